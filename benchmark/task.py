@@ -1,0 +1,291 @@
+"""The schema of a task, and the only reader of task files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from benchmark.errors import TaskError, unknown_name
+from benchmark.records import sha256_of
+
+PROFILES = ("demo", "lite", "paper")
+
+
+class Strict(BaseModel):
+    """Frozen, and refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrimaryMetric(Strict):
+    """What the leaderboard ranks by."""
+
+    name: Literal["balanced_accuracy"] = "balanced_accuracy"
+    direction: Literal["maximize"] = "maximize"
+
+
+class Statistics(Strict):
+    """Error rates of every test and interval."""
+
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    correction: Literal["holm", "bonferroni"] = "holm"
+    power: float = Field(0.8, gt=0.5, lt=1)
+
+
+class SplitRule(Strict):
+    """Shares of the images, divided by patient. A source with published splits uses ``val`` alone."""
+
+    by: Literal["patient"] = "patient"
+    test: float = Field(0.2, gt=0, lt=1)
+    val: float = Field(0.15, gt=0, lt=1)
+    reserve: float = Field(0.1, gt=0, lt=1)
+    too_few: Literal["error", "exclude"] = "error"
+    min_patients: int = Field(4, ge=4)
+
+    @model_validator(mode="after")
+    def _leave_some_for_training(self) -> SplitRule:
+        if self.test + self.val + self.reserve >= 0.9:
+            raise ValueError("test + val + reserve leave less than a tenth for training")
+        return self
+
+
+class Source(Strict):
+    """How one data source serves this task."""
+
+    split: SplitRule = SplitRule()
+    params: dict[str, Any] = {}
+
+
+class Weights(Strict):
+    """Initial weights of a classifier: nothing, ImageNet from the hub's cache, or a local file."""
+
+    kind: Literal["none", "imagenet", "file"] = "none"
+    path: Path | None = None
+
+    @model_validator(mode="after")
+    def _file_needs_path(self) -> Weights:
+        if (self.kind == "file") != (self.path is not None):
+            raise ValueError("give a path with kind 'file', and only then")
+        return self
+
+
+class Recipe(Strict):
+    """A classifier: architecture, initial weights, optimizer, augmentation."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    timm: str
+    timm_kwargs: dict[str, Any] = {}
+    weights: Weights = Weights()
+    learning_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    augmentation: Literal["none", "affine_intensity"] = "affine_intensity"
+
+
+class Budget(Strict):
+    """Length of a training: optimizer steps, equal for every row, or epochs as published."""
+
+    unit: Literal["steps", "epochs"] = "steps"
+    length: int = Field(gt=0)
+    batch_size: int = Field(gt=1)
+    evaluations: int = Field(8, gt=0, description="times that val is read to choose the best epoch")
+
+
+class Measures(Strict):
+    """How generated images are measured."""
+
+    extractor: str = "auto"
+    preview: int = Field(250, ge=10, description="images of a preview during a fit")
+    ms_ssim_images: int = Field(50, ge=2, description="per class; 50 in Schaudt et al. 2023, section 4.1")
+
+
+class GeneratorEntry(Strict):
+    """How a task trains one generator."""
+
+    fit: Literal["joint", "per_class"] = "joint"
+    params: dict[str, Any] = {}
+
+
+class Profile(Strict):
+    """One size of a task."""
+
+    image_size: int = Field(ge=16, le=1024)
+    data: dict[str, dict[str, Any]] = {}
+    generators: dict[str, GeneratorEntry]
+    brackets: tuple[int, ...]
+    primary_bracket: int
+    classifiers: tuple[Recipe, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(min_length=2)
+    budget: Budget
+    measures: Measures = Measures()
+
+    @field_validator("brackets", "seeds")
+    @classmethod
+    def _distinct(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(values)) != len(values) or any(v < 0 for v in values):
+            raise ValueError("expected distinct numbers, none negative")
+        return values
+
+    @model_validator(mode="after")
+    def _primary_is_a_bracket(self) -> Profile:
+        if self.primary_bracket not in self.brackets or min(self.brackets) < 1:
+            raise ValueError("primary_bracket must be one of brackets, all at least 1")
+        return self
+
+
+class Task(Strict):
+    """A question, its protocol, and the sizes in which it can be run."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    question: str
+    citation: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    primary_metric: PrimaryMetric = PrimaryMetric()
+    statistics: Statistics = Statistics()
+    default_source: str
+    sources: dict[str, Source]
+    controls: tuple[str, ...]
+    profiles: dict[Literal["demo", "lite", "paper"], Profile]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Task:
+        if self.default_source not in self.sources:
+            raise ValueError(f"default_source '{self.default_source}' is not among sources")
+        if "real_only" not in self.controls:
+            raise ValueError("controls lack 'real_only', the baseline of every difference")
+        missing = [p for p in PROFILES if p not in self.profiles]
+        if missing:
+            raise ValueError(f"profiles lack {', '.join(missing)}")
+        return self
+
+    def profile(self, name: str) -> Profile:
+        """The profile of this name."""
+        if name not in self.profiles:
+            raise unknown_name("profile", name, list(self.profiles), f"task {self.name}")
+        return self.profiles[name]  # type: ignore[index]
+
+    def source(self, name: str) -> Source:
+        """How the source of this name serves the task."""
+        if name not in self.sources:
+            raise unknown_name("source", name, list(self.sources), f"task {self.name}")
+        return self.sources[name]
+
+    def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
+        """SHA-256 of everything that makes two results comparable; generators are left out."""
+        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators"})
+        chosen["measures"]["extractor"] = extractor
+        own = self.model_dump(mode="json", include={"name", "classes", "primary_metric", "statistics"})
+        return sha256_of([own, profile, chosen, source, self.source(source).model_dump(mode="json")])
+
+
+class _NoDuplicates(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, (str, int, float, bool)) and key is not None:
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", key_node.start_mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"duplicate key '{key}', first in line {seen[key]}", key_node.start_mark
+            )
+        seen[key] = key_node.start_mark.line + 1
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)  # type: ignore[arg-type]
+
+
+_NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping: plain data only, no key twice.
+
+    Raises:
+        TaskError: missing, not YAML, a tag, a duplicate key, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(str(path), f"cannot be read: {error}", "Give the path of a UTF-8 YAML file.") from None
+    try:
+        value = yaml.load(text, Loader=_NoDuplicates)  # noqa: S506 - a SafeLoader with one more rule
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f": line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise TaskError(f"{path}{line}", problem, "Mend the YAML; tags are not allowed.") from None
+    if not isinstance(value, dict):
+        raise TaskError(str(path), f"expected a mapping, got {type(value).__name__}")
+    return value
+
+
+def explain(error: ValidationError, where: str, model: type[BaseModel]) -> TaskError:
+    """One line for the first fault that pydantic found, with a "did you mean" for unknown fields."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, first["loc"][:-1])
+        if known:
+            return unknown_name("field", str(first["loc"][-1]), known, f"{where}: {field}")
+        return TaskError(f"{where}: {field}", "unknown field", "Remove it.")
+    got = "" if isinstance(first.get("input"), (dict, list)) else f", got {first.get('input')!r}"
+    more = f" ({error.error_count() - 1} more faults follow)" if error.error_count() > 1 else ""
+    return TaskError(f"{where}: {field}" if field else where, f"{first['msg']}{got}{more}")
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The fields that the schema knows at a place; empty where the place is not a model."""
+    schema = model.model_json_schema()
+    here: Any = schema
+    for part in path:
+        here = _resolve(here, schema)
+        if isinstance(part, int):
+            here = here.get("items", {})
+        else:
+            here = here.get("properties", {}).get(part) or here.get("additionalProperties") or {}
+        if not isinstance(here, dict):
+            return []
+    return list(_resolve(here, schema).get("properties", {}))
+
+
+def _resolve(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in here:
+        here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
+    return here
+
+
+def parse(model: type[BaseModel], value: Mapping[str, Any], where: str) -> Any:
+    """Validate plain data against a model; faults become a TaskError that names the field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise explain(error, where, model) from None
+
+
+def task_folder() -> Path:
+    """Where the task files lie: ``tasks/`` of the checkout, or beside the installed package."""
+    return Path(__file__).resolve().parent.parent / "tasks"
+
+
+def task_names() -> list[str]:
+    """The names of the packaged tasks."""
+    return sorted(p.stem for p in task_folder().glob("*.yaml"))
+
+
+def load_task(name: str) -> Task:
+    """Load a task by name, or from the path of a YAML file."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else task_folder() / f"{name}.yaml"
+    if not path.is_file():
+        if name.endswith((".yaml", ".yml")):
+            raise TaskError(name, "no such task file", "Give a path, or one of: " + ", ".join(task_names()))
+        raise unknown_name("task", name, task_names())
+    task: Task = parse(Task, read_yaml(path), str(path))
+    if task.name != path.stem:
+        raise TaskError(f"{path}: name", f"is '{task.name}', expected '{path.stem}', the file's name")
+    return task
