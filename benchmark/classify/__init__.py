@@ -1,0 +1,1 @@
+"""Downstream classifiers: recipes, training loop, augmentation, sampling."""

@@ -1,0 +1,54 @@
+"""Build a classifier from its recipe."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from benchmark.errors import ClassifierError, unknown_name
+from benchmark.task import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(recipe: Recipe, n_classes: int) -> nn.Module:
+    """A timm network for one-channel images, with the recipe's initial weights and no others.
+
+    Args:
+        recipe: architecture, weights, dropout before the last layer.
+        n_classes: outputs.
+    Raises:
+        UnknownNameError: timm has no such architecture.
+        ClassifierError: the weights cannot be had or do not fit.
+    """
+    import timm
+
+    where = f"classifier '{recipe.name}'"
+    if not timm.is_model(recipe.timm):
+        raise unknown_name("timm architecture", recipe.timm, timm.list_models(), where)
+    options = dict(recipe.timm_kwargs, num_classes=n_classes, in_chans=1, drop_rate=recipe.dropout)
+    if recipe.weights.kind == "none":
+        return timm.create_model(recipe.timm, pretrained=False, **options)
+    if recipe.weights.kind == "file":
+        path = recipe.weights.path
+        if path is None or not path.is_file():
+            raise ClassifierError(where, f"weights file '{path}' is missing", "Give the path of a safetensors file.")
+        options["pretrained_cfg_overlay"] = {"file": str(path)}
+    return _pretrained(recipe.timm, options, where)
+
+
+def _pretrained(name: str, options: dict[str, object], where: str) -> nn.Module:
+    import timm
+
+    offline = os.environ.get("HF_HUB_OFFLINE", "")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
+    try:
+        return timm.create_model(name, pretrained=True, **options)
+    except Exception as error:  # the hub client raises many kinds
+        raise ClassifierError(
+            where,
+            f"pretrained weights of '{name}' cannot be had: {type(error).__name__}: {str(error).splitlines()[0]}",
+            ("HF_HUB_OFFLINE is set: " if offline else "")
+            + "Download them once, or set weights to a local file (kind: file), or to none, in the task's recipe.",
+        ) from error

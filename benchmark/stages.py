@@ -1,0 +1,381 @@
+"""What each stage does with its inputs: the one place where the stage folders meet."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import arrow, pictures
+from benchmark.errors import BenchmarkError, DataError, GeneratorError
+from benchmark.fitting import Fit
+from benchmark.pipeline import Node
+from benchmark.records import ImageSet, SampleRequest, Splits, prove_disjoint
+from benchmark.registry import Plugin
+from benchmark.store import write_json
+from benchmark.task import Budget, Recipe, SplitRule
+
+
+@dataclass(frozen=True)
+class Job:
+    """One node, with the folders to read from and to write to."""
+
+    node: Node
+    inputs: Mapping[str, Path]
+    out: Path
+    work: Path
+    progress: Callable[[float], None] = lambda share: None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The node's configuration."""
+        return self.node.config
+
+    def splits(self) -> Splits:
+        """The data of the run."""
+        return arrow.read_splits(self.inputs["data"])
+
+    def added(self) -> ImageSet | None:
+        """The synthetic images of the row, or None."""
+        folder = self.inputs.get(f"generate/{self.node.row}")
+        return arrow.read_images(folder / "synthetic.arrow") if folder else None
+
+
+def data(job: Job) -> dict[str, Any]:
+    """Load the source, prove that the splits are disjoint, write them."""
+    config, local = job.config, job.node.local
+    module = importlib.import_module(local["target"])
+    params = module.Params(**{**config["params"], **local["paths"]})
+    splits = module.load(
+        params,
+        classes=tuple(config["classes"]),
+        image_size=config["image_size"],
+        split=SplitRule(**config["split"]),
+        reserve_per_class=config["reserve_per_class"],
+        seed=job.node.seed,
+    )
+    for name, images in splits.named().items():
+        for label, count in images.counts().items():
+            if count == 0 and name != "reserve":
+                raise DataError(f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it.")
+    proof = prove_disjoint(splits)
+    arrow.write_splits(job.out, splits)
+    pictures.sample_grid(splits.train, job.out / "grid.png")
+    return {
+        "proof": proof,
+        "notes": list(splits.notes),
+        "classes": list(splits.train.classes),
+        "splits": {
+            name: {
+                "images": len(images),
+                "patients": len(images.patients()),
+                "counts": images.counts(),
+                "hash": images.content_hash(),
+            }
+            for name, images in splits.named().items()
+        },
+    }
+
+
+def reference(job: Job) -> dict[str, Any]:
+    """Two patient-disjoint halves of the real test images: what synthetic ones are held against, and the floor."""
+    from benchmark.metrics.features import features
+    from benchmark.metrics.fid import fid
+    from benchmark.metrics.kid import kid
+
+    test, extractor = job.splits().test, job.config["extractor"]
+    left, right = halves(test, job.config["per_class"])
+    found = features(test.image, extractor, job.config["device"])
+    np.savez(job.out / "reference.npz", left=left, features=found[left])
+    return {
+        "n": len(left),
+        "counts": test.select(left).counts(),
+        f"fid_{extractor}": fid(found[left], found[right]),
+        f"kid_{extractor}": kid(found[left], found[right]),
+        **_ms_ssim(test, job.config["ms_ssim_images"]),
+    }
+
+
+def halves(images: ImageSet, per_class: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves with no patient in common, and the same number of images of each class.
+
+    Args:
+        images: a test split.
+        per_class: at most so many images of a class in each half.
+    Returns:
+        Positions of the left and the right half, equal in length.
+    """
+    patients = np.unique(images.patient_id)
+    order = np.random.default_rng(5).permutation(len(patients))
+    side = dict(zip(patients[order].tolist(), (np.arange(len(patients)) % 2).tolist(), strict=True))
+    is_right = np.array([side[p] for p in images.patient_id.tolist()], dtype=bool)
+    left, right = [], []
+    for k in range(len(images.classes)):
+        a = np.flatnonzero((images.label == k) & ~is_right)
+        b = np.flatnonzero((images.label == k) & is_right)
+        n = min(len(a), len(b), per_class)
+        left.append(a[:n])
+        right.append(b[:n])
+    return np.concatenate(left), np.concatenate(right)
+
+
+def _ms_ssim(images: ImageSet, per_class: int) -> dict[str, Any]:
+    from benchmark.metrics.ms_ssim import ms_ssim_within_classes
+
+    return {"ms_ssim": ms_ssim_within_classes(images.image, images.label, images.classes, per_class)}
+
+
+@contextmanager
+def _blamed(name: str, act: str) -> Iterator[None]:
+    """Whatever a generator raises becomes one line that names it."""
+    try:
+        yield
+    except BenchmarkError:
+        raise
+    except Exception as error:  # a third party's code may raise anything
+        raise GeneratorError(
+            f"generator '{name}'", f"{act} raised {type(error).__name__}: {error}",
+            "Mend the generator; the log of this stage has the whole traceback.",
+        ) from error
+
+
+def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False) -> dict[str, Any]:
+    """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
+    splits = job.splits()
+    if not job.config["per_class"]:
+        return {"joint": _fit_one(job, splits, "joint", 0, 1, asks_to_stop)}
+    result = {}
+    for k, name in enumerate(splits.train.classes):
+        own = Splits(*(s.of_class(k) for s in (splits.train, splits.val, splits.test, splits.reserve)))
+        result[name] = _fit_one(job, own, name, k, len(splits.train.classes), asks_to_stop)
+    return result
+
+
+def _fit_one(
+    job: Job, splits: Splits, part: str, index: int, parts: int, asks_to_stop: Callable[[int, float], bool]
+) -> dict[str, Any]:
+    from benchmark.metrics.features import features
+    from benchmark.metrics.fid import fid
+
+    config, name = job.config, job.node.row
+    module = _plugin(job).load()
+    scratch = job.work / part
+    scratch.mkdir(parents=True, exist_ok=True)
+    real: dict[str, np.ndarray] = {}
+
+    def judge(preview: ImageSet) -> float:
+        if not real:
+            real["val"] = features(splits.val.image, config["extractor"], config["device"])
+        return fid(real["val"], features(preview.image, config["extractor"], config["device"]))
+
+    with _blamed(name, "fit()"):
+        generator = module.Generator(module.Params(**config["params"]))
+        context = Fit(
+            generator=generator,
+            name=name,
+            val=splits.val,
+            preview=config["preview"],
+            judge=judge,
+            metric=f"val_fid_{config['extractor']}",
+            device=config["device"],
+            precision=config["precision"],
+            seed=job.node.seed,
+            scratch=scratch,
+            kept=scratch / "kept",
+            reserve=splits.reserve if config["reserve"] else None,
+            progress=lambda share: job.progress((index + share) / parts),
+            asks_to_stop=asks_to_stop,
+        )
+        generator.fit(splits.train, context)
+        folder, entry = context.best()
+    refuse_pickles(folder, name)
+    shutil.copytree(folder, job.out / part, dirs_exist_ok=True)
+    return {"chosen": entry, "history": context.history}
+
+
+def refuse_pickles(folder: Path, name: str) -> None:
+    """A saved generator is safetensors and JSON; anything that could run code on loading is refused."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix not in {".safetensors", ".json", ".txt", ".yaml"}:
+            raise GeneratorError(
+                f"generator '{name}'", f"save() wrote '{path.name}'", "Save as safetensors and JSON only."
+            )
+
+
+def _plugin(job: Job) -> Plugin:
+    about = job.config["plugin"]
+    return Plugin("generators", about["name"], about["origin"], job.node.local["target"])
+
+
+def generate(job: Job) -> dict[str, Any]:
+    """Sample the largest bracket from a fitted generator."""
+    config, name = job.config, job.node.row
+    classes = job.splits().train.classes
+    request = SampleRequest.balanced(config["count_per_class"], classes, config["image_size"])
+    module = _plugin(job).load()
+    source = job.inputs[f"fit/{name}"]
+    with _blamed(name, "sample()"):
+        if config["per_class"]:
+            drawn = _sample_per_class(module, source, request, job.node.seed)
+        else:
+            drawn = module.Generator.load(source / "joint").sample(request, seed=job.node.seed)
+    check_samples(drawn, request, name)
+    arrow.write_images(job.out / "synthetic.arrow", drawn)
+    pictures.sample_grid(drawn, job.out / "grid.png")
+    return {"images": len(drawn), "hash": drawn.content_hash(), "card": dict(drawn.card)}
+
+
+def _sample_per_class(module: Any, source: Path, request: SampleRequest, seed: int) -> ImageSet:
+    from benchmark.records import synthetic_set
+
+    image = np.zeros((len(request.label), request.image_size, request.image_size), np.uint8)
+    for k, part in enumerate(request.classes):
+        rows = np.flatnonzero(request.label == k)
+        own = SampleRequest(np.full(len(rows), k), request.classes, request.image_size)
+        image[rows] = module.Generator.load(source / part).sample(own, seed=seed * 1009 + k).image
+    return synthetic_set(image, request, generator=module.__name__.rsplit(".", 1)[-1])
+
+
+def check_samples(drawn: Any, request: SampleRequest, name: str) -> None:
+    """Hold what ``sample`` gave against what was asked for.
+
+    Raises:
+        GeneratorError: not an ImageSet, or another count, size, order of labels, or set of classes; or flat.
+    """
+    where = f"generator '{name}'"
+    if not isinstance(drawn, ImageSet):
+        raise GeneratorError(
+            where, f"sample() gave {type(drawn).__name__}, expected an ImageSet", "Use records.synthetic_set()."
+        )
+    expected = (len(request.label), request.image_size, request.image_size)
+    if drawn.image.shape != expected:
+        raise GeneratorError(where, f"sample() gave shape {drawn.image.shape}, expected {expected}")
+    if drawn.classes != request.classes or not np.array_equal(drawn.label, request.label):
+        raise GeneratorError(where, "sample() changed the labels or classes of the request", "Keep their order.")
+    if len(drawn) > 1 and drawn.image.std(0).max() == 0:
+        raise GeneratorError(where, "sample() gave the same picture for every request", "Train longer, or mend it.")
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Fidelity, diversity and memorization of a row's images."""
+    from benchmark.metrics.features import features
+    from benchmark.metrics.fid import fid
+    from benchmark.metrics.kid import kid
+    from benchmark.metrics.memorization import memorization
+
+    splits, extractor, device = job.splits(), job.config["extractor"], job.config["device"]
+    drawn = job.added()
+    assert drawn is not None
+    floor = json.loads((job.inputs["reference"] / "result.json").read_text())
+    with np.load(job.inputs["reference"] / "reference.npz") as stored:
+        real = stored["features"]
+    rows = [np.flatnonzero(drawn.label == k)[:n] for k, n in enumerate(floor["counts"].values())]
+    fake = features(drawn.select(np.concatenate(rows)).image, extractor, device)
+    n = len(fake)
+    diversity = _ms_ssim(drawn, job.config["ms_ssim_images"])["ms_ssim"]
+    metrics = {f"fid_{extractor}": fid(real, fake), f"kid_{extractor}": kid(real, fake)}
+    return {
+        "measures": {
+            **{k: {"value": v, "floor": floor[k], "n": n, "direction": "minimize"} for k, v in metrics.items()},
+            "ms_ssim": {
+                "value": diversity["mean"], "floor": floor["ms_ssim"]["mean"], "n": diversity["n"],
+                "scales": diversity["scales"], "direction": "minimize",
+            },
+        },
+        "ms_ssim_per_class": diversity,
+        "memorization": memorization(drawn, splits.train, splits.test, extractor, device, job.node.seed),
+    }
+
+
+def classify(job: Job) -> dict[str, Any]:
+    """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read ``test`` once."""
+    from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+    from benchmark.classify import sampling
+    from benchmark.classify import train as training
+
+    config, splits = job.config, job.splits()
+    setting = training.Setting(
+        recipe=Recipe(**config["recipe"]),
+        budget=Budget(**config["budget"]),
+        oversample=config["oversample"],
+        seed=job.node.seed,
+        device=config["device"],
+        precision=config["precision"],
+        scratch=job.work,
+        progress=job.progress,
+    )
+    extra = sampling.with_bracket(splits.train, job.added(), config["bracket"])
+    trained = training.train(splits.train, extra, splits.val, setting)
+    mean, std = training.normalization(splits.train.image)
+    tests = {"test": splits.test} | ({"test_paper": splits.test_paper} if splits.test_paper else {})
+    scores = {n: training.predict(trained.network, s, setting, mean, std) for n, s in tests.items()}
+    write_predictions(job, tests, scores)
+    labels = splits.test.label
+    counts = confusion_matrix(labels, scores["test"].argmax(1), labels=range(len(splits.test.classes)))
+    pictures.confusion_picture(counts, splits.test.classes, job.out / "confusion.png")
+    return {
+        "history": trained.history,
+        "chosen": trained.best,
+        "steps": trained.steps,
+        "training_images": len(extra),
+        "confusion": counts.tolist(),
+        "metrics": {
+            "val_balanced_accuracy": trained.best["val_balanced_accuracy"],
+            **{f"{n}_accuracy": float((scores[n].argmax(1) == s.label).mean()) for n, s in tests.items()},
+            **{
+                f"{n}_balanced_accuracy": float(balanced_accuracy_score(s.label, scores[n].argmax(1)))
+                for n, s in tests.items()
+            },
+        },
+    }
+
+
+def write_predictions(job: Job, tests: Mapping[str, ImageSet], scores: Mapping[str, np.ndarray]) -> None:
+    """Per-image predictions of one run, as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    config, node = job.config, job.node
+    run = f"{node.row}/{config['bracket']}/{config['recipe']['name']}/{node.seed}"
+    tables = []
+    for name, images in tests.items():
+        n = len(images)
+        columns = {
+            "image_id": pa.array(images.image_id.tolist()),
+            "patient_id": pa.array(images.patient_id.tolist()),
+            "label": pa.array(images.label, pa.int64()),
+            "split": pa.array([name] * n),
+            "bracket": pa.array([config["bracket"]] * n, pa.int64()),
+            "classifier": pa.array([config["recipe"]["name"]] * n),
+            "seed": pa.array([node.seed] * n, pa.int64()),
+            "fold": pa.array([0] * n, pa.int64()),
+            "run": pa.array([run] * n),
+        }
+        columns |= {f"score_{k}": pa.array(scores[name][:, k]) for k in range(scores[name].shape[1])}
+        tables.append(pa.table(columns))
+    pq.write_table(pa.concat_tables(tables), job.out / "predictions.parquet")
+
+
+STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "data": data,
+    "reference": reference,
+    "fit": fit,
+    "generate": generate,
+    "measure": measure,
+    "classify": classify,
+}
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Run a node's stage and write its ``result.json``."""
+    result = STAGES[job.node.stage](job)
+    write_json(job.out / "result.json", result)
+    return result
