@@ -1,0 +1,227 @@
+"""Train the embedded extractor: what a picture shows, and which picture it is.
+
+Two aims at once. Supervised heads (finding, its coverage of a 4 x 4 grid, view, sex) make the
+features see anatomy and pathology, which FID and KID need. Instance discrimination (two
+augmentations of one picture lie close, other patients lie far) makes near-copies close, which the
+memorization gate needs. The heads are thrown away.
+
+The pictures come in through a callable: the command ``python -m benchmark extractor --out FOLDER``
+joins this module with the phantoms.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmark.metrics.extractor import views
+from benchmark.metrics.extractor.network import DIM, SIDE, Extractor
+from benchmark.records import sha256_file
+from benchmark.torchkit import autocast
+
+GRID = 4
+
+
+class Example(NamedTuple):
+    """One picture to learn from; ``image`` and ``mask`` are uint8 (S, S), any size S."""
+
+    image: np.ndarray
+    finding: int
+    view: int
+    sex: int
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights but the pictures; sizes fit ten minutes of one core."""
+
+    pool: int = 6000  # pictures learned from: indices 0 to pool - 1
+    held_out: int = 1000  # the indices after them: training figures
+    steps: int = 1200
+    batch: int = 96
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    temperature: float = 0.1  # of instance discrimination
+    instance_weight: float = 1.0
+    mask_weight: float = 4.0
+    precision: str = "bfloat16"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Pictures at the network's size with their targets."""
+
+    image: Tensor  # (N, 64, 64) float, 0 to 255
+    target: Tensor  # (N, 3) int64: finding, view, sex
+    coverage: Tensor  # (N, GRID * GRID) float, 0 to 1
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+class Heads(nn.Module):
+    """Linear readings of the features, used in training alone."""
+
+    def __init__(self, findings: int) -> None:
+        super().__init__()
+        self.finding = nn.Linear(DIM, findings)
+        self.view = nn.Linear(DIM, 2)
+        self.sex = nn.Linear(DIM, 2)
+        self.coverage = nn.Linear(DIM, GRID * GRID)
+
+
+def train(
+    draw: Callable[[int], Example],
+    out: Path,
+    *,
+    name: str = "phantom_cxr_v1",
+    recipe: Recipe | None = None,
+    source: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Train on ``draw(0)`` to ``draw(pool - 1)`` and write weights and card.
+
+    Args:
+        draw: picture and targets of an index, the same for the same index.
+        out: folder for ``<name>.safetensors`` and ``<name>.json``.
+        source: what was drawn from, for the card (name and version of the phantom).
+        progress: called with the step and their number.
+    Returns:
+        The card: recipe, source, figures on the held-out pictures, seconds of CPU, sha256.
+    """
+    recipe = recipe or Recipe()
+    started = time.process_time()
+    learned = collect(draw, range(recipe.pool))
+    torch.manual_seed(recipe.seed)
+    net = fit(learned, recipe, progress)
+    figures = evaluate(net, learned, collect(draw, range(recipe.pool, recipe.pool + recipe.held_out)))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.safetensors"
+    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, path)
+    card = {
+        "name": name,
+        "source": source,
+        "command": "python -m benchmark extractor --out FOLDER",
+        "recipe": asdict(recipe),
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "features": DIM,
+        "input": f"gray, resized to {SIDE} x {SIDE} (bilinear, antialiased)",
+        "figures": figures,
+        "cpu_seconds": round(time.process_time() - started),
+        "torch": torch.__version__,
+        "license": "Apache-2.0",
+        "sha256": sha256_file(path),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    return card
+
+
+def collect(draw: Callable[[int], Example], indices: range) -> Pool:
+    """Draw pictures and bring them to the network's size."""
+    images, targets, masks = [], [], []
+    for index in indices:
+        example = draw(index)
+        images.append(views.resize(torch.from_numpy(example.image)[None].float(), SIDE)[0])
+        masks.append(
+            F.adaptive_avg_pool2d(torch.from_numpy(example.mask)[None].float() / 255, GRID).flatten()
+        )
+        targets.append((example.finding, example.view, example.sex))
+    return Pool(torch.stack(images), torch.tensor(targets), torch.stack(masks))
+
+
+def fit(pool: Pool, recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> Extractor:
+    """The training loop; its randomness is torch's global generator, seeded by the caller."""
+    net = Extractor().to(memory_format=torch.channels_last)
+    heads = Heads(int(pool.target[:, 0].max()) + 1)
+    parameters = [*net.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.lr, total_steps=recipe.steps, pct_start=0.1, cycle_momentum=False
+    )
+    for step in range(recipe.steps):
+        rows = torch.randperm(len(pool))[: recipe.batch]
+        pair = torch.cat([views.augment(pool.image[rows]) for _ in range(2)])
+        with autocast("cpu", recipe.precision):
+            features = net(views.normalize(pair).contiguous(memory_format=torch.channels_last)).float()
+        loss = recipe.instance_weight * instance_loss(features, recipe.temperature)
+        loss = loss + head_loss(heads, features, pool, rows.repeat(2), recipe.mask_weight)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if progress:
+            progress(step + 1, recipe.steps)
+    return rescale(net.eval().to(memory_format=torch.contiguous_format), pool)
+
+
+def instance_loss(features: Tensor, temperature: float) -> Tensor:
+    """InfoNCE (NT-Xent; Chen et al. 2020, arXiv:2002.05709, eq. 1): row i pairs with row i + B of (2B, D)."""
+    unit = F.normalize(features, dim=1)
+    similarity = unit @ unit.T / temperature
+    similarity.fill_diagonal_(float("-inf"))
+    half = len(features) // 2
+    partner = torch.cat([torch.arange(half, 2 * half), torch.arange(half)])
+    return F.cross_entropy(similarity, partner)
+
+
+def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, mask_weight: float) -> Tensor:
+    """Finding, view and sex by cross-entropy; coverage by binary cross-entropy."""
+    finding, view, sex = pool.target[rows].T
+    return (
+        F.cross_entropy(heads.finding(features), finding)
+        + 0.5 * F.cross_entropy(heads.view(features), view)
+        + 0.5 * F.cross_entropy(heads.sex(features), sex)
+        + mask_weight * F.binary_cross_entropy_with_logits(heads.coverage(features), pool.coverage[rows])
+    )
+
+
+@torch.inference_mode()
+def embed(net: Extractor, images: Tensor) -> Tensor:
+    """Features of (N, 64, 64) pictures in 0 to 255."""
+    return torch.cat([net(views.normalize(chunk)) for chunk in images.split(256)])
+
+
+@torch.no_grad()
+def rescale(net: Extractor, pool: Pool) -> Extractor:
+    """Scale the features so that their mean square is 1: the cubic kernel of KID then sees all orders."""
+    scale = embed(net, pool.image[:1000]).square().mean().sqrt()
+    net.mix.weight.div_(scale)
+    net.mix.bias.div_(scale)
+    return net
+
+
+def evaluate(net: Extractor, learned: Pool, fresh: Pool) -> dict[str, float]:
+    """Figures on held-out pictures: linear readings, and retrieval of a picture by its near-copy.
+
+    Returns:
+        ``finding_balanced_accuracy``, ``view_accuracy``, ``sex_accuracy`` (logistic regression on
+        the features), ``coverage_r2`` (ridge), ``copy_top1`` (share of near-copies whose nearest
+        picture among the held-out ones is their original).
+    """
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.metrics import balanced_accuracy_score, r2_score
+
+    a, b = embed(net, learned.image).numpy(), embed(net, fresh.image).numpy()
+    figures = {}
+    for column, key in enumerate(("finding_balanced_accuracy", "view_accuracy", "sex_accuracy")):
+        model = LogisticRegression(max_iter=2000).fit(a, learned.target[:, column])
+        figures[key] = balanced_accuracy_score(fresh.target[:, column], model.predict(b))
+    area = learned.coverage.mean(1).numpy(), fresh.coverage.mean(1).numpy()
+    figures["coverage_r2"] = r2_score(area[1], Ridge().fit(a, area[0]).predict(b))
+    copies = embed(net, views.near_copy(fresh.image, torch.Generator().manual_seed(1)))
+    unit = F.normalize(torch.from_numpy(b), dim=1)
+    nearest = (F.normalize(copies, dim=1) @ unit.T).argmax(1)
+    figures["copy_top1"] = (nearest == torch.arange(len(nearest))).float().mean().item()
+    return {key: round(float(value), 4) for key, value in figures.items()}

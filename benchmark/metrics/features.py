@@ -1,0 +1,117 @@
+"""Extractors by name: pictures in, feature vectors out. No weights are ever downloaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.errors import MetricError, unknown_name
+from benchmark.records import sha256_file
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PHANTOM = "phantom_cxr_v1"
+INCEPTION = "inception"
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+def inception_path() -> Path:
+    """Where the weights of Inception are looked for, as torch and torch-fidelity do."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    home = Path(os.environ.get("TORCH_HOME", cache)).expanduser()
+    return home / "hub" / "checkpoints" / INCEPTION_FILE
+
+
+def resolve(name: str) -> str:
+    """The extractor that a name stands for.
+
+    ``auto`` is ``inception`` where its weights are on this machine, else ``phantom_cxr_v1``. The
+    resolved name belongs into the name of every metric computed from its features, such as
+    ``fid_phantom_cxr_v1``.
+
+    Raises:
+        UnknownNameError: no extractor has this name.
+        MetricError: ``inception`` is asked for and its weights are not there.
+    """
+    if name == "auto":
+        return INCEPTION if inception_path().is_file() else PHANTOM
+    if name not in EXTRACTORS:
+        raise unknown_name("extractor", name, [*EXTRACTORS, "auto"])
+    if name == INCEPTION and not inception_path().is_file():
+        raise MetricError(
+            f"extractor '{INCEPTION}'",
+            f"no weights at {inception_path()}",
+            f"Put {INCEPTION_FILE} (torch-fidelity, release v0.2.0) there, or use '{PHANTOM}'.",
+        )
+    return name
+
+
+def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int = 64) -> np.ndarray:
+    """Features of one extractor, in evaluation mode and float32.
+
+    Args:
+        images: (N, H, W) uint8, any size; the extractor resizes them itself.
+        extractor: ``phantom_cxr_v1``, ``inception`` or ``auto``.
+        device: torch device.
+        batch: images per pass.
+    Returns:
+        (N, D) float32; D is 128 for ``phantom_cxr_v1``, 2048 for ``inception``.
+    Raises:
+        MetricError: images of another type or shape, or weights that are missing or altered.
+        UnknownNameError: no extractor has this name.
+    """
+    import torch
+
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise MetricError("features", f"got {images.dtype} of shape {images.shape}, expected uint8 (N, H, W)")
+    network, width = EXTRACTORS[resolve(extractor)]
+    forward = network(device)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
+            parts.append(forward(chunk).float().cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def _phantom(device: str) -> Callable[[Tensor], Tensor]:
+    """The embedded network; expects uint8 (B, H, W)."""
+    from benchmark.metrics.extractor.network import load_embedded, to_input
+
+    net = load_embedded(PHANTOM).to(device).eval()
+    return lambda images: net(to_input(images))
+
+
+@lru_cache(maxsize=2)
+def _inception(device: str) -> Callable[[Tensor], Tensor]:
+    """torch-fidelity's Inception; expects uint8 (B, H, W), gray is repeated over the channels."""
+    net = _load_inception(inception_path()).to(device).eval()
+    return lambda images: net(images.unsqueeze(1).expand(-1, 3, -1, -1))[0]
+
+
+def _load_inception(path: Path) -> nn.Module:
+    """Load the weights after comparing their hash, since torch-fidelity unpickles them."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    found = sha256_file(path)
+    if found != INCEPTION_SHA256:
+        raise MetricError(
+            str(path),
+            f"has SHA-256 {found}, expected {INCEPTION_SHA256}",
+            "Remove the file and get it again from torch-fidelity's release v0.2.0.",
+        )
+    net: nn.Module = FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+    )
+    return net
+
+
+EXTRACTORS = {PHANTOM: (_phantom, 128), INCEPTION: (_inception, 2048)}

@@ -1,0 +1,38 @@
+"""Fréchet distance between the features of real and synthetic images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.metrics.checks import feature_pair
+
+version = "1"
+direction = "minimize"
+
+
+def fid(real: np.ndarray, fake: np.ndarray) -> float:
+    """Fréchet distance of two Gaussians fitted to features; lower is better.
+
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, computed by torch-fidelity. The estimate is
+    biased upwards, the more so the fewer images: never read it without its sample size and the
+    real-against-real floor of the same size (``floor.real_floor``).
+
+    Args:
+        real: (N, D) float features of one extractor, N >= 2.
+        fake: (M, D) float features of the same extractor, M >= 2.
+    Returns:
+        Squared feature units, >= 0 up to rounding; 0 for equal means and covariances.
+    Raises:
+        MetricError: D differs, a side has fewer than two rows, or values are not finite.
+    Source: Heusel et al. 2017, arXiv:1706.08500, eq. 6; Schaudt et al. 2023, section 4.1.
+    """
+    import torch
+    from torch_fidelity.metric_fid import (
+        KEY_METRIC_FID,
+        fid_features_to_statistics,
+        fid_statistics_to_metric,
+    )
+
+    a, b = feature_pair("fid", real, fake)
+    statistics = [fid_features_to_statistics(torch.from_numpy(x)) for x in (a, b)]
+    return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])

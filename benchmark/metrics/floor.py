@@ -1,0 +1,83 @@
+"""What two sets of real images score against each other: the least that a generator can be asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.errors import MetricError
+from benchmark.metrics.fid import fid
+from benchmark.metrics.kid import kid
+
+REPEATS = 5
+
+
+def real_floor(
+    features: np.ndarray,
+    patient_ids: np.ndarray,
+    n: int,
+    seed: int,
+    *,
+    labels: np.ndarray | None = None,
+    repeats: int = REPEATS,
+) -> dict[str, float]:
+    """FID and KID between two patient-disjoint halves of real images, n images on each side.
+
+    Args:
+        features: (N, D) features of real images.
+        patient_ids: (N,) patient of each image; nobody is on both sides.
+        n: images per side, the same as in the score that the floor stands beside.
+        seed: of the random halves.
+        labels: (N,) class of each image; both sides then hold the classes in the same shares.
+        repeats: random halvings that are averaged.
+    Returns:
+        ``fid`` and ``kid`` (means over the halvings), ``fid_sd``, ``kid_sd``, ``n``, ``repeats``.
+    Raises:
+        MetricError: a half has fewer than n images.
+    """
+    classes = np.zeros(len(features), dtype=np.int64) if labels is None else np.asarray(labels)
+    scores = []
+    for repeat in range(repeats):
+        a, b = patient_halves(np.asarray(patient_ids), classes, n, np.random.default_rng([seed, repeat]))
+        scores.append((fid(features[a], features[b]), kid(features[a], features[b])))
+    (fid_mean, kid_mean), (fid_sd, kid_sd) = np.mean(scores, axis=0), np.std(scores, axis=0)
+    return {
+        "fid": float(fid_mean),
+        "kid": float(kid_mean),
+        "fid_sd": float(fid_sd),
+        "kid_sd": float(kid_sd),
+        "n": n,
+        "repeats": repeats,
+    }
+
+
+def patient_halves(
+    patient_ids: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of two sets of n images that share no patient, classes in equal shares.
+
+    Raises:
+        MetricError: a half has fewer than n images.
+    """
+    _, first, patient = np.unique(patient_ids, return_index=True, return_inverse=True)
+    order = rng.permutation(len(first))
+    order = order[np.argsort(labels[first][order], kind="stable")]  # dealt out class by class
+    side = np.empty(len(first), dtype=np.int64)
+    side[order] = np.arange(len(first)) % 2
+    halves = [rng.permutation(np.flatnonzero(side[patient] == half)) for half in (0, 1)]
+    smallest = min(map(len, halves))
+    if smallest < n:
+        raise MetricError(
+            "real_floor",
+            f"{n} images per side wanted, but a half of the real images has {smallest}",
+            "Measure with fewer images per side, or bring more real images.",
+        )
+    return _stratified(halves[0], labels, n), _stratified(halves[1], labels, n)
+
+
+def _stratified(rows: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+    """The first n of these shuffled rows, each class in its share of them (largest remainders)."""
+    names, counts = np.unique(labels[rows], return_counts=True)
+    quota = counts * n / len(rows)
+    take = np.floor(quota).astype(np.int64)
+    take[np.argsort(take - quota, kind="stable")[: n - take.sum()]] += 1
+    return np.concatenate([rows[labels[rows] == c][:k] for c, k in zip(names, take, strict=True)])

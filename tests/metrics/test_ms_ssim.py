@@ -1,0 +1,92 @@
+"""MS-SSIM against the definition and an outside reference."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from monai.metrics import MultiScaleSSIMMetric
+from scipy.ndimage import gaussian_filter
+
+from benchmark.errors import MetricError
+from benchmark.metrics.ms_ssim import WEIGHTS, ms_ssim, pairwise, scales_that_fit
+
+
+def pictures(n: int, side: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.normal(size=(n, side, side)), (0, 3, 3))
+    smooth = smooth / smooth.std() * 50 + 128
+    return smooth.clip(0, 255).astype(np.uint8)
+
+
+def reference(x: np.ndarray, y: np.ndarray, scales: int) -> float:
+    """Wang et al. 2003, eq. 7, in NumPy and SciPy: an 11 x 11 Gaussian window, valid region."""
+    weights = np.array(WEIGHTS[:scales]) * sum(WEIGHTS) / sum(WEIGHTS[:scales])
+
+    def mean(z: np.ndarray) -> np.ndarray:
+        return gaussian_filter(z, 1.5, radius=5)[5:-5, 5:-5]
+
+    value, c1, c2 = 1.0, (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    for scale in range(scales):
+        mx, my = mean(x), mean(y)
+        vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+        contrast = (2 * cov + c2) / (vx + vy + c2)
+        light = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+        term = (light * contrast).mean() if scale == scales - 1 else contrast.mean()
+        value *= max(term, 0.0) ** weights[scale]
+        x, y = (z[: len(z) // 2 * 2].reshape(len(z) // 2, 2, -1, 2).mean((1, 3)) for z in (x, y))
+    return value
+
+
+@pytest.mark.parametrize(
+    ("side", "scales"), [(11, 1), (21, 1), (22, 2), (32, 2), (64, 3), (128, 4), (176, 5), (224, 5)]
+)
+def test_as_many_scales_as_fit(side, scales):
+    """The smallest picture is still larger than ten pixels."""
+    assert scales_that_fit(side) == scales
+
+
+def test_pairs_match_the_definition():
+    """Two scales at 32 pixels: every pair as in a NumPy and SciPy version of the paper's equation."""
+    images = pictures(5, 32, seed=1)
+    x = images.astype(float)
+    expected = [reference(x[i], x[j], 2) for i, j in combinations(range(5), 2)]
+    np.testing.assert_allclose(pairwise(images, 2), expected, atol=2e-5)
+
+
+def test_five_scales_are_monais_metric():
+    """At 176 pixels the value is MONAI's own metric with its default weights."""
+    import torch
+
+    a, b = torch.from_numpy(pictures(2, 176, seed=2)).float()[:, None]
+    metric = MultiScaleSSIMMetric(spatial_dims=2, data_range=255.0)
+    expected = metric(a[None], b[None]).item()
+    assert pairwise(pictures(2, 176, seed=2), 5)[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_copies_score_one_and_variety_scores_less():
+    """A class of one repeated picture scores 1, independent pictures score far below."""
+    same = np.repeat(pictures(1, 32, seed=3), 6, axis=0)
+    found = ms_ssim(np.concatenate([same, pictures(6, 32, seed=4)]), np.repeat([0, 1], 6))
+    assert found["per_class"][0] == pytest.approx(1.0, abs=1e-5)
+    assert found["per_class"][1] < 0.5
+    assert found["value"] == pytest.approx(np.mean(list(found["per_class"].values())))
+    assert found["scales"] == 2
+
+
+def test_pairs_are_within_a_class_and_at_most_fifty_images():
+    """Reordering classes changes nothing, images beyond the 50th of a class do not count."""
+    images, labels = pictures(120, 16, seed=5), np.repeat([0, 1], 60)
+    found = ms_ssim(images, labels)
+    assert found["images"] == {0: 50, 1: 50}
+    swapped = ms_ssim(images[::-1][np.argsort(labels[::-1], kind="stable")], labels)
+    kept = np.r_[0:50, 60:110]
+    assert ms_ssim(images[kept], labels[kept])["value"] == pytest.approx(found["value"])
+    assert swapped["value"] != pytest.approx(found["value"], abs=1e-9)
+
+
+def test_what_cannot_be_compared_is_refused():
+    """Pictures smaller than the kernel, or no class with two pictures: an error that says so."""
+    with pytest.raises(MetricError, match="10 pixels"):
+        ms_ssim(pictures(4, 10, seed=6), np.zeros(4, dtype=int))
+    with pytest.raises(MetricError, match="two images"):
+        ms_ssim(pictures(2, 16, seed=6), np.array([0, 1]))
