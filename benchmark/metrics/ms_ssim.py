@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -30,38 +31,43 @@ def scales_that_fit(side: int) -> int:
     raise MetricError("ms_ssim", f"images of {side} pixels, expected at least {KERNEL}")
 
 
-def ms_ssim(
-    images: np.ndarray, labels: np.ndarray, *, per_class: int = IMAGES, device: str = "cpu"
-) -> dict[str, object]:
+def ms_ssim_within_classes(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    per_class: int = IMAGES,
+    device: str = "cpu",
+) -> dict[str, Any]:
     """Mean MS-SSIM over all pairs of the first 50 images of each class; lower is more diverse.
 
     At sides below 176 pixels fewer than five scales fit; the first ones are then used with their
-    weights scaled to the sum of all five, and ``scales`` says how many. Values of different ``scales`` or
-    image sizes do not compare.
+    weights scaled to the sum of all five, and ``scales`` says how many. Values of different ``scales``
+    or image sizes do not compare.
 
     Args:
         images: (N, H, W) uint8.
-        labels: (N,) class of each image; a class with a single image has no pair and is left out.
+        labels: (N,) index into ``classes``; a class with a single image has no pair and is left out.
+        classes: names of the classes.
         per_class: at most so many images of a class.
         device: torch device.
     Returns:
-        ``value`` (mean over classes, 0 to 1; 1 means all images alike), ``per_class`` {class: value},
-        ``scales``, ``images`` {class: images compared}.
+        ``mean`` over classes (0 to 1; 1 means that all images are alike), ``per_class`` {class: value},
+        ``scales``, and ``n``, the images compared in all.
     Raises:
         MetricError: no class has two images, or the images are smaller than the kernel.
     Source: Wang et al. 2003, eq. 7, with MONAI's implementation; Schaudt et al. 2023, section 4.1.
     """
     scales = scales_that_fit(min(images.shape[1:]))
-    groups = {int(c): images[labels == c][:per_class] for c in np.unique(labels)}
-    groups = {c: g for c, g in groups.items() if len(g) > 1}
+    groups = {name: images[labels == k][:per_class] for k, name in enumerate(classes)}
+    groups = {name: group for name, group in groups.items() if len(group) > 1}
     if not groups:
         raise MetricError("ms_ssim", "no class has two images", "Draw at least two images of a class.")
-    values = {c: float(pairwise(g, scales, device).mean()) for c, g in groups.items()}
+    values = {name: float(pairwise(group, scales, device).mean()) for name, group in groups.items()}
     return {
-        "value": float(np.mean(list(values.values()))),
+        "mean": float(np.mean(list(values.values()))),
         "per_class": values,
         "scales": scales,
-        "images": {c: len(g) for c, g in groups.items()},
+        "n": sum(map(len, groups.values())),
     }
 
 

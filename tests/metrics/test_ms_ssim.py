@@ -8,7 +8,7 @@ from monai.metrics import MultiScaleSSIMMetric
 from scipy.ndimage import gaussian_filter
 
 from benchmark.errors import MetricError
-from benchmark.metrics.ms_ssim import WEIGHTS, ms_ssim, pairwise, scales_that_fit
+from benchmark.metrics.ms_ssim import WEIGHTS, ms_ssim_within_classes, pairwise, scales_that_fit
 
 
 def pictures(n: int, side: int, seed: int) -> np.ndarray:
@@ -66,27 +66,28 @@ def test_five_scales_are_monais_metric():
 def test_copies_score_one_and_variety_scores_less():
     """A class of one repeated picture scores 1, independent pictures score far below."""
     same = np.repeat(pictures(1, 32, seed=3), 6, axis=0)
-    found = ms_ssim(np.concatenate([same, pictures(6, 32, seed=4)]), np.repeat([0, 1], 6))
-    assert found["per_class"][0] == pytest.approx(1.0, abs=1e-5)
-    assert found["per_class"][1] < 0.5
-    assert found["value"] == pytest.approx(np.mean(list(found["per_class"].values())))
-    assert found["scales"] == 2
+    images = np.concatenate([same, pictures(6, 32, seed=4)])
+    found = ms_ssim_within_classes(images, np.repeat([0, 1], 6), ("same", "varied"))
+    assert found["per_class"]["same"] == pytest.approx(1.0, abs=1e-5)
+    assert found["per_class"]["varied"] < 0.5
+    assert found["mean"] == pytest.approx(np.mean(list(found["per_class"].values())))
+    assert (found["scales"], found["n"]) == (2, 12)
 
 
-def test_pairs_are_within_a_class_and_at_most_fifty_images():
-    """Reordering classes changes nothing, images beyond the 50th of a class do not count."""
-    images, labels = pictures(120, 16, seed=5), np.repeat([0, 1], 60)
-    found = ms_ssim(images, labels)
-    assert found["images"] == {0: 50, 1: 50}
-    swapped = ms_ssim(images[::-1][np.argsort(labels[::-1], kind="stable")], labels)
+def test_pairs_are_within_a_class_and_of_its_first_images():
+    """Images beyond the 50th of a class do not count; other classes do not change a class's value."""
+    images, labels, classes = pictures(120, 16, seed=5), np.repeat([0, 1], 60), ("a", "b")
+    found = ms_ssim_within_classes(images, labels, classes)
     kept = np.r_[0:50, 60:110]
-    assert ms_ssim(images[kept], labels[kept])["value"] == pytest.approx(found["value"])
-    assert swapped["value"] != pytest.approx(found["value"], abs=1e-9)
+    assert ms_ssim_within_classes(images[kept], labels[kept], classes) == found
+    assert found["n"] == 100
+    alone = ms_ssim_within_classes(images[:60], labels[:60], classes)
+    assert alone["per_class"] == {"a": pytest.approx(found["per_class"]["a"])}
 
 
 def test_what_cannot_be_compared_is_refused():
     """Pictures smaller than the kernel, or no class with two pictures: an error that says so."""
     with pytest.raises(MetricError, match="10 pixels"):
-        ms_ssim(pictures(4, 10, seed=6), np.zeros(4, dtype=int))
+        ms_ssim_within_classes(pictures(4, 10, seed=6), np.zeros(4, dtype=int), ("a",))
     with pytest.raises(MetricError, match="two images"):
-        ms_ssim(pictures(2, 16, seed=6), np.array([0, 1]))
+        ms_ssim_within_classes(pictures(2, 16, seed=6), np.array([0, 1]), ("a", "b"))
