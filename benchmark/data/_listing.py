@@ -1,0 +1,289 @@
+"""From the rows of a table of pictures to one ImageSet: reading, merging duplicates, joining patients."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.data.images import Fit, decode_gray, to_square
+from benchmark.errors import DataError
+from benchmark.records import ImageSet, sha256_file, sha256_of
+
+THUMB = 32
+SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved twice, below 0.97 otherwise
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: a picture, its class and its patient; unknown texts are empty, an unknown age NaN."""
+
+    where: str
+    path: Path
+    image_id: str
+    patient_id: str
+    label: str
+    view: str = ""
+    age: float = float("nan")
+    sex: str = ""
+    site: str = ""
+    license: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The pictures of a table as read, the given split of each (or empty), and what was changed."""
+
+    images: ImageSet
+    split: np.ndarray
+    notes: tuple[str, ...]
+
+
+class _Groups:
+    """Union-find; a group goes by the member that came first."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._parent: dict[Any, Any] = {item: item for item in items}
+        self._rank = {item: rank for rank, item in enumerate(self._parent)}
+
+    def find(self, item: Any) -> Any:
+        while self._parent[item] != item:
+            item = self._parent[item]
+        return item
+
+    def join(self, a: Any, b: Any) -> None:
+        first, second = sorted((self.find(a), self.find(b)), key=self._rank.__getitem__)
+        self._parent[second] = first
+
+    def members(self) -> list[list[Any]]:
+        """Every group, in the order of its first member."""
+        groups: dict[Any, list[Any]] = {}
+        for item in self._parent:
+            groups.setdefault(self.find(item), []).append(item)
+        return list(groups.values())
+
+
+def read_table(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a CSV file as (place for errors, column -> stripped text); column names in lower case.
+
+    Raises:
+        DataError: missing, empty, not CSV, a required column missing or given twice, or no row.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")  # ids and file names are ASCII
+    except OSError as error:
+        raise DataError(
+            str(path), f"cannot be read: {error.strerror}", "Give the dataset's folder."
+        ) from None
+    lines = csv.reader(text.splitlines(keepends=True))
+    try:
+        header = [name.strip().lower() for name in next(lines, [])]
+        for name in required:
+            if header.count(name) != 1:
+                problem = "column is missing" if name not in header else "column is given twice"
+                raise DataError(f"{path}: {name}", problem, f"Expected the columns {', '.join(required)}.")
+        rows = 0
+        for fields in lines:
+            if any(field.strip() for field in fields):
+                rows += 1
+                padded = fields + [""] * (len(header) - len(fields))
+                yield (
+                    f"{path}: line {lines.line_num}",
+                    {k: v.strip() for k, v in zip(header, padded, strict=False)},
+                )
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: line {lines.line_num}", f"is not CSV: {error}", "Save it as CSV again."
+        ) from None
+    if not rows:
+        raise DataError(str(path), "has no rows", "Give a table with one row per picture.")
+
+
+def existing_folder(root: Path) -> None:
+    """Refuse a root that is missing, not a folder, or empty."""
+    if not root.is_dir():
+        raise DataError(str(root), "no such folder", "Give the dataset's folder as root.")
+    if not any(root.iterdir()):
+        raise DataError(
+            str(root), "the folder is empty", "Download the dataset into it, or give another root."
+        )
+
+
+def fingerprint_rows(rows: Iterable[Row]) -> str:
+    """SHA-256 over what the rows say and over the bytes of the files that they name, not over where they lie."""
+    files: dict[Path, str] = {}
+    said = []
+    for row in rows:
+        if row.path not in files:
+            if not row.path.is_file():
+                raise missing_picture(row)
+            files[row.path] = sha256_file(row.path)
+        age = None if np.isnan(row.age) else row.age
+        texts = [row.image_id, row.patient_id, row.label, row.view, row.sex, row.site, row.license, row.split]
+        said.append([texts, age, files[row.path]])
+    return sha256_of(said)
+
+
+def missing_picture(row: Row) -> DataError:
+    """The error for a listed picture that is not there."""
+    return DataError(
+        row.where, f"lists '{row.image_id}', which is not at {row.path}", "Add it, or remove the row."
+    )
+
+
+def read_rows(
+    rows: Sequence[Row],
+    classes: tuple[str, ...],
+    image_size: int,
+    *,
+    source: str,
+    fit: Fit,
+    same_patient: Iterable[tuple[str, str]] = (),
+) -> Loaded:
+    """Read the pictures of a table, each once.
+
+    A file that is listed twice, and a picture that is in two files, is kept once, and its patients
+    become one. Listed under two classes, it is left out. Two different files of one patient count as
+    one picture only when they are equal pixel by pixel, since follow-ups and video frames look alike.
+
+    Args:
+        classes: the label of every row is one of them.
+        same_patient: pairs of ids that are known to belong to one person.
+    Returns:
+        The set, the given split of every image, and a note for everything changed.
+    Raises:
+        DataError: a picture is missing or cannot be read, or one patient is in two given splits.
+    """
+    patients = _Groups(row.patient_id for row in rows)
+    known = {row.patient_id for row in rows}
+    for pair in same_patient:
+        if known.issuperset(pair):
+            patients.join(*pair)
+
+    by_file: dict[Path, list[Row]] = {}
+    for row in rows:
+        by_file.setdefault(row.path.resolve(), []).append(row)
+    listed, notes = _merge(by_file.values(), patients, "files listed in several rows")
+
+    pictures = [_decode(row, image_size, fit) for row in listed]
+    groups = _Groups(range(len(listed)))
+    for i, j in same_pictures(np.stack([p.thumb for p in pictures])) if pictures else ():
+        if listed[i].patient_id != listed[j].patient_id or pictures[i].digest == pictures[j].digest:
+            groups.join(i, j)
+    by_picture = [[listed[i] for i in group] for group in groups.members()]
+    kept, more = _merge(by_picture, patients, "pictures found in several files")
+
+    _refuse_two_splits(rows, patients)
+    pixels = {row.image_id: picture for row, picture in zip(listed, pictures, strict=True)}
+    shown = [pixels[row.image_id] for row in kept]
+    notes = [*notes, *more, *_joined_note(patients), *_small_note(shown, image_size)]
+    images = _image_set(kept, [p.pixels for p in shown], patients, classes, image_size, source)
+    return Loaded(images, np.array([row.split for row in kept]), tuple(notes))
+
+
+def same_pictures(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Pairs i < j of thumbnails that correlate by at least ``SAME_PICTURE``.
+
+    Args:
+        thumbs: (N, H, W) uint8, none constant.
+    """
+    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    for start in range(0, len(flat), 1024):
+        alike = flat[start : start + 1024] @ flat.T >= SAME_PICTURE
+        for i, j in np.argwhere(alike):
+            if start + i < j:
+                yield int(start + i), int(j)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    pixels: np.ndarray
+    thumb: np.ndarray
+    digest: str
+    small: bool
+
+
+def _decode(row: Row, size: int, fit: Fit) -> _Picture:
+    if not row.path.is_file():
+        raise missing_picture(row)
+    gray = decode_gray(row.path)
+    digest = hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
+    return _Picture(to_square(gray, size, fit=fit), to_square(gray, THUMB), digest, min(gray.size) < size)
+
+
+def _merge(groups: Iterable[list[Row]], patients: _Groups, what: str) -> tuple[list[Row], list[str]]:
+    """Keep the first row of each group, join the group's patients; a group of two classes goes."""
+    kept, again, disputed = [], 0, []
+    for group in groups:
+        for row in group[1:]:
+            patients.join(group[0].patient_id, row.patient_id)
+        if len({row.label for row in group}) > 1:
+            disputed.append(group[0].image_id)
+            continue
+        kept.append(group[0])
+        again += len(group) - 1
+    notes = [f"{again} duplicates dropped: {what}"] if again else []
+    if disputed:
+        notes.append(f"{len(disputed)} pictures left out, listed under two classes: {', '.join(disputed)}")
+    return kept, notes
+
+
+def _refuse_two_splits(rows: Sequence[Row], patients: _Groups) -> None:
+    first: dict[Any, Row] = {}
+    for row in rows:
+        other = first.setdefault(patients.find(row.patient_id), row)
+        if other.split != row.split:
+            who = f"patient '{row.patient_id}'"
+            if other.patient_id != row.patient_id:
+                who += f", the same person as '{other.patient_id}' (they share a picture),"
+            raise DataError(
+                row.where,
+                f"{who} is in split '{row.split}' and, {other.where}, in split '{other.split}'",
+                "Give all pictures of a patient one split.",
+            )
+
+
+def _joined_note(patients: _Groups) -> list[str]:
+    several = [" = ".join(map(str, group)) for group in patients.members() if len(group) > 1]
+    return [f"ids joined, one patient each: {', '.join(several)}"] if several else []
+
+
+def _small_note(pictures: Sequence[_Picture], size: int) -> list[str]:
+    small = sum(p.small for p in pictures)
+    return [f"{small} pictures with a side below {size} pixels were enlarged"] if small else []
+
+
+def _image_set(
+    rows: Sequence[Row],
+    pixels: Sequence[np.ndarray],
+    patients: _Groups,
+    classes: tuple[str, ...],
+    size: int,
+    source: str,
+) -> ImageSet:
+    def column(values: Iterable[str]) -> np.ndarray | None:
+        texts = np.array(list(values), dtype=np.str_)
+        return texts if (texts != "").any() else None
+
+    age = np.array([row.age for row in rows], dtype=np.float64)
+    return ImageSet(
+        image=np.stack(pixels) if pixels else np.zeros((0, size, size), np.uint8),
+        label=np.array([classes.index(row.label) for row in rows], dtype=np.int64),
+        classes=classes,
+        image_id=np.array([row.image_id for row in rows], dtype=np.str_),
+        patient_id=np.array([patients.find(row.patient_id) for row in rows], dtype=np.str_),
+        origin=np.full(len(rows), f"real:{source}"),
+        site=column(row.site for row in rows),
+        view=column(row.view for row in rows),
+        age=age if np.isfinite(age).any() else None,
+        sex=column(row.sex for row in rows),
+        license=column(row.license for row in rows),
+    )

@@ -1,0 +1,154 @@
+"""Reads pictures from others safely: one file in, one square gray uint8 array out."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from benchmark.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Fit = Literal["stretch", "pad"]
+
+FORMATS = ("PNG", "JPEG", "GIF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
+MAX_PIXELS = 50_000_000  # five times the largest chest radiograph of the public sets; decodes into 50 MB
+BIT_DEPTHS = (8, 10, 12, 14, 16)  # of detectors, when a picture has more than 8 bits
+
+_MODES_8_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+_REPLACE = "Replace the file by the original, or remove its row."
+
+
+def inside(root: Path, name: str, where: str) -> Path:
+    """The path of a file that a table or folder names, which must lie inside ``root``.
+
+    Args:
+        root: the folder that the user gave.
+        name: relative path as written in the table.
+        where: place of the name, for errors.
+    Raises:
+        DataError: empty, absolute, outside ``root`` (also by a symbolic link), or not a plain file.
+            A path where nothing is passes, since some callers may allow that.
+    """
+    remedy = f"Name a file inside {root}, relative to it."
+    if not name or "\0" in name or Path(name).is_absolute():
+        raise DataError(where, f"'{name}' is not a relative file name", remedy)
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(where, f"'{name}' points outside the folder", remedy)
+    if path.exists() and not path.is_file():
+        raise DataError(where, f"'{name}' is not a file", remedy)
+    return path
+
+
+def read_gray(path: Path, size: int, *, fit: Fit = "stretch") -> np.ndarray:
+    """Read a picture as a square of gray values; see ``decode_gray`` and ``to_square``.
+
+    Returns:
+        (size, size) uint8, 0 black to 255 white.
+    Raises:
+        DataError: as ``decode_gray``.
+    """
+    return to_square(decode_gray(path), size, fit=fit)
+
+
+def decode_gray(path: Path) -> Image:
+    """Decode a PNG, a JPEG or the first frame of a GIF into 8-bit gray at its own size.
+
+    Transparency is laid on black, color becomes luminance (ITU-R 601), EXIF orientation is applied.
+    More than 8 bits are scaled by the smallest bit depth of ``BIT_DEPTHS`` that holds the picture's
+    maximum, so that a 12-bit picture in a 16-bit file is not read as black, and the relation
+    between its gray values stays linear.
+
+    Returns:
+        Pillow image of mode L.
+    Raises:
+        DataError: missing, empty, not one of the formats, corrupt, truncated, more than
+            ``MAX_PIXELS`` (refused before decoding), or of one gray value throughout.
+    """
+    from PIL import Image, ImageOps
+
+    if not path.is_file():
+        raise DataError(str(path), "no such file, expected a picture", _REPLACE)
+    if path.stat().st_size == 0:
+        raise DataError(str(path), "is empty (0 bytes), expected a picture", _REPLACE)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise _too_large(path, f"{opened.width} x {opened.height}")
+                opened.load()
+                picture = ImageOps.exif_transpose(opened)
+        gray = _to_gray(path, picture)
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(path, "over 89 million")  # Pillow refuses these itself from None
+    except Image.UnidentifiedImageError:
+        raise DataError(str(path), f"is not a {', '.join(FORMATS)} picture", _REPLACE) from None
+    except Exception as error:  # on malformed files Pillow's decoders raise nearly anything
+        reason = str(error) or type(error).__name__
+        raise DataError(str(path), f"is corrupt or truncated: {reason}", _REPLACE) from None
+    low, high = gray.getextrema()
+    if low == high:
+        raise DataError(str(path), f"has one gray value ({low}) throughout, expected a picture", _REPLACE)
+    return gray
+
+
+def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
+    """Resize to a square with an antialiasing filter (Lanczos).
+
+    Args:
+        gray: Pillow image of mode L.
+        size: side in pixels.
+        fit: ``stretch`` ignores the aspect ratio, as in Schaudt et al. 2023, Table 3 (Resize to 224 by
+            224); ``pad`` keeps it and fills up with black on both sides.
+    Returns:
+        (size, size) uint8.
+    """
+    from PIL import Image, ImageOps
+
+    if fit == "pad":
+        square = ImageOps.pad(gray, (size, size), method=Image.Resampling.LANCZOS, color=0)
+    else:
+        square = gray.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(square, dtype=np.uint8)
+
+
+def _too_large(path: Path, size: str) -> DataError:
+    limit = f"{MAX_PIXELS // 10**6} million"
+    return DataError(
+        str(path), f"has {size} pixels, expected at most {limit}", "Reduce the picture before use."
+    )
+
+
+def _to_gray(path: Path, picture: Image) -> Image:
+    """Any admitted mode to L."""
+    from PIL import Image
+
+    if picture.mode.startswith("I"):
+        return Image.fromarray(_scale_depth(path, np.asarray(picture).astype(np.int64)))
+    if picture.mode not in _MODES_8_BIT:
+        raise DataError(str(path), f"has pixel mode {picture.mode}, expected gray or color", _REPLACE)
+    if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA"):
+        layered = picture.convert("RGBA")
+        black = Image.new("RGBA", layered.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, layered).convert("L")
+    if picture.mode in ("P", "CMYK"):
+        picture = picture.convert("RGB")
+    return picture.convert("L")
+
+
+def _scale_depth(path: Path, values: np.ndarray) -> np.ndarray:
+    """(H, W) integers to uint8 by the smallest bit depth that holds their maximum."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= 2**16:
+        raise DataError(str(path), f"has values in [{low}, {high}], expected at most 16 bits", _REPLACE)
+    depth = next(b for b in BIT_DEPTHS if high < 2**b)
+    return np.round(values * (255 / (2**depth - 1))).astype(np.uint8)

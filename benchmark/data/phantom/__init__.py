@@ -1,0 +1,1 @@
+"""Packaged datasets: procedural thoracic images with known anatomy, findings, masks and patients."""

@@ -1,0 +1,154 @@
+"""Soft shapes, textures and lines on a pixel grid, given in body units so that any image size looks alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+Array = np.ndarray
+TEXTURE_CELLS = 72
+TEXTURE_REACH = 1.35
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Pixel centers of one image in body units (1 unit is about 20 cm).
+
+    Attributes:
+        x, y: (S, S) float32 body coordinates; x grows to the patient's left, y downwards.
+        col, row: (1, S) and (S, 1) float32 image coordinates in -1..1.
+        turn: (2, 2) matrix from image to body coordinates.
+        shift: (2,) body coordinates of the image's center.
+        pixel: width of a pixel in body units.
+    """
+
+    x: Array
+    y: Array
+    col: Array
+    row: Array
+    turn: Array
+    shift: Array
+    pixel: float
+
+
+def make_grid(size: int, *, zoom: float, angle: float, shift: tuple[float, float]) -> Grid:
+    """Grid of an image of the body: ``zoom`` above 1 enlarges it, ``angle`` in radians turns it."""
+    line = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1).astype(np.float32)
+    col, row = line[None, :], line[:, None]
+    c, s = np.cos(angle) / zoom, np.sin(angle) / zoom
+    turn = np.array([[c, -s], [s, c]], dtype=np.float32)
+    dx, dy = shift
+    x = turn[0, 0] * col + turn[0, 1] * row + np.float32(dx)
+    y = turn[1, 0] * col + turn[1, 1] * row + np.float32(dy)
+    return Grid(x, y, col, row, turn, np.array([dx, dy], dtype=np.float32), 2 / size / zoom)
+
+
+def edge(distance: Array, width: float, grid: Grid) -> Array:
+    """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel."""
+    soft = np.float32(2 * np.hypot(width, 0.5 * grid.pixel))
+    t = np.clip(distance / (2 * soft) + np.float32(0.5), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def ellipse(grid: Grid, center: tuple[float, float], axes: tuple[float, float], angle: float = 0.0) -> Array:
+    """Approximate signed distance to an ellipse in body units, positive inside."""
+    dx, dy = grid.x - np.float32(center[0]), grid.y - np.float32(center[1])
+    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    p, q = (c * dx + s * dy) / np.float32(axes[0]), (c * dy - s * dx) / np.float32(axes[1])
+    return (1 - np.sqrt(p * p + q * q)) * np.float32(min(axes))
+
+
+def blur(image: Array, width: float, grid: Grid) -> Array:
+    """Gaussian blur with a standard deviation in body units."""
+    return gaussian_filter(image, width / grid.pixel, mode="nearest", truncate=3.0)
+
+
+def texture(rng: np.random.Generator, grid: Grid, scale: float, *, ridged: bool = False) -> Array:
+    """Random field that is fixed to the body, with features of about ``scale`` body units.
+
+    Returns:
+        (S, S) float32 of mean 0 and deviation about 1; ridged: in 0..1, a net of thin lines.
+    """
+    cell = 2 * TEXTURE_REACH / TEXTURE_CELLS
+    noise = rng.standard_normal((TEXTURE_CELLS, TEXTURE_CELLS), dtype=np.float32)
+    noise = gaussian_filter(noise, max(scale / cell / 2, 0.5), mode="wrap", truncate=3.0)
+    noise /= noise.std()
+    if ridged:
+        noise = np.exp(-((noise / np.float32(0.35)) ** 2))
+    if grid.pixel > cell:  # what is finer than a pixel is averaged, not sampled
+        noise = gaussian_filter(noise, 0.4 * grid.pixel / cell, mode="wrap", truncate=3.0)
+    where = np.stack([grid.y, grid.x])
+    where += np.float32(TEXTURE_REACH)
+    where /= np.float32(cell)
+    return map_coordinates(noise, where, order=1, mode="grid-wrap", prefilter=False)
+
+
+def ink(points: Array, amount: Array, width: float, grid: Grid) -> Array:
+    """Lines given as dense points, spread over ``width`` body units.
+
+    Args:
+        points: (N, 2) body coordinates (x, y).
+        amount: (N,) thickness times length that each point stands for, in body units squared.
+    Returns:
+        (S, S) float32: the amount per area.
+    """
+    size = len(grid.row)
+    place = (points - grid.shift) @ np.linalg.inv(grid.turn).T
+    place = (place + 1) * (size / 2) - 0.5
+    low = np.floor(place).astype(np.int64)
+    part = place - low
+    total = np.zeros((size + 2) * (size + 2))
+    for dx in (0, 1):
+        for dy in (0, 1):
+            col, row = np.clip(low[:, 0] + dx, -1, size) + 1, np.clip(low[:, 1] + dy, -1, size) + 1
+            share = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
+            total += np.bincount(row * (size + 2) + col, share * amount, minlength=len(total))
+    drawn = total.reshape(size + 2, size + 2)[1:-1, 1:-1].astype(np.float32) / np.float32(grid.pixel**2)
+    return gaussian_filter(drawn, max(0.5 * width / grid.pixel, 0.35), truncate=3.0)
+
+
+def polyline(corners: Array, width: float) -> tuple[Array, Array]:
+    """Dense points and amounts along a smooth line through ``corners`` (N, 2), of a given width."""
+    steps = 48
+    t = np.linspace(0, len(corners) - 1, steps * (len(corners) - 1) + 1)
+    k = np.minimum(t.astype(int), len(corners) - 2)
+    f = (t - k)[:, None]
+    before, after = corners[np.maximum(k - 1, 0)], corners[np.minimum(k + 2, len(corners) - 1)]
+    a, b = corners[k], corners[k + 1]
+    # Catmull-Rom: passes through every corner
+    points = 0.5 * (2 * a + (b - before) * f + (2 * before - 5 * a + 4 * b - after) * f**2
+                    + (3 * a - before - 3 * b + after) * f**3)  # fmt: skip
+    length = np.hypot(*np.gradient(points, axis=0).T)
+    return points, length * width
+
+
+def branches(
+    rng: np.random.Generator, start: Array, angles: Array, length: float, generations: int, width: float
+) -> list[tuple[Array, Array]]:
+    """A tree that forks in two at the end of every branch.
+
+    Args:
+        start: (2,) or (N, 2) body coordinates of the roots.
+        angles: (N,) directions of the roots, radians.
+    Returns:
+        One (points, amounts) per generation, for :func:`ink`.
+    """
+    layers = []
+    at = np.broadcast_to(start, (len(angles), 2))
+    steps = np.linspace(0, 1, 16)
+    for _ in range(generations):
+        n = len(angles)
+        reach = length * rng.uniform(0.7, 1.3, n)
+        bend = rng.normal(0, 0.35, n)
+        heading = angles[:, None] + bend[:, None] * steps
+        step = reach[:, None] / len(steps)
+        path = at[:, None, :] + np.stack([np.cos(heading) * step, np.sin(heading) * step], -1).cumsum(1)
+        taper = width * (1 - 0.3 * steps)
+        layers.append((path.reshape(-1, 2), (step * taper).ravel()))
+        fork = rng.uniform(0.2, 0.6, (2, n)) * np.array([[1], [-1]])
+        angles = (heading[:, -1] + fork).ravel()
+        at = np.concatenate([path[:, -1], path[:, -1]])
+        length, width = length * 0.75, width * 0.62
+    return layers

@@ -1,0 +1,171 @@
+"""Divides images into train, val, test and reserve by patient, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from benchmark.errors import DataError
+from benchmark.records import ImageSet, Splits
+from benchmark.task import SplitRule
+
+PARTS = ("train", "val", "test", "reserve")
+ATTEMPTS = 200
+
+
+def split_by_patient(
+    images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classes", notes: tuple[str, ...] = ()
+) -> Splits:
+    """Divide images into four parts that share no patient.
+
+    Every class has a patient in every part, and its images are shared out as the rule says, as closely
+    as whole patients allow (``draw_parts``). The same images, rule and seed give the same parts.
+
+    Args:
+        images: all images of the source.
+        rule: shares of the images; what is not test, val or reserve is train.
+        seed: of the draw.
+        where: place for errors, such as the source's name.
+        notes: recorded warnings to hand on.
+    Raises:
+        DataError: a class has too few patients and ``rule.too_few`` is ``error``; fewer than two
+            classes remain; or patients of several classes leave a class without a part.
+    """
+    images, excluded = enough_patients(images, rule, where)
+    part = draw_parts(images, shares_of(rule), seed=seed, where=where)
+    sets = {name: images.select(np.flatnonzero(part == name)) for name in PARTS}
+    return Splits(**sets, notes=(*notes, *excluded))
+
+
+def shares_of(rule: SplitRule) -> dict[str, float]:
+    """Share of the images per part, summing to 1."""
+    rest = 1 - rule.val - rule.test - rule.reserve
+    return {"train": rest, "val": rule.val, "test": rule.test, "reserve": rule.reserve}
+
+
+def enough_patients(images: ImageSet, rule: SplitRule, where: str) -> tuple[ImageSet, tuple[str, ...]]:
+    """Refuse or leave out the classes with fewer patients than the rule asks for.
+
+    Returns:
+        The images of the classes that remain, labels renumbered, and a note per excluded class.
+    Raises:
+        DataError: see ``split_by_patient``.
+    """
+    patients = (_table(images)[1] > 0).sum(axis=0)
+    need = max(rule.min_patients, len(PARTS))
+    few = [c for c, n in enumerate(patients) if n < need]
+    for c in few:
+        if rule.too_few == "error":
+            raise DataError(
+                f"{where}: '{images.classes[c]}'",
+                f"has {_number(patients[c])}, the split needs at least {need}",
+                "Add patients, drop the class from the task, or set split.too_few to exclude.",
+            )
+    kept = [c for c in range(len(images.classes)) if c not in few]
+    if len(kept) < 2:
+        found = ", ".join(f"{c} {n}" for c, n in zip(images.classes, patients, strict=True))
+        raise DataError(
+            where,
+            f"fewer than two classes have at least {need} patients (found: {found})",
+            "Add patients, or choose another source.",
+        )
+    notes = tuple(
+        f"class '{images.classes[c]}' excluded: {_number(patients[c])}, the split needs at least {need}"
+        for c in few
+    )
+    return (_only(images, kept), notes) if few else (images, notes)
+
+
+def draw_parts(
+    images: ImageSet, shares: Mapping[str, float], *, seed: int, where: str = "classes"
+) -> np.ndarray:
+    """Draw a part for every patient, stratified by class.
+
+    A patient with images of several classes belongs to the stratum of the class that has the fewest
+    patients. In each stratum the patients come in random order, those with the most images first, and
+    each draws a part with a probability proportional to the images that the part still lacks, among
+    the parts where it fits if there are any. When as many patients are left as parts are empty, each
+    of these gets one. So no part exceeds its share by as much as one patient's images, where every
+    patient has a single class.
+
+    Args:
+        shares: wanted share of the images per part, all positive, summing to 1.
+    Returns:
+        (N,) str, the part of every image.
+    Raises:
+        DataError: patients of several classes leave a class without a part, in ``ATTEMPTS`` draws.
+    """
+    patient, table = _table(images)
+    names = np.array(list(shares))
+    share = np.array(list(shares.values()))
+    empty = ""
+    for attempt in range(ATTEMPTS):
+        chosen = _draw(table, share, np.random.default_rng([seed, attempt]))
+        have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
+        if (have > 0).all():
+            return names[chosen][patient]
+        p, c = np.argwhere(have == 0)[0]
+        empty = f"'{images.classes[c]}' gets no patient in {names[p]}"
+    raise DataError(
+        where,
+        f"no division by patient found: {empty}, since its patients have images of other classes too",
+        "Add patients, or drop the class from the task.",
+    )
+
+
+def _draw(table: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One draw: (P,) index of the part of every patient, from (P, C) images per patient and class."""
+    order = np.argsort((table > 0).sum(axis=0), kind="stable")
+    stratum = order[(table[:, order] > 0).argmax(axis=1)]
+    target = share[:, None] * table.sum(axis=0)
+    have = np.zeros_like(target)
+    chosen = np.zeros(len(table), dtype=np.int64)
+    for c in order:
+        members = rng.permutation(np.flatnonzero(stratum == c))
+        members = members[np.argsort(-table[members, c], kind="stable")]
+        for done, member in enumerate(members):
+            p = _part(target[:, c] - have[:, c], have[:, c] == 0, table[member, c], len(members) - done, rng)
+            chosen[member] = p
+            have[p] += table[member]
+    return chosen
+
+
+def _part(lack: np.ndarray, empty: np.ndarray, images: int, left: int, rng: np.random.Generator) -> int:
+    """The part of one patient with this many images, when so many patients of the stratum are left."""
+    if left <= empty.sum():
+        return int(np.flatnonzero(empty)[0])
+    fits = lack >= images - 1e-9  # a share of exactly k images must hold k in floating point too
+    weight = np.where(fits, lack, 0) if fits.any() else np.clip(lack, 0, None)
+    return int(rng.choice(len(lack), p=weight / weight.sum()))
+
+
+def _table(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the patient of every image, and (P, C) images per patient and class."""
+    ids, patient = np.unique(images.patient_id, return_inverse=True)
+    table = np.zeros((len(ids), len(images.classes)), dtype=np.int64)
+    np.add.at(table, (patient, images.label), 1)
+    return patient, table
+
+
+def _only(images: ImageSet, kept: list[int]) -> ImageSet:
+    """The images of these classes, labels renumbered."""
+    number = np.full(len(images.classes), -1)
+    number[kept] = np.arange(len(kept))
+    chosen = images.select(np.flatnonzero(number[images.label] >= 0))
+    return replace(chosen, label=number[chosen.label], classes=tuple(images.classes[c] for c in kept))
+
+
+def _number(patients: int) -> str:
+    return f"{patients} patient" + ("" if patients == 1 else "s")
+
+
+def note_reserve(splits: Splits, wanted: int) -> Splits:
+    """Add a note where ``oracle`` will have fewer real images of a class than the brackets ask for."""
+    short = {name: n for name, n in splits.reserve.counts().items() if n < wanted}
+    if not short:
+        return splits
+    found = ", ".join(f"{name} {n}" for name, n in short.items())
+    note = f"oracle has fewer reserve images than the {wanted} per class that are wanted: {found}"
+    return replace(splits, notes=(*splits.notes, note))
