@@ -21,7 +21,7 @@ SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph sav
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: a picture, its class and its patient; unknown texts are empty, an unknown age NaN."""
+    """One row of a table: a picture, its class and its patient; unknown texts empty, unknown age NaN."""
 
     where: str
     path: Path
@@ -116,7 +116,7 @@ def existing_folder(root: Path) -> None:
 
 
 def fingerprint_rows(rows: Iterable[Row]) -> str:
-    """SHA-256 over what the rows say and over the bytes of the files that they name, not over where they lie."""
+    """SHA-256 over what the rows say and the bytes of the files that they name, not over where these lie."""
     files: dict[Path, str] = {}
     said = []
     for row in rows:

@@ -89,7 +89,7 @@ def decode_gray(path: Path) -> Image:
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(path, "over 89 million")  # Pillow refuses these itself from None
+        raise _too_large(path, "over 89 million") from None  # Pillow's own limit
     except Image.UnidentifiedImageError:
         raise DataError(str(path), f"is not a {', '.join(FORMATS)} picture", _REPLACE) from None
     except Exception as error:  # on malformed files Pillow's decoders raise nearly anything

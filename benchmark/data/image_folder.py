@@ -1,0 +1,208 @@
+"""A folder of one's own pictures, with a table or with a subfolder per class; see docs/add_a_dataset.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from benchmark.data._listing import Loaded, Row, existing_folder, fingerprint_rows, read_rows, read_table
+from benchmark.data.images import SUFFIXES, Fit, inside
+from benchmark.data.splits import PARTS, draw_parts, enough_patients, note_reserve, split_by_patient
+from benchmark.errors import DataError, unknown_name
+from benchmark.records import ImageSet, Splits
+from benchmark.task import SplitRule
+
+version = "1"
+
+COLUMNS = ("image", "label", "patient_id")
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """Where the pictures lie and how they are read.
+
+    Attributes:
+        root: folder with the table, or with one subfolder per class.
+        table: name of the CSV file in ``root``. Where it is not there and was not asked for by name,
+            the subfolders are read.
+        patient_separator: for subfolders: the patient's id is the file name up to the first of these,
+            e.g. ``p17`` of ``p17_lateral.png`` for ``_``. Without it every file is its own patient.
+        ignore_labels: labels or subfolders to leave out; any other that is not a class is an error.
+        fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 3, or ``pad`` with black.
+    """
+
+    root: Path
+    table: str = "metadata.csv"
+    patient_separator: str | None = Field(None, min_length=1)
+    ignore_labels: tuple[str, ...] = ()
+    fit: Fit = "stretch"
+
+
+def fingerprint(params: Params) -> str:
+    """SHA-256 over the table, or the names of the subfolders, and over every file that they list.
+
+    Raises:
+        DataError: as ``load`` for the folder, the table and missing pictures.
+    """
+    return fingerprint_rows(_rows(params)[0])
+
+
+def load(
+    params: Params,
+    *,
+    classes: tuple[str, ...],
+    image_size: int,
+    split: SplitRule,
+    reserve_per_class: int,
+    seed: int,
+) -> Splits:
+    """Read the pictures of these classes and divide them by patient, or as the column ``split`` says.
+
+    Args:
+        classes: the labels, in the task's order.
+        image_size: side in pixels.
+        reserve_per_class: images that ``oracle`` would like; fewer are noted.
+    Raises:
+        DataError: the folder, the table, an id or a picture is missing or broken; a label is none of
+            the classes; a class has too few patients; or a patient is in two given splits.
+    """
+    rows, notes = _rows(params)
+    rows, ignored = _of_classes(rows, classes, params)
+    loaded = read_rows(rows, classes, image_size, source="image_folder", fit=params.fit)
+    images = replace(loaded.images, card=_card(loaded.images, params))
+    notes = (*notes, *ignored, *loaded.notes)
+    if any(loaded.split != ""):
+        splits = _given(replace(loaded, images=images, notes=notes), split, seed)
+    else:
+        splits = split_by_patient(images, split, seed=seed, where="source image_folder", notes=notes)
+    return note_reserve(splits, reserve_per_class)
+
+
+def _rows(params: Params) -> tuple[list[Row], tuple[str, ...]]:
+    """Every picture that the table or the subfolders list, and notes."""
+    existing_folder(params.root)
+    path = inside(params.root, params.table, "table")
+    if path.is_file() or "table" in params.model_fields_set:
+        return [_row(params.root, where, field) for where, field in read_table(path, COLUMNS)], ()
+    return _subfolders(params)
+
+
+def _row(root: Path, where: str, field: dict[str, str]) -> Row:
+    for name in COLUMNS:
+        if not field[name]:
+            raise DataError(f"{where}: {name}", "is missing", "Fill it in, or remove the row.")
+    part = field.get("split", "")
+    if part and part not in PARTS:
+        raise DataError(
+            f"{where}: split", f"'{part}' is none of {', '.join(PARTS)}", "Use one of these names."
+        )
+    return Row(
+        where=where,
+        path=inside(root, field["image"], f"{where}: image"),
+        image_id=field["image"],
+        patient_id=field["patient_id"],
+        label=field["label"],
+        view=field.get("view", ""),
+        age=_age(where, field.get("age", "")),
+        sex=field.get("sex", ""),
+        site=field.get("site", ""),
+        license=field.get("license", ""),
+        split=part,
+    )
+
+
+def _age(where: str, text: str) -> float:
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        raise DataError(
+            f"{where}: age", f"'{text}' is not a number", "Give years, or leave it blank."
+        ) from None
+
+
+def _subfolders(params: Params) -> tuple[list[Row], tuple[str, ...]]:
+    rows, other = [], 0
+    for folder in sorted(p for p in params.root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        for path in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
+            if path.suffix.lower() not in SUFFIXES:
+                other += 1
+                continue
+            name = f"{folder.name}/{path.name}"
+            stem = path.stem.split(params.patient_separator)[0] if params.patient_separator else name
+            if not stem:
+                raise DataError(
+                    str(path), "the file name begins with the separator, so the patient's id is empty"
+                )
+            rows.append(Row(str(path), inside(params.root, name, str(path)), name, stem, folder.name))
+    if not rows:
+        raise DataError(
+            str(params.root),
+            f"has neither a table {params.table} nor subfolders with pictures",
+            f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table.",
+        )
+    notes = (
+        []
+        if params.patient_separator
+        else ["every file counts as a patient of its own: no patient_separator"]
+    )
+    if other:
+        notes.append(f"{other} files in the class folders left out: none of {', '.join(SUFFIXES)}")
+    return rows, tuple(notes)
+
+
+def _of_classes(
+    rows: Iterable[Row], classes: tuple[str, ...], params: Params
+) -> tuple[list[Row], tuple[str, ...]]:
+    """The rows of the classes, and a note on those of ignored labels."""
+    kept = []
+    ignored: Counter[str] = Counter()
+    for row in rows:
+        if row.label in params.ignore_labels:
+            ignored[row.label] += 1
+        elif row.label in classes:
+            kept.append(row)
+        else:
+            error = unknown_name("label", row.label, list(classes))
+            remedy = f"{error.remedy} To leave it out, name it in ignore_labels."
+            raise DataError(row.where, error.problem, remedy)
+    notes = [f"{n} pictures left out, label '{name}' ignored" for name, n in sorted(ignored.items())]
+    return kept, tuple(notes)
+
+
+def _given(loaded: Loaded, rule: SplitRule, seed: int) -> Splits:
+    """The splits as the table gives them; without a reserve, one is drawn from train."""
+    where = "source image_folder"
+    blank = np.flatnonzero(loaded.split == "")
+    if len(blank):
+        first = loaded.images.image_id[blank[0]]
+        raise DataError(f"{where}: split", f"is missing for '{first}'", "Give every row a split, or none.")
+    images, excluded = enough_patients(loaded.images, rule, where)
+    part = loaded.split[np.isin(loaded.images.image_id, images.image_id)]
+    notes = [*loaded.notes, *excluded]
+    if "reserve" not in part:
+        train = np.flatnonzero(part == "train")
+        share = rule.reserve / (1 - rule.test - rule.val)
+        part = part.astype("<U7")
+        part[train] = draw_parts(
+            images.select(train), {"train": 1 - share, "reserve": share}, seed=seed, where=f"{where}: train"
+        )
+        notes.append("reserve drawn from the given train split")
+    sets = {name: images.select(np.flatnonzero(part == name)) for name in PARTS}
+    for name, chosen in sets.items():
+        for label, count in chosen.counts().items():
+            if not count:
+                raise DataError(f"{where}: split '{name}'", f"has no image of class '{label}'", "Add some.")
+    return Splits(**sets, notes=tuple(notes))
+
+
+def _card(images: ImageSet, params: Params) -> dict[str, object]:
+    return {
+        "name": params.root.resolve().name,
+        "images": images.counts(),
+        "patients": len(images.patients()),
+        "fit": params.fit,
+    }
