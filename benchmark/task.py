@@ -83,7 +83,7 @@ class Recipe(Strict):
     learning_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     dropout: float = Field(0.5, ge=0, lt=1)
-    augmentation: Literal["none", "affine_intensity"] = "affine_intensity"
+    augmentation: Literal["none", "schaudt_affine", "mild_affine"] = "schaudt_affine"
 
 
 class Budget(Strict):

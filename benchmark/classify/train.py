@@ -162,7 +162,8 @@ def _update(network: nn.Module, optimizer: Any, images: ImageSet, rows: np.ndarr
 def _tensor(image: np.ndarray, device: str) -> Tensor:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(image)).to(device).unsqueeze(1).float() / 255
+    copy = np.array(image)  # torch wants to own what it reads; the file map is read-only
+    return torch.from_numpy(copy).to(device).unsqueeze(1).float() / 255
 
 
 def predict(network: nn.Module, images: ImageSet, setting: Setting, mean: float, std: float) -> np.ndarray:

@@ -1,0 +1,194 @@
+"""What each verb does, out of the parts below it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark import report
+from benchmark.errors import BenchmarkError, StoreError
+from benchmark.execute import Outcome, Several, execute, worker_count
+from benchmark.pipeline import Node, Plan, build, keys
+from benchmark.planning import Wish, make_plan, split_names, store_root
+from benchmark.progress import Progress, clock
+from benchmark.store import Store, write_json
+from benchmark.task import load_task, task_names
+from benchmark.tracking import Tracker
+
+# What each verb computes; a verb stops where its own stage ends.
+UNTIL = {
+    "data": {"data"},
+    "generate": {"data", "fit", "generate"},
+    "measure": {"data", "reference", "fit", "generate", "measure"},
+    "classify": {"data", "fit", "generate", "classify"},
+    "run": {"data", "reference", "fit", "generate", "measure", "classify"},
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended: what became of it, and what it left."""
+
+    plan: Plan
+    outcome: Outcome
+    out: Path
+    written: list[Path]
+    seconds: float
+
+
+def wish_of(options: argparse.Namespace) -> Wish:
+    """The wish that the options of a verb express."""
+    return Wish(
+        task=options.task,
+        profile=options.profile,
+        source=options.source,
+        root=options.root,
+        generators=split_names(getattr(options, "generators", None)),
+        params=getattr(options, "params", None),
+        extractor=getattr(options, "extractor", None),
+        device=options.device,
+        precision=options.precision,
+    )
+
+
+def run_stages(options: argparse.Namespace) -> int:
+    """Run a task up to the verb's stage; 1 when a row failed."""
+    plan = make_plan(wish_of(options))
+    out = options.out or Path("outputs") / f"{plan.task.name}-{plan.profile_name}"
+    finished = run(plan, options.verb, out, options.workers)
+    _summary(finished)
+    return 1 if finished.outcome.failures else 0
+
+
+def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finished:
+    """Execute a plan up to a verb's stage, track it, and write what people read.
+
+    Raises:
+        StoreError, TrackingError: nothing half-done counts as done.
+    """
+    began = time.monotonic()
+    make_folder(out)
+    nodes = [n for n in build(plan) if n.stage in UNTIL[verb]]
+    count = worker_count(plan.device, workers)
+    store, tracker, progress = Store(store_root()), Tracker(plan, verb, keys(nodes)), Progress(nodes, count)
+    status = "FAILED"
+    try:
+        outcome = execute(nodes, store, workers=count, watcher=Several(progress, tracker))
+        written = _write(plan, verb, nodes, outcome, out, tracker)
+        status = "FAILED" if outcome.failures else "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        progress.close()
+        tracker.close(status, time.monotonic() - began)
+    return Finished(plan, outcome, out, written, time.monotonic() - began)
+
+
+def make_folder(folder: Path) -> None:
+    """Create an output folder, or say why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"--out {folder}", f"{error.strerror}", "Give a folder that can be written.") from error
+
+
+def _write(plan: Plan, verb: str, nodes: list[Node], outcome: Outcome, out: Path, tracker: Tracker) -> list[Path]:
+    if verb != "run":
+        return copy_results(nodes, outcome, out)
+    if "data" in outcome.failures:
+        raise BenchmarkError("", outcome.failures["data"])
+    report.write_bundles(plan, outcome, out / "bundles")
+    comparison = report.publish(out / "bundles", out)
+    tracker.leaderboard(out, comparison)
+    return [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")] + [out / "bundles"]
+
+
+def copy_results(nodes: Iterable[Node], outcome: Outcome, out: Path) -> list[Path]:
+    """Copy what a partial verb computed to where the user looks for it."""
+    written = []
+    for node in nodes:
+        result = outcome.results.get(node.id)
+        if result is None or node.stage in ("fit", "reference"):
+            continue
+        target = out / node.id
+        part = target.with_name(target.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(result.folder, part)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+        written.append(target)
+    return written
+
+
+def _summary(finished: Finished) -> None:
+    outcome = finished.outcome
+    reused = len(outcome.results) - len(outcome.computed)
+    print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
+    for path in finished.written:
+        print(f"  {path}")
+    told = set()
+    for line in outcome.failures.values():
+        if line not in told:
+            print(f"failed: {line}")
+            told.add(line)
+    if finished.written and finished.written[0].suffix == ".md":
+        print("\n" + report.headline(finished.out / "leaderboard.json"))
+        print("Look at the runs with: mlflow ui")
+
+
+def show_tasks(options: argparse.Namespace) -> int:
+    """List the tasks, or show one."""
+    if options.task:
+        print(json.dumps(load_task(options.task).model_dump(mode="json"), indent=1))
+        return 0
+    for name in task_names():
+        task = load_task(name)
+        print(f"{name}: {task.question}\n  classes: {', '.join(task.classes)}\n  sources: {', '.join(task.sources)}")
+    return 0
+
+
+def compare_bundles(options: argparse.Namespace) -> int:
+    """Compare bundles and write ``comparison.json``."""
+    out = options.out or options.bundles.parent
+    make_folder(out)
+    write_json(out / "comparison.json", report.compare_folder(options.bundles))
+    print(out / "comparison.json")
+    return 0
+
+
+def render_bundles(options: argparse.Namespace) -> int:
+    """Render bundles as a leaderboard."""
+    out = options.out or options.bundles.parent
+    make_folder(out)
+    report.publish(options.bundles, out)
+    for kind in ("md", "json", "html"):
+        print(out / f"leaderboard.{kind}")
+    return 0
+
+
+def run_tuning(options: argparse.Namespace) -> int:
+    """Search a generator's parameters."""
+    from benchmark.tune import tune
+
+    out = options.out or Path("outputs") / f"tune-{options.task}-{Path(options.generator).stem}"
+    make_folder(out)
+    path = tune(
+        wish_of(options), options.generator, trials=options.trials, seed=options.seed,
+        study_file=options.study or out / "study.db", out=out,
+    )
+    print(f"Best parameters: {path}\nUse them with: python -m benchmark run --task {options.task} --params {path}")
+    return 0
+
+
+def train_extractor(options: argparse.Namespace) -> int:
+    """Train the embedded feature extractor on phantoms, by its recipe."""
+    make_folder(options.out)
+    report.train_extractor(options.out, options.steps)
+    print(options.out)
+    return 0

@@ -1,0 +1,143 @@
+"""The command line: parse, call one function, print errors. Heavy modules are imported when a verb needs them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark import __version__
+from benchmark.errors import BenchmarkError, unknown_name
+
+STAGE_VERBS = {
+    "data": "build the data of a task, prove that its splits are disjoint, show a grid",
+    "run": "the whole benchmark: data, generate, measure, classify, compare, leaderboard",
+    "generate": "fit generators and sample from them",
+    "measure": "also measure fidelity, diversity and memorization of the samples",
+    "classify": "also train the downstream classifiers and store their predictions",
+}
+OTHER_VERBS = {
+    "tasks": "list the tasks, or show one",
+    "compare": "compare bundles: intervals, tests, ranks, as JSON",
+    "leaderboard": "render bundles as leaderboard.md, .json and .html",
+    "tune": "search the parameters of a generator, judged on val",
+    "extractor": "train the embedded feature extractor again",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that answers an unknown verb or option with a "did you mean"."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print one line and exit with 2."""
+        raise BenchmarkError("command line", message, f"See {self.prog} --help.")
+
+
+def _text(value: str) -> str | None:
+    """MLflow hands on an empty text where a parameter was left out."""
+    return value or None
+
+
+def _path(value: str) -> Path | None:
+    return Path(value) if value else None
+
+
+def _count(value: str) -> int | None:
+    if not value:
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got '{value}'") from None
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
+
+
+def _add_wish(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", default="cxr_pneumonia", help="name of a task, or path of a task file")
+    parser.add_argument("--profile", default="demo", help="demo (minutes), lite (hours) or paper (GPUs)")
+    parser.add_argument("--source", type=_text, help="data source; default: the task's packaged phantoms")
+    parser.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--workers", type=_count, help="stages at once; default: one per core")
+    parser.add_argument("--out", type=_path, help="results; default: outputs/<task>-<profile>")
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--generators", type=_text, help="names, or paths of Python files, with commas; default: the task's"
+    )
+    parser.add_argument("--params", type=_path, help="YAML of generator parameters, such as tune writes")
+    parser.add_argument("--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's")
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    top = Parser(prog="python -m benchmark", description="Does adding synthetic images help on real patients?")
+    top.add_argument("--version", action="version", version=__version__)
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    for name, about in {**OTHER_VERBS, **STAGE_VERBS}.items():
+        verb = verbs.add_parser(name, help=about, description=about)
+        if name in STAGE_VERBS:
+            _add_wish(verb)
+            _add_rows(verb)
+    verbs.choices["tasks"].add_argument("task", nargs="?", type=_text, help="show this one")
+    for name in ("compare", "leaderboard"):
+        verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
+        verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
+    _add_tune(verbs.choices["tune"])
+    extractor = verbs.choices["extractor"]
+    extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
+    extractor.add_argument("--steps", type=_count, help="fewer steps than the recipe's, to try it out")
+    return top
+
+
+def _add_tune(verb: argparse.ArgumentParser) -> None:
+    _add_wish(verb)
+    verb.add_argument("--generator", required=True, help="name, or path of a Python file")
+    verb.add_argument("--trials", type=_count, default=20, help="trials in all, finished ones included")
+    verb.add_argument("--study", type=_path, help="SQLite file of the study; default: <out>/study.db")
+    verb.add_argument("--seed", type=int, default=0, help="of the sampler")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0 all well, 1 something failed, 2 a wrong command."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        known = {**OTHER_VERBS, **STAGE_VERBS}
+        if given and not given[0].startswith("-") and given[0] not in known:
+            raise unknown_name("verb", given[0], list(known), "command line")
+        options = parser().parse_args(given)
+        if options.verb is None:
+            parser().print_help()
+            return 2
+        return _dispatch(options)
+    except BenchmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if error.where == "command line" else 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    if options.verb in STAGE_VERBS:
+        from benchmark.application import run_stages
+
+        return run_stages(options)
+    if options.verb == "tune":
+        from benchmark.application import run_tuning
+
+        return run_tuning(options)
+    from benchmark import application
+
+    verbs = {
+        "tasks": application.show_tasks,
+        "compare": application.compare_bundles,
+        "leaderboard": application.render_bundles,
+        "extractor": application.train_extractor,
+    }
+    return verbs[options.verb](options)

@@ -1,0 +1,218 @@
+"""From names that a user typed to a plan in which everything is decided and checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmark.errors import BenchmarkError, DataError, TaskError, unknown_name
+from benchmark.pipeline import Plan, Row
+from benchmark.registry import Plugin, available, find
+from benchmark.task import GeneratorEntry, Task, load_task, parse, read_yaml
+
+WITHOUT_IMAGES = {
+    "real_only": {
+        "title": "Real images only",
+        "description": "No added images: the baseline of every difference.",
+        "citation": "",
+        "license": "Apache-2.0",
+    },
+    "oversample": {
+        "title": "Oversampling",
+        "description": "Minority classes drawn again until every class is as frequent as the largest.",
+        "citation": "Schaudt et al. 2023, Table 9",
+        "license": "Apache-2.0",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asked for; None means the task's own choice."""
+
+    task: str
+    profile: str = "demo"
+    source: str | None = None
+    root: Path | None = None
+    generators: tuple[str, ...] | None = None
+    params: Path | None = None
+    extractor: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+
+
+def resolve_device(device: str, precision: str) -> tuple[str, str]:
+    """The device and precision of a run: CUDA where there is one, bfloat16 where the device computes in it.
+
+    Raises:
+        TaskError: an unknown word, or CUDA asked for where there is none.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise unknown_name("device", device, ["auto", "cpu", "cuda"], "--device")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise unknown_name("precision", precision, ["auto", "float32", "bfloat16"], "--precision")
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise TaskError("--device", "is cuda, but torch finds no CUDA device", "Use --device cpu, or auto.")
+    chosen = "cuda" if has_cuda and device != "cpu" else "cpu"
+    if precision == "auto":
+        fast = torch.cuda.is_bf16_supported() if chosen == "cuda" else _cpu_has_bfloat16()
+        precision = "bfloat16" if fast else "float32"
+    return chosen, precision
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16; elsewhere it would be emulated, and slower."""
+    import torch
+
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+def make_plan(wish: Wish) -> Plan:
+    """Check every name and parameter of a run before anything is computed.
+
+    Raises:
+        TaskError, DataError: the first fault, with the remedy.
+    """
+    task = load_task(wish.task)
+    profile = task.profile(wish.profile)
+    source = wish.source or task.default_source
+    task.source(source)
+    plugin = find("data", [source])[0]
+    module = plugin.load()
+    values = {**task.source(source).params, **profile.data.get(source, {})}
+    params = _source_params(module, source, values, wish.root)
+    paths = {k: str(v) for k, v in params if isinstance(v, Path)}
+    from benchmark.metrics.features import resolve
+
+    device, precision = resolve_device(wish.device, wish.precision)
+    return Plan(
+        task=task,
+        profile_name=wish.profile,
+        source=source,
+        source_target=plugin.target,
+        source_params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
+        source_paths=paths,
+        source_fingerprint=module.fingerprint(params),
+        source_version=plugin.version(module),
+        rows=tuple(_rows(task, wish)),
+        extractor=resolve(wish.extractor or profile.measures.extractor),
+        device=device,
+        precision=precision,
+    )
+
+
+def _source_params(module: ModuleType, source: str, values: Mapping[str, Any], root: Path | None) -> Any:
+    fields = module.Params.model_fields
+    given = dict(values)
+    if root is not None:
+        if "root" not in fields:
+            raise TaskError("--root", f"source '{source}' reads no folder", "Leave --root out.")
+        given["root"] = root.resolve()
+    elif "root" in fields and "root" not in given:
+        raise DataError(f"source {source}", "needs the folder of the dataset", "Give it with --root PATH.")
+    return parse(module.Params, given, f"source {source}: params")
+
+
+def _rows(task: Task, wish: Wish) -> list[Row]:
+    profile = task.profile(wish.profile)
+    rows = [_control(name) for name in task.controls]
+    wanted = wish.generators if wish.generators is not None else tuple(profile.generators)
+    tuned = _tuned(wish.params)
+    for plugin in find("generators", wanted):
+        entry = profile.generators.get(plugin.name, GeneratorEntry())
+        rows.append(generator_row(plugin, entry, tuned.pop(plugin.name, {})))
+    if tuned:
+        raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(wish.params))
+    names = [r.name for r in rows]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise TaskError("--generators", f"'{twice[0]}' is named twice, or is a control that runs anyway")
+    return rows
+
+
+def _tuned(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Parameters by generator, from a YAML that ``tune`` wrote or a person did."""
+    if path is None:
+        return {}
+    value = read_yaml(path).get("generators")
+    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+        raise TaskError(f"{path}: generators", "expected a mapping from generator to its parameters")
+    return value
+
+
+def _control(name: str) -> Row:
+    if name in WITHOUT_IMAGES:
+        return Row(name, "control", WITHOUT_IMAGES[name])
+    plugin = available("generators").get(name)
+    if plugin is None:
+        raise unknown_name("control", name, [*WITHOUT_IMAGES, *available("generators")], "task: controls")
+    return generator_row(plugin, GeneratorEntry(), {})
+
+
+def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any]) -> Row:
+    """The row of a generator, its contract looked over and its parameters validated.
+
+    Raises:
+        TaskError: the plug-in lacks a part of the contract, or a parameter is wrong.
+    """
+    module = plugin.load()
+    kind = check_contract(module, plugin)
+    where = f"generator '{plugin.name}': params"
+    params = parse(module.Params, {**entry.params, **tuned}, where)
+    card = {k: str(v) for k, v in dict(getattr(module, "card", {})).items()}
+    return Row(
+        name=plugin.name,
+        role=card.pop("role", "generator"),
+        card=card,
+        plugin={"name": plugin.name, "origin": plugin.origin},
+        target=plugin.target,
+        version=plugin.version(module),
+        params=params.model_dump(mode="json"),
+        per_class=entry.fit == "per_class" or not kind.conditions,
+        trained=hasattr(module, "search_space"),
+    )
+
+
+def check_contract(module: ModuleType, plugin: Plugin) -> Any:
+    """The generator class of a plug-in.
+
+    Raises:
+        TaskError: names the part of the contract that is missing.
+    """
+    for name in ("Params", "Generator"):
+        if not hasattr(module, name):
+            raise TaskError(f"{plugin.target}: {name}", "is missing", "See docs/add_a_generator.md.")
+    kind = module.Generator
+    missing = [m for m in ("fit", "sample", "save", "load", "conditions") if not hasattr(kind, m)]
+    if missing:
+        raise TaskError(f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md.")
+    return kind
+
+
+def store_root() -> Path:
+    """Where stage results are kept: SYNTHTHORAX_STORE, or ``.store`` here."""
+    return Path(os.environ.get("SYNTHTHORAX_STORE") or ".store")
+
+
+def split_names(value: str | None) -> tuple[str, ...] | None:
+    """``a,b,c`` as names; nothing as None."""
+    names = tuple(n.strip() for n in (value or "").split(",") if n.strip())
+    return names or None
+
+
+def describe(error: BaseException) -> str:
+    """The line that a user reads for an error."""
+    return str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+
+
+def known_tasks(names: Sequence[str]) -> list[Task]:
+    """Load tasks by name."""
+    return [load_task(n) for n in names]
