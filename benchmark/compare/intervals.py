@@ -1,0 +1,189 @@
+"""Intervals for a row's mean and for paired differences: test patients and training runs both vary.
+
+The design is that of a reader study with many cases: every run (classifier and seed) of every row
+scores the same test images. The variance is that of Obuchowski and Rockette (1995), with the
+degrees of freedom by Satterthwaite, as Hillis (2007) proposes for it, and two cautions of our own;
+see docs/statistics.md, which shows the simulations that the choice rests on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import stats
+
+from benchmark.errors import MetricError
+
+
+@dataclass(frozen=True)
+class RunVariance:
+    """Variance of one run's value (or difference) around its row, pooled over rows, with its df."""
+
+    variance: float
+    df: int
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with what is known about its error.
+
+    Attributes:
+        estimate: in the unit of the values (shares of 1).
+        low, high: two-sided interval of level 1 - alpha.
+        se: standard error.
+        df: degrees of freedom of the t distribution.
+        p: two-sided, of the hypothesis that the estimated quantity is 0.
+        detectable: smallest true difference that would be found with the task's power.
+        runs, images, patients: how many stand behind it.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    se: float
+    df: float
+    p: float
+    detectable: float
+    runs: int
+    images: int
+    patients: int
+
+    def record(self) -> dict[str, float]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def grouped_mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """(...) mean over groups of the mean within each group.
+
+    With the class as group, the mean of correctness is balanced accuracy; with one group, accuracy.
+
+    Args:
+        values: (..., n).
+        group: (n,) any labels.
+    """
+    return np.mean([values[..., group == g].mean(-1) for g in np.unique(group)], axis=0)
+
+
+def sampling_variance(values: np.ndarray, group: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """(...) variance of ``grouped_mean`` over draws of patients, by its influence function.
+
+    An image's influence is (d_i - mean of its group) / (groups * images in its group); influences are
+    summed by patient, squared, summed, and multiplied by P / (P - 1). With one image per patient
+    and one group this is the textbook s^2 / n.
+
+    Args:
+        values: (..., n).
+        group: (n,) labels.
+        patient: (n,) labels.
+    Raises:
+        MetricError: fewer than two patients.
+    """
+    order = np.argsort(patient, kind="stable")
+    first = np.unique(patient[order], return_index=True)[1]
+    count = len(first)
+    if count < 2:
+        raise MetricError("interval", "the test split has one patient", "At least two are needed.")
+    groups = np.unique(group)
+    influence = np.empty(values.shape, dtype=np.float64)
+    for g in groups:
+        inside = group == g
+        part = values[..., inside]
+        influence[..., inside] = (part - part.mean(-1, keepdims=True)) / (len(groups) * inside.sum())
+    by_patient = np.add.reduceat(influence[..., order], first, axis=-1)
+    return np.asarray((by_patient**2).sum(-1) * count / (count - 1))
+
+
+def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
+    """Between-run variance of a paired difference of two rows, pooled over all rows.
+
+    Twice the row-by-run interaction mean square, with (T - 1)(R - 1) degrees of freedom.
+
+    Args:
+        run_values: (T, R) values of T rows in the same R runs.
+    Returns:
+        None where there are fewer than two rows or two runs.
+    """
+    t, r = run_values.shape
+    if t < 2 or r < 2:
+        return None
+    residual = run_values - run_values.mean(0) - run_values.mean(1, keepdims=True) + run_values.mean()
+    df = (t - 1) * (r - 1)
+    return RunVariance(2 * float((residual**2).sum()) / df, df)
+
+
+def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
+    """Between-run variance of one run's value around its row's mean, pooled over all rows.
+
+    Args:
+        run_values: (T, R).
+    Returns:
+        None where there are fewer than two runs.
+    """
+    t, r = run_values.shape
+    if r < 2:
+        return None
+    return RunVariance(float(run_values.var(axis=1, ddof=1).mean()), t * (r - 1))
+
+
+def interval(
+    values: np.ndarray,
+    group: np.ndarray,
+    patient: np.ndarray,
+    pooled: RunVariance | None,
+    *,
+    alpha: float,
+    power: float,
+) -> Interval:
+    """Interval of the mean over runs of ``grouped_mean``.
+
+    Variance: between-run part, the larger of the pooled variance and the row's (or pair's) own,
+    divided by R; plus the sampling covariance of two runs on the same patients (not below 0); and
+    never less than the sampling variance of the run average. With one run: the sampling variance alone.
+
+    Args:
+        values: (R, n) correctness (0 or 1), or the difference of correctness of two rows run by run.
+        group: (n,) class, or one label for accuracy.
+        patient: (n,) labels.
+        pooled: from ``pooled_mean`` or ``pooled_difference``; None to use the own variance alone.
+    Raises:
+        MetricError: fewer than two patients.
+    """
+    runs, images = values.shape
+    run_values = grouped_mean(values, group)
+    estimate = float(run_values.mean())
+    test = float(sampling_variance(values.mean(0), group, patient))
+    patients = len(np.unique(patient))
+    if runs == 1:
+        variance, df = test, float(patients - 1)
+    else:
+        each = float(sampling_variance(values, group, patient).mean())
+        shared = max((runs * test - each) / (runs - 1), 0.0)
+        own = float(run_values.var(ddof=1))
+        between = max(own, pooled.variance) / runs if pooled else own / runs
+        between_df = pooled.df if pooled else runs - 1
+        total = shared + between
+        spread = shared**2 / (patients - 1) + between**2 / between_df
+        df = total**2 / spread if spread > 0 else float(patients - 1)
+        variance = max(total, test)
+    se = float(np.sqrt(variance))
+    t = float(stats.t.ppf(1 - alpha / 2, df))
+    return Interval(
+        estimate=estimate,
+        low=estimate - t * se,
+        high=estimate + t * se,
+        se=se,
+        df=float(df),
+        p=_p_value(estimate, se, df),
+        detectable=(t + float(stats.t.ppf(power, df))) * se,
+        runs=runs,
+        images=images,
+        patients=patients,
+    )
+
+
+def _p_value(estimate: float, se: float, df: float) -> float:
+    if se < 1e-12:  # nothing varied, neither between runs nor between images
+        return 1.0 if abs(estimate) < 1e-12 else 0.0
+    return float(2 * stats.t.sf(abs(estimate) / se, df))

@@ -1,0 +1,210 @@
+"""What a finished row leaves for the leaderboard: reading and writing it, strictly."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import SubmissionError, TaskError
+from benchmark.publish.manifest import Manifest
+from benchmark.task import parse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST, PREDICTIONS, GRID = "bundle.json", "predictions.parquet", Path("samples") / "grid.png"
+LARGEST = {MANIFEST: 5_000_000, PREDICTIONS: 1_000_000_000, GRID.name: 8_000_000}  # bytes
+TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
+INTEGERS = ("label", "bracket", "seed", "fold")
+TEST_SPLITS = ("test", "test_paper")
+SUM_TOLERANCE = 1e-3  # of the scores of one image, for float32 softmax
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """One row as it was left by its run.
+
+    Attributes:
+        manifest: what ``bundle.json`` says.
+        predictions: one record per split, bracket, run and image; None for a failed row.
+        grid: PNG of some samples, or None.
+    """
+
+    manifest: Manifest
+    predictions: pd.DataFrame | None
+    grid: bytes | None
+
+
+def write_bundle(
+    folder: Path, manifest: dict[str, Any], predictions: pd.DataFrame | None, grid: bytes | None
+) -> None:
+    """Write a bundle; ``bundle.json`` last, each file atomically.
+
+    Raises:
+        SubmissionError: what would be written would not be read again.
+    """
+    checked = _manifest(manifest, f"bundle '{folder.name}'")
+    if grid is not None:
+        _check_grid(grid, folder / GRID)
+    folder.mkdir(parents=True, exist_ok=True)
+    if predictions is not None:
+        sorted_rows = _check_predictions(predictions, checked, folder / PREDICTIONS)
+        part = folder / f"{PREDICTIONS}.part"
+        sorted_rows.to_parquet(part, index=False)
+        os.replace(part, folder / PREDICTIONS)
+    if grid is not None:
+        (folder / GRID).parent.mkdir(exist_ok=True)
+        _replace(folder / GRID, grid)
+    text = json.dumps(checked.record(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    _replace(folder / MANIFEST, (text + "\n").encode())
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and refuse what is not whole.
+
+    Raises:
+        SubmissionError: a file is missing, too large or not what it should be; a field is missing,
+            unknown or of the wrong type; a score is NaN; a prediction is missing or there twice.
+    """
+    import pandas as pd
+
+    path = folder / MANIFEST
+    try:
+        content = json.loads(_bytes(path), parse_constant=_no_constant)
+    except ValueError as error:
+        raise SubmissionError(str(path), f"is not JSON: {error}", "Write it with write_bundle().") from None
+    manifest = _manifest(content, str(path))
+    if manifest.row.name != folder.name:
+        raise SubmissionError(
+            f"{path}: row.name", f"is '{manifest.row.name}', expected '{folder.name}', the folder's name"
+        )
+    grid = _bytes(folder / GRID) if (folder / GRID).exists() else None
+    if grid is not None:
+        _check_grid(grid, folder / GRID)
+    if manifest.status == "failed":
+        return Bundle(manifest, None, grid)
+    table = folder / PREDICTIONS
+    _check_size(table)
+    try:
+        predictions = pd.read_parquet(table)
+    except Exception as error:  # a corrupt file raises many kinds
+        raise SubmissionError(str(table), f"cannot be read: {error}", "Write it as Parquet again.") from None
+    return Bundle(manifest, _check_predictions(predictions, manifest, table), grid)
+
+
+def read_bundles(folder: Path) -> list[Bundle]:
+    """The bundles in the folders of a folder, sorted by name.
+
+    Raises:
+        SubmissionError: there is none, or one is refused.
+    """
+    found = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if not found:
+        raise SubmissionError(str(folder), "holds no bundle", "Give the folder that has one folder per row.")
+    return [read_bundle(p) for p in found]
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number that can be compared")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _check_size(path: Path) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise SubmissionError(str(path), "is missing or not a plain file", "A bundle holds its own files.")
+    limit = LARGEST[path.name]
+    if path.stat().st_size > limit:
+        raise SubmissionError(str(path), f"has {path.stat().st_size} bytes, at most {limit} are read")
+
+
+def _bytes(path: Path) -> bytes:
+    _check_size(path)
+    return path.read_bytes()
+
+
+def _check_grid(content: bytes, path: Path) -> None:
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise SubmissionError(str(path), "is not a PNG", "Save the grid as PNG.")
+
+
+def _manifest(content: Any, where: str) -> Manifest:
+    try:
+        manifest: Manifest = parse(Manifest, content, where)
+    except TaskError as error:
+        raise SubmissionError(error.where, error.problem, error.remedy) from None
+    try:  # the fields that may hold anything
+        json.dumps(manifest.record(), allow_nan=False)
+    except ValueError:
+        raise SubmissionError(where, "holds NaN or infinity", "Leave the figure out, or give None.") from None
+    return manifest
+
+
+def _check_predictions(table: pd.DataFrame, manifest: Manifest, path: Path) -> pd.DataFrame:
+    """The table in canonical order; refuses whatever is not one finite prediction per run and image."""
+    import numpy as np
+
+    where = str(path)
+    scores = [f"score_{k}" for k in range(len(manifest.classes))]
+    expected = [*TEXTS, *INTEGERS, *scores]
+    if sorted(table.columns) != sorted(expected):
+        odd = sorted(set(table.columns) ^ set(expected))
+        raise SubmissionError(f"{where}: {odd[0]}", "missing or unknown column", f"Expected {expected}.")
+    for name in expected:
+        if table[name].isna().any():
+            raise SubmissionError(f"{where}: {name}", f"row {int(table[name].isna().argmax())} has no value")
+    for name in INTEGERS:
+        if table[name].dtype.kind not in "iu":
+            raise SubmissionError(f"{where}: {name}", f"is {table[name].dtype}, expected integers")
+    values = table[scores].to_numpy(dtype=np.float64)
+    odd_rows = ~np.isfinite(values).all(1) | (values < 0).any(1) | (abs(values.sum(1) - 1) > SUM_TOLERANCE)
+    if odd_rows.any():
+        raise SubmissionError(
+            f"{where}: score_*",
+            f"row {int(odd_rows.argmax())} has {values[odd_rows.argmax()].tolist()}",
+            "Give the softmax: finite, not negative, summing to 1.",
+        )
+    if not table["label"].between(0, len(scores) - 1).all():
+        raise SubmissionError(f"{where}: label", f"outside 0..{len(scores) - 1}")
+    table = table[expected].sort_values(["split", "bracket", "classifier", "seed", "image_id"], kind="stable")
+    _check_complete(table, manifest, where)
+    return table.reset_index(drop=True)
+
+
+def _check_complete(table: pd.DataFrame, manifest: Manifest, where: str) -> None:
+    key = ["split", "bracket", "classifier", "seed", "image_id"]
+    twice = table.duplicated(key)
+    if twice.any():
+        first = table[twice].iloc[0]
+        raise SubmissionError(
+            f"{where}: image_id",
+            f"two predictions for {[first[k] for k in key]}",
+            "Keep one per run and image.",
+        )
+    splits = sorted(set(table["split"]))
+    if "test" not in splits or set(splits) - set(TEST_SPLITS):
+        raise SubmissionError(f"{where}: split", f"has {splits}, expected 'test' and perhaps 'test_paper'")
+    brackets = sorted(set(table["bracket"]))
+    if brackets not in ([0], sorted(manifest.brackets)):
+        raise SubmissionError(
+            f"{where}: bracket", f"has {brackets}, expected {sorted(manifest.brackets)}, or 0 alone"
+        )
+    runs = len(manifest.classifiers) * len(manifest.seeds)
+    for split in splits:
+        if split not in manifest.data.splits:
+            raise SubmissionError(f"{where}: split", f"'{split}' is not among data.splits")
+        images = manifest.data.splits[split].images
+        counts = table[table["split"] == split].groupby(["bracket", "image_id"]).size()
+        if not (counts == runs).all() or len(counts) != images * len(brackets):
+            raise SubmissionError(
+                f"{where}: image_id",
+                f"split '{split}' lacks {images} images in each of {runs} runs and {len(brackets)} brackets",
+                "Every image needs one prediction of every run.",
+            )

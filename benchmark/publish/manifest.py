@@ -1,0 +1,128 @@
+"""The schema of ``bundle.json``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from benchmark.task import PrimaryMetric, Statistics
+
+
+class Part(BaseModel):
+    """Frozen, and refuses unknown fields, NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RowCard(Part):
+    """What the row is."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
+    role: Literal["generator", "control"]
+    title: str
+    description: str
+    citation: str
+    license: str
+    params: dict[str, Any] = {}
+
+
+class SplitCard(Part):
+    """Size and content hash of one split."""
+
+    images: int = Field(ge=0)
+    patients: int = Field(ge=0)
+    counts: dict[str, int]
+    hash: str
+
+
+class DataCard(Part):
+    """Which data, and the proof that its splits are disjoint."""
+
+    fingerprint: str
+    splits: dict[str, SplitCard]
+    proof: dict[str, Any] = {}
+    notes: list[str] = []
+
+
+class Measure(Part):
+    """One figure over a row's images; further keys say more about it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    value: FiniteFloat
+    floor: FiniteFloat | None
+    n: int = Field(ge=1, description="images on each side")
+    direction: Literal["minimize", "maximize"]
+
+
+class Memorization(Part):
+    """The memorization gate; further keys say more about it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    rate: float = Field(ge=0, le=1)
+    expected: float = Field(ge=0, le=1)
+    threshold: FiniteFloat
+    n: int = Field(ge=1)
+    interval: tuple[float, float]
+    planted_recall: float = Field(ge=0, le=1)
+    gated: bool
+    blind: bool = False
+
+
+class Costs(Part):
+    """Measured, so different from run to run; nothing else on the leaderboard depends on them."""
+
+    fit_seconds: float | None = Field(ge=0)
+    sample_seconds: float | None = Field(ge=0)
+    classify_seconds: float | None = Field(ge=0)
+    peak_memory_mb: float | None = Field(ge=0)
+
+
+class Manifest(Part):
+    """The content of ``bundle.json``, schema 1."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    task: str
+    profile: str
+    question: str
+    citation: str
+    protocol_hash: str
+    source: str
+    data_kind: Literal["phantom", "real"]
+    classes: tuple[str, ...] = Field(min_length=2)
+    image_size: int = Field(ge=1)
+    primary_metric: PrimaryMetric
+    primary_bracket: int = Field(ge=0)
+    brackets: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(min_length=1)
+    classifiers: tuple[str, ...] = Field(min_length=1)
+    statistics: Statistics
+    row: RowCard
+    status: Literal["complete", "failed"]
+    error: str | None = None
+    data: DataCard
+    measures: dict[str, Measure] = {}
+    memorization: Memorization | None = None
+    costs: Costs
+    software: dict[str, Any]
+    hardware: dict[str, Any]
+    device: str
+    precision: str
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if (self.status == "failed") != (self.error is not None):
+            raise ValueError("a failed row, and no other, has an error")
+        if self.primary_bracket not in self.brackets:
+            raise ValueError("primary_bracket must be one of brackets")
+        for name in ("seeds", "classifiers", "brackets", "classes"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} holds a value twice")
+        return self
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values, under the names that the file has."""
+        return self.model_dump(mode="json", by_alias=True)

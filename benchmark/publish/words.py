@@ -1,0 +1,85 @@
+"""Numbers and texts as people read them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+NONE = "–"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as percent: ``67.3 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def percent_range(interval: Mapping[str, Any]) -> str:
+    """The interval of a share, in percent: ``[64.0, 68.5]``."""
+    return f"[{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign: ``+3.2``."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if not float(text) else text.replace("-", "−")
+
+
+def points_range(interval: Mapping[str, Any]) -> str:
+    """The interval of a difference, in points: ``[+1.0, +5.4]``."""
+    return f"[{points(interval['low'])}, {points(interval['high'])}]"
+
+
+def spread(interval: Mapping[str, Any]) -> str:
+    """A difference with its interval: ``+3.2 points [+1.0, +5.4]``."""
+    return f"{points(interval['estimate'])} points {points_range(interval)}"
+
+
+def p_value(p: float | None) -> str:
+    """A p value with three decimals, or ``< 0.001``."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_equals(p: float | None) -> str:
+    """A p value within a sentence: ``p = 0.012``."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def number(value: float | None) -> str:
+    """A figure with three or four significant digits, whatever its size."""
+    if value is None:
+        return NONE
+    if value == 0:
+        return "0"
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    text = f"{value:.{digits}f}" if abs(value) >= 0.01 else f"{value:.2g}"
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def measure_title(name: str) -> str:
+    """``fid_phantom_cxr_v1`` as ``FID (phantom_cxr_v1)``."""
+    if name == "ms_ssim":
+        return "MS-SSIM"
+    kind, _, extractor = name.partition("_")
+    return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
+
+
+def markdown(text: object) -> str:
+    """Text for a cell of a Markdown table: HTML and the marks of Markdown are shown, not obeyed."""
+    flat = " ".join(html.escape(str(text), quote=False).split())
+    for mark in "\\`*_[]|":
+        flat = flat.replace(mark, "\\" + mark)
+    return flat
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(names: list[str]) -> str:
+    """``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -1,0 +1,208 @@
+"""Bundles with predictions of known accuracy, to develop and test the leaderboard with.
+
+``python tests/publish/make_bundles.py FOLDER`` writes the nine rows of a demo-sized leaderboard.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.publish.bundle import write_bundle
+
+CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
+PAPER_COUNTS = (130, 29, 23, 19, 16)  # Schaudt et al. 2023, Table 2
+SEEDS = (0, 1, 2)
+BRACKETS = (100, 250)
+# row: role, accuracy at bracket 100 and 250 (0 for rows without added images), memorization rate, FID
+ROWS: dict[str, tuple[str, tuple[float, ...], float | None, float | None]] = {
+    "real_only": ("control", (0.62,), None, None),
+    "oversample": ("control", (0.64,), None, None),
+    "duplicate_real": ("control", (0.64, 0.66), 1.0, 1.9),
+    "traditional": ("control", (0.65, 0.68), 0.04, 9.4),
+    "oracle": ("control", (0.69, 0.74), 0.011, 1.8),
+    "copycat": ("control", (0.63, 0.65), 0.97, 4.2),
+    "noise": ("control", (0.55, 0.50), 0.0, 118.0),
+    "stylegan": ("generator", (0.66, 0.67), 0.012, 21.5),
+    "ddpm": ("generator", (0.63, 0.645), 0.006, 33.1),
+}
+Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, patients, labels
+
+
+def images_of(split: str, counts: tuple[int, ...]) -> Images:
+    """Ids, patients (one to three images each, of one class) and labels of a split."""
+    label = np.repeat(np.arange(len(counts)), counts)
+    rng = np.random.default_rng([len(label), 3])
+    new = rng.random(len(label)) < 0.75
+    new[np.flatnonzero(np.diff(label, prepend=-1))] = True
+    patient = np.array([f"{split}-p{n:04d}" for n in np.cumsum(new)])
+    return np.array([f"{split}-{i:05d}" for i in range(len(label))]), patient, label
+
+
+def run_scores(
+    label: np.ndarray, accuracy: float, difficulty: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(n, K) softmax-like scores whose argmax is right with about the accuracy given."""
+    k = len(CLASSES)
+    shift = np.log(accuracy / (1 - accuracy)) * 1.45  # the logistic slope at this spread of difficulty
+    right = rng.random(len(label)) < 1 / (1 + np.exp(-(shift + 1.6 * difficulty)))
+    wrong = (label + rng.integers(1, k, len(label))) % k
+    scores = rng.dirichlet(np.full(k, 1.0), len(label))
+    top, chosen = scores.max(1), np.where(right, label, wrong)
+    at = scores.argmax(1)
+    scores[np.arange(len(label)), at] = scores[np.arange(len(label)), chosen]
+    scores[np.arange(len(label)), chosen] = top
+    return scores
+
+
+def predictions(
+    name: str, sets: dict[str, Images], brackets: tuple[int, ...], seeds: tuple[int, ...]
+) -> pd.DataFrame:
+    """The predictions of a row, at its known accuracies."""
+    accuracies = ROWS[name][1]
+    own = (0,) if len(accuracies) == 1 else brackets
+    parts = []
+    for split, (ids, patient, label) in sets.items():
+        difficulty = np.random.default_rng([7, len(ids)]).normal(size=len(ids))
+        for bracket, accuracy in zip(own, accuracies, strict=True):
+            for seed in seeds:
+                rng = np.random.default_rng([list(ROWS).index(name), bracket, seed, len(ids)])
+                run = np.random.default_rng([list(ROWS).index(name), bracket, seed]).normal(0, 0.012)
+                scores = run_scores(label, accuracy + run, difficulty, rng)
+                part = pd.DataFrame({"image_id": ids, "patient_id": patient, "label": label, "split": split})
+                part["bracket"], part["classifier"], part["seed"], part["fold"] = bracket, "resnet10", seed, 0
+                part["run"] = f"{name}/{bracket}/resnet10/{seed}"
+                for k in range(len(CLASSES)):
+                    part[f"score_{k}"] = scores[:, k]
+                parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def measures(fid: float | None) -> dict[str, Any]:
+    """FID, KID and MS-SSIM of a row, or nothing for a row without images."""
+    if fid is None:
+        return {}
+    return {
+        "fid_phantom_cxr_v1": {"value": fid, "floor": 2.1, "n": 600, "direction": "minimize"},
+        "kid_phantom_cxr_v1": {
+            "value": (fid - 2.1) / 900,
+            "floor": 0.0002,
+            "n": 600,
+            "direction": "minimize",
+        },
+        "ms_ssim": {"value": 0.3 + fid / 1000, "floor": 0.31, "n": 50, "direction": "minimize", "scales": 2},
+    }
+
+
+def memorization(rate: float | None) -> dict[str, Any] | None:
+    """The gate's record, or None for a row without images."""
+    if rate is None:
+        return None
+    interval = [max(0.0, rate - 0.008), min(1.0, rate + 0.008)]
+    gated = interval[0] > 0.05
+    return {"rate": rate, "expected": 0.01, "threshold": 0.21, "n": 1250, "interval": interval,
+            "planted_recall": 0.96, "gated": gated, "blind": False}  # fmt: skip
+
+
+def manifest(
+    name: str,
+    sets: dict[str, Images],
+    brackets: tuple[int, ...],
+    seeds: tuple[int, ...],
+    error: str | None = None,
+) -> dict[str, Any]:
+    """The ``bundle.json`` of a row."""
+    role, _, rate, fid = ROWS[name]
+    splits = {
+        split: {
+            "images": len(ids),
+            "patients": len(set(patient.tolist())),
+            "counts": {c: int((label == k).sum()) for k, c in enumerate(CLASSES)},
+            "hash": f"{len(ids):064x}",
+        }
+        for split, (ids, patient, label) in sets.items()
+    }
+    return {
+        "schema": 1,
+        "task": "cxr_pneumonia",
+        "profile": "demo",
+        "question": "Do synthetic chest radiographs help to tell five causes of pneumonia apart?",
+        "citation": "Schaudt et al. 2023, doi:10.3390/bioengineering10121421",
+        "protocol_hash": "5b1f" * 16,
+        "source": "phantom.chest",
+        "data_kind": "phantom",
+        "classes": list(CLASSES),
+        "image_size": 32,
+        "primary_metric": {"name": "balanced_accuracy", "direction": "maximize"},
+        "primary_bracket": brackets[-1],
+        "brackets": list(brackets),
+        "seeds": list(seeds),
+        "classifiers": ["resnet10"],
+        "statistics": {"alpha": 0.05, "correction": "holm", "power": 0.8},
+        "row": {
+            "name": name, "role": role, "title": name.replace("_", " "),
+            "description": f"What {name} is.", "citation": "", "license": "Apache-2.0", "params": {},
+        },
+        "status": "failed" if error else "complete",
+        "error": error,
+        "data": {
+            "fingerprint": "c0ffee" * 10,
+            "splits": splits,
+            "proof": {"disjoint_by_patient": [["train", "test"]], "patients": {"train": 640, "test": 900}},
+            "notes": ["Two rows of one image were merged."],
+        },
+        "measures": {} if error else measures(fid),
+        "memorization": None if error else memorization(rate),
+        "costs": {
+            "fit_seconds": 100.5 if role == "generator" else 0.4,
+            "sample_seconds": 12.25, "classify_seconds": 51.0, "peak_memory_mb": 2100.0,
+        },
+        "software": {"python": "3.11", "torch": "2.15.0", "synththorax": "0.1.0"},
+        "hardware": {"cpu": "2 cores", "gpu": None},
+        "device": "cpu",
+        "precision": "bfloat16",
+    }  # fmt: skip
+
+
+def picture(name: str) -> bytes:
+    """A small PNG that stands for a sample grid."""
+    from PIL import Image
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(list(ROWS).index(name)).normal(size=(120, 240))
+    smooth = gaussian_filter(noise, 4)
+    gray = (255 * (smooth - smooth.min()) / (smooth.max() - smooth.min())).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(gray).save(out, format="PNG")
+    return out.getvalue()
+
+
+def make_bundles(
+    folder: Path,
+    rows: tuple[str, ...] = tuple(ROWS),
+    test_counts: tuple[int, ...] = (400,) * 5,
+    paper_counts: tuple[int, ...] | None = PAPER_COUNTS,
+    brackets: tuple[int, ...] = BRACKETS,
+    seeds: tuple[int, ...] = SEEDS,
+    failed: dict[str, str] | None = None,
+) -> Path:
+    """Write a folder of bundles and return it."""
+    sets = {"test": images_of("test", test_counts)}
+    if paper_counts:
+        sets["test_paper"] = images_of("test_paper", paper_counts)
+    for name in rows:
+        error = (failed or {}).get(name)
+        content = manifest(name, sets, brackets, seeds, error)
+        table = None if error else predictions(name, sets, brackets, seeds)
+        grid = None if error or not content["measures"] else picture(name)
+        write_bundle(folder / name, content, table, grid)
+    return folder
+
+
+if __name__ == "__main__":
+    make_bundles(Path(sys.argv[1]))
