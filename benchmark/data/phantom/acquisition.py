@@ -1,6 +1,6 @@
 """From attenuation to a picture: geometry, devices, scatter, noise, tone, collimation and markers.
 
-Nothing here knows the finding: its draws come from a stream of their own, so that no nuisance tells the class.
+Nothing here knows the finding: its draws come from a stream of their own, so no nuisance tells the class.
 """
 
 from __future__ import annotations
@@ -53,18 +53,19 @@ def sample_exposure(rng: np.random.Generator, view: str) -> Exposure:
         breath=float(rng.normal(0.09 if bedside else 0.0, 0.045)),
         turn=float(rng.normal(0, 0.30 if bedside else 0.15)),
         arms=float(np.clip(rng.normal(0.8 if bedside else 0.25, 0.2), 0, 1)),
+        plates=int(rng.poisson(0.6 if bedside else 0.15)),
     )
-    borders = np.where(rng.random(4) < 0.25, rng.uniform(0.02, 0.12, 4), 0.0)
+    borders = np.where(rng.random(4) < 0.15, rng.uniform(0.01, 0.07, 4), 0.0)
     side = rng.random()
     return Exposure(
         pose=pose,
         site=site,
-        zoom=float(np.exp(rng.normal(0.0, 0.05))),
+        zoom=float(np.exp(rng.normal(0.13, 0.06))),
         angle=float(np.radians(rng.normal(0, 3.0 if bedside else 1.6))),
-        shift=(float(rng.normal(0, 0.035)), float(rng.normal(-0.06, 0.05))),
+        shift=(float(rng.normal(0, 0.035)), float(rng.normal(-0.12, 0.05))),
         scatter=float(rng.uniform(0.05, 0.22) + 0.1 * bedside),
-        noise=float(np.exp(rng.normal(-4.1, 0.4))),
-        window=float(rng.normal(0.60 if site == SITES[0] else 0.64, 0.07)),
+        noise=float(np.exp(rng.normal(-4.7, 0.4))),
+        window=float(rng.normal(0.64 if site == SITES[0] else 0.68, 0.06)),
         contrast=float(np.exp(rng.normal(0.02 if site == SITES[0] else -0.08, 0.16))),
         gamma=float(np.exp(rng.normal(0, 0.12))),
         collimation=(float(borders[0]), float(borders[1]), float(borders[2]), float(borders[3])),
@@ -102,10 +103,8 @@ def _leads(rng: np.random.Generator, grid: Grid) -> Array:
         x, y = side * rng.uniform(0.15, 0.6), rng.uniform(-0.5, 0.35)
         away = side * rng.uniform(0.5, 1.1)
         bow = (x + away) / 2 + rng.normal(0, 0.1)
-        total += np.float32(0.35) * _line(
-            [(x, y), (bow, (y - 0.9) / 2 + rng.normal(0, 0.15)), (away, -1.1)], 0.012, grid
-        )
-        total += np.float32(0.3) * edge(fields.ellipse(grid, (x, y), (0.03, 0.03)), 0.005, grid)
+        total += 0.35 * _line([(x, y), (bow, (y - 0.9) / 2 + rng.normal(0, 0.15)), (away, -1.1)], 0.012, grid)
+        total += 0.3 * edge(fields.ellipse(grid, (x, y), (0.03, 0.03)), 0.005, grid)
     return total
 
 
@@ -113,21 +112,21 @@ def _catheter(rng: np.random.Generator, grid: Grid) -> Array:
     side = -1 if rng.random() < 0.7 else 1
     tip = rng.uniform(-0.28, -0.02)
     corners = [(side * rng.uniform(0.2, 0.3), -1.05), (side * 0.16, -0.72), (-0.06, -0.45), (-0.07, tip)]
-    return np.float32(0.3) * _line(corners, 0.014, grid)
+    return 0.3 * _line(corners, 0.014, grid)
 
 
 def _tube(rng: np.random.Generator, grid: Grid) -> Array:
     wind = rng.normal(0, 0.015, 4)
     trachea = [(wind[0], -1.15), (-0.01, -0.8), (-0.01 + wind[1], rng.uniform(-0.42, -0.34))]
     gastric = [(0.02, -1.15), (0.01 + wind[2], -0.5), (0.03 + wind[3], 0.2), (0.14, 0.6), (0.34, 0.68)]
-    return np.float32(0.28) * _line(trachea, 0.026, grid) + np.float32(0.3) * _line(gastric, 0.014, grid)
+    return 0.28 * _line(trachea, 0.026, grid) + 0.3 * _line(gastric, 0.014, grid)
 
 
 def _pacemaker(rng: np.random.Generator, grid: Grid) -> Array:
     x, y = rng.uniform(0.45, 0.6), rng.uniform(-0.55, -0.4)
     box = edge(fields.ellipse(grid, (x, y), (0.105, 0.085), 0.2), 0.006, grid)
     wire = [(x - 0.05, y - 0.04), (0.25, -0.62), (0.02, -0.5), (-0.09, -0.1), (0.0, 0.28), (0.2, 0.33)]
-    return np.float32(0.8) * box + np.float32(0.4) * _line(wire, 0.013, grid)
+    return 0.8 * box + 0.4 * _line(wire, 0.013, grid)
 
 
 _DEVICES = {"leads": _leads, "line": _catheter, "tube": _tube, "pacemaker": _pacemaker}
@@ -142,25 +141,25 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
         (S, S) uint8.
     """
     rng = np.random.default_rng([exposure.seed, 2])
-    primary = np.exp(np.float32(-1.6) * attenuation)
+    primary = np.exp(-1.6 * attenuation)
     veil = fields.blur(primary, 0.22, grid)
-    share = np.float32(exposure.scatter)
+    share = exposure.scatter
     seen = (1 - share) * primary + share * veil
     # counts per pixel grow with its area, noise falls with their root; the shot noise is signal dependent
     grain = np.float32(exposure.noise * np.sqrt(0.016 / grid.pixel))
     seen = seen + grain * np.sqrt(seen) * rng.standard_normal(seen.shape, dtype=np.float32)
-    depth = np.log(np.maximum(seen, np.float32(0.01))) / np.float32(-1.6)
+    depth = np.log(np.maximum(seen, 0.01)) / -1.6
     if exposure.site == SITES[1]:  # the second device enhances edges
-        depth = depth + np.float32(0.35) * (depth - fields.blur(depth, 0.07, grid))
-    level = (depth - np.float32(exposure.window)) / np.float32(exposure.contrast * 0.85) + np.float32(0.52)
+        depth = depth + 0.35 * (depth - fields.blur(depth, 0.07, grid))
+    level = (depth - exposure.window) / np.float32(exposure.contrast * 0.85) + 0.52
     tone = _tone(level, exposure.gamma)
     return np.round(_frame(tone, exposure, grid) * 255).astype(np.uint8)
 
 
 def _tone(level: Array, gamma: float) -> Array:
     """A film-like curve: linear in the middle, with a soft toe and shoulder."""
-    curve = 1 / (1 + np.exp(np.float32(-4.6) * (level - np.float32(0.5))))
-    return np.clip((curve - np.float32(0.07)) / np.float32(0.88), 0, 1) ** np.float32(gamma)
+    curve = 1 / (1 + np.exp(-4.6 * (level - 0.5)))
+    return np.clip((curve - 0.07) / 0.88, 0, 1) ** gamma
 
 
 def _frame(tone: Array, exposure: Exposure, grid: Grid) -> Array:
@@ -176,7 +175,7 @@ def _frame(tone: Array, exposure: Exposure, grid: Grid) -> Array:
     tone = tone * open_x * open_y
     if not exposure.marker:
         return tone
-    return np.maximum(tone, np.float32(0.95) * _letter(exposure, grid))
+    return np.maximum(tone, 0.95 * _letter(exposure, grid))
 
 
 def _letter(exposure: Exposure, grid: Grid) -> Array:

@@ -1,23 +1,23 @@
-"""The body without a finding: sizes of one patient, and the projected tissue of one exposure."""
+"""The body without a finding: the sizes of one patient, and the projected tissue of one exposure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmark.data.phantom import fields
 from benchmark.data.phantom.fields import Array, Grid, edge, ellipse
 
-APEX = -0.74  # of the lungs, body units
-HILUM_X, HILUM_Y = 0.16, -0.06
+APEX = -0.76  # of the lungs, body units
+HILUM_X, HILUM_Y = 0.15, -0.07
 
 
 @dataclass(frozen=True)
 class Body:
-    """One patient's sizes; lengths in body units (about 20 cm), amounts in attenuation.
+    """One patient's sizes; lengths in body units (about 20 cm), the rest relative to the average.
 
-    ``seed`` draws what is too fine to name (vessels, texture), the same in every study.
+    ``seed`` draws what is too fine to name (vessels, old scars), the same in every study.
     """
 
     sex: str
@@ -45,12 +45,21 @@ class Body:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stands or lies in one exposure."""
+    """How the patient stands or lies in one exposure.
+
+    Attributes:
+        view: ``AP`` or ``PA``.
+        breath: rise of the diaphragm, body units.
+        turn: rotation about the long axis; shifts what lies in the middle.
+        arms: how far the scapulae lie over the lungs, 0..1.
+        plates: thin bands of collapsed lung at the bases, as after a shallow breath.
+    """
 
     view: str
-    breath: float  # rise of the diaphragm, body units
-    turn: float  # rotation about the long axis, shifts the midline structures
-    arms: float  # scapulae over the lungs, 0..1
+    breath: float
+    turn: float
+    arms: float
+    plates: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +71,7 @@ class Lungs:
         side: (S, S) -1 in the patient's right lung (left in the image), +1 in the left.
         across: 0 at the midline to 1 at the chest wall.
         down: 0 at the apex to 1 at the dome of the diaphragm.
-        free: (S, S) 0..1, the part of the thickness not hidden by heart and mediastinum.
+        free: (S, S) 0..1, the part of the thickness that heart and mediastinum leave to air.
     """
 
     grid: Grid
@@ -82,11 +91,13 @@ class Lungs:
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """Attenuation by layer, each (S, S): ``air`` is what the lungs take away, ``solid`` all else."""
+    """Attenuation by layer, each (S, S): ``air`` is what the lungs take away, ``solid`` is all else.
+
+    ``vessels`` is the share of the air that blood takes.
+    """
 
     solid: Array
     air: Array
-    bone: Array
     vessels: Array
 
 
@@ -98,31 +109,36 @@ def sample_body(rng: np.random.Generator, sex: str, age: int) -> Body:
         sex=sex,
         age=age,
         seed=int(rng.integers(2**31)),
-        lung_width=float(np.clip((0.66 if male else 0.61) * np.exp(0.05 * rng.normal()), 0.52, 0.76)),
-        lung_base=float(0.43 + 0.05 * rng.normal() - 0.02 * habitus),
-        wall=float(np.clip(0.13 + 0.05 * habitus, 0.06, 0.28)),
-        shoulder=float(rng.uniform(-0.06, 0.06)),
-        heart=float(np.exp(0.03 * max(old, -1) + 0.04 * habitus + 0.07 * rng.normal())),
-        heart_tilt=float(rng.normal(0.62, 0.12)),
-        knob=float(np.clip(0.075 + 0.012 * old + 0.008 * rng.normal(), 0.045, 0.12)),
+        lung_width=float(np.clip((0.66 if male else 0.62) * np.exp(0.05 * rng.normal()), 0.54, 0.76)),
+        lung_base=0.40 + 0.05 * rng.normal() - 0.02 * habitus,
+        wall=float(np.clip(0.14 + 0.05 * habitus, 0.07, 0.28)),
+        shoulder=rng.uniform(-0.06, 0.06),
+        heart=float(np.exp(0.03 * max(old, -1) + 0.03 * habitus + 0.07 * rng.normal())),
+        heart_tilt=rng.normal(0.55, 0.10),
+        knob=float(np.clip(0.080 + 0.010 * old + 0.008 * rng.normal(), 0.05, 0.12)),
         breast=0.0 if male else float(np.clip(0.13 + 0.03 * habitus + 0.04 * rng.normal(), 0.03, 0.26)),
         breast_drop=float(np.clip(rng.normal(0.02, 0.05) + 0.04 * old, -0.1, 0.15)),
-        rib_gap=float(rng.normal(0.148, 0.006)),
-        rib_phase=float(rng.uniform(0, 1)),
-        rib_slope=float(rng.normal(0.13, 0.035)),
+        rib_gap=rng.normal(0.150, 0.006),
+        rib_phase=rng.uniform(0, 1),
+        rib_slope=float(np.clip(rng.normal(0.32, 0.06), 0.15, 0.5)),
         bone=float(np.exp(-0.1 * max(old, 0) + 0.12 * rng.normal())),
-        scoliosis=float(rng.normal(0, 0.018)),
-        stomach=float(rng.uniform(0, 1)),
-        emphysema=float(max(0.0, rng.normal(-0.3 + 0.2 * old, 0.4))),
-        vessel=float(np.exp(0.25 * rng.normal())),
-        granulomas=int(rng.poisson(0.12)),
+        scoliosis=rng.normal(0, 0.018),
+        stomach=rng.uniform(0, 1),
+        emphysema=max(0.0, rng.normal(-0.3 + 0.2 * old, 0.4)),
+        vessel=float(np.exp(0.2 * rng.normal())),
+        granulomas=int(rng.poisson(0.25)),
     )
 
 
 def _outer(down: Array, width: float) -> Array:
     """Distance of the chest wall from the midline, by lung height."""
-    up = np.clip(1 - down, 0, 1).astype(np.float32)
-    return np.float32(0.25) + np.float32(width - 0.25) * np.sqrt(1 - up ** np.float32(2.3))
+    up = np.clip(1 - down, 0, 1)
+    return 0.27 + (width - 0.27) * np.sqrt(1 - up**2.1)
+
+
+def _smooth(t: Array) -> Array:
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
@@ -130,174 +146,173 @@ def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
     base = body.lung_base + 0.05 * body.emphysema - pose.breath
     side = np.where(grid.x < 0, np.float32(-1), np.float32(1))
     lateral = np.abs(grid.x)
-    down = (grid.y - np.float32(APEX)) / np.float32(base - APEX)
+    down = (grid.y - APEX) / (base - APEX)
     outer = _outer(down, body.lung_width)
     across = lateral / outer
-    near = np.clip(1 - down / np.float32(0.28), 0, 1)
-    inner = np.float32(0.06) + np.float32(0.19) * (1 - np.sqrt(1 - near**2))
+    near = np.clip(1 - down / 0.24, 0, 1)
+    inner = 0.06 + 0.20 * (1 - np.sqrt(1 - near**2))
     # the dome: higher on the right, falling to the costophrenic angle and a little to the heart
     flat = 1 - 0.6 * min(body.emphysema, 1.0)
-    fall = np.clip(across - 0.42, 0, 1) ** 2 * np.float32(0.62 * flat)
-    fall += np.clip(0.42 - across, 0, 1) ** 2 * np.float32(0.3)
-    floor = np.float32(base) + np.float32(0.02) + np.float32(0.02) * side + fall
+    fall = np.clip(across - 0.42, 0, 1) ** 2 * (0.62 * flat) + np.clip(0.42 - across, 0, 1) ** 2 * 0.3
+    floor = base + 0.02 + 0.02 * side + fall
     inside = edge(outer - lateral, 0.012, grid) * edge(lateral - inner, 0.02, grid)
-    inside *= edge(floor - grid.y, 0.012, grid) * edge(grid.y - np.float32(APEX), 0.015, grid)
-    middle = np.maximum(heart(body, pose, grid, base) * np.float32(0.88), mediastinum(body, pose, grid))
-    return Lungs(grid, inside, side, across, down, 1 - middle, body.lung_width, base)
+    inside *= edge(floor - grid.y, 0.012, grid) * edge(grid.y - APEX, 0.015, grid)
+    middle = np.maximum(_heart(body, pose, grid, base), _mediastinum(body, pose, grid))
+    return Lungs(grid, inside, side, across, down, 1 - 0.90 * middle, body.lung_width, base)
 
 
-def heart(body: Body, pose: Pose, grid: Grid, base: float) -> Array:
-    """Shadow of the heart, 0..1."""
+def _heart(body: Body, pose: Pose, grid: Grid, base: float) -> Array:
+    """Shadow of the heart, 0..1: the left ventricle lies on the diaphragm, the atrium to its right."""
     scale = body.heart * (1.13 if pose.view == "AP" else 1.0)
     shift = 0.12 * pose.turn
-    left = ellipse(grid, (0.13 + shift, base - 0.16), (0.32 * scale, 0.215 * scale), body.heart_tilt)
-    right = ellipse(grid, (-0.03 + shift, base - 0.19), (0.155 * scale, 0.23 * scale))
-    return edge(np.maximum(left, right), 0.014, grid)
+    left = ellipse(grid, (0.12 + shift, base - 0.12), (0.33 * scale, 0.21 * scale), body.heart_tilt)
+    right = ellipse(grid, (-0.02 + shift, base - 0.15), (0.175 * scale, 0.25 * scale), 0.12)
+    waist = ellipse(grid, (0.08 + shift, base - 0.33), (0.125 * scale, 0.22 * scale), -0.35)
+    return edge(np.maximum(np.maximum(left, right), waist), 0.016, grid)
 
 
-def mediastinum(body: Body, pose: Pose, grid: Grid) -> Array:
+def _mediastinum(body: Body, pose: Pose, grid: Grid) -> Array:
     """Shadow of the great vessels and the aortic knob, 0..1."""
-    wide = (1.25 if pose.view == "AP" else 1.0) * (0.095 + 0.012 * (body.heart - 1))
-    flare = 0.05 * np.clip(-0.5 - grid.y, 0, 1) + 0.04 * np.clip(grid.y + 0.2, 0, 1)
-    middle = grid.x - np.float32(0.1 * pose.turn)
-    band = edge(np.float32(wide) + flare.astype(np.float32) - np.abs(middle), 0.016, grid)
-    knob = ellipse(grid, (0.11 + 0.1 * pose.turn, -0.34), (body.knob, body.knob * 1.1))
-    arch = edge(knob, 0.012, grid)
-    trunk = ellipse(grid, (0.115 + 0.1 * pose.turn, -0.13), (0.08, 0.13), -0.25)
-    return np.maximum(np.maximum(band, arch), edge(trunk, 0.02, grid) * np.float32(0.8))
+    wide = (1.2 if pose.view == "AP" else 1.0) * (0.105 + 0.02 * (body.heart - 1))
+    flare = 0.10 * np.clip(-0.45 - grid.y, 0, 1)
+    middle = grid.x - 0.1 * pose.turn
+    band = edge(wide + flare - np.abs(middle), 0.018, grid)
+    knob = edge(ellipse(grid, (0.075 + 0.1 * pose.turn, -0.34), (body.knob, body.knob * 1.15)), 0.012, grid)
+    descending = edge(ellipse(grid, (0.09 + 0.1 * pose.turn, -0.12), (0.075, 0.26)), 0.03, grid)
+    return np.maximum(np.maximum(band, knob), 0.85 * descending)
 
 
 def _ribs(body: Body, lungs: Lungs) -> Array:
-    """Posterior and anterior ribs as two sets of evenly spaced sloping bands."""
+    """Posterior and anterior ribs: two sets of evenly spaced sloping bands."""
     grid, across = lungs.grid, np.clip(lungs.across, 0, 1.25)
-    gap = np.float32(body.rib_gap)
-    stretch = grid.y + np.float32(0.10) * grid.y * grid.y
-    back = stretch - np.float32(body.rib_slope * 1.9) * across**2 + np.float32(0.10) * across
-    cage = edge(1.12 - across, 0.02, grid) * edge(across - 0.08, 0.02, grid)
-    cage *= edge(grid.y + 0.80, 0.03, grid) * edge(0.78 - grid.y, 0.08, grid)
-    front = stretch + np.float32(0.30) * (across - 1) ** 2 - np.float32(0.42) * (1 - across)
-    bony = np.clip((across - np.float32(0.42)) * 5, 0, 1)
-    total = _bands(back / gap + np.float32(body.rib_phase), gap, 0.030, grid)
-    total = total * (1 + np.float32(0.5) * np.clip(across - 0.8, 0, 1) / np.float32(0.2))
-    total += (
-        np.float32(0.6) * bony * _bands(front / gap + np.float32(body.rib_phase + 0.45), gap, 0.034, grid)
-    )
-    return total * cage
+    level = grid.y + 0.10 * grid.y * grid.y
+    cage = edge(1.10 - across, 0.02, grid) * edge(across - 0.10, 0.02, grid)
+    cage *= edge(grid.y + 0.80, 0.03, grid) * edge(0.62 - grid.y, 0.08, grid)
+    back = level - body.rib_slope * (across - 0.18) ** 2
+    front = level - 1.5 * body.rib_slope * (1 - across) + 0.3 * (1 - across) ** 2
+    gap, phase = body.rib_gap, body.rib_phase
+    total = _bands(back / gap + phase, gap, 0.029, grid)
+    total *= 1 + 0.6 * np.clip((across - 0.75) / 0.25, 0, 1)  # seen edge-on at the chest wall
+    bony = np.clip((across - 0.45) * 4, 0, 1)
+    return (total + 0.55 * bony * _bands(front / gap + phase + 0.45, gap, 0.034, grid)) * cage
 
 
 def _bands(phase: Array, gap: float, half: float, grid: Grid) -> Array:
     """Bands of half width ``half`` around whole phases, with a brighter rim as of cortical bone."""
-    away = np.abs(phase - np.round(phase)) * np.float32(gap)
-    rim = np.float32(0.72) + np.float32(0.28) * np.minimum((away / np.float32(half)) ** 2, 1)
-    return edge(np.float32(half) - away, 0.006, grid) * rim
+    away = np.abs(phase - np.round(phase)) * gap
+    rim = 0.7 + 0.3 * np.minimum((away / half) ** 2, 1)
+    return edge(half - away, 0.008, grid) * rim
+
+
+def _mirrored(grid: Grid, middle: float = 0.0) -> Grid:
+    """The grid with both halves of the body laid on one another."""
+    return replace(grid, x=np.abs(grid.x - middle))
 
 
 def _girdle(body: Body, pose: Pose, grid: Grid) -> Array:
     """Clavicles, scapulae and the heads of the humeri."""
-    lateral = np.abs(grid.x - np.float32(0.05 * pose.turn))
-    lift = body.shoulder + (-0.07 if pose.view == "AP" else 0.0)
-    line = np.float32(-0.60 + lift) - np.float32(0.17) * lateral
-    line += np.float32(0.035) * np.sin(np.float32(6.0) * lateral)
+    half = _mirrored(grid, 0.05 * pose.turn)
+    lift = body.shoulder + (-0.06 if pose.view == "AP" else 0.0)
+    line = -0.60 + lift - 0.16 * half.x + 0.04 * np.sin(6.0 * half.x)
     away = np.abs(grid.y - line)
-    clavicle = edge(np.float32(0.030) - away, 0.007, grid)
-    clavicle *= edge(lateral - 0.07, 0.02, grid) * edge(0.86 - lateral, 0.03, grid)
-    rim = np.float32(0.65) + np.float32(0.35) * np.minimum((away / np.float32(0.03)) ** 2, 1)
-    mirrored = Grid(lateral, grid.y, grid.col, grid.row, grid.turn, grid.shift, grid.pixel)
-    blade_x = body.lung_width + 0.16 - 0.17 * pose.arms
-    blade = edge(ellipse(mirrored, (blade_x, -0.34 + lift), (0.12, 0.30), -0.22), 0.012, grid)
-    head = edge(ellipse(mirrored, (body.lung_width + 0.33, -0.60 + lift), (0.13, 0.14)), 0.012, grid)
-    return clavicle * rim + np.float32(0.33) * blade + np.float32(0.9) * head
+    clavicle = edge(0.027 - away, 0.008, grid) * (0.65 + 0.35 * np.minimum((away / 0.027) ** 2, 1))
+    clavicle *= edge(half.x - 0.07, 0.02, grid) * edge(0.86 - half.x, 0.03, grid)
+    blade_x = body.lung_width + 0.17 - 0.17 * pose.arms
+    blade = edge(ellipse(half, (blade_x, -0.36 + lift), (0.12, 0.30), -0.22), 0.02, grid)
+    head = edge(ellipse(half, (body.lung_width + 0.33, -0.62 + lift), (0.12, 0.13)), 0.012, grid)
+    return clavicle + 0.28 * blade + 0.8 * head
 
 
 def _spine(body: Body, grid: Grid) -> Array:
-    """The vertebral column with its discs."""
-    bend = np.float32(body.scoliosis) * np.sin(np.float32(3.0) * grid.y + np.float32(body.rib_phase * 6))
-    away = np.abs(grid.x - bend)
-    column = edge(np.float32(0.085) - away, 0.012, grid)
-    level = grid.y / np.float32(body.rib_gap * 0.92) + np.float32(body.rib_phase)
-    disc = edge(np.float32(0.13) - np.abs(level - np.round(level)), 0.07, grid)
-    process = edge(np.float32(0.018) - away, 0.010, grid)
-    return column * (1 - np.float32(0.28) * disc) + np.float32(0.18) * process
+    """The vertebral column with its discs and spinous processes."""
+    away = np.abs(grid.x - body.scoliosis * np.sin(3.0 * grid.y + 6 * body.rib_phase))
+    level = grid.y / (0.92 * body.rib_gap) + body.rib_phase
+    disc = edge(0.13 - np.abs(level - np.round(level)), 0.07, grid)
+    body_of = edge(0.085 - away, 0.014, grid) * (1 - 0.3 * disc)
+    return body_of + 0.25 * edge(0.018 - away, 0.012, grid)
 
 
 def _outline(body: Body, grid: Grid) -> tuple[Array, Array]:
-    """Body in 0..1 and its relative depth."""
+    """The body, 0..1, and its depth relative to the deepest."""
     lateral = np.abs(grid.x)
-    half = np.float32(body.lung_width + body.wall)
-    arm = np.clip((np.float32(-0.28) - grid.y) / np.float32(0.34), 0, 1)
-    half = half + np.float32(0.42) * arm * arm * (3 - 2 * arm)
-    waist = np.clip(grid.y - np.float32(0.35), 0, 1)
-    half = half - np.float32(0.10) * waist
-    shoulder = np.float32(-0.97 + body.shoulder) + np.float32(0.42) * np.clip(
-        lateral - 0.30, 0, 2
-    ) ** np.float32(1.3)
-    trunk = edge(half - lateral, 0.012, grid) * edge(grid.y - shoulder, 0.02, grid)
-    neck = edge(np.float32(0.27) - lateral, 0.015, grid) * edge(np.float32(-0.8) - grid.y, 0.05, grid)
-    inside = np.maximum(trunk, neck)
-    depth = np.sqrt(np.clip(1 - (lateral / (half + np.float32(0.03))) ** 2, 0, 1))
+    half = body.lung_width + body.wall + 0.45 * _smooth((-0.22 - grid.y) / 0.40)
+    half = half - 0.08 * np.clip(grid.y - 0.35, 0, 1)
+    neck_side = np.clip((lateral - 0.22) / 0.30, 0, 1)
+    shoulder = -1.30 + body.shoulder + 0.42 * neck_side**0.6 + 0.35 * np.clip(lateral - 0.5, 0, 2) ** 1.5
+    inside = edge(half - lateral, 0.012, grid) * edge(grid.y - shoulder, 0.02, grid)
+    depth = np.sqrt(np.clip(1 - (lateral / (half + 0.03)) ** 2, 0, 1))
     return inside, depth
 
 
 def _breasts(body: Body, grid: Grid) -> Array:
-    """Added soft tissue, with its sharp lower border."""
-    lateral = np.abs(grid.x)
-    mirrored = Grid(lateral, grid.y, grid.col, grid.row, grid.turn, grid.shift, grid.pixel)
-    shape = ellipse(mirrored, (body.lung_width * 0.66, 0.20 + body.breast_drop), (0.30, 0.27), 0.2)
-    lower = np.clip((grid.y - np.float32(body.breast_drop - 0.05)) * 3, 0, 1)
-    return np.clip(shape * 5, 0, 1) ** np.float32(0.6) * lower
+    """Added soft tissue, 0..1, with its sharp lower border."""
+    center = (0.66 * body.lung_width, 0.18 + body.breast_drop)
+    shape = ellipse(_mirrored(grid), center, (0.30, 0.27), 0.2)
+    lower = np.clip((grid.y - body.breast_drop + 0.05) * 3, 0, 1)
+    return np.clip(shape * 5, 0, 1) ** 0.6 * lower
 
 
-def _vessel_layers(body: Body, lungs: Lungs) -> Array:
-    """Branching hilar vessels, thickness in body units."""
+def _vessels(body: Body, lungs: Lungs) -> Array:
+    """Share of the air that branching vessels and the hila take, 0..1."""
     rng = np.random.default_rng([body.seed, 1])
-    total = np.zeros_like(lungs.inside)
     trees = []
     for side in (-1, 1):
-        fan = np.linspace(-1.25, 1.35, 9) + rng.normal(0, 0.12, 9)
+        fan = np.linspace(-1.3, 1.4, 9) + rng.normal(0, 0.15, 9)
+        start = np.array([side * HILUM_X, HILUM_Y + 0.03 * (side < 0)]) + rng.normal(0, 0.02, (9, 2))
+        start[:, 1] += 0.09 * np.linspace(-1, 1, 9)
         angles = fan if side > 0 else np.pi - fan
-        start = np.array([side * HILUM_X, HILUM_Y + 0.03 * (side < 0)])
-        trees.append(fields.branches(rng, start, angles, 0.19, 3, 0.038 * body.vessel))
+        trees.append(fields.branches(rng, start, angles, 0.20, 3, 0.029 * body.vessel))
+    total = np.zeros_like(lungs.inside)
     for layers, width in zip(zip(*trees, strict=True), (0.024, 0.013, 0.008), strict=True):
         points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
         total += fields.ink(points, amount, width, lungs.grid)
     for side in (-1, 1):
-        hilum = ellipse(lungs.grid, (side * (HILUM_X + 0.01), HILUM_Y), (0.05, 0.11), 0.25 * side)
-        total += np.float32(0.026) * edge(hilum, 0.03, lungs.grid)
+        hilum = ellipse(lungs.grid, (side * (HILUM_X + 0.02), HILUM_Y), (0.055, 0.12), 0.3 * side)
+        total += 0.013 * edge(hilum, 0.04, lungs.grid)
+    share = np.minimum(total * (17.0 / (1 + 0.5 * body.emphysema)), 0.6)
+    for _ in range(body.granulomas):  # old healed scars: dense dots that are no finding
+        spot = lungs.place(int(rng.choice([-1, 1])), rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.9))
+        radius = rng.uniform(0.014, 0.03)
+        share = np.maximum(share, 0.55 * edge(ellipse(lungs.grid, spot, (radius, radius)), 0.01, lungs.grid))
+    return share * lungs.inside
+
+
+def _plates(body: Body, pose: Pose, lungs: Lungs) -> Array:
+    """Plate-like collapse at the bases: a nuisance in every class, 0..1."""
+    rng = np.random.default_rng([body.seed, 2, pose.plates])
+    total = np.zeros_like(lungs.inside)
+    for _ in range(pose.plates):
+        spot = lungs.place(int(rng.choice([-1, 1])), rng.uniform(0.45, 0.8), rng.uniform(0.75, 0.97))
+        line = ellipse(
+            lungs.grid, spot, (rng.uniform(0.08, 0.18), rng.uniform(0.010, 0.022)), rng.normal(0, 0.3)
+        )
+        total = np.maximum(total, 0.4 * edge(line, 0.01, lungs.grid))
     return total
 
 
 def _airway(pose: Pose, grid: Grid) -> Array:
     """Trachea and main bronchi, which are dark."""
-    middle = np.float32(-0.01 + 0.08 * pose.turn)
-    tube = edge(np.float32(0.033) - np.abs(grid.x - middle), 0.010, grid) * edge(-0.26 - grid.y, 0.02, grid)
-    lateral = np.abs(grid.x - middle)
-    away = np.abs(grid.y - (np.float32(-0.27) + lateral * np.float32(1.0)))
-    bronchi = edge(np.float32(0.024) - away * np.float32(0.7), 0.010, grid) * edge(0.17 - lateral, 0.02, grid)
-    return np.maximum(tube, np.float32(0.6) * bronchi)
+    half = _mirrored(grid, -0.01 + 0.08 * pose.turn)
+    tube = edge(0.035 - half.x, 0.014, grid) * edge(-0.26 - grid.y, 0.02, grid)
+    bronchi = edge(0.020 - 0.7 * np.abs(grid.y + 0.27 - half.x), 0.014, grid) * edge(
+        0.15 - half.x, 0.03, grid
+    )
+    return np.maximum(tube, 0.6 * bronchi)
 
 
 def project(body: Body, pose: Pose, lungs: Lungs) -> Tissue:
     """Attenuation of every layer of a patient without a finding."""
     grid = lungs.grid
     inside, depth = _outline(body, grid)
-    soft = inside * (np.float32(0.42) + np.float32(0.40) * depth + np.float32(0.9 * (body.wall - 0.13)))
-    belly = edge(grid.y - np.float32(lungs.base), 0.10, grid)
-    soft = soft + inside * belly * np.float32(0.12)
-    soft += np.float32(0.9 * body.breast) * _breasts(body, grid)
-    middle = 1 - lungs.free
-    soft += np.float32(0.10) * middle * inside
-    bubble = ellipse(
-        grid, (0.30, lungs.base + 0.21), (0.06 + 0.10 * body.stomach, 0.045 + 0.04 * body.stomach)
-    )
+    belly = edge(grid.y - lungs.base, 0.10, grid)
+    soft = 0.42 + 0.40 * depth + 0.9 * (body.wall - 0.14) + 0.10 * belly
+    soft += 0.9 * body.breast * _breasts(body, grid) - 0.10 * _airway(pose, grid)
     if body.stomach > 0.45:
-        soft -= np.float32(0.28) * edge(bubble, 0.014, grid)
-    soft -= np.float32(0.12) * _airway(pose, grid)
-    profile = np.float32(1.0) - np.float32(0.22) * lungs.across**4
-    profile *= np.float32(0.80) + np.float32(0.20) * np.clip(lungs.down * 3, 0, 1)
-    density = 0.58 * (1 + 0.10 * body.emphysema)
-    air = np.float32(density) * lungs.inside * profile * lungs.free
-    bone = np.float32(0.095) * _ribs(body, lungs) + np.float32(0.15) * _girdle(body, pose, grid)
-    bone += np.float32(0.20) * _spine(body, grid)
-    bone *= np.float32(body.bone) * inside
-    vessels = np.minimum(_vessel_layers(body, lungs) * np.float32(9.0 / (1 + 0.5 * body.emphysema)), 0.75)
-    return Tissue(soft, air, bone, vessels * lungs.inside)
+        axes = (0.06 + 0.10 * body.stomach, 0.045 + 0.04 * body.stomach)
+        soft -= 0.24 * edge(ellipse(grid, (0.30, lungs.base + 0.20), axes), 0.016, grid)
+    bone = 0.12 * _ribs(body, lungs) + 0.13 * _girdle(body, pose, grid) + 0.11 * _spine(body, grid)
+    profile = (1 - 0.22 * lungs.across**4) * (0.80 + 0.20 * np.clip(lungs.down * 3, 0, 1))
+    density = 0.55 * (1 + 0.10 * body.emphysema)
+    air = density * lungs.inside * profile * lungs.free
+    vessels = np.maximum(_vessels(body, lungs), _plates(body, pose, lungs))
+    return Tissue(inside * (soft + body.bone * bone), air, vessels)

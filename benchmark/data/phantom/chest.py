@@ -113,7 +113,7 @@ def draw(
     found = findings.draw_finding(finding, of_finding, lungs)
     clear = 1 - found.opacity
     # vessels are seen against air alone: consolidation hides them
-    shadow = tissue.solid + tissue.bone - tissue.air * clear * (1 - tissue.vessels)
+    shadow = tissue.solid - tissue.air * clear * (1 - tissue.vessels)
     metal = acquisition.hardware(exposure, grid)
     if metal is not None:
         shadow = shadow + metal

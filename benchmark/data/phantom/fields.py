@@ -40,15 +40,15 @@ def make_grid(size: int, *, zoom: float, angle: float, shift: tuple[float, float
     c, s = np.cos(angle) / zoom, np.sin(angle) / zoom
     turn = np.array([[c, -s], [s, c]], dtype=np.float32)
     dx, dy = shift
-    x = turn[0, 0] * col + turn[0, 1] * row + np.float32(dx)
-    y = turn[1, 0] * col + turn[1, 1] * row + np.float32(dy)
+    x = turn[0, 0] * col + turn[0, 1] * row + dx
+    y = turn[1, 0] * col + turn[1, 1] * row + dy
     return Grid(x, y, col, row, turn, np.array([dx, dy], dtype=np.float32), 2 / size / zoom)
 
 
 def edge(distance: Array, width: float, grid: Grid) -> Array:
     """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel."""
     soft = np.float32(2 * np.hypot(width, 0.5 * grid.pixel))
-    t = np.clip(distance / (2 * soft) + np.float32(0.5), 0, 1)
+    t = np.clip(distance / (2 * soft) + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
 
@@ -76,12 +76,12 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float, *, ridged: bool 
     noise = gaussian_filter(noise, max(scale / cell / 2, 0.5), mode="wrap", truncate=3.0)
     noise /= noise.std()
     if ridged:
-        noise = np.exp(-((noise / np.float32(0.35)) ** 2))
+        noise = np.exp(-((noise / 0.35) ** 2))
     if grid.pixel > cell:  # what is finer than a pixel is averaged, not sampled
         noise = gaussian_filter(noise, 0.4 * grid.pixel / cell, mode="wrap", truncate=3.0)
     where = np.stack([grid.y, grid.x])
-    where += np.float32(TEXTURE_REACH)
-    where /= np.float32(cell)
+    where += TEXTURE_REACH
+    where /= cell
     return map_coordinates(noise, where, order=1, mode="grid-wrap", prefilter=False)
 
 
@@ -133,7 +133,8 @@ def branches(
         start: (2,) or (N, 2) body coordinates of the roots.
         angles: (N,) directions of the roots, radians.
     Returns:
-        One (points, amounts) per generation, for :func:`ink`.
+        One (points, amounts) per generation, for :func:`ink`; the amount falls with the square of the
+        width, as a round vessel's shadow does.
     """
     layers = []
     at = np.broadcast_to(start, (len(angles), 2))
@@ -146,7 +147,7 @@ def branches(
         step = reach[:, None] / len(steps)
         path = at[:, None, :] + np.stack([np.cos(heading) * step, np.sin(heading) * step], -1).cumsum(1)
         taper = width * (1 - 0.3 * steps)
-        layers.append((path.reshape(-1, 2), (step * taper).ravel()))
+        layers.append((path.reshape(-1, 2), (step * taper**2).ravel()))
         fork = rng.uniform(0.2, 0.6, (2, n)) * np.array([[1], [-1]])
         angles = (heading[:, -1] + fork).ravel()
         at = np.concatenate([path[:, -1], path[:, -1]])

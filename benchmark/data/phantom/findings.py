@@ -61,22 +61,22 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     center = lungs.place(side, rng.uniform(0.3, 0.75), fissure[0])
     reach = 0.16 + 0.42 * grade
     part = edge(ellipse(lungs.grid, center, (reach * 1.15, reach), rng.normal(0, 0.4))
-                + np.float32(0.05) * fields.texture(rng, lungs.grid, 0.22), 0.05, lungs.grid)  # fmt: skip
+                + 0.05 * fields.texture(rng, lungs.grid, 0.22), 0.05, lungs.grid)  # fmt: skip
     extent = lobe * part
-    rough = 1 + np.float32(0.14) * fields.texture(rng, lungs.grid, 0.12)
+    rough = 1 + 0.14 * fields.texture(rng, lungs.grid, 0.12)
     density = np.float32(0.35 + 0.55 * min(1.0, grade + rng.uniform(-0.1, 0.3)))
     opacity = np.clip(extent * density * rough, 0, 0.97)
     if grade > 0.3:
-        opacity = opacity * (1 - np.float32(0.75) * _bronchogram(rng, lungs, side))
+        opacity = opacity * (1 - 0.75 * _bronchogram(rng, lungs, side))
     if rng.random() < 0.35 * (0.5 + grade):
         pool = _effusion(rng, lungs, side, grade)
-        return Finding(np.maximum(opacity, np.float32(0.92) * pool), np.maximum(extent, pool))
+        return Finding(np.maximum(opacity, 0.92 * pool), np.maximum(extent, pool))
     return Finding(opacity, extent)
 
 
 def _lobe(rng: Rng, lungs: Lungs, side: int) -> tuple[Array, tuple[float, float]]:
     """Projected lobe of one lung, 0..1, and the range of heights in which its pneumonia starts."""
-    here = edge(lungs.side * np.float32(side) * np.float32(0.5), 0.001, lungs.grid)
+    here = edge(lungs.side * side * 0.5, 0.001, lungs.grid)
     fissure = np.float32(0.50 + rng.normal(0, 0.03)) + np.float32(rng.normal(0, 0.06)) * lungs.across
     length = np.float32(lungs.base + 0.74)
     below = (lungs.down - fissure) * length
@@ -105,9 +105,9 @@ def _bronchogram(rng: Rng, lungs: Lungs, side: int) -> Array:
 
 def _effusion(rng: Rng, lungs: Lungs, side: int, grade: float) -> Array:
     """Fluid in the costophrenic angle with its meniscus, 0..1."""
-    here = edge(lungs.side * np.float32(side) * np.float32(0.5), 0.001, lungs.grid)
+    here = edge(lungs.side * side * 0.5, 0.001, lungs.grid)
     top = np.float32(1.02 - rng.uniform(0.05, 0.16) * (0.5 + grade))
-    meniscus = top - np.float32(0.22) * np.clip(lungs.across - 0.35, 0, 1) ** 2
+    meniscus = top - 0.22 * np.clip(lungs.across - 0.35, 0, 1) ** 2
     return here * lungs.inside * edge(lungs.down - meniscus, 0.015, lungs.grid)
 
 
@@ -119,12 +119,12 @@ def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
                         sides=(-1, 1))  # fmt: skip
     # diffuse, with more of it about the hila and the bases
     reach = np.float32(0.35 + 0.4 * rng.random())
-    hilar = np.exp(-(((lungs.across - 0.25) / reach) ** 2) - ((lungs.down - 0.6) / np.float32(0.5)) ** 2)
-    uneven = np.clip(1 + np.float32(0.35) * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
-    extent = np.clip((np.float32(0.35) + np.float32(0.65) * hilar) * uneven, 0, 1)
+    hilar = np.exp(-(((lungs.across - 0.25) / reach) ** 2) - ((lungs.down - 0.6) / 0.5) ** 2)
+    uneven = np.clip(1 + 0.35 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
+    extent = np.clip((0.35 + 0.65 * hilar) * uneven, 0, 1)
     net = fields.texture(rng, lungs.grid, 0.075, ridged=True)
     strength = np.float32(0.3 + 0.7 * grade)
-    opacity = extent * strength * (np.float32(0.10) + np.float32(0.38) * net)
+    opacity = extent * strength * (0.10 + 0.38 * net)
     return Finding(np.clip(opacity, 0, 0.8), extent)
 
 
@@ -150,18 +150,18 @@ def _fungal(rng: Rng, lungs: Lungs, grade: float) -> Finding:
             tip = rng.uniform(0, 2 * np.pi)
             hollow = (center[0] + 0.22 * radius * np.cos(tip), center[1] + 0.22 * radius * np.sin(tip))
             room = edge(ellipse(lungs.grid, hollow, (0.58 * radius, 0.52 * radius)), 0.008, lungs.grid)
-            body = body * (1 - np.float32(0.85) * room)
-        opacity = np.maximum(opacity, np.maximum(body, np.float32(0.14) * halo))
+            body = body * (1 - 0.85 * room)
+        opacity = np.maximum(opacity, np.maximum(body, 0.14 * halo))
         extent = np.maximum(extent, ball)
     return Finding(opacity, extent)
 
 
 def _haze(rng: Rng, lungs: Lungs, density: float) -> Finding:
     """Symmetric ground glass about the hila."""
-    far = ((lungs.across - 0.35) / np.float32(0.38)) ** 2 + ((lungs.down - 0.58) / np.float32(0.36)) ** 2
-    extent = np.exp(-far) * np.clip(1 + np.float32(0.25) * fields.texture(rng, lungs.grid, 0.3), 0, 2)
-    fine = 1 + np.float32(0.2) * fields.texture(rng, lungs.grid, 0.09)
-    return Finding(np.clip(extent * np.float32(density) * fine, 0, 0.8), np.clip(extent, 0, 1))
+    far = ((lungs.across - 0.35) / 0.38) ** 2 + ((lungs.down - 0.58) / 0.36) ** 2
+    extent = np.exp(-far) * np.clip(1 + 0.25 * fields.texture(rng, lungs.grid, 0.3), 0, 2)
+    fine = 1 + 0.2 * fields.texture(rng, lungs.grid, 0.09)
+    return Finding(np.clip(extent * density * fine, 0, 0.8), np.clip(extent, 0, 1))
 
 
 def _covid19(rng: Rng, lungs: Lungs, grade: float) -> Finding:
@@ -170,7 +170,7 @@ def _covid19(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     found = _patches(rng, lungs, count=2 + int(rng.poisson(1.0 + 4.0 * grade)), size=0.13 + 0.09 * grade,
                      density=0.18 + 0.36 * grade, lateral=(0.68, 0.98), height=(0.42, 1.0),
                      sides=_sides(rng, 1.0 if one_sided else 0.0))  # fmt: skip
-    rim = np.clip((lungs.across - 0.55) / np.float32(0.45), 0, 1) * np.clip((lungs.down - 0.3) * 2, 0, 1)
+    rim = np.clip((lungs.across - 0.55) / 0.45, 0, 1) * np.clip((lungs.down - 0.3) * 2, 0, 1)
     veil = np.float32(0.16 * grade * (not one_sided)) * rim
     return Finding(np.maximum(found.opacity, veil), np.maximum(found.extent, rim * (grade > 0.5)))
 
@@ -195,7 +195,7 @@ def _patches(
 ) -> Finding:
     """Ill-defined patches of ground glass that merge where they meet."""
     clear = np.ones_like(lungs.inside)
-    crumbly = np.float32(0.05) * fields.texture(rng, lungs.grid, 0.16)
+    crumbly = 0.05 * fields.texture(rng, lungs.grid, 0.16)
     for k in range(count):
         side = sides[k % len(sides)]
         center = lungs.place(side, rng.uniform(*lateral), rng.uniform(*height))
@@ -204,8 +204,8 @@ def _patches(
         spot = edge(ellipse(lungs.grid, center, shape, rng.normal(0, 0.4)) + crumbly, 0.06, lungs.grid)
         clear *= 1 - spot * (lungs.side == side)
     extent = 1 - clear
-    fine = 1 + np.float32(0.22) * fields.texture(rng, lungs.grid, 0.08)
-    return Finding(np.clip(extent * np.float32(density) * fine, 0, 0.9), extent)
+    fine = 1 + 0.22 * fields.texture(rng, lungs.grid, 0.08)
+    return Finding(np.clip(extent * density * fine, 0, 0.9), extent)
 
 
 _FINDINGS: dict[str, Callable[[Rng, Lungs, float], Finding]] = {

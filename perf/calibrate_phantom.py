@@ -1,0 +1,104 @@
+"""Where the phantom chest task sits: real_only, duplicate_real and oracle by the demo's own classifier.
+
+    python perf/calibrate_phantom.py --size 32 --seeds 0 1 2
+
+Prints balanced accuracy on ``test``, accuracy on ``test_paper`` and the recall of every class, per row
+the mean over the seeds; the last lines are the differences to real_only and their deviation over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.classify.sampling import with_bracket
+from benchmark.classify.train import Setting, normalization, predict, train
+from benchmark.data.phantom import chest
+from benchmark.records import ImageSet, Splits, prove_disjoint
+from benchmark.task import SplitRule, load_task
+
+CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
+
+
+def copies(train_set: ImageSet, per_class: int) -> ImageSet:
+    """Training images drawn again, the same count for every class."""
+    rng = np.random.default_rng(7)
+    rows = [rng.choice(np.flatnonzero(train_set.label == k), per_class) for k in range(len(train_set.classes))]
+    again = train_set.select(np.concatenate(rows))
+    ids = np.array([f"copy-{i}" for i in range(len(again))])
+    return ImageSet(again.image, again.label, again.classes, ids, ids, again.origin)
+
+
+def bare(images: ImageSet) -> ImageSet:
+    """The columns that a classifier reads."""
+    return ImageSet(
+        images.image, images.label, images.classes, images.image_id, images.patient_id, images.origin
+    )
+
+
+def recalls(scores: np.ndarray, images: ImageSet) -> np.ndarray:
+    """Share of every class that is recognized, (K,)."""
+    right = scores.argmax(1) == images.label
+    return np.array([right[images.label == k].mean() for k in range(len(images.classes))])
+
+
+def measure(splits: Splits, added: ImageSet | None, bracket: int, seed: int, steps: int) -> dict[str, np.ndarray]:
+    """Train once and read both test splits."""
+    demo = load_task("cxr_pneumonia").profiles["demo"]
+    budget = demo.budget.model_copy(update={"length": steps})
+    with tempfile.TemporaryDirectory() as scratch:
+        setting = Setting(demo.classifiers[0], budget, False, seed, "cpu", "bfloat16", Path(scratch))
+        images = with_bracket(bare(splits.train), added, bracket)
+        trained = train(splits.train, images, splits.val, setting)
+    mean, std = normalization(splits.train.image)
+    assert splits.test_paper is not None
+    paper = predict(trained.network, splits.test_paper, setting, mean, std)
+    return {
+        "recall": recalls(predict(trained.network, splits.test, setting, mean, std), splits.test),
+        "paper": np.mean(paper.argmax(1) == splits.test_paper.label, keepdims=True),
+        "paper_recall": recalls(paper, splits.test_paper),
+    }
+
+
+def main() -> None:
+    """Parse, load, train the rows, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--bracket", type=int, default=250)
+    parser.add_argument("--rows", nargs="+", default=["real_only", "duplicate_real", "oracle"])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    start = time.process_time()
+    splits = chest.load(chest.Params(), classes=CLASSES, image_size=options.size, split=SplitRule(val=0.15),
+                        reserve_per_class=options.bracket, seed=0)  # fmt: skip
+    prove_disjoint(splits)
+    print(f"load: {time.process_time() - start:.1f} CPU seconds")
+    pools = {"real_only": None, "duplicate_real": copies(splits.train, options.bracket), "oracle": bare(splits.reserve)}
+    print(f"{'row':15} {'bal.acc.':>8} {'paper':>7}   recall of {', '.join(CLASSES)}")
+    balanced: dict[str, np.ndarray] = {}
+    for row in options.rows:
+        pool = pools[row]
+        runs = [
+            measure(splits, pool, options.bracket if pool else 0, seed, options.steps) for seed in options.seeds
+        ]
+        recall = np.array([r["recall"] for r in runs])
+        balanced[row] = recall.mean(1)
+        paper = np.mean([r["paper"] for r in runs])
+        listed = " ".join(f"{v:.2f}" for v in recall.mean(0))
+        of_paper = " ".join(f"{v:.2f}" for v in np.mean([r["paper_recall"] for r in runs], axis=0))
+        print(f"{row:15} {balanced[row].mean():8.3f} {paper:7.3f}   {listed}   (paper-sized: {of_paper})", flush=True)
+    for row in options.rows[1:]:
+        gain = balanced[row] - balanced[options.rows[0]]
+        print(f"{row} - {options.rows[0]}: {gain.mean():+.3f} (deviation over seeds {gain.std():.3f})")
+    print(f"all: {time.process_time() - start:.0f} CPU seconds")
+
+
+if __name__ == "__main__":
+    main()
