@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +71,7 @@ def load(
     """
     rows, notes = _rows(params)
     rows, ignored = _of_classes(rows, classes, params)
+    _split_for_all_or_none(rows)
     loaded = read_rows(rows, classes, image_size, source="image_folder", fit=params.fit)
     images = replace(loaded.images, card=_card(loaded.images, params))
     notes = (*notes, *ignored, *loaded.notes)
@@ -154,10 +154,23 @@ def _subfolders(params: Params) -> tuple[list[Row], tuple[str, ...]]:
     return rows, tuple(notes)
 
 
+def _split_for_all_or_none(rows: list[Row]) -> None:
+    blank = [row for row in rows if not row.split]
+    if blank and len(blank) < len(rows):
+        raise DataError(f"{blank[0].where}: split", "is missing", "Give every row a split, or none.")
+
+
 def _of_classes(
-    rows: Iterable[Row], classes: tuple[str, ...], params: Params
+    rows: list[Row], classes: tuple[str, ...], params: Params
 ) -> tuple[list[Row], tuple[str, ...]]:
     """The rows of the classes, and a note on those of ignored labels."""
+    found = sorted({row.label for row in rows})
+    if not set(found) & set(classes):
+        raise DataError(
+            str(params.root),
+            f"has no picture of any class, labels found: {', '.join(found)}",
+            f"Expected one folder per class, or a table {params.table} with labels {', '.join(classes)}.",
+        )
     kept = []
     ignored: Counter[str] = Counter()
     for row in rows:
@@ -176,10 +189,6 @@ def _of_classes(
 def _given(loaded: Loaded, rule: SplitRule, seed: int) -> Splits:
     """The splits as the table gives them; without a reserve, one is drawn from train."""
     where = "source image_folder"
-    blank = np.flatnonzero(loaded.split == "")
-    if len(blank):
-        first = loaded.images.image_id[blank[0]]
-        raise DataError(f"{where}: split", f"is missing for '{first}'", "Give every row a split, or none.")
     images, excluded = enough_patients(loaded.images, rule, where)
     part = loaded.split[np.isin(loaded.images.image_id, images.image_id)]
     notes = [*loaded.notes, *excluded]
