@@ -1,0 +1,292 @@
+"""Denoising diffusion (Ho et al. 2020) by class, as in Schaudt et al. 2023, section 3.2.2, with diffusers."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DModel
+from pydantic import BaseModel, Field, model_validator
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.context import FitContext
+from benchmark.errors import GeneratorError
+from benchmark.generators import _training as training
+from benchmark.generators._store import (
+    class_positions,
+    load_folder,
+    requested_positions,
+    save_folder,
+    square_size,
+    trained_classes,
+)
+from benchmark.records import ImageSet, SampleRequest, synthetic_set
+from benchmark.torchkit import autocast
+
+version = "1"
+
+TABLE = "Schaudt et al. 2023, Table 3, Unconditional"
+DIFFUSERS = "default of diffusers' train_unconditional.py, on which Schaudt et al. built"
+OWN = "own addition; the default is what the paper does"
+
+card = {
+    "title": "DDPM",
+    "role": "generator",
+    "description": "Denoising diffusion in pixel space with a U-Net, told the class by an embedding; "
+    "with one class it is the paper's unconditional model.",
+    "citation": "Ho et al. 2020, arXiv:2006.11239; protocol: Schaudt et al. 2023",
+    "license": "Apache-2.0",
+}
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """Size, schedule and training; the defaults are the paper's protocol at 256 px."""
+
+    channels: tuple[int, ...] = Field((128, 128, 256, 256, 512, 512), min_length=2, description=DIFFUSERS)
+    layers: int = Field(2, ge=1, description=f"residual blocks per level; {DIFFUSERS}")
+    attention: bool = Field(True, description=f"at the second deepest level and in the middle; {DIFFUSERS}")
+    groups: int = Field(32, ge=1, description=f"of the group normalization; {DIFFUSERS}")
+    unshuffle: int = Field(1, ge=1, le=8, description=f"side of the pixel blocks folded into channels; {OWN}")
+    prediction: Literal["epsilon", "v_prediction", "sample"] = Field("epsilon", description=DIFFUSERS)
+    snr_gamma: float | None = Field(None, gt=0, description=f"min-SNR loss weights, arXiv:2303.09556; {OWN}")
+    noise_steps: int = Field(1000, ge=2, description=DIFFUSERS)
+    noise_schedule: Literal["linear", "squaredcos_cap_v2"] = Field("linear", description=DIFFUSERS)
+    steps: int = Field(13_750, ge=1, description=f"training steps; {TABLE}")
+    batch_size: int = Field(8, ge=1, description=TABLE)
+    balance: float = Field(0.0, ge=0, le=1, description=f"0 draws images, 1 draws classes equally; {OWN}")
+    learning_rate: float = Field(1e-4, gt=0, description=TABLE)
+    warmup: int = Field(500, ge=0, description=f"steps; {TABLE}")
+    beta1: float = Field(0.95, ge=0, lt=1, description=TABLE)
+    beta2: float = Field(0.999, ge=0, lt=1, description=TABLE)
+    weight_decay: float = Field(1e-6, ge=0, description=TABLE)
+    max_gradient_norm: float = Field(1.0, gt=0, description=TABLE)
+    average: float = Field(
+        0.0, ge=0, lt=1, description=f"decay of the averaged weights, 0 none; {TABLE}, EMA"
+    )
+    sampler: Literal["ddpm", "ddim", "dpmsolver++"] = Field("ddpm", description=DIFFUSERS)
+    denoising_steps: int = Field(250, ge=1, description=TABLE)
+    previews: int = Field(10, ge=1, description="checkpoints measured along the fit; own choice")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Params:
+        odd = [c for c in self.channels if c % self.groups]
+        if odd:
+            raise ValueError(f"channels: {odd[0]} is no multiple of groups {self.groups}")
+        if self.denoising_steps > self.noise_steps:
+            raise ValueError("denoising_steps exceeds noise_steps")
+        return self
+
+
+def search_space(trial: Any) -> dict[str, Any]:
+    """What tuning may change: the pace of learning, what is predicted, and the mixture of classes."""
+    return {
+        "learning_rate": trial.suggest_float("learning_rate", 5e-5, 3e-3, log=True),
+        "prediction": trial.suggest_categorical("prediction", ["epsilon", "v_prediction"]),
+        "noise_schedule": trial.suggest_categorical("noise_schedule", ["linear", "squaredcos_cap_v2"]),
+        "average": trial.suggest_categorical("average", [0.0, 0.99, 0.998]),
+        "balance": trial.suggest_float("balance", 0.0, 1.0),
+    }
+
+
+class DDPM:
+    """A U-Net that predicts the noise (or the image, or the velocity) of a noised image."""
+
+    conditions: ClassVar[set[str]] = {"label"}
+
+    def __init__(self, params: Params) -> None:
+        self.params, self.device, self.precision = params, "cpu", "float32"
+
+    def fit(self, train: ImageSet, context: FitContext) -> None:
+        """Train on the images by class; a single class gives the unconditional model.
+
+        Raises:
+            GeneratorError: the image size does not fit the levels of the network, or the loss is not finite.
+        """
+        p, self.device, self.precision = self.params, context.device, context.precision
+        self.image_size, self.classes = square_size(train, "ddpm"), trained_classes(train)
+        images, position = np.ascontiguousarray(train.image), class_positions(train)
+        with training.seeded_weights(context.seed):
+            live = self._network()
+        self.network = copy.deepcopy(live) if p.average else live
+        optimizer = torch.optim.AdamW(
+            live.parameters(), betas=(p.beta1, p.beta2), weight_decay=p.weight_decay, fused=True
+        )
+        parts = {"live": live, "kept": self.network, "optimizer": optimizer}
+        keeper, noising = training.Keeper(context), DDPMScheduler(**self._schedule())
+        for step in range(keeper.resume(parts), p.steps):
+            rows = training.draw_batch(position, p.batch_size, step, context.seed, p.balance)
+            clean = F.pixel_unshuffle(training.to_network(images[rows], self.device), p.unshuffle)
+            label = torch.from_numpy(position[rows]).to(self.device)
+            random = training.step_generator(context.seed, step, self.device)
+            loss = self._loss(live, noising, clean, label, random)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(live.parameters(), p.max_gradient_norm)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, p)
+            optimizer.step()
+            if p.average:
+                training.update_average(self.network, live, p.average, step)
+            if self._report(step + 1, loss, context):
+                return
+            keeper.keep(step + 1, parts)
+
+    def _loss(
+        self,
+        network: UNet2DModel,
+        noising: DDPMScheduler,
+        clean: Tensor,
+        label: Tensor,
+        random: torch.Generator,
+    ) -> Tensor:
+        """Algorithm 1 of Ho et al.: noise the image to a random time and let the network say what is in it."""
+        # a random time for every image
+        time = torch.randint(self.params.noise_steps, (len(clean),), generator=random, device=clean.device)
+        noise = torch.randn(clean.shape, generator=random, device=clean.device)
+        noised = noising.add_noise(clean, noise, time)
+        # what the network is to predict
+        target = {"epsilon": lambda: noise, "sample": lambda: clean}.get(
+            self.params.prediction, lambda: noising.get_velocity(clean, noise, time)
+        )()
+        error = (self._predict(network, noised, time, label) - target).square().mean((1, 2, 3))
+        # min-SNR: hardly noised images, whose error says little, weigh less
+        return (error * self._loss_weight(noising, time)).mean()
+
+    def _loss_weight(self, noising: DDPMScheduler, time: Tensor) -> Tensor:
+        """(N,) weights of arXiv:2303.09556, section 3.4; ones without snr_gamma."""
+        if self.params.snr_gamma is None:
+            return torch.ones(len(time), device=time.device)
+        kept = noising.alphas_cumprod.to(time.device)[time]
+        ratio = kept / (1 - kept)
+        capped = ratio.clamp(max=self.params.snr_gamma)
+        return {"epsilon": capped / ratio, "sample": capped}.get(self.params.prediction, capped / (ratio + 1))
+
+    def _predict(self, network: UNet2DModel, noised: Tensor, time: Tensor, label: Tensor) -> Tensor:
+        noised = noised.contiguous(memory_format=torch.channels_last)
+        with autocast(torch.device(self.device).type, self.precision):
+            told = label if len(self.classes) > 1 else None
+            return network(noised, time, class_labels=told).sample.float()
+
+    def _report(self, step: int, loss: Tensor, context: FitContext) -> bool:
+        """Report now and then, with a preview ``params.previews`` times; True when the fit should stop."""
+        p = self.params
+        every, preview = max(1, p.steps // 50), math.ceil(p.steps / p.previews)
+        sampler = None
+        if step % preview == 0 or step == p.steps:
+            sampler = lambda request, seed: self.sample(request, seed=seed)  # noqa: E731
+        if sampler is None and step % every:
+            return False
+        training.check_finite(float(loss), "ddpm", step)
+        return context.report(step, p.steps, sampler, loss=float(loss), learning_rate=learning_rate(step, p))
+
+    @torch.no_grad()
+    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
+        """Denoise from pure noise; the same seed gives the same bytes.
+
+        Raises:
+            GeneratorError: a class or size that it was not fitted on, or NaN.
+        """
+        position = requested_positions(request, self.classes, self.image_size, "ddpm")
+        random = torch.Generator(self.device).manual_seed(seed)
+        batches = torch.from_numpy(position).to(self.device).split(training.SAMPLE_BATCH)
+        images = [training.to_pixels(self._denoise(label, random)) for label in batches]
+        return synthetic_set(np.concatenate(images), request, generator="ddpm")
+
+    def _denoise(self, label: Tensor, random: torch.Generator) -> Tensor:
+        """Algorithm 2 of Ho et al., or a faster sampler over fewer times."""
+        scheduler = self._sampler()
+        side = self.image_size // self.params.unshuffle
+        shape = (len(label), self.params.unshuffle**2, side, side)
+        x = torch.randn(shape, generator=random, device=self.device)
+        for time in scheduler.timesteps:
+            predicted = self._predict(self.network, x, time.to(self.device), label)
+            extra = {} if self.params.sampler == "ddim" else {"generator": random}
+            x = scheduler.step(predicted, time, x, **extra).prev_sample
+        return F.pixel_shuffle(x, self.params.unshuffle)
+
+    def _sampler(self) -> DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler:
+        kinds = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
+        # few steps are best spent from the last time on (arXiv:2305.08891); many, as the paper's library does
+        spacing = {} if self.params.sampler == "ddpm" else {"timestep_spacing": "trailing"}
+        scheduler = kinds[self.params.sampler](**self._schedule(), **spacing)
+        scheduler.set_timesteps(self.params.denoising_steps)
+        return scheduler
+
+    def _schedule(self) -> dict[str, Any]:
+        p = self.params
+        return {
+            "num_train_timesteps": p.noise_steps,
+            "beta_schedule": p.noise_schedule,
+            "prediction_type": p.prediction,
+        }
+
+    def _network(self) -> UNet2DModel:
+        p, levels = self.params, len(self.params.channels)
+        if self.image_size % (p.unshuffle * 2 ** (levels - 1)):
+            raise GeneratorError(
+                "generator 'ddpm': channels",
+                f"{levels} levels and unshuffle {p.unshuffle} do not divide images of {self.image_size} px",
+                f"Use an image size that is a multiple of {p.unshuffle * 2 ** (levels - 1)}, or fewer levels.",
+            )
+        attend = [p.attention and level == levels - 2 for level in range(levels)]
+        network = UNet2DModel(
+            sample_size=self.image_size // p.unshuffle,
+            in_channels=p.unshuffle**2,
+            out_channels=p.unshuffle**2,
+            layers_per_block=p.layers,
+            block_out_channels=p.channels,
+            down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attend),
+            up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attend)),
+            norm_num_groups=p.groups,
+            add_attention=p.attention,
+            num_class_embeds=len(self.classes) if len(self.classes) > 1 else None,
+        )
+        return network.to(self.device, memory_format=torch.channels_last)
+
+    def to(self, device: str) -> Self:
+        """Move to a device; a loaded generator starts on the CPU."""
+        self.device = device
+        self.network.to(device)
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write the weights that are sampled from, and what is needed to build the network again."""
+        meta = {
+            "generator": "ddpm",
+            "params": self.params.model_dump(mode="json"),
+            "classes": list(self.classes),
+            "image_size": self.image_size,
+            "precision": self.precision,
+        }
+        save_folder(Path(folder), training.numpy_weights(self.network), meta)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The generator that ``save`` wrote, on the CPU.
+
+        Raises:
+            GeneratorError: the folder cannot be read.
+        """
+        weights, meta = load_folder(Path(folder), "ddpm")
+        model = cls(Params.model_validate(meta["params"]))
+        model.classes, model.image_size = tuple(meta["classes"]), int(meta["image_size"])
+        model.precision = meta["precision"]
+        model.network = model._network()
+        training.set_weights(model.network, weights, "ddpm")
+        return model
+
+
+def learning_rate(step: int, params: Params) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    if step < params.warmup:
+        return params.learning_rate * step / params.warmup
+    done = (step - params.warmup) / max(1, params.steps - params.warmup)
+    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+Generator = DDPM

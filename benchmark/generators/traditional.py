@@ -1,0 +1,97 @@
+"""Control: classical augmentation of real training images. Shows what is to be had for free."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from benchmark.generators._bank import ImageBank
+
+version = "1"
+
+TABLE = "Schaudt et al. 2023, Table 4"
+TABLE_SIDE = 224  # the table's blur lengths are pixels of images of this side
+
+card = {
+    "title": "Classical augmentation",
+    "role": "control",
+    "description": "Training images of the class, moved, scaled, turned, brightened and blurred within limits "
+    f"of {TABLE}. No flips: the heart lies on the left. CLAHE is left out, and hue and saturation, "
+    "which gray images lack.",
+    "citation": "Schaudt et al. 2023, Bioengineering 10, 1421: augmentation pipeline of Table 4",
+    "license": "Apache-2.0",
+}
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """Limits of the changes."""
+
+    shift: float = Field(0.1, ge=0, le=0.5, description=f"share of the side; {TABLE}, shift_limit")
+    scale: float = Field(0.5, ge=0, lt=1, description=f"relative; {TABLE}, scale_limit")
+    rotate: float = Field(10.0, ge=0, le=180, description=f"degrees; {TABLE}, rotate_limit")
+    brightness: float = Field(0.2, ge=0, le=1, description=f"of the full range; {TABLE}, brightness_limit")
+    contrast: float = Field(0.2, ge=0, lt=1, description=f"relative; {TABLE}, contrast_limit")
+    gamma: float = Field(0.2, ge=0, lt=1, description=f"relative; {TABLE}, gamma_limit (80, 120) percent")
+    sharpen: tuple[float, float] = Field(
+        (0.2, 0.5), description=f"weight of the sharp image; {TABLE}, alpha"
+    )
+    blur: tuple[int, int] = Field((3, 7), description=f"width in pixels at 224 px; {TABLE}, blur_limit")
+    probability: float = Field(0.9, ge=0, le=1, description=f"of each group of changes; {TABLE}")
+
+
+class Traditional(ImageBank):
+    """Hands out training images, changed as classical augmentation changes them."""
+
+    name: ClassVar[str] = "traditional"
+    params_type: ClassVar[type[BaseModel]] = Params
+
+    def change(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Every image on its own; (N, S, S) uint8 to float32 in [0, 1]."""
+        changed = np.empty(images.shape, dtype=np.float32)
+        for image, out in zip(images, changed, strict=True):
+            moved = self._affine(image.astype(np.float32) / 255, rng)
+            if rng.random() < self.params.probability:
+                moved = self._tone(moved, rng, gamma=rng.random() < 0.5)
+            if rng.random() < self.params.probability:
+                moved = self._focus(moved, rng, sharpen=rng.random() < 1 / 3)
+            if rng.random() < self.params.probability:
+                moved = self._tone(moved, rng, gamma=False)
+            out[:] = np.clip(moved, 0, 1)
+        return changed
+
+    def _affine(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Shift, scale and rotate about the center; the border is mirrored."""
+        from scipy import ndimage
+
+        limit, center = self.params, (np.array(image.shape) - 1) / 2
+        angle = np.deg2rad(rng.uniform(-limit.rotate, limit.rotate))
+        scale = 1 + rng.uniform(-limit.scale, limit.scale)
+        shift = rng.uniform(-limit.shift, limit.shift, 2) * image.shape[0]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+        offset = center - turn @ (center + shift)
+        return ndimage.affine_transform(image, turn, offset, order=1, mode="mirror")
+
+    def _tone(self, image: np.ndarray, rng: np.random.Generator, *, gamma: bool) -> np.ndarray:
+        """A gamma curve, or brightness and contrast."""
+        limit = self.params
+        if gamma:
+            return np.clip(image, 0, 1) ** rng.uniform(1 - limit.gamma, 1 + limit.gamma)
+        gain = 1 + rng.uniform(-limit.contrast, limit.contrast)
+        return np.clip(image * gain + rng.uniform(-limit.brightness, limit.brightness), 0, 1)
+
+    def _focus(self, image: np.ndarray, rng: np.random.Generator, *, sharpen: bool) -> np.ndarray:
+        """Sharpen, or blur with the standard deviation of a box of the table's width."""
+        from scipy import ndimage
+
+        pixel = image.shape[0] / TABLE_SIDE
+        width = rng.uniform(*self.params.blur)
+        blurred = ndimage.gaussian_filter(image, pixel * np.sqrt((width**2 - 1) / 12), mode="mirror")
+        if not sharpen:
+            return blurred
+        soft = ndimage.gaussian_filter(image, 1.0, mode="mirror")
+        return image + rng.uniform(*self.params.sharpen) * (image - soft)
+
+
+Generator = Traditional
