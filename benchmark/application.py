@@ -95,10 +95,14 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"--out {folder}", f"{error.strerror}", "Give a folder that can be written.") from error
+        raise StoreError(
+            f"--out {folder}", f"{error.strerror}", "Give a folder that can be written."
+        ) from error
 
 
-def _write(plan: Plan, verb: str, nodes: list[Node], outcome: Outcome, out: Path, tracker: Tracker) -> list[Path]:
+def _write(
+    plan: Plan, verb: str, nodes: list[Node], outcome: Outcome, out: Path, tracker: Tracker
+) -> list[Path]:
     if verb != "run":
         return copy_results(nodes, outcome, out)
     if "data" in outcome.failures:
@@ -138,7 +142,7 @@ def _summary(finished: Finished) -> None:
             print(f"failed: {line}")
             told.add(line)
     if finished.written and finished.written[0].suffix == ".md":
-        print("\n" + report.headline(finished.out / "leaderboard.json"))
+        print("\n" + report.headline(report.compare_folder(finished.out / "bundles")))
         print("Look at the runs with: mlflow ui")
 
 
@@ -149,7 +153,8 @@ def show_tasks(options: argparse.Namespace) -> int:
         return 0
     for name in task_names():
         task = load_task(name)
-        print(f"{name}: {task.question}\n  classes: {', '.join(task.classes)}\n  sources: {', '.join(task.sources)}")
+        print(f"{name}: {task.question}")
+        print(f"  classes: {', '.join(task.classes)}\n  sources: {', '.join(task.sources)}")
     return 0
 
 
@@ -179,10 +184,15 @@ def run_tuning(options: argparse.Namespace) -> int:
     out = options.out or Path("outputs") / f"tune-{options.task}-{Path(options.generator).stem}"
     make_folder(out)
     path = tune(
-        wish_of(options), options.generator, trials=options.trials, seed=options.seed,
-        study_file=options.study or out / "study.db", out=out,
+        wish_of(options),
+        options.generator,
+        trials=options.trials,
+        seed=options.seed,
+        study_file=options.study or out / "study.db",
+        out=out,
     )
-    print(f"Best parameters: {path}\nUse them with: python -m benchmark run --task {options.task} --params {path}")
+    print(f"Best parameters: {path}")
+    print(f"Use them with: python -m benchmark run --task {options.task} --params {path}")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.records import PER_IMAGE, ImageSet, Splits
+from benchmark.records import PER_IMAGE, ImageSet, Learning, Splits
 
 _SHAPE = b"synththorax"
 
@@ -24,7 +24,10 @@ def write_images(path: Path, images: ImageSet) -> None:
         flat = pa.array(np.ascontiguousarray(array).reshape(-1), pa.uint8())
         return pa.FixedSizeListArray.from_arrays(flat, h * w)
 
-    columns: dict[str, pa.Array] = {"image": pixels(images.image), "label": pa.array(images.label, pa.int64())}
+    columns: dict[str, pa.Array] = {
+        "image": pixels(images.image),
+        "label": pa.array(images.label, pa.int64()),
+    }
     for name in PER_IMAGE:
         column = getattr(images, name)
         if column is not None:
@@ -90,4 +93,13 @@ def read_splits(folder: Path) -> Splits:
         **{name: read_images(folder / f"{name}.arrow") for name in ("train", "val", "test", "reserve")},
         test_paper=read_images(paper) if paper.exists() else None,
         notes=tuple(json.loads((folder / "notes.json").read_text(encoding="utf-8"))),
+    )
+
+
+def read_learning(folder: Path, *, reserve: bool) -> Learning:
+    """What a generator may see: ``train`` and ``val``, and ``reserve`` for the control ``oracle`` alone."""
+    return Learning(
+        train=read_images(folder / "train.arrow"),
+        val=read_images(folder / "val.arrow"),
+        reserve=read_images(folder / "reserve.arrow") if reserve else None,
     )

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print errors. Heavy modules are imported when a verb needs them."""
+"""The command line: parse, call one function, print errors; heavy modules come in when a verb needs them."""
 
 from __future__ import annotations
 
@@ -71,12 +71,16 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         "--generators", type=_text, help="names, or paths of Python files, with commas; default: the task's"
     )
     parser.add_argument("--params", type=_path, help="YAML of generator parameters, such as tune writes")
-    parser.add_argument("--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's")
+    parser.add_argument(
+        "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
+    )
 
 
 def parser() -> Parser:
     """The whole command line."""
-    top = Parser(prog="python -m benchmark", description="Does adding synthetic images help on real patients?")
+    top = Parser(
+        prog="python -m benchmark", description="Does adding synthetic images help on real patients?"
+    )
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     for name, about in {**OTHER_VERBS, **STAGE_VERBS}.items():

@@ -160,7 +160,9 @@ def _as_store_error(root: str) -> Any:
     except OSError as error:
         if error.errno not in (28, 122, 30):  # no space, quota, read-only
             raise
-        raise StoreError(f"store {root}", f"{error.strerror}", "Free some space, or set SYNTHTHORAX_STORE.") from error
+        raise StoreError(
+            f"store {root}", f"{error.strerror}", "Free some space, or set SYNTHTHORAX_STORE."
+        ) from error
 
 
 def worker_count(device: str, wanted: int | None) -> int:
@@ -254,11 +256,15 @@ class Runner:
             self._log(node, error)
             self._fail(node, str(error))
         except Exception as error:  # a fault of the suite itself: keep the trace, go on with the others
-            self._fail(node, f"{node.id}: {type(error).__name__}: {error}\n       Log: {self._log(node, error)}")
+            self._fail(
+                node, f"{node.id}: {type(error).__name__}: {error}\n       Log: {self._log(node, error)}"
+            )
         else:
             done = self.store.get(node.stage, self.keys[node.id])
             if done is None:
-                raise StoreError(f"store {self.store.root}", f"lost the result of {node.id}", "Check the disk.")
+                raise StoreError(
+                    f"store {self.store.root}", f"lost the result of {node.id}", "Check the disk."
+                )
             self.outcome.results[node.id] = done
             self.outcome.computed.append(node.id)
             self.watcher.finished(node, done)
@@ -267,7 +273,9 @@ class Runner:
         for node in self.running.values():
             self.attempts[node.id] = self.attempts.get(node.id, 0) + 1
             if self.attempts[node.id] >= ATTEMPTS:
-                self._fail(node, f"{node.id}: its worker was killed {ATTEMPTS} times\n       Free some memory.")
+                self._fail(
+                    node, f"{node.id}: its worker was killed {ATTEMPTS} times\n       Free some memory."
+                )
         self.running.clear()
 
     def _fail(self, node: Node, line: str) -> None:
@@ -310,5 +318,3 @@ def _to_all(calls: list[Callable[..., None]]) -> Callable[..., None]:
             call(*args)
 
     return tell
-
-

@@ -56,7 +56,9 @@ class Fit:
         bad = {k: v for k, v in scalars.items() if not math.isfinite(v)}
         if bad:
             raise GeneratorError(
-                f"generator '{self.name}'", f"{', '.join(bad)} not finite at step {step}", "Lower the learning rate."
+                f"generator '{self.name}'",
+                f"{', '.join(bad)} not finite at step {step}",
+                "Lower the learning rate.",
             )
         entry = {"step": float(step), **{k: float(v) for k, v in scalars.items()}}
         # A resumed fit reports its last steps again; the newer entry stands.
@@ -74,7 +76,9 @@ class Fit:
 
     def request(self) -> SampleRequest:
         """A preview with the classes in the proportions of ``val``, every class of it present."""
-        label = np.resize(self.val.label[np.random.default_rng(PREVIEW_SEED).permutation(len(self.val))], self.preview)
+        label = np.resize(
+            self.val.label[np.random.default_rng(PREVIEW_SEED).permutation(len(self.val))], self.preview
+        )
         return SampleRequest(label, self.val.classes, self.val.size)
 
     def _folder(self, entry: Mapping[str, float]) -> Path:

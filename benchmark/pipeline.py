@@ -12,7 +12,14 @@ from benchmark.task import Profile, Task
 STAGE_VERSION = {"data": "1", "reference": "1", "fit": "1", "generate": "1", "measure": "1", "classify": "1"}
 
 # Expected seconds of a stage before anything was timed; only the progress bar uses them.
-FIRST_GUESS = {"data": 10.0, "reference": 8.0, "fit": 100.0, "generate": 20.0, "measure": 10.0, "classify": 15.0}
+FIRST_GUESS = {
+    "data": 10.0,
+    "reference": 8.0,
+    "fit": 100.0,
+    "generate": 20.0,
+    "measure": 10.0,
+    "classify": 15.0,
+}
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,9 @@ def _generate(plan: Plan, row: Row) -> Node:
     }
     guess = FIRST_GUESS["generate"] if row.trained else 1.0
     needs = ("data", f"fit/{row.name}")
-    return Node(f"generate/{row.name}", "generate", config, needs, 1, row.name, _tags(row), _local(row), guess)
+    return Node(
+        f"generate/{row.name}", "generate", config, needs, 1, row.name, _tags(row), _local(row), guess
+    )
 
 
 def _measure(plan: Plan, row: Row) -> Node:
@@ -188,7 +197,9 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                 needs = ("data", f"generate/{row.name}") if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
                 name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                yield Node(name, "classify", config, needs, seed, row.name, tags, guess=FIRST_GUESS["classify"])
+                yield Node(
+                    name, "classify", config, needs, seed, row.name, tags, guess=FIRST_GUESS["classify"]
+                )
 
 
 def _tags(row: Row) -> dict[str, str]:
@@ -204,7 +215,9 @@ def keys(nodes: Iterable[Node]) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in nodes:
         inputs = [found[n] for n in node.needs]
-        found[node.id] = sha256_of([node.stage, STAGE_VERSION[node.stage], dict(node.config), inputs, node.seed])[:40]
+        found[node.id] = sha256_of(
+            [node.stage, STAGE_VERSION[node.stage], dict(node.config), inputs, node.seed]
+        )[:40]
     return found
 
 

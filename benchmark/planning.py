@@ -193,7 +193,9 @@ def check_contract(module: ModuleType, plugin: Plugin) -> Any:
     kind = module.Generator
     missing = [m for m in ("fit", "sample", "save", "load", "conditions") if not hasattr(kind, m)]
     if missing:
-        raise TaskError(f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md.")
+        raise TaskError(
+            f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
+        )
     return kind
 
 

@@ -93,7 +93,10 @@ class _Bar:
         from rich.progress import Progress as Rich
 
         self.rich = Rich(
-            BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[left]} left"), TimeElapsedColumn(),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]} left"),
+            TimeElapsedColumn(),
             TextColumn("{task.description}"),
         )
         self.task: Any = self.rich.add_task("", total=1, left="?")

@@ -60,7 +60,7 @@ class ImageSet:
             column = getattr(self, name)
             if column is not None and len(column) != n:
                 raise DataError(f"ImageSet.{name}", f"has {len(column)} entries for {n} images")
-        if n and not (0 <= self.label.min() and self.label.max() < len(self.classes)):
+        if n and (self.label.min() < 0 or self.label.max() >= len(self.classes)):
             raise DataError("ImageSet.label", f"outside 0..{len(self.classes) - 1}")
         if len(np.unique(self.image_id)) != n:
             raise DataError("ImageSet.image_id", "has duplicates", "Give every image an id of its own.")
@@ -119,7 +119,7 @@ def concatenate(parts: Iterable[ImageSet]) -> ImageSet:
     first = sets[0]
     if any(s.classes != first.classes or s.image.shape[1:] != first.image.shape[1:] for s in sets):
         raise DataError("concatenate", "the sets differ in classes or image size")
-    columns = {
+    columns: dict[str, Any] = {
         f.name: None
         if any(getattr(s, f.name) is None for s in sets)
         else np.concatenate([getattr(s, f.name) for s in sets])
@@ -153,6 +153,20 @@ class Splits:
         return {n: s for n, s in sets.items() if s is not None}
 
 
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """The part of the data that a fit may see; ``reserve`` is None but for the control ``oracle``."""
+
+    train: ImageSet
+    val: ImageSet
+    reserve: ImageSet | None = None
+
+    def of_class(self, label: int) -> Learning:
+        """The images of one class."""
+        kept = self.reserve.of_class(label) if self.reserve is not None else None
+        return Learning(self.train.of_class(label), self.val.of_class(label), kept)
+
+
 def prove_disjoint(splits: Splits) -> dict[str, Any]:
     """Show that no patient and no pixel-identical image is in two splits.
 
@@ -164,8 +178,10 @@ def prove_disjoint(splits: Splits) -> dict[str, Any]:
         DataError: names a patient or image that two splits share.
     """
     sets = splits.named()
-    pixels = {n: {hashlib.sha256(i.tobytes()).hexdigest(): k for i, k in zip(s.image, s.image_id, strict=True)}
-              for n, s in sets.items()}
+    pixels = {
+        n: {hashlib.sha256(i.tobytes()).hexdigest(): k for i, k in zip(s.image, s.image_id, strict=True)}
+        for n, s in sets.items()
+    }
     names = list(sets)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     for a, b in pairs:
@@ -244,7 +260,9 @@ def synthetic_set(image: np.ndarray, request: SampleRequest, *, generator: str) 
 
 def canonical_json(value: Any) -> str:
     """One text per value: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str
+    )
 
 
 def sha256_of(value: Any) -> str:

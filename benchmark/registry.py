@@ -37,7 +37,11 @@ class Plugin:
             TaskError: it cannot be imported.
         """
         try:
-            return _import_file(Path(self.target)) if self.origin == "file" else importlib.import_module(self.target)
+            return (
+                _import_file(Path(self.target))
+                if self.origin == "file"
+                else importlib.import_module(self.target)
+            )
         except Exception as error:  # a third party's module may raise anything
             raise TaskError(
                 f"{self.kind[:-1]} '{self.name}' ({self.target})",
@@ -125,5 +129,7 @@ def _from_file(kind: Kind, path: Path, known: dict[str, Plugin]) -> Plugin:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
         raise TaskError(str(path), "the file's name is the plug-in's name: use a-z, 0-9 and _ only")
     if path.stem in known and Path(known[path.stem].target) != path:
-        raise TaskError(str(path), f"the name '{path.stem}' is taken by {known[path.stem].target}", "Rename the file.")
+        raise TaskError(
+            str(path), f"the name '{path.stem}' is taken by {known[path.stem].target}", "Rename the file."
+        )
     return Plugin(kind, path.stem, "file", str(path.resolve()))

@@ -17,7 +17,7 @@ from benchmark import arrow, pictures
 from benchmark.errors import BenchmarkError, DataError, GeneratorError
 from benchmark.fitting import Fit
 from benchmark.pipeline import Node
-from benchmark.records import ImageSet, SampleRequest, Splits, prove_disjoint
+from benchmark.records import ImageSet, Learning, SampleRequest, Splits, prove_disjoint
 from benchmark.registry import Plugin
 from benchmark.store import write_json
 from benchmark.task import Budget, Recipe, SplitRule
@@ -64,7 +64,9 @@ def data(job: Job) -> dict[str, Any]:
     for name, images in splits.named().items():
         for label, count in images.counts().items():
             if count == 0 and name != "reserve":
-                raise DataError(f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it.")
+                raise DataError(
+                    f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it."
+                )
     proof = prove_disjoint(splits)
     arrow.write_splits(job.out, splits)
     pictures.sample_grid(splits.train, job.out / "grid.png")
@@ -85,7 +87,7 @@ def data(job: Job) -> dict[str, Any]:
 
 
 def reference(job: Job) -> dict[str, Any]:
-    """Two patient-disjoint halves of the real test images: what synthetic ones are held against, and the floor."""
+    """Two patient-disjoint halves of the real test images: the yardstick of synthetic ones, and the floor."""
     from benchmark.metrics.features import features
     from benchmark.metrics.fid import fid
     from benchmark.metrics.kid import kid
@@ -141,25 +143,26 @@ def _blamed(name: str, act: str) -> Iterator[None]:
         raise
     except Exception as error:  # a third party's code may raise anything
         raise GeneratorError(
-            f"generator '{name}'", f"{act} raised {type(error).__name__}: {error}",
+            f"generator '{name}'",
+            f"{act} raised {type(error).__name__}: {error}",
             "Mend the generator; the log of this stage has the whole traceback.",
         ) from error
 
 
 def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False) -> dict[str, Any]:
     """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
-    splits = job.splits()
+    seen = arrow.read_learning(job.inputs["data"], reserve=job.config["reserve"])
     if not job.config["per_class"]:
-        return {"joint": _fit_one(job, splits, "joint", 0, 1, asks_to_stop)}
-    result = {}
-    for k, name in enumerate(splits.train.classes):
-        own = Splits(*(s.of_class(k) for s in (splits.train, splits.val, splits.test, splits.reserve)))
-        result[name] = _fit_one(job, own, name, k, len(splits.train.classes), asks_to_stop)
-    return result
+        return {"joint": _fit_one(job, seen, "joint", 0, 1, asks_to_stop)}
+    classes = seen.train.classes
+    return {
+        name: _fit_one(job, seen.of_class(k), name, k, len(classes), asks_to_stop)
+        for k, name in enumerate(classes)
+    }
 
 
 def _fit_one(
-    job: Job, splits: Splits, part: str, index: int, parts: int, asks_to_stop: Callable[[int, float], bool]
+    job: Job, seen: Learning, part: str, index: int, parts: int, asks_to_stop: Callable[[int, float], bool]
 ) -> dict[str, Any]:
     from benchmark.metrics.features import features
     from benchmark.metrics.fid import fid
@@ -172,7 +175,7 @@ def _fit_one(
 
     def judge(preview: ImageSet) -> float:
         if not real:
-            real["val"] = features(splits.val.image, config["extractor"], config["device"])
+            real["val"] = features(seen.val.image, config["extractor"], config["device"])
         return fid(real["val"], features(preview.image, config["extractor"], config["device"]))
 
     with _blamed(name, "fit()"):
@@ -180,7 +183,7 @@ def _fit_one(
         context = Fit(
             generator=generator,
             name=name,
-            val=splits.val,
+            val=seen.val,
             preview=config["preview"],
             judge=judge,
             metric=f"val_fid_{config['extractor']}",
@@ -189,11 +192,11 @@ def _fit_one(
             seed=job.node.seed,
             scratch=scratch,
             kept=scratch / "kept",
-            reserve=splits.reserve if config["reserve"] else None,
+            reserve=seen.reserve,
             progress=lambda share: job.progress((index + share) / parts),
             asks_to_stop=asks_to_stop,
         )
-        generator.fit(splits.train, context)
+        generator.fit(seen.train, context)
         folder, entry = context.best()
     refuse_pickles(folder, name)
     shutil.copytree(folder, job.out / part, dirs_exist_ok=True)
@@ -217,7 +220,7 @@ def _plugin(job: Job) -> Plugin:
 def generate(job: Job) -> dict[str, Any]:
     """Sample the largest bracket from a fitted generator."""
     config, name = job.config, job.node.row
-    classes = job.splits().train.classes
+    classes = arrow.read_learning(job.inputs["data"], reserve=False).train.classes
     request = SampleRequest.balanced(config["count_per_class"], classes, config["image_size"])
     module = _plugin(job).load()
     source = job.inputs[f"fit/{name}"]
@@ -252,15 +255,21 @@ def check_samples(drawn: Any, request: SampleRequest, name: str) -> None:
     where = f"generator '{name}'"
     if not isinstance(drawn, ImageSet):
         raise GeneratorError(
-            where, f"sample() gave {type(drawn).__name__}, expected an ImageSet", "Use records.synthetic_set()."
+            where,
+            f"sample() gave {type(drawn).__name__}, expected an ImageSet",
+            "Use records.synthetic_set().",
         )
     expected = (len(request.label), request.image_size, request.image_size)
     if drawn.image.shape != expected:
         raise GeneratorError(where, f"sample() gave shape {drawn.image.shape}, expected {expected}")
     if drawn.classes != request.classes or not np.array_equal(drawn.label, request.label):
-        raise GeneratorError(where, "sample() changed the labels or classes of the request", "Keep their order.")
+        raise GeneratorError(
+            where, "sample() changed the labels or classes of the request", "Keep their order."
+        )
     if len(drawn) > 1 and drawn.image.std(0).max() == 0:
-        raise GeneratorError(where, "sample() gave the same picture for every request", "Train longer, or mend it.")
+        raise GeneratorError(
+            where, "sample() gave the same picture for every request", "Train longer, or mend it."
+        )
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -283,10 +292,16 @@ def measure(job: Job) -> dict[str, Any]:
     metrics = {f"fid_{extractor}": fid(real, fake), f"kid_{extractor}": kid(real, fake)}
     return {
         "measures": {
-            **{k: {"value": v, "floor": floor[k], "n": n, "direction": "minimize"} for k, v in metrics.items()},
+            **{
+                k: {"value": v, "floor": floor[k], "n": n, "direction": "minimize"}
+                for k, v in metrics.items()
+            },
             "ms_ssim": {
-                "value": diversity["mean"], "floor": floor["ms_ssim"]["mean"], "n": diversity["n"],
-                "scales": diversity["scales"], "direction": "minimize",
+                "value": diversity["mean"],
+                "floor": floor["ms_ssim"]["mean"],
+                "n": diversity["n"],
+                "scales": diversity["scales"],
+                "direction": "minimize",
             },
         },
         "ms_ssim_per_class": diversity,
@@ -314,9 +329,9 @@ def classify(job: Job) -> dict[str, Any]:
     )
     extra = sampling.with_bracket(splits.train, job.added(), config["bracket"])
     trained = training.train(splits.train, extra, splits.val, setting)
-    mean, std = training.normalization(splits.train.image)
+    normal = training.normalization(splits.train.image)
     tests = {"test": splits.test} | ({"test_paper": splits.test_paper} if splits.test_paper else {})
-    scores = {n: training.predict(trained.network, s, setting, mean, std) for n, s in tests.items()}
+    scores = {n: training.predict(trained.network, s, setting, normal) for n, s in tests.items()}
     write_predictions(job, tests, scores)
     labels = splits.test.label
     counts = confusion_matrix(labels, scores["test"].argmax(1), labels=range(len(splits.test.classes)))

@@ -166,7 +166,7 @@ class Task(Strict):
         """The profile of this name."""
         if name not in self.profiles:
             raise unknown_name("profile", name, list(self.profiles), f"task {self.name}")
-        return self.profiles[name]  # type: ignore[index]
+        return self.profiles[name]
 
     def source(self, name: str) -> Source:
         """How the source of this name serves the task."""
@@ -191,13 +191,15 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, deep: bool = False
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, (str, int, float, bool)) and key is not None:
-            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be a plain value", key_node.start_mark
+            )
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"duplicate key '{key}', first in line {seen[key]}", key_node.start_mark
             )
         seen[key] = key_node.start_mark.line + 1
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)  # type: ignore[arg-type]
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
 _NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -212,7 +214,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(str(path), f"cannot be read: {error}", "Give the path of a UTF-8 YAML file.") from None
+        raise TaskError(
+            str(path), f"cannot be read: {error}", "Give the path of a UTF-8 YAML file."
+        ) from None
     try:
         value = yaml.load(text, Loader=_NoDuplicates)  # noqa: S506 - a SafeLoader with one more rule
     except yaml.YAMLError as error:

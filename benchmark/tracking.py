@@ -35,7 +35,8 @@ def _told(uri: str) -> Iterator[None]:
     except Exception as error:  # MLflow, SQLAlchemy and the operating system each raise their own
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TrackingError(
-            f"tracking store {uri}", first[:300],
+            f"tracking store {uri}",
+            first[:300],
             "Make it writable, free some space, or point MLFLOW_TRACKING_URI elsewhere.",
         ) from error
 
@@ -148,7 +149,9 @@ class Tracker(Watcher):
             points += [Metric(k, float(v), now, int(entry["step"])) for k, v in entry.items() if k != "step"]
         given = [Param(k, str(v)[:6000]) for k, v in (params or {}).items()]
         for first in range(0, max(len(points), 1), 900):
-            self.client.log_batch(run_id, metrics=points[first : first + 900], params=given if first == 0 else [])
+            self.client.log_batch(
+                run_id, metrics=points[first : first + 900], params=given if first == 0 else []
+            )
 
     def reused(self, node: Node, result: Result) -> None:
         """A reused result was logged by the run that computed it."""
@@ -180,7 +183,7 @@ class Tracker(Watcher):
     def finished(self, node: Node, result: Result) -> None:
         """Log what a node computed, and close its run."""
         run_id, said = self._open.pop(node.id), result.manifest["result"]
-        history = said.get("history") or next(
+        history: list[dict[str, float]] = said.get("history") or next(
             (part["history"] for part in said.values() if isinstance(part, dict) and "history" in part), []
         )
         metrics = dict(said.get("metrics", {})) | {k: float(v) for k, v in result.manifest["costs"].items()}
@@ -204,7 +207,10 @@ class Tracker(Watcher):
         inputs = []
         for name, split in result.manifest["result"]["splits"].items():
             about = Dataset(
-                f"{self.plan.source}:{name}", split["hash"][:32], "synththorax", self.plan.source,
+                f"{self.plan.source}:{name}",
+                split["hash"][:32],
+                "synththorax",
+                self.plan.source,
                 profile=str({k: split[k] for k in ("images", "patients", "counts")})[:4000],
             )
             inputs.append(DatasetInput(about, [InputTag("mlflow.data.context", name)]))
@@ -220,14 +226,26 @@ class Tracker(Watcher):
             self.client.set_terminated(run_id, "FAILED")
 
     @_timed
+    def trial(
+        self,
+        number: int,
+        state: str,
+        params: Mapping[str, Any],
+        value: float | None,
+        history: list[dict[str, float]],
+    ) -> None:
+        """Log one trial of a search as a nested run."""
+        run_id = self._nested(f"trial {number}", "tune", "", {"state": state})
+        self._batch(run_id, params, history, {} if value is None else {"objective": value})
+        self.client.set_terminated(run_id, "FINISHED" if state in ("COMPLETE", "PRUNED") else "FAILED")
+
+    @_timed
     def leaderboard(self, folder: Path, comparison: Mapping[str, Any]) -> None:
         """Log the comparison as a nested run, and the leaderboard on the parent."""
-        run_id = self._nested("compare", "compare", str(comparison.get("hash", "")), {})
-        metrics = {
-            f"{row}.{self.plan.task.primary_metric.name}": said["mean"]
-            for row, said in comparison.get("rows", {}).items()
-            if said.get("mean") is not None
-        }
+        run_id = self._nested("compare", "compare", "", {})
+        name, bracket = self.plan.task.primary_metric.name, str(self.plan.profile.primary_bracket)
+        rows = comparison["figures"].get("test", {}).get(bracket, {})
+        metrics = {f"{row}.{name}": said[name]["mean"] for row, said in rows.items()}
         self._batch(run_id, metrics=metrics)
         for path in sorted(folder.glob("leaderboard.*")):
             self.client.log_artifact(run_id, str(path))

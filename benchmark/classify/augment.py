@@ -33,7 +33,7 @@ class Limits:
     gamma: float
 
 
-# The limits of Schaudt et al. 2023, Table 4; its CLAHE, sharpening, blur and hue operations are no part of this.
+# The limits of Schaudt et al. 2023, Table 4, without its CLAHE, sharpening, blur and hue operations.
 SCHAUDT = Limits(shift=0.1, scale=0.5, rotate=10, brightness=0.2, contrast=0.2, gamma=0.2)
 # For small networks that learn from scratch in some hundred steps.
 MILD = Limits(shift=0.05, scale=0.08, rotate=5, brightness=0.1, contrast=0.1, gamma=0.1)
@@ -63,7 +63,9 @@ def affine_intensity(batch: Tensor, rng: Generator, limits: Limits) -> Tensor:
     theta = torch.stack(
         [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
     ).to(device, batch.dtype)
-    moved = grid_sample(batch, affine_grid(theta, list(batch.shape), align_corners=False), align_corners=False)
+    moved = grid_sample(
+        batch, affine_grid(theta, list(batch.shape), align_corners=False), align_corners=False
+    )
 
     def per_image(limit: float, middle: float) -> Tensor:
         return _uniform(n, middle - limit, middle + limit, rng).view(n, 1, 1, 1).to(device, batch.dtype)

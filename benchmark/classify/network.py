@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import ClassifierError, unknown_name
 from benchmark.task import Recipe
@@ -33,12 +33,14 @@ def build(recipe: Recipe, n_classes: int) -> nn.Module:
     if recipe.weights.kind == "file":
         path = recipe.weights.path
         if path is None or not path.is_file():
-            raise ClassifierError(where, f"weights file '{path}' is missing", "Give the path of a safetensors file.")
+            raise ClassifierError(
+                where, f"weights file '{path}' is missing", "Give the path of a safetensors file."
+            )
         options["pretrained_cfg_overlay"] = {"file": str(path)}
     return _pretrained(recipe.timm, options, where)
 
 
-def _pretrained(name: str, options: dict[str, object], where: str) -> nn.Module:
+def _pretrained(name: str, options: dict[str, Any], where: str) -> nn.Module:
     import timm
 
     offline = os.environ.get("HF_HUB_OFFLINE", "")
@@ -48,7 +50,7 @@ def _pretrained(name: str, options: dict[str, object], where: str) -> nn.Module:
     except Exception as error:  # the hub client raises many kinds
         raise ClassifierError(
             where,
-            f"pretrained weights of '{name}' cannot be had: {type(error).__name__}: {str(error).splitlines()[0]}",
+            f"no pretrained weights of '{name}': {type(error).__name__}: {str(error).splitlines()[0]}",
             ("HF_HUB_OFFLINE is set: " if offline else "")
-            + "Download them once, or set weights to a local file (kind: file), or to none, in the task's recipe.",
+            + "Download them once, or set weights in the task to a local file (kind: file) or to none.",
         ) from error

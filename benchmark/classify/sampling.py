@@ -60,7 +60,9 @@ class Batches:
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
             self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
-            self._orders[epoch] = draw_order(self.label, oversample=self.oversample, seed=self.seed, epoch=epoch)
+            self._orders[epoch] = draw_order(
+                self.label, oversample=self.oversample, seed=self.seed, epoch=epoch
+            )
         return self._orders[epoch]
 
     def __getitem__(self, step: int) -> np.ndarray:
@@ -68,4 +70,6 @@ class Batches:
         first = step * self.batch_size
         at = np.arange(first, first + self.batch_size)
         epochs = at // self.per_epoch
-        return np.concatenate([self._order(int(e))[at[epochs == e] % self.per_epoch] for e in np.unique(epochs)])
+        return np.concatenate(
+            [self._order(int(e))[at[epochs == e] % self.per_epoch] for e in np.unique(epochs)]
+        )

@@ -75,57 +75,107 @@ def train(real: ImageSet, extra: ImageSet, val: ImageSet, setting: Setting) -> T
     Raises:
         ClassifierError: the loss is not finite, or the weights cannot be had.
     """
-    import torch
+    training = _Training(real, extra, setting)
+    running: list[Tensor] = []
+    for step in range(training.resume(), training.steps):
+        running.append(training.update(step))
+        if step + 1 in training.marks:
+            training.evaluate(step + 1, running, val)
+            running = []
+            setting.progress((step + 1) / training.steps)
+    training.network.load_state_dict(training.kept)
+    return Trained(training.network, training.history, training.best, training.steps)
 
-    recipe, seed, device = setting.recipe, setting.seed, setting.device
-    torch.manual_seed(seed)
-    network = build(recipe, len(real.classes)).to(device, memory_format=torch.channels_last)
-    steps = total_steps(setting.budget, len(extra))
-    decay, plain = _decayed(network)
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.999),
-        fused=True,
-    )
-    mean, std = normalization(real.image)
-    batches = Batches(extra.label, setting.budget.batch_size, oversample=setting.oversample, seed=seed)
-    marks = _evaluation_steps(steps, setting.budget.evaluations)
-    resumed = load_state(setting.scratch / "training.pt", device)
-    done, history, best, kept = 0, [], {}, {}
-    if resumed:
-        network.load_state_dict(resumed["network"])
-        optimizer.load_state_dict(resumed["optimizer"])
-        done, history, best, kept = resumed["step"], resumed["history"], resumed["best"], resumed["kept"]
-    saved_at, running = time.monotonic(), []
-    for step in range(done, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        running.append(_update(network, optimizer, extra, batches[step], step, setting, mean, std))
-        if step + 1 not in marks:
-            continue
-        loss = float(torch.stack(running).mean())
+
+class _Training:
+    """The state of one training."""
+
+    def __init__(self, real: ImageSet, extra: ImageSet, setting: Setting) -> None:
+        import torch
+
+        recipe, self.setting, self.extra = setting.recipe, setting, extra
+        torch.manual_seed(setting.seed)
+        self.network: nn.Module = build(recipe, len(real.classes)).to(setting.device)
+        self.network.to(memory_format=torch.channels_last)
+        self.steps = total_steps(setting.budget, len(extra))
+        self.marks = _evaluation_steps(self.steps, setting.budget.evaluations)
+        decay, plain = _decayed(self.network)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.999),
+            fused=True,
+        )
+        self.normal = normalization(real.image)
+        self.batches = Batches(
+            extra.label, setting.budget.batch_size, oversample=setting.oversample, seed=setting.seed
+        )
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, float] = {}
+        self.kept: dict[str, Tensor] = {}
+        self.saved_at = time.monotonic()
+
+    def resume(self) -> int:
+        """Steps that an interrupted training had done."""
+        state = load_state(self.setting.scratch / "training.pt", self.setting.device)
+        if state is None:
+            return 0
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history, self.best, self.kept = state["history"], state["best"], state["kept"]
+        return int(state["step"])
+
+    def update(self, step: int) -> Tensor:
+        """One optimizer step; its randomness is named by seed and step alone. Returns the loss."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        setting, rate = self.setting, self.setting.recipe.learning_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        torch.manual_seed((setting.seed + 1) * 1_000_003 + step)
+        rng = torch.Generator().manual_seed((setting.seed + 1) * 1_000_003 + step)
+        rows, (mean, std) = self.batches[step], self.normal
+        batch = _tensor(self.extra.image[rows], setting.device)
+        batch = (PIPELINES[setting.recipe.augmentation](batch, rng) - mean) / std
+        label = torch.from_numpy(self.extra.label[rows]).to(setting.device)
+        self.network.train()
+        with autocast(setting.device, setting.precision):
+            output = self.network(batch.contiguous(memory_format=torch.channels_last))
+        loss = cross_entropy(output.float(), label)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def evaluate(self, step: int, losses: list[Tensor], val: ImageSet) -> None:
+        """Read ``val``, keep the weights if they are the best so far, save a state now and then."""
+        import torch
+
+        loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise ClassifierError(
-                f"classifier '{recipe.name}', seed {seed}", f"the loss is {loss} at step {step + 1}",
+                f"classifier '{self.setting.recipe.name}', seed {self.setting.seed}",
+                f"the loss is {loss} at step {step}",
                 "Lower learning_rate, or use precision float32.",
             )
-        now = {"step": step + 1, "train_loss": loss, **_validate(network, val, setting, mean, std)}
-        history.append(now)
-        if not best or (now["val_balanced_accuracy"], -now["val_loss"]) > (
-            best["val_balanced_accuracy"], -best["val_loss"],
-        ):
-            best, kept = now, {k: v.detach().clone() for k, v in network.state_dict().items()}
-        running = []
-        setting.progress((step + 1) / steps)
-        if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
-            save_state(setting.scratch / "training.pt", {
-                "network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1,
-                "history": history, "best": best, "kept": kept,
-            })
-            saved_at = time.monotonic()
-    network.load_state_dict(kept)
-    return Trained(network, history, best, steps)
+        now = {"step": step, "train_loss": loss, **_validate(self.network, val, self.setting, self.normal)}
+        self.history.append(now)
+        if not self.best or _quality(now) > _quality(self.best):
+            self.best = now
+            self.kept = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        if time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS:
+            self._save(step)
+
+    def _save(self, step: int) -> None:
+        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
+        state |= {"history": self.history, "best": self.best, "kept": self.kept}
+        save_state(self.setting.scratch / "training.pt", state)
+        self.saved_at = time.monotonic()
+
+
+def _quality(entry: dict[str, float]) -> tuple[float, float]:
+    return entry["val_balanced_accuracy"], -entry["val_loss"]
 
 
 def _decayed(network: nn.Module) -> tuple[list[Any], list[Any]]:
@@ -138,27 +188,6 @@ def _evaluation_steps(steps: int, evaluations: int) -> set[int]:
     return {round(steps * (i + 1) / evaluations) for i in range(evaluations)} - {0}
 
 
-def _update(network: nn.Module, optimizer: Any, images: ImageSet, rows: np.ndarray, step: int,
-            setting: Setting, mean: float, std: float) -> Tensor:
-    """One optimizer step; its randomness is named by seed and step alone."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    torch.manual_seed((setting.seed + 1) * 1_000_003 + step)
-    rng = torch.Generator().manual_seed((setting.seed + 1) * 1_000_003 + step)
-    network.train()
-    batch = _tensor(images.image[rows], setting.device)
-    batch = (PIPELINES[setting.recipe.augmentation](batch, rng) - mean) / std
-    label = torch.from_numpy(images.label[rows]).to(setting.device)
-    with autocast(setting.device, setting.precision):
-        output = network(batch.contiguous(memory_format=torch.channels_last))
-    loss = cross_entropy(output.float(), label)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
-
-
 def _tensor(image: np.ndarray, device: str) -> Tensor:
     import torch
 
@@ -166,7 +195,9 @@ def _tensor(image: np.ndarray, device: str) -> Tensor:
     return torch.from_numpy(copy).to(device).unsqueeze(1).float() / 255
 
 
-def predict(network: nn.Module, images: ImageSet, setting: Setting, mean: float, std: float) -> np.ndarray:
+def predict(
+    network: nn.Module, images: ImageSet, setting: Setting, normal: tuple[float, float]
+) -> np.ndarray:
     """Class probabilities of every image.
 
     Returns:
@@ -175,7 +206,7 @@ def predict(network: nn.Module, images: ImageSet, setting: Setting, mean: float,
     import torch
 
     network.eval()
-    parts = []
+    parts, (mean, std) = [], normal
     with torch.inference_mode(), autocast(setting.device, setting.precision):
         for first in range(0, len(images), 256):
             batch = (_tensor(images.image[first : first + 256], setting.device) - mean) / std
@@ -184,12 +215,16 @@ def predict(network: nn.Module, images: ImageSet, setting: Setting, mean: float,
     return np.concatenate(parts) if parts else np.zeros((0, len(images.classes)))
 
 
-def _validate(network: nn.Module, val: ImageSet, setting: Setting, mean: float, std: float) -> dict[str, float]:
+def _validate(
+    network: nn.Module, val: ImageSet, setting: Setting, normal: tuple[float, float]
+) -> dict[str, float]:
     from sklearn.metrics import balanced_accuracy_score, log_loss
 
-    scores = predict(network, val, setting, mean, std)
+    scores = predict(network, val, setting, normal)
     if not np.isfinite(scores).all():
-        raise ClassifierError(f"classifier '{setting.recipe.name}', seed {setting.seed}", "scores are not finite")
+        raise ClassifierError(
+            f"classifier '{setting.recipe.name}', seed {setting.seed}", "scores are not finite"
+        )
     return {
         "val_balanced_accuracy": float(balanced_accuracy_score(val.label, scores.argmax(1))),
         "val_loss": float(log_loss(val.label, scores, labels=range(len(val.classes)))),
