@@ -37,15 +37,15 @@ def bounds(differences: Sequence[Mapping[str, Any]], step: float = 0.05) -> tupl
 
 def forest(difference: Mapping[str, Any], low: float, high: float) -> Markup:
     """One line of a forest plot: band of undetectable differences, zero, interval, estimate."""
-    x, width, height = Scale(low, high, 4, 176), 180, 24
+    x, width, height = Scale(low, high, 4, 146), 150, 24
     middle, reach = height / 2, difference["detectable"]
     sign = "up" if difference["low"] > 0 else "down" if difference["high"] < 0 else "flat"
     left, right, at = x(difference["low"]), x(difference["high"]), x(difference["estimate"])
     band_left, band_right = x(-reach), x(reach)
     return Markup(
-        f'<svg class="forest {sign}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(spread(difference))}">'
-        f'<rect class="band" x="{band_left}" y="4" width="{round(band_right - band_left, 1)}" height="{height - 8}"/>'
+        f'<svg class="forest {sign}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{escape(spread(difference))}">'
+        f'<rect class="band" x="{band_left}" y="4" width="{round(band_right - band_left, 1)}" height="16"/>'
         f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{height}"/>'
         f'<line class="reach" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>'
         f'<line class="reach" x1="{left}" x2="{left}" y1="8" y2="16"/>'
@@ -56,16 +56,16 @@ def forest(difference: Mapping[str, Any], low: float, high: float) -> Markup:
 
 def forest_axis(low: float, high: float) -> Markup:
     """The axis above the forest plots."""
-    x = Scale(low, high, 4, 176)
+    x = Scale(low, high, 4, 146)
     ends = [(low, "start"), (high, "end")]
-    if x(0) - 4 > 24 and 176 - x(0) > 24:
+    if x(0) - 4 > 24 and 146 - x(0) > 24:
         ends.append((0.0, "middle"))
     texts = "".join(
         f'<text x="{x(v)}" y="10" text-anchor="{anchor}">{points(v).replace(".0", "")}</text>'
         for v, anchor in ends
     )
     return Markup(
-        '<svg class="axis" viewBox="0 0 180 14" width="180" height="14" aria-hidden="true">'
+        '<svg class="axis" viewBox="0 0 150 14" width="150" height="14" aria-hidden="true">'
         + texts
         + "</svg>"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.publish.words import listed, percent, plural, spread
+from benchmark.publish.words import listed, plural, spread
 
 Finding = dict[str, str]
 
@@ -55,8 +55,8 @@ def _can_measure(comparison: Mapping[str, Any]) -> Finding:
         text = f"There is something to find: fresh true images (oracle) bring {difference} over real_only."
         return {"tone": "good", "text": text}
     text = (
-        "This task cannot measure anything at this size: even fresh true images (oracle) do not beat real_only "
-        f"({difference})."
+        "This task cannot measure anything at this size: "
+        f"even fresh true images (oracle) do not beat real_only ({difference})."
     )
     return {"tone": "bad", "text": text}
 
@@ -77,20 +77,26 @@ def _controls(comparison: Mapping[str, Any]) -> Finding:
 
 def _generator(comparison: Mapping[str, Any], name: str) -> Finding:
     alpha = comparison["settings"]["alpha"]
-    figures = primary(comparison).get(name)
+    figures = primary(comparison)[name]
     reason = comparison["ranking"]["unranked"].get(name)
-    if figures is None:
-        return {"tone": "bad", "text": f"{name} has no figures at the primary bracket."}
     versus = {b: d["balanced_accuracy"] for b, d in figures["versus"].items()}
     if not versus:
         return {"tone": "plain", "text": f"{name} has no baseline to be compared with."}
-    parts = [f"{verdict(d, alpha)} {b} ({spread(d)})" for b, d in versus.items()]
-    text = f"{name} is {listed(parts)}."
+    said = listed([_said(d, b, alpha) for b, d in versus.items()])
     if reason:
-        return {"tone": "bad", "text": f"{name} {reason} and gets no rank; it is {listed(parts)}."}
-    if verdict(versus.get("real_only", next(iter(versus.values()))), alpha) == "not told apart from":
-        smallest = percent(next(iter(versus.values()))["detectable"]).replace(" %", " points")
-        return {"tone": "plain", "text": f"{text} Differences below {smallest} would mostly go unseen."}
-    better = all(verdict(d, alpha) == "better than" for d in versus.values())
-    worse = any(verdict(d, alpha) == "worse than" for d in versus.values())
-    return {"tone": "good" if better else "bad" if worse else "plain", "text": text}
+        return {"tone": "bad", "text": f"{name} {reason} and gets no rank; it is {said}."}
+    verdicts = [verdict(d, alpha) for d in versus.values()]
+    base, first = next(iter(versus.items()))
+    missed = (
+        f" A true difference to {base} below {100 * first['detectable']:.1f} points would mostly go unseen."
+    )
+    text = f"{name} is {said}." + (missed if verdicts[0] == "not told apart from" else "")
+    tone = "bad" if "worse than" in verdicts else "good" if set(verdicts) == {"better than"} else "plain"
+    return {"tone": tone, "text": text}
+
+
+def _said(difference: Mapping[str, Any], base: str, alpha: float) -> str:
+    found = verdict(difference, alpha)
+    alone = difference["low"] * difference["high"] > 0 and found == "not told apart from"
+    caution = ", not significant after correction for the number of rows" if alone else ""
+    return f"{found} {base} ({spread(difference)}{caution})"

@@ -13,9 +13,9 @@ from benchmark.publish.manifest import Manifest
 
 COPIES = "duplicate_real"  # copies by definition: shown as gated, ranked all the same
 KINDS = {
-    "phantom": "Phantom results. The images are drawn by a program that knows the truth; they are no patients. "
+    "phantom": "Phantom results. A program that knows the truth has drawn the images; they show no patients. "
     "Nothing on this page says how well a generator does on clinical images.",
-    "real": "Results on real images. They hold for this data source, these classes and this number of patients.",
+    "real": "Results on real images. They hold for this source, these classes and this number of patients.",
 }
 
 

@@ -1,0 +1,53 @@
+"""The terms of a leaderboard, in one sentence each."""
+
+from __future__ import annotations
+
+GLOSSARY: tuple[tuple[str, str], ...] = (
+    (
+        "Balanced accuracy",
+        "Mean over the classes of the share of their test images that is classified correctly.",
+    ),
+    (
+        "Interval",
+        "Range that covers the true value in the stated share of repetitions, with new test patients and "
+        "new trainings.",
+    ),
+    (
+        "Detectable",
+        "Smallest true difference that this comparison would find with the stated power; smaller ones "
+        "mostly go unseen.",
+    ),
+    (
+        "Rank",
+        "1 + the number of rows that are significantly better, directly or through a chain. Rows of one rank "
+        "were not told apart; rows of different rank need not have been told apart from each other.",
+    ),
+    (
+        "McNemar p",
+        "Chance of so uneven a split of the images that only one of row and real_only has right (+ gained, "
+        "− lost), if both were equally good; adjusted for the number of rows.",
+    ),
+    (
+        "FID, KID",
+        "Distances between synthetic and real images in the features of the named extractor; lower is "
+        "closer. They depend on n. Beside them, as “real”, stands the same figure for two halves of the real images "
+        "that share no patient.",
+    ),
+    (
+        "MS-SSIM",
+        "Mean similarity of pairs of images of one class; well above that of real images, it means "
+        "little variety.",
+    ),
+    (
+        "Copies",
+        "Share of synthetic images that lie nearer to a training image than nearly all images of fresh "
+        "patients do. Clearly more than expected means that patients are copied: the row is gated and gets no rank.",
+    ),
+    ("real_only", "Control: no added images."),
+    ("oversample", "Control: no added images; rare classes are drawn more often."),
+    ("duplicate_real", "Control: copies of training images in place of synthetic ones."),
+    ("traditional", "Control: classically augmented training images in place of synthetic ones."),
+    ("oracle", "Control: fresh true images that no other row has seen; the ceiling."),
+    ("copycat", "Control: near-copies of training images, which the memorization gate must catch."),
+    ("noise", "Control: images with a plausible histogram and no anatomy."),
+)
