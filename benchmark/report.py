@@ -172,7 +172,7 @@ def _compare(bundles: Iterable[Bundle]) -> dict[str, Any]:
 
 def publish(folder: Path, out: Path) -> dict[str, Any]:
     """Compare the bundles in a folder and write leaderboard.md, .json and .html; returns the comparison."""
-    from benchmark.publish import render
+    from benchmark.publish.render import render
 
     bundles = read_bundles(folder)
     comparison = _compare(bundles)

@@ -1,0 +1,32 @@
+PYTHON ?= python3
+ACTIVATE = . .venv/bin/activate
+
+.PHONY: demo test test-slow lint types imports docs clean
+
+# One environment for everything: made from the project's own files, again when they change.
+.venv/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(ACTIVATE) && pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: .venv/.installed
+	$(ACTIVATE) && mlflow run . --env-manager local
+
+test: .venv/.installed
+	$(ACTIVATE) && python -m pytest
+
+test-slow: .venv/.installed
+	$(ACTIVATE) && python -m pytest -m slow
+
+lint: .venv/.installed
+	$(ACTIVATE) && ruff check . && ruff format --check .
+
+types: .venv/.installed
+	$(ACTIVATE) && mypy
+
+imports: .venv/.installed
+	$(ACTIVATE) && lint-imports
+
+clean:
+	rm -rf outputs .store mlruns mlflow.db

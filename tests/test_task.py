@@ -1,0 +1,100 @@
+"""Task files: what is accepted, and how each fault is told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from samples import ROOT
+
+from benchmark.errors import TaskError, UnknownNameError
+from benchmark.task import PROFILES, load_task, read_yaml, task_names
+
+SOURCE = (ROOT / "tasks" / "cxr_pneumonia.yaml").read_text()
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "cxr_pneumonia.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_packaged_tasks_load_and_have_every_profile(name):
+    """Every packaged task is valid, and has the three profiles."""
+    task = load_task(name)
+    assert set(task.profiles) == set(PROFILES)
+
+
+def test_task_of_schaudt_has_the_published_protocol():
+    """The paper profile is Schaudt et al. 2023: section 3.3.2, Tables 4 and 7."""
+    paper = load_task("cxr_pneumonia").profile("paper")
+    assert paper.image_size == 224
+    assert [c.timm for c in paper.classifiers] == [
+        "resnet50", "efficientnet_b0", "efficientnet_b1", "convnext_tiny", "convnext_small",
+    ]  # fmt: skip
+    assert {(c.learning_rate, c.dropout, c.weights.kind) for c in paper.classifiers} == {(1e-4, 0.5, "imagenet")}
+    assert (paper.budget.unit, paper.budget.length, paper.budget.batch_size) == ("epochs", 60, 8)
+    assert len(paper.seeds) == 5
+    assert paper.brackets == (100, 250, 500, 750, 1000)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("citation:", "citatoin:", "Did you mean 'citation'"),
+        ("image_size: 32", "image_sise: 32", "Did you mean 'image_size'"),
+        ("image_size: 32", "image_size: small", "profiles.demo.image_size"),
+        ("primary_bracket: 250", "primary_bracket: 251", "primary_bracket must be one of brackets"),
+        ("seeds: [0, 1, 2]", "seeds: [0, 0, 2]", "distinct"),
+        ("val: 0.15}", "val: 0.95}", "leave less than a tenth"),
+        ("controls: [real_only, ", "controls: [", "real_only"),
+        ("name: cxr_pneumonia", "name: other", "the file's name"),
+        ("default_source: phantom.chest", "default_source: nowhere", "not among sources"),
+        ("alpha: 0.05", "alpha: 0.05, alpha: 0.1", "duplicate key 'alpha'"),
+        ("question:", "question: !!python/object/apply:os.system", "could not determine a constructor"),
+    ],
+)
+def test_fault_is_one_line_that_names_the_field(tmp_path, old, new, told):
+    """A wrong task file gives one line with the field and what was expected; nothing is executed."""
+    assert old in SOURCE
+    with pytest.raises(TaskError, match=re.escape(told)) as caught:
+        load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
+    assert "cxr_pneumonia.yaml" in str(caught.value)
+
+
+def test_unknown_names_get_a_did_you_mean():
+    """A misspelled task, profile or source names the one that was meant."""
+    with pytest.raises(UnknownNameError, match="Did you mean 'cxr_pneumonia'"):
+        load_task("cxr_pnuemonia")
+    task = load_task("cxr_pneumonia")
+    with pytest.raises(UnknownNameError, match="Did you mean 'demo'"):
+        task.profile("demoo")
+    with pytest.raises(UnknownNameError, match="Did you mean 'covid_chestxray'"):
+        task.source("covid-chestxray")
+
+
+def test_missing_and_odd_files_are_told(tmp_path):
+    """A missing file, a list instead of a mapping, and bytes that are no text each give a TaskError."""
+    with pytest.raises(TaskError, match="no such task file"):
+        load_task(str(tmp_path / "absent.yaml"))
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(TaskError, match="expected a mapping, got list"):
+        read_yaml(tmp_path / "list.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TaskError, match="cannot be read"):
+        read_yaml(tmp_path / "bytes.yaml")
+
+
+def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
+    """Results are comparable across generators, and not across seeds, extractors, sources or profiles."""
+    task = load_task("cxr_pneumonia")
+    own = task.protocol_hash("demo", "phantom.chest", "x")
+    fewer = load_task(written(tmp_path, SOURCE.replace("      ddpm: {fit: joint}\n", "", 1)))
+    seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
+    assert fewer.protocol_hash("demo", "phantom.chest", "x") == own
+    assert seeds.protocol_hash("demo", "phantom.chest", "x") != own
+    others = {task.protocol_hash(*a) for a in (("lite", "phantom.chest", "x"), ("demo", "covid_chestxray", "x"),
+                                               ("demo", "phantom.chest", "y"))}
+    assert len(others | {own}) == 4
