@@ -51,7 +51,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
     Attributes:
         root: folder with ``metadata.csv`` and ``images/``.
-        fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 3, or ``pad`` with black.
+        fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
         allow_missing: leave out listed pictures that are not there, with a note, instead of refusing;
             for partial copies of the dataset.
     """

@@ -18,6 +18,7 @@ from benchmark.task import SplitRule
 
 version = "1"
 
+TABLE = "metadata.csv"
 COLUMNS = ("image", "label", "patient_id")
 
 
@@ -26,16 +27,16 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
     Attributes:
         root: folder with the table, or with one subfolder per class.
-        table: name of the CSV file in ``root``. Where it is not there and was not asked for by name,
-            the subfolders are read.
+        table: name of the CSV file in ``root``. Without a name, ``metadata.csv`` is read where there is
+            one, and else the subfolders.
         patient_separator: for subfolders: the patient's id is the file name up to the first of these,
             e.g. ``p17`` of ``p17_lateral.png`` for ``_``. Without it every file is its own patient.
         ignore_labels: labels or subfolders to leave out; any other that is not a class is an error.
-        fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 3, or ``pad`` with black.
+        fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
     """
 
     root: Path
-    table: str = "metadata.csv"
+    table: str | None = None
     patient_separator: str | None = Field(None, min_length=1)
     ignore_labels: tuple[str, ...] = ()
     fit: Fit = "stretch"
@@ -85,8 +86,8 @@ def load(
 def _rows(params: Params) -> tuple[list[Row], tuple[str, ...]]:
     """Every picture that the table or the subfolders list, and notes."""
     existing_folder(params.root)
-    path = inside(params.root, params.table, "table")
-    if path.is_file() or "table" in params.model_fields_set:
+    path = inside(params.root, params.table or TABLE, "table")
+    if path.is_file() or params.table:
         return [_row(params.root, where, field) for where, field in read_table(path, COLUMNS)], ()
     return _subfolders(params)
 
@@ -141,7 +142,7 @@ def _subfolders(params: Params) -> tuple[list[Row], tuple[str, ...]]:
     if not rows:
         raise DataError(
             str(params.root),
-            f"has neither a table {params.table} nor subfolders with pictures",
+            f"has neither a table {TABLE} nor subfolders with pictures",
             f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table.",
         )
     notes = (
@@ -169,7 +170,7 @@ def _of_classes(
         raise DataError(
             str(params.root),
             f"has no picture of any class, labels found: {', '.join(found)}",
-            f"Expected one folder per class, or a table {params.table} with labels {', '.join(classes)}.",
+            f"Expected one folder per class, or a table {TABLE} with labels {', '.join(classes)}.",
         )
     kept = []
     ignored: Counter[str] = Counter()

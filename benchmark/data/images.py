@@ -107,7 +107,7 @@ def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
     Args:
         gray: Pillow image of mode L.
         size: side in pixels.
-        fit: ``stretch`` ignores the aspect ratio, as in Schaudt et al. 2023, Table 3 (Resize to 224 by
+        fit: ``stretch`` ignores the aspect ratio, as in Schaudt et al. 2023, Table 4 (Resize to 224 by
             224); ``pad`` keeps it and fills up with black on both sides.
     Returns:
         (size, size) uint8.

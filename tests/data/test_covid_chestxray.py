@@ -156,6 +156,7 @@ def test_other_views_modalities_and_findings_are_left_out(tmp_path: Path) -> Non
     rows = dataset(tmp_path)
     rows += [
         row("x", "COVID-19", "ct.nii.gz", modality="CT", view="Axial", folder="volumes"),
+        row("x", "COVID-19", "ct2.nii.gz", modality="CT", view="AP", folder="volumes"),
         row("", "COVID-19", "lateral.png", view="L"),
         row("y", "Tuberculosis", "tb.png"),
         row("y", "Tuberculosis", "tb2.png"),
@@ -163,7 +164,7 @@ def test_other_views_modalities_and_findings_are_left_out(tmp_path: Path) -> Non
     write(tmp_path, rows)
     splits = read(tmp_path)
     assert sum(len(s) for s in splits.named().values()) == 25
-    assert "2 rows left out, not a frontal radiograph: CT Axial 1, X-ray L 1" in splits.notes
+    assert "3 rows left out, not a frontal radiograph: CT AP 1, CT Axial 1, X-ray L 1" in splits.notes
     assert "2 rows left out, finding not among the classes: Tuberculosis 2" in splits.notes
 
 

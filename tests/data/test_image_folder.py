@@ -51,10 +51,10 @@ def subfolders(root: Path, per_class: int = 6) -> None:
             picture(root / label / f"{label}{k // 2}_{k}.png", 100 * c + k)
 
 
-def read(root: Path, classes: tuple[str, ...] = CLASSES, **params: object) -> Splits:
+def read(root: Path, classes: tuple[str, ...] = CLASSES, too_few: str = "error", **params: object) -> Splits:
     """Load with the defaults of the tests."""
     given = Params.model_validate({"root": root, **params})
-    rule = SplitRule.model_validate({})
+    rule = SplitRule.model_validate({"too_few": too_few})
     return load(given, classes=classes, image_size=16, split=rule, reserve_per_class=0, seed=0)
 
 
@@ -116,6 +116,37 @@ def test_given_splits_are_used_as_they_are(tmp_path: Path) -> None:
     }
     assert splits.test.patients() == {"cat-4", "dog-4"}
     assert splits.notes == ()
+
+
+def test_given_splits_without_a_small_class(tmp_path: Path) -> None:
+    """A class that is excluded takes only its own rows along: the others keep their given split."""
+    rows = table(tmp_path)
+    names = ["train", "train", "train", "val", "test", "reserve"]
+    for row in rows:
+        row["split"] = names[int(row["patient_id"][4:])]
+    picture(tmp_path / "ape.png", 555)
+    rows.insert(0, {"image": "ape.png", "label": "ape", "patient_id": "ape", "split": "test"})
+    write(tmp_path, rows)
+    splits = read(tmp_path, ("ape", *CLASSES), too_few="exclude")
+    assert splits.test.patients() == {"cat-4", "dog-4"}
+    assert splits.train.classes == CLASSES
+    assert splits.notes == ("class 'ape' excluded: 1 patient, the split needs at least 4",)
+
+
+def test_frames_of_one_patient_are_all_kept(tmp_path: Path) -> None:
+    """Two frames of one patient that differ by a single gray value are two images; equal ones are one."""
+    rows = table(tmp_path)
+    with Image.open(tmp_path / rows[0]["image"]) as opened:
+        frame = np.asarray(opened).copy()
+    frame[0, 0] += 1
+    Image.fromarray(frame).save(tmp_path / "next.png")
+    write(tmp_path, [*rows, {**rows[0], "image": "next.png"}])
+    assert total(read(tmp_path)) == 25
+    Image.fromarray(frame).save(tmp_path / "third.png")
+    write(tmp_path, [*rows, {**rows[0], "image": "next.png"}, {**rows[0], "image": "third.png"}])
+    splits = read(tmp_path)
+    assert total(splits) == 25
+    assert splits.notes == ("1 duplicates dropped: pictures found in several files",)
 
 
 def test_reserve_is_drawn_from_given_train(tmp_path: Path) -> None:
@@ -197,6 +228,13 @@ def test_table_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     subfolders(tmp_path)
     with pytest.raises(DataError, match=r"labels.csv: cannot be read"):
         read(tmp_path, table="labels.csv")
+
+
+def test_params_survive_a_round_trip(tmp_path: Path) -> None:
+    """Parameters written out with their defaults and read again choose the same reading."""
+    subfolders(tmp_path)
+    written = Params(root=tmp_path, patient_separator="_").model_dump(mode="json")
+    assert fingerprint(Params(**written)) == fingerprint(Params(root=tmp_path, patient_separator="_"))
 
 
 def test_label_that_is_no_class(tmp_path: Path) -> None:

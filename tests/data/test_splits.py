@@ -95,6 +95,21 @@ def test_smallest_case() -> None:
     assert all(len(s.of_class(c).patients()) == 1 for s in splits.named().values() for c in (0, 1))
 
 
+def test_smallest_case_is_drawn_too() -> None:
+    """Which of four patients goes to test is left to the seed: each does in some of 40 draws."""
+    images = of_sizes([[1] * 4, [1] * 4])
+    seen = set().union(*(split_by_patient(images, RULE, seed=s).test.patients() for s in range(40)))
+    assert seen == images.patients()
+
+
+def test_rare_class_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four patients of a rare class, also of a common one, reach all parts at the first draw."""
+    monkeypatch.setattr("benchmark.data.splits.ATTEMPTS", 1)
+    common = [f"p{k:02}" for k in range(40)]
+    images = image_set(common + common[:4], [0] * 40 + [1] * 4)
+    assert all(in_all_parts(split_by_patient(images, RULE, seed=s)) for s in range(20))
+
+
 def test_same_seed_same_parts() -> None:
     """The same seed gives the same parts, whatever the order of the images; another seed others."""
     images = of_sizes([[1, 2, 3] * 10, [4, 1] * 10])
