@@ -13,12 +13,16 @@ EXACT_BELOW = 25  # discordant pairs
 
 
 def adjust(p: Sequence[float], correction: str) -> list[float]:
-    """P values adjusted for their number, ``holm`` or ``bonferroni``, in the given order."""
-    from statsmodels.stats.multitest import multipletests
+    """P values adjusted for their number, ``holm`` or ``bonferroni``, in the given order.
 
-    if not len(p):
-        return []
-    return [float(v) for v in multipletests(p, method=correction)[1]]
+    Our own, since that of statsmodels collects garbage at every call, a quarter second each.
+    """
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    factor = np.arange(len(values), 0, -1) if correction == "holm" else np.full(len(values), len(values))
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.maximum.accumulate(values[order] * factor)
+    return [float(v) for v in np.minimum(adjusted, 1.0)]
 
 
 def kruskal_wallis(run_values: Mapping[str, Sequence[float]]) -> dict[str, Any]:

@@ -30,8 +30,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "FID, KID",
         "Distances between synthetic and real images in the features of the named extractor; lower is "
-        "closer. They depend on n. Beside them, as “real”, stands the same figure for two halves of the real images "
-        "that share no patient.",
+        "closer. They depend on n. Beside them, as “real”, stands the same figure for two halves of the "
+        "real images that share no patient.",
     ),
     (
         "MS-SSIM",
@@ -41,7 +41,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Copies",
         "Share of synthetic images that lie nearer to a training image than nearly all images of fresh "
-        "patients do. Clearly more than expected means that patients are copied: the row is gated and gets no rank.",
+        "patients do. Clearly more than expected means that patients are copied: the row is gated and "
+        "gets no rank.",
     ),
     ("real_only", "Control: no added images."),
     ("oversample", "Control: no added images; rare classes are drawn more often."),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from benchmark.task import PrimaryMetric, Statistics
+
+Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
 
 class Part(BaseModel):
@@ -33,13 +35,13 @@ class SplitCard(Part):
     images: int = Field(ge=0)
     patients: int = Field(ge=0)
     counts: dict[str, int]
-    hash: str
+    hash: Hash
 
 
 class DataCard(Part):
     """Which data, and the proof that its splits are disjoint."""
 
-    fingerprint: str
+    fingerprint: Hash
     splits: dict[str, SplitCard]
     proof: dict[str, Any] = {}
     notes: list[str] = []
@@ -88,7 +90,7 @@ class Manifest(Part):
     profile: str
     question: str
     citation: str
-    protocol_hash: str
+    protocol_hash: Hash
     source: str
     data_kind: Literal["phantom", "real"]
     classes: tuple[str, ...] = Field(min_length=2)

@@ -23,8 +23,9 @@ def text(view: View) -> str:
         f"> **{md(view.kind)}**",
         "\n".join(f"- {md(f['text'])}" for f in view.findings),
         "## Leaderboard",
-        f"Balanced accuracy on {test['images']} test images of {test['patients']} patients at +{view.bracket} "
-        f"images per class, mean over {len(s['runs'])} trainings, {level} intervals over patients and trainings. "
+        f"Balanced accuracy on {test['images']} test images of {test['patients']} patients "
+        f"at +{view.bracket} images per class, mean over {len(s['runs'])} trainings, "
+        f"{level} intervals over patients and trainings. "
         f"Rows of one rank cannot be told apart ({view.comparison['ranking']['compared']} pairs compared, "
         f"{s['correction']}). Intervals are for one comparison at a time; ranks and findings are adjusted.",
         _leaderboard(view),
@@ -148,8 +149,8 @@ def _tests(view: View) -> str:
         return f"Kruskal-Wallis cannot be computed: {found['reason']}."
     return (
         f"Kruskal-Wallis over {found['n']} trainings: H({found['df']}) = {words.number(found['statistic'])}, "
-        f"{md(words.p_equals(found['p']))}, ε² = {found['epsilon_squared']:.2f}. Dunn's post hoc test of all pairs "
-        "is in leaderboard.json."
+        f"{md(words.p_equals(found['p']))}, ε² = {found['epsilon_squared']:.2f}. "
+        "Dunn's post hoc test of all pairs is in leaderboard.json."
     )
 
 

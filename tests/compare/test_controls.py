@@ -1,0 +1,80 @@
+"""The verdict on the controls."""
+
+import pytest
+
+from benchmark.compare.controls import behaved
+
+
+def row(mean: float, low: float | None = None, high: float | None = None) -> dict:
+    """Figures of a row with its difference to both baselines."""
+    versus = {}
+    if low is not None:
+        record = {"estimate": (low + high) / 2, "low": low, "high": high}
+        versus = {b: {"balanced_accuracy": record} for b in ("real_only", "duplicate_real")}
+    return {"balanced_accuracy": {"estimate": mean}, "versus": versus}
+
+
+def gate(rate: float, gated: bool, blind: bool = False) -> dict:
+    """A memorization record."""
+    return {"rate": rate, "expected": 0.01, "interval": [rate, rate], "gated": gated, "blind": blind}
+
+
+FIGURES = {
+    "real_only": row(0.6),
+    "duplicate_real": row(0.62, 0.0, 0.04),
+    "oracle": row(0.7, 0.05, 0.15),
+    "copycat": row(0.61, -0.02, 0.04),
+    "noise": row(0.5, -0.14, -0.06),
+}
+GATES = {
+    "real_only": None,
+    "duplicate_real": gate(1.0, True),
+    "oracle": gate(0.01, False),
+    "copycat": gate(0.96, True),
+    "noise": gate(0.0, False),
+}
+
+
+def held(figures: dict, gates: dict, failed: dict | None = None) -> dict:
+    """Verdict by claim."""
+    return {c["id"]: c["held"] for c in behaved(figures, gates, failed or {})}
+
+
+def test_all_claims_hold_when_the_controls_behave():
+    """The oracle beats both baselines, the copycat alone is caught, noise is last."""
+    assert set(held(FIGURES, GATES).values()) == {True}
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "gates", "claim"),
+    [
+        ("oracle", row(0.62, -0.01, 0.05), gate(0.01, False), "oracle_beats_real_only"),
+        ("oracle", row(0.7, 0.05, 0.15), gate(0.3, True), "others_spared"),
+        ("copycat", row(0.61, 0, 0.02), gate(0.01, False), "copycat_caught"),
+        ("noise", row(0.605, -0.01, 0.02), gate(0.0, False), "noise_last"),
+    ],
+)
+def test_each_claim_can_fail(name, figures, gates, claim):
+    """A control that misbehaves is reported as such."""
+    assert held({**FIGURES, name: figures}, {**GATES, name: gates})[claim] is False
+
+
+def test_a_missing_or_failed_row_cannot_be_judged():
+    """No oracle, no verdict; the evidence says whether it failed or was never there."""
+    without = {n: f for n, f in FIGURES.items() if n != "oracle"}
+    found = behaved(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"})
+    assert found[0]["held"] is None
+    assert found[0]["evidence"] == "The row 'oracle' failed."
+    assert behaved({}, {}, {})[0]["evidence"] == "There is no row 'oracle'."
+
+
+def test_evidence_gives_numbers():
+    """A reader can check the verdict."""
+    evidence = behaved(FIGURES, GATES, {})[0]["evidence"]
+    assert evidence == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
+
+
+def test_a_blind_gate_says_so():
+    """A gate that misses planted copies is named, whatever it says of the row."""
+    found = {c["id"]: c for c in behaved(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {})}
+    assert "blind" in found["copycat_caught"]["evidence"]
