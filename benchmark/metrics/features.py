@@ -84,10 +84,12 @@ def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int
 @lru_cache(maxsize=2)
 def _phantom(device: str) -> Callable[[Tensor], Tensor]:
     """The embedded network; expects uint8 (B, H, W)."""
+    import torch
+
     from benchmark.metrics.extractor.network import load_embedded, to_input
 
-    net = load_embedded(PHANTOM).to(device).eval()
-    return lambda images: net(to_input(images))
+    net = load_embedded(PHANTOM).to(device).to(memory_format=torch.channels_last).eval()
+    return lambda images: net(to_input(images).contiguous(memory_format=torch.channels_last))
 
 
 @lru_cache(maxsize=2)

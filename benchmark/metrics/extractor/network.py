@@ -16,7 +16,7 @@ from benchmark.records import sha256_file
 FOLDER = Path(__file__).parent
 SIDE = 64  # pixels of the network's input
 DIM = 128  # features
-WIDTHS = (24, 48, 96, 128)
+WIDTHS = (16, 32, 96, 128)
 
 
 class Block(nn.Module):

@@ -46,15 +46,18 @@ class Example(NamedTuple):
 class Recipe:
     """Everything that decides the weights but the pictures; sizes fit ten minutes of one core."""
 
-    pool: int = 6000  # pictures learned from: indices 0 to pool - 1
+    pool: int = 8000  # pictures learned from: indices 0 to pool - 1
     held_out: int = 1000  # the indices after them: training figures
     steps: int = 1200
     batch: int = 96
     lr: float = 2e-3
     weight_decay: float = 0.05
     temperature: float = 0.1  # of instance discrimination
-    instance_weight: float = 1.0
-    mask_weight: float = 4.0
+    instance_weight: float = 0.3
+    finding_weight: float = 2.0
+    view_weight: float = 0.5
+    sex_weight: float = 0.5
+    coverage_weight: float = 4.0
     precision: str = "bfloat16"
     seed: int = 0
 
@@ -156,7 +159,7 @@ def fit(pool: Pool, recipe: Recipe, progress: Callable[[int, int], None] | None 
         with autocast("cpu", recipe.precision):
             features = net(views.normalize(pair).contiguous(memory_format=torch.channels_last)).float()
         loss = recipe.instance_weight * instance_loss(features, recipe.temperature)
-        loss = loss + head_loss(heads, features, pool, rows.repeat(2), recipe.mask_weight)
+        loss = loss + head_loss(heads, features, pool, rows.repeat(2), recipe)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -176,14 +179,15 @@ def instance_loss(features: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarity, partner)
 
 
-def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, mask_weight: float) -> Tensor:
+def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, recipe: Recipe) -> Tensor:
     """Finding, view and sex by cross-entropy; coverage by binary cross-entropy."""
     finding, view, sex = pool.target[rows].T
     return (
-        F.cross_entropy(heads.finding(features), finding)
-        + 0.5 * F.cross_entropy(heads.view(features), view)
-        + 0.5 * F.cross_entropy(heads.sex(features), sex)
-        + mask_weight * F.binary_cross_entropy_with_logits(heads.coverage(features), pool.coverage[rows])
+        recipe.finding_weight * F.cross_entropy(heads.finding(features), finding)
+        + recipe.view_weight * F.cross_entropy(heads.view(features), view)
+        + recipe.sex_weight * F.cross_entropy(heads.sex(features), sex)
+        + recipe.coverage_weight
+        * F.binary_cross_entropy_with_logits(heads.coverage(features), pool.coverage[rows])
     )
 
 

@@ -1,0 +1,137 @@
+"""The extractors: names, weights, determinism, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.errors import MetricError, UnknownNameError
+from benchmark.metrics import features as module
+from benchmark.metrics.extractor.network import FOLDER, Extractor, load_embedded
+from benchmark.metrics.features import INCEPTION_FILE, features, inception_path, resolve
+
+
+@pytest.fixture(autouse=True)
+def own_torch_home(tmp_path, monkeypatch):
+    """A TORCH_HOME of its own, empty, and no network kept from another test."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    module._inception.cache_clear()
+
+
+def pictures(n: int, side: int = 32) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, side, side), dtype=np.uint8)
+
+
+def put_weights(content: bytes = b"not the weights") -> None:
+    inception_path().parent.mkdir(parents=True, exist_ok=True)
+    inception_path().write_bytes(content)
+
+
+def test_auto_takes_inception_only_where_its_weights_are():
+    """Without the file the embedded extractor is taken, and the name says so."""
+    assert resolve("auto") == "phantom_cxr_v1"
+    put_weights()
+    assert resolve("auto") == "inception"
+    assert resolve("phantom_cxr_v1") == "phantom_cxr_v1"
+
+
+def test_missing_inception_weights_are_an_error_with_the_remedy():
+    """Asked for by name, nothing is downloaded and nothing else is taken instead."""
+    with pytest.raises(MetricError, match=INCEPTION_FILE):
+        features(pictures(2), "inception")
+
+
+def test_altered_inception_weights_are_refused():
+    """A file of another hash is never unpickled."""
+    put_weights(b"another file")
+    with pytest.raises(MetricError, match="SHA-256"):
+        features(pictures(2), "inception")
+
+
+def test_unknown_name_gets_a_suggestion():
+    """A slip in the name is answered with the nearest one."""
+    with pytest.raises(UnknownNameError, match="Did you mean 'inception'"):
+        resolve("incepton")
+
+
+def test_features_do_not_depend_on_the_batch():
+    """(N, 128) float32, the same to the bit when repeated, and to rounding in another batch size."""
+    images = pictures(20)
+    found = features(images, "phantom_cxr_v1")
+    assert found.shape == (20, 128)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, features(images, "phantom_cxr_v1"))
+    np.testing.assert_allclose(found, features(images, "phantom_cxr_v1", batch=3), atol=1e-4)
+    assert features(images[:0], "phantom_cxr_v1").shape == (0, 128)
+
+
+@pytest.mark.parametrize("side", [16, 32, 64, 100])
+def test_any_size_of_image(side):
+    """The extractor resizes the images itself."""
+    assert np.isfinite(features(pictures(3, side), "phantom_cxr_v1")).all()
+
+
+def test_size_matters_little():
+    """A smooth picture gives nearly the same features at 64 and at 128 pixels."""
+    ramp = np.linspace(0, 255, 64)
+    small = ((ramp[:, None] + ramp[None]) / 2).astype(np.uint8)
+    large = np.kron(small, np.ones((2, 2), dtype=np.uint8))
+    a, b = (features(x[None], "phantom_cxr_v1")[0] for x in (small, large))
+    assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.99
+
+
+def test_other_types_of_images_are_refused():
+    """Floats or color pictures: an error that names what is expected."""
+    with pytest.raises(MetricError, match="expected uint8"):
+        features(pictures(2).astype(np.float32), "phantom_cxr_v1")
+    with pytest.raises(MetricError, match=r"expected uint8 \(N, H, W\)"):
+        features(pictures(2)[..., None], "phantom_cxr_v1")
+
+
+def test_embedded_weights_are_the_ones_of_the_card():
+    """At most 5 MB and 1.2 million parameters, and the card tells recipe, figures and hash."""
+    path = FOLDER / "phantom_cxr_v1.safetensors"
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert path.stat().st_size <= 5_000_000
+    net = load_embedded("phantom_cxr_v1")
+    assert sum(p.numel() for p in net.parameters()) == card["parameters"] <= 1_200_000
+    assert {"recipe", "figures", "source", "command", "sha256", "license"} <= card.keys()
+
+
+def test_altered_embedded_weights_are_refused(tmp_path):
+    """Weights that differ from the card's hash, or are missing, are an error."""
+    with pytest.raises(MetricError, match="is missing"):
+        load_embedded("phantom_cxr_v1", tmp_path)
+    (tmp_path / "phantom_cxr_v1.safetensors").write_bytes(b"x")
+    (tmp_path / "phantom_cxr_v1.json").write_text(json.dumps({"sha256": "0"}))
+    with pytest.raises(MetricError, match="SHA-256"):
+        load_embedded("phantom_cxr_v1", tmp_path)
+
+
+def test_network_gives_128_features_of_any_batch():
+    """(B, 1, 64, 64) to (B, 128)."""
+    assert Extractor().eval()(torch.zeros(2, 1, 64, 64)).shape == (2, 128)
+
+
+@pytest.mark.slow
+def test_inception_gives_2048_features(monkeypatch):
+    """With weights in place (here random ones, whose hash is let pass) the real network runs."""
+    from torch_fidelity import feature_extractor_inceptionv3 as inception
+
+    class Unloaded(inception.FeatureExtractorInceptionV3):
+        def load_state_dict(self, *args, **kwargs):
+            return None
+
+    put_weights()
+    monkeypatch.setattr(inception.torch, "load", lambda *args, **kwargs: {})
+    torch.manual_seed(0)
+    weights = Unloaded("any", ["2048"], feature_extractor_weights_path="any").state_dict()
+    monkeypatch.undo()
+    monkeypatch.setenv("TORCH_HOME", str(inception_path().parents[2]))
+    monkeypatch.setattr(module, "sha256_file", lambda path: module.INCEPTION_SHA256)
+    inception_path().parent.mkdir(parents=True, exist_ok=True)
+    torch.save(weights, inception_path())
+    found = features(pictures(3), "inception", batch=2)
+    assert found.shape == (3, 2048)
+    assert found.std() > 0
