@@ -110,7 +110,7 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> S
     Args:
         bundles: for each row, what ``bundle.json`` says and its predictions (None for a failed row).
     Raises:
-        SubmissionError: no row, two rows of one name, or rows that differ in protocol, images,
+        SubmissionError: no finished row, two rows of one name, or rows that differ in protocol, images,
             labels, patients or runs; names the row and the field.
     """
     given = sorted(bundles, key=lambda b: str(b[0]["row"]["name"]))
@@ -118,6 +118,10 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> S
         raise SubmissionError("bundles", "there are none", "Run at least one row first.")
     _same_protocol([manifest for manifest, _ in given])
     first = given[0][0]
+    if all(manifest["status"] != "complete" for manifest, _ in given):
+        raise SubmissionError(
+            "bundles", f"no row finished; '{first['row']['name']}' failed: {first['error']}"
+        )
     runs = tuple(sorted((str(c), int(s)) for c in first["classifiers"] for s in first["seeds"]))
     classes = tuple(first["classes"])
     splits: dict[str, SplitImages] = {}
@@ -139,6 +143,8 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> S
                     scores[split, int(str(bracket))] = _scores(rest, splits[split], runs, classes, where)
         error = None if manifest["status"] == "complete" else str(manifest["error"])
         rows.append(Row(name, manifest["row"]["role"], error, manifest["memorization"], scores))
+    if "test" not in splits:
+        raise SubmissionError("predictions", f"have the splits {sorted(splits)}, expected 'test' among them")
     for split, images in splits.items():
         absent = [c for i, c in enumerate(classes) if not (images.label == i).any()]
         if absent:

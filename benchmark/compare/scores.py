@@ -48,8 +48,9 @@ def per_class(label: np.ndarray, scores: np.ndarray) -> dict[str, list[float]]:
     """
     from sklearn.metrics import precision_recall_fscore_support
 
+    classes = np.arange(scores.shape[1])
     precision, recall, f1, _ = precision_recall_fscore_support(
-        label, predicted(scores), labels=np.arange(scores.shape[1]), zero_division=0.0
+        label, predicted(scores), labels=classes, zero_division=0.0
     )
     return {"recall": recall.tolist(), "precision": precision.tolist(), "f1": f1.tolist()}
 
@@ -63,4 +64,5 @@ def macro_auroc(label: np.ndarray, scores: np.ndarray) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    return float(np.mean([roc_auc_score(label == k, scores[:, k]) for k in range(scores.shape[1])]))
+    one_hot = np.eye(scores.shape[1], dtype=int)[label]
+    return float(roc_auc_score(one_hot, scores, average="macro"))

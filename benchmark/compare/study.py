@@ -39,7 +39,7 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     figures = {
         split: {str(b): _figures(study, split, b) for b in study.brackets} for split in sorted(study.splits)
     }
-    primary = figures.get("test", {}).get(str(study.primary_bracket), {})
+    primary = figures["test"][str(study.primary_bracket)]
     gates = {row.name: row.memorization for row in study.complete()}
     run_values = {name: f["balanced_accuracy"]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
@@ -57,9 +57,7 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
         },
         "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
         "figures": figures,
-        "ranking": _ranking(study)
-        if "test" in study.splits
-        else {"rows": {}, "unranked": {}, "pairs": [], "compared": 0},
+        "ranking": _ranking(study),
         "kruskal_wallis": overall,
         "dunn": tests.dunn(run_values, study.correction) if overall["p"] is not None else [],
         "controls": controls,

@@ -44,19 +44,26 @@ def write_bundle(
     """Write a bundle; ``bundle.json`` last, each file atomically.
 
     Raises:
-        SubmissionError: what would be written would not be read again.
+        SubmissionError: it would not be read again: see ``read_bundle``; nothing is written then.
     """
     checked = _manifest(manifest, f"bundle '{folder.name}'")
     if grid is not None:
         _check_grid(grid, folder / GRID)
-    folder.mkdir(parents=True, exist_ok=True)
+    if (predictions is None) != (checked.status == "failed"):
+        raise SubmissionError(
+            str(folder / PREDICTIONS), f"a row that is {checked.status} and its predictions do not agree"
+        )
+    table = None
     if predictions is not None:
-        sorted_rows = _check_predictions(predictions, checked, folder / PREDICTIONS)
+        table = _check_predictions(predictions, checked, folder / PREDICTIONS)
+    (folder / GRID).parent.mkdir(parents=True, exist_ok=True)
+    for name in (MANIFEST, PREDICTIONS, GRID):  # what an earlier run of the row left
+        (folder / name).unlink(missing_ok=True)
+    if table is not None:
         part = folder / f"{PREDICTIONS}.part"
-        sorted_rows.to_parquet(part, index=False)
+        table.to_parquet(part, index=False)
         os.replace(part, folder / PREDICTIONS)
     if grid is not None:
-        (folder / GRID).parent.mkdir(exist_ok=True)
         _replace(folder / GRID, grid)
     text = json.dumps(checked.record(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     _replace(folder / MANIFEST, (text + "\n").encode())

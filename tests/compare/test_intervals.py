@@ -84,7 +84,7 @@ def test_order_of_images_and_names_of_patients_do_not_matter(seed: int):
     assert (swapped.low, swapped.high) == pytest.approx((-plain.high, -plain.low))
 
 
-PATIENTS, ROWS = 240, 9
+PATIENTS, ROWS, STUDIES = 240, 9, 800
 
 
 def draw(rng: np.random.Generator, runs: int, row_sd: float, run_sd: float, noise: float) -> np.ndarray:
@@ -116,7 +116,18 @@ def test_equal_rows_are_told_apart_in_five_percent_of_studies(
     assert 0.03 <= wrong / STUDIES <= 0.07
 
 
-STUDIES = 800
+def test_the_interval_of_a_mean_covers_the_true_accuracy():
+    """The latent score is normal with mean 0.5, so the truth is known; 93 to 97 % of intervals hold it."""
+    rng = np.random.default_rng(8)
+    group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
+    truth = stats.norm.cdf(0.5 / np.sqrt(1 + 0.5**2 + 0.15**2 + 0.5**2))
+    covered = 0
+    for _ in range(STUDIES):
+        correct = draw(rng, 3, 0.5, 0.15, 0.5)
+        pooled = intervals.pooled_mean(intervals.grouped_mean(correct, group))
+        found = intervals.interval(correct[0], group, patient, pooled, **LEVELS)
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / STUDIES <= 0.97
 
 
 def test_the_detectable_difference_is_found_with_the_power_stated():

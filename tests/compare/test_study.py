@@ -125,10 +125,9 @@ def test_classes_with_few_patients_are_noted():
 
 
 def test_all_rows_failed():
-    """There is nothing to compare, and the record says so."""
-    found = compare([(manifest("gan", "generator", error="no"), None)])
-    assert found["failed"] == {"gan": "no"}
-    assert found["ranking"]["rows"] == {}
+    """There is nothing to compare: the error repeats the first row's."""
+    with pytest.raises(SubmissionError, match="'gan' failed: out of memory"):
+        compare([(manifest("gan", "generator", error="out of memory"), None)])
 
 
 def broken(change: str) -> list[Pair]:

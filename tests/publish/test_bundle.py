@@ -1,0 +1,166 @@
+"""Bundles: what is written is read again, and what is not whole is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.errors import SubmissionError
+from benchmark.publish.bundle import read_bundle, read_bundles, write_bundle
+from publish.make_bundles import images_of, make_bundles, manifest, predictions
+
+SMALL: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle of two brackets and two runs over 20 images."""
+    return make_bundles(tmp_path, rows=("ddpm",), **SMALL) / "ddpm"
+
+
+def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
+    """Content and bytes are the same after a round trip, whatever the order of the predictions."""
+    bundle = read_bundle(folder)
+    assert bundle.predictions is not None
+    again = tmp_path / "again" / "ddpm"
+    shuffled = bundle.predictions.sample(frac=1, random_state=0)
+    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid)
+    for name in ("bundle.json", "predictions.parquet", "samples/grid.png"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    assert len(bundle.predictions) == 20 * 2 * 2
+
+
+def test_a_failed_row_needs_no_predictions(tmp_path):
+    """Its error is what is left of it."""
+    folder = make_bundles(tmp_path, rows=("ddpm",), failed={"ddpm": "out of memory"}, **SMALL) / "ddpm"
+    bundle = read_bundle(folder)
+    assert (bundle.manifest.error, bundle.predictions) == ("out of memory", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("unknown",), 1, "unknown"),
+        (("schema",), 2, "schema"),
+        (("task",), None, "task"),
+        (("data_kind",), "simulated", "data_kind"),
+        (("row", "name"), "../ddpm", "row.name"),
+        (("row", "role"), "winner", "row.role"),
+        (("primary_bracket",), 7, "primary_bracket"),
+        (("seeds",), [0, 0], "seeds"),
+        (("status",), "failed", "error"),
+        (("memorization", "rate"), 1.5, "memorization.rate"),
+        (("measures", "ms_ssim", "value"), float("nan"), "NaN"),
+        (("costs", "fit_seconds"), -1, "costs.fit_seconds"),
+        (("hardware",), {"load": float("inf")}, "Infinity"),
+        (("protocol_hash",), "`<script>", "protocol_hash"),
+    ],
+)
+def test_a_wrong_field_is_named(folder, path, value, named):
+    """One fault in bundle.json, one line that names the field."""
+    content = json.loads((folder / "bundle.json").read_text())
+    at = content
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    (folder / "bundle.json").write_text(json.dumps(content))
+    with pytest.raises(SubmissionError, match=named):
+        read_bundle(folder)
+
+
+def spoil(table: pd.DataFrame, fault: str) -> pd.DataFrame:
+    """The predictions with one fault."""
+    if fault == "NaN":
+        table.loc[3, "score_1"] = np.nan
+    elif fault == "infinite":
+        table.loc[3, "score_1"] = np.inf
+    elif fault == "sum":
+        table.loc[3, "score_1"] += 0.1
+    elif fault == "negative":
+        table.loc[3, "score_0"] -= 1
+        table.loc[3, "score_1"] += 1
+    elif fault == "missing":
+        return table.drop(index=5)
+    elif fault == "twice":
+        return pd.concat([table, table.iloc[:1]])
+    elif fault == "column":
+        return table.drop(columns="patient_id")
+    elif fault == "label":
+        table.loc[3, "label"] = 5
+    elif fault == "bracket":
+        return table[table["bracket"] == 100]
+    elif fault == "seed":
+        table["seed"] = table["seed"].astype(float)
+    elif fault == "split":
+        table["split"] = "train"
+    return table
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ("NaN", "score_1"), ("infinite", "score_"), ("sum", "score_"), ("negative", "score_"),
+        ("missing", "image_id"), ("twice", "two predictions"), ("column", "patient_id"), ("label", "label"),
+        ("bracket", "bracket"), ("seed", "seed"), ("split", "split"),
+    ],
+)  # fmt: skip
+def test_wrong_predictions_are_refused(folder, fault, named):
+    """NaN, missing, duplicate or foreign predictions: the error names the column."""
+    table = spoil(pd.read_parquet(folder / "predictions.parquet"), fault)
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    with pytest.raises(SubmissionError, match=named):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "predictions.parquet", "samples/grid.png"])
+def test_a_corrupt_file_is_named(folder, name):
+    """Garbage in any of the three files is refused by its name."""
+    (folder / name).write_bytes(b"garbage")
+    with pytest.raises(SubmissionError, match=Path(name).name):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "predictions.parquet"])
+def test_a_missing_file_is_named(folder, name):
+    """A bundle without one of its files is refused."""
+    (folder / name).unlink()
+    with pytest.raises(SubmissionError, match=name):
+        read_bundle(folder)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path, folder):
+    """A bundle holds its own files."""
+    elsewhere = tmp_path / "elsewhere.json"
+    (folder / "bundle.json").rename(elsewhere)
+    (folder / "bundle.json").symlink_to(elsewhere)
+    with pytest.raises(SubmissionError, match="plain file"):
+        read_bundle(folder)
+
+
+def test_a_row_in_a_folder_of_another_name_is_refused(folder):
+    """The folder's name is the row's name."""
+    with pytest.raises(SubmissionError, match=r"row\.name"):
+        read_bundle(folder.rename(folder.with_name("stylegan")))
+
+
+def test_a_folder_without_bundles_is_refused(tmp_path):
+    """Nothing to read is an error, not an empty leaderboard."""
+    with pytest.raises(SubmissionError, match="holds no bundle"):
+        read_bundles(tmp_path)
+
+
+def test_writing_refuses_what_reading_would(tmp_path):
+    """A run finds out at once, and nothing is left behind that looks whole."""
+    sets = {"test": images_of("test", (4,) * 5)}
+    content = {**manifest("ddpm", sets, (100, 250), (0, 1)), "seeds": []}
+    with pytest.raises(SubmissionError, match="seeds"):
+        write_bundle(tmp_path / "ddpm", content, None, None)
+    whole = predictions("ddpm", sets, (100, 250), (0, 1))
+    with pytest.raises(SubmissionError, match="score_1"):
+        write_bundle(tmp_path / "ddpm", manifest("ddpm", sets, (100, 250), (0, 1)), spoil(whole, "NaN"), None)
+    assert not (tmp_path / "ddpm" / "bundle.json").exists()

@@ -1,0 +1,221 @@
+"""The leaderboard's pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmark.compare.study import compare
+from benchmark.errors import SubmissionError
+from benchmark.publish.bundle import Bundle, read_bundles
+from benchmark.publish.render import render, rounded, without_costs
+from publish.make_bundles import make_bundles
+
+KINDS = ("md", "json", "html")
+
+
+def compared(bundles: list[Bundle]) -> dict[str, Any]:
+    """The comparison, as the pipeline calls it."""
+    return compare((b.manifest.record(), b.predictions) for b in bundles)
+
+
+def pages(bundles: list[Bundle], out: Path, comparison: dict[str, Any] | None = None) -> dict[str, str]:
+    """The three pages as text."""
+    written = render(bundles, comparison or compared(bundles), out)
+    return {k: p.read_text() for k, p in written.items()}
+
+
+def altered(bundle: Bundle, **fields: Any) -> Bundle:
+    """The bundle with other fields in its manifest."""
+    record = bundle.manifest.record()
+    for name, value in fields.items():
+        record[name] = {**record[name], **value} if isinstance(value, dict) else value
+    return replace(bundle, manifest=type(bundle.manifest).model_validate(record))
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory) -> list[Bundle]:
+    """Nine rows, two brackets, three seeds, 250 and 217 images."""
+    return read_bundles(make_bundles(tmp_path_factory.mktemp("b"), test_counts=(50,) * 5))
+
+
+@pytest.fixture(scope="module")
+def comparison(bundles) -> dict[str, Any]:
+    """Their comparison."""
+    return compared(bundles)
+
+
+@pytest.fixture(scope="module")
+def shown(bundles, comparison, tmp_path_factory) -> dict[str, str]:
+    """Their pages."""
+    return pages(bundles, tmp_path_factory.mktemp("p"), comparison)
+
+
+def test_same_bundles_same_bytes(bundles, shown, tmp_path):
+    """In any order, at any time."""
+    again = pages(bundles[::-1], tmp_path)
+    assert again == shown
+
+
+def test_other_costs_change_nothing_else(bundles, shown, comparison, tmp_path):
+    """Costs differ between runs; without them the pages are equal, and with them they are not."""
+    slower = [altered(b, costs={"fit_seconds": 777.5, "peak_memory_mb": 123456.0}) for b in bundles]
+    again = pages(slower, tmp_path, comparison)
+    for kind in KINDS:
+        assert again[kind] != shown[kind]
+        assert without_costs(again[kind]) == without_costs(shown[kind])
+    assert not any("777.5" in without_costs(again[kind]) for kind in KINDS)
+
+
+class Outward(HTMLParser):
+    """Collects what a page would load, and checks that its tags are balanced."""
+
+    VOID = {"meta", "img", "br"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.open: list[str] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes sources and depth."""
+        self.loads += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
+        self.scripts += tag == "script"
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A tag that closes itself needs no end."""
+
+    def handle_endtag(self, tag: str) -> None:
+        """Each end closes the last open tag."""
+        assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_from_outside(shown):
+    """Only data URIs are loaded, no style imports, and every tag is closed."""
+    parser = Outward()
+    parser.feed(shown["html"])
+    assert parser.open == []
+    assert parser.loads
+    assert all(source.startswith("data:image/png;base64,") for source in parser.loads)
+    assert "@import" not in shown["html"]
+    assert "url(" not in shown["html"]
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | **b** [c](d)\nnext `e`"
+
+
+def test_hostile_texts_are_shown_not_obeyed(bundles, tmp_path):
+    """HTML, scripts, table bars, links and line breaks in a submission stay text."""
+    card = {"title": HOSTILE, "description": HOSTILE, "citation": HOSTILE, "params": {HOSTILE: HOSTILE}}
+    bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in bundles]
+    bad[1] = replace(altered(bad[1], status="failed", error=HOSTILE, measures={}), predictions=None)
+    found = pages(bad, tmp_path)
+    parser = Outward()
+    parser.feed(found["html"])
+    assert parser.scripts == 1
+    assert "<img src=x" not in found["html"]
+    assert "<script" not in found["md"]
+    assert "<img" not in found["md"]
+    assert "[c](d)" not in found["md"]
+    main = found["md"].split("## Leaderboard")[1].split("## Did")[0]
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in main.splitlines() if line.startswith("| ")}
+    assert len(widths) == 1  # every line of the table has the same number of cells
+
+
+def test_json_holds_everything_and_no_nan(bundles, shown, comparison):
+    """Rows, figures, findings and provenance, with sorted keys and numbers of eight digits."""
+    record = json.loads(shown["json"], parse_constant=lambda name: pytest.fail(name))
+    assert set(record["rows"]) == {b.manifest.row.name for b in bundles} == set(record["costs"])
+    assert list(record) == sorted(record)
+    expected = comparison["figures"]["test"]["250"]["ddpm"]["balanced_accuracy"]
+    found = record["rows"]["ddpm"]["figures"]["balanced_accuracy"]
+    assert found["estimate"] == pytest.approx(expected["estimate"], rel=1e-7)
+    assert record["data"]["proof"]
+
+
+def test_rounding_keeps_integers_and_eight_digits():
+    """The last bits of a sum, which threads may change, are not shown."""
+    assert rounded({"a": [0.1 + 0.2, 3, True, None, "x"]}) == {"a": [0.3, 3, True, None, "x"]}
+
+
+def test_main_figures_are_on_both_pages(shown, comparison):
+    """Mean with interval, difference with interval, FID with extractor, n and floor, rate of copies."""
+    figures = comparison["figures"]["test"]["250"]["stylegan"]
+    own, real = figures["balanced_accuracy"], figures["versus"]["real_only"]["balanced_accuracy"]
+    for kind in ("html", "md"):
+        page = shown[kind].replace("\\", "")
+        assert f"{100 * own['estimate']:.1f} %" in page
+        assert f"[{100 * own['low']:.1f}, {100 * own['high']:.1f}]" in page
+        assert f"{100 * real['estimate']:+.1f}".replace("-", "−") in page
+        for text in ("phantom_cxr_v1", "n 600", "real 2.10", "21.5", "±", "97.0 %", "Kruskal-Wallis"):
+            assert text in page
+
+
+def test_phantom_results_are_called_so(bundles, shown, comparison, tmp_path):
+    """In plain words at the top; real results are not."""
+    assert shown["html"].index("Phantom results.") < shown["html"].index("Findings</h2>")
+    assert "Phantom results." in shown["md"][:400]
+    real = pages([altered(b, data_kind="real") for b in bundles], tmp_path, comparison)
+    assert "Phantom results." not in real["html"] + real["md"]
+
+
+def test_a_gated_row_gets_no_rank(bundles, shown, tmp_path):
+    """Whatever its accuracy, a generator that copies is struck out, last, and called so in the findings."""
+    copies = {"rate": 0.5, "interval": [0.47, 0.53], "gated": True}
+    caught = [altered(b, memorization=copies) if b.manifest.row.name == "stylegan" else b for b in bundles]
+    record = json.loads(pages(caught, tmp_path)["json"])
+    assert record["rows"]["stylegan"]["rank"] is None
+    assert set(record["order"][-2:]) == {"stylegan", "copycat"}
+    assert any("stylegan copies training images and gets no rank" in f["text"] for f in record["findings"])
+    assert json.loads(shown["json"])["rows"]["duplicate_real"]["rank"] is not None
+
+
+def test_a_failed_row_shows_its_error(tmp_path):
+    """Its line stands in the table, the others have their figures."""
+    folder = make_bundles(
+        tmp_path / "b", test_counts=(10,) * 5, paper_counts=None, failed={"ddpm": "NaN loss"}
+    )
+    found = pages(read_bundles(folder), tmp_path / "p")
+    assert "Failed: NaN loss" in found["html"]
+    assert "`ddpm` failed: NaN loss" in found["md"]
+    assert "published size" not in found["html"] + found["md"]
+    assert "1 row failed and has no figures: ddpm." in found["md"]
+
+
+def test_a_task_that_cannot_measure_says_so(bundles, tmp_path):
+    """When the oracle is no better than real_only, one sentence says what that means."""
+    by_name = {b.manifest.row.name: b for b in bundles}
+    table = by_name["real_only"].predictions
+    assert table is not None
+    weak = [table.assign(bracket=b, run="oracle") for b in (100, 250)]
+    by_name["oracle"] = replace(by_name["oracle"], predictions=pd.concat(weak, ignore_index=True))
+    found = pages(list(by_name.values()), tmp_path)
+    assert "This task cannot measure anything at this size" in found["html"]
+    assert "This task cannot measure anything at this size" in found["md"]
+
+
+def test_a_comparison_of_other_bundles_is_refused(bundles, comparison, tmp_path):
+    """Pages never mix the figures of one run with the cards of another."""
+    with pytest.raises(SubmissionError, match="Compare again"):
+        render(bundles[:-1], comparison, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_generator_and_the_baseline_are_enough(tmp_path):
+    """No other control, one bracket: the pages stand, and say what cannot be judged."""
+    folder = make_bundles(
+        tmp_path / "b", rows=("real_only", "ddpm"), test_counts=(10,) * 5, paper_counts=None, seeds=(0, 1)
+    )
+    found = pages(read_bundles(folder), tmp_path / "p")
+    assert "There is no row 'oracle'" in found["md"]
+    assert "not judged" in found["html"]
