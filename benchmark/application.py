@@ -6,9 +6,10 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark import report
 from benchmark.errors import BenchmarkError, StoreError
@@ -132,6 +133,8 @@ def copy_results(nodes: Iterable[Node], outcome: Outcome, out: Path) -> list[Pat
 
 def _summary(finished: Finished) -> None:
     outcome = finished.outcome
+    if "data" in outcome.results:
+        _show_data(outcome.results["data"].manifest["result"])
     reused = len(outcome.results) - len(outcome.computed)
     print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
     for path in finished.written:
@@ -144,6 +147,16 @@ def _summary(finished: Finished) -> None:
     if finished.written and finished.written[0].suffix == ".md":
         print("\n" + report.headline(report.compare_folder(finished.out / "bundles")))
         print("Look at the runs with: mlflow ui")
+
+
+def _show_data(said: Mapping[str, Any]) -> None:
+    """Sizes of the splits, and every recorded exclusion or warning."""
+    print()
+    for name, split in said["splits"].items():
+        counts = ", ".join(f"{label} {n}" for label, n in split["counts"].items())
+        print(f"{name:<10} {split['images']:>5} images of {split['patients']:>5} patients: {counts}")
+    for note in said["notes"]:
+        print(f"note: {note}")
 
 
 def show_tasks(options: argparse.Namespace) -> int:

@@ -62,11 +62,11 @@ def _add_wish(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
-    parser.add_argument("--workers", type=_count, help="stages at once; default: one per core")
     parser.add_argument("--out", type=_path, help="results; default: outputs/<task>-<profile>")
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=_count, help="stages at once; default: one per core")
     parser.add_argument(
         "--generators", type=_text, help="names, or paths of Python files, with commas; default: the task's"
     )

@@ -77,11 +77,6 @@ def _start_worker(queue: Any) -> None:
     _queue = queue
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     die_with_parent()
-    import torch
-
-    # One thread each: as many trainings as cores beats as many threads, and sums come out the same.
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 class Memory:

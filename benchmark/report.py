@@ -185,11 +185,11 @@ def headline(comparison: dict[str, Any]) -> str:
     primary = comparison["figures"]["test"][str(comparison["settings"]["primary_bracket"])]
     ranks = comparison["ranking"]["rows"]
     lines = []
-    for name, said in sorted(primary.items(), key=lambda item: -item[1]["balanced_accuracy"]["mean"]):
+    for name, said in sorted(primary.items(), key=lambda item: -item[1]["balanced_accuracy"]["estimate"]):
         mean = said["balanced_accuracy"]
         rank = ranks.get(name, {}).get("rank", "-")
         interval = f"[{100 * mean['low']:.1f}, {100 * mean['high']:.1f}]"
-        lines.append(f"  {rank:>2}  {name:<16} {100 * mean['mean']:5.1f} %  {interval}")
+        lines.append(f"  {rank:>2}  {name:<16} {100 * mean['estimate']:5.1f} %  {interval}")
     for name, why in comparison["failed"].items():
         lines.append(f"   -  {name:<16} failed: {why.splitlines()[0]}")
     for claim in comparison["controls"]:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmark import arrow, pictures
-from benchmark.errors import BenchmarkError, DataError, GeneratorError
+from benchmark.errors import BenchmarkError, DataError, GeneratorError, MetricError
 from benchmark.fitting import Fit
 from benchmark.pipeline import Node
 from benchmark.records import ImageSet, Learning, SampleRequest, Splits, prove_disjoint
 from benchmark.registry import Plugin
 from benchmark.store import write_json
 from benchmark.task import Budget, Recipe, SplitRule
+from benchmark.torchkit import one_thread
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,11 @@ def _ms_ssim(images: ImageSet, per_class: int) -> dict[str, Any]:
     return {"ms_ssim": ms_ssim_within_classes(images.image, images.label, images.classes, per_class)}
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to what a table can hold."""
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
+
+
 @contextmanager
 def _blamed(name: str, act: str) -> Iterator[None]:
     """Whatever a generator raises becomes one line that names it."""
@@ -144,8 +150,8 @@ def _blamed(name: str, act: str) -> Iterator[None]:
     except Exception as error:  # a third party's code may raise anything
         raise GeneratorError(
             f"generator '{name}'",
-            f"{act} raised {type(error).__name__}: {error}",
-            "Mend the generator; the log of this stage has the whole traceback.",
+            f"{act} raised {type(error).__name__}: {first_line(error)}",
+            "Mend the generator; the whole traceback is in the logs folder of the store.",
         ) from error
 
 
@@ -174,9 +180,14 @@ def _fit_one(
     real: dict[str, np.ndarray] = {}
 
     def judge(preview: ImageSet) -> float:
-        if not real:
-            real["val"] = features(seen.val.image, config["extractor"], config["device"])
-        return fid(real["val"], features(preview.image, config["extractor"], config["device"]))
+        try:
+            if not real:
+                real["val"] = features(seen.val.image, config["extractor"], config["device"])
+            return fid(real["val"], features(preview.image, config["extractor"], config["device"]))
+        except BenchmarkError:
+            raise
+        except Exception as error:  # the suite's own fault, not to be blamed on the generator
+            raise MetricError("preview FID", f"{type(error).__name__}: {first_line(error)}") from error
 
     with _blamed(name, "fit()"):
         generator = module.Generator(module.Params(**config["params"]))
@@ -391,6 +402,8 @@ STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
 
 def run(job: Job) -> dict[str, Any]:
     """Run a node's stage and write its ``result.json``."""
+    if job.node.stage != "data":  # data are drawn and read without torch
+        one_thread()
     result = STAGES[job.node.stage](job)
     write_json(job.out / "result.json", result)
     return result

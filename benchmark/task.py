@@ -232,7 +232,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def explain(error: ValidationError, where: str, model: type[BaseModel]) -> TaskError:
     """One line for the first fault that pydantic found, with a "did you mean" for unknown fields."""
     faults = error.errors()
-    first = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])  # a misspelling explains most
+    first = next(
+        (f for f in faults if f["type"] == "extra_forbidden"), faults[0]
+    )  # a misspelling explains most
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, first["loc"][:-1])

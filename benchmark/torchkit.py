@@ -9,6 +9,14 @@ from pathlib import Path
 from typing import Any
 
 
+def one_thread() -> None:
+    """One thread a worker: as many trainings as cores beats as many threads, and sums come out the same."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def autocast(device: str, precision: str) -> AbstractContextManager[None]:
     """Autocast to bfloat16, or a context that does nothing for float32."""
     import torch

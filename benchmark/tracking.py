@@ -28,11 +28,12 @@ ARTIFACTS = {
 @contextmanager
 def _told(uri: str) -> Iterator[None]:
     """Turn any refusal of the tracking store into one clear line."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
-    except TrackingError:
-        raise
-    except Exception as error:  # MLflow, SQLAlchemy and the operating system each raise their own
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TrackingError(
             f"tracking store {uri}",
@@ -245,7 +246,7 @@ class Tracker(Watcher):
         run_id = self._nested("compare", "compare", "", {})
         name, bracket = self.plan.task.primary_metric.name, str(self.plan.profile.primary_bracket)
         rows = comparison["figures"].get("test", {}).get(bracket, {})
-        metrics = {f"{row}.{name}": said[name]["mean"] for row, said in rows.items()}
+        metrics = {f"{row}.{name}": said[name]["estimate"] for row, said in rows.items()}
         self._batch(run_id, metrics=metrics)
         for path in sorted(folder.glob("leaderboard.*")):
             self.client.log_artifact(run_id, str(path))

@@ -13,6 +13,7 @@ from benchmark.records import Splits
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
 @pytest.fixture
 def splits() -> Splits:
     """Four small splits of three classes."""

@@ -17,8 +17,13 @@ from benchmark.records import SampleRequest, concatenate, prove_disjoint, synthe
 
 def test_arrow_round_trip_keeps_every_column(tmp_path):
     """What is written reads back equal, down to the content hash."""
-    images = replace(blobs({"a": 3, "b": 2}), age=np.array([1.0, 2, 3, 4, 5]), view=np.array(list("APAPA")),
-                     mask=np.full((5, 16, 16), 255, np.uint8), card={"made": "here"})
+    images = replace(
+        blobs({"a": 3, "b": 2}),
+        age=np.array([1.0, 2, 3, 4, 5]),
+        view=np.array(list("APAPA")),
+        mask=np.full((5, 16, 16), 255, np.uint8),
+        card={"made": "here"},
+    )
     arrow.write_images(tmp_path / "x.arrow", images)
     back = arrow.read_images(tmp_path / "x.arrow")
     assert back.content_hash() == images.content_hash()

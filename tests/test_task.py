@@ -34,7 +34,9 @@ def test_task_of_schaudt_has_the_published_protocol():
     assert [c.timm for c in paper.classifiers] == [
         "resnet50", "efficientnet_b0", "efficientnet_b1", "convnext_tiny", "convnext_small",
     ]  # fmt: skip
-    assert {(c.learning_rate, c.dropout, c.weights.kind) for c in paper.classifiers} == {(1e-4, 0.5, "imagenet")}
+    assert {(c.learning_rate, c.dropout, c.weights.kind) for c in paper.classifiers} == {
+        (1e-4, 0.5, "imagenet")
+    }
     assert (paper.budget.unit, paper.budget.length, paper.budget.batch_size) == ("epochs", 60, 8)
     assert len(paper.seeds) == 5
     assert paper.brackets == (100, 250, 500, 750, 1000)
@@ -95,6 +97,12 @@ def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
     seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
     assert fewer.protocol_hash("demo", "phantom.chest", "x") == own
     assert seeds.protocol_hash("demo", "phantom.chest", "x") != own
-    others = {task.protocol_hash(*a) for a in (("lite", "phantom.chest", "x"), ("demo", "covid_chestxray", "x"),
-                                               ("demo", "phantom.chest", "y"))}
+    others = {
+        task.protocol_hash(*a)
+        for a in (
+            ("lite", "phantom.chest", "x"),
+            ("demo", "covid_chestxray", "x"),
+            ("demo", "phantom.chest", "y"),
+        )
+    }
     assert len(others | {own}) == 4

@@ -1,0 +1,137 @@
+"""The downstream training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from samples import blobs
+
+from benchmark.classify import train as training
+from benchmark.classify.network import build
+from benchmark.errors import ClassifierError, UnknownNameError
+from benchmark.task import Budget, Recipe, Weights
+
+RECIPE = Recipe(
+    name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, learning_rate=3e-3, dropout=0.1,
+    augmentation="none",
+)  # fmt: skip
+COUNTS = {"a": 40, "b": 30, "c": 20}
+
+
+def setting(folder, **changes):
+    given = {"recipe": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "oversample": False,
+             "seed": 0, "device": "cpu", "precision": "float32", "scratch": folder}  # fmt: skip
+    return training.Setting(**(given | changes))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return blobs(COUNTS, seed=1, prefix="train"), blobs({"a": 10, "b": 10, "c": 10}, seed=2, prefix="val")
+
+
+def weights(trained):
+    return {k: v.numpy() for k, v in trained.network.state_dict().items()}
+
+
+def test_learns_what_can_be_learned(images, tmp_path):
+    """Bright squares in class-dependent places are told apart almost always after 150 steps."""
+    real, val = images
+    longer = setting(tmp_path, budget=Budget(length=150, batch_size=16, evaluations=6))
+    trained = training.train(real, real, val, longer)
+    fresh = blobs({"a": 30, "b": 30, "c": 30}, seed=3)
+    scores = training.predict(trained.network, fresh, longer, training.normalization(real.image))
+    assert np.allclose(scores.sum(1), 1)
+    assert (scores.argmax(1) == np.repeat([0, 1, 2], 30)).mean() > 0.9
+
+
+def test_keeps_the_epoch_that_val_likes_best(images, tmp_path):
+    """The chosen entry has the highest validation balanced accuracy, a tie going to the lower loss."""
+    real, val = images
+    trained = training.train(real, real, val, setting(tmp_path))
+    best = max(trained.history, key=lambda h: (h["val_balanced_accuracy"], -h["val_loss"]))
+    assert trained.best == best
+    assert [h["step"] for h in trained.history] == [10, 20, 30, 40, 50, 60]
+
+
+def test_killed_training_ends_in_the_same_bytes(images, tmp_path, monkeypatch):
+    """A training that dies after half its steps and starts again ends as one that did not."""
+    real, val = images
+    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "broken").mkdir()
+    whole = training.train(real, real, val, setting(tmp_path / "whole"))
+
+    def die(share):
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train(real, real, val, setting(tmp_path / "broken", progress=die))
+    resumed = training.train(real, real, val, setting(tmp_path / "broken"))
+    assert resumed.history == whole.history
+    assert all(np.array_equal(v, weights(whole)[k]) for k, v in weights(resumed).items())
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes(images, tmp_path):
+    """A training is a function of its images and its seed."""
+    real, val = images
+    a, b, c = (training.train(real, real, val, setting(tmp_path, seed=s)) for s in (0, 0, 1))
+    assert a.history == b.history
+    assert a.history != c.history
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("steps", 60), ("epochs", 60 * 6)])
+def test_budget_in_steps_or_epochs(unit, expected):
+    """Steps are taken as they are; 60 epochs of 90 images in batches of 16 are 60 * 6 steps."""
+    assert training.total_steps(Budget(unit=unit, length=60, batch_size=16), 90) == expected
+
+
+def test_steps_do_not_depend_on_the_bracket():
+    """With a budget in steps every row trains equally long, whatever it adds."""
+    budget = Budget(unit="steps", length=400, batch_size=32)
+    assert training.total_steps(budget, 700) == training.total_steps(budget, 2000)
+
+
+def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
+    """A learning rate that blows up ends with the classifier, the seed and the remedy."""
+    real, val = images
+    wild = RECIPE.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(ClassifierError, match="'tiny', seed 0"):
+        training.train(real, real, val, setting(tmp_path, recipe=wild))
+
+
+def test_unknown_architecture_gets_a_did_you_mean():
+    """'resnet10' is told with timm's names."""
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet"):
+        build(RECIPE.model_copy(update={"timm": "resnet10tt"}), 3)
+
+
+def test_weights_are_never_changed_in_silence(tmp_path, monkeypatch):
+    """ImageNet weights that cannot be had, and a file that is missing, are errors with the remedy."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    imagenet = RECIPE.model_copy(
+        update={"weights": Weights(kind="imagenet"), "timm": "resnet18", "timm_kwargs": {}}
+    )
+    with pytest.raises(ClassifierError, match="set weights in the task"):
+        build(imagenet, 3)
+    missing = Weights(kind="file", path=tmp_path / "absent.safetensors")
+    with pytest.raises(ClassifierError, match="is missing"):
+        build(imagenet.model_copy(update={"weights": missing}), 3)
+
+
+def test_weights_from_a_file_are_the_ones_used(tmp_path):
+    """A checkpoint of three-channel ImageNet shape is read; its first layer is summed to one channel."""
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(3)
+    donor = timm.create_model("resnet10t", pretrained=False, num_classes=1000)
+    save_file(donor.state_dict(), tmp_path / "w.safetensors")
+    recipe = RECIPE.model_copy(
+        update={"timm_kwargs": {}, "weights": Weights(kind="file", path=tmp_path / "w.safetensors")}
+    )
+    built = build(recipe, 3).state_dict()
+    assert torch.equal(built["layer1.0.conv1.weight"], donor.state_dict()["layer1.0.conv1.weight"])
+    assert built["fc.weight"].shape[0] == 3

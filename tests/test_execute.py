@@ -1,0 +1,166 @@
+"""The runner: reuse, failures, killed workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from benchmark import stages
+from benchmark.errors import DataError, StoreError
+from benchmark.execute import Watcher, execute, worker_count
+from benchmark.pipeline import STAGE_VERSION, Node
+from benchmark.store import Store
+
+# Workers import this file's stages by name, so that spawn finds them.
+
+
+def square(job):
+    """Writes the square of its number, after its inputs' sum."""
+    total = sum(int((f / "n.txt").read_text()) for f in job.inputs.values())
+    (job.out / "n.txt").write_text(str(total + job.config["n"] ** 2))
+    job.progress(0.5)
+    return {"n": total}
+
+
+def raise_told(job):
+    raise DataError("here", "is wrong", "mend it")
+
+
+def raise_untold(job):
+    raise RuntimeError("a bug")
+
+
+def die_once(job):
+    flag = job.work / "was_here"
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(job)
+
+
+def die_always(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+ACTS = {f.__name__: f for f in (square, raise_told, raise_untold, die_once, die_always)}
+
+
+def act(job):
+    """The stage of these tests: does what its configuration names."""
+    return ACTS[job.config["act"]](job)
+
+
+@pytest.fixture(autouse=True)
+def test_stage(monkeypatch, tmp_path):
+    """A stage 'data' that does as its configuration says, here and in the workers (through sitecustomize)."""
+    here = os.path.abspath(__file__)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util, sys\n"
+        "class Late:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name != 'benchmark.stages': return None\n"
+        "        sys.meta_path.remove(self)\n"
+        "        spec = importlib.util.find_spec(name)\n"
+        "        run = spec.loader.exec_module\n"
+        "        def then(module):\n"
+        "            run(module)\n"
+        f"            own = importlib.util.spec_from_file_location('acts', {here!r})\n"
+        "            acts = importlib.util.module_from_spec(own)\n"
+        "            own.loader.exec_module(acts)\n"
+        "            module.STAGES['data'] = acts.act\n"
+        "        spec.loader.exec_module = then\n"
+        "        return spec\n"
+        "sys.meta_path.insert(0, Late())\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(stages.STAGES, "data", act)
+    assert "data" in STAGE_VERSION
+
+
+def node(name, what="square", n=1, needs=()):
+    return Node(name, "data", {"act": what, "n": n}, tuple(needs))
+
+
+class Log(Watcher):
+    def __init__(self):
+        self.lines = []
+
+    def reused(self, node, result):
+        self.lines.append(f"reused {node.id}")
+
+    def finished(self, node, result):
+        self.lines.append(f"finished {node.id}")
+
+    def failed(self, node, line):
+        self.lines.append(f"failed {node.id}")
+
+
+def run(folder, *nodes):
+    log = Log()
+    return execute(nodes, Store(folder / "store"), workers=2, watcher=log), log.lines
+
+
+def test_results_flow_and_are_reused(tmp_path):
+    """2 squared, plus 3 squared of it: 13. The second run computes nothing."""
+    graph = (node("a", n=2), node("b", n=3, needs=["a"]))
+    outcome, lines = run(tmp_path, *graph)
+    assert (outcome.results["b"].folder / "n.txt").read_text() == "13"
+    assert lines == ["finished a", "finished b"]
+    assert run(tmp_path, *graph)[1] == ["reused a", "reused b"]
+
+
+def test_changed_node_recomputes_itself_and_what_depends_on_it(tmp_path):
+    """A new number for b leaves a; c follows b."""
+    run(tmp_path, node("a"), node("b", n=2, needs=["a"]), node("c", needs=["b"]))
+    _, lines = run(tmp_path, node("a"), node("b", n=5, needs=["a"]), node("c", needs=["b"]))
+    assert lines == ["reused a", "finished b", "finished c"]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [("raise_told", "here: is wrong\n       mend it"), ("raise_untold", "bad: RuntimeError: a bug")],
+)
+def test_one_failure_does_not_stop_the_rest(tmp_path, what, told):
+    """The failure is one line, also for what depends on it; the other nodes finish; a log is kept."""
+    outcome, _ = run(tmp_path, node("bad", what), node("after", needs=["bad"]), node("good", n=2))
+    assert outcome.failures["bad"].startswith(told)
+    assert outcome.failures["after"] == outcome.failures["bad"]
+    assert "good" in outcome.results
+    assert "Traceback" in (tmp_path / "store" / "logs" / "bad.log").read_text()
+
+
+def test_failed_node_is_tried_again_by_the_next_run(tmp_path):
+    """A failure is not stored as a result."""
+    run(tmp_path, node("bad", "raise_told"))
+    assert run(tmp_path, node("bad", "raise_told"))[1] == ["failed bad"]
+
+
+def test_killed_worker_gets_one_more_chance(tmp_path):
+    """A node whose worker was killed is computed again, and finds its scratch."""
+    outcome, _ = run(tmp_path, node("shot", "die_once", n=3))
+    assert (outcome.results["shot"].folder / "n.txt").read_text() == "9"
+
+
+def test_worker_that_is_always_killed_fails_its_row_alone(tmp_path):
+    """Two kills are a failure with a remedy; the other nodes still finish."""
+    outcome, _ = run(tmp_path, node("shot", "die_always"), node("b", needs=["shot"]), node("good"))
+    assert "killed 2 times" in outcome.failures["shot"]
+    assert "good" in outcome.results or "good" in outcome.failures
+
+
+def test_store_that_vanishes_is_an_error(tmp_path):
+    """A store that can no longer be written ends the run, rather than a row."""
+    store = Store(tmp_path / "store")
+    (tmp_path / "store" / "partial").rmdir()
+    (tmp_path / "store" / "partial").write_text("in the way")
+    with pytest.raises(StoreError, match="SYNTHTHORAX_STORE"):
+        execute([node("a")], store, workers=1)
+
+
+def test_worker_count():
+    """What the user wants, but at least one; on a GPU no more than half the cores."""
+    assert worker_count("cpu", 3) == 3
+    assert worker_count("cpu", None) >= 1
+    assert worker_count("cuda", None) <= max(1, worker_count("cpu", None))

@@ -1,0 +1,52 @@
+"""The files that install and describe the project agree with each other."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import yaml
+from samples import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_conda_pins_what_pyproject_pins():
+    """conda.yaml installs exactly the dependencies of pyproject.toml."""
+    conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
+    pip = next(d["pip"] for d in conda["dependencies"] if isinstance(d, dict))
+    assert sorted(pip) == sorted(PROJECT["dependencies"])
+
+
+def test_version_is_the_same_everywhere():
+    """pyproject.toml, the package, the changelog and the citation name one version."""
+    import benchmark
+
+    version = PROJECT["version"]
+    assert benchmark.__version__ == version
+    assert f"[{version}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+
+
+def test_readme_opens_with_the_two_commands_and_names_what_they_run():
+    """`make demo` and `make test` come first, and the README shows the plain commands of the Makefile."""
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    commands = re.search(r"```(?:sh|bash)\n(.*?)```", readme, re.DOTALL).group(1)
+    assert [line.split("#")[0].strip() for line in commands.strip().splitlines()] == [
+        "make demo",
+        "make test",
+    ]
+    for plain in ("mlflow run . --env-manager local", "python -m pytest"):
+        assert plain in readme
+        assert plain in makefile
+
+
+def test_no_file_of_the_packs_is_in_the_repository():
+    """Real images stay out: every picture that is tracked lies in docs/images or leaderboards."""
+    import subprocess
+
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    pictures = [
+        f for f in tracked.splitlines() if f.lower().endswith((".png", ".jpg", ".jpeg", ".mp4", ".gif"))
+    ]
+    assert all(f.startswith(("docs/images/", "leaderboards/")) for f in pictures)
