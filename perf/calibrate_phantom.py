@@ -28,10 +28,13 @@ CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 def copies(train_set: ImageSet, per_class: int) -> ImageSet:
     """Training images drawn again, the same count for every class."""
     rng = np.random.default_rng(7)
-    rows = [rng.choice(np.flatnonzero(train_set.label == k), per_class) for k in range(len(train_set.classes))]
-    again = train_set.select(np.concatenate(rows))
-    ids = np.array([f"copy-{i}" for i in range(len(again))])
-    return ImageSet(again.image, again.label, again.classes, ids, ids, again.origin)
+    rows = [
+        rng.choice(np.flatnonzero(train_set.label == k), per_class) for k in range(len(train_set.classes))
+    ]
+    drawn = np.concatenate(rows)
+    ids = np.array([f"copy-{i}" for i in range(len(drawn))])
+    origin = train_set.origin[drawn]
+    return ImageSet(train_set.image[drawn], train_set.label[drawn], train_set.classes, ids, ids, origin)
 
 
 def bare(images: ImageSet) -> ImageSet:
@@ -41,13 +44,15 @@ def bare(images: ImageSet) -> ImageSet:
     )
 
 
-def recalls(scores: np.ndarray, images: ImageSet) -> np.ndarray:
-    """Share of every class that is recognized, (K,)."""
-    right = scores.argmax(1) == images.label
-    return np.array([right[images.label == k].mean() for k in range(len(images.classes))])
+def confusion(scores: np.ndarray, images: ImageSet) -> np.ndarray:
+    """Share of every class (row) that is taken for every class (column), (K, K)."""
+    taken = np.eye(len(images.classes))[scores.argmax(1)]
+    return np.array([taken[images.label == k].mean(0) for k in range(len(images.classes))])
 
 
-def measure(splits: Splits, added: ImageSet | None, bracket: int, seed: int, steps: int) -> dict[str, np.ndarray]:
+def measure(
+    splits: Splits, added: ImageSet | None, bracket: int, seed: int, steps: int
+) -> dict[str, np.ndarray]:
     """Train once and read both test splits."""
     demo = load_task("cxr_pneumonia").profiles["demo"]
     budget = demo.budget.model_copy(update={"length": steps})
@@ -55,13 +60,13 @@ def measure(splits: Splits, added: ImageSet | None, bracket: int, seed: int, ste
         setting = Setting(demo.classifiers[0], budget, False, seed, "cpu", "bfloat16", Path(scratch))
         images = with_bracket(bare(splits.train), added, bracket)
         trained = train(splits.train, images, splits.val, setting)
-    mean, std = normalization(splits.train.image)
+    normal = normalization(splits.train.image)
     assert splits.test_paper is not None
-    paper = predict(trained.network, splits.test_paper, setting, mean, std)
+    paper = predict(trained.network, splits.test_paper, setting, normal)
     return {
-        "recall": recalls(predict(trained.network, splits.test, setting, mean, std), splits.test),
+        "confusion": confusion(predict(trained.network, splits.test, setting, normal), splits.test),
         "paper": np.mean(paper.argmax(1) == splits.test_paper.label, keepdims=True),
-        "paper_recall": recalls(paper, splits.test_paper),
+        "paper_confusion": confusion(paper, splits.test_paper),
     }
 
 
@@ -80,20 +85,28 @@ def main() -> None:
                         reserve_per_class=options.bracket, seed=0)  # fmt: skip
     prove_disjoint(splits)
     print(f"load: {time.process_time() - start:.1f} CPU seconds")
-    pools = {"real_only": None, "duplicate_real": copies(splits.train, options.bracket), "oracle": bare(splits.reserve)}
+    pools = {
+        "real_only": None,
+        "duplicate_real": copies(splits.train, options.bracket),
+        "oracle": bare(splits.reserve),
+    }
     print(f"{'row':15} {'bal.acc.':>8} {'paper':>7}   recall of {', '.join(CLASSES)}")
     balanced: dict[str, np.ndarray] = {}
     for row in options.rows:
         pool = pools[row]
         runs = [
-            measure(splits, pool, options.bracket if pool else 0, seed, options.steps) for seed in options.seeds
+            measure(splits, pool, options.bracket if pool else 0, seed, options.steps)
+            for seed in options.seeds
         ]
-        recall = np.array([r["recall"] for r in runs])
-        balanced[row] = recall.mean(1)
+        table = np.mean([r["confusion"] for r in runs], axis=0)
+        balanced[row] = np.array([np.diag(r["confusion"]).mean() for r in runs])
         paper = np.mean([r["paper"] for r in runs])
-        listed = " ".join(f"{v:.2f}" for v in recall.mean(0))
-        of_paper = " ".join(f"{v:.2f}" for v in np.mean([r["paper_recall"] for r in runs], axis=0))
-        print(f"{row:15} {balanced[row].mean():8.3f} {paper:7.3f}   {listed}   (paper-sized: {of_paper})", flush=True)
+        listed = " ".join(f"{v:.2f}" for v in np.diag(table))
+        of_paper = " ".join(
+            f"{v:.2f}" for v in np.diag(np.mean([r["paper_confusion"] for r in runs], axis=0))
+        )
+        print(f"{row:15} {balanced[row].mean():8.3f} {paper:7.3f}   {listed}   (paper-sized: {of_paper})")
+        print(np.array2string(table, precision=2, suppress_small=True, prefix=" " * 15), flush=True)
     for row in options.rows[1:]:
         gain = balanced[row] - balanced[options.rows[0]]
         print(f"{row} - {options.rows[0]}: {gain.mean():+.3f} (deviation over seeds {gain.std():.3f})")

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.data.phantom import fields
 from benchmark.data.phantom.anatomy import Pose
-from benchmark.data.phantom.fields import Array, Grid, edge
+from benchmark.data.phantom.fields import Array, Grid, edge, unit
 
 SITES = ("site_a", "site_b")
 _LETTERS = {
@@ -66,7 +66,7 @@ def sample_exposure(rng: np.random.Generator, view: str) -> Exposure:
         scatter=float(rng.uniform(0.05, 0.22) + 0.1 * bedside),
         noise=float(np.exp(rng.normal(-4.7, 0.4))),
         window=float(rng.normal(0.64 if site == SITES[0] else 0.68, 0.06)),
-        contrast=float(np.exp(rng.normal(0.02 if site == SITES[0] else -0.08, 0.16))),
+        contrast=float(np.exp(rng.normal(0.02 if site == SITES[0] else -0.08, 0.12))),
         gamma=float(np.exp(rng.normal(0, 0.12))),
         collimation=(float(borders[0]), float(borders[1]), float(borders[2]), float(borders[3])),
         marker="" if side < 0.3 else ("L" if side < 0.8 else "R"),
@@ -159,13 +159,13 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
 def _tone(level: Array, gamma: float) -> Array:
     """A film-like curve: linear in the middle, with a soft toe and shoulder."""
     curve = 1 / (1 + np.exp(-4.6 * (level - 0.5)))
-    return np.clip((curve - 0.07) / 0.88, 0, 1) ** gamma
+    return unit((curve - 0.07) / 0.88) ** gamma
 
 
 def _frame(tone: Array, exposure: Exposure, grid: Grid) -> Array:
     """Black collimated borders and the side marker."""
     left, right, top, bottom = exposure.collimation
-    flat = Grid(grid.x, grid.y, grid.col, grid.row, grid.turn, grid.shift, 2 / len(grid.row))
+    flat = Grid(grid.x, grid.y, grid.col, grid.row, grid.back, grid.shift, 2 / len(grid.row))
     open_x = np.ones_like(grid.col)
     open_y = np.ones_like(grid.row)
     if left or right:
@@ -184,7 +184,7 @@ def _letter(exposure: Exposure, grid: Grid) -> Array:
     x, y = exposure.marker_at
     x = x if exposure.marker == "L" else -x
     rows, cols = np.nonzero(np.kron(glyph, np.ones((4, 4))))
-    unit = 0.018 / 4
-    points = np.stack([x + (cols - 10) * unit, y + (rows - 14) * unit], -1)
+    dot = 0.018 / 4
+    points = np.stack([x + (cols - 10) * dot, y + (rows - 14) * dot], -1)
     flat = fields.make_grid(len(grid.row), zoom=1.0, angle=0.0, shift=(0.0, 0.0))
-    return np.clip(fields.ink(points, np.full(len(points), unit**2), 0.004, flat), 0, 1)
+    return unit(fields.ink(points, np.full(len(points), dot**2), 0.004, flat))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmark.data.phantom import fields
-from benchmark.data.phantom.fields import Array, Grid, edge, ellipse
+from benchmark.data.phantom.fields import Array, Grid, edge, ellipse, unit
 
 APEX = -0.76  # of the lungs, body units
 HILUM_X, HILUM_Y = 0.15, -0.07
@@ -125,19 +125,19 @@ def sample_body(rng: np.random.Generator, sex: str, age: int) -> Body:
         scoliosis=rng.normal(0, 0.018),
         stomach=rng.uniform(0, 1),
         emphysema=max(0.0, rng.normal(-0.3 + 0.2 * old, 0.4)),
-        vessel=float(np.exp(0.2 * rng.normal())),
-        granulomas=int(rng.poisson(0.25)),
+        vessel=float(np.exp(0.15 * rng.normal())),
+        granulomas=int(rng.poisson(0.15)),
     )
 
 
 def _outer(down: Array, width: float) -> Array:
     """Distance of the chest wall from the midline, by lung height."""
-    up = np.clip(1 - down, 0, 1)
+    up = unit(1 - down)
     return 0.27 + (width - 0.27) * np.sqrt(1 - up**2.1)
 
 
 def _smooth(t: Array) -> Array:
-    t = np.clip(t, 0, 1)
+    t = unit(t)
     return t * t * (3 - 2 * t)
 
 
@@ -149,11 +149,11 @@ def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
     down = (grid.y - APEX) / (base - APEX)
     outer = _outer(down, body.lung_width)
     across = lateral / outer
-    near = np.clip(1 - down / 0.24, 0, 1)
+    near = unit(1 - down / 0.24)
     inner = 0.06 + 0.20 * (1 - np.sqrt(1 - near**2))
     # the dome: higher on the right, falling to the costophrenic angle and a little to the heart
     flat = 1 - 0.6 * min(body.emphysema, 1.0)
-    fall = np.clip(across - 0.42, 0, 1) ** 2 * (0.62 * flat) + np.clip(0.42 - across, 0, 1) ** 2 * 0.3
+    fall = unit(across - 0.42) ** 2 * (0.62 * flat) + unit(0.42 - across) ** 2 * 0.3
     floor = base + 0.02 + 0.02 * side + fall
     inside = edge(outer - lateral, 0.012, grid) * edge(lateral - inner, 0.02, grid)
     inside *= edge(floor - grid.y, 0.012, grid) * edge(grid.y - APEX, 0.015, grid)
@@ -174,7 +174,7 @@ def _heart(body: Body, pose: Pose, grid: Grid, base: float) -> Array:
 def _mediastinum(body: Body, pose: Pose, grid: Grid) -> Array:
     """Shadow of the great vessels and the aortic knob, 0..1."""
     wide = (1.2 if pose.view == "AP" else 1.0) * (0.105 + 0.02 * (body.heart - 1))
-    flare = 0.10 * np.clip(-0.45 - grid.y, 0, 1)
+    flare = 0.10 * unit(-0.45 - grid.y)
     middle = grid.x - 0.1 * pose.turn
     band = edge(wide + flare - np.abs(middle), 0.018, grid)
     knob = edge(ellipse(grid, (0.075 + 0.1 * pose.turn, -0.34), (body.knob, body.knob * 1.15)), 0.012, grid)
@@ -192,8 +192,8 @@ def _ribs(body: Body, lungs: Lungs) -> Array:
     front = level - 1.5 * body.rib_slope * (1 - across) + 0.3 * (1 - across) ** 2
     gap, phase = body.rib_gap, body.rib_phase
     total = _bands(back / gap + phase, gap, 0.029, grid)
-    total *= 1 + 0.6 * np.clip((across - 0.75) / 0.25, 0, 1)  # seen edge-on at the chest wall
-    bony = np.clip((across - 0.45) * 4, 0, 1)
+    total *= 1 + 0.6 * unit((across - 0.75) / 0.25)  # seen edge-on at the chest wall
+    bony = unit((across - 0.45) * 4)
     return (total + 0.55 * bony * _bands(front / gap + phase + 0.45, gap, 0.034, grid)) * cage
 
 
@@ -236,11 +236,11 @@ def _outline(body: Body, grid: Grid) -> tuple[Array, Array]:
     """The body, 0..1, and its depth relative to the deepest."""
     lateral = np.abs(grid.x)
     half = body.lung_width + body.wall + 0.45 * _smooth((-0.22 - grid.y) / 0.40)
-    half = half - 0.08 * np.clip(grid.y - 0.35, 0, 1)
-    neck_side = np.clip((lateral - 0.22) / 0.30, 0, 1)
+    half = half - 0.08 * unit(grid.y - 0.35)
+    neck_side = unit((lateral - 0.22) / 0.30)
     shoulder = -1.30 + body.shoulder + 0.42 * neck_side**0.6 + 0.35 * np.clip(lateral - 0.5, 0, 2) ** 1.5
     inside = edge(half - lateral, 0.012, grid) * edge(grid.y - shoulder, 0.02, grid)
-    depth = np.sqrt(np.clip(1 - (lateral / (half + 0.03)) ** 2, 0, 1))
+    depth = np.sqrt(unit(1 - (lateral / (half + 0.03)) ** 2))
     return inside, depth
 
 
@@ -248,8 +248,8 @@ def _breasts(body: Body, grid: Grid) -> Array:
     """Added soft tissue, 0..1, with its sharp lower border."""
     center = (0.66 * body.lung_width, 0.18 + body.breast_drop)
     shape = ellipse(_mirrored(grid), center, (0.30, 0.27), 0.2)
-    lower = np.clip((grid.y - body.breast_drop + 0.05) * 3, 0, 1)
-    return np.clip(shape * 5, 0, 1) ** 0.6 * lower
+    lower = unit((grid.y - body.breast_drop + 0.05) * 3)
+    return unit(shape * 5) ** 0.6 * lower
 
 
 def _vessels(body: Body, lungs: Lungs) -> Array:
@@ -269,7 +269,7 @@ def _vessels(body: Body, lungs: Lungs) -> Array:
     for side in (-1, 1):
         hilum = ellipse(lungs.grid, (side * (HILUM_X + 0.02), HILUM_Y), (0.055, 0.12), 0.3 * side)
         total += 0.013 * edge(hilum, 0.04, lungs.grid)
-    share = np.minimum(total * (17.0 / (1 + 0.5 * body.emphysema)), 0.6)
+    share = np.minimum(total * (12.0 / (1 + 0.5 * body.emphysema)), 0.6)
     for _ in range(body.granulomas):  # old healed scars: dense dots that are no finding
         spot = lungs.place(int(rng.choice([-1, 1])), rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.9))
         radius = rng.uniform(0.014, 0.03)
@@ -311,7 +311,7 @@ def project(body: Body, pose: Pose, lungs: Lungs) -> Tissue:
         axes = (0.06 + 0.10 * body.stomach, 0.045 + 0.04 * body.stomach)
         soft -= 0.24 * edge(ellipse(grid, (0.30, lungs.base + 0.20), axes), 0.016, grid)
     bone = 0.12 * _ribs(body, lungs) + 0.13 * _girdle(body, pose, grid) + 0.11 * _spine(body, grid)
-    profile = (1 - 0.22 * lungs.across**4) * (0.80 + 0.20 * np.clip(lungs.down * 3, 0, 1))
+    profile = (1 - 0.22 * lungs.across**4) * (0.80 + 0.20 * unit(lungs.down * 3))
     density = 0.55 * (1 + 0.10 * body.emphysema)
     air = density * lungs.inside * profile * lungs.free
     vessels = np.maximum(_vessels(body, lungs), _plates(body, pose, lungs))

@@ -19,7 +19,7 @@ class Grid:
     Attributes:
         x, y: (S, S) float32 body coordinates; x grows to the patient's left, y downwards.
         col, row: (1, S) and (S, 1) float32 image coordinates in -1..1.
-        turn: (2, 2) matrix from image to body coordinates.
+        back: (2, 2) matrix from body to image coordinates.
         shift: (2,) body coordinates of the image's center.
         pixel: width of a pixel in body units.
     """
@@ -28,7 +28,7 @@ class Grid:
     y: Array
     col: Array
     row: Array
-    turn: Array
+    back: Array
     shift: Array
     pixel: float
 
@@ -38,17 +38,22 @@ def make_grid(size: int, *, zoom: float, angle: float, shift: tuple[float, float
     line = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1).astype(np.float32)
     col, row = line[None, :], line[:, None]
     c, s = np.cos(angle) / zoom, np.sin(angle) / zoom
-    turn = np.array([[c, -s], [s, c]], dtype=np.float32)
     dx, dy = shift
-    x = turn[0, 0] * col + turn[0, 1] * row + dx
-    y = turn[1, 0] * col + turn[1, 1] * row + dy
-    return Grid(x, y, col, row, turn, np.array([dx, dy], dtype=np.float32), 2 / size / zoom)
+    x = float(c) * col - float(s) * row + dx
+    y = float(s) * col + float(c) * row + dy
+    back = np.array([[c, s], [-s, c]]) * zoom**2
+    return Grid(x, y, col, row, back, np.array([dx, dy]), 2 / size / zoom)
+
+
+def unit(values: Array) -> Array:
+    """Values limited to 0..1; on small arrays several times faster than ``numpy.clip``."""
+    return np.minimum(np.maximum(values, 0), 1)
 
 
 def edge(distance: Array, width: float, grid: Grid) -> Array:
     """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel."""
     soft = np.float32(2 * np.hypot(width, 0.5 * grid.pixel))
-    t = np.clip(distance / (2 * soft) + 0.5, 0, 1)
+    t = unit(distance / (2 * soft) + 0.5)
     return t * t * (3 - 2 * t)
 
 
@@ -95,17 +100,18 @@ def ink(points: Array, amount: Array, width: float, grid: Grid) -> Array:
         (S, S) float32: the amount per area.
     """
     size = len(grid.row)
-    place = (points - grid.shift) @ np.linalg.inv(grid.turn).T
-    place = (place + 1) * (size / 2) - 0.5
+    place = ((points - grid.shift) @ grid.back.T + 1) * (size / 2) - 0.5
+    seen = ((place > -1) & (place < size)).all(1)
+    place, amount = place[seen], amount[seen]
     low = np.floor(place).astype(np.int64)
     part = place - low
-    total = np.zeros((size + 2) * (size + 2))
-    for dx in (0, 1):
-        for dy in (0, 1):
-            col, row = np.clip(low[:, 0] + dx, -1, size) + 1, np.clip(low[:, 1] + dy, -1, size) + 1
-            share = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
-            total += np.bincount(row * (size + 2) + col, share * amount, minlength=len(total))
-    drawn = total.reshape(size + 2, size + 2)[1:-1, 1:-1].astype(np.float32) / np.float32(grid.pixel**2)
+    wide = size + 2  # a rim of one pixel takes what falls half outside
+    first = (low[:, 1] + 1) * wide + low[:, 0] + 1
+    right, down = part[:, 0], part[:, 1]
+    shares = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
+    where = np.concatenate([first, first + 1, first + wide, first + wide + 1])
+    total = np.bincount(where, np.concatenate([s * amount for s in shares]), minlength=wide * wide)
+    drawn = total.reshape(wide, wide)[1:-1, 1:-1].astype(np.float32) / np.float32(grid.pixel**2)
     return gaussian_filter(drawn, max(0.5 * width / grid.pixel, 0.35), truncate=3.0)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.data.phantom import fields
-from benchmark.data.phantom.anatomy import HILUM_X, HILUM_Y, Lungs
-from benchmark.data.phantom.fields import Array, edge, ellipse
+from benchmark.data.phantom.anatomy import APEX, HILUM_X, HILUM_Y, Lungs
+from benchmark.data.phantom.fields import Array, edge, ellipse, unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,6 @@ class Finding:
     Attributes:
         opacity: (S, S) share of the air replaced by fluid, 0..1.
         extent: (S, S) where the finding lies, 0..1; the mask is what exceeds one quarter.
-        cavity: (S, S) air inside a finding, 0..1, or None.
     """
 
     opacity: Array
@@ -36,7 +35,7 @@ Rng = np.random.Generator
 
 def severity(rng: Rng) -> float:
     """Share of the full picture: most patients are moderate, some barely ill, some severe."""
-    return float(rng.beta(1.6, 2.0))
+    return float(rng.beta(2.4, 1.6))
 
 
 def draw_finding(name: str, rng: Rng, lungs: Lungs) -> Finding:
@@ -51,7 +50,7 @@ def _healthy(rng: Rng, lungs: Lungs, grade: float) -> Finding:
 
 def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Lobar consolidation; early or atypical: bronchopneumonic patches."""
-    if rng.random() < 0.22:
+    if rng.random() < 0.18:
         return _patches(rng, lungs, count=int(rng.integers(2, 5)), size=0.13 + 0.06 * grade,
                         density=0.3 + 0.4 * grade, lateral=(0.2, 0.8), height=(0.35, 0.95),
                         sides=_sides(rng, 0.6))  # fmt: skip
@@ -64,7 +63,7 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
                 + 0.05 * fields.texture(rng, lungs.grid, 0.22), 0.05, lungs.grid)  # fmt: skip
     extent = lobe * part
     rough = 1 + 0.14 * fields.texture(rng, lungs.grid, 0.12)
-    density = np.float32(0.35 + 0.55 * min(1.0, grade + rng.uniform(-0.1, 0.3)))
+    density = 0.45 + 0.47 * min(1.0, grade + rng.uniform(-0.1, 0.3))
     opacity = np.clip(extent * density * rough, 0, 0.97)
     if grade > 0.3:
         opacity = opacity * (1 - 0.75 * _bronchogram(rng, lungs, side))
@@ -77,8 +76,8 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
 def _lobe(rng: Rng, lungs: Lungs, side: int) -> tuple[Array, tuple[float, float]]:
     """Projected lobe of one lung, 0..1, and the range of heights in which its pneumonia starts."""
     here = edge(lungs.side * side * 0.5, 0.001, lungs.grid)
-    fissure = np.float32(0.50 + rng.normal(0, 0.03)) + np.float32(rng.normal(0, 0.06)) * lungs.across
-    length = np.float32(lungs.base + 0.74)
+    fissure = 0.50 + rng.normal(0, 0.03) + rng.normal(0, 0.06) * lungs.across
+    length = lungs.base - APEX
     below = (lungs.down - fissure) * length
     sort = rng.random()
     if side < 0 and sort < 0.3:  # right upper lobe, above the horizontal fissure
@@ -100,58 +99,57 @@ def _bronchogram(rng: Rng, lungs: Lungs, side: int) -> Array:
     total = np.zeros_like(lungs.inside)
     for points, amount in fields.branches(rng, start, angles, 0.22, 2, 0.024):
         total += fields.ink(points, amount, 0.016, lungs.grid)
-    return np.clip(total * 30, 0, 1)
+    return unit(total * 30)
 
 
 def _effusion(rng: Rng, lungs: Lungs, side: int, grade: float) -> Array:
     """Fluid in the costophrenic angle with its meniscus, 0..1."""
     here = edge(lungs.side * side * 0.5, 0.001, lungs.grid)
-    top = np.float32(1.02 - rng.uniform(0.05, 0.16) * (0.5 + grade))
-    meniscus = top - 0.22 * np.clip(lungs.across - 0.35, 0, 1) ** 2
+    top = 1.02 - rng.uniform(0.05, 0.16) * (0.5 + grade)
+    meniscus = top - 0.22 * unit(lungs.across - 0.35) ** 2
     return here * lungs.inside * edge(lungs.down - meniscus, 0.015, lungs.grid)
 
 
 def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Bilateral interstitial: a fine net of lines with faint haze; atypical: ground-glass patches."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.18:
         return _patches(rng, lungs, count=int(rng.integers(3, 7)), size=0.12 + 0.07 * grade,
                         density=0.16 + 0.28 * grade, lateral=(0.25, 0.95), height=(0.3, 0.95),
                         sides=(-1, 1))  # fmt: skip
     # diffuse, with more of it about the hila and the bases
-    reach = np.float32(0.35 + 0.4 * rng.random())
+    reach = 0.35 + 0.4 * rng.random()
     hilar = np.exp(-(((lungs.across - 0.25) / reach) ** 2) - ((lungs.down - 0.6) / 0.5) ** 2)
     uneven = np.clip(1 + 0.35 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
-    extent = np.clip((0.35 + 0.65 * hilar) * uneven, 0, 1)
-    net = fields.texture(rng, lungs.grid, 0.075, ridged=True)
-    strength = np.float32(0.3 + 0.7 * grade)
-    opacity = extent * strength * (0.10 + 0.38 * net)
+    extent = unit((0.35 + 0.65 * hilar) * uneven)
+    net = fields.texture(rng, lungs.grid, 0.10, ridged=True)
+    opacity = extent * (0.45 + 0.55 * grade) * (0.38 + 0.50 * net)
     return Finding(np.clip(opacity, 0, 0.8), extent)
 
 
 def _fungal(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Nodules, some with a cavity and an air crescent; atypical: diffuse perihilar haze."""
-    if rng.random() < 0.15:  # as in Pneumocystis pneumonia
+    if rng.random() < 0.10:  # as in Pneumocystis pneumonia
         return _haze(rng, lungs, 0.15 + 0.35 * grade)
     opacity, extent = np.zeros_like(lungs.inside), np.zeros_like(lungs.inside)
-    count = 1 + int(rng.poisson(1.0 + 5.0 * grade))
+    count = 1 + int(rng.poisson(1.0 + 2.5 * grade))
     for _ in range(count):
         side = -1 if rng.random() < 0.54 else 1
         center = lungs.place(side, rng.uniform(0.25, 0.88), rng.uniform(0.15, 0.92))
-        radius = float(np.clip(np.exp(rng.normal(-2.95, 0.35)) * (0.8 + 0.6 * grade), 0.025, 0.15))
+        radius = float(np.clip(np.exp(rng.normal(-2.50, 0.35)) * (0.8 + 0.6 * grade), 0.03, 0.17))
         shape = (radius * rng.uniform(0.85, 1.2), radius * rng.uniform(0.85, 1.2))
         distance = ellipse(lungs.grid, center, shape, rng.uniform(0, 3.1))
         ball = edge(distance, 0.012, lungs.grid)
         # a ball's projected thickness, with a halo of ground glass (bleeding about a mould)
         thick = np.sqrt(np.clip(distance / radius + 0.25, 0.05, 1.0))
         halo = edge(distance + 0.6 * radius, 0.35 * radius, lungs.grid)
-        density = np.float32(np.clip(0.30 + 0.45 * grade + 4.0 * (radius - 0.05), 0.2, 0.9))
+        density = min(0.94, 0.60 + 0.30 * grade + 3.0 * (radius - 0.05))
         body = density * ball * thick
         if radius > 0.048 and rng.random() < 0.45:
             tip = rng.uniform(0, 2 * np.pi)
             hollow = (center[0] + 0.22 * radius * np.cos(tip), center[1] + 0.22 * radius * np.sin(tip))
             room = edge(ellipse(lungs.grid, hollow, (0.58 * radius, 0.52 * radius)), 0.008, lungs.grid)
             body = body * (1 - 0.85 * room)
-        opacity = np.maximum(opacity, np.maximum(body, 0.14 * halo))
+        opacity = np.maximum(opacity, np.maximum(body, 0.22 * halo))
         extent = np.maximum(extent, ball)
     return Finding(opacity, extent)
 
@@ -161,17 +159,17 @@ def _haze(rng: Rng, lungs: Lungs, density: float) -> Finding:
     far = ((lungs.across - 0.35) / 0.38) ** 2 + ((lungs.down - 0.58) / 0.36) ** 2
     extent = np.exp(-far) * np.clip(1 + 0.25 * fields.texture(rng, lungs.grid, 0.3), 0, 2)
     fine = 1 + 0.2 * fields.texture(rng, lungs.grid, 0.09)
-    return Finding(np.clip(extent * density * fine, 0, 0.8), np.clip(extent, 0, 1))
+    return Finding(np.clip(extent * density * fine, 0, 0.8), unit(extent))
 
 
 def _covid19(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Bilateral, peripheral and basal ground glass; atypical: one side, or one patch."""
     one_sided = rng.random() < 0.15
-    found = _patches(rng, lungs, count=2 + int(rng.poisson(1.0 + 4.0 * grade)), size=0.13 + 0.09 * grade,
-                     density=0.18 + 0.36 * grade, lateral=(0.68, 0.98), height=(0.42, 1.0),
+    found = _patches(rng, lungs, count=2 + int(rng.poisson(1.0 + 4.0 * grade)), size=0.14 + 0.09 * grade,
+                     density=0.28 + 0.45 * grade, lateral=(0.68, 0.98), height=(0.42, 1.0),
                      sides=_sides(rng, 1.0 if one_sided else 0.0))  # fmt: skip
-    rim = np.clip((lungs.across - 0.55) / 0.45, 0, 1) * np.clip((lungs.down - 0.3) * 2, 0, 1)
-    veil = np.float32(0.16 * grade * (not one_sided)) * rim
+    rim = unit((lungs.across - 0.55) / 0.45) * unit((lungs.down - 0.3) * 2)
+    veil = (0.16 * grade * (not one_sided)) * rim
     return Finding(np.maximum(found.opacity, veil), np.maximum(found.extent, rim * (grade > 0.5)))
 
 
