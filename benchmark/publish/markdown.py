@@ -159,7 +159,7 @@ def _costs(view: View) -> str:
     for line in view.lines:
         c = line.manifest.costs
         values = (c.fit_seconds, c.sample_seconds, c.classify_seconds, c.peak_memory_mb)
-        rows.append([md(line.name), *map(words.number, values)])
+        rows.append([md(line.name), *map(words.cost, values)])
     return _table(("Row", "Fit, s", "Sample, s", "Classify, s", "Peak memory, MB"), rows)
 
 

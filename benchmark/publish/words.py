@@ -59,6 +59,11 @@ def number(value: float | None) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
+def cost(value: float | None) -> str:
+    """Seconds or megabytes: one decimal below 100, whole above."""
+    return NONE if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
 def measure_title(name: str) -> str:
     """``fid_phantom_cxr_v1`` as ``FID (phantom_cxr_v1)``."""
     if name == "ms_ssim":
