@@ -81,18 +81,22 @@ class StyledConv(nn.Module):
 
 
 class Generator(nn.Module):
-    """Mapping and synthesis; ``level`` 0 is the constant's size, each further one doubles it."""
+    """Mapping and synthesis; ``level`` 0 is the constant's size, each further one doubles it.
 
-    def __init__(self, side: int, channels: list[int], style: int, layers: int, classes: int) -> None:
+    With ``unshuffle`` U, a map's place stands for U x U pixels, and images are U times the level's size.
+    """
+
+    def __init__(
+        self, side: int, channels: list[int], style: int, layers: int, classes: int, unshuffle: int
+    ) -> None:
         super().__init__()
         self.mapping = Mapping(style, layers, classes)
         self.constant = nn.Parameter(torch.randn(1, channels[0], side, side))
         before = [channels[0], *channels[:-1]]
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([StyledConv(a, b, style), StyledConv(b, b, style)])
-            for a, b in zip(before, channels, strict=True)
-        )
-        self.to_gray = nn.ModuleList(Conv(c, 1, 1) for c in channels)
+        self.first = nn.ModuleList(StyledConv(a, b, style) for a, b in zip(before, channels, strict=True))
+        self.second = nn.ModuleList(StyledConv(c, c, style) for c in channels)
+        self.to_gray = nn.ModuleList(Conv(c, unshuffle**2, 1) for c in channels)
+        self.unshuffle = unshuffle
 
     def forward(self, styles: Tensor, level: int, fade: float, random: torch.Generator) -> Tensor:
         """(N, levels, D) styles to (N, 1, S, S) images; ``fade`` < 1 blends in the level before."""
@@ -103,22 +107,22 @@ class Generator(nn.Module):
             if i == level and fade < 1:
                 # progressive growing: the picture of the level before, enlarged
                 image = self.to_gray[i - 1](x)
-            for conv in self.blocks[i]:
-                x = conv(x, styles[:, i], random)
+            x = self.first[i](x, styles[:, i], random)
+            x = self.second[i](x, styles[:, i], random)
         new = self.to_gray[level](x).float()
-        return new if image is None else torch.lerp(image.float(), new, fade)
+        image = new if image is None else torch.lerp(image.float(), new, fade)
+        return F.pixel_shuffle(image, self.unshuffle)
 
 
 class Critic(nn.Module):
     """The generator's mirror image: a score per image, higher for real; classes by projection."""
 
-    def __init__(self, side: int, channels: list[int], classes: int) -> None:
+    def __init__(self, side: int, channels: list[int], classes: int, unshuffle: int) -> None:
         super().__init__()
-        below = [channels[0], *channels[:-1]]
-        self.from_gray = nn.ModuleList(Conv(1, c, 1) for c in channels)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([Conv(c, c), Conv(c, b)]) for c, b in zip(channels[1:], below[1:], strict=True)
-        )
+        self.from_gray = nn.ModuleList(Conv(unshuffle**2, c, 1) for c in channels)
+        self.unshuffle = unshuffle
+        self.first = nn.ModuleList(Conv(c, c) for c in channels[1:])
+        self.second = nn.ModuleList(Conv(c, b) for b, c in pairwise(channels))
         self.last = Conv(channels[0] + 1, channels[0])
         self.dense = Linear(channels[0] * side**2, channels[0])
         self.score = Linear(channels[0], 1)
@@ -127,10 +131,11 @@ class Critic(nn.Module):
 
     def forward(self, image: Tensor, label: Tensor, level: int, fade: float) -> Tensor:
         """(N, 1, S, S) images and (N,) classes to (N,) scores."""
+        image = F.pixel_unshuffle(image, self.unshuffle)
         x = F.leaky_relu(self.from_gray[level](image), SLOPE)
         for i in range(level, 0, -1):
-            for conv in self.blocks[i - 1]:
-                x = F.leaky_relu(conv(x), SLOPE)
+            x = F.leaky_relu(self.first[i - 1](x), SLOPE)
+            x = F.leaky_relu(self.second[i - 1](x), SLOPE)
             x = F.avg_pool2d(x, 2)
             if i == level and fade < 1:
                 small = F.leaky_relu(self.from_gray[i - 1](F.avg_pool2d(image, 2)), SLOPE)

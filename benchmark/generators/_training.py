@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from benchmark.context import FitContext
 from benchmark.errors import GeneratorError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 SAVE_EVERY_SECONDS = 20.0
 SAVE_AT_MOST = 1 / 20  # of the time goes into saving states
@@ -42,6 +44,16 @@ def step_generator(seed: int, step: int, device: str) -> torch.Generator:
     """A generator on the device for the random acts of one step."""
     state = np.random.SeedSequence([seed, step, 3]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
+
+
+def memory_format(device: str) -> torch.memory_format:
+    """Channels last on a GPU; on a CPU the group normalization is a third faster without."""
+    return torch.channels_last if device.startswith("cuda") else torch.contiguous_format
+
+
+def place(module: Module, device: str) -> Module:
+    """Move a network to a device, in the memory format that is fast there."""
+    return module.to(device).to(memory_format=memory_format(device))
 
 
 @contextmanager

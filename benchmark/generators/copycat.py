@@ -14,7 +14,7 @@ version = "1"
 card = {
     "title": "Copycat: near-copies of training images",
     "role": "control",
-    "description": "Each image is a training image of the class, moved by a thirty-second of its side at most, "
+    "description": "Each image is a training image of the class, moved by 1/32 of its side at most, "
     "slightly brighter or darker, with light noise. It stands for a generator that memorizes its patients.",
     "citation": "",
     "license": "Apache-2.0",
@@ -24,16 +24,10 @@ card = {
 class Params(BaseModel, extra="forbid", frozen=True):
     """How near the copies are; no paper gives these limits, they are the suite's own."""
 
-    shift: float = Field(
-        1 / 32, ge=0, le=0.1, description="largest per axis, share of the side; own choice"
-    )
-    brightness: float = Field(
-        0.02, ge=0, le=0.2, description="most added gray, of the range; own choice"
-    )
+    shift: float = Field(1 / 32, ge=0, le=0.1, description="largest per axis, share of the side; own choice")
+    brightness: float = Field(0.02, ge=0, le=0.2, description="most added gray, of the range; own choice")
     contrast: float = Field(0.05, ge=0, le=0.5, description="largest relative change of contrast; own choice")
-    noise: float = Field(
-        0.01, ge=0, le=0.1, description="deviation, share of the range; own choice"
-    )
+    noise: float = Field(0.01, ge=0, le=0.1, description="deviation, share of the range; own choice")
 
 
 class Copycat(ImageBank):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DModel
 from pydantic import BaseModel, Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.context import FitContext
@@ -117,7 +117,8 @@ class DDPM:
             live.parameters(), betas=(p.beta1, p.beta2), weight_decay=p.weight_decay, fused=True
         )
         parts = {"live": live, "kept": self.network, "optimizer": optimizer}
-        keeper, noising = training.Keeper(context), DDPMScheduler(**self._schedule())
+        keeper = training.Keeper(context)
+        noising: Any = DDPMScheduler(**self._schedule())
         for step in range(keeper.resume(parts), p.steps):
             rows = training.draw_batch(position, p.batch_size, step, context.seed, p.balance)
             clean = F.pixel_unshuffle(training.to_network(images[rows], self.device), p.unshuffle)
@@ -132,19 +133,19 @@ class DDPM:
             optimizer.step()
             if p.average:
                 training.update_average(self.network, live, p.average, step)
-            if self._report(step + 1, loss, context):
+            if self._report(step + 1, loss.detach(), context):
                 return
             keeper.keep(step + 1, parts)
 
     def _loss(
         self,
-        network: UNet2DModel,
-        noising: DDPMScheduler,
+        network: nn.Module,
+        noising: Any,
         clean: Tensor,
         label: Tensor,
         random: torch.Generator,
     ) -> Tensor:
-        """Algorithm 1 of Ho et al.: noise the image to a random time and let the network say what is in it."""
+        """Algorithm 1 of Ho et al.: noise the images and let the network say what is in them."""
         # a random time for every image
         time = torch.randint(self.params.noise_steps, (len(clean),), generator=random, device=clean.device)
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
@@ -157,7 +158,7 @@ class DDPM:
         # min-SNR: hardly noised images, whose error says little, weigh less
         return (error * self._loss_weight(noising, time)).mean()
 
-    def _loss_weight(self, noising: DDPMScheduler, time: Tensor) -> Tensor:
+    def _loss_weight(self, noising: Any, time: Tensor) -> Tensor:
         """(N,) weights of arXiv:2303.09556, section 3.4; ones without snr_gamma."""
         if self.params.snr_gamma is None:
             return torch.ones(len(time), device=time.device)
@@ -166,11 +167,12 @@ class DDPM:
         capped = ratio.clamp(max=self.params.snr_gamma)
         return {"epsilon": capped / ratio, "sample": capped}.get(self.params.prediction, capped / (ratio + 1))
 
-    def _predict(self, network: UNet2DModel, noised: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        noised = noised.contiguous(memory_format=torch.channels_last)
+    def _predict(self, network: nn.Module, noised: Tensor, time: Tensor, label: Tensor) -> Tensor:
+        noised = noised.contiguous(memory_format=training.memory_format(self.device))
         with autocast(torch.device(self.device).type, self.precision):
             told = label if len(self.classes) > 1 else None
-            return network(noised, time, class_labels=told).sample.float()
+            predicted: Tensor = network(noised, time, class_labels=told).sample
+        return predicted.float()
 
     def _report(self, step: int, loss: Tensor, context: FitContext) -> bool:
         """Report now and then, with a preview ``params.previews`` times; True when the fit should stop."""
@@ -209,8 +211,12 @@ class DDPM:
             x = scheduler.step(predicted, time, x, **extra).prev_sample
         return F.pixel_shuffle(x, self.params.unshuffle)
 
-    def _sampler(self) -> DDPMScheduler | DDIMScheduler | DPMSolverMultistepScheduler:
-        kinds = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
+    def _sampler(self) -> Any:
+        kinds: dict[str, Any] = {
+            "ddpm": DDPMScheduler,
+            "ddim": DDIMScheduler,
+            "dpmsolver++": DPMSolverMultistepScheduler,
+        }
         # few steps are best spent from the last time on (arXiv:2305.08891); many, as the paper's library does
         spacing = {} if self.params.sampler == "ddpm" else {"timestep_spacing": "trailing"}
         scheduler = kinds[self.params.sampler](**self._schedule(), **spacing)
@@ -225,16 +231,16 @@ class DDPM:
             "prediction_type": p.prediction,
         }
 
-    def _network(self) -> UNet2DModel:
+    def _network(self) -> nn.Module:
         p, levels = self.params, len(self.params.channels)
         if self.image_size % (p.unshuffle * 2 ** (levels - 1)):
             raise GeneratorError(
                 "generator 'ddpm': channels",
                 f"{levels} levels and unshuffle {p.unshuffle} do not divide images of {self.image_size} px",
-                f"Use an image size that is a multiple of {p.unshuffle * 2 ** (levels - 1)}, or fewer levels.",
+                f"Use a multiple of {p.unshuffle * 2 ** (levels - 1)} px, or fewer levels.",
             )
         attend = [p.attention and level == levels - 2 for level in range(levels)]
-        network = UNet2DModel(
+        network: Any = UNet2DModel(
             sample_size=self.image_size // p.unshuffle,
             in_channels=p.unshuffle**2,
             out_channels=p.unshuffle**2,
@@ -246,12 +252,11 @@ class DDPM:
             add_attention=p.attention,
             num_class_embeds=len(self.classes) if len(self.classes) > 1 else None,
         )
-        return network.to(self.device, memory_format=torch.channels_last)
+        return training.place(network, self.device)
 
     def to(self, device: str) -> Self:
         """Move to a device; a loaded generator starts on the CPU."""
-        self.device = device
-        self.network.to(device)
+        self.device, self.network = device, training.place(self.network, device)
         return self
 
     def save(self, folder: Path) -> None:

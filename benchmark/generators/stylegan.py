@@ -52,6 +52,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
     mapping_layers: int = Field(8, ge=1, description=KARRAS)
     channels: int = Field(512, ge=1, description=f"largest number of maps; {KARRAS}")
     channels_by_side: int = Field(16_384, ge=1, description=f"maps times side at high resolution; {KARRAS}")
+    unshuffle: int = Field(1, ge=1, le=8, description=f"side of the pixel blocks folded into channels; {OWN}")
     start_size: int = Field(8, ge=4, description="px where growing starts; Karras et al. 2019, section 2")
     final_share: float = Field(
         1 / 6,
@@ -112,12 +113,14 @@ class StyleGAN:
         with training.seeded_weights(context.seed):
             live, critic = self._generator(), self._critic()
         self.network = copy.deepcopy(live)
-        adam = {"betas": (self.params.beta1, self.params.beta2), "fused": True}
+        adam: dict[str, Any] = {"betas": (self.params.beta1, self.params.beta2), "fused": True}
         parts: dict[str, Any] = {"live": live, "kept": self.network, "critic": critic}
         parts["live_adam"] = torch.optim.Adam(live.parameters(), **adam)
         parts["critic_adam"] = torch.optim.Adam(critic.parameters(), **adam)
         keeper = training.Keeper(context)
-        for step in range(keeper.resume(parts), self.params.steps):
+        start = keeper.resume(parts)
+        self.level, self.blend, _ = self._growth(max(start - 1, 0))
+        for step in range(start, self.params.steps):
             self.level, self.blend, since = self._growth(step)
             high = self.image_size >> (self._levels() - 1 - self.level) >= HIGH
             rows = training.draw_batch(
@@ -203,7 +206,7 @@ class StyleGAN:
 
     def _first_level(self) -> int:
         """The level that training starts at."""
-        doublings = round(math.log2(self.params.start_size / self._constant_side()))
+        doublings = round(math.log2(self.params.start_size / (self.params.unshuffle * self._constant_side())))
         return min(self._levels() - 1, max(0, doublings))
 
     def _growing_steps(self) -> int:
@@ -249,38 +252,39 @@ class StyleGAN:
         return synthetic_set(np.concatenate(images), request, generator="stylegan")
 
     def _levels(self) -> int:
-        """Sizes from the constant's, 4 to 7 px, to the full one, each double the one before."""
-        return int(math.log2(self.image_size / 4)) + 1
+        """Sizes from the constant's, 4 to 7 places, to the full one, each double the one before."""
+        return max(1, int(math.log2(self.image_size / (4 * self.params.unshuffle))) + 1)
 
     def _constant_side(self) -> int:
-        return self.image_size >> (self._levels() - 1)
+        return self.image_size // (self.params.unshuffle << (self._levels() - 1))
 
     def _channels(self) -> list[int]:
         """Maps per level; also checks the image size."""
         side, p = self._constant_side(), self.params
-        if self.image_size < 8 or side << (self._levels() - 1) != self.image_size:
+        if side < 4 or side * p.unshuffle << (self._levels() - 1) != self.image_size:
             raise GeneratorError(
                 "generator 'stylegan'",
                 f"cannot grow to {self.image_size} px by doubling",
-                "Use an image size of 4 to 7 times a power of two, such as 32, 64, 96, 224 or 256.",
+                f"Use {p.unshuffle} times 4 to 7 times a power of two, such as {p.unshuffle * 32}.",
             )
         return [max(1, min(p.channels, p.channels_by_side // (side << i))) for i in range(self._levels())]
 
     def _generator(self) -> blocks.Generator:
         p = self.params
         network = blocks.Generator(
-            self._constant_side(), self._channels(), p.style, p.mapping_layers, len(self.classes)
+            self._constant_side(), self._channels(), p.style, p.mapping_layers, len(self.classes), p.unshuffle
         )
-        return network.to(self.device, memory_format=torch.channels_last)
+        return training.place(network, self.device)
 
     def _critic(self) -> blocks.Critic:
-        critic = blocks.Critic(self._constant_side(), self._channels(), len(self.classes))
-        return critic.to(self.device, memory_format=torch.channels_last)
+        critic = blocks.Critic(
+            self._constant_side(), self._channels(), len(self.classes), self.params.unshuffle
+        )
+        return training.place(critic, self.device)
 
     def to(self, device: str) -> Self:
         """Move to a device; a loaded generator starts on the CPU."""
-        self.device = device
-        self.network.to(device)
+        self.device, self.network = device, training.place(self.network, device)
         return self
 
     def save(self, folder: Path) -> None:

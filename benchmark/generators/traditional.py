@@ -17,8 +17,8 @@ TABLE_SIDE = 224  # the table's blur lengths are pixels of images of this side
 card = {
     "title": "Classical augmentation",
     "role": "control",
-    "description": "Training images of the class, moved, scaled, turned, brightened and blurred within limits "
-    f"of {TABLE}. No flips: the heart lies on the left. CLAHE is left out, and hue and saturation, "
+    "description": "Training images of the class, moved, scaled, turned, brightened, blurred within the "
+    f"limits of {TABLE}. No flips: the heart lies on the left. CLAHE is left out, and hue and saturation, "
     "which gray images lack.",
     "citation": "Schaudt et al. 2023, Bioengineering 10, 1421: augmentation pipeline of Table 4",
     "license": "Apache-2.0",
@@ -34,9 +34,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
     brightness: float = Field(0.2, ge=0, le=1, description=f"of the full range; {TABLE}, brightness_limit")
     contrast: float = Field(0.2, ge=0, lt=1, description=f"relative; {TABLE}, contrast_limit")
     gamma: float = Field(0.2, ge=0, lt=1, description=f"relative; {TABLE}, gamma_limit (80, 120) percent")
-    sharpen: tuple[float, float] = Field(
-        (0.2, 0.5), description=f"weight of the sharp image; {TABLE}, alpha"
-    )
+    sharpen: tuple[float, float] = Field((0.2, 0.5), description=f"weight of the sharp image; {TABLE}, alpha")
     blur: tuple[int, int] = Field((3, 7), description=f"width in pixels at 224 px; {TABLE}, blur_limit")
     probability: float = Field(0.9, ge=0, le=1, description=f"of each group of changes; {TABLE}")
 
