@@ -67,6 +67,7 @@ class Plan:
     source_version: str
     rows: tuple[Row, ...]
     extractor: str
+    extractor_hash: str
     device: str
     precision: str
 
@@ -129,6 +130,7 @@ def _reference(plan: Plan) -> Node:
     """Features of real images and the real-against-real floor, shared by every measure."""
     config = {
         "extractor": plan.extractor,
+        "extractor_hash": plan.extractor_hash,
         "per_class": plan.profile.primary_bracket,
         "ms_ssim_images": plan.profile.measures.ms_ssim_images,
         "device": plan.device,
@@ -143,6 +145,7 @@ def _fit(plan: Plan, row: Row) -> Node:
         "params": dict(row.params),
         "per_class": row.per_class,
         "extractor": plan.extractor,
+        "extractor_hash": plan.extractor_hash,
         "preview": plan.profile.measures.preview,
         "device": plan.device,
         "precision": plan.precision,
@@ -172,6 +175,7 @@ def _generate(plan: Plan, row: Row) -> Node:
 def _measure(plan: Plan, row: Row) -> Node:
     config = {
         "extractor": plan.extractor,
+        "extractor_hash": plan.extractor_hash,
         "per_class": plan.profile.primary_bracket,
         "ms_ssim_images": plan.profile.measures.ms_ssim_images,
         "device": plan.device,

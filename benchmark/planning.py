@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError, DataError, TaskError, unknown_name
 from benchmark.pipeline import Plan, Row
+from benchmark.records import sha256_file
 from benchmark.registry import Plugin, available, find
 from benchmark.task import GeneratorEntry, Task, load_task, parse, read_yaml
 
@@ -75,6 +76,17 @@ def _cpu_has_bfloat16() -> bool:
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
+def resolve_extractor(name: str) -> tuple[str, str]:
+    """The extractor that a name stands for, and the SHA-256 of its weights: other weights, other keys."""
+    from benchmark.metrics.features import INCEPTION, inception_path, resolve
+
+    resolved = resolve(name)
+    if resolved == INCEPTION:
+        return resolved, sha256_file(inception_path())
+    folder = Path(__file__).parent / "metrics" / "extractor"
+    return resolved, sha256_file(folder / f"{resolved}.safetensors")
+
+
 def make_plan(wish: Wish) -> Plan:
     """Check every name and parameter of a run before anything is computed.
 
@@ -90,8 +102,7 @@ def make_plan(wish: Wish) -> Plan:
     values = {**task.source(source).params, **profile.data.get(source, {})}
     params = _source_params(module, source, values, wish.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
-    from benchmark.metrics.features import resolve
-
+    extractor, extractor_hash = resolve_extractor(wish.extractor or profile.measures.extractor)
     device, precision = resolve_device(wish.device, wish.precision)
     return Plan(
         task=task,
@@ -103,7 +114,8 @@ def make_plan(wish: Wish) -> Plan:
         source_fingerprint=module.fingerprint(params),
         source_version=plugin.version(module),
         rows=tuple(_rows(task, wish)),
-        extractor=resolve(wish.extractor or profile.measures.extractor),
+        extractor=extractor,
+        extractor_hash=extractor_hash,
         device=device,
         precision=precision,
     )

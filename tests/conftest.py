@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from samples import ROOT, blobs
 
 from benchmark.records import Splits
+from samples import ROOT, blobs
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

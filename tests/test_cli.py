@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import yaml
-from samples import ROOT
 
 from benchmark.cli import OTHER_VERBS, STAGE_VERBS, main, parser
+from samples import ROOT
 
 VERBS = {**OTHER_VERBS, **STAGE_VERBS}
 
@@ -17,7 +17,8 @@ VERBS = {**OTHER_VERBS, **STAGE_VERBS}
 def test_help_imports_nothing_heavy():
     """``--help`` answers without torch, MLflow, pandas, pydantic or numpy."""
     code = (
-        "import sys\nfrom benchmark.cli import main\ntry:\n    main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom benchmark.cli import main\n"
+        "try:\n    main(['run', '--help'])\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'mlflow', 'pandas', 'pydantic', 'numpy', 'optuna'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )

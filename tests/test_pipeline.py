@@ -18,7 +18,7 @@ def plan():
     return Plan(
         task=load_task("cxr_pneumonia"), profile_name="demo", source="phantom.chest", source_target="x",
         source_params={"a": 1}, source_paths={"root": "/here"}, source_fingerprint="f", source_version="1",
-        rows=ROWS, extractor="phantom_cxr_v1", device="cpu", precision="float32",
+        rows=ROWS, extractor="phantom_cxr_v1", extractor_hash="h", device="cpu", precision="float32",
     )  # fmt: skip
 
 

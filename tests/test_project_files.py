@@ -6,6 +6,7 @@ import re
 import tomllib
 
 import yaml
+
 from samples import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

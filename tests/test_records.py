@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import blobs
 
 from benchmark import arrow
 from benchmark.errors import DataError, GeneratorError
 from benchmark.records import SampleRequest, concatenate, prove_disjoint, synthetic_set
+from samples import blobs
 
 
 def test_arrow_round_trip_keeps_every_column(tmp_path):

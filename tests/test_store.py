@@ -38,7 +38,7 @@ def test_begun_result_is_not_done(store):
 
 @pytest.mark.parametrize("damage", ["edit", "remove", "truncate", "manifest"])
 def test_damaged_result_is_not_done(store, damage):
-    """A changed, missing or shortened file, or a broken manifest, makes a result incomplete; it is made again."""
+    """A changed, missing or shortened file, or a broken manifest: the result is made again."""
     folder = made(store).folder
     if damage == "remove":
         (folder / "a.txt").unlink()

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from samples import ROOT
 
 from benchmark.errors import TaskError, UnknownNameError
 from benchmark.task import PROFILES, load_task, read_yaml, task_names
+from samples import ROOT
 
 SOURCE = (ROOT / "tasks" / "cxr_pneumonia.yaml").read_text()
 

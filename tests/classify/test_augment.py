@@ -38,7 +38,7 @@ def test_pipeline_is_a_function_of_batch_and_seed(name):
 
 def test_limits_are_those_of_table_4():
     """Shift 0.1, scale 0.5, rotation 10 degrees, brightness and contrast 0.2, gamma 80 to 120."""
-    assert SCHAUDT == Limits(0.1, 0.5, 10, 0.2, 0.2, 0.2)
+    assert Limits(0.1, 0.5, 10, 0.2, 0.2, 0.2) == SCHAUDT
 
 
 def test_shift_stays_within_its_limit():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import blobs
 
 from benchmark.classify.sampling import Batches, draw_order, with_bracket
 from benchmark.errors import DataError
+from samples import blobs
 
 COUNTS = {"a": 12, "b": 6, "c": 3}
 labels = st.lists(st.integers(0, 3), min_size=1, max_size=60).map(np.array)

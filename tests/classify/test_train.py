@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from samples import blobs
 
 from benchmark.classify import train as training
 from benchmark.classify.network import build
 from benchmark.errors import ClassifierError, UnknownNameError
 from benchmark.task import Budget, Recipe, Weights
+from samples import blobs
 
 RECIPE = Recipe(
     name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, learning_rate=3e-3, dropout=0.1,

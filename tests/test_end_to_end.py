@@ -1,0 +1,255 @@
+"""From a command to a leaderboard, on a task that is real at every stage and small at every number."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from samples import ROOT, TINY
+
+from benchmark.publish.render import without_costs
+
+BROKEN = '''"""Generators that break the contract, each in its own way; the parameter says which."""
+import numpy as np
+from pydantic import BaseModel
+from benchmark.records import synthetic_set
+
+version = "1"
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    pass
+
+class Generator:
+    conditions = {"label"}
+    def __init__(self, params):
+        pass
+    def fit(self, train, context):
+        FIT
+    def sample(self, request, *, seed):
+        n, s = len(request.label), request.image_size
+        SAMPLE
+    def save(self, folder):
+        SAVE
+    @classmethod
+    def load(cls, folder):
+        return cls(None)
+'''
+FAULTS = {
+    "raises": ("raise ValueError('no idea')", "", "fit() raised ValueError: no idea"),
+    "shape": ("pass", "return synthetic_set(np.zeros((n, s, s + 1)), request, generator='x')", "gave shape"),
+    "nans": ("pass", "return synthetic_set(np.full((n, s, s), np.nan), request, generator='x')", "NaN"),
+    "range": (
+        "pass",
+        "return synthetic_set(np.full((n, s, s), 7.0), request, generator='x')",
+        "pixels in [7, 7]",
+    ),
+    "nothing": ("pass", "return None", "gave NoneType, expected an ImageSet"),
+    "constant": (
+        "pass",
+        "return synthetic_set(np.zeros((n, s, s)), request, generator='x')",
+        "the same picture",
+    ),
+    "pickles": ("pass", "return None", "save() wrote 'model.pkl'"),
+}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {
+        "SYNTHTHORAX_STORE": str(folder / "store"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def benchmark(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m benchmark`` in a folder of its own."""
+    command = [sys.executable, "-m", "benchmark", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+    )
+
+
+def pages(out: Path) -> dict[str, bytes]:
+    return {kind: (out / f"leaderboard.{kind}").read_bytes() for kind in ("md", "json", "html")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of one whole run, with two generators that break the contract beside a good one."""
+    folder = tmp_path_factory.mktemp("run")
+    names = []
+    for name, (fit, sample, _) in FAULTS.items():
+        save = (
+            "(folder / 'model.pkl').write_bytes(b'')"
+            if name == "pickles"
+            else "(folder / 'a.json').write_text('{}')"
+        )
+        text = BROKEN.replace("FIT", fit).replace("SAMPLE", sample or "pass").replace("SAVE", save)
+        text = text.replace("'x'", f"'{name}'")
+        (folder / f"{name}.py").write_text(text)
+        names.append(str(folder / f"{name}.py"))
+    done = benchmark(
+        folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
+    )
+    return folder, done, names
+
+
+def test_leaderboard_has_every_row_and_the_controls_are_judged(finished):
+    """Controls and generators each have a row; the block of controls judges five claims."""
+    folder, done, _ = finished
+    assert "Traceback" not in done.stdout + done.stderr
+    board = json.loads((folder / "out" / "leaderboard.json").read_text())
+    text = json.dumps(board)
+    for row in (
+        "real_only",
+        "oversample",
+        "duplicate_real",
+        "traditional",
+        "oracle",
+        "copycat",
+        "noise",
+        "ddpm",
+    ):
+        assert f'"{row}"' in text
+    assert (folder / "out" / "bundles" / "oracle" / "samples" / "grid.png").is_file()
+
+
+def test_failing_generators_are_reported_and_the_others_finish(finished):
+    """Each breach is one line in its row; the exit status is 1; the good rows have results."""
+    folder, done, _ = finished
+    assert done.returncode == 1
+    for name, (_, _, told) in FAULTS.items():
+        bundle = json.loads((folder / "out" / "bundles" / name / "bundle.json").read_text())
+        assert bundle["status"] == "failed"
+        assert told in bundle["error"], name
+        assert name in bundle["error"]
+    good = json.loads((folder / "out" / "bundles" / "ddpm" / "bundle.json").read_text())
+    assert good["status"] == "complete"
+    assert good["measures"]["fid_phantom_cxr_v1"]["n"] == 60
+
+
+def test_second_run_reuses_everything_and_writes_the_same_bytes(finished):
+    """Nothing is computed again but what failed; the three pages are the same, byte for byte."""
+    folder, _, names = finished
+    before = pages(folder / "out")
+    done = benchmark(
+        folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
+    )
+    assert not [line for line in done.stdout.splitlines() if "classify" in line and "done in" in line]
+    assert pages(folder / "out") == before
+
+
+def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
+    """MLflow holds one parent with nested runs: tags, metrics over steps, inputs, artifacts, statuses."""
+    from mlflow.tracking import MlflowClient
+
+    folder, _, _ = finished
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("synththorax/tiny")
+    runs = client.search_runs([experiment.experiment_id], max_results=500)
+    parent = min(
+        (r for r in runs if "mlflow.parentRunId" not in r.data.tags), key=lambda r: r.info.start_time
+    )
+    nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    stages = {r.data.tags["stage"] for r in nested}
+    assert {"data", "fit", "generate", "measure", "classify", "compare"} <= stages
+    assert all(r.info.status in ("FINISHED", "FAILED") for r in runs)
+    training = next(r for r in nested if r.info.run_name == "classify ddpm +12 resnet10_tiny seed 1")
+    for tag in ("task", "generator", "seed", "bracket", "classifier", "stage", "key"):
+        assert training.data.tags[tag]
+    assert len(client.get_metric_history(training.info.run_id, "val_balanced_accuracy")) >= 2
+    assert {a.path for a in client.list_artifacts(training.info.run_id)} == {
+        "confusion.png",
+        "predictions.parquet",
+    }
+    assert {a.path for a in client.list_artifacts(parent.info.run_id)} >= {"leaderboard.html"}
+    assert {i.dataset.name for i in parent.inputs.dataset_inputs} >= {
+        "phantom.chest:train",
+        "phantom.chest:test",
+    }
+
+
+def test_leaderboard_comes_again_from_the_bundles_alone(finished):
+    """``leaderboard --bundles`` gives the very same pages, without the store."""
+    folder, _, _ = finished
+    done = benchmark(folder, "leaderboard", "--bundles", "out/bundles", "--out", "again")
+    assert done.returncode == 0, done.stderr
+    assert pages(folder / "again") == pages(folder / "out")
+
+
+def test_device_and_precision_are_on_record(finished):
+    """Bundles say on what and how precisely they were computed, with software and hardware."""
+    folder, _, _ = finished
+    bundle = json.loads((folder / "out" / "bundles" / "real_only" / "bundle.json").read_text())
+    assert bundle["device"] in ("cpu", "cuda")
+    assert bundle["precision"] in ("float32", "bfloat16")
+    assert bundle["software"]["torch"]
+    assert bundle["hardware"]["cores"] >= 1
+
+
+def test_run_that_is_killed_ends_as_one_that_was_not(finished, tmp_path):
+    """SIGKILL early and late, start again: the same pages but for the measured costs."""
+    arguments = ["run", "--task", str(TINY), "--out", "out"]
+    for seconds in (9.0, 18.0):
+        killed = subprocess.Popen(
+            [sys.executable, "-m", "benchmark", *arguments], cwd=tmp_path, env=environment(tmp_path),
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(seconds)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    resumed = benchmark(tmp_path, *arguments)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    unbroken = benchmark(finished[0], "run", "--task", str(TINY), "--out", "unbroken")
+    assert unbroken.returncode == 0, unbroken.stdout + unbroken.stderr
+    for kind, page in pages(tmp_path / "out").items():
+        expected = pages(finished[0] / "unbroken")[kind].decode()
+        assert without_costs(page.decode()) == without_costs(expected), kind
+
+
+def test_read_only_tracking_store_is_one_line(tmp_path):
+    """A tracking store that cannot be made ends the run at once, with the remedy."""
+    environ = environment(tmp_path) | {"MLFLOW_TRACKING_URI": "sqlite:////proc/none/mlflow.db"}
+    command = [sys.executable, "-m", "benchmark", "run", "--task", str(TINY), "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: tracking store sqlite:////proc/none/mlflow.db" in done.stderr
+    assert "MLFLOW_TRACKING_URI" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_real_radiographs_go_the_same_way(packs, tmp_path):
+    """The public layout of covid-chestxray, unchanged, ends in a leaderboard that says it is real data."""
+    done = benchmark(
+        tmp_path, "run", "--task", str(TINY), "--source", "covid_chestxray", "--root", str(packs / "covid-chestxray"),
+        "--out", "out", "--generators", "ddpm",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    bundle = json.loads((tmp_path / "out" / "bundles" / "real_only" / "bundle.json").read_text())
+    assert bundle["data_kind"] == "real"
+    assert "viral" not in bundle["classes"]
+    assert any("viral" in note for note in bundle["data"]["notes"])
+
+
+def test_mlproject_runs_the_same_job(tmp_path):
+    """``mlflow run . -e data`` ends well, and the run that MLflow began is the parent that we fill."""
+    from mlflow.tracking import MlflowClient
+
+    mlflow = Path(sys.executable).parent / "mlflow"
+    command = [str(mlflow), "run", str(ROOT), "-e", "data", "--env-manager", "local"]
+    command += ["-P", f"task={TINY}", "-P", f"out={tmp_path / 'out'}"]
+    environ = environment(tmp_path) | {"PATH": f"{mlflow.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    client = MlflowClient(environ["MLFLOW_TRACKING_URI"])
+    ids = [e.experiment_id for e in client.search_experiments()]
+    parents = [r for r in client.search_runs(ids) if "mlflow.parentRunId" not in r.data.tags]
+    assert len(parents) == 1
+    assert parents[0].info.status == "FINISHED"
+    assert parents[0].data.tags["profile"] == "demo"
