@@ -65,7 +65,7 @@ def sample_exposure(rng: np.random.Generator, view: str) -> Exposure:
         shift=(float(rng.normal(0, 0.035)), float(rng.normal(-0.12, 0.05))),
         scatter=float(rng.uniform(0.05, 0.22) + 0.1 * bedside),
         noise=float(np.exp(rng.normal(-4.7, 0.4))),
-        window=float(rng.normal(0.64 if site == SITES[0] else 0.68, 0.06)),
+        window=float(rng.normal(0.64 if site == SITES[0] else 0.68, 0.05)),
         contrast=float(np.exp(rng.normal(0.02 if site == SITES[0] else -0.08, 0.12))),
         gamma=float(np.exp(rng.normal(0, 0.12))),
         collimation=(float(borders[0]), float(borders[1]), float(borders[2]), float(borders[3])),
@@ -141,7 +141,8 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
         (S, S) uint8.
     """
     rng = np.random.default_rng([exposure.seed, 2])
-    primary = np.exp(-1.6 * attenuation)
+    # the detector's aperture: what is finer than two pixels is dimmed, not aliased
+    primary = fields.blur(np.exp(-1.6 * attenuation), 0.5 * grid.pixel, grid)
     veil = fields.blur(primary, 0.22, grid)
     share = exposure.scatter
     seen = (1 - share) * primary + share * veil

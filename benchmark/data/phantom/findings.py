@@ -35,7 +35,7 @@ Rng = np.random.Generator
 
 def severity(rng: Rng) -> float:
     """Share of the full picture: most patients are moderate, some barely ill, some severe."""
-    return float(rng.beta(2.4, 1.6))
+    return float(rng.beta(1.2, 3.0) if rng.random() < 0.2 else rng.beta(4.0, 1.8))
 
 
 def draw_finding(name: str, rng: Rng, lungs: Lungs) -> Finding:
@@ -52,7 +52,7 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Lobar consolidation; early or atypical: bronchopneumonic patches."""
     if rng.random() < 0.18:
         return _patches(rng, lungs, count=int(rng.integers(2, 5)), size=0.13 + 0.06 * grade,
-                        density=0.3 + 0.4 * grade, lateral=(0.2, 0.8), height=(0.35, 0.95),
+                        density=0.35 + 0.45 * grade, lateral=(0.2, 0.8), height=(0.35, 0.95),
                         sides=_sides(rng, 0.6))  # fmt: skip
     side = -1 if rng.random() < 0.58 else 1
     lobe, fissure = _lobe(rng, lungs, side)
@@ -63,7 +63,7 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
                 + 0.05 * fields.texture(rng, lungs.grid, 0.22), 0.05, lungs.grid)  # fmt: skip
     extent = lobe * part
     rough = 1 + 0.14 * fields.texture(rng, lungs.grid, 0.12)
-    density = 0.45 + 0.47 * min(1.0, grade + rng.uniform(-0.1, 0.3))
+    density = 0.55 + 0.40 * min(1.0, grade + rng.uniform(-0.1, 0.3))
     opacity = np.clip(extent * density * rough, 0, 0.97)
     if grade > 0.3:
         opacity = opacity * (1 - 0.75 * _bronchogram(rng, lungs, side))
@@ -111,45 +111,63 @@ def _effusion(rng: Rng, lungs: Lungs, side: int, grade: float) -> Array:
 
 
 def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
-    """Bilateral interstitial: a fine net of lines with faint haze; atypical: ground-glass patches."""
-    if rng.random() < 0.18:
-        return _patches(rng, lungs, count=int(rng.integers(3, 7)), size=0.12 + 0.07 * grade,
-                        density=0.16 + 0.28 * grade, lateral=(0.25, 0.95), height=(0.3, 0.95),
+    """Bilateral interstitial: a fine net of lines with haze; atypical: ground-glass patches."""
+    if rng.random() < 0.28:
+        return _patches(rng, lungs, count=int(rng.integers(4, 9)), size=0.11 + 0.07 * grade,
+                        density=0.30 + 0.40 * grade, lateral=(0.2, 0.75), height=(0.15, 0.8),
                         sides=(-1, 1))  # fmt: skip
-    # diffuse, with more of it about the hila and the bases
-    reach = 0.35 + 0.4 * rng.random()
-    hilar = np.exp(-(((lungs.across - 0.25) / reach) ** 2) - ((lungs.down - 0.6) / 0.5) ** 2)
-    uneven = np.clip(1 + 0.35 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
-    extent = unit((0.35 + 0.65 * hilar) * uneven)
+    # diffuse, in life mostly about the hila, at times more in the upper or the lower zones
+    zone, reach = rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.75)
+    most = np.exp(-(((lungs.across - 0.3) / reach) ** 2) - ((lungs.down - zone) / 0.45) ** 2)
+    uneven = np.clip(1 + 0.3 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
+    extent = unit((0.40 + 0.60 * most) * uneven)
     net = fields.texture(rng, lungs.grid, 0.10, ridged=True)
-    opacity = extent * (0.45 + 0.55 * grade) * (0.38 + 0.50 * net)
-    return Finding(np.clip(opacity, 0, 0.8), extent)
+    opacity = extent * (0.30 + 0.70 * grade) * (0.48 + 0.50 * net)
+    return Finding(np.minimum(opacity, 0.8), extent)
 
 
 def _fungal(rng: Rng, lungs: Lungs, grade: float) -> Finding:
-    """Nodules, some with a cavity and an air crescent; atypical: diffuse perihilar haze."""
-    if rng.random() < 0.10:  # as in Pneumocystis pneumonia
-        return _haze(rng, lungs, 0.15 + 0.35 * grade)
+    """Nodules, some with a cavity and an air crescent; atypical: miliary, or perihilar haze."""
+    sort = rng.random()
+    if sort < 0.10:  # as in Pneumocystis pneumonia
+        return _haze(rng, lungs, 0.20 + 0.40 * grade)
+    if sort < 0.22:  # miliary: many small nodules everywhere
+        return _nodules(rng, lungs, grade, int(rng.integers(15, 35)), 0.038, hollow=0.0)
+    if sort < 0.42:  # one mould ball in an old cavity, mostly in an upper lobe
+        return _nodules(rng, lungs, grade, 1, 0.13, hollow=0.9, height=(0.12, 0.5))
+    return _nodules(rng, lungs, grade, 2 + int(rng.poisson(0.5 + 3.0 * grade)), 0.078, hollow=0.4)
+
+
+def _nodules(
+    rng: Rng,
+    lungs: Lungs,
+    grade: float,
+    count: int,
+    radius: float,
+    *,
+    hollow: float,
+    height: tuple[float, float] = (0.12, 0.94),
+) -> Finding:
+    """Balls of tissue with a halo; with probability ``hollow`` one larger than 1 cm has a cavity."""
     opacity, extent = np.zeros_like(lungs.inside), np.zeros_like(lungs.inside)
-    count = 1 + int(rng.poisson(1.0 + 2.5 * grade))
     for _ in range(count):
         side = -1 if rng.random() < 0.54 else 1
-        center = lungs.place(side, rng.uniform(0.25, 0.88), rng.uniform(0.15, 0.92))
-        radius = float(np.clip(np.exp(rng.normal(-2.50, 0.35)) * (0.8 + 0.6 * grade), 0.03, 0.17))
-        shape = (radius * rng.uniform(0.85, 1.2), radius * rng.uniform(0.85, 1.2))
+        center = lungs.place(side, rng.uniform(0.25, 0.88), rng.uniform(*height))
+        size = radius * float(np.exp(rng.normal(0, 0.3))) * (0.8 + 0.4 * grade)
+        shape = (size * rng.uniform(0.85, 1.2), size * rng.uniform(0.85, 1.2))
         distance = ellipse(lungs.grid, center, shape, rng.uniform(0, 3.1))
         ball = edge(distance, 0.012, lungs.grid)
-        # a ball's projected thickness, with a halo of ground glass (bleeding about a mould)
-        thick = np.sqrt(np.clip(distance / radius + 0.25, 0.05, 1.0))
-        halo = edge(distance + 0.6 * radius, 0.35 * radius, lungs.grid)
-        density = min(0.94, 0.60 + 0.30 * grade + 3.0 * (radius - 0.05))
+        # a ball's projected thickness, and ground glass about it (bleeding about a mould)
+        thick = np.sqrt(np.clip(distance / size + 0.25, 0.05, 1.0))
+        density = min(0.95, 0.60 + 0.40 * grade)
         body = density * ball * thick
-        if radius > 0.048 and rng.random() < 0.45:
+        if size > 0.05 and rng.random() < hollow:
             tip = rng.uniform(0, 2 * np.pi)
-            hollow = (center[0] + 0.22 * radius * np.cos(tip), center[1] + 0.22 * radius * np.sin(tip))
-            room = edge(ellipse(lungs.grid, hollow, (0.58 * radius, 0.52 * radius)), 0.008, lungs.grid)
+            off = (float(center[0] + 0.22 * size * np.cos(tip)), float(center[1] + 0.22 * size * np.sin(tip)))
+            room = edge(ellipse(lungs.grid, off, (0.58 * size, 0.52 * size)), 0.008, lungs.grid)
             body = body * (1 - 0.85 * room)
-        opacity = np.maximum(opacity, np.maximum(body, 0.22 * halo))
+        halo = edge(distance + 0.6 * size, 0.35 * size, lungs.grid)
+        opacity = np.maximum(opacity, np.maximum(body, (0.10 + 0.25 * grade) * halo))
         extent = np.maximum(extent, ball)
     return Finding(opacity, extent)
 
@@ -166,7 +184,7 @@ def _covid19(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Bilateral, peripheral and basal ground glass; atypical: one side, or one patch."""
     one_sided = rng.random() < 0.15
     found = _patches(rng, lungs, count=2 + int(rng.poisson(1.0 + 4.0 * grade)), size=0.14 + 0.09 * grade,
-                     density=0.28 + 0.45 * grade, lateral=(0.68, 0.98), height=(0.42, 1.0),
+                     density=0.25 + 0.55 * grade, lateral=(0.68, 0.98), height=(0.42, 1.0),
                      sides=_sides(rng, 1.0 if one_sided else 0.0))  # fmt: skip
     rim = unit((lungs.across - 0.55) / 0.45) * unit((lungs.down - 0.3) * 2)
     veil = (0.16 * grade * (not one_sided)) * rim
