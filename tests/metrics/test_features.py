@@ -1,6 +1,7 @@
 """The extractors: names, weights, determinism, refusals."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +136,11 @@ def test_inception_gives_2048_features(monkeypatch):
     found = features(pictures(3), "inception", batch=2)
     assert found.shape == (3, 2048)
     assert found.std() > 0
+
+
+def test_the_documented_figures_are_the_cards():
+    """The table in docs/extractor.md holds the figures of the card, each with its value."""
+    card = json.loads((FOLDER / "phantom_cxr_v1.json").read_text())
+    page = (Path(__file__).parents[2] / "docs" / "extractor.md").read_text()
+    for name, value in card["figures"].items():
+        assert f"| `{name}` | {value} |" in page

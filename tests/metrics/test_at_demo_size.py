@@ -1,0 +1,103 @@
+"""The measures at the demo's size: the tables of docs/metrics.md.
+
+``python -m pytest -m slow -s tests/metrics/test_at_demo_size.py`` prints them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from benchmark.data.phantom import chest
+from benchmark.generators import copycat, duplicate_real, noise, traditional
+from benchmark.metrics.features import features
+from benchmark.metrics.fid import fid
+from benchmark.metrics.floor import patient_halves, real_floor
+from benchmark.metrics.kid import kid
+from benchmark.metrics.memorization import memorization
+from benchmark.records import ImageSet, SampleRequest, Splits
+from benchmark.task import SplitRule
+
+pytestmark = pytest.mark.slow
+CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
+SIZE, PER_CLASS = 32, 250
+GATED = {"copycat", "duplicate_real", "blend 80:20", "every tenth a copy"}
+FREE = {"oracle", "noise", "traditional", "blurred", "collapsed", "mean of 8 training images"}
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    rule = SplitRule(val=0.15)
+    return chest.load(
+        chest.Params(), classes=CLASSES, image_size=SIZE, split=rule, reserve_per_class=PER_CLASS, seed=31
+    )
+
+
+def candidates(splits: Splits) -> Iterator[tuple[str, ImageSet]]:
+    """Sets of 250 images per class: controls, and ways to come near to the training images."""
+    request = SampleRequest.balanced(PER_CLASS, CLASSES, SIZE)
+    context = SimpleNamespace(report=lambda *args, **kwargs: False, reserve=None)
+    rng, fresh = np.random.default_rng(0), splits.reserve
+    yield "oracle", fresh
+    made = {}
+    for module in (copycat, duplicate_real, traditional, noise):
+        generator = module.Generator(module.Params())
+        generator.fit(splits.train, context)
+        made[module] = generator.sample(request, seed=1)
+        yield module.__name__.rpartition(".")[2], made[module]
+    tenth = (np.arange(len(fresh)) % 10 == 0)[:, None, None]
+    yield "every tenth a copy", replace(fresh, image=np.where(tenth, made[copycat].image, fresh.image))
+    yield "blend 80:20", blend(splits.train, fresh, (0.8, 0.2), rng)
+    yield "mean of 2 training images", blend(splits.train, fresh, (0.5, 0.5), rng)
+    yield "mean of 8 training images", blend(splits.train, fresh, (1 / 8,) * 8, rng)
+    yield "blurred", replace(fresh, image=gaussian_filter(fresh.image, (0, 1.2, 1.2)))
+    few = np.stack([np.resize(np.flatnonzero(fresh.label == k)[:20], PER_CLASS) for k in range(5)], 1).ravel()
+    noisy = fresh.image[few] + rng.normal(0, 5, (len(few), SIZE, SIZE))
+    yield "collapsed", replace(fresh, image=noisy.clip(0, 255).astype(np.uint8), label=fresh.label[few])
+
+
+def blend(train: ImageSet, like: ImageSet, weights: tuple[float, ...], rng: np.random.Generator) -> ImageSet:
+    """Weighted means of different training images of one class."""
+    pools = [train.image[train.label == k].astype(float) for k in range(len(CLASSES))]
+    images = [
+        np.average(pools[k][rng.choice(len(pools[k]), len(weights), replace=False)], 0, weights)
+        for k in like.label
+    ]
+    return replace(like, image=np.stack(images).round().astype(np.uint8))
+
+
+def test_copies_are_gated_and_nothing_else(splits):
+    """Copies, near-copies and faint blends are gated; new, noisy, blurred or typical images are not."""
+    print("\n| images | rate | 95 % interval | gated |\n|---|---|---|---|")
+    found = {}
+    for name, images in candidates(splits):
+        r = found[name] = memorization(images, splits.train, splits.test, "phantom_cxr_v1", "cpu", 0)
+        low, high = r["interval"]
+        print(f"| {name} | {r['rate']:.3f} | {low:.3f} to {high:.3f} | {'yes' if r['gated'] else 'no'} |")
+        assert not r["blind"]
+    print({k: round(r[k], 4) for k in ("expected", "threshold", "planted_recall")})
+    assert {name for name in GATED | FREE if found[name]["gated"]} == GATED
+    assert found["copycat"]["rate"] > 0.9
+
+
+def test_fid_and_kid_order_what_is_plainly_better_or_worse(splits):
+    """Floors fall with n; fresh patients score the floor, blur and augmentation more, noise most."""
+    test, n = splits.test, 1000
+    real = features(test.image, "phantom_cxr_v1")
+    floors = {k: real_floor(real, test.patient_id, k, 0, labels=test.label) for k in (50, 250, n)}
+    print("\n| n | FID floor | KID floor |\n|---|---|---|")
+    for k, f in floors.items():
+        print(f"| {k} | {f['fid']:.2f} ± {f['fid_sd']:.2f} | {f['kid']:.4f} ± {f['kid_sd']:.4f} |")
+    half, _ = patient_halves(test.patient_id, test.label, n, np.random.default_rng(0))
+    fids = {}
+    print(f"\n| images (n = {n}) | FID | KID |\n|---|---|---|")
+    for name, images in candidates(splits):
+        fake = features(images.image[:n], "phantom_cxr_v1")
+        fids[name] = fid(real[half], fake)
+        print(f"| {name} | {fids[name]:.2f} | {kid(real[half], fake):.4f} |")
+    assert floors[50]["fid"] > floors[250]["fid"] > floors[n]["fid"]
+    assert fids["oracle"] < 2 * floors[n]["fid"] < fids["blurred"]
+    assert fids["noise"] > fids["traditional"] > 2 * floors[n]["fid"]
