@@ -50,7 +50,7 @@ def _healthy(rng: Rng, lungs: Lungs, grade: float) -> Finding:
 
 def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Lobar consolidation; early or atypical: bronchopneumonic patches."""
-    if rng.random() < 0.18:
+    if rng.random() < 0.30:
         return _patches(rng, lungs, count=int(rng.integers(2, 5)), size=0.13 + 0.06 * grade,
                         density=0.35 + 0.45 * grade, lateral=(0.2, 0.8), height=(0.35, 0.95),
                         sides=_sides(rng, 0.6))  # fmt: skip
@@ -120,20 +120,20 @@ def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     zone, reach = rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.75)
     most = np.exp(-(((lungs.across - 0.3) / reach) ** 2) - ((lungs.down - zone) / 0.45) ** 2)
     uneven = np.clip(1 + 0.3 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
-    extent = unit((0.40 + 0.60 * most) * uneven)
+    extent = unit((0.50 + 0.50 * most) * uneven)
     net = fields.texture(rng, lungs.grid, 0.10, ridged=True)
-    opacity = extent * (0.30 + 0.70 * grade) * (0.48 + 0.50 * net)
+    opacity = extent * (0.25 + 0.60 * grade) * (0.45 + 0.55 * net)
     return Finding(np.minimum(opacity, 0.8), extent)
 
 
 def _fungal(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     """Nodules, some with a cavity and an air crescent; atypical: miliary, or perihilar haze."""
     sort = rng.random()
-    if sort < 0.10:  # as in Pneumocystis pneumonia
+    if sort < 0.07:  # as in Pneumocystis pneumonia
         return _haze(rng, lungs, 0.20 + 0.40 * grade)
-    if sort < 0.22:  # miliary: many small nodules everywhere
+    if sort < 0.14:  # miliary: many small nodules everywhere
         return _nodules(rng, lungs, grade, int(rng.integers(15, 35)), 0.038, hollow=0.0)
-    if sort < 0.42:  # one mould ball in an old cavity, mostly in an upper lobe
+    if sort < 0.32:  # one mould ball in an old cavity, mostly in an upper lobe
         return _nodules(rng, lungs, grade, 1, 0.13, hollow=0.9, height=(0.12, 0.5))
     return _nodules(rng, lungs, grade, 2 + int(rng.poisson(0.5 + 3.0 * grade)), 0.078, hollow=0.4)
 
