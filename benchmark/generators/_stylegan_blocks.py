@@ -25,11 +25,18 @@ class Linear(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution that keeps the size, with an equalized learning rate."""
+    """Convolution that keeps the size, with an equalized learning rate.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, bias: bool = True) -> None:
+    ``alike``: all outputs start equal. The pixels of a block do, or they would stay a checkerboard
+    (Aitken et al. 2017, arXiv:1707.02937).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, *, bias: bool = True, alike: bool = False
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        weight = torch.randn(1 if alike else outputs, inputs, kernel, kernel)
+        self.weight = nn.Parameter(weight.expand(outputs, -1, -1, -1).clone())
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale, self.padding = (inputs * kernel**2) ** -0.5, kernel // 2
 
@@ -95,7 +102,7 @@ class Generator(nn.Module):
         before = [channels[0], *channels[:-1]]
         self.first = nn.ModuleList(StyledConv(a, b, style) for a, b in zip(before, channels, strict=True))
         self.second = nn.ModuleList(StyledConv(c, c, style) for c in channels)
-        self.to_gray = nn.ModuleList(Conv(c, unshuffle**2, 1) for c in channels)
+        self.to_gray = nn.ModuleList(Conv(c, unshuffle**2, 1, alike=True) for c in channels)
         self.unshuffle = unshuffle
 
     def forward(self, styles: Tensor, level: int, fade: float, random: torch.Generator) -> Tensor:

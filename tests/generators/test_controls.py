@@ -1,0 +1,173 @@
+"""Control generators: what they hand out is what they promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.errors import GeneratorError
+from benchmark.generators import copycat, duplicate_real, noise, oracle, traditional
+from benchmark.generators._bank import draw_evenly
+from benchmark.records import ImageSet, SampleRequest
+from fit_context import FakeContext
+from samples import blobs
+
+COUNTS = {"a": 5, "b": 3, "c": 2}
+TRAIN = blobs(COUNTS, size=16)
+
+
+def smooth(size: int, count: int = 6) -> ImageSet:
+    """Pictures of one broad bump each, far from the border, on black; three of each of two classes."""
+    grid = np.arange(size) - (size - 1) / 2
+    image = np.empty((count, size, size), np.uint8)
+    for i, out in enumerate(image):
+        out[:] = 200 * np.exp(-(grid[:, None] ** 2 + (grid - i / 4) ** 2) / (size / 6) ** 2)
+    base = blobs({"a": count // 2, "b": count - count // 2}, size=size)
+    return ImageSet(image, base.label, base.classes, base.image_id, base.patient_id, base.origin)
+
+
+def sample(module: Any, train: ImageSet, label: list[int], folder: Path, **params: Any) -> ImageSet:
+    """Fit and draw."""
+    generator = module.Generator(module.Params(**params))
+    context = FakeContext(folder, image_size=train.size, classes=train.classes, labels=(0, 1))
+    generator.fit(train, context)
+    drawn: ImageSet = generator.sample(SampleRequest(np.array(label), train.classes, train.size), seed=3)
+    return drawn
+
+
+def hashes(images: np.ndarray) -> list[bytes]:
+    """One value per picture."""
+    return [i.tobytes() for i in images]
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.integers(0, 9))
+def test_draw_evenly_never_repeats_before_all_have_come(wanted: list[int], seed: int) -> None:
+    """Within a class, members differ in count by at most one, and every draw is of the wanted class."""
+    pool = np.array([0, 0, 0, 0, 1, 1, 2])
+    drawn = draw_evenly(pool, np.array(wanted), np.random.default_rng(seed))
+    assert pool[drawn].tolist() == wanted
+    for label in set(wanted):
+        times = np.bincount(drawn[np.array(wanted) == label], minlength=7)[pool == label]
+        assert times.max() - times.min() <= 1
+
+
+def test_duplicates_are_training_images_of_the_class(tmp_path: Path) -> None:
+    """Ten of a class with five images: each exactly twice, pixel for pixel; five of them are repeats."""
+    drawn = sample(duplicate_real, TRAIN, [0] * 10, tmp_path)
+    assert sorted(hashes(drawn.image)) == sorted(2 * hashes(TRAIN.of_class(0).image))
+    assert drawn.card["repeated_source_images"] == 5
+
+
+def test_oracle_hands_out_the_reserve_and_counts_repeats(tmp_path: Path) -> None:
+    """Distinct images of the reserve while they last, then again, with the repeats counted."""
+    reserve = blobs({"a": 3, "b": 3, "c": 3}, seed=7)
+    control = oracle.Oracle(oracle.Params())
+    control.fit(TRAIN, FakeContext(tmp_path, reserve=reserve))
+    three = control.sample(SampleRequest(np.array([1, 1, 1]), TRAIN.classes, 16), seed=0)
+    assert sorted(hashes(three.image)) == sorted(hashes(reserve.of_class(1).image))
+    assert three.card["repeated_source_images"] == 0
+    five = control.sample(SampleRequest(np.full(5, 1), TRAIN.classes, 16), seed=0)
+    assert five.card["repeated_source_images"] == 2
+
+
+@pytest.mark.parametrize(
+    ("reserve", "problem"),
+    [(None, "no reserve"), (blobs({"a": 3, "b": 3, "c": 0}, seed=7), "no image of class 'c'")],
+)
+def test_oracle_needs_a_reserve_of_every_class(
+    reserve: ImageSet | None, problem: str, tmp_path: Path
+) -> None:
+    """Without a reserve, or without a class in it, the error says which and what to do."""
+    with pytest.raises(GeneratorError, match=problem) as error:
+        oracle.Oracle(oracle.Params()).fit(TRAIN, FakeContext(tmp_path, reserve=reserve))
+    assert "split.reserve" in error.value.remedy
+
+
+def test_copycat_is_near_and_not_equal(tmp_path: Path) -> None:
+    """Every copy has one training image nearer than all others, of the class, and none is equal to it."""
+    train = smooth(32)
+    drawn = sample(copycat, train, [0, 1] * 20, tmp_path)
+    flat = train.image.reshape(6, -1).astype(float)
+    distance = np.abs(drawn.image.reshape(40, 1, -1) - flat).mean(2)
+    assert distance.min(1).min() > 0
+    assert distance.min(1).max() < 12  # of 255; the six differ by up to a pixel and a quarter
+
+
+def test_copycat_without_changes_is_the_image(tmp_path: Path) -> None:
+    """With every limit at zero the copies are exact, so each limit alone makes the difference."""
+    drawn = sample(copycat, TRAIN, [0, 1, 2], tmp_path, shift=0, brightness=0, contrast=0, noise=0)
+    assert set(hashes(drawn.image)) <= set(hashes(TRAIN.image))
+
+
+def test_traditional_without_changes_is_the_image(tmp_path: Path) -> None:
+    """With no movement and no probability of the rest, the images come back as they are."""
+    drawn = sample(traditional, TRAIN, [0, 1, 2], tmp_path, shift=0, scale=0, rotate=0, probability=0)
+    assert set(hashes(drawn.image)) <= set(hashes(TRAIN.image))
+
+
+def center_of_mass(images: np.ndarray) -> np.ndarray:
+    """(N, 2) row and column."""
+    weight, place = images.astype(float), np.arange(images.shape[1])
+    total = weight.sum((1, 2))
+    rows = (weight.sum(2) * place).sum(1) / total
+    columns = (weight.sum(1) * place).sum(1) / total
+    return np.stack([rows, columns], 1)
+
+
+def test_traditional_shifts_up_to_its_limit(tmp_path: Path) -> None:
+    """A tenth of 64 pixels: shifts reach 5 pixels and more, and stay below 6.4 and what rounding adds."""
+    train = smooth(64, 2)
+    drawn = sample(traditional, train, [0] * 200, tmp_path, scale=0, rotate=0, probability=0)
+    moved = np.abs(center_of_mass(drawn.image) - center_of_mass(train.image[:1]))
+    assert 5.5 < moved.max() < 6.6
+
+
+def test_traditional_scales_about_the_center(tmp_path: Path) -> None:
+    """Scale within 50 percent: widths of the bump range over a factor of nearly three; its center stays."""
+    train = smooth(64, 2)
+    drawn = sample(traditional, train, [0] * 200, tmp_path, shift=0, rotate=0, probability=0)
+    area = (drawn.image > 100).sum((1, 2)) / (train.image[0] > 100).sum()
+    assert area.min() == pytest.approx(0.25, abs=0.06)
+    assert area.max() == pytest.approx(2.25, abs=0.15)
+    assert np.abs(center_of_mass(drawn.image)[area < 1.5] - 31.5).max() < 0.3
+
+
+def test_traditional_does_not_flip(tmp_path: Path) -> None:
+    """A bright left half stays left: the heart lies on one side."""
+    train = smooth(32, 2)
+    train.image[:, :, :16] = 250
+    train.image[:, :, 16:] = 20
+    drawn = sample(traditional, train, [0] * 100, tmp_path).image
+    assert (drawn[:, 12:20, 6:12].mean((1, 2)) > drawn[:, 12:20, 20:26].mean((1, 2))).all()
+
+
+def test_noise_has_histograms_of_the_training_images(tmp_path: Path) -> None:
+    """Every picture holds exactly the gray values of one training image, at other places."""
+    drawn = sample(noise, TRAIN, [0, 1, 2] * 5, tmp_path)
+    known = {np.sort(i, axis=None).tobytes() for i in TRAIN.image}
+    assert {np.sort(i, axis=None).tobytes() for i in drawn.image} <= known
+    assert not set(hashes(drawn.image)) & set(hashes(TRAIN.image))
+
+
+def test_noise_carries_no_label(tmp_path: Path) -> None:
+    """Other labels, same seed: the same pictures."""
+    one, two = (sample(noise, TRAIN, label, tmp_path) for label in ([0] * 6, [2, 1, 2, 1, 2, 1]))
+    assert np.array_equal(one.image, two.image)
+
+
+def test_noise_has_the_spectrum_but_not_the_anatomy(tmp_path: Path) -> None:
+    """Neighboring pixels correlate as in the training images; the mean picture shows nothing of theirs."""
+    train = smooth(32)
+    drawn = sample(noise, train, [0] * 300, tmp_path).image.astype(float)
+    real = train.image.astype(float)
+
+    def neighbors(x: np.ndarray) -> float:
+        return float(np.corrcoef(x[:, :, 1:].ravel(), x[:, :, :-1].ravel())[0, 1])
+
+    assert neighbors(drawn) == pytest.approx(neighbors(real), abs=0.06)
+    assert drawn.mean(0).std() < 0.15 * real.mean(0).std()
