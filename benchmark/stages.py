@@ -88,45 +88,25 @@ def data(job: Job) -> dict[str, Any]:
 
 
 def reference(job: Job) -> dict[str, Any]:
-    """Two patient-disjoint halves of the real test images: the yardstick of synthetic ones, and the floor."""
+    """A half of the real test images, the yardstick of synthetic ones, and the real-against-real floor."""
     from benchmark.metrics.features import features
-    from benchmark.metrics.fid import fid
-    from benchmark.metrics.kid import kid
+    from benchmark.metrics.floor import largest_half, patient_halves, real_floor
 
-    test, extractor = job.splits().test, job.config["extractor"]
-    left, right = halves(test, job.config["per_class"])
+    test, extractor, seed = job.splits().test, job.config["extractor"], job.node.seed
+    # No class may ask for more synthetic images than the bracket has.
+    most = int(job.config["per_class"] * len(test) / np.bincount(test.label).max())
+    n = min(most, largest_half(test.patient_id, test.label, seed))
+    half, _ = patient_halves(test.patient_id, test.label, n, np.random.default_rng([seed, 0]))
     found = features(test.image, extractor, job.config["device"])
-    np.savez(job.out / "reference.npz", left=left, features=found[left])
+    floor = real_floor(found, test.patient_id, n, seed, labels=test.label)
+    np.savez(job.out / "reference.npz", features=found[half])
     return {
-        "n": len(left),
-        "counts": test.select(left).counts(),
-        f"fid_{extractor}": fid(found[left], found[right]),
-        f"kid_{extractor}": kid(found[left], found[right]),
+        "n": n,
+        "counts": test.select(half).counts(),
+        f"fid_{extractor}": {"floor": floor["fid"], "floor_sd": floor["fid_sd"]},
+        f"kid_{extractor}": {"floor": floor["kid"], "floor_sd": floor["kid_sd"]},
         **_ms_ssim(test, job.config["ms_ssim_images"]),
     }
-
-
-def halves(images: ImageSet, per_class: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two halves with no patient in common, and the same number of images of each class.
-
-    Args:
-        images: a test split.
-        per_class: at most so many images of a class in each half.
-    Returns:
-        Positions of the left and the right half, equal in length.
-    """
-    patients = np.unique(images.patient_id)
-    order = np.random.default_rng(5).permutation(len(patients))
-    side = dict(zip(patients[order].tolist(), (np.arange(len(patients)) % 2).tolist(), strict=True))
-    is_right = np.array([side[p] for p in images.patient_id.tolist()], dtype=bool)
-    left, right = [], []
-    for k in range(len(images.classes)):
-        a = np.flatnonzero((images.label == k) & ~is_right)
-        b = np.flatnonzero((images.label == k) & is_right)
-        n = min(len(a), len(b), per_class)
-        left.append(a[:n])
-        right.append(b[:n])
-    return np.concatenate(left), np.concatenate(right)
 
 
 def _ms_ssim(images: ImageSet, per_class: int) -> dict[str, Any]:
@@ -303,10 +283,7 @@ def measure(job: Job) -> dict[str, Any]:
     metrics = {f"fid_{extractor}": fid(real, fake), f"kid_{extractor}": kid(real, fake)}
     return {
         "measures": {
-            **{
-                k: {"value": v, "floor": floor[k], "n": n, "direction": "minimize"}
-                for k, v in metrics.items()
-            },
+            **{k: {"value": v, "n": n, "direction": "minimize", **floor[k]} for k, v in metrics.items()},
             "ms_ssim": {
                 "value": diversity["mean"],
                 "floor": floor["ms_ssim"]["mean"],

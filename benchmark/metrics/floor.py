@@ -50,6 +50,12 @@ def real_floor(
     }
 
 
+def largest_half(patient_ids: np.ndarray, labels: np.ndarray, seed: int, repeats: int = REPEATS) -> int:
+    """The most images per side that every halving of ``real_floor`` with this seed can give."""
+    rngs = (np.random.default_rng([seed, repeat]) for repeat in range(repeats))
+    return min(len(half) for rng in rngs for half in _sides(patient_ids, labels, rng))
+
+
 def patient_halves(
     patient_ids: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -58,12 +64,7 @@ def patient_halves(
     Raises:
         MetricError: a half has fewer than n images.
     """
-    _, first, patient = np.unique(patient_ids, return_index=True, return_inverse=True)
-    order = rng.permutation(len(first))
-    order = order[np.argsort(labels[first][order], kind="stable")]  # dealt out class by class
-    side = np.empty(len(first), dtype=np.int64)
-    side[order] = np.arange(len(first)) % 2
-    halves = [rng.permutation(np.flatnonzero(side[patient] == half)) for half in (0, 1)]
+    halves = _sides(patient_ids, labels, rng)
     smallest = min(map(len, halves))
     if smallest < n:
         raise MetricError(
@@ -72,6 +73,16 @@ def patient_halves(
             "Measure with fewer images per side, or bring more real images.",
         )
     return _stratified(halves[0], labels, n), _stratified(halves[1], labels, n)
+
+
+def _sides(patient_ids: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """All rows, shuffled, on two sides that share no patient."""
+    _, first, patient = np.unique(patient_ids, return_index=True, return_inverse=True)
+    order = rng.permutation(len(first))
+    order = order[np.argsort(labels[first][order], kind="stable")]  # dealt out class by class
+    side = np.empty(len(first), dtype=np.int64)
+    side[order] = np.arange(len(first)) % 2
+    return [rng.permutation(np.flatnonzero(side[patient] == half)) for half in (0, 1)]
 
 
 def _stratified(rows: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
