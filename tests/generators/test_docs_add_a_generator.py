@@ -1,0 +1,42 @@
+"""docs/add_a_generator.md shows code that runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.records import SampleRequest
+from benchmark.registry import find
+from fit_context import FakeContext
+from samples import ROOT, blobs
+
+PAGE = (ROOT / "docs" / "add_a_generator.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "examples" / "my_generator.py"
+
+
+def test_page_shows_the_example() -> None:
+    """The page's first block of Python is the file in examples/, which the contract tests run."""
+    first = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+    assert first == EXAMPLE.read_text(encoding="utf-8")
+
+
+def test_page_names_every_member_of_the_contract() -> None:
+    """Every method of the contract and everything that the context gives is on the page."""
+    for word in ("fit", "sample", "save", "load", "report", "save_state", "load_state", "search_space"):
+        assert f"{word}(" in PAGE
+    for word in ("device", "precision", "seed", "scratch", "reserve"):
+        assert f"context.{word}" in PAGE
+
+
+def test_example_has_learned_the_classes(tmp_path: Path) -> None:
+    """The mean of its samples is the mean of the class, within what 200 draws leave."""
+    module = find("generators", [str(EXAMPLE)])[0].load()
+    train = blobs({"a": 40, "b": 20}, size=16)
+    model = module.Generator(module.Params())
+    model.fit(train, FakeContext(tmp_path, classes=("a", "b"), labels=(0, 1)))
+    drawn = model.sample(SampleRequest(np.repeat([0, 1], 200), ("a", "b"), 16), seed=0)
+    for k in (0, 1):
+        difference = drawn.of_class(k).image.mean(0) - train.of_class(k).image.mean(0)
+        assert np.abs(difference).max() < 12
