@@ -187,12 +187,13 @@ def _ribs(body: Body, lungs: Lungs) -> Array:
     grid, across = lungs.grid, np.clip(lungs.across, 0, 1.25)
     level = grid.y + 0.10 * grid.y * grid.y
     cage = edge(1.10 - across, 0.02, grid) * edge(across - 0.10, 0.02, grid)
-    cage *= edge(grid.y + 0.80, 0.03, grid) * edge(0.62 - grid.y, 0.08, grid)
+    cage *= edge(grid.y + 0.68, 0.05, grid) * edge(0.62 - grid.y, 0.08, grid)
+    cage *= 1 - 0.5 * edge(lungs.down - 1.05, 0.06, grid)  # faint through the belly
     back = level - body.rib_slope * (across - 0.18) ** 2
     front = level - 1.5 * body.rib_slope * (1 - across) + 0.3 * (1 - across) ** 2
     gap, phase = body.rib_gap, body.rib_phase
     total = _bands(back / gap + phase, gap, 0.029, grid)
-    total *= 1 + 0.6 * unit((across - 0.75) / 0.25)  # seen edge-on at the chest wall
+    total *= 1 + 0.45 * unit((across - 0.75) / 0.25)  # seen edge-on at the chest wall
     bony = unit((across - 0.45) * 4)
     return (total + 0.55 * bony * _bands(front / gap + phase + 0.45, gap, 0.034, grid)) * cage
 
@@ -238,7 +239,7 @@ def _outline(body: Body, grid: Grid) -> tuple[Array, Array]:
     half = body.lung_width + body.wall + 0.45 * _smooth((-0.22 - grid.y) / 0.40)
     half = half - 0.08 * unit(grid.y - 0.35)
     neck_side = unit((lateral - 0.22) / 0.30)
-    shoulder = -1.30 + body.shoulder + 0.42 * neck_side**0.6 + 0.35 * np.clip(lateral - 0.5, 0, 2) ** 1.5
+    shoulder = -1.30 + body.shoulder + 0.45 * _smooth(neck_side) + 0.35 * np.clip(lateral - 0.5, 0, 2) ** 1.5
     inside = edge(half - lateral, 0.012, grid) * edge(grid.y - shoulder, 0.02, grid)
     depth = np.sqrt(unit(1 - (lateral / (half + 0.03)) ** 2))
     return inside, depth

@@ -98,34 +98,58 @@ def draw(
         DataError: unknown finding, or a size that cannot be drawn.
     """
     _check([finding], size)
-    key = int(version)
-    of_patient = np.random.default_rng([key, seed, 1, index if patient is None else patient])
-    of_exposure = np.random.default_rng([key, seed, 2, index])
-    of_finding = np.random.default_rng([key, seed, 3, index])
-    own_sex, own_age = population.person(of_patient)
-    sex, age = sex or own_sex, own_age if age is None else age
-    body = anatomy.sample_body(of_patient, sex, age)
-    own_view = "AP" if of_exposure.random() < population.TRAIN_AP else "PA"
-    exposure = acquisition.sample_exposure(of_exposure, view or own_view)
-    grid = acquisition.grid_of(exposure, size)
-    lungs = anatomy.find_lungs(body, exposure.pose, grid)
-    tissue = anatomy.project(body, exposure.pose, lungs)
-    found = findings.draw_finding(finding, of_finding, lungs)
-    clear = 1 - found.opacity
+    scene = _scene(seed, index, size, patient=patient, sex=sex, age=age, view=view)
+    lungs, exposure = scene.lungs, scene.exposure
+    tissue = anatomy.project(scene.body, exposure.pose, lungs)
+    found = findings.draw_finding(finding, _stream(seed, 3, index), lungs)
     # vessels are seen against air alone: consolidation hides them
-    shadow = tissue.solid - tissue.air * clear * (1 - tissue.vessels)
-    metal = acquisition.hardware(exposure, grid)
+    shadow = tissue.solid - tissue.air * (1 - found.opacity) * (1 - tissue.vessels)
+    metal = acquisition.hardware(exposure, lungs.grid)
     if metal is not None:
         shadow = shadow + metal
     return Phantom(
-        image=acquisition.expose(shadow, exposure, grid),
+        image=acquisition.expose(shadow, exposure, lungs.grid),
         mask=(((found.extent > 0.25) & (lungs.inside > 0.5)) * 255).astype(np.uint8),
         view=exposure.pose.view,
-        sex=sex,
-        age=age,
+        sex=scene.body.sex,
+        age=scene.body.age,
         site=exposure.site,
         prompt=PROMPTS[finding],
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A patient before the detector, whatever the finding."""
+
+    body: anatomy.Body
+    exposure: acquisition.Exposure
+    lungs: anatomy.Lungs
+
+
+def _stream(seed: int, what: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([int(version), seed, what, number])
+
+
+def _scene(
+    seed: int,
+    index: int,
+    size: int,
+    *,
+    patient: int | None = None,
+    sex: str | None = None,
+    age: int | None = None,
+    view: str | None = None,
+) -> Scene:
+    """Patient and exposure of one image; arguments as of :func:`draw`."""
+    of_patient = _stream(seed, 1, index if patient is None else patient)
+    of_exposure = _stream(seed, 2, index)
+    own_sex, own_age = population.person(of_patient)
+    body = anatomy.sample_body(of_patient, sex or own_sex, own_age if age is None else age)
+    own_view = "AP" if of_exposure.random() < population.TRAIN_AP else "PA"
+    exposure = acquisition.sample_exposure(of_exposure, view or own_view)
+    grid = acquisition.grid_of(exposure, size)
+    return Scene(body, exposure, anatomy.find_lungs(body, exposure.pose, grid))
 
 
 def load(

@@ -55,9 +55,9 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
                         density=0.35 + 0.45 * grade, lateral=(0.2, 0.8), height=(0.35, 0.95),
                         sides=_sides(rng, 0.6))  # fmt: skip
     side = -1 if rng.random() < 0.58 else 1
-    lobe, fissure = _lobe(rng, lungs, side)
+    lobe, start = _lobe(rng, lungs, side)
     # an early consolidation fills a part of the lobe, a late one all of it
-    center = lungs.place(side, rng.uniform(0.3, 0.75), fissure[0])
+    center = lungs.place(side, rng.uniform(0.3, 0.75), start)
     reach = 0.16 + 0.42 * grade
     part = edge(ellipse(lungs.grid, center, (reach * 1.15, reach), rng.normal(0, 0.4))
                 + 0.05 * fields.texture(rng, lungs.grid, 0.22), 0.05, lungs.grid)  # fmt: skip
@@ -73,22 +73,21 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     return Finding(opacity, extent)
 
 
-def _lobe(rng: Rng, lungs: Lungs, side: int) -> tuple[Array, tuple[float, float]]:
-    """Projected lobe of one lung, 0..1, and the range of heights in which its pneumonia starts."""
-    here = edge(lungs.side * side * 0.5, 0.001, lungs.grid)
+def _lobe(rng: Rng, lungs: Lungs, side: int) -> tuple[Array, float]:
+    """Projected lobe of one lung, 0..1, and the height at which its pneumonia starts."""
+    here = lungs.side == side
     fissure = 0.50 + rng.normal(0, 0.03) + rng.normal(0, 0.06) * lungs.across
-    length = lungs.base - APEX
-    below = (lungs.down - fissure) * length
+    below = (lungs.down - fissure) * (lungs.base - APEX)
     sort = rng.random()
     if side < 0 and sort < 0.3:  # right upper lobe, above the horizontal fissure
-        return here * edge(-below, 0.008, lungs.grid), (rng.uniform(0.15, 0.42), 0)
+        return here * edge(-below, 0.008, lungs.grid), rng.uniform(0.15, 0.42)
     if side < 0 and sort < 0.5:  # middle lobe: below the fissure, medial, wipes out the heart's border
-        wedge = edge(below, 0.008, lungs.grid) * edge(0.72 - lungs.across - 0.3 * below, 0.04, lungs.grid)
-        return here * wedge, (rng.uniform(0.6, 0.8), 0)
+        wedge = edge(below, 0.008, lungs.grid) * edge(0.80 - lungs.across - 0.7 * below, 0.10, lungs.grid)
+        return here * wedge, rng.uniform(0.6, 0.8)
     if side > 0 and sort < 0.4:  # left upper lobe with lingula
-        return here * edge(0.12 - below + 0.1 * lungs.across, 0.06, lungs.grid), (rng.uniform(0.2, 0.55), 0)
-    low = edge(below - 0.02 + 0.22 * (1 - lungs.across) * 0.4, 0.05, lungs.grid)
-    return here * low, (rng.uniform(0.65, 0.95), 0)
+        return here * edge(0.12 - below + 0.1 * lungs.across, 0.06, lungs.grid), rng.uniform(0.2, 0.55)
+    low = edge(below - 0.02 + 0.09 * (1 - lungs.across), 0.05, lungs.grid)
+    return here * low, rng.uniform(0.65, 0.95)
 
 
 def _bronchogram(rng: Rng, lungs: Lungs, side: int) -> Array:
@@ -104,7 +103,7 @@ def _bronchogram(rng: Rng, lungs: Lungs, side: int) -> Array:
 
 def _effusion(rng: Rng, lungs: Lungs, side: int, grade: float) -> Array:
     """Fluid in the costophrenic angle with its meniscus, 0..1."""
-    here = edge(lungs.side * side * 0.5, 0.001, lungs.grid)
+    here = lungs.side == side
     top = 1.02 - rng.uniform(0.05, 0.16) * (0.5 + grade)
     meniscus = top - 0.22 * unit(lungs.across - 0.35) ** 2
     return here * lungs.inside * edge(lungs.down - meniscus, 0.015, lungs.grid)
@@ -188,7 +187,7 @@ def _covid19(rng: Rng, lungs: Lungs, grade: float) -> Finding:
                      sides=_sides(rng, 1.0 if one_sided else 0.0))  # fmt: skip
     rim = unit((lungs.across - 0.55) / 0.45) * unit((lungs.down - 0.3) * 2)
     veil = (0.16 * grade * (not one_sided)) * rim
-    return Finding(np.maximum(found.opacity, veil), np.maximum(found.extent, rim * (grade > 0.5)))
+    return Finding(np.maximum(found.opacity, veil), np.maximum(found.extent, rim * grade * (not one_sided)))
 
 
 def _sides(rng: Rng, alone: float) -> tuple[int, ...]:

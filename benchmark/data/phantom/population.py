@@ -50,7 +50,8 @@ def cohort(
         raise DataError(
             "phantom.chest.patients",
             f"{patients} patients for {images} images",
-            "Every patient has at least one image: lower `patients` or raise the counts.",
+            "`patients` are shared among train_counts and test_counts in proportion to their images: "
+            "choose it so that each has at least one patient and every patient at least one image.",
         )
     rng = np.random.default_rng([seed, 11, int(test)])
     male = np.arange(patients) < round(patients * MALE_PATIENTS)
