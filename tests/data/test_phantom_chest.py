@@ -242,6 +242,12 @@ def test_mean_intensity_hardly_tells_the_class(fresh: tuple[np.ndarray, np.ndarr
     assert probe(np.stack([mean, mean**2, images.std((1, 2))], 1), label) <= 0.33
 
 
+def test_the_probe_can_see(fresh: tuple[np.ndarray, np.ndarray]):
+    """The same classifier of the whole image is well above chance, so the limits above mean something."""
+    images, label = fresh
+    assert probe(images.reshape(len(images), -1), label) > 0.36
+
+
 def test_metadata_do_not_tell_the_class(splits: Splits):
     """Among the sick of the cohort, sex, age, view and site do not go with the class (chi-square)."""
     from scipy.stats import chi2_contingency

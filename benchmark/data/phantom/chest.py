@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.data.phantom import acquisition, anatomy, findings, population
+from benchmark.data.phantom import acquisition, anatomy, findings, population, tissue
 from benchmark.data.phantom.population import Study
 from benchmark.errors import DataError
 from benchmark.records import ImageSet, Splits, canonical_json
@@ -100,10 +100,10 @@ def draw(
     _check([finding], size)
     scene = _scene(seed, index, size, patient=patient, sex=sex, age=age, view=view)
     lungs, exposure = scene.lungs, scene.exposure
-    tissue = anatomy.project(scene.body, exposure.pose, lungs)
+    layers = tissue.project(scene.body, exposure.pose, lungs)
     found = findings.draw_finding(finding, _stream(seed, 3, index), lungs)
     # vessels are seen against air alone: consolidation hides them
-    shadow = tissue.solid - tissue.air * (1 - found.opacity) * (1 - tissue.vessels)
+    shadow = layers.solid - layers.air * (1 - found.opacity) * (1 - layers.vessels)
     metal = acquisition.hardware(exposure, lungs.grid)
     if metal is not None:
         shadow = shadow + metal
