@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -276,8 +277,9 @@ def parse(model: type[BaseModel], value: Mapping[str, Any], where: str) -> Any:
 
 
 def task_folder() -> Path:
-    """Where the task files lie: ``tasks/`` of the checkout, or beside the installed package."""
-    return Path(__file__).resolve().parent.parent / "tasks"
+    """Where the task files lie: ``tasks/`` of the checkout, or what an installed package brought along."""
+    checkout = Path(__file__).resolve().parent.parent / "tasks"
+    return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "synththorax" / "tasks"
 
 
 def task_names() -> list[str]:
