@@ -76,7 +76,7 @@ def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int
     parts = []
     with torch.inference_mode():
         for start in range(0, len(images), batch):
-            chunk = torch.from_numpy(np.array(images[start : start + batch])).to(device)  # file maps are read-only
+            chunk = torch.from_numpy(np.array(images[start : start + batch])).to(device)  # maps are read-only
             parts.append(forward(chunk).float().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 

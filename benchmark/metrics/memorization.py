@@ -208,7 +208,8 @@ def _small(images: np.ndarray) -> np.ndarray:
     from benchmark.metrics.extractor.views import resize
 
     parts = [
-        resize(torch.from_numpy(images[i : i + BLOCK]).float(), PIXELS) for i in range(0, len(images), BLOCK)
+        resize(torch.from_numpy(np.array(images[i : i + BLOCK])).float(), PIXELS)
+        for i in range(0, len(images), BLOCK)
     ]
     return torch.cat(parts).numpy()
 
