@@ -68,7 +68,7 @@ def order_of(images: ImageSet, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, 7]).permutation(len(images))
 
 
-def test_a_tenth_of_copies_among_fresh_patients_is_gated(real):
+def test_a_few_copies_among_fresh_patients_are_gated(real):
     """A generator that copies one image in five is found although the others are new."""
     fresh = phantoms(200, 20_000, "synthetic:mixed")
     image = fresh.image.copy()
