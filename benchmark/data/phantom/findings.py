@@ -119,7 +119,7 @@ def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     zone, reach = rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.75)
     most = np.exp(-(((lungs.across - 0.3) / reach) ** 2) - ((lungs.down - zone) / 0.45) ** 2)
     uneven = np.clip(1 + 0.3 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
-    extent = unit((0.50 + 0.50 * most) * uneven)
+    extent = unit((0.60 + 0.40 * most) * uneven)
     net = fields.texture(rng, lungs.grid, 0.10, ridged=True)
     opacity = extent * (0.25 + 0.60 * grade) * (0.45 + 0.55 * net)
     return Finding(np.minimum(opacity, 0.8), extent)
@@ -158,7 +158,7 @@ def _nodules(
         ball = edge(distance, 0.012, lungs.grid)
         # a ball's projected thickness, and ground glass about it (bleeding about a mould)
         thick = np.sqrt(np.clip(distance / size + 0.25, 0.05, 1.0))
-        density = min(0.95, 0.60 + 0.40 * grade)
+        density = min(0.95, 0.68 + 0.35 * grade)
         body = density * ball * thick
         if size > 0.05 and rng.random() < hollow:
             tip = rng.uniform(0, 2 * np.pi)
@@ -166,7 +166,7 @@ def _nodules(
             room = edge(ellipse(lungs.grid, off, (0.58 * size, 0.52 * size)), 0.008, lungs.grid)
             body = body * (1 - 0.85 * room)
         halo = edge(distance + 0.6 * size, 0.35 * size, lungs.grid)
-        opacity = np.maximum(opacity, np.maximum(body, (0.10 + 0.25 * grade) * halo))
+        opacity = np.maximum(opacity, np.maximum(body, (0.06 + 0.16 * grade) * halo))
         extent = np.maximum(extent, ball)
     return Finding(opacity, extent)
 
