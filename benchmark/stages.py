@@ -105,14 +105,14 @@ def reference(job: Job) -> dict[str, Any]:
         "counts": test.select(half).counts(),
         f"fid_{extractor}": {"floor": floor["fid"], "floor_sd": floor["fid_sd"]},
         f"kid_{extractor}": {"floor": floor["kid"], "floor_sd": floor["kid_sd"]},
-        **_ms_ssim(test, job.config["ms_ssim_images"]),
+        **_ms_ssim(test, job.config["ms_ssim_images"], job.config["device"]),
     }
 
 
-def _ms_ssim(images: ImageSet, per_class: int) -> dict[str, Any]:
+def _ms_ssim(images: ImageSet, per_class: int, device: str) -> dict[str, Any]:
     from benchmark.metrics.ms_ssim import ms_ssim_within_classes
 
-    return {"ms_ssim": ms_ssim_within_classes(images.image, images.label, images.classes, per_class)}
+    return {"ms_ssim": ms_ssim_within_classes(images.image, images.label, images.classes, per_class, device)}
 
 
 def first_line(error: BaseException) -> str:
@@ -279,7 +279,7 @@ def measure(job: Job) -> dict[str, Any]:
     rows = [np.flatnonzero(drawn.label == k)[:n] for k, n in enumerate(floor["counts"].values())]
     fake = features(drawn.select(np.concatenate(rows)).image, extractor, device)
     n = len(fake)
-    diversity = _ms_ssim(drawn, job.config["ms_ssim_images"])["ms_ssim"]
+    diversity = _ms_ssim(drawn, job.config["ms_ssim_images"], device)["ms_ssim"]
     metrics = {f"fid_{extractor}": fid(real, fake), f"kid_{extractor}": kid(real, fake)}
     return {
         "measures": {
