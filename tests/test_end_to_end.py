@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import ROOT, TINY
 
 from benchmark.publish.render import without_costs
+from samples import ROOT, TINY
 
 BROKEN = '''"""Generators that break the contract, each in its own way; the parameter says which."""
 import numpy as np
@@ -227,8 +227,8 @@ def test_read_only_tracking_store_is_one_line(tmp_path):
 def test_real_radiographs_go_the_same_way(packs, tmp_path):
     """The public layout of covid-chestxray, unchanged, ends in a leaderboard that says it is real data."""
     done = benchmark(
-        tmp_path, "run", "--task", str(TINY), "--source", "covid_chestxray", "--root", str(packs / "covid-chestxray"),
-        "--out", "out", "--generators", "ddpm",
+        tmp_path, "run", "--task", str(TINY), "--source", "covid_chestxray",
+        "--root", str(packs / "covid-chestxray"), "--out", "out", "--generators", "ddpm",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     bundle = json.loads((tmp_path / "out" / "bundles" / "real_only" / "bundle.json").read_text())

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from samples import blobs
 
 from benchmark.errors import GeneratorError
 from benchmark.fitting import Fit
 from benchmark.records import synthetic_set
+from samples import blobs
 
 
 class Counter:
@@ -25,9 +25,10 @@ class Counter:
 def made(folder, scores, **changes):
     """A fit whose previews score as listed, in turn."""
     folder.mkdir(exist_ok=True)
+    left = iter(scores)
     given = {
         "generator": Counter(), "name": "g", "val": blobs({"a": 6, "b": 3}, prefix="val"), "preview": 27,
-        "judge": lambda preview, left=iter(scores): next(left), "metric": "fid", "device": "cpu",
+        "judge": lambda preview: next(left), "metric": "fid", "device": "cpu",
         "precision": "float32", "seed": 0, "scratch": folder, "kept": folder / "kept",
     }  # fmt: skip
     return Fit(**(given | changes))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from samples import TINY
 
 SEARCHED = '''"""A generator whose preview gets worse with its parameter: the best is the smallest."""
