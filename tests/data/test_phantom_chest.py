@@ -313,4 +313,4 @@ def test_example_command_writes_a_picture(tmp_path):
     """The command that the data card names draws one row per class."""
     out = tmp_path / "grid.png"
     subprocess.run([sys.executable, "-m", "benchmark.data.phantom.chest", str(out)], check=True)
-    assert Image.open(out).size == (8 * 128, 5 * 128)
+    assert Image.open(out).size == (6 * 128, 5 * 128)

@@ -280,7 +280,7 @@ def _render(studies: list[Study], classes: tuple[str, ...], size: int, seed: int
     )  # fmt: skip
 
 
-def example_grid(path: str, *, size: int = 128, columns: int = 8, seed: int = 0) -> None:
+def example_grid(path: str, *, size: int = 128, columns: int = 6, seed: int = 0) -> None:
     """Write a PNG with one row per class."""
     from PIL import Image
 
