@@ -50,6 +50,9 @@ class Params(BaseModel, extra="forbid", frozen=True):
     channels: tuple[int, ...] = Field((128, 128, 256, 256, 512, 512), min_length=2, description=DIFFUSERS)
     layers: int = Field(2, ge=1, description=f"residual blocks per level; {DIFFUSERS}")
     attention: bool = Field(True, description=f"at the second deepest level and in the middle; {DIFFUSERS}")
+    modulation: Literal["default", "scale_shift"] = Field(
+        "default", description=f"how time and class enter a block: added, or also multiplied; {DIFFUSERS}"
+    )
     groups: int = Field(32, ge=1, description=f"of the group normalization; {DIFFUSERS}")
     unshuffle: int = Field(1, ge=1, le=8, description=f"side of the pixel blocks folded into channels; {OWN}")
     prediction: Literal["epsilon", "v_prediction", "sample"] = Field("epsilon", description=DIFFUSERS)
@@ -249,6 +252,7 @@ class DDPM:
             down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attend),
             up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attend)),
             norm_num_groups=p.groups,
+            resnet_time_scale_shift=p.modulation,
             add_attention=p.attention,
             num_class_embeds=len(self.classes) if len(self.classes) > 1 else None,
         )

@@ -65,6 +65,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
     steps: int = Field(37_500, ge=1, description=f"training steps; {TABLE}")
     batch_size: tuple[int, int] = Field((32, 16), description=f"below {HIGH} px, and from there on; {TABLE}")
     learning_rate: tuple[float, float] = Field((1e-3, 5e-4), description=f"likewise; {TABLE}")
+    critic_pace: float = Field(1.0, gt=0, description=f"learning rate of the critic, relative; {OWN}")
     beta1: float = Field(0.0, ge=0, lt=1, description=TABLE)
     beta2: float = Field(0.99, ge=0, lt=1, description=TABLE)
     penalty: float = Field(10.0, ge=0, description="gradient penalty of WGAN-GP; Gulrajani et al. 2017")
@@ -126,8 +127,9 @@ class StyleGAN:
             rows = training.draw_batch(
                 position, self.params.batch_size[high], step, context.seed, self.params.balance
             )
-            for optimizer in (parts["live_adam"], parts["critic_adam"]):
-                optimizer.param_groups[0]["lr"] = self.params.learning_rate[high]
+            rate = self.params.learning_rate[high]
+            parts["live_adam"].param_groups[0]["lr"] = rate
+            parts["critic_adam"].param_groups[0]["lr"] = rate * self.params.critic_pace
             real = self._shrink(training.to_network(images[rows], self.device))
             label = torch.from_numpy(position[rows]).to(self.device)
             losses = self._step(
