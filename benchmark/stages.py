@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from benchmark import arrow, pictures
 from benchmark.errors import BenchmarkError, DataError, GeneratorError, MetricError
 from benchmark.fitting import Fit
 from benchmark.pipeline import Node
-from benchmark.records import ImageSet, Learning, SampleRequest, Splits, prove_disjoint
+from benchmark.records import ImageSet, Learning, SampleRequest, Splits, prove_disjoint, synthetic_set
 from benchmark.registry import Plugin
 from benchmark.store import write_json
 from benchmark.task import Budget, Recipe, SplitRule
@@ -217,24 +217,35 @@ def generate(job: Job) -> dict[str, Any]:
     source = job.inputs[f"fit/{name}"]
     with _blamed(name, "sample()"):
         if config["per_class"]:
-            drawn = _sample_per_class(module, source, request, job.node.seed)
+            drawn = _sample_per_class(module, source, request, job)
         else:
-            drawn = module.Generator.load(source / "joint").sample(request, seed=job.node.seed)
+            drawn = _loaded(module, source / "joint", config["device"]).sample(request, seed=job.node.seed)
     check_samples(drawn, request, name)
     arrow.write_images(job.out / "synthetic.arrow", drawn)
     pictures.sample_grid(drawn, job.out / "grid.png")
     return {"images": len(drawn), "hash": drawn.content_hash(), "card": dict(drawn.card)}
 
 
-def _sample_per_class(module: Any, source: Path, request: SampleRequest, seed: int) -> ImageSet:
-    from benchmark.records import synthetic_set
+def _loaded(module: Any, folder: Path, device: str) -> Any:
+    """A fitted generator, on the run's device if it can move there."""
+    generator = module.Generator.load(folder)
+    if hasattr(generator, "to"):
+        generator.to(device)
+    return generator
 
+
+def _sample_per_class(module: Any, source: Path, request: SampleRequest, job: Job) -> ImageSet:
     image = np.zeros((len(request.label), request.image_size, request.image_size), np.uint8)
+    cards: dict[str, Any] = {}
     for k, part in enumerate(request.classes):
         rows = np.flatnonzero(request.label == k)
         own = SampleRequest(np.full(len(rows), k), request.classes, request.image_size)
-        image[rows] = module.Generator.load(source / part).sample(own, seed=seed * 1009 + k).image
-    return synthetic_set(image, request, generator=module.__name__.rsplit(".", 1)[-1])
+        drawn = _loaded(module, source / part, job.config["device"]).sample(
+            own, seed=job.node.seed * 1009 + k
+        )
+        check_samples(drawn, own, job.node.row)
+        image[rows], cards[part] = drawn.image, dict(drawn.card)
+    return replace(synthetic_set(image, request, generator=job.node.row), card=cards)
 
 
 def check_samples(drawn: Any, request: SampleRequest, name: str) -> None:
