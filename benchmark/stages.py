@@ -287,8 +287,7 @@ def measure(job: Job) -> dict[str, Any]:
     floor = json.loads((job.inputs["reference"] / "result.json").read_text())
     with np.load(job.inputs["reference"] / "reference.npz") as stored:
         real = stored["features"]
-    rows = [np.flatnonzero(drawn.label == k)[:n] for k, n in enumerate(floor["counts"].values())]
-    fake = features(drawn.select(np.concatenate(rows)).image, extractor, device)
+    fake = features(in_proportion(drawn, floor["counts"]).image, extractor, device)
     n = len(fake)
     diversity = _ms_ssim(drawn, job.config["ms_ssim_images"], device)["ms_ssim"]
     metrics = {f"fid_{extractor}": fid(real, fake), f"kid_{extractor}": kid(real, fake)}
@@ -306,6 +305,12 @@ def measure(job: Job) -> dict[str, Any]:
         "ms_ssim_per_class": diversity,
         "memorization": memorization(drawn, splits.train, splits.test, extractor, device, job.node.seed),
     }
+
+
+def in_proportion(images: ImageSet, counts: Mapping[str, int]) -> ImageSet:
+    """The first images of each class, so many as the counts by name say."""
+    rows = [np.flatnonzero(images.label == k)[: counts[name]] for k, name in enumerate(images.classes)]
+    return images.select(np.concatenate(rows))
 
 
 def classify(job: Job) -> dict[str, Any]:

@@ -104,6 +104,13 @@ def test_floor_and_yardstick_are_of_one_size(tmp_path):
         assert said["n"] == 3 * expected
 
 
+def test_measured_images_have_the_proportions_of_the_real_ones():
+    """Counts go by the name of the class, in whatever order they were stored."""
+    images = blobs({"healthy": 9, "fungal": 9, "covid19": 9})
+    chosen = stages.in_proportion(images, {"covid19": 2, "fungal": 3, "healthy": 5})
+    assert chosen.counts() == {"healthy": 5, "fungal": 3, "covid19": 2}
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
