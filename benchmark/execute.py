@@ -221,8 +221,11 @@ class Runner:
     def _submit(self, pool: ProcessPoolExecutor) -> None:
         busy = {n.id for n in self.running.values()}
         ready = [n for n in self._left() if n.id not in busy and self._is_ready(n)]
-        ready.sort(key=lambda n: -self.rank[n.id])
-        for node in ready[: self.workers - len(self.running)]:
+        # After a crash nobody knows which node killed its worker: the suspects run one at a time.
+        suspects = [n for n in ready if n.id in self.attempts]
+        alone = bool(suspects) or any(n in self.attempts for n in busy)
+        ready = sorted(suspects or ready, key=lambda n: -self.rank[n.id])
+        for node in ready[: max(0, (1 if alone else self.workers) - len(self.running))]:
             inputs = {n: (self.nodes[n].stage, self.keys[n]) for n in node.needs}
             future = pool.submit(compute, node, self.keys[node.id], inputs, str(self.store.root))
             self.running[future] = node

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmark.errors import BenchmarkError, DataError, TaskError, unknown_name
+from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.pipeline import Plan, Row
 from benchmark.records import sha256_file
 from benchmark.registry import Plugin, available, find
@@ -220,13 +220,3 @@ def split_names(value: str | None) -> tuple[str, ...] | None:
     """``a,b,c`` as names; nothing as None."""
     names = tuple(n.strip() for n in (value or "").split(",") if n.strip())
     return names or None
-
-
-def describe(error: BaseException) -> str:
-    """The line that a user reads for an error."""
-    return str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
-
-
-def known_tasks(names: Sequence[str]) -> list[Task]:
-    """Load tasks by name."""
-    return [load_task(n) for n in names]
