@@ -4,42 +4,57 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.records import PER_IMAGE, ImageSet, Learning, Splits
+from benchmark.pixels import Pixels
+from benchmark.records import PER_IMAGE, TABLES, ImageSet, Learning, Splits
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = 2**28
 _SHAPE = b"synththorax"
+_TYPES = {"U": "string", "i": "int64", "f": "float64"}  # of columns that may be empty in one batch
 
 
 def write_images(path: Path, images: ImageSet) -> None:
-    """Write a set as one record batch, so that its pixels read back without a copy."""
+    """Write a set in batches of ``BATCH_BYTES``, so that unread images never fill the memory."""
     import pyarrow as pa
 
     n, h, w = images.image.shape
+    about = {"classes": list(images.classes), "height": h, "width": w, "card": dict(images.card)}
+    step = max(1, BATCH_BYTES // (h * w))
+    first = _batch(images.select(np.arange(min(step, n))))
+    schema = first.schema.with_metadata({_SHAPE: json.dumps(about, sort_keys=True).encode()})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        for start in range(0, n, step):
+            batch = _batch(images.select(np.arange(start, min(start + step, n)))) if start else first
+            writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
 
-    def pixels(array: np.ndarray) -> pa.Array:
-        flat = pa.array(np.ascontiguousarray(array).reshape(-1), pa.uint8())
-        return pa.FixedSizeListArray.from_arrays(flat, h * w)
+
+def _batch(images: ImageSet) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    def flat(array: Any) -> pa.Array:
+        """Rows of numbers of one length each."""
+        whole = np.ascontiguousarray(array).reshape(len(images), -1)
+        return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), whole.shape[1] or 1)
 
     columns: dict[str, pa.Array] = {
-        "image": pixels(images.image),
-        "label": pa.array(images.label, pa.int64()),
+        "image": flat(images.image),
+        "label": flat(images.label) if images.several else pa.array(images.label, pa.int64()),
     }
+    for name in (*TABLES, "mask"):
+        if getattr(images, name) is not None:
+            columns[name] = flat(getattr(images, name))
     for name in PER_IMAGE:
         column = getattr(images, name)
         if column is not None:
-            columns[name] = pa.array(column.tolist())
-    if images.mask is not None:
-        columns["mask"] = pixels(images.mask)
-    about = {"classes": list(images.classes), "height": h, "width": w, "card": dict(images.card)}
-    batch = pa.RecordBatch.from_pydict(columns)
-    batch = batch.replace_schema_metadata({_SHAPE: json.dumps(about, sort_keys=True).encode()})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, batch.schema) as writer:
-        if n:
-            writer.write_batch(batch)
+            columns[name] = pa.array(column.tolist(), _TYPES.get(column.dtype.kind))
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def read_images(path: Path) -> ImageSet:
@@ -56,12 +71,30 @@ def read_images(path: Path) -> ImageSet:
         about: dict[str, Any] = json.loads((table.schema.metadata or {})[_SHAPE])
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise DataError(str(path), f"is not an image set: {error}", "Remove it; it is made again.") from None
-    shape = (table.num_rows, about["height"], about["width"])
+    picture = (about["height"], about["width"])
 
-    def pixels(name: str) -> np.ndarray:
+    def parts(name: str, shape: tuple[int, ...]) -> list[np.ndarray]:
         chunks = table[name].chunks
-        flat = chunks[0].flatten().to_numpy(zero_copy_only=True) if chunks else np.zeros(0, np.uint8)
-        return flat.reshape(shape)
+        return [c.flatten().to_numpy(zero_copy_only=True).reshape(len(c), *shape) for c in chunks]
+
+    def pixels(name: str) -> np.ndarray | Pixels | None:
+        if name not in table.column_names:
+            return None
+        found = parts(name, picture) or [np.zeros((0, *picture), np.uint8)]
+        return found[0] if len(found) == 1 else Pixels.joined(found)
+
+    def numbers(name: str) -> np.ndarray | None:
+        if name not in table.column_names:
+            return None
+        kind = table.schema.field(name).type
+        if not hasattr(kind, "list_size"):
+            return table[name].to_numpy().astype(np.int64)
+        found = parts(name, (kind.list_size,))
+        return (
+            np.concatenate(found)
+            if found
+            else np.zeros((0, kind.list_size), kind.value_type.to_pandas_dtype())
+        )
 
     def column(name: str) -> np.ndarray | None:
         if name not in table.column_names:
@@ -71,11 +104,12 @@ def read_images(path: Path) -> ImageSet:
 
     return ImageSet(
         image=pixels("image"),
-        label=table["label"].to_numpy().astype(np.int64),
+        label=numbers("label"),  # type: ignore[arg-type]
         classes=tuple(about["classes"]),
-        mask=pixels("mask") if "mask" in table.column_names else None,
+        mask=pixels("mask"),
         card=about["card"],
         **{name: column(name) for name in PER_IMAGE},  # type: ignore[arg-type]
+        **{name: numbers(name) for name in TABLES},  # type: ignore[arg-type]
     )
 
 
@@ -88,10 +122,10 @@ def write_splits(folder: Path, splits: Splits) -> None:
 
 def read_splits(folder: Path) -> Splits:
     """The splits that ``write_splits`` wrote."""
-    paper = folder / "test_paper.arrow"
+    more = sorted(folder.glob("test_*.arrow"))
     return Splits(
         **{name: read_images(folder / f"{name}.arrow") for name in ("train", "val", "test", "reserve")},
-        test_paper=read_images(paper) if paper.exists() else None,
+        more_tests={path.stem: read_images(path) for path in more},
         notes=tuple(json.loads((folder / "notes.json").read_text(encoding="utf-8"))),
     )
 

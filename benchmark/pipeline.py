@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.records import sha256_of
 from benchmark.task import Profile, Task
 
-STAGE_VERSION = {"data": "1", "reference": "1", "fit": "1", "generate": "1", "measure": "2", "classify": "1"}
+STAGE_VERSION = {"data": "2", "reference": "1", "fit": "1", "generate": "1", "measure": "2", "classify": "1"}
 
 # Expected seconds of a stage before anything was timed; only the progress bar uses them.
 FIRST_GUESS = {
@@ -120,7 +120,11 @@ def _data(plan: Plan) -> Node:
         "classes": list(plan.task.classes),
         "image_size": profile.image_size,
         "split": source.split.model_dump(mode="json"),
-        "reserve_per_class": max(profile.brackets),
+        "scenario": {
+            name: rule.model_dump(mode="json")
+            for name, rule in plan.task.steps(plan.profile_name, plan.source).items()
+        },
+        "reserve_per_class": profile.reserve or max(profile.brackets),
     }
     local = {"target": plan.source_target, "paths": dict(plan.source_paths)}
     return Node("data", "data", config, local=local, guess=FIRST_GUESS["data"])

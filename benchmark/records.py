@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError, GeneratorError
+from benchmark.pixels import blocks, join
+from benchmark.pixels import select as select_pixels
 
-PER_IMAGE = ("image_id", "patient_id", "origin", "site", "view", "age", "sex", "prompt", "license")
+PER_IMAGE = (
+    "image_id", "patient_id", "origin", "site", "view", "age", "sex", "prompt", "license", "clip", "split",
+)  # fmt: skip
+TABLES = ("report", "soft", "box")  # (N, ...) numbers beside the label
+POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, -2  # what a report says of a finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,18 +27,24 @@ class ImageSet:
     """Labeled grayscale images of one split, or of one generator.
 
     Attributes:
-        image: (N, H, W) uint8, 0 black to 255 white.
-        label: (N,) int64 index into ``classes``.
-        classes: names of the classes, in the task's order.
+        image: (N, H, W) uint8, 0 black to 255 white; an array, or ``Pixels`` that are read when looked at.
+        label: (N,) int64 index into ``classes``, or (N, K) uint8, 1 for every class that an image has.
+        classes: names of the K classes, in the task's order.
         image_id: (N,) str, unique.
         patient_id: (N,) str; a synthetic image is a patient of its own.
         origin: (N,) str, ``real:<source>`` or ``synthetic:<generator>``.
         site, view, age, sex, prompt, license: (N,) where known, else None.
+        clip: (N,) str, the video that a frame is from, empty for a still image; None where there are none.
+        split: (N,) str, the split that the source gives an image, empty where the task divides; or None.
+        report: (N, K) int8, what a report says of every class: 1 positive, 0 negative, -1 uncertain,
+            -2 not mentioned; None where the labels are all there is.
+        soft: (N, K) float32 probabilities to train on, where a teacher has guessed labels, else None.
         mask: (N, H, W) uint8, 255 inside a finding, where known, else None.
-        card: where the images come from, in words and numbers (JSON values).
+        box: (N, 4) float32 left, top, width, height of the finding in pixels, NaN without one; or None.
+        card: where the images come from, in words and numbers (JSON values); ``notes`` lists warnings.
     """
 
-    image: np.ndarray
+    image: Any  # an array or Pixels, which is no subtype but does what arrays do here
     label: np.ndarray
     classes: tuple[str, ...]
     image_id: np.ndarray
@@ -44,11 +56,16 @@ class ImageSet:
     sex: np.ndarray | None = None
     prompt: np.ndarray | None = None
     license: np.ndarray | None = None
-    mask: np.ndarray | None = None
+    clip: np.ndarray | None = None
+    split: np.ndarray | None = None
+    report: np.ndarray | None = None
+    soft: np.ndarray | None = None
+    mask: Any = None
+    box: np.ndarray | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.image)
+        n, k = len(self.image), len(self.classes)
         if self.image.dtype != np.uint8 or self.image.ndim != 3:
             raise DataError(
                 "ImageSet.image",
@@ -56,14 +73,28 @@ class ImageSet:
             )
         if self.mask is not None and (self.mask.shape != self.image.shape or self.mask.dtype != np.uint8):
             raise DataError("ImageSet.mask", f"expected uint8 of shape {self.image.shape}")
-        for name in ("label", *PER_IMAGE):
+        for name in ("label", *PER_IMAGE, *TABLES):
             column = getattr(self, name)
             if column is not None and len(column) != n:
                 raise DataError(f"ImageSet.{name}", f"has {len(column)} entries for {n} images")
-        if n and (self.label.min() < 0 or self.label.max() >= len(self.classes)):
-            raise DataError("ImageSet.label", f"outside 0..{len(self.classes) - 1}")
+        for name, width in (("report", k), ("soft", k), ("box", 4)):
+            column = getattr(self, name)
+            if column is not None and column.shape != (n, width):
+                raise DataError(f"ImageSet.{name}", f"has shape {column.shape}, expected {(n, width)}")
+        self._check_label()
         if len(np.unique(self.image_id)) != n:
             raise DataError("ImageSet.image_id", "has duplicates", "Give every image an id of its own.")
+
+    def _check_label(self) -> None:
+        k = len(self.classes)
+        if self.label.ndim == 2 and (self.label.shape[1] != k or self.label.dtype != np.uint8):
+            raise DataError(
+                "ImageSet.label",
+                f"is {self.label.dtype} of shape {self.label.shape}, expected uint8 (N, {k})",
+            )
+        most = 1 if self.label.ndim == 2 else k - 1
+        if self.label.size and (self.label.min() < 0 or self.label.max() > most):
+            raise DataError("ImageSet.label", f"outside 0..{most}")
 
     def __len__(self) -> int:
         return len(self.image)
@@ -73,9 +104,14 @@ class ImageSet:
         """Height of the images in pixels."""
         return int(self.image.shape[1])
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several classes at once."""
+        return self.label.ndim == 2
+
     def counts(self) -> dict[str, int]:
-        """Images per class, every class named."""
-        n = np.bincount(self.label, minlength=len(self.classes))
+        """Images per class, every class named; an image with several classes counts in each."""
+        n = self.label.sum(0) if self.several else np.bincount(self.label, minlength=len(self.classes))
         return {c: int(k) for c, k in zip(self.classes, n, strict=True)}
 
     def patients(self) -> set[str]:
@@ -87,16 +123,29 @@ class ImageSet:
         rows = np.asarray(index)
         if rows.size == 0:
             rows = rows.astype(np.int64)
-        columns = {
-            f.name: getattr(self, f.name)[rows]
+        columns: dict[str, Any] = {
+            f.name: select_pixels(column, rows)
             for f in fields(self)
-            if f.name not in ("classes", "card") and getattr(self, f.name) is not None
+            if f.name not in ("classes", "card") and (column := getattr(self, f.name)) is not None
         }
         return replace(self, **columns)
 
     def of_class(self, label: int) -> ImageSet:
         """The images of one class."""
-        return self.select(self.label == label)
+        mine = self.label[:, label] == 1 if self.several else self.label == label
+        return self.select(np.flatnonzero(mine))
+
+    def one_label_each(self) -> ImageSet:
+        """The same images with one class index each: of several, the one that is rarest in this set.
+
+        ``report`` keeps the whole truth, 1 or 0 of every class. An image without any class is left out.
+        """
+        if not self.several:
+            return self
+        kept = self.select(self.label.any(1))
+        rarest_first = np.argsort(self.label.sum(0), kind="stable")
+        first = kept.label[:, rarest_first].argmax(1)
+        return replace(kept, label=rarest_first[first].astype(np.int64), report=kept.label.astype(np.int8))
 
     def content_hash(self) -> str:
         """SHA-256 over everything but the card."""
@@ -109,7 +158,8 @@ class ImageSet:
             if column.dtype.kind in "UO":
                 digest.update("\0".join(map(str, column)).encode())
             else:
-                digest.update(np.ascontiguousarray(column).tobytes())
+                for part in blocks(column):
+                    digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()
 
 
@@ -119,10 +169,12 @@ def concatenate(parts: Iterable[ImageSet]) -> ImageSet:
     first = sets[0]
     if any(s.classes != first.classes or s.image.shape[1:] != first.image.shape[1:] for s in sets):
         raise DataError("concatenate", "the sets differ in classes or image size")
+    if any(s.several != first.several for s in sets):
+        raise DataError("concatenate", "some sets have one class per image, some have several")
     columns: dict[str, Any] = {
         f.name: None
         if any(getattr(s, f.name) is None for s in sets)
-        else np.concatenate([getattr(s, f.name) for s in sets])
+        else join([getattr(s, f.name) for s in sets])
         for f in fields(first)
         if f.name not in ("classes", "card")
     }
@@ -136,7 +188,8 @@ class Splits:
     Attributes:
         train, val, test: disjoint by patient.
         reserve: real images that only the control ``oracle`` may learn from.
-        test_paper: a second test split of the published size, or None.
+        more_tests: further test splits, each with a name that begins with ``test_``: ``test_paper`` has the
+            published size, ``test_site`` comes from another site.
         notes: recorded warnings and exclusions, one line each.
     """
 
@@ -144,13 +197,23 @@ class Splits:
     val: ImageSet
     test: ImageSet
     reserve: ImageSet
-    test_paper: ImageSet | None = None
+    more_tests: Mapping[str, ImageSet] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        odd = [name for name in self.more_tests if not name.startswith("test_")]
+        if odd:
+            raise DataError("Splits.more_tests", f"has '{odd[0]}'", "A name begins with test_.")
+
+    @property
+    def tests(self) -> dict[str, ImageSet]:
+        """All test splits, by name."""
+        return {"test": self.test, **self.more_tests}
+
     def named(self) -> dict[str, ImageSet]:
-        """The splits that are there, by name."""
-        sets = {n: getattr(self, n) for n in ("train", "val", "test", "reserve", "test_paper")}
-        return {n: s for n, s in sets.items() if s is not None}
+        """All splits, by name."""
+        sets = {"train": self.train, "val": self.val, "test": self.test, "reserve": self.reserve}
+        return {**sets, **self.more_tests}
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +233,7 @@ class Learning:
 def prove_disjoint(splits: Splits) -> dict[str, Any]:
     """Show that no patient and no pixel-identical image is in two splits.
 
-    ``test_paper`` may not overlap train, val or reserve; it is its own draw beside ``test``.
+    Images are compared by their pixels' SHA-256, read block by block.
 
     Returns:
         JSON record: patients per split, and the pairs compared.
@@ -209,7 +272,10 @@ def prove_disjoint(splits: Splits) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What a generator is asked for: one class index per image wanted."""
+    """What a generator is asked for: one class index per image wanted.
+
+    Where images may have several classes, the index names the one that the image must show.
+    """
 
     label: np.ndarray
     classes: tuple[str, ...]
@@ -218,7 +284,14 @@ class SampleRequest:
     @classmethod
     def balanced(cls, per_class: int, classes: tuple[str, ...], image_size: int) -> SampleRequest:
         """``per_class`` images of each class, interleaved, so that every prefix is balanced."""
-        return cls(np.tile(np.arange(len(classes)), per_class), classes, image_size)
+        return cls.of_counts(dict.fromkeys(classes, per_class), classes, image_size)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, int], classes: tuple[str, ...], image_size: int) -> SampleRequest:
+        """So many images of each class, interleaved while they last."""
+        label = np.concatenate([np.full(counts.get(c, 0), k) for k, c in enumerate(classes)]).astype(np.int64)
+        turn = np.concatenate([np.arange(counts.get(c, 0)) for c in classes])
+        return cls(label[np.argsort(turn, kind="stable")], classes, image_size)
 
 
 def synthetic_set(image: np.ndarray, request: SampleRequest, *, generator: str) -> ImageSet:

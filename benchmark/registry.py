@@ -18,7 +18,7 @@ from benchmark.errors import TaskError, unknown_name
 
 Kind = Literal["generators", "data"]
 ENTRY_POINTS = "synththorax."
-NOT_SOURCES = {"images", "splits"}  # helpers that live beside the sources
+NOT_SOURCES = {"images", "splits", "loading", "scenario"}  # helpers that live beside the sources
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def _builtin(kind: Kind) -> dict[str, Plugin]:
 
 
 def _is_source(path: Path) -> bool:
-    """Inside a packaged dataset's folder, only the files with a ``load`` are sources."""
-    return re.search(r"^def load\(", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    """Inside a packaged dataset's folder, only the files with an ``images`` are sources."""
+    return re.search(r"^def images\(", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def available(kind: Kind) -> dict[str, Plugin]:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmark import arrow, pictures
+from benchmark.data import loading, scenario
 from benchmark.errors import BenchmarkError, DataError, GeneratorError, MetricError
 from benchmark.fitting import Fit
 from benchmark.pipeline import Node
 from benchmark.records import ImageSet, Learning, SampleRequest, Splits, prove_disjoint, synthetic_set
 from benchmark.registry import Plugin
 from benchmark.store import write_json
-from benchmark.task import Budget, Recipe, SplitRule
+from benchmark.task import Budget, Recipe, SplitRule, parse_rules
 from benchmark.torchkit import one_thread
 
 
@@ -54,22 +55,22 @@ def data(job: Job) -> dict[str, Any]:
     config, local = job.config, job.node.local
     module = importlib.import_module(local["target"])
     params = module.Params(**{**config["params"], **local["paths"]})
-    splits = module.load(
+    rules = parse_rules(config["scenario"])
+    splits = loading.load(
+        module,
         params,
         classes=tuple(config["classes"]),
         image_size=config["image_size"],
         split=SplitRule(**config["split"]),
         reserve_per_class=config["reserve_per_class"],
         seed=job.node.seed,
+        before=scenario.before_split(rules),
+        on_train=scenario.on_train(rules, seed=job.node.seed),
     )
-    for name, images in splits.named().items():
-        for label, count in images.counts().items():
-            if count == 0 and name != "reserve":
-                raise DataError(
-                    f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it."
-                )
+    arrow.write_splits(job.out, splits)  # pixels are drawn and decoded here, once
+    splits = arrow.read_splits(job.out)
+    _check_classes(splits, config)
     proof = prove_disjoint(splits)
-    arrow.write_splits(job.out, splits)
     pictures.sample_grid(splits.train, job.out / "grid.png")
     return {
         "proof": proof,
@@ -85,6 +86,17 @@ def data(job: Job) -> dict[str, Any]:
             for name, images in splits.named().items()
         },
     }
+
+
+def _check_classes(splits: Splits, config: Mapping[str, Any]) -> None:
+    """Every class of the task has an image in every split that is trained or tested on."""
+    for name, images in splits.named().items():
+        for label, count in images.counts().items():
+            rare = images.several and name == "val"
+            if count == 0 and name != "reserve" and not rare and label in config["classes"]:
+                raise DataError(
+                    f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it."
+                )
 
 
 def reference(job: Job) -> dict[str, Any]:
@@ -334,7 +346,7 @@ def classify(job: Job) -> dict[str, Any]:
     extra = sampling.with_bracket(splits.train, job.added(), config["bracket"])
     trained = training.train(splits.train, extra, splits.val, setting)
     normal = training.normalization(splits.train.image)
-    tests = {"test": splits.test} | ({"test_paper": splits.test_paper} if splits.test_paper else {})
+    tests = splits.tests
     scores = {n: training.predict(trained.network, s, setting, normal) for n, s in tests.items()}
     write_predictions(job, tests, scores)
     labels = splits.test.label

@@ -5,10 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from benchmark.errors import TaskError, unknown_name
 from benchmark.records import sha256_of
@@ -23,9 +31,9 @@ class Strict(BaseModel):
 
 
 class PrimaryMetric(Strict):
-    """What the leaderboard ranks by."""
+    """What the leaderboard ranks by; ``f1`` is of the last class, ``auroc`` a mean over the classes."""
 
-    name: Literal["balanced_accuracy"] = "balanced_accuracy"
+    name: Literal["balanced_accuracy", "accuracy", "f1", "auroc"] = "balanced_accuracy"
     direction: Literal["maximize"] = "maximize"
 
 
@@ -38,7 +46,10 @@ class Statistics(Strict):
 
 
 class SplitRule(Strict):
-    """Shares of the images, divided by patient. A source with published splits uses ``val`` alone."""
+    """Shares of the images, divided by patient, or folds; splits that a source gives stay as they are.
+
+    ``fold`` is set by the run, one after the other, never by a task.
+    """
 
     by: Literal["patient"] = "patient"
     test: float = Field(0.2, gt=0, lt=1)
@@ -46,19 +57,107 @@ class SplitRule(Strict):
     reserve: float = Field(0.1, gt=0, lt=1)
     too_few: Literal["error", "exclude"] = "error"
     min_patients: int = Field(4, ge=4)
+    folds: int = Field(0, ge=0, le=20, description="0 for a hold-out")
+    fold: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _leave_some_for_training(self) -> SplitRule:
+        if self.folds == 1 or self.fold >= max(self.folds, 1):
+            raise ValueError("folds is 0 or at least 2, and fold below it")
         if self.test + self.val + self.reserve >= 0.9:
             raise ValueError("test + val + reserve leave less than a tenth for training")
         return self
 
 
+class View(Strict):
+    """Keep the images of one kind of view; ``frontal`` is every PA and AP. Lan 2023, Table 10."""
+
+    rule: Literal["view"]
+    keep: Literal["frontal", "lateral", "both"] = "both"
+
+
+class LabelPolicy(Strict):
+    """Make a class of what reports say of one finding. Irvin et al. 2019, 3.1; Lan 2023, 4.1 and Tables 6-8.
+
+    Attributes:
+        finding: a name among the source's findings.
+        uncertain: what "uncertain" becomes in ``train``: ``ones`` and ``zeros`` a label, ``ignore`` leaves
+            the image out, ``self_trained`` lets a classifier trained without them guess,
+            ``multi_class`` makes it a class of its own that is left out of the prediction.
+        not_mentioned: what "not mentioned" becomes in ``train``.
+    """
+
+    rule: Literal["label_policy"]
+    finding: str
+    uncertain: Literal["ones", "zeros", "ignore", "self_trained", "multi_class"] = "ones"
+    not_mentioned: Literal["zeros", "ones", "exclude"] = "zeros"
+
+
+class Mask(Strict):
+    """Black out a part of every image. Lan 2023, section 4.3."""
+
+    rule: Literal["mask"]
+    shape: Literal["none", "square", "separate", "joint", "inverted_joint"] = "none"
+
+
+class Imbalance(Strict):
+    """Keep so many training images of a class, whole patients in random order. Classes not named stay."""
+
+    rule: Literal["imbalance"]
+    keep: dict[str, int]
+
+
+class Fraction(Strict):
+    """Keep a share of the training patients of one class. Zhang et al. 2023, section 5.2 and Figure 3."""
+
+    rule: Literal["fraction"]
+    of: str
+    keep: float = Field(gt=0, le=1)
+
+
+class Sites(Strict):
+    """Train on some sites and read another one as ``test_site``. Papadopoulos and Georgiou."""
+
+    rule: Literal["sites"]
+    train: tuple[str, ...] = Field(min_length=1)
+
+
+Rule = Annotated[View | LabelPolicy | Mask | Imbalance | Fraction | Sites, Field(discriminator="rule")]
+ON_TRAIN = (Imbalance, Fraction)  # the rules that apply after the division, to the training images alone
+
+
+def parse_rules(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
+    """Named rules from plain data, in order.
+
+    Raises:
+        ValueError: an unknown rule, field or value.
+    """
+    return TypeAdapter(dict[str, Rule]).validate_python(dict(steps))
+
+
+class Mix(Strict):
+    """How synthetic images join the real training images.
+
+    Attributes:
+        training: ``add`` them to the real images, or train on ``synthetic`` images alone.
+        classes: which classes get them; None for all.
+        unit: what a bracket counts: synthetic images per ``class``, per ``real_image`` of the class, or per
+            ``still_image`` of the class, which is no frame of a clip.
+        factor: by class, how many brackets it gets; 1 where it is not named.
+    """
+
+    training: Literal["add", "synthetic"] = "add"
+    classes: tuple[str, ...] | None = None
+    unit: Literal["class", "real_image", "still_image"] = "class"
+    factor: dict[str, float] = {}
+
+
 class Source(Strict):
-    """How one data source serves this task."""
+    """How one data source serves this task; ``without`` names the steps of the scenario that it cannot do."""
 
     split: SplitRule = SplitRule()
     params: dict[str, Any] = {}
+    without: tuple[str, ...] = ()
 
 
 class Weights(Strict):
@@ -84,7 +183,7 @@ class Recipe(Strict):
     learning_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     dropout: float = Field(0.5, ge=0, lt=1)
-    augmentation: Literal["none", "schaudt_affine", "mild_affine"] = "schaudt_affine"
+    augmentation: Literal["none", "schaudt_affine", "mild_affine", "zhang", "segal"] = "schaudt_affine"
 
 
 class Budget(Strict):
@@ -105,10 +204,11 @@ class Measures(Strict):
 
 
 class GeneratorEntry(Strict):
-    """How a task trains one generator."""
+    """How a task trains one generator; ``plugin`` where the row has another name than the plug-in."""
 
     fit: Literal["joint", "per_class"] = "joint"
     params: dict[str, Any] = {}
+    plugin: str | None = None
 
 
 class Profile(Strict):
@@ -120,9 +220,13 @@ class Profile(Strict):
     brackets: tuple[int, ...]
     primary_bracket: int
     classifiers: tuple[Recipe, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(min_length=2)
+    seeds: tuple[int, ...] = Field(min_length=1)
     budget: Budget
     measures: Measures = Measures()
+    scenario: dict[str, dict[str, Any]] = {}
+    reserve: int | None = Field(
+        None, ge=1, description="images per class for oracle; else the largest bracket"
+    )
 
     @field_validator("brackets", "seeds")
     @classmethod
@@ -138,19 +242,45 @@ class Profile(Strict):
         return self
 
 
+class Published(Strict):
+    """A figure of the paper, to stand beside ours: what it is of, its value, where it is printed."""
+
+    what: str
+    value: str
+    where: str
+
+
 class Task(Strict):
-    """A question, its protocol, and the sizes in which it can be run."""
+    """A question, its protocol, and the sizes in which it can be run.
+
+    Attributes:
+        labels: ``single``, or ``multi`` where an image may have several classes.
+        scenario: named steps that every run takes, in this order; a profile may change their fields.
+        choices: fields of steps (``step.field``, or ``mix.field``) that a run may set, with the values
+            that it may set them to; each combination is a protocol and a leaderboard of its own.
+        mix: how synthetic images join the training images.
+        subgroups: columns by which results are also broken down.
+        published: figures of the paper.
+        deviations: where this protocol leaves the paper's, and why.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     question: str
     citation: str
     classes: tuple[str, ...] = Field(min_length=2)
+    labels: Literal["single", "multi"] = "single"
     primary_metric: PrimaryMetric = PrimaryMetric()
     statistics: Statistics = Statistics()
     default_source: str
     sources: dict[str, Source]
+    scenario: dict[str, Rule] = {}
+    choices: dict[str, tuple[Any, ...]] = {}
+    mix: Mix = Mix()
+    subgroups: tuple[Literal["sex", "age", "view", "site"], ...] = ()
     controls: tuple[str, ...]
     profiles: dict[Literal["demo", "lite", "paper"], Profile]
+    published: tuple[Published, ...] = ()
+    deviations: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
@@ -161,7 +291,70 @@ class Task(Strict):
         missing = [p for p in PROFILES if p not in self.profiles]
         if missing:
             raise ValueError(f"profiles lack {', '.join(missing)}")
+        metric = self.primary_metric.name
+        if self.labels == "multi" and metric != "auroc":
+            raise ValueError(f"primary_metric '{metric}' is not defined for labels 'multi', 'auroc' is")
+        if metric == "f1" and len(self.classes) != 2:
+            raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
+        self._check_mix()
+        self._check_scenario()
         return self
+
+    def _check_mix(self) -> None:
+        odd = {*(self.mix.classes or ()), *self.mix.factor} - set(self.classes)
+        if odd:
+            raise ValueError(f"mix names '{min(odd)}', which is not among classes")
+        if self.mix.unit != "class" and any(p.reserve is None for p in self.profiles.values()):
+            raise ValueError(f"mix.unit '{self.mix.unit}' needs a reserve in every profile")
+
+    def _check_scenario(self) -> None:
+        for where, steps in (
+            *((f"sources.{n}.without", s.without) for n, s in self.sources.items()),
+            *((f"profiles.{n}.scenario", p.scenario) for n, p in self.profiles.items()),
+        ):
+            odd = [step for step in steps if step not in self.scenario]
+            if odd:
+                raise ValueError(f"{where} names '{odd[0]}', which is no step of scenario")
+        for path, values in self.choices.items():
+            for value in values:
+                self.variant({path: value})
+        for name in self.profiles:
+            self.steps(name, self.default_source)
+
+    def variant(self, chosen: Mapping[str, Any]) -> Task:
+        """This task with some of its choices made.
+
+        Args:
+            chosen: by ``step.field``, a value that ``choices`` admits.
+        Raises:
+            ValueError: an unknown step or field, or a value that the field does not have.
+            UnknownNameError: a field that is no choice of the task.
+            TaskError: a value that the task does not offer.
+        """
+        scenario = {name: rule.model_dump() for name, rule in self.scenario.items()}
+        mix = self.mix.model_dump()
+        for path, value in chosen.items():
+            if path not in self.choices:
+                raise unknown_name("choice", path, list(self.choices), f"task {self.name}: scenario")
+            if value not in self.choices[path]:
+                offered = ", ".join(map(str, self.choices[path]))
+                raise TaskError(f"task {self.name}: {path}", f"is {value!r}", f"Choose one of: {offered}.")
+            step, _, field = path.partition(".")
+            target = mix if step == "mix" else scenario.get(step, {})
+            if field not in target:
+                raise ValueError(f"choices names '{path}', which is no field of a step")
+            target[field] = value
+        return self.model_copy(update={"scenario": parse_rules(scenario), "mix": Mix.model_validate(mix)})
+
+    def steps(self, profile: str, source: str) -> dict[str, Rule]:
+        """The rules of a run, in order: the task's, changed by the profile, without what the source lacks."""
+        changed = self.profile(profile).scenario
+        given = {
+            name: {**rule.model_dump(), **changed.get(name, {})}
+            for name, rule in self.scenario.items()
+            if name not in self.source(source).without
+        }
+        return parse_rules(given)
 
     def profile(self, name: str) -> Profile:
         """The profile of this name."""
@@ -177,10 +370,14 @@ class Task(Strict):
 
     def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
         """SHA-256 of everything that makes two results comparable; generators are left out."""
-        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators"})
+        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario"})
         chosen["measures"]["extractor"] = extractor
-        own = self.model_dump(mode="json", include={"name", "classes", "primary_metric", "statistics"})
-        return sha256_of([own, profile, chosen, source, self.source(source).model_dump(mode="json")])
+        own = self.model_dump(
+            mode="json",
+            include={"name", "classes", "labels", "primary_metric", "statistics", "mix", "subgroups"},
+        )
+        steps = {name: rule.model_dump(mode="json") for name, rule in self.steps(profile, source).items()}
+        return sha256_of([own, profile, chosen, source, self.source(source).model_dump(mode="json"), steps])
 
 
 class _NoDuplicates(yaml.SafeLoader):

@@ -18,6 +18,7 @@ import torch
 
 from benchmark.classify.sampling import with_bracket
 from benchmark.classify.train import Setting, normalization, predict, train
+from benchmark.data import loading
 from benchmark.data.phantom import chest
 from benchmark.records import ImageSet, Splits, prove_disjoint
 from benchmark.task import SplitRule, load_task
@@ -61,12 +62,12 @@ def measure(
         images = with_bracket(bare(splits.train), added, bracket)
         trained = train(splits.train, images, splits.val, setting)
     normal = normalization(splits.train.image)
-    assert splits.test_paper is not None
-    paper = predict(trained.network, splits.test_paper, setting, normal)
+    assert "test_paper" in splits.more_tests
+    paper = predict(trained.network, splits.more_tests["test_paper"], setting, normal)
     return {
         "confusion": confusion(predict(trained.network, splits.test, setting, normal), splits.test),
-        "paper": np.mean(paper.argmax(1) == splits.test_paper.label, keepdims=True),
-        "paper_confusion": confusion(paper, splits.test_paper),
+        "paper": np.mean(paper.argmax(1) == splits.more_tests["test_paper"].label, keepdims=True),
+        "paper_confusion": confusion(paper, splits.more_tests["test_paper"]),
     }
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = time.process_time()
-    splits = chest.load(chest.Params(), classes=CLASSES, image_size=options.size, split=SplitRule(val=0.15),
+    splits = loading.load(chest, chest.Params(), classes=CLASSES, image_size=options.size, split=SplitRule(val=0.15),
                         reserve_per_class=options.bracket, seed=0)  # fmt: skip
     prove_disjoint(splits)
     print(f"load: {time.process_time() - start:.1f} CPU seconds")

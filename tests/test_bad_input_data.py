@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.data import loading
 from benchmark.errors import DataError
 from benchmark.records import Splits
 from benchmark.task import SplitRule
@@ -53,7 +54,8 @@ class Folder:
     def load(self, **rule: Any) -> Splits:
         params = self.module.Params(root=self.root)
         self.module.fingerprint(params)
-        splits: Splits = self.module.load(
+        splits: Splits = loading.load(
+            self.module,
             params,
             classes=CLASSES,
             image_size=16,

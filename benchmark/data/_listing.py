@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,6 @@ class Row:
     site: str = ""
     license: str = ""
     split: str = ""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The pictures of a table as read, the given split of each (or empty), and what was changed."""
-
-    images: ImageSet
-    split: np.ndarray
-    notes: tuple[str, ...]
 
 
 class _Groups:
@@ -145,7 +136,7 @@ def read_rows(
     source: str,
     fit: Fit,
     same_patient: Iterable[tuple[str, str]] = (),
-) -> Loaded:
+) -> ImageSet:
     """Read the pictures of a table, each once.
 
     A file that is listed twice, and a picture that is in two files, is kept once, and its patients
@@ -156,7 +147,7 @@ def read_rows(
         classes: the label of every row is one of them.
         same_patient: pairs of ids that are known to belong to one person.
     Returns:
-        The set, the given split of every image, and a note for everything changed.
+        The set; its card notes everything that was changed.
     Raises:
         DataError: a picture is missing or cannot be read, or one patient is in two given splits.
     """
@@ -184,7 +175,7 @@ def read_rows(
     shown = [pixels[row.image_id] for row in kept]
     notes = [*notes, *more, *_joined_note(patients), *_small_note(shown, image_size)]
     images = _image_set(kept, [p.pixels for p in shown], patients, classes, image_size, source)
-    return Loaded(images, np.array([row.split for row in kept]), tuple(notes))
+    return replace(images, card={"notes": notes})
 
 
 def same_pictures(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -286,4 +277,5 @@ def _image_set(
         age=age if np.isfinite(age).any() else None,
         sex=column(row.sex for row in rows),
         license=column(row.license for row in rows),
+        split=column(row.split for row in rows),
     )

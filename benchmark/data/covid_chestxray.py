@@ -16,10 +16,8 @@ from pydantic import BaseModel
 
 from benchmark.data._listing import Row, existing_folder, fingerprint_rows, read_rows, read_table
 from benchmark.data.images import Fit, inside
-from benchmark.data.splits import note_reserve, split_by_patient
 from benchmark.errors import DataError, unknown_name
-from benchmark.records import ImageSet, Splits
-from benchmark.task import SplitRule
+from benchmark.records import ImageSet
 
 version = "1"
 
@@ -84,25 +82,17 @@ def fingerprint(params: Params) -> str:
     return fingerprint_rows(rows)
 
 
-def load(
-    params: Params,
-    *,
-    classes: tuple[str, ...],
-    image_size: int,
-    split: SplitRule,
-    reserve_per_class: int,
-    seed: int,
-) -> Splits:
-    """Read the frontal radiographs of these classes and divide them by patient.
+def images(
+    params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
+) -> ImageSet:
+    """The frontal radiographs of these classes.
 
     Args:
         classes: of ``TERMS``, in the task's order.
         image_size: side in pixels.
-        reserve_per_class: images that ``oracle`` would like; fewer are noted.
     Raises:
         UnknownNameError: a class that this dataset does not have.
-        DataError: the folder, the table, an id or a picture is missing or broken, or a class has too
-            few patients.
+        DataError: the folder, the table, an id or a picture is missing or broken.
     """
     for name in classes:
         if name not in TERMS:
@@ -111,10 +101,7 @@ def load(
     loaded = read_rows(
         rows, classes, image_size, source="covid_chestxray", fit=params.fit, same_patient=SAME_PATIENT
     )
-    notes += loaded.notes
-    images = replace(loaded.images, card=_card(loaded.images, params))
-    splits = split_by_patient(images, split, seed=seed, where="source covid_chestxray", notes=notes)
-    return note_reserve(splits, reserve_per_class)
+    return replace(loaded, card={**_card(loaded, params), "notes": [*notes, *loaded.card["notes"]]})
 
 
 def _rows(params: Params, classes: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:

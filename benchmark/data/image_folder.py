@@ -6,15 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.data._listing import Loaded, Row, existing_folder, fingerprint_rows, read_rows, read_table
+from benchmark.data._listing import Row, existing_folder, fingerprint_rows, read_rows, read_table
 from benchmark.data.images import SUFFIXES, Fit, inside
-from benchmark.data.splits import PARTS, draw_parts, enough_patients, note_reserve, split_by_patient
+from benchmark.data.splits import PARTS
 from benchmark.errors import DataError, unknown_name
-from benchmark.records import ImageSet, Splits
-from benchmark.task import SplitRule
+from benchmark.records import ImageSet
 
 version = "1"
 
@@ -51,36 +49,23 @@ def fingerprint(params: Params) -> str:
     return fingerprint_rows(_rows(params)[0])
 
 
-def load(
-    params: Params,
-    *,
-    classes: tuple[str, ...],
-    image_size: int,
-    split: SplitRule,
-    reserve_per_class: int,
-    seed: int,
-) -> Splits:
-    """Read the pictures of these classes and divide them by patient, or as the column ``split`` says.
+def images(
+    params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
+) -> ImageSet:
+    """The pictures of these classes, with the column ``split`` of the table.
 
     Args:
         classes: the labels, in the task's order.
         image_size: side in pixels.
-        reserve_per_class: images that ``oracle`` would like; fewer are noted.
     Raises:
         DataError: the folder, the table, an id or a picture is missing or broken; a label is none of
-            the classes; a class has too few patients; or a patient is in two given splits.
+            the classes; or a patient is in two given splits.
     """
     rows, notes = _rows(params)
     rows, ignored = _of_classes(rows, classes, params)
     _split_for_all_or_none(rows)
     loaded = read_rows(rows, classes, image_size, source="image_folder", fit=params.fit)
-    images = replace(loaded.images, card=_card(loaded.images, params))
-    notes = (*notes, *ignored, *loaded.notes)
-    if any(loaded.split != ""):
-        splits = _given(replace(loaded, images=images, notes=notes), split, seed)
-    else:
-        splits = split_by_patient(images, split, seed=seed, where="source image_folder", notes=notes)
-    return note_reserve(splits, reserve_per_class)
+    return replace(loaded, card={**_card(loaded, params), "notes": [*notes, *ignored, *loaded.card["notes"]]})
 
 
 def _rows(params: Params) -> tuple[list[Row], tuple[str, ...]]:
@@ -185,28 +170,6 @@ def _of_classes(
             raise DataError(row.where, error.problem, remedy)
     notes = [f"{n} pictures left out, label '{name}' ignored" for name, n in sorted(ignored.items())]
     return kept, tuple(notes)
-
-
-def _given(loaded: Loaded, rule: SplitRule, seed: int) -> Splits:
-    """The splits as the table gives them; without a reserve, one is drawn from train."""
-    where = "source image_folder"
-    images, excluded = enough_patients(loaded.images, rule, where)
-    part = loaded.split[np.isin(loaded.images.image_id, images.image_id)]
-    notes = [*loaded.notes, *excluded]
-    if "reserve" not in part:
-        train = np.flatnonzero(part == "train")
-        share = rule.reserve / (1 - rule.test - rule.val)
-        part = part.astype("<U7")
-        part[train] = draw_parts(
-            images.select(train), {"train": 1 - share, "reserve": share}, seed=seed, where=f"{where}: train"
-        )
-        notes.append("reserve drawn from the given train split")
-    sets = {name: images.select(np.flatnonzero(part == name)) for name in PARTS}
-    for name, chosen in sets.items():
-        for label, count in chosen.counts().items():
-            if not count:
-                raise DataError(f"{where}: split '{name}'", f"has no image of class '{label}'", "Add some.")
-    return Splits(**sets, notes=tuple(notes))
 
 
 def _card(images: ImageSet, params: Params) -> dict[str, object]:

@@ -36,7 +36,78 @@ def split_by_patient(
     images, excluded = enough_patients(images, rule, where)
     part = draw_parts(images, shares_of(rule), seed=seed, where=where)
     sets = {name: images.select(np.flatnonzero(part == name)) for name in PARTS}
-    return Splits(**sets, notes=(*notes, *excluded))
+    return Splits(**sets, notes=(*notes, *excluded))  # type: ignore[arg-type]
+
+
+def divide(images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classes") -> Splits:
+    """Divide images as their source says (column ``split``), and by patient where it says nothing.
+
+    Given splits stay. Of those that are not given, ``val`` and ``reserve`` are drawn from the given
+    ``train`` by the rule's shares. With ``rule.folds`` the images to be divided, or the given ``train``, are
+    cut into that many folds by patient; the fold of number ``rule.fold`` is held out, as ``test``, or as
+    ``test_paper`` where the source gives a ``test`` of its own.
+
+    Raises:
+        DataError: see ``split_by_patient``; or a part of the images has a split and the rest none.
+    """
+    notes = tuple(images.card.get("notes", ()))
+    if images.split is None or not (images.split != "").any():
+        if not rule.folds:
+            return split_by_patient(images, rule, seed=seed, where=where, notes=notes)
+        images = replace(images, split=np.full(len(images), "train"))
+    assert images.split is not None
+    blank = np.flatnonzero(images.split == "")
+    if len(blank):
+        raise DataError(
+            f"{where}: split",
+            f"image '{images.image_id[blank[0]]}' has none, others have",
+            "Give every image a split, or none.",
+        )
+    images, excluded = enough_patients(images, rule, where)
+    assert images.split is not None
+    part = images.split.astype("<U32")
+    if rule.folds:
+        held = "test_paper" if "test" in part else "test"
+        train = np.flatnonzero(part == "train")
+        part[train[fold_of(images.select(train), rule.folds, seed=seed, where=where) == rule.fold]] = held
+    part, drawn = _complete(images, part, rule, seed, where)
+    return _by_name(replace(images, split=None), part, where, (*notes, *excluded, *drawn))
+
+
+def fold_of(images: ImageSet, folds: int, *, seed: int, where: str = "classes") -> np.ndarray:
+    """(N,) number of the fold of every image; whole patients, classes in proportion."""
+    names = [str(k) for k in range(folds)]
+    return draw_parts(images, dict.fromkeys(names, 1 / folds), seed=seed, where=where).astype(np.int64)
+
+
+def _complete(
+    images: ImageSet, part: np.ndarray, rule: SplitRule, seed: int, where: str
+) -> tuple[np.ndarray, list[str]]:
+    """Draw ``val`` and ``reserve`` from ``train`` where the source gives none."""
+    shares = {
+        name: share for name, share in (("val", rule.val), ("reserve", rule.reserve)) if name not in part
+    }
+    if not shares:
+        return part, []
+    train = np.flatnonzero(part == "train")
+    shares = {"train": 1 - sum(shares.values()), **shares}
+    part[train] = draw_parts(images.select(train), shares, seed=seed, where=f"{where}: train")
+    return part, ["reserve drawn from the given train split"] if "reserve" in shares else []
+
+
+def _by_name(images: ImageSet, part: np.ndarray, where: str, notes: tuple[str, ...]) -> Splits:
+    known = [name for name in np.unique(part).tolist() if name in PARTS or name.startswith("test_")]
+    odd = set(part.tolist()) - set(known)
+    missing = [name for name in PARTS if name not in known]
+    if odd or missing:
+        problem = (
+            f"'{min(odd)}' is none of {', '.join(PARTS)}, test_..." if odd else f"no image in {missing[0]}"
+        )
+        raise DataError(f"{where}: split", problem, "Give every patient one of these splits.")
+    sets = {name: images.select(np.flatnonzero(part == name)) for name in known}
+    more = {name: chosen for name, chosen in sets.items() if name not in PARTS}
+    four = {name: sets[name] for name in PARTS}
+    return Splits(**four, more_tests=more, notes=tuple(dict.fromkeys(notes)))
 
 
 def shares_of(rule: SplitRule) -> dict[str, float]:
@@ -145,7 +216,10 @@ def _table(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
     """Index of the patient of every image, and (P, C) images per patient and class."""
     ids, patient = np.unique(images.patient_id, return_inverse=True)
     table = np.zeros((len(ids), len(images.classes)), dtype=np.int64)
-    np.add.at(table, (patient, images.label), 1)
+    if images.several:
+        np.add.at(table, patient, images.label.astype(np.int64))
+    else:
+        np.add.at(table, (patient, images.label), 1)
     return patient, table
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from benchmark.data import image_folder
+from benchmark.data import image_folder, loading
 from benchmark.records import prove_disjoint
 from benchmark.task import Source, SplitRule
 
@@ -40,7 +40,8 @@ def test_python_source_loads(tmp_path: Path) -> None:
     )
     params = source.Params(root=tmp_path)
     assert len(source.fingerprint(params)) == 64
-    splits = source.load(
+    splits = loading.load(
+        source,
         params,
         classes=("normal", "edema"),
         image_size=16,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.data import loading
 from benchmark.data.phantom import acquisition, anatomy, chest, fields, findings, population
 from benchmark.errors import DataError
 from benchmark.records import Splits, prove_disjoint
@@ -23,7 +24,7 @@ def small(classes: tuple[str, ...] = CLASSES, val: float = 0.15, **params: objec
     """The whole cohort at 16 pixels with few fresh patients."""
     settings = chest.Params(**{"test_per_class": 3, **params})  # type: ignore[arg-type]
     rule = SplitRule(val=val)
-    return chest.load(settings, classes=classes, image_size=16, split=rule, reserve_per_class=2, seed=0)
+    return loading.load(chest, settings, classes=classes, image_size=16, split=rule, reserve_per_class=2, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,7 @@ def test_counts_are_those_of_schaudt_table_2(splits: Splits):
     learn = {c: splits.train.counts()[c] + splits.val.counts()[c] for c in CLASSES}
     assert learn == {"healthy": 543, "fungal": 96, "covid19": 87, "bacterial": 81, "viral": 58}
     paper = {"healthy": 130, "fungal": 29, "covid19": 23, "bacterial": 19, "viral": 16}
-    assert splits.test_paper is not None
-    assert splits.test_paper.counts() == paper
+        assert splits.more_tests["test_paper"].counts() == paper
     assert set(splits.test.counts().values()) == {3}
     assert set(splits.reserve.counts().values()) == {2}
 
@@ -61,7 +61,7 @@ def test_828_patients_in_disjoint_splits(splits: Splits):
 def test_margins_are_those_of_schaudt_table_1(splits: Splits):
     """Sex, view and age by image as in Table 1, and 486 of the 828 patients are male (section 3.1)."""
     both = [splits.train, splits.val]
-    paper = splits.test_paper
+    paper = splits.more_tests["test_paper"]
     assert paper is not None
     assert sum((s.sex == "male").sum() for s in both) == 533
     assert (paper.sex == "male").sum() == 134
@@ -290,7 +290,8 @@ def test_a_class_of_one_patient_may_be_kept_out_of_val():
     params = chest.Params(train_counts={"healthy": 9, "viral": 1}, test_counts={"healthy": 1, "viral": 1},
                           patients=12, test_per_class=1)  # fmt: skip
     rule = SplitRule(val=0.2, too_few="exclude")
-    made = chest.load(
+    made = loading.load(
+        chest,
         params, classes=("healthy", "viral"), image_size=16, split=rule, reserve_per_class=1, seed=0
     )
     assert made.val.counts() == {"healthy": 2, "viral": 0}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from benchmark.data import loading
 from benchmark.data.phantom import chest
 from benchmark.generators import copycat, duplicate_real, noise, traditional
 from benchmark.metrics.features import features
@@ -31,8 +32,14 @@ FREE = {"oracle", "noise", "traditional", "blurred", "collapsed", "mean of 8 tra
 @pytest.fixture(scope="module")
 def splits() -> Splits:
     rule = SplitRule(val=0.15)
-    return chest.load(
-        chest.Params(), classes=CLASSES, image_size=SIZE, split=rule, reserve_per_class=PER_CLASS, seed=31
+    return loading.load(
+        chest,
+        chest.Params(),
+        classes=CLASSES,
+        image_size=SIZE,
+        split=rule,
+        reserve_per_class=PER_CLASS,
+        seed=31,
     )
 
 

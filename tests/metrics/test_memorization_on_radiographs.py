@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.data import covid_chestxray
+from benchmark.data import covid_chestxray, loading
 from benchmark.metrics.memorization import memorization, near_copies
 from benchmark.records import ImageSet, concatenate
 from benchmark.task import SplitRule
@@ -16,7 +16,8 @@ CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 @pytest.fixture
 def real(packs) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Training, held-out and fresh radiographs of different patients, at 64 pixels."""
-    splits = covid_chestxray.load(
+    splits = loading.load(
+        covid_chestxray,
         covid_chestxray.Params(root=packs / "covid-chestxray"),
         classes=CLASSES,
         image_size=64,

@@ -9,7 +9,6 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -17,10 +16,8 @@ from pydantic import BaseModel, Field
 from benchmark.data.phantom import acquisition, anatomy, findings, population, tissue
 from benchmark.data.phantom.population import Study
 from benchmark.errors import DataError
-from benchmark.records import ImageSet, Splits, canonical_json
-
-if TYPE_CHECKING:
-    from benchmark.task import SplitRule
+from benchmark.pixels import Pixels
+from benchmark.records import ImageSet, canonical_json
 
 version = "1"
 CLASSES = findings.CLASSES
@@ -152,24 +149,17 @@ def _scene(
     return Scene(body, exposure, anatomy.find_lungs(body, exposure.pose, grid))
 
 
-def load(
-    params: Params,
-    *,
-    classes: tuple[str, ...],
-    image_size: int,
-    split: SplitRule,
-    reserve_per_class: int,
-    seed: int,
-) -> Splits:
-    """The cohort as train, val and test_paper; fresh patients as test and reserve.
+def images(
+    params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
+) -> ImageSet:
+    """The cohort as train and test_paper; fresh patients as test and reserve. Drawn when looked at.
 
     Args:
         classes: names of ``CLASSES``, in the task's order.
         image_size: 16 to 1024 pixels.
-        split: of which ``val`` counts: the share of the training images, by patient, within each class.
         reserve_per_class: images per class of fresh patients for the control ``oracle``.
     Raises:
-        DataError: unknown class, a class without count, or too few patients to split.
+        DataError: unknown class, or a class without count.
     """
     _check(classes, image_size)
     train, test = (_counts(c, classes, field) for c, field in
@@ -182,16 +172,13 @@ def load(
     held = population.cohort(
         test, people_test, first_index=len(learn), first_patient=people, test=True, seed=seed
     )
-    own, val, notes = _divide(learn, classes, split, seed)
-    sets = {
-        "train": own,
-        "val": val,
+    parts = {
+        "train": learn,
         "test": _fresh(classes, params.test_per_class, FRESH_TEST),
         "reserve": _fresh(classes, reserve_per_class, FRESH_RESERVE),
         "test_paper": held,
     }
-    drawn = {name: _render(rows, classes, image_size, seed, name) for name, rows in sets.items()}
-    return Splits(**drawn, notes=tuple(notes))
+    return _image_set(parts, classes, image_size, seed)
 
 
 def _check(names: Sequence[str], size: int) -> None:
@@ -219,65 +206,49 @@ def _counts(counts: dict[str, int], classes: tuple[str, ...], field: str) -> dic
     return {name: counts[name] for name in classes}
 
 
-def _divide(
-    studies: list[Study], classes: tuple[str, ...], split: SplitRule, seed: int
-) -> tuple[list[Study], list[Study], list[str]]:
-    """Train and val, by patient, within each class as near to the share as whole patients allow."""
-    rng = np.random.default_rng([seed, 12])
-    chosen: set[int] = set()
-    notes = []
-    for name in classes:
-        mine = [s.patient for s in studies if s.finding == name]
-        people = rng.permutation(sorted(set(mine)))
-        if len(people) < 2 and split.val > 0:
-            problem = f"class '{name}' has {len(people)} training patients, train and val need 2"
-            if split.too_few == "error":
-                raise DataError(
-                    "phantom.chest.train_counts", problem, "Raise its count, or set split.val to 0."
-                )
-            notes.append(f"{problem}; val has none of it")
-            continue
-        wanted = max(1, round(split.val * len(mine))) if split.val > 0 else 0
-        for patient in people[:-1]:
-            n = mine.count(int(patient))
-            if n <= wanted:
-                chosen.add(int(patient))
-                wanted -= n
-    val = [s for s in studies if s.patient in chosen]
-    return [s for s in studies if s.patient not in chosen], val, notes
-
-
 def _fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[Study]:
     """Patients of their own, one image each, classes in turn so that every prefix is balanced."""
     n = per_class * len(classes)
     return [Study(first + i, first + i, classes[i % len(classes)], "", -1, "") for i in range(n)]
 
 
-def _render(studies: list[Study], classes: tuple[str, ...], size: int, seed: int, split: str) -> ImageSet:
-    """Draw the studies of one split."""
-    drawn = [
-        draw(s.finding, seed=seed, index=s.index, size=size, patient=s.patient, sex=s.sex or None,
-             age=s.age if s.age >= 0 else None, view=s.view or None)
-        for s in studies
-    ]  # fmt: skip
-    empty = np.zeros((0, size, size), np.uint8)
+def _image_set(parts: dict[str, list[Study]], classes: tuple[str, ...], size: int, seed: int) -> ImageSet:
+    """The studies of all splits, drawn when looked at; what the table says is known without drawing."""
+    studies = [s for rows in parts.values() for s in rows]
+
+    def read(row: int) -> tuple[np.ndarray, np.ndarray]:
+        s = studies[row]
+        drawn = draw(s.finding, seed=seed, index=s.index, size=size, patient=s.patient, sex=s.sex or None,
+                     age=s.age if s.age >= 0 else None, view=s.view or None)  # fmt: skip
+        return drawn.image, drawn.mask
+
+    image, mask = Pixels.pair(read, len(studies), size)
+    people = [_person(s, seed) for s in studies]
     return ImageSet(
-        image=np.stack([p.image for p in drawn]) if drawn else empty,
+        image=image,
         label=np.array([classes.index(s.finding) for s in studies], dtype=np.int64),
         classes=classes,
         image_id=np.array([f"phantom-{seed}-{s.index:07d}" for s in studies], dtype=str),
         patient_id=np.array([f"phantom-{seed}-p{s.patient:07d}" for s in studies], dtype=str),
         origin=np.full(len(studies), "real:phantom.chest"),
-        site=np.array([p.site for p in drawn], dtype=str),
-        view=np.array([p.view for p in drawn], dtype=str),
-        age=np.array([p.age for p in drawn], dtype=np.int64),
-        sex=np.array([p.sex for p in drawn], dtype=str),
-        prompt=np.array([p.prompt for p in drawn], dtype=str),
+        site=np.array([p[3] for p in people], dtype=str),
+        view=np.array([p[2] for p in people], dtype=str),
+        age=np.array([p[1] for p in people], dtype=np.int64),
+        sex=np.array([p[0] for p in people], dtype=str),
+        prompt=np.array([PROMPTS[s.finding] for s in studies], dtype=str),
         license=np.full(len(studies), LICENSE),
-        mask=np.stack([p.mask for p in drawn]) if drawn else empty.copy(),
-        card={"source": "phantom.chest", "version": version, "split": split, "seed": seed,
+        split=np.array([name for name, rows in parts.items() for _ in rows], dtype=str),
+        mask=mask,
+        card={"source": "phantom.chest", "version": version, "seed": seed,
               "license": LICENSE, "see": "docs/data_cards/phantom_chest.md"},
     )  # fmt: skip
+
+
+def _person(study: Study, seed: int) -> tuple[str, int, str, str]:
+    """Sex, age, view and site of a study, as ``draw`` will have them."""
+    scene = _scene(seed, study.index, 16, patient=study.patient, sex=study.sex or None,
+                   age=study.age if study.age >= 0 else None, view=study.view or None)  # fmt: skip
+    return scene.body.sex, scene.body.age, scene.exposure.pose.view, scene.exposure.site
 
 
 def example_grid(path: str, *, size: int = 128, columns: int = 6, seed: int = 0) -> None:

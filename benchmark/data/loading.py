@@ -1,0 +1,54 @@
+"""From a source to the splits of a task: its images, the task's rules, the division by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from benchmark.data.splits import divide, note_reserve
+from benchmark.records import ImageSet, Splits
+from benchmark.task import SplitRule
+
+Rule = Callable[[ImageSet], ImageSet]
+
+
+def load(
+    source: ModuleType,
+    params: Any,
+    *,
+    classes: tuple[str, ...],
+    image_size: int,
+    split: SplitRule,
+    reserve_per_class: int,
+    seed: int,
+    before: Rule = lambda images: images,
+    on_train: Rule = lambda images: images,
+) -> Splits:
+    """Read a source, change its images by the task's rules, and divide them by patient.
+
+    Args:
+        source: a data plug-in, see docs/add_a_dataset.md.
+        params: its ``Params``.
+        classes: of the task, in its order.
+        image_size: side in pixels.
+        reserve_per_class: images that ``oracle`` would like; fewer are noted.
+        before: the rules that every image passes before the division (view, label policy, mask, site).
+        on_train: the rules for the training images alone (imbalance, fraction).
+    Raises:
+        DataError: what the source, a rule or the division cannot do; names the field and the remedy.
+    """
+    images = source.images(
+        params, classes=classes, image_size=image_size, reserve_per_class=reserve_per_class, seed=seed
+    )
+    where = f"source {source.__name__.removeprefix('benchmark.data.')}"
+    splits = divide(before(images), split, seed=seed, where=where)
+    train = on_train(splits.train)
+    notes = dict.fromkeys((*splits.notes, *train.card.get("notes", ())))
+    splits = Splits(train, splits.val, splits.test, splits.reserve, splits.more_tests, tuple(notes))
+    return note_reserve(splits, reserve_per_class)
+
+
+def with_note(images: ImageSet, note: str) -> dict[str, Any]:
+    """The card of a set with one more recorded warning."""
+    return {**images.card, "notes": [*images.card.get("notes", ()), note]}
