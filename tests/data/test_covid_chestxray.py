@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import covid_chestxray
-from benchmark.data.covid_chestxray import Params, class_of, fingerprint, load
+from benchmark.data import covid_chestxray, loading
+from benchmark.data.covid_chestxray import Params, class_of, fingerprint
 from benchmark.errors import DataError, UnknownNameError
 from benchmark.records import Splits, prove_disjoint
 from benchmark.task import SplitRule
@@ -83,7 +83,9 @@ def read(root: Path, *, size: int = 16, seed: int = 0, too_few: str = "error", *
     """Load with the defaults of the tests."""
     rule = SplitRule.model_validate({"too_few": too_few})
     given = Params.model_validate({"root": root, **params})
-    return load(given, classes=CLASSES, image_size=size, split=rule, reserve_per_class=0, seed=seed)
+    return loading.load(
+        covid_chestxray, given, classes=CLASSES, image_size=size, split=rule, reserve_per_class=0, seed=seed
+    )
 
 
 def all_rows(splits: Splits, column: str) -> dict[str, object]:
@@ -239,7 +241,8 @@ def test_unknown_class_is_refused(tmp_path: Path) -> None:
     """A task that asks for a class that the dataset does not have gets a "did you mean"."""
     dataset(tmp_path)
     with pytest.raises(UnknownNameError, match="Did you mean 'covid19'"):
-        load(
+        loading.load(
+            covid_chestxray,
             Params(root=tmp_path),
             classes=("healthy", "covid"),
             image_size=16,

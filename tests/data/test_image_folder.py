@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data.image_folder import Params, fingerprint, load
+from benchmark.data import image_folder, loading
+from benchmark.data.image_folder import Params, fingerprint
 from benchmark.errors import DataError
 from benchmark.records import Splits, prove_disjoint
 from benchmark.task import SplitRule
@@ -55,7 +56,9 @@ def read(root: Path, classes: tuple[str, ...] = CLASSES, too_few: str = "error",
     """Load with the defaults of the tests."""
     given = Params.model_validate({"root": root, **params})
     rule = SplitRule.model_validate({"too_few": too_few})
-    return load(given, classes=classes, image_size=16, split=rule, reserve_per_class=0, seed=0)
+    return loading.load(
+        image_folder, given, classes=classes, image_size=16, split=rule, reserve_per_class=0, seed=0
+    )
 
 
 def total(splits: Splits) -> int:
