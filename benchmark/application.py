@@ -14,7 +14,7 @@ from typing import Any
 from benchmark import report
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.execute import Outcome, Several, execute, worker_count
-from benchmark.pipeline import Node, Plan, build, keys
+from benchmark.pipeline import Node, Plan, build, keys, without_fold
 from benchmark.planning import Wish, make_plan, split_names, store_root
 from benchmark.progress import Progress, clock
 from benchmark.store import Store, write_json
@@ -52,6 +52,7 @@ def wish_of(options: argparse.Namespace) -> Wish:
         generators=split_names(getattr(options, "generators", None)),
         params=getattr(options, "params", None),
         extractor=getattr(options, "extractor", None),
+        scenario=options.scenario,
         device=options.device,
         precision=options.precision,
     )
@@ -60,7 +61,7 @@ def wish_of(options: argparse.Namespace) -> Wish:
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
     plan = make_plan(wish_of(options))
-    out = options.out or Path("outputs") / f"{plan.task.name}-{plan.profile_name}"
+    out = options.out or Path("outputs") / _folder_name(plan, options.scenario)
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
@@ -91,6 +92,12 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     return Finished(plan, outcome, out, written, time.monotonic() - began)
 
 
+def _folder_name(plan: Plan, scenario: str | None) -> str:
+    """Another protocol, another folder."""
+    chosen = "".join(f"-{part.strip()}" for part in (scenario or "").split(",") if part.strip())
+    return f"{plan.task.name}-{plan.profile_name}{chosen}"
+
+
 def make_folder(folder: Path) -> None:
     """Create an output folder, or say why not."""
     try:
@@ -106,8 +113,9 @@ def _write(
 ) -> list[Path]:
     if verb != "run":
         return copy_results(nodes, outcome, out)
-    if "data" in outcome.failures:
-        raise BenchmarkError("", outcome.failures["data"])
+    for node in nodes:
+        if node.stage in ("data", "teach") and node.id in outcome.failures:
+            raise BenchmarkError("", outcome.failures[node.id])
     report.write_bundles(plan, outcome, out / "bundles")
     comparison = report.publish(out / "bundles", out)
     tracker.leaderboard(out, comparison)
@@ -133,8 +141,9 @@ def copy_results(nodes: Iterable[Node], outcome: Outcome, out: Path) -> list[Pat
 
 def _summary(finished: Finished) -> None:
     outcome = finished.outcome
-    if "data" in outcome.results:
-        _show_data(outcome.results["data"].manifest["result"])
+    shown = next((r for id_, r in outcome.results.items() if without_fold(id_) == "data"), None)
+    if shown is not None:
+        _show_data(shown.manifest["result"])
     reused = len(outcome.results) - len(outcome.computed)
     print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
     for path in finished.written:

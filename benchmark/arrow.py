@@ -40,8 +40,8 @@ def _batch(images: ImageSet) -> pa.RecordBatch:
 
     def flat(array: Any) -> pa.Array:
         """Rows of numbers of one length each."""
-        whole = np.ascontiguousarray(array).reshape(len(images), -1)
-        return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), whole.shape[1] or 1)
+        whole = np.ascontiguousarray(array)
+        return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), int(np.prod(whole.shape[1:])))
 
     columns: dict[str, pa.Array] = {
         "image": flat(images.image),

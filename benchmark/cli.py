@@ -60,6 +60,9 @@ def _add_wish(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="demo", help="demo (minutes), lite (hours) or paper (GPUs)")
     parser.add_argument("--source", type=_text, help="data source; default: the task's packaged phantoms")
     parser.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
+    parser.add_argument(
+        "--scenario", type=_text, help="choices of the task, such as view.keep=frontal,mask.shape=joint"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--out", type=_path, help="results; default: outputs/<task>-<profile>")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmark.records import sha256_of
-from benchmark.task import Profile, Task
+from benchmark.task import Profile, Recipe, SplitRule, Task
 
-STAGE_VERSION = {"data": "2", "reference": "1", "fit": "1", "generate": "1", "measure": "2", "classify": "1"}
+STAGE_VERSION = {
+    "data": "2",
+    "teach": "1",
+    "reference": "2",
+    "fit": "2",
+    "generate": "2",
+    "measure": "3",
+    "classify": "2",
+}
 
 # Expected seconds of a stage before anything was timed; only the progress bar uses them.
 FIRST_GUESS = {
     "data": 10.0,
+    "teach": 15.0,
     "reference": 8.0,
     "fit": 100.0,
     "generate": 20.0,
@@ -32,6 +41,7 @@ class Row:
         params: canonical parameters, defaults filled in.
         per_class: fit once per class.
         trained: whether fitting it is real work (for the progress bar alone).
+        absent: why it cannot be run here, or empty.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Row:
     params: Mapping[str, Any] = field(default_factory=dict)
     per_class: bool = False
     trained: bool = False
+    absent: str = ""
 
     @property
     def has_images(self) -> bool:
@@ -54,7 +65,8 @@ class Row:
 class Plan:
     """Everything that a run has decided before it starts.
 
-    ``source_paths`` are the parameters that say where the data lies; the fingerprint stands for them in keys.
+    ``task`` is the task with the run's choices made. ``source_paths`` are the parameters that say where the
+    data lies; the fingerprint stands for them in keys.
     """
 
     task: Task
@@ -77,6 +89,22 @@ class Plan:
         return self.task.profile(self.profile_name)
 
     @property
+    def split(self) -> SplitRule:
+        """How the source's images are divided."""
+        return self.task.source(self.source).split
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that are run; one for a hold-out."""
+        return tuple(range(max(self.split.folds, 1)))
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """The scenario's rules, as JSON values."""
+        rules = self.task.steps(self.profile_name, self.source)
+        return {name: rule.model_dump(mode="json") for name, rule in rules.items()}
+
+    @property
     def protocol_hash(self) -> str:
         """What two results must share to be compared."""
         return self.task.protocol_hash(self.profile_name, self.source, self.extractor)
@@ -84,7 +112,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Node:
-    """One stage of one row: computed once per key.
+    """One stage of one row in one fold: computed once per key.
 
     ``local`` is needed to compute it here and is no part of its key: paths and import targets.
     """
@@ -98,20 +126,44 @@ class Node:
     tags: Mapping[str, str] = field(default_factory=dict)
     local: Mapping[str, Any] = field(default_factory=dict)
     guess: float = 1.0
+    fold: int = 0
+
+
+def without_fold(node_id: str) -> str:
+    """The id of a node as it is without folds: ``fit/ddpm`` of ``fit/ddpm@2``."""
+    return node_id.partition("@")[0]
 
 
 def build(plan: Plan) -> list[Node]:
     """All nodes of a run, each after what it needs."""
-    nodes = [_data(plan), _reference(plan)]
+    return [node for fold in plan.folds for node in _fold(plan, fold)]
+
+
+def _fold(plan: Plan, fold: int) -> Iterable[Node]:
+    """The nodes of one fold; their ids end in ``@fold`` where there are several."""
+    nodes = [*_data(plan, fold), _reference(plan)]
     for row in plan.rows:
+        if row.absent:
+            continue
         if row.has_images:
             nodes += [_fit(plan, row), _generate(plan, row), _measure(plan, row)]
         nodes += _classify(plan, row)
-    return nodes
+    if len(plan.folds) == 1:
+        return nodes
+
+    def at(name: str) -> str:
+        return f"{name}@{fold}"
+
+    tag = {"fold": str(fold)}
+    return [
+        replace(n, id=at(n.id), needs=tuple(map(at, n.needs)), fold=fold, tags={**n.tags, **tag})
+        for n in nodes
+    ]
 
 
-def _data(plan: Plan) -> Node:
-    profile, source = plan.profile, plan.task.source(plan.source)
+def _data(plan: Plan, fold: int) -> list[Node]:
+    """The data; where a teacher guesses labels, the data with certain labels and then the teacher."""
+    profile = plan.profile
     config = {
         "source": plan.source,
         "version": plan.source_version,
@@ -119,27 +171,41 @@ def _data(plan: Plan) -> Node:
         "params": dict(plan.source_params),
         "classes": list(plan.task.classes),
         "image_size": profile.image_size,
-        "split": source.split.model_dump(mode="json"),
-        "scenario": {
-            name: rule.model_dump(mode="json")
-            for name, rule in plan.task.steps(plan.profile_name, plan.source).items()
-        },
+        "split": plan.split.model_copy(update={"fold": fold}).model_dump(mode="json"),
+        "scenario": plan.steps,
         "reserve_per_class": profile.reserve or max(profile.brackets),
     }
     local = {"target": plan.source_target, "paths": dict(plan.source_paths)}
-    return Node("data", "data", config, local=local, guess=FIRST_GUESS["data"])
+    taught = any(step.get("uncertain") == "self_trained" for step in plan.steps.values())
+    data = Node("certain" if taught else "data", "data", config, local=local, guess=FIRST_GUESS["data"])
+    if not taught:
+        return [data]
+    config = {**_training(plan, profile.classifiers[0]), "source": plan.source}
+    return [data, Node("data", "teach", config, ("certain",), guess=FIRST_GUESS["teach"])]
+
+
+def _added(plan: Plan, bracket: int) -> dict[str, Any]:
+    """How many synthetic images of which classes."""
+    return {
+        "mix": plan.task.mix.model_dump(mode="json"),
+        "bracket": bracket,
+        "classes": list(plan.task.classes),
+    }
+
+
+def _measured(plan: Plan) -> dict[str, Any]:
+    return {
+        **_added(plan, plan.profile.primary_bracket),
+        "extractor": plan.extractor,
+        "extractor_hash": plan.extractor_hash,
+        "ms_ssim_images": plan.profile.measures.ms_ssim_images,
+        "device": plan.device,
+    }
 
 
 def _reference(plan: Plan) -> Node:
     """Features of real images and the real-against-real floor, shared by every measure."""
-    config = {
-        "extractor": plan.extractor,
-        "extractor_hash": plan.extractor_hash,
-        "per_class": plan.profile.primary_bracket,
-        "ms_ssim_images": plan.profile.measures.ms_ssim_images,
-        "device": plan.device,
-    }
-    return Node("reference", "reference", config, ("data",), guess=FIRST_GUESS["reference"])
+    return Node("reference", "reference", _measured(plan), ("data",), guess=FIRST_GUESS["reference"])
 
 
 def _fit(plan: Plan, row: Row) -> Node:
@@ -148,6 +214,8 @@ def _fit(plan: Plan, row: Row) -> Node:
         "version": row.version,
         "params": dict(row.params),
         "per_class": row.per_class,
+        "classes": list(plan.task.classes),
+        "mix": plan.task.mix.model_dump(mode="json"),
         "extractor": plan.extractor,
         "extractor_hash": plan.extractor_hash,
         "preview": plan.profile.measures.preview,
@@ -161,10 +229,10 @@ def _fit(plan: Plan, row: Row) -> Node:
 
 def _generate(plan: Plan, row: Row) -> Node:
     config = {
+        **_added(plan, max(plan.profile.brackets)),
         "plugin": dict(row.plugin or {}),
         "version": row.version,
         "per_class": row.per_class,
-        "count_per_class": max(plan.profile.brackets),
         "image_size": plan.profile.image_size,
         "device": plan.device,
         "precision": plan.precision,
@@ -177,16 +245,24 @@ def _generate(plan: Plan, row: Row) -> Node:
 
 
 def _measure(plan: Plan, row: Row) -> Node:
-    config = {
-        "extractor": plan.extractor,
-        "extractor_hash": plan.extractor_hash,
-        "per_class": plan.profile.primary_bracket,
-        "ms_ssim_images": plan.profile.measures.ms_ssim_images,
-        "device": plan.device,
-    }
     needs = ("data", "reference", f"generate/{row.name}")
     guess = FIRST_GUESS["measure"]
-    return Node(f"measure/{row.name}", "measure", config, needs, 2, row.name, _tags(row), guess=guess)
+    return Node(
+        f"measure/{row.name}", "measure", _measured(plan), needs, 2, row.name, _tags(row), guess=guess
+    )
+
+
+def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """What every training of a classifier shares."""
+    return {
+        "classes": list(plan.task.classes),
+        "metric": plan.task.primary_metric.name,
+        "oversample": False,
+        "recipe": recipe.model_dump(mode="json"),
+        "budget": plan.profile.budget.model_dump(mode="json"),
+        "device": plan.device,
+        "precision": plan.precision,
+    }
 
 
 def _classify(plan: Plan, row: Row) -> Iterable[Node]:
@@ -195,12 +271,10 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
         for recipe in profile.classifiers:
             for seed in profile.seeds:
                 config = {
-                    "bracket": bracket,
+                    **_training(plan, recipe),
+                    **_added(plan, bracket),
                     "oversample": row.name == "oversample",
-                    "recipe": recipe.model_dump(mode="json"),
-                    "budget": profile.budget.model_dump(mode="json"),
-                    "device": plan.device,
-                    "precision": plan.precision,
+                    "subgroups": list(plan.task.subgroups),
                 }
                 needs = ("data", f"generate/{row.name}") if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
@@ -232,9 +306,9 @@ def keys(nodes: Iterable[Node]) -> dict[str, str]:
 def weights_left(nodes: Iterable[Node]) -> dict[str, float]:
     """Longest expected path from each node to the end: what to start first."""
     ordered = list(nodes)
-    longest: dict[str, float] = {n.id: n.guess for n in ordered}
+    guess = {n.id: n.guess for n in ordered}
+    longest = dict(guess)
     for node in reversed(ordered):
         for need in node.needs:
-            guess = next(n.guess for n in ordered if n.id == need)
-            longest[need] = max(longest[need], guess + longest[node.id])
+            longest[need] = max(longest[need], guess[need] + longest[node.id])
     return longest

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import yaml
 
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.pipeline import Plan, Row
@@ -42,6 +44,7 @@ class Wish:
     generators: tuple[str, ...] | None = None
     params: Path | None = None
     extractor: str | None = None
+    scenario: str | None = None
     device: str = "auto"
     precision: str = "auto"
 
@@ -93,7 +96,7 @@ def make_plan(wish: Wish) -> Plan:
     Raises:
         TaskError, DataError: the first fault, with the remedy.
     """
-    task = load_task(wish.task)
+    task = load_task(wish.task).variant(choices(wish.scenario))
     profile = task.profile(wish.profile)
     source = wish.source or task.default_source
     task.source(source)
@@ -121,6 +124,21 @@ def make_plan(wish: Wish) -> Plan:
     )
 
 
+def choices(text: str | None) -> dict[str, Any]:
+    """``step.field=value,...`` as values of YAML: numbers are numbers.
+
+    Raises:
+        TaskError: not of this form.
+    """
+    found = {}
+    for part in (p.strip() for p in (text or "").split(",") if p.strip()):
+        path, equals, value = part.partition("=")
+        if not equals or "." not in path:
+            raise TaskError("--scenario", f"'{part}' is not of the form step.field=value", "See: tasks NAME.")
+        found[path.strip()] = yaml.safe_load(value)
+    return found
+
+
 def _source_params(module: ModuleType, source: str, values: Mapping[str, Any], root: Path | None) -> Any:
     fields = module.Params.model_fields
     given = dict(values)
@@ -138,9 +156,15 @@ def _rows(task: Task, wish: Wish) -> list[Row]:
     rows = [_control(name) for name in task.controls]
     wanted = wish.generators if wish.generators is not None else tuple(profile.generators)
     tuned = _tuned(wish.params)
-    for plugin in find("generators", wanted):
-        entry = profile.generators.get(plugin.name, GeneratorEntry())
-        rows.append(generator_row(plugin, entry, tuned.pop(plugin.name, {})))
+    for name in wanted:
+        entry = profile.generators.get(name, GeneratorEntry())
+        if wish.generators is None and (entry.plugin or name) not in available("generators"):
+            rows.append(_absent(name, entry))
+            continue
+        plugin = find("generators", [entry.plugin or name])[0]
+        named = name if entry.plugin else plugin.name
+        entry = profile.generators.get(named, entry)
+        rows.append(replace(generator_row(plugin, entry, tuned.pop(named, {})), name=named))
     if tuned:
         raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(wish.params))
     names = [r.name for r in rows]
@@ -148,6 +172,18 @@ def _rows(task: Task, wish: Wish) -> list[Row]:
     if twice:
         raise TaskError("--generators", f"'{twice[0]}' is named twice, or is a control that runs anyway")
     return rows
+
+
+def _absent(name: str, entry: GeneratorEntry) -> Row:
+    """The row of a generator that the task names and nobody has installed."""
+    known = entry.plugin or name
+    return Row(
+        name=name,
+        role="generator",
+        card={"title": name, "description": "Named by the task; not installed here."},
+        params=entry.params,
+        absent=f"no generator named '{known}' is installed; docs/add_a_generator.md says how to add one",
+    )
 
 
 def _tuned(path: Path | None) -> dict[str, dict[str, Any]]:

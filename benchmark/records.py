@@ -132,7 +132,7 @@ class ImageSet:
 
     def of_class(self, label: int) -> ImageSet:
         """The images of one class."""
-        mine = self.label[:, label] == 1 if self.several else self.label == label
+        mine = np.asarray(self.label[:, label] == 1 if self.several else self.label == label)
         return self.select(np.flatnonzero(mine))
 
     def one_label_each(self) -> ImageSet:
@@ -142,7 +142,7 @@ class ImageSet:
         """
         if not self.several:
             return self
-        kept = self.select(self.label.any(1))
+        kept = self.select(np.flatnonzero(self.label.any(1)))
         rarest_first = np.argsort(self.label.sum(0), kind="stable")
         first = kept.label[:, rarest_first].argmax(1)
         return replace(kept, label=rarest_first[first].astype(np.int64), report=kept.label.astype(np.int8))
@@ -228,6 +228,11 @@ class Learning:
         """The images of one class."""
         kept = self.reserve.of_class(label) if self.reserve is not None else None
         return Learning(self.train.of_class(label), self.val.of_class(label), kept)
+
+    def one_label_each(self) -> Learning:
+        """The same images with one class each, see ``ImageSet.one_label_each``."""
+        kept = self.reserve.one_label_each() if self.reserve is not None else None
+        return Learning(self.train.one_label_each(), self.val.one_label_each(), kept)
 
 
 def prove_disjoint(splits: Splits) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.compare.study import compare
 from benchmark.execute import Outcome
-from benchmark.pipeline import Node, Plan, Row, build
+from benchmark.pipeline import Node, Plan, Row, build, without_fold
 from benchmark.publish.bundle import Bundle, read_bundles, write_bundle
+from benchmark.records import sha256_of
 from benchmark.store import Result
 
 if TYPE_CHECKING:
@@ -71,13 +72,15 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
     import shutil
 
     nodes = build(plan)
+    data = [outcome.results[n.id] for n in nodes if without_fold(n.id) == "data"]
     for row in plan.rows:
         own = [n for n in nodes if n.row == row.name]
-        failed = next((outcome.failures[n.id] for n in own if n.id in outcome.failures), None)
+        broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
+        failed = row.absent or next(broken, None)
         results = {n.id: outcome.results[n.id] for n in own if n.id in outcome.results}
-        manifest = _manifest(plan, row, outcome.results["data"], results, failed)
+        manifest = _manifest(plan, row, data, results, failed)
         predictions = None if failed else _predictions(own, results)
-        grid = results.get(f"generate/{row.name}")
+        grid = next((r for id_, r in results.items() if id_.startswith("generate/")), None)
         write_bundle(
             folder / row.name,
             manifest,
@@ -97,14 +100,13 @@ def _predictions(nodes: Iterable[Node], results: dict[str, Result]) -> pd.DataFr
 
 
 def _manifest(
-    plan: Plan, row: Row, data: Result, results: dict[str, Result], failed: str | None
+    plan: Plan, row: Row, data: list[Result], results: dict[str, Result], failed: str | None
 ) -> dict[str, Any]:
-    said = data.manifest["result"]
-    measured = results.get(f"measure/{row.name}")
-    measures = measured.manifest["result"] if measured else {}
+    said = joined_data([d.manifest["result"] for d in data])
+    measured = [r.manifest["result"] for id_, r in results.items() if id_.startswith("measure/")]
     task, profile = plan.task, plan.profile
     return {
-        "schema": 1,
+        "schema": 2,
         "task": task.name,
         "profile": plan.profile_name,
         "question": task.question,
@@ -113,6 +115,12 @@ def _manifest(
         "source": plan.source,
         "data_kind": "phantom" if plan.source.startswith("phantom.") else "real",
         "classes": said["classes"],
+        "labels": task.labels,
+        "positive": said["classes"][-1] if task.primary_metric.name == "f1" else None,
+        "folds": len(plan.folds),
+        "scenario": plan.steps,
+        "mix": task.mix.model_dump(mode="json"),
+        "subgroups": list(task.subgroups),
         "image_size": profile.image_size,
         "primary_metric": task.primary_metric.model_dump(mode="json"),
         "primary_bracket": profile.primary_bracket,
@@ -134,8 +142,8 @@ def _manifest(
             "proof": said["proof"],
             "notes": said["notes"],
         },
-        "measures": measures.get("measures", {}),
-        "memorization": measures.get("memorization"),
+        "measures": joined_measures([m["measures"] for m in measured]),
+        "memorization": joined_gate([m["memorization"] for m in measured]),
         "costs": _costs(row, results),
         "software": software(),
         "hardware": hardware(plan.device),
@@ -144,17 +152,78 @@ def _manifest(
     }
 
 
-def _costs(row: Row, results: dict[str, Result]) -> dict[str, float | None]:
-    def seconds(node_id: str) -> float | None:
-        return float(results[node_id].manifest["costs"]["seconds"]) if node_id in results else None
-
-    trainings = [r for n, r in results.items() if n.startswith("classify/")]
+def joined_data(folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is said of the data, over all folds: a test split that differs by fold is their union."""
+    first = folds[0]
+    if len(folds) == 1:
+        return first
+    splits = dict(first["splits"])
+    for name in (n for n in splits if n.startswith("test")):
+        each = [f["splits"][name] for f in folds]
+        if len({e["hash"] for e in each}) > 1:
+            splits[name] = {
+                "images": sum(e["images"] for e in each),
+                "patients": sum(e["patients"] for e in each),
+                "counts": {c: sum(e["counts"][c] for e in each) for c in each[0]["counts"]},
+                "hash": sha256_of([e["hash"] for e in each]),
+            }
+    note = f"Sizes of train, val and reserve are those of the first of {len(folds)} folds."
+    notes = list(dict.fromkeys(n for f in folds for n in f["notes"]))
     return {
-        "fit_seconds": seconds(f"fit/{row.name}"),
-        "sample_seconds": seconds(f"generate/{row.name}"),
-        "classify_seconds": round(sum(r.manifest["costs"]["seconds"] for r in trainings), 2)
-        if trainings
-        else None,
+        "classes": first["classes"],
+        "splits": splits,
+        "notes": [*notes, note],
+        "proof": {f"fold {k}": f["proof"] for k, f in enumerate(folds)},
+    }
+
+
+def joined_measures(folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every measure's mean over the folds, value and floor; ``n`` is that of the smallest fold."""
+    if len(folds) <= 1:
+        return folds[0] if folds else {}
+    joined = {}
+    for name, first in folds[0].items():
+        each = [f[name] for f in folds]
+        means = {k: sum(e[k] for e in each) / len(each) for k in ("value", "floor") if first[k] is not None}
+        joined[name] = {**first, **means, "n": min(e["n"] for e in each), "folds": len(each)}
+    return joined
+
+
+def joined_gate(folds: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The memorization gate over the images of all folds; the counts add up, the interval is of their sum."""
+    if len(folds) <= 1:
+        return folds[0] if folds else None
+    from benchmark.metrics.memorization import clopper_pearson
+
+    n = sum(f["n"] for f in folds)
+    hits = sum(round(f["rate"] * f["n"]) for f in folds)
+
+    def mean(name: str) -> float:
+        return float(sum(f[name] * f["n"] for f in folds) / n)
+
+    interval, tolerance = clopper_pearson(hits, n), mean("tolerance")
+    return {
+        **folds[0],
+        **{name: mean(name) for name in ("expected", "threshold", "planted_recall")},
+        "n": n,
+        "rate": hits / n,
+        "interval": list(interval),
+        "tolerance": tolerance,
+        "gated": interval[0] > tolerance,
+        "blind": any(f["blind"] for f in folds),
+        "folds": len(folds),
+    }
+
+
+def _costs(row: Row, results: dict[str, Result]) -> dict[str, float | None]:
+    def seconds(stage: str) -> float | None:
+        own = [float(r.manifest["costs"]["seconds"]) for n, r in results.items() if n.startswith(stage)]
+        return round(sum(own), 2) if own else None
+
+    return {
+        "fit_seconds": seconds("fit/"),
+        "sample_seconds": seconds("generate/"),
+        "classify_seconds": seconds("classify/"),
         "peak_memory_mb": max(
             (float(r.manifest["costs"]["peak_memory_mb"]) for r in results.values()), default=None
         ),

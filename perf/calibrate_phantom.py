@@ -82,8 +82,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = time.process_time()
-    splits = loading.load(chest, chest.Params(), classes=CLASSES, image_size=options.size, split=SplitRule(val=0.15),
-                        reserve_per_class=options.bracket, seed=0)  # fmt: skip
+    splits = loading.load(
+        chest,
+        chest.Params(),
+        classes=CLASSES,
+        image_size=options.size,
+        split=SplitRule(val=0.15),
+        reserve_per_class=options.bracket,
+        seed=0,
+    )
     prove_disjoint(splits)
     print(f"load: {time.process_time() - start:.1f} CPU seconds")
     pools = {

@@ -2,27 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.records import ImageSet, concatenate
+from benchmark.records import POSITIVE, ImageSet, Splits, concatenate
+from benchmark.task import Mix
+
+HELD_OUT = 6  # one in so many synthetic images chooses the epoch of a training without real images
 
 
-def with_bracket(train: ImageSet, synthetic: ImageSet | None, bracket: int) -> ImageSet:
-    """The real training images and the first ``bracket`` synthetic ones of each class.
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """What one training learns from.
+
+    Attributes:
+        real: gives the normalization.
+        train: every image that is trained on.
+        val: chooses the epoch.
+    """
+
+    real: ImageSet
+    train: ImageSet
+    val: ImageSet
+
+
+def added_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ...]) -> dict[str, int]:
+    """How many synthetic images of each class a bracket is.
+
+    Args:
+        train: the real training images, which ``mix.unit`` may count.
+        classes: of the task; a class that only a label policy has made gets none.
+    """
+    one = train.one_label_each()
+    counts = {}
+    for k, name in enumerate(train.classes):
+        if name not in classes or (mix.classes is not None and name not in mix.classes):
+            continue
+        mine = one.label == k
+        if mix.unit == "still_image" and one.clip is not None:
+            mine = mine & (one.clip == "")
+        unit = 1 if mix.unit == "class" else int(mine.sum())
+        counts[name] = round(bracket * unit * mix.factor.get(name, 1.0))
+    return counts
+
+
+def first_of_each(synthetic: ImageSet, counts: Mapping[str, int]) -> ImageSet:
+    """The first so many synthetic images of each class.
+
+    Raises:
+        DataError: a class has fewer.
+    """
+    chosen = []
+    for k, name in enumerate(synthetic.classes):
+        wanted = counts.get(name, 0)
+        rows = np.flatnonzero(synthetic.label == k)[:wanted]
+        if len(rows) < wanted:
+            raise DataError(f"synthetic class '{name}'", f"has {len(rows)} images, bracket needs {wanted}")
+        chosen.append(rows)
+    return synthetic.select(np.concatenate(chosen))
+
+
+def training_images(
+    splits: Splits, synthetic: ImageSet | None, mix: Mix, bracket: int, classes: tuple[str, ...]
+) -> TrainingImages:
+    """The images of one training: real ones, with the bracket added, or the bracket alone.
+
+    A training on synthetic images alone chooses its epoch on synthetic images too, every
+    ``HELD_OUT``-th of each class, so that no real image but the test's is seen (Segal et al. 2021, 4.5).
 
     Raises:
         DataError: a class has fewer synthetic images than the bracket.
     """
+    train = splits.train
     if synthetic is None or bracket == 0:
-        return train
-    chosen = []
-    for k, name in enumerate(train.classes):
-        rows = np.flatnonzero(synthetic.label == k)[:bracket]
-        if len(rows) < bracket:
-            raise DataError(f"synthetic class '{name}'", f"has {len(rows)} images, bracket needs {bracket}")
-        chosen.append(rows)
-    return concatenate([train, synthetic.select(np.concatenate(chosen))])
+        return TrainingImages(train, train, splits.val)
+    chosen = like(first_of_each(synthetic, added_counts(train, mix, bracket, classes)), train)
+    if mix.training == "add":
+        return TrainingImages(train, concatenate([train, chosen]), splits.val)
+    turn = np.zeros(len(chosen), dtype=np.int64)
+    index = chosen.one_label_each().label if chosen.several else chosen.label
+    for k in np.unique(index):
+        turn[index == k] = np.arange((index == k).sum())
+    held = turn % HELD_OUT == HELD_OUT - 1
+    learned = chosen.select(np.flatnonzero(~held))
+    return TrainingImages(learned, learned, chosen.select(np.flatnonzero(held)))
+
+
+def like(synthetic: ImageSet, train: ImageSet) -> ImageSet:
+    """Synthetic images with the kind of labels that the training images have.
+
+    Where an image may have several classes, ``report`` says which, if the generator knows; otherwise an
+    image has the one class that was asked for (Segal et al. 2021, section 3.4).
+    """
+    one_hot = np.eye(len(train.classes), dtype=np.uint8)[synthetic.label]
+    if train.soft is not None:
+        synthetic = replace(synthetic, soft=one_hot.astype(np.float32))
+    if not train.several:
+        return synthetic
+    known = one_hot if synthetic.report is None else (synthetic.report == POSITIVE).astype(np.uint8)
+    return replace(synthetic, label=known, report=None)
+
+
+def stratum(images: ImageSet) -> np.ndarray:
+    """(N,) one class index per image; of several classes the rarest, K for an image without any."""
+    if not images.several:
+        return images.label
+    rarest_first = np.argsort(images.label.sum(0), kind="stable")
+    first = rarest_first[images.label[:, rarest_first].argmax(1)]
+    return np.where(images.label.any(1), first, images.label.shape[1])
 
 
 def draw_order(label: np.ndarray, *, oversample: bool, seed: int, epoch: int) -> np.ndarray:

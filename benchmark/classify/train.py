@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.classify import quality
 from benchmark.classify.augment import PIPELINES
 from benchmark.classify.network import build
-from benchmark.classify.sampling import Batches
+from benchmark.classify.sampling import Batches, stratum
 from benchmark.errors import ClassifierError
+from benchmark.pixels import blocks
 from benchmark.records import ImageSet
 from benchmark.task import Budget, Recipe
 from benchmark.torchkit import autocast, load_state, save_state
@@ -37,7 +39,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything of a training but its images."""
+    """Everything of a training but its images.
+
+    Attributes:
+        metric: on ``val``, chooses the epoch; a name of ``quality.values``.
+        predicted: how many classes are predicted, where the labels have more: the first ones. The others
+            are learned beside them (``multi_class`` of a label policy), or None for all.
+    """
 
     recipe: Recipe
     budget: Budget
@@ -47,6 +55,26 @@ class Setting:
     precision: str
     scratch: Path
     progress: Callable[[float], None] = lambda share: None
+    metric: str = "balanced_accuracy"
+    predicted: int | None = None
+
+
+def setting_of(
+    config: Mapping[str, Any], seed: int, scratch: Path, progress: Callable[[float], None]
+) -> Setting:
+    """The setting that a stage's configuration describes."""
+    return Setting(
+        recipe=Recipe(**config["recipe"]),
+        budget=Budget(**config["budget"]),
+        oversample=config["oversample"],
+        seed=seed,
+        device=config["device"],
+        precision=config["precision"],
+        scratch=scratch,
+        progress=progress,
+        metric=config["metric"],
+        predicted=len(config["classes"]),
+    )
 
 
 def total_steps(budget: Budget, images: int) -> int:
@@ -57,16 +85,22 @@ def total_steps(budget: Budget, images: int) -> int:
 
 
 def normalization(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of real training pixels, in [0, 1]."""
-    return float(images.mean() / 255), float(max(images.std() / 255, 1e-3))
+    """Mean and standard deviation of training pixels, in [0, 1]; read block by block."""
+    count, total, squares = 0, 0.0, 0.0
+    for block in blocks(images):
+        part = block.astype(np.float64)
+        count, total, squares = count + part.size, total + part.sum(), squares + (part**2).sum()
+    mean = total / count
+    return mean / 255, max(float(np.sqrt(max(squares / count - mean**2, 0.0))) / 255, 1e-3)
 
 
 def train(real: ImageSet, extra: ImageSet, val: ImageSet, setting: Setting) -> Trained:
-    """Train by the recipe and keep the epoch with the best balanced accuracy on ``val``.
+    """Train by the recipe and keep the epoch with the best ``setting.metric`` on ``val``.
 
-    Adam with a cosine schedule stepped per update over the whole training (Schaudt et al. 2023, 3.3.2);
-    a tie goes to the lower validation loss. Resumes from its scratch folder; the result does not depend on
-    whether it was interrupted.
+    Cross-entropy, of soft labels where a teacher has guessed some; where an image may have several classes,
+    the weighted binary cross-entropy of Segal et al. 2021, equation 3. Adam with a cosine schedule stepped
+    per update over the whole training (Schaudt et al. 2023, 3.3.2); a tie goes to the lower validation
+    loss. Resumes from its scratch folder; the result does not depend on whether it was interrupted.
 
     Args:
         real: real training images; they alone give the normalization.
@@ -107,8 +141,9 @@ class _Training:
             fused=True,
         )
         self.normal = normalization(real.image)
+        self.weights = positive_weights(extra.label, setting.device) if extra.several else None
         self.batches = Batches(
-            extra.label, setting.budget.batch_size, oversample=setting.oversample, seed=setting.seed
+            stratum(extra), setting.budget.batch_size, oversample=setting.oversample, seed=setting.seed
         )
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
@@ -128,7 +163,6 @@ class _Training:
     def update(self, step: int) -> Tensor:
         """One optimizer step; its randomness is named by seed and step alone. Returns the loss."""
         import torch
-        from torch.nn.functional import cross_entropy
 
         setting, rate = self.setting, self.setting.recipe.learning_rate
         for group in self.optimizer.param_groups:
@@ -138,15 +172,26 @@ class _Training:
         rows, (mean, std) = self.batches[step], self.normal
         batch = _tensor(self.extra.image[rows], setting.device)
         batch = (PIPELINES[setting.recipe.augmentation](batch, rng) - mean) / std
-        label = torch.from_numpy(self.extra.label[rows]).to(setting.device)
         self.network.train()
         with autocast(setting.device, setting.precision):
             output = self.network(batch.contiguous(memory_format=torch.channels_last))
-        loss = cross_entropy(output.float(), label)
+        loss = self.loss(output.float(), rows)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def loss(self, output: Tensor, rows: np.ndarray) -> Tensor:
+        """The loss of one batch, given (B, K) logits and the positions of its images."""
+        import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+        truth = self.extra.label if self.extra.soft is None else self.extra.soft
+        label = torch.from_numpy(np.ascontiguousarray(truth[rows])).to(self.setting.device)
+        if self.weights is None:
+            return cross_entropy(output, label)
+        weight = torch.where(label == 1, self.weights[0], self.weights[1])
+        return binary_cross_entropy_with_logits(output, label.float(), weight=weight)
 
     def evaluate(self, step: int, losses: list[Tensor], val: ImageSet) -> None:
         """Read ``val``, keep the weights if they are the best so far, save a state now and then."""
@@ -161,11 +206,14 @@ class _Training:
             )
         now = {"step": step, "train_loss": loss, **_validate(self.network, val, self.setting, self.normal)}
         self.history.append(now)
-        if not self.best or _quality(now) > _quality(self.best):
+        if not self.best or self._quality(now) > self._quality(self.best):
             self.best = now
             self.kept = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         if time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS:
             self._save(step)
+
+    def _quality(self, entry: dict[str, float]) -> tuple[float, float]:
+        return entry.get(f"val_{self.setting.metric}", 0.0), -entry["val_loss"]
 
     def _save(self, step: int) -> None:
         state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
@@ -174,8 +222,18 @@ class _Training:
         self.saved_at = time.monotonic()
 
 
-def _quality(entry: dict[str, float]) -> tuple[float, float]:
-    return entry["val_balanced_accuracy"], -entry["val_loss"]
+def positive_weights(label: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
+    """(K,) weights of the positive and of the negative labels of every class.
+
+    w_P = (N_p + N_n) / N_p and w_N = (N_p + N_n) / N_n (Segal et al. 2021, equation 3, after Guendel et
+    al.); a class without positive (or negative) images has no such label to weigh, and 1 stands there.
+    """
+    import torch
+
+    n, positive = len(label), label.sum(0).astype(np.float64)
+    both = (n / np.maximum(positive, 1), n / np.maximum(n - positive, 1))
+    w_p, w_n = (np.where((positive > 0) & (positive < n), w, 1.0).astype(np.float32) for w in both)
+    return torch.from_numpy(w_p).to(device), torch.from_numpy(w_n).to(device)
 
 
 def _decayed(network: nn.Module) -> tuple[list[Any], list[Any]]:
@@ -201,7 +259,7 @@ def predict(
     """Class probabilities of every image.
 
     Returns:
-        (N, K) float64 in [0, 1], rows sum to 1.
+        (N, K) float64 in [0, 1]; rows sum to 1 where an image has one class.
     """
     import torch
 
@@ -211,21 +269,28 @@ def predict(
         for first in range(0, len(images), 256):
             batch = (_tensor(images.image[first : first + 256], setting.device) - mean) / std
             output = network(batch.contiguous(memory_format=torch.channels_last))
-            parts.append(torch.softmax(output.double(), 1).cpu().numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, len(images.classes)))
+            parts.append(_probabilities(output.double(), images.several, setting.predicted).cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, setting.predicted or len(images.classes)))
+
+
+def _probabilities(output: Tensor, several: bool, predicted: int | None) -> Tensor:
+    """Sigmoids, or a softmax over the classes that are predicted."""
+    import torch
+
+    if several:
+        return torch.sigmoid(output)
+    return torch.softmax(output if predicted is None else output[:, :predicted], 1)
 
 
 def _validate(
     network: nn.Module, val: ImageSet, setting: Setting, normal: tuple[float, float]
 ) -> dict[str, float]:
-    from sklearn.metrics import balanced_accuracy_score, log_loss
-
     scores = predict(network, val, setting, normal)
     if not np.isfinite(scores).all():
         raise ClassifierError(
             f"classifier '{setting.recipe.name}', seed {setting.seed}", "scores are not finite"
         )
-    return {
-        "val_balanced_accuracy": float(balanced_accuracy_score(val.label, scores.argmax(1))),
-        "val_loss": float(log_loss(val.label, scores, labels=range(len(val.classes)))),
-    }
+    certain = np.flatnonzero(val.label < scores.shape[1]) if not val.several else np.arange(len(val))
+    label, scores = val.label[certain], scores[certain]
+    found = {f"val_{name}": value for name, value in quality.values(label, scores).items()}
+    return {**found, "val_loss": quality.loss(label, scores)}

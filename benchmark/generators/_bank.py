@@ -46,6 +46,8 @@ class ImageBank:
     name: ClassVar[str]
     params_type: ClassVar[type[BaseModel]]
 
+    report: np.ndarray | None = None
+
     def __init__(self, params: Any) -> None:
         self.params = params
 
@@ -67,6 +69,7 @@ class ImageBank:
         self.image_size = square_size(kept, self.name)
         self.classes = trained_classes(kept)
         self.image, self.position = np.ascontiguousarray(kept.image), class_positions(kept)
+        self.report = kept.report
         context.report(1, 1, lambda request, seed: self.sample(request, seed=seed))
 
     def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
@@ -80,6 +83,8 @@ class ImageBank:
         drawn = draw_evenly(self.position, wanted, rng)
         images = synthetic_set(self.change(self.image[drawn], rng), request, generator=self.name)
         repeats = len(drawn) - len(np.unique(drawn))
+        if self.report is not None:  # a copy has every class that its original has
+            images = replace(images, report=self.report[drawn])
         return replace(images, card={"generator": self.name, "repeated_source_images": repeats})
 
     def save(self, folder: Path) -> None:
@@ -90,7 +95,10 @@ class ImageBank:
             "classes": list(self.classes),
             "image_size": self.image_size,
         }
-        save_folder(Path(folder), {"image": self.image, "position": self.position}, meta)
+        tensors = {"image": self.image, "position": self.position}
+        if self.report is not None:
+            tensors["report"] = self.report
+        save_folder(Path(folder), tensors, meta)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -102,5 +110,6 @@ class ImageBank:
         tensors, meta = load_folder(Path(folder), cls.name)
         bank = cls(cls.params_type.model_validate(meta["params"]))
         bank.image, bank.position = tensors["image"], tensors["position"]
+        bank.report = tensors.get("report")
         bank.classes, bank.image_size = tuple(meta["classes"]), int(meta["image_size"])
         return bank

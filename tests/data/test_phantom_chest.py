@@ -24,7 +24,9 @@ def small(classes: tuple[str, ...] = CLASSES, val: float = 0.15, **params: objec
     """The whole cohort at 16 pixels with few fresh patients."""
     settings = chest.Params(**{"test_per_class": 3, **params})  # type: ignore[arg-type]
     rule = SplitRule(val=val)
-    return loading.load(chest, settings, classes=classes, image_size=16, split=rule, reserve_per_class=2, seed=0)
+    return loading.load(
+        chest, settings, classes=classes, image_size=16, split=rule, reserve_per_class=2, seed=0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_counts_are_those_of_schaudt_table_2(splits: Splits):
     learn = {c: splits.train.counts()[c] + splits.val.counts()[c] for c in CLASSES}
     assert learn == {"healthy": 543, "fungal": 96, "covid19": 87, "bacterial": 81, "viral": 58}
     paper = {"healthy": 130, "fungal": 29, "covid19": 23, "bacterial": 19, "viral": 16}
-        assert splits.more_tests["test_paper"].counts() == paper
+    assert splits.more_tests["test_paper"].counts() == paper
     assert set(splits.test.counts().values()) == {3}
     assert set(splits.reserve.counts().values()) == {2}
 
@@ -291,8 +293,7 @@ def test_a_class_of_one_patient_may_be_kept_out_of_val():
                           patients=12, test_per_class=1)  # fmt: skip
     rule = SplitRule(val=0.2, too_few="exclude")
     made = loading.load(
-        chest,
-        params, classes=("healthy", "viral"), image_size=16, split=rule, reserve_per_class=1, seed=0
+        chest, params, classes=("healthy", "viral"), image_size=16, split=rule, reserve_per_class=1, seed=0
     )
     assert made.val.counts() == {"healthy": 2, "viral": 0}
     assert "viral" in made.notes[0]

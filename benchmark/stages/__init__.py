@@ -1,0 +1,38 @@
+"""What each stage does with its inputs: the one place where the stage folders meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmark.stages.classifying import classify, write_predictions
+from benchmark.stages.dataset import data, teach
+from benchmark.stages.generation import check_samples, fit, generate, refuse_pickles
+from benchmark.stages.job import Job, first_line
+from benchmark.stages.measuring import in_proportion, measure, reference
+from benchmark.store import write_json
+from benchmark.torchkit import one_thread
+
+STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "data": data,
+    "teach": teach,
+    "reference": reference,
+    "fit": fit,
+    "generate": generate,
+    "measure": measure,
+    "classify": classify,
+}
+
+__all__ = [
+    "STAGES", "Job", "check_samples", "classify", "data", "first_line", "fit", "generate", "in_proportion",
+    "measure", "reference", "refuse_pickles", "run", "teach", "write_predictions",
+]  # fmt: skip
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Run a node's stage and write its ``result.json``."""
+    if job.node.stage != "data":  # data are drawn and read without torch
+        one_thread()
+    result = STAGES[job.node.stage](job)
+    write_json(job.out / "result.json", result)
+    return result

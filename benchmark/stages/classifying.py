@@ -1,0 +1,93 @@
+"""Train a classifier with a row's images and read the test splits once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmark import pictures
+from benchmark.records import ImageSet
+from benchmark.stages.job import Job
+from benchmark.task import Mix
+
+
+def classify(job: Job) -> dict[str, Any]:
+    """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read the tests."""
+    from benchmark.classify import quality, sampling
+    from benchmark.classify import train as training
+
+    config, splits = job.config, job.splits()
+    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
+    mix, classes = Mix(**config["mix"]), tuple(config["classes"])
+    images = sampling.training_images(splits, job.added(), mix, config["bracket"], classes)
+    trained = training.train(images.real, images.train, images.val, setting)
+    normal = training.normalization(images.real.image)
+    tests = splits.tests
+    scores = {n: training.predict(trained.network, s, setting, normal) for n, s in tests.items()}
+    write_predictions(job, tests, scores)
+    _picture(job, splits.test, scores["test"])
+    return {
+        "history": trained.history,
+        "chosen": trained.best,
+        "steps": trained.steps,
+        "training_images": len(images.train),
+        "metrics": {
+            f"{name}_{metric}": value
+            for name, images in tests.items()
+            for metric, value in quality.values(images.label, scores[name]).items()
+        },
+    }
+
+
+def _picture(job: Job, test: ImageSet, scores: np.ndarray) -> None:
+    """The confusion matrix, where an image has one class."""
+    from sklearn.metrics import confusion_matrix
+
+    if not test.several:
+        names = test.classes[: scores.shape[1]]
+        counts = confusion_matrix(test.label, scores.argmax(1), labels=range(len(names)))
+        pictures.confusion_picture(counts, names, job.out / "confusion.png")
+
+
+def write_predictions(job: Job, tests: Mapping[str, ImageSet], scores: Mapping[str, np.ndarray]) -> None:
+    """Per-image predictions of one run, as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [_table(job, name, images, scores[name]) for name, images in tests.items()]
+    pq.write_table(pa.concat_tables(tables), job.out / "predictions.parquet")
+
+
+def _table(job: Job, split: str, images: ImageSet, scores: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    config, node, n = job.config, job.node, len(images)
+    columns = {
+        "image_id": pa.array(images.image_id.tolist()),
+        "patient_id": pa.array(images.patient_id.tolist()),
+        "label": pa.array(np.full(n, -1) if images.several else images.label, pa.int64()),
+        "split": pa.array([split] * n),
+        "bracket": pa.array([config["bracket"]] * n, pa.int64()),
+        "classifier": pa.array([config["recipe"]["name"]] * n),
+        "seed": pa.array([node.seed] * n, pa.int64()),
+        "fold": pa.array([node.fold] * n, pa.int64()),
+        "run": pa.array([f"{node.row}/{config['bracket']}/{config['recipe']['name']}/{node.seed}"] * n),
+    }
+    if images.several:
+        columns |= {
+            f"label_{k}": pa.array(images.label[:, k], pa.int64()) for k in range(images.label.shape[1])
+        }
+    columns |= {f"score_{k}": pa.array(scores[:, k]) for k in range(scores.shape[1])}
+    for name, kind in (
+        ("sex", pa.string()),
+        ("view", pa.string()),
+        ("site", pa.string()),
+        ("age", pa.float64()),
+    ):
+        if name in config["subgroups"]:
+            known = getattr(images, name)
+            values = [None] * n if known is None else [None if v in ("", None) else v for v in known.tolist()]
+            columns[name] = pa.array(values, kind)
+    return pa.table(columns)

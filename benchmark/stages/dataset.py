@@ -1,0 +1,135 @@
+"""The data of a run: load and divide them, prove it, and let a teacher guess uncertain labels."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import arrow, pictures
+from benchmark.data import loading, scenario
+from benchmark.errors import DataError
+from benchmark.records import ImageSet, Splits, concatenate, prove_disjoint
+from benchmark.stages.job import Job
+from benchmark.task import LabelPolicy, Rule, SplitRule, parse_rules
+
+UNLABELED = "unlabeled.arrow"
+
+
+def data(job: Job) -> dict[str, Any]:
+    """Load the source, apply the rules, write the splits, prove that they are disjoint."""
+    config, local = job.config, job.node.local
+    module = importlib.import_module(local["target"])
+    params = module.Params(**{**config["params"], **local["paths"]})
+    rules = parse_rules(config["scenario"])
+    splits = loading.load(
+        module,
+        params,
+        classes=tuple(config["classes"]),
+        image_size=config["image_size"],
+        split=SplitRule(**config["split"]),
+        reserve_per_class=config["reserve_per_class"],
+        seed=job.node.seed,
+        before=scenario.before_split(rules),
+        on_train=scenario.on_train(rules, seed=job.node.seed),
+    )
+    arrow.write_splits(job.out, splits)  # pixels are drawn and decoded here, once
+    if _self_trained(rules):
+        _write_unlabeled(job, module, params, rules, splits)
+    return describe(job.out, config)
+
+
+def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Prove the splits in a folder disjoint, picture them, and say what they hold.
+
+    Raises:
+        DataError: two splits share a patient or a picture, or a class has no image.
+    """
+    splits = arrow.read_splits(folder)
+    _check_classes(splits, config)
+    proof = prove_disjoint(splits)
+    pictures.sample_grid(splits.train.one_label_each(), folder / "grid.png")
+    return {
+        "proof": proof,
+        "notes": list(splits.notes),
+        "classes": [c for c in splits.train.classes if c in config["classes"]],
+        "splits": {
+            name: {
+                "images": len(images),
+                "patients": len(images.patients()),
+                "counts": images.counts(),
+                "hash": images.content_hash(),
+            }
+            for name, images in splits.named().items()
+        },
+    }
+
+
+def _check_classes(splits: Splits, config: Mapping[str, Any]) -> None:
+    """Every class of the task has an image in every split that is trained or tested on."""
+    for name, images in splits.named().items():
+        rare = images.several and name == "val"  # a mean over the classes that val has
+        for label, count in images.counts().items():
+            if count == 0 and name != "reserve" and not rare and label in config["classes"]:
+                raise DataError(
+                    f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it."
+                )
+
+
+def _self_trained(rules: Mapping[str, Rule]) -> LabelPolicy | None:
+    """The policy that lets a teacher guess, if there is one."""
+    policies = [r for r in rules.values() if isinstance(r, LabelPolicy) and r.uncertain == "self_trained"]
+    return policies[0] if policies else None
+
+
+def _write_unlabeled(job: Job, module: Any, params: Any, rules: Mapping[str, Rule], splits: Splits) -> None:
+    """The uncertain images of training patients, for the teacher."""
+    config = job.config
+    everything = module.images(
+        params,
+        classes=tuple(config["classes"]),
+        image_size=config["image_size"],
+        reserve_per_class=config["reserve_per_class"],
+        seed=job.node.seed,
+    )
+    uncertain = scenario.uncertain_images(everything, rules)
+    kept_away = set().union(*(s.patients() for name, s in splits.named().items() if name != "train"))
+    mine = uncertain.select(np.flatnonzero([p not in kept_away for p in uncertain.patient_id]))
+    arrow.write_images(job.out / UNLABELED, mine)
+
+
+def teach(job: Job) -> dict[str, Any]:
+    """Train on the certain labels, guess the uncertain ones, and hand on the data with both.
+
+    Source: U-SelfTrained of Irvin et al. 2019, section 3.1; the guesses stay soft.
+    """
+    from benchmark.classify import train as training
+
+    config = job.config
+    source = job.input("certain")
+    assert source is not None
+    splits, unlabeled = arrow.read_splits(source), arrow.read_images(source / UNLABELED)
+    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
+    trained = training.train(splits.train, splits.train, splits.val, setting)
+    probability = training.predict(
+        trained.network, unlabeled, setting, training.normalization(splits.train.image)
+    )[:, 1]
+    guessed = scenario.with_teacher(unlabeled, probability)
+    train = concatenate([_with_soft(splits.train), guessed])
+    note = (
+        f"{len(guessed)} uncertain images labeled by a classifier trained on the {len(splits.train)} others, "
+        f"{int((probability >= 0.5).sum())} of them positive"
+    )
+    taught = Splits(train, splits.val, splits.test, splits.reserve, splits.more_tests, (*splits.notes, note))
+    arrow.write_splits(job.out, taught)
+    return {**describe(job.out, config), "history": trained.history}
+
+
+def _with_soft(images: ImageSet) -> ImageSet:
+    """Certain labels as probabilities, to stand beside a teacher's."""
+    from dataclasses import replace
+
+    return replace(images, soft=np.eye(len(images.classes), dtype=np.float32)[images.label])

@@ -1,0 +1,53 @@
+"""What a stage is handed: its node, the folders of what it needs, and where to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark import arrow
+from benchmark.pipeline import Node, without_fold
+from benchmark.records import ImageSet, Splits
+
+
+@dataclass(frozen=True)
+class Job:
+    """One node, with the folders to read from and to write to; ``inputs`` by the id of what is needed."""
+
+    node: Node
+    inputs: Mapping[str, Path]
+    out: Path
+    work: Path
+    progress: Callable[[float], None] = lambda share: None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The node's configuration."""
+        return self.node.config
+
+    def input(self, name: str) -> Path | None:
+        """The folder of what is needed under this name, in whichever fold; None where it is not needed."""
+        return next((folder for id_, folder in self.inputs.items() if without_fold(id_) == name), None)
+
+    @property
+    def data(self) -> Path:
+        """The folder of the data."""
+        folder = self.input("data")
+        assert folder is not None
+        return folder
+
+    def splits(self) -> Splits:
+        """The data of the run."""
+        return arrow.read_splits(self.data)
+
+    def added(self) -> ImageSet | None:
+        """The synthetic images of the row, or None."""
+        folder = self.input(f"generate/{self.node.row}")
+        return arrow.read_images(folder / "synthetic.arrow") if folder else None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to what a table can hold."""
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
