@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmark.pipeline import Plan, Row, build, keys
-from benchmark.task import load_task
+from benchmark.task import LabelPolicy, Mix, load_task
 
 GAN = Row("gan", "generator", {}, {"name": "gan", "origin": "builtin"}, params={"steps": 5}, trained=True)
 ROWS = (Row("real_only", "control", {}), Row("oversample", "control", {}), GAN)
@@ -77,3 +77,53 @@ def test_fits_do_not_depend_on_what_reads_test(plan):
     for node in build(plan):
         if node.stage in ("fit", "generate"):
             assert not any(n.startswith(("reference", "measure", "classify")) for n in node.needs)
+
+
+def with_task(plan, **what):
+    """The plan with some fields of its task changed."""
+    return replace(plan, task=plan.task.model_copy(update=what))
+
+
+def folded(plan, folds):
+    """The plan with cross-validation."""
+    source = plan.task.source(plan.source)
+    rule = source.split.model_copy(update={"folds": folds})
+    return with_task(plan, sources={plan.source: source.model_copy(update={"split": rule})})
+
+
+def test_every_fold_is_a_run_of_its_own(plan):
+    """Three folds: three times the nodes, nothing shared but what is the same, needs within the fold."""
+    one, three = build(plan), build(folded(plan, 3))
+    assert len(three) == 3 * len(one)
+    for node in three:
+        assert node.id.endswith(f"@{node.fold}")
+        assert all(need.endswith(f"@{node.fold}") for need in node.needs)
+        assert node.tags.get("fold") == str(node.fold)
+    held = {n.config["split"]["fold"] for n in three if n.stage == "data"}
+    assert held == {0, 1, 2}
+    found = keys(three)
+    assert len(set(found.values())) == len(three)
+
+
+def test_a_teacher_stands_between_the_certain_labels_and_the_rest(plan):
+    """With self-trained labels, everything but the certain data depends on the teacher."""
+    rule = LabelPolicy(rule="label_policy", finding="pneumothorax", uncertain="self_trained")
+    nodes = {n.id: n for n in build(with_task(plan, scenario={"labels": rule}))}
+    assert nodes["certain"].stage == "data"
+    assert nodes["data"].stage == "teach"
+    assert nodes["data"].needs == ("certain",)
+    assert not any("certain" in n.needs for n in nodes.values() if n.id != "data")
+    assert nodes["data"].config["metric"] == "balanced_accuracy"
+
+
+def test_mix_changes_what_is_drawn_and_trained_and_not_the_data(plan):
+    """Another way of adding images: other samples, trainings and measures; the same data."""
+    other = changed(plan, task=plan.task.model_copy(update={"mix": Mix(training="synthetic")}))
+    assert "data" not in other
+    assert {"generate/gan", "classify/gan/250/resnet10_narrow/0"} <= other
+
+
+def test_a_row_that_is_not_installed_has_no_nodes(plan):
+    """It is on the leaderboard with its reason, and nothing is computed for it."""
+    rows = (*ROWS[:2], replace(GAN, absent="no generator named 'gan' is installed"))
+    assert not any(n.row == "gan" for n in build(replace(plan, rows=rows)))

@@ -11,6 +11,7 @@ from benchmark import arrow, stages
 from benchmark.errors import GeneratorError
 from benchmark.pipeline import Node
 from benchmark.records import SampleRequest, Splits
+from benchmark.task import Mix
 from samples import blobs
 
 UNCONDITIONAL = '''"""Draws the mean picture of what it was fitted on, with noise; knows no labels."""
@@ -63,6 +64,7 @@ def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits)
     path = tmp_path / "mean_picture.py"
     path.write_text(UNCONDITIONAL)
     shared = {"plugin": {"name": "mean_picture", "origin": "file"}, "per_class": True, "device": "cpu"}
+    shared |= {"mix": Mix().model_dump(), "classes": ["a", "b", "c"]}
     config = shared | {"params": {}, "extractor": "phantom_cxr_v1", "preview": 20, "precision": "float32"}
     fitted = job(
         tmp_path, "fit", config | {"reserve": False}, {"data": tmp_path / "data"}, {"target": str(path)}
@@ -70,7 +72,7 @@ def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits)
     stages.fit(fitted)
     assert sorted(p.name for p in fitted.out.iterdir()) == ["a", "b", "c"]
     inputs = {"data": tmp_path / "data", "fit/mean_picture": fitted.out}
-    config = shared | {"count_per_class": 3, "image_size": 16}
+    config = shared | {"bracket": 3, "image_size": 16}
     drawn_job = job(tmp_path, "generate", config, inputs, {"target": str(path)})
     said = stages.generate(drawn_job)
     drawn = arrow.read_images(drawn_job.out / "synthetic.arrow")
@@ -97,7 +99,8 @@ def test_floor_and_yardstick_are_of_one_size(tmp_path):
     (tmp_path / "data").mkdir()
     arrow.write_splits(tmp_path / "data", Splits(*parts))
     for bracket, expected in ((250, 10), (4, 4)):
-        config = {"extractor": "phantom_cxr_v1", "per_class": bracket, "ms_ssim_images": 3, "device": "cpu"}
+        config = {"extractor": "phantom_cxr_v1", "bracket": bracket, "ms_ssim_images": 3, "device": "cpu"}
+        config |= {"mix": Mix().model_dump(), "classes": ["a", "b", "c"]}
         place = tmp_path / str(bracket)
         said = stages.reference(job(place, "reference", config, {"data": tmp_path / "data"}, {}))
         assert said["counts"] == {"a": expected, "b": expected, "c": expected}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import TaskError, UnknownNameError
-from benchmark.task import PROFILES, load_task, read_yaml, task_names
+from benchmark.task import PROFILES, Task, load_task, read_yaml, task_names
 from samples import ROOT
 
 SOURCE = (ROOT / "tasks" / "cxr_pneumonia.yaml").read_text()
@@ -106,3 +106,80 @@ def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
         )
     }
     assert len(others | {own}) == 4
+
+
+RULES = """
+scenario:
+  labels: {rule: label_policy, finding: pneumothorax}
+  view: {rule: view, keep: both}
+choices: {view.keep: [frontal, both], labels.uncertain: [ones, zeros], mix.training: [add, synthetic]}
+default_source:"""
+
+
+def with_rules(folder: Path, text: str = RULES) -> Task:
+    return load_task(written(folder, SOURCE.replace("default_source:", text.lstrip(), 1)))
+
+
+def test_choices_change_the_protocol(tmp_path):
+    """A choice changes its field and the protocol's hash; without one, the task is as it was written."""
+    task = with_rules(tmp_path)
+    chosen = task.variant({"view.keep": "frontal", "mix.training": "synthetic"})
+    assert chosen.steps("demo", "phantom.chest")["view"].keep == "frontal"
+    assert chosen.mix.training == "synthetic"
+    assert task.steps("demo", "phantom.chest")["view"].keep == "both"
+    hashes = {t.protocol_hash("demo", "phantom.chest", "x") for t in (task, chosen, task.variant({}))}
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"view.kep": "frontal"}, "Did you mean 'view.keep'"),
+        ({"view.keep": "oblique"}, "Choose one of: frontal, both"),
+        ({"labels.finding": "effusion"}, "unknown choice"),
+    ],
+)
+def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, told):
+    """Another field, value or spelling is refused with what is offered."""
+    with pytest.raises((TaskError, UnknownNameError), match=re.escape(told)):
+        with_rules(tmp_path).variant(chosen)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("rule: view", "rule: veiw", "does not match any of the expected tags"),
+        ("keep: both", "keep: all", "Input should be 'frontal', 'lateral' or 'both'"),
+        ("view.keep: [frontal", "view.keep: [oblique", "Input should be"),
+        ("mix.training:", "mix.sharing:", "no field of a step"),
+    ],
+)
+def test_faults_of_a_scenario_are_told(tmp_path, old, new, told):
+    """A rule, a field or a choice that does not exist stops the task from loading."""
+    with pytest.raises(TaskError, match=re.escape(told)):
+        with_rules(tmp_path, RULES.replace(old, new))
+
+
+def test_a_source_may_do_without_a_step(tmp_path):
+    """A step that a source cannot take is left out for it alone, and must exist."""
+    text = RULES.replace("default_source:", "") + "default_source: phantom.chest\n#"
+    changed = SOURCE.replace("covid_chestxray:", "covid_chestxray:\n    without: [labels]", 1)
+    task = load_task(written(tmp_path, changed.replace("default_source:", text.lstrip(), 1)))
+    assert list(task.steps("demo", "covid_chestxray")) == ["view"]
+    assert list(task.steps("demo", "phantom.chest")) == ["labels", "view"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{name: balanced_accuracy, direction: maximize}", "{name: f1}", "needs two classes"),
+        ("default_source:", "labels: multi\ndefault_source:", "'auroc' is"),
+        ("default_source:", "mix: {classes: [flu]}\ndefault_source:", "'flu', which is not among classes"),
+        ("default_source:", "mix: {unit: real_image}\ndefault_source:", "needs a reserve"),
+        ("{by: patient, val: 0.15}", "{by: patient, folds: 1}", "folds is 0 or at least 2"),
+    ],
+)
+def test_faults_of_metric_mix_and_folds_are_told(tmp_path, old, new, told):
+    """What cannot be computed is refused before anything is."""
+    with pytest.raises(TaskError, match=re.escape(told)):
+        load_task(written(tmp_path, SOURCE.replace(old, new, 1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from benchmark.classify import train as training
 from benchmark.classify.network import build
 from benchmark.errors import ClassifierError, UnknownNameError
+from benchmark.pixels import Pixels
 from benchmark.task import Budget, Recipe, Weights
 from samples import blobs
 
@@ -43,6 +46,67 @@ def test_learns_what_can_be_learned(images, tmp_path):
     scores = training.predict(trained.network, fresh, longer, training.normalization(real.image))
     assert np.allclose(scores.sum(1), 1)
     assert (scores.argmax(1) == np.repeat([0, 1, 2], 30)).mean() > 0.9
+
+
+def test_several_classes_at_once_are_learned(tmp_path):
+    """Each class lights its own square, squares in any combination; a fresh image's squares are told."""
+    rng = np.random.default_rng(0)
+
+    def squares(n, prefix):
+        base = blobs({"a": n, "b": 0, "c": 0}, prefix=prefix, seed=int(rng.integers(99)))
+        label = rng.integers(0, 2, (n, 3)).astype(np.uint8)
+        image = rng.integers(0, 120, (n, 16, 16), dtype=np.uint8)
+        for i, k in np.argwhere(label):
+            image[i, 6:12, 5 * k : 5 * k + 5] += 120
+        return replace(base, image=image, label=label)
+
+    real, val, fresh = squares(120, "train"), squares(40, "val"), squares(80, "test")
+    given = setting(tmp_path, budget=Budget(length=150, batch_size=16, evaluations=6), metric="auroc")
+    trained = training.train(real, real, val, given)
+    scores = training.predict(trained.network, fresh, given, training.normalization(real.image))
+    assert training.quality.values(fresh.label, scores)["auroc"] > 0.95
+    assert abs(scores.sum(1) - 1).max() > 0.1
+
+
+def test_weighted_cross_entropy_is_equation_3():
+    """Two of eight positive: w_P = 8/2 and w_N = 8/6; a class without positives has nothing to weigh."""
+    label = np.zeros((8, 2), np.uint8)
+    label[:2, 0] = 1
+    positive, negative = training.positive_weights(label, "cpu")
+    assert positive.tolist() == [4.0, 1.0]
+    assert negative.tolist() == pytest.approx([8 / 6, 1.0])
+
+
+def test_soft_labels_pull_to_their_probability(tmp_path):
+    """Images of pure noise labeled 0.8 to 0.2 end near 0.8: the loss is the cross-entropy of soft labels."""
+    rng = np.random.default_rng(1)
+    noise = replace(
+        blobs({"a": 200, "b": 0}),
+        image=rng.integers(0, 255, (200, 16, 16), dtype=np.uint8),
+        soft=np.tile(np.array([0.8, 0.2], np.float32), (200, 1)),
+    )
+    val = blobs({"a": 4, "b": 4}, prefix="val")
+    given = setting(tmp_path, metric="accuracy", budget=Budget(length=120, batch_size=32, evaluations=1))
+    trained = training.train(noise, noise, val, given)
+    scores = training.predict(trained.network, noise, given, training.normalization(noise.image))
+    assert scores[:, 0].mean() == pytest.approx(0.8, abs=0.08)
+
+
+def test_a_class_beside_the_task_is_left_out_of_the_prediction(images, tmp_path):
+    """Trained on three classes, of which two are predicted: the scores are of two, and sum to one."""
+    real, val = images
+    given = setting(tmp_path, predicted=2)
+    trained = training.train(real, real, val, given)
+    scores = training.predict(trained.network, val, given, training.normalization(real.image))
+    assert scores.shape == (30, 2)
+    assert np.allclose(scores.sum(1), 1)
+
+
+def test_normalization_reads_unread_pixels_block_by_block():
+    """Mean and deviation of lazily read images are those of the array, to rounding."""
+    image = blobs({"a": 700, "b": 3}).image
+    unread = Pixels.each(lambda i: image[i], len(image), 16)
+    assert training.normalization(unread) == pytest.approx((image.mean() / 255, image.std() / 255), rel=1e-6)
 
 
 def test_keeps_the_epoch_that_val_likes_best(images, tmp_path):
