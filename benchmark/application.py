@@ -19,6 +19,7 @@ from benchmark.planning import Wish, make_plan, split_names, store_root
 from benchmark.progress import Progress, clock
 from benchmark.store import Store, write_json
 from benchmark.task import load_task, task_names
+from benchmark.taskpages import write_pages
 from benchmark.tracking import Tracker
 
 # What each verb computes; a verb stops where its own stage ends.
@@ -170,6 +171,10 @@ def _show_data(said: Mapping[str, Any]) -> None:
 
 def show_tasks(options: argparse.Namespace) -> int:
     """List the tasks, or show one."""
+    if options.pages:
+        for path in write_pages(options.pages):
+            print(path)
+        return 0
     if options.task:
         print(json.dumps(load_task(options.task).model_dump(mode="json"), indent=1))
         return 0

@@ -92,6 +92,7 @@ def parser() -> Parser:
             _add_wish(verb)
             _add_rows(verb)
     verbs.choices["tasks"].add_argument("task", nargs="?", type=_text, help="show this one")
+    verbs.choices["tasks"].add_argument("--pages", type=_path, help="write a page per task into this folder")
     for name in ("compare", "leaderboard"):
         verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")

@@ -39,7 +39,8 @@ def test_task_of_schaudt_has_the_published_protocol():
     }
     assert (paper.budget.unit, paper.budget.length, paper.budget.batch_size) == ("epochs", 60, 8)
     assert len(paper.seeds) == 5
-    assert paper.brackets == (100, 250, 500, 750, 1000)
+    assert set(paper.generators) == {"stylegan", "ddpm", "finetuning", "lora", "dreambooth"}
+    assert paper.brackets == (100, 250, 500, 750, 1000, 5000, 10000)
 
 
 @pytest.mark.parametrize(
