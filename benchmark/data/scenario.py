@@ -3,16 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from benchmark.data._rules import amount, label_policy, mask, sites, view
+from benchmark.errors import TaskError
 from benchmark.records import ImageSet
-from benchmark.task import Rule
+from benchmark.task import ON_TRAIN, Fraction, Imbalance, LabelPolicy, Mask, Rule, Sites, View
+
+Change = Callable[[ImageSet], ImageSet]
+
+BEFORE: dict[type, Any] = {
+    View: view.apply,
+    LabelPolicy: label_policy.apply,
+    Mask: mask.apply,
+    Sites: sites.apply,
+}
+AFTER: dict[type, Any] = {Imbalance: amount.imbalance, Fraction: amount.fraction}
 
 
-def before_split(rules: Mapping[str, Rule]) -> Callable[[ImageSet], ImageSet]:
-    """The rules that every image passes before the division, in order, as one function."""
-    return lambda images: images
+def before_split(rules: Mapping[str, Rule]) -> Change:
+    """The rules that every image passes before the division, in order, as one function.
+
+    Raises:
+        TaskError: ``sites`` comes after ``label_policy``.
+        DataError: when applied, what a rule cannot do.
+    """
+    _check_order(rules)
+
+    def change(images: ImageSet) -> ImageSet:
+        for step, rule in rules.items():
+            if not isinstance(rule, ON_TRAIN):
+                images = BEFORE[type(rule)](images, rule, where=f"scenario.{step}")
+        return images
+
+    return change
 
 
-def on_train(rules: Mapping[str, Rule], *, seed: int) -> Callable[[ImageSet], ImageSet]:
+def uncertain_before_split(rules: Mapping[str, Rule]) -> Change | None:
+    """As ``before_split``, but the function gives the images that ``self_trained`` waits to label.
+
+    None where no step is ``self_trained``. Of the result, ``label_policy.of_training_patients`` gives what
+    may be trained on, ``label_policy.with_teacher`` labels it, ``label_policy.join_taught`` adds it to
+    ``train``.
+    """
+    if not any(isinstance(r, LabelPolicy) and r.uncertain == "self_trained" for r in rules.values()):
+        return None
+    _check_order(rules)
+
+    def change(images: ImageSet) -> ImageSet:
+        for step, rule in rules.items():
+            if isinstance(rule, LabelPolicy):
+                images = label_policy.uncertain_images(images, rule, where=f"scenario.{step}")
+            elif not isinstance(rule, ON_TRAIN):
+                images = BEFORE[type(rule)](images, rule, where=f"scenario.{step}")
+        return images
+
+    return change
+
+
+def on_train(rules: Mapping[str, Rule], *, seed: int) -> Change:
     """The rules for the training images alone, in order, as one function."""
-    return lambda images: images
+
+    def change(images: ImageSet) -> ImageSet:
+        for step, rule in rules.items():
+            if isinstance(rule, ON_TRAIN):
+                images = AFTER[type(rule)](images, rule, seed=seed, where=f"scenario.{step}")
+        return images
+
+    return change
+
+
+def _check_order(rules: Mapping[str, Rule]) -> None:
+    """Whose labels must be certain is known only when the sites have been told apart."""
+    seen = False
+    for step, rule in rules.items():
+        if isinstance(rule, Sites) and seen:
+            raise TaskError(
+                f"scenario.{step}", "comes after a label_policy", "Put it before: test labels stay certain."
+            )
+        seen = seen or isinstance(rule, LabelPolicy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,43 +36,58 @@ def split_by_patient(
     """
     images, excluded = enough_patients(images, rule, where)
     part = draw_parts(images, shares_of(rule), seed=seed, where=where)
-    sets = {name: images.select(np.flatnonzero(part == name)) for name in PARTS}
-    return Splits(**sets, notes=(*notes, *excluded))  # type: ignore[arg-type]
+    return _by_name(images, part, where, (*notes, *excluded))
 
 
 def divide(images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classes") -> Splits:
     """Divide images as their source says (column ``split``), and by patient where it says nothing.
 
     Given splits stay. Of those that are not given, ``val`` and ``reserve`` are drawn from the given
-    ``train`` by the rule's shares. With ``rule.folds`` the images to be divided, or the given ``train``, are
-    cut into that many folds by patient; the fold of number ``rule.fold`` is held out, as ``test``, or as
+    ``train`` by the rule's shares. Where nothing is given, or further tests (``test_...``) alone, the rest is
+    divided by the rule. With ``rule.folds`` the images to be divided, or the given ``train``, are cut into
+    that many folds by patient; the fold of number ``rule.fold`` is held out, as ``test``, or as
     ``test_paper`` where the source gives a ``test`` of its own.
 
     Raises:
         DataError: see ``split_by_patient``; or a part of the images has a split and the rest none.
     """
     notes = tuple(images.card.get("notes", ()))
-    if images.split is None or not (images.split != "").any():
-        if not rule.folds:
-            return split_by_patient(images, rule, seed=seed, where=where, notes=notes)
-        images = replace(images, split=np.full(len(images), "train"))
-    assert images.split is not None
-    blank = np.flatnonzero(images.split == "")
-    if len(blank):
+    given = np.full(len(images), "") if images.split is None else images.split
+    part = given.astype("<U32")
+    mine = np.flatnonzero(~np.char.startswith(part, "test_"))
+    blank = mine[part[mine] == ""]
+    if len(blank) and len(blank) < len(mine):
         raise DataError(
             f"{where}: split",
             f"image '{images.image_id[blank[0]]}' has none, others have",
             "Give every image a split, or none.",
         )
-    images, excluded = enough_patients(images, rule, where)
-    assert images.split is not None
-    part = images.split.astype("<U32")
+    images, part, excluded = _with_enough(replace(images, split=None), part, rule, where)
     if rule.folds:
+        part[part == ""] = "train"
         held = "test_paper" if "test" in part else "test"
         train = np.flatnonzero(part == "train")
         part[train[fold_of(images.select(train), rule.folds, seed=seed, where=where) == rule.fold]] = held
+    rest = np.flatnonzero(part == "")
+    if len(rest):
+        part[rest] = draw_parts(images.select(rest), shares_of(rule), seed=seed, where=where)
     part, drawn = _complete(images, part, rule, seed, where)
-    return _by_name(replace(images, split=None), part, where, (*notes, *excluded, *drawn))
+    if (given == "train").any():
+        excluded = (*excluded, *(f"{name} drawn from the given train split" for name in drawn))
+    return _by_name(images, part, where, (*notes, *excluded))
+
+
+def _with_enough(
+    images: ImageSet, part: np.ndarray, rule: SplitRule, where: str
+) -> tuple[ImageSet, np.ndarray, tuple[str, ...]]:
+    """Leave out the classes with too few patients, further tests not counted, from images and their parts."""
+    mine = images.select(~np.char.startswith(part, "test_"))
+    remaining, excluded = enough_patients(mine, rule, where)
+    if not excluded:
+        return images, part, ()
+    kept = [images.classes.index(name) for name in remaining.classes]
+    rows = _rows_of(images, kept)
+    return _only(images, kept), part[rows], excluded
 
 
 def fold_of(images: ImageSet, folds: int, *, seed: int, where: str = "classes") -> np.ndarray:
@@ -83,7 +99,7 @@ def fold_of(images: ImageSet, folds: int, *, seed: int, where: str = "classes") 
 def _complete(
     images: ImageSet, part: np.ndarray, rule: SplitRule, seed: int, where: str
 ) -> tuple[np.ndarray, list[str]]:
-    """Draw ``val`` and ``reserve`` from ``train`` where the source gives none."""
+    """Draw ``val`` and ``reserve`` from ``train`` where they are missing; also says which were drawn."""
     shares = {
         name: share for name, share in (("val", rule.val), ("reserve", rule.reserve)) if name not in part
     }
@@ -92,7 +108,7 @@ def _complete(
     train = np.flatnonzero(part == "train")
     shares = {"train": 1 - sum(shares.values()), **shares}
     part[train] = draw_parts(images.select(train), shares, seed=seed, where=f"{where}: train")
-    return part, ["reserve drawn from the given train split"] if "reserve" in shares else []
+    return part, [name for name in shares if name != "train"]
 
 
 def _by_name(images: ImageSet, part: np.ndarray, where: str, notes: tuple[str, ...]) -> Splits:
@@ -125,7 +141,7 @@ def enough_patients(images: ImageSet, rule: SplitRule, where: str) -> tuple[Imag
         DataError: see ``split_by_patient``.
     """
     patients = (_table(images)[1] > 0).sum(axis=0)
-    need = max(rule.min_patients, len(PARTS))
+    need = max(rule.min_patients, _least_patients(rule.folds))
     few = [c for c, n in enumerate(patients) if n < need]
     for c in few:
         if rule.too_few == "error":
@@ -149,17 +165,26 @@ def enough_patients(images: ImageSet, rule: SplitRule, where: str) -> tuple[Imag
     return (_only(images, kept), notes) if few else (images, notes)
 
 
+def _least_patients(folds: int) -> int:
+    """Patients so that each part gets one; with folds, so that three parts do when any fold is held out."""
+    if not folds:
+        return len(PARTS)
+    return next(n for n in range(folds, 4 * folds) if n - -(-n // folds) >= len(PARTS) - 1)
+
+
 def draw_parts(
     images: ImageSet, shares: Mapping[str, float], *, seed: int, where: str = "classes"
 ) -> np.ndarray:
     """Draw a part for every patient, stratified by class.
 
-    A patient with images of several classes belongs to the stratum of the class that has the fewest
-    patients. In each stratum the patients come in random order, those with the most images first, and
-    each draws a part with a probability proportional to the images that the part still lacks, among
-    the parts where it fits if there are any. When as many patients are left as parts are empty, each
-    of these gets one. So no part exceeds its share by as much as one patient's images, where every
-    patient has a single class.
+    Where an image has one class: a patient with images of several classes belongs to the stratum of the
+    class that has the fewest patients. In each stratum the patients come in random order, those with the
+    most images first, and each draws a part with a probability proportional to the images that the part
+    still lacks, among the parts where it fits if there are any. When as many patients are left as parts
+    are empty, each of these gets one. So no part exceeds its share by as much as one patient's images,
+    where every patient has a single class.
+
+    Where an image may have several classes: iterative stratification (``_stratify``).
 
     Args:
         shares: wanted share of the images per part, all positive, summing to 1.
@@ -171,9 +196,11 @@ def draw_parts(
     patient, table = _table(images)
     names = np.array(list(shares))
     share = np.array(list(shares.values()))
+    images_of = np.bincount(patient)
     empty = ""
     for attempt in range(ATTEMPTS):
-        chosen = _draw(table, share, np.random.default_rng([seed, attempt]))
+        rng = np.random.default_rng([seed, attempt])
+        chosen = _stratify(table, images_of, share, rng) if images.several else _draw(table, share, rng)
         have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
         if (have > 0).all():
             return names[chosen][patient]
@@ -203,6 +230,49 @@ def _draw(table: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.
     return chosen
 
 
+def _stratify(table: np.ndarray, images: np.ndarray, share: np.ndarray, rng: Any) -> np.ndarray:
+    """Iterative stratification of patients whose images have several classes.
+
+    Again and again the class with the fewest patients left is taken; each of its patients, in random order,
+    goes to the part that lacks most images of that class, among equals to the one that lacks most images,
+    then to one at random. When as many patients of the class are left as parts have none of it, these get
+    one each. Patients without any class come last.
+
+    Sechidis et al. 2011, "On the stratification of multi-label data", Algorithm 1, with patients in the
+    place of examples: Segal et al., section 3.3, average the labels of a patient; here that mean counts as
+    often as the patient has images, so that shares hold for images.
+
+    Args:
+        table: (P, C) images per patient and class.
+        images: (P,) images per patient.
+        share: (S,) of the parts, summing to 1.
+    Returns:
+        (P,) index of the part of every patient.
+    """
+    weight = np.column_stack([table, images]).astype(np.float64)
+    lack = share[:, None] * weight.sum(axis=0)
+    empty = np.ones(lack.shape, dtype=bool)
+    chosen = np.full(len(table), -1)
+    while (chosen < 0).any():
+        left = (table[chosen < 0] > 0).sum(axis=0)
+        c = int(np.where(left > 0, left, len(table) + 1).argmin()) if left.any() else table.shape[1]
+        members = rng.permutation(np.flatnonzero((chosen < 0) & (weight[:, c] > 0)))
+        for done, member in enumerate(members):
+            p = _neediest(lack[:, c], lack[:, -1], empty[:, c], len(members) - done, rng)
+            chosen[member] = p
+            lack[p] -= weight[member]
+            empty[p] &= weight[member] == 0
+    return chosen
+
+
+def _neediest(of_class: np.ndarray, of_all: np.ndarray, empty: np.ndarray, left: int, rng: Any) -> int:
+    """The part that lacks most, when so many patients of the class are left."""
+    among = np.flatnonzero(empty) if left <= empty.sum() else np.arange(len(empty))
+    for lack in (of_class, of_all):
+        among = among[lack[among] >= lack[among].max() - 1e-9]
+    return int(rng.choice(among))
+
+
 def _part(lack: np.ndarray, empty: np.ndarray, images: int, left: int, rng: np.random.Generator) -> int:
     """The part of one patient with this many images, when so many patients of the stratum are left."""
     if left <= empty.sum():
@@ -223,12 +293,29 @@ def _table(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
     return patient, table
 
 
+def _rows_of(images: ImageSet, kept: list[int]) -> np.ndarray:
+    """Positions of the images that stay when these classes stay: of several, those that had no other."""
+    if not images.several:
+        return np.flatnonzero(np.isin(images.label, kept))
+    return np.flatnonzero(images.label[:, kept].any(1) | ~images.label.any(1))
+
+
 def _only(images: ImageSet, kept: list[int]) -> ImageSet:
-    """The images of these classes, labels renumbered."""
-    number = np.full(len(images.classes), -1)
-    number[kept] = np.arange(len(kept))
-    chosen = images.select(np.flatnonzero(number[images.label] >= 0))
-    return replace(chosen, label=number[chosen.label], classes=tuple(images.classes[c] for c in kept))
+    """The images of these classes, labels renumbered; columns per class are cut alike."""
+    chosen = images.select(_rows_of(images, kept))
+    if images.several:
+        label = chosen.label[:, kept]
+    else:
+        number = np.full(len(images.classes), -1)
+        number[kept] = np.arange(len(kept))
+        label = number[chosen.label]
+    return replace(
+        chosen,
+        label=label,
+        classes=tuple(images.classes[c] for c in kept),
+        report=None if chosen.report is None else chosen.report[:, kept],
+        soft=None if chosen.soft is None else chosen.soft[:, kept],
+    )
 
 
 def _number(patients: int) -> str:

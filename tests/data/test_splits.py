@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.splits import PARTS, draw_parts, note_reserve, shares_of, split_by_patient
+from benchmark.data.splits import (
+    PARTS,
+    divide,
+    draw_parts,
+    fold_of,
+    note_reserve,
+    shares_of,
+    split_by_patient,
+)
 from benchmark.errors import DataError
 from benchmark.records import ImageSet, Splits, prove_disjoint
 from benchmark.task import SplitRule
@@ -183,3 +193,206 @@ def test_short_reserve_is_noted() -> None:
 def test_parts_are_the_splits_of_the_record() -> None:
     """Every part is a field of Splits."""
     assert set(PARTS) <= set(Splits.__dataclass_fields__)
+
+
+SEVERAL_RULE = SplitRule(test=0.2, val=0.1, reserve=0.1)
+
+
+def several_labels(seed: int, patients: int = 400, classes: int = 6) -> ImageSet:
+    """Patients of one to six images, classes of falling frequency that come together; some have none."""
+    rng = np.random.default_rng(seed)
+    count = rng.integers(1, 7, patients)
+    tendency = rng.random((patients, 1))
+    rate = 0.5 * 0.55 ** np.arange(classes)
+    ill = rng.random((patients, classes)) < rate * 2 * tendency  # who has one class, more often has another
+    ill[: 8 * classes] |= np.tile(np.eye(classes, dtype=bool), (8, 1))
+    patient = np.repeat(np.arange(patients), count)
+    label = ill[patient] & (rng.random((len(patient), classes)) < 0.8)
+    label[np.unique(patient, return_index=True)[1]] |= ill  # the first image shows all that the patient has
+    base = image_set([f"p{k:04d}" for k in patient], [0] * len(patient))
+    return replace(base, label=label.astype(np.uint8), classes=tuple("abcdef"[:classes]))
+
+
+def share_error(images: ImageSet, part: np.ndarray, shares: dict[str, float]) -> float:
+    """Mean distance of each class's share in each part from the wanted one, relative to that."""
+    counts = images.label.sum(0)
+    return float(
+        np.mean([abs(images.label[part == p].sum(0) / counts - share) / share for p, share in shares.items()])
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), draw=st.integers(0, 99))
+def test_several_labels_divide_by_patient(seed: int, draw: int) -> None:
+    """Patients stay whole, every class reaches every part, and no part is over its share by two patients."""
+    images = several_labels(seed, patients=150, classes=4)
+    part = draw_parts(images, shares_of(SEVERAL_RULE), seed=draw)
+    assert all(len(set(part[images.patient_id == p])) == 1 for p in images.patients())
+    for name, share in shares_of(SEVERAL_RULE).items():
+        assert images.label[part == name].any(0).all()
+        assert abs((part == name).sum() - share * len(images)) <= 2 * 6  # at most six images a patient
+
+
+def test_several_labels_keep_their_proportions() -> None:
+    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves."""
+    ours, chance = [], []
+    shares = shares_of(SEVERAL_RULE)
+    for seed in range(20):
+        images = several_labels(seed)
+        ours.append(share_error(images, draw_parts(images, shares, seed=seed), shares))
+        ids, patient = np.unique(images.patient_id, return_inverse=True)
+        drawn = np.random.default_rng(seed).choice(list(shares), len(ids), p=list(shares.values()))
+        chance.append(share_error(images, drawn[patient], shares))
+    assert np.mean(ours) < 0.5 * np.mean(chance)
+    assert max(ours) < min(chance)
+
+
+def test_iterative_stratification_by_hand() -> None:
+    """Two parts of equal share: the two patients of the rare class part, then those of the other class.
+
+    Patients r, s have a and b; t, u have b; v, w have none. Each part gets one of each pair.
+    """
+    label = np.array([[1, 1], [1, 1], [0, 1], [0, 1], [0, 0], [0, 0]], np.uint8)
+    images = replace(image_set(list("rstuvw"), [0, 1, 0, 0, 0, 0]), label=label)
+    for seed in range(10):
+        part = draw_parts(images, {"left": 0.5, "right": 0.5}, seed=seed)
+        assert all(part[i] != part[i + 1] for i in (0, 2, 4))
+
+
+def test_rarest_label_reaches_the_smallest_part() -> None:
+    """Four patients of a class reach all of four parts, though the shares would give the smallest none."""
+    images = several_labels(3)
+    label = images.label.copy()
+    label[:, 0] = np.isin(images.patient_id, [f"p{k:04d}" for k in (5, 50, 60, 70)])
+    images = replace(images, label=label)
+    part = draw_parts(images, {"train": 0.9, "val": 0.04, "test": 0.04, "reserve": 0.02}, seed=0)
+    assert len(set(part[label[:, 0] == 1])) == 4
+
+
+def test_draw_of_several_labels_is_not_biased() -> None:
+    """Patients with most images land in test at its share, within 4 sigma, over 60 seeds."""
+    images = several_labels(1, patients=100, classes=2)
+    ids, count = np.unique(images.patient_id, return_counts=True)
+    heavy = ids[count == 6]
+    drawn = [draw_parts(images, shares_of(SEVERAL_RULE), seed=s) for s in range(60)]
+    hits = sum(len(set(images.patient_id[part == "test"]) & set(heavy)) for part in drawn)
+    expected = 0.2 * len(heavy) * 60
+    assert abs(hits - expected) < 4 * (expected * 0.8) ** 0.5
+
+
+def test_class_of_several_can_be_excluded() -> None:
+    """A class with two patients goes with a note; images with it alone go, images without any class stay."""
+    images = several_labels(2, patients=80, classes=3)
+    label = images.label.copy()
+    label[:, 1] = np.isin(images.patient_id, ["p0030", "p0031"])
+    images = replace(images, label=label, report=label.astype(np.int8))
+    splits = split_by_patient(images, SEVERAL_RULE.model_copy(update={"too_few": "exclude"}), seed=0)
+    assert splits.train.classes == ("a", "c")
+    assert splits.notes == ("class 'b' excluded: 2 patients, the split needs at least 4",)
+    only_b = (label == [0, 1, 0]).all(1)
+    assert sum(len(s) for s in splits.named().values()) == len(images) - only_b.sum()
+    assert all(np.array_equal(s.report, s.label) for s in splits.named().values())
+
+
+def with_split(images: ImageSet, given: list[str] | np.ndarray) -> ImageSet:
+    return replace(images, split=np.array(given, dtype=str), card={"notes": ["of the source"]})
+
+
+FOLDS = 5
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_folds_partition_the_images(several: bool) -> None:
+    """Every image is held out in exactly one fold; patients stay whole; folds differ by little in size."""
+    images = (
+        several_labels(0, patients=120, classes=3) if several else of_sizes([[2, 1, 3] * 10, [4, 1] * 10])
+    )
+    fold = fold_of(images, FOLDS, seed=4)
+    assert set(fold.tolist()) == set(range(FOLDS))
+    assert all(len(set(fold[images.patient_id == p])) == 1 for p in images.patients())
+    assert np.bincount(fold).max() - np.bincount(fold).min() <= 12
+    held: list[str] = []
+    for k in range(FOLDS):
+        splits = divide(images, SplitRule(val=0.1, reserve=0.1, folds=FOLDS, fold=k), seed=4)
+        prove_disjoint(splits)
+        assert sum(len(s) for s in splits.named().values()) == len(images)
+        assert set(splits.test.image_id) == set(images.image_id[fold == k])
+        assert all(n > 0 for n in splits.train.counts().values())
+        held += splits.test.image_id.tolist()
+    assert sorted(held) == sorted(images.image_id.tolist())
+
+
+@pytest.mark.parametrize(("folds", "needed"), [(2, 6), (3, 5), (4, 4), (5, 5), (8, 8)])
+def test_folds_need_enough_patients(folds: int, needed: int) -> None:
+    """Every fold gets a patient of every class, and three are left for train, val and reserve."""
+    rule = SplitRule(val=0.1, reserve=0.1, folds=folds)
+    with pytest.raises(DataError, match=f"'b': has {needed - 1} patients, the split needs at least {needed}"):
+        divide(of_sizes([[1] * 30, [2] * (needed - 1)]), rule, seed=0)
+    for k in range(folds):
+        divide(of_sizes([[1] * 30, [2] * needed]), rule.model_copy(update={"fold": k}), seed=0)
+
+
+def test_given_test_stays_test_beside_folds() -> None:
+    """The held-out fold of the given train is test_paper, the given test is the same in every fold."""
+    images = of_sizes([[1] * 30, [1] * 40])
+    given = np.where(np.arange(len(images)) % 7 == 0, "test", "train")
+    images = with_split(images, given)
+    paper: set[str] = set()
+    for k in range(3):
+        splits = divide(images, SplitRule(val=0.1, reserve=0.1, folds=3, fold=k), seed=1)
+        assert set(splits.test.image_id) == set(images.image_id[given == "test"])
+        held = set(splits.more_tests["test_paper"].image_id)
+        assert not paper & held
+        paper |= held
+    assert paper == set(images.image_id[given == "train"])
+    assert splits.notes == (
+        "of the source",
+        "val drawn from the given train split",
+        "reserve drawn from the given train split",
+    )
+
+
+def test_given_splits_stay_as_they_are() -> None:
+    """With all four given nothing is drawn, whatever the seed; the column is gone from what is handed on."""
+    images = of_sizes([[1] * 12, [1] * 12])
+    given = np.array(["train", "val", "test", "reserve", "test_site", "train"] * 4)
+    splits = divide(with_split(images, given), RULE, seed=7)
+    for name, part in splits.named().items():
+        assert set(part.image_id) == set(images.image_id[given == name])
+        assert part.split is None
+    assert splits.notes == ("of the source",)
+
+
+def test_further_tests_leave_the_rest_to_the_rule() -> None:
+    """Where only test_site is given, the rest is divided as if it were all there is."""
+    images = of_sizes([[1] * 50, [1] * 50])
+    away = np.arange(100) % 10 == 0
+    splits = divide(with_split(images, np.where(away, "test_site", "")), RULE, seed=2)
+    alone = divide(images.select(~away), RULE, seed=2)
+    assert set(splits.more_tests["test_site"].image_id) == set(images.image_id[away])
+    for name in PARTS:
+        assert splits.named()[name].content_hash() == alone.named()[name].content_hash()
+
+
+def test_patients_of_a_further_test_do_not_count() -> None:
+    """A class with three patients beside those of test_site is too small, and excluded from both."""
+    images = of_sizes([[1] * 20, [1] * 20, [1] * 20])
+    patient = np.array([int(p.split("-")[1]) for p in images.patient_id])
+    given = np.where((images.label == 1) & (patient >= 3), "test_site", "")
+    with pytest.raises(DataError, match="'b': has 3 patients"):
+        divide(with_split(images, given), RULE, seed=0)
+    rule = RULE.model_copy(update={"too_few": "exclude"})
+    given[-1] = "test_site"
+    splits = divide(with_split(images, given), rule, seed=0)
+    assert splits.more_tests["test_site"].counts() == {"a": 0, "c": 1}
+
+
+def test_half_given_is_an_error() -> None:
+    """A split for some images alone is refused with the first that lacks it; so is an odd or missing one."""
+    images = of_sizes([[1] * 6, [1] * 6])
+    with pytest.raises(DataError, match="image 'i1' has none, others have"):
+        divide(with_split(images, ["train", "", *["train"] * 10]), RULE, seed=0)
+    with pytest.raises(DataError, match="'dev' is none of"):
+        divide(with_split(images, ["dev", *["train"] * 11]), RULE, seed=0)
+    with pytest.raises(DataError, match="no image in test"):
+        divide(with_split(images, ["train"] * 12), RULE, seed=0)

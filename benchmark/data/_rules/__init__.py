@@ -1,0 +1,1 @@
+"""The rules of scenarios, one file per kind, each a pure function of an ImageSet."""
