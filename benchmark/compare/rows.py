@@ -37,7 +37,7 @@ SHARED = (
 )
 Run = tuple[str, int, int | None]  # classifier, seed, and fold where every fold's model reads all images
 NOT_RECORDED = "not recorded"
-AGES = ((0, "under 40"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))  # years
+AGES = ((0, "0 to 39"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))  # years
 
 
 @dataclass(frozen=True, eq=False)

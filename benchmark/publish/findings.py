@@ -37,7 +37,8 @@ def _absent(failed: Mapping[str, str]) -> list[Finding]:
         found.append({"tone": "bad", "text": text})
     if left_out:
         was = "was" if len(left_out) == 1 else "were"
-        text = f"{plural(len(left_out), 'row')} {was} not run, since no plug-in is installed: {listed(left_out)}."
+        why = f"{was} not run, since no plug-in is installed"
+        text = f"{plural(len(left_out), 'row')} {why}: {listed(left_out)}."
         found.append({"tone": "plain", "text": text})
     return found
 

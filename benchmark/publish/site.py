@@ -61,26 +61,9 @@ def _filters() -> dict[str, Any]:
         "plural": words.plural,
         "round1": lambda value: f"{value:.1f}",
         "cost": words.cost,
-        "settings": settings,
+        "settings": words.settings,
         "measure_kind": lambda name: words.measure_title(name).partition(" (")[0],
     }
-
-
-def settings(values: Any) -> str:
-    """Nested settings as one line: ``width 64, layers (a, b), pairs (a–b, a–c)``."""
-    if isinstance(values, Mapping):
-        return ", ".join(f"{k} {_inner(v)}".rstrip() for k, v in sorted(values.items()))
-    if isinstance(values, Sequence) and not isinstance(values, str):
-        if values and all(isinstance(v, (list, tuple)) and len(v) == 2 for v in values):
-            return ", ".join("–".join(settings(part) for part in pair) for pair in values)
-        return ", ".join(_inner(v) for v in values)
-    return words.NONE if values is None else str(values)
-
-
-def _inner(value: Any) -> str:
-    text = settings(value)
-    nested = isinstance(value, (Mapping, Sequence)) and not isinstance(value, str)
-    return f"({text})" if nested else text
 
 
 def _real(figures: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:

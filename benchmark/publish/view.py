@@ -20,6 +20,7 @@ KINDS = {
 }
 
 
+NOT_RECORDED = "not recorded"  # the value of a subgroup, shown last
 SPLITS = {
     "test_paper": (
         "On a test split of the published size",
@@ -142,14 +143,20 @@ class View:
         """What is shown of a further split: accuracy, since papers report it, and the primary metric."""
         return [m for m in self.metrics[1:] if m["name"] == "accuracy"] + [self.metric]
 
+    def rules(self) -> list[tuple[str, Any]]:
+        """The scenario and the mix, where the task has them, with their names."""
+        head = self.head
+        found = [("Scenario", head.scenario), ("Mix", head.mix)]
+        return [(name, said) for name, said in found if said]
+
     def groups(self) -> list[dict[str, Any]]:
-        """The subgroups: ``field``, ``value``, ``images``, ``patients`` and ``too_small``, as on every row."""
+        """The subgroups, the same for every row: ``field``, ``value``, their size and ``too_small``."""
         fields: Mapping[str, Any] = next((li.subgroups for li in self.lines if li.subgroups), {})
         keys = ("images", "patients", "too_small")
         return [
             {"field": field, "value": value, **{k: record[k] for k in keys}}
             for field, values in sorted(fields.items())
-            for value, record in sorted(values.items(), key=_group_order)
+            for value, record in sorted(values.items(), key=lambda v: (v[0] == NOT_RECORDED, v[0]))
         ]
 
     @property
@@ -222,13 +229,6 @@ def _line(bundle: Bundle, comparison: Mapping[str, Any], figures: Mapping[str, A
         subgroups=comparison["subgroups"].get(name),
         grid=bundle.grid,
     )
-
-
-def _group_order(item: tuple[str, Any]) -> tuple[bool, int, str]:
-    """Age bands by age, other values by name, those not recorded last."""
-    value = item[0]
-    youngest = next((n for n, start in enumerate(("under", "40", "60", "80")) if value.startswith(start)), 9)
-    return (value == "not recorded", youngest, value)
 
 
 def _order(line: Line, metric: str) -> tuple[float, float, str]:

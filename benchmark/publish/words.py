@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NONE = "–"
@@ -101,3 +101,20 @@ def plural(count: int, noun: str) -> str:
 def listed(names: list[str]) -> str:
     """``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def settings(values: Any) -> str:
+    """Nested settings as one line: ``width 64, layers (a, b), pairs (a–b, a–c)``."""
+    if isinstance(values, Mapping):
+        return ", ".join(f"{k} {_inner(v)}".rstrip() for k, v in sorted(values.items()))
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        if values and all(isinstance(v, (list, tuple)) and len(v) == 2 for v in values):
+            return ", ".join("–".join(settings(part) for part in pair) for pair in values)
+        return ", ".join(_inner(v) for v in values)
+    return NONE if values is None else str(values)
+
+
+def _inner(value: Any) -> str:
+    text = settings(value)
+    nested = isinstance(value, (Mapping, Sequence)) and not isinstance(value, str)
+    return f"({text})" if nested else text
