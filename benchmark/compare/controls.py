@@ -11,7 +11,7 @@ NEVER_GATED = ("oracle", "noise")
 
 
 def points(value: float, digits: int = 1) -> str:
-    """A difference of shares in percentage points, with its sign: ``+3.2``."""
+    """A difference of a metric in points (hundredths), with its sign: ``+3.2``."""
     text = f"{100 * value:+.{digits}f}"
     return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
@@ -21,24 +21,33 @@ def spread(interval: Mapping[str, Any]) -> str:
     return f"{points(interval['estimate'])} points [{points(interval['low'])}, {points(interval['high'])}]"
 
 
+def value(estimate: float, metric: Mapping[str, Any]) -> str:
+    """A metric's value as pages show it: in percent, or with three decimals."""
+    return f"{100 * estimate:.1f} %" if metric["percent"] else f"{estimate:.3f}"
+
+
 def behaved(
-    figures: Figures, gates: Mapping[str, Mapping[str, Any] | None], failed: Mapping[str, str]
+    figures: Figures,
+    gates: Mapping[str, Mapping[str, Any] | None],
+    failed: Mapping[str, str],
+    metric: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Judge the controls at the primary bracket.
 
     Args:
-        figures: by complete row, ``balanced_accuracy`` and ``versus`` (see ``study``).
+        figures: by complete row, the primary metric and ``versus`` (see ``study``).
         gates: the memorization record by complete row, None for a row without images.
         failed: the error by failed row.
+        metric: ``name``, ``noun`` and ``percent`` of the primary metric.
     Returns:
         One record per claim: ``id``, ``claim``, ``held`` (True, False, or None where it cannot be judged
         or is for information), ``evidence`` in one sentence, and ``decisive`` for those that must hold.
     """
     return [
-        _beats("oracle", "real_only", figures, failed, decisive=True),
-        _beats("oracle", COPIES, figures, failed, decisive=False),
+        _beats("oracle", "real_only", figures, failed, metric, decisive=True),
+        _beats("oracle", COPIES, figures, failed, metric, decisive=False),
         _caught("copycat", gates, failed),
-        _last("noise", figures, failed),
+        _last("noise", figures, failed, metric),
         _spared(gates),
     ]
 
@@ -52,14 +61,20 @@ def _absent(name: str, failed: Mapping[str, str]) -> str:
 
 
 def _beats(
-    row: str, base: str, figures: Figures, failed: Mapping[str, str], *, decisive: bool
+    row: str,
+    base: str,
+    figures: Figures,
+    failed: Mapping[str, str],
+    metric: Mapping[str, Any],
+    *,
+    decisive: bool,
 ) -> dict[str, Any]:
     id_, claim = f"{row}_beats_{base}", f"{row} beats {base}, interval above zero"
     for name in (row, base):
         if name not in figures:
             return _claim(id_, claim, None, _absent(name, failed), decisive)
-    difference = figures[row]["versus"][base]["balanced_accuracy"]
-    evidence = f"{row} minus {base} is {spread(difference)} of balanced accuracy."
+    difference = figures[row]["versus"][base][metric["name"]]
+    evidence = f"{row} minus {base} is {spread(difference)} of {metric['noun']}."
     return _claim(id_, claim, difference["low"] > 0, evidence, decisive)
 
 
@@ -84,20 +99,19 @@ def _rate(row: str, gate: Mapping[str, Any]) -> str:
     )
 
 
-def _last(row: str, figures: Figures, failed: Mapping[str, str]) -> dict[str, Any]:
-    id_, claim = f"{row}_last", f"{row} has the lowest balanced accuracy of all rows"
+def _last(row: str, figures: Figures, failed: Mapping[str, str], metric: Mapping[str, Any]) -> dict[str, Any]:
+    id_, claim = f"{row}_last", f"{row} has the lowest {metric['noun']} of all rows"
     if row not in figures:
         return _claim(id_, claim, None, _absent(row, failed))
-    means = {name: f["balanced_accuracy"]["estimate"] for name, f in figures.items()}
+    means = {name: f[metric["name"]]["estimate"] for name, f in figures.items()}
     others = {name: mean for name, mean in means.items() if name != row}
     if not others:
         return _claim(id_, claim, None, "There is no other row.")
     lowest = min(others, key=lambda name: (others[name], name))
-    evidence = (
-        f"{row} has {100 * means[row]:.1f} %, the lowest other row ({lowest}) {100 * others[lowest]:.1f} %"
-    )
+    own, least = value(means[row], metric), value(others[lowest], metric)
+    evidence = f"{row} has {own}, the lowest other row ({lowest}) {least}"
     if "real_only" in figures:
-        difference = figures[row]["versus"]["real_only"]["balanced_accuracy"]
+        difference = figures[row]["versus"]["real_only"][metric["name"]]
         below = "clearly below" if difference["high"] < 0 else "not distinguishable from"
         evidence += f"; it is {below} real_only ({spread(difference)})"
     return _claim(id_, claim, means[row] < others[lowest], evidence + ".")

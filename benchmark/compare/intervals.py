@@ -1,9 +1,9 @@
 """Intervals for a row's mean and for paired differences: test patients and training runs both vary.
 
-The design is that of a reader study with many cases: every run (classifier and seed) of every row
-scores the same test images. The variance is that of Obuchowski and Rockette (1995), with the
-degrees of freedom by Satterthwaite, as Hillis (2007) proposes for it, and two cautions of our own;
-see docs/statistics.md, which shows the simulations that the choice rests on.
+The design is that of a reader study with many cases: every run (a classifier with a seed, and with a fold
+where each fold's model reads all images) of every row scores the same test images. The variance is that of
+Obuchowski and Rockette (1995), with the degrees of freedom by Satterthwaite, as Hillis (2007) proposes for
+it, and two cautions of our own; see docs/statistics.md, which shows the simulations that the choice rests on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Interval:
     """An estimate with what is known about its error.
 
     Attributes:
-        estimate: in the unit of the values (shares of 1).
+        estimate: in the unit of the values (1 is the best value of every metric).
         low, high: two-sided interval of level 1 - alpha.
         se: standard error.
         df: degrees of freedom of the t distribution.
@@ -54,28 +54,14 @@ class Interval:
         return asdict(self)
 
 
-def grouped_mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """(...) mean over groups of the mean within each group.
+def sampling_variance(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """(...) variance of the mean of ``values`` over draws of patients, by its influence function.
 
-    With the class as group, the mean of correctness is balanced accuracy; with one group, accuracy.
-
-    Args:
-        values: (..., n).
-        group: (n,) any labels.
-    """
-    return np.mean([values[..., group == g].mean(-1) for g in np.unique(group)], axis=0)
-
-
-def sampling_variance(values: np.ndarray, group: np.ndarray, patient: np.ndarray) -> np.ndarray:
-    """(...) variance of ``grouped_mean`` over draws of patients, by its influence function.
-
-    An image's influence is (d_i - mean of its group) / (groups * images in its group); influences are
-    summed by patient, squared, summed, and multiplied by P / (P - 1). With one image per patient
-    and one group this is the textbook s^2 / n.
+    An image's influence is (value - mean) / n; influences are summed by patient, squared, summed, and
+    multiplied by P / (P - 1). With one image per patient and plain correctness this is the textbook s^2 / n.
 
     Args:
-        values: (..., n).
-        group: (n,) labels.
+        values: (..., n) values per image, see ``metrics``.
         patient: (n,) labels.
     Raises:
         MetricError: fewer than two patients.
@@ -85,12 +71,7 @@ def sampling_variance(values: np.ndarray, group: np.ndarray, patient: np.ndarray
     count = len(first)
     if count < 2:
         raise MetricError("interval", "the test split has one patient", "At least two are needed.")
-    groups = np.unique(group)
-    influence = np.empty(values.shape, dtype=np.float64)
-    for g in groups:
-        inside = group == g
-        part = values[..., inside]
-        influence[..., inside] = (part - part.mean(-1, keepdims=True)) / (len(groups) * inside.sum())
+    influence = (values - values.mean(-1, keepdims=True)) / values.shape[-1]
     by_patient = np.add.reduceat(influence[..., order], first, axis=-1)
     return np.asarray((by_patient**2).sum(-1) * count / (count - 1))
 
@@ -129,36 +110,35 @@ def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
 
 def interval(
     values: np.ndarray,
-    group: np.ndarray,
     patient: np.ndarray,
     pooled: RunVariance | None,
     *,
     alpha: float,
     power: float,
 ) -> Interval:
-    """Interval of the mean over runs of ``grouped_mean``.
+    """Interval of the mean over runs of a metric.
 
     Variance: between-run part, the larger of the pooled variance and the row's (or pair's) own,
     divided by R; plus the sampling covariance of two runs on the same patients (not below 0); and
     never less than the sampling variance of the run average. With one run: the sampling variance alone.
 
     Args:
-        values: (R, n) correctness (0 or 1), or the difference of correctness of two rows run by run.
-        group: (n,) class, or one label for accuracy.
+        values: (R, n) values per image of each run, whose mean is the metric (see ``metrics``), or the
+            difference of those of two rows run by run.
         patient: (n,) labels.
         pooled: from ``pooled_mean`` or ``pooled_difference``; None to use the own variance alone.
     Raises:
         MetricError: fewer than two patients.
     """
     runs, images = values.shape
-    run_values = grouped_mean(values, group)
+    run_values = values.mean(-1)
     estimate = float(run_values.mean())
-    test = float(sampling_variance(values.mean(0), group, patient))
+    test = float(sampling_variance(values.mean(0), patient))
     patients = len(np.unique(patient))
     if runs == 1:
         variance, df = test, float(patients - 1)
     else:
-        each = float(sampling_variance(values, group, patient).mean())
+        each = float(sampling_variance(values, patient).mean())
         shared = max((runs * test - each) / (runs - 1), 0.0)
         own = float(run_values.var(ddof=1))
         between = max(own, pooled.variance) / runs if pooled else own / runs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.compare.metrics import Kind, Metric, kind_of, members, reported
 from benchmark.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -20,29 +21,44 @@ SHARED = (
     "source",
     "data_kind",
     "classes",
+    "labels",
+    "positive",
+    "folds",
+    "scenario",
+    "mix",
+    "subgroups",
     "image_size",
+    "primary_metric",
     "primary_bracket",
     "brackets",
     "seeds",
     "classifiers",
     "statistics",
 )
-Run = tuple[str, int]
+Run = tuple[str, int, int | None]  # classifier, seed, and fold where every fold's model reads all images
+NOT_RECORDED = "not recorded"
+AGES = ((0, "0 to 39"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))  # years
 
 
 @dataclass(frozen=True, eq=False)
 class SplitImages:
-    """The images that every row was tested on.
+    """The images that every row was tested on, and the runs that read them.
 
     Attributes:
         image_id: (n,) str, sorted.
-        label: (n,) int index into the classes.
+        label: (n,) int index into the classes, or (n, K) 0 or 1 where an image may have several.
         patient: (n,) int code of the patient.
+        runs: sorted.
+        joined: whether the folds of a cross-validation, each with test images of its own, make up a run.
+        groups: (n,) str by subgroup field that the predictions carry.
     """
 
     image_id: np.ndarray
     label: np.ndarray
     patient: np.ndarray
+    runs: tuple[Run, ...]
+    joined: bool
+    groups: Mapping[str, np.ndarray]
 
     @property
     def patients(self) -> int:
@@ -81,16 +97,39 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """All rows of one leaderboard, aligned."""
+class Protocol:
+    """What all rows share.
+
+    Attributes:
+        kind: ``binary``, ``multiclass`` or ``multilabel``.
+        metrics: those that are reported, the primary one first.
+        folds: 1 where a part was held out, else the folds of the cross-validation.
+    """
 
     classes: tuple[str, ...]
+    kind: Kind
+    metrics: Mapping[str, Metric]
+    folds: int
+    subgroups: tuple[str, ...]
     primary_bracket: int
     brackets: tuple[int, ...]
+    seeds: tuple[int, ...]
+    classifiers: tuple[str, ...]
     alpha: float
     correction: str
     power: float
-    runs: tuple[Run, ...]
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that ranks."""
+        return next(iter(self.metrics.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """All rows of one leaderboard, aligned."""
+
+    protocol: Protocol
     splits: Mapping[str, SplitImages]
     rows: tuple[Row, ...]
 
@@ -110,8 +149,9 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> S
     Args:
         bundles: for each row, what ``bundle.json`` says and its predictions (None for a failed row).
     Raises:
-        SubmissionError: no finished row, two rows of one name, or rows that differ in protocol, images,
-            labels, patients or runs; names the row and the field.
+        SubmissionError: no finished row, two rows of one name, a metric that the task does not have, a
+            class without images, or rows that differ in protocol, images, labels, patients or runs; names
+            the row and the field.
     """
     given = sorted(bundles, key=lambda b: str(b[0]["row"]["name"]))
     if not given:
@@ -122,47 +162,19 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> S
         raise SubmissionError(
             "bundles", f"no row finished; '{first['row']['name']}' failed: {first['error']}"
         )
-    runs = tuple(sorted((str(c), int(s)) for c in first["classifiers"] for s in first["seeds"]))
-    classes = tuple(first["classes"])
+    protocol = _protocol(first)
     splits: dict[str, SplitImages] = {}
     rows = []
     for manifest, predictions in given:
-        name = manifest["row"]["name"]
-        scores = {}
-        if predictions is not None:
-            own = {str(s): part for s, part in predictions.groupby("split")}
-            if splits and own.keys() != splits.keys():
-                raise SubmissionError(
-                    f"bundle '{name}': predictions.parquet: split",
-                    f"has {sorted(own)}, the other rows have {sorted(splits)}",
-                )
-            for split, part in own.items():
-                splits.setdefault(split, _split_of(part))
-                for bracket, rest in part.groupby("bracket"):
-                    where = f"bundle '{name}': predictions.parquet: split {split}, bracket {bracket}"
-                    scores[split, int(str(bracket))] = _scores(rest, splits[split], runs, classes, where)
+        scores = {} if predictions is None else _row_scores(manifest, predictions, splits, protocol)
         error = None if manifest["status"] == "complete" else str(manifest["error"])
-        rows.append(Row(name, manifest["row"]["role"], error, manifest["memorization"], scores))
+        row = manifest["row"]
+        rows.append(Row(row["name"], row["role"], error, manifest["memorization"], scores))
     if "test" not in splits:
         raise SubmissionError("predictions", f"have the splits {sorted(splits)}, expected 'test' among them")
     for split, images in splits.items():
-        absent = [c for i, c in enumerate(classes) if not (images.label == i).any()]
-        if absent:
-            raise SubmissionError(
-                f"split {split}", f"has no image of '{absent[0]}'", "Balanced accuracy needs every class."
-            )
-    statistics = first["statistics"]
-    return Study(
-        classes,
-        int(first["primary_bracket"]),
-        tuple(first["brackets"]),
-        statistics["alpha"],
-        statistics["correction"],
-        statistics["power"],
-        runs,
-        splits,
-        tuple(rows),
-    )
+        _every_class(split, images.label, protocol.classes)
+    return Study(protocol, splits, tuple(rows))
 
 
 def _same_protocol(manifests: Sequence[Mapping[str, Any]]) -> None:
@@ -187,35 +199,140 @@ def _same_protocol(manifests: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _split_of(part: pd.DataFrame) -> SplitImages:
+def _protocol(manifest: Mapping[str, Any]) -> Protocol:
+    classes, statistics = tuple(manifest["classes"]), manifest["statistics"]
+    kind = kind_of(manifest["labels"], len(classes))
+    return Protocol(
+        classes=classes,
+        kind=kind,
+        metrics=reported(kind, manifest["primary_metric"]["name"]),
+        folds=int(manifest["folds"]),
+        subgroups=tuple(manifest["subgroups"]),
+        primary_bracket=int(manifest["primary_bracket"]),
+        brackets=tuple(manifest["brackets"]),
+        seeds=tuple(sorted(int(s) for s in manifest["seeds"])),
+        classifiers=tuple(sorted(str(c) for c in manifest["classifiers"])),
+        alpha=statistics["alpha"],
+        correction=statistics["correction"],
+        power=statistics["power"],
+    )
+
+
+def _every_class(split: str, label: np.ndarray, classes: Sequence[str]) -> None:
+    for k, name in enumerate(classes):
+        inside = members(label, k)
+        for absent, images in (("with", inside), ("without", ~inside)):
+            if not images.any():
+                raise SubmissionError(
+                    f"split {split}",
+                    f"has no image {absent} '{name}'",
+                    "Every class needs images that have it and images that do not: leave the class out, or "
+                    "divide the data otherwise.",
+                )
+
+
+def _row_scores(
+    manifest: Mapping[str, Any],
+    predictions: pd.DataFrame,
+    splits: dict[str, SplitImages],
+    protocol: Protocol,
+) -> dict[tuple[str, int], np.ndarray]:
+    """The scores of one row; the first row fills ``splits``, the others must agree with it."""
+    name = manifest["row"]["name"]
+    own = {str(s): part for s, part in predictions.groupby("split")}
+    if splits and own.keys() != splits.keys():
+        raise SubmissionError(
+            f"bundle '{name}': predictions.parquet: split",
+            f"has {sorted(own)}, the other rows have {sorted(splits)}",
+        )
+    scores = {}
+    for split, part in own.items():
+        if split not in splits:
+            splits[split] = _split_of(part, protocol)
+        for bracket, rest in part.groupby("bracket"):
+            where = f"bundle '{name}': predictions.parquet: split {split}, bracket {bracket}"
+            scores[split, int(str(bracket))] = _scores(rest, splits[split], protocol, where)
+    return scores
+
+
+def _texts(part: pd.DataFrame, column: str) -> np.ndarray:
+    return part[column].to_numpy(dtype=object).astype(str)
+
+
+def _labels(part: pd.DataFrame, protocol: Protocol) -> np.ndarray:
+    """(m,) class indices, or (m, K) 0 or 1."""
+    if protocol.kind != "multilabel":
+        return part["label"].to_numpy(dtype=np.int64)
+    return part[[f"label_{k}" for k in range(len(protocol.classes))]].to_numpy(dtype=np.int64)
+
+
+def _split_of(part: pd.DataFrame, protocol: Protocol) -> SplitImages:
     once = part.drop_duplicates("image_id").sort_values("image_id")
-    patient = np.unique(once["patient_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1]
-    ids = once["image_id"].to_numpy(dtype=object).astype(str)
-    return SplitImages(ids, once["label"].to_numpy(dtype=np.int64), patient)
+    patient = np.unique(_texts(once, "patient_id"), return_inverse=True)[1]
+    joined = protocol.folds > 1 and not part.duplicated(["bracket", "classifier", "seed", "image_id"]).any()
+    folds = [None] if joined or protocol.folds == 1 else list(range(protocol.folds))
+    runs = tuple((c, s, f) for c in protocol.classifiers for s in protocol.seeds for f in folds)
+    groups = {f: _group(once, f) for f in protocol.subgroups if f in once.columns}
+    return SplitImages(
+        _texts(once, "image_id"), _labels(once, protocol), patient, tuple(runs), joined, groups
+    )
 
 
-def _scores(
-    part: pd.DataFrame, split: SplitImages, runs: tuple[Run, ...], classes: tuple[str, ...], where: str
-) -> np.ndarray:
+def _group(part: pd.DataFrame, field: str) -> np.ndarray:
+    """(n,) str: the subgroup of each image; ages in bands of 20 years."""
+    missing = part[field].isna().to_numpy()
+    if field != "age":
+        return np.where(missing, NOT_RECORDED, _texts(part, field))
+    starts = [start for start, _ in AGES]
+    band = np.searchsorted(starts, part[field].fillna(0).to_numpy(dtype=float), side="right") - 1
+    return np.where(missing, NOT_RECORDED, np.array([name for _, name in AGES])[band])
+
+
+def _scores(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
     """(runs, n, classes) scores; refuses whatever is not one prediction per run and image."""
-    part = part.sort_values(["classifier", "seed", "image_id"])
-    have = sorted({(str(c), int(s)) for c, s in zip(part["classifier"], part["seed"], strict=True)})
-    if tuple(have) != runs:
-        raise SubmissionError(f"{where}: classifier, seed", f"has runs {have}, expected {list(runs)}")
-    n = len(split.image_id)
-    ids = part["image_id"].to_numpy(dtype=object).astype(str)
-    if len(part) != n * len(runs) or not (ids.reshape(len(runs), n) == split.image_id).all():
+    each_fold = protocol.folds > 1 and not split.joined
+    key = ["classifier", "seed", *(["fold"] if each_fold else [])]
+    part = part.sort_values([*key, "image_id"])
+    have = [tuple(k) for k in part[key].drop_duplicates().itertuples(index=False)]
+    expected = [run if each_fold else run[:2] for run in split.runs]
+    if have != expected:
+        raise SubmissionError(f"{where}: {', '.join(key)}", f"has runs {have}, expected {expected}")
+    n, runs = len(split.image_id), len(split.runs)
+    ids = _texts(part, "image_id")
+    if len(part) != n * runs or not (ids.reshape(runs, n) == split.image_id).all():
         raise SubmissionError(
             f"{where}: image_id",
-            f"the images are not those of the other rows and runs ({n} images, {len(runs)} runs)",
+            f"the images are not those of the other rows and runs ({n} images, {runs} runs)",
             "Give one prediction per image and run.",
         )
-    label = part["label"].to_numpy(dtype=np.int64).reshape(len(runs), n)
-    patients = part["patient_id"].to_numpy(dtype=object).astype(str).reshape(len(runs), n)
+    label = _labels(part, protocol).reshape(runs, *split.label.shape)
+    patients = _texts(part, "patient_id").reshape(runs, n)
     codes = np.unique(patients, return_inverse=True)[1].reshape(patients.shape)
-    for field, same in (("label", label == split.label), ("patient_id", codes == split.patient)):
+    same_label = (label == split.label).reshape(runs, n, -1).all(-1)
+    checks = {"label": same_label, "patient_id": codes == split.patient}
+    for field, value in split.groups.items():
+        if field not in part.columns:
+            raise SubmissionError(f"{where}: {field}", "is missing; other rows have it")
+        checks[field] = _group(part, field).reshape(runs, n) == value
+    for field, same in checks.items():
         if not same.all():
             image = split.image_id[np.argwhere(~same)[0][1]]
             raise SubmissionError(f"{where}: {field}", f"of image '{image}' differs from that of other rows")
-    columns = [f"score_{k}" for k in range(len(classes))]
-    return part[columns].to_numpy(dtype=np.float64).reshape(len(runs), n, len(classes))
+    if split.joined:
+        _folds_by_patient(part["fold"].to_numpy(dtype=np.int64).reshape(runs, n), split, protocol, where)
+    columns = [f"score_{k}" for k in range(len(protocol.classes))]
+    return part[columns].to_numpy(dtype=np.float64).reshape(runs, n, len(columns))
+
+
+def _folds_by_patient(fold: np.ndarray, split: SplitImages, protocol: Protocol, where: str) -> None:
+    """In a cross-validation, all images of a patient are tested in the same fold."""
+    for own in fold:
+        pairs = np.unique(split.patient * protocol.folds + own)
+        if len(pairs) != split.patients:
+            patient = np.flatnonzero(np.bincount(pairs // protocol.folds) > 1)[0]
+            image = split.image_id[split.patient == patient][0]
+            raise SubmissionError(
+                f"{where}: fold",
+                f"the patient of image '{image}' is tested in several folds, so was trained on",
+                "Divide the folds by patient.",
+            )

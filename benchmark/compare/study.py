@@ -7,17 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.compare import intervals, tests
+from benchmark.compare import subgroups, tests
 from benchmark.compare.controls import COPIES, behaved
+from benchmark.compare.metrics import findings, members
+from benchmark.compare.panel import Panel
 from benchmark.compare.ranks import ranks
-from benchmark.compare.rows import Row, SplitImages, Study, align
-from benchmark.compare.scores import macro_auroc, per_class, predicted
+from benchmark.compare.rows import SplitImages, Study, align
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BASELINES = ("real_only", COPIES)
 FEW_PATIENTS = 10
+NO_MCNEMAR = (
+    "McNemar's test is left out: it compares images that are right with images that are wrong, and an image "
+    "with several labels is neither."
+)
+FOLDS = {
+    True: "Each image of split {split} is tested in one of {folds} folds, which are joined into one run. The "
+    "folds' models share most of their training patients, so their errors are related in a way that no "
+    "interval can show.",
+    False: "Each image of split {split} is read by the models of all {folds} folds. They share most of their "
+    "training patients, so they vary less than models trained on fresh patients would.",
+}
 
 
 def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> dict[str, Any]:
@@ -27,178 +39,169 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
         bundles: for each row, the content of ``bundle.json`` and the predictions, None for a failed row.
     Returns:
         JSON values; docs/statistics.md says what each means:
-        ``settings``; ``splits``; ``figures[split][bracket][row]`` with ``own_bracket``, ``balanced_accuracy``
-        and ``accuracy`` (intervals and run values), ``auroc``, ``per_class``, ``versus[baseline][metric]``
-        and ``mcnemar``; ``ranking``, ``kruskal_wallis``, ``dunn``, ``controls``, ``can_measure``,
-        ``failed``, ``notes``.
+        ``settings``; ``splits``; ``figures[split][bracket][row]`` with ``own_bracket``, each metric of
+        ``settings.metrics`` (interval and run values), ``per_class``, ``versus[baseline][metric]`` and
+        ``mcnemar``; ``subgroups[row][field][value]``; ``ranking``, ``kruskal_wallis``, ``dunn``,
+        ``controls``, ``can_measure``, ``failed``, ``notes``.
     Raises:
         SubmissionError: the rows cannot be compared.
     """
     study = align(bundles)
+    protocol = study.protocol
     failed = {row.name: row.error for row in study.rows if row.error is not None}
-    figures = {
-        split: {str(b): _figures(study, split, b) for b in study.brackets} for split in sorted(study.splits)
+    panels = {
+        (split, bracket): Panel(study, split, bracket)
+        for split in sorted(study.splits)
+        for bracket in protocol.brackets
     }
-    primary = figures["test"][str(study.primary_bracket)]
+    figures: dict[str, dict[str, Any]] = {split: {} for split in sorted(study.splits)}
+    for (split, bracket), panel in panels.items():
+        figures[split][str(bracket)] = _figures(panel)
+    head = panels["test", protocol.primary_bracket]
+    primary = figures["test"][str(protocol.primary_bracket)]
     gates = {row.name: row.memorization for row in study.complete()}
-    run_values = {name: f["balanced_accuracy"]["run_values"] for name, f in primary.items()}
+    run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
-    controls = behaved(primary, gates, failed)
+    settings = _settings(study)
+    controls = behaved(primary, gates, failed, settings["primary_metric"])
     return {
-        "schema": 1,
-        "settings": {
-            "alpha": study.alpha,
-            "correction": study.correction,
-            "power": study.power,
-            "classes": list(study.classes),
-            "primary_bracket": study.primary_bracket,
-            "brackets": list(study.brackets),
-            "runs": [{"classifier": c, "seed": s} for c, s in study.runs],
-        },
+        "schema": 2,
+        "settings": settings,
         "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
         "figures": figures,
-        "ranking": _ranking(study),
+        "subgroups": subgroups.subgroups(study),
+        "ranking": _ranking(study, head),
         "kruskal_wallis": overall,
-        "dunn": tests.dunn(run_values, study.correction) if overall["p"] is not None else [],
+        "dunn": tests.dunn(run_values, protocol.correction) if overall["p"] is not None else [],
         "controls": controls,
         "can_measure": controls[0]["held"],
         "failed": failed,
-        "notes": _notes(study),
+        "notes": [*_notes(study), *_silent(head), *subgroups.notes(study)],
+    }
+
+
+def _settings(study: Study) -> dict[str, Any]:
+    protocol = study.protocol
+    metrics = [m.record(protocol.classes[-1]) for m in protocol.metrics.values()]
+    return {
+        "alpha": protocol.alpha,
+        "correction": protocol.correction,
+        "power": protocol.power,
+        "classes": list(protocol.classes),
+        "kind": protocol.kind,
+        "metrics": metrics,
+        "primary_metric": metrics[0],
+        "folds": protocol.folds,
+        "primary_bracket": protocol.primary_bracket,
+        "brackets": list(protocol.brackets),
     }
 
 
 def _describe(study: Study, split: SplitImages) -> dict[str, Any]:
-    counts = {c: int((split.label == k).sum()) for k, c in enumerate(study.classes)}
-    return {"images": len(split.label), "patients": split.patients, "counts": counts}
+    counts = {c: int(members(split.label, k).sum()) for k, c in enumerate(study.protocol.classes)}
+    runs = [{"classifier": c, "seed": s} | ({} if f is None else {"fold": f}) for c, s, f in split.runs]
+    return {
+        "images": len(split.label),
+        "patients": split.patients,
+        "counts": counts,
+        "runs": runs,
+        "joined_folds": split.joined,
+    }
 
 
 def _notes(study: Study) -> list[str]:
-    notes = []
+    protocol, notes = study.protocol, []
     for name, split in sorted(study.splits.items()):
-        for k, label in enumerate(study.classes):
-            patients = len(np.unique(split.patient[split.label == k]))
+        for k, label in enumerate(protocol.classes):
+            patients = len(np.unique(split.patient[members(split.label, k)]))
             if patients < FEW_PATIENTS:
                 notes.append(
                     f"Split {name} has {patients} patients of class {label}: too few to trust its intervals."
                 )
-    if len(study.runs) == 1:
+        if protocol.folds > 1:
+            notes.append(FOLDS[split.joined].format(split=name, folds=protocol.folds))
+    if len(study.splits["test"].runs) == 1:
         notes.append("There is one run per row: intervals leave out the variation between trainings.")
+    if protocol.kind == "multilabel":
+        notes.append(NO_MCNEMAR)
     present = {row.name for row in study.complete()}
     notes += [f"Differences to {b} are missing: no such finished row." for b in BASELINES if b not in present]
     return notes
 
 
-class _Panel:
-    """Correctness of the rows at one bracket of one split, and what is pooled over them."""
-
-    def __init__(self, study: Study, split: str, bracket: int) -> None:
-        self.study, self.images = study, study.splits[split]
-        self.rows: dict[str, tuple[Row, int]] = {r.name: (r, b) for r, b in study.beside(split, bracket)}
-        self.scores = {name: row.scores[split, own] for name, (row, own) in self.rows.items()}
-        self.correct = {n: (predicted(s) == self.images.label).astype(float) for n, s in self.scores.items()}
-        self.groups = {"balanced_accuracy": self.images.label, "accuracy": np.zeros_like(self.images.label)}
-
-    def mean(self, name: str, metric: str, only: int | None = None) -> intervals.Interval:
-        """Interval of a row's mean; with ``only``, of the recall of that class."""
-        keep = np.full(len(self.images.label), True) if only is None else self.images.label == only
-        group = self.groups[metric][keep]
-        run_values = np.array([intervals.grouped_mean(c[:, keep], group) for c in self.correct.values()])
-        return self._interval(self.correct[name][:, keep], group, keep, intervals.pooled_mean(run_values))
-
-    def difference(self, a: str, b: str, metric: str) -> intervals.Interval:
-        """Interval of the paired difference a minus b."""
-        group = self.groups[metric]
-        run_values = np.array([intervals.grouped_mean(c, group) for c in self.correct.values()])
-        keep = np.full(len(group), True)
-        pooled = intervals.pooled_difference(run_values)
-        return self._interval(self.correct[a] - self.correct[b], group, keep, pooled)
-
-    def _interval(
-        self,
-        values: np.ndarray,
-        group: np.ndarray,
-        keep: np.ndarray,
-        pooled: intervals.RunVariance | None,
-    ) -> intervals.Interval:
-        alpha, power = self.study.alpha, self.study.power
-        return intervals.interval(values, group, self.images.patient[keep], pooled, alpha=alpha, power=power)
-
-    def run_values(self, name: str, metric: str) -> list[float]:
-        """The value of every run of a row."""
-        return [float(v) for v in intervals.grouped_mean(self.correct[name], self.groups[metric])]
+def _silent(panel: Panel) -> list[str]:
+    """The runs of a binary task that never predict the positive class: their F1 is 0 and seems certain."""
+    if panel.protocol.kind != "binary":
+        return []
+    positive, notes = panel.protocol.classes[1], []
+    for name, scores in panel.scores.items():
+        silent = int((~findings(panel.label, scores, 1).any(-1)).sum())
+        if silent:
+            notes.append(
+                f"{name} predicts no {positive} at all in {silent} of {len(scores)} runs: F1 is 0 there, and "
+                "its interval does not show how near the threshold the scores came."
+            )
+    return notes
 
 
-def _figures(study: Study, split: str, bracket: int) -> dict[str, dict[str, Any]]:
-    panel = _Panel(study, split, bracket)
-    figures = {name: _row_figures(panel, name) for name in panel.rows}
+def _figures(panel: Panel) -> dict[str, dict[str, Any]]:
+    figures: dict[str, dict[str, Any]] = {name: _row_figures(panel, name) for name in panel.rows}
+    for k, label in enumerate(panel.protocol.classes):
+        for name, record in _class_figures(panel, k).items():
+            figures[name]["per_class"][label] = record
     for base in BASELINES:
-        for metric in panel.groups:
+        for metric in panel.protocol.metrics:
             others = [n for n in figures if n != base and base in figures]
-            found = {n: panel.difference(n, base, metric).record() for n in others}
-            adjusted = tests.adjust([d["p"] for d in found.values()], study.correction)
+            found = {n: panel.metric(metric).difference(n, base).record() for n in others}
+            adjusted = tests.adjust([d["p"] for d in found.values()], panel.protocol.correction)
             for (name, record), p in zip(found.items(), adjusted, strict=True):
                 figures[name]["versus"].setdefault(base, {})[metric] = {**record, "p_adjusted": p}
-    if "real_only" in figures:
+    if "real_only" in figures and panel.protocol.kind != "multilabel":
         _add_mcnemar(panel, figures)
     return figures
 
 
-def _row_figures(panel: _Panel, name: str) -> dict[str, Any]:
-    label, scores = panel.images.label, panel.scores[name]
-    each = [per_class(label, s) for s in scores]
-    aurocs = [macro_auroc(label, s) for s in scores]
-    classes = {
-        c: {
-            "recall": _bounded(panel.mean(name, "accuracy", only=k).record()),
-            "precision": float(np.mean([e["precision"][k] for e in each])),
-            "f1": float(np.mean([e["f1"][k] for e in each])),
-            "images": int((label == k).sum()),
-        }
-        for k, c in enumerate(panel.study.classes)
-    }
-    figures: dict[str, Any] = {
+def _row_figures(panel: Panel, name: str) -> dict[str, Any]:
+    measured = {m: panel.metric(m) for m in panel.protocol.metrics}
+    return {
         "own_bracket": panel.rows[name][1],
-        "auroc": {"mean": float(np.mean(aurocs)), "run_values": aurocs},
-        "per_class": classes,
+        "per_class": {},
         "versus": {},
         "mcnemar": None,
+        **{m: {**found.mean(name), "run_values": found.run_values(name)} for m, found in measured.items()},
     }
-    for metric in panel.groups:
-        record = _bounded(panel.mean(name, metric).record())
-        figures[metric] = {**record, "run_values": panel.run_values(name, metric)}
-    return figures
 
 
-def _bounded(record: dict[str, float]) -> dict[str, float]:
-    """A share's interval does not leave 0 to 1; a test against zero and its power say nothing about it."""
-    kept = {k: v for k, v in record.items() if k not in ("p", "detectable")}
-    return {**kept, "low": max(0.0, record["low"]), "high": min(1.0, record["high"])}
+def _class_figures(panel: Panel, k: int) -> dict[str, dict[str, Any]]:
+    """Of class k by row: recall with its interval, or AUROC where an image may have several labels."""
+    several = panel.protocol.kind == "multilabel"
+    key, measured = ("auroc", panel.class_auroc(k)) if several else ("recall", panel.recall(k))
+    return {name: {key: measured.mean(name), **rest} for name, rest in panel.per_class(k).items()}
 
 
-def _add_mcnemar(panel: _Panel, figures: dict[str, dict[str, Any]]) -> None:
+def _add_mcnemar(panel: Panel, figures: dict[str, dict[str, Any]]) -> None:
     others = [n for n in figures if n != "real_only"]
-    found = [tests.mcnemar(panel.images.label, panel.scores[n], panel.scores["real_only"]) for n in others]
-    adjusted = tests.adjust([f["p"] for f in found], panel.study.correction)
+    found = [tests.mcnemar(panel.label, panel.scores[n], panel.scores["real_only"]) for n in others]
+    adjusted = tests.adjust([f["p"] for f in found], panel.protocol.correction)
     for name, record, p in zip(others, found, adjusted, strict=True):
         figures[name]["mcnemar"] = {**record, "p_adjusted": p}
 
 
-def _ranking(study: Study) -> dict[str, Any]:
+def _ranking(study: Study, panel: Panel) -> dict[str, Any]:
     """Tie groups at the primary bracket; without rows that copy patients (but for ``duplicate_real``)."""
-    panel = _Panel(study, "test", study.primary_bracket)
     unranked = {row.name: "failed" for row in study.rows if row.error is not None}
     for name, (row, _) in panel.rows.items():
         if row.memorization and row.memorization["gated"] and name != COPIES:
             unranked[name] = "copies training images"
     names = [n for n in panel.rows if n not in unranked]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    found = [panel.difference(a, b, "balanced_accuracy") for a, b in pairs]
-    adjusted = tests.adjust([d.p for d in found], study.correction)
+    found = [panel.primary.difference(a, b) for a, b in pairs]
+    adjusted = tests.adjust([d.p for d in found], study.protocol.correction)
     records, wins = [], {}
     for (a, b), difference, p in zip(pairs, found, adjusted, strict=True):
         estimate, low, high = difference.estimate, difference.low, difference.high
         records.append({"a": a, "b": b, "estimate": estimate, "low": low, "high": high, "p_adjusted": p})
-        if p < study.alpha:
+        if p < study.protocol.alpha:
             wins[(a, b) if estimate > 0 else (b, a)] = True
     rank = ranks(names, wins)
     groups: dict[int, list[str]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.scores import predicted
+from benchmark.compare.metrics import predicted
 
 EXACT_BELOW = 25  # discordant pairs
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import SubmissionError, TaskError
-from benchmark.publish.manifest import Manifest
+from benchmark.publish.manifest import SCHEMA, Manifest
 from benchmark.task import parse
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ MANIFEST, PREDICTIONS, GRID = "bundle.json", "predictions.parquet", Path("sample
 LARGEST = {MANIFEST: 5_000_000, PREDICTIONS: 1_000_000_000, GRID.name: 8_000_000}  # bytes
 TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
 INTEGERS = ("label", "bracket", "seed", "fold")
-TEST_SPLITS = ("test", "test_paper")
+KNOWN_TEXTS = ("sex", "view", "site")  # of a patient or an image, where known; so is the age in years
+TEST_SPLIT = re.compile(r"test(_[a-z0-9]+)*")
+OLDEST = 130  # years
+LONGEST, MOST_GROUPS = 64, 20  # characters of a text, values of a field by which subgroups are formed
 SUM_TOLERANCE = 1e-3  # of the scores of one image, for float32 softmax
 
 
@@ -29,7 +33,9 @@ class Bundle:
 
     Attributes:
         manifest: what ``bundle.json`` says.
-        predictions: one record per split, bracket, run and image; None for a failed row.
+        predictions: one record per split, bracket, run and image; None for a failed row. A run is a
+            classifier with a seed; in a cross-validation an image is there once, from the fold that it was
+            left out of, or once for each fold.
         grid: PNG of some samples, or None.
     """
 
@@ -143,6 +149,13 @@ def _check_grid(content: bytes, path: Path) -> None:
 
 
 def _manifest(content: Any, where: str) -> Manifest:
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if isinstance(schema, int) and schema != SCHEMA:
+        raise SubmissionError(
+            f"{where}: schema",
+            f"is {schema}, this release reads {SCHEMA}",
+            "Run the row again, or read the bundle with the release that wrote it.",
+        )
     try:
         manifest: Manifest = parse(Manifest, content, where)
     except TaskError as error:
@@ -156,37 +169,88 @@ def _manifest(content: Any, where: str) -> Manifest:
 
 def _check_predictions(table: pd.DataFrame, manifest: Manifest, path: Path) -> pd.DataFrame:
     """The table in canonical order; refuses whatever is not one finite prediction per run and image."""
-    import numpy as np
-
-    where = str(path)
-    scores = [f"score_{k}" for k in range(len(manifest.classes))]
-    expected = [*TEXTS, *INTEGERS, *scores]
-    if sorted(table.columns) != sorted(expected):
-        odd = sorted(set(table.columns) ^ set(expected))
+    where, several = str(path), manifest.labels == "multi"
+    each = range(len(manifest.classes))
+    scores = [f"score_{k}" for k in each]
+    integers = [*INTEGERS, *(f"label_{k}" for k in each if several)]
+    expected = [*TEXTS, *integers, *scores]
+    known = [name for name in (*KNOWN_TEXTS, "age") if name in table.columns]
+    if sorted(table.columns) != sorted([*expected, *known]):
+        odd = sorted(set(table.columns) ^ {*expected, *known})
         raise SubmissionError(f"{where}: {odd[0]}", "missing or unknown column", f"Expected {expected}.")
     for name in expected:
         if table[name].isna().any():
             raise SubmissionError(f"{where}: {name}", f"row {int(table[name].isna().argmax())} has no value")
-    for name in INTEGERS:
+    for name in integers:
         if table[name].dtype.kind not in "iu":
             raise SubmissionError(f"{where}: {name}", f"is {table[name].dtype}, expected integers")
-    values = table[scores].to_numpy(dtype=np.float64)
-    odd_rows = ~np.isfinite(values).all(1) | (values < 0).any(1) | (abs(values.sum(1) - 1) > SUM_TOLERANCE)
-    if odd_rows.any():
-        raise SubmissionError(
-            f"{where}: score_*",
-            f"row {int(odd_rows.argmax())} has {values[odd_rows.argmax()].tolist()}",
-            "Give the softmax: finite, not negative, summing to 1.",
-        )
-    if not table["label"].between(0, len(scores) - 1).all():
-        raise SubmissionError(f"{where}: label", f"outside 0..{len(scores) - 1}")
-    table = table[expected].sort_values(["split", "bracket", "classifier", "seed", "image_id"], kind="stable")
+    _check_scores(table, scores, where, several)
+    _check_labels(table, len(scores), where, several)
+    for name in known:
+        _check_known(table[name], f"{where}: {name}", grouped=name in manifest.subgroups)
+    order = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
+    table = table[[*expected, *known]].sort_values(order, kind="stable")
     _check_complete(table, manifest, where)
     return table.reset_index(drop=True)
 
 
+def _check_scores(table: pd.DataFrame, columns: list[str], where: str, several: bool) -> None:
+    """Softmax over the classes, or a probability for each of several labels."""
+    import numpy as np
+
+    values = table[columns].to_numpy(dtype=np.float64)
+    odd = ~np.isfinite(values).all(1) | (values < 0).any(1)
+    odd |= (values > 1).any(1) if several else abs(values.sum(1) - 1) > SUM_TOLERANCE
+    if odd.any():
+        raise SubmissionError(
+            f"{where}: score_*",
+            f"row {int(odd.argmax())} has {values[odd.argmax()].tolist()}",
+            "Give a probability for every label: finite, from 0 to 1."
+            if several
+            else "Give the softmax: finite, not negative, summing to 1.",
+        )
+
+
+def _check_labels(table: pd.DataFrame, classes: int, where: str, several: bool) -> None:
+    """An index into the classes, or -1 with a 0 or 1 for each of several labels."""
+    if not several:
+        if not table["label"].between(0, classes - 1).all():
+            raise SubmissionError(f"{where}: label", f"outside 0..{classes - 1}")
+        return
+    if (table["label"] != -1).any():
+        raise SubmissionError(
+            f"{where}: label",
+            "expected -1, since an image may have several labels",
+            "Give label_0, label_1, …",
+        )
+    for k in range(classes):
+        if not table[f"label_{k}"].isin([0, 1]).all():
+            raise SubmissionError(f"{where}: label_{k}", "expected 0 or 1")
+
+
+def _check_known(column: pd.Series, where: str, *, grouped: bool) -> None:
+    """What is known of an image: short texts, or an age in years; absent where it is not."""
+    given = column.dropna()
+    if where.endswith(": age"):
+        if given.dtype.kind not in "iuf" and len(given):
+            raise SubmissionError(where, f"is {given.dtype}, expected years as numbers")
+        if not given.between(0, OLDEST).all():
+            raise SubmissionError(where, f"outside 0..{OLDEST} years", "Leave an unknown age empty.")
+        return
+    if any(not isinstance(v, str) or not 0 < len(v) <= LONGEST for v in given.unique()):
+        raise SubmissionError(
+            where, f"expected texts of 1 to {LONGEST} characters", "Leave the unknown empty."
+        )
+    if grouped and given.nunique() > MOST_GROUPS:
+        raise SubmissionError(
+            where,
+            f"has {given.nunique()} values, at most {MOST_GROUPS} make subgroups",
+            "Take it out of subgroups, or give fewer values.",
+        )
+
+
 def _check_complete(table: pd.DataFrame, manifest: Manifest, where: str) -> None:
-    key = ["split", "bracket", "classifier", "seed", "image_id"]
+    key = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
     twice = table.duplicated(key)
     if twice.any():
         first = table[twice].iloc[0]
@@ -196,22 +260,35 @@ def _check_complete(table: pd.DataFrame, manifest: Manifest, where: str) -> None
             "Keep one per run and image.",
         )
     splits = sorted(set(table["split"]))
-    if "test" not in splits or set(splits) - set(TEST_SPLITS):
-        raise SubmissionError(f"{where}: split", f"has {splits}, expected 'test' and perhaps 'test_paper'")
+    if "test" not in splits or not all(TEST_SPLIT.fullmatch(s) for s in splits):
+        raise SubmissionError(
+            f"{where}: split", f"has {splits}, expected 'test' and perhaps others such as 'test_site'"
+        )
     brackets = sorted(set(table["bracket"]))
     if brackets not in ([0], sorted(manifest.brackets)):
         raise SubmissionError(
             f"{where}: bracket", f"has {brackets}, expected {sorted(manifest.brackets)}, or 0 alone"
         )
-    runs = len(manifest.classifiers) * len(manifest.seeds)
+    folds = sorted(set(table["fold"]))
+    if folds[0] < 0 or folds[-1] >= manifest.folds:
+        raise SubmissionError(f"{where}: fold", f"has {folds}, expected 0..{manifest.folds - 1}")
     for split in splits:
         if split not in manifest.data.splits:
             raise SubmissionError(f"{where}: split", f"'{split}' is not among data.splits")
-        images = manifest.data.splits[split].images
-        counts = table[table["split"] == split].groupby(["bracket", "image_id"]).size()
-        if not (counts == runs).all() or len(counts) != images * len(brackets):
-            raise SubmissionError(
-                f"{where}: image_id",
-                f"split '{split}' lacks {images} images in each of {runs} runs and {len(brackets)} brackets",
-                "Every image needs one prediction of every run.",
-            )
+        images = manifest.data.splits[split].images * len(brackets)
+        _check_runs(table[table["split"] == split], manifest, images, f"{where}: image_id")
+
+
+def _check_runs(part: pd.DataFrame, manifest: Manifest, images: int, where: str) -> None:
+    """Every image and bracket has every training: once, or once for each fold."""
+    trainings = len(manifest.classifiers) * len(manifest.seeds)
+    counts = part.groupby(["bracket", "image_id"]).size()
+    once, each = (counts == trainings).all(), (counts == trainings * manifest.folds).all()
+    if len(counts) != images or not (once or each):
+        split, folds = part["split"].iloc[0], f", in one of {manifest.folds} folds or in each"
+        raise SubmissionError(
+            where,
+            f"split '{split}' lacks {images} images and brackets in each of {trainings} trainings"
+            + (folds if manifest.folds > 1 else ""),
+            "Every image needs one prediction of every run.",
+        )

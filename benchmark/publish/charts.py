@@ -14,7 +14,7 @@ from benchmark.publish.words import points, spread
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear scale from shares to pixels."""
+    """A linear scale from differences to pixels."""
 
     low: float
     high: float

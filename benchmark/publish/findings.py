@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmark.publish.manifest import NOT_RUN
 from benchmark.publish.words import listed, plural, spread
 
 Finding = dict[str, str]
@@ -22,10 +23,29 @@ def findings(comparison: Mapping[str, Any], roles: Mapping[str, str]) -> list[Fi
     generators = [n for n, role in sorted(roles.items()) if role == "generator"]
     found = [_can_measure(comparison), _controls(comparison)]
     found += [_generator(comparison, n) for n in generators if n not in comparison["failed"]]
-    if comparison["failed"]:
-        names = sorted(comparison["failed"])
-        text = f"{plural(len(names), 'row')} failed and {'has' if len(names) == 1 else 'have'} no figures: "
-        found.append({"tone": "bad", "text": f"{text}{listed(names)}."})
+    return found + _absent(comparison["failed"])
+
+
+def _absent(failed: Mapping[str, str]) -> list[Finding]:
+    """The rows without figures: those that failed, and those that were not run."""
+    left_out = sorted(n for n, error in failed.items() if NOT_RUN in error)
+    broken = sorted(set(failed) - set(left_out))
+    found = []
+    if broken:
+        has = "has" if len(broken) == 1 else "have"
+        text = f"{plural(len(broken), 'row')} failed and {has} no figures: {listed(broken)}."
+        found.append({"tone": "bad", "text": text})
+    if left_out:
+        was = "was" if len(left_out) == 1 else "were"
+        why = f"{was} not run, since no plug-in is installed"
+        text = f"{plural(len(left_out), 'row')} {why}: {listed(left_out)}."
+        found.append({"tone": "plain", "text": text})
+    return found
+
+
+def metric_of(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Name, title, noun and form of the primary metric."""
+    found: Mapping[str, Any] = comparison["settings"]["primary_metric"]
     return found
 
 
@@ -50,7 +70,8 @@ def _can_measure(comparison: Mapping[str, Any]) -> Finding:
             "tone": "bad",
             "text": f"Whether this task can measure anything is unknown. {claim['evidence']}",
         }
-    difference = spread(primary(comparison)["oracle"]["versus"]["real_only"]["balanced_accuracy"])
+    metric = metric_of(comparison)
+    difference = spread(primary(comparison)["oracle"]["versus"]["real_only"][metric["name"]], metric["noun"])
     if claim["held"]:
         text = f"There is something to find: fresh true images (oracle) bring {difference} over real_only."
         return {"tone": "good", "text": text}
@@ -79,7 +100,8 @@ def _generator(comparison: Mapping[str, Any], name: str) -> Finding:
     alpha = comparison["settings"]["alpha"]
     figures = primary(comparison)[name]
     reason = comparison["ranking"]["unranked"].get(name)
-    versus = {b: d["balanced_accuracy"] for b, d in figures["versus"].items()}
+    metric = metric_of(comparison)
+    versus = {b: d[metric["name"]] for b, d in figures["versus"].items()}
     if not versus:
         return {"tone": "plain", "text": f"{name} has no baseline to be compared with."}
     said = listed([_said(d, b, alpha) for b, d in versus.items()])
@@ -88,7 +110,8 @@ def _generator(comparison: Mapping[str, Any], name: str) -> Finding:
     verdicts = [verdict(d, alpha) for d in versus.values()]
     base, first = next(iter(versus.items()))
     missed = (
-        f" A true difference to {base} below {100 * first['detectable']:.1f} points would mostly go unseen."
+        f" A true difference to {base} below {100 * first['detectable']:.1f} points of {metric['noun']} "
+        "would mostly go unseen."
     )
     text = f"{name} is {said}." + (missed if verdicts[0] == "not told apart from" else "")
     tone = "bad" if "worse than" in verdicts else "good" if set(verdicts) == {"better than"} else "plain"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-GLOSSARY: tuple[tuple[str, str], ...] = (
-    (
-        "Balanced accuracy",
-        "Mean over the classes of the share of their test images that is classified correctly.",
-    ),
+from collections.abc import Mapping
+from typing import Any
+
+TERMS: tuple[tuple[str, str], ...] = (
+    ("Point", "A hundredth of a metric that ends at 1: one percent of accuracy, or 0.01 of F1 or AUROC."),
     (
         "Interval",
         "Range that covers the true value in the stated share of repetitions, with new test patients and "
@@ -52,3 +52,15 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("copycat", "Control: near-copies of training images, which the memorization gate must catch."),
     ("noise", "Control: images with a plausible histogram and no anatomy."),
 )
+FOLDS = (
+    "Fold",
+    "One of the parts into which the patients are divided; the model of a fold has not seen its patients.",
+)
+
+
+def glossary(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The terms that a leaderboard uses: its metrics first, and none that its kind of task lacks."""
+    unused = {"McNemar p"} if settings["kind"] == "multilabel" else set()
+    found = [(metric["title"], metric["meaning"]) for metric in settings["metrics"]]
+    found += [FOLDS] if settings["folds"] > 1 else []
+    return found + [(term, meaning) for term, meaning in TERMS if term not in unused]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from benchmark.task import PrimaryMetric, Statistics
+from benchmark.task import Statistics
 
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
@@ -15,6 +15,17 @@ class Part(BaseModel):
     """Frozen, and refuses unknown fields, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+NOT_RUN = "no plug-in named"  # in the error of a row whose generator is not installed
+SCHEMA = 2
+
+
+class PrimaryMetric(Part):
+    """What the leaderboard ranks by; F1 is that of the last of two classes."""
+
+    name: Literal["balanced_accuracy", "accuracy", "f1", "auroc"]
+    direction: Literal["maximize"] = "maximize"
 
 
 class RowCard(Part):
@@ -83,9 +94,18 @@ class Costs(Part):
 
 
 class Manifest(Part):
-    """The content of ``bundle.json``, schema 1."""
+    """The content of ``bundle.json``, schema 2.
 
-    schema_: Literal[1] = Field(1, alias="schema")
+    Attributes:
+        labels: whether an image has one class or may have several.
+        positive: the last class of a binary task, where the task gives it that role.
+        folds: of the cross-validation; 1 where a part was held out.
+        scenario: the rules that made the training data what they are (imbalance, labels, masks, view).
+        mix: how synthetic images are added to the real ones.
+        subgroups: the columns of the predictions by which the primary metric is shown.
+    """
+
+    schema_: Literal[2] = Field(2, alias="schema")
     task: str
     profile: str
     question: str
@@ -94,6 +114,12 @@ class Manifest(Part):
     source: str
     data_kind: Literal["phantom", "real"]
     classes: tuple[str, ...] = Field(min_length=2)
+    labels: Literal["single", "multi"] = "single"
+    positive: str | None = None
+    folds: int = Field(1, ge=1, le=100)
+    scenario: dict[str, Any] = {}
+    mix: dict[str, Any] = {}
+    subgroups: tuple[Literal["sex", "age", "view", "site"], ...] = ()
     image_size: int = Field(ge=1)
     primary_metric: PrimaryMetric
     primary_bracket: int = Field(ge=0)
@@ -119,11 +145,25 @@ class Manifest(Part):
             raise ValueError("a failed row, and no other, has an error")
         if self.primary_bracket not in self.brackets:
             raise ValueError("primary_bracket must be one of brackets")
-        for name in ("seeds", "classifiers", "brackets", "classes"):
+        if self.positive is not None and self.positive != self.classes[-1]:
+            raise ValueError("positive must be the last of classes")
+        metric = self.primary_metric.name
+        if self.labels == "multi" and metric != "auroc":
+            raise ValueError(
+                f"primary_metric '{metric}' is not defined where an image may have several labels"
+            )
+        if metric == "f1" and len(self.classes) != 2:
+            raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
+        for name in ("seeds", "classifiers", "brackets", "classes", "subgroups"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} holds a value twice")
         return self
+
+    @property
+    def not_run(self) -> bool:
+        """Whether the row was left out because what it needs is not installed."""
+        return self.error is not None and NOT_RUN in self.error
 
     def record(self) -> dict[str, Any]:
         """As JSON values, under the names that the file has."""

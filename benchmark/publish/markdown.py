@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.publish import words
-from benchmark.publish.glossary import GLOSSARY
+from benchmark.publish.glossary import glossary
 from benchmark.publish.view import Line, View
 from benchmark.publish.words import markdown as md
+from benchmark.publish.words import settings
 
 SIGNS = {True: "held", False: "**did not hold**", None: "not judged"}
 
 
 def text(view: View) -> str:
     """The whole page; costs stand between ``<!-- costs -->`` and ``<!-- /costs -->``."""
-    s, test = view.comparison["settings"], view.comparison["splits"]["test"]
+    s, test = view.comparison["settings"], view.test
     level = words.percent(1 - s["alpha"], 0)
     parts = [
         f"# {md(view.title)}",
@@ -23,13 +24,13 @@ def text(view: View) -> str:
         f"> **{md(view.kind)}**",
         "\n".join(f"- {md(f['text'])}" for f in view.findings),
         "## Leaderboard",
-        f"Balanced accuracy on {test['images']} test images of {test['patients']} patients "
-        f"at +{view.bracket} images per class, mean over {len(s['runs'])} trainings, "
+        f"{view.metric['title']} on {test['images']} test images of {test['patients']} patients "
+        f"at +{view.bracket} {md(view.unit)}, mean over {view.trainings}, "
         f"{level} intervals over patients and trainings. "
         f"Rows of one rank cannot be told apart ({view.comparison['ranking']['compared']} pairs compared, "
         f"{s['correction']}). Intervals are for one comparison at a time; ranks and findings are adjusted.",
         _leaderboard(view),
-        *[f"`{line.name}` failed: {md(line.manifest.error)}" for line in view.lines if line.manifest.error],
+        *[_absent(line) for line in view.lines if line.manifest.error],
         "## Did the controls behave?",
         _table(
             ("Verdict", "Claim", "Evidence"),
@@ -37,16 +38,18 @@ def text(view: View) -> str:
         ),
         "## By bracket",
         _brackets(view),
-        *_paper(view),
-        "## Recall of each class",
-        _recalls(view),
+        *_metrics(view),
+        *_splits(view),
+        f"## {'AUROC' if view.several else 'Recall'} of each class",
+        _classes(view),
+        *_subgroups(view),
         "## Tests over all rows",
         _tests(view),
         f"<!-- costs -->\n## Costs\n\n{_costs(view)}\n<!-- /costs -->",
         "## Provenance",
         _provenance(view),
         "## Glossary",
-        "\n".join(f"- **{md(term)}**: {md(meaning)}" for term, meaning in GLOSSARY),
+        "\n".join(f"- **{md(term)}**: {md(meaning)}" for term, meaning in glossary(s)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -56,19 +59,25 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _share(figure: Mapping[str, Any]) -> str:
-    return md(f"{words.percent(figure['estimate'])} {words.percent_range(figure)}")
+def _absent(line: Line) -> str:
+    was = "was not run" if line.manifest.not_run else "failed"
+    return f"`{line.name}` {was}: {md(line.manifest.error)}"
 
 
-def _difference(figures: Mapping[str, Any], base: str, metric: str = "balanced_accuracy") -> str:
-    found = (figures["versus"].get(base) or {}).get(metric)
+def _value(figure: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
+    return md(f"{words.value(figure['estimate'], metric)} {words.value_range(figure, metric)}")
+
+
+def _difference(figures: Mapping[str, Any], base: str, metric: Mapping[str, Any]) -> str:
+    found = (figures["versus"].get(base) or {}).get(metric["name"])
     return md(f"{words.points(found['estimate'])} {words.points_range(found)}") if found else words.NONE
 
 
 def _leaderboard(view: View) -> str:
     titles = [md(words.measure_title(m)) for m in view.measures]
-    head = ["Rank", "Row", "Role", "Balanced accuracy", "vs real\\_only", "Detectable", "vs duplicate\\_real",
-            "McNemar p", *titles, "Copies"]  # fmt: skip
+    mcnemar = [] if view.several else ["McNemar p"]
+    head = ["Rank", "Row", "Role", view.metric["title"], "vs real\\_only", "Detectable",
+            "vs duplicate\\_real", *mcnemar, *titles, "Copies"]  # fmt: skip
     return _table(head, [_row(view, line) for line in view.lines])
 
 
@@ -77,17 +86,18 @@ def _row(view: View, line: Line) -> list[str]:
     name = f"~~{md(line.name)}~~ gated" if line.gated else f"**{md(line.name)}**"
     cells = [rank, name, line.manifest.row.role]
     if not line.figures:
-        return [*cells, "failed", *[words.NONE] * (5 + len(view.measures))]
-    real = (line.figures["versus"].get("real_only") or {}).get("balanced_accuracy")
+        return [*cells, line.absence, *[words.NONE] * (5 - view.several + len(view.measures))]
+    metric = view.metric
+    real = (line.figures["versus"].get("real_only") or {}).get(metric["name"])
     mcnemar, gate = line.figures["mcnemar"], line.manifest.memorization
     measures = [line.manifest.measures.get(m) for m in view.measures]
     return [
         *cells,
-        _share(line.figures["balanced_accuracy"]),
-        _difference(line.figures, "real_only"),
+        _value(line.figures[metric["name"]], metric),
+        _difference(line.figures, "real_only", metric),
         f"±{100 * real['detectable']:.1f}" if real else words.NONE,
-        _difference(line.figures, "duplicate_real"),
-        md(words.p_value(mcnemar["p_adjusted"])) if mcnemar else words.NONE,
+        _difference(line.figures, "duplicate_real", metric),
+        *([] if view.several else [md(words.p_value(mcnemar["p_adjusted"])) if mcnemar else words.NONE]),
         *[
             f"{words.number(m.value)} (real {words.number(m.floor)}, n {m.n})" if m else words.NONE
             for m in measures
@@ -99,48 +109,78 @@ def _row(view: View, line: Line) -> list[str]:
 
 
 def _brackets(view: View) -> str:
-    brackets = view.comparison["settings"]["brackets"]
+    brackets, metric = view.comparison["settings"]["brackets"], view.metric
     rows = []
     for line in view.lines:
         if line.figures:
             each = [view.figures("test", b)[line.name] for b in brackets]
-            rows.append([md(line.name), *[v for f in each for v in
-                         (_share(f["balanced_accuracy"]), _difference(f, "real_only"))]])  # fmt: skip
+            cells = [(_value(f[metric["name"]], metric), _difference(f, "real_only", metric)) for f in each]
+            rows.append([md(line.name), *[cell for pair in cells for cell in pair]])
     head = ["Row", *[title for b in brackets for title in (f"+{b}", f"+{b} vs real\\_only")]]
     return _table(head, rows)
 
 
-def _paper(view: View) -> list[str]:
-    if "test_paper" not in view.comparison["splits"]:
+def _pairs(view: View, figures: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
+    """A table of rows with some metrics and their differences to real_only."""
+    rows = []
+    for line in view.lines:
+        if line.name in figures:
+            own = figures[line.name]
+            each = [(_value(own[m["name"]], m), _difference(own, "real_only", m)) for m in metrics]
+            rows.append([md(line.name), *[cell for pair in each for cell in pair]])
+    head = ["Row", *[title for m in metrics for title in (m["title"], "vs real\\_only")]]
+    return _table(head, rows)
+
+
+def _metrics(view: View) -> list[str]:
+    if len(view.metrics) == 1:
         return []
-    paper, figures = view.comparison["splits"]["test_paper"], view.figures("test_paper", view.bracket)
+    text = "Differences are in points, hundredths of the metric."
+    return ["## All metrics", text, _pairs(view, view.figures("test", view.bracket), view.metrics)]
+
+
+def _splits(view: View) -> list[str]:
+    parts = []
+    for split in view.splits:
+        figures = view.figures(split["name"], view.bracket)
+        table = _pairs(view, figures, view.split_metrics)
+        parts += [f"## {split['title']}", split["sentence"], table]
+    return parts
+
+
+def _classes(view: View) -> str:
+    classes = view.comparison["settings"]["classes"]
+    key, form = ("auroc", {"percent": False}) if view.several else ("recall", {"percent": True})
     rows = [
         [
-            md(line.name),
-            _share(figures[line.name]["accuracy"]),
-            _difference(figures[line.name], "real_only", "accuracy"),
-            _share(figures[line.name]["balanced_accuracy"]),
-            _difference(figures[line.name], "real_only"),
+            md(li.name),
+            *[
+                _value(found[key], form) + (f" F1 {found['f1']:.2f}" if view.several else "")
+                for found in (li.figures["per_class"][c] for c in classes)
+            ],
         ]
-        for line in view.lines
-        if line.name in figures
-    ]
-    head = ("Row", "Accuracy", "vs real\\_only", "Balanced accuracy", "vs real\\_only")
-    return [
-        "## On a test split of the published size",
-        f"{paper['images']} images of {paper['patients']} patients.",
-        _table(head, rows),
-    ]
-
-
-def _recalls(view: View) -> str:
-    classes = view.comparison["settings"]["classes"]
-    rows = [
-        [md(li.name), *[_share(li.figures["per_class"][c]["recall"]) for c in classes]]
         for li in view.lines
         if li.figures
     ]
     return _table(["Row", *map(md, classes)], rows)
+
+
+def _subgroups(view: View) -> list[str]:
+    groups = view.groups()
+    shown = [g for g in groups if not g["too_small"]]
+    small = [f"{g['field']} {g['value']} ({words.plural(g['patients'], 'patient')}, {g['too_small']})"
+             for g in groups if g["too_small"]]  # fmt: skip
+    if not groups:
+        return []
+    head = ["Row", *[md(f"{g['field']} {g['value']}, n {g['images']}") for g in shown]]
+    rows = [
+        [md(li.name), *[_value(li.subgroups[g["field"]][g["value"]], view.metric) for g in shown]]
+        for li in view.lines
+        if li.subgroups
+    ]
+    parts = [f"## {view.metric['title']} by subgroup"]
+    parts += [_table(head, rows)] if shown else []
+    return parts + ([f"Too small to judge: {md('; '.join(small))}."] if small else [])
 
 
 def _tests(view: View) -> str:
@@ -169,6 +209,7 @@ def _provenance(view: View) -> str:
         f"Source {md(head.source)}, fingerprint `{head.data.fingerprint}`",
         f"Protocol `{head.protocol_hash}`, {md(head.citation)}",
         f"Seeds {', '.join(map(str, head.seeds))}; classifiers {md(', '.join(head.classifiers))}",
+        *[f"{name} {md(settings(said))}" for name, said in view.rules()],
         *[md(note) for note in view.notes],
     ]
     return "\n".join(f"- {fact}" for fact in facts)

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from benchmark.publish import charts, words
-from benchmark.publish.glossary import GLOSSARY
+from benchmark.publish.glossary import glossary
 from benchmark.publish.view import COPIES, Line, View
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,7 +26,8 @@ def page(view: View) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(_filters())
-    differences = [d for line in view.lines if line.figures and (d := _real(line.figures))]
+    name = view.metric["name"]
+    differences = [d for line in view.lines if line.figures and (d := _real(line.figures, name))]
     low, high = charts.bounds(differences)
     return environment.get_template("leaderboard.html.jinja").render(
         view=view,
@@ -41,14 +42,17 @@ def page(view: View) -> str:
         exempt=any(_copies(line) for line in view.lines),
         measure_notes={name: _measure_note(view, name) for name in view.measures},
         copies_note=_copies_note(view),
-        glossary=GLOSSARY,
+        glossary=glossary(view.comparison["settings"]),
+        groups=[g for g in view.groups() if not g["too_small"]],
+        too_small=[g for g in view.groups() if g["too_small"]],
     )
 
 
 def _filters() -> dict[str, Any]:
     return {
         "percent": words.percent,
-        "percent_range": words.percent_range,
+        "value": words.value,
+        "value_range": words.value_range,
         "points": words.points,
         "points_range": words.points_range,
         "p_value": words.p_value,
@@ -57,31 +61,14 @@ def _filters() -> dict[str, Any]:
         "plural": words.plural,
         "round1": lambda value: f"{value:.1f}",
         "cost": words.cost,
-        "settings": settings,
+        "settings": words.settings,
         "measure_kind": lambda name: words.measure_title(name).partition(" (")[0],
     }
 
 
-def settings(values: Any) -> str:
-    """Nested settings as one line: ``width 64, layers (a, b), pairs (a–b, a–c)``."""
-    if isinstance(values, Mapping):
-        return ", ".join(f"{k} {_inner(v)}".rstrip() for k, v in sorted(values.items()))
-    if isinstance(values, Sequence) and not isinstance(values, str):
-        if values and all(isinstance(v, (list, tuple)) and len(v) == 2 for v in values):
-            return ", ".join("–".join(settings(part) for part in pair) for pair in values)
-        return ", ".join(_inner(v) for v in values)
-    return words.NONE if values is None else str(values)
-
-
-def _inner(value: Any) -> str:
-    text = settings(value)
-    nested = isinstance(value, (Mapping, Sequence)) and not isinstance(value, str)
-    return f"({text})" if nested else text
-
-
-def _real(figures: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _real(figures: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:
     versus: Mapping[str, Any] = figures["versus"].get("real_only") or {}
-    return versus.get("balanced_accuracy")
+    return versus.get(metric)
 
 
 def _copies(line: Line) -> bool:
@@ -109,7 +96,8 @@ def _panels(view: View) -> list[tuple[str, Markup]]:
     found = {}
     for line in view.lines:
         if line.figures and line.figures["own_bracket"] != 0:
-            each = [(b, _real(view.figures("test", b)[line.name])) for b in sorted(brackets)]
+            shown = [(b, view.figures("test", b)[line.name]) for b in sorted(brackets)]
+            each = [(b, _real(figures, view.metric["name"])) for b, figures in shown]
             series = [(b, d) for b, d in each if d]
             if len(series) > 1:
                 found[line.name] = series

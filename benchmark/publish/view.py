@@ -8,14 +8,25 @@ from typing import Any
 
 from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import Bundle
-from benchmark.publish.findings import findings, primary
+from benchmark.publish.findings import findings, metric_of, primary
 from benchmark.publish.manifest import Manifest
+from benchmark.publish.words import plural
 
 COPIES = "duplicate_real"  # copies by definition: shown as gated, ranked all the same
 KINDS = {
     "phantom": "Phantom results. A program that knows the truth has drawn the images; they show no patients. "
     "Nothing on this page says how well a generator does on clinical images.",
     "real": "Results on real images. They hold for this source, these classes and this number of patients.",
+}
+
+
+NOT_RECORDED = "not recorded"  # the value of a subgroup, shown last
+SPLITS = {
+    "test_paper": (
+        "On a test split of the published size",
+        "in the published proportions. The intervals show what a study of this size can tell apart",
+    ),
+    "test_site": ("At another site", "from a site of its own"),
 }
 
 
@@ -27,6 +38,7 @@ class Line:
         manifest: what the row's bundle says.
         rank: tie group, or None with a reason in ``unranked``.
         figures: at the primary bracket on ``test``; None for a failed row.
+        subgroups: the primary metric by field and value; None for a failed row.
         grid: PNG of samples, or None.
     """
 
@@ -35,6 +47,7 @@ class Line:
     tied: int
     unranked: str | None
     figures: Mapping[str, Any] | None
+    subgroups: Mapping[str, Any] | None
     grid: bytes | None
 
     @property
@@ -47,6 +60,11 @@ class Line:
         """Whether the memorization gate holds the row back."""
         gate = self.manifest.memorization
         return gate is not None and gate.gated and self.name != COPIES
+
+    @property
+    def absence(self) -> str:
+        """Why there are no figures, in two words."""
+        return "not run" if self.manifest.not_run else "failed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +88,76 @@ class View:
     def bracket(self) -> int:
         """The primary bracket."""
         return self.head.primary_bracket
+
+    @property
+    def metric(self) -> Mapping[str, Any]:
+        """Name, title, noun and form of the primary metric."""
+        return metric_of(self.comparison)
+
+    @property
+    def metrics(self) -> Sequence[Mapping[str, Any]]:
+        """All metrics that are reported, the primary one first."""
+        found: Sequence[Mapping[str, Any]] = self.comparison["settings"]["metrics"]
+        return found
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return bool(self.comparison["settings"]["kind"] == "multilabel")
+
+    @property
+    def test(self) -> Mapping[str, Any]:
+        """Size, counts and runs of the split that ranks."""
+        found: Mapping[str, Any] = self.comparison["splits"]["test"]
+        return found
+
+    @property
+    def unit(self) -> str:
+        """What a bracket counts."""
+        return str(self.head.mix.get("unit", "images per class"))
+
+    @property
+    def trainings(self) -> str:
+        """How many trainings a row has, and of what: ``15 trainings (1 classifier, 3 seeds, 5 folds)``."""
+        head, runs = self.head, len(self.test["runs"])
+        parts = [plural(len(head.classifiers), "classifier"), plural(len(head.seeds), "seed")]
+        if head.folds > 1:
+            joined = " joined" if self.test["joined_folds"] else ""
+            parts.append(plural(head.folds, "fold") + joined)
+        return f"{plural(runs, 'training')} ({', '.join(parts)})"
+
+    @property
+    def splits(self) -> list[dict[str, Any]]:
+        """The further test splits, with a title, a sentence and the metrics that are shown."""
+        found = []
+        for name, said in sorted(self.comparison["splits"].items()):
+            if name != "test":
+                title, words = SPLITS.get(name, (f"On the split {name}", ""))
+                size = f"{plural(said['images'], 'image')} of {plural(said['patients'], 'patient')}"
+                sentence = f"The same trainings, judged on {size} {words}".strip() + "."
+                found.append({"name": name, "title": title, "sentence": sentence})
+        return found
+
+    @property
+    def split_metrics(self) -> list[Mapping[str, Any]]:
+        """What is shown of a further split: accuracy, since papers report it, and the primary metric."""
+        return [m for m in self.metrics[1:] if m["name"] == "accuracy"] + [self.metric]
+
+    def rules(self) -> list[tuple[str, Any]]:
+        """The scenario and the mix, where the task has them, with their names."""
+        head = self.head
+        found = [("Scenario", head.scenario), ("Mix", head.mix)]
+        return [(name, said) for name, said in found if said]
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The subgroups, the same for every row: ``field``, ``value``, their size and ``too_small``."""
+        fields: Mapping[str, Any] = next((li.subgroups for li in self.lines if li.subgroups), {})
+        keys = ("images", "patients", "too_small")
+        return [
+            {"field": field, "value": value, **{k: record[k] for k in keys}}
+            for field, values in sorted(fields.items())
+            for value, record in sorted(values.items(), key=lambda v: (v[0] == NOT_RECORDED, v[0]))
+        ]
 
     @property
     def title(self) -> str:
@@ -120,7 +208,8 @@ def build(bundles: Sequence[Bundle], comparison: Mapping[str, Any]) -> View:
             f"the comparison is of {sorted(known)}, the bundles are {sorted(names)}",
             "Compare again.",
         )
-    lines = sorted((_line(b, comparison, figures) for b in bundles), key=_order)
+    metric = metric_of(comparison)["name"]
+    lines = sorted((_line(b, comparison, figures) for b in bundles), key=lambda line: _order(line, metric))
     head = min((b.manifest for b in bundles), key=lambda m: m.row.name)
     measures = sorted({k for b in bundles for k in b.manifest.measures}, key=_measure_order)
     notes = sorted({n for b in bundles for n in b.manifest.data.notes}) + list(comparison["notes"])
@@ -137,12 +226,13 @@ def _line(bundle: Bundle, comparison: Mapping[str, Any], figures: Mapping[str, A
         tied=len(ranked["tied_with"]) if ranked else 0,
         unranked=comparison["ranking"]["unranked"].get(name),
         figures=figures.get(name),
+        subgroups=comparison["subgroups"].get(name),
         grid=bundle.grid,
     )
 
 
-def _order(line: Line) -> tuple[float, float, str]:
-    mean = line.figures["balanced_accuracy"]["estimate"] if line.figures else 0.0
+def _order(line: Line, metric: str) -> tuple[float, float, str]:
+    mean = line.figures[metric]["estimate"] if line.figures else 0.0
     if line.rank is None:
         return (1e9 if line.figures else 2e9, -mean, line.name)
     return (line.rank, -mean, line.name)

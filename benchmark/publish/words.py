@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NONE = "–"
@@ -19,9 +19,21 @@ def percent_range(interval: Mapping[str, Any]) -> str:
     return f"[{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
-def points(value: float) -> str:
-    """A difference of shares in percentage points, with its sign: ``+3.2``."""
-    text = f"{100 * value:+.1f}"
+def value(share: float, metric: Mapping[str, Any]) -> str:
+    """A metric's value: ``67.3 %``, or ``0.673`` where that is the custom."""
+    return percent(share) if metric["percent"] else f"{share:.3f}".replace("-", "−")
+
+
+def value_range(interval: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
+    """The interval of a metric's value: ``[64.0, 68.5]`` in percent, or ``[0.640, 0.685]``."""
+    if metric["percent"]:
+        return percent_range(interval)
+    return f"[{value(interval['low'], metric)}, {value(interval['high'], metric)}]"
+
+
+def points(difference: float) -> str:
+    """A difference of a metric in points (hundredths), with its sign: ``+3.2``."""
+    text = f"{100 * difference:+.1f}"
     return "0.0" if not float(text) else text.replace("-", "−")
 
 
@@ -30,9 +42,10 @@ def points_range(interval: Mapping[str, Any]) -> str:
     return f"[{points(interval['low'])}, {points(interval['high'])}]"
 
 
-def spread(interval: Mapping[str, Any]) -> str:
-    """A difference with its interval: ``+3.2 points [+1.0, +5.4]``."""
-    return f"{points(interval['estimate'])} points {points_range(interval)}"
+def spread(interval: Mapping[str, Any], noun: str = "") -> str:
+    """A difference with its interval: ``+3.2 points [+1.0, +5.4]``, or ``+3.2 points of F1 [+1.0, +5.4]``."""
+    unit = f"points of {noun}" if noun else "points"
+    return f"{points(interval['estimate'])} {unit} {points_range(interval)}"
 
 
 def p_value(p: float | None) -> str:
@@ -88,3 +101,20 @@ def plural(count: int, noun: str) -> str:
 def listed(names: list[str]) -> str:
     """``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def settings(values: Any) -> str:
+    """Nested settings as one line: ``width 64, layers (a, b), pairs (a–b, a–c)``."""
+    if isinstance(values, Mapping):
+        return ", ".join(f"{k} {_inner(v)}".rstrip() for k, v in sorted(values.items()))
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        if values and all(isinstance(v, (list, tuple)) and len(v) == 2 for v in values):
+            return ", ".join("–".join(settings(part) for part in pair) for pair in values)
+        return ", ".join(_inner(v) for v in values)
+    return NONE if values is None else str(values)
+
+
+def _inner(value: Any) -> str:
+    text = settings(value)
+    nested = isinstance(value, (Mapping, Sequence)) and not isinstance(value, str)
+    return f"({text})" if nested else text

@@ -5,6 +5,9 @@ import pytest
 from benchmark.compare.controls import behaved
 
 
+ACCURACY = {"name": "balanced_accuracy", "noun": "balanced accuracy", "percent": True}
+
+
 def row(mean: float, low: float | None = None, high: float | None = None) -> dict:
     """Figures of a row with its difference to both baselines."""
     versus = {}
@@ -37,7 +40,7 @@ GATES = {
 
 def held(figures: dict, gates: dict, failed: dict | None = None) -> dict:
     """Verdict by claim."""
-    return {c["id"]: c["held"] for c in behaved(figures, gates, failed or {})}
+    return {c["id"]: c["held"] for c in behaved(figures, gates, failed or {}, ACCURACY)}
 
 
 def test_all_claims_hold_when_the_controls_behave():
@@ -62,19 +65,37 @@ def test_each_claim_can_fail(name, figures, gates, claim):
 def test_a_missing_or_failed_row_cannot_be_judged():
     """No oracle, no verdict; the evidence says whether it failed or was never there."""
     without = {n: f for n, f in FIGURES.items() if n != "oracle"}
-    found = behaved(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"})
+    found = behaved(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"}, ACCURACY)
     assert found[0]["held"] is None
     assert found[0]["evidence"] == "The row 'oracle' failed."
-    assert behaved({}, {}, {})[0]["evidence"] == "There is no row 'oracle'."
+    assert behaved({}, {}, {}, ACCURACY)[0]["evidence"] == "There is no row 'oracle'."
 
 
 def test_evidence_gives_numbers():
     """A reader can check the verdict."""
-    evidence = behaved(FIGURES, GATES, {})[0]["evidence"]
+    evidence = behaved(FIGURES, GATES, {}, ACCURACY)[0]["evidence"]
     assert evidence == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
 
 
 def test_a_blind_gate_says_so():
     """A gate that misses planted copies is named, whatever it says of the row."""
-    found = {c["id"]: c for c in behaved(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {})}
+    found = {
+        c["id"]: c for c in behaved(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {}, ACCURACY)
+    }
     assert "blind" in found["copycat_caught"]["evidence"]
+
+
+def test_words_follow_the_primary_metric():
+    """A task that ranks by F1 is judged by F1, shown as a decimal, its differences in points of F1."""
+    f1 = {"name": "f1", "noun": "F1", "percent": False}
+    figures = {
+        name: {
+            "f1": figure["balanced_accuracy"],
+            "versus": {b: {"f1": d["balanced_accuracy"]} for b, d in figure["versus"].items()},
+        }
+        for name, figure in FIGURES.items()
+    }
+    found = {c["id"]: c for c in behaved(figures, GATES, {}, f1)}
+    assert found["oracle_beats_real_only"]["evidence"].endswith("+10.0 points [+5.0, +15.0] of F1.")
+    assert found["noise_last"]["claim"] == "noise has the lowest F1 of all rows"
+    assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"]["evidence"]

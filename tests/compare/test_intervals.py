@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmark.compare import intervals
+from benchmark.compare.metrics import by_group
 from benchmark.errors import MetricError
 
 LEVELS = {"alpha": 0.05, "power": 0.8}
@@ -18,8 +19,7 @@ def test_one_run_and_one_image_per_patient_is_the_paired_t_test():
     """The interval of a difference of accuracies is that of scipy's paired t test."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((2, 80)) < 0.6).astype(float)
-    one = np.zeros(80, int)
-    found = intervals.interval((a - b)[None], one, np.arange(80), None, **LEVELS)
+    found = intervals.interval((a - b)[None], np.arange(80), None, **LEVELS)
     textbook = stats.ttest_rel(a, b)
     low, high = textbook.confidence_interval(0.95)
     assert (found.low, found.high, found.p) == pytest.approx((low, high, textbook.pvalue))
@@ -28,7 +28,9 @@ def test_one_run_and_one_image_per_patient_is_the_paired_t_test():
 
 def test_sampling_variance_by_hand():
     """Classes of 2 and 1 images, K = 2: influences +1/8, -1/8 and 0, of three patients: (1/32) * 3/2."""
-    found = intervals.sampling_variance(np.array([1.0, 0.0, 1.0]), np.array([0, 0, 1]), np.array([0, 1, 2]))
+    found = intervals.sampling_variance(
+        by_group(np.array([1.0, 0, 1]), np.array([0, 0, 1])), np.array([0, 1, 2])
+    )
     assert found == pytest.approx(1 / 32 * 3 / 2)
 
 
@@ -36,8 +38,8 @@ def test_images_of_one_patient_count_once():
     """Two equal images of every patient say no more than one of them."""
     values = (np.random.default_rng(1).random(60) < 0.7).astype(float)
     group, patient = np.arange(60) % 3, np.arange(60)
-    once = intervals.sampling_variance(values, group, patient)
-    twice = intervals.sampling_variance(values.repeat(2), group.repeat(2), patient.repeat(2))
+    once = intervals.sampling_variance(by_group(values, group), patient)
+    twice = intervals.sampling_variance(by_group(values.repeat(2), group.repeat(2)), patient.repeat(2))
     assert twice == pytest.approx(once)
 
 
@@ -59,14 +61,14 @@ def test_nothing_is_pooled_over_one_run():
 
 def test_identical_rows_differ_by_zero_for_sure():
     """A row against itself: difference 0, no error, p = 1."""
-    found = intervals.interval(np.zeros((3, 10)), np.arange(10) % 2, np.arange(10), None, **LEVELS)
+    found = intervals.interval(np.zeros((3, 10)), np.arange(10), None, **LEVELS)
     assert (found.estimate, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
 def test_one_patient_is_refused():
     """No variance can be told from one patient."""
     with pytest.raises(MetricError, match="one patient"):
-        intervals.sampling_variance(np.ones(4), np.arange(4) % 2, np.zeros(4))
+        intervals.sampling_variance(np.ones(4), np.zeros(4))
 
 
 @settings(max_examples=25, deadline=None)
@@ -77,9 +79,9 @@ def test_order_of_images_and_names_of_patients_do_not_matter(seed: int):
     values = rng.integers(-1, 2, (3, 40)).astype(float)
     group, patient = rng.permutation(np.arange(40) % 4), rng.integers(0, 15, 40)
     order = rng.permutation(40)
-    plain = intervals.interval(values, group, patient, None, **LEVELS)
-    moved = intervals.interval(values[:, order], group[order], 99 - patient[order], None, **LEVELS)
-    swapped = intervals.interval(-values, group, patient, None, **LEVELS)
+    plain = intervals.interval(by_group(values, group), patient, None, **LEVELS)
+    moved = intervals.interval(by_group(values, group)[:, order], 99 - patient[order], None, **LEVELS)
+    swapped = intervals.interval(by_group(-values, group), patient, None, **LEVELS)
     assert (moved.low, moved.high) == pytest.approx((plain.low, plain.high))
     assert (swapped.low, swapped.high) == pytest.approx((-plain.high, -plain.low))
 
@@ -109,9 +111,9 @@ def test_equal_rows_are_told_apart_in_five_percent_of_studies(
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
     wrong = 0
     for _ in range(STUDIES):
-        correct = draw(rng, runs, row_sd, run_sd, noise)
-        pooled = intervals.pooled_difference(intervals.grouped_mean(correct, group))
-        found = intervals.interval(correct[0] - correct[1], group, patient, pooled, **LEVELS)
+        values = by_group(draw(rng, runs, row_sd, run_sd, noise), group)
+        pooled = intervals.pooled_difference(values.mean(-1))
+        found = intervals.interval(values[0] - values[1], patient, pooled, **LEVELS)
         wrong += found.p < 0.05
     assert 0.03 <= wrong / STUDIES <= 0.07
 
@@ -123,9 +125,9 @@ def test_the_interval_of_a_mean_covers_the_true_accuracy():
     truth = stats.norm.cdf(0.5 / np.sqrt(1 + 0.5**2 + 0.15**2 + 0.5**2))
     covered = 0
     for _ in range(STUDIES):
-        correct = draw(rng, 3, 0.5, 0.15, 0.5)
-        pooled = intervals.pooled_mean(intervals.grouped_mean(correct, group))
-        found = intervals.interval(correct[0], group, patient, pooled, **LEVELS)
+        values = by_group(draw(rng, 3, 0.5, 0.15, 0.5), group)
+        pooled = intervals.pooled_mean(values.mean(-1))
+        found = intervals.interval(values[0], patient, pooled, **LEVELS)
         covered += found.low <= truth <= found.high
     assert 0.93 <= covered / STUDIES <= 0.97
 
@@ -136,9 +138,9 @@ def test_the_detectable_difference_is_found_with_the_power_stated():
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
     found = []
     for _ in range(400):
-        correct = draw(rng, 3, 0.3, 0.1, 0.5)
-        pooled = intervals.pooled_difference(intervals.grouped_mean(correct, group))
-        found.append(intervals.interval(correct[0] - correct[1], group, patient, pooled, **LEVELS))
+        values = by_group(draw(rng, 3, 0.3, 0.1, 0.5), group)
+        pooled = intervals.pooled_difference(values.mean(-1))
+        found.append(intervals.interval(values[0] - values[1], patient, pooled, **LEVELS))
     shift = np.mean([f.detectable for f in found])
     seen = np.mean([f.low + shift > 0 for f in found])
     assert 0.74 <= seen <= 0.86

@@ -1,12 +1,13 @@
 """Bundles with predictions of known accuracy, to develop and test the leaderboard with.
 
-``python tests/publish/make_bundles.py FOLDER`` writes the nine rows of a demo-sized leaderboard.
+``python tests/publish/make_bundles.py FOLDER [VARIANT]`` writes the nine rows of a demo-sized leaderboard.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,84 @@ ROWS: dict[str, tuple[str, tuple[float, ...], float | None, float | None]] = {
     "stylegan": ("generator", (0.66, 0.67), 0.012, 21.5),
     "ddpm": ("generator", (0.63, 0.645), 0.006, 33.1),
 }
+FINDINGS = (
+    "atelectasis", "cardiomegaly", "consolidation", "edema", "effusion", "emphysema", "fibrosis", "hernia",
+    "infiltration", "mass", "nodule", "pleural_thickening", "pneumonia", "pneumothorax", "no_finding",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kind of task: its classes and what its manifest says beside the common fields."""
+
+    classes: tuple[str, ...] = CLASSES
+    metric: str = "balanced_accuracy"
+    labels: str = "single"
+    positive: str | None = None
+    folds: int = 1
+    counts: tuple[tuple[str, tuple[int, ...]], ...] = (("test", (400,) * 5), ("test_paper", PAPER_COUNTS))
+    subgroups: tuple[str, ...] = ()
+    question: str = "Do synthetic chest radiographs help to tell five causes of pneumonia apart?"
+    rules: tuple[dict[str, Any], dict[str, Any]] = ({}, {})  # scenario and mix
+
+
+MULTICLASS = Variant()
+BINARY = Variant(
+    classes=("no_pneumothorax", "pneumothorax"),
+    metric="f1",
+    positive="pneumothorax",
+    counts=(("test", (540, 60)), ("test_site", (270, 30))),
+    subgroups=("sex", "age", "view", "site"),
+    question="Can augmentation repair the imbalance of pneumothorax?",
+    rules=({"labels": {"uncertain": "ones", "not_mentioned": 0}, "view": "frontal"}, {"mode": "add"}),
+)
+MULTILABEL = Variant(
+    classes=FINDINGS,
+    metric="auroc",
+    labels="multi",
+    counts=(("test", (600,)),),
+    question="Can a classifier trained on synthetic images alone read real ones?",
+    rules=({}, {"mode": "replace", "unit": "synthetic images for each real one"}),
+)
+FOLDS = Variant(
+    classes=("healthy", "pneumonia", "covid19"),
+    folds=5,
+    counts=(("test", (90, 70, 90)), ("test_site", (40, 40, 40))),
+    subgroups=("sex",),
+    question="With a handful of pneumonia ultrasound images, does a single-image generator help?",
+    rules=({"fraction": {"class": "pneumonia", "share": 0.25}}, {"mode": "add"}),
+)
+VARIANTS = {"multiclass": MULTICLASS, "binary": BINARY, "multilabel": MULTILABEL, "folds": FOLDS}
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, patients, labels
 
 
 def images_of(split: str, counts: tuple[int, ...]) -> Images:
-    """Ids, patients (one to three images each, of one class) and labels of a split."""
+    """Ids, patients (one to three images each, of one class) and labels of a split.
+
+    With one count, that many images of which each may have several of ``FINDINGS``.
+    """
     label = np.repeat(np.arange(len(counts)), counts)
     rng = np.random.default_rng([len(label), 3])
     new = rng.random(len(label)) < 0.75
     new[np.flatnonzero(np.diff(label, prepend=-1))] = True
     patient = np.array([f"{split}-p{n:04d}" for n in np.cumsum(new)])
+    if len(counts) == 1:
+        shares = np.linspace(0.04, 0.3, len(FINDINGS))
+        label = (rng.random((len(label), len(FINDINGS))) < shares).astype(int)
     return np.array([f"{split}-{i:05d}" for i in range(len(label))]), patient, label
 
 
 def run_scores(
     label: np.ndarray, accuracy: float, difficulty: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(n, K) softmax-like scores whose argmax is right with about the accuracy given."""
-    k = len(CLASSES)
+    """(n, K) softmax-like scores whose argmax is right with about the accuracy given.
+
+    For labels (n, K) of 0 or 1, scores that grow with the label, the more so the higher the accuracy.
+    """
+    if label.ndim == 2:
+        logit = 6 * (accuracy - 0.4) * label + difficulty[:, None] + rng.normal(0, 1, label.shape) - 2
+        return np.asarray(1 / (1 + np.exp(-logit)))
+    k = int(label.max()) + 1
     shift = np.log(accuracy / (1 - accuracy)) * 1.45  # the logistic slope at this spread of difficulty
     right = rng.random(len(label)) < 1 / (1 + np.exp(-(shift + 1.6 * difficulty)))
     wrong = (label + rng.integers(1, k, len(label))) % k
@@ -61,7 +122,11 @@ def run_scores(
 
 
 def predictions(
-    name: str, sets: dict[str, Images], brackets: tuple[int, ...], seeds: tuple[int, ...]
+    name: str,
+    sets: dict[str, Images],
+    brackets: tuple[int, ...],
+    seeds: tuple[int, ...],
+    variant: Variant = MULTICLASS,
 ) -> pd.DataFrame:
     """The predictions of a row, at its known accuracies."""
     accuracies = ROWS[name][1]
@@ -70,17 +135,44 @@ def predictions(
     for split, (ids, patient, label) in sets.items():
         difficulty = np.random.default_rng([7, len(ids)]).normal(size=len(ids))
         for bracket, accuracy in zip(own, accuracies, strict=True):
-            for seed in seeds:
-                rng = np.random.default_rng([list(ROWS).index(name), bracket, seed, len(ids)])
-                run = np.random.default_rng([list(ROWS).index(name), bracket, seed]).normal(0, 0.012)
+            for seed, fold in ((s, f) for s in seeds for f in range(variant.folds)):
+                keys = [list(ROWS).index(name), bracket, seed, len(ids)]
+                rng = np.random.default_rng(keys if variant.folds == 1 else [*keys, fold])
+                run = np.random.default_rng(keys[:3]).normal(0, 0.012)
                 scores = run_scores(label, accuracy + run, difficulty, rng)
-                part = pd.DataFrame({"image_id": ids, "patient_id": patient, "label": label, "split": split})
-                part["bracket"], part["classifier"], part["seed"], part["fold"] = bracket, "resnet10", seed, 0
+                part = pd.DataFrame({"image_id": ids, "patient_id": patient, "split": split})
+                part["bracket"], part["classifier"], part["seed"], part["fold"] = (
+                    bracket,
+                    "resnet10",
+                    seed,
+                    fold,
+                )
                 part["run"] = f"{name}/{bracket}/resnet10/{seed}"
-                for k in range(len(CLASSES)):
-                    part[f"score_{k}"] = scores[:, k]
+                part = part.assign(**labels_and_scores(label, scores), **known(patient, variant.subgroups))
+                if split == "test" and variant.folds > 1:  # the cross-validation reads each image once
+                    part = part[pd.factorize(part["patient_id"])[0] % variant.folds == fold]
                 parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def labels_and_scores(label: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """The columns for one class, or for several labels, an image."""
+    columns: dict[str, Any] = {f"score_{k}": scores[:, k] for k in range(scores.shape[1])}
+    if label.ndim == 1:
+        return {"label": label, **columns}
+    return {"label": -1, **columns, **{f"label_{k}": label[:, k] for k in range(label.shape[1])}}
+
+
+def known(patient: np.ndarray, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Made sex, age, view and site of every patient; some are not known."""
+    number = pd.factorize(patient)[0]
+    made = {
+        "sex": np.where(number % 10 == 9, None, np.where(number % 2 == 0, "female", "male")),
+        "age": np.where(number % 12 == 11, np.nan, 25 + number * 7 % 62),
+        "view": np.where(number % 3 == 0, "PA", "AP"),
+        "site": np.where(number % 80 == 7, "C", np.where(number % 4 == 0, "B", "A")),
+    }
+    return {field: made[field] for field in fields}
 
 
 def measures(fid: float | None) -> dict[str, Any]:
@@ -115,6 +207,7 @@ def manifest(
     brackets: tuple[int, ...],
     seeds: tuple[int, ...],
     error: str | None = None,
+    variant: Variant = MULTICLASS,
 ) -> dict[str, Any]:
     """The ``bundle.json`` of a row."""
     role, _, rate, fid = ROWS[name]
@@ -122,23 +215,32 @@ def manifest(
         split: {
             "images": len(ids),
             "patients": len(set(patient.tolist())),
-            "counts": {c: int((label == k).sum()) for k, c in enumerate(CLASSES)},
+            "counts": {
+                c: int((label == k if label.ndim == 1 else label[:, k] == 1).sum())
+                for k, c in enumerate(variant.classes)
+            },
             "hash": f"{len(ids):064x}",
         }
         for split, (ids, patient, label) in sets.items()
     }
     return {
-        "schema": 1,
+        "schema": 2,
         "task": "cxr_pneumonia",
         "profile": "demo",
-        "question": "Do synthetic chest radiographs help to tell five causes of pneumonia apart?",
+        "question": variant.question,
         "citation": "Schaudt et al. 2023, doi:10.3390/bioengineering10121421",
         "protocol_hash": "5b1f" * 16,
         "source": "phantom.chest",
         "data_kind": "phantom",
-        "classes": list(CLASSES),
+        "classes": list(variant.classes),
+        "labels": variant.labels,
+        "positive": variant.positive,
+        "folds": variant.folds,
+        "scenario": variant.rules[0],
+        "mix": variant.rules[1],
+        "subgroups": list(variant.subgroups),
         "image_size": 32,
-        "primary_metric": {"name": "balanced_accuracy", "direction": "maximize"},
+        "primary_metric": {"name": variant.metric, "direction": "maximize"},
         "primary_bracket": brackets[-1],
         "brackets": list(brackets),
         "seeds": list(seeds),
@@ -185,24 +287,27 @@ def picture(name: str) -> bytes:
 def make_bundles(
     folder: Path,
     rows: tuple[str, ...] = tuple(ROWS),
-    test_counts: tuple[int, ...] = (400,) * 5,
+    test_counts: tuple[int, ...] | None = None,
     paper_counts: tuple[int, ...] | None = PAPER_COUNTS,
     brackets: tuple[int, ...] = BRACKETS,
     seeds: tuple[int, ...] = SEEDS,
     failed: dict[str, str] | None = None,
+    variant: Variant = MULTICLASS,
 ) -> Path:
-    """Write a folder of bundles and return it."""
-    sets = {"test": images_of("test", test_counts)}
-    if paper_counts:
-        sets["test_paper"] = images_of("test_paper", paper_counts)
+    """Write a folder of bundles and return it; without ``test_counts``, of the variant's sizes."""
+    sets = {split: images_of(split, counts) for split, counts in variant.counts}
+    if test_counts:
+        sets = {"test": images_of("test", test_counts)}
+        if paper_counts:
+            sets["test_paper"] = images_of("test_paper", paper_counts)
     for name in rows:
         error = (failed or {}).get(name)
-        content = manifest(name, sets, brackets, seeds, error)
-        table = None if error else predictions(name, sets, brackets, seeds)
+        content = manifest(name, sets, brackets, seeds, error, variant)
+        table = None if error else predictions(name, sets, brackets, seeds, variant)
         grid = None if error or not content["measures"] else picture(name)
         write_bundle(folder / name, content, table, grid)
     return folder
 
 
 if __name__ == "__main__":
-    make_bundles(Path(sys.argv[1]))
+    make_bundles(Path(sys.argv[1]), variant=VARIANTS[sys.argv[2] if len(sys.argv) > 2 else "multiclass"])

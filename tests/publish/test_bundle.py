@@ -46,7 +46,7 @@ def test_a_failed_row_needs_no_predictions(tmp_path):
     ("path", "value", "named"),
     [
         (("unknown",), 1, "unknown"),
-        (("schema",), 2, "schema"),
+        (("schema",), 1, "schema"),
         (("task",), None, "task"),
         (("data_kind",), "simulated", "data_kind"),
         (("row", "name"), "../ddpm", "row.name"),

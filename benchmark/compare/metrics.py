@@ -1,0 +1,256 @@
+"""Classification metrics, each as one value per image whose mean is the metric.
+
+A metric of n images is turned into values v (n,) with ``mean(v)`` equal to the metric and (v - mean) / n
+equal to the images' influence on it: what the metric would change by if the image weighed a little more.
+One interval machinery (see ``intervals``) then serves metrics that are means and metrics that are not.
+Accuracy and balanced accuracy are linear, so exact; F1 and kappa are ratios, by the delta method; AUROC by
+its structural components (DeLong et al. 1988).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.errors import SubmissionError
+
+Kind = Literal["binary", "multiclass", "multilabel"]
+SINGLE: tuple[Kind, ...] = ("binary", "multiclass")
+THRESHOLD = 0.5  # at which a score of a multi-label task counts as a finding
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One named metric.
+
+    Attributes:
+        name: in tasks and records.
+        title: at the head of a column.
+        noun: within a sentence, after "points of".
+        meaning: one sentence for the glossary; ``{positive}`` stands for the positive class.
+        kinds: of task that it is defined for.
+        percent: shown in percent, or as a decimal.
+        lowest: the smallest value that it can take; the largest is 1.
+        values: (label, scores) to (R, n) values per image; label (n,) int, or (n, K) 0 or 1 for
+            multi-label tasks, scores (R, n, K).
+    """
+
+    name: str
+    title: str
+    noun: str
+    meaning: str
+    kinds: tuple[Kind, ...]
+    percent: bool
+    lowest: float
+    values: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    def record(self, positive: str) -> dict[str, Any]:
+        """What a page needs to know of it, as JSON values."""
+        meaning = self.meaning.format(positive=positive)
+        return {"name": self.name, "title": self.title, "noun": self.noun, "meaning": meaning,
+                "percent": self.percent}  # fmt: skip
+
+
+def predicted(scores: np.ndarray) -> np.ndarray:
+    """(..., n) class of the highest score; the first of equals.
+
+    Args:
+        scores: (..., n, K) one score per class, higher is more likely.
+    """
+    return np.asarray(scores).argmax(-1)
+
+
+def by_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Values per image for the mean over groups of the mean within each group.
+
+    Args:
+        values: (..., n).
+        group: (n,) labels.
+    Returns:
+        (..., n); an image's influence is (value - mean of its group) / (groups * images in its group).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    groups, code, size = np.unique(group, return_inverse=True, return_counts=True)
+    means = np.stack([values[..., group == g].mean(-1) for g in groups], axis=-1)
+    weight = len(group) / (len(groups) * size[code])
+    return np.asarray(means.mean(-1)[..., None] + weight * (values - means[..., code]))
+
+
+def accuracy(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(R, n) correctness; the mean is the share of images classified correctly, 0 to 1."""
+    return (predicted(scores) == label).astype(np.float64)
+
+
+def balanced_accuracy(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(R, n) values whose mean is the mean recall of the classes, 0 to 1; every class must be present."""
+    return by_group(accuracy(label, scores), label)
+
+
+def f1_of(actual: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Values per image for F1 = 2 TP / (actual positives + predicted positives), 0 to 1, by the delta method.
+
+    Where nothing is predicted positive, F1 and all values are 0: more images of the same kind would
+    not change it.
+
+    Args:
+        actual: (n,) bool, at least one True.
+        said: (..., n) bool.
+    Returns:
+        (..., n).
+    """
+    both, size = (said & actual).astype(np.float64), said.astype(np.float64) + actual
+    mean = size.mean(-1, keepdims=True)
+    f1 = 2 * both.mean(-1, keepdims=True) / mean
+    return np.asarray(f1 + (2 * both - f1 * size) / mean)
+
+
+def f1(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(R, n) values whose mean is the F1 of the last class of a binary task."""
+    return f1_of(label == 1, predicted(scores) == 1)
+
+
+def macro_f1(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(R, n) values whose mean is the mean of the classes' F1, each class against the rest."""
+    said = predicted(scores)
+    return np.mean([f1_of(label == k, said == k) for k in range(scores.shape[-1])], axis=0)
+
+
+def cohen_kappa(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(R, n) values whose mean is Cohen's kappa, -1 to 1, 0 at chance; by the delta method.
+
+    The variance agrees with Fleiss, Cohen and Everitt 1969 (a test holds it against statsmodels).
+    """
+    said = predicted(scores)
+    agree = (said == label).astype(np.float64)
+    observed = agree.mean(-1, keepdims=True)
+    expected, partial = np.zeros_like(observed), np.zeros_like(agree)
+    for k in range(scores.shape[-1]):
+        actual, guess = label == k, said == k
+        p, q = actual.mean(), guess.mean(-1, keepdims=True)
+        expected += p * q
+        partial += actual * q + p * guess
+    kappa = (observed - expected) / (1 - expected)
+    change = (agree - observed) * (1 - expected) - (partial - 2 * expected) * (1 - observed)
+    return np.asarray(kappa + change / (1 - expected) ** 2)
+
+
+def auroc_of(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Values per image for the area under the ROC curve, 0 to 1, 0.5 at chance; ties count half.
+
+    An image's structural component is the share of images of the other side that it is ordered rightly
+    against, from midranks, in O(n log n).
+
+    Args:
+        actual: (n,) bool, some True and some False.
+        score: (..., n).
+    Returns:
+        (..., n).
+    Source: DeLong, DeLong and Clarke-Pearson 1988; midranks as in Sun and Xu 2014.
+    """
+    from scipy.stats import rankdata
+
+    positives, negatives = actual.sum(), (~actual).sum()
+    beaten = rankdata(score, axis=-1)
+    for side in (actual, ~actual):
+        beaten[..., side] -= rankdata(score[..., side], axis=-1)
+    component = np.where(actual, beaten / negatives, 1 - beaten / positives)
+    area = component[..., actual].mean(-1, keepdims=True)
+    weight = len(actual) / np.where(actual, positives, negatives)
+    return np.asarray(area + weight * (component - area))
+
+
+def auroc(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(R, n) values whose mean is the AUROC: of the last of two classes, else the mean over classes."""
+    classes = [1] if label.ndim == 1 and scores.shape[-1] == 2 else range(scores.shape[-1])
+    return np.mean([class_auroc(label, scores, k) for k in classes], axis=0)
+
+
+def class_auroc(label: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
+    """(R, n) values whose mean is the AUROC of one class against the rest."""
+    return auroc_of(members(label, k), scores[..., k])
+
+
+def members(label: np.ndarray, k: int) -> np.ndarray:
+    """(n,) bool: the images of class k."""
+    return np.asarray(label[:, k] == 1 if label.ndim == 2 else label == k)
+
+
+def findings(label: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
+    """(R, n) bool: the images predicted as class k; at a score of 0.5 where an image may have several."""
+    return np.asarray(scores[..., k] >= THRESHOLD if label.ndim == 2 else predicted(scores) == k)
+
+
+def precision_of(actual: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """(...) share of the predicted positives that are positive, 0 where there are none.
+
+    Args:
+        actual: (n,) bool.
+        said: (..., n) bool.
+    """
+    return np.asarray((said & actual).sum(-1) / np.maximum(said.sum(-1), 1))
+
+
+TABLE: tuple[Metric, ...] = (
+    Metric(
+        "balanced_accuracy", "Balanced accuracy", "balanced accuracy",
+        "Mean over the classes of the share of their test images that is classified correctly.",
+        SINGLE, True, 0.0, balanced_accuracy,
+    ),
+    Metric(
+        "accuracy", "Accuracy", "accuracy",
+        "Share of the test images that is classified correctly; the common classes count most.",
+        SINGLE, True, 0.0, accuracy,
+    ),
+    Metric(
+        "f1", "F1", "F1",
+        "Harmonic mean of precision and recall of “{positive}”, from 0 to 1; right negatives do not count.",
+        ("binary",), False, 0.0, f1,
+    ),
+    Metric(
+        "macro_f1", "Macro F1", "macro F1",
+        "Mean over the classes of the harmonic mean of precision and recall, from 0 to 1.",
+        ("multiclass",), False, 0.0, macro_f1,
+    ),
+    Metric(
+        "auroc", "AUROC", "AUROC",
+        "Chance that an image of “{positive}” gets a higher score than one without it; 0.5 is guessing.",
+        ("binary",), False, 0.0, auroc,
+    ),
+    Metric(
+        "cohen_kappa", "Cohen’s kappa", "kappa",
+        "Agreement with the labels beyond what the class shares alone would give; 0 is chance, 1 perfect.",
+        SINGLE, False, -1.0, cohen_kappa,
+    ),
+    Metric(
+        "auroc", "AUROC", "AUROC",
+        "Mean over the classes of the chance that an image of the class gets a higher score for it than "
+        "an image without it; 0.5 is guessing.",
+        ("multiclass", "multilabel"), False, 0.0, auroc,
+    ),
+)  # fmt: skip
+
+
+def kind_of(labels: str, classes: int) -> Kind:
+    """The kind of task: several findings an image, or one of two, or one of many classes."""
+    if labels == "multi":
+        return "multilabel"
+    return "binary" if classes == 2 else "multiclass"
+
+
+def reported(kind: Kind, primary: str) -> dict[str, Metric]:
+    """The metrics that are reported for a kind of task, the primary one first.
+
+    Raises:
+        SubmissionError: the primary metric is not defined for the kind.
+    """
+    known = {m.name: m for m in TABLE if kind in m.kinds}
+    if primary not in known:
+        raise SubmissionError(
+            "primary_metric.name",
+            f"'{primary}' is not defined for a {kind} task",
+            f"Choose one of: {', '.join(known)}.",
+        )
+    return {primary: known.pop(primary), **known}

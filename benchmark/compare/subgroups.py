@@ -1,0 +1,54 @@
+"""The primary metric in groups of patients: by sex, age, view or site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmark.compare.metrics import members
+from benchmark.compare.panel import Panel
+from benchmark.compare.rows import NOT_RECORDED, SplitImages, Study
+
+FEWEST_PATIENTS = 10
+
+
+def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str, Any]]]:
+    """``[row][field][value]`` with the primary metric at the primary bracket.
+
+    Returns:
+        An interval with ``images`` and ``patients``, and ``too_small`` None; or, for a group of fewer than 10
+        patients or one that lacks a class, these two and the reason in ``too_small``.
+    """
+    images = study.splits[split]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for field, values in images.groups.items():
+        for value in np.unique(values):
+            keep = values == value
+            reason = _too_small(images, keep, study.protocol.classes)
+            panel = Panel(study, split, study.protocol.primary_bracket, keep)
+            for name in panel.rows:
+                size = {"images": int(keep.sum()), "patients": len(np.unique(panel.patient))}
+                record = size if reason else panel.primary.mean(name)
+                found.setdefault(name, {}).setdefault(field, {})[str(value)] = {**record, "too_small": reason}
+    return found
+
+
+def _too_small(images: SplitImages, keep: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    patients = len(np.unique(images.patient[keep]))
+    if patients < FEWEST_PATIENTS:
+        return f"fewer than {FEWEST_PATIENTS} patients"
+    for k, name in enumerate(classes):
+        inside = members(images.label[keep], k)
+        if inside.all() or not inside.any():
+            return f"{'only images' if inside.all() else 'no image'} of {name}"
+    return None
+
+
+def notes(study: Study, split: str = "test") -> list[str]:
+    """What the subgroups leave out."""
+    groups = study.splits[split].groups
+    missing = [f for f in study.protocol.subgroups if f not in groups or (groups[f] == NOT_RECORDED).all()]
+    return [
+        f"No image of split {split} has its {field} recorded: no subgroups by {field}." for field in missing
+    ]
