@@ -337,3 +337,12 @@ def check_size(size: int, source: str) -> None:
     """Refuse an image size that cannot be drawn."""
     if not 16 <= size <= 1024:
         raise DataError(source, f"cannot draw {size} pixels", "Choose an image size from 16 to 1024.")
+
+
+def box_around(mask: np.ndarray) -> np.ndarray:
+    """(4,) float32 left, top, width, height of what is not 0 in (S, S); NaN where there is nothing."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return np.full(4, np.nan, np.float32)
+    left, top = columns[0], rows[0]
+    return np.array([left, top, columns[-1] - left + 1, rows[-1] - top + 1], np.float32)

@@ -54,7 +54,7 @@ class Saying:
 
 
 # All shares are chosen. In Irvin et al. 2019, Table 3, taking "uncertain" as present did best for atelectasis
-# and edema, hence their high second numbers; pneumothorax is often excluded in so many words, hence its third.
+# and edema, hence their second numbers; pneumothorax is often excluded in so many words, hence its third.
 SAYINGS = {
     "Enlarged Cardiomediastinum": Saying((10_798, 12_403, 21_638, 178_575), 0.85, 0.40, 0.04, 0.03),
     "Cardiomegaly": Saying((27_000, 8_087, 11_116, 177_211), 0.90, 0.45, 0.05, 0.04),
