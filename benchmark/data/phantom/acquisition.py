@@ -5,6 +5,7 @@ Nothing here knows the finding: its draws come from a stream of their own, so no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,11 +84,16 @@ def grid_of(exposure: Exposure, size: int) -> Grid:
 
 def hardware(exposure: Exposure, grid: Grid) -> Array | None:
     """Attenuation of leads, lines, tubes and pacemakers; None where there are none."""
-    if not exposure.devices:
+    return draw_devices(exposure.devices, exposure.seed, grid)
+
+
+def draw_devices(names: Sequence[str], seed: int, grid: Grid) -> Array | None:
+    """Attenuation of devices by name, the same for the same seed; None where there are none."""
+    if not names:
         return None
-    rng = np.random.default_rng([exposure.seed, 1])
+    rng = np.random.default_rng([seed, 1])
     total = np.zeros_like(grid.x)
-    for name in exposure.devices:
+    for name in names:
         total += _DEVICES[name](rng, grid)
     return total
 
