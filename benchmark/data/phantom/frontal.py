@@ -1,4 +1,4 @@
-"""The torso of a patient as a frontal radiograph sees it: lungs, mediastinum, bones and soft tissue, projected."""
+"""The torso of a patient as a frontal radiograph sees it: lungs, mediastinum, bones, soft tissue."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmark.data.phantom import fields
-from benchmark.data.phantom.fields import Array, Grid, edge, ellipse, unit
-from benchmark.data.phantom.raster import LOW, Steps, profile, steps, table, texture, window
+from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
+from benchmark.data.phantom.raster import LOW, Steps, edge, profile, steps, table, texture, window
 from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
 
 _REACH = 3.2  # of the tables
@@ -91,7 +91,7 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     outer_line = profile(_OUTER_AT, np.array(_OUTER) * (width / 0.66), at.length, 0.012)
     outer = outer_line.take(at.index)
     inner = table((-0.78, -0.74, -0.70, -0.60, -0.40), (0.23, 0.15, 0.10, 0.06, 0.03), at, 0.015)
-    slope = np.gradient(outer_line, _REACH / at.length).astype(np.float32)
+    slope = np.diff(outer_line, append=outer_line[-1]) * np.float32(at.length / _REACH)
     lateral = np.abs(grid.x)
     side = np.where(grid.x < 0, np.float32(-1), np.float32(1))
     across = lateral / outer
@@ -108,9 +108,9 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     air = density * depth * (1 - heart) * walls * (np.maximum(inside, 0.16 * recess * (above < 0)))
     hila = ((-0.155 + limits, -0.10 - change.hilum_right), (0.165 + limits, -0.145 - change.hilum_left))
     chest = Chest(
-        lateral_view=False, supine=pose.supine, grid=grid, solid=air, air=air, vessels=air, inside=inside, heart=heart,
-        side=side, across=across, down=down, rim=rim, above=above, outer=outer_line, front=outer_line, base=base,
-        ratio=ratio, hila=hila, domes=domes,
+        lateral_view=False, supine=pose.supine, grid=grid, solid=air, air=air, vessels=air, inside=inside,
+        heart=heart, side=side, across=across, down=down, rim=rim, above=above, outer=outer_line,
+        front=outer_line, base=base, ratio=ratio, hila=hila, domes=domes,
     )  # fmt: skip
     vessels = _vessels(patient, chest, change) * walls
     return replace(chest, solid=_solid(patient, pose, change, chest, at, width), vessels=vessels)
@@ -180,12 +180,12 @@ def _solid(patient: Patient, pose: Pose, change: Change, chest: Chest, at: Steps
     inside, depth = _outline(patient, pose, grid, at, lateral, width)
     belly = edge(-chest.above, 0.08, grid)
     soft = (0.40 + 0.9 * (patient.wall - 0.13)) + 0.38 * depth + 0.13 * belly + 0.10 * chest.heart
-    soft -= 0.09 * unit((grid.y + 0.45) * -2) * depth  # the neck and shoulders' middle is thinner
+    soft -= 0.14 * unit((grid.y + 0.45) * -2) * depth  # the neck and shoulders' middle is thinner
     if patient.breast:
         soft += 0.9 * patient.breast * _breasts(patient, grid, width)
-    soft -= 0.13 * _airway(pose, change, grid)
-    bone = 0.125 * _ribs(patient, chest, grid, lateral)
-    bone += 0.12 * _girdle(patient, pose, grid, width, lateral) + 0.10 * _spine(patient, grid)
+    soft -= 0.16 * _airway(pose, change, grid)
+    bone = 0.145 * _ribs(patient, chest, grid, lateral)
+    bone += 0.15 * _girdle(patient, pose, grid, width, lateral) + 0.10 * _spine(patient, grid)
     total = inside * (soft + patient.bone * bone)
     _gas(patient, chest, total)
     _chalk(patient, pose, change, grid, total)
@@ -197,34 +197,9 @@ def _outline(
 ) -> tuple[Array, Array]:
     """The body, 0..1, and its depth relative to the deepest."""
     trunk, lift = width + patient.wall, patient.shoulder
-    heights = [
-        -1.3,
-        -0.98,
-        -0.90 + lift,
-        -0.82 + lift,
-        -0.74 + lift,
-        -0.62,
-        -0.45,
-        -0.28,
-        -0.10,
-        0.2,
-        0.5,
-        1.0,
-    ]
-    widths = [
-        0.19,
-        0.21,
-        0.30,
-        0.52,
-        0.80,
-        1.0,
-        1.06,
-        trunk + 0.16,
-        trunk + 0.03,
-        trunk,
-        trunk - 0.02,
-        trunk - 0.05,
-    ]
+    heights = (-1.3, -1.04, -0.98 + lift, -0.91 + lift, -0.83 + lift, -0.70, -0.45, -0.28, -0.10, 0.2, 0.5, 1)
+    flanks = (trunk + 0.19, trunk + 0.07, trunk, trunk - 0.02, trunk - 0.05)
+    widths = (0.18, 0.23, 0.36, 0.58, 0.84, 0.98, 1.03, *flanks)
     half = table(heights, widths, at, 0.04)
     inside = edge(half - lateral, 0.012, grid)
     if pose.view == "AP":  # the arms hang beside the trunk
@@ -264,8 +239,8 @@ def _ribs(patient: Patient, chest: Chest, grid: Grid, lateral: Array) -> Array:
     turn = np.sqrt(np.maximum(1 - wall * wall, 0) + np.float32(0.002))
     level = grid.y + 0.12 * grid.y * grid.y  # the lower ribs lie further apart
     drop = np.float32(patient.rib_drop) * (1 + 0.6 * grid.y)
-    back = level - drop * (0.35 * wall + 1 - turn)
-    front = level - drop * (1.35 + 1.7 * turn - 0.25 * wall)
+    back = level - drop * (0.55 * wall + 1 - turn)
+    front = level - drop * (1.55 + 2.1 * turn)
     gap = patient.rib_gap
     steep = 1 / np.sqrt(1 + (drop * wall / np.maximum(turn, 0.18)) ** 2)
     posterior = rib_bands(back, gap, patient.rib_phase, 0.031, grid, steep)
@@ -278,7 +253,9 @@ def _ribs(patient: Patient, chest: Chest, grid: Grid, lateral: Array) -> Array:
     return (total + anterior * bony) * cage
 
 
-def rib_bands(level: Array, gap: float, phase: float, half: float, grid: Grid, steep: Array) -> Array:
+def rib_bands(
+    level: Array, gap: float, phase: float, half: float, grid: Grid, steep: Array | np.float32
+) -> Array:
     """Bands of half width ``half`` around whole phases, with a brighter rim as of cortical bone."""
     turns = level * np.float32(1 / gap) + np.float32(phase)
     away = np.abs(turns - np.round(turns)) * (np.float32(gap) * steep)
@@ -291,7 +268,7 @@ def _girdle(patient: Patient, pose: Pose, grid: Grid, width: float, lateral: Arr
     lift = patient.shoulder * 0.6 + (-0.05 if pose.view == "AP" else 0.0)
     line = -0.545 + lift - 0.20 * lateral + 0.030 * np.sin(6.5 * lateral - 0.6)
     away = np.abs(grid.y - line)
-    thick = 0.030 - 0.006 * unit(lateral * 1.5)
+    thick = 0.033 - 0.006 * unit(lateral * 1.5)
     clavicle = edge(thick - away, 0.006, grid) * (0.62 + 0.38 * np.minimum((away / thick) ** 2, 1))
     clavicle *= edge(lateral - 0.06, 0.02, grid) * edge(0.84 - lateral, 0.03, grid)
     half = replace(grid, x=lateral)
@@ -334,18 +311,15 @@ def _vessels(patient: Patient, chest: Chest, change: Change) -> Array:
         start[:, 0] += side * 0.03 * np.cos(fan)
         # upright, blood goes to the bases
         gravity = np.where(fan < -0.2, 0.80 + 0.55 * change.upper_vessels + 0.2 * chest.supine, 1.08)
-        trees.append(branch(rng, start, fan if side > 0 else np.pi - fan, thick * gravity))
-    total = np.zeros_like(chest.air)
-    for layers, width in zip(zip(*trees, strict=True), (0.022, 0.012, 0.007), strict=True):
-        points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
-        total += fields.ink(points, amount, width, grid)
+        trees.append(branch(rng, start, fan if side > 0 else np.pi - fan, thick * gravity, grid))
+    total = blood(trees, grid)
     for side, (x, y) in zip((-1, 1), chest.hila, strict=True):
         found = window(grid, (x, y), 0.25)
         if found:
             where, part = found
             knot = edge(ellipse(part, (x + 0.012 * side, y + 0.02), (0.042, 0.10), 0.35 * side), 0.03, part)
             total[where] += 0.016 * patient.vessel * knot
-    share = np.minimum(np.maximum(total * 9.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
+    share = np.minimum(np.maximum(total * 7.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
     for _ in range(patient.granulomas):  # old healed scars: dense dots that are no finding
         spot = chest.spot(int(rng.choice([-1, 1])), rng.uniform(0.2, 0.9), 0.5, rng.uniform(0.1, 0.9))
         radius = rng.uniform(0.012, 0.024)
@@ -359,28 +333,45 @@ def _vessels(patient: Patient, chest: Chest, change: Change) -> Array:
 
 def fine_tissue(rng: np.random.Generator, grid: Grid, down: Array) -> Array:
     """Share of the air of vessels and septa that are too fine to follow."""
-    return (0.045 + 0.035 * texture(rng, grid, 0.035)) * (0.7 + 0.3 * unit(down * 2))
+    return (0.050 + 0.040 * texture(rng, grid, 0.035)) * (0.7 + 0.3 * unit(down * 2))
 
 
-def branch(rng: np.random.Generator, start: Array, angles: Array, width: Array) -> list[tuple[Array, Array]]:
-    """Vessels that fork twice; points and amounts by generation, for :func:`fields.ink`."""
-    layers, at, length = [], start, 0.19
-    ramp = np.linspace(0, 1, 12)
-    for _ in range(3):
+def branch(
+    rng: np.random.Generator, start: Array, angles: Array, width: Array, grid: Grid
+) -> list[tuple[Array, Array]]:
+    """Vessels that fork three times; points and amounts by generation, for :func:`fields.ink`."""
+    layers, at, length = [], start, 0.17
+    count = int(np.clip(len(grid.row) / 12, 6, 64))  # so that no dots are seen
+    ramp = (np.arange(count) + 0.5) / count
+    for _ in range(4):
         n = len(angles)
         reach = length * rng.uniform(0.65, 1.35, n)
-        heading = angles[:, None] + rng.normal(0, 0.40, n)[:, None] * ramp
-        step = reach[:, None] / len(ramp)
-        path = at[:, None, :] + np.stack([np.cos(heading) * step, np.sin(heading) * step], -1).cumsum(1)
+        bend, split = rng.normal(0, 0.40, n), rng.uniform(0.55, 0.75, (2, n))
+        fork = rng.uniform(0.15, 0.65, (2, n)) * _OPEN
+        heading = angles[:, None] + bend[:, None] * ramp
+        step = (reach * (1 / count))[:, None]
+        path = np.stack([np.cos(heading) * step, np.sin(heading) * step], -1).cumsum(1)
+        path += at[:, None]
         taper = width[:, None] * (1 - 0.3 * ramp)
         layers.append((path.reshape(-1, 2), (step * taper**2).ravel()))
-        fork = rng.uniform(0.15, 0.65, (2, n)) * np.array([[1], [-1]])
-        angles = (heading[:, -1] + fork).ravel()
-        split = rng.uniform(0.55, 0.75, (2, n))
+        angles = (angles + bend + fork).ravel()
         width = (width * split).ravel()
-        at = np.concatenate([path[:, -1], path[:, -4]])
+        at = np.concatenate([path[:, -1], path[:, int(0.7 * count)]])
         length *= 0.78
     return layers
+
+
+_OPEN = np.array([[1], [-1]])  # the two twigs of a fork part
+
+
+def blood(trees: list[list[tuple[Array, Array]]], grid: Grid) -> Array:
+    """Shadow of vessel trees: trunks softer than twigs."""
+    total = np.zeros_like(grid.x)
+    for first, width in ((0, 0.016), (2, 0.006)):
+        layers = [layer for tree in trees for layer in tree[first : first + 2]]
+        points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
+        total += fields.ink(points, amount, width, grid)
+    return total
 
 
 def _gas(patient: Patient, chest: Chest, total: Array) -> None:
