@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmark.data.phantom.effects import Effect
 from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
-from benchmark.data.phantom.frontal import Chest
 from benchmark.data.phantom.pathology import Plan
+from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import edge, window
 from benchmark.data.phantom.torso import CM
 
@@ -104,12 +104,12 @@ def hernia(plan: Plan, chest: Chest) -> list[Effect]:
         return []
     where, part = seen
     distance = ellipse(part, center, (1.15 * radius, 0.95 * radius), rng.normal(0, 0.2))
-    bag = edge(distance, 0.010, part)
+    bag = edge(distance, 0.014, part)
     wall = bag * edge(0.016 - distance, 0.008, part)
     level = center[1] + rng.uniform(-0.25, 0.2) * radius
-    gas = edge(distance - 0.012, 0.008, part) * edge(level - part.y, 0.004, part)
+    gas = edge(distance - 0.014, 0.018, part) * edge(level - part.y, 0.004, part)
     fluid = bag * (1 - gas)
-    added = 0.015 * wall + 0.055 * fluid - 0.14 * gas
+    added = 0.045 * fluid + 0.02 * wall * (1 - chest.heart[where]) - 0.11 * gas
     return [Effect(extent=bag, opacity=0.75 * fluid + 0.15 * wall, added=added, where=where)]
 
 

@@ -50,7 +50,7 @@ class Style:
 STYLES = {
     "site_a": Style((0.5, 0.3), 0.13, 0.003, 0.9, 1.10, 0.0, 0.5, 0.25, 0.0, 0.05, 0.15, 0.75, "plain", 0.15),
     "site_b": Style((0.25, 0.45), 0.07, 0.007, 1.6, 1.30, 0.06, 0.9, 0.0, 0.0, 0.5, 0.5, 0.55, "boxed", 0.6),
-    "site_c": Style((0.2, 0.25), 0.17, 0.004, 1.1, 1.12, -0.02, 0.3, 0.35, 0.4, 0.0, 0.05, 0.90, "ring", 0.3),
+    "site_c": Style((0.2, 0.25), 0.17, 0.004, 1.1, 1.18, -0.02, 0.5, 0.35, 0.4, 0.0, 0.05, 0.90, "ring", 0.3),
 }  # fmt: skip
 SITES = tuple(STYLES)
 _CHANCE = {
@@ -118,9 +118,9 @@ def sample_exposure(
         angle=float(np.radians((3.5 if bedside else 1.6) * normal[4])),
         shift=(float(0.04 * normal[5]), float(-0.08 + 0.05 * normal[6])),
         scatter=float(0.05 + 0.16 * chance[12] + 0.1 * bedside),
-        noise=float(style.noise * np.exp(-4.9 + 0.35 * normal[7])),
-        level=float(style.level + 0.07 * normal[8]),
-        contrast=float(style.contrast * np.exp(0.13 * normal[9])),
+        noise=float(style.noise * np.exp(-5.3 + 0.35 * normal[7])),
+        level=float(style.level + 0.08 * normal[8]),
+        contrast=float(style.contrast * np.exp(0.15 * normal[9])),
         gamma=float(np.exp(0.10 * normal[10])),
         cutoff=float((0.10 if bedside else 0.03) * normal[11]),
         heel=float(0.04 * normal[12]),
@@ -199,7 +199,7 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
     span = (high - low) * exposure.contrast
     level = (depth - np.float32((low + high) / 2 - exposure.level * span)) * np.float32(
         0.72 / span
-    ) + np.float32(0.53)
+    ) + np.float32(0.58)
     tone = _tone(level, style.toe, exposure.gamma)
     return _finish(tone, exposure, grid)
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
-from benchmark.data.phantom.frontal import Chest, blood, branch, fine_tissue, rib_bands
+from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
+from benchmark.data.phantom.skeleton import rib_bands
 from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
+from benchmark.data.phantom.vasculature import blood, branch, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
 _FRONT = (0.05, -0.02, -0.09, -0.21, -0.36, -0.43, -0.44, -0.42, -0.38)
@@ -45,7 +47,8 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     chest = Chest(
         lateral_view=True, supine=False, grid=grid, solid=air, air=air, vessels=air, inside=inside,
         heart=heart, side=np.zeros_like(air), across=across, down=down, rim=rim,
-        above=(gaps[0] + gaps[1]) / 2, outer=back_line, front=front_line, base=base, ratio=ratio, hila=hila, domes=domes,
+        above=(gaps[0] + gaps[1]) / 2, outer=back_line, front=front_line, base=base, ratio=ratio,
+        hila=hila, domes=domes,
         each=(each[0], each[1]),
     )  # fmt: skip
     solid = _solid(patient, chest, at, front, back)

@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmark.data.phantom.effects import Effect
 from benchmark.data.phantom.fields import Array, unit
-from benchmark.data.phantom.frontal import Chest
 from benchmark.data.phantom.pathology import Plan
+from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import edge, texture
 from benchmark.data.phantom.torso import APEX
 

@@ -24,9 +24,9 @@ from benchmark.data.phantom import (
 )
 from benchmark.data.phantom.acquisition import draw_devices
 from benchmark.data.phantom.effects import Effect
-from benchmark.data.phantom.frontal import Chest
 from benchmark.data.phantom.imaging import SITES, Exposure
 from benchmark.data.phantom.pathology import FINDINGS, Plan
+from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.torso import CM, NO_CHANGE, Patient, sample_patient
 from benchmark.errors import DataError, unknown_name
 
