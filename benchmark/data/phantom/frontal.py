@@ -141,7 +141,9 @@ def _middle(
 ) -> tuple[Array, float, float]:
     """Shadow of heart and great vessels, 0..1; the cardiothoracic ratio; how far the middle is shifted."""
     magnified = 1.11 if pose.view == "AP" else 1.0
-    ratio = (patient.ratio + change.heart) * magnified * (1 - 0.20 * min(change.flat, 1.0)) + 0.25 * pose.breath
+    ratio = (patient.ratio + change.heart) * magnified * (
+        1 - 0.20 * min(change.flat, 1.0)
+    ) + 0.25 * pose.breath
     wide = ratio * 2 * width
     right, left = 0.33 * wide, 0.67 * wide
     vein = 0.012 * (pose.view == "AP") + 0.06 * max(0.0, change.heart)
@@ -150,7 +152,16 @@ def _middle(
     upper = (-1.2, -0.85, -0.62, -0.47, -0.36, -0.265, -0.17)
     to_left = 0.135 + (left - 0.135) * np.array([0.0, 0.30, 0.68, 0.95, 1.0, 0.92, 0.6])
     to_right = 0.10 + (right - 0.10) * np.array([0.0, 0.50, 0.88, 1.0, 0.9, 0.7, 0.4])
-    left_line = [0.16, 0.10, 0.075 + vein, 0.085 + vein, knob + vein, 0.090 + vein, 0.118 + bulge * 0.6, *to_left]
+    left_line = [
+        0.16,
+        0.10,
+        0.075 + vein,
+        0.085 + vein,
+        knob + vein,
+        0.090 + vein,
+        0.118 + bulge * 0.6,
+        *to_left,
+    ]
     right_line = [0.16, 0.11, 0.078 + vein, 0.074 + vein, 0.080 + vein, 0.088 + vein, 0.094 + vein, *to_right]
     left_line[7] += bulge * 0.4
     heights = (*upper, *low)
@@ -186,8 +197,34 @@ def _outline(
 ) -> tuple[Array, Array]:
     """The body, 0..1, and its depth relative to the deepest."""
     trunk, lift = width + patient.wall, patient.shoulder
-    heights = [-1.3, -0.98, -0.90 + lift, -0.82 + lift, -0.74 + lift, -0.62, -0.45, -0.28, -0.10, 0.2, 0.5, 1.0]
-    widths = [0.19, 0.21, 0.30, 0.52, 0.80, 1.0, 1.06, trunk + 0.16, trunk + 0.03, trunk, trunk - 0.02, trunk - 0.05]
+    heights = [
+        -1.3,
+        -0.98,
+        -0.90 + lift,
+        -0.82 + lift,
+        -0.74 + lift,
+        -0.62,
+        -0.45,
+        -0.28,
+        -0.10,
+        0.2,
+        0.5,
+        1.0,
+    ]
+    widths = [
+        0.19,
+        0.21,
+        0.30,
+        0.52,
+        0.80,
+        1.0,
+        1.06,
+        trunk + 0.16,
+        trunk + 0.03,
+        trunk,
+        trunk - 0.02,
+        trunk - 0.05,
+    ]
     half = table(heights, widths, at, 0.04)
     inside = edge(half - lateral, 0.012, grid)
     if pose.view == "AP":  # the arms hang beside the trunk
@@ -215,7 +252,9 @@ def _airway(pose: Pose, change: Change, grid: Grid) -> Array:
     tube = edge(0.036 - away, 0.014, grid) * edge(-0.27 - grid.y, 0.03, grid)
     # the right main bronchus falls steeply, the left one less
     drop = np.where(middle < 0, np.float32(0.95), np.float32(0.62))
-    bronchi = edge(0.019 - np.abs(grid.y + 0.28 - drop * away) * 0.75, 0.012, grid) * edge(0.16 - away, 0.03, grid)
+    bronchi = edge(0.019 - np.abs(grid.y + 0.28 - drop * away) * 0.75, 0.012, grid) * edge(
+        0.16 - away, 0.03, grid
+    )
     return np.maximum(tube, 0.65 * bronchi)
 
 

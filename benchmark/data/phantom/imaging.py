@@ -196,7 +196,9 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
         depth -= np.float32(style.local) * (large - np.float32((scale[0] + scale[1]) / 2))
     low, high = scale
     span = (high - low) * exposure.contrast
-    level = (depth - np.float32((low + high) / 2 - exposure.level * span)) * np.float32(0.62 / span) + np.float32(0.54)
+    level = (depth - np.float32((low + high) / 2 - exposure.level * span)) * np.float32(
+        0.62 / span
+    ) + np.float32(0.54)
     tone = _tone(level, style.toe, exposure.gamma)
     return _finish(tone, exposure, grid)
 

@@ -146,7 +146,9 @@ def _ribs(patient: Patient, chest: Chest, grid: Grid, front: Array, back: Array)
     steep = np.float32(0.86)
     near = rib_bands(level, patient.rib_gap, patient.rib_phase, 0.026, grid, steep)
     other = rib_bands(level * 1.04 + 0.03, patient.rib_gap, patient.rib_phase + 0.35, 0.024, grid, steep)
-    cage = edge(chest.rim + 0.05, 0.02, grid) * edge(grid.y + 0.66, 0.06, grid) * (1 - 0.5 * unit(far * 2 - 1))
+    cage = (
+        edge(chest.rim + 0.05, 0.02, grid) * edge(grid.y + 0.66, 0.06, grid) * (1 - 0.5 * unit(far * 2 - 1))
+    )
     return (near + 0.8 * other) * cage * (1 - 0.6 * edge(-chest.above, 0.08, grid))
 
 
@@ -154,7 +156,9 @@ def _shoulders(grid: Grid) -> Array:
     """Borders of the scapulae and the raised humeri."""
     blade = ellipse(grid, (0.36, -0.38), (0.055, 0.30), 0.18)
     other = ellipse(grid, (0.30, -0.36), (0.05, 0.28), 0.10)
-    shaft = edge(0.055 - np.abs(grid.y + 0.86 + 0.30 * (grid.x + 0.1)), 0.01, grid) * edge(0.12 - grid.x, 0.05, grid)
+    shaft = edge(0.055 - np.abs(grid.y + 0.86 + 0.30 * (grid.x + 0.1)), 0.01, grid) * edge(
+        0.12 - grid.x, 0.05, grid
+    )
     head = edge(ellipse(grid, (0.10, -0.80), (0.11, 0.11)), 0.012, grid)
     thin = edge(0.014 - np.abs(blade), 0.006, grid) + edge(0.012 - np.abs(other), 0.006, grid)
     return 0.9 * thin + 0.8 * shaft + head
@@ -179,7 +183,9 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
         found = window(grid, (x, y), 0.22)
         if found:
             where, part = found
-            total[where] += 0.020 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
+            total[where] += (
+                0.020 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
+            )
     return np.minimum(np.maximum(total * 9.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
 
 

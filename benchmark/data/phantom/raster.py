@@ -75,7 +75,11 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float) -> Array:
     """
     noise = rng.standard_normal((TILE, TILE), dtype=np.float32)
     half = len(grid.row) * grid.pixel / 2
-    return _kernel(grid.row[:, 0], half, grid.pixel, scale) @ noise @ _kernel(grid.col[0], half, grid.pixel, scale).T
+    return (
+        _kernel(grid.row[:, 0], half, grid.pixel, scale)
+        @ noise
+        @ _kernel(grid.col[0], half, grid.pixel, scale).T
+    )
 
 
 def _kernel(line: Array, half: float, pixel: float, scale: float) -> Array:

@@ -118,7 +118,9 @@ def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
         sex=sex,
         age=age,
         seed=int(rng.integers(2**31)),
-        width=float(np.clip((0.665 if male else 0.615) * np.exp(0.045 * normal[0] + 0.01 * habitus), 0.54, 0.76)),
+        width=float(
+            np.clip((0.665 if male else 0.615) * np.exp(0.045 * normal[0] + 0.01 * habitus), 0.54, 0.76)
+        ),
         base=0.42 + (0.02 if male else -0.03) + 0.045 * normal[1] - 0.025 * habitus,
         depth=float(np.clip(0.44 + 0.03 * normal[2] + 0.03 * habitus + 0.02 * late, 0.36, 0.58)),
         wall=float(np.clip(0.13 + 0.045 * habitus, 0.06, 0.27)),
