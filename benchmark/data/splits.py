@@ -66,6 +66,12 @@ def divide(images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classe
     if rule.folds:
         part[part == ""] = "train"
         held = "test_paper" if "test" in part else "test"
+        if held in part:
+            raise DataError(
+                f"{where}: split",
+                "gives test and test_paper, so a held-out fold has no name",
+                "Set split.folds to 0, or drop one of the two from the source.",
+            )
         train = np.flatnonzero(part == "train")
         part[train[fold_of(images.select(train), rule.folds, seed=seed, where=where) == rule.fold]] = held
     rest = np.flatnonzero(part == "")

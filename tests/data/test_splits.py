@@ -396,3 +396,10 @@ def test_half_given_is_an_error() -> None:
         divide(with_split(images, ["dev", *["train"] * 11]), RULE, seed=0)
     with pytest.raises(DataError, match="no image in test"):
         divide(with_split(images, ["train"] * 12), RULE, seed=0)
+
+
+def test_fold_beside_a_given_test_paper() -> None:
+    """A held-out fold is never mixed with images that the source calls test_paper."""
+    images = of_sizes([[1] * 12, [1] * 12])
+    with pytest.raises(DataError, match="a held-out fold has no name"):
+        divide(with_split(images, ["test", "test_paper", *["train"] * 10] * 2), SplitRule(folds=3), seed=0)
