@@ -228,7 +228,8 @@ def others(tmp_path_factory) -> dict[str, dict[str, str]]:
     for name in ("binary", "multilabel", "folds"):
         folder = tmp_path_factory.mktemp(name)
         failed = {"stylegan": "no plug-in named 'dreambooth' is installed"} if name == "binary" else None
-        made = make_bundles(folder / "b", variant=VARIANTS[name], seeds=(0, 1), failed=failed)
+        rows = ("real_only", "oracle", "noise", "ddpm", "stylegan")
+        made = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
         found[name] = pages(read_bundles(made), folder / "p")
     return found
 
