@@ -11,6 +11,7 @@ from benchmark.compare.panel import Panel
 from benchmark.compare.rows import NOT_RECORDED, SplitImages, Study
 
 FEWEST_PATIENTS = 10
+MOST_VALUES, OTHERS = 10, "all others"  # of a field, by patients
 BASELINE = "real_only"
 
 
@@ -24,7 +25,8 @@ def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str
     """
     images = study.splits[split]
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for field, values in images.groups.items():
+    for field, every in images.groups.items():
+        values = _largest(every, images.patient)
         for value in np.unique(values):
             keep = values == value
             reason = _too_small(images, keep, study.protocol.classes)
@@ -34,6 +36,16 @@ def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str
                 record = size if reason else _record(panel, name)
                 found.setdefault(name, {}).setdefault(field, {})[str(value)] = {**record, "too_small": reason}
     return found
+
+
+def _largest(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """The values, where those beyond the ten with most patients are one group."""
+    names, code = np.unique(values, return_inverse=True)
+    if len(names) <= MOST_VALUES:
+        return values
+    patients = np.bincount(np.unique(np.stack([code, patient]), axis=1)[0])
+    kept = np.argsort(-patients, kind="stable")[: MOST_VALUES - 1]
+    return np.where(np.isin(code, kept), values, OTHERS)
 
 
 def _record(panel: Panel, name: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def text(view: View) -> str:
         "## Leaderboard",
         f"{view.metric['title']} on {test['images']} test images of {test['patients']} patients "
         f"at +{view.bracket} {md(view.unit)}, mean over {view.trainings}, "
-        f"{level} intervals over patients and trainings. "
+        f"{level} intervals over patients and trainings. {view.alone + ' ' if view.alone else ''}"
         f"Rows of one rank cannot be told apart ({view.comparison['ranking']['compared']} pairs compared, "
         f"{s['correction']}). Intervals are for one comparison at a time; ranks and findings are adjusted.",
         _leaderboard(view),

@@ -342,6 +342,20 @@ def test_subgroups_have_their_own_figures():
     assert any("has its view recorded" in note for note in found["notes"])
 
 
+def test_many_sites_are_not_many_columns():
+    """Nine sites with most patients stand for themselves, the other images are one group."""
+    rows = []
+    for card, predicted in (grouped("real_only", 1), grouped("oversample", 2)):
+        assert predicted is not None
+        number = predicted["image_id"].str[1:].astype(int)
+        site = "site " + np.minimum(number // 30, 30 - number % 20).astype(str)
+        rows.append((card, predicted.assign(site=site)))
+    groups = compare(rows)["subgroups"]["oversample"]["site"]
+    assert len(groups) == 10
+    assert sum(g["images"] for g in groups.values()) == 400
+    assert groups["all others"]["images"] < 160
+
+
 def test_a_subgroup_without_a_class_is_too_small():
     """No positives among women: their balanced accuracy does not exist."""
     rows = []

@@ -227,8 +227,9 @@ def others(tmp_path_factory) -> dict[str, dict[str, str]]:
     found = {}
     for name in ("binary", "multilabel", "folds"):
         folder = tmp_path_factory.mktemp(name)
-        failed = {"stylegan": "no plug-in named 'dreambooth' is installed"} if name == "binary" else None
-        made = make_bundles(folder / "b", variant=VARIANTS[name], seeds=(0, 1), failed=failed)
+        failed = {"stylegan": "no generator named 'dreambooth' is installed"} if name == "binary" else None
+        rows = ("real_only", "oracle", "noise", "ddpm", "stylegan")
+        made = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
         found[name] = pages(read_bundles(made), folder / "p")
     return found
 
@@ -270,6 +271,7 @@ def test_several_labels_leave_out_what_does_not_exist(others):
         assert "McNemar's test is left out" in page.replace("&#39;", "'")
         assert "ccuracy on" not in page
         assert "All metrics" not in page
+        assert "are trained on these alone" in page
 
 
 def test_folds_are_counted_and_explained(others):
@@ -280,6 +282,7 @@ def test_folds_are_counted_and_explained(others):
         assert "joined into one run" in page
         assert "At another site" in page
         assert "fraction" in page  # the scenario, in the provenance
+        assert "images per still image of pneumonia" in page
     record = json.loads(others["folds"]["json"])
     assert len(record["comparison"]["splits"]["test_site"]["runs"]) == 10
 
@@ -297,7 +300,7 @@ def test_subgroups_are_shown_and_small_ones_named(others):
 
 def test_a_row_without_its_plug_in_was_not_run(others):
     """It is no failure, and the error says what is missing."""
-    assert "Not run: no plug-in named &#39;dreambooth&#39; is installed" in others["binary"]["html"]
-    assert "`stylegan` was not run: no plug-in named" in others["binary"]["md"]
-    assert "1 row was not run, since no plug-in is installed: stylegan." in others["binary"]["md"]
+    assert "Not run: no generator named &#39;dreambooth&#39; is installed" in others["binary"]["html"]
+    assert "`stylegan` was not run: no generator named" in others["binary"]["md"]
+    assert "1 row was not run, since no such generator is installed: stylegan." in others["binary"]["md"]
     assert "failed" not in others["binary"]["md"]
