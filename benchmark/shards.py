@@ -1,7 +1,7 @@
 """Image sets of any size on disk: Parquet shards, and one Arrow file made of them for the memory map.
 
 A folder holds ``part-00000-of-00098.parquet`` and so on, a manifest for each, and ``dataset.json``, which is
-written last, says what the set is and has the hash of every shard. ``images.arrow`` is made of the shards once.
+written last, says what the set is and has the hash of every shard. ``images.arrow`` is made of the shards.
 """
 
 from __future__ import annotations
