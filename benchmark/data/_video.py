@@ -12,6 +12,7 @@ import numpy as np
 from benchmark.errors import DataError
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".gif", ".mpeg", ".mpg", ".m4v")
+FORMATS = "mov,avi,gif,mpeg,mpegvideo,mpegts"  # FFmpeg's demuxers for these; mov is MP4's too
 MAX_FRAME_PIXELS = 10_000_000  # above 4K; thirty such frames fit into 300 MB
 SQUARE = 0.05  # sides that differ by less are those of a picture that was cropped before
 MOVES = 12  # gray values; compression noise of a standing overlay stays below
@@ -118,8 +119,8 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
 
 
 def _local_file() -> dict[str, str]:
-    """A container may name further files or addresses (playlists); only the file itself is read."""
-    return {"protocol_whitelist": "file"}
+    """Only containers that hold their video: a playlist, whatever its ending, would name other files."""
+    return {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

@@ -7,7 +7,9 @@ https://medmnist.com: one ``.npz`` per dataset and size (28, 64, 128, 224) with 
 from __future__ import annotations
 
 import hashlib
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +28,10 @@ version = "1"
 PARTS = ("train", "val", "test")
 MAX_SIDE = 1024
 MAX_IMAGES = 1_000_000
+BROKEN = (  # what zipfile and NumPy raise on damaged files
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, KeyError, RuntimeError,
+    OverflowError, MemoryError,
+)  # fmt: skip
 COPY = "Download the file again from https://medmnist.com."
 
 # Names and order of the labels as in the package medmnist 3.0.2, medmnist/info.py.
@@ -146,7 +152,7 @@ class _Archive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except BROKEN as error:
             raise DataError(str(path), f"is no .npz file: {error}", COPY) from None
 
     def __enter__(self) -> _Archive:
@@ -171,7 +177,7 @@ class _Archive:
             with self._zip.open(member) as stream:
                 shape, fortran, dtype = _read_header(stream)
                 length = stream.tell()
-        except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+        except BROKEN as error:
             raise DataError(where, f"is no array: {error}", COPY) from None
         if dtype.hasobject or dtype.kind not in "uib" or fortran:
             raise DataError(where, f"holds {dtype}, expected whole numbers in C order", COPY)
@@ -190,6 +196,8 @@ class _Archive:
         where = f"{self.path}: {member.removesuffix('.npy')}"
         if info.compress_type == zipfile.ZIP_STORED and params is not None:
             start = self._data_start(info) + length
+            if start + info.file_size - length > self.path.stat().st_size:
+                raise DataError(where, "ends before its last picture", COPY)
             return np.memmap(self.path, dtype, mode="r", offset=start, shape=shape)
         if params is not None and params.unpack is not None:
             return np.load(self._unpacked(member, params.unpack), mmap_mode="r", allow_pickle=False)
@@ -202,7 +210,7 @@ class _Archive:
         try:
             with self._zip.open(member) as stream:
                 return np.lib.format.read_array(stream, allow_pickle=False)
-        except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+        except BROKEN as error:
             raise DataError(where, f"cannot be read: {error}", COPY) from None
 
     def _data_start(self, info: zipfile.ZipInfo) -> int:
@@ -224,7 +232,7 @@ class _Archive:
             try:
                 with self._zip.open(member) as stream, open(unfinished, "wb") as copy:
                     shutil.copyfileobj(stream, copy, 2**20)
-            except (OSError, zipfile.BadZipFile) as error:
+            except BROKEN as error:
                 unfinished.unlink(missing_ok=True)
                 raise DataError(f"{self.path}: {member}", f"cannot be unpacked: {error}", COPY) from None
             unfinished.replace(path)
