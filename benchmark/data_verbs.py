@@ -318,8 +318,8 @@ def check_patients(images: ImageSet) -> Check:
     ids, count = np.unique(pairs[:, 0], return_counts=True)
     shared = ids[count > 1]
     found = tuple(f"{who}: {', '.join(pairs[pairs[:, 0] == who, 1])}" for who in shared.tolist())
-    people = Counter(pairs[:, 1].tolist())
-    said = ", ".join(f"{name} {n}" for name, n in sorted(people.items()))
+    of_split = Counter(pairs[:, 1].tolist())
+    said = ", ".join(f"{name} {n}" for name, n in sorted(of_split.items()))
     return Check("patients", not found, f"{said}; {len(found)} in two splits", found)
 
 

@@ -22,7 +22,6 @@ from benchmark.data._listing import (
     Row,
     existing_folder,
     fingerprint_rows,
-    missing_picture,
     read_table,
 )
 from benchmark.data._video import Broken, crop, read_clip, sector_box
@@ -224,12 +223,10 @@ def _number(text: str) -> float:
 def _refuse_missing(absent: list[Row], present: int, allowed: float) -> None:
     if not absent or len(absent) <= allowed * (present + len(absent)):
         return
-    if len(absent) == 1:
-        raise missing_picture(absent[0])
-    named = ", ".join(row.image_id for row in absent[:3])
+    named = ", ".join(row.image_id for row in absent[:3]) + (", ..." if len(absent) > 3 else "")
     raise DataError(
         absent[0].where,
-        f"{len(absent)} of {present + len(absent)} listed files are not there: {named}, ...",
+        f"{len(absent)} of {present + len(absent)} listed files are not there: {named}",
         "Add them, or admit a share with allow_missing.",
     )
 
