@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -95,7 +96,9 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
 
 def _folder_name(plan: Plan, scenario: str | None) -> str:
     """Another protocol, another folder."""
-    chosen = "".join(f"-{part.strip()}" for part in (scenario or "").split(",") if part.strip())
+    chosen = "".join(
+        f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in (scenario or "").split(",") if p.strip()
+    )
     return f"{plan.task.name}-{plan.profile_name}{chosen}"
 
 

@@ -197,10 +197,18 @@ def draw_parts(
     Returns:
         (N,) str, the part of every image.
     Raises:
-        DataError: patients of several classes leave a class without a part, in ``ATTEMPTS`` draws.
+        DataError: a class has fewer patients than there are parts, or patients of several classes leave a
+            class without a part, in ``ATTEMPTS`` draws.
     """
     patient, table = _table(images)
     names = np.array(list(shares))
+    patients = (table > 0).sum(axis=0)
+    for c in np.flatnonzero((patients > 0) & (patients < len(names))):
+        raise DataError(
+            f"{where}: '{images.classes[c]}'",
+            f"has {_number(patients[c])}, {' and '.join(names)} need {len(names)}",
+            "Add patients, or drop the class from the task.",
+        )
     share = np.array(list(shares.values()))
     images_of = np.bincount(patient)
     empty = ""
@@ -208,9 +216,10 @@ def draw_parts(
         rng = np.random.default_rng([seed, attempt])
         chosen = _stratify(table, images_of, share, rng) if images.several else _draw(table, share, rng)
         have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
-        if (have > 0).all():
+        missing = np.argwhere((have == 0) & (patients > 0))
+        if not len(missing):
             return names[chosen][patient]
-        p, c = np.argwhere(have == 0)[0]
+        p, c = missing[0]
         empty = f"'{images.classes[c]}' gets no patient in {names[p]}"
     raise DataError(
         where,

@@ -387,7 +387,9 @@ def test_findings_stay_visible_under_the_joint_mask(finding: str, least: float) 
 
     shown = mask.shown_by("joint", 64, 64)
     drawn = (thorax.draw((finding,), seed=1, index=i, size=64, view=("PA", "AP")[i % 2]) for i in range(60))
-    found = [study.mask > 0 for study in drawn if study.mask.any()]  # the smallest effusions are below a pixel
+    found = [
+        study.mask > 0 for study in drawn if study.mask.any()
+    ]  # the smallest effusions are below a pixel
     assert len(found) > 55
     assert np.mean([(shown & pixels).sum() / pixels.sum() for pixels in found]) > least
 

@@ -177,7 +177,7 @@ def test_class_whose_patients_are_tied_elsewhere() -> None:
     images = image_set([*patients, *patients], [0, 0, 0, 0, 1, 1, 1, 1])
     assert in_all_parts(split_by_patient(images, RULE, seed=0))
     third = image_set([*patients, "q0", "p0", "p0", "p0", "q0"], [0, 0, 0, 0, 1, 1, 1, 1, 1])
-    with pytest.raises(DataError, match="no division by patient found: 'b' gets no patient"):
+    with pytest.raises(DataError, match="'b': has 2 patients, train and val and test and reserve need 4"):
         draw_parts(third, shares_of(RULE), seed=0)
 
 
