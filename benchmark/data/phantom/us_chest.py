@@ -125,9 +125,9 @@ def sample_patient(rng: np.random.Generator) -> Patient:
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:
-    """Draw where the probe is set; a quarter of the windows show the organ below the diaphragm."""
+    """Draw where the probe is set; one window in six shows the organ below the diaphragm."""
     probe = us_probe.sample_probe(rng)
-    basal = rng.random() < 0.25
+    basal = rng.random() < 0.18
     side = 1 if rng.random() < 0.5 else -1
     ends = np.where(rng.random(2) < 0.35, rng.uniform(0.02, 0.22, 2), 0.0)
     return Placement(
@@ -144,7 +144,7 @@ def sample_placement(rng: np.random.Generator) -> Placement:
         phase=float(rng.uniform(0, 2 * np.pi)),
         blur=float(rng.uniform(3, 10)),
         uneven=float(rng.uniform(1, 6)),
-        falloff=float(rng.uniform(0, 16)),
+        falloff=float(rng.uniform(0, 12)),
         contact=(float(ends[0]), float(ends[1])),
         organ=float(rng.uniform(0, 28)) if basal else float("inf"),
         organ_side=side,

@@ -54,8 +54,8 @@ def sample_console(rng: np.random.Generator, site: str) -> Console:
     """Draw the settings of a clip; a site has its own scanner."""
     span, gamma, persistence, looks, chance = _SITES[site]
     return Console(
-        gain=float(rng.normal(-1, 4.5)),
-        slope=float(rng.normal(-0.03, 0.06)),
+        gain=float(rng.normal(-1, 3.5)),
+        slope=float(rng.normal(-0.02, 0.03)),
         range=float(span + rng.normal(0, 4)),
         gamma=float(gamma * np.exp(rng.normal(0, 0.12))),
         noise=float(rng.normal(-62, 4)),

@@ -65,7 +65,7 @@ def find_layers(finding: Finding, place: Placement, lines: Lines) -> Layers:
     solid = np.zeros_like(lines.pleura)
     for pocket in finding.pockets:
         reach = np.clip(1 - ((lines.lung - pocket.at) / pocket.half_width) ** 2, 0, 1)
-        jag = min(finding.shred * pocket.depth, 5.0) * finding.border(lines.lung + 0.3 * pocket.at)
+        jag = min(finding.shred * pocket.depth, 2.5) * finding.border(lines.lung + 0.3 * pocket.at)
         shape = pocket.depth * reach**0.6 * (1 + 0.2 * finding.border(lines.lung / 6))
         solid = np.maximum(solid, shape + jag * np.minimum(reach * 3, 1))
     fluid_end = lines.pleura + np.maximum(fluid, 0)
@@ -151,7 +151,7 @@ def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung:
     deep = _step(depth - layers.solid, 1.5)
     tissue = finding.echo + 0.5 * patchy
     gain = np.minimum(0.1 * (layers.far - lines.pleura), 4)  # what fluid and airless lung do not attenuate
-    behind = finding.echo + gain - 0.25 * (depth - layers.far) + patchy
+    behind = -24 + gain - 0.25 * (depth - layers.far) + patchy
     past = np.where(layers.air < NOWHERE, lung + gain, behind)
     level = finding.debris + (tissue - finding.debris) * within * (1 - deep)
     level = level + (past - level) * beyond
@@ -216,9 +216,9 @@ def _surfaces(
     echo = 0.38 * finding.a_lines * np.float32(0.5) ** (n - 2) * (1 - covered) * aerated * (bare > 0.9) * lines.facing**2
     shown = strength * np.exp(-((off / width) ** 2)) * np.where(first, 0.4 + 0.6 * bare, echo)
     uneven = np.clip(0.6 + 0.35 * finding.border(lines.lung * 0.4), 0.1, 1.5) * aerated
-    for surface, bright in ((layers.fluid, 0.12), (layers.solid, 0.12), (layers.far, 0.2)):
+    for surface, bright, wide in ((layers.fluid, 0.12, 1.2), (layers.solid, 0.07, 2.2), (layers.far, 0.14, 1.8)):
         there = np.clip((surface - lines.pleura - 2) / 4, 0, 1) * uneven * bright
-        shown = shown + there * np.exp(-(((depth - surface) / 1.6) ** 2))
+        shown = shown + there * np.exp(-(((depth - surface) / wide) ** 2))
     if not np.isfinite(place.organ):
         return shown
     bright = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)

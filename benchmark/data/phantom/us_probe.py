@@ -42,8 +42,8 @@ class Window:
 
 
 def sample_probe(rng: np.random.Generator) -> Probe:
-    """A curved abdominal probe of 45 to 65 mm radius at a depth of 75 to 170 mm."""
-    depth = float(rng.uniform(75, 170))
+    """A curved abdominal probe of 45 to 65 mm radius at a depth of 80 to 150 mm."""
+    depth = float(rng.uniform(80, 150))
     return Probe(
         radius=float(rng.uniform(45, 65)),
         half_angle=float(np.radians(rng.uniform(26, 37))),
