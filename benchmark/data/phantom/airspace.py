@@ -6,10 +6,10 @@ import numpy as np
 
 from benchmark.data.phantom import fields
 from benchmark.data.phantom.effects import Effect
-from benchmark.data.phantom.fields import Array, edge, ellipse, unit
-from benchmark.data.phantom.frontal import Chest
+from benchmark.data.phantom.fields import Array, ellipse, unit
 from benchmark.data.phantom.pathology import Plan
-from benchmark.data.phantom.raster import net, texture, window
+from benchmark.data.phantom.projection import Chest
+from benchmark.data.phantom.raster import edge, net, texture, window
 
 
 def lobe(plan: Plan, chest: Chest, side: int) -> Array:
@@ -52,7 +52,7 @@ def _filled(plan: Plan, chest: Chest, side: int) -> Effect:
     rng = np.random.default_rng([plan.seeds[0], side + 1])
     center = chest.spot(side, *_start(plan))
     reach = 0.13 + 0.42 * grade
-    crumbly = 0.05 * texture(rng, grid, 0.20)
+    crumbly = 0.07 * texture(rng, grid, 0.20)
     part = edge(ellipse(grid, center, (reach * 1.1, reach), rng.normal(0, 0.4)) + crumbly, 0.05, grid)
     extent = lobe(plan, chest, side) * part
     rough = 1 + 0.12 * texture(rng, grid, 0.10)
@@ -100,7 +100,7 @@ def infiltration(plan: Plan, chest: Chest) -> list[Effect]:
     """Ill-defined haze with a net of fine lines."""
     grid, grade = chest.grid, plan.grade
     rng = np.random.default_rng(plan.seeds[0])
-    lines = net(texture(rng, grid, 0.07), 0.5)
+    lines = net(texture(rng, grid, 0.045), 0.6)
     cloud = 0.5 * texture(rng, grid, 0.30)
     found = []
     for side in plan.sides:
@@ -124,10 +124,10 @@ def edema(plan: Plan, chest: Chest) -> list[Effect]:
         far = ((chest.across - 0.36) / 0.27) ** 2 + ((chest.down - 0.58) / 0.34) ** 2
     reach = 0.45 + 1.3 * grade
     wing = np.exp(-far * np.float32(1 / reach)) * np.maximum(1 + 0.22 * cloud, 0.2)
-    fine = net(texture(rng, grid, 0.055), 0.45)
-    alveolar = 0.60 if plan.form == "wing" else 0.22
-    opacity = wing * (0.10 + alveolar * grade) * (0.85 + 0.3 * fine)
-    opacity += (0.06 + 0.16 * grade) * fine * unit(chest.down * 1.6)
+    fine = net(texture(rng, grid, 0.030), 0.7)
+    alveolar = 0.66 if plan.form == "wing" else 0.30
+    opacity = wing * (0.14 + alveolar * grade) * (0.90 + 0.2 * fine)
+    opacity += (0.05 + 0.12 * grade) * fine * unit(chest.down * 1.6)
     opacity = np.clip(opacity + _kerley(rng, plan, chest), 0, 0.85) * chest.inside
     extent = chest.inside * edge(wing - (0.52 - 0.22 * grade), 0.02, grid)
     return [Effect(extent=extent, opacity=opacity, bare=(0.35 * wing * grade) * chest.inside)]
@@ -148,7 +148,7 @@ def _kerley(rng: np.random.Generator, plan: Plan, chest: Chest) -> Array:
     if not chest.lateral_view:
         x, y = chest.spot(-1, 0.95, 0.5, 0.52)
         points.append(np.stack([np.linspace(-0.14, x, 40), y + 0.03 * np.linspace(1, 0, 40) ** 2], -1))
-        amounts.append(np.full(40, abs(x + 0.14) / 40 * 0.012))
+        amounts.append(np.full(40, abs(x + 0.14) / 40 * 0.006))
     strength = np.float32((0.25 + 0.6 * plan.grade) * (1.0 if plan.form == "interstitial" else 0.55))
     return strength * unit(fields.ink(np.concatenate(points), np.concatenate(amounts), 0.006, chest.grid))
 
@@ -157,10 +157,10 @@ def fibrosis(plan: Plan, chest: Chest) -> list[Effect]:
     """A coarse net of scar, mostly at the outer bases, or pulled up to the apices."""
     grid, grade = chest.grid, plan.grade
     rng = np.random.default_rng(plan.seeds[0])
-    lines = net(texture(rng, grid, 0.050), 0.40)
-    coarse = net(texture(rng, grid, 0.095), 0.30)
+    lines = net(texture(rng, grid, 0.040), 0.45)
+    coarse = net(texture(rng, grid, 0.080), 0.35)
     cloud = texture(rng, grid, 0.25)
-    weave = 0.65 * lines + 0.55 * coarse
+    weave = 0.65 * lines + 0.45 * coarse
     rim = unit(1 - chest.rim * np.float32(1 / (0.10 + 0.22 * grade)))
     if plan.form == "basal":
         zone = unit((chest.down - 0.95 + 0.62 * grade) * 2.6) * (0.45 + 0.55 * rim)
@@ -218,9 +218,10 @@ def _plates(plan: Plan, chest: Chest, side: int) -> list[Effect]:
     found = []
     for number in range(plan.count):
         across, depth, down = plan.spots[number]
+        place = (across + rng.normal(0, 0.05), depth, down + rng.normal(0, 0.04))
         length = (0.09 + 0.15 * plan.grade) * rng.uniform(0.8, 1.2)
-        thick = (0.012 + 0.016 * plan.grade) * rng.uniform(0.8, 1.3)
-        center, tilt = chest.spot(side, across, depth, down), rng.normal(0.1 * side, 0.16)
+        thick = (0.009 + 0.013 * plan.grade) * rng.uniform(0.8, 1.3)
+        center, tilt = chest.spot(side, *place), rng.normal(0.1 * side, 0.16)
         seen = window(chest.grid, center, length + 0.04)
         if seen:
             where, part = seen
@@ -228,7 +229,7 @@ def _plates(plan: Plan, chest: Chest, side: int) -> list[Effect]:
             level = fields.Grid(part.x, part.y + bent, part.col, part.row, part.back, part.shift, part.pixel)
             plate = edge(ellipse(level, center, (length, thick), tilt), 0.007, part) * chest.lung(side)[where]
             found.append(
-                Effect(extent=plate, opacity=(0.45 + 0.30 * plan.grade) * chest.share * plate, where=where)
+                Effect(extent=plate, opacity=(0.36 + 0.28 * plan.grade) * chest.share * plate, where=where)
             )
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.data.phantom.fields import Array
-from benchmark.data.phantom.frontal import Chest
+from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import EVERYWHERE, Window
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.data.phantom.effects import Effect
-from benchmark.data.phantom.fields import Array, Grid, edge, ellipse, unit
-from benchmark.data.phantom.frontal import Chest
+from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
 from benchmark.data.phantom.pathology import Plan
-from benchmark.data.phantom.raster import window
+from benchmark.data.phantom.projection import Chest
+from benchmark.data.phantom.raster import edge, window
 from benchmark.data.phantom.torso import CM
 
 
@@ -35,7 +35,7 @@ def nodules(plan: Plan, chest: Chest) -> list[Effect]:
         ball = edge(distance, 0.007, part)
         # the shadow of a ball is thickest in the middle
         thick = np.sqrt(np.clip(distance * np.float32(1 / radius) + 0.22, 0.05, 1.0))
-        density = min(0.95, 0.52 + 0.5 * plan.grade) * (1 - 0.25 * chest.lateral_view)
+        density = min(0.95, 0.38 + 0.45 * plan.grade) * (1 - 0.25 * chest.lateral_view)
         chalk = 0.28 * ball * thick if plan.form == "calcified" else None
         found.append(Effect(extent=ball, opacity=density * ball * thick, added=chalk, where=where))
     return found
@@ -104,13 +104,13 @@ def hernia(plan: Plan, chest: Chest) -> list[Effect]:
         return []
     where, part = seen
     distance = ellipse(part, center, (1.15 * radius, 0.95 * radius), rng.normal(0, 0.2))
-    bag = edge(distance, 0.010, part)
+    bag = edge(distance, 0.014, part)
     wall = bag * edge(0.016 - distance, 0.008, part)
     level = center[1] + rng.uniform(-0.25, 0.2) * radius
-    gas = edge(distance - 0.012, 0.008, part) * edge(level - part.y, 0.004, part)
+    gas = edge(distance - 0.014, 0.018, part) * edge(level - part.y, 0.004, part)
     fluid = bag * (1 - gas)
-    added = 0.07 * wall + 0.085 * fluid - 0.17 * gas
-    return [Effect(extent=bag, opacity=0.75 * fluid + 0.35 * wall, added=added, where=where)]
+    added = 0.045 * fluid + 0.02 * wall * (1 - chest.heart[where]) - 0.11 * gas
+    return [Effect(extent=bag, opacity=0.75 * fluid + 0.15 * wall, added=added, where=where)]
 
 
 def hernia_radius(plan: Plan) -> float:

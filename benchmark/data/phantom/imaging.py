@@ -1,4 +1,4 @@
-"""From attenuation to a radiograph of :mod:`thorax`: geometry, scatter, noise, tone, borders, markers, by site.
+"""From attenuation to a radiograph of :mod:`thorax`: geometry, scatter, noise, tone, borders, markers.
 
 Nothing here knows a finding: its draws come from a stream of their own, so no nuisance tells the class.
 """
@@ -11,9 +11,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from benchmark.data.phantom import fields
-from benchmark.data.phantom.fields import Array, Grid, edge, unit
+from benchmark.data.phantom.fields import Array, Grid, unit
 from benchmark.data.phantom.lettering import bitmap
-from benchmark.data.phantom.raster import stamp, wide_blur
+from benchmark.data.phantom.raster import edge, stamp, wide_blur
 from benchmark.data.phantom.torso import Pose
 
 
@@ -27,8 +27,8 @@ class Style:
         noise: of the quanta, relative; contrast: width of the gray scale over the range of the anatomy.
         level: shift of the gray scale; toe: how film-like the curve is, 0 linear to 1 full.
         crisp: edge enhancement; local: evening out of large differences.
-        bars: chance of black bars left and right (a portrait matrix in a square); border: of collimated edges.
-        marker: chance of a side letter; letter: in which style; note: chance of a text that says how it was taken.
+        bars: chance of black bars at the sides (a portrait matrix in a square); border: of collimated edges.
+        marker: chance of a side letter; letter: its style; note: chance of a text that says how it was taken.
     """
 
     share: tuple[float, float]
@@ -48,9 +48,9 @@ class Style:
 
 
 STYLES = {
-    "site_a": Style((0.50, 0.30), 0.10, 0.003, 0.9, 1.10, 0.00, 0.5, 0.25, 0.00, 0.05, 0.15, 0.75, "plain", 0.15),
-    "site_b": Style((0.25, 0.45), 0.02, 0.007, 1.6, 1.30, 0.06, 0.9, 0.00, 0.00, 0.45, 0.45, 0.55, "boxed", 0.60),
-    "site_c": Style((0.25, 0.25), 0.14, 0.004, 1.1, 1.00, -0.03, 0.2, 0.50, 0.45, 0.00, 0.05, 0.90, "ring", 0.30),
+    "site_a": Style((0.5, 0.3), 0.13, 0.003, 0.9, 1.10, 0.0, 0.5, 0.25, 0.0, 0.05, 0.15, 0.75, "plain", 0.15),
+    "site_b": Style((0.25, 0.45), 0.07, 0.007, 1.6, 1.30, 0.06, 0.9, 0.0, 0.0, 0.5, 0.5, 0.55, "boxed", 0.6),
+    "site_c": Style((0.2, 0.25), 0.17, 0.004, 1.1, 1.18, -0.02, 0.5, 0.35, 0.4, 0.0, 0.05, 0.90, "ring", 0.3),
 }  # fmt: skip
 SITES = tuple(STYLES)
 _CHANCE = {
@@ -114,13 +114,13 @@ def sample_exposure(
     return Exposure(
         pose=pose,
         site=site,
-        zoom=float(np.exp(style.zoom + 0.07 * normal[3])),
+        zoom=float(np.exp(style.zoom + 0.10 * (view == "LATERAL") + 0.07 * normal[3])),
         angle=float(np.radians((3.5 if bedside else 1.6) * normal[4])),
-        shift=(float(0.04 * normal[5]), float(-0.13 + 0.05 * normal[6])),
+        shift=(float(0.04 * normal[5]), float(-0.08 + 0.05 * normal[6])),
         scatter=float(0.05 + 0.16 * chance[12] + 0.1 * bedside),
-        noise=float(style.noise * np.exp(-4.9 + 0.35 * normal[7])),
-        level=float(style.level + 0.07 * normal[8]),
-        contrast=float(style.contrast * np.exp(0.13 * normal[9])),
+        noise=float(style.noise * np.exp(-5.3 + 0.35 * normal[7])),
+        level=float(style.level + 0.08 * normal[8]),
+        contrast=float(style.contrast * np.exp(0.15 * normal[9])),
         gamma=float(np.exp(0.10 * normal[10])),
         cutoff=float((0.10 if bedside else 0.03) * normal[11]),
         heel=float(0.04 * normal[12]),
@@ -158,10 +158,11 @@ def grid_of(exposure: Exposure, size: int) -> Grid:
     return fields.make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
 
 
-def gray_range(shadow: Array) -> tuple[float, float]:
+def gray_range(solid: Array, air: Array, vessels: Array) -> tuple[float, float]:
     """Attenuation of the lungs and of the densest parts, by which a device sets its gray scale."""
-    step = max(1, len(shadow) // 32)
-    seen = np.sort(shadow[step // 2 :: step, step // 2 :: step], axis=None)
+    step = max(1, len(solid) // 32)
+    few = (slice(step // 2, None, step),) * 2
+    seen = np.sort(solid[few] - air[few] * (1 - vessels[few]), axis=None)
     seen = seen[seen > 0.12]  # not the air beside the body
     if len(seen) < 10:
         return 0.25, 1.0
@@ -197,8 +198,8 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
     low, high = scale
     span = (high - low) * exposure.contrast
     level = (depth - np.float32((low + high) / 2 - exposure.level * span)) * np.float32(
-        0.62 / span
-    ) + np.float32(0.54)
+        0.72 / span
+    ) + np.float32(0.58)
     tone = _tone(level, style.toe, exposure.gamma)
     return _finish(tone, exposure, grid)
 

@@ -1,4 +1,4 @@
-"""The torso of a patient as a left lateral radiograph sees it: the sternum on the left, the spine on the right."""
+"""The torso of a patient as a left lateral radiograph sees it: sternum on the left, spine on the right."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.data.phantom import fields
-from benchmark.data.phantom.fields import Array, Grid, edge, ellipse, unit
-from benchmark.data.phantom.frontal import Chest, branch, fine_tissue, rib_bands
-from benchmark.data.phantom.raster import Steps, profile, steps, table, window
+from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
+from benchmark.data.phantom.projection import Chest
+from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
+from benchmark.data.phantom.skeleton import rib_bands
 from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
+from benchmark.data.phantom.vasculature import blood, branch, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
 _FRONT = (0.05, -0.02, -0.09, -0.21, -0.36, -0.43, -0.44, -0.42, -0.38)
@@ -44,9 +45,10 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     shift = 0.02 * change.flat
     hila = ((0.02 + shift, -0.10 - change.hilum_right), (0.09 + shift, -0.15 - change.hilum_left))
     chest = Chest(
-        lateral_view=True, supine=False, grid=grid, solid=air, air=air, vessels=air, inside=inside, heart=heart,
-        side=np.zeros_like(air), across=across, down=down, rim=rim, above=(gaps[0] + gaps[1]) / 2,
-        outer=back_line, front=front_line, base=base, ratio=ratio, hila=hila, domes=domes,
+        lateral_view=True, supine=False, grid=grid, solid=air, air=air, vessels=air, inside=inside,
+        heart=heart, side=np.zeros_like(air), across=across, down=down, rim=rim,
+        above=(gaps[0] + gaps[1]) / 2, outer=back_line, front=front_line, base=base, ratio=ratio,
+        hila=hila, domes=domes,
         each=(each[0], each[1]),
     )  # fmt: skip
     solid = _solid(patient, chest, at, front, back)
@@ -68,10 +70,16 @@ def _heart(
     """Shadow of the heart, 0..1, behind the lower sternum; a large one reaches back to the spine."""
     ratio = (patient.ratio + change.heart) * (1 - 0.20 * min(change.flat, 1.0)) + 0.25 * pose.breath
     grow = ratio / 0.435
-    center = (-0.20 * scale + 0.16 * (grow - 1), base - 0.11 - 0.06 * (grow - 1))
-    body = ellipse(grid, center, (0.265 * grow * scale, 0.195 * grow), -0.62)
-    outflow = ellipse(grid, (center[0] + 0.02, center[1] - 0.20), (0.14 * grow, 0.17), -0.2)
-    return edge(np.maximum(body, outflow), 0.030, grid), ratio
+    center = (-0.18 * scale + 0.14 * (grow - 1), base - 0.05 - 0.06 * (grow - 1))
+    body = ellipse(grid, center, (0.30 * grow * scale, 0.20 * grow), -0.60)
+    outflow = ellipse(grid, (center[0] + 0.03, center[1] - 0.11), (0.19 * grow * scale, 0.20), 0.25)
+    root = ellipse(grid, (center[0] + 0.14, center[1] - 0.27), (0.085, 0.20), 0.15)
+    soft = (
+        (1 - edge(body, 0.028, grid))
+        * (1 - 0.85 * edge(outflow, 0.05, grid))
+        * (1 - 0.45 * edge(root, 0.04, grid))
+    )
+    return 1 - soft, ratio
 
 
 def _solid(patient: Patient, chest: Chest, at: Steps, front: Array, back: Array) -> Array:
@@ -94,10 +102,10 @@ def _outline(patient: Patient, grid: Grid, at: Steps, front: Array, back: Array)
     bust = np.array([0.0, 0.0, 0.1, 0.9, 1.0, 0.35, 0.1]) * (0.6 * patient.breast)
     heights = (-0.9, -0.5, -0.25, 0.05, 0.2, 0.4, 0.6)
     skin = front - np.float32(0.05 + 0.5 * patient.wall) - table(heights, bust, at, 0.05)
-    neck = table((-1.4, -1.0, -0.75, -0.5), (0.0, 0.02, 0.1, 0.0), at, 0.05)
+    neck = table((-1.3, -1.0, -0.8, -0.55), (0.26, 0.22, 0.13, 0.0), at, 0.05)
     rear = back + np.float32(0.11 + 0.5 * patient.wall)
-    trunk = np.minimum(grid.x - skin + neck, rear - grid.x)
-    arm = ellipse(grid, (-0.10, -0.98), (0.42, 0.20), 0.25)
+    trunk = np.minimum(grid.x - skin + neck, rear - grid.x + 0.6 * neck)
+    arm = ellipse(grid, (-0.10, -1.08), (0.60, 0.32), 0.20)
     inside = edge(np.maximum(trunk, arm), 0.012, grid)
     depth = np.sqrt(unit(np.maximum(trunk, arm) * 4.5))
     return inside, depth
@@ -168,17 +176,14 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
     """Share of the air that vessels and hila take, 0..1."""
     rng = np.random.default_rng([patient.seed, 5])
     grid = chest.grid
-    total = np.zeros_like(chest.air)
-    thick = 0.026 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
+    thick = 0.022 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
     trees = []
     for x, y in chest.hila:
         fan = np.linspace(-2.7, 3.0, 10) + rng.normal(0, 0.2, 10)
-        start = np.array([x, y]) + rng.normal(0, 0.03, (10, 2))
+        start = np.array([x, y]) + rng.normal(0, 0.055, (10, 2))
         upper = np.where(np.sin(fan) < 0, 0.85 + 0.5 * change.upper_vessels, 1.05)
-        trees.append(branch(rng, start, fan, thick * upper))
-    for layers, width in zip(zip(*trees, strict=True), (0.022, 0.012, 0.007), strict=True):
-        points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
-        total += fields.ink(points, amount, width, grid)
+        trees.append(branch(rng, start, fan, thick * upper, grid))
+    total = blood(trees, grid)
     for x, y in chest.hila:
         found = window(grid, (x, y), 0.22)
         if found:
@@ -186,7 +191,7 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
             total[where] += (
                 0.020 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
             )
-    return np.minimum(np.maximum(total * 9.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
+    return np.minimum(np.maximum(total * 7.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
 
 
 def _stomach(patient: Patient, chest: Chest, total: Array) -> None:

@@ -1,6 +1,6 @@
 """The fourteen findings of ChestX-ray14: where each lies, how severe it is, how it bends the anatomy.
 
-A plan is made before anything is drawn and does not depend on the image's size or view. The place comes from the
+A plan is made before anything is drawn and does not depend on the image's size. The place comes from the
 patient, so that a repeated study shows the same disease; the severity comes from the image.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.data.phantom.torso import Change, Patient, Pose
+from benchmark.data.phantom.torso import NO_CHANGE, Change, Patient, Pose
 
 Rng = np.random.Generator
 RIGHT, LEFT = -1, 1
@@ -81,7 +81,7 @@ class Plan:
     spots: tuple[tuple[float, float, float], ...]
     count: int
     seeds: tuple[int, int]
-    change: Change = Change()
+    change: Change = NO_CHANGE
 
 
 def plan(name: str, given: float | None, place: Rng, extent: Rng, patient: Patient, pose: Pose) -> Plan:
@@ -152,7 +152,7 @@ def _change(made: Plan, patient: Patient, pose: Pose) -> Change:
         return Change(shift=pushed, sulcus_right=deep * (only == RIGHT), sulcus_left=deep * (only == LEFT))
     if name == "atelectasis":
         return _collapse(made, only)
-    return Change()
+    return NO_CHANGE
 
 
 def _lift(sides: tuple[int, ...], rise: float) -> Change:

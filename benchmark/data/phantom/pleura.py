@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.data.phantom.effects import Effect
-from benchmark.data.phantom.fields import Array, edge, unit
-from benchmark.data.phantom.frontal import Chest
+from benchmark.data.phantom.fields import Array, unit
 from benchmark.data.phantom.pathology import Plan
-from benchmark.data.phantom.raster import texture
+from benchmark.data.phantom.projection import Chest
+from benchmark.data.phantom.raster import edge, texture
+from benchmark.data.phantom.torso import APEX
 
 
 def effusion(plan: Plan, chest: Chest) -> list[Effect]:
@@ -45,7 +46,7 @@ def _veil(plan: Plan, chest: Chest, side: int) -> Effect:
 
 
 def pneumothorax(plan: Plan, chest: Chest) -> list[Effect]:
-    """Air between lung and wall: a thin pleural line, nothing but air outside it; supine a deep dark angle."""
+    """Air between lung and wall: a thin pleural line, only air outside it; supine a deep dark angle."""
     return [_front_air(plan, chest, side) if chest.supine else _cap(plan, chest, side) for side in plan.sides]
 
 
@@ -56,14 +57,22 @@ def _gap(plan: Plan, chest: Chest) -> Array:
     return np.float32(apex) * np.sqrt(unit(1 - chest.down * np.float32(1 / reach)))
 
 
+def _rounded(chest: Chest) -> Array:
+    """Distance to the wall and the apex, without the corner between them."""
+    top = np.maximum(chest.grid.y - np.float32(APEX - 0.012), 0.01)
+    side = np.maximum(chest.rim, 0.005)
+    return 1 / np.sqrt(1 / (side * side) + 0.7 / (top * top))
+
+
 def _cap(plan: Plan, chest: Chest, side: int) -> Effect:
     lung, grid = chest.lung(side), chest.grid
     wave = 0.010 * texture(np.random.default_rng(plan.seeds[1]), grid, 0.35)
     gap = _gap(plan, chest) * (0.75 if chest.lateral_view else 1.0)
+    rim = _rounded(chest)
     gap = np.where(gap > 0, np.maximum(gap + wave * unit(gap * 12), 0), -1)
     # the stump of a collapsed lung hangs at its hilum
-    space = edge(gap - chest.rim, 0.006, grid) * lung
-    line = edge(0.0045 - np.abs(chest.rim - gap), 0.0035, grid) * lung * (gap > 0.012)
+    space = edge(gap - rim, 0.006, grid) * lung
+    line = edge(0.0045 - np.abs(rim - gap), 0.0035, grid) * lung * (gap > 0.012)
     share = chest.share
     packed = (0.05 + 0.40 * plan.grade**2) * share * (lung - space)
     return Effect(
@@ -94,8 +103,8 @@ def thickening(plan: Plan, chest: Chest) -> list[Effect]:
 def _band(plan: Plan, chest: Chest, side: int) -> Effect:
     grid, lung = chest.grid, chest.lung(side)
     rng = np.random.default_rng([plan.seeds[0], side + 1])
-    rough = texture(rng, grid, 0.16)
-    thick = (0.024 + 0.060 * plan.grade) * np.maximum(1 + 0.30 * rough, 0.4)
+    rough = texture(rng, grid, 0.24)
+    thick = (0.024 + 0.060 * plan.grade) * np.maximum(1 + 0.22 * rough, 0.4)
     if plan.form == "apical":
         height = unit((0.10 + 0.14 * plan.grade - chest.down) * 9)
         thick = thick * 1.15

@@ -1,9 +1,9 @@
-"""Fast pieces of a drawing that any image size shares: curves by table, textures, wide blurs, windows, text."""
+"""Fast pieces of a drawing at any image size: soft edges, curves by table, textures, blurs, windows, text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +14,23 @@ TILE = 64  # cells of the periodic noise that textures are made of
 LOW, HIGH = -1.6, 1.6  # reach of a table, body units
 Window = tuple[slice, slice]
 EVERYWHERE: Window = (slice(None), slice(None))
+
+
+def edge(distance: Array, width: float, grid: Grid) -> Array:
+    """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel.
+
+    As :func:`fields.edge`, but rounded otherwise and faster.
+    """
+    soft = float(np.hypot(width, 0.5 * grid.pixel))
+    t: Array = distance * np.float32(0.5 / soft)
+    t += np.float32(0.5)
+    np.maximum(t, 0, out=t)
+    np.minimum(t, 1, out=t)
+    rest = t * np.float32(-2)
+    rest += 3
+    rest *= t
+    rest *= t
+    return rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +48,7 @@ def steps(coordinate: Array, size: int) -> Steps:
     return Steps(np.minimum(np.maximum(scaled, 0), length - 1).astype(np.int32), length)
 
 
-def table(at: Sequence[float], value: Sequence[float], where: Steps, smooth: float = 0.04) -> Array:
+def table(at: Sequence[float], value: Sequence[float] | Array, where: Steps, smooth: float = 0.04) -> Array:
     """A smooth curve through points, read at every pixel.
 
     Args:
@@ -43,7 +60,7 @@ def table(at: Sequence[float], value: Sequence[float], where: Steps, smooth: flo
     return profile(at, value, where.length, smooth).take(where.index)
 
 
-def profile(at: Sequence[float], value: Sequence[float], length: int, smooth: float = 0.04) -> Array:
+def profile(at: Sequence[float], value: Sequence[float] | Array, length: int, smooth: float = 0.04) -> Array:
     """The curve of :func:`table` at ``length`` even steps from ``LOW`` to ``HIGH``, float32."""
     line = np.interp(_positions(length), at, value)
     kernel = _rounding(length, round(smooth, 3))
@@ -102,7 +119,7 @@ def net(field: Array, width: float = 0.35) -> Array:
 
 
 def wide_blur(image: Array, width: float, grid: Grid) -> Array:
-    """Gaussian blur of a width (body units) far above the pixel: blurred at a few points, read between them."""
+    """Gaussian blur of a width (body units) far above the pixel: done at a few points, read between them."""
     size = len(grid.row)
     points = min(size, 40)
     half = size * grid.pixel / 2
@@ -141,9 +158,9 @@ def window(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Windo
     cols = slice(max(0, int(col - wide)), min(size, int(col + wide) + 2))
     if rows.start >= rows.stop or cols.start >= cols.stop:
         return None
-    part = Grid(grid.x[rows, cols], grid.y[rows, cols], grid.col[:, cols], grid.row[rows], grid.back, grid.shift,
-                grid.pixel)  # fmt: skip
-    return (rows, cols), part
+    seen = (rows, cols)
+    part = replace(grid, x=grid.x[seen], y=grid.y[seen], col=grid.col[:, cols], row=grid.row[rows])
+    return seen, part
 
 
 def stamp(image: Array, bitmap: Array, left: float, top: float, dot: float, light: float) -> None:
@@ -157,7 +174,7 @@ def stamp(image: Array, bitmap: Array, left: float, top: float, dot: float, ligh
     size = len(image)
     down = _overlap(size, bitmap.shape[0], top, dot)
     right = _overlap(size, bitmap.shape[1], left, dot)
-    rows, cols = down.any(1).nonzero()[0], right.any(1).nonzero()[0]
+    rows, cols = np.flatnonzero(down.any(1)), np.flatnonzero(right.any(1))
     if not len(rows) or not len(cols):
         return
     ink = down[rows[0] : rows[-1] + 1] @ bitmap.astype(np.float32) @ right[cols[0] : cols[-1] + 1].T

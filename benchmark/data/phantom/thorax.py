@@ -24,10 +24,10 @@ from benchmark.data.phantom import (
 )
 from benchmark.data.phantom.acquisition import draw_devices
 from benchmark.data.phantom.effects import Effect
-from benchmark.data.phantom.frontal import Chest
 from benchmark.data.phantom.imaging import SITES, Exposure
 from benchmark.data.phantom.pathology import FINDINGS, Plan
-from benchmark.data.phantom.torso import CM, Change, Patient, sample_patient
+from benchmark.data.phantom.projection import Chest
+from benchmark.data.phantom.torso import CM, NO_CHANGE, Patient, sample_patient
 from benchmark.errors import DataError, unknown_name
 
 version = "1"
@@ -140,7 +140,9 @@ def draw(
         for plan, each in zip(scene.plans, found, strict=True)
     )
     return Study(
-        image=imaging.expose(shadow, imaging.gray_range(effects.shadow(chest, ())), exposure, chest.grid),
+        image=imaging.expose(
+            shadow, imaging.gray_range(chest.solid, chest.air, chest.vessels), exposure, chest.grid
+        ),
         mask=np.maximum.reduce([lesion.mask for lesion in lesions])
         if lesions
         else np.zeros((size, size), np.uint8),
@@ -178,11 +180,11 @@ def _scene(
     person = sample_patient(of_patient, sex or own_sex, own_age if age is None else age)
     exposure = imaging.sample_exposure(_stream(seed, 2, index), view, site, devices)
     plans = tuple(
-        pathology.plan(name, asked[name], _stream(seed, 100 + number, patient), _stream(seed, 200 + number, index),
-                       person, exposure.pose)
+        pathology.plan(name, asked[name], _stream(seed, 100 + number, patient),
+                       _stream(seed, 200 + number, index), person, exposure.pose)
         for number, name in enumerate(FINDINGS) if name in asked
     )  # fmt: skip
-    change = sum((plan.change for plan in plans), Change())
+    change = sum((plan.change for plan in plans), NO_CHANGE)
     project = lateral.project if exposure.pose.view == "LATERAL" else frontal.project
     chest = project(person, exposure.pose, change, imaging.grid_of(exposure, size))
     return Scene(person, exposure, plans, chest)

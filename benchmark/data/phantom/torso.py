@@ -1,4 +1,4 @@
-"""Who lies before the detector of :mod:`thorax`: one patient's sizes, one exposure's pose, what disease bends.
+"""Who lies before the detector of :mod:`thorax`: a patient's sizes, an exposure's pose, what disease bends.
 
 Lengths are in body units (1 unit is about 20 cm), y grows downwards, the apices of the lungs lie at -0.76.
 """
@@ -20,7 +20,7 @@ class Patient:
     Attributes:
         seed: draws what is too fine to name (vessels, old scars), the same in every study.
         ratio: cardiothoracic ratio in an upright PA view at full breath, without disease of the heart.
-        unfolded: 0..1, how far the aorta of an old patient winds; calcified: 0..1, how much chalk is in its arch.
+        unfolded: 0..1, how far the aorta of an old patient winds; calcified: 0..1, the chalk in its arch.
         kyphosis: forward bend of the upper spine; scoliosis: sideways.
         depth: half the distance from the sternum to the back of the lungs.
     """
@@ -104,6 +104,9 @@ class Change:
         return Change(**{name: mine[name] + theirs[name] for name in mine})
 
 
+NO_CHANGE = Change()
+
+
 def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
     """Draw a patient's sizes given sex and age.
 
@@ -133,9 +136,9 @@ def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
         calcified=float(np.clip(0.45 * (old - 0.6) + 0.3 * normal[7], 0, 1)),
         breast=0.0 if male else float(np.clip(0.14 + 0.035 * habitus + 0.04 * normal[8], 0.03, 0.26)),
         breast_drop=float(np.clip(0.05 * normal[9] + 0.05 * old, -0.1, 0.16)),
-        rib_gap=0.124 + 0.005 * normal[10],
+        rib_gap=0.130 + 0.006 * normal[10],
         rib_phase=uniform[1],
-        rib_drop=float(np.clip(0.16 + 0.03 * normal[11] + 0.02 * late, 0.08, 0.26)),
+        rib_drop=float(np.clip(0.19 + 0.03 * normal[11] + 0.02 * late, 0.10, 0.30)),
         bone=float(np.exp(-(0.12 if male else 0.2) * late + 0.12 * normal[12])),
         scoliosis=0.016 * normal[13] * (1 + late),
         kyphosis=float(np.clip(0.05 * normal[14] + (0.06 if male else 0.12) * late, -0.1, 0.35)),

@@ -1,0 +1,88 @@
+"""Blood vessels of the lungs: trees that start at the hila, and what is too fine to follow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.data.phantom import fields
+from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
+from benchmark.data.phantom.projection import Chest
+from benchmark.data.phantom.raster import edge, texture, window
+from benchmark.data.phantom.torso import Change, Patient
+
+_OPEN = np.array([[1], [-1]])  # the two twigs of a fork part
+
+
+def frontal(patient: Patient, chest: Chest, change: Change) -> Array:
+    """Share of the air that branching vessels, hila and fine tissue take, 0..1."""
+    rng = np.random.default_rng([patient.seed, 1])
+    grid = chest.grid
+    thick = 0.031 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
+    trees = []
+    for side, (x, y) in zip((-1, 1), chest.hila, strict=True):
+        fan = np.linspace(-1.45, 1.55, 9) + rng.normal(0, 0.13, 9)
+        start = np.array([x, y]) + rng.normal(0, 0.018, (9, 2))
+        start[:, 1] += 0.075 * np.linspace(-1, 1, 9)
+        start[:, 0] += side * 0.03 * np.cos(fan)
+        # upright, blood goes to the bases
+        gravity = np.where(fan < -0.2, 0.80 + 0.55 * change.upper_vessels + 0.2 * chest.supine, 1.08)
+        trees.append(branch(rng, start, fan if side > 0 else np.pi - fan, thick * gravity, grid))
+    total = blood(trees, grid)
+    for side, (x, y) in zip((-1, 1), chest.hila, strict=True):
+        found = window(grid, (x, y), 0.25)
+        if found:
+            where, part = found
+            knot = edge(ellipse(part, (x + 0.012 * side, y + 0.02), (0.042, 0.10), 0.35 * side), 0.03, part)
+            total[where] += 0.016 * patient.vessel * knot
+    share = np.minimum(np.maximum(total * 7.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
+    for _ in range(patient.granulomas):  # old healed scars: dense dots that are no finding
+        spot = chest.spot(int(rng.choice([-1, 1])), rng.uniform(0.2, 0.9), 0.5, rng.uniform(0.1, 0.9))
+        radius = rng.uniform(0.012, 0.024)
+        found = window(grid, spot, 2 * radius + 0.02)
+        if found:
+            where, part = found
+            dot = edge(ellipse(part, spot, (radius, radius)), 0.008, part)
+            share[where] = np.maximum(share[where], 0.6 * dot)
+    return share
+
+
+def fine_tissue(rng: np.random.Generator, grid: Grid, down: Array) -> Array:
+    """Share of the air of vessels and septa that are too fine to follow."""
+    return (0.07 + 0.050 * texture(rng, grid, 0.034) + 0.025 * texture(rng, grid, 0.13)) * (
+        0.7 + 0.5 * unit(down)
+    )
+
+
+def branch(
+    rng: np.random.Generator, start: Array, angles: Array, width: Array, grid: Grid
+) -> list[tuple[Array, Array]]:
+    """Vessels that fork three times; points and amounts by generation, for :func:`fields.ink`."""
+    layers, at, length = [], start, 0.17
+    count = int(np.clip(len(grid.row) / 12, 6, 64))  # so that no dots are seen
+    ramp = (np.arange(count) + 0.5) / count
+    for _ in range(4):
+        n = len(angles)
+        reach = length * rng.uniform(0.65, 1.35, n)
+        bend, split = rng.normal(0, 0.40, n), rng.uniform(0.55, 0.75, (2, n))
+        fork = rng.uniform(0.15, 0.65, (2, n)) * _OPEN
+        heading = angles[:, None] + bend[:, None] * ramp
+        step = (reach * (1 / count))[:, None]
+        path = np.stack([np.cos(heading) * step, np.sin(heading) * step], -1).cumsum(1)
+        path += at[:, None]
+        taper = width[:, None] * (1 - 0.3 * ramp)
+        layers.append((path.reshape(-1, 2), (step * taper**2).ravel()))
+        angles = (angles + bend + fork).ravel()
+        width = (width * split).ravel()
+        at = np.concatenate([path[:, -1], path[:, int(0.7 * count)]])
+        length *= 0.78
+    return layers
+
+
+def blood(trees: list[list[tuple[Array, Array]]], grid: Grid) -> Array:
+    """Shadow of vessel trees: trunks softer than twigs."""
+    total = np.zeros_like(grid.x)
+    for first, width in ((0, 0.016), (2, 0.006)):
+        layers = [layer for tree in trees for layer in tree[first : first + 2]]
+        points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
+        total += fields.ink(points, amount, width, grid)
+    return total
