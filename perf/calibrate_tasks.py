@@ -46,9 +46,14 @@ def load(task: Task, profile_name: str, seed: int) -> Splits:
         before=scenario.before_split(rules),
         on_train=scenario.on_train(rules, seed=seed),
     )
-    more = {name: drawn(images) for name, images in splits.more_tests.items()}
-    four = {name: drawn(getattr(splits, name)) for name in ("train", "val", "test", "reserve")}
-    return replace(splits, **four, more_tests=more)
+    return Splits(
+        train=drawn(splits.train),
+        val=drawn(splits.val),
+        test=drawn(splits.test),
+        reserve=drawn(splits.reserve),
+        more_tests={name: drawn(images) for name, images in splits.more_tests.items()},
+        notes=splits.notes,
+    )
 
 
 def drawn(images: ImageSet) -> ImageSet:
@@ -125,13 +130,12 @@ def main() -> None:
         runs = [measure(task, splits, pools[row], seed, options) for seed in options.seeds]
         first = first or runs
         for split in splits.tests:
-            print(
-                f"{row:15} {split:10} " + " ".join(f"{k}={_mean(runs, split, k):.3f}" for k in runs[0][split])
-            )
-        gain = [r["test"][task.primary_metric.name] - f["test"][task.primary_metric.name]
-                for r, f in zip(runs, first, strict=True)]  # fmt: skip
-        print(f"{row:15} minus {options.rows[0]}: {np.mean(gain):+.3f} (deviation over seeds {np.std(gain):.3f})",
-              flush=True)  # fmt: skip
+            listed = " ".join(f"{k}={_mean(runs, split, k):.3f}" for k in runs[0][split])
+            print(f"{row:15} {split:10} {listed}")
+        metric = task.primary_metric.name
+        gain = [r["test"][metric] - f["test"][metric] for r, f in zip(runs, first, strict=True)]
+        change = f"{np.mean(gain):+.3f} (deviation over seeds {np.std(gain):.3f})"
+        print(f"{row:15} minus {options.rows[0]}: {change}", flush=True)
     print(f"all: {time.process_time() - start:.0f} CPU seconds")
 
 
