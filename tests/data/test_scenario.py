@@ -615,6 +615,16 @@ def test_order_of_rules_does_not_matter() -> None:
     assert len(hashes) == 1
 
 
+def test_self_trained_stands_alone() -> None:
+    """Beside imbalance or fraction the teacher would bring back who was left out: refused by name."""
+    few = {"rule": "fraction", "of": "positive", "keep": 0.5}
+    rules = parse_rules({"labels": policy("self_trained").model_dump(), "few": few})
+    for change in (scenario.before_split, scenario.uncertain_before_split):
+        with pytest.raises(TaskError, match="cannot stand beside 'labels'"):
+            change(rules)
+    scenario.before_split(parse_rules({"labels": policy("ignore").model_dump(), "few": few}))
+
+
 def test_scenario_from_images_to_splits() -> None:
     """All six kinds of rules on one source: frontal, certain tests, a site apart, few positives in train."""
     rules = parse_rules(
