@@ -85,7 +85,7 @@ def _check_steps(rules: Mapping[str, Rule]) -> None:
             raise TaskError(
                 f"scenario.{step}", "comes after a label_policy", "Put it before: test labels stay certain."
             )
-        if isinstance(rule, ON_TRAIN) and taught:
+        if isinstance(rule, ON_TRAIN) and amount.leaves_out(rule) and taught:
             raise TaskError(
                 f"scenario.{step}",
                 f"cannot stand beside '{taught}' with uncertain: self_trained",
