@@ -190,6 +190,16 @@ def test_short_reserve_is_noted() -> None:
     )
 
 
+def test_reserve_of_a_class_that_is_not_tested() -> None:
+    """Uncertain images, which no test has, are not missed in the reserve."""
+    images = with_split(
+        of_sizes([[1] * 20, [1] * 20, [1] * 9]), ["train", "val", "test", "reserve"] * 10 + ["train"] * 9
+    )
+    splits = divide(images, RULE, seed=0)
+    assert note_reserve(splits, 5).notes == ("of the source",)
+    assert note_reserve(splits, 6).notes[-1].endswith("wanted: a 5, b 5")
+
+
 def test_parts_are_the_splits_of_the_record() -> None:
     """Every part is a field of Splits."""
     assert set(PARTS) <= set(Splits.__dataclass_fields__)
