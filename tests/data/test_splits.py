@@ -244,17 +244,23 @@ def test_several_labels_divide_by_patient(seed: int, draw: int) -> None:
 
 
 def test_several_labels_keep_their_proportions() -> None:
-    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves."""
-    ours, chance = [], []
+    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves.
+
+    The parts' sizes are off by less than the images of one patient, which are six at most.
+    """
+    ours, chance, sizes = [], [], []
     shares = shares_of(SEVERAL_RULE)
     for seed in range(20):
         images = several_labels(seed)
-        ours.append(share_error(images, draw_parts(images, shares, seed=seed), shares))
+        part = draw_parts(images, shares, seed=seed)
+        ours.append(share_error(images, part, shares))
+        sizes += [abs((part == name).sum() - share * len(images)) for name, share in shares.items()]
         ids, patient = np.unique(images.patient_id, return_inverse=True)
         drawn = np.random.default_rng(seed).choice(list(shares), len(ids), p=list(shares.values()))
         chance.append(share_error(images, drawn[patient], shares))
     assert np.mean(ours) < 0.5 * np.mean(chance)
     assert max(ours) < min(chance)
+    assert max(sizes) < 6
 
 
 def test_iterative_stratification_by_hand() -> None:
