@@ -338,8 +338,12 @@ def _number(patients: int) -> str:
 
 
 def note_reserve(splits: Splits, wanted: int) -> Splits:
-    """Add a note where ``oracle`` will have fewer real images of a class than the brackets ask for."""
-    short = {name: n for name, n in splits.reserve.counts().items() if n < wanted}
+    """Add a note where ``oracle`` will have fewer real images of a class than the brackets ask for.
+
+    A class that ``test`` does not have is none that is predicted, and needs no reserve.
+    """
+    tested = splits.test.counts()
+    short = {name: n for name, n in splits.reserve.counts().items() if n < wanted and tested[name]}
     if not short:
         return splits
     found = ", ".join(f"{name} {n}" for name, n in short.items())

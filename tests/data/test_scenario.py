@@ -514,7 +514,8 @@ def test_fraction_is_of_patients(share: float, patients: int) -> None:
     kept = amount.fraction(images, Fraction(rule="fraction", of="b", keep=share), seed=3)
     assert len(kept.of_class(1).patients()) == patients
     assert kept.counts() == {"a": 12, "b": 4 * patients}
-    assert notes(kept)[-1].startswith(f"fraction: kept for training: b {4 * patients} of 40 images")
+    said = f"fraction: kept for training: b {4 * patients} of 40 images, {patients} of 10 patients"
+    assert notes(kept) == ([said] if share < 1 else [])
 
 
 def test_fractions_are_nested() -> None:
@@ -613,6 +614,18 @@ def test_order_of_rules_does_not_matter() -> None:
             with pytest.raises(TaskError, match="comes after a label_policy"):
                 scenario.before_split(rules)
     assert len(hashes) == 1
+
+
+def test_self_trained_stands_alone() -> None:
+    """Beside imbalance or fraction the teacher would bring back who was left out: refused by name."""
+    few = {"rule": "fraction", "of": "positive", "keep": 0.5}
+    rules = parse_rules({"labels": policy("self_trained").model_dump(), "few": few})
+    for change in (scenario.before_split, scenario.uncertain_before_split):
+        with pytest.raises(TaskError, match="cannot stand beside 'labels'"):
+            change(rules)
+    scenario.before_split(parse_rules({"labels": policy("ignore").model_dump(), "few": few}))
+    everyone = parse_rules({"labels": policy("self_trained").model_dump(), "few": {**few, "keep": 1.0}})
+    assert scenario.uncertain_before_split(everyone) is not None
 
 
 def test_scenario_from_images_to_splits() -> None:

@@ -190,6 +190,16 @@ def test_short_reserve_is_noted() -> None:
     )
 
 
+def test_reserve_of_a_class_that_is_not_tested() -> None:
+    """Uncertain images, which no test has, are not missed in the reserve."""
+    images = with_split(
+        of_sizes([[1] * 20, [1] * 20, [1] * 9]), ["train", "val", "test", "reserve"] * 10 + ["train"] * 9
+    )
+    splits = divide(images, RULE, seed=0)
+    assert note_reserve(splits, 5).notes == ("of the source",)
+    assert note_reserve(splits, 6).notes[-1].endswith("wanted: a 5, b 5")
+
+
 def test_parts_are_the_splits_of_the_record() -> None:
     """Every part is a field of Splits."""
     assert set(PARTS) <= set(Splits.__dataclass_fields__)
@@ -234,17 +244,23 @@ def test_several_labels_divide_by_patient(seed: int, draw: int) -> None:
 
 
 def test_several_labels_keep_their_proportions() -> None:
-    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves."""
-    ours, chance = [], []
+    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves.
+
+    The parts' sizes are off by less than the images of one patient, which are six at most.
+    """
+    ours, chance, sizes = [], [], []
     shares = shares_of(SEVERAL_RULE)
     for seed in range(20):
         images = several_labels(seed)
-        ours.append(share_error(images, draw_parts(images, shares, seed=seed), shares))
+        part = draw_parts(images, shares, seed=seed)
+        ours.append(share_error(images, part, shares))
+        sizes += [abs((part == name).sum() - share * len(images)) for name, share in shares.items()]
         ids, patient = np.unique(images.patient_id, return_inverse=True)
         drawn = np.random.default_rng(seed).choice(list(shares), len(ids), p=list(shares.values()))
         chance.append(share_error(images, drawn[patient], shares))
     assert np.mean(ours) < 0.5 * np.mean(chance)
     assert max(ours) < min(chance)
+    assert max(sizes) < 6
 
 
 def test_iterative_stratification_by_hand() -> None:

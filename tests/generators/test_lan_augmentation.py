@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from pydantic import ValidationError
 
@@ -14,6 +15,7 @@ from benchmark.generators.lan_augmentation import (
     LanAugmentation,
     Params,
     kernel_deviation,
+    search_space,
 )
 from benchmark.records import SampleRequest
 from fit_context import FakeContext
@@ -70,6 +72,13 @@ def test_operations_that_are_refused(params: dict[str, Any]) -> None:
     """None, one twice, one that the thesis does not have, or a window of nothing."""
     with pytest.raises(ValidationError):
         Params(**params)
+
+
+def test_search_space_gives_valid_parameters() -> None:
+    """What tuning suggests can be used as it is, and is not one point."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = [Params(**search_space(study.ask())) for _ in range(5)]
+    assert len({p.model_dump_json() for p in found}) == 5
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
