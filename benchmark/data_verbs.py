@@ -48,13 +48,14 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
     given.update(_settings(options.set))
     params = _params(module, name, given, options.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
+    classes = _classes(options.classes, task.classes if task else None, module, name)
     return building.Recipe(
         plugin=plugin,
         version=plugin.version(module),
         fingerprint=module.fingerprint(params) if to_build else "",
         params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
         paths=paths,
-        classes=_classes(options.classes, task.classes if task else None, module, name),
+        classes=classes,
         image_size=options.size,
         reserve_per_class=options.reserve,
         seed=options.seed,
