@@ -144,9 +144,10 @@ class _Progress:
 
 def images_of(options: argparse.Namespace) -> tuple[str, ImageSet]:
     """Name and images of the target of ``show`` and ``verify``: a folder of shards, or a source."""
-    target = options.target
-    if Path(target).is_dir():
-        return target, shards.read_shards(Path(target))
+    target, folder = options.target, Path(options.target)
+    if folder.is_dir():
+        mapped = shards.mapped_record(folder, shards.describe(folder)) is not None
+        return target, shards.open(folder) if mapped else shards.read_shards(folder)
     options.source = target
     return target, recipe_of(options, to_build=False).images()
 
