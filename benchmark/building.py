@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +24,7 @@ from benchmark.store import write_json
 
 BUILD = "build.json"
 Told = Callable[[int, int], None]
+Each = Callable[[Callable[..., dict[str, Any]], Iterable[tuple[Any, ...]]], Iterator[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def build(recipe: Recipe, out: Path, *, workers: int, told: Told = lambda done, 
     Args:
         recipe: what to build.
         out: folder; it may hold an unfinished build of the same recipe.
-        workers: processes, each with the table of the source in memory and one row group of pixels.
+        workers: processes, each with the table of the source in memory and one row group of pixels; a single
+            one is this process.
         told: called with the images that are done and those there are, after every shard.
     Returns:
         What ``dataset.json`` says.
@@ -96,34 +98,26 @@ def build(recipe: Recipe, out: Path, *, workers: int, told: Told = lambda done, 
         begun = _begun(recipe, out)
         if shards.is_store(out):
             return shards.describe(out)
-        with _pool(recipe, workers) as run:
+        with _workers(recipe, workers) as each:
             if begun is None:
-                begun = run(_survey).result()
+                begun = next(each(_survey, [()] * workers))  # all workers list the source meanwhile
                 with shards.told(out):
                     write_json(out / BUILD, begun)
-            records = _make(run, begun, out, told)
+            records = _make(each, begun, out, told)
         about = {k: v for k, v in begun.items() if k != "shards"}
         return shards.seal(out, about, records)
 
 
-def _make(
-    run: Callable[..., Future[Any]], begun: Mapping[str, Any], out: Path, told: Told
-) -> list[dict[str, Any]]:
+def _make(each: Each, begun: Mapping[str, Any], out: Path, told: Told) -> list[dict[str, Any]]:
     """Every shard's manifest; those that are missing are made."""
-    records: dict[int, dict[str, Any]] = {}
-    for k in range(begun["shards"]):
-        record = finished(out / shards.part_name(k, begun["shards"]))
-        if record is not None:
-            records[k] = record
+    names = [shards.part_name(k, begun["shards"]) for k in range(begun["shards"])]
+    records = {name: record for name in names if (record := finished(out / name)) is not None}
     rows = sum(record["rows"] for record in records.values())
-    waiting = {
-        run(_write, k, begun["shards"], str(out)): k for k in range(begun["shards"]) if k not in records
-    }
-    for future in as_completed(waiting):
-        records[waiting[future]] = future.result()
-        rows += records[waiting[future]]["rows"]
+    for record in each(_write, [(k, str(out / name)) for k, name in enumerate(names) if name not in records]):
+        records[record["file"]] = record
+        rows += record["rows"]
         told(rows, begun["rows"])
-    return [records[k] for k in range(begun["shards"])]
+    return [records[name] for name in names]
 
 
 def finished(path: Path) -> dict[str, Any] | None:
@@ -173,26 +167,41 @@ def _alone(out: Path) -> Iterator[None]:
     """Hold the folder, so that two builds never write into it at once."""
     from filelock import FileLock, Timeout
 
+    lock = FileLock(out / ".build.lock", timeout=0)
     try:
-        with shards.told(out), FileLock(out / ".build.lock", timeout=0):
-            yield
-    except Timeout:
-        raise StoreError(
-            str(out), "another build is at work in this folder", "Wait for it, or give another."
-        ) from None
+        with shards.told(out):
+            try:
+                lock.acquire()
+            except Timeout:  # which is an OSError too
+                raise StoreError(
+                    str(out), "another build is at work in this folder", "Wait for it, or give another."
+                ) from None
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
-def _pool(recipe: Recipe, workers: int) -> Iterator[Callable[..., Future[Any]]]:
-    """Workers that list the source once each; gives the function that hands them a piece of work."""
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    before = {name: os.environ.get(name) for name in threads}
-    os.environ.update(threads)  # as many workers as cores beat as many threads
-    context = multiprocessing.get_context("spawn")
-    try:
-        pool = ProcessPoolExecutor(workers, context, initializer=die_with_parent)
+def _workers(recipe: Recipe, count: int) -> Iterator[Each]:
+    """The function that does a piece of work for each of many arguments: here, or in worker processes.
+
+    Every process that works lists the source once, and keeps the listing until it ends.
+    """
+    if count == 1:
         try:
-            yield lambda work, *arguments: pool.submit(work, recipe, *arguments)
+            yield lambda work, many: (work(recipe, *arguments) for arguments in many)
+        finally:
+            _forget()
+        return
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=die_with_parent)
+
+        def each(work: Callable[..., Any], many: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+            for future in as_completed([pool.submit(work, recipe, *arguments) for arguments in many]):
+                yield future.result()
+
+        try:
+            yield each
         except BrokenProcessPool:
             raise StoreError(
                 "data build",
@@ -201,6 +210,16 @@ def _pool(recipe: Recipe, workers: int) -> Iterator[Callable[..., Future[Any]]]:
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start meanwhile have one thread: as many workers as cores beat as many threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
     finally:
         for name, value in before.items():
             if value is None:
@@ -208,8 +227,6 @@ def _pool(recipe: Recipe, workers: int) -> Iterator[Callable[..., Future[Any]]]:
             else:
                 os.environ[name] = value
 
-
-# In a worker ------------------------------------------------------------------------------------------------
 
 _listed: tuple[str, ImageSet] | None = None
 
@@ -221,6 +238,11 @@ def _list(recipe: Recipe) -> ImageSet:
     if _listed is None or _listed[0] != key:
         _listed = (key, recipe.images())
     return _listed[1]
+
+
+def _forget() -> None:
+    global _listed
+    _listed = None
 
 
 def _survey(recipe: Recipe) -> dict[str, Any]:
@@ -241,10 +263,9 @@ def _survey(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _write(recipe: Recipe, k: int, count: int, out: str) -> dict[str, Any]:
+def _write(recipe: Recipe, k: int, path: str) -> dict[str, Any]:
     """Make one shard."""
     images = _list(recipe)
     start = k * recipe.shard_size
     rows = np.arange(start, min(start + recipe.shard_size, len(images)))
-    path = Path(out) / shards.part_name(k, count)
-    return shards.write_shard(path, images.select(rows), shards.schema_of(images))
+    return shards.write_shard(Path(path), images.select(rows), shards.schema_of(images))

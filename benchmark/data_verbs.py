@@ -48,13 +48,14 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
     given.update(_settings(options.set))
     params = _params(module, name, given, options.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
+    classes = _classes(options.classes, task.classes if task else None, module, name)
     return building.Recipe(
         plugin=plugin,
         version=plugin.version(module),
         fingerprint=module.fingerprint(params) if to_build else "",
         params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
         paths=paths,
-        classes=_classes(options.classes, task.classes if task else None, module, name),
+        classes=classes,
         image_size=options.size,
         reserve_per_class=options.reserve,
         seed=options.seed,
@@ -64,16 +65,19 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """``key=value`` texts, the values as YAML."""
-    settings = {}
+    """``key=value`` texts, the values as YAML, or whole mappings as YAML: ``{key: value, other: value}``."""
+    settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise TaskError(f"--set {pair}", "is not key=value", "For example --set patients=100.")
         try:
-            settings[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise TaskError(f"--set {pair}", "the value is not YAML", "Quote it.") from None
+            if pair.lstrip().startswith("{"):
+                settings.update(yaml.safe_load(pair))
+            elif equals and key:
+                settings[key.strip()] = yaml.safe_load(value)
+            elif pair:
+                raise TaskError(f"--set {pair}", "is not key=value", "For example --set patients=100.")
+        except (yaml.YAMLError, ValueError):
+            raise TaskError(f"--set {pair}", "is not YAML", "Quote the value.") from None
     return settings
 
 
@@ -140,9 +144,10 @@ class _Progress:
 
 def images_of(options: argparse.Namespace) -> tuple[str, ImageSet]:
     """Name and images of the target of ``show`` and ``verify``: a folder of shards, or a source."""
-    target = options.target
-    if Path(target).is_dir():
-        return target, shards.read_shards(Path(target))
+    target, folder = options.target, Path(options.target)
+    if folder.is_dir():
+        mapped = shards.mapped_record(folder, shards.describe(folder)) is not None
+        return target, shards.open(folder) if mapped else shards.read_shards(folder)
     options.source = target
     return target, recipe_of(options, to_build=False).images()
 
@@ -312,14 +317,16 @@ def check_files(folder: Path) -> list[Check]:
 def check_patients(images: ImageSet) -> Check:
     """No patient in two splits."""
     if images.split is None:
-        people = len(images.patients())
-        return Check("patients", True, f"{people} patients, no splits given: the task divides by patient")
+        said = f"{len(images.patients())} patients, no splits given: the task divides by patient"
+        return Check("patients", True, said)
     pairs = np.unique(np.stack([images.patient_id.astype(str), images.split.astype(str)], axis=1), axis=0)
-    ids, count = np.unique(pairs[:, 0], return_counts=True)
-    shared = ids[count > 1]
-    found = tuple(f"{who}: {', '.join(pairs[pairs[:, 0] == who, 1])}" for who in shared.tolist())
-    of_split = Counter(pairs[:, 1].tolist())
-    said = ", ".join(f"{name} {n}" for name, n in sorted(of_split.items()))
+    ids, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    found = tuple(
+        f"{ids[k]}: {', '.join(pairs[first[k] : first[k] + count[k], 1])}"
+        for k in np.flatnonzero(count > 1).tolist()
+    )
+    people = Counter(pairs[:, 1].tolist())
+    said = ", ".join(f"{name} {n}" for name, n in sorted(people.items()))
     return Check("patients", not found, f"{said}; {len(found)} in two splits", found)
 
 
