@@ -98,7 +98,7 @@ def images(
             No Finding); otherwise all 15, and the task's label policy makes classes of them.
         image_size: side in pixels.
     Returns:
-        Label (N, K), or (N,) for ``labels: single``; ``report`` (N, K), where what is not labeled is negative;
+        Label (N, K), or (N,) for ``labels: single``; ``report`` (N, K), what is not labeled is negative;
         ``box`` where radiologists drew one. The pictures are read when they are looked at.
     Raises:
         DataError: the folder, a table, a list, or a picture that is missing stands against it.
@@ -175,10 +175,11 @@ def _once(table: Table) -> Table:
     """Rows that repeat another one are dropped; rows that contradict another one are refused."""
     first, again = first_places(table.text("image index").tolist())
     for row in again.tolist():
+        name, line = table.text("image index")[row], table.line[first[row]]
         if any(texts[row] != texts[first[row]] for texts in table.columns.values()):
             raise DataError(
                 table.where(row),
-                f"says something else of '{table.text('image index')[row]}' than line {table.line[first[row]]}",
+                f"says something else of '{name}' than line {line}",
                 "Keep one of the two rows.",
             )
     return table.select(np.setdiff1d(np.arange(len(table)), again)) if len(again) else table

@@ -68,6 +68,9 @@ def decode_gray(path: Path, *, at_least: int | None = None) -> Image:
     maximum, so that a 12-bit picture in a 16-bit file is not read as black, and the relation
     between its gray values stays linear.
 
+    Args:
+        at_least: shorter side in pixels to which a JPEG may be reduced in decoding; without it, and for
+            other formats, the picture keeps its own size.
     Returns:
         Pillow image of mode L.
     Raises:
