@@ -100,7 +100,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_stills_and_frames_carry_their_patient_and_clip(tiny: Path) -> None:
-    """A clip of 24 frames at 9 Hz gives every third; its frames share clip and patient, a still has no clip."""
+    """A clip of 24 frames at 9 Hz gives every third, which share clip and patient; a still has no clip."""
     images = read(tiny)
     assert images.clip is not None
     assert images.counts() == dict.fromkeys(CLASSES, 5 * (1 + 8))
@@ -255,7 +255,7 @@ def test_licenses_are_left_out_by_use(tmp_path: Path) -> None:
     """Research leaves out what has no license or no derivatives; commercial use also non-commercial ones."""
     rows = dataset(tmp_path)
     for row, text in zip(
-        rows[:5], ["CC BY-NC 4.0", "CC BY-NC -SA 4.0", "CC BY-NC-ND 4.0", "None", "COVID-19 emergency license"],
+        rows[:5], ["CC BY-NC 4.0", "CC BY-NC -SA 4.0", "CC BY-ND 4.0", "None", "COVID-19 emergency license"],
         strict=True,
     ):  # fmt: skip
         row["License"] = text
