@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from benchmark.data._dicom import Header, is_dicom, read_header, read_picture
-from benchmark.data._listing import existing_folder, read_table
+from benchmark.data._listing import existing_folder
+from benchmark.data._tables import read_table
 from benchmark.data.images import Fit, inside, to_square
 from benchmark.data.splits import PARTS
 from benchmark.errors import DataError, unknown_name

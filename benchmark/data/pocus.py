@@ -17,13 +17,9 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from benchmark.data import _video
-from benchmark.data._listing import (
-    THUMB,
-    Row,
-    existing_folder,
-    fingerprint_rows,
-    read_table,
-)
+from benchmark.data._listing import THUMB, Row, existing_folder, fingerprint_rows, left_out
+from benchmark.data._tables import read_table
+from benchmark.data._tree import Use, note_missing
 from benchmark.data._video import Broken, crop, read_clip, sector_box
 from benchmark.data.images import SUFFIXES, Fit, decode_gray, inside, to_square
 from benchmark.errors import DataError, unknown_name
@@ -79,7 +75,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
     root: Path
     probe: tuple[Probe, ...] = Field(("convex",), min_length=1)
-    use: Literal["research", "commercial"] = "research"
+    use: Use = "research"
     also_licenses: tuple[str, ...] = ()
     hertz: float = Field(3.0, gt=0, le=100)
     most: int = Field(30, ge=1, le=1000)
@@ -136,12 +132,12 @@ class _Selection:
 def _select(params: Params, classes: Sequence[str]) -> _Selection:
     existing_folder(params.root)
     on_disk = _files(params)
-    left_out: dict[str, Counter[str]] = {}
+    other: dict[str, Counter[str]] = {}
     chosen, absent, unnamed = _Selection(), [], 0
     listed: set[Path] = set()
 
-    def leave_out(reason: str, value: str) -> None:
-        left_out.setdefault(reason, Counter())[value or "blank"] += 1
+    def skip(reason: str, value: str) -> None:
+        other.setdefault(reason, Counter())[value or "blank"] += 1
 
     for where, told in read_table(params.root / TABLE, COLUMNS):
         label = CLASS_OF_LABEL.get(told["label"].lower())
@@ -149,23 +145,30 @@ def _select(params: Params, classes: Sequence[str]) -> _Selection:
         found = on_disk.get((kind, told["probe"].lower(), name.lower()), [])
         listed.update(found)
         if told["probe"].lower() not in params.probe:
-            leave_out("another probe", told["probe"])
+            skip("another probe", told["probe"])
         elif label not in classes:
-            leave_out("label not among the classes", told["label"])
+            skip("label not among the classes", told["label"])
         elif not found and told.get("inthisrepo", "yes").lower() not in ("yes", ""):
-            leave_out("not part of the public repository", told.get("current location", ""))
+            skip("not part of the public repository", told.get("current location", ""))
         elif not _licensed(told["license"], params):
             chosen.forbidden[str(label)] += 1
-            leave_out(f"license does not allow {params.use} use", told["license"])
+            skip(f"license does not allow {params.use} use", told["license"])
         elif not found:
             absent.append(_row(params, where, told, str(label), KINDS.get(kind, (kind,))[0] + f"/{name}"))
         else:
             unnamed += not told[PATIENT]
             name = found[0].relative_to(params.root).as_posix()
             chosen.rows.append(_row(params, where, told, str(label), name))
-    _refuse_missing(absent, len(chosen.rows), params.allow_missing)
+    notes = [note for reason, counts in other.items() for note in left_out(reason, counts)]
+    if absent:
+        names, total = [row.image_id for row in absent], len(absent) + len(chosen.rows)
+        notes += note_missing(names, total, params.allow_missing, absent[0].where, absent[0].path)
+    if unnamed:
+        notes.append(f"{unnamed} files without a patient id count as a patient each")
     spare = sum(len(paths) for paths in on_disk.values()) - len(listed)
-    chosen.notes = tuple(_selection_notes(left_out, absent, unnamed, spare))
+    if spare:
+        notes.append(f"{spare} files of this probe left out: in no row of the table")
+    chosen.notes = tuple(notes)
     return chosen
 
 
@@ -220,17 +223,6 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _refuse_missing(absent: list[Row], present: int, allowed: float) -> None:
-    if not absent or len(absent) <= allowed * (present + len(absent)):
-        return
-    named = ", ".join(row.image_id for row in absent[:3]) + (", ..." if len(absent) > 3 else "")
-    raise DataError(
-        absent[0].where,
-        f"{len(absent)} of {present + len(absent)} listed files are not there: {named}",
-        "Add them, or admit a share with allow_missing.",
-    )
-
-
 def _refuse_vanished(params: Params, chosen: _Selection, classes: Sequence[str]) -> None:
     have = Counter(row.label for row in chosen.rows)
     for name in classes:
@@ -248,21 +240,6 @@ def _refuse_vanished(params: Params, chosen: _Selection, classes: Sequence[str])
             f"has no file of class '{name}' ({CLASSES[name]}) with probe {' or '.join(params.probe)}",
             "Drop the class from the task, or complete the dataset.",
         )
-
-
-def _selection_notes(
-    left_out: dict[str, Counter[str]], absent: list[Row], unnamed: int, spare: int
-) -> Iterable[str]:
-    for reason, counts in left_out.items():
-        parts = ", ".join(f"{name} {n}" for name, n in sorted(counts.items(), key=lambda c: (-c[1], c[0])))
-        yield f"{counts.total()} rows left out, {reason}: {parts}"
-    if absent:
-        named = ", ".join(row.image_id for row in absent)
-        yield f"{len(absent)} rows left out, file not there: {named}"
-    if unnamed:
-        yield f"{unnamed} files without a patient id count as a patient each"
-    if spare:
-        yield f"{spare} files of this probe left out: in no row of the table"
 
 
 @dataclass(frozen=True)
