@@ -22,8 +22,9 @@ from benchmark.progress import clock
 from benchmark.records import ImageSet, sha256_file
 from benchmark.registry import find
 from benchmark.store import write_json
-from benchmark.task import load_task, parse
+from benchmark.task import load_task, parse, task_names
 
+OWN_CLASSES = ("CLASSES", "OBSERVATIONS", "FINDINGS", "TERMS")  # where a source's module names what it has
 NOT_SAID = "not stated"
 SHOWN = 5  # examples of a finding that are printed; all are in the report, up to LISTED
 LISTED = 1000
@@ -99,12 +100,16 @@ def _classes(
     """The classes of the command, else of the task, else those that the source says it has."""
     if asked:
         return tuple(word.strip() for word in asked.split(",") if word.strip())
-    found = of_task or getattr(module, "CLASSES", None)
-    if not found:
-        raise TaskError(
-            "--classes", f"is missing, and source '{name}' names none of its own", "Give them, with commas."
-        )
-    return tuple(found)
+    if of_task:
+        return tuple(of_task)
+    for constant in OWN_CLASSES:
+        if isinstance(own := getattr(module, constant, None), tuple | dict):
+            return tuple(own)
+    using = [t for t in task_names() if name in load_task(t).sources]
+    hint = f", or a task that reads this source: --task {using[0]}" if using else ""
+    raise TaskError(
+        "--classes", f"is missing, and source '{name}' names none of its own", f"Give them with commas{hint}."
+    )
 
 
 def build(options: argparse.Namespace) -> int:
