@@ -75,13 +75,9 @@ class Table:
         Raises:
             DataError: names the first row with a text that is not stated.
         """
-        texts = np.char.lower(self.text(column))
-        found = np.zeros(len(self), np.int64)
-        known = np.zeros(len(self), bool)
-        for text, value in meaning.items():
-            here = texts == text.lower()
-            found[here] = value
-            known |= here
+        kinds, which = self._kinds(column)
+        lower = {text.lower(): value for text, value in meaning.items()}
+        known = np.array([kind.lower() in lower for kind in kinds])[which]
         if not known.all():
             row = int((~known).argmax())
             stated = ", ".join(text or "blank" for text in meaning)
@@ -90,7 +86,13 @@ class Table:
                 f"'{self.text(column)[row]}' is none of {stated}",
                 "Correct the table, or take it from the dataset's own site.",
             )
-        return found
+        return np.array([lower[kind.lower()] for kind in kinds], np.int64)[which]
+
+    def _kinds(self, column: str) -> tuple[list[str], np.ndarray]:
+        """The texts that occur, and (N,) which of them a row has."""
+        place: dict[str, int] = {}
+        which = [place.setdefault(text, len(place)) for text in self.text(column).tolist()]
+        return list(place), np.array(which, np.int64)
 
     def number(self, column: str) -> np.ndarray:
         """(N,) float64, NaN where nothing is given.
@@ -248,10 +250,11 @@ def _checked(
     path: Path, name: str, some: Sequence[tuple[int, list[str]]], texts: Sequence[str]
 ) -> np.ndarray:
     """(M,) str of one column's cells, none undecoded or longer than ``MAX_CELL``."""
-    for (line, _), text in zip(some, texts, strict=True):
-        if len(text) > MAX_CELL:
-            problem = f"has {len(text)} characters, expected at most {MAX_CELL}"
-            raise DataError(f"{path}: line {line}: {name}", problem, "Correct the table.")
+    longest = max(map(len, texts))
+    if longest > MAX_CELL:
+        line = next(line for (line, _), text in zip(some, texts, strict=True) if len(text) == longest)
+        problem = f"has {longest} characters, expected at most {MAX_CELL}"
+        raise DataError(f"{path}: line {line}: {name}", problem, "Correct the table.")
     if _UNDECODED.search("".join(texts)):
         row = next(k for k, text in enumerate(texts) if _UNDECODED.search(text))
         raise _not_utf8(f"{path}: line {some[row][0]}: {name}", texts[row])
