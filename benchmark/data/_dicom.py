@@ -200,10 +200,13 @@ def _displayed(stored: np.ndarray, data: Any) -> np.ndarray:
         return np.round(light).clip(0, 255).astype(np.uint8)
     if kind not in GRAY:
         raise ValueError(f"photometric interpretation {kind} with one sample per pixel")
-    share = _voi(apply_modality_lut(stored, data), data, stored.dtype)
+    low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
+    every = np.arange(low, low + 2**bits, dtype=np.int32).astype(stored.dtype)
+    share = _voi(apply_modality_lut(every, data), data, stored.dtype)
     if kind == "MONOCHROME1":
         share = 1 - share
-    return np.round(share * 255).astype(np.uint8)
+    table = np.round(share * 255).astype(np.uint8)  # far fewer entries than pixels, or as many
+    return table.take(stored.astype(np.int32) - low, mode="clip")
 
 
 def _voi(values: np.ndarray, data: Any, stored: np.dtype) -> np.ndarray:

@@ -88,7 +88,9 @@ def images(
     _refuse_identifiable(files, params)
 
     def read(row: int) -> np.ndarray:
-        return to_square(read_picture(files[row].path), image_size, fit=params.fit)
+        picture = read_picture(files[row].path)
+        coarse = max(1, min(picture.size) // (3 * image_size))  # averaged first: faster, and equal to the eye
+        return to_square(picture.reduce(coarse), image_size, fit=params.fit)
 
     age = np.array([f.age for f in files], dtype=np.float64)
     made = ImageSet(
