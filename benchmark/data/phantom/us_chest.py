@@ -106,8 +106,8 @@ SITES = ("site_a", "site_b", "site_c")
 
 
 def sample_patient(rng: np.random.Generator) -> Patient:
-    """Draw a patient; wall of 12 to 38 mm, ribs 27 to 42 mm apart."""
-    wall = float(np.clip(np.exp(rng.normal(3.05, 0.24)), 12, 38))
+    """Draw a patient; wall of 13 to 36 mm, ribs 27 to 42 mm apart."""
+    wall = float(np.clip(np.exp(rng.normal(3.05, 0.2)), 13, 36))
     return Patient(
         sex="male" if rng.random() < 0.5 else "female",
         age=int(np.clip(rng.normal(56, 17), 18, 92)),
@@ -125,16 +125,16 @@ def sample_patient(rng: np.random.Generator) -> Patient:
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:
-    """Draw where the probe is set; one window in six shows the organ below the diaphragm."""
+    """Draw where the probe is set; one window in eight shows the organ below the diaphragm."""
     probe = us_probe.sample_probe(rng)
-    basal = rng.random() < 0.18
+    basal = rng.random() < 0.12
     side = 1 if rng.random() < 0.5 else -1
-    ends = np.where(rng.random(2) < 0.35, rng.uniform(0.02, 0.22, 2), 0.0)
+    ends = np.where(rng.random(2) < 0.22, rng.uniform(0.02, 0.22, 2), 0.0)
     return Placement(
         probe=probe,
         window=us_probe.sample_window(rng, probe),
         along=float(rng.uniform(-60, 60)),
-        across_ribs=bool(rng.random() < 0.55),
+        across_ribs=bool(rng.random() < 0.45),
         tilt=float(rng.normal(0, 0.09)),
         flat=float(rng.uniform(0.1, 1.0)),
         press=float(rng.uniform(0.85, 1.15)),
@@ -143,8 +143,8 @@ def sample_placement(rng: np.random.Generator) -> Placement:
         sweep=float(rng.exponential(2.0)),
         phase=float(rng.uniform(0, 2 * np.pi)),
         blur=float(rng.uniform(3, 10)),
-        uneven=float(rng.uniform(1, 6)),
-        falloff=float(rng.uniform(0, 12)),
+        uneven=float(rng.uniform(1, 4.5)),
+        falloff=float(rng.uniform(0, 10)),
         contact=(float(ends[0]), float(ends[1])),
         organ=float(rng.uniform(0, 28)) if basal else float("inf"),
         organ_side=side,

@@ -46,7 +46,7 @@ _SITES = {  # dynamic range dB, gamma, persistence, looks, chance of marks
     "site_b": (62.0, 1.6, 0.8, 0.42, 0.22),
     "site_c": (50.0, 1.25, 0.4, 0.85, 0.12),
 }
-AUTO_GAIN, REFERENCE = 0.7, -33.0  # the share of a clip's mean level that the console evens out, and to what
+AUTO_GAIN, REFERENCE = 0.8, -33.0  # the share of a clip's mean level that the console evens out, and to what
 MARKS = ("ruler", "logo", "focus", "text")
 
 
@@ -54,7 +54,7 @@ def sample_console(rng: np.random.Generator, site: str) -> Console:
     """Draw the settings of a clip; a site has its own scanner."""
     span, gamma, persistence, looks, chance = _SITES[site]
     return Console(
-        gain=float(rng.normal(-1, 3.5)),
+        gain=float(rng.normal(-1, 3)),
         slope=float(rng.normal(-0.02, 0.03)),
         range=float(span + rng.normal(0, 4)),
         gamma=float(gamma * np.exp(rng.normal(0, 0.12))),

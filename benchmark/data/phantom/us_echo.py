@@ -65,7 +65,7 @@ def find_layers(finding: Finding, place: Placement, lines: Lines) -> Layers:
     solid = np.zeros_like(lines.pleura)
     for pocket in finding.pockets:
         reach = np.clip(1 - ((lines.lung - pocket.at) / pocket.half_width) ** 2, 0, 1)
-        jag = min(finding.shred * pocket.depth, 2.5) * finding.border(lines.lung + 0.3 * pocket.at)
+        jag = min(finding.shred * pocket.depth, 2.0) * finding.border(lines.lung + 0.3 * pocket.at)
         shape = pocket.depth * reach**0.6 * (1 + 0.2 * finding.border(lines.lung / 6))
         solid = np.maximum(solid, shape + jag * np.minimum(reach * 3, 1))
     fluid_end = lines.pleura + np.maximum(fluid, 0)
@@ -147,7 +147,7 @@ def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung:
     rng = np.random.default_rng([finding.seed, 2])
     patchy = 2.5 * wave(rng, 9.0)(lines.lung) + 2.5 * wave(rng, 12.0)(depth[:, 0])[:, None]
     within = _step(depth - layers.fluid, 1.5)
-    beyond = _step(depth - layers.far, 2.0)
+    beyond = _step(depth - layers.far, 3.5)
     deep = _step(depth - layers.solid, 1.5)
     tissue = finding.echo + 0.5 * patchy
     gain = np.minimum(0.1 * (layers.far - lines.pleura), 4)  # what fluid and airless lung do not attenuate

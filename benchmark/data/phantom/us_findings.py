@@ -44,7 +44,7 @@ class Finding:
         thickness: of the pleural line, mm; rough: its waviness, mm; broken: share of gaps.
         a_lines: strength of the reverberations, 0 to 1.
         haze: dB of the lung just below the pleura; decay: dB per mm.
-        pockets: airless lung; shred: roughness of its deep border as a share of the depth, 2.5 mm at most.
+        pockets: airless lung; shred: roughness of its deep border as a share of the depth, 2 mm at most.
         bronchograms: air-filled airways per 10 square centimeters of airless lung.
         effusion: thickness of fluid above the lung, mm; debris: its echo in dB; deep_fluid: below the lung.
         beyond: whether the beam passes through the airless lung to the tissue behind it.
@@ -115,7 +115,7 @@ def _covid(rng: np.random.Generator) -> Finding:
     """Interstitial disease of both lungs: B-lines, irregular pleura, small pockets, skip areas."""
     base = _base(rng)
     severity = float(rng.beta(1.8, 1.3))
-    if rng.random() < 0.06:  # a zone that is spared
+    if rng.random() < 0.05:  # a zone that is spared
         return Finding(**base)  # type: ignore[arg-type]
     rough = rng.random() < 0.35 + 0.4 * severity
     n = int(rng.poisson(2 + 7 * severity))
@@ -138,14 +138,14 @@ def _covid(rng: np.random.Generator) -> Finding:
 def _pneumonia(rng: np.random.Generator) -> Finding:
     """Bacterial: one lobe without air, airways in it, fluid about it; other windows nearly normal."""
     base = _base(rng)
-    kind = rng.choice(4, p=[0.62, 0.29, 0.05, 0.04])
+    kind = rng.choice(4, p=[0.64, 0.29, 0.04, 0.03])
     if kind == 0:  # hepatization
-        base["pockets"] = _pockets(rng, 1, (35, 80), (28, 70))
+        base["pockets"] = _pockets(rng, 1, (45, 85), (32, 70))
         base |= {"bronchograms": float(rng.uniform(3, 25)), "beyond": bool(rng.random() < 0.35)}
         if rng.random() < 0.5:
             base |= _fluid(rng, (4, 25))
     elif kind == 1:  # an effusion with collapsed lung in it
-        base["pockets"] = _pockets(rng, 1, (20, 50), (10, 35))
+        base["pockets"] = _pockets(rng, 1, (28, 60), (12, 35))
         base |= {"bronchograms": float(rng.uniform(0, 8)), "beyond": bool(rng.random() < 0.7)}
         base["deep_fluid"] = float(rng.uniform(0, 40)) if rng.random() < 0.6 else 0.0
         base |= _fluid(rng, (16, 60))
