@@ -17,7 +17,7 @@ class Effect:
     """What one finding does to the picture; arrays cover ``where``.
 
     Attributes:
-        extent: 0..1, where the finding lies; the mask is what exceeds one half.
+        extent: 0..1, where the finding lies; the mask is what exceeds half its peak.
         opacity: share of the air that fluid or tissue replaces.
         lucent: additional air, as a share of the normal air.
         bare: share of the vessels that are gone.
@@ -54,5 +54,7 @@ def mask_of(effects: Sequence[Effect], size: int) -> np.ndarray:
     """255 where one of the effects lies, (S, S) uint8."""
     mask = np.zeros((size, size), np.uint8)
     for effect in effects:
-        mask[effect.where][effect.extent > 0.5] = 255
+        # a line thinner than a pixel has no half-covered pixel, but it has a place
+        limit = 0.5 * min(1.0, float(effect.extent.max(initial=0.0)))
+        mask[effect.where][effect.extent > max(limit, 0.05)] = 255
     return mask

@@ -51,7 +51,7 @@ def mass(plan: Plan, chest: Chest) -> list[Effect]:
     rng = np.random.default_rng([plan.seeds[0], 1])
     radius = mass_radius(plan)
     across, depth, down = plan.spots[0]
-    center = chest.spot(plan.sides[0], float(np.clip(across, 0.3, 0.85)), depth, down)
+    center = chest.spot(plan.sides[0], float(np.clip(across, 0.30 + 0.25 * plan.grade, 0.85)), depth, down)
     seen = window(chest.grid, center, 1.7 * radius + 0.05)
     if seen is None:
         return []

@@ -99,11 +99,16 @@ def _middle(
     left_line[7] += bulge * 0.4
     heights = (*upper, *low)
     shift = 0.07 * pose.turn + change.shift
-    middle = grid.x - np.float32(shift)
+    middle = grid.x - 0.07 * pose.turn - change.shift * _free(grid)
     border = np.where(middle > 0, table(heights, left_line, at, 0.022), table(heights, right_line, at, 0.022))
     away = border - np.abs(middle)
     shadow = edge(away, 0.012, grid) * (0.66 + 0.27 * unit(away * 6))
     return shadow, ratio, shift
+
+
+def _free(grid: Grid) -> Array:
+    """How far the middle gives way to a push: the neck does not, the heart does."""
+    return unit((grid.y + np.float32(0.85)) * 2)
 
 
 def _solid(patient: Patient, pose: Pose, change: Change, chest: Chest, at: Steps, width: float) -> Array:
@@ -156,7 +161,7 @@ def _breasts(patient: Patient, grid: Grid, width: float) -> Array:
 
 def _airway(pose: Pose, change: Change, grid: Grid) -> Array:
     """Trachea and main bronchi, which are dark."""
-    middle = grid.x + np.float32(0.012 - 0.06 * pose.turn - 0.8 * change.shift)
+    middle = grid.x + (0.012 - 0.06 * pose.turn) - 0.8 * change.shift * _free(grid)
     away = np.abs(middle)
     tube = edge(0.036 - away, 0.014, grid) * edge(-0.27 - grid.y, 0.03, grid)
     # the right main bronchus falls steeply, the left one less

@@ -14,7 +14,7 @@ from benchmark.data.phantom import fields
 from benchmark.data.phantom.fields import Array, Grid, unit
 from benchmark.data.phantom.lettering import bitmap
 from benchmark.data.phantom.raster import edge, stamp, wide_blur
-from benchmark.data.phantom.torso import Pose
+from benchmark.data.phantom.torso import Patient, Pose
 
 
 @dataclass(frozen=True)
@@ -158,15 +158,23 @@ def grid_of(exposure: Exposure, size: int) -> Grid:
     return fields.make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
 
 
-def gray_range(solid: Array, air: Array, vessels: Array) -> tuple[float, float]:
-    """Attenuation of the lungs and of the densest parts, by which a device sets its gray scale."""
-    step = max(1, len(solid) // 32)
-    few = (slice(step // 2, None, step),) * 2
-    seen = np.sort(solid[few] - air[few] * (1 - vessels[few]), axis=None)
-    seen = seen[seen > 0.12]  # not the air beside the body
-    if len(seen) < 10:
-        return 0.25, 1.0
-    return float(seen[int(0.08 * len(seen))]), float(seen[int(0.93 * len(seen))])
+# Attenuation of the dark (8th percentile) and of the dense parts (93rd) of healthy phantoms: at the average,
+# and per wall, breast and bone; least squares over 150 patients, residual 0.01 to 0.03.
+_GRAY = {
+    "PA": ((0.327, 0.98, 0.13, 0.05), (0.942, 1.00, 0.11, 0.07)),
+    "AP": ((0.333, 0.97, 0.09, 0.04), (0.962, 1.05, 0.11, 0.07)),
+    "LATERAL": ((0.341, 0.56, 0.06, 0.07), (1.004, 0.87, 0.14, 0.08)),
+}
+
+
+def gray_range(patient: Patient, view: str) -> tuple[float, float]:
+    """Attenuation of the lungs and of the densest parts, for which a device sets its gray scale.
+
+    It is that of the patient without a finding, so that the gray scale tells nothing of the findings.
+    """
+    build = np.array([1.0, patient.wall - 0.13, patient.breast, patient.bone - 1])
+    low, high = np.array(_GRAY[view]) @ build
+    return float(low), float(high)
 
 
 def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: Grid) -> Array:
@@ -174,7 +182,7 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
 
     Args:
         shadow: (S, S) line integrals, about 0.25 in lung and 1.0 in the mediastinum.
-        scale: of the same patient without a finding, from :func:`gray_range`.
+        scale: of the same patient without a finding, of :func:`gray_range`.
     Returns:
         (S, S) uint8.
     """

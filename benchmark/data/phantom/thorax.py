@@ -125,27 +125,23 @@ def draw(
         DataError: an unknown name, a severity outside 0..1, or a size that cannot be drawn.
     """
     asked = dict(findings) if isinstance(findings, Mapping) else dict.fromkeys(findings)
-    _check(asked, size, view, site)
-    scene = _scene(
-        asked, seed, index, size, index if patient is None else patient, (sex, age, view, site, devices)
-    )
+    _check(asked, size, view=view, site=site, sex=sex)
+    who = index if patient is None else patient
+    scene = _scene(asked, seed, index, size, who, sex=sex, age=age, view=view, site=site, devices=devices)
     chest, exposure = scene.chest, scene.exposure
     found = [_PAINTERS[plan.finding](plan, chest) for plan in scene.plans]
     shadow = effects.shadow(chest, [effect for each in found for effect in each])
     metal = draw_devices(exposure.devices, exposure.seed, chest.grid)
     if metal is not None:
         shadow = shadow + metal
+    scale = imaging.gray_range(scene.patient, exposure.pose.view)
     lesions = tuple(
         _lesion(plan, effects.mask_of(each, size), chest)
         for plan, each in zip(scene.plans, found, strict=True)
     )
     return Study(
-        image=imaging.expose(
-            shadow, imaging.gray_range(chest.solid, chest.air, chest.vessels), exposure, chest.grid
-        ),
-        mask=np.maximum.reduce([lesion.mask for lesion in lesions])
-        if lesions
-        else np.zeros((size, size), np.uint8),
+        image=imaging.expose(shadow, scale, exposure, chest.grid),
+        mask=effects.mask_of([effect for each in found for effect in each], size),
         lesions=lesions,
         view=exposure.pose.view,
         sex=scene.patient.sex,
@@ -171,10 +167,14 @@ def _scene(
     index: int,
     size: int,
     patient: int,
-    given: tuple[str | None, int | None, str | None, str | None, bool | None] = (None,) * 5,
+    *,
+    sex: str | None = None,
+    age: int | None = None,
+    view: str | None = None,
+    site: str | None = None,
+    devices: bool | None = None,
 ) -> Scene:
-    """Patient, exposure and each finding, every one from streams of its own; ``given`` as of :func:`draw`."""
-    sex, age, view, site, devices = given
+    """Patient, exposure and each finding, every one from streams of its own; arguments as of :func:`draw`."""
     of_patient = _stream(seed, 1, patient)
     own_sex, own_age = ("male" if of_patient.random() < 0.56 else "female"), _age(of_patient)
     person = sample_patient(of_patient, sex or own_sex, own_age if age is None else age)
@@ -216,19 +216,14 @@ def _size(plan: Plan, mask: np.ndarray, chest: Chest) -> float:
     return float((mask > 0).sum() / max(1.0, (chest.inside > 0.5).sum()))
 
 
-def _check(asked: Mapping[str, float | None], size: int, view: str | None, site: str | None) -> None:
-    for word, names, known in (
-        ("finding", list(asked), FINDINGS),
-        ("view", [view], VIEWS),
-        ("site", [site], SITES),
-    ):
-        for name in names:
-            if name is not None and name not in known:
-                raise DataError(
-                    f"phantom.thorax.{word}",
-                    f"no {word} '{name}'",
-                    unknown_name(word, name, list(known)).remedy,
-                )
+def _check(asked: Mapping[str, float | None], size: int, **names: str | None) -> None:
+    known = {"view": VIEWS, "site": SITES, "sex": ("male", "female")}
+    wanted = [("finding", name, FINDINGS) for name in asked]
+    wanted += [(word, name, known[word]) for word, name in names.items() if name is not None]
+    for word, name, choice in wanted:
+        if name not in choice:
+            remedy = unknown_name(word, name, list(choice)).remedy
+            raise DataError(f"phantom.thorax.{word}", f"no {word} '{name}'", remedy)
     for name, severity in asked.items():
         if severity is not None and not 0 <= severity <= 1:
             raise DataError(
