@@ -67,7 +67,8 @@ def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
     wanted = SampleRequest.of_counts(counts, kept.classes, kept.size).label
     rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
     ids = np.array([f"added-{i}" for i in range(len(rows))])
-    return replace(one.select(rows), image_id=ids, patient_id=ids)
+    known = None if one.report is None else one.report[rows]
+    return ImageSet(one.image[rows], one.label[rows], one.classes, ids, ids, one.origin[rows], report=known)
 
 
 def measure(

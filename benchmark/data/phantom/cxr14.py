@@ -228,7 +228,7 @@ def _boxes(table: Table, count: int, size: int, seed: int) -> np.ndarray:
     return box
 
 
-def example_grid(path: str, *, size: int = 96, columns: int = 6, seed: int = 0) -> None:
+def example_grid(path: str, *, size: int = 80, columns: int = 6, seed: int = 0) -> None:
     """Write a PNG: two labels per row, each with images that have it as their rarest."""
     from PIL import Image
 
