@@ -104,7 +104,7 @@ def test_nuisances_do_not_tell_the_finding():
 
 
 def test_corners_do_not_show_the_finding():
-    """Outside the body a finding changes nothing but by the veil of scatter and the evening of the gray scale."""
+    """Outside the body a finding shows only through the veil of scatter and evening of the gray scale."""
     found = []
     for finding in FINDINGS:
         sick, well = pictures({finding: 0.9}, 9, view="PA"), pictures((), 9, view="PA")

@@ -55,7 +55,7 @@ _OUTER = (0.22, 0.27, 0.315, 0.355, 0.42, 0.49, 0.56, 0.62, 0.655, 0.665, 0.65)
 
 def _floor(domes: tuple[float, float], change: Change, across: Array, side: Array, size: int) -> Array:
     """Height of the diaphragm at every pixel."""
-    round_dome = np.array([0.05, 0.02, 0.0, 0.02, 0.075, 0.135, 0.20, 0.26])
+    round_dome = np.array([0.08, 0.035, 0.0, 0.03, 0.10, 0.175, 0.255, 0.33])
     flat_dome = np.array([0.02, 0.01, 0.0, 0.0, 0.02, 0.045, 0.075, 0.10])
     flat = min(change.flat, 1.0)
     place = steps(across, size)
