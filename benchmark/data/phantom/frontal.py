@@ -10,7 +10,7 @@ from benchmark.data.phantom import skeleton, vasculature
 from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
 from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
-from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
+from benchmark.data.phantom.torso import APEX, Change, Patient, Pose, heart_ratio
 
 _REACH = 3.2  # of the tables
 
@@ -74,9 +74,7 @@ def _middle(
 ) -> tuple[Array, float, float]:
     """Shadow of heart and great vessels, 0..1; the cardiothoracic ratio; how far the middle is shifted."""
     magnified = 1.11 if pose.view == "AP" else 1.0
-    ratio = (patient.ratio + change.heart) * magnified * (
-        1 - 0.20 * min(change.flat, 1.0)
-    ) + 0.25 * pose.breath
+    ratio = heart_ratio(patient, change) * magnified + 0.25 * pose.breath
     wide = ratio * 2 * width
     right, left = 0.33 * wide, 0.67 * wide
     vein = 0.012 * (pose.view == "AP") + 0.06 * max(0.0, change.heart)

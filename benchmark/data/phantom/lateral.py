@@ -10,7 +10,7 @@ from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
 from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
 from benchmark.data.phantom.skeleton import rib_bands
-from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
+from benchmark.data.phantom.torso import APEX, Change, Patient, Pose, heart_ratio
 from benchmark.data.phantom.vasculature import blood, branch, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
@@ -68,7 +68,7 @@ def _heart(
     patient: Patient, pose: Pose, change: Change, grid: Grid, base: float, scale: float
 ) -> tuple[Array, float]:
     """Shadow of the heart, 0..1, behind the lower sternum; a large one reaches back to the spine."""
-    ratio = (patient.ratio + change.heart) * (1 - 0.20 * min(change.flat, 1.0)) + 0.25 * pose.breath
+    ratio = heart_ratio(patient, change) + 0.25 * pose.breath
     grow = ratio / 0.435
     center = (-0.18 * scale + 0.14 * (grow - 1), base - 0.05 - 0.06 * (grow - 1))
     body = ellipse(grid, center, (0.30 * grow * scale, 0.20 * grow), -0.60)
