@@ -84,11 +84,13 @@ def angles(probe: Probe) -> Array:
 def white(rng: np.random.Generator) -> Array:
     """(2, SAMPLES, LINES) float32 independent scatterers of mean 0 and power 1, real and imaginary part.
 
-    Uniformly distributed, which draws several times faster: the beam sums many, so what it sees is normal.
+    A signed square of uniform numbers: drawn several times faster than normal ones, with nearly their
+    kurtosis (25/9), and the beam sums many, so what it sees is normal.
     """
     drawn = rng.random((2, SAMPLES, LINES), dtype=np.float32)
     drawn -= np.float32(0.5)
-    drawn *= np.float32(12**0.5)
+    drawn *= np.abs(drawn)
+    drawn *= np.float32(4 * 5**0.5)
     return drawn
 
 
