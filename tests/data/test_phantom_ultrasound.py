@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.data import loading
-from benchmark.data.phantom import ultrasound, us_chest, us_console, us_echo, us_findings, us_population, us_probe
+from benchmark.data.phantom import (
+    ultrasound,
+    us_chest,
+    us_console,
+    us_echo,
+    us_findings,
+    us_population,
+    us_probe,
+)
 from benchmark.data.phantom.us_population import Counts
 from benchmark.errors import DataError
 from benchmark.records import ImageSet, prove_disjoint
@@ -72,7 +80,7 @@ def test_counts_are_those_of_zhang_table_1(cohort: ImageSet):
 
 
 def test_patients_scale_those_of_the_pocus_pack(cohort: ImageSet):
-    """21, 20 and 21 patients; a clip and a patient have one class; test and reserve have patients of their own."""
+    """21, 20 and 21 patients; a clip and a patient have one class; every image of test is another patient."""
     train = cohort.select(cohort.split == "train")
     assert [len(train.of_class(k).patients()) for k in range(3)] == [21, 20, 21]
     assert len(train.patients()) == 62
@@ -125,7 +133,12 @@ def test_metadata_do_not_tell_the_class():
 
 
 @given(
-    st.integers(1, 12), st.integers(0, 6), st.integers(0, 40), st.integers(1, 12), st.integers(0, 6), st.integers(0, 9)
+    st.integers(1, 12),
+    st.integers(0, 6),
+    st.integers(0, 40),
+    st.integers(1, 12),
+    st.integers(0, 6),
+    st.integers(0, 9),
 )
 @settings(max_examples=60, deadline=None)
 def test_cohorts_have_what_was_asked_for(
@@ -153,7 +166,9 @@ def test_an_image_is_named_by_its_numbers(cohort: ImageSet):
         alone = frame(name, patient=patient, clip=clip, number=number, size=16)
         assert (alone.image == cohort.image[row]).all()
         assert (alone.mask == cohort.mask[row]).all()
-        assert (frame(name, seed=1, patient=patient, clip=clip, number=number, size=16).image != alone.image).any()
+        assert (
+            frame(name, seed=1, patient=patient, clip=clip, number=number, size=16).image != alone.image
+        ).any()
 
 
 def test_another_finding_leaves_patient_view_and_console():
@@ -222,7 +237,7 @@ def test_lung_slides_along_the_chest():
 
 
 def test_speckle_is_fully_developed():
-    """Before compression, uniform tissue has a mean of 1.91 deviations (Rayleigh) and power 1, at all depths."""
+    """Before compression, uniform tissue has a mean of 1.91 deviations (Rayleigh) and power 1 everywhere."""
     made = np.stack([us_probe.speckle(us_probe.white(np.random.default_rng(k)), PROBE) for k in range(12)])
     size = np.hypot(made[:, 0], made[:, 1])
     assert size.mean() / size.std() == pytest.approx(1.91, abs=0.04)
@@ -248,7 +263,7 @@ def test_a_lines_lie_at_multiples_of_the_pleural_depth():
     """Along every scan line the surfaces' peaks are at one, two, three times the depth of the pleura."""
     checked = 0
     for patient in range(12):
-        person, place, lung, lines = bare_scene(patient)
+        _, place, lung, lines = bare_scene(patient)
         layers = us_echo.find_layers(lung, place, lines)
         depth = us_probe.depths(place.probe)
         shown = us_echo._surfaces(lung, place, lines, layers, depth, np.zeros_like(depth))
@@ -286,7 +301,7 @@ def test_below_a_rib_is_shadow_alone():
 
 
 def test_b_line_runs_from_pleura_to_bottom():
-    """A comet tail starts at the pleura, keeps its strength to the bottom and hides the A-lines it crosses."""
+    """A comet tail starts at the pleura, keeps its strength to the bottom and hides A-lines on its way."""
     tail = us_findings.BLine(at=0.0, width=2.0, level=-12.0, fade=0.0, flicker=0.0)
     person, place, lung, lines = bare_scene(1, b_lines=(tail,))
     depth = us_probe.depths(place.probe)
@@ -426,9 +441,17 @@ def test_marks_are_independent_of_the_finding():
     [
         (("healthy", "asthma"), {}, "no class 'asthma'"),
         (CLASSES, {"videos": {"healthy": 5}}, "lacks 'covid19'"),
-        (CLASSES, {"video_patients": {"covid19": 80, "pneumonia": 12, "healthy": 16}}, "80 patients for 56 scans"),
+        (
+            CLASSES,
+            {"video_patients": {"covid19": 80, "pneumonia": 12, "healthy": 16}},
+            "80 patients for 56 scans",
+        ),
         (CLASSES, {"frames": {"covid19": 20, "pneumonia": 267, "healthy": 904}}, "20 frames for 19 images"),
-        (CLASSES, {"image_patients": {"covid19": 0, "pneumonia": 8, "healthy": 5}}, "0 patients for 19 scans"),
+        (
+            CLASSES,
+            {"image_patients": {"covid19": 0, "pneumonia": 8, "healthy": 5}},
+            "0 patients for 19 scans",
+        ),
     ],
 )
 def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str, object], part: str):
@@ -450,7 +473,9 @@ def test_size_that_cannot_be_drawn_is_refused():
 def test_fingerprint_follows_the_parameters():
     """The same parameters give the same fingerprint, others another."""
     assert ultrasound.fingerprint(ultrasound.Params()) == ultrasound.fingerprint(ultrasound.Params())
-    assert ultrasound.fingerprint(ultrasound.Params()) != ultrasound.fingerprint(ultrasound.Params(test_per_class=1))
+    assert ultrasound.fingerprint(ultrasound.Params()) != ultrasound.fingerprint(
+        ultrasound.Params(test_per_class=1)
+    )
 
 
 def test_example_command_writes_a_picture(tmp_path):

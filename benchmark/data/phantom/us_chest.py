@@ -237,7 +237,7 @@ def ribs(patient: Patient, place: Placement, lines: Lines) -> tuple[Array, Array
 
 
 def columns(patient: Patient, place: Placement, lines: Lines) -> Array:
-    """(1, LINES) dB that the layers of the wall take from or leave to a line: the soft stripes of every clip."""
+    """(1, LINES) dB that the wall takes from or leaves to a line: the soft stripes of every clip."""
     rng = np.random.default_rng([patient.texture, 3])
     uneven = wave(rng, 11.0)(lines.chest)
     edge = (lines.angle / place.probe.half_angle) ** 2

@@ -213,10 +213,22 @@ def _surfaces(
     first = n == 1
     off = depth - n * lines.pleura - rough * first
     width = np.where(first, finding.thickness * 0.75, 1.0 + 0.25 * n)
-    echo = 0.38 * finding.a_lines * np.float32(0.5) ** (n - 2) * (1 - covered) * aerated * (bare > 0.9) * lines.facing**2
+    echo = (
+        0.38
+        * finding.a_lines
+        * np.float32(0.5) ** (n - 2)
+        * (1 - covered)
+        * aerated
+        * (bare > 0.9)
+        * lines.facing**2
+    )
     shown = strength * np.exp(-((off / width) ** 2)) * np.where(first, 0.4 + 0.6 * bare, echo)
     uneven = np.clip(0.6 + 0.35 * finding.border(lines.lung * 0.4), 0.1, 1.5) * aerated
-    for surface, bright, wide in ((layers.fluid, 0.12, 1.2), (layers.solid, 0.07, 2.2), (layers.far, 0.14, 1.8)):
+    for surface, bright, wide in (
+        (layers.fluid, 0.12, 1.2),
+        (layers.solid, 0.07, 2.2),
+        (layers.far, 0.14, 1.8),
+    ):
         there = np.clip((surface - lines.pleura - 2) / 4, 0, 1) * uneven * bright
         shown = shown + there * np.exp(-(((depth - surface) / wide) ** 2))
     if not np.isfinite(place.organ):

@@ -92,7 +92,9 @@ def _base(rng: np.random.Generator) -> dict[str, object]:
     }
 
 
-def _tails(rng: np.random.Generator, n: int, *, strong: float, wide: float = 0.0, spread: float = 38.0) -> tuple[BLine, ...]:
+def _tails(
+    rng: np.random.Generator, n: int, *, strong: float, wide: float = 0.0, spread: float = 38.0
+) -> tuple[BLine, ...]:
     """``n`` B-lines about one place of the lung; ``wide`` is the share of confluent ones."""
     middle = rng.normal(0, 14)
     return tuple(

@@ -32,7 +32,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of the plane that the picture shows, in mm; y is 0 at the apex of the arc and grows downwards."""
+    """The part of the plane that is shown, in mm; y is 0 at the arc's apex and grows downwards."""
 
     left: float
     top: float
@@ -112,7 +112,9 @@ def speckle(scatterers: Array, probe: Probe) -> Array:
     away = np.minimum(np.abs(depths(probe) - np.float32(probe.focus)) / np.float32(0.6 * probe.depth), 1)
     one, two = (1 - away) / np.sqrt(of_fine), away / np.sqrt(of_coarse)
     power = 2 * (one**2 * of_fine + two**2 * of_coarse + 2 * one * two * common)
-    return fine * (one / np.sqrt(power)).astype(np.float32) + coarse * (two / np.sqrt(power)).astype(np.float32)
+    return fine * (one / np.sqrt(power)).astype(np.float32) + coarse * (two / np.sqrt(power)).astype(
+        np.float32
+    )
 
 
 @lru_cache(maxsize=1)
@@ -124,7 +126,11 @@ def _powers() -> tuple[float, float, float]:
     fine = gaussian_filter1d(point, FINE, truncate=3.0)
     coarse = gaussian_filter1d(fine, COARSE, truncate=2.5)
     axial = float((pulse**2).sum())
-    return axial * float((fine**2).sum()), axial * float((coarse**2).sum()), axial * float((fine * coarse).sum())
+    return (
+        axial * float((fine**2).sum()),
+        axial * float((coarse**2).sum()),
+        axial * float((fine * coarse).sum()),
+    )
 
 
 def scan_convert(polar: Array, probe: Probe, window: Window, size: int) -> Array:
