@@ -36,7 +36,8 @@ def wave(rng: np.random.Generator, length: float, terms: int = 5) -> Wave:
     pace = 2 * np.pi / (length * rng.uniform(1.0, 3.5, terms))
     height = rng.uniform(0.5, 1.0, terms)
     height *= np.sqrt(2 / (height**2).sum())
-    return Wave(*(np.float32(v) for v in (height, pace, rng.uniform(0, 2 * np.pi, terms))))
+    phase = rng.uniform(0, 2 * np.pi, terms)
+    return Wave(height.astype(np.float32), pace.astype(np.float32), phase.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)

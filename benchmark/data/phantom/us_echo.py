@@ -150,7 +150,7 @@ def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung:
     beyond = _step(depth - layers.far, 3.5)
     deep = _step(depth - layers.solid, 1.5)
     tissue = finding.echo + 0.5 * patchy
-    gain = np.minimum(0.1 * (layers.far - lines.pleura), 4)  # what fluid and airless lung do not attenuate
+    gain = np.minimum(0.15 * (layers.far - lines.pleura), 7)  # what fluid and airless lung do not attenuate
     behind = -24 + gain - 0.25 * (depth - layers.far) + patchy
     past = np.where(layers.air < NOWHERE, lung + gain, behind)
     level = finding.debris + (tissue - finding.debris) * within * (1 - deep)
@@ -233,8 +233,8 @@ def _surfaces(
         shown = shown + there * np.exp(-(((depth - surface) / wide) ** 2))
     if not np.isfinite(place.organ):
         return shown
-    bright = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)
-    return shown + bright * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
+    dome = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)
+    return shown + dome * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
 
 
 def _mask(finding: Finding, lines: Lines, layers: Layers, depth: Array, covered: Array) -> Array:

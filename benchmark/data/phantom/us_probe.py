@@ -159,4 +159,7 @@ def _average(image: Array, times: int) -> Array:
     """Every ``times`` rows as one."""
     if times == 1:
         return image
-    return sum(image[k::times] for k in range(times)) * np.float32(1 / times)
+    total = image[::times].copy()
+    for k in range(1, times):
+        total += image[k::times]
+    return total * np.float32(1 / times)
