@@ -135,7 +135,9 @@ def main() -> None:
         held, label = (np.concatenate([r[k] for r in runs]) for k in ("held", "label"))
         of_folds = np.array([np.mean(held[label == k] == k) for k in range(len(CLASSES))])
         listed, pooled = (" ".join(f"{v:.2f}" for v in values) for values in (table.mean(0), of_folds))
-        print(f"{row:13} {table.mean():6.3f} {of_folds.mean():6.3f}   {listed}   (folds: {pooled})", flush=True)
+        print(
+            f"{row:13} {table.mean():6.3f} {of_folds.mean():6.3f}   {listed}   (folds: {pooled})", flush=True
+        )
     for row in options.rows[1:]:
         gain = balanced[row] - balanced[options.rows[0]]
         print(f"{row} - {options.rows[0]}: {gain.mean():+.3f} (deviation over folds {gain.std():.3f})")

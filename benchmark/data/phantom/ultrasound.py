@@ -48,7 +48,9 @@ class Params(BaseModel, extra="forbid", frozen=True):
     )
     video_patients: dict[str, int] = {"covid19": 15, "pneumonia": 12, "healthy": 16}
     image_patients: dict[str, int] = {"covid19": 6, "pneumonia": 8, "healthy": 5}
-    test_per_class: int = Field(default=400, ge=1, description="fresh patients per class in test, one image each")
+    test_per_class: int = Field(
+        default=400, ge=1, description="fresh patients per class in test, one image each"
+    )
 
 
 @dataclass(frozen=True, eq=False)

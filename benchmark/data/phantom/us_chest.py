@@ -36,7 +36,8 @@ def wave(rng: np.random.Generator, length: float, terms: int = 5) -> Wave:
     pace = 2 * np.pi / (length * rng.uniform(1.0, 3.5, terms))
     height = rng.uniform(0.5, 1.0, terms)
     height *= np.sqrt(2 / (height**2).sum())
-    return Wave(*(np.float32(v) for v in (height, pace, rng.uniform(0, 2 * np.pi, terms))))
+    phase = rng.uniform(0, 2 * np.pi, terms)
+    return Wave(height.astype(np.float32), pace.astype(np.float32), phase.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +238,7 @@ def ribs(patient: Patient, place: Placement, lines: Lines) -> tuple[Array, Array
 
 
 def columns(patient: Patient, place: Placement, lines: Lines) -> Array:
-    """(1, LINES) dB that the layers of the wall take from or leave to a line: the soft stripes of every clip."""
+    """(1, LINES) dB that the wall takes from or leaves to a line: the soft stripes of every clip."""
     rng = np.random.default_rng([patient.texture, 3])
     uneven = wave(rng, 11.0)(lines.chest)
     edge = (lines.angle / place.probe.half_angle) ** 2

@@ -25,7 +25,8 @@ class Console:
         gain: dB; slope: of the time gain compensation, dB per mm beyond what tissue needs.
         range: dynamic range, dB; gamma: of the gray map.
         noise: dB of the amplifier's noise at the surface; noise_slope: its growth, dB per mm.
-        persistence: lateral smoothing, scan lines; looks: share of the speckle's contrast that compounding leaves.
+        persistence: lateral smoothing, scan lines.
+        looks: share of the speckle's contrast that spatial compounding leaves.
         marks: what is written beside the sector.
     """
 
@@ -85,7 +86,9 @@ def compress(echo: Echo, speckle: Array, console: Console, probe: Probe) -> Arra
     smooth = 10 / np.log(10) * np.log(mean)
     level = (1 - console.looks) * smooth + console.looks * 10 / np.log(10) * np.log(power)
     level = level + console.gain + console.slope * depth - AUTO_GAIN * (smooth.mean() - REFERENCE)
-    gray = np.minimum(np.maximum(1 + level * np.float32(1 / console.range), 0), 1) ** np.float32(console.gamma)
+    gray = np.minimum(np.maximum(1 + level * np.float32(1 / console.range), 0), 1) ** np.float32(
+        console.gamma
+    )
     if console.persistence:
         gray = gaussian_filter1d(gray, console.persistence, axis=1, truncate=2.5)
     return gray.astype(np.float32)
@@ -148,7 +151,9 @@ def _text(rng: np.random.Generator, line: Array) -> Array:
     for row in range(int(rng.integers(1, 3))):
         for letter in range(int(rng.integers(3, 9))):
             x, y = left + 0.02 * letter, top + 0.03 * row
-            layer += _box(line, x, y, 0.004, 0.018) + _box(line, x, y + rng.choice([0.0, 0.008, 0.015]), 0.012, 0.004)
+            layer += _box(line, x, y, 0.004, 0.018) + _box(
+                line, x, y + rng.choice([0.0, 0.008, 0.015]), 0.012, 0.004
+            )
     return 0.75 * np.minimum(layer, 1)
 
 

@@ -150,7 +150,7 @@ def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung:
     beyond = _step(depth - layers.far, 3.5)
     deep = _step(depth - layers.solid, 1.5)
     tissue = finding.echo + 0.5 * patchy
-    gain = np.minimum(0.1 * (layers.far - lines.pleura), 4)  # what fluid and airless lung do not attenuate
+    gain = np.minimum(0.15 * (layers.far - lines.pleura), 7)  # what fluid and airless lung do not attenuate
     behind = -24 + gain - 0.25 * (depth - layers.far) + patchy
     past = np.where(layers.air < NOWHERE, lung + gain, behind)
     level = finding.debris + (tissue - finding.debris) * within * (1 - deep)
@@ -213,16 +213,28 @@ def _surfaces(
     first = n == 1
     off = depth - n * lines.pleura - rough * first
     width = np.where(first, finding.thickness * 0.75, 1.0 + 0.25 * n)
-    echo = 0.38 * finding.a_lines * np.float32(0.5) ** (n - 2) * (1 - covered) * aerated * (bare > 0.9) * lines.facing**2
+    echo = (
+        0.38
+        * finding.a_lines
+        * np.float32(0.5) ** (n - 2)
+        * (1 - covered)
+        * aerated
+        * (bare > 0.9)
+        * lines.facing**2
+    )
     shown = strength * np.exp(-((off / width) ** 2)) * np.where(first, 0.4 + 0.6 * bare, echo)
     uneven = np.clip(0.6 + 0.35 * finding.border(lines.lung * 0.4), 0.1, 1.5) * aerated
-    for surface, bright, wide in ((layers.fluid, 0.12, 1.2), (layers.solid, 0.07, 2.2), (layers.far, 0.14, 1.8)):
+    for surface, bright, wide in (
+        (layers.fluid, 0.12, 1.2),
+        (layers.solid, 0.07, 2.2),
+        (layers.far, 0.14, 1.8),
+    ):
         there = np.clip((surface - lines.pleura - 2) / 4, 0, 1) * uneven * bright
         shown = shown + there * np.exp(-(((depth - surface) / wide) ** 2))
     if not np.isfinite(place.organ):
         return shown
-    bright = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)
-    return shown + bright * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
+    dome = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)
+    return shown + dome * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
 
 
 def _mask(finding: Finding, lines: Lines, layers: Layers, depth: Array, covered: Array) -> Array:

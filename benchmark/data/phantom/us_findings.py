@@ -92,7 +92,9 @@ def _base(rng: np.random.Generator) -> dict[str, object]:
     }
 
 
-def _tails(rng: np.random.Generator, n: int, *, strong: float, wide: float = 0.0, spread: float = 38.0) -> tuple[BLine, ...]:
+def _tails(
+    rng: np.random.Generator, n: int, *, strong: float, wide: float = 0.0, spread: float = 38.0
+) -> tuple[BLine, ...]:
     """``n`` B-lines about one place of the lung; ``wide`` is the share of confluent ones."""
     middle = rng.normal(0, 14)
     return tuple(
@@ -153,12 +155,12 @@ def _pneumonia(rng: np.random.Generator) -> Finding:
         base["pockets"] = _pockets(rng, 1 + int(rng.random() < 0.3), (6, 16), (6, 18))
         base["bronchograms"] = float(rng.uniform(0, 8))
     if kind < 3:  # fluid and airless lung attenuate little, so what lies behind them is bright
-        base["decay"] = 0.35 * float(base["decay"])  # type: ignore[arg-type]
+        base["decay"] = 0.25 * float(base["decay"])  # type: ignore[arg-type]
     if kind < 3 and rng.random() < 0.45:
         base["b_lines"] = _tails(rng, int(rng.integers(1, 4)), strong=0.6, wide=0.25, spread=15)
     if kind == 3 and rng.random() < 0.5:  # focal interstitial change is all that this window shows
         base["b_lines"] = _tails(rng, int(rng.integers(2, 5)), strong=0.6, wide=0.25, spread=12)
-    base |= {"echo": float(rng.normal(-35, 3)), "shred": float(rng.uniform(0.1, 0.4))}
+    base |= {"echo": float(rng.normal(-37, 3)), "shred": float(rng.uniform(0.1, 0.4))}
     return Finding(**base)  # type: ignore[arg-type]
 
 

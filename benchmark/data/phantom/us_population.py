@@ -1,4 +1,4 @@
-"""Who is scanned: the videos, images and frames of Zhang et al. 2023, Table 1, and fresh patients beside them."""
+"""Who is scanned: videos, images and frames of Zhang et al. 2023, Table 1, and fresh patients beside them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[Row]:
         for (who, clip), length in zip(clips, lengths, strict=True):
             rows += [Row(name, who, clip, frame, False) for frame in range(length)]
         patient += c.video_patients
-        rows += [Row(name, who, clip, 0, True) for who, clip in _clips(patient, c.images, c.image_patients, rng)]
+        rows += [
+            Row(name, who, clip, 0, True) for who, clip in _clips(patient, c.images, c.image_patients, rng)
+        ]
         patient += c.image_patients
     return rows
 

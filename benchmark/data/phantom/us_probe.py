@@ -32,7 +32,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of the plane that the picture shows, in mm; y is 0 at the apex of the arc and grows downwards."""
+    """The part of the plane that is shown, in mm; y is 0 at the arc's apex and grows downwards."""
 
     left: float
     top: float
@@ -84,11 +84,13 @@ def angles(probe: Probe) -> Array:
 def white(rng: np.random.Generator) -> Array:
     """(2, SAMPLES, LINES) float32 independent scatterers of mean 0 and power 1, real and imaginary part.
 
-    Uniformly distributed, which draws several times faster: the beam sums many, so what it sees is normal.
+    A signed square of uniform numbers: drawn several times faster than normal ones, with nearly their
+    kurtosis (25/9), and the beam sums many, so what it sees is normal.
     """
     drawn = rng.random((2, SAMPLES, LINES), dtype=np.float32)
     drawn -= np.float32(0.5)
-    drawn *= np.float32(12**0.5)
+    drawn *= np.abs(drawn)
+    drawn *= np.float32(4 * 5**0.5)
     return drawn
 
 
@@ -110,7 +112,9 @@ def speckle(scatterers: Array, probe: Probe) -> Array:
     away = np.minimum(np.abs(depths(probe) - np.float32(probe.focus)) / np.float32(0.6 * probe.depth), 1)
     one, two = (1 - away) / np.sqrt(of_fine), away / np.sqrt(of_coarse)
     power = 2 * (one**2 * of_fine + two**2 * of_coarse + 2 * one * two * common)
-    return fine * (one / np.sqrt(power)).astype(np.float32) + coarse * (two / np.sqrt(power)).astype(np.float32)
+    return fine * (one / np.sqrt(power)).astype(np.float32) + coarse * (two / np.sqrt(power)).astype(
+        np.float32
+    )
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +126,11 @@ def _powers() -> tuple[float, float, float]:
     fine = gaussian_filter1d(point, FINE, truncate=3.0)
     coarse = gaussian_filter1d(fine, COARSE, truncate=2.5)
     axial = float((pulse**2).sum())
-    return axial * float((fine**2).sum()), axial * float((coarse**2).sum()), axial * float((fine * coarse).sum())
+    return (
+        axial * float((fine**2).sum()),
+        axial * float((coarse**2).sum()),
+        axial * float((fine * coarse).sum()),
+    )
 
 
 def scan_convert(polar: Array, probe: Probe, window: Window, size: int) -> Array:
@@ -151,4 +159,7 @@ def _average(image: Array, times: int) -> Array:
     """Every ``times`` rows as one."""
     if times == 1:
         return image
-    return sum(image[k::times] for k in range(times)) * np.float32(1 / times)
+    total = image[::times].copy()
+    for k in range(1, times):
+        total += image[k::times]
+    return total * np.float32(1 / times)
