@@ -46,6 +46,7 @@ SEXES = {"m": "male", "w": "female", "f": "female"}
 
 # Thumbnails of two patients: 0.9988 for one picture saved twice (192 and 198), at most 0.979 otherwise.
 SAME_PICTURE = 0.99
+BLANK = 2.0  # standard deviation of gray values; the pack has one frame of 0.2
 
 # One person under several ids, by eye: the same chest wall, pleura and lesion in consecutive recordings of
 # one set of the hospital. The table gives them different ages and sexes, so those of this hospital
@@ -252,6 +253,7 @@ class _File:
     number: np.ndarray
     digest: str
     fault: str = ""
+    blank: int = 0
 
     @property
     def still(self) -> bool:
@@ -261,10 +263,13 @@ class _File:
 def _read(row: Row, params: Params, size: int) -> _File:
     from PIL.Image import fromarray
 
-    number, fault = np.zeros(0, np.int64), ""
+    number, fault, blank = np.zeros(0, np.int64), "", 0
     if row.path.suffix.lower() in _video.SUFFIXES and row.image_id.startswith(KINDS["video"][0]):
         clip = read_clip(row.path, hertz=params.hertz, most=params.most, broken=params.broken)
-        frames, number = clip.frames, clip.number
+        shows = np.array([frame.std() >= BLANK for frame in clip.frames])
+        if not shows.any():
+            raise DataError(str(row.path), "shows nothing in any frame", "Remove its row.")
+        frames, number, blank = clip.frames[shows], clip.number[shows], int((~shows).sum())
         fault = f"{row.path.name} after {clip.decoded} frames ({clip.fault})" if clip.fault else ""
     else:
         frames = np.asarray(decode_gray(row.path))[None]
@@ -278,6 +283,7 @@ def _read(row: Row, params: Params, size: int) -> _File:
         number=number,
         digest=sha256_file(row.path),
         fault=fault,
+        blank=blank,
     )
 
 
@@ -288,9 +294,11 @@ def _thumb(picture: Image, fit: Fit) -> np.ndarray:
 
 def _fault_notes(files: Sequence[_File]) -> list[str]:
     faults = [file.fault for file in files if file.fault]
-    return (
+    blank = sum(file.blank for file in files)
+    notes = (
         [f"{len(faults)} videos stop midway, frames before that kept: {'; '.join(faults)}"] if faults else []
     )
+    return [*notes, f"{blank} blank frames left out"] if blank else notes
 
 
 def _merge(files: list[_File]) -> tuple[list[_File], dict[str, str], list[str]]:

@@ -148,6 +148,18 @@ def test_the_rate_and_the_cap_decide_how_many(tmp_path: Path, hertz: float, most
     assert len(read_clip(path, hertz=hertz, most=most).frames) == count
 
 
+def test_blank_frames_are_left_out(tmp_path: Path) -> None:
+    """A clip that fades in begins black; such a frame shows nothing that its label could be read from."""
+    dataset(tmp_path)
+    frames = moving(0)
+    frames[0] = 0
+    video(tmp_path / "pocus_videos/convex/covid19_0.avi", frames)
+    images = read(tmp_path)
+    assert images.card["notes"] == ["1 blank frames left out"]
+    assert "pocus_videos/convex/covid19_0.avi#0000" not in images.image_id
+    assert len(images) == 134
+
+
 def broken(path: Path) -> int:
     """A video whose second half is damaged; gives its frames."""
     frames = moving(3, frames=60, side=96)
@@ -302,7 +314,7 @@ def test_missing_files_are_an_error_above_a_stated_share(tmp_path: Path) -> None
     """One file gone is named; of several the first are; allow_missing leaves them out with a note."""
     dataset(tmp_path)
     (tmp_path / "pocus_images/convex/healthy_1.png").unlink()
-    with pytest.raises(DataError, match="1 of 30 listed files are not there: pocus_images/healthy_1"):
+    with pytest.raises(DataError, match=r"lists 'pocus_images/healthy_1', which is not at"):
         read(tmp_path)
     (tmp_path / "pocus_videos/convex/healthy_2.avi").unlink()
     with pytest.raises(DataError, match=r"'pocus_images/healthy_1', .* 1 more of 30"):
@@ -382,7 +394,7 @@ def test_the_real_pack_has_the_counts_of_its_table() -> None:
     assert images.clip is not None
     stills, frames = images.select(images.clip == ""), images.select(images.clip != "")
     assert stills.counts() == {"covid19": 3, "pneumonia": 10, "healthy": 8}
-    assert frames.counts() == {"covid19": 318, "pneumonia": 333, "healthy": 949}
+    assert frames.counts() == {"covid19": 318, "pneumonia": 333, "healthy": 948}  # one of 949 is blank
     assert images.card["videos"] == 15 + 27 + 42
     assert len(images.patients()) == 66 - 9  # ids that are one person
 
