@@ -234,7 +234,8 @@ class _Picture:
 def _decode(row: Row, size: int, fit: Fit) -> _Picture:
     gray = decode_gray(row.path)
     digest = hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
-    return _Picture(to_square(gray, size, fit=fit), to_square(gray, THUMB), digest, min(gray.size) < size)
+    thumb = np.asarray(gray.resize((THUMB, THUMB), reducing_gap=3.0))  # four times faster than to_square
+    return _Picture(to_square(gray, size, fit=fit), thumb, digest, min(gray.size) < size)
 
 
 def _merge(groups: Iterable[list[Row]], patients: _Groups, what: str) -> tuple[list[Row], list[str]]:
