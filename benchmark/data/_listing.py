@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,7 @@ __all__ = [
 
 LARGE = 10_000  # pictures; up to here they are decoded at once and compared, beyond that when looked at
 THUMB = 32
-SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved twice, below 0.97 otherwise
+SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved twice, below 0.94 otherwise
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,9 @@ def read_rows(
         return replace(_image_set(listed, unread, patients, classes, source), card={"notes": notes})
 
     pictures = [_decode(row, image_size, fit) for row in listed]
-    groups = _Groups(range(len(listed)))
+    groups, digest = _Groups(range(len(listed))), functools.cache(_digest)
     for i, j in same_pictures(np.stack([p.thumb for p in pictures])) if pictures else ():
-        if listed[i].patient_id != listed[j].patient_id or pictures[i].digest == pictures[j].digest:
+        if listed[i].patient_id != listed[j].patient_id or digest(listed[i].path) == digest(listed[j].path):
             groups.join(i, j)
     by_picture = [[listed[i] for i in group] for group in groups.members()]
     kept, more = _merge(by_picture, patients, "pictures found in several files")
@@ -227,14 +228,19 @@ def same_pictures(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
 class _Picture:
     pixels: np.ndarray
     thumb: np.ndarray
-    digest: str
     small: bool
 
 
 def _decode(row: Row, size: int, fit: Fit) -> _Picture:
-    gray = decode_gray(row.path)
-    digest = hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
-    return _Picture(to_square(gray, size, fit=fit), to_square(gray, THUMB), digest, min(gray.size) < size)
+    gray = decode_gray(row.path, at_least=3 * max(size, THUMB))
+    thumb = np.asarray(gray.resize((THUMB, THUMB), reducing_gap=3.0))  # four times faster than to_square
+    return _Picture(to_square(gray, size, fit=fit), thumb, min(gray.size) < size)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a picture's size and gray values."""
+    gray = decode_gray(path)
+    return hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
 
 
 def _merge(groups: Iterable[list[Row]], patients: _Groups, what: str) -> tuple[list[Row], list[str]]:

@@ -48,7 +48,7 @@ OLDEST = 120  # years; CheXpert itself caps at 90
 
 OWN = re.compile(r"CheXpert-v1\.0.*")  # folders of the public download
 PICTURE = re.compile(r"(?:.*/)?(patient\d+/study\d+/view\d+_(?:frontal|lateral)\.jpg)")
-LISTED = r"(?:CheXpert-v1\.0[^/]*/)?(?:{folder})/(patient\d+/study\d+{rest})"
+LISTED = r"(?:[^/.][^/]*/)?(?:{folder})/(patient\d+/study\d+{rest})"  # after the dataset's folder or not
 PICTURE_END = r"/view\d+_(?:frontal|lateral)\.jpg"
 FOLDERS = {"train": "train", "valid": "valid|val", "test": "test"}
 

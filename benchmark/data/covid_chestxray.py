@@ -29,7 +29,7 @@ from benchmark.data.images import Fit, inside
 from benchmark.errors import unknown_name
 from benchmark.records import ImageSet
 
-version = "1"
+version = "2"
 
 COLUMNS = ("patientid", "finding", "view", "modality", "filename")
 FURTHER = ("folder", "age", "sex", "location", "license")

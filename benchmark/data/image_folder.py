@@ -24,7 +24,7 @@ from benchmark.data.splits import PARTS
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import ImageSet
 
-version = "1"
+version = "2"
 
 TABLE = "metadata.csv"
 COLUMNS = ("image", "label", "patient_id")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import chexpert, loading
+from benchmark.data import chexpert, loading, scenario
 from benchmark.data.chexpert import OBSERVATIONS, Params, fingerprint, images
 from benchmark.errors import DataError, UnknownNameError
 from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, prove_disjoint
-from benchmark.task import SplitRule
+from benchmark.task import load_task
 
 HEADER = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS]
 EFFUSION = OBSERVATIONS.index("Pleural Effusion")
@@ -245,28 +244,26 @@ def test_test_from_train(tree: Tree) -> None:
     assert tree.read(test="from_train", seed=1).split.tolist() != found.split.tolist()
 
 
-def test_through_the_suite(tree: Tree) -> None:
-    """One observation as two classes: reserve comes from train by patient, test is the published one."""
-
-    def effusion(images: ImageSet) -> ImageSet:
-        return replace(images, label=images.label[:, 1].astype(np.int64), classes=("no", "yes"), report=None)
-
+def test_through_the_task(tree: Tree) -> None:
+    """chexpert_imbalance reads the dataset as it is: two classes by its rules, test is the published one."""
+    task = load_task("chexpert_imbalance").variant({"label.finding": "Pleural Effusion"})
+    steps = task.steps("lite", "chexpert")
     splits = loading.load(
         chexpert,
         Params(root=tree.folder),
-        classes=("no", "yes"),
+        classes=task.classes,
         image_size=16,
-        split=SplitRule(test=0.2, val=0.1, reserve=0.3),
+        split=task.source("chexpert").split,
         reserve_per_class=0,
         seed=0,
-        before=lambda images: effusion(
-            replace(images, label=images.label[:, [0, EFFUSION]], classes=CHOSEN, report=None)
-        ),
+        before=scenario.before_split(steps),
+        on_train=scenario.on_train(steps, seed=0),
     )
     prove_disjoint(splits)
-    assert len(splits.test) == 8
-    assert len(splits.val) == 5
-    assert len(splits.train) + len(splits.reserve) == 26
+    assert splits.test.counts() == {"negative": 4, "positive": 4}
+    assert splits.val.counts() == {"negative": 2, "positive": 3}
+    learned = [splits.train.counts()[c] + splits.reserve.counts()[c] for c in task.classes]
+    assert learned == [6 + 7, 6 + 7]  # not mentioned counts as negative, uncertain as positive
 
 
 def test_shuffled_columns_bom_and_crlf(tree: Tree) -> None:
