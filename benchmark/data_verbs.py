@@ -61,7 +61,7 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
         reserve_per_class=options.reserve,
         seed=options.seed,
         limit=getattr(options, "limit", None),
-        shard_size=getattr(options, "shard_size", building.Recipe.shard_size),
+        shard_size=getattr(options, "shard_size", None) or building.Recipe.shard_size,
     )
 
 
