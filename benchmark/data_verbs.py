@@ -61,7 +61,7 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
         reserve_per_class=options.reserve,
         seed=options.seed,
         limit=getattr(options, "limit", None),
-        shard_size=getattr(options, "shard_size", building.Recipe.shard_size),
+        shard_size=getattr(options, "shard_size", None) or building.Recipe.shard_size,
     )
 
 
@@ -343,10 +343,10 @@ def check_pictures(images: ImageSet) -> list[Check]:
     """
     seen = duplicates.scan(images.image)
     broken = tuple(f"{images.image_id[row]}: {fault}" for row, fault in seen.broken)
-    flat = tuple(str(i) for i in images.image_id[seen.rows[seen.flat]])
+    empty = tuple(str(i) for i in images.image_id[seen.rows[seen.empty]])
     return [
         Check("pictures", not broken, f"{len(seen.rows)} read, {len(broken)} that cannot be decoded", broken),
-        Check("gray values", not flat, f"{len(flat)} pictures of one gray value throughout", flat),
+        Check("contrast", not empty, f"{len(empty)} of one gray value throughout, or nearly", empty),
         _exact(images, seen),
         _near(images, seen),
     ]

@@ -26,6 +26,7 @@ MOST_BITS = 20  # copies differ in 7 (median, gamma 1.3) or fewer; a millionth o
 SAME_DETAIL = (
     0.95  # correlation; copies have 0.975 and more, other pictures 0.88 at most (docs/data_store.md)
 )
+EMPTY = 2.0  # gray values; a black first frame has 0.1, the palest picture of the real packs 11.7
 SAMPLE = 2048  # pictures that give the mean and the axes
 MOVES = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
 _MARGIN = 3
@@ -39,14 +40,14 @@ class Scan:
     Attributes:
         rows: (M,) positions of the pictures that could be read.
         digest: (M,) 16 bytes of BLAKE2b of the pixels.
-        flat: (M,) bool, one gray value throughout.
+        empty: (M,) bool, the means over cells deviate by less than ``EMPTY``: one gray value, or nearly.
         code: (M, 9, 2) uint64, the 128 bits of every move; ``MOVES[4]`` is no move.
         broken: position and fault of every picture that could not be read.
     """
 
     rows: np.ndarray
     digest: np.ndarray
-    flat: np.ndarray
+    empty: np.ndarray
     code: np.ndarray
     broken: tuple[tuple[int, str], ...]
 
@@ -67,7 +68,7 @@ def scan(image: np.ndarray | Pixels) -> Scan:
         image: (N, H, W) uint8; a picture whose reading raises ``DataError`` is recorded as broken.
     """
     axes, mean = _axes(image)
-    rows, digest, flat, code = [], [], [], []
+    rows, digest, empty, code = [], [], [], []
     broken: list[tuple[int, str]] = []
     start = 0
     for block, lost in _readable(image):
@@ -77,13 +78,13 @@ def scan(image: np.ndarray | Pixels) -> Scan:
         start += len(block)
         whole = block[kept]
         digest.append([hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in whole])
-        flat.append(whole.reshape(len(whole), -1).min(1) == whole.reshape(len(whole), -1).max(1))
         small = reduce(whole)
+        empty.append(small.std(axis=(1, 2)) < EMPTY)
         code.append(np.stack([_bits(moved(small, move), axes, mean) for move in MOVES], axis=1))
     return Scan(
         rows=np.concatenate(rows),
         digest=np.array([d for some in digest for d in some], dtype="V16"),
-        flat=np.concatenate(flat),
+        empty=np.concatenate(empty),
         code=np.concatenate(code),
         broken=tuple(broken),
     )
@@ -91,8 +92,9 @@ def scan(image: np.ndarray | Pixels) -> Scan:
 
 def _readable(image: np.ndarray | Pixels) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
     """All pictures in blocks, and the faults of those that cannot be read, which are left black."""
-    for start in range(0, len(image), 256):
-        stop = min(start + 256, len(image))
+    step = _at_once(image)
+    for start in range(0, len(image), step):
+        stop = min(start + step, len(image))
         try:
             yield image[start:stop], {}
         except DataError:
@@ -103,6 +105,11 @@ def _readable(image: np.ndarray | Pixels) -> Iterator[tuple[np.ndarray, dict[int
                 except DataError as error:
                     lost[i] = str(error).split("\n")[0]
             yield block, lost
+
+
+def _at_once(image: np.ndarray | Pixels) -> int:
+    """Pictures that are held at once: many small ones, few large ones."""
+    return int(np.clip(2**23 // (image.shape[1] * image.shape[2]), 1, 256))
 
 
 def same_bytes(found: Scan) -> list[np.ndarray]:
@@ -121,7 +128,7 @@ def same_picture(image: np.ndarray | Pixels, found: Scan, apart: np.ndarray) -> 
         apart: (N,) group of every picture, such as its patient; pairs within a group are not looked at.
     """
     _, first = np.unique(found.digest, return_index=True)
-    some = np.sort(first[~found.flat[first]])  # of exact copies, one
+    some = np.sort(first[~found.empty[first]])  # of exact copies, one
     pairs = _candidates(found.code[some], apart[found.rows[some]])
     rows = found.rows[some][pairs]
     similarity = np.concatenate(
@@ -217,7 +224,7 @@ def _meetings(
 def _similarity(image: Any, pairs: np.ndarray) -> np.ndarray:
     """(P,) correlation of the details of (P, 2) pairs, after the best move."""
     rows, place = np.unique(pairs, return_inverse=True)
-    band = np.concatenate([_details(reduce(part)) for part in blocks(_taken(image, rows), 256)])
+    band = np.concatenate([_details(reduce(part)) for part in blocks(_taken(image, rows), _at_once(image))])
     first, second = place.reshape(-1, 2).T
     fixed = _standard(_inner(band[second], (0, 0)))
     return np.max([(_standard(_inner(band[first], move)) * fixed).sum(1) for move in MOVES], axis=0)

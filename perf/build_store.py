@@ -5,7 +5,7 @@
 Builds with ``data build`` as a process of its own, and prints images per second, the peak of the resident
 memory summed over all processes (listing and conversion included), sizes on disk, and how fast images come
 back in order and at random, from disk and from the page cache. ``--libraries`` adds the same reads by way of
-the ``datasets`` library and straight from Parquet.
+the ``datasets`` library and straight from Parquet, ``--compressions`` the choice of the compression.
 """
 
 from __future__ import annotations
@@ -124,6 +124,35 @@ def library_reads(folder: Path) -> dict[str, float]:
     return figures
 
 
+def compressions(folder: Path) -> None:
+    """Print bytes per image, and images per second written and read in memory, of each compression."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from benchmark import shards
+
+    images = shards.open(folder)
+    for name in ("image", "mask"):
+        pixels = getattr(images, name)
+        if pixels is None:
+            continue
+        table = pa.table({name: pa.array([picture.tobytes() for picture in pixels[:2048]])})
+        for kind, level in (("none", None), ("snappy", None), ("zstd", 1), ("zstd", 3), ("zstd", 9)):
+            file = io.BytesIO()
+            began = time.process_time()
+            pq.write_table(table, file, compression=kind, compression_level=level, use_dictionary=False)
+            wrote = time.process_time()
+            pq.read_table(io.BytesIO(file.getvalue()), use_threads=False)
+            read = time.process_time()
+            each = len(file.getvalue()) / table.num_rows
+            pace = [table.num_rows / max(span, 1e-6) for span in (wrote - began, read - wrote)]
+            print(
+                f"{name} {kind} {level or ''}: {each:,.0f} bytes, {pace[0]:,.0f} written, {pace[1]:,.0f} read"
+            )
+
+
 def main() -> None:
     """Build, read, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -133,7 +162,8 @@ def main() -> None:
     parser.add_argument("--source", default="phantom.chest")
     parser.add_argument("--set", nargs="+", help="parameters of the source; by default as many as asked for")
     parser.add_argument("--keep", type=Path, help="use this folder and leave it")
-    parser.add_argument("--libraries", action="store_true")
+    parser.add_argument("--libraries", action="store_true", help="also read by other ways")
+    parser.add_argument("--compressions", action="store_true", help="also compare ways to compress")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-store-"))
     command = [sys.executable, "-m", "benchmark", "data", "build", "--source", options.source]
@@ -155,6 +185,8 @@ def main() -> None:
         **reads(folder),
         **(library_reads(folder) if options.libraries else {}),
     }
+    if options.compressions:
+        compressions(folder)
     for name, value in figures.items():
         print(f"{name}: {value:,.2f}" if value < 1000 else f"{name}: {value:,.0f}")
 

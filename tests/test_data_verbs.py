@@ -205,13 +205,15 @@ def test_without_splits_a_copy_of_another_patient_is_wrong(tmp_path):
     assert checks["exact copies"]["found"] == ["i0 (patient p0) and i2 (patient p2)"]
 
 
-def test_flat_picture(tmp_path):
-    """A picture of one gray value throughout shows nothing."""
+def test_pictures_that_show_nothing(tmp_path):
+    """One gray value throughout, or a frame that is black but for a few pixels, as real videos begin with."""
     images = phantoms()
     images.image[4] = 17
+    images.image[7] = 0
+    images.image[7, :2, :9] = 4
     status, checks = report(tmp_path, images)
     assert status == 1
-    assert checks["gray values"]["found"] == ["i4"]
+    assert checks["contrast"]["found"] == ["i4", "i7"]
 
 
 def test_changed_bytes_are_found(tmp_path, capsys):

@@ -133,8 +133,8 @@ def test_exact_copies_are_grouped():
     assert [g.tolist() for g in groups] == [[0, 3], [1, 4, 5]]
 
 
-def test_broken_and_flat_pictures_are_recorded():
-    """What cannot be read is named with its fault, one gray value is marked, the rest is scanned."""
+def test_broken_and_empty_pictures_are_recorded():
+    """What cannot be read is named with its fault, one without contrast is marked, the rest is scanned."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (300, 16, 16), np.uint8)
     image[7] = 3
@@ -147,7 +147,7 @@ def test_broken_and_flat_pictures_are_recorded():
     found = duplicates.scan(Pixels.each(read, 300, 16))
     assert found.broken == ((290, "x.png: is corrupt"),)
     assert found.rows.tolist() == [i for i in range(300) if i != 290]
-    assert np.flatnonzero(found.flat).tolist() == [7]
+    assert np.flatnonzero(found.empty).tolist() == [7]
 
 
 @pytest.mark.parametrize("size", [16, 28, 64, 100])
