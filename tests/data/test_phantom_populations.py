@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,7 +143,8 @@ def test_chexpert_lists_its_full_size_in_seconds_and_little_memory():
         "from benchmark.data.phantom import chexpert as c\n"
         "s = c.images(c.Params(), classes=('a', 'b'), image_size=64, reserve_per_class=1000, seed=0)\n"
         "own = np.isin(s.split, ['train', 'val', 'test_paper'])\n"
-        "print(own.sum(), len(np.unique(s.patient_id[own])), (s.view[s.split == 'train'] == 'LATERAL').sum())\n"
+        "lateral = (s.split == 'train') & (s.view == 'LATERAL')\n"
+        "print(own.sum(), len(np.unique(s.patient_id[own])), lateral.sum())\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -418,3 +420,24 @@ def test_mean_intensity_does_not_tell_the_lesion(lesion_pictures: tuple[np.ndarr
     """Mean and deviation of the picture are near chance, which is 0.20."""
     image, label = lesion_pictures
     assert _balanced_accuracy(np.stack([image.mean((1, 2)), image.std((1, 2))], 1), label) < 0.33
+
+
+def test_corners_and_mean_intensity_do_not_tell_the_pneumothorax():
+    """In 500 fresh frontal images, half of them with pneumothorax, both are near 0.50."""
+    people, k = chexpert._population(), list(reports.SAYINGS).index("Pneumothorax")
+    table = people.fresh_with(
+        7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), where="test"
+    )
+    table = table.select(np.random.default_rng(0).permutation(500))
+    table = replace(table, present=np.hstack([np.zeros((500, 1), bool), table.present]))
+    names, found = chexpert.shown(table, 7)
+    devices = table.present[:, reports.DEVICES]
+    image = (
+        np.stack([cohort.draw_row(table, i, names, found, 7, 24, devices=devices).image for i in range(500)])
+        / 255
+    )
+    corners = [image[:, a, b].reshape(500, -1) for a in (slice(4), slice(-4, None))
+               for b in (slice(4), slice(-4, None))]  # fmt: skip
+    label = table.present[:, k + 1].astype(int)
+    assert _balanced_accuracy(np.concatenate(corners, 1), label) < 0.60
+    assert _balanced_accuracy(np.stack([image.mean((1, 2)), image.std((1, 2))], 1), label) < 0.60

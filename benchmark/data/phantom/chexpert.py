@@ -58,6 +58,7 @@ DRAWN = {
     "Pleural Other": "pleural_thickening",
 }
 OPACITIES = ("Edema", "Consolidation", "Pneumonia", "Atelectasis", "Lung Lesion")
+MILDEST = 0.5  # severity of what the inpatients of a hospital have (chosen, see the card)
 MASSES = 0.3  # of the lung lesions; the others are nodules (chosen)
 
 
@@ -181,7 +182,7 @@ def images(
     noisy = (table.split == "train")[:, None]
     report = np.where(noisy, reports.write_reports(table.present, chance), reports.certain(table.present))
     image, mask = cohort.picture_reader(
-        table, *shown(table, seed), seed, image_size, devices=table.present[:, DEVICES]
+        table, *shown(table, seed), seed, image_size, devices=table.present[:, DEVICES], mildest=MILDEST
     )
     named = (report == POSITIVE) & ~np.isin(np.arange(len(OBSERVATIONS)), (0, DEVICES))
     return ImageSet(
@@ -227,7 +228,7 @@ def example_grid(path: str, *, size: int = 128, columns: int = 8, seed: int = 0)
     kinds.append(~frontal)
     devices = truth["Support Devices"]
     rows = [
-        [cohort.draw_row(table, int(i), names, found, seed, size, devices).image
+        [cohort.draw_row(table, int(i), names, found, seed, size, devices=devices, mildest=MILDEST).image
          for i in np.flatnonzero(kind)[:columns]]
         for kind in kinds
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from benchmark.pixels import Pixels
 
 LICENSE = "Apache-2.0"
 # streams of random numbers; a new one gets a new number, so that no table changes
-PATIENT, STUDY, PERSON, SHOT, VISITS, REPORT, CHOICE = range(7)
+PATIENT, STUDY, PERSON, SHOT, VISITS, REPORT, CHOICE, GRADE = range(8)
 BLOCK = 1_000_000  # rows that are drawn together at most
 LARGEST_POOL = 2_000_000  # fresh patients looked through before giving up on a rare finding
 
@@ -256,35 +256,43 @@ def visits_each(seed: int, patients: int, studies: int, first_patient: int) -> n
 
 
 def picture_reader(
-    table: Table,
-    drawn: Sequence[str],
-    shown: np.ndarray,
-    seed: int,
-    size: int,
-    devices: np.ndarray | None = None,
+    table: Table, drawn: Sequence[str], shown: np.ndarray, seed: int, size: int, **how: Any
 ) -> tuple[Pixels, Pixels]:
-    """Images and masks of a table, drawn when looked at.
-
-    Args:
-        drawn: names of ``thorax.FINDINGS``, one per column of ``shown``.
-        shown: (N, D) bool.
-        devices: (N,) bool, with or without lines and tubes; drawn at random where None.
-    """
+    """Images and masks of a table, drawn when looked at; arguments as of ``draw_row``."""
 
     def read(row: int) -> tuple[np.ndarray, np.ndarray]:
-        study = draw_row(table, row, drawn, shown, seed, size, devices)
+        study = draw_row(table, row, drawn, shown, seed, size, **how)
         return study.image, study.mask
 
     return Pixels.pair(read, len(table), size)
 
 
 def draw_row(
-    table: Table, row: int, drawn: Sequence[str], shown: np.ndarray, seed: int, size: int,
+    table: Table,
+    row: int,
+    drawn: Sequence[str],
+    shown: np.ndarray,
+    seed: int,
+    size: int,
+    *,
     devices: np.ndarray | None = None,
-) -> thorax.Study:  # fmt: skip
-    """Draw one row of a table; arguments as of ``picture_reader``."""
+    mildest: float | None = None,
+) -> thorax.Study:
+    """Draw one row of a table.
+
+    Args:
+        drawn: names of ``thorax.FINDINGS``, one per column of ``shown``.
+        shown: (N, D) bool.
+        devices: (N,) bool, with or without lines and tubes; drawn at random where None.
+        mildest: severities are even from here to 1; as ``thorax`` draws them where None.
+    """
+    found = np.flatnonzero(shown[row]).tolist()
+    grade: dict[str, float | None] = dict.fromkeys(drawn[k] for k in found)
+    if mildest is not None and found:
+        chance = uniforms(seed, GRADE, int(table.study[row]), 1, len(drawn))[0]
+        grade = {drawn[k]: float(mildest + (1 - mildest) * chance[k]) for k in found}
     return thorax.draw(
-        [drawn[k] for k in np.flatnonzero(shown[row]).tolist()],
+        grade,
         seed=seed,
         index=int(table.study[row]),
         size=size,
