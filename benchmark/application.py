@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -24,11 +25,11 @@ from benchmark.tracking import Tracker
 
 # What each verb computes; a verb stops where its own stage ends.
 UNTIL = {
-    "data": {"data"},
-    "generate": {"data", "fit", "generate"},
-    "measure": {"data", "reference", "fit", "generate", "measure"},
-    "classify": {"data", "fit", "generate", "classify"},
-    "run": {"data", "reference", "fit", "generate", "measure", "classify"},
+    "data": {"data", "teach"},
+    "generate": {"data", "teach", "fit", "generate"},
+    "measure": {"data", "teach", "reference", "fit", "generate", "measure"},
+    "classify": {"data", "teach", "fit", "generate", "classify"},
+    "run": {"data", "teach", "reference", "fit", "generate", "measure", "classify"},
 }
 
 
@@ -95,7 +96,9 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
 
 def _folder_name(plan: Plan, scenario: str | None) -> str:
     """Another protocol, another folder."""
-    chosen = "".join(f"-{part.strip()}" for part in (scenario or "").split(",") if part.strip())
+    chosen = "".join(
+        f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in (scenario or "").split(",") if p.strip()
+    )
     return f"{plan.task.name}-{plan.profile_name}{chosen}"
 
 

@@ -17,6 +17,11 @@ STAGE_VERBS = {
     "measure": "also measure fidelity, diversity and memorization of the samples",
     "classify": "also train the downstream classifiers and store their predictions",
 }
+DATA_VERBS = {
+    "build": "convert a source once into a folder of Parquet shards that is read by memory map",
+    "show": "print what a source or a built folder holds, and write a grid of its images",
+    "verify": "check hashes, pictures, copies and patients of a source or a built folder",
+}
 OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
@@ -96,11 +101,42 @@ def parser() -> Parser:
     for name in ("compare", "leaderboard"):
         verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
+    _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
     extractor = verbs.choices["extractor"]
     extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
     extractor.add_argument("--steps", type=_count, help="fewer steps than the recipe's, to try it out")
     return top
+
+
+def _add_data(verb: argparse.ArgumentParser) -> None:
+    """``data build``, ``data show`` and ``data verify``; ``data`` alone is the stage of a task."""
+    kinds = verb.add_subparsers(dest="action", metavar="{build,show,verify}", parser_class=Parser)
+    for name, about in DATA_VERBS.items():
+        action = kinds.add_parser(name, help=about, description=about)
+        _add_source(action)
+        if name == "build":
+            action.add_argument("--source", type=_text, help="data source; default: the task's")
+            action.add_argument("--out", type=Path, required=True, help="folder of the dataset")
+            action.add_argument("--workers", type=_count, help="processes; default: one per core")
+            action.add_argument("--shard-size", type=_count, default=2048, help="images per shard")
+            action.add_argument("--limit", type=_count, help="so many images, spread over the source")
+        else:
+            action.add_argument("target", help="a built folder, or a data source")
+            out = "PNG; default: outputs/<name>.png" if name == "show" else "JSON report"
+            action.add_argument("--out", type=_path, help=out)
+        if name == "show":
+            action.add_argument("--columns", type=_count, default=10, help="images per class in the grid")
+
+
+def _add_source(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--task", type=_text, help="take classes and the source's parameters from this task")
+    action.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
+    action.add_argument("--set", metavar="KEY=VALUE", nargs="+", default=[], help="parameters of the source")
+    action.add_argument("--classes", type=_text, help="with commas; default: the task's, or the source's")
+    action.add_argument("--size", type=_count, default=64, help="side of the images in pixels")
+    action.add_argument("--reserve", type=int, default=0, help="images per class that oracle may learn from")
+    action.add_argument("--seed", type=int, default=0, help="of sources that draw")
 
 
 def _add_tune(verb: argparse.ArgumentParser) -> None:
@@ -132,6 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    if getattr(options, "action", None):
+        from benchmark import data_verbs
+
+        actions = {"build": data_verbs.build, "show": data_verbs.show, "verify": data_verbs.verify}
+        return actions[options.action](options)
     if options.verb in STAGE_VERBS:
         from benchmark.application import run_stages
 

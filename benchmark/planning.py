@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,11 +132,18 @@ def choices(text: str | None) -> dict[str, Any]:
         TaskError: not of this form.
     """
     found = {}
-    for part in (p.strip() for p in (text or "").split(",") if p.strip()):
+    for part in re.split(r",(?=\s*\w+\.\w+\s*=)", text or ""):  # a value may hold commas of its own
         path, equals, value = part.partition("=")
-        if not equals or "." not in path:
+        if not part.strip():
+            continue
+        if not equals or not re.fullmatch(r"\w+\.\w+", path.strip()):
             raise TaskError("--scenario", f"'{part}' is not of the form step.field=value", "See: tasks NAME.")
-        found[path.strip()] = yaml.safe_load(value)
+        try:
+            found[path.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise TaskError(
+                f"--scenario {path}", f"'{value}' is no plain value", "See: tasks NAME."
+            ) from None
     return found
 
 

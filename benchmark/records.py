@@ -147,6 +147,25 @@ class ImageSet:
         first = kept.label[:, rarest_first].argmax(1)
         return replace(kept, label=rarest_first[first].astype(np.int64), report=kept.label.astype(np.int8))
 
+    def only(self, classes: Sequence[str]) -> ImageSet:
+        """The images of these classes, numbered anew; the same set where it has no other class.
+
+        Of images with several classes none is left out: they must have these classes alone.
+        """
+        kept = [k for k, name in enumerate(self.classes) if name in classes]
+        if len(kept) == len(self.classes) or self.several:
+            return self
+        number = np.full(len(self.classes), -1)
+        number[kept] = np.arange(len(kept))
+        chosen = self.select(np.flatnonzero(number[self.label] >= 0))
+        tables = {
+            name: table[:, kept]
+            for name in ("report", "soft")
+            if (table := getattr(chosen, name)) is not None
+        }
+        names = tuple(self.classes[k] for k in kept)
+        return replace(chosen, label=number[chosen.label], classes=names, **tables)
+
     def content_hash(self) -> str:
         """SHA-256 over everything but the card."""
         digest = hashlib.sha256(json.dumps([list(self.classes), list(self.image.shape)]).encode())
@@ -228,6 +247,11 @@ class Learning:
         """The images of one class."""
         kept = self.reserve.of_class(label) if self.reserve is not None else None
         return Learning(self.train.of_class(label), self.val.of_class(label), kept)
+
+    def only(self, classes: Sequence[str]) -> Learning:
+        """The images of these classes alone."""
+        kept = self.reserve.only(classes) if self.reserve is not None else None
+        return Learning(self.train.only(classes), self.val.only(classes), kept)
 
     def one_label_each(self) -> Learning:
         """The same images with one class each, see ``ImageSet.one_label_each``."""

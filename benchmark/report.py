@@ -253,9 +253,10 @@ def headline(comparison: dict[str, Any]) -> str:
     """A few lines for the terminal: the rows in order, with their intervals."""
     primary = comparison["figures"]["test"][str(comparison["settings"]["primary_bracket"])]
     ranks = comparison["ranking"]["rows"]
+    metric = comparison["settings"]["primary_metric"]["name"]
     lines = []
-    for name, said in sorted(primary.items(), key=lambda item: -item[1]["balanced_accuracy"]["estimate"]):
-        mean = said["balanced_accuracy"]
+    for name, said in sorted(primary.items(), key=lambda item: -item[1][metric]["estimate"]):
+        mean = said[metric]
         rank = ranks.get(name, {}).get("rank", "-")
         interval = f"[{100 * mean['low']:.1f}, {100 * mean['high']:.1f}]"
         lines.append(f"  {rank:>2}  {name:<16} {100 * mean['estimate']:5.1f} %  {interval}")

@@ -209,3 +209,120 @@ def test_unusual_pictures_are_read(folder: Folder, kind: str) -> None:
     after = folder.load()
     for name, images in before.named().items():
         assert np.array_equal(images.image, after.named()[name].image)
+
+
+class Large:
+    """A dataset of twelve pictures in the layout of a source that has very many, to be spoiled by a test."""
+
+    def __init__(self, root: Path, source: str) -> None:
+        self.root, self.source = root, source
+        self.module: ModuleType = importlib.import_module(f"benchmark.data.{source}")
+        root.mkdir()
+        chexpert = source == "chexpert"
+        self.tables = ["train.csv", "valid.csv"] if chexpert else ["Data_Entry_2017.csv"]
+        self.pictures = [
+            root
+            / (f"{part}/patient{k:05d}/study1/view1_frontal.jpg" if chexpert else f"images/{k:08d}_000.png")
+            for part, first, last in (("train", 1, 9), ("valid", 9, 13))
+            for k in range(first, last)
+        ]
+        for k, path in enumerate(self.pictures):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng(k).integers(0, 256, (30, 30), np.uint8)).save(path)
+        for table, pictures in zip(self.tables, (self.pictures[:8], self.pictures[8:]), strict=False):
+            self.write(root / table, pictures if chexpert else self.pictures)
+
+    def write(self, path: Path, pictures: list[Path]) -> None:
+        """Write a table that lists these pictures."""
+        with open(path, "w", newline="", encoding="utf-8") as handle:
+            table = csv.writer(handle)
+            if self.source == "chexpert":
+                table.writerow(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *self.module.OBSERVATIONS])
+                names = [f"CheXpert-v1.0/{p.relative_to(self.root)}" for p in pictures]
+                table.writerows([name, "Male", "50", "Frontal", "PA", *["0.0"] * 14] for name in names)
+            else:
+                table.writerow(["Image Index", "Finding Labels", "Patient ID"])
+                table.writerows([p.name, "No Finding", str(int(p.name[:8]))] for p in pictures)
+
+    def read(self) -> np.ndarray:
+        """Every pixel of the dataset."""
+        given = {"test": "from_train"} if self.source == "chexpert" else {"split": "drawn"}
+        params = self.module.Params(root=self.root, **given)
+        self.module.fingerprint(params)
+        read = self.module.images(params, classes=("a", "b"), image_size=16, reserve_per_class=0, seed=0)
+        pixels: np.ndarray = read.image[:]
+        return pixels
+
+    def refused(self) -> DataError:
+        """The error of reading: of the right kind, with a remedy, in two lines at most."""
+        with pytest.raises(DataError) as caught:
+            self.read()
+        assert caught.value.where
+        assert caught.value.remedy
+        assert len(str(caught.value).splitlines()) == 2
+        return caught.value
+
+
+@pytest.fixture(params=("chexpert", "chestxray14"))
+def large(request: pytest.FixtureRequest, tmp_path: Path) -> Large:
+    return Large(tmp_path / "data", request.param)
+
+
+def test_the_large_dataset_is_fine_before_it_is_spoiled(large: Large) -> None:
+    """Unspoiled, all twelve pictures are read."""
+    assert large.read().shape == (12, 16, 16)
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file", "empty"])
+def test_large_folder(large: Large, kind: str) -> None:
+    """A root that is not there, no folder, or empty is named as such."""
+    large.root = {"missing": large.root / "no", "a file": large.pictures[0], "empty": large.root / "new"}[
+        kind
+    ]
+    if kind == "empty":
+        large.root.mkdir()
+    assert large.refused().problem == ("the folder is empty" if kind == "empty" else "no such folder")
+
+
+def test_large_table_is_missing(large: Large) -> None:
+    """Without one of its tables the error names it."""
+    (large.root / large.tables[-1]).unlink()
+    assert large.tables[-1] in str(large.refused())
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\x00\x01\x02\xff" * 50, b"<html>not found</html>\n"])
+def test_large_table_is_no_table(large: Large, content: bytes) -> None:
+    """An empty table, bytes, or a web page saved in its place is refused."""
+    (large.root / large.tables[-1]).write_bytes(content)
+    assert large.tables[-1] in large.refused().where
+
+
+def test_large_table_has_a_header_alone(large: Large) -> None:
+    """A table without rows says so."""
+    large.write(large.root / large.tables[0], [])
+    assert large.refused().problem == "has no rows"
+
+
+def test_large_table_cut_off(large: Large) -> None:
+    """A download that broke off in the middle of a row is met at that row."""
+    path = large.root / large.tables[0]
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"0000")])
+    assert f"{large.tables[0]}: line" in large.refused().where
+
+
+def test_picture_that_is_missing(large: Large) -> None:
+    """A picture that is listed and not there is refused with its line before any is read."""
+    large.pictures[1].unlink()
+    error = large.refused()
+    assert error.where.endswith(f"{large.tables[0]}: line 3")
+    assert large.pictures[1].name in error.problem
+
+
+@pytest.mark.parametrize(("content", "problem"), [(b"", "is empty (0 bytes)"), (b"GIF89a", "corrupt")])
+def test_picture_that_is_broken(large: Large, content: bytes, problem: str) -> None:
+    """A broken picture is named when it is looked at."""
+    large.pictures[1].write_bytes(content)
+    error = large.refused()
+    assert error.where == str(large.pictures[1])
+    assert problem in error.problem or "is not a PNG" in error.problem

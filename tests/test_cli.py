@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from benchmark.cli import OTHER_VERBS, STAGE_VERBS, main, parser
+from benchmark.cli import DATA_VERBS, OTHER_VERBS, STAGE_VERBS, main, parser
 from samples import ROOT
 
 VERBS = {**OTHER_VERBS, **STAGE_VERBS}
@@ -34,6 +34,8 @@ def test_help_imports_nothing_heavy():
         (["run", "--tsak", "x"], "--tsak"),
         (["run", "--workers", "none"], "expected a whole number, got 'none'"),
         (["run", "--workers", "0"], "expected at least 1"),
+        (["data", "biuld"], "biuld"),
+        (["data", "build", "--source", "phantom.chest"], "--out"),
         (["tune"], "--generator"),
     ],
 )
@@ -87,13 +89,16 @@ def test_params_file_is_checked(tmp_path, capsys, monkeypatch):
 def test_every_verb_is_an_entry_point_with_the_same_options():
     """MLproject has each verb, its command names options that the verb has, and all of its parameters."""
     project = yaml.safe_load((ROOT / "MLproject").read_text())
-    assert set(project["entry_points"]) == set(VERBS) | {"main"}
-    verbs = next(a for a in parser()._actions if a.dest == "verb").choices
+    actions = {f"data_{action}" for action in DATA_VERBS}
+    assert set(project["entry_points"]) == set(VERBS) | actions | {"main"}
     for name, point in project["entry_points"].items():
         command = point["command"].split()
-        verb = command[3]
-        assert verb == ("run" if name == "main" else name)
-        options = {o for a in verbs[verb]._actions for o in a.option_strings}
+        words = command[3:5] if name in actions else command[3:4]
+        assert "_".join(words) == ("run" if name == "main" else name)
+        verb = parser()
+        for word in words:
+            verb = next(a for a in verb._actions if a.dest in ("verb", "action")).choices[word]
+        options = {o for a in verb._actions for o in a.option_strings}
         used = [w for w in command if w.startswith("--")]
         assert set(used) <= options
         assert {w.strip("{}") for w in command if w.startswith("{")} == set(point.get("parameters", {}))

@@ -124,3 +124,49 @@ def test_concatenate_drops_a_column_that_one_lacks():
     both = concatenate([replace(a, sex=np.array(["f", "m"])), b])
     assert len(both) == 3
     assert both.sex is None
+
+
+def test_only_some_classes_numbered_anew():
+    """Of three classes the last is left out; the others keep their images, and the columns of their classes."""
+    images = blobs({"a": 3, "b": 2, "c": 4})
+    images = replace(images, soft=np.eye(3, dtype=np.float32)[images.label])
+    chosen = images.only(("a", "b"))
+    assert chosen.counts() == {"a": 3, "b": 2}
+    assert chosen.soft.shape == (5, 2)
+    assert images.only(("a", "b", "c", "d")) is images
+
+
+def test_one_label_each_takes_the_rarest_and_keeps_the_truth():
+    """An image of a common and a rare class counts as the rare one; one without a class is left out."""
+    images = blobs({"a": 4, "b": 0})
+    label = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], np.uint8)
+    single = replace(images, label=label).one_label_each()
+    assert single.label.tolist() == [0, 1, 0]
+    assert single.report.tolist() == [[1, 0], [1, 1], [1, 0]]
+
+
+def test_several_labels_and_tables_round_trip(tmp_path):
+    """Label matrices, reports, soft labels, boxes and clips come back, over several batches too."""
+    images = blobs({"a": 4, "b": 3})
+    images = replace(
+        images,
+        label=np.eye(2, dtype=np.uint8)[images.label],
+        report=np.full((7, 2), -1, np.int8),
+        soft=np.full((7, 2), 0.5, np.float32),
+        box=np.full((7, 4), np.nan, np.float32),
+        clip=np.array(["", "film", "", "", "", "", "film"]),
+    )
+    for batch in (2**28, 600):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(arrow, "BATCH_BYTES", batch)
+            arrow.write_images(tmp_path / "x.arrow", images)
+        again = arrow.read_images(tmp_path / "x.arrow")
+        assert again.content_hash() == images.content_hash()
+        assert np.array_equal(again.image[np.array([6, 0])], images.image[[6, 0]])
+        assert isinstance(again.image, np.ndarray) == (batch == 2**28)
+
+
+def test_request_of_counts_is_interleaved():
+    """Every prefix is as balanced as the counts allow."""
+    request = SampleRequest.of_counts({"a": 3, "c": 1}, ("a", "b", "c"), 16)
+    assert request.label.tolist() == [0, 2, 0, 0]

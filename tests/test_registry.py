@@ -17,7 +17,11 @@ def test_builtin_generators_and_sources_are_found():
     assert {"stylegan", "ddpm", "oracle", "copycat", "noise", "duplicate_real", "traditional"} <= set(
         available("generators")
     )
-    assert {"phantom.chest", "covid_chestxray", "image_folder"} == set(available("data"))
+    assert set(available("data")) == {
+        "phantom.chest", "phantom.chexpert", "phantom.cxr14", "phantom.rare_lesion", "phantom.ultrasound",
+        "chexpert", "chestxray14", "covid_chestxray", "pocus", "medmnist", "dicom_folder", "image_folder",
+        "parquet_store",
+    }  # fmt: skip
 
 
 def test_finding_imports_nothing():

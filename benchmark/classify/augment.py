@@ -17,6 +17,36 @@ def _uniform(n: int, low: float, high: float, rng: Generator) -> Tensor:
     return torch.rand(n, generator=rng) * (high - low) + low
 
 
+def _shift(n: int, limit: float, rng: Generator) -> Tensor:
+    """(N, 2) shifts across and down, of the grid's width, which is 2, for a limit in shares of the side."""
+    return _uniform(2 * n, -2 * limit, 2 * limit, rng).view(n, 2)
+
+
+def _warp(batch: Tensor, angle: Tensor, scale: Tensor, shift: Tensor, border: str) -> Tensor:
+    """Turn about the center (radians), scale and shift every image; ``border`` is black or the edge's gray.
+
+    Args:
+        border: ``zeros`` or ``border``, padding modes of ``grid_sample``.
+    """
+    import torch
+    from torch.nn.functional import affine_grid, grid_sample
+
+    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
+    theta = torch.stack(
+        [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
+    ).to(batch.device, batch.dtype)
+    grid = affine_grid(theta, list(batch.shape), align_corners=False)
+    return grid_sample(batch, grid, padding_mode=border, align_corners=False)
+
+
+def _flip(batch: Tensor, axis: int, rng: Generator) -> Tensor:
+    """Every image mirrored along an axis, or not, with probability 0.5."""
+    import torch
+
+    chosen = (_uniform(len(batch), 0, 1, rng) < 0.5).to(batch.device).view(-1, 1, 1, 1)
+    return torch.where(chosen, batch.flip(axis), batch)
+
+
 @dataclass(frozen=True)
 class Limits:
     """How far an image is moved and toned.
@@ -51,21 +81,12 @@ def affine_intensity(batch: Tensor, rng: Generator, limits: Limits) -> Tensor:
     Returns:
         (N, 1, H, W) float in [0, 1].
     """
-    import torch
-    from torch.nn.functional import affine_grid, grid_sample
-
     n, device = len(batch), batch.device
     turn = math.radians(limits.rotate)
     angle = _uniform(n, -turn, turn, rng)
     scale = _uniform(n, 1 - limits.scale, 1 + limits.scale, rng)
-    shift = _uniform(2 * n, -2 * limits.shift, 2 * limits.shift, rng).view(n, 2)  # the grid is 2 wide
-    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
-    theta = torch.stack(
-        [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
-    ).to(device, batch.dtype)
-    moved = grid_sample(
-        batch, affine_grid(theta, list(batch.shape), align_corners=False), align_corners=False
-    )
+    shift = _shift(n, limits.shift, rng)
+    moved = _warp(batch, angle, scale, shift, "zeros")
 
     def per_image(limit: float, middle: float) -> Tensor:
         return _uniform(n, middle - limit, middle + limit, rng).view(n, 1, 1, 1).to(device, batch.dtype)
@@ -74,8 +95,58 @@ def affine_intensity(batch: Tensor, rng: Generator, limits: Limits) -> Tensor:
     return toned ** per_image(limits.gamma, 1)
 
 
+def zhang(batch: Tensor, rng: Generator) -> Tensor:
+    """Rotation up to 10 degrees, translation up to a tenth of the side, flips across and down.
+
+    Zhang et al. 2023, section 4.2.3, after Born et al. 2021, whose Keras generator flips every image with
+    probability 0.5 on each axis and fills the border with the edge's gray.
+
+    Args:
+        batch: (N, 1, H, W) float in [0, 1].
+        rng: a CPU generator; the only source of randomness.
+    Returns:
+        (N, 1, H, W) float in [0, 1].
+    """
+    import torch
+
+    n, turn = len(batch), math.radians(10)
+    angle, shift = _uniform(n, -turn, turn, rng), _shift(n, 0.1, rng)
+    cos, sin, (x, y) = torch.cos(angle), torch.sin(angle), shift.unbind(1)
+    after_turn = torch.stack([cos * x - sin * y, sin * x + cos * y], 1)  # shifts are along the picture's axes
+    moved = _warp(batch, angle, torch.ones(n), after_turn, "border")
+    return _flip(_flip(moved, 3, rng), 2, rng)
+
+
+def segal(batch: Tensor, rng: Generator) -> Tensor:
+    """Rotation up to 10 degrees, horizontal flip with probability 0.5, brightness and contrast by 0.1.
+
+    Segal et al., section 3.3, with torchvision's meaning of the words: the border is black, brightness
+    scales the image, contrast scales the distance from its mean. Saturation and hue, which the paper
+    jitters too, gray images do not have.
+
+    Args:
+        batch: (N, 1, H, W) float in [0, 1].
+        rng: a CPU generator; the only source of randomness.
+    Returns:
+        (N, 1, H, W) float in [0, 1].
+    """
+    import torch
+
+    n, turn = len(batch), math.radians(10)
+    moved = _warp(batch, _uniform(n, -turn, turn, rng), torch.ones(n), torch.zeros(n, 2), "zeros")
+    flipped = _flip(moved, 3, rng)
+    gain, contrast = (
+        _uniform(n, 0.9, 1.1, rng).view(n, 1, 1, 1).to(batch.device, batch.dtype) for _ in range(2)
+    )
+    toned = (flipped * gain).clamp(0, 1)
+    mean = toned.mean((1, 2, 3), keepdim=True)
+    return ((toned - mean) * contrast + mean).clamp(0, 1)
+
+
 PIPELINES: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "none": lambda batch, rng: batch,
     "schaudt_affine": lambda batch, rng: affine_intensity(batch, rng, SCHAUDT),
     "mild_affine": lambda batch, rng: affine_intensity(batch, rng, MILD),
+    "zhang": zhang,
+    "segal": segal,
 }

@@ -97,6 +97,10 @@ def like(synthetic: ImageSet, train: ImageSet) -> ImageSet:
     Where an image may have several classes, ``report`` says which, if the generator knows; otherwise an
     image has the one class that was asked for (Segal et al. 2021, section 3.4).
     """
+    # classes that only a label policy has made come last, so the numbers of the others are the same
+    synthetic = replace(
+        synthetic, classes=train.classes, report=None if not train.several else synthetic.report
+    )
     one_hot = np.eye(len(train.classes), dtype=np.uint8)[synthetic.label]
     if train.soft is not None:
         synthetic = replace(synthetic, soft=one_hot.astype(np.float32))

@@ -11,27 +11,47 @@ from benchmark.compare.panel import Panel
 from benchmark.compare.rows import NOT_RECORDED, SplitImages, Study
 
 FEWEST_PATIENTS = 10
+MOST_VALUES, OTHERS = 10, "all others"  # of a field, by patients
+BASELINE = "real_only"
 
 
 def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str, Any]]]:
     """``[row][field][value]`` with the primary metric at the primary bracket.
 
     Returns:
-        An interval with ``images`` and ``patients``, and ``too_small`` None; or, for a group of fewer than 10
+        An interval with ``images`` and ``patients``, the difference to the baseline in
+        ``versus_real_only`` (not adjusted), and ``too_small`` None; or, for a group of fewer than 10
         patients or one that lacks a class, these two and the reason in ``too_small``.
     """
     images = study.splits[split]
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for field, values in images.groups.items():
+    for field, every in images.groups.items():
+        values = _largest(every, images.patient)
         for value in np.unique(values):
             keep = values == value
             reason = _too_small(images, keep, study.protocol.classes)
             panel = Panel(study, split, study.protocol.primary_bracket, keep)
             for name in panel.rows:
                 size = {"images": int(keep.sum()), "patients": len(np.unique(panel.patient))}
-                record = size if reason else panel.primary.mean(name)
+                record = size if reason else _record(panel, name)
                 found.setdefault(name, {}).setdefault(field, {})[str(value)] = {**record, "too_small": reason}
     return found
+
+
+def _largest(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """The values, where those beyond the ten with most patients are one group."""
+    names, code = np.unique(values, return_inverse=True)
+    if len(names) <= MOST_VALUES:
+        return values
+    patients = np.bincount(np.unique(np.stack([code, patient]), axis=1)[0])
+    kept = np.argsort(-patients, kind="stable")[: MOST_VALUES - 1]
+    return np.where(np.isin(code, kept), values, OTHERS)
+
+
+def _record(panel: Panel, name: str) -> dict[str, Any]:
+    compared = name != BASELINE and BASELINE in panel.rows
+    difference = panel.primary.difference(name, BASELINE).record() if compared else None
+    return {**panel.primary.mean(name), "versus_real_only": difference}
 
 
 def _too_small(images: SplitImages, keep: np.ndarray, classes: tuple[str, ...]) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.data.images import Fit, decode_gray, to_square
+from benchmark.data._tables import read_table
+from benchmark.data._tree import Use, first_of, forbids, note_missing
+from benchmark.data.images import Fit, decode_gray, read_gray, to_square
 from benchmark.errors import DataError
+from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, sha256_file, sha256_of
 
+__all__ = [
+    "Row", "allowed", "existing_folder", "fingerprint_rows", "left_out", "present", "read_rows", "read_table",
+    "refuse_vanished", "same_pictures",
+]  # fmt: skip
+
+LARGE = 10_000  # pictures; up to here they are decoded at once and compared, beyond that when looked at
 THUMB = 32
-SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved twice, below 0.97 otherwise
+SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved twice, below 0.94 otherwise
 
 
 @dataclass(frozen=True)
@@ -60,42 +70,6 @@ class _Groups:
         return list(groups.values())
 
 
-def read_table(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a CSV file as (place for errors, column -> stripped text); column names in lower case.
-
-    Raises:
-        DataError: missing, empty, not CSV, a required column missing or given twice, or no row.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")  # ids and file names are ASCII
-    except OSError as error:
-        raise DataError(
-            str(path), f"cannot be read: {error.strerror}", "Give the dataset's folder."
-        ) from None
-    lines = csv.reader(text.splitlines(keepends=True))
-    try:
-        header = [name.strip().lower() for name in next(lines, [])]
-        for name in required:
-            if header.count(name) != 1:
-                problem = "column is missing" if name not in header else "column is given twice"
-                raise DataError(f"{path}: {name}", problem, f"Expected the columns {', '.join(required)}.")
-        rows = 0
-        for fields in lines:
-            if any(field.strip() for field in fields):
-                rows += 1
-                padded = fields + [""] * (len(header) - len(fields))
-                yield (
-                    f"{path}: line {lines.line_num}",
-                    {k: v.strip() for k, v in zip(header, padded, strict=False)},
-                )
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {lines.line_num}", f"is not CSV: {error}", "Save it as CSV again."
-        ) from None
-    if not rows:
-        raise DataError(str(path), "has no rows", "Give a table with one row per picture.")
-
-
 def existing_folder(root: Path) -> None:
     """Refuse a root that is missing, not a folder, or empty."""
     if not root.is_dir():
@@ -106,26 +80,71 @@ def existing_folder(root: Path) -> None:
         )
 
 
-def fingerprint_rows(rows: Iterable[Row]) -> str:
-    """SHA-256 over what the rows say and the bytes of the files that they name, not over where these lie."""
-    files: dict[Path, str] = {}
+def present(rows: Sequence[Row], allow_missing: float) -> tuple[list[Row], list[str]]:
+    """The rows whose picture is there, and a note on the others.
+
+    Args:
+        allow_missing: the share of the rows whose picture may be missing.
+    Raises:
+        DataError: more are missing; names the first.
+    """
+    there = {path: path.is_file() for path in {row.path for row in rows}}
+    missing = [row for row in rows if not there[row.path]]
+    if not missing:
+        return list(rows), []
+    names = [row.image_id for row in missing]
+    notes = note_missing(names, len(rows), allow_missing, missing[0].where, missing[0].path)
+    return [row for row in rows if there[row.path]], notes
+
+
+def allowed(rows: Sequence[Row], use: Use) -> tuple[list[Row], list[str]]:
+    """The rows whose license allows a use, and a note on the others."""
+    kept = [row for row in rows if not forbids(row.license, use)]
+    gone = Counter(row.license or "not stated" for row in rows if forbids(row.license, use))
+    return kept, left_out(f"license forbids {use} use", gone)
+
+
+def refuse_vanished(
+    before: Sequence[Row], after: Sequence[Row], classes: Iterable[str], use: Use, where: str
+) -> None:
+    """Refuse a use that leaves a class without pictures.
+
+    Raises:
+        DataError: names the class.
+    """
+    had, have = Counter(row.label for row in before), Counter(row.label for row in after)
+    for name in classes:
+        if had[name] and not have[name]:
+            raise DataError(
+                f"{where}: '{name}'",
+                f"none of its {had[name]} pictures has a license that allows {use} use",
+                "Set use to research where it is, drop the class, or ask the owners.",
+            )
+
+
+def left_out(reason: str, counts: Counter[str]) -> list[str]:
+    """A note on rows that are left out, by kind, the most frequent first."""
+    if not counts:
+        return []
+    kinds = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [f"{counts.total()} rows left out, {reason}: {', '.join(f'{name} {n}' for name, n in kinds)}"]
+
+
+def fingerprint_rows(rows: Sequence[Row]) -> str:
+    """SHA-256 over what the rows say and the bytes of the files that they name, not over where these lie.
+
+    Of more than ``LARGE`` rows the files' sizes stand for their bytes.
+    """
+    large = len(rows) > LARGE
+    files: dict[Path, str | int] = {}
     said = []
     for row in rows:
         if row.path not in files:
-            if not row.path.is_file():
-                raise missing_picture(row)
-            files[row.path] = sha256_file(row.path)
+            files[row.path] = row.path.stat().st_size if large else sha256_file(row.path)
         age = None if np.isnan(row.age) else row.age
         texts = [row.image_id, row.patient_id, row.label, row.view, row.sex, row.site, row.license, row.split]
         said.append([texts, age, files[row.path]])
     return sha256_of(said)
-
-
-def missing_picture(row: Row) -> DataError:
-    """The error for a listed picture that is not there."""
-    return DataError(
-        row.where, f"lists '{row.image_id}', which is not at {row.path}", "Add it, or remove the row."
-    )
 
 
 def read_rows(
@@ -142,14 +161,16 @@ def read_rows(
     A file that is listed twice, and a picture that is in two files, is kept once, and its patients
     become one. Listed under two classes, it is left out. Two different files of one patient count as
     one picture only when they are equal pixel by pixel, since follow-ups and video frames look alike.
+    More than ``LARGE`` files are not compared, and each is decoded when it is looked at.
 
     Args:
+        rows: their pictures are there, see ``present``.
         classes: the label of every row is one of them.
         same_patient: pairs of ids that are known to belong to one person.
     Returns:
         The set; its card notes everything that was changed.
     Raises:
-        DataError: a picture is missing or cannot be read, or one patient is in two given splits.
+        DataError: a picture cannot be read, or one patient is in two given splits.
     """
     patients = _Groups(row.patient_id for row in rows)
     known = {row.patient_id for row in rows}
@@ -162,10 +183,18 @@ def read_rows(
         by_file.setdefault(row.path.resolve(), []).append(row)
     listed, notes = _merge(by_file.values(), patients, "files listed in several rows")
 
+    if len(listed) > LARGE:
+        _refuse_two_splits(rows, patients)
+        notes += [*_joined_note(patients), f"{len(listed)} files were not compared; data verify does it"]
+        unread = Pixels.each(
+            lambda i: read_gray(listed[i].path, image_size, fit=fit), len(listed), image_size
+        )
+        return replace(_image_set(listed, unread, patients, classes, source), card={"notes": notes})
+
     pictures = [_decode(row, image_size, fit) for row in listed]
-    groups = _Groups(range(len(listed)))
+    groups, digest = _Groups(range(len(listed))), functools.cache(_digest)
     for i, j in same_pictures(np.stack([p.thumb for p in pictures])) if pictures else ():
-        if listed[i].patient_id != listed[j].patient_id or pictures[i].digest == pictures[j].digest:
+        if listed[i].patient_id != listed[j].patient_id or digest(listed[i].path) == digest(listed[j].path):
             groups.join(i, j)
     by_picture = [[listed[i] for i in group] for group in groups.members()]
     kept, more = _merge(by_picture, patients, "pictures found in several files")
@@ -174,8 +203,9 @@ def read_rows(
     pixels = {row.image_id: picture for row, picture in zip(listed, pictures, strict=True)}
     shown = [pixels[row.image_id] for row in kept]
     notes = [*notes, *more, *_joined_note(patients), *_small_note(shown, image_size)]
-    images = _image_set(kept, [p.pixels for p in shown], patients, classes, image_size, source)
-    return replace(images, card={"notes": notes})
+    size = (image_size, image_size)
+    pixels_shown = np.stack([p.pixels for p in shown]) if shown else np.zeros((0, *size), np.uint8)
+    return replace(_image_set(kept, pixels_shown, patients, classes, source), card={"notes": notes})
 
 
 def same_pictures(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -198,16 +228,19 @@ def same_pictures(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
 class _Picture:
     pixels: np.ndarray
     thumb: np.ndarray
-    digest: str
     small: bool
 
 
 def _decode(row: Row, size: int, fit: Fit) -> _Picture:
-    if not row.path.is_file():
-        raise missing_picture(row)
-    gray = decode_gray(row.path)
-    digest = hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
-    return _Picture(to_square(gray, size, fit=fit), to_square(gray, THUMB), digest, min(gray.size) < size)
+    gray = decode_gray(row.path, at_least=3 * max(size, THUMB))
+    thumb = np.asarray(gray.resize((THUMB, THUMB), reducing_gap=3.0))  # four times faster than to_square
+    return _Picture(to_square(gray, size, fit=fit), thumb, min(gray.size) < size)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a picture's size and gray values."""
+    gray = decode_gray(path)
+    return hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
 
 
 def _merge(groups: Iterable[list[Row]], patients: _Groups, what: str) -> tuple[list[Row], list[str]]:
@@ -223,7 +256,7 @@ def _merge(groups: Iterable[list[Row]], patients: _Groups, what: str) -> tuple[l
         again += len(group) - 1
     notes = [f"{again} duplicates dropped: {what}"] if again else []
     if disputed:
-        notes.append(f"{len(disputed)} pictures left out, listed under two classes: {', '.join(disputed)}")
+        notes.append(f"{len(disputed)} pictures left out, listed under two classes: {first_of(disputed)}")
     return kept, notes
 
 
@@ -254,10 +287,9 @@ def _small_note(pictures: Sequence[_Picture], size: int) -> list[str]:
 
 def _image_set(
     rows: Sequence[Row],
-    pixels: Sequence[np.ndarray],
+    pixels: np.ndarray | Pixels,
     patients: _Groups,
     classes: tuple[str, ...],
-    size: int,
     source: str,
 ) -> ImageSet:
     def column(values: Iterable[str]) -> np.ndarray | None:
@@ -266,7 +298,7 @@ def _image_set(
 
     age = np.array([row.age for row in rows], dtype=np.float64)
     return ImageSet(
-        image=np.stack(pixels) if pixels else np.zeros((0, size, size), np.uint8),
+        image=pixels,
         label=np.array([classes.index(row.label) for row in rows], dtype=np.int64),
         classes=classes,
         image_id=np.array([row.image_id for row in rows], dtype=np.str_),

@@ -7,21 +7,32 @@ are those of Schaudt et al. 2023: healthy, fungal, covid19, bacterial, viral (an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from benchmark.data._listing import Row, existing_folder, fingerprint_rows, read_rows, read_table
+from benchmark.data._listing import (
+    Row,
+    allowed,
+    existing_folder,
+    fingerprint_rows,
+    left_out,
+    present,
+    read_rows,
+    refuse_vanished,
+)
+from benchmark.data._tables import given, read_table
+from benchmark.data._tree import Use
 from benchmark.data.images import Fit, inside
-from benchmark.errors import DataError, unknown_name
+from benchmark.errors import unknown_name
 from benchmark.records import ImageSet
 
-version = "1"
+version = "2"
 
 COLUMNS = ("patientid", "finding", "view", "modality", "filename")
+FURTHER = ("folder", "age", "sex", "location", "license")
 FRONTAL = ("pa", "ap", "ap supine", "ap semi erect", "ap erect")
 
 TERMS = {
@@ -50,13 +61,16 @@ class Params(BaseModel, extra="forbid", frozen=True):
     Attributes:
         root: folder with ``metadata.csv`` and ``images/``.
         fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
-        allow_missing: leave out listed pictures that are not there, with a note, instead of refusing;
+        allow_missing: share of the listed pictures that may not be there, and are left out with a note;
             for partial copies of the dataset.
+        use: what the pictures are for; those whose license forbids it are left out with a note. One that
+            states no license is not for commercial use.
     """
 
     root: Path
     fit: Fit = "stretch"
-    allow_missing: bool = False
+    allow_missing: float = Field(0, ge=0, le=1)
+    use: Use = "research"
 
 
 def class_of(finding: str) -> str | None:
@@ -76,10 +90,10 @@ def fingerprint(params: Params) -> str:
     """SHA-256 over what is read: the rows of frontal radiographs with a class, and their files.
 
     Raises:
-        DataError: as ``load`` for the folder and the table.
+        DataError: as ``images`` for the folder and the table.
     """
     rows, _ = _rows(params, tuple(TERMS))
-    return fingerprint_rows(rows)
+    return fingerprint_rows(present(allowed(rows, params.use)[0], params.allow_missing)[0])
 
 
 def images(
@@ -92,55 +106,51 @@ def images(
         image_size: side in pixels.
     Raises:
         UnknownNameError: a class that this dataset does not have.
-        DataError: the folder, the table, an id or a picture is missing or broken.
+        DataError: the folder, the table, an id or a picture is missing or broken, or no license of a
+            class allows the use.
     """
     for name in classes:
         if name not in TERMS:
             raise unknown_name("class", name, list(TERMS), "source covid_chestxray")
-    rows, notes = _rows(params, classes)
+    found, notes = _rows(params, classes)
+    rows, forbidden = allowed(found, params.use)
+    refuse_vanished(found, rows, classes, params.use, "source covid_chestxray")
+    rows, missing = present(rows, params.allow_missing)
+    notes += [*forbidden, *missing]
     loaded = read_rows(
         rows, classes, image_size, source="covid_chestxray", fit=params.fit, same_patient=SAME_PATIENT
     )
     return replace(loaded, card={**_card(loaded, params), "notes": [*notes, *loaded.card["notes"]]})
 
 
-def _rows(params: Params, classes: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-    """The rows that are used, and notes on those that are not."""
+def _rows(params: Params, classes: tuple[str, ...]) -> tuple[list[Row], list[str]]:
+    """The rows of the classes, and notes on the others."""
     existing_folder(params.root)
     rows: list[Row] = []
     no_view: Counter[str] = Counter()
     no_class: Counter[str] = Counter()
-    absent: list[str] = []
-    for where, field in read_table(params.root / "metadata.csv", COLUMNS):
+    for where, field in read_table(params.root / "metadata.csv", COLUMNS, FURTHER):
         label = class_of(field["finding"])
         if field["modality"].lower() != "x-ray" or field["view"].lower() not in FRONTAL:
             no_view[f"{field['modality']} {field['view']}".strip() or "unknown"] += 1
         elif label not in classes:
             no_class[field["finding"] or "unknown"] += 1
         else:
-            row = _row(params.root, where, field, str(label))
-            if params.allow_missing and not row.path.is_file():
-                absent.append(row.image_id)
-            else:
-                rows.append(row)
+            rows.append(_row(params.root, where, field, str(label)))
     notes = [
-        *_counted("not a frontal radiograph", no_view),
-        *_counted("finding not among the classes", no_class),
+        *left_out("not a frontal radiograph", no_view),
+        *left_out("finding not among the classes", no_class),
     ]
-    if absent:
-        notes.append(f"{len(absent)} rows left out, picture not there: {', '.join(absent)}")
-    return rows, tuple(notes)
+    return rows, notes
 
 
 def _row(root: Path, where: str, field: dict[str, str], label: str) -> Row:
-    if not field["patientid"]:
-        raise DataError(f"{where}: patientid", "is missing", "Fill it in, or remove the row.")
     folder = field.get("folder") or "images"
     return Row(
         where=where,
         path=inside(root, f"{folder}/{field['filename']}" if field["filename"] else "", f"{where}: filename"),
         image_id=field["filename"],
-        patient_id=field["patientid"],
+        patient_id=given(f"{where}: patientid", field["patientid"]),
         label=label,
         view=field["view"],
         age=_number(field.get("age", "")),
@@ -156,14 +166,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
-
-
-def _counted(reason: str, counts: Counter[str]) -> Iterable[str]:
-    if counts:
-        parts = ", ".join(
-            f"{name} {n}" for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        )
-        yield f"{counts.total()} rows left out, {reason}: {parts}"
 
 
 def _card(images: ImageSet, params: Params) -> dict[str, object]:

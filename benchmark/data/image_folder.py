@@ -8,16 +8,27 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from benchmark.data._listing import Row, existing_folder, fingerprint_rows, read_rows, read_table
+from benchmark.data._listing import (
+    Row,
+    allowed,
+    existing_folder,
+    fingerprint_rows,
+    present,
+    read_rows,
+    refuse_vanished,
+)
+from benchmark.data._tables import given, number_of, read_table
+from benchmark.data._tree import Use
 from benchmark.data.images import SUFFIXES, Fit, inside
 from benchmark.data.splits import PARTS
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import ImageSet
 
-version = "1"
+version = "2"
 
 TABLE = "metadata.csv"
 COLUMNS = ("image", "label", "patient_id")
+FURTHER = ("view", "age", "sex", "site", "license", "split")
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
@@ -31,6 +42,9 @@ class Params(BaseModel, extra="forbid", frozen=True):
             e.g. ``p17`` of ``p17_lateral.png`` for ``_``. Without it every file is its own patient.
         ignore_labels: labels or subfolders to leave out; any other that is not a class is an error.
         fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
+        allow_missing: share of the listed pictures that may not be there, and are left out with a note.
+        use: what the pictures are for; those whose license forbids it are left out with a note. Where the
+            table states licenses, a blank one is not for commercial use; where it states none, all are.
     """
 
     root: Path
@@ -38,15 +52,17 @@ class Params(BaseModel, extra="forbid", frozen=True):
     patient_separator: str | None = Field(None, min_length=1)
     ignore_labels: tuple[str, ...] = ()
     fit: Fit = "stretch"
+    allow_missing: float = Field(0, ge=0, le=1)
+    use: Use = "research"
 
 
 def fingerprint(params: Params) -> str:
     """SHA-256 over the table, or the names of the subfolders, and over every file that they list.
 
     Raises:
-        DataError: as ``load`` for the folder, the table and missing pictures.
+        DataError: as ``images`` for the folder, the table and missing pictures.
     """
-    return fingerprint_rows(_rows(params)[0])
+    return fingerprint_rows(_usable(_rows(params)[0], params)[0])
 
 
 def images(
@@ -59,13 +75,25 @@ def images(
         image_size: side in pixels.
     Raises:
         DataError: the folder, the table, an id or a picture is missing or broken; a label is none of
-            the classes; or a patient is in two given splits.
+            the classes; a patient is in two given splits; or no license of a class allows the use.
     """
-    rows, notes = _rows(params)
-    rows, ignored = _of_classes(rows, classes, params)
-    _split_for_all_or_none(rows)
+    found, notes = _rows(params)
+    found, ignored = _of_classes(found, classes, params)
+    _split_for_all_or_none(found)
+    rows, gone = _usable(found, params)
+    refuse_vanished(found, rows, classes, params.use, "source image_folder")
     loaded = read_rows(rows, classes, image_size, source="image_folder", fit=params.fit)
-    return replace(loaded, card={**_card(loaded, params), "notes": [*notes, *ignored, *loaded.card["notes"]]})
+    notes = (*notes, *ignored, *gone, *loaded.card["notes"])
+    return replace(loaded, card={**_card(loaded, params), "notes": list(notes)})
+
+
+def _usable(rows: list[Row], params: Params) -> tuple[list[Row], list[str]]:
+    """The rows whose license allows the use and whose picture is there, and notes on the others."""
+    forbidden: list[str] = []
+    if any(row.license for row in rows):
+        rows, forbidden = allowed(rows, params.use)
+    rows, missing = present(rows, params.allow_missing)
+    return rows, [*forbidden, *missing]
 
 
 def _rows(params: Params) -> tuple[list[Row], tuple[str, ...]]:
@@ -73,14 +101,13 @@ def _rows(params: Params) -> tuple[list[Row], tuple[str, ...]]:
     existing_folder(params.root)
     path = inside(params.root, params.table or TABLE, "table")
     if path.is_file() or params.table:
-        return [_row(params.root, where, field) for where, field in read_table(path, COLUMNS)], ()
+        return [_row(params.root, where, field) for where, field in read_table(path, COLUMNS, FURTHER)], ()
     return _subfolders(params)
 
 
 def _row(root: Path, where: str, field: dict[str, str]) -> Row:
     for name in COLUMNS:
-        if not field[name]:
-            raise DataError(f"{where}: {name}", "is missing", "Fill it in, or remove the row.")
+        given(f"{where}: {name}", field[name])
     part = field.get("split", "")
     if part and part not in PARTS:
         raise DataError(
@@ -93,21 +120,12 @@ def _row(root: Path, where: str, field: dict[str, str]) -> Row:
         patient_id=field["patient_id"],
         label=field["label"],
         view=field.get("view", ""),
-        age=_age(where, field.get("age", "")),
+        age=number_of(f"{where}: age", field.get("age", "")),
         sex=field.get("sex", ""),
         site=field.get("site", ""),
         license=field.get("license", ""),
         split=part,
     )
-
-
-def _age(where: str, text: str) -> float:
-    try:
-        return float(text) if text else float("nan")
-    except ValueError:
-        raise DataError(
-            f"{where}: age", f"'{text}' is not a number", "Give years, or leave it blank."
-        ) from None
 
 
 def _subfolders(params: Params) -> tuple[list[Row], tuple[str, ...]]:

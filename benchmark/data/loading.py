@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -44,9 +44,26 @@ def load(
     where = f"source {source.__name__.removeprefix('benchmark.data.')}"
     splits = divide(before(images), split, seed=seed, where=where)
     train = on_train(splits.train)
-    notes = dict.fromkeys((*splits.notes, *train.card.get("notes", ())))
-    splits = Splits(train, splits.val, splits.test, splits.reserve, splits.more_tests, tuple(notes))
+    more, dropped = _with_every_class(splits.more_tests, set(splits.test.classes) & set(classes))
+    notes = dict.fromkeys((*splits.notes, *train.card.get("notes", ()), *dropped))
+    splits = Splits(train, splits.val, splits.test, splits.reserve, more, tuple(notes))
     return note_reserve(splits, reserve_per_class)
+
+
+def _with_every_class(
+    more: Mapping[str, ImageSet], wanted: set[str]
+) -> tuple[dict[str, ImageSet], list[str]]:
+    """The further tests that can be scored; one that lacks a class is left out, with a note."""
+    kept, notes = {}, []
+    for name, images in more.items():
+        lacking = [c for c, n in images.counts().items() if not n and c in wanted]
+        if lacking:
+            notes.append(
+                f"split {name} ({len(images)} images) left out: it has no image of {', '.join(lacking)}"
+            )
+        else:
+            kept[name] = images
+    return kept, notes
 
 
 def with_note(images: ImageSet, note: str) -> dict[str, Any]:

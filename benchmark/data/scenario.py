@@ -25,10 +25,10 @@ def before_split(rules: Mapping[str, Rule]) -> Change:
     """The rules that every image passes before the division, in order, as one function.
 
     Raises:
-        TaskError: ``sites`` comes after ``label_policy``.
+        TaskError: ``sites`` after ``label_policy``, or ``self_trained`` beside ``imbalance`` or ``fraction``.
         DataError: when applied, what a rule cannot do.
     """
-    _check_order(rules)
+    _check_steps(rules)
 
     def change(images: ImageSet) -> ImageSet:
         for step, rule in rules.items():
@@ -48,7 +48,7 @@ def uncertain_before_split(rules: Mapping[str, Rule]) -> Change | None:
     """
     if not any(isinstance(r, LabelPolicy) and r.uncertain == "self_trained" for r in rules.values()):
         return None
-    _check_order(rules)
+    _check_steps(rules)
 
     def change(images: ImageSet) -> ImageSet:
         for step, rule in rules.items():
@@ -73,12 +73,23 @@ def on_train(rules: Mapping[str, Rule], *, seed: int) -> Change:
     return change
 
 
-def _check_order(rules: Mapping[str, Rule]) -> None:
-    """Whose labels must be certain is known only when the sites have been told apart."""
-    seen = False
+def _check_steps(rules: Mapping[str, Rule]) -> None:
+    """Refuse steps that contradict each other.
+
+    Whose labels must be certain is known only when the sites have been told apart; and what a teacher labels
+    would bring back patients that imbalance or fraction left out.
+    """
+    policy, taught = "", ""
     for step, rule in rules.items():
-        if isinstance(rule, Sites) and seen:
+        if isinstance(rule, Sites) and policy:
             raise TaskError(
                 f"scenario.{step}", "comes after a label_policy", "Put it before: test labels stay certain."
             )
-        seen = seen or isinstance(rule, LabelPolicy)
+        if isinstance(rule, ON_TRAIN) and amount.leaves_out(rule) and taught:
+            raise TaskError(
+                f"scenario.{step}",
+                f"cannot stand beside '{taught}' with uncertain: self_trained",
+                "Choose another policy: a teacher's labels would undo the step.",
+            )
+        if isinstance(rule, LabelPolicy):
+            policy, taught = step, step if rule.uncertain == "self_trained" else taught

@@ -66,6 +66,12 @@ def divide(images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classe
     if rule.folds:
         part[part == ""] = "train"
         held = "test_paper" if "test" in part else "test"
+        if held in part:
+            raise DataError(
+                f"{where}: split",
+                "gives test and test_paper, so a held-out fold has no name",
+                "Set split.folds to 0, or drop one of the two from the source.",
+            )
         train = np.flatnonzero(part == "train")
         part[train[fold_of(images.select(train), rule.folds, seed=seed, where=where) == rule.fold]] = held
     rest = np.flatnonzero(part == "")
@@ -191,10 +197,18 @@ def draw_parts(
     Returns:
         (N,) str, the part of every image.
     Raises:
-        DataError: patients of several classes leave a class without a part, in ``ATTEMPTS`` draws.
+        DataError: a class has fewer patients than there are parts, or patients of several classes leave a
+            class without a part, in ``ATTEMPTS`` draws.
     """
     patient, table = _table(images)
     names = np.array(list(shares))
+    patients = (table > 0).sum(axis=0)
+    for c in np.flatnonzero((patients > 0) & (patients < len(names))):
+        raise DataError(
+            f"{where}: '{images.classes[c]}'",
+            f"has {_number(patients[c])}, {' and '.join(names)} need {len(names)}",
+            "Add patients, or drop the class from the task.",
+        )
     share = np.array(list(shares.values()))
     images_of = np.bincount(patient)
     empty = ""
@@ -202,9 +216,10 @@ def draw_parts(
         rng = np.random.default_rng([seed, attempt])
         chosen = _stratify(table, images_of, share, rng) if images.several else _draw(table, share, rng)
         have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
-        if (have > 0).all():
+        missing = np.argwhere((have == 0) & (patients > 0))
+        if not len(missing):
             return names[chosen][patient]
-        p, c = np.argwhere(have == 0)[0]
+        p, c = missing[0]
         empty = f"'{images.classes[c]}' gets no patient in {names[p]}"
     raise DataError(
         where,
@@ -323,8 +338,12 @@ def _number(patients: int) -> str:
 
 
 def note_reserve(splits: Splits, wanted: int) -> Splits:
-    """Add a note where ``oracle`` will have fewer real images of a class than the brackets ask for."""
-    short = {name: n for name, n in splits.reserve.counts().items() if n < wanted}
+    """Add a note where ``oracle`` will have fewer real images of a class than the brackets ask for.
+
+    A class that ``test`` does not have is none that is predicted, and needs no reserve.
+    """
+    tested = splits.test.counts()
+    short = {name: n for name, n in splits.reserve.counts().items() if n < wanted and tested[name]}
     if not short:
         return splits
     found = ", ".join(f"{name} {n}" for name, n in short.items())

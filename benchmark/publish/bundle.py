@@ -23,7 +23,7 @@ INTEGERS = ("label", "bracket", "seed", "fold")
 KNOWN_TEXTS = ("sex", "view", "site")  # of a patient or an image, where known; so is the age in years
 TEST_SPLIT = re.compile(r"test(_[a-z0-9]+)*")
 OLDEST = 130  # years
-LONGEST, MOST_GROUPS = 64, 20  # characters of a text, values of a field by which subgroups are formed
+LONGEST = 200  # characters of a text
 SUM_TOLERANCE = 1e-3  # of the scores of one image, for float32 softmax
 
 
@@ -187,7 +187,7 @@ def _check_predictions(table: pd.DataFrame, manifest: Manifest, path: Path) -> p
     _check_scores(table, scores, where, several)
     _check_labels(table, len(scores), where, several)
     for name in known:
-        _check_known(table[name], f"{where}: {name}", grouped=name in manifest.subgroups)
+        _check_known(table[name], f"{where}: {name}")
     order = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
     table = table[[*expected, *known]].sort_values(order, kind="stable")
     _check_complete(table, manifest, where)
@@ -228,7 +228,7 @@ def _check_labels(table: pd.DataFrame, classes: int, where: str, several: bool) 
             raise SubmissionError(f"{where}: label_{k}", "expected 0 or 1")
 
 
-def _check_known(column: pd.Series, where: str, *, grouped: bool) -> None:
+def _check_known(column: pd.Series, where: str) -> None:
     """What is known of an image: short texts, or an age in years; absent where it is not."""
     given = column.dropna()
     if where.endswith(": age"):
@@ -240,12 +240,6 @@ def _check_known(column: pd.Series, where: str, *, grouped: bool) -> None:
     if any(not isinstance(v, str) or not 0 < len(v) <= LONGEST for v in given.unique()):
         raise SubmissionError(
             where, f"expected texts of 1 to {LONGEST} characters", "Leave the unknown empty."
-        )
-    if grouped and given.nunique() > MOST_GROUPS:
-        raise SubmissionError(
-            where,
-            f"has {given.nunique()} values, at most {MOST_GROUPS} make subgroups",
-            "Take it out of subgroups, or give fewer values.",
         )
 
 

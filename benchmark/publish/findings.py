@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.publish.manifest import NOT_RUN
+from benchmark.publish.manifest import was_not_run
 from benchmark.publish.words import listed, plural, spread
 
 Finding = dict[str, str]
@@ -28,7 +28,7 @@ def findings(comparison: Mapping[str, Any], roles: Mapping[str, str]) -> list[Fi
 
 def _absent(failed: Mapping[str, str]) -> list[Finding]:
     """The rows without figures: those that failed, and those that were not run."""
-    left_out = sorted(n for n, error in failed.items() if NOT_RUN in error)
+    left_out = sorted(n for n, error in failed.items() if was_not_run(error))
     broken = sorted(set(failed) - set(left_out))
     found = []
     if broken:
@@ -37,7 +37,7 @@ def _absent(failed: Mapping[str, str]) -> list[Finding]:
         found.append({"tone": "bad", "text": text})
     if left_out:
         was = "was" if len(left_out) == 1 else "were"
-        why = f"{was} not run, since no plug-in is installed"
+        why = f"{was} not run, since no such generator is installed"
         text = f"{plural(len(left_out), 'row')} {why}: {listed(left_out)}."
         found.append({"tone": "plain", "text": text})
     return found

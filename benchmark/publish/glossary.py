@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 TERMS: tuple[tuple[str, str], ...] = (
-    ("Point", "A hundredth of a metric that ends at 1: one percent of accuracy, or 0.01 of F1 or AUROC."),
+    (
+        "Point",
+        "A hundredth of a metric that ends at 1: one percentage point of accuracy, or 0.01 of F1 or AUROC.",
+    ),
     (
         "Interval",
         "Range that covers the true value in the stated share of repetitions, with new test patients and "

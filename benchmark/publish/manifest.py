@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from benchmark.task import Statistics
+from benchmark.task import PrimaryMetric, Statistics
 
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
@@ -17,15 +18,13 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-NOT_RUN = "no plug-in named"  # in the error of a row whose generator is not installed
+NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # what a row was left out for
 SCHEMA = 2
 
 
-class PrimaryMetric(Part):
-    """What the leaderboard ranks by; F1 is that of the last of two classes."""
-
-    name: Literal["balanced_accuracy", "accuracy", "f1", "auroc"]
-    direction: Literal["maximize"] = "maximize"
+def was_not_run(error: str) -> bool:
+    """Whether an error says that what the row needs is not installed, so that nothing of it was run."""
+    return NOT_RUN.match(error) is not None
 
 
 class RowCard(Part):
@@ -163,7 +162,7 @@ class Manifest(Part):
     @property
     def not_run(self) -> bool:
         """Whether the row was left out because what it needs is not installed."""
-        return self.error is not None and NOT_RUN in self.error
+        return self.error is not None and was_not_run(self.error)
 
     def record(self) -> dict[str, Any]:
         """As JSON values, under the names that the file has."""

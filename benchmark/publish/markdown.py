@@ -26,7 +26,7 @@ def text(view: View) -> str:
         "## Leaderboard",
         f"{view.metric['title']} on {test['images']} test images of {test['patients']} patients "
         f"at +{view.bracket} {md(view.unit)}, mean over {view.trainings}, "
-        f"{level} intervals over patients and trainings. "
+        f"{level} intervals over patients and trainings. {view.alone + ' ' if view.alone else ''}"
         f"Rows of one rank cannot be told apart ({view.comparison['ranking']['compared']} pairs compared, "
         f"{s['correction']}). Intervals are for one comparison at a time; ranks and findings are adjusted.",
         _leaderboard(view),
@@ -165,6 +165,12 @@ def _classes(view: View) -> str:
     return _table(["Row", *map(md, classes)], rows)
 
 
+def _group(figure: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
+    found = figure["versus_real_only"]
+    versus = f"; {words.points(found['estimate'])} {words.points_range(found)}" if found else ""
+    return _value(figure, metric) + md(versus)
+
+
 def _subgroups(view: View) -> list[str]:
     groups = view.groups()
     shown = [g for g in groups if not g["too_small"]]
@@ -174,11 +180,14 @@ def _subgroups(view: View) -> list[str]:
         return []
     head = ["Row", *[md(f"{g['field']} {g['value']}, n {g['images']}") for g in shown]]
     rows = [
-        [md(li.name), *[_value(li.subgroups[g["field"]][g["value"]], view.metric) for g in shown]]
+        [md(li.name), *[_group(li.subgroups[g["field"]][g["value"]], view.metric) for g in shown]]
         for li in view.lines
         if li.subgroups
     ]
-    parts = [f"## {view.metric['title']} by subgroup"]
+    parts = [
+        f"## {view.metric['title']} by subgroup",
+        "With the difference to real\\_only in points; not adjusted for the number of groups.",
+    ]
     parts += [_table(head, rows)] if shown else []
     return parts + ([f"Too small to judge: {md('; '.join(small))}."] if small else [])
 

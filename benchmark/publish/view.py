@@ -10,7 +10,7 @@ from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import Bundle
 from benchmark.publish.findings import findings, metric_of, primary
 from benchmark.publish.manifest import Manifest
-from benchmark.publish.words import plural
+from benchmark.publish.words import listed, plural
 
 COPIES = "duplicate_real"  # copies by definition: shown as gated, ranked all the same
 KINDS = {
@@ -20,7 +20,8 @@ KINDS = {
 }
 
 
-NOT_RECORDED = "not recorded"  # the value of a subgroup, shown last
+LAST = ("all others", "not recorded")  # values of subgroups
+UNITS = {"class": "class", "real_image": "real image", "still_image": "still image"}  # of task.Mix
 SPLITS = {
     "test_paper": (
         "On a test split of the published size",
@@ -113,8 +114,17 @@ class View:
 
     @property
     def unit(self) -> str:
-        """What a bracket counts."""
-        return str(self.head.mix.get("unit", "images per class"))
+        """What a bracket counts: ``images per class``, of the classes that get any."""
+        unit = str(self.head.mix.get("unit", "class"))
+        only = self.head.mix.get("classes")
+        return f"images per {UNITS.get(unit, unit)}" + (f" of {listed(only)}" if only else "")
+
+    @property
+    def alone(self) -> str:
+        """A sentence where synthetic images replace the real ones, else nothing."""
+        if self.head.mix.get("training") != "synthetic":
+            return ""
+        return "Rows with synthetic images are trained on these alone, without real ones."
 
     @property
     def trainings(self) -> str:
@@ -145,8 +155,8 @@ class View:
 
     def rules(self) -> list[tuple[str, Any]]:
         """The scenario and the mix, where the task has them, with their names."""
-        head = self.head
-        found = [("Scenario", head.scenario), ("Mix", head.mix)]
+        mix = {k: v for k, v in self.head.mix.items() if v not in (None, {}, [])}
+        found = [("Scenario", self.head.scenario), ("Mix", mix)]
         return [(name, said) for name, said in found if said]
 
     def groups(self) -> list[dict[str, Any]]:
@@ -156,7 +166,7 @@ class View:
         return [
             {"field": field, "value": value, **{k: record[k] for k in keys}}
             for field, values in sorted(fields.items())
-            for value, record in sorted(values.items(), key=lambda v: (v[0] == NOT_RECORDED, v[0]))
+            for value, record in sorted(values.items(), key=lambda v: (v[0] in LAST, v[0]))
         ]
 
     @property

@@ -88,6 +88,12 @@ def _table(job: Job, split: str, images: ImageSet, scores: np.ndarray) -> Any:
     ):
         if name in config["subgroups"]:
             known = getattr(images, name)
-            values = [None] * n if known is None else [None if v in ("", None) else v for v in known.tolist()]
-            columns[name] = pa.array(values, kind)
+            columns[name] = pa.array(
+                [None] * n if known is None else [_known(v) for v in known.tolist()], kind
+            )
     return pa.table(columns)
+
+
+def _known(value: Any) -> Any:
+    """A text or a number; None for an empty text and for NaN, which stand for unknown."""
+    return None if value is None or value == "" or value != value else value

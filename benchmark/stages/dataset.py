@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmark import arrow, pictures
 from benchmark.data import loading, scenario
+from benchmark.data._rules.label_policy import join_taught, of_training_patients, with_teacher
 from benchmark.errors import DataError
-from benchmark.records import ImageSet, Splits, concatenate, prove_disjoint
+from benchmark.records import Splits, prove_disjoint
 from benchmark.stages.job import Job
-from benchmark.task import LabelPolicy, Rule, SplitRule, parse_rules
+from benchmark.task import SplitRule, parse_rules
 
 UNLABELED = "unlabeled.arrow"
 
@@ -28,18 +27,28 @@ def data(job: Job) -> dict[str, Any]:
     splits = loading.load(
         module,
         params,
-        classes=tuple(config["classes"]),
-        image_size=config["image_size"],
+        **_request(job),
         split=SplitRule(**config["split"]),
-        reserve_per_class=config["reserve_per_class"],
-        seed=job.node.seed,
         before=scenario.before_split(rules),
         on_train=scenario.on_train(rules, seed=job.node.seed),
     )
     arrow.write_splits(job.out, splits)  # pixels are drawn and decoded here, once
-    if _self_trained(rules):
-        _write_unlabeled(job, module, params, rules, splits)
+    uncertain = scenario.uncertain_before_split(rules)
+    if uncertain is not None:
+        everything = module.images(params, **_request(job))
+        arrow.write_images(job.out / UNLABELED, of_training_patients(uncertain(everything), splits))
     return describe(job.out, config)
+
+
+def _request(job: Job) -> dict[str, Any]:
+    """What a source is asked for."""
+    config = job.config
+    return {
+        "classes": tuple(config["classes"]),
+        "image_size": config["image_size"],
+        "reserve_per_class": config["reserve_per_class"],
+        "seed": job.node.seed,
+    }
 
 
 def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,28 +88,6 @@ def _check_classes(splits: Splits, config: Mapping[str, Any]) -> None:
                 )
 
 
-def _self_trained(rules: Mapping[str, Rule]) -> LabelPolicy | None:
-    """The policy that lets a teacher guess, if there is one."""
-    policies = [r for r in rules.values() if isinstance(r, LabelPolicy) and r.uncertain == "self_trained"]
-    return policies[0] if policies else None
-
-
-def _write_unlabeled(job: Job, module: Any, params: Any, rules: Mapping[str, Rule], splits: Splits) -> None:
-    """The uncertain images of training patients, for the teacher."""
-    config = job.config
-    everything = module.images(
-        params,
-        classes=tuple(config["classes"]),
-        image_size=config["image_size"],
-        reserve_per_class=config["reserve_per_class"],
-        seed=job.node.seed,
-    )
-    uncertain = scenario.uncertain_images(everything, rules)
-    kept_away = set().union(*(s.patients() for name, s in splits.named().items() if name != "train"))
-    mine = uncertain.select(np.flatnonzero([p not in kept_away for p in uncertain.patient_id]))
-    arrow.write_images(job.out / UNLABELED, mine)
-
-
 def teach(job: Job) -> dict[str, Any]:
     """Train on the certain labels, guess the uncertain ones, and hand on the data with both.
 
@@ -117,8 +104,8 @@ def teach(job: Job) -> dict[str, Any]:
     probability = training.predict(
         trained.network, unlabeled, setting, training.normalization(splits.train.image)
     )[:, 1]
-    guessed = scenario.with_teacher(unlabeled, probability)
-    train = concatenate([_with_soft(splits.train), guessed])
+    guessed = with_teacher(unlabeled, probability)
+    train = join_taught(splits.train, guessed)
     note = (
         f"{len(guessed)} uncertain images labeled by a classifier trained on the {len(splits.train)} others, "
         f"{int((probability >= 0.5).sum())} of them positive"
@@ -126,10 +113,3 @@ def teach(job: Job) -> dict[str, Any]:
     taught = Splits(train, splits.val, splits.test, splits.reserve, splits.more_tests, (*splits.notes, note))
     arrow.write_splits(job.out, taught)
     return {**describe(job.out, config), "history": trained.history}
-
-
-def _with_soft(images: ImageSet) -> ImageSet:
-    """Certain labels as probabilities, to stand beside a teacher's."""
-    from dataclasses import replace
-
-    return replace(images, soft=np.eye(len(images.classes), dtype=np.float32)[images.label])

@@ -39,7 +39,8 @@ def _blamed(name: str, act: str) -> Iterator[None]:
 
 def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False) -> dict[str, Any]:
     """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
-    seen = arrow.read_learning(job.data, reserve=job.config["reserve"]).one_label_each()
+    seen = arrow.read_learning(job.data, reserve=job.config["reserve"])
+    seen = seen.only(job.config["classes"]).one_label_each()
     if not job.config["per_class"]:
         return {"joint": _fit_one(job, seen, "joint", 0, 1, asks_to_stop)}
     wanted = [c for c in seen.train.classes if c in (job.config["mix"]["classes"] or job.config["classes"])]
@@ -113,7 +114,7 @@ def _plugin(job: Job) -> Plugin:
 def generate(job: Job) -> dict[str, Any]:
     """Sample the largest bracket from a fitted generator."""
     config, name = job.config, job.node.row
-    train = arrow.read_learning(job.data, reserve=False).train
+    train = arrow.read_learning(job.data, reserve=False).train.only(config["classes"])
     wanted = added_counts(train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
     request = SampleRequest.of_counts(wanted, train.classes, config["image_size"])
     module = _plugin(job).load()

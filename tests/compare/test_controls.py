@@ -4,7 +4,6 @@ import pytest
 
 from benchmark.compare.controls import behaved
 
-
 ACCURACY = {"name": "balanced_accuracy", "noun": "balanced accuracy", "percent": True}
 
 

@@ -216,15 +216,49 @@ def test_known_ids_of_one_person_are_joined(tmp_path: Path) -> None:
 
 
 def test_missing_picture(tmp_path: Path) -> None:
-    """A listed picture that is not there is an error with its line; allow_missing leaves it out, noted."""
-    dataset(tmp_path)
+    """A listed picture that is not there is an error with its line; a stated share may be left out, noted."""
+    dataset(tmp_path, patients=6)
     (tmp_path / "images/healthy1.png").unlink()
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert caught.value.where == f"{tmp_path}/metadata.csv: line 3"
     assert "healthy1.png" in caught.value.problem
-    splits = read(tmp_path, allow_missing=True)
+    with pytest.raises(DataError, match=r"\(3\.3%, allow_missing is 3\.0%\)"):
+        read(tmp_path, allow_missing=0.03)
+    splits = read(tmp_path, allow_missing=0.04)
     assert "1 rows left out, picture not there: healthy1.png" in splits.notes
+
+
+def test_commercial_use(tmp_path: Path) -> None:
+    """For commercial use the pictures with a non-commercial license or none are left out, and noted."""
+    rows = dataset(tmp_path, patients=6)
+    rows[0]["license"], rows[1]["license"], rows[7]["license"] = "CC BY-NC-SA 4.0", "", "CC BY-NC-SA"
+    write(tmp_path, rows)
+    splits = read(tmp_path, use="commercial")
+    assert sum(len(s) for s in splits.named().values()) == 27
+    note = "3 rows left out, license forbids commercial use: CC BY-NC-SA 1, CC BY-NC-SA 4.0 1, not stated 1"
+    assert note in splits.notes
+    assert sum(len(s) for s in read(tmp_path).named().values()) == 30
+
+
+def test_use_that_leaves_no_picture_of_a_class(tmp_path: Path) -> None:
+    """A class all of whose pictures are non-commercial is refused by name, not dropped."""
+    rows = dataset(tmp_path)
+    for r in rows[5:10]:
+        r["license"] = "CC BY-NC"
+    write(tmp_path, rows)
+    with pytest.raises(DataError, match="'fungal': none of its 5 pictures has a license that allows comm"):
+        read(tmp_path, use="commercial")
+
+
+def test_column_given_twice(tmp_path: Path) -> None:
+    """A column that is read must be there once; the public table's two blank names do no harm."""
+    rows = dataset(tmp_path)
+    write(tmp_path, rows, [*HEADER, ""])
+    assert sum(len(s) for s in read(tmp_path).named().values()) == 25
+    write(tmp_path, rows, [*HEADER, "age"])
+    with pytest.raises(DataError, match="age: column is given twice"):
+        read(tmp_path)
 
 
 def test_class_without_images(tmp_path: Path) -> None:

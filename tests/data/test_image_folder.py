@@ -219,6 +219,40 @@ def test_bad_row(tmp_path: Path, change: dict[str, str], where: str, problem: st
     assert caught.value.remedy
 
 
+def test_missing_pictures_up_to_a_share(tmp_path: Path) -> None:
+    """allow_missing leaves out listed pictures that are not there, counted and named."""
+    rows = table(tmp_path)
+    for row in rows[:2]:
+        (tmp_path / row["image"]).unlink()
+    with pytest.raises(DataError, match=r"lists 'pictures/0\.png', which is not at .* and 1 more of 24"):
+        read(tmp_path)
+    splits = read(tmp_path, allow_missing=0.1)
+    assert total(splits) == 22
+    assert splits.notes == ("2 rows left out, picture not there: pictures/0.png, pictures/1.png",)
+
+
+def test_commercial_use(tmp_path: Path) -> None:
+    """Licenses in the table are heeded; a table that states none holds one's own pictures."""
+    rows = table(tmp_path)
+    assert total(read(tmp_path, use="commercial")) == 24
+    licensed = [{**row, "license": "CC BY"} for row in rows]
+    licensed[0]["license"] = "CC BY-NC"
+    write(tmp_path, licensed, [*HEADER, "license"])
+    splits = read(tmp_path, use="commercial")
+    assert total(splits) == 23
+    assert splits.notes == ("1 rows left out, license forbids commercial use: CC BY-NC 1",)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN"])
+def test_nan_is_no_patient(tmp_path: Path, text: str) -> None:
+    """What a spreadsheet library writes for a missing id would join strangers into one patient: refused."""
+    rows = table(tmp_path)
+    rows[3]["patient_id"] = text
+    write(tmp_path, rows)
+    with pytest.raises(DataError, match="line 5: patient_id: is missing"):
+        read(tmp_path)
+
+
 def test_missing_column(tmp_path: Path) -> None:
     """A table without patient ids is refused by the column's name."""
     write(tmp_path, table(tmp_path), ["image", "label"])

@@ -121,6 +121,31 @@ def test_reduction_does_not_alias() -> None:
     assert np.abs(small.astype(int) - 127.5).max() < 10
 
 
+def test_large_jpeg_is_reduced_in_decoding(tmp_path: Path) -> None:
+    """A JPEG of many times the size is decoded smaller, to within two gray levels of the full way; a
+    picture that is not three times as large is decoded in full."""
+    rows, columns = np.mgrid[:600, :800]
+    smooth = 128 + 60 * np.sin(rows / 40) + 60 * np.cos(columns / 55)
+    color = np.stack([smooth, smooth * 0.8, smooth * 0.6], axis=2).astype(np.uint8)
+    for picture, mode in ((smooth.astype(np.uint8), "gray"), (color, "color")):
+        path = saved(tmp_path / f"{mode}.jpg", picture, quality=92)
+        assert decode_gray(path, at_least=96).size == (200, 150)
+        fast, full = read_gray(path, 32), to_square(decode_gray(path), 32)
+        assert np.abs(fast.astype(int) - full).max() <= 2
+        assert decode_gray(path, at_least=3 * 224).size == (800, 600)
+        assert np.array_equal(read_gray(path, 224), to_square(decode_gray(path), 224))
+
+
+def test_reduced_jpeg_keeps_its_orientation(tmp_path: Path) -> None:
+    """EXIF orientation is applied after decoding at a reduced size too."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large = GRADIENT.repeat(16, 0).repeat(16, 1)
+    path = saved(tmp_path / "a.jpg", large, exif=exif, quality=95)
+    expected = to_square(Image.fromarray(np.rot90(large, -1)), 32)
+    assert np.abs(read_gray(path, 32).astype(int) - expected).max() <= 4
+
+
 def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:
     """One file of every bad kind, with the words that its error must have."""
     good = saved(folder / "good.png", np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8))

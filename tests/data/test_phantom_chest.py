@@ -110,7 +110,7 @@ def test_split_carries_the_truth_of_every_image(splits: Splits):
     assert train.mask is not None
     assert set(train.site) == set(acquisition.SITES)
     assert set(train.license) == {"Apache-2.0"}
-    assert (train.mask.any((1, 2)) == (train.label != CLASSES.index("healthy"))).all()
+    assert (train.mask[:].any((1, 2)) == (train.label != CLASSES.index("healthy"))).all()
     assert train.prompt[train.label == 2][0] == "An X-ray image of the lung with COVID-19 pneumonia"
 
 
@@ -276,7 +276,7 @@ def test_quotas_are_filled_exactly():
         (("healthy", "tuberculosis"), {}, "no class 'tuberculosis'"),
         (CLASSES, {"patients": 2000}, "1599 patients for 865 images"),
         (CLASSES, {"train_counts": {"healthy": 5}}, "no images of 'fungal'"),
-        (CLASSES, ONE_EACH | {"patients": 10}, "train and val need 2"),
+        (CLASSES, ONE_EACH | {"patients": 10}, "has 1 patient, train and val need 2"),
         (CLASSES, ONE_EACH | {"patients": 12}, "6 patients for 5 images"),
     ],
 )
@@ -287,16 +287,18 @@ def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str
     assert fault.value.remedy
 
 
-def test_a_class_of_one_patient_may_be_kept_out_of_val():
-    """With too_few set to exclude, the class stays in train alone, and a note says so."""
-    params = chest.Params(train_counts={"healthy": 9, "viral": 1}, test_counts={"healthy": 1, "viral": 1},
-                          patients=12, test_per_class=1)  # fmt: skip
+def test_a_class_with_too_few_patients_may_be_left_out():
+    """With too_few set to exclude, the class is in no split, and a note says so."""
+    counts = {"healthy": 9, "viral": 1, "covid19": 9}
+    params = chest.Params(
+        train_counts=counts, test_counts=dict.fromkeys(counts, 1), patients=22, test_per_class=1
+    )
     rule = SplitRule(val=0.2, too_few="exclude")
     made = loading.load(
-        chest, params, classes=("healthy", "viral"), image_size=16, split=rule, reserve_per_class=1, seed=0
+        chest, params, classes=tuple(counts), image_size=16, split=rule, reserve_per_class=1, seed=0
     )
-    assert made.val.counts() == {"healthy": 2, "viral": 0}
-    assert "viral" in made.notes[0]
+    assert made.val.classes == ("healthy", "covid19")
+    assert "class 'viral' excluded" in made.notes[0]
 
 
 def test_size_that_cannot_be_drawn_is_refused():

@@ -104,7 +104,7 @@ def test_nuisances_do_not_tell_the_finding():
 
 
 def test_corners_do_not_show_the_finding():
-    """Outside the body a finding changes nothing but by the veil of scatter and the evening of the gray scale."""
+    """Outside the body a finding shows only through the veil of scatter and evening of the gray scale."""
     found = []
     for finding in FINDINGS:
         sick, well = pictures({finding: 0.9}, 9, view="PA"), pictures((), 9, view="PA")
@@ -119,16 +119,16 @@ def test_corners_do_not_show_the_finding():
 def test_severity_grows_the_mask(finding: str, view: str):
     """A more severe finding of the same patient never covers less, and covers much more in the end."""
     grow = 0
-    for index in range(6):
+    for index in range(4):
         areas = [
-            int((thorax.draw({finding: g}, seed=4, index=index, size=96, view=view).mask > 0).sum())
+            int((thorax.draw({finding: g}, seed=4, index=index, size=64, view=view).mask > 0).sum())
             for g in (0.1, 0.4, 0.7, 1.0)
         ]
         assert areas[-1] > 0
         # what bends the anatomy (volume loss, shift) may cost the lung that is seen a little area
         assert all(b >= 0.93 * a - 4 for a, b in pairwise(areas)), areas
         grow += areas[-1] > 1.2 * areas[0]
-    assert grow >= 5
+    assert grow >= 3
 
 
 @pytest.mark.parametrize("finding", [name for name in FINDINGS if name not in MIDLINE])
@@ -161,7 +161,7 @@ OPAQUE = ("atelectasis", "cardiomegaly", "consolidation", "edema", "effusion", "
 def differences(finding: str, grade: float, view: str) -> np.ndarray:
     """Mean change of the gray value inside the mask against the same exposure without the finding."""
     found = []
-    for index in range(16):
+    for index in range(10):
         given = {"seed": 4, "index": index, "size": 64, "view": view, "devices": False}
         sick = thorax.draw({finding: grade}, **given)  # type: ignore[arg-type]
         well = thorax.draw((), **given)  # type: ignore[arg-type]
@@ -249,6 +249,8 @@ def test_cardiothoracic_ratio_follows_cardiomegaly():
             for g in (0.0, 0.5, 1.0)
         ]
         assert sizes[0] < sizes[1] < sizes[2]
+        both = {"cardiomegaly": 0.1, "emphysema": 0.9}
+        assert thorax._scene(both, 4, index, 32, index, view="PA").chest.ratio > 0.48
     ratios = [lungs_of(i, view="PA").ratio for i in range(60)]
     assert np.mean(np.array(ratios) < 0.5) > 0.9
 

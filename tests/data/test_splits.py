@@ -177,7 +177,7 @@ def test_class_whose_patients_are_tied_elsewhere() -> None:
     images = image_set([*patients, *patients], [0, 0, 0, 0, 1, 1, 1, 1])
     assert in_all_parts(split_by_patient(images, RULE, seed=0))
     third = image_set([*patients, "q0", "p0", "p0", "p0", "q0"], [0, 0, 0, 0, 1, 1, 1, 1, 1])
-    with pytest.raises(DataError, match="no division by patient found: 'b' gets no patient"):
+    with pytest.raises(DataError, match="'b': has 2 patients, train and val and test and reserve need 4"):
         draw_parts(third, shares_of(RULE), seed=0)
 
 
@@ -188,6 +188,16 @@ def test_short_reserve_is_noted() -> None:
     assert note_reserve(splits, 15).notes == (
         "oracle has fewer reserve images than the 15 per class that are wanted: a 10",
     )
+
+
+def test_reserve_of_a_class_that_is_not_tested() -> None:
+    """Uncertain images, which no test has, are not missed in the reserve."""
+    images = with_split(
+        of_sizes([[1] * 20, [1] * 20, [1] * 9]), ["train", "val", "test", "reserve"] * 10 + ["train"] * 9
+    )
+    splits = divide(images, RULE, seed=0)
+    assert note_reserve(splits, 5).notes == ("of the source",)
+    assert note_reserve(splits, 6).notes[-1].endswith("wanted: a 5, b 5")
 
 
 def test_parts_are_the_splits_of_the_record() -> None:
@@ -234,17 +244,23 @@ def test_several_labels_divide_by_patient(seed: int, draw: int) -> None:
 
 
 def test_several_labels_keep_their_proportions() -> None:
-    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves."""
-    ours, chance = [], []
+    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves.
+
+    The parts' sizes are off by less than the images of one patient, which are six at most.
+    """
+    ours, chance, sizes = [], [], []
     shares = shares_of(SEVERAL_RULE)
     for seed in range(20):
         images = several_labels(seed)
-        ours.append(share_error(images, draw_parts(images, shares, seed=seed), shares))
+        part = draw_parts(images, shares, seed=seed)
+        ours.append(share_error(images, part, shares))
+        sizes += [abs((part == name).sum() - share * len(images)) for name, share in shares.items()]
         ids, patient = np.unique(images.patient_id, return_inverse=True)
         drawn = np.random.default_rng(seed).choice(list(shares), len(ids), p=list(shares.values()))
         chance.append(share_error(images, drawn[patient], shares))
     assert np.mean(ours) < 0.5 * np.mean(chance)
     assert max(ours) < min(chance)
+    assert max(sizes) < 6
 
 
 def test_iterative_stratification_by_hand() -> None:
@@ -396,3 +412,10 @@ def test_half_given_is_an_error() -> None:
         divide(with_split(images, ["dev", *["train"] * 11]), RULE, seed=0)
     with pytest.raises(DataError, match="no image in test"):
         divide(with_split(images, ["train"] * 12), RULE, seed=0)
+
+
+def test_fold_beside_a_given_test_paper() -> None:
+    """A held-out fold is never mixed with images that the source calls test_paper."""
+    images = of_sizes([[1] * 12, [1] * 12])
+    with pytest.raises(DataError, match="a held-out fold has no name"):
+        divide(with_split(images, ["test", "test_paper", *["train"] * 10] * 2), SplitRule(folds=3), seed=0)

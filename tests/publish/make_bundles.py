@@ -61,7 +61,10 @@ BINARY = Variant(
     counts=(("test", (540, 60)), ("test_site", (270, 30))),
     subgroups=("sex", "age", "view", "site"),
     question="Can augmentation repair the imbalance of pneumothorax?",
-    rules=({"labels": {"uncertain": "ones", "not_mentioned": 0}, "view": "frontal"}, {"mode": "add"}),
+    rules=(
+        {"labels": {"uncertain": "ones", "not_mentioned": 0}, "view": "frontal"},
+        {"training": "add", "classes": None, "unit": "class", "factor": {}},
+    ),
 )
 MULTILABEL = Variant(
     classes=FINDINGS,
@@ -69,7 +72,7 @@ MULTILABEL = Variant(
     labels="multi",
     counts=(("test", (600,)),),
     question="Can a classifier trained on synthetic images alone read real ones?",
-    rules=({}, {"mode": "replace", "unit": "synthetic images for each real one"}),
+    rules=({}, {"training": "synthetic", "classes": None, "unit": "class", "factor": {}}),
 )
 FOLDS = Variant(
     classes=("healthy", "pneumonia", "covid19"),
@@ -77,7 +80,10 @@ FOLDS = Variant(
     counts=(("test", (90, 70, 90)), ("test_site", (40, 40, 40))),
     subgroups=("sex",),
     question="With a handful of pneumonia ultrasound images, does a single-image generator help?",
-    rules=({"fraction": {"class": "pneumonia", "share": 0.25}}, {"mode": "add"}),
+    rules=(
+        {"fraction": {"class": "pneumonia", "share": 0.25}},
+        {"training": "add", "classes": ["pneumonia"], "unit": "still_image", "factor": {}},
+    ),
 )
 VARIANTS = {"multiclass": MULTICLASS, "binary": BINARY, "multilabel": MULTILABEL, "folds": FOLDS}
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, patients, labels

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import read_bundle, read_bundles, write_bundle
-from publish.make_bundles import images_of, make_bundles, manifest, predictions
+from publish.make_bundles import BINARY, FOLDS, MULTILABEL, images_of, make_bundles, manifest, predictions
 
 SMALL: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
 
@@ -59,6 +59,11 @@ def test_a_failed_row_needs_no_predictions(tmp_path):
         (("costs", "fit_seconds"), -1, "costs.fit_seconds"),
         (("hardware",), {"load": float("inf")}, "Infinity"),
         (("protocol_hash",), "`<script>", "protocol_hash"),
+        (("labels",), "many", "labels"),
+        (("folds",), 0, "folds"),
+        (("positive",), "fungal", "positive"),
+        (("subgroups",), ["height"], "subgroups"),
+        (("primary_metric", "name"), "f1", "two classes"),
     ],
 )
 def test_a_wrong_field_is_named(folder, path, value, named):
@@ -164,3 +169,82 @@ def test_writing_refuses_what_reading_would(tmp_path):
     with pytest.raises(SubmissionError, match="score_1"):
         write_bundle(tmp_path / "ddpm", manifest("ddpm", sets, (100, 250), (0, 1)), spoil(whole, "NaN"), None)
     assert not (tmp_path / "ddpm" / "bundle.json").exists()
+
+
+def test_an_older_bundle_is_refused_in_one_clear_line(folder):
+    """Its schema, the one that is read, and what to do; not a list of missing fields."""
+    content = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps({**content, "schema": 1}))
+    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 2\n +Run the row again"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("variant", [BINARY, MULTILABEL, FOLDS], ids=["binary", "multilabel", "folds"])
+def test_other_kinds_of_tasks_survive_writing_and_reading(tmp_path, variant):
+    """Two classes with subgroups, several labels, folds: the same bytes again, nothing lost."""
+    folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0, 1), variant=variant) / "ddpm"
+    bundle = read_bundle(folder)
+    assert bundle.predictions is not None
+    again = tmp_path / "again" / "ddpm"
+    write_bundle(
+        again, bundle.manifest.record(), bundle.predictions.sample(frac=1, random_state=0), bundle.grid
+    )
+    for name in ("bundle.json", "predictions.parquet"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    assert set(variant.subgroups) <= set(bundle.predictions.columns)
+
+
+def spoil_other(table: pd.DataFrame, fault: str) -> pd.DataFrame:
+    """The predictions of another kind of task with one fault."""
+    if fault == "label is not -1":
+        table.loc[2, "label"] = 0
+    elif fault == "label_3":
+        table.loc[2, "label_3"] = 2
+    elif fault == "above 1":
+        table.loc[2, "score_4"] = 1.2
+    elif fault == "fold":
+        table.loc[2, "fold"] = 5
+    elif fault == "in two folds":
+        first = table[(table["split"] == "test") & (table["fold"] == 0)].iloc[:1]
+        return pd.concat([table, first.assign(fold=1)], ignore_index=True)
+    elif fault == "age":
+        table.loc[2, "age"] = 210.0
+    elif fault == "sex":
+        table.loc[2, "sex"] = "x" * 201
+    elif fault == "split":
+        table["split"] = table["split"].replace("test_site", "validation")
+    return table
+
+
+@pytest.mark.parametrize(
+    ("variant", "fault", "named"),
+    [
+        (MULTILABEL, "label is not -1", "label: expected -1"),
+        (MULTILABEL, "label_3", "label_3: expected 0 or 1"),
+        (MULTILABEL, "above 1", "from 0 to 1"),
+        (FOLDS, "fold", r"fold: has .* expected 0\.\.4"),
+        (FOLDS, "in two folds", "in one of 5 folds or in each"),
+        (BINARY, "age", "age: outside"),
+        (BINARY, "sex", "sex: expected texts"),
+        (BINARY, "split", "validation"),
+    ],
+)
+def test_wrong_predictions_of_other_kinds_are_refused(tmp_path, variant, fault, named):
+    """Labels, folds and what is known of patients are checked like scores."""
+    folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=variant) / "ddpm"
+    table = spoil_other(pd.read_parquet(folder / "predictions.parquet"), fault)
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    with pytest.raises(SubmissionError, match=named):
+        read_bundle(folder)
+
+
+def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
+    """Columns of sex, age, view and site may be absent, or empty."""
+    folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=BINARY) / "ddpm"
+    table = pd.read_parquet(folder / "predictions.parquet").drop(columns=["sex"])
+    table["age"], table["view"] = np.nan, None
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    bundle = read_bundle(folder)
+    assert bundle.predictions is not None
+    assert "sex" not in bundle.predictions.columns
+    assert bundle.predictions["age"].isna().all()

@@ -16,7 +16,7 @@ from benchmark.compare.study import compare
 from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import Bundle, read_bundles
 from benchmark.publish.render import render, rounded, without_costs
-from publish.make_bundles import make_bundles
+from publish.make_bundles import VARIANTS, make_bundles
 
 KINDS = ("md", "json", "html")
 
@@ -219,3 +219,88 @@ def test_one_generator_and_the_baseline_are_enough(tmp_path):
     found = pages(read_bundles(folder), tmp_path / "p")
     assert "There is no row 'oracle'" in found["md"]
     assert "not judged" in found["html"]
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """The pages of a binary, a multi-label and a cross-validated task, two seeds each."""
+    found = {}
+    for name in ("binary", "multilabel", "folds"):
+        folder = tmp_path_factory.mktemp(name)
+        failed = {"stylegan": "no generator named 'dreambooth' is installed"} if name == "binary" else None
+        rows = ("real_only", "oracle", "noise", "ddpm", "stylegan")
+        made = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
+        found[name] = pages(read_bundles(made), folder / "p")
+    return found
+
+
+@pytest.mark.parametrize("name", ["binary", "multilabel", "folds"])
+def test_pages_of_every_kind_are_whole(others, name):
+    """Tags are balanced, tables are rectangular, and no figure is missing or NaN."""
+    parser = Outward()
+    parser.feed(others[name]["html"])
+    assert parser.open == []
+    for kind in KINDS:
+        assert not re.search(r"\b(nan|NaN|None|Undefined)\b", others[name][kind])
+    tables = re.findall(r"(?:^\|.*\n)+", others[name]["md"], re.MULTILINE)
+    assert len(tables) >= 5
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_words_follow_the_primary_metric(others):
+    """A task that ranks by F1 speaks of points of F1, and shows the others beside it."""
+    for kind in ("html", "md"):
+        page = others["binary"][kind]
+        assert "points of F1" in page
+        assert "noise has the lowest F1 of all rows" in page
+        assert "points of balanced accuracy" not in page.split("All metrics")[0]
+        for title in ("AUROC", "Cohen’s kappa", "Balanced accuracy", "All metrics", "McNemar"):
+            assert title in page
+        assert "“pneumothorax”" in page
+
+
+def test_several_labels_leave_out_what_does_not_exist(others):
+    """AUROC and F1 of each class, no accuracy and no McNemar column; the note says why."""
+    for kind in ("html", "md"):
+        page = others["multilabel"][kind]
+        assert "AUROC of each class" in page
+        assert "points of AUROC" in page
+        assert "F1 0." in page
+        assert "McNemar p" not in page
+        assert "McNemar's test is left out" in page.replace("&#39;", "'")
+        assert "ccuracy on" not in page
+        assert "All metrics" not in page
+        assert "are trained on these alone" in page
+
+
+def test_folds_are_counted_and_explained(others):
+    """Joined folds are no further trainings; the second site has its own table and a run for each fold."""
+    for kind in ("html", "md"):
+        page = others["folds"][kind].replace("&#39;", "'")
+        assert "1 classifier, 2 seeds, 5 folds joined" in page
+        assert "joined into one run" in page
+        assert "At another site" in page
+        assert "fraction" in page  # the scenario, in the provenance
+        assert "images per still image of pneumonia" in page
+    record = json.loads(others["folds"]["json"])
+    assert len(record["comparison"]["splits"]["test_site"]["runs"]) == 10
+
+
+def test_subgroups_are_shown_and_small_ones_named(others):
+    """A column for each group with its size; a group too small is in the sentence below."""
+    for kind in ("html", "md"):
+        page = others["binary"][kind]
+        assert "F1 by subgroup" in page
+        for group in ("sex female", "age 80 and over", "view AP", "site B"):
+            assert group in page
+        assert re.search(r"Too small to judge: .*site C \(\d patients, fewer than 10 patients\)", page)
+    assert "by subgroup" not in others["multilabel"]["html"]
+
+
+def test_a_row_without_its_plug_in_was_not_run(others):
+    """It is no failure, and the error says what is missing."""
+    assert "Not run: no generator named &#39;dreambooth&#39; is installed" in others["binary"]["html"]
+    assert "`stylegan` was not run: no generator named" in others["binary"]["md"]
+    assert "1 row was not run, since no such generator is installed: stylegan." in others["binary"]["md"]
+    assert "failed" not in others["binary"]["md"]

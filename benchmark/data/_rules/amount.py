@@ -84,7 +84,14 @@ def _keep_patients(images: ImageSet, mine: np.ndarray, patients: np.ndarray) -> 
     return images.select(~mine | np.isin(images.patient_id, patients))
 
 
+def leaves_out(rule: Imbalance | Fraction) -> bool:
+    """Whether the rule may leave out a patient: a share of 1 does not."""
+    return isinstance(rule, Imbalance) or rule.keep < 1
+
+
 def _told(before: ImageSet, after: ImageSet, names: list[str], where: str) -> ImageSet:
+    if len(after) == len(before):
+        return before
     parts = []
     for name in names:
         old, new = _of_class(before, name), _of_class(after, name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from benchmark.data._rules.notes import keep, noted
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import (
     NEGATIVE,
@@ -20,6 +21,7 @@ from benchmark.records import (
 from benchmark.task import LabelPolicy
 
 CLASSES = ("negative", "positive")
+CLASSES_OF = {"multi_class": (*CLASSES, "uncertain")}
 LEFT_OUT = -1
 TRAINING = ("", "train", "reserve")  # the rest is read to choose or to judge, so its labels are certain
 OF_UNCERTAIN = {"zeros": 0, "ones": 1, "multi_class": 2, "ignore": LEFT_OUT, "self_trained": LEFT_OUT}
@@ -30,8 +32,8 @@ def apply(images: ImageSet, rule: LabelPolicy, *, where: str = "label_policy") -
     """Classes from the reports on one finding, by the rule for training, certain ones alone for the rest.
 
     Images that the source gives to ``train`` or ``reserve`` follow the policy; those of ``val``, ``test``
-    and ``test_...`` keep positive and negative reports alone (Lan 2023, section 3.1). Where the source
-    gives no split, the policy holds for all images, and a note says so.
+    and ``test_...`` keep positive and negative reports alone (Lan 2023, section 3.1). For images that the
+    source gives no split, which are divided later, the policy holds too, and a note says so.
 
     Args:
         images: with findings as ``classes`` and a ``report``.
@@ -44,27 +46,37 @@ def apply(images: ImageSet, rule: LabelPolicy, *, where: str = "label_policy") -
     """
     said, training = _said(images, rule, where), _training(images)
     label = np.where(training, _by_policy(said, rule), _if_certain(said))
-    classes = (*CLASSES, "uncertain") if rule.uncertain == "multi_class" else CLASSES
-    whole = _relabeled(images, np.maximum(label, 0), classes)
+    kept = label != LEFT_OUT
+    if not kept.any():
+        raise DataError(
+            where, f"leaves no image: none is labeled for '{rule.finding}'", "Change the step's policy."
+        )
+    chosen = _relabeled(images.select(kept), label[kept], CLASSES_OF.get(rule.uncertain, CLASSES))
+    notes = [f"{where}: {note}" for note in _notes(images, rule, training, ~kept)]
+    card: dict[str, Any] = {**images.card, "notes": [*images.card.get("notes", ()), *notes]}
     if rule.uncertain == "self_trained":
-        waiting = int((training & (said == UNCERTAIN)).sum())
-        whole = replace(whole, card={**whole.card, "self_trained": waiting})
-    evaluated = ~training & (label == LEFT_OUT)
-    if evaluated.any():
-        whole = noted(
-            whole,
-            f"{where}: {int(evaluated.sum())} of {int((~training).sum())} images for evaluation left out, "
-            f"{rule.finding} uncertain or not mentioned",
+        card["self_trained"] = int((training & (said == UNCERTAIN)).sum())
+    return replace(chosen, card=card)
+
+
+def _notes(images: ImageSet, rule: LabelPolicy, training: np.ndarray, left_out: np.ndarray) -> Iterator[str]:
+    """What was left out, and which test labels are none of a reader's."""
+    judged, trained = left_out & ~training, left_out & training
+    if images.split is None or (images.split == "").any():
+        yield (
+            "images that the source gives no split are labeled by the policy, in test too: "
+            f"uncertain {rule.uncertain}, not mentioned {rule.not_mentioned}"
         )
-    if images.split is None or not (images.split != "").any():
-        whole = noted(
-            whole,
-            f"{where}: the source gives no split, so test images are labeled by the policy too: "
-            f"uncertain {rule.uncertain}, not mentioned {rule.not_mentioned}",
+    if judged.any():
+        yield (
+            f"{judged.sum()} of {(~training).sum()} images for evaluation left out, "
+            f"{rule.finding} uncertain or not mentioned"
         )
-    why = f"{rule.finding} uncertain ({rule.uncertain}) or not mentioned ({rule.not_mentioned})"
-    left_out = training & (label == LEFT_OUT)
-    return keep(whole.select(~evaluated), ~left_out[~evaluated], where, why)
+    if trained.any():
+        yield (
+            f"{trained.sum()} of {training.sum()} images for training left out, {rule.finding} "
+            f"uncertain ({rule.uncertain}) or not mentioned ({rule.not_mentioned})"
+        )
 
 
 def uncertain_images(images: ImageSet, rule: LabelPolicy, *, where: str = "label_policy") -> ImageSet:

@@ -1,4 +1,4 @@
-"""Train on some sites and read the others as a test of their own. Papadopoulos and Georgiou, Table 3."""
+"""Train on some sites and read the others as a test of their own. Papadopoulos and Georgiou, Table 2."""
 
 from __future__ import annotations
 

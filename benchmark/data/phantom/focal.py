@@ -73,8 +73,8 @@ def _outline(part: Grid, center: tuple[float, float], radius: float, lobes: Arra
     dx, dy = part.x - np.float32(center[0]), part.y - np.float32(center[1])
     turn = np.arctan2(dy, dx)
     wave = sum(
-        0.075 * lobe * np.sin((k + 2) * turn + phase)
-        for k, (lobe, phase) in enumerate(zip(lobes, phases, strict=True))
+        size * lobe * np.sin(k * turn + phase)
+        for k, size, lobe, phase in zip((2, 3, 5), (0.08, 0.07, 0.04), lobes, phases, strict=True)
     )
     distance: Array = np.float32(radius) * (1 + wave) - np.hypot(dx, dy)
     return distance
@@ -108,7 +108,8 @@ def hernia(plan: Plan, chest: Chest) -> list[Effect]:
     wall = bag * edge(0.016 - distance, 0.008, part)
     level = center[1] + rng.uniform(-0.25, 0.2) * radius
     gas = edge(distance - 0.014, 0.018, part) * edge(level - part.y, 0.004, part)
-    fluid = bag * (1 - gas)
+    lower = edge(part.y - level, 0.004, part)
+    fluid = bag * (lower + 0.3 * (1 - lower) * (1 - gas))
     added = 0.045 * fluid + 0.02 * wall * (1 - chest.heart[where]) - 0.11 * gas
     return [Effect(extent=bag, opacity=0.75 * fluid + 0.15 * wall, added=added, where=where)]
 

@@ -10,7 +10,7 @@ from benchmark.data.phantom import skeleton, vasculature
 from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
 from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
-from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
+from benchmark.data.phantom.torso import APEX, Change, Patient, Pose, heart_ratio
 
 _REACH = 3.2  # of the tables
 
@@ -55,7 +55,7 @@ _OUTER = (0.22, 0.27, 0.315, 0.355, 0.42, 0.49, 0.56, 0.62, 0.655, 0.665, 0.65)
 
 def _floor(domes: tuple[float, float], change: Change, across: Array, side: Array, size: int) -> Array:
     """Height of the diaphragm at every pixel."""
-    round_dome = np.array([0.05, 0.02, 0.0, 0.02, 0.075, 0.135, 0.20, 0.26])
+    round_dome = np.array([0.08, 0.035, 0.0, 0.03, 0.10, 0.175, 0.255, 0.33])
     flat_dome = np.array([0.02, 0.01, 0.0, 0.0, 0.02, 0.045, 0.075, 0.10])
     flat = min(change.flat, 1.0)
     place = steps(across, size)
@@ -74,9 +74,7 @@ def _middle(
 ) -> tuple[Array, float, float]:
     """Shadow of heart and great vessels, 0..1; the cardiothoracic ratio; how far the middle is shifted."""
     magnified = 1.11 if pose.view == "AP" else 1.0
-    ratio = (patient.ratio + change.heart) * magnified * (
-        1 - 0.20 * min(change.flat, 1.0)
-    ) + 0.25 * pose.breath
+    ratio = heart_ratio(patient, change) * magnified + 0.25 * pose.breath
     wide = ratio * 2 * width
     right, left = 0.33 * wide, 0.67 * wide
     vein = 0.012 * (pose.view == "AP") + 0.06 * max(0.0, change.heart)

@@ -205,9 +205,8 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
         depth -= np.float32(style.local) * (large - np.float32((scale[0] + scale[1]) / 2))
     low, high = scale
     span = (high - low) * exposure.contrast
-    level = (depth - np.float32((low + high) / 2 - exposure.level * span)) * np.float32(
-        0.72 / span
-    ) + np.float32(0.58)
+    middle = np.float32((low + high) / 2 - exposure.level * span)
+    level = (depth - middle) * np.float32(0.58 / span) + np.float32(0.57)
     tone = _tone(level, style.toe, exposure.gamma)
     return _finish(tone, exposure, grid)
 

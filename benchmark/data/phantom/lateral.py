@@ -10,7 +10,7 @@ from benchmark.data.phantom.fields import Array, Grid, ellipse, unit
 from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
 from benchmark.data.phantom.skeleton import rib_bands
-from benchmark.data.phantom.torso import APEX, Change, Patient, Pose
+from benchmark.data.phantom.torso import APEX, Change, Patient, Pose, heart_ratio
 from benchmark.data.phantom.vasculature import blood, branch, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
@@ -41,7 +41,7 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     middle = unit(rim * 4)
     depth = np.sqrt(middle + np.float32(0.03)) * (0.62 + 0.38 * unit(down * 2))
     density = 0.60 * (1 + 0.10 * change.flat)
-    air = density * depth * (0.5 * (each[0] + each[1])) * (1 - 0.62 * heart)
+    air = density * depth * (0.5 * (each[0] + each[1])) * (1 - 0.55 * heart)
     shift = 0.02 * change.flat
     hila = ((0.02 + shift, -0.10 - change.hilum_right), (0.09 + shift, -0.15 - change.hilum_left))
     chest = Chest(
@@ -68,14 +68,14 @@ def _heart(
     patient: Patient, pose: Pose, change: Change, grid: Grid, base: float, scale: float
 ) -> tuple[Array, float]:
     """Shadow of the heart, 0..1, behind the lower sternum; a large one reaches back to the spine."""
-    ratio = (patient.ratio + change.heart) * (1 - 0.20 * min(change.flat, 1.0)) + 0.25 * pose.breath
+    ratio = heart_ratio(patient, change) + 0.25 * pose.breath
     grow = ratio / 0.435
     center = (-0.18 * scale + 0.14 * (grow - 1), base - 0.05 - 0.06 * (grow - 1))
     body = ellipse(grid, center, (0.30 * grow * scale, 0.20 * grow), -0.60)
     outflow = ellipse(grid, (center[0] + 0.03, center[1] - 0.11), (0.19 * grow * scale, 0.20), 0.25)
     root = ellipse(grid, (center[0] + 0.14, center[1] - 0.27), (0.085, 0.20), 0.15)
     soft = (
-        (1 - edge(body, 0.028, grid))
+        (1 - edge(body, 0.045, grid))
         * (1 - 0.85 * edge(outflow, 0.05, grid))
         * (1 - 0.45 * edge(root, 0.04, grid))
     )
@@ -101,7 +101,7 @@ def _outline(patient: Patient, grid: Grid, at: Steps, front: Array, back: Array)
     """The body, 0..1, and its depth relative to the deepest; the arms are raised."""
     bust = np.array([0.0, 0.0, 0.1, 0.9, 1.0, 0.35, 0.1]) * (0.6 * patient.breast)
     heights = (-0.9, -0.5, -0.25, 0.05, 0.2, 0.4, 0.6)
-    skin = front - np.float32(0.05 + 0.5 * patient.wall) - table(heights, bust, at, 0.05)
+    skin = front - np.float32(0.035 + 0.36 * patient.wall) - table(heights, bust, at, 0.05)
     neck = table((-1.3, -1.0, -0.8, -0.55), (0.26, 0.22, 0.13, 0.0), at, 0.05)
     rear = back + np.float32(0.11 + 0.5 * patient.wall)
     trunk = np.minimum(grid.x - skin + neck, rear - grid.x + 0.6 * neck)
@@ -176,11 +176,11 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
     """Share of the air that vessels and hila take, 0..1."""
     rng = np.random.default_rng([patient.seed, 5])
     grid = chest.grid
-    thick = 0.022 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
+    thick = 0.020 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
     trees = []
     for x, y in chest.hila:
         fan = np.linspace(-2.7, 3.0, 10) + rng.normal(0, 0.2, 10)
-        start = np.array([x, y]) + rng.normal(0, 0.055, (10, 2))
+        start = np.array([x, y]) + rng.normal(0, 0.075, (10, 2))
         upper = np.where(np.sin(fan) < 0, 0.85 + 0.5 * change.upper_vessels, 1.05)
         trees.append(branch(rng, start, fan, thick * upper, grid))
     total = blood(trees, grid)
@@ -189,7 +189,7 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
         if found:
             where, part = found
             total[where] += (
-                0.020 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
+                0.016 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
             )
     return np.minimum(np.maximum(total * 7.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
 

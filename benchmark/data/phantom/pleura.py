@@ -25,7 +25,7 @@ def _pool(plan: Plan, chest: Chest, side: int) -> Effect:
     if chest.lateral_view:
         lowest, middle = dome + 0.33, 0.5
     else:
-        lowest, middle = dome + 0.25, 0.30
+        lowest, middle = dome + 0.31, 0.30
     inward = unit((chest.across - middle) * np.float32(1 / (1 - middle)))
     surface = np.float32(lowest - height + curve) - np.float32(curve) * inward * inward
     fluid = edge(grid.y - surface, 0.010, grid) * chest.lung(side)

@@ -149,3 +149,10 @@ def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
         dome_gap=0.045 + 0.018 * normal[16],
         pedicle=uniform[3],
     )
+
+
+def heart_ratio(patient: Patient, change: Change) -> float:
+    """Cardiothoracic ratio at full breath: heart disease widens it, hyperinflation narrows a sound one."""
+    if change.heart > 0:
+        return patient.ratio + change.heart
+    return patient.ratio * (1 - 0.20 * min(change.flat, 1.0))

@@ -1,0 +1,97 @@
+"""Who is scanned: videos, images and frames of Zhang et al. 2023, Table 1, and fresh patients beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.errors import DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture to draw; a still image is a clip of one frame."""
+
+    finding: str
+    patient: int
+    clip: int
+    frame: int
+    still: bool
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one class: videos and images, their frames together, and the patients of either."""
+
+    videos: int
+    images: int
+    frames: int
+    video_patients: int
+    image_patients: int
+
+
+def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[Row]:
+    """The frames of all videos, and the images, of every class; videos and images are of different patients.
+
+    Raises:
+        DataError: more patients than videos or images, or fewer frames than videos.
+    """
+    rows: list[Row] = []
+    patient = 0
+    for number, (name, c) in enumerate(counts.items()):
+        _check(name, c)
+        rng = np.random.default_rng([seed, 13, number])
+        lengths = _lengths(c.videos, c.frames - c.images, rng)
+        clips = _clips(patient, c.videos, c.video_patients, rng)
+        for (who, clip), length in zip(clips, lengths, strict=True):
+            rows += [Row(name, who, clip, frame, False) for frame in range(length)]
+        patient += c.video_patients
+        rows += [
+            Row(name, who, clip, 0, True) for who, clip in _clips(patient, c.images, c.image_patients, rng)
+        ]
+        patient += c.image_patients
+    return rows
+
+
+def fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[Row]:
+    """Patients of their own, one image each, classes in turn so that every prefix is balanced."""
+    n = per_class * len(classes)
+    return [Row(classes[i % len(classes)], first + i, 0, 0, True) for i in range(n)]
+
+
+def _check(name: str, c: Counts) -> None:
+    if c.frames < 1:
+        raise DataError(f"phantom.ultrasound.frames.{name}", "is 0", "Give every class one frame or more.")
+    for field, scans, people in (("video_patients", c.videos, c.video_patients),
+                                 ("image_patients", c.images, c.image_patients)):  # fmt: skip
+        if people > scans or (scans > 0) != (people > 0):
+            raise DataError(
+                f"phantom.ultrasound.{field}.{name}",
+                f"{people} patients for {scans} scans",
+                "Give every patient at least one scan, and every scan a patient.",
+            )
+    if c.frames - c.images < c.videos or (c.videos == 0) != (c.frames == c.images):
+        raise DataError(
+            f"phantom.ultrasound.frames.{name}",
+            f"{c.frames} frames for {c.images} images and {c.videos} videos",
+            "Count every image as one frame and give every video at least one more.",
+        )
+
+
+def _lengths(videos: int, frames: int, rng: np.random.Generator) -> list[int]:
+    """Frames of each video, at least one, as uneven as clips of 2 to 30 seconds are."""
+    if not videos:
+        return []
+    share = rng.uniform(0.4, 1.6, videos)
+    exact = 1 + share / share.sum() * (frames - videos)
+    whole = np.floor(exact).astype(int)
+    whole[np.argsort(whole - exact, kind="stable")[: frames - whole.sum()]] += 1
+    return whole.tolist()
+
+
+def _clips(first: int, scans: int, people: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """(patient, clip) of every scan: each patient has one, the others fall at random."""
+    owner = [*range(people), *rng.integers(0, max(people, 1), scans - people).tolist()]
+    return [(first + who, owner[:k].count(who)) for k, who in enumerate(owner)]

@@ -1,0 +1,176 @@
+"""The eight traditional augmentations of Lan 2023, each applied to a training image or not by a coin."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from pydantic import BaseModel, Field, field_validator
+
+from benchmark.generators._bank import ImageBank
+
+version = "1"
+
+SECTION = "Lan 2023, section 4.4"
+WIDTH, HEIGHT = 389, 320  # of the thesis's images in pixels, section 4.3: what its lengths are relative to
+
+Operation = Literal[
+    "rotation", "flipping", "translation", "shearing", "cropping", "noise", "blurring", "coloring"
+]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+
+card = {
+    "title": "Traditional augmentation of Lan",
+    "role": "generator",
+    "description": "A training image of the class, to which each of eight operations is applied with "
+    "probability 0.5: rotation, flipping, translation, shearing, cropping, noise, blurring, coloring. It "
+    "draws no new patient: its images are changed copies of training images by nature, and now and then "
+    "(one in 256) an unchanged one, so the memorization gate is meant to see them. "
+    "The thesis's final combination leaves out translation, cropping and coloring.",
+    "citation": "Lan 2023, Traditional augmentation versus deep generative diffusion augmentation for "
+    "addressing class imbalance in chest X-ray classification (MSc thesis, Utrecht University), sections "
+    "4.4 and 4.5",
+    "license": "Apache-2.0",
+}
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """Which operations, and how far each goes."""
+
+    operations: tuple[Operation, ...] = Field(
+        OPERATIONS, min_length=1, description=f"in the order in which they are applied; all of {SECTION}"
+    )
+    probability: float = Field(0.5, ge=0, le=1, description="of each operation; Lan 2023, section 4.5")
+    rotate: float = Field(90.0, ge=0, le=180, description=f"degrees either way; {SECTION}, rotation")
+    flip: float = Field(0.5, ge=0, le=1, description=f"vertical, else horizontal; {SECTION}, flipping")
+    shift: float = Field(0.2, ge=0, le=0.5, description=f"share of the side; {SECTION}, translation")
+    shear: int = Field(30, ge=0, le=90, description=f"largest intensity, half degrees; {SECTION}, shearing")
+    crop: tuple[float, float] = Field(
+        (256 / HEIGHT, 256 / WIDTH),
+        description=f"share of height and width that stays, 256 of {HEIGHT} and {WIDTH} pixels; {SECTION}",
+    )
+    noise_variance: float = Field(0.5, ge=0, description=f"of the Gaussian noise; {SECTION}, adding noise")
+    noise_amplitude: float = Field(30.0, ge=0, description=f"largest, in gray levels of 255; {SECTION}")
+    pepper: float = Field(
+        0.05, ge=0, le=1, description="share of pixels; the thesis gives none: skimage.util.random_noise"
+    )
+    blur: tuple[int, float] = Field(
+        (11, 10.0), description=f"kernel and deviation in pixels of {HEIGHT}; {SECTION}, blurring"
+    )
+    brighten: tuple[float, float] = Field((1.0, 2.0), description=f"factor; {SECTION}, coloring")
+    contrast: tuple[float, float] = Field((1.0, 2.0), description=f"factor; {SECTION}, coloring")
+
+    @field_validator("operations")
+    @classmethod
+    def _each_once(cls, names: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError("names an operation twice")
+        return names
+
+    @field_validator("crop")
+    @classmethod
+    def _shares(cls, shares: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 < share <= 1 for share in shares):
+            raise ValueError("expected two shares above 0 and up to 1")
+        return shares
+
+
+def search_space(trial: Any) -> dict[str, Any]:
+    """What the thesis tuned: how far the operations go that it kept."""
+    return {
+        "rotate": trial.suggest_float("rotate", 5, 90),
+        "shear": trial.suggest_int("shear", 5, 40),
+        "noise_amplitude": trial.suggest_float("noise_amplitude", 5, 40),
+        "probability": trial.suggest_float("probability", 0.2, 0.9),
+    }
+
+
+class LanAugmentation(ImageBank):
+    """Hands out training images, changed by the operations of the thesis."""
+
+    name: ClassVar[str] = "lan_augmentation"
+    params_type: ClassVar[type[BaseModel]] = Params
+
+    def change(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Every image on its own; (N, S, S) uint8 to float32 in [0, 1]."""
+        changed = np.empty(images.shape, dtype=np.float32)
+        for image, out in zip(images, changed, strict=True):
+            drawn = image.astype(np.float32) / 255
+            for name in self.params.operations:
+                if rng.random() < self.params.probability:
+                    drawn = np.clip(getattr(self, f"_{name}")(drawn, rng), 0, 1)
+            out[:] = drawn
+        return changed
+
+    def _rotation(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """About the center; the border repeats the edge."""
+        angle = np.deg2rad(rng.uniform(-self.params.rotate, self.params.rotate))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return _affine(image, turn, "nearest")
+
+    def _flipping(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Upside down, or left to right."""
+        return image[::-1] if rng.random() < self.params.flip else image[:, ::-1]
+
+    def _translation(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The border is black."""
+        shift = rng.uniform(-self.params.shift, self.params.shift, 2) * image.shape
+        return _affine(image, np.eye(2), "constant", shift)
+
+    def _shearing(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Rows slide along themselves about the middle; the border repeats the edge."""
+        angle = np.deg2rad(rng.integers(0, self.params.shear + 1) / 2)
+        return _affine(image, np.array([[1, 0], [np.tan(angle), 1]]), "nearest")
+
+    def _cropping(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A random window, enlarged to the image's size, which all images of a task share."""
+        from scipy import ndimage
+
+        share = np.array(self.params.crop)
+        room = (1 - share) * (np.array(image.shape) - 1)
+        return ndimage.affine_transform(image, np.diag(share), rng.uniform(0, room), order=1, mode="nearest")
+
+    def _noise(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Gaussian noise, or black pixels."""
+        if rng.random() < 0.5:
+            amplitude = rng.uniform(0, self.params.noise_amplitude) / 255
+            return image + amplitude * rng.normal(0, np.sqrt(self.params.noise_variance), image.shape)
+        return np.where(rng.random(image.shape) < self.params.pepper, 0, image)
+
+    def _blurring(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A Gaussian of the deviation that the truncated kernel has, at the image's own size."""
+        from scipy import ndimage
+
+        deviation = kernel_deviation(*self.params.blur) * image.shape[0] / HEIGHT
+        return ndimage.gaussian_filter(image, deviation, mode="mirror")
+
+    def _coloring(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Brighter, then more contrast about the mean."""
+        bright = np.clip(image * rng.uniform(*self.params.brighten), 0, 1)
+        mean = bright.mean()
+        return mean + (bright - mean) * rng.uniform(*self.params.contrast)
+
+
+def _affine(
+    image: np.ndarray, matrix: np.ndarray, border: str, shift: np.ndarray | tuple[float, float] = (0, 0)
+) -> np.ndarray:
+    """Row and column of the source by a matrix about the center, after a shift in pixels."""
+    from scipy import ndimage
+
+    center = (np.array(image.shape) - 1) / 2
+    offset = center - matrix @ (center + shift)
+    return ndimage.affine_transform(image, matrix, offset, order=1, mode=border)
+
+
+def kernel_deviation(width: int, sigma: float) -> float:
+    """Standard deviation of a Gaussian kernel that is cut off at ``width`` pixels.
+
+    >>> round(kernel_deviation(11, 10.0), 2), round(kernel_deviation(11, 0.5), 2)
+    (3.09, 0.5)
+    """
+    place = np.arange(width) - (width - 1) / 2
+    weight = np.exp(-(place**2) / (2 * sigma**2))
+    return float(np.sqrt((weight * place**2).sum() / weight.sum()))
+
+
+Generator = LanAugmentation
