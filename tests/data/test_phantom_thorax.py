@@ -364,6 +364,20 @@ def test_devices_may_be_asked_for_or_refused():
         assert {**vars(bare), "devices": ()} == {**vars(wired), "devices": ()}
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_devices_are_dense_and_leave_the_truth_alone(view: str):
+    """Metal brightens, in every view, and neither mask nor sentence knows of it."""
+    for index in range(6):
+        bare, wired = (
+            thorax.draw(["edema"], seed=4, index=index, size=64, view=view, devices=d) for d in (False, True)
+        )
+        change = wired.image.astype(float) - bare.image
+        assert change.max() > 15
+        assert change.min() > -0.5 * change.max()  # edge enhancement darkens what lies beside
+        assert (wired.mask == bare.mask).all()
+        assert wired.prompt == bare.prompt
+
+
 def test_bedside_views_say_so():
     """A note on an AP image never says PA, one on a lateral image says lateral."""
     for view, words in (("PA", ("PA",)), ("LATERAL", ("LAT",)), ("AP", ("AP", "PORTABLE", "SUPINE"))):
@@ -414,4 +428,4 @@ def test_example_command_writes_a_picture(tmp_path: Path):
     """One row without a finding and one for each."""
     out = tmp_path / "grid.png"
     subprocess.run([sys.executable, "-m", "benchmark.data.phantom.thorax", str(out)], check=True)
-    assert Image.open(out).size == (6 * 160, 15 * 160)
+    assert Image.open(out).size == (6 * 112, 15 * 112)

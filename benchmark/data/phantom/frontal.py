@@ -119,7 +119,7 @@ def _solid(patient: Patient, pose: Pose, change: Change, chest: Chest, at: Steps
     soft -= 0.14 * unit((grid.y + 0.45) * -2) * depth  # the neck and shoulders' middle is thinner
     soft += 0.07 * unit((grid.y + 0.50) * -5) * chest.inside  # muscle and the first rib over the apices
     if patient.breast:
-        soft += 0.9 * patient.breast * _breasts(patient, grid, width)
+        soft += 1.15 * patient.breast * _breasts(patient, grid, width)
     soft -= 0.16 * _airway(pose, change, grid)
     bone = 0.145 * skeleton.ribs(patient, chest, grid, lateral)
     bone += 0.15 * skeleton.girdle(patient, pose, grid, width, lateral) + 0.10 * skeleton.spine(patient, grid)

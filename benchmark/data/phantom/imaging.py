@@ -161,8 +161,8 @@ def grid_of(exposure: Exposure, size: int) -> Grid:
 # Attenuation of the dark (8th percentile) and of the dense parts (93rd) of healthy phantoms: at the average,
 # and per wall, breast and bone; least squares over 150 patients, residual 0.01 to 0.03.
 _GRAY = {
-    "PA": ((0.327, 0.98, 0.13, 0.05), (0.942, 1.00, 0.11, 0.07)),
-    "AP": ((0.333, 0.97, 0.09, 0.04), (0.962, 1.05, 0.11, 0.07)),
+    "PA": ((0.327, 0.98, 0.17, 0.05), (0.942, 1.00, 0.14, 0.07)),
+    "AP": ((0.333, 0.97, 0.12, 0.04), (0.962, 1.05, 0.14, 0.07)),
     "LATERAL": ((0.341, 0.56, 0.06, 0.07), (1.004, 0.87, 0.14, 0.08)),
 }
 

@@ -17,6 +17,7 @@ def ribs(patient: Patient, chest: Chest, grid: Grid, lateral: Array) -> Array:
     wall = np.minimum(chest.across * np.float32(0.97), 1.06)
     turn = np.sqrt(np.maximum(1 - wall * wall, 0) + np.float32(0.002))
     level = grid.y + 0.12 * grid.y * grid.y  # the lower ribs lie further apart
+    level += 0.012 * np.sin(5 * grid.y + 4 * grid.x + np.float32(9 * patient.rib_phase))  # nor quite evenly
     drop = np.float32(patient.rib_drop) * (1 + 0.6 * grid.y)
     back = level - drop * (0.55 * wall + 1 - turn)
     front = level - drop * (1.55 + 2.1 * turn)

@@ -24,6 +24,7 @@ from benchmark.data.phantom import (
 )
 from benchmark.data.phantom.acquisition import draw_devices
 from benchmark.data.phantom.effects import Effect
+from benchmark.data.phantom.hardware import draw_lateral
 from benchmark.data.phantom.imaging import SITES, Exposure
 from benchmark.data.phantom.pathology import FINDINGS, Plan
 from benchmark.data.phantom.projection import Chest
@@ -131,7 +132,8 @@ def draw(
     chest, exposure = scene.chest, scene.exposure
     found = [_PAINTERS[plan.finding](plan, chest) for plan in scene.plans]
     shadow = effects.shadow(chest, [effect for each in found for effect in each])
-    metal = draw_devices(exposure.devices, exposure.seed, chest.grid)
+    wires = draw_lateral if chest.lateral_view else draw_devices
+    metal = wires(exposure.devices, exposure.seed, chest.grid)
     if metal is not None:
         shadow = shadow + metal
     scale = imaging.gray_range(scene.patient, exposure.pose.view)
@@ -235,7 +237,7 @@ def _check(asked: Mapping[str, float | None], size: int, **names: str | None) ->
         )
 
 
-def example_grid(path: str, *, size: int = 160, columns: int = 6, seed: int = 0) -> None:
+def example_grid(path: str, *, size: int = 112, columns: int = 6, seed: int = 0) -> None:
     """Write a PNG with one row without and one row for every finding; the last two columns are lateral."""
     from PIL import Image
 
