@@ -54,7 +54,8 @@ def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
         .read_text()
         .replace(
             "generators: {}",
-            "generators:\n      mild: {plugin: ddpm, params: {steps: 5}}\n      long: {plugin: ddpm, params: {steps: 9}}",
+            "generators:\n      mild: {plugin: ddpm, params: {steps: 5}}"
+            "\n      long: {plugin: ddpm, params: {steps: 9}}",
         )
     )
     path = tmp_path / "tiny_binary.yaml"

@@ -55,7 +55,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_teachers_labels_are_trained_on(binary):
-    """Uncertain images are in train with soft labels, certain ones with 0 or 1; no test patient is among them."""
+    """Uncertain images train with soft labels, certain ones with 0 or 1; no test patient is among them."""
     ((folder, said),) = results(binary, "teach")
     train, test = arrow.read_images(folder / "train.arrow"), arrow.read_images(folder / "test.arrow")
     guessed = ~np.isin(train.soft, (0, 1)).all(1)

@@ -127,7 +127,7 @@ def test_concatenate_drops_a_column_that_one_lacks():
 
 
 def test_only_some_classes_numbered_anew():
-    """Of three classes the last is left out; the others keep their images, and the columns of their classes."""
+    """Of three classes the last is left out; the others keep their images and their columns."""
     images = blobs({"a": 3, "b": 2, "c": 4})
     images = replace(images, soft=np.eye(3, dtype=np.float32)[images.label])
     chosen = images.only(("a", "b"))

@@ -35,6 +35,8 @@ def added_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
     Args:
         train: the real training images, which ``mix.unit`` may count.
         classes: of the task; a class that only a label policy has made gets none.
+    Raises:
+        DataError: a class that should get some gets none, since it has no image of the kind that counts.
     """
     one = train.one_label_each()
     counts = {}
@@ -45,7 +47,15 @@ def added_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
         if mix.unit == "still_image" and one.clip is not None:
             mine = mine & (one.clip == "")
         unit = 1 if mix.unit == "class" else int(mine.sum())
-        counts[name] = round(bracket * unit * mix.factor.get(name, 1.0))
+        share = mix.factor.get(name, 1.0)
+        counts[name] = round(bracket * unit * share)
+        if counts[name] == 0 and share > 0:
+            kind = mix.unit.replace("_", " ")
+            raise DataError(
+                f"mix: '{name}'",
+                f"gets no synthetic image: train has {unit} of what '{kind}' counts, bracket {bracket}",
+                "Raise the bracket or the class's factor, keep more patients, or count by 'class'.",
+            )
     return counts
 
 

@@ -73,6 +73,15 @@ def test_a_bracket_counts_what_the_mix_says(mix, bracket, expected):
     assert added_counts(train, Mix(**mix), bracket, train.classes) == expected
 
 
+def test_a_class_that_would_get_nothing_is_told():
+    """Frames of clips alone: no still image to count, and nobody would see that nothing was added."""
+    train = replace(blobs(COUNTS), clip=np.full(21, "film"))
+    with pytest.raises(
+        DataError, match="'c': gets no synthetic image: train has 0 of what 'still image' counts"
+    ):
+        added_counts(train, Mix(unit="still_image", classes=("c",)), 32, train.classes)
+
+
 def test_a_class_that_only_a_label_policy_made_gets_no_synthetic_images():
     """'uncertain' is learned beside the task's two classes, and is not asked of a generator."""
     train = blobs({"negative": 5, "positive": 3, "uncertain": 2})

@@ -32,7 +32,7 @@ from benchmark.task import (
     load_task,
     parse_rules,
 )
-from samples import ROOT, TINY
+from samples import ROOT, TINY, blobs
 
 FINDINGS = ("Pneumothorax", "Pleural Effusion")
 POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, -2
@@ -707,3 +707,17 @@ def test_rules_on_real_radiographs(packs: Path) -> None:
     assert not masked[:, ~shown].any()
     train = scenario.on_train(rules, seed=0)(divide(changed, SplitRule(test=0.1, val=0.1), seed=0).train)
     assert 1 <= train.counts()["bacterial"] <= 6
+
+
+def test_a_fraction_keeps_a_patient_with_a_still_image_and_one_with_clips():
+    """Four patients with a still, eight with clips: a quarter is one and two of them, never none."""
+    n = 12
+    base = blobs({"pneumonia": n, "healthy": 3})
+    clip = np.array([""] * 4 + [f"clip{i}" for i in range(n - 4)] + [""] * 3)
+    images = replace(base, clip=clip)
+    for seed in range(20):
+        kept = scenario.on_train({"few": Fraction(rule="fraction", of="pneumonia", keep=0.25)}, seed=seed)(
+            images
+        )
+        mine = kept.clip[kept.label == 0]
+        assert ((mine == "").sum(), (mine != "").sum()) == (1, 2)

@@ -419,3 +419,16 @@ def test_fold_beside_a_given_test_paper() -> None:
     images = of_sizes([[1] * 12, [1] * 12])
     with pytest.raises(DataError, match="a held-out fold has no name"):
         divide(with_split(images, ["test", "test_paper", *["train"] * 10] * 2), SplitRule(folds=3), seed=0)
+
+
+def test_patients_with_still_images_are_spread_over_the_folds() -> None:
+    """Five with one still each, fifteen with clips of ten frames: the five do not end up in one fold together.
+
+    Drawn after the clips, they would all go to the fold that lacks a few images at last.
+    """
+    patients = [f"s{k}" for k in range(5)] + [f"c{k}" for k in range(15) for _ in range(10)]
+    images = image_set(patients, [0] * len(patients))
+    images = replace(images, clip=np.array([""] * 5 + patients[5:]))
+    folds = [len(set(fold_of(images, 5, seed=seed)[:5].tolist())) for seed in range(40)]
+    assert np.mean(folds) > 3
+    assert min(folds) >= 2

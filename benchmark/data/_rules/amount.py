@@ -42,14 +42,24 @@ def imbalance(images: ImageSet, rule: Imbalance, *, seed: int, where: str = "imb
 
 
 def fraction(images: ImageSet, rule: Fraction, *, seed: int, where: str = "fraction") -> ImageSet:
-    """A share of the patients of one class, at least one, drawn at random; a smaller share is a part of it.
+    """A share of the patients of one class, drawn at random; a smaller share is a part of it.
+
+    Patients with a still image and patients with clips alone are drawn apart, at least one of each, since
+    a generator that learns from single images needs one (Zhang et al. 2023, section 4.2.1).
 
     Raises:
         UnknownNameError: a class that the images do not have.
     """
     mine, patients, _ = _patients(images, rule.of, seed, f"{where}: of")
-    many = max(1, int(rule.keep * len(patients) + 0.5)) if len(patients) else 0
-    return _told(images, _keep_patients(images, mine, patients[:many]), [rule.of], where)
+    still = np.ones(len(images), bool) if images.clip is None else images.clip == ""
+    has_still = np.isin(patients, images.patient_id[mine & still])
+    chosen = [_first_share(group, rule.keep) for group in (patients[has_still], patients[~has_still])]
+    return _told(images, _keep_patients(images, mine, np.concatenate(chosen)), [rule.of], where)
+
+
+def _first_share(patients: np.ndarray, share: float) -> np.ndarray:
+    many = max(1, int(share * len(patients) + 0.5)) if len(patients) else 0
+    return patients[:many]
 
 
 def _of_class(images: ImageSet, name: str) -> np.ndarray:
