@@ -58,7 +58,7 @@ DRAWN = {
     "Pleural Other": "pleural_thickening",
 }
 OPACITIES = ("Edema", "Consolidation", "Pneumonia", "Atelectasis", "Lung Lesion")
-MILDEST = 0.5  # severity of what the inpatients of a hospital have (chosen, see the card)
+MILDEST = {"pneumothorax": 0.5}  # severity: a hospital treats few smaller ones (chosen, see the card)
 MASSES = 0.3  # of the lung lesions; the others are nodules (chosen)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -276,7 +277,7 @@ def draw_row(
     size: int,
     *,
     devices: np.ndarray | None = None,
-    mildest: float | None = None,
+    mildest: Mapping[str, float] = MappingProxyType({}),
 ) -> thorax.Study:
     """Draw one row of a table.
 
@@ -284,13 +285,14 @@ def draw_row(
         drawn: names of ``thorax.FINDINGS``, one per column of ``shown``.
         shown: (N, D) bool.
         devices: (N,) bool, with or without lines and tubes; drawn at random where None.
-        mildest: severities are even from here to 1; as ``thorax`` draws them where None.
+        mildest: by finding, where its severities begin, to be even from there to 1; as ``thorax`` draws
+            them where it is not named.
     """
-    found = np.flatnonzero(shown[row]).tolist()
-    grade: dict[str, float | None] = dict.fromkeys(drawn[k] for k in found)
-    if mildest is not None and found:
-        chance = uniforms(seed, GRADE, int(table.study[row]), 1, len(drawn))[0]
-        grade = {drawn[k]: float(mildest + (1 - mildest) * chance[k]) for k in found}
+    grade: dict[str, float | None] = {}
+    for k in np.flatnonzero(shown[row]).tolist():
+        low = mildest.get(drawn[k])
+        chance = uniforms(seed, GRADE, int(table.study[row]), 1, len(drawn))[0, k]
+        grade[drawn[k]] = None if low is None else float(low + (1 - low) * chance)
     return thorax.draw(
         grade,
         seed=seed,
