@@ -11,7 +11,7 @@ from benchmark.data.phantom.projection import Chest
 from benchmark.data.phantom.raster import Steps, edge, profile, steps, table, window
 from benchmark.data.phantom.skeleton import rib_bands
 from benchmark.data.phantom.torso import APEX, Change, Patient, Pose, heart_ratio
-from benchmark.data.phantom.vasculature import blood, branch, fine_tissue
+from benchmark.data.phantom.vasculature import blood, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
 _FRONT = (0.05, -0.02, -0.09, -0.21, -0.36, -0.43, -0.44, -0.42, -0.38)
@@ -177,13 +177,13 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
     rng = np.random.default_rng([patient.seed, 5])
     grid = chest.grid
     thick = 0.020 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
-    trees = []
+    roots = []
     for x, y in chest.hila:
         fan = np.linspace(-2.7, 3.0, 10) + rng.normal(0, 0.2, 10)
         start = np.array([x, y]) + rng.normal(0, 0.075, (10, 2))
         upper = np.where(np.sin(fan) < 0, 0.85 + 0.5 * change.upper_vessels, 1.05)
-        trees.append(branch(rng, start, fan, thick * upper, grid))
-    total = blood(trees, grid)
+        roots.append((start, fan, thick * upper))
+    total = blood(rng, roots, grid)
     for x, y in chest.hila:
         found = window(grid, (x, y), 0.22)
         if found:

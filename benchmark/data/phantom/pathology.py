@@ -93,10 +93,8 @@ def plan(name: str, given: float | None, place: Rng, extent: Rng, patient: Patie
     """
     habit = HABITS[name]
     chance = place.random(3)
-    spots = tuple(
-        tuple(float(place.uniform(*reach)) for reach in (habit.across, habit.depth, habit.down))
-        for _ in range(3)
-    )
+    low, high = np.array([habit.across, habit.depth, habit.down]).T
+    spots = tuple((float(a), float(b), float(c)) for a, b, c in low + (high - low) * place.random((3, 3)))
     seeds = (int(place.integers(2**31)), int(extent.integers(2**31)))
     drawn = severity(extent)
     forms, shares = list(habit.forms), np.cumsum(list(habit.forms.values()))
@@ -113,7 +111,7 @@ def plan(name: str, given: float | None, place: Rng, extent: Rng, patient: Patie
         sides=() if name in _MIDLINE else side,
         grade=drawn if given is None else float(given),
         form=form,
-        spots=spots,  # type: ignore[arg-type]
+        spots=spots,
         count=1 + int(chance[2] > 0.62) + int(chance[2] > 0.87),
         seeds=seeds,
     )

@@ -143,7 +143,7 @@ def draw(
     )
     return Study(
         image=imaging.expose(shadow, scale, exposure, chest.grid),
-        mask=effects.mask_of([effect for each in found for effect in each], size),
+        mask=_union([lesion.mask for lesion in lesions], size),
         lesions=lesions,
         view=exposure.pose.view,
         sex=scene.patient.sex,
@@ -199,6 +199,13 @@ def _age(rng: np.random.Generator) -> int:
 
 def _stream(seed: int, what: int, number: int) -> np.random.Generator:
     return np.random.default_rng([int(version), 2, seed, what, number])
+
+
+def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
+    mask = np.zeros((size, size), np.uint8)
+    for one in masks:
+        mask |= one
+    return mask
 
 
 def _lesion(plan: Plan, mask: np.ndarray, chest: Chest) -> Lesion:

@@ -18,7 +18,7 @@ def frontal(patient: Patient, chest: Chest, change: Change) -> Array:
     rng = np.random.default_rng([patient.seed, 1])
     grid = chest.grid
     thick = 0.031 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
-    trees = []
+    roots = []
     for side, (x, y) in zip((-1, 1), chest.hila, strict=True):
         fan = np.linspace(-1.45, 1.55, 9) + rng.normal(0, 0.13, 9)
         start = np.array([x, y]) + rng.normal(0, 0.018, (9, 2))
@@ -26,8 +26,8 @@ def frontal(patient: Patient, chest: Chest, change: Change) -> Array:
         start[:, 0] += side * 0.03 * np.cos(fan)
         # upright, blood goes to the bases
         gravity = np.where(fan < -0.2, 0.80 + 0.55 * change.upper_vessels + 0.2 * chest.supine, 1.08)
-        trees.append(branch(rng, start, fan if side > 0 else np.pi - fan, thick * gravity, grid))
-    total = blood(trees, grid)
+        roots.append((start, fan if side > 0 else np.pi - fan, thick * gravity))
+    total = blood(rng, roots, grid)
     for side, (x, y) in zip((-1, 1), chest.hila, strict=True):
         found = window(grid, (x, y), 0.25)
         if found:
@@ -53,36 +53,45 @@ def fine_tissue(rng: np.random.Generator, grid: Grid, down: Array) -> Array:
     )
 
 
-def branch(
-    rng: np.random.Generator, start: Array, angles: Array, width: Array, grid: Grid
+def blood(rng: np.random.Generator, roots: list[tuple[Array, Array, Array]], grid: Grid) -> Array:
+    """Shadow of vessels that fork three times, trunks softer than twigs.
+
+    Args:
+        roots: by lung, the starts (N, 2), directions (N,) in radians, and widths (N,) of the trunks.
+    Returns:
+        (S, S) float32; falls with the square of the width, as a round vessel's shadow does.
+    """
+    start, angles, width = (np.concatenate(part) for part in zip(*roots, strict=True))
+    layers = _branch(rng, start, angles, width, len(grid.row))
+    total = np.zeros_like(grid.x)
+    for first, soft in ((0, 0.016), (2, 0.006)):
+        points, amount = (np.concatenate(part) for part in zip(*layers[first : first + 2], strict=True))
+        total += fields.ink(points, amount, soft, grid)
+    return total
+
+
+def _branch(
+    rng: np.random.Generator, at: Array, angles: Array, width: Array, size: int
 ) -> list[tuple[Array, Array]]:
-    """Vessels that fork three times; points and amounts by generation, for :func:`fields.ink`."""
-    layers, at, length = [], start, 0.17
-    count = int(np.clip(len(grid.row) / 12, 6, 64))  # so that no dots are seen
-    ramp = (np.arange(count) + 0.5) / count
+    """Points and amounts by generation, for :func:`fields.ink`."""
+    layers, length = [], 0.17
+    count = int(np.clip(size / 12, 6, 64))  # so that no dots are seen
+    ramp = ((np.arange(count) + 0.5) / count).astype(np.float32)
     for _ in range(4):
         n = len(angles)
         reach = length * rng.uniform(0.65, 1.35, n)
         bend, split = rng.normal(0, 0.40, n), rng.uniform(0.55, 0.75, (2, n))
         fork = rng.uniform(0.15, 0.65, (2, n)) * _OPEN
-        heading = angles[:, None] + bend[:, None] * ramp
+        heading = angles[:, None].astype(np.float32) + bend[:, None].astype(np.float32) * ramp
         step = (reach * (1 / count))[:, None]
-        path = np.stack([np.cos(heading) * step, np.sin(heading) * step], -1).cumsum(1)
+        path = np.empty((n, count, 2))
+        np.cumsum(np.cos(heading) * step, 1, out=path[..., 0])
+        np.cumsum(np.sin(heading) * step, 1, out=path[..., 1])
         path += at[:, None]
-        taper = width[:, None] * (1 - 0.3 * ramp)
-        layers.append((path.reshape(-1, 2), (step * taper**2).ravel()))
+        taper = width[:, None] * (1 - np.float32(0.3) * ramp)
+        layers.append((path.reshape(-1, 2), (step * taper * taper).ravel()))
         angles = (angles + bend + fork).ravel()
         width = (width * split).ravel()
         at = np.concatenate([path[:, -1], path[:, int(0.7 * count)]])
         length *= 0.78
     return layers
-
-
-def blood(trees: list[list[tuple[Array, Array]]], grid: Grid) -> Array:
-    """Shadow of vessel trees: trunks softer than twigs."""
-    total = np.zeros_like(grid.x)
-    for first, width in ((0, 0.016), (2, 0.006)):
-        layers = [layer for tree in trees for layer in tree[first : first + 2]]
-        points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
-        total += fields.ink(points, amount, width, grid)
-    return total
