@@ -212,12 +212,10 @@ def draw_parts(
     share = np.array(list(shares.values()))
     images_of = np.bincount(patient)
     empty = ""
-    still = np.zeros(len(table), bool)
-    if images.clip is not None:
-        still[patient[images.clip == ""]] = True
+    strata = _stills_apart(table, patient, images)
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])
-        chosen = _stratify(table, images_of, share, rng) if images.several else _draw(table, still, share, rng)
+        chosen = _stratify(table, images_of, share, rng) if images.several else _draw(strata, share, rng)
         have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
         missing = np.argwhere((have == 0) & (patients > 0))
         if not len(missing):
@@ -231,14 +229,21 @@ def draw_parts(
     )
 
 
-def _draw(
-    table: np.ndarray, still: np.ndarray, share: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """One draw: (P,) index of the part of every patient, from (P, C) images per patient and class.
+def _stills_apart(table: np.ndarray, patient: np.ndarray, images: ImageSet) -> np.ndarray:
+    """(P, C) or (P, 2 C) images per patient and stratum.
 
-    Patients with a still image (``still``) come first, so that they do not all end in the part that lacks a
-    few images at last.
+    Where some patients have clips alone, those with a still image are strata of their own: a generator that
+    learns from single images needs some in every training set (Zhang et al. 2023, section 4.2.1).
     """
+    if images.clip is None:
+        return table
+    still = np.zeros((len(table), 1), dtype=bool)
+    still[patient[images.clip == ""]] = True
+    return np.hstack([table * still, table * ~still])
+
+
+def _draw(table: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One draw: (P,) index of the part of every patient, from (P, C) images per patient and stratum."""
     order = np.argsort((table > 0).sum(axis=0), kind="stable")
     stratum = order[(table[:, order] > 0).argmax(axis=1)]
     target = share[:, None] * table.sum(axis=0)
@@ -246,7 +251,7 @@ def _draw(
     chosen = np.zeros(len(table), dtype=np.int64)
     for c in order:
         members = rng.permutation(np.flatnonzero(stratum == c))
-        members = members[np.lexsort((-table[members, c], ~still[members]))]
+        members = members[np.argsort(-table[members, c], kind="stable")]
         for done, member in enumerate(members):
             p = _part(target[:, c] - have[:, c], have[:, c] == 0, table[member, c], len(members) - done, rng)
             chosen[member] = p

@@ -422,13 +422,23 @@ def test_fold_beside_a_given_test_paper() -> None:
 
 
 def test_patients_with_still_images_are_spread_over_the_folds() -> None:
-    """Five with one still each, fifteen with clips of ten frames: the five do not end up in one fold together.
-
-    Drawn after the clips, they would all go to the fold that lacks a few images at last.
-    """
-    patients = [f"s{k}" for k in range(5)] + [f"c{k}" for k in range(15) for _ in range(10)]
+    """Five with a still each, fifteen with clips alone: every fold holds out one of the five."""
+    patients = [f"s{k}" for k in range(5) for _ in range(3 * k + 1)]
+    patients += [f"c{k}" for k in range(15) for _ in range(10)]
+    still = [0, 1, 5, 12, 22]  # the first image of each of the five
     images = image_set(patients, [0] * len(patients))
-    images = replace(images, clip=np.array([""] * 5 + patients[5:]))
-    folds = [len(set(fold_of(images, 5, seed=seed)[:5].tolist())) for seed in range(40)]
-    assert np.mean(folds) > 3
-    assert min(folds) >= 2
+    clip = np.array(["film"] * len(patients))
+    clip[still] = ""
+    images = replace(images, clip=clip)
+    for seed in range(20):
+        assert sorted(fold_of(images, 5, seed=seed)[still].tolist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("stills", [1, 2, 3, 6])
+def test_training_keeps_a_still_image(stills: int) -> None:
+    """However few patients have a still image, one of them is trained on."""
+    patients = [f"s{k}" for k in range(stills)] + [f"c{k}" for k in range(20) for _ in range(10)]
+    images = image_set(patients, [0] * stills + [0, 1] * 100)
+    images = replace(images, clip=np.array([""] * stills + ["film"] * 200))
+    for seed in range(10):
+        assert (split_by_patient(images, RULE, seed=seed).train.clip == "").any()
