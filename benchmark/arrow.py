@@ -26,12 +26,13 @@ def write_images(path: Path, images: ImageSet) -> None:
 
     n, h, w = images.image.shape
     about = {"classes": list(images.classes), "height": h, "width": w, "card": dict(images.card)}
-    step = max(1, BATCH_BYTES // (h * w))
-    first = _batch(images.select(np.arange(min(step, n))))
-    schema = first.schema.with_metadata({_SHAPE: json.dumps(about, sort_keys=True).encode()})
+    step = max(1, BATCH_BYTES // (h * w * (1 if images.mask is None else 2)))
+    batch = _batch(images.select(np.arange(min(step, n))))
+    schema = batch.schema.with_metadata({_SHAPE: json.dumps(about, sort_keys=True).encode()})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for start in range(0, n, step):
-            batch = _batch(images.select(np.arange(start, min(start + step, n)))) if start else first
+            if start:
+                batch = _batch(images.select(np.arange(start, min(start + step, n))))
             writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
 
 

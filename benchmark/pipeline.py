@@ -170,6 +170,7 @@ def _data(plan: Plan, fold: int) -> list[Node]:
         "fingerprint": plan.source_fingerprint,
         "params": dict(plan.source_params),
         "classes": list(plan.task.classes),
+        "labels": plan.task.labels,
         "image_size": profile.image_size,
         "split": plan.split.model_copy(update={"fold": fold}).model_dump(mode="json"),
         "scenario": plan.steps,
@@ -256,6 +257,7 @@ def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     """What every training of a classifier shares."""
     return {
         "classes": list(plan.task.classes),
+        "labels": plan.task.labels,
         "metric": plan.task.primary_metric.name,
         "oversample": False,
         "recipe": recipe.model_dump(mode="json"),

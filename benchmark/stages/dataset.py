@@ -58,6 +58,13 @@ def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         DataError: two splits share a patient or a picture, or a class has no image.
     """
     splits = arrow.read_splits(folder)
+    if splits.train.several != (config["labels"] == "multi"):
+        has = "several labels" if splits.train.several else "one label"
+        raise DataError(
+            f"source {config['source']}",
+            f"has {has} per image, the task's labels are '{config['labels']}'",
+            "Choose another source, or add a label_policy to the task's scenario.",
+        )
     _check_classes(splits, config)
     proof = prove_disjoint(splits)
     pictures.sample_grid(splits.train.one_label_each(), folder / "grid.png")

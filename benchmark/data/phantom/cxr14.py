@@ -57,6 +57,7 @@ PAIRS = (
 )
 NO_FINDING = "No Finding"
 LABELS = (NO_FINDING, *COUNTS)
+CLASSES = LABELS
 BOXED = (
     "Atelectasis",
     "Effusion",
