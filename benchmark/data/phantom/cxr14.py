@@ -38,8 +38,8 @@ COUNTS = {
     "Pleural_Thickening": 3_385,
     "Hernia": 227,
 }
-# Images with both findings, row by row the findings after it in the order of COUNTS. Approximate: from the
-# published chart of co-occurrences (Wang et al. 2017), not counted again in the table of the dataset.
+# Images with both findings, row by row the findings after it in the order of COUNTS. Approximate: recalled
+# from the published chart of co-occurrences, and not checked against it or the table of the dataset.
 PAIRS = (
     (369, 3269, 3259, 727, 585, 243, 772, 1222, 221, 423, 220, 495, 40),
     (1060, 583, 99, 108, 36, 49, 169, 127, 44, 51, 111, 7),

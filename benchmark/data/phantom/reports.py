@@ -53,8 +53,8 @@ class Saying:
         return np.asarray(joint / joint.sum(1, keepdims=True))
 
 
-# All shares are chosen. In Irvin et al. 2019, Table 3, taking "uncertain" as present did best for atelectasis
-# and edema, hence their second numbers; pneumothorax is often excluded in so many words, hence its third.
+# All shares are chosen: "uncertain" is true more often for atelectasis and edema, where taking it as present
+# is known to do well (U-Ones), and pneumothorax is often excluded in so many words, hence its third number.
 SAYINGS = {
     "Enlarged Cardiomediastinum": Saying((10_798, 12_403, 21_638, 178_575), 0.85, 0.40, 0.04, 0.03),
     "Cardiomegaly": Saying((27_000, 8_087, 11_116, 177_211), 0.90, 0.45, 0.05, 0.04),
