@@ -117,6 +117,14 @@ def test_several_labels_have_an_area_each(multi):
     assert said["figures"]["test"]["12"]["ddpm"]["auroc"]["estimate"] == pytest.approx(np.mean(areas))
 
 
+def test_without_real_images_the_oracle_is_held_against_noise(multi):
+    """Where real_only is itself the ceiling, what proves that the task measures is the distance to noise."""
+    said = json.loads((multi / "out" / "leaderboard.json").read_text())["comparison"]
+    assert said["settings"]["yardstick"] == "noise"
+    assert said["controls"][0]["id"] == "oracle_beats_noise"
+    assert "noise" in said["figures"]["test"]["12"]["ddpm"]["versus"]
+
+
 def test_training_on_synthetic_images_alone(multi):
     """12 images of 15 labels: 10 of each are trained on, 2 choose the epoch; real_only has the real ones."""
     counts = {said["training_images"] for _, said in results(multi, "classify")}

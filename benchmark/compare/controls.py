@@ -31,6 +31,7 @@ def behaved(
     gates: Mapping[str, Mapping[str, Any] | None],
     failed: Mapping[str, str],
     metric: Mapping[str, Any],
+    yardstick: str = "real_only",
 ) -> list[dict[str, Any]]:
     """Judge the controls at the primary bracket.
 
@@ -39,12 +40,13 @@ def behaved(
         gates: the memorization record by complete row, None for a row without images.
         failed: the error by failed row.
         metric: ``name``, ``noun`` and ``percent`` of the primary metric.
+        yardstick: the row that ``oracle`` must beat, see ``rows.Protocol``.
     Returns:
         One record per claim: ``id``, ``claim``, ``held`` (True, False, or None where it cannot be judged
         or is for information), ``evidence`` in one sentence, and ``decisive`` for those that must hold.
     """
     return [
-        _beats("oracle", "real_only", figures, failed, metric, decisive=True),
+        _beats("oracle", yardstick, figures, failed, metric, decisive=True),
         _beats("oracle", COPIES, figures, failed, metric, decisive=False),
         _caught("copycat", gates, failed),
         _last("noise", figures, failed, metric),

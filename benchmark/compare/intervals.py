@@ -15,6 +15,8 @@ from scipy import stats
 
 from benchmark.errors import MetricError
 
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class RunVariance:
@@ -145,7 +147,8 @@ def interval(
         between_df = pooled.df if pooled else runs - 1
         total = shared + between
         spread = shared**2 / (patients - 1) + between**2 / between_df
-        df = total**2 / spread if spread > 0 else float(patients - 1)
+        # runs that agree but for rounding leave the patients' df, whatever the order of the sums
+        df = total**2 / spread if total > ROUNDING * test and spread > 0 else float(patients - 1)
         variance = max(total, test)
     se = float(np.sqrt(variance))
     t = float(stats.t.ppf(1 - alpha / 2, df))

@@ -104,6 +104,8 @@ class Protocol:
         kind: ``binary``, ``multiclass`` or ``multilabel``.
         metrics: those that are reported, the primary one first.
         folds: 1 where a part was held out, else the folds of the cross-validation.
+        yardstick: the row that ``oracle`` must beat if the task can measure anything: ``real_only``, or
+            ``noise`` where synthetic images are trained on alone and ``real_only`` is itself the ceiling.
     """
 
     classes: tuple[str, ...]
@@ -118,6 +120,7 @@ class Protocol:
     alpha: float
     correction: str
     power: float
+    yardstick: str = "real_only"
 
     @property
     def primary(self) -> Metric:
@@ -209,6 +212,7 @@ def _protocol(manifest: Mapping[str, Any]) -> Protocol:
         folds=int(manifest["folds"]),
         subgroups=tuple(manifest["subgroups"]),
         primary_bracket=int(manifest["primary_bracket"]),
+        yardstick="noise" if manifest["mix"].get("training") == "synthetic" else "real_only",
         brackets=tuple(manifest["brackets"]),
         seeds=tuple(sorted(int(s) for s in manifest["seeds"])),
         classifiers=tuple(sorted(str(c) for c in manifest["classifiers"])),

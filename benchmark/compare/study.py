@@ -63,7 +63,7 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
     settings = _settings(study)
-    controls = behaved(primary, gates, failed, settings["primary_metric"])
+    controls = behaved(primary, gates, failed, settings["primary_metric"], protocol.yardstick)
     return {
         "schema": 2,
         "settings": settings,
@@ -80,6 +80,11 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     }
 
 
+def baselines(yardstick: str) -> tuple[str, ...]:
+    """The rows that every row is compared with."""
+    return tuple(dict.fromkeys((*BASELINES, yardstick)))
+
+
 def _settings(study: Study) -> dict[str, Any]:
     protocol = study.protocol
     metrics = [m.record(protocol.classes[-1]) for m in protocol.metrics.values()]
@@ -92,6 +97,7 @@ def _settings(study: Study) -> dict[str, Any]:
         "metrics": metrics,
         "primary_metric": metrics[0],
         "folds": protocol.folds,
+        "yardstick": protocol.yardstick,
         "primary_bracket": protocol.primary_bracket,
         "brackets": list(protocol.brackets),
     }
@@ -125,7 +131,11 @@ def _notes(study: Study) -> list[str]:
     if protocol.kind == "multilabel":
         notes.append(NO_MCNEMAR)
     present = {row.name for row in study.complete()}
-    notes += [f"Differences to {b} are missing: no such finished row." for b in BASELINES if b not in present]
+    notes += [
+        f"Differences to {b} are missing: no such finished row."
+        for b in baselines(protocol.yardstick)
+        if b not in present
+    ]
     return notes
 
 
@@ -149,7 +159,7 @@ def _figures(panel: Panel) -> dict[str, dict[str, Any]]:
     for k, label in enumerate(panel.protocol.classes):
         for name, record in _class_figures(panel, k).items():
             figures[name]["per_class"][label] = record
-    for base in BASELINES:
+    for base in baselines(panel.protocol.yardstick):
         for metric in panel.protocol.metrics:
             others = [n for n in figures if n != base and base in figures]
             found = {n: panel.metric(metric).difference(n, base).record() for n in others}

@@ -71,13 +71,14 @@ def _can_measure(comparison: Mapping[str, Any]) -> Finding:
             "text": f"Whether this task can measure anything is unknown. {claim['evidence']}",
         }
     metric = metric_of(comparison)
-    difference = spread(primary(comparison)["oracle"]["versus"]["real_only"][metric["name"]], metric["noun"])
+    base = comparison["settings"]["yardstick"]
+    difference = spread(primary(comparison)["oracle"]["versus"][base][metric["name"]], metric["noun"])
     if claim["held"]:
-        text = f"There is something to find: fresh true images (oracle) bring {difference} over real_only."
+        text = f"There is something to find: fresh true images (oracle) bring {difference} over {base}."
         return {"tone": "good", "text": text}
     text = (
         "This task cannot measure anything at this size: "
-        f"even fresh true images (oracle) do not beat real_only ({difference})."
+        f"even fresh true images (oracle) do not beat {base} ({difference})."
     )
     return {"tone": "bad", "text": text}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -73,6 +73,7 @@ def test_one_patient_is_refused():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
+@example(1418)  # the three runs agree but for rounding
 def test_order_of_images_and_names_of_patients_do_not_matter(seed: int):
     """The same images in another order, with other ids, give the same interval; a swap flips its sign."""
     rng = np.random.default_rng(seed)
