@@ -27,16 +27,16 @@ import numpy as np
 import torch
 
 from benchmark.classify.train import Setting, normalization, predict, train
-from benchmark.data import loading
+from benchmark.data import loading, scenario
 from benchmark.data.phantom import ultrasound
 from benchmark.data.phantom.us_findings import CLASSES
 from benchmark.records import ImageSet, Splits, concatenate, prove_disjoint
-from benchmark.task import Budget, Recipe, SplitRule
+from benchmark.task import Budget, Fraction, Recipe, SplitRule
 
 MINOR = CLASSES.index("pneumonia")
 RECIPE = Recipe(
     name="resnet10_narrow", timm="resnet10t", timm_kwargs={"channels": [32, 64, 128, 256]},
-    learning_rate=1e-3, weight_decay=0.05, dropout=0.2, augmentation="mild_affine",
+    learning_rate=1e-3, weight_decay=0.05, dropout=0.2, augmentation="zhang",
 )  # fmt: skip
 ROWS = ("real_only", "duplicate", "oracle_minor", "oracle", "all_patients")
 
@@ -62,10 +62,9 @@ def divide(images: ImageSet, fold: int, seed: int) -> Splits:
 
 
 def fewer(images: ImageSet, share: float, seed: int) -> ImageSet:
-    """A share of the pneumonia patients, and all the others."""
-    people = np.unique(images.patient_id[images.label == MINOR])
-    kept = np.random.default_rng([seed, 21]).permutation(people)[: max(1, round(share * len(people)))]
-    return images.select((images.label != MINOR) | np.isin(images.patient_id, kept))
+    """A share of the pneumonia patients, as the task's rule draws it, and all the others."""
+    rule = Fraction(rule="fraction", of=CLASSES[MINOR], keep=share)
+    return scenario.on_train({"few": rule}, seed=seed)(images)
 
 
 def again(images: ImageSet, count: int, seed: int) -> ImageSet:
@@ -77,7 +76,7 @@ def again(images: ImageSet, count: int, seed: int) -> ImageSet:
 
 def training_set(row: str, splits: Splits, share: float, count: int, seed: int) -> ImageSet:
     """What a row trains on."""
-    real = splits.train if row == "all_patients" else fewer(splits.train, share, seed)
+    real = splits.train if row == "all_patients" else fewer(splits.train, share, 0)
     if row == "duplicate":
         return concatenate([real, again(real, count, seed)])
     if row == "oracle_minor":

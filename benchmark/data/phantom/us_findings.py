@@ -140,7 +140,7 @@ def _covid(rng: np.random.Generator) -> Finding:
 def _pneumonia(rng: np.random.Generator) -> Finding:
     """Bacterial: one lobe without air, airways in it, fluid about it; other windows nearly normal."""
     base = _base(rng)
-    kind = rng.choice(4, p=[0.64, 0.29, 0.04, 0.03])
+    kind = rng.choice(4, p=[0.75, 0.23, 0.01, 0.01])
     if kind == 0:  # hepatization
         base["pockets"] = _pockets(rng, 1, (45, 85), (32, 70))
         base |= {"bronchograms": float(rng.uniform(3, 25)), "beyond": bool(rng.random() < 0.35)}
