@@ -106,6 +106,8 @@ class Protocol:
         folds: 1 where a part was held out, else the folds of the cross-validation.
         yardstick: the row that ``oracle`` must beat if the task can measure anything: ``real_only``, or
             ``noise`` where synthetic images are trained on alone and ``real_only`` is itself the ceiling.
+        rebalances: synthetic images go to some classes, or to some more than to others. Then ``noise`` too
+            changes how often a class is seen, and may help: what a generator brings must exceed that.
     """
 
     classes: tuple[str, ...]
@@ -121,6 +123,7 @@ class Protocol:
     correction: str
     power: float
     yardstick: str = "real_only"
+    rebalances: bool = False
 
     @property
     def primary(self) -> Metric:
@@ -212,6 +215,7 @@ def _protocol(manifest: Mapping[str, Any]) -> Protocol:
         folds=int(manifest["folds"]),
         subgroups=tuple(manifest["subgroups"]),
         primary_bracket=int(manifest["primary_bracket"]),
+        rebalances=bool(manifest["mix"].get("classes") or manifest["mix"].get("factor")),
         yardstick="noise" if manifest["mix"].get("training") == "synthetic" else "real_only",
         brackets=tuple(manifest["brackets"]),
         seeds=tuple(sorted(int(s) for s in manifest["seeds"])),

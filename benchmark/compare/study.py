@@ -12,7 +12,7 @@ from benchmark.compare.controls import COPIES, behaved
 from benchmark.compare.metrics import findings, members
 from benchmark.compare.panel import Panel
 from benchmark.compare.ranks import ranks
-from benchmark.compare.rows import SplitImages, Study, align
+from benchmark.compare.rows import Protocol, SplitImages, Study, align
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,9 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
     settings = _settings(study)
-    controls = behaved(primary, gates, failed, settings["primary_metric"], protocol.yardstick)
+    controls = behaved(
+        primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances
+    )
     return {
         "schema": 2,
         "settings": settings,
@@ -80,9 +82,10 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     }
 
 
-def baselines(yardstick: str) -> tuple[str, ...]:
+def baselines(protocol: Protocol) -> tuple[str, ...]:
     """The rows that every row is compared with."""
-    return tuple(dict.fromkeys((*BASELINES, yardstick)))
+    noise = ("noise",) if protocol.rebalances else ()
+    return tuple(dict.fromkeys((*BASELINES, protocol.yardstick, *noise)))
 
 
 def _settings(study: Study) -> dict[str, Any]:
@@ -133,7 +136,7 @@ def _notes(study: Study) -> list[str]:
     present = {row.name for row in study.complete()}
     notes += [
         f"Differences to {b} are missing: no such finished row."
-        for b in baselines(protocol.yardstick)
+        for b in baselines(protocol)
         if b not in present
     ]
     return notes
@@ -159,7 +162,7 @@ def _figures(panel: Panel) -> dict[str, dict[str, Any]]:
     for k, label in enumerate(panel.protocol.classes):
         for name, record in _class_figures(panel, k).items():
             figures[name]["per_class"][label] = record
-    for base in baselines(panel.protocol.yardstick):
+    for base in baselines(panel.protocol):
         for metric in panel.protocol.metrics:
             others = [n for n in figures if n != base and base in figures]
             found = {n: panel.metric(metric).difference(n, base).record() for n in others}

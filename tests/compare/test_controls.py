@@ -98,3 +98,18 @@ def test_words_follow_the_primary_metric():
     assert found["oracle_beats_real_only"]["evidence"].endswith("+10.0 points [+5.0, +15.0] of F1.")
     assert found["noise_last"]["claim"] == "noise has the lowest F1 of all rows"
     assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"]["evidence"]
+
+
+def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
+    """Given to one class alone, noise can help as a change of its frequency does: shown, and not decisive."""
+    figures = FIGURES | {"noise": row(0.66, 0.01, 0.11)}
+    (claim,) = (c for c in behaved(figures, GATES, {}, ACCURACY, rebalances=True) if c["id"] == "noise_last")
+    assert (claim["held"], claim["decisive"]) == (False, False)
+    assert "clearly above real_only (+6.0 points [+1.0, +11.0])" in claim["evidence"]
+    assert "changes the balance of the classes" in claim["evidence"]
+
+
+def test_the_oracle_is_held_against_the_yardstick():
+    """Where real_only is itself the ceiling, the oracle must beat another row."""
+    ids = [c["id"] for c in behaved(FIGURES, GATES, {}, ACCURACY, "duplicate_real")]
+    assert ids[0] == "oracle_beats_duplicate_real"
