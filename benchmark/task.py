@@ -5,29 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from benchmark.errors import TaskError, unknown_name
 from benchmark.records import sha256_of
+from benchmark.rules import Mix, Rule, Strict, parse_rules
 
 PROFILES = ("demo", "lite", "paper")
-
-
-class Strict(BaseModel):
-    """Frozen, and refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PrimaryMetric(Strict):
@@ -67,89 +54,6 @@ class SplitRule(Strict):
         if self.test + self.val + self.reserve >= 0.9:
             raise ValueError("test + val + reserve leave less than a tenth for training")
         return self
-
-
-class View(Strict):
-    """Keep the images of one kind of view; ``frontal`` is every PA and AP. Lan 2023, Table 10."""
-
-    rule: Literal["view"]
-    keep: Literal["frontal", "lateral", "both"] = "both"
-
-
-class LabelPolicy(Strict):
-    """Make a class of what reports say of one finding. Irvin et al. 2019, 3.1; Lan 2023, 4.1 and Tables 6-8.
-
-    Attributes:
-        finding: a name among the source's findings.
-        uncertain: what "uncertain" becomes in ``train``: ``ones`` and ``zeros`` a label, ``ignore`` leaves
-            the image out, ``self_trained`` lets a classifier trained without them guess,
-            ``multi_class`` makes it a class of its own that is left out of the prediction.
-        not_mentioned: what "not mentioned" becomes in ``train``.
-    """
-
-    rule: Literal["label_policy"]
-    finding: str
-    uncertain: Literal["ones", "zeros", "ignore", "self_trained", "multi_class"] = "ones"
-    not_mentioned: Literal["zeros", "ones", "exclude"] = "zeros"
-
-
-class Mask(Strict):
-    """Black out a part of every image. Lan 2023, section 4.3."""
-
-    rule: Literal["mask"]
-    shape: Literal["none", "square", "separate", "joint", "inverted_joint"] = "none"
-
-
-class Imbalance(Strict):
-    """Keep so many training images of a class, whole patients in random order. Classes not named stay."""
-
-    rule: Literal["imbalance"]
-    keep: dict[str, int]
-
-
-class Fraction(Strict):
-    """Keep a share of the training patients of one class. Zhang et al. 2023, section 5.2 and Figure 3."""
-
-    rule: Literal["fraction"]
-    of: str
-    keep: float = Field(gt=0, le=1)
-
-
-class Sites(Strict):
-    """Train on some sites and read another one as ``test_site``. Papadopoulos and Georgiou."""
-
-    rule: Literal["sites"]
-    train: tuple[str, ...] = Field(min_length=1)
-
-
-Rule = Annotated[View | LabelPolicy | Mask | Imbalance | Fraction | Sites, Field(discriminator="rule")]
-ON_TRAIN = (Imbalance, Fraction)  # the rules that apply after the division, to the training images alone
-
-
-def parse_rules(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
-    """Named rules from plain data, in order.
-
-    Raises:
-        ValueError: an unknown rule, field or value.
-    """
-    return TypeAdapter(dict[str, Rule]).validate_python(dict(steps))
-
-
-class Mix(Strict):
-    """How synthetic images join the real training images.
-
-    Attributes:
-        training: ``add`` them to the real images, or train on ``synthetic`` images alone.
-        classes: which classes get them; None for all.
-        unit: what a bracket counts: synthetic images per ``class``, per ``real_image`` of the class, or per
-            ``still_image`` of the class, which is no frame of a clip.
-        factor: by class, how many brackets it gets; 1 where it is not named.
-    """
-
-    training: Literal["add", "synthetic"] = "add"
-    classes: tuple[str, ...] | None = None
-    unit: Literal["class", "real_image", "still_image"] = "class"
-    factor: dict[str, float] = {}
 
 
 class Source(Strict):

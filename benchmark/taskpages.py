@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.task import ON_TRAIN, PROFILES, Mix, Profile, Recipe, Rule, Task, load_task, task_names
+from benchmark.rules import ON_TRAIN, Mix, Rule
+from benchmark.task import PROFILES, Profile, Recipe, Task, load_task, task_names
 
 METRICS = {
     "balanced_accuracy": "balanced accuracy",

@@ -31,7 +31,8 @@ from benchmark.data import loading, scenario
 from benchmark.data.phantom import ultrasound
 from benchmark.data.phantom.us_findings import CLASSES
 from benchmark.records import ImageSet, Splits, concatenate, prove_disjoint
-from benchmark.task import Budget, Fraction, Recipe, SplitRule
+from benchmark.rules import Fraction
+from benchmark.task import Budget, Recipe, SplitRule
 
 MINOR = CLASSES.index("pneumonia")
 RECIPE = Recipe(

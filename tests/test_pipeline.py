@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from benchmark.pipeline import Plan, Row, build, keys
-from benchmark.task import LabelPolicy, Mix, load_task
+from benchmark.rules import LabelPolicy, Mix
+from benchmark.task import load_task
 
 GAN = Row("gan", "generator", {}, {"name": "gan", "origin": "builtin"}, params={"steps": 5}, trained=True)
 ROWS = (Row("real_only", "control", {}), Row("oversample", "control", {}), GAN)

@@ -11,7 +11,7 @@ from benchmark import arrow, stages
 from benchmark.errors import GeneratorError
 from benchmark.pipeline import Node
 from benchmark.records import SampleRequest, Splits
-from benchmark.task import Mix
+from benchmark.rules import Mix
 from samples import blobs
 
 UNCONDITIONAL = '''"""Draws the mean picture of what it was fitted on, with noise; knows no labels."""

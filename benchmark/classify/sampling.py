@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.records import POSITIVE, ImageSet, Splits, concatenate
-from benchmark.task import Mix
+from benchmark.rules import Mix
 
 HELD_OUT = 6  # one in so many synthetic images chooses the epoch of a training without real images
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmark.data._rules import amount, label_policy, mask, sites, view
 from benchmark.errors import TaskError
 from benchmark.records import ImageSet
-from benchmark.task import ON_TRAIN, Fraction, Imbalance, LabelPolicy, Mask, Rule, Sites, View
+from benchmark.rules import ON_TRAIN, Fraction, Imbalance, LabelPolicy, Mask, Rule, Sites, View
 
 Change = Callable[[ImageSet], ImageSet]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmark import pictures
 from benchmark.records import ImageSet
+from benchmark.rules import Mix
 from benchmark.stages.job import Job
-from benchmark.task import Mix
 
 
 def classify(job: Job) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from benchmark.data import loading, scenario
 from benchmark.data._rules.label_policy import join_taught, of_training_patients, with_teacher
 from benchmark.errors import DataError
 from benchmark.records import Splits, prove_disjoint
+from benchmark.rules import parse_rules
 from benchmark.stages.job import Job
-from benchmark.task import SplitRule, parse_rules
+from benchmark.task import SplitRule
 
 UNLABELED = "unlabeled.arrow"
 

@@ -18,8 +18,8 @@ from benchmark.fitting import Fit
 from benchmark.pixels import blocks
 from benchmark.records import ImageSet, Learning, SampleRequest, synthetic_set
 from benchmark.registry import Plugin
+from benchmark.rules import Mix
 from benchmark.stages.job import Job, first_line
-from benchmark.task import Mix
 
 
 @contextmanager

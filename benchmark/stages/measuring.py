@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmark.classify.sampling import added_counts
 from benchmark.records import ImageSet
+from benchmark.rules import Mix
 from benchmark.stages.job import Job
-from benchmark.task import Mix
 
 
 def reference(job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from benchmark.classify.sampling import (
 )
 from benchmark.errors import DataError
 from benchmark.records import Splits
-from benchmark.task import Mix
+from benchmark.rules import Mix
 from samples import blobs
 
 COUNTS = {"a": 12, "b": 6, "c": 3}

@@ -19,19 +19,8 @@ from benchmark.data.splits import divide
 from benchmark.errors import DataError, TaskError, UnknownNameError
 from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, concatenate, prove_disjoint
-from benchmark.task import (
-    Fraction,
-    Imbalance,
-    LabelPolicy,
-    Mask,
-    Rule,
-    Sites,
-    SplitRule,
-    Task,
-    View,
-    load_task,
-    parse_rules,
-)
+from benchmark.rules import Fraction, Imbalance, LabelPolicy, Mask, Rule, Sites, View, parse_rules
+from benchmark.task import SplitRule, Task, load_task
 from samples import ROOT, TINY, blobs
 
 FINDINGS = ("Pneumothorax", "Pleural Effusion")

@@ -7,7 +7,7 @@ import numpy as np
 from benchmark.data._rules.notes import noted
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import ImageSet
-from benchmark.task import Fraction, Imbalance
+from benchmark.rules import Fraction, Imbalance
 
 
 def imbalance(images: ImageSet, rule: Imbalance, *, seed: int, where: str = "imbalance") -> ImageSet:

@@ -18,7 +18,7 @@ from benchmark.records import (
     Splits,
     concatenate,
 )
-from benchmark.task import LabelPolicy
+from benchmark.rules import LabelPolicy
 
 CLASSES = ("negative", "positive")
 CLASSES_OF = {"multi_class": (*CLASSES, "uncertain")}

@@ -21,7 +21,7 @@ from benchmark.data._rules.notes import noted
 from benchmark.data._rules.view import kinds
 from benchmark.pixels import Pixels
 from benchmark.records import ImageSet
-from benchmark.task import Mask
+from benchmark.rules import Mask
 
 Shape = Literal["square", "separate", "joint", "inverted_joint"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.data._rules.notes import noted
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import ImageSet
-from benchmark.task import Sites
+from benchmark.rules import Sites
 
 SPLIT = "test_site"
 

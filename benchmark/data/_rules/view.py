@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.data._rules.notes import counted, keep
 from benchmark.errors import DataError
 from benchmark.records import ImageSet
-from benchmark.task import View
+from benchmark.rules import View
 
 # "AP Supine" and "AP semi erect" of covid-chestxray, "LL" and "RL" of CheXpert, "L" of covid-chestxray.
 KINDS = {"frontal": r"(pa|ap|frontal)\b.*", "lateral": r"(lateral|lat|l|ll|rl)\b.*"}
