@@ -55,7 +55,7 @@ class Noise:
         position = class_positions(train)
         count = np.bincount(position)
         self.weight = 1 / (count[position] * len(count))
-        flat = train.image.reshape(len(train), -1)
+        flat = np.asarray(train.image).reshape(len(train), -1)
         self.histogram = np.sort(flat, axis=1)
         power = np.zeros((self.image_size, self.image_size))
         for image, weight in zip(train.image, self.weight, strict=True):

@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.errors import GeneratorError
+from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, SampleRequest
 from benchmark.registry import find
 from fit_context import FakeContext, KilledError
@@ -253,3 +254,17 @@ def test_fit_reports_and_stops_when_told(name: str, tmp_path: Path) -> None:
     stopped = context(tmp_path, 16, stop_at=2)
     make(name).fit(blobs(COUNTS), stopped)
     assert stopped.steps[-1] == 2
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_unread_pixels_are_as_good_as_an_array(name: str, tmp_path: Path) -> None:
+    """A fit on images that are read when indexed gives the same samples as one on an array."""
+    images = blobs(COUNTS)
+    unread = replace(images, image=Pixels.each(lambda row: images.image[row], len(images), 16))
+    request = SampleRequest.balanced(2, CLASSES, 16)
+    drawn = []
+    for number, train in enumerate((images, unread)):
+        generator = make(name)
+        generator.fit(train, context(tmp_path / str(number), 16))
+        drawn.append(generator.sample(request, seed=1).content_hash())
+    assert drawn[0] == drawn[1]
