@@ -215,7 +215,11 @@ def draw_parts(
     strata = _stills_apart(table, patient, images)
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])
-        chosen = _stratify(table, images_of, share, rng) if images.several else _draw(strata, share, rng)
+        chosen = (
+            _stratify(table, images_of, share, rng)
+            if images.several
+            else _draw(strata, len(patients), share, rng)
+        )
         have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
         missing = np.argwhere((have == 0) & (patients > 0))
         if not len(missing):
@@ -242,8 +246,13 @@ def _stills_apart(table: np.ndarray, patient: np.ndarray, images: ImageSet) -> n
     return np.hstack([table * still, table * ~still])
 
 
-def _draw(table: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One draw: (P,) index of the part of every patient, from (P, C) images per patient and stratum."""
+def _draw(table: np.ndarray, classes: int, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One draw: (P,) index of the part of every patient, from (P, S) images per patient and stratum.
+
+    Stratum s is of class ``s % classes``. A part that has none of a class comes before one that has none of
+    the stratum alone.
+    """
+    of_class = np.arange(table.shape[1]) % classes
     order = np.argsort((table > 0).sum(axis=0), kind="stable")
     stratum = order[(table[:, order] > 0).argmax(axis=1)]
     target = share[:, None] * table.sum(axis=0)
@@ -253,7 +262,8 @@ def _draw(table: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.
         members = rng.permutation(np.flatnonzero(stratum == c))
         members = members[np.argsort(-table[members, c], kind="stable")]
         for done, member in enumerate(members):
-            p = _part(target[:, c] - have[:, c], have[:, c] == 0, table[member, c], len(members) - done, rng)
+            empty = (have[:, c] == 0) * (1 + (have[:, of_class == of_class[c]].sum(axis=1) == 0))
+            p = _part(target[:, c] - have[:, c], empty, table[member, c], len(members) - done, rng)
             chosen[member] = p
             have[p] += table[member]
     return chosen
@@ -303,9 +313,14 @@ def _neediest(of_class: np.ndarray, of_all: np.ndarray, empty: np.ndarray, left:
 
 
 def _part(lack: np.ndarray, empty: np.ndarray, images: int, left: int, rng: np.random.Generator) -> int:
-    """The part of one patient with this many images, when so many patients of the stratum are left."""
-    if left <= empty.sum():
-        return int(np.flatnonzero(empty)[0])
+    """The part of one patient with this many images, when so many patients of the stratum are left.
+
+    Args:
+        lack: (P,) images that each part still lacks.
+        empty: (P,) how badly each part needs its first patient, 0 where it has one.
+    """
+    if left <= (empty > 0).sum():
+        return int(empty.argmax())
     fits = lack >= images - 1e-9  # a share of exactly k images must hold k in floating point too
     weight = np.where(fits, lack, 0) if fits.any() else np.clip(lack, 0, None)
     return int(rng.choice(len(lack), p=weight / weight.sum()))

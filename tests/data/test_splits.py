@@ -442,3 +442,13 @@ def test_training_keeps_a_still_image(stills: int) -> None:
     images = replace(images, clip=np.array([""] * stills + ["film"] * 200))
     for seed in range(10):
         assert (split_by_patient(images, RULE, seed=seed).train.clip == "").any()
+
+
+def test_a_class_whose_few_patients_are_of_both_kinds_reaches_every_fold() -> None:
+    """One patient with a still and four with clips make five folds, each with one of them held out."""
+    patients = ["s0"] + [f"c{k}" for k in range(4) for _ in range(3)] + [f"h{k}" for k in range(20)]
+    images = image_set(patients, [0] * 13 + [1] * 20)
+    images = replace(images, clip=np.array([""] + ["film"] * 12 + [""] * 20))
+    for seed in range(10):
+        fold = fold_of(images, 5, seed=seed)
+        assert sorted(set(fold[:13].tolist())) == [0, 1, 2, 3, 4]
