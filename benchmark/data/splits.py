@@ -320,7 +320,8 @@ def _part(lack: np.ndarray, empty: np.ndarray, images: int, left: int, rng: np.r
         empty: (P,) how badly each part needs its first patient, 0 where it has one.
     """
     if left <= (empty > 0).sum():
-        return int(empty.argmax())
+        worst = empty > 0 if left == (empty > 0).sum() else empty == empty.max()
+        return int(np.where(worst, lack, -np.inf).argmax())
     fits = lack >= images - 1e-9  # a share of exactly k images must hold k in floating point too
     weight = np.where(fits, lack, 0) if fits.any() else np.clip(lack, 0, None)
     return int(rng.choice(len(lack), p=weight / weight.sum()))

@@ -452,3 +452,15 @@ def test_a_class_whose_few_patients_are_of_both_kinds_reaches_every_fold() -> No
     for seed in range(10):
         fold = fold_of(images, 5, seed=seed)
         assert sorted(set(fold[:13].tolist())) == [0, 1, 2, 3, 4]
+
+
+def test_of_as_many_patients_as_parts_the_largest_is_trained_on() -> None:
+    """One with a still, three with clips of 9, 6 and 3 frames: the nine go to train, which lacks most."""
+    patients = ["s0", *(f"c{k}" for k, n in enumerate((9, 6, 3)) for _ in range(n))]
+    patients += [f"h{k}" for k in range(30)]
+    images = image_set(patients, [0] * 19 + [1] * 30)
+    images = replace(images, clip=np.array([""] + ["film"] * 18 + [""] * 30))
+    shares = {"train": 0.7, "val": 0.15, "reserve": 0.15}
+    for seed in range(10):
+        part = draw_parts(images, shares, seed=seed)
+        assert part[1] == "train"
