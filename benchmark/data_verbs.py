@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,13 +16,14 @@ import numpy as np
 import yaml
 
 from benchmark import building, duplicates, pictures, shards
-from benchmark.errors import BenchmarkError, DataError, TaskError
+from benchmark.errors import BenchmarkError, TaskError
 from benchmark.execute import worker_count
+from benchmark.planning import source_params
 from benchmark.progress import clock
 from benchmark.records import ImageSet, sha256_file
 from benchmark.registry import find
 from benchmark.store import write_json
-from benchmark.task import load_task, parse, task_names
+from benchmark.task import load_task, task_names
 
 OWN_CLASSES = ("CLASSES", "OBSERVATIONS", "FINDINGS", "TERMS")  # where a source's module names what it has
 NOT_SAID = "not stated"
@@ -47,7 +48,7 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
     module = plugin.load()
     given = dict(task.sources[name].params) if task and name in task.sources else {}
     given.update(_settings(options.set))
-    params = _params(module, name, given, options.root)
+    params = source_params(module, name, given, options.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     classes = _classes(options.classes, task.classes if task else None, module, name)
     return building.Recipe(
@@ -80,18 +81,6 @@ def _settings(pairs: Sequence[str]) -> dict[str, Any]:
         except (yaml.YAMLError, ValueError):
             raise TaskError(f"--set {pair}", "is not YAML", "Quote the value.") from None
     return settings
-
-
-def _params(module: ModuleType, name: str, given: Mapping[str, Any], root: Path | None) -> Any:
-    fields = module.Params.model_fields
-    values = dict(given)
-    if root is not None:
-        if "root" not in fields:
-            raise TaskError("--root", f"source '{name}' reads no folder", "Leave --root out.")
-        values["root"] = root.resolve()
-    elif "root" in fields and "root" not in values:
-        raise DataError(f"source {name}", "needs the folder of the dataset", "Give it with --root PATH.")
-    return parse(module.Params, values, f"source {name}: params")
 
 
 def _classes(

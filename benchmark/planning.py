@@ -104,7 +104,7 @@ def make_plan(wish: Wish) -> Plan:
     plugin = find("data", [source])[0]
     module = plugin.load()
     values = {**task.source(source).params, **profile.data.get(source, {})}
-    params = _source_params(module, source, values, wish.root)
+    params = source_params(module, source, values, wish.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     extractor, extractor_hash = resolve_extractor(wish.extractor or profile.measures.extractor)
     device, precision = resolve_device(wish.device, wish.precision)
@@ -147,7 +147,12 @@ def choices(text: str | None) -> dict[str, Any]:
     return found
 
 
-def _source_params(module: ModuleType, source: str, values: Mapping[str, Any], root: Path | None) -> Any:
+def source_params(module: ModuleType, source: str, values: Mapping[str, Any], root: Path | None) -> Any:
+    """The validated parameters of a source, with the folder that the user gave.
+
+    Raises:
+        TaskError, DataError: a root where none is read, none where one is needed, or a wrong parameter.
+    """
     fields = module.Params.model_fields
     given = dict(values)
     if root is not None:
