@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from benchmark.recipe import Recipe
 from benchmark.records import sha256_of
-from benchmark.task import Profile, Recipe, SplitRule, Task
+from benchmark.task import Profile, SplitRule, Task
 
 STAGE_VERSION = {
     "data": "2",
@@ -18,6 +19,8 @@ STAGE_VERSION = {
     "measure": "3",
     "classify": "2",
 }
+
+BALANCED = ("oversample", "class_weights")  # rows that rebalance the training without any added image
 
 # Expected seconds of a stage before anything was timed; only the progress bar uses them.
 FIRST_GUESS = {
@@ -259,7 +262,7 @@ def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
         "classes": list(plan.task.classes),
         "labels": plan.task.labels,
         "metric": plan.task.primary_metric.name,
-        "oversample": False,
+        "balance": "none",
         "recipe": recipe.model_dump(mode="json"),
         "budget": plan.profile.budget.model_dump(mode="json"),
         "device": plan.device,
@@ -275,7 +278,7 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                 config = {
                     **_training(plan, recipe),
                     **_added(plan, bracket),
-                    "oversample": row.name == "oversample",
+                    "balance": row.name if row.name in BALANCED else "none",
                     "subgroups": list(plan.task.subgroups),
                 }
                 needs = ("data", f"generate/{row.name}") if row.has_images else ("data",)

@@ -31,6 +31,12 @@ WITHOUT_IMAGES = {
         "citation": "Schaudt et al. 2023, Table 9",
         "license": "Apache-2.0",
     },
+    "class_weights": {
+        "title": "Class weights",
+        "description": "Every class weighs as much in the loss as any other, however rare it is.",
+        "citation": "King and Zeng 2001, Logistic regression in rare events data",
+        "license": "Apache-2.0",
+    },
 }
 
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from benchmark.errors import TaskError, unknown_name
+from benchmark.recipe import Budget, Recipe
 from benchmark.records import sha256_of
 from benchmark.rules import Mix, Rule, Strict, parse_rules
 
@@ -62,41 +63,6 @@ class Source(Strict):
     split: SplitRule = SplitRule()
     params: dict[str, Any] = {}
     without: tuple[str, ...] = ()
-
-
-class Weights(Strict):
-    """Initial weights of a classifier: nothing, ImageNet from the hub's cache, or a local file."""
-
-    kind: Literal["none", "imagenet", "file"] = "none"
-    path: Path | None = None
-
-    @model_validator(mode="after")
-    def _file_needs_path(self) -> Weights:
-        if (self.kind == "file") != (self.path is not None):
-            raise ValueError("give a path with kind 'file', and only then")
-        return self
-
-
-class Recipe(Strict):
-    """A classifier: architecture, initial weights, optimizer, augmentation."""
-
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
-    timm: str
-    timm_kwargs: dict[str, Any] = {}
-    weights: Weights = Weights()
-    learning_rate: float = Field(1e-4, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    dropout: float = Field(0.5, ge=0, lt=1)
-    augmentation: Literal["none", "schaudt_affine", "mild_affine", "zhang", "segal"] = "schaudt_affine"
-
-
-class Budget(Strict):
-    """Length of a training: optimizer steps, equal for every row, or epochs as published."""
-
-    unit: Literal["steps", "epochs"] = "steps"
-    length: int = Field(gt=0)
-    batch_size: int = Field(gt=1)
-    evaluations: int = Field(8, gt=0, description="times that val is read to choose the best epoch")
 
 
 class Measures(Strict):

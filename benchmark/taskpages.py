@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.recipe import Recipe
 from benchmark.rules import ON_TRAIN, Mix, Rule
-from benchmark.task import PROFILES, Profile, Recipe, Task, load_task, task_names
+from benchmark.task import PROFILES, Profile, Task, load_task, task_names
 
 METRICS = {
     "balanced_accuracy": "balanced accuracy",

@@ -30,9 +30,10 @@ from benchmark.classify.train import Setting, normalization, predict, train
 from benchmark.data import loading, scenario
 from benchmark.data.phantom import ultrasound
 from benchmark.data.phantom.us_findings import CLASSES
+from benchmark.recipe import Budget, Recipe
 from benchmark.records import ImageSet, Splits, concatenate, prove_disjoint
 from benchmark.rules import Fraction
-from benchmark.task import Budget, Recipe, SplitRule
+from benchmark.task import SplitRule
 
 MINOR = CLASSES.index("pneumonia")
 RECIPE = Recipe(

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import ClassifierError, unknown_name
-from benchmark.task import Recipe
+from benchmark.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from benchmark.classify.network import build
 from benchmark.classify.sampling import Batches, stratum
 from benchmark.errors import ClassifierError
 from benchmark.pixels import blocks
+from benchmark.recipe import Budget, Recipe
 from benchmark.records import ImageSet
-from benchmark.task import Budget, Recipe
 from benchmark.torchkit import autocast, load_state, save_state
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Setting:
 
     recipe: Recipe
     budget: Budget
-    oversample: bool
+    balance: Literal["none", "oversample", "class_weights"]
     seed: int
     device: str
     precision: str
@@ -66,7 +66,7 @@ def setting_of(
     return Setting(
         recipe=Recipe(**config["recipe"]),
         budget=Budget(**config["budget"]),
-        oversample=config["oversample"],
+        balance=config["balance"],
         seed=seed,
         device=config["device"],
         precision=config["precision"],
@@ -142,8 +142,11 @@ class _Training:
         )
         self.normal = normalization(real.image)
         self.weights = positive_weights(extra.label, setting.device) if extra.several else None
+        self.class_weights = None
+        if setting.balance == "class_weights" and not extra.several:
+            self.class_weights = class_weights(extra.label, len(real.classes), setting.device)
         self.batches = Batches(
-            stratum(extra), setting.budget.batch_size, oversample=setting.oversample, seed=setting.seed
+            stratum(extra), setting.budget.batch_size, oversample=setting.balance == "oversample", seed=setting.seed
         )
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
@@ -189,7 +192,7 @@ class _Training:
         truth = self.extra.label if self.extra.soft is None else self.extra.soft
         label = torch.from_numpy(np.ascontiguousarray(truth[rows])).to(self.setting.device)
         if self.weights is None:
-            return cross_entropy(output, label)
+            return cross_entropy(output, label, self.class_weights)
         weight = torch.where(label == 1, self.weights[0], self.weights[1])
         return binary_cross_entropy_with_logits(output, label.float(), weight=weight)
 
@@ -234,6 +237,18 @@ def positive_weights(label: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
     both = (n / np.maximum(positive, 1), n / np.maximum(n - positive, 1))
     w_p, w_n = (np.where((positive > 0) & (positive < n), w, 1.0).astype(np.float32) for w in both)
     return torch.from_numpy(w_p).to(device), torch.from_numpy(w_n).to(device)
+
+
+def class_weights(label: np.ndarray, classes: int, device: str) -> Tensor:
+    """(K,) weights of the classes in the loss: N / (K N_k), the mean over the images is 1; 1 where N_k is 0.
+
+    Source: the prior correction of King and Zeng 2001, section 3, with every class as frequent as any other.
+    """
+    import torch
+
+    count = np.bincount(label, minlength=classes)
+    weight = np.where(count > 0, len(label) / (np.count_nonzero(count) * np.maximum(count, 1)), 1.0)
+    return torch.from_numpy(weight.astype(np.float32)).to(device)
 
 
 def _decayed(network: nn.Module) -> tuple[list[Any], list[Any]]:

@@ -49,6 +49,7 @@ TERMS: tuple[tuple[str, str], ...] = (
     ),
     ("real_only", "Control: no added images."),
     ("oversample", "Control: no added images; rare classes are drawn more often."),
+    ("class_weights", "Control: no added images; rare classes weigh more in the loss."),
     ("duplicate_real", "Control: copies of training images in place of synthetic ones."),
     ("traditional", "Control: classically augmented training images in place of synthetic ones."),
     ("oracle", "Control: fresh true images that no other row has seen; the ceiling."),

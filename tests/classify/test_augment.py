@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.classify.augment import MILD, PIPELINES, SCHAUDT, Limits, affine_intensity, segal, zhang
-from benchmark.task import Recipe
+from benchmark.recipe import Recipe
 
 OLD_SUMS = [619.7870361933892, 840.2055343141983]
 STILL = Limits(shift=0, scale=0, rotate=0, brightness=0, contrast=0, gamma=0)

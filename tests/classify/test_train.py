@@ -12,7 +12,7 @@ from benchmark.classify import train as training
 from benchmark.classify.network import build
 from benchmark.errors import ClassifierError, UnknownNameError
 from benchmark.pixels import Pixels
-from benchmark.task import Budget, Recipe, Weights
+from benchmark.recipe import Budget, Recipe, Weights
 from samples import blobs
 
 RECIPE = Recipe(
@@ -23,7 +23,7 @@ COUNTS = {"a": 40, "b": 30, "c": 20}
 
 
 def setting(folder, **changes):
-    given = {"recipe": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "oversample": False,
+    given = {"recipe": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "balance": "none",
              "seed": 0, "device": "cpu", "precision": "float32", "scratch": folder}  # fmt: skip
     return training.Setting(**(given | changes))
 
@@ -75,6 +75,14 @@ def test_weighted_cross_entropy_is_equation_3():
     positive, negative = training.positive_weights(label, "cpu")
     assert positive.tolist() == [4.0, 1.0]
     assert negative.tolist() == pytest.approx([8 / 6, 1.0])
+
+
+def test_class_weights_make_every_class_weigh_alike():
+    """Of 6, 3 and 1 images among 10 in three classes: 10/18, 10/9, 10/3; a class without images has weight 1."""
+    label = np.repeat([0, 1, 2], [6, 3, 1])
+    weight = training.class_weights(label, 4, "cpu").numpy()
+    assert weight == pytest.approx([10 / 18, 10 / 9, 10 / 3, 1.0])
+    assert weight[label].mean() == pytest.approx(1.0)
 
 
 def test_soft_labels_pull_to_their_probability(tmp_path):
