@@ -146,7 +146,10 @@ class _Training:
         if setting.balance == "class_weights" and not extra.several:
             self.class_weights = class_weights(extra.label, len(real.classes), setting.device)
         self.batches = Batches(
-            stratum(extra), setting.budget.batch_size, oversample=setting.balance == "oversample", seed=setting.seed
+            stratum(extra),
+            setting.budget.batch_size,
+            oversample=setting.balance == "oversample",
+            seed=setting.seed,
         )
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
