@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.compare import subgroups, tests
+from benchmark.compare import bootstrap, merits, subgroups, tests
 from benchmark.compare.controls import COPIES, behaved
 from benchmark.compare.metrics import findings, members
 from benchmark.compare.panel import Panel
@@ -41,7 +41,10 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
         JSON values; docs/statistics.md says what each means:
         ``settings``; ``splits``; ``figures[split][bracket][row]`` with ``own_bracket``, each metric of
         ``settings.metrics`` (interval and run values), ``per_class``, ``versus[baseline][metric]`` and
-        ``mcnemar``; ``subgroups[row][field][value]``; ``ranking``, ``kruskal_wallis``, ``dunn``,
+        ``mcnemar``; ``quality[row]`` with ``overall[figure]``, ``per_class[class][figure]``,
+        ``versus_real_only[figure]`` and ``calibration`` at the primary bracket of ``test``, each figure of
+        ``settings.quality_metrics`` with its bootstrap interval; ``quality_of[split][row]`` of other splits
+        likewise; ``subgroups[row][field][value]``; ``ranking``, ``kruskal_wallis``, ``dunn``,
         ``controls``, ``can_measure``, ``failed``, ``notes``.
     Raises:
         SubmissionError: the rows cannot be compared.
@@ -62,6 +65,7 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     gates = {row.name: row.memorization for row in study.complete()}
     run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
+    quality = {split: merits.merits(panels[split, protocol.primary_bracket]) for split in sorted(study.splits)}
     settings = _settings(study)
     controls = behaved(
         primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances
@@ -71,6 +75,8 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
         "settings": settings,
         "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
         "figures": figures,
+        "quality": quality["test"],
+        "quality_of": {split: found for split, found in quality.items() if split != "test"},
         "subgroups": subgroups.subgroups(study),
         "ranking": _ranking(study, head),
         "kruskal_wallis": overall,
@@ -78,7 +84,7 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
         "controls": controls,
         "can_measure": controls[0]["held"],
         "failed": failed,
-        "notes": [*_notes(study), *_silent(head), *subgroups.notes(study)],
+        "notes": [*_notes(study), *_silent(head), *_unresampled(quality), *subgroups.notes(study)],
     }
 
 
@@ -98,6 +104,8 @@ def _settings(study: Study) -> dict[str, Any]:
         "classes": list(protocol.classes),
         "kind": protocol.kind,
         "metrics": metrics,
+        "quality_metrics": merits.describe(protocol),
+        "replicates": bootstrap.REPLICATES,
         "primary_metric": metrics[0],
         "folds": protocol.folds,
         "yardstick": protocol.yardstick,
@@ -140,6 +148,10 @@ def _notes(study: Study) -> list[str]:
         if b not in present
     ]
     return notes
+
+
+def _unresampled(quality: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [note for split, found in quality.items() for note in merits.without_interval(found, split)]
 
 
 def _silent(panel: Panel) -> list[str]:
