@@ -43,7 +43,8 @@ class Resamples:
         count = [np.bincount(d, minlength=len(names)) for d in drawn]
         self._count = np.stack(count, axis=1).astype(np.uint16)  # (P, B)
         self.replicates = replicates
-        self.training = (rng.permutation(replicates) + 0.5) / replicates
+        self._level = (rng.permutation(replicates) + 0.5) / replicates
+        self._trainings: dict[int, np.ndarray] = {}
 
     def weights(self) -> Iterator[np.ndarray]:
         """(b, n) weights of the images, some replicates at a time."""
@@ -55,7 +56,9 @@ class Resamples:
         """(B,) draws of a t distribution in random order, its quantiles in equal steps."""
         from scipy import stats
 
-        return np.asarray(stats.t.ppf(self.training, df))
+        if df not in self._trainings:
+            self._trainings[df] = np.asarray(stats.t.ppf(self._level, df))
+        return self._trainings[df]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ def added_by_trainings(estimate: np.ndarray, drawn: np.ndarray, pooled: RunVaria
     """What R trainings add to the variance that the resamples of patients show of the mean of R runs.
 
     The analysis of ``intervals``, with the covariances from the bootstrap: the variance is C + B, where C is
-    what two runs share and B the variance between runs divided by R, and never less than that of the resamples.
+    what two runs share and B the variance between runs divided by R, never less than that of the resamples.
 
     Args:
         estimate: (R,) values of the runs.
@@ -108,14 +111,36 @@ def added_by_trainings(estimate: np.ndarray, drawn: np.ndarray, pooled: RunVaria
     return max(shared + between - test, 0.0)
 
 
+def widening(patients: int, alpha: float) -> float:
+    """What percentiles of resamples are too narrow by, for a mean over few patients.
+
+    The resamples' variance lacks the factor P / (P - 1), and their quantiles are normal where those of the
+    t distribution are due.
+
+    Source: Hesterberg 2015, section 5.3, who widens the quantiles' levels likewise.
+    """
+    from scipy import stats
+
+    level = 1 - alpha / 2
+    t = stats.t.ppf(level, patients - 1)
+    return float(np.sqrt(patients / (patients - 1)) * t / stats.norm.ppf(level))
+
+
 def draws(
-    found: Replicates, column: int, resamples: Resamples, pooled: RunVariance | None
+    found: Replicates,
+    column: int,
+    resamples: Resamples,
+    pooled: RunVariance | None,
+    *,
+    widened: float = 1.0,
 ) -> np.ndarray | None:
     """Draws of one figure's mean over runs: patients resampled, and what trainings add.
 
     The bootstrap's own bias (mean of the resamples minus the estimate) is taken out, so that the draws are
     about the estimate. Resamples that lack a class are left out.
 
+    Args:
+        widened: by which the resamples' distance from their mean is multiplied, see ``widening``.
     Returns:
         (b,), b at most B; None where more than 5 % of the resamples lack what the figure needs.
     """
@@ -125,7 +150,7 @@ def draws(
         return None
     drawn = drawn[:, whole]
     mean = drawn.mean(0)
-    centered = mean - (mean.mean() - estimate.mean())
+    centered = estimate.mean() + widened * (mean - mean.mean())
     added = added_by_trainings(estimate, drawn, pooled)
     if added <= ROUNDING:
         return np.asarray(centered)
@@ -139,19 +164,22 @@ def interval(
     resamples: Resamples,
     pooled: RunVariance | None,
     *,
+    patients: int,
     alpha: float,
     limits: tuple[float, float],
 ) -> dict[str, float | None]:
     """``estimate``, and ``low`` and ``high``: the quantiles alpha / 2 and 1 - alpha / 2 of ``draws``.
 
     Args:
+        patients: behind the figure: those of the smaller side of a class, for a figure of a class.
         limits: the smallest and the largest value that the figure, or the difference, can take.
     Returns:
         ``low`` and ``high`` are None where too many resamples lack a class, ``estimate`` too where the images
         themselves do.
     """
     estimate = float(found.estimate[:, column].mean())
-    drawn = draws(found, column, resamples, pooled)
+    widened = widening(max(patients, 2), alpha)
+    drawn = draws(found, column, resamples, pooled, widened=widened)
     if drawn is None:
         return {"estimate": estimate if np.isfinite(estimate) else None, "low": None, "high": None}
     low, high = np.clip(np.quantile(drawn, [alpha / 2, 1 - alpha / 2]), *limits)

@@ -9,12 +9,14 @@ import numpy as np
 
 from benchmark.compare import bootstrap, intervals, weighted
 from benchmark.compare.bootstrap import Replicates, Resamples
+from benchmark.compare.metrics import members
 from benchmark.compare.panel import Panel
 from benchmark.compare.quality import FIGURES, Reading, columns
 from benchmark.compare.rows import Protocol
 
 BASELINE = "real_only"
 TOP = {"binary": 1.0, "multiclass": 2.0, "multilabel": 1.0}  # of the Brier score overall
+OF_ALL = ("accuracy", "brier", "ece")  # figures that rest on all images, not on those of a class
 Record = dict[str, Any]
 
 
@@ -40,9 +42,11 @@ class Merits:
 
     def __init__(self, panel: Panel, per_class: bool = True) -> None:
         self.protocol = panel.protocol
-        every = columns(self.protocol.kind, len(self.protocol.classes))
-        self.columns = [(i, c) for i, c in enumerate(every) if per_class or c[1] is None]
+        self._every = columns(self.protocol.kind, len(self.protocol.classes))
+        self.columns = [(i, c) for i, c in enumerate(self._every) if per_class or c[1] is None]
         self.resamples = Resamples(panel.patient)
+        self._patients = len(np.unique(panel.patient))
+        self._of_class = [_smaller_side(panel, k) for k in range(len(self.protocol.classes))]
         self.readings = readings(panel)
         self._estimates = np.array([bootstrap.estimates(r) for r in self.readings.values()])
 
@@ -65,7 +69,7 @@ class Merits:
         record: Record = {"overall": {}, "per_class": {c: {} for c in self.protocol.classes}}
         for i, (name, k) in self.columns:
             pooled = intervals.pooled_mean(self._estimates[..., i])
-            found = self._interval(own, i, pooled, self._limits(name, k))
+            found = self._interval(own, i, pooled)
             into = record["overall"] if k is None else record["per_class"][self.protocol.classes[k]]
             into[name] = found
         return record
@@ -75,23 +79,41 @@ class Merits:
         for i, (name, k) in self.columns:
             if k is None:
                 pooled = intervals.pooled_difference(self._estimates[..., i])
-                low, high = self._limits(name, k)
-                found[name] = self._interval(difference, i, pooled, (low - high, high - low))
+                found[name] = self._interval(difference, i, pooled, difference=True)
         return found
 
     def _interval(
-        self,
-        own: Replicates,
-        column: int,
-        pooled: intervals.RunVariance | None,
-        limits: tuple[float, float],
+        self, own: Replicates, i: int, pooled: intervals.RunVariance | None, difference: bool = False
     ) -> Record:
-        alpha = self.protocol.alpha
-        return bootstrap.interval(own, column, self.resamples, pooled, alpha=alpha, limits=limits)
+        column = self._every[i]
+        low, high = self._limits(*column)
+        return bootstrap.interval(
+            own,
+            i,
+            self.resamples,
+            pooled,
+            patients=self._behind(*column),
+            alpha=self.protocol.alpha,
+            limits=(low - high, high - low) if difference else (low, high),
+        )
+
+    def _behind(self, name: str, k: int | None) -> int:
+        """The patients that a figure rests on: all, or those of the smaller side of its rarest class."""
+        if name in OF_ALL:
+            return self._patients
+        if k is None and self.protocol.kind == "binary":
+            k = 1
+        return self._of_class[k] if k is not None else min(self._of_class)
 
     def _limits(self, name: str, k: int | None) -> tuple[float, float]:
         top = TOP[self.protocol.kind] if name == "brier" and k is None else 1.0
         return (-1.0 if name == "cohen_kappa" else 0.0), top
+
+
+def _smaller_side(panel: Panel, k: int) -> int:
+    """Patients with images of class k, or with images without it: the fewer."""
+    inside = members(panel.label, k)
+    return min(len(np.unique(panel.patient[side])) for side in (inside, ~inside))
 
 
 def calibration(own: list[Reading], classes: int) -> Record:
@@ -145,6 +167,6 @@ def without_interval(found: Mapping[str, Record], split: str) -> list[str]:
     if not classes:
         return []
     return [
-        f"More than {bootstrap.MOST_EMPTY:.0%} of the resamples of the patients of split {split} have no image "
-        f"with, or none without, {', '.join(classes)}: figures that need it have no bootstrap interval there."
+        f"More than {bootstrap.MOST_EMPTY:.0%} of the resamples of the patients of split {split} have no "
+        f"image with, or none without, {', '.join(classes)}: figures that need it have no bootstrap interval."
     ]

@@ -65,7 +65,9 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     gates = {row.name: row.memorization for row in study.complete()}
     run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
-    quality = {split: merits.merits(panels[split, protocol.primary_bracket]) for split in sorted(study.splits)}
+    quality = {
+        split: merits.merits(panels[split, protocol.primary_bracket]) for split in sorted(study.splits)
+    }
     settings = _settings(study)
     controls = behaved(
         primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances

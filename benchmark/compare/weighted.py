@@ -8,9 +8,9 @@ a number by convention. Fastest where ``weight.T`` is contiguous.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,7 +94,7 @@ def counts(actual: np.ndarray, said: np.ndarray, weight: np.ndarray) -> Counts:
 
 
 def _sums(code: np.ndarray, values: np.ndarray, size: int) -> csr_array:
-    """(size, n) so that its product with (n, B) weights sums ``values`` by code; a code below 0 is left out."""
+    """(size, n) whose product with (n, B) weights sums ``values`` by code; codes below 0 are left out."""
     from scipy.sparse import csr_array
 
     kept = np.flatnonzero(code >= 0)
@@ -103,7 +103,7 @@ def _sums(code: np.ndarray, values: np.ndarray, size: int) -> csr_array:
 
 def _accumulate(rows: np.ndarray) -> np.ndarray:
     """Running sums over the first axis, in place; several times as fast as ``cumsum`` for wide rows."""
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         below += above
     return rows
 

@@ -21,7 +21,7 @@ def drawn(
     """Labels in which every class is there and is missing, and probabilities, with ties or without."""
     rng = np.random.default_rng(seed)
     scores = rng.random((n, classes))
-    scores = scores.round(1) + 0.05 if ties else scores
+    scores = 0.9 * scores.round(1) + 0.05 if ties else scores
     if kind == "multilabel":
         label = (rng.random((n, classes)) < 0.3).astype(int)
         label[0], label[1] = 0, 1
@@ -87,7 +87,9 @@ def test_bins_are_closed_above():
     assert weighted.bin_of(np.array([0.0, 1 / 15, 0.2, 0.2000001, 1.0])).tolist() == [0, 0, 2, 3, 14]
 
 
-def reference(label: np.ndarray, scores: np.ndarray, weight: np.ndarray) -> dict[tuple[str, int | None], float]:
+def reference(
+    label: np.ndarray, scores: np.ndarray, weight: np.ndarray
+) -> dict[tuple[str, int | None], float]:
     """By scikit-learn; of a task with one class an image or several."""
     several, classes = label.ndim == 2, scores.shape[1]
     actual = label == 1 if several else label[:, None] == np.arange(classes)
@@ -155,27 +157,35 @@ def test_the_calibration_error_is_that_of_a_plain_loop(seed):
     """Bin by bin and image by image, over the predicted class and over each class."""
     label, scores = drawn(seed, n=40)
     weight = weights(seed, 40, count=1)
-    found = dict(zip(columns("multiclass", 3), Reading("multiclass", label, scores).figures(weight)[0], strict=True))
+    found = dict(
+        zip(columns("multiclass", 3), Reading("multiclass", label, scores).figures(weight)[0], strict=True)
+    )
     top = scores.argmax(1)
     cases = {None: (scores.max(1), top == label)} | {k: (scores[:, k], label == k) for k in range(3)}
     for k, (confidence, outcome) in cases.items():
         total = 0.0
         for m in range(15):
-            inside = [i for i in range(40) if m / 15 < confidence[i] <= (m + 1) / 15 or (m == confidence[i] == 0)]
+            inside = [
+                i for i in range(40) if m / 15 < confidence[i] <= (m + 1) / 15 or (m == confidence[i] == 0)
+            ]
             total += abs(sum(weight[0, i] * (outcome[i] - confidence[i]) for i in inside))
         assert found["ece", k] == pytest.approx(total / weight.sum(), abs=1e-9)
 
 
 def test_a_class_without_weight_has_no_figures():
-    """NaN for the class and for what averages over the classes, not a number by convention; the rest stands."""
+    """NaN for the class and for what averages over classes, not a number by convention; the rest stands."""
     label, scores = drawn(3, n=30)
     weight = (label != 2).astype(float)[None]
-    found = dict(zip(columns("multiclass", 3), Reading("multiclass", label, scores).figures(weight)[0], strict=True))
+    found = dict(
+        zip(columns("multiclass", 3), Reading("multiclass", label, scores).figures(weight)[0], strict=True)
+    )
     for name in ("precision", "recall", "f1", "auroc", "auprc", "sensitivity_at_specificity"):
         assert np.isnan(found[name, 2])
         assert not np.isnan(found[name, 0])
     assert all(np.isnan(found[n, None]) for n in ("balanced_accuracy", "macro_f1", "auroc", "auprc"))
-    assert found["accuracy", None] == pytest.approx(sk.accuracy_score(label, scores.argmax(1), sample_weight=weight[0]))
+    assert found["accuracy", None] == pytest.approx(
+        sk.accuracy_score(label, scores.argmax(1), sample_weight=weight[0])
+    )
 
 
 def test_no_predicted_positive_is_a_precision_and_f1_of_zero():
