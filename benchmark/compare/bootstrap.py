@@ -43,8 +43,8 @@ class Resamples:
         count = [np.bincount(d, minlength=len(names)) for d in drawn]
         self._count = np.stack(count, axis=1).astype(np.uint16)  # (P, B)
         self.replicates = replicates
-        self._level = (rng.permutation(replicates) + 0.5) / replicates
-        self._trainings: dict[int, np.ndarray] = {}
+        self._seed = seed
+        self._trainings: dict[tuple[int, int], np.ndarray] = {}
 
     def weights(self) -> Iterator[np.ndarray]:
         """(b, n) weights of the images, some replicates at a time."""
@@ -52,13 +52,14 @@ class Resamples:
         for start in range(0, self.replicates, step):
             yield self._count[self._code, start : start + step].astype(np.float64).T
 
-    def trainings(self, df: int) -> np.ndarray:
-        """(B,) draws of a t distribution in random order, its quantiles in equal steps."""
+    def trainings(self, df: int, stream: int = 0) -> np.ndarray:
+        """(B,) draws of a t distribution: its quantiles in equal steps, in an order that is the stream's."""
         from scipy import stats
 
-        if df not in self._trainings:
-            self._trainings[df] = np.asarray(stats.t.ppf(self._level, df))
-        return self._trainings[df]
+        if (df, stream) not in self._trainings:
+            order = np.random.default_rng([self._seed, stream]).permutation(self.replicates)
+            self._trainings[df, stream] = np.asarray(stats.t.ppf((order + 0.5) / self.replicates, df))
+        return self._trainings[df, stream]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +134,7 @@ def draws(
     pooled: RunVariance | None,
     *,
     widened: float = 1.0,
+    stream: int = 0,
 ) -> np.ndarray | None:
     """Draws of one figure's mean over runs: patients resampled, and what trainings add.
 
@@ -141,6 +143,7 @@ def draws(
 
     Args:
         widened: by which the resamples' distance from their mean is multiplied, see ``widening``.
+        stream: of the draws of trainings; figures of different trainings take different ones.
     Returns:
         (b,), b at most B; None where more than 5 % of the resamples lack what the figure needs.
     """
@@ -155,7 +158,7 @@ def draws(
     if added <= ROUNDING:
         return np.asarray(centered)
     df = pooled.df if pooled else len(estimate) - 1
-    return np.asarray(centered + np.sqrt(added) * resamples.trainings(df)[whole])
+    return np.asarray(centered + np.sqrt(added) * resamples.trainings(df, stream)[whole])
 
 
 def interval(
