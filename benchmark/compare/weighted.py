@@ -129,7 +129,7 @@ class RankedClass:
         steps = np.unique(self.score[self.actual])
         size = len(steps)
         passed = size - np.searchsorted(steps, self.score, side="right")  # first step at or below a score
-        tied = (passed < size) & (steps[::-1][np.minimum(passed, size - 1)] == self.score)
+        tied = np.isin(self.score, steps)
         others = ~self.actual & (passed < size)
         one = np.ones(len(self.score))
         return (
@@ -167,7 +167,7 @@ class RankedClass:
         return {
             "auroc": 1 - ratio(misordered, inside * outside),
             "auprc": np.where(pairs > 0, ratio(np.einsum("gb,gb->b", gain, precision), pairs), np.nan),
-            "sensitivity_at_specificity": ratio(np.where(allowed, true, 0).max(0), pairs),
+            "sensitivity_at_specificity": ratio(np.where(allowed, true, 0).max(0, initial=0), pairs),
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.compare import weighted
@@ -138,6 +138,7 @@ def test_every_figure_agrees_with_scikit_learn(kind, classes, seed, ties):
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 100_000))
+@example(seed=38652)  # a class without any image
 def test_integer_weights_are_repeated_rows(kind, seed):
     """Every figure under the weights 0 to 3 is that of the images repeated so often, NaN included."""
     classes = 2 if kind == "binary" else 3
