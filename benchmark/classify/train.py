@@ -129,7 +129,7 @@ class _Training:
 
         recipe, self.setting, self.extra = setting.recipe, setting, extra
         torch.manual_seed(setting.seed)
-        self.network: nn.Module = build(recipe, len(real.classes)).to(setting.device)
+        self.network: nn.Module = build(recipe, len(real.classes), several=extra.several).to(setting.device)
         self.network.to(memory_format=torch.channels_last)
         self.steps = total_steps(setting.budget, len(extra))
         self.marks = _evaluation_steps(self.steps, setting.budget.evaluations)
