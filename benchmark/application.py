@@ -18,6 +18,7 @@ from benchmark.execute import Outcome, Several, execute, worker_count
 from benchmark.pipeline import Node, Plan, build, keys, without_fold
 from benchmark.planning import Wish, make_plan, split_names, store_root
 from benchmark.progress import Progress, clock
+from benchmark.records import sha256_of
 from benchmark.store import Store, write_json
 from benchmark.task import load_task, task_names
 from benchmark.taskpages import write_pages
@@ -55,6 +56,7 @@ def wish_of(options: argparse.Namespace) -> Wish:
         params=getattr(options, "params", None),
         extractor=getattr(options, "extractor", None),
         scenario=options.scenario,
+        weights=getattr(options, "weights", None),
         device=options.device,
         precision=options.precision,
     )
@@ -62,8 +64,8 @@ def wish_of(options: argparse.Namespace) -> Wish:
 
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
-    plan = make_plan(wish_of(options))
-    out = options.out or Path("outputs") / _folder_name(plan, options.scenario)
+    plan = make_plan(wish_of(options), trains="classify" in UNTIL[options.verb])
+    out = options.out or Path("outputs") / _folder_name(plan, options.scenario, options.weights)
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
@@ -94,11 +96,15 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     return Finished(plan, outcome, out, written, time.monotonic() - began)
 
 
-def _folder_name(plan: Plan, scenario: str | None) -> str:
-    """Another protocol, another folder."""
-    chosen = "".join(
-        f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in (scenario or "").split(",") if p.strip()
-    )
+def _folder_name(plan: Plan, scenario: str | None, weights: str | None = None) -> str:
+    """Another protocol, another folder; a folder of weights has a name and the hash of what it holds."""
+    parts = [p for p in (scenario or "").split(",") if p.strip()]
+    if weights in ("none", "imagenet"):
+        parts.append(f"weights={weights}")
+    elif weights:
+        content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
+        parts.append(f"weights={Path(weights).resolve().name}.{content[:8]}")
+    chosen = "".join(f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in parts)
     return f"{plan.task.name}-{plan.profile_name}{chosen}"
 
 

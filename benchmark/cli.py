@@ -82,6 +82,11 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
     )
+    parser.add_argument(
+        "--weights", type=_text,
+        help="initial weights of every classifier: none, imagenet, or a folder of <timm name>.safetensors; "
+        "default: the task's",
+    )  # fmt: skip
 
 
 def parser() -> Parser:

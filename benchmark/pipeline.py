@@ -185,7 +185,8 @@ def _data(plan: Plan, fold: int) -> list[Node]:
     if not taught:
         return [data]
     config = {**_training(plan, profile.classifiers[0]), "source": plan.source}
-    return [data, Node("data", "teach", config, ("certain",), guess=FIRST_GUESS["teach"])]
+    where, guess = _weights(profile.classifiers[0]), FIRST_GUESS["teach"]
+    return [data, Node("data", "teach", config, ("certain",), local=where, guess=guess)]
 
 
 def _added(plan: Plan, bracket: int) -> dict[str, Any]:
@@ -270,6 +271,11 @@ def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _weights(recipe: Recipe) -> dict[str, str]:
+    """Where the initial weights lie that the recipe names by their content, for ``Node.local``."""
+    return {"weights": str(recipe.weights.path)} if recipe.weights.path is not None else {}
+
+
 def _classify(plan: Plan, row: Row) -> Iterable[Node]:
     profile = plan.profile
     for bracket in profile.brackets if row.has_images else (0,):
@@ -284,9 +290,8 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                 needs = ("data", f"generate/{row.name}") if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
                 name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                yield Node(
-                    name, "classify", config, needs, seed, row.name, tags, guess=FIRST_GUESS["classify"]
-                )
+                local, guess = _weights(recipe), FIRST_GUESS["classify"]
+                yield Node(name, "classify", config, needs, seed, row.name, tags, local, guess)
 
 
 def _tags(row: Row) -> dict[str, str]:
