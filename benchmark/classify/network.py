@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import ClassifierError, unknown_name
@@ -54,3 +55,31 @@ def _pretrained(name: str, options: dict[str, Any], where: str) -> nn.Module:
             ("HF_HUB_OFFLINE is set: " if offline else "")
             + "Download them once, or set weights in the task to a local file (kind: file) or to none.",
         ) from error
+
+
+def penultimate(network: nn.Module, batch: Any) -> Any:
+    """(B, D) features before the last linear layer."""
+    net: Any = network
+    return net.forward_head(net.forward_features(batch), pre_logits=True)
+
+
+def last_layer(network: nn.Module) -> Any:
+    """The last linear layer."""
+    net: Any = network
+    return net.get_classifier()
+
+
+def save(network: nn.Module, path: Path) -> None:
+    """Write the weights as safetensors."""
+    from safetensors.torch import save_file
+
+    save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, path)
+
+
+def load(recipe: Recipe, n_classes: int, path: Path) -> nn.Module:
+    """The network that ``save`` wrote."""
+    from safetensors.torch import load_file
+
+    network = build(recipe, n_classes)
+    network.load_state_dict(load_file(path))
+    return network
