@@ -86,7 +86,8 @@ def boundary_picture(
 
     figure = Figure(figsize=(6.4, 4.8), dpi=110, layout="constrained")
     axes = FigureCanvasAgg(figure).figure.add_subplot()
-    low, high = points.min(0), points.max(0)
+    margin = 0.05 * np.ptp(points, axis=0)
+    low, high = points.min(0) - margin, points.max(0) + margin
     x, y = np.meshgrid(*(np.linspace(a, b, 300) for a, b in zip(low, high, strict=True)))
     region = logits(np.stack([x, y], 2)).argmax(2)
     palette = [f"C{k % 10}" for k in range(len(classes))]

@@ -250,7 +250,11 @@ def _filter(plan: Plan, row: Row) -> Node:
 
 
 def _mirror(plan: Plan, row: Row) -> Node:
-    needs = ("data", _drawn(plan, row), *_judges(plan))
+    needs = (
+        "data",
+        f"generate/{row.name}",
+        *_judges(plan),
+    )  # as drawn: a filter by the same judges would decide it
     guess, tags = FIRST_GUESS["mirror"], _tags(row)
     return Node(f"mirror/{row.name}", "mirror", _judged(plan), needs, 4, row.name, tags, guess=guess)
 

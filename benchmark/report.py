@@ -191,12 +191,12 @@ def _notes(
             f"boundary: {shares}"
         )
     rates = joined_filter([said["quality_filter"] for said in looked[1]]) or {}
-    for name, rate in rates.items():
-        if rate["kept"] < rate["wanted"]:
-            notes.append(
-                f"{row.name}: the quality filter leaves {rate['kept']} of {rate['wanted']} images of {name} "
-                f"that the largest bracket asks for: {rate['plausible']} of {rate['drawn']} are plausible"
-            )
+    few = [f"{name} {r['kept']} of {r['wanted']}" for name, r in rates.items() if r["kept"] < r["wanted"]]
+    if few:
+        notes.append(
+            f"{row.name}: of the images that the largest bracket asks for the quality filter leaves "
+            f"{', '.join(few)}"
+        )
     return list(dict.fromkeys(notes))
 
 

@@ -216,7 +216,7 @@ class Task(Strict):
         Raises:
             ValueError: an unknown step or field, or a value that the field does not have.
             UnknownNameError: a field that is no choice of the task.
-            TaskError: a value that the task does not offer.
+            TaskError: a value that the task does not offer, or values that exclude each other.
         """
         scenario = {name: rule.model_dump() for name, rule in self.scenario.items()}
         mix = self.mix.model_dump()
@@ -231,7 +231,12 @@ class Task(Strict):
             if field not in target:
                 raise ValueError(f"choices names '{path}', which is no field of a step")
             target[field] = value
-        return self.model_copy(update={"scenario": parse_rules(scenario), "mix": Mix.model_validate(mix)})
+        made = self.model_copy(update={"scenario": parse_rules(scenario), "mix": Mix.model_validate(mix)})
+        try:
+            made._check_mix()
+        except ValueError as error:  # values that are right one by one
+            raise TaskError(f"task {self.name}: mix", str(error), "Make another choice.") from None
+        return made
 
     def steps(self, profile: str, source: str) -> dict[str, Rule]:
         """The rules of a run, in order: the task's, changed by the profile, without what the source lacks."""

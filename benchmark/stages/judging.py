@@ -148,13 +148,13 @@ def mirror(job: Job) -> dict[str, Any]:
 
     The classifiers of ``real_only`` read the row's images, in the proportions of the real test images of the
     same classes, which they read as well: the floor. Where an image may have several classes, the AUROC of
-    the class that was asked for. Nothing is trained.
+    the class that was asked for. Nothing is trained. Images that a filter has dropped are read too, since
+    these same classifiers have dropped them.
 
     Source: GAN-test of Shmelkov et al. 2018, How good is my GAN?, section 3.
     """
     config, splits = job.config, job.splits()
-    judges, drawn = _judges(job, splits), job.added()
-    assert drawn is not None
+    judges, drawn = _judges(job, splits), job.drawn()
     real, made = _matched(splits.test, sampling.like(drawn, splits.train))
     metric = config["metric"]
     values, of_class = judging.values(judges, made, metric)
