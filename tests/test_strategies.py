@@ -368,7 +368,7 @@ def test_a_mirror_without_its_metric_says_so(tmp_path, splits, monkeypatch):
 def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
     """A perfect network leaves nothing to choose; the error names the class and what to do."""
     given = job(tmp_path, "select", splits, splits.test, monkeypatch, fit_on="misclassified")
-    monkeypatch.setattr(stages.judging.judging, "features", lambda judge, images: np.ones((len(images), 5)))
+    monkeypatch.setattr(stages.judging.judging, "features", lambda judge, images: np.eye(len(images), 5))
     monkeypatch.setattr(stages.judging.judging, "last_layer", lambda judge: (np.eye(3, 5), np.zeros(3)))
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         stages.select(given)
