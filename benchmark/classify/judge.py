@@ -12,15 +12,16 @@ import numpy as np
 
 from benchmark.classify import network as networks
 from benchmark.classify import quality
+from benchmark.classify.predict import LARGEST_BATCH, PIXELS_AT_ONCE, ready, tensor
 from benchmark.classify.train import Setting, predict
 from benchmark.errors import DataError
 from benchmark.records import ImageSet
+from benchmark.torchkit import autocast
 
 if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS, ABOUT = "network.safetensors", "network.json"
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,13 @@ def features(judge: Judge, images: ImageSet) -> np.ndarray:
     """(N, D) float32 features before the last layer."""
     import torch
 
-    from benchmark.torchkit import autocast
-
     judge.network.eval()
-    setting, (mean, std), parts = judge.setting, judge.normal, []
+    setting, parts = judge.setting, []
+    size = min(LARGEST_BATCH, max(8, PIXELS_AT_ONCE // images.size**2))
     with torch.inference_mode(), autocast(setting.device, setting.precision):
-        for first in range(0, len(images), BATCH):
-            pixels = np.array(images.image[first : first + BATCH])  # torch wants to own what it reads
-            batch = (torch.from_numpy(pixels).to(setting.device).unsqueeze(1).float() / 255 - mean) / std
-            found = networks.penultimate(judge.network, batch.contiguous(memory_format=torch.channels_last))
-            parts.append(found.float().cpu().numpy())
+        for first in range(0, len(images), size):
+            batch = ready(tensor(images.image[first : first + size], setting.device), judge.normal)
+            parts.append(networks.penultimate(judge.network, batch).float().cpu().numpy())
     return np.concatenate(parts)
 
 
