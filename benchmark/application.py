@@ -15,7 +15,7 @@ from typing import Any
 from benchmark import report
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.execute import Outcome, Several, execute, worker_count
-from benchmark.pipeline import Node, Plan, build, keys, without_fold
+from benchmark.pipeline import Node, Plan, build, keys, needed, without_fold
 from benchmark.planning import Wish, make_plan, split_names, store_root
 from benchmark.progress import Progress, clock
 from benchmark.records import sha256_of
@@ -24,13 +24,13 @@ from benchmark.task import load_task, task_names
 from benchmark.taskpages import write_pages
 from benchmark.tracking import Tracker
 
-# What each verb computes; a verb stops where its own stage ends.
+# What each verb computes, with all that it needs; a verb stops where its own stage ends.
 UNTIL = {
     "data": {"data", "teach"},
-    "generate": {"data", "teach", "fit", "generate"},
-    "measure": {"data", "teach", "reference", "fit", "generate", "measure"},
-    "classify": {"data", "teach", "fit", "generate", "classify"},
-    "run": {"data", "teach", "reference", "fit", "generate", "measure", "classify"},
+    "generate": {"generate", "filter"},
+    "measure": {"measure"},
+    "classify": {"classify", "curve"},
+    "run": {"measure", "mirror", "classify", "curve"},
 }
 
 
@@ -79,7 +79,7 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     """
     began = time.monotonic()
     make_folder(out)
-    nodes = [n for n in build(plan) if n.stage in UNTIL[verb]]
+    nodes = needed(build(plan), UNTIL[verb])
     count = worker_count(plan.device, workers)
     store, tracker, progress = Store(store_root()), Tracker(plan, verb, keys(nodes)), Progress(nodes, count)
     status = "FAILED"

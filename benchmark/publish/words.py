@@ -102,6 +102,10 @@ def measure_title(name: str) -> str:
     """``fid_phantom_cxr_v1`` as ``FID (phantom_cxr_v1)``."""
     if name == "ms_ssim":
         return "MS-SSIM"
+    if name == "plausible":
+        return "Plausible"
+    if name.startswith("mirror_"):
+        return f"Mirror ({name.removeprefix('mirror_')})"
     kind, _, extractor = name.partition("_")
     return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
 
