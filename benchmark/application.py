@@ -207,6 +207,16 @@ def render_bundles(options: argparse.Namespace) -> int:
     return 0
 
 
+def write_tables(options: argparse.Namespace) -> int:
+    """Write tables and figures in the papers' shapes."""
+    from benchmark import tabulate
+
+    make_folder(options.out)
+    for path in tabulate.write_tables(options.bundles, options.out):
+        print(path)
+    return 0
+
+
 def run_tuning(options: argparse.Namespace) -> int:
     """Search a generator's parameters."""
     from benchmark.tune import tune

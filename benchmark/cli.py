@@ -26,6 +26,7 @@ OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
     "leaderboard": "render bundles as leaderboard.md, .json and .html",
+    "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
     "tune": "search the parameters of a generator, judged on val",
     "extractor": "train the embedded feature extractor again",
 }
@@ -101,6 +102,11 @@ def parser() -> Parser:
     for name in ("compare", "leaderboard"):
         verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
+    tables = verbs.choices["tables"]
+    tables.add_argument(
+        "--bundles", type=Path, nargs="+", required=True, help="folder of bundles, one per variant of a task"
+    )
+    tables.add_argument("--out", type=Path, required=True, help="folder of the tables and figures")
     _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
     extractor = verbs.choices["extractor"]
@@ -187,6 +193,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         "tasks": application.show_tasks,
         "compare": application.compare_bundles,
         "leaderboard": application.render_bundles,
+        "tables": application.write_tables,
         "extractor": application.train_extractor,
     }
     return verbs[options.verb](options)

@@ -30,7 +30,5 @@ def breakdown(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) 
         "classifiers": by_classifier.cells(study),
         "changes": by_classifier.changes(study, generators),
         "classes": by_class.classes(study),
-        "folds": {
-            m["row"]["name"]: by_class.folds(m, table) for m, table in given if table is not None
-        },
+        "folds": {m["row"]["name"]: by_class.folds(m, table) for m, table in given if table is not None},
     }

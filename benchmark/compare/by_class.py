@@ -83,7 +83,9 @@ def _shown_brackets(
         if own == 0:
             shown.append((row, primary, 0, False))
             continue
-        mean = {b: np.mean(of_classifier(p.primary, p, classifier).run_values(row)) for b, p in panels.items()}
+        mean = {
+            b: np.mean(of_classifier(p.primary, p, classifier).run_values(row)) for b, p in panels.items()
+        }
         best = max(mean, key=lambda b: (mean[b], -b))
         shown.append((row, primary, primary, best == primary))
         if best != primary:
@@ -114,9 +116,7 @@ def folds(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> list[dict[s
     return [_fold_record(key, by_fold) for key, by_fold in found.items()]
 
 
-def _fold_record(
-    key: tuple[str, str, str, str | None], by_fold: Mapping[int, list[float]]
-) -> dict[str, Any]:
+def _fold_record(key: tuple[str, str, str, str | None], by_fold: Mapping[int, list[float]]) -> dict[str, Any]:
     values = {fold: float(np.mean(v)) for fold, v in sorted(by_fold.items())}
     each = list(values.values())
     std = float(np.std(each, ddof=1)) if len(each) > 1 else None

@@ -65,7 +65,7 @@ def changes(
     found: list[dict[str, Any]] = []
     for metric in study.protocol.metrics:
         averaged = _over_brackets(panels, metric, baseline)
-        own = []
+        own: list[dict[str, Any]] = []
         for classifier in (*study.protocol.classifiers, None):
             measured = of_classifier(averaged, panels[0], classifier)
             for row in (r for r in measured.values if r != baseline):
@@ -76,9 +76,8 @@ def changes(
                 own.append({"metric": metric, "row": None, "classifier": classifier,
                             **_mean_change(measured, inside, baseline)})  # fmt: skip
         family = [r for r in own if r["row"] and r["classifier"]]
-        for record, p in zip(
-            family, tests.adjust([r["p"] for r in family], study.protocol.correction), strict=True
-        ):
+        adjusted = tests.adjust([float(r["p"]) for r in family], study.protocol.correction)
+        for record, p in zip(family, adjusted, strict=True):
             record["p_adjusted"] = p
         found += own
     return found
