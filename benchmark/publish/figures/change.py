@@ -29,7 +29,7 @@ def figure(run: Run) -> Drawn | LeftOut:
         for i, row in enumerate(own):
             found = [run.figures(b)[row]["versus"][BASELINE][metric["name"]] for b in brackets]
             aside = (i - (len(own) - 1) / 2) * 0.08
-            series(ax, i, [k + aside for k in range(len(brackets))], found, row, scale=100)
+            series(ax, rows.index(row), [k + aside for k in range(len(brackets))], found, row, scale=100)
         ax.set_xticks(range(len(brackets)), [f"+{b}" for b in brackets])
         ax.set_xlabel("Added images, bracket")
         ax.set_title(title)

@@ -73,7 +73,8 @@ def _rows(table: Table) -> list[str]:
         if i and len(row) > 1 and keys[0]:
             lines.append(r"\addlinespace")
         cells = [_cell(table.cell(row, c), c) for c in table.columns]
-        lines.append(" & ".join([*map(escape, keys), *cells]) + r" \\")
+        line = " & ".join([*map(escape, keys), *cells]) + r" \\"
+        lines.append("{}" + line if line.startswith("[") else line)  # else the line break takes it as its own
     return lines
 
 

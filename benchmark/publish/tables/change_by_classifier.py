@@ -73,6 +73,7 @@ def _table(run: Run, metric: Mapping[str, Any]) -> Table:
         (r["row"], r["classifier"]): r for r in run.breakdown["changes"] if r["metric"] == metric["name"]
     }
     classifiers = run.head.classifiers
+    heads = (*classifiers, *([OVERALL] if len(classifiers) > 1 else []))
     rows = [r for r in run.rows() if any(r == row for row, _ in values)]
     cells: dict[tuple[tuple[str, ...], tuple[str, ...]], Cell] = {}
     for row in rows:
@@ -95,7 +96,7 @@ def _table(run: Run, metric: Mapping[str, Any]) -> Table:
         row_heads=("Row",),
         column_heads=("Classifier",),
         rows=tuple((r,) for r in (*rows, *([MEAN] if generators else []))),
-        columns=tuple(Column((c,), "points") for c in (*classifiers, OVERALL)),
+        columns=tuple(Column((c,), "points") for c in heads),
         cells=cells,
     )
 

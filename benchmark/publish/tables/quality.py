@@ -12,8 +12,8 @@ OVERALL = "all"
 
 
 def tables(run: Run) -> list[Table | LeftOut]:
-    """Figures of merit overall and per class, subgroups, real-image equivalents: those that there are."""
-    return [_quality(run), _subgroups(run), _equivalent(run)]
+    """Figures of merit of the rows, of their classes and subgroups, and their worth in real images."""
+    return [_quality(run), _subgroups(run), _quality_of_subgroups(run), _equivalent(run)]
 
 
 def quality_metrics(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -84,6 +84,35 @@ def _subgroups(run: Run) -> Table | LeftOut:
         columns=tuple(Column((r,), metric_form(metric)) for r in run.rows()),
         cells=cells,
         notes=tuple(f"{group} is too small to judge: {why}." for group, why in sorted(small.items())),
+    )
+
+
+def _quality_of_subgroups(run: Run) -> Table | LeftOut:
+    metrics = quality_metrics(run.comparison)
+    rows: list[Key] = []
+    cells: dict[tuple[Key, Key], Cell] = {}
+    for row in run.rows():
+        for field, values in run.comparison["subgroups"].get(row, {}).items():
+            for value, record in values.items():
+                overall = record.get("quality", {}).get("overall", {})
+                if overall:
+                    rows.append((field, value, row))
+                cells.update({((field, value, row), (m["title"],)): figure_cell(overall[m["name"]])
+                              for m in metrics if m["name"] in overall})  # fmt: skip
+    if not rows:
+        return LeftOut("subgroups_quality", "the comparison has no bootstrap figures of subgroups")
+    order = {key: i for i, key in enumerate(dict.fromkeys(key[:2] for key in rows))}
+    return Table(
+        name="subgroups_quality",
+        title="All figures of merit by subgroup",
+        caption="Every figure of merit within each group of test images, with its bootstrap interval, "
+        f"patients drawn with replacement, at +{run.head.primary_bracket}; not adjusted for the number of "
+        f"groups. {run.sentence()}",
+        row_heads=("Field", "Group", "Row"),
+        column_heads=("",),
+        rows=tuple(sorted(rows, key=lambda key: order[key[:2]])),
+        columns=tuple(Column((m["title"],), metric_form(m)) for m in metrics),
+        cells=cells,
     )
 
 
