@@ -31,16 +31,19 @@ def figure(run: Run) -> Drawn | LeftOut:
             [b["accuracy"] for b in bins],
             color=look(0)["color"],
             linewidth=1,
+            alpha=0.4,
         )
         for b in bins:
             size = 8 + 60 * b["weight"] / most
-            ax.scatter(b["confidence"], b["accuracy"], s=size, color=look(0)["color"], zorder=3)
+            ax.scatter(
+                b["confidence"], b["accuracy"], s=size, color=look(0)["color"], zorder=3, clip_on=False
+            )
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=row)
     drawn.supxlabel("Confidence", fontsize=9)
     drawn.supylabel("Share that is right", fontsize=9)
     caption = (
         f"Reliability at +{run.head.primary_bracket}: the share of predictions that is right against their "
-        f"mean confidence, in bins; area of a mark by the bin's share of the images. {run.sentence()}"
+        f"mean confidence, in bins; a mark grows with the bin's share of the images. {run.sentence()}"
     )
     return Drawn(NAME, drawn, caption)
 
