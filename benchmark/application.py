@@ -212,7 +212,8 @@ def write_tables(options: argparse.Namespace) -> int:
     from benchmark import tabulate
 
     make_folder(options.out)
-    for path in tabulate.write_tables(options.bundles, options.out):
+    folders = [folder for given in options.bundles for folder in given]
+    for path in tabulate.write_tables(folders, options.out):
         print(path)
     return 0
 

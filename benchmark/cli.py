@@ -49,6 +49,11 @@ def _path(value: str) -> Path | None:
     return Path(value) if value else None
 
 
+def _paths(value: str) -> list[Path]:
+    """MLflow hands on several folders as one text, with commas."""
+    return [Path(part.strip()) for part in value.split(",") if part.strip()]
+
+
 def _count(value: str) -> int | None:
     if not value:
         return None
@@ -104,7 +109,7 @@ def parser() -> Parser:
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
     tables = verbs.choices["tables"]
     tables.add_argument(
-        "--bundles", type=Path, nargs="+", required=True, help="folder of bundles, one per variant of a task"
+        "--bundles", type=_paths, nargs="+", required=True, help="folder of a run, one per variant of a task"
     )
     tables.add_argument("--out", type=Path, required=True, help="folder of the tables and figures")
     _add_data(verbs.choices["data"])

@@ -108,6 +108,12 @@ def test_the_verb_prints_what_it_wrote(runs, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "README.md")
 
 
+def test_the_verb_takes_folders_with_commas(runs, tmp_path):
+    """As MLflow hands them on."""
+    assert main(["tables", "--bundles", ",".join(map(str, runs)), "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "few.keep=1.0").is_dir()
+
+
 def test_the_same_run_twice_is_refused(runs, tmp_path):
     """A table would have two rows of one key."""
     with pytest.raises(SubmissionError, match="same variant"):

@@ -7,8 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.compare.breakdown import breakdown
+from benchmark.compare.study import compare
 from benchmark.publish.bundle import Bundle
 from benchmark.publish.manifest import Manifest
+from benchmark.publish.tables.run import Run
 from publish import make_bundles
 
 IMAGES = 10  # of each class, each of a patient of its own
@@ -57,6 +60,8 @@ def bundle(row: str, table: pd.DataFrame, role: str = "control", **fields: Any) 
         "seeds": sorted({int(s) for s in table["seed"]}),
     }
     said |= fields
+    if "recipes" in said:
+        said["recipes"] = [said["recipes"][0] | {"name": c} for c in said["classifiers"]]
     said["row"] = {**said["row"], "name": row, "role": role}
     return Bundle(Manifest.model_validate(said), table, None)
 
@@ -91,3 +96,29 @@ def two_generators() -> list[Bundle]:
         bundle("one", predictions(one), "generator"),
         bundle("two", predictions(two), "generator"),
     ]
+
+
+def run_of(bundles: Sequence[Bundle], **variant: str) -> Run:
+    """A run of these bundles."""
+    given = records(bundles)
+    manifests = {b.manifest.row.name: b.manifest for b in bundles}
+    return Run(manifests, compare(given), breakdown(given), variant)
+
+
+def with_curve(run: Run) -> Run:
+    """The run with a learning curve over 50 and 100 images; f(n) = 0.9 - 3 / n."""
+    curve = {
+        "metric": "balanced_accuracy", "runs": 4, "images": 100, "farthest": 200.0,
+        "points": [{"images": n, "estimate": 0.9 - 3 / n, "low": 0.8, "high": 0.9} for n in (50.0, 100.0)],
+        "law": {"a": 0.9, "b": 3.0, "c": 1.0, "residual": 0.0},
+    }  # fmt: skip
+    primary = {
+        "bracket": 2, "difference": 0.01, "total": 150.0, "images": 50.0, "low": -12.4, "high": 100.0,
+        "bounds": {"images": None, "low": None, "high": "more than"}, "reason": None,
+    }  # fmt: skip
+    flat = dict.fromkeys(("total", "images", "low", "high"))
+    unknown = flat | {"bracket": 2, "difference": 0.0, "bounds": {}, "reason": "it is flat"}
+    best = primary | {"bracket": 1, "images": 70.0, "total": 170.0}
+    worth = {"one": {"primary": primary, "best": best}, "two": {"primary": unknown, "best": None}}
+    comparison = {**run.comparison, "learning_curve": curve, "equivalent": worth}
+    return Run(run.manifests, comparison, run.breakdown, run.variant)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.publish.figures import change, draw, fraction, reliability
+from benchmark.publish.figures import change, draw, fraction, learning_curve, reliability
 from benchmark.publish.tables.record import LeftOut
 from benchmark.publish.tables.run import Run
-from publish.by_hand import bundle, predictions, two_generators
-from publish.test_tables import run_of
+from publish.by_hand import bundle, predictions, run_of, two_generators, with_curve
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +88,13 @@ def test_same_figure_same_bytes(run, tmp_path):
     assert [p.suffix for p in written] == [".png", ".svg"]
     assert pages[0] == pages[1]
     assert b"<dc:date>" not in pages[0][1]
+
+
+def test_rows_stand_on_the_learning_curve_where_they_are_worth_as_much(run):
+    """Generator one at 100 + 50 images, one point above real_only; generator two cannot be placed."""
+    drawn = learning_curve.figure(with_curve(run))
+    (axes,) = drawn.figure.axes
+    real, one = axes.containers
+    assert points(real) == pytest.approx([100 * (0.9 - 3 / 50), 100 * (0.9 - 3 / 100)])
+    assert (one.get_label(), list(one.lines[0].get_xdata())) == ("one", [150.0])
+    assert points(one) == pytest.approx([100 * (0.9 - 3 / 100) + 1])

@@ -47,7 +47,7 @@ lora -3.58 -2.43 -0.24 -0.15 -0.58 -1.40
 unconditional -0.90 -2.12 0.50 0.46 1.01 -0.21
 mean -1.88 -2.09 0.02 -0.10 0.12
 """
-PRINTED = 0.005  # half of the last printed digit
+ROUNDING = 0.006  # points; of the printed digits of both tables; 0.02 is what is asked for
 
 
 def by_classifier(numbers: list[str]) -> dict[str, float]:
@@ -67,12 +67,11 @@ def changes():
 
 @pytest.mark.parametrize("line", CHANGES.strip().splitlines()[:5])
 def test_changes_of_a_generator_are_those_of_table_8(changes, line):
-    """Every printed cell and the Overall column, to 0.02 points; in fact to the rounding of both tables."""
+    """Every printed cell and the Overall column: 0.02 points are asked for, 0.006 is what both round to."""
     generator, *printed, overall = line.split()
     for classifier, change in by_classifier(printed).items():
-        assert changes.cells[generator, classifier] == pytest.approx(change, abs=0.02)
-        assert changes.cells[generator, classifier] == pytest.approx(change, abs=2 * PRINTED)
-    assert changes.overall[generator] == pytest.approx(float(overall), abs=0.02)
+        assert changes.cells[generator, classifier] == pytest.approx(change, abs=ROUNDING)
+    assert changes.overall[generator] == pytest.approx(float(overall), abs=ROUNDING)
 
 
 def test_means_over_the_generators_are_those_of_table_8(changes):
@@ -80,7 +79,7 @@ def test_means_over_the_generators_are_those_of_table_8(changes):
     name, *printed = CHANGES.strip().splitlines()[5].split()
     assert name == "mean"
     for classifier, change in by_classifier(printed).items():
-        assert changes.mean[classifier] == pytest.approx(change, abs=0.02)
+        assert changes.mean[classifier] == pytest.approx(change, abs=ROUNDING)
 
 
 def test_a_mean_that_weighs_generators_alike_is_not_the_papers(changes):

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.compare.breakdown import breakdown
-from benchmark.compare.study import compare
 from benchmark.publish.bundle import Bundle
 from benchmark.publish.tables import (
     accuracy_by_bracket,
     auroc_by_finding,
     change_by_classifier,
+    equivalent,
     folds,
     of_run,
     per_class,
@@ -25,14 +24,7 @@ from benchmark.publish.tables import (
 )
 from benchmark.publish.tables.record import LeftOut, Table
 from benchmark.publish.tables.run import Run
-from publish.by_hand import bundle, predictions, records, two_generators
-
-
-def run_of(bundles: Sequence[Bundle], **variant: str) -> Run:
-    """A run of these bundles."""
-    given = records(bundles)
-    manifests = {b.manifest.row.name: b.manifest for b in bundles}
-    return Run(manifests, compare(given), breakdown(given), variant)
+from publish.by_hand import bundle, predictions, run_of, two_generators, with_curve
 
 
 def value(table: Table, row: tuple[str, ...], column: tuple[str, ...]) -> Any:
@@ -239,3 +231,20 @@ def test_figures_of_merit_stand_there_overall_and_by_class(run):
     assert (cell.value, cell.low, cell.high) == (0.3, pytest.approx(0.2), pytest.approx(0.4))
     assert value(table, ("real_only", "left"), ("AUPRC",)) == 0.5
     assert (("real_only", "right"), ("AUPRC",)) not in table.cells
+
+
+def test_worth_in_real_images_has_its_bounds(run):
+    """The primary bracket first, the best one marked; beyond the law's reach in words; numbers in the CSV."""
+    (table,) = equivalent.tables(with_curve(run))
+    assert table.rows == (("one", "+2"), ("one", "+1 (best)"), ("two", "+2"))
+    cell = table.cells[("one", "+2"), ("Worth in real images",)]
+    assert cell.text == "+50 [−12, more than +100]"
+    assert (cell.value, cell.low, cell.high) == (50.0, -12.4, 100.0)
+    assert table.cells[("one", "+1 (best)"), ("Real images that do as well",)].text == "170"
+    assert table.cells[("two", "+2"), ("Worth in real images",)].text == "cannot be said"
+    assert table.notes == ("Nothing can be said where it is flat.",)
+
+
+def test_without_a_learning_curve_there_is_no_worth(run):
+    """It says so."""
+    assert equivalent.tables(run) == [LeftOut("equivalent", "there is no learning curve of real_only")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.publish.figures import change, fraction, reliability
+from benchmark.publish.figures import change, fraction, learning_curve, reliability
 from benchmark.publish.figures.draw import Drawn, style
 from benchmark.publish.tables.record import LeftOut
 from benchmark.publish.tables.run import Run
@@ -13,7 +13,7 @@ from benchmark.publish.tables.run import Run
 def of_run(run: Run) -> list[Drawn | LeftOut]:
     """Every figure of one run."""
     with style():
-        return [change.figure(run), reliability.figure(run)]
+        return [change.figure(run), reliability.figure(run), learning_curve.figure(run)]
 
 
 def of_runs(runs: Sequence[Run]) -> list[Drawn | LeftOut]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 MUTED, RULE = "#555555", "#DDDDDD"
+BARS: dict[str, Any] = {"markersize": 5, "elinewidth": 1, "capsize": 2}
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -70,21 +73,9 @@ def series(
     axes: Axes, i: int, x: Sequence[float], records: Sequence[Any], label: str, scale: float = 1.0
 ) -> None:
     """Points with their intervals, joined by a line."""
-    import numpy as np
-
     y = np.array([r["estimate"] for r in records]) * scale
     reach = np.array([[r["estimate"] - r["low"], r["high"] - r["estimate"]] for r in records]).T * scale
-    axes.errorbar(
-        x,
-        y,
-        yerr=np.maximum(reach, 0),
-        label=label,
-        **look(i),
-        linewidth=1.4,
-        markersize=5,
-        elinewidth=1,
-        capsize=2,
-    )
+    axes.errorbar(x, y, yerr=np.maximum(reach, 0), label=label, linewidth=1.4, **look(i), **BARS)
 
 
 def save(drawn: Drawn, folder: Path) -> list[Path]:

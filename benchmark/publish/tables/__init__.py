@@ -8,6 +8,7 @@ from benchmark.publish.tables import (
     accuracy_by_bracket,
     auroc_by_finding,
     change_by_classifier,
+    equivalent,
     folds,
     per_class,
     quality,
@@ -16,7 +17,7 @@ from benchmark.publish.tables import (
 from benchmark.publish.tables.record import LeftOut, Table
 from benchmark.publish.tables.run import Run
 
-OF_RUN = (accuracy_by_bracket, change_by_classifier, per_class, folds, auroc_by_finding, quality)
+OF_RUN = (accuracy_by_bracket, change_by_classifier, per_class, folds, auroc_by_finding, quality, equivalent)
 
 
 def of_run(run: Run) -> list[Table | LeftOut]:

@@ -1,4 +1,4 @@
-"""All figures of merit with bootstrap intervals, subgroups, and the worth in real images."""
+"""All figures of merit with bootstrap intervals, overall, by class and by subgroup."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ OVERALL = "all"
 
 
 def tables(run: Run) -> list[Table | LeftOut]:
-    """Figures of merit of the rows, of their classes and subgroups, and their worth in real images."""
-    return [_quality(run), _subgroups(run), _quality_of_subgroups(run), _equivalent(run)]
+    """Figures of merit of the rows, of their classes and of subgroups."""
+    return [_quality(run), _subgroups(run), _quality_of_subgroups(run)]
 
 
 def quality_metrics(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -114,7 +114,3 @@ def _quality_of_subgroups(run: Run) -> Table | LeftOut:
         columns=tuple(Column((m["title"],), metric_form(m)) for m in metrics),
         cells=cells,
     )
-
-
-def _equivalent(run: Run) -> Table | LeftOut:
-    return LeftOut("equivalent", "there is no learning curve of real_only")
