@@ -25,8 +25,8 @@ DATA_VERBS = {
 OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
-    "leaderboard": "render bundles as leaderboard.md, .json and .html",
     "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
+    "leaderboard": "render bundles as leaderboard.md, .json and .html",
     "tune": "search the parameters of a generator, judged on val",
     "extractor": "train the embedded feature extractor again",
 }

@@ -304,34 +304,3 @@ def test_a_row_without_its_plug_in_was_not_run(others):
     assert "`stylegan` was not run: no generator named" in others["binary"]["md"]
     assert "1 row was not run, since no such generator is installed: stylegan." in others["binary"]["md"]
     assert "failed" not in others["binary"]["md"]
-
-
-def test_figures_of_merit_are_folded_away(bundles, comparison, tmp_path):
-    """Those that have an interval, with it; a figure that has none is a dash."""
-    metric = {"name": "brier", "title": "Brier <score>", "meaning": "A mean square.", "direction": "minimize",
-              "percent": False}  # fmt: skip
-    known = {"brier": {"estimate": 0.4321, "low": 0.4, "high": 0.5}}
-    unknown = {"brier": {"estimate": 0.4, "low": None, "high": None}}
-    found = {name: {"overall": unknown} for name in comparison["ranking"]["rows"]} | {
-        "ddpm": {"overall": known}
-    }
-    made = {
-        **comparison,
-        "settings": comparison["settings"] | {"quality_metrics": [metric]},
-        "quality": {n: {"per_class": {}, "calibration": {"bins": []}, **f} for n, f in found.items()},
-    }
-    shown = pages(bundles, tmp_path, made)
-    assert "| Row | Brier &lt;score&gt; |" in shown["md"]
-    assert "| ddpm | 0.432 \\[0.400, 0.500\\] |" in shown["md"]
-    assert "0.4321" in shown["html"]
-    assert "Brier &lt;score&gt;" in shown["html"]
-    assert "Brier <score>" not in shown["html"]
-    assert "A mean square." in shown["html"]
-
-
-def test_without_figures_of_merit_there_is_no_table_of_them(bundles, comparison, tmp_path):
-    """A comparison of an older kind."""
-    older = {k: v for k, v in comparison.items() if k != "quality"}
-    shown = pages(bundles, tmp_path, older)
-    assert "All figures of merit" not in shown["md"]
-    assert "All figures of merit" not in shown["html"]
