@@ -213,6 +213,17 @@ def render_bundles(options: argparse.Namespace) -> int:
     return 0
 
 
+def write_tables(options: argparse.Namespace) -> int:
+    """Write tables and figures in the papers' shapes."""
+    from benchmark import tabulate
+
+    make_folder(options.out)
+    folders = [folder for given in options.bundles for folder in given]
+    for path in tabulate.write_tables(folders, options.out):
+        print(path)
+    return 0
+
+
 def run_tuning(options: argparse.Namespace) -> int:
     """Search a generator's parameters."""
     from benchmark.tune import tune

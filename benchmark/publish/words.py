@@ -34,10 +34,10 @@ def value_range(interval: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     return f"[{value(interval['low'], metric)}, {value(interval['high'], metric)}]"
 
 
-def points(difference: float) -> str:
+def points(difference: float, digits: int = 1) -> str:
     """A difference of a metric in points (hundredths), with its sign: ``+3.2``."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if not float(text) else text.replace("-", "−")
+    text = f"{100 * difference:+.{digits}f}"
+    return f"{0:.{digits}f}" if not float(text) else text.replace("-", "−")
 
 
 def points_range(interval: Mapping[str, Any]) -> str:
