@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -284,9 +285,19 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                 needs = ("data", f"generate/{row.name}") if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
                 name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                yield Node(
-                    name, "classify", config, needs, seed, row.name, tags, guess=FIRST_GUESS["classify"]
-                )
+                guess = _training_guess(profile, recipe, bracket * len(plan.task.classes))
+                yield Node(name, "classify", config, needs, seed, row.name, tags, guess=guess)
+
+
+def _training_guess(profile: Profile, recipe: Recipe, added: int) -> float:
+    """Expected seconds of a training: ``FIRST_GUESS`` is that of 300 batches of 32 with 32 pixels.
+
+    How many real images there are is not known before the data are; a thousand is the papers' order.
+    """
+    budget = profile.budget
+    batch = recipe.batch_size or budget.batch_size
+    updates = budget.length if budget.unit == "steps" else budget.length * math.ceil((1000 + added) / batch)
+    return FIRST_GUESS["classify"] * updates / 300 * batch / 32 * (profile.image_size / 32) ** 2
 
 
 def _tags(row: Row) -> dict[str, str]:
