@@ -65,15 +65,18 @@ def wish_of(options: argparse.Namespace) -> Wish:
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
     plan = make_plan(wish_of(options), trains="classify" in UNTIL[options.verb])
-    out = options.out or Path("outputs") / _folder_name(plan, options.scenario, options.weights)
+    name = f"{plan.task.name}-{plan.profile_name}"
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *_weights_part(plan, options))
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
 
 
-def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finished:
+def run(plan: Plan, verb: str, out: Path, workers: int | None = None, parent: str | None = None) -> Finished:
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
+    Args:
+        parent: MLflow run that this run is nested in, for one of several.
     Raises:
         StoreError, TrackingError: nothing half-done counts as done.
     """
@@ -81,7 +84,8 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     make_folder(out)
     nodes = needed(build(plan), UNTIL[verb])
     count = worker_count(plan.device, workers)
-    store, tracker, progress = Store(store_root()), Tracker(plan, verb, keys(nodes)), Progress(nodes, count)
+    store, tracker = Store(store_root()), Tracker(plan, verb, keys(nodes), parent=parent)
+    progress = Progress(nodes, count)
     status = "FAILED"
     try:
         outcome = execute(nodes, store, workers=count, watcher=Several(progress, tracker))
@@ -96,16 +100,25 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     return Finished(plan, outcome, out, written, time.monotonic() - began)
 
 
-def _folder_name(plan: Plan, scenario: str | None, weights: str | None = None) -> str:
-    """Another protocol, another folder; a folder of weights has a name and the hash of what it holds."""
-    parts = [p for p in (scenario or "").split(",") if p.strip()]
-    if weights in ("none", "imagenet"):
-        parts.append(f"weights={weights}")
-    elif weights:
-        content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
-        parts.append(f"weights={Path(weights).resolve().name}.{content[:8]}")
-    chosen = "".join(f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in parts)
-    return f"{plan.task.name}-{plan.profile_name}{chosen}"
+def folder_name(name: str, scenario: str | None, *more: str) -> str:
+    """Another protocol, another folder."""
+    chosen = [p for p in (scenario or "").split(",") if p.strip()]
+    return "-".join([name, *map(folder_part, (*chosen, *more))])
+
+
+def folder_part(text: str) -> str:
+    """A choice as a part of a folder's name."""
+    return re.sub("[^0-9A-Za-z_.=]+", "_", text)
+
+
+def _weights_part(plan: Plan, options: argparse.Namespace) -> list[str]:
+    """Chosen weights, for a folder's name: a folder of weights by its name and the hash of what it holds."""
+    if not options.weights:
+        return []
+    if options.weights in ("none", "imagenet"):
+        return [f"weights={options.weights}"]
+    content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
+    return [f"weights={Path(options.weights).resolve().name}.{content[:8]}"]
 
 
 def make_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -116,6 +117,17 @@ class Plan:
         """The scenario's rules, as JSON values."""
         rules = self.task.steps(self.profile_name, self.source)
         return {name: rule.model_dump(mode="json") for name, rule in rules.items()}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The value of every choice of the task, by ``step.field``."""
+        steps = {**self.steps, "mix": self.task.mix.model_dump(mode="json")}
+        return {
+            path: steps[step][name]
+            for path in self.task.choices
+            for step, _, name in [path.partition(".")]
+            if step in steps
+        }
 
     @property
     def protocol_hash(self) -> str:
@@ -361,8 +373,8 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                 needs = ("data", _drawn(plan, row)) if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
                 name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                local, guess = _weights(recipe), FIRST_GUESS["classify"]
-                yield Node(name, "classify", config, needs, seed, row.name, tags, local, guess)
+                guess = _training_guess(profile, recipe, bracket * len(plan.task.classes))
+                yield Node(name, "classify", config, needs, seed, row.name, tags, _weights(recipe), guess)
 
 
 def _curve(plan: Plan, row: Row) -> Iterable[Node]:
@@ -379,7 +391,19 @@ def _curve(plan: Plan, row: Row) -> Iterable[Node]:
                 }
                 tags = _tags(row) | {"share": f"{share:g}", "classifier": recipe.name, "seed": str(seed)}
                 name = f"curve/{share:g}/{recipe.name}/{seed}"
-                yield Node(name, "curve", config, ("data",), seed, row.name, tags, guess=FIRST_GUESS["curve"])
+                guess = _training_guess(profile, recipe, 0)
+                yield Node(name, "curve", config, ("data",), seed, row.name, tags, _weights(recipe), guess)
+
+
+def _training_guess(profile: Profile, recipe: Recipe, added: int) -> float:
+    """Expected seconds of a training: ``FIRST_GUESS`` is that of 300 batches of 32 with 32 pixels.
+
+    How many real images there are is not known before the data are; a thousand is the papers' order.
+    """
+    budget = profile.budget
+    batch = recipe.batch_size or budget.batch_size
+    updates = budget.length if budget.unit == "steps" else budget.length * math.ceil((1000 + added) / batch)
+    return FIRST_GUESS["classify"] * updates / 300 * batch / 32 * (profile.image_size / 32) ** 2
 
 
 def _tags(row: Row) -> dict[str, str]:
