@@ -2,9 +2,9 @@
 
     python perf/convolution.py [--batch 8]
 
-Prints, for the layers of ResNet-50 at 64 and 224 pixels in bfloat16, the time of the library's convolution, that
-of the product, and their ratio: what ``MANY_WEIGHTS`` and ``FEW_PIXELS`` of benchmark/classify/convolution.py
-were read from. Times are CPU time, the smallest of some repetitions.
+Prints, for layers of ResNet-50 at 64 and 224 pixels in bfloat16, the time of the library's convolution and
+of the product, and their ratio: what ``WEIGHTS_PER_PIXEL`` of benchmark/classify/convolution.py was read
+from. Times are CPU time, the smallest of some repetitions.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from torch.nn.functional import conv2d
 from benchmark.classify.convolution import matmul_convolution
 
 # channels in, channels out, taps across
-LAYERS = ((64, 64, 3), (256, 64, 1), (128, 128, 3), (512, 128, 1), (256, 256, 3), (1024, 256, 1), (512, 512, 3),
-          (2048, 512, 1))  # fmt: skip
+LAYERS = (
+    (64, 64, 3), (256, 64, 1), (128, 128, 3), (512, 128, 1), (256, 256, 3), (1024, 256, 1), (512, 512, 3),
+    (2048, 512, 1),
+)  # fmt: skip
 SIDES = {64: 16, 128: 8, 256: 4, 512: 2}  # of the maps with so many channels within a block, at 64 pixels
 
 
@@ -59,9 +61,10 @@ def main() -> None:
             )
             library = milliseconds(both(lambda x, w, p=taps // 2: conv2d(x, w, padding=p), image, weight))
             product = milliseconds(both(matmul_convolution, image, weight))
+            pixels = batch * side * side
             print(
-                f"{size} px: {channels:4d} to {out:3d}, {taps}x{taps}, {weight.numel():7d} weights, "
-                f"{batch * side * side:5d} pixels: {library:6.2f} ms, product {product:6.2f} ms, {library / product:.2f}"
+                f"{size} px: {channels} to {out}, {taps}x{taps}, {weight.numel() / pixels:.1f} weights "
+                f"per pixel: {library:6.2f} ms, product {product:6.2f} ms, {library / product:.2f} times"
             )
 
 
