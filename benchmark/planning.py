@@ -145,14 +145,19 @@ def _weighted(recipes: tuple[Recipe, ...], choice: str | None, *, find_them: boo
 
     Raises:
         TaskError: a choice that a recipe cannot have.
-        ClassifierError: weights that cannot be had.
+        ClassifierError: weights that cannot be had, or do not fit.
     """
     chosen = tuple(r if choice is None else _with_weights(r, choice) for r in recipes)
     if not find_them or all(r.weights.kind == "none" for r in chosen):
         return chosen
+    from benchmark.classify.network import check_weights
     from benchmark.classify.weights import located
 
-    return tuple(located(recipe) for recipe in chosen)
+    found = tuple(located(recipe) for recipe in chosen)
+    for recipe in found:
+        if recipe.weights.kind != "none":
+            check_weights(recipe)
+    return found
 
 
 def _with_weights(recipe: Recipe, choice: str) -> Recipe:

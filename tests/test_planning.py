@@ -71,11 +71,13 @@ def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
 
 def weights(folder: Path, content: float = 0.0) -> Path:
     """A folder with a file of weights for the classifier of the tiny tasks."""
-    import torch
+    import timm
     from safetensors.torch import save_file
 
     folder.mkdir()
-    save_file({"fc.bias": torch.full((5,), content)}, folder / "resnet10t.safetensors")
+    state = timm.create_model("resnet10t", channels=[8, 8, 16, 16]).state_dict()
+    filled = {k: v.new_full(v.shape, content) for k, v in state.items()}
+    save_file(filled, folder / "resnet10t.safetensors")
     return folder
 
 
@@ -119,6 +121,7 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
     [
         (BINARY, "imagnet", "--weights imagnet: is no folder\n.*none, imagenet, or a folder"),
         (BINARY, "empty", r"empty/resnet10t\.safetensors' is missing"),
+        ("cxr_pneumonia", "narrow", r"does not fit 'resnet10t': layer1.* has shape"),
         ("cxr_pneumonia", "imagenet", r"timm/resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set"),
     ],
 )
@@ -128,6 +131,7 @@ def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, ch
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "empty").mkdir()
+    weights(tmp_path / "narrow")
     with pytest.raises((TaskError, ClassifierError), match=told):
         make_plan(Wish(task, weights=choice))
 
