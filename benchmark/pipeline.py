@@ -12,12 +12,12 @@ from benchmark.task import Profile, SplitRule, Task
 
 STAGE_VERSION = {
     "data": "2",
-    "teach": "1",
+    "teach": "2",
     "reference": "2",
     "fit": "2",
     "generate": "2",
     "measure": "3",
-    "classify": "2",
+    "classify": "3",
 }
 
 BALANCED = ("oversample", "class_weights")  # rows that rebalance the training without any added image
