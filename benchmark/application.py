@@ -15,7 +15,7 @@ from typing import Any
 from benchmark import report
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.execute import Outcome, Several, execute, worker_count
-from benchmark.pipeline import Node, Plan, build, keys, without_fold
+from benchmark.pipeline import Node, Plan, build, keys, needed, without_fold
 from benchmark.planning import Wish, make_plan, split_names, store_root
 from benchmark.progress import Progress, clock
 from benchmark.records import sha256_of
@@ -24,13 +24,13 @@ from benchmark.task import load_task, task_names
 from benchmark.taskpages import write_pages
 from benchmark.tracking import Tracker
 
-# What each verb computes; a verb stops where its own stage ends.
+# What each verb computes, with all that it needs; a verb stops where its own stage ends.
 UNTIL = {
     "data": {"data", "teach"},
-    "generate": {"data", "teach", "fit", "generate"},
-    "measure": {"data", "teach", "reference", "fit", "generate", "measure"},
-    "classify": {"data", "teach", "fit", "generate", "classify"},
-    "run": {"data", "teach", "reference", "fit", "generate", "measure", "classify"},
+    "generate": {"generate", "filter"},
+    "measure": {"measure"},
+    "classify": {"classify", "curve"},
+    "run": {"measure", "mirror", "classify", "curve"},
 }
 
 
@@ -65,23 +65,28 @@ def wish_of(options: argparse.Namespace) -> Wish:
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
     plan = make_plan(wish_of(options), trains="classify" in UNTIL[options.verb])
-    out = options.out or Path("outputs") / _folder_name(plan, options.scenario, options.weights)
+    name = f"{plan.task.name}-{plan.profile_name}"
+    chosen = weights_part(plan, options.weights)
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
 
 
-def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finished:
+def run(plan: Plan, verb: str, out: Path, workers: int | None = None, parent: str | None = None) -> Finished:
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
+    Args:
+        parent: MLflow run that this run is nested in, for one of several.
     Raises:
         StoreError, TrackingError: nothing half-done counts as done.
     """
     began = time.monotonic()
     make_folder(out)
-    nodes = [n for n in build(plan) if n.stage in UNTIL[verb]]
+    nodes = needed(build(plan), UNTIL[verb])
     count = worker_count(plan.device, workers)
-    store, tracker, progress = Store(store_root()), Tracker(plan, verb, keys(nodes)), Progress(nodes, count)
+    store, tracker = Store(store_root()), Tracker(plan, verb, keys(nodes), parent=parent)
+    progress = Progress(nodes, count)
     status = "FAILED"
     try:
         outcome = execute(nodes, store, workers=count, watcher=Several(progress, tracker))
@@ -96,16 +101,25 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     return Finished(plan, outcome, out, written, time.monotonic() - began)
 
 
-def _folder_name(plan: Plan, scenario: str | None, weights: str | None = None) -> str:
-    """Another protocol, another folder; a folder of weights has a name and the hash of what it holds."""
-    parts = [p for p in (scenario or "").split(",") if p.strip()]
+def folder_name(name: str, scenario: str | None, *more: str) -> str:
+    """Another protocol, another folder."""
+    chosen = [p for p in (scenario or "").split(",") if p.strip()]
+    return "-".join([name, *map(folder_part, (*chosen, *more))])
+
+
+def folder_part(text: str) -> str:
+    """A choice as a part of a folder's name."""
+    return re.sub("[^0-9A-Za-z_.=]+", "_", text)
+
+
+def weights_part(plan: Plan, weights: str | None) -> list[str]:
+    """Chosen weights, for a folder's name: a folder of weights by its name and the hash of what it holds."""
+    if not weights:
+        return []
     if weights in ("none", "imagenet"):
-        parts.append(f"weights={weights}")
-    elif weights:
-        content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
-        parts.append(f"weights={Path(weights).resolve().name}.{content[:8]}")
-    chosen = "".join(f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in parts)
-    return f"{plan.task.name}-{plan.profile_name}{chosen}"
+        return [f"weights={weights}"]
+    content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
+    return [f"weights={Path(weights).resolve().name}.{content[:8]}"]
 
 
 def make_folder(folder: Path) -> None:
@@ -210,6 +224,17 @@ def render_bundles(options: argparse.Namespace) -> int:
     report.publish(options.bundles, out)
     for kind in ("md", "json", "html"):
         print(out / f"leaderboard.{kind}")
+    return 0
+
+
+def write_tables(options: argparse.Namespace) -> int:
+    """Write tables and figures in the papers' shapes."""
+    from benchmark import tabulate
+
+    make_folder(options.out)
+    folders = [folder for given in options.bundles for folder in given]
+    for path in tabulate.write_tables(folders, options.out):
+        print(path)
     return 0
 
 

@@ -83,6 +83,15 @@ class Memorization(Part):
     blind: bool = False
 
 
+class FilterRate(Part):
+    """What the quality filter did to a row's images of one class, over all folds."""
+
+    drawn: int = Field(ge=0)
+    plausible: int = Field(ge=0)
+    wanted: int = Field(ge=0, description="by the largest bracket")
+    kept: int = Field(ge=0)
+
+
 class Costs(Part):
     """Measured, so different from run to run; nothing else on the leaderboard depends on them."""
 
@@ -142,6 +151,8 @@ class Manifest(Part):
         mix: how synthetic images are added to the real ones.
         recipes: of the classifiers, in the same order.
         subgroups: the columns of the predictions by which the primary metric is shown.
+        quality_filter: by class, where implausible images were dropped.
+        curve: shares of the training patients of ``curve.parquet``; of ``real_only`` alone.
     """
 
     schema_: Literal[3] = Field(3, alias="schema")
@@ -173,6 +184,8 @@ class Manifest(Part):
     data: DataCard
     measures: dict[str, Measure] = {}
     memorization: Memorization | None = None
+    quality_filter: dict[str, FilterRate] | None = None
+    curve: tuple[float, ...] = ()
     costs: Costs
     software: dict[str, Any]
     hardware: dict[str, Any]
@@ -196,7 +209,7 @@ class Manifest(Part):
             )
         if metric == "f1" and len(self.classes) != 2:
             raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
-        for name in ("seeds", "classifiers", "brackets", "classes", "subgroups"):
+        for name in ("seeds", "classifiers", "brackets", "classes", "subgroups", "curve"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} holds a value twice")

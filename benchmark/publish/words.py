@@ -34,10 +34,10 @@ def value_range(interval: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     return f"[{value(interval['low'], metric)}, {value(interval['high'], metric)}]"
 
 
-def points(difference: float) -> str:
+def points(difference: float, digits: int = 1) -> str:
     """A difference of a metric in points (hundredths), with its sign: ``+3.2``."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if not float(text) else text.replace("-", "−")
+    text = f"{100 * difference:+.{digits}f}"
+    return f"{0:.{digits}f}" if not float(text) else text.replace("-", "−")
 
 
 def points_range(interval: Mapping[str, Any]) -> str:
@@ -102,6 +102,10 @@ def measure_title(name: str) -> str:
     """``fid_phantom_cxr_v1`` as ``FID (phantom_cxr_v1)``."""
     if name == "ms_ssim":
         return "MS-SSIM"
+    if name == "plausible":
+        return "Plausible"
+    if name.startswith("mirror_"):
+        return f"Mirror ({name.removeprefix('mirror_')})"
     kind, _, extractor = name.partition("_")
     return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
 
