@@ -113,6 +113,7 @@ def make_plan(wish: Wish, *, stages: Iterable[str] | None = None) -> Plan:
     profile = task.profile(wish.profile)
     source = wish.source or task.default_source
     task.source(source)
+    _check_heads(task, wish.profile, source)
     if wish.weights is not None:
         chosen = tuple(_with_weights(recipe, wish.weights) for recipe in profile.classifiers)
         task = task.with_classifiers(wish.profile, chosen)
@@ -139,6 +140,22 @@ def make_plan(wish: Wish, *, stages: Iterable[str] | None = None) -> Plan:
         precision=precision,
     )
     return _with_found_weights(plan) if _trains(plan, stages) else plan
+
+
+def _check_heads(task: Task, profile: str, source: str) -> None:
+    """A yes or no cannot tell the two classes from the third that ``multi_class`` makes of uncertain labels.
+
+    Raises:
+        TaskError: names the classifier and the step.
+    """
+    for name, rule in task.steps(profile, source).items():
+        for recipe in task.profile(profile).classifiers:
+            if getattr(rule, "uncertain", "") == "multi_class" and recipe.head == "sigmoid":
+                raise TaskError(
+                    f"task {task.name}: {name}.uncertain",
+                    f"is multi_class, a third class that head 'sigmoid' of {recipe.where} cannot learn",
+                    "Choose another policy, or head linear.",
+                )
 
 
 def _trains(plan: Plan, stages: Iterable[str] | None) -> bool:

@@ -153,3 +153,10 @@ def test_stages_that_only_ask_a_kept_classifier_need_no_path(tmp_path):
     assert Recipe(**config).weights.path is None
     with pytest.raises(ClassifierError, match="weights file 'None' is missing"):
         check_weights(Recipe(**config))
+
+
+def test_a_yes_or_no_cannot_learn_a_third_class():
+    """CheXNet's single sigmoid and the label policy that makes uncertain a class of its own: told at once."""
+    wish = Wish("chexpert_imbalance", profile="paper", scenario="label.uncertain=multi_class")
+    with pytest.raises(TaskError, match=r"label\.uncertain: is multi_class.*'chexnet' cannot learn"):
+        make_plan(wish)
