@@ -190,8 +190,8 @@ class Task(Strict):
         for name, profile in self.profiles.items():
             for recipe in profile.classifiers:
                 where = f"profiles.{name}.classifiers: '{recipe.name}'"
-                if recipe.weights.kind == "imagenet" and recipe.weights.path is not None:
-                    raise ValueError(f"{where}: a path needs kind 'file'")
+                if (recipe.weights.kind == "file") != (recipe.weights.path is not None):
+                    raise ValueError(f"{where}: weights of kind 'file', and no others, need a path")
                 if recipe.head == "sigmoid" and self.labels == "single" and len(self.classes) != 2:
                     raise ValueError(f"{where}: head 'sigmoid' needs two classes, or labels 'multi'")
 
