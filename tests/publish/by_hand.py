@@ -60,10 +60,16 @@ def bundle(row: str, table: pd.DataFrame, role: str = "control", **fields: Any) 
         "seeds": sorted({int(s) for s in table["seed"]}),
     }
     said |= fields
-    if "recipes" in said:
-        said["recipes"] = [said["recipes"][0] | {"name": c} for c in said["classifiers"]]
+    said = with_recipes(said)
     said["row"] = {**said["row"], "name": row, "role": role}
     return Bundle(Manifest.model_validate(said), table, None)
+
+
+def with_recipes(said: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with a recipe for each of its classifiers, where it has recipes."""
+    if "recipes" not in said:
+        return said
+    return said | {"recipes": [said["recipes"][0] | {"name": c} for c in said["classifiers"]]}
 
 
 def records(bundles: Sequence[Bundle]) -> list[tuple[dict[str, Any], pd.DataFrame | None]]:

@@ -10,6 +10,7 @@ from benchmark.errors import SubmissionError
 from benchmark.publish.manifest import Manifest
 from benchmark.publish.tables.variants import numeric_field, strategy, variants
 from publish import make_bundles
+from publish.by_hand import with_recipes
 
 UNBALANCED = {"training": "add", "unit": "real_image", "factor": {"positive": 11, "negative": 0.3333}}
 BALANCED = {"training": "add", "unit": "real_image", "factor": {"positive": 4, "negative": 4}}
@@ -20,7 +21,8 @@ def head(scenario: dict[str, Any], mix: dict[str, Any] | None = None, **fields: 
     """A manifest of a binary task."""
     variant = make_bundles.Variant(classes=("negative", "positive"), counts=())
     said = make_bundles.manifest("real_only", {}, (1,), (0,), None, variant)
-    return Manifest.model_validate(said | {"scenario": scenario, "mix": mix or {}} | fields)
+    said |= {"scenario": scenario, "mix": mix or {}} | fields
+    return Manifest.model_validate(with_recipes(said))
 
 
 def lan(keep: float, mix: dict[str, Any], **label: str) -> Manifest:
