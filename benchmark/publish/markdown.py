@@ -234,7 +234,8 @@ def _provenance(view: View) -> str:
     facts = [
         f"Source {md(head.source)}, fingerprint `{head.data.fingerprint}`",
         f"Protocol `{head.protocol_hash}`, {md(head.citation)}",
-        f"Seeds {', '.join(map(str, head.seeds))}; classifiers {md(', '.join(head.classifiers))}",
+        f"Seeds {', '.join(map(str, head.seeds))}",
+        *[f"Classifier {md(words.classifier(card))}" for card in head.recipes],
         *[f"{name} {md(settings(said))}" for name, said in view.rules()],
         *[md(note) for note in view.notes],
     ]

@@ -22,7 +22,12 @@ KINDS = {
 
 
 LAST = ("all others", "not recorded")  # values of subgroups
-UNITS = {"class": "class", "real_image": "real image", "still_image": "still image"}  # of task.Mix
+UNITS = {  # of rules.Mix
+    "class": "class",
+    "real_image": "real image",
+    "still_image": "still image",
+    "deficit": "image that a class lacks to the largest",
+}
 SPLITS = {
     "test_paper": (
         "On a test split of the published size",
@@ -260,6 +265,6 @@ def _order(line: Line, metric: str) -> tuple[float, float, str]:
 
 
 def _measure_order(name: str) -> tuple[int, str]:
-    known = ("fid", "kid", "ms")
+    known = ("fid", "kid", "ms", "mirror")
     kind = name.partition("_")[0]
     return (known.index(kind) if kind in known else len(known), name)
