@@ -109,11 +109,10 @@ def _fields(head: Manifest) -> dict[str, str]:
 def _recipes(head: Manifest, names: set[str]) -> dict[str, str]:
     """How the classifiers that all runs have were begun and trained."""
     return {
-        f"{card['name']}.{k}": _text(v)
-        for card in head.record().get("recipes", [])
-        if card["name"] in names
-        for k, v in card.items()
-        if k not in ("name", "parameters")
+        f"{card.name}.{k}": _text(v)
+        for card in head.recipes
+        if card.name in names
+        for k, v in card.model_dump(mode="json", exclude={"name", "parameters"}).items()
     }
 
 
