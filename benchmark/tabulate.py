@@ -108,7 +108,7 @@ def _index(runs: Sequence[Run], parts: dict[str, list[Table | Drawn | LeftOut]])
 
 
 def folder_names(labels: Sequence[str]) -> list[str]:
-    """Of each variant a folder: its label in plain characters, cut to length, numbered where two are alike."""
+    """Of each variant a folder: its label in plain characters, cut to length, numbered where alike."""
     plain = [re.sub(r"[^0-9A-Za-z_.=]+", "_", label)[:LONGEST].strip("_.") for label in labels]
     same = {name for name in plain if plain.count(name) > 1}
     return [f"{name}-{i}" if name in same else name for i, name in enumerate(plain, 1)]
