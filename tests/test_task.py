@@ -106,7 +106,7 @@ def test_missing_and_odd_files_are_told(tmp_path):
 
 def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
     """Results are comparable across generators, and not across seeds, extractors, sources or profiles."""
-    task = load_task("cxr_pneumonia")
+    task = load_task(written(tmp_path, SOURCE))
     own = task.protocol_hash("demo", "phantom.chest", "x")
     fewer = load_task(written(tmp_path, SOURCE.replace("      ddpm: {fit: joint}\n", "", 1)))
     seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
