@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -118,6 +119,17 @@ class Plan:
         return {name: rule.model_dump(mode="json") for name, rule in rules.items()}
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """The value of every choice of the task, by ``step.field``."""
+        steps = {**self.steps, "mix": self.task.mix.model_dump(mode="json")}
+        return {
+            path: steps[step][name]
+            for path in self.task.choices
+            for step, _, name in [path.partition(".")]
+            if step in steps
+        }
+
+    @property
     def protocol_hash(self) -> str:
         """What two results must share to be compared."""
         return self.task.protocol_hash(self.profile_name, self.source, self.extractor)
@@ -198,7 +210,8 @@ def _data(plan: Plan, fold: int) -> list[Node]:
     if not taught:
         return [data]
     config = {**_training(plan, profile.classifiers[0]), "source": plan.source}
-    return [data, Node("data", "teach", config, ("certain",), guess=FIRST_GUESS["teach"])]
+    where, guess = _weights(profile.classifiers[0]), FIRST_GUESS["teach"]
+    return [data, Node("data", "teach", config, ("certain",), local=where, guess=guess)]
 
 
 def _added(plan: Plan, bracket: int) -> dict[str, Any]:
@@ -339,6 +352,11 @@ def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _weights(recipe: Recipe) -> dict[str, str]:
+    """Where the initial weights lie that the recipe names by their content, for ``Node.local``."""
+    return {"weights": str(recipe.weights.path)} if recipe.weights.path is not None else {}
+
+
 def _classify(plan: Plan, row: Row) -> Iterable[Node]:
     profile = plan.profile
     for bracket in profile.brackets if row.has_images else (0,):
@@ -355,9 +373,8 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                 needs = ("data", _drawn(plan, row)) if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
                 name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                yield Node(
-                    name, "classify", config, needs, seed, row.name, tags, guess=FIRST_GUESS["classify"]
-                )
+                guess = _training_guess(profile, recipe, bracket * len(plan.task.classes))
+                yield Node(name, "classify", config, needs, seed, row.name, tags, _weights(recipe), guess)
 
 
 def _curve(plan: Plan, row: Row) -> Iterable[Node]:
@@ -374,7 +391,19 @@ def _curve(plan: Plan, row: Row) -> Iterable[Node]:
                 }
                 tags = _tags(row) | {"share": f"{share:g}", "classifier": recipe.name, "seed": str(seed)}
                 name = f"curve/{share:g}/{recipe.name}/{seed}"
-                yield Node(name, "curve", config, ("data",), seed, row.name, tags, guess=FIRST_GUESS["curve"])
+                guess = _training_guess(profile, recipe, 0)
+                yield Node(name, "curve", config, ("data",), seed, row.name, tags, _weights(recipe), guess)
+
+
+def _training_guess(profile: Profile, recipe: Recipe, added: int) -> float:
+    """Expected seconds of a training: ``FIRST_GUESS`` is that of 300 batches of 32 with 32 pixels.
+
+    How many real images there are is not known before the data are; a thousand is the papers' order.
+    """
+    budget = profile.budget
+    batch = recipe.batch_size or budget.batch_size
+    updates = budget.length if budget.unit == "steps" else budget.length * math.ceil((1000 + added) / batch)
+    return FIRST_GUESS["classify"] * updates / 300 * batch / 32 * (profile.image_size / 32) ** 2
 
 
 def _tags(row: Row) -> dict[str, str]:

@@ -13,6 +13,7 @@ from benchmark.compare.study import compare
 from benchmark.execute import Outcome
 from benchmark.pipeline import REAL_ONLY, Node, Plan, Row, build, without_fold
 from benchmark.publish.bundle import Bundle, read_bundles, write_bundle
+from benchmark.publish.manifest import SCHEMA
 from benchmark.records import sha256_of
 from benchmark.store import Result
 
@@ -73,13 +74,14 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
 
     nodes = build(plan)
     data = [outcome.results[n.id] for n in nodes if without_fold(n.id) == "data"]
+    recipes = _recipes(plan, nodes, outcome)
     chosen = [outcome.results[n.id] for n in nodes if n.stage == "select" and n.id in outcome.results]
     for row in plan.rows:
         own = [n for n in nodes if n.row == row.name]
         broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
         failed = row.absent or next(broken, None)
         results = {n.id: outcome.results[n.id] for n in own if n.id in outcome.results}
-        manifest = _manifest(plan, row, data, chosen, results, failed)
+        manifest = _manifest(plan, row, data, recipes, chosen, results, failed)
         predictions = None if failed else _predictions(own, results)
         grids = [r for stage in ("filter/", "generate/") for r in _of(results, stage)]
         write_bundle(
@@ -118,6 +120,7 @@ def _manifest(
     plan: Plan,
     row: Row,
     data: list[Result],
+    recipes: list[dict[str, Any]],
     chosen: list[Result],
     results: dict[str, Result],
     failed: str | None,
@@ -128,7 +131,7 @@ def _manifest(
     measured, filtered, _ = looked
     task, profile = plan.task, plan.profile
     return {
-        "schema": 2,
+        "schema": SCHEMA,
         "task": task.name,
         "profile": plan.profile_name,
         "question": task.question,
@@ -149,6 +152,7 @@ def _manifest(
         "brackets": list(profile.brackets),
         "seeds": list(profile.seeds),
         "classifiers": [c.name for c in profile.classifiers],
+        "recipes": recipes,
         "statistics": task.statistics.model_dump(mode="json"),
         "row": {
             "name": row.name,
@@ -176,6 +180,23 @@ def _manifest(
         "device": plan.device,
         "precision": plan.precision,
     }
+
+
+def _recipes(plan: Plan, nodes: Iterable[Node], outcome: Outcome) -> list[dict[str, Any]]:
+    """The cards of the classifiers; how many parameters they have is said by any training of the run."""
+    counted = {
+        n.tags["classifier"]: outcome.results[n.id].manifest["result"]["parameters"]
+        for n in nodes
+        if n.stage == "classify" and n.id in outcome.results
+    }
+    return [
+        {
+            **recipe.model_dump(mode="json", exclude={"plateau_patience"}),
+            "batch_size": recipe.batch_size or plan.profile.budget.batch_size,
+            "parameters": counted.get(recipe.name),
+        }
+        for recipe in plan.profile.classifiers
+    ]
 
 
 def _notes(

@@ -179,7 +179,17 @@ class Task(Strict):
             raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
         self._check_mix()
         self._check_scenario()
+        self._check_recipes()
         return self
+
+    def _check_recipes(self) -> None:
+        for name, profile in self.profiles.items():
+            for recipe in profile.classifiers:
+                where = f"profiles.{name}.classifiers: '{recipe.name}'"
+                if recipe.weights.kind == "imagenet" and recipe.weights.path is not None:
+                    raise ValueError(f"{where}: a path needs kind 'file'")
+                if recipe.head == "sigmoid" and self.labels == "single" and len(self.classes) != 2:
+                    raise ValueError(f"{where}: head 'sigmoid' needs two classes, or labels 'multi'")
 
     def _check_mix(self) -> None:
         odd = {*(self.mix.classes or ()), *self.mix.factor} - set(self.classes)
@@ -254,6 +264,11 @@ class Task(Strict):
             raise unknown_name("profile", name, list(self.profiles), f"task {self.name}")
         return self.profiles[name]
 
+    def with_classifiers(self, profile: str, classifiers: tuple[Recipe, ...]) -> Task:
+        """This task with other classifiers in one of its profiles."""
+        changed = self.profile(profile).model_copy(update={"classifiers": classifiers})
+        return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})
+
     def source(self, name: str) -> Source:
         """How the source of this name serves the task."""
         if name not in self.sources:
@@ -261,7 +276,10 @@ class Task(Strict):
         return self.sources[name]
 
     def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
-        """SHA-256 of everything that makes two results comparable; generators are left out."""
+        """SHA-256 of everything that makes two results comparable; generators are left out.
+
+        Initial weights count by kind, tag and content, once a run has found them; where they lie does not.
+        """
         chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario"})
         chosen["measures"]["extractor"] = extractor
         own = self.model_dump(

@@ -69,14 +69,23 @@ def tracking_uri() -> str:
 class Tracker(Watcher):
     """Logs one benchmark run; adopts the run that ``mlflow run`` has started, if any.
 
+    One of several runs (a sweep's) is nested in ``parent`` instead.
+
     Attributes:
         seconds: spent in tracking calls so far.
         run_id: of the parent run.
     """
 
-    def __init__(self, plan: Plan, verb: str, node_keys: Mapping[str, str], uri: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        verb: str,
+        node_keys: Mapping[str, str],
+        uri: str | None = None,
+        parent: str | None = None,
+    ) -> None:
         self.uri, self.seconds, self.keys = uri or tracking_uri(), 0.0, dict(node_keys)
-        self.plan, self.verb = plan, verb
+        self.plan, self.verb, self.parent = plan, verb, parent
         self._reused = 0
         self._open: dict[str, str] = {}
         self._connect()
@@ -92,7 +101,11 @@ class Tracker(Watcher):
 
         self.client = MlflowClient(self.uri)
         adopted = os.environ.get("MLFLOW_RUN_ID")
-        if adopted:
+        if self.parent:
+            self.experiment = self.client.get_run(self.parent).info.experiment_id
+            tags = {**self._parent_tags(), "mlflow.parentRunId": self.parent}
+            self.run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
+        elif adopted:
             self.run_id, self.experiment = adopted, self.client.get_run(adopted).info.experiment_id
             for name, value in self._parent_tags().items():
                 self.client.set_tag(adopted, name, value)
@@ -128,6 +141,7 @@ class Tracker(Watcher):
             "brackets": list(plan.profile.brackets),
             "seeds": list(plan.profile.seeds),
             "rows": [r.name for r in plan.rows],
+            **plan.chosen,
         }
 
     def _end_orphans(self) -> None:

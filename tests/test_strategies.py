@@ -135,7 +135,7 @@ def test_the_mirror_can_be_computed_again_from_the_kept_networks(selected):
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
         setting = setting_of(result.manifest["config"], seed, Path(), lambda share: None)
-        read = judge.read(result.folder, setting, 3)
+        read = judge.read(result.folder, setting, 3, several=False)
         for found, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
             found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))

@@ -21,6 +21,8 @@ from benchmark.torchkit import autocast
 if TYPE_CHECKING:
     from torch import nn
 
+    from benchmark.classify.heads import Classifier
+
 WEIGHTS, ABOUT = "network.safetensors", "network.json"
 
 
@@ -28,7 +30,7 @@ WEIGHTS, ABOUT = "network.safetensors", "network.json"
 class Judge:
     """A trained classifier, how it was trained, and the mean and deviation of the pixels that it learned."""
 
-    network: nn.Module
+    network: Classifier
     setting: Setting
     normal: tuple[float, float]
 
@@ -43,16 +45,17 @@ def keep(network: nn.Module, normal: tuple[float, float], folder: Path) -> None:
     (folder / ABOUT).write_text(json.dumps({"normal": list(normal)}) + "\n", encoding="utf-8")
 
 
-def read(folder: Path, setting: Setting, n_classes: int) -> Judge:
+def read(folder: Path, setting: Setting, n_classes: int, *, several: bool) -> Judge:
     """The judge that ``keep`` wrote.
 
     Args:
         setting: of its training.
         n_classes: outputs, those of classes that only a label policy has made included.
+        several: whether an image may have several classes.
     """
     mean, std = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["normal"]
-    network = networks.load(setting.recipe, n_classes, folder / WEIGHTS).to(setting.device)
-    return Judge(network, setting, (mean, std))
+    network = networks.load(setting.recipe, n_classes, folder / WEIGHTS, several=several)
+    return Judge(network.to(setting.device), setting, (mean, std))
 
 
 def mean_scores(judges: Sequence[Judge], images: ImageSet) -> np.ndarray:

@@ -137,7 +137,7 @@ class Training:
 
         recipe, self.setting, self.extra = setting.recipe, setting, extra
         torch.manual_seed(setting.seed)
-        self.network: nn.Module = build(recipe, len(real.classes)).to(setting.device)
+        self.network: nn.Module = build(recipe, len(real.classes), several=extra.several).to(setting.device)
         self.network.to(memory_format=torch.channels_last)
         self.steps = total_steps(setting.budget, setting.batch_size, len(extra))
         self.marks = evaluation_steps(self.steps, setting.budget.evaluations)

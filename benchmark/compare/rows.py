@@ -264,7 +264,7 @@ def _row_scores(
             splits[split] = _split_of(part, protocol)
         for bracket, rest in part.groupby("bracket"):
             where = f"bundle '{name}': predictions.parquet: split {split}, bracket {bracket}"
-            scores[split, int(str(bracket))] = _scores(rest, splits[split], protocol, where)
+            scores[split, int(str(bracket))] = scores_of(rest, splits[split], protocol, where)
     return scores
 
 
@@ -301,7 +301,7 @@ def _group(part: pd.DataFrame, field: str) -> np.ndarray:
     return np.where(missing, NOT_RECORDED, np.array([name for _, name in AGES])[band])
 
 
-def _scores(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
+def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
     """(runs, n, classes) scores; refuses whatever is not one prediction per run and image."""
     each_fold = protocol.folds > 1 and not split.joined
     key = ["classifier", "seed", *(["fold"] if each_fold else [])]

@@ -77,5 +77,9 @@ def glossary(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The terms that a leaderboard uses: its metrics first, and none that its kind of task lacks."""
     unused = {"McNemar p"} if settings["kind"] == "multilabel" else set()
     found = [(metric["title"], metric["meaning"]) for metric in settings["metrics"]]
+    titles = {title for title, _ in found}
+    found += [
+        (m["title"], m["meaning"]) for m in settings.get("quality_metrics", []) if m["title"] not in titles
+    ]
     found += [FOLDS] if settings["folds"] > 1 else []
     return found + [(term, meaning) for term, meaning in TERMS if term not in unused]

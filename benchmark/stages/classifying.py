@@ -15,7 +15,7 @@ from benchmark.stages.job import Job
 
 def classify(job: Job) -> dict[str, Any]:
     """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read the tests."""
-    from benchmark.classify import judge, quality, sampling
+    from benchmark.classify import judge, network, quality, sampling
     from benchmark.classify import train as training
 
     config, splits = job.config, job.splits()
@@ -34,6 +34,7 @@ def classify(job: Job) -> dict[str, Any]:
         "history": trained.history,
         "chosen": trained.best,
         "steps": trained.steps,
+        "parameters": network.parameters(trained.network),
         "training_images": len(images.train),
         "metrics": {
             f"{name}_{metric}": value

@@ -26,8 +26,12 @@ class Job:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The node's configuration."""
-        return self.node.config
+        """The node's configuration, and where the initial weights lie that it names."""
+        config, path = self.node.config, self.node.local.get("weights")
+        if path is None:
+            return config
+        recipe = config["recipe"]
+        return {**config, "recipe": {**recipe, "weights": {**recipe["weights"], "path": path}}}
 
     def input(self, name: str) -> Path | None:
         """The folder of what is needed under this name, in whichever fold; None where it is not needed."""

@@ -22,7 +22,10 @@ SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan
 
 def _judges(job: Job, splits: Splits) -> list[judging.Judge]:
     setting = training.setting_of(job.config, job.node.seed, job.work, job.progress)
-    return [judging.read(folder, setting, len(splits.train.classes)) for folder in job.judges()]
+    return [
+        judging.read(folder, setting, len(splits.train.classes), several=splits.train.several)
+        for folder in job.judges()
+    ]
 
 
 def select(job: Job) -> dict[str, Any]:

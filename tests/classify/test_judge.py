@@ -117,7 +117,7 @@ def test_a_kept_network_comes_back(tmp_path):
     network, images = build(RECIPE, 3).eval(), blobs({"a": 3, "b": 3, "c": 3})
     judging.keep(network, (0.4, 0.2), tmp_path)
     assert not [p for p in tmp_path.iterdir() if p.suffix not in (".safetensors", ".json")]
-    back, own = judging.read(tmp_path, SETTING, 3), judging.Judge(network, SETTING, (0.4, 0.2))
+    back, own = judging.read(tmp_path, SETTING, 3, several=False), judging.Judge(network, SETTING, (0.4, 0.2))
     assert back.scores(images) == pytest.approx(own.scores(images), abs=1e-6)
     assert judging.mean_scores([own, back], images) == pytest.approx(own.scores(images), abs=1e-6)
 

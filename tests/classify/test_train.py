@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.classify import train as training
 from benchmark.classify.loss import class_weights, positive_weights
-from benchmark.classify.network import build
 from benchmark.classify.schedule import total_steps
-from benchmark.errors import ClassifierError, UnknownNameError
+from benchmark.errors import ClassifierError
 from benchmark.pixels import Pixels
-from benchmark.recipe import Budget, Recipe, Weights
+from benchmark.recipe import Budget, Recipe
 from samples import blobs
 
 RECIPE = Recipe(
@@ -192,39 +190,3 @@ def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
     wild = RECIPE.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ClassifierError, match="'tiny', seed 0"):
         training.train(real, real, val, setting(tmp_path, recipe=wild))
-
-
-def test_unknown_architecture_gets_a_did_you_mean():
-    """'resnet10' is told with timm's names."""
-    with pytest.raises(UnknownNameError, match="Did you mean 'resnet"):
-        build(RECIPE.model_copy(update={"timm": "resnet10tt"}), 3)
-
-
-def test_weights_are_never_changed_in_silence(tmp_path, monkeypatch):
-    """ImageNet weights that cannot be had, and a file that is missing, are errors with the remedy."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    imagenet = RECIPE.model_copy(
-        update={"weights": Weights(kind="imagenet"), "timm": "resnet18", "timm_kwargs": {}}
-    )
-    with pytest.raises(ClassifierError, match="set weights in the task"):
-        build(imagenet, 3)
-    missing = Weights(kind="file", path=tmp_path / "absent.safetensors")
-    with pytest.raises(ClassifierError, match="is missing"):
-        build(imagenet.model_copy(update={"weights": missing}), 3)
-
-
-def test_weights_from_a_file_are_the_ones_used(tmp_path):
-    """A checkpoint of three-channel ImageNet shape is read; its first layer is summed to one channel."""
-    import timm
-    from safetensors.torch import save_file
-
-    torch.manual_seed(3)
-    donor = timm.create_model("resnet10t", pretrained=False, num_classes=1000)
-    save_file(donor.state_dict(), tmp_path / "w.safetensors")
-    recipe = RECIPE.model_copy(
-        update={"timm_kwargs": {}, "weights": Weights(kind="file", path=tmp_path / "w.safetensors")}
-    )
-    built = build(recipe, 3).state_dict()
-    assert torch.equal(built["layer1.0.conv1.weight"], donor.state_dict()["layer1.0.conv1.weight"])
-    assert built["fc.weight"].shape[0] == 3
