@@ -165,6 +165,10 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
     assert (images[0.6] < full).all()
     assert set(bundles["real_only"].predictions["bracket"]) == {0}
     assert len(bundles["real_only"].predictions) == 2 * (48 + 16)
+    said = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
+    points = said["learning_curve"]["points"]
+    assert [p["images"] for p in points] == [*images.mean().tolist(), full]
+    assert set(said["equivalent"]) == {"duplicate_real", "oracle"}
 
 
 def test_the_filter_keeps_what_the_judges_agree_with(filtered):
@@ -281,7 +285,7 @@ class Oracle:
 def job(folder: Path, stage: str, splits: Splits, drawn, monkeypatch, **mix) -> stages.Job:
     """A stage with a judge that is always right, and no training."""
     several = splits.train.several
-    monkeypatch.setattr(stages.judging.judging, "read", lambda *_: Oracle(several))
+    monkeypatch.setattr(stages.judging.judging, "read", lambda *_, **__: Oracle(several))
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)

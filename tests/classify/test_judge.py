@@ -100,15 +100,16 @@ def test_features_and_last_layer_give_the_networks_own_logits():
     assert torch.softmax(torch.from_numpy(logits), 1).numpy() == pytest.approx(judge.scores(images), abs=1e-5)
 
 
-def test_a_single_logit_stands_for_two_classes(monkeypatch):
-    """Weights w and offset b of one logit become logits 0 and w f + b."""
-    judge = judging.Judge(torch.nn.Linear(4, 1), replace(SETTING, predicted=2), (0.0, 1.0))
-    monkeypatch.setattr(judging.networks, "last_layer", lambda network: network)
+def test_a_single_logit_stands_for_two_classes():
+    """Weights w and offset b of CheXNet's one logit become logits 0 and w f + b: the network's own scores."""
+    torch.manual_seed(0)
+    network, images = build(RECIPE.model_copy(update={"head": "sigmoid"}), 2).eval(), blobs({"a": 3, "b": 3})
+    judge = judging.Judge(network, replace(SETTING, predicted=2), (0.4, 0.2))
     weight, offset = judging.last_layer(judge)
-    assert weight.shape == (2, 4)
     assert not weight[0].any()
     assert offset[0] == 0
-    assert offset[1] == pytest.approx(judge.network.bias.item())
+    logits = torch.from_numpy(judging.features(judge, images) @ weight.T + offset)
+    assert torch.softmax(logits, 1).numpy() == pytest.approx(judge.scores(images), abs=1e-5)
 
 
 def test_a_kept_network_comes_back(tmp_path):
