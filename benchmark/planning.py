@@ -112,8 +112,7 @@ def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
     profile = task.profile(wish.profile)
     source = wish.source or task.default_source
     task.source(source)
-    rules = task.steps(wish.profile, source).values()
-    trains = trains or any(getattr(rule, "uncertain", "") == "self_trained" for rule in rules)
+    trains = trains or _needs_classifiers(task, wish.profile, source)
     weighted = _weighted(profile.classifiers, wish.weights, find_them=trains)
     task = task.with_classifiers(wish.profile, weighted)
     plugin = find("data", [source])[0]
@@ -138,6 +137,13 @@ def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
         device=device,
         precision=precision,
     )
+
+
+def _needs_classifiers(task: Task, profile: str, source: str) -> bool:
+    """Whether the data or the added images depend on a classifier: a teacher, or a judge of real images."""
+    rules = task.steps(profile, source).values()
+    taught = any(getattr(rule, "uncertain", "") == "self_trained" for rule in rules)
+    return taught or task.mix.fit_on != "all" or task.mix.filter != "none"
 
 
 def _weighted(recipes: tuple[Recipe, ...], choice: str | None, *, find_them: bool) -> tuple[Recipe, ...]:

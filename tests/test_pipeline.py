@@ -213,7 +213,7 @@ def test_a_verb_computes_what_it_ends_in_and_what_that_needs(plan):
 
 
 def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
-    """A recipe with a file of weights is read by every stage that rebuilds its network; no key has its path."""
+    """Every stage that rebuilds a network is told where its weights lie; no key has the path."""
     weights = Weights(kind="file", path=Path("/here/w.safetensors"), sha256="0" * 64)
     plan = strategic(plan, **ALL_STRATEGIES)
     profile = plan.profile
