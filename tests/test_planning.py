@@ -86,7 +86,7 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
     hashes, trainings = [p.protocol_hash for p in plans], []
     for plan in plans:
         found = keys(build(plan))
-        trainings.append({k: v for k, v in found.items() if k.startswith("classify/")})
+        trainings.append({k: v for k, v in found.items() if k.startswith(("classify/", "mirror/"))})
         assert {k: v for k, v in found.items() if k not in trainings[-1]} == {
             k: v for k, v in keys(build(plans[0])).items() if k not in trainings[-1]
         }
@@ -133,7 +133,7 @@ def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, ch
 
 
 def test_weights_are_not_looked_for_where_nothing_is_trained(tmp_path, monkeypatch):
-    """Generating for a paper's profile needs no ImageNet weights; a labeling teacher does."""
+    """Generating for a paper's profile needs no ImageNet weights; a teacher or a judge of images does."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     kinds = {
@@ -142,6 +142,11 @@ def test_weights_are_not_looked_for_where_nothing_is_trained(tmp_path, monkeypat
     }
     assert kinds == {"none"}
     make_plan(Wish("cxr_pneumonia", weights="imagenet"), trains=False)
-    wish = Wish("chexpert_imbalance", weights="imagenet", scenario="label.uncertain=self_trained")
-    with pytest.raises(ClassifierError, match="ImageNet weights"):
-        make_plan(wish, trains=False)
+    strategies = str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml")
+    for task, choice in (
+        ("chexpert_imbalance", "label.uncertain=self_trained"),
+        (strategies, "mix.fit_on=misclassified"),
+        (strategies, "mix.filter=plausible"),
+    ):
+        with pytest.raises(ClassifierError, match="ImageNet weights"):
+            make_plan(Wish(task, weights="imagenet", scenario=choice), trains=False)
