@@ -359,6 +359,17 @@ def test_the_mirror_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_p
     assert measure["per_class"]["b"] == {"value": 0.75, "floor": 1.0}
 
 
+def test_the_mirror_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
+    """Three asked for as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
+    many = Splits(several(splits.train), several(splits.val), several(splits.test), several(splits.reserve))
+    drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
+    measure = stages.mirror(job(tmp_path, "mirror", many, drawn, monkeypatch))["measures"]["mirror_auroc"]
+    areas = [1 - 3 / 36, 7.5 / 9, 1]
+    assert [v["value"] for v in measure["per_class"].values()] == pytest.approx(areas)
+    assert (measure["value"], measure["floor"]) == pytest.approx((np.mean(areas), 1 - 5 / 90))
+    assert measure["n"] == 27
+
+
 def test_a_mirror_without_its_metric_says_so(tmp_path, splits, monkeypatch):
     """Images of one class have no AUROC: no measure, a note instead, and the recall by class stays."""
     given = job(tmp_path, "mirror", splits, blobs({"a": 0, "b": 5, "c": 0}, prefix="fake"), monkeypatch)
