@@ -280,11 +280,11 @@ class Task(Strict):
         return self.sources[name]
 
     def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
-        """SHA-256 of everything that makes two results comparable; generators are left out.
+        """SHA-256 of everything that makes two results comparable; generators and the curve are left out.
 
         Initial weights count by kind, tag and content, once a run has found them; where they lie does not.
         """
-        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario"})
+        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario", "curve"})
         chosen["measures"]["extractor"] = extractor
         own = self.model_dump(
             mode="json",

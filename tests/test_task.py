@@ -226,6 +226,15 @@ def test_choices_that_exclude_each_other_are_told():
         task.variant({"mix.unit": "deficit", "mix.training": "synthetic"})
 
 
+def test_a_learning_curve_is_no_part_of_the_protocol():
+    """It says more of real_only, and nothing else on the leaderboard depends on it."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    demo = task.profile("demo").model_copy(update={"curve": ()})
+    without = task.model_copy(update={"profiles": {**task.profiles, "demo": demo}})
+    hashes = {t.protocol_hash("demo", "phantom.chest", "x") for t in (task, without)}
+    assert len(hashes) == 1
+
+
 def test_a_mixing_ratio_is_a_choice_like_any_other():
     """Each value is a protocol of its own."""
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
