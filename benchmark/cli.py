@@ -25,6 +25,7 @@ DATA_VERBS = {
 OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
+    "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
     "leaderboard": "render bundles as leaderboard.md, .json and .html",
     "sweep": "run the task for every value of a choice, then write tables over all of them",
     "tune": "search the parameters of a generator, judged on val",
@@ -47,6 +48,11 @@ def _text(value: str) -> str | None:
 
 def _path(value: str) -> Path | None:
     return Path(value) if value else None
+
+
+def _paths(value: str) -> list[Path]:
+    """MLflow hands on several folders as one text, with commas."""
+    return [Path(part.strip()) for part in value.split(",") if part.strip()]
 
 
 def _count(value: str) -> int | None:
@@ -83,6 +89,11 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
     )
+    parser.add_argument(
+        "--weights", type=_text,
+        help="initial weights of every classifier: none, imagenet, or a folder of <timm name>.safetensors; "
+        "default: the task's",
+    )  # fmt: skip
 
 
 def parser() -> Parser:
@@ -102,6 +113,11 @@ def parser() -> Parser:
     for name in ("compare", "leaderboard"):
         verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
+    tables = verbs.choices["tables"]
+    tables.add_argument(
+        "--bundles", type=_paths, nargs="+", required=True, help="folder of a run, one per variant of a task"
+    )
+    tables.add_argument("--out", type=Path, required=True, help="folder of the tables and figures")
     _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
     _add_sweep(verbs.choices["sweep"])
@@ -204,6 +220,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         "tasks": application.show_tasks,
         "compare": application.compare_bundles,
         "leaderboard": application.render_bundles,
+        "tables": application.write_tables,
         "extractor": application.train_extractor,
     }
     return verbs[options.verb](options)

@@ -22,6 +22,10 @@ ARTIFACTS = {
     "generate": ("grid.png",),
     "measure": ("result.json",),
     "classify": ("confusion.png", "predictions.parquet"),
+    "curve": ("curve.parquet",),
+    "select": ("boundary.png", "result.json"),
+    "filter": ("grid.png", "dropped.png", "result.json"),
+    "mirror": ("result.json",),
 }
 
 
@@ -289,6 +293,9 @@ def run_name(node: Node) -> str:
     if node.stage == "classify":
         tags = node.tags
         return f"classify {node.row} +{tags['bracket']} {tags['classifier']} seed {tags['seed']}"
+    if node.stage == "curve":
+        tags = node.tags
+        return f"curve {tags['share']} {tags['classifier']} seed {tags['seed']}"
     return f"{node.stage} {node.row}".strip()
 
 
