@@ -66,9 +66,8 @@ def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
     plan = make_plan(wish_of(options), trains="classify" in UNTIL[options.verb])
     name = f"{plan.task.name}-{plan.profile_name}"
-    out = options.out or Path("outputs") / folder_name(
-        name, options.scenario, *weights_part(plan, options.weights)
-    )
+    chosen = weights_part(plan, options.weights)
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
