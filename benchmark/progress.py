@@ -93,7 +93,9 @@ class Progress(Watcher):
     def finished(self, node: Node, result: Result) -> None:
         """A node is done; learn how long its kind takes."""
         seconds = result.manifest["costs"]["seconds"]
-        self.durations.learn(node.id, seconds)
+        occupied = self.now() - self.running[node.id].began if node.id in self.running else 0.0
+        # a worker also hashes and commits; an interrupted run had done a part before
+        self.durations.learn(node.id, max(seconds, occupied))
         self._end(node.id)
         self._show(node.id, f"done in {clock(seconds)}")
 
