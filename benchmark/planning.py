@@ -14,6 +14,7 @@ import yaml
 
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.pipeline import Plan, Row
+from benchmark.recipe import Recipe
 from benchmark.records import sha256_file
 from benchmark.registry import Plugin, available, find
 from benchmark.task import GeneratorEntry, Task, load_task, parse, read_yaml
@@ -52,6 +53,7 @@ class Wish:
     params: Path | None = None
     extractor: str | None = None
     scenario: str | None = None
+    weights: str | None = None
     device: str = "auto"
     precision: str = "auto"
 
@@ -97,16 +99,23 @@ def resolve_extractor(name: str) -> tuple[str, str]:
     return resolved, sha256_file(folder / f"{resolved}.safetensors")
 
 
-def make_plan(wish: Wish) -> Plan:
+def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
     """Check every name and parameter of a run before anything is computed.
 
+    Args:
+        wish: what the user asked for.
+        trains: whether classifiers will be trained, so that their initial weights must be found.
     Raises:
-        TaskError, DataError: the first fault, with the remedy.
+        TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
     task = load_task(wish.task).variant(choices(wish.scenario))
     profile = task.profile(wish.profile)
     source = wish.source or task.default_source
     task.source(source)
+    rules = task.steps(wish.profile, source).values()
+    trains = trains or any(getattr(rule, "uncertain", "") == "self_trained" for rule in rules)
+    weighted = _weighted(profile.classifiers, wish.weights, find_them=trains)
+    task = task.with_classifiers(wish.profile, weighted)
     plugin = find("data", [source])[0]
     module = plugin.load()
     values = {**task.source(source).params, **profile.data.get(source, {})}
@@ -129,6 +138,34 @@ def make_plan(wish: Wish) -> Plan:
         device=device,
         precision=precision,
     )
+
+
+def _weighted(recipes: tuple[Recipe, ...], choice: str | None, *, find_them: bool) -> tuple[Recipe, ...]:
+    """The recipes with the weights that the user chose, each named by its content.
+
+    Raises:
+        TaskError: a choice that a recipe cannot have.
+        ClassifierError: weights that cannot be had.
+    """
+    chosen = tuple(r if choice is None else _with_weights(r, choice) for r in recipes)
+    if not find_them or all(r.weights.kind == "none" for r in chosen):
+        return chosen
+    from benchmark.classify.weights import located
+
+    return tuple(located(recipe) for recipe in chosen)
+
+
+def _with_weights(recipe: Recipe, choice: str) -> Recipe:
+    """The recipe with ``none``, ``imagenet``, or the file of its architecture in a folder."""
+    weights: dict[str, Any] = {"kind": choice}
+    if choice == "imagenet" and recipe.weights.kind == "imagenet":
+        return recipe
+    if choice not in ("none", "imagenet"):
+        folder = Path(choice)
+        if not folder.is_dir():
+            raise TaskError(f"--weights {choice}", "is no folder", "Give none, imagenet, or a folder.")
+        weights = {"kind": "file", "path": folder / f"{recipe.timm}.safetensors"}
+    return parse(Recipe, {**recipe.model_dump(), "weights": weights}, f"--weights {choice}: {recipe.where}")
 
 
 def choices(text: str | None) -> dict[str, Any]:

@@ -22,6 +22,10 @@ ARTIFACTS = {
     "generate": ("grid.png",),
     "measure": ("result.json",),
     "classify": ("confusion.png", "predictions.parquet"),
+    "curve": ("curve.parquet",),
+    "select": ("boundary.png", "result.json"),
+    "filter": ("grid.png", "dropped.png", "result.json"),
+    "mirror": ("result.json",),
 }
 
 
@@ -65,14 +69,23 @@ def tracking_uri() -> str:
 class Tracker(Watcher):
     """Logs one benchmark run; adopts the run that ``mlflow run`` has started, if any.
 
+    One of several runs (a sweep's) is nested in ``parent`` instead.
+
     Attributes:
         seconds: spent in tracking calls so far.
         run_id: of the parent run.
     """
 
-    def __init__(self, plan: Plan, verb: str, node_keys: Mapping[str, str], uri: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        verb: str,
+        node_keys: Mapping[str, str],
+        uri: str | None = None,
+        parent: str | None = None,
+    ) -> None:
         self.uri, self.seconds, self.keys = uri or tracking_uri(), 0.0, dict(node_keys)
-        self.plan, self.verb = plan, verb
+        self.plan, self.verb, self.parent = plan, verb, parent
         self._reused = 0
         self._open: dict[str, str] = {}
         self._connect()
@@ -88,7 +101,11 @@ class Tracker(Watcher):
 
         self.client = MlflowClient(self.uri)
         adopted = os.environ.get("MLFLOW_RUN_ID")
-        if adopted:
+        if self.parent:
+            self.experiment = self.client.get_run(self.parent).info.experiment_id
+            tags = {**self._parent_tags(), "mlflow.parentRunId": self.parent}
+            self.run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
+        elif adopted:
             self.run_id, self.experiment = adopted, self.client.get_run(adopted).info.experiment_id
             for name, value in self._parent_tags().items():
                 self.client.set_tag(adopted, name, value)
@@ -124,6 +141,7 @@ class Tracker(Watcher):
             "brackets": list(plan.profile.brackets),
             "seeds": list(plan.profile.seeds),
             "rows": [r.name for r in plan.rows],
+            **plan.chosen,
         }
 
     def _end_orphans(self) -> None:
@@ -275,6 +293,9 @@ def run_name(node: Node) -> str:
     if node.stage == "classify":
         tags = node.tags
         return f"classify {node.row} +{tags['bracket']} {tags['classifier']} seed {tags['seed']}"
+    if node.stage == "curve":
+        tags = node.tags
+        return f"curve {tags['share']} {tags['classifier']} seed {tags['seed']}"
     return f"{node.stage} {node.row}".strip()
 
 

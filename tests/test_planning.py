@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.errors import TaskError, UnknownNameError
+from benchmark.application import _folder_name
+from benchmark.errors import ClassifierError, TaskError, UnknownNameError
+from benchmark.pipeline import build, keys
 from benchmark.planning import Wish, choices, make_plan
+from benchmark.records import sha256_file
+from benchmark.stages import Job
 from samples import ROOT
 
 BINARY = str(ROOT / "tests" / "tasks" / "tiny_binary.yaml")
@@ -63,3 +67,81 @@ def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
     rows = {r.name: r for r in make_plan(Wish(str(path))).rows}
     assert rows["mild"].plugin == rows["long"].plugin == {"name": "ddpm", "origin": "builtin"}
     assert (rows["mild"].params["steps"], rows["long"].params["steps"]) == (5, 9)
+
+
+def weights(folder: Path, content: float = 0.0) -> Path:
+    """A folder with a file of weights for the classifier of the tiny tasks."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    save_file({"fc.bias": torch.full((5,), content)}, folder / "resnet10t.safetensors")
+    return folder
+
+
+def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
+    """The same file elsewhere is the same protocol with the same keys; another file is neither."""
+    here, there, other = weights(tmp_path / "a"), weights(tmp_path / "b"), weights(tmp_path / "c", 1.0)
+    plans = [make_plan(Wish(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
+    hashes, trainings = [p.protocol_hash for p in plans], []
+    for plan in plans:
+        found = keys(build(plan))
+        trainings.append({k: v for k, v in found.items() if k.startswith("classify/")})
+        assert {k: v for k, v in found.items() if k not in trainings[-1]} == {
+            k: v for k, v in keys(build(plans[0])).items() if k not in trainings[-1]
+        }
+    assert hashes[1] == hashes[2]
+    assert len(set(hashes)) == 3
+    assert trainings[1] == trainings[2]
+    assert not set(trainings[0].values()) & set(trainings[1].values())
+    assert not set(trainings[1].values()) & set(trainings[3].values())
+
+
+def test_a_training_is_handed_the_place_of_its_weights(tmp_path):
+    """The node's configuration has the hash, its local part the path, and a job joins the two."""
+    folder = weights(tmp_path / "a")
+    plan = make_plan(Wish(BINARY, weights=str(folder)))
+    node = next(n for n in build(plan) if n.stage == "classify")
+    content = sha256_file(folder / "resnet10t.safetensors")
+    assert node.config["recipe"]["weights"] == {"kind": "file", "tag": None, "sha256": content}
+    joined = Job(node, {}, tmp_path, tmp_path).config["recipe"]["weights"]
+    assert joined == {**node.config["recipe"]["weights"], "path": str(folder / "resnet10t.safetensors")}
+    assert _folder_name(plan, None, str(folder)).startswith("tiny_binary-demo-weights=a.")
+
+
+def test_weights_of_the_task_are_the_same_as_chosen_ones():
+    """Asking for what the task says anyway is no other protocol."""
+    assert make_plan(Wish(BINARY, weights="none")).protocol_hash == make_plan(Wish(BINARY)).protocol_hash
+
+
+@pytest.mark.parametrize(
+    ("task", "choice", "told"),
+    [
+        (BINARY, "imagnet", "--weights imagnet: is no folder\n.*none, imagenet, or a folder"),
+        (BINARY, "empty", r"empty/resnet10t\.safetensors' is missing"),
+        ("cxr_pneumonia", "imagenet", r"timm/resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set"),
+    ],
+)
+def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, choice, told):
+    """A typing error, a folder without the file, ImageNet weights offline: the name and the remedy."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises((TaskError, ClassifierError), match=told):
+        make_plan(Wish(task, weights=choice))
+
+
+def test_weights_are_not_looked_for_where_nothing_is_trained(tmp_path, monkeypatch):
+    """Generating for a paper's profile needs no ImageNet weights; a labeling teacher does."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kinds = {
+        c.weights.kind
+        for c in make_plan(Wish("cxr_pneumonia", profile="demo"), trains=False).profile.classifiers
+    }
+    assert kinds == {"none"}
+    make_plan(Wish("cxr_pneumonia", weights="imagenet"), trains=False)
+    wish = Wish("chexpert_imbalance", weights="imagenet", scenario="label.uncertain=self_trained")
+    with pytest.raises(ClassifierError, match="ImageNet weights"):
+        make_plan(wish, trains=False)

@@ -52,6 +52,14 @@ def test_task_of_schaudt_has_the_published_protocol():
         ("primary_bracket: 250", "primary_bracket: 251", "primary_bracket must be one of brackets"),
         ("seeds: [0, 1, 2]", "seeds: [0, 0, 2]", "distinct"),
         ("val: 0.15}", "val: 0.95}", "leave less than a tenth"),
+        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2]\n    curve: [0.5, 1.0]", "shares between 0 and 1"),
+        ("controls:", "mix: {ratio: 0}\ncontrols:", "mix.ratio: Input should be greater than 0"),
+        ("controls:", "mix: {unit: deficit}\ncontrols:", "'deficit' needs a reserve in every profile"),
+        (
+            "controls:",
+            "mix: {training: synthetic, fit_on: misclasified}\ncontrols:",
+            "mix.fit_on: Input should be 'all' or 'misclassified'",
+        ),
         ("controls: [real_only, ", "controls: [", "real_only"),
         ("name: cxr_pneumonia", "name: other", "the file's name"),
         ("default_source: phantom.chest", "default_source: nowhere", "not among sources"),
@@ -184,3 +192,37 @@ def test_faults_of_metric_mix_and_folds_are_told(tmp_path, old, new, told):
     """What cannot be computed is refused before anything is."""
     with pytest.raises(TaskError, match=re.escape(told)):
         load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
+
+
+def strategies(**mix):
+    """The tiny task of the strategies with another mix."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    return Task.model_validate({**task.model_dump(), "choices": {}, "mix": mix})
+
+
+def test_strategies_that_exclude_each_other_are_refused():
+    """The largest class would have no image at all; of several labels none is the predicted one."""
+    with pytest.raises(ValueError, match=r"mix\.training must be 'add'"):
+        strategies(unit="deficit", training="synthetic")
+    multi = strategies().model_dump() | {
+        "labels": "multi",
+        "primary_metric": {"name": "auroc"},
+        "choices": {},
+    }
+    with pytest.raises(ValueError, match="'misclassified' needs labels 'single'"):
+        Task.model_validate(multi | {"mix": {"fit_on": "misclassified"}})
+
+
+def test_choices_that_exclude_each_other_are_told():
+    """Each is offered; together they make no sense, and the run says so before it starts."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    with pytest.raises(TaskError, match="'deficit' gives the largest class nothing"):
+        task.variant({"mix.unit": "deficit", "mix.training": "synthetic"})
+
+
+def test_a_mixing_ratio_is_a_choice_like_any_other():
+    """Each value is a protocol of its own."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    ratios = [task.variant({"mix.ratio": value}) for value in (0.5, 1.0, 2.0)]
+    assert [t.mix.ratio for t in ratios] == [0.5, 1.0, 2.0]
+    assert len({t.protocol_hash("demo", "phantom.chest", "x") for t in ratios}) == 3

@@ -205,6 +205,11 @@ def _same_protocol(manifests: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
+def _rebalances(mix: Mapping[str, Any]) -> bool:
+    """Whether added images change how frequent the classes are by design."""
+    return bool(mix.get("classes") or mix.get("factor") or mix.get("unit") == "deficit")
+
+
 def _protocol(manifest: Mapping[str, Any]) -> Protocol:
     classes, statistics = tuple(manifest["classes"]), manifest["statistics"]
     kind = kind_of(manifest["labels"], len(classes))
@@ -215,7 +220,7 @@ def _protocol(manifest: Mapping[str, Any]) -> Protocol:
         folds=int(manifest["folds"]),
         subgroups=tuple(manifest["subgroups"]),
         primary_bracket=int(manifest["primary_bracket"]),
-        rebalances=bool(manifest["mix"].get("classes") or manifest["mix"].get("factor")),
+        rebalances=_rebalances(manifest["mix"]),
         yardstick="noise" if manifest["mix"].get("training") == "synthetic" else "real_only",
         brackets=tuple(manifest["brackets"]),
         seeds=tuple(sorted(int(s) for s in manifest["seeds"])),

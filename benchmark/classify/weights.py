@@ -1,0 +1,164 @@
+"""Initial weights: find them, name them by their content, and put them into a network, all or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.errors import ClassifierError, unknown_name
+from benchmark.recipe import Recipe
+from benchmark.records import sha256_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchmark.classify.heads import Classifier
+
+FILE = "model.safetensors"  # of a model on the hub; its older pickles are not read
+PROBE_SECONDS = 5.0
+REMEDY = (
+    "Download them once where there is a network, or put {name}.safetensors into a folder and give it with "
+    "--weights FOLDER; --weights none is another protocol."
+)
+
+
+def located(recipe: Recipe) -> Recipe:
+    """The recipe with the path, the tag and the SHA-256 of its weights filled in.
+
+    ImageNet weights come from the hub's cache, and from the hub itself where they are not there.
+
+    Raises:
+        ClassifierError: the weights cannot be had, or are not those that the recipe insists on.
+    """
+    weights = recipe.weights
+    if weights.kind == "none":
+        return recipe
+    if weights.kind == "imagenet":
+        tag, path = _imagenet(recipe)
+    else:
+        tag, path = None, _file(recipe)
+    told = {"path": path, "tag": tag, "sha256": _checked(recipe, path)}
+    return recipe.model_copy(update={"weights": weights.model_copy(update=told)})
+
+
+def _file(recipe: Recipe) -> Path:
+    """The absolute path of a file of weights, which is there and is no pickle."""
+    path = recipe.weights.path
+    if path is None or not path.is_file():
+        raise ClassifierError(
+            recipe.where,
+            f"weights file '{path}' is missing",
+            "Give the path of a safetensors file.",
+        )
+    if path.suffix != ".safetensors":
+        raise ClassifierError(recipe.where, f"weights file '{path}' is no .safetensors", "Convert it first.")
+    return path.absolute()  # the hub's cache links to files without a suffix
+
+
+def _checked(recipe: Recipe, path: Path) -> str:
+    """The SHA-256 of a file of weights, which is the recipe's where it has one."""
+    found, wanted = sha256_file(path), recipe.weights.sha256
+    if wanted is not None and found != wanted:
+        raise ClassifierError(
+            f"{recipe.where}: {path}",
+            f"has SHA-256 {found}, expected {wanted}",
+            "Give the file that was meant, or the hash of this one: another protocol.",
+        )
+    return found
+
+
+def _imagenet(recipe: Recipe) -> tuple[str, Path]:
+    """Tag and file of timm's pretrained weights.
+
+    Raises:
+        ClassifierError: no such architecture or tag, or the file can be had neither from cache nor hub.
+    """
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    where, wanted = recipe.where, recipe.weights.tag
+    if not timm.is_model(recipe.timm):
+        raise unknown_name("timm architecture", recipe.timm, timm.list_models(), where)
+    tags = [n.partition(".")[2] for n in timm.list_pretrained(f"{recipe.timm}.*")]
+    if wanted is not None and wanted not in tags:
+        raise unknown_name("tag", wanted, tags, f"{where}: weights of '{recipe.timm}'")
+    config = timm.get_pretrained_cfg(f"{recipe.timm}.{wanted}" if wanted else recipe.timm)
+    if config is None or not config.hf_hub_id or config.tag not in tags:
+        raise ClassifierError(
+            where, f"timm has no pretrained weights of '{recipe.timm}'", "Use another kind."
+        )
+    cached = try_to_load_from_cache(config.hf_hub_id, FILE)
+    return str(config.tag), Path(cached) if isinstance(cached, str) else _download(recipe, config.hf_hub_id)
+
+
+def _download(recipe: Recipe, hub_id: str) -> Path:
+    """A file from the hub; asked once first, since its client asks again and again for half a minute."""
+    from huggingface_hub import constants, get_session, hf_hub_download
+
+    told = f"ImageNet weights '{hub_id}' are not in the hub's cache"
+    try:
+        if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+            raise ConnectionError("HF_HUB_OFFLINE is set")
+        get_session().head(constants.ENDPOINT, timeout=PROBE_SECONDS)
+        return Path(hf_hub_download(hub_id, FILE))
+    except Exception as error:  # the hub's client raises many kinds
+        raise ClassifierError(
+            recipe.where,
+            f"{told}, and cannot be downloaded: {(str(error).splitlines() or [type(error).__name__])[0]}",
+            REMEDY.format(name=recipe.timm),
+        ) from error
+
+
+def read_body(network: Classifier, recipe: Recipe) -> None:
+    """Put the recipe's weights into all of a network but its own head.
+
+    Weights for three channels are summed over them: a gray image gives what its three equal channels gave.
+
+    Raises:
+        ClassifierError: the file is missing or altered, or a tensor is missing, unknown or of another shape.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if recipe.weights.path is None:
+        recipe = located(recipe)
+    found = _file(recipe)
+    _checked(recipe, found)
+    try:
+        state = load_file(found)
+    except SafetensorError as error:
+        raise ClassifierError(f"{recipe.where}: {found}", f"is no safetensors: {error}") from None
+    state = {k: v for k, v in state.items() if not k.startswith(network.replaced)}
+    _sum_channels(state, f"{network.first_conv}.weight")
+    own = network.pretrained.state_dict()
+    odd = _misfits(state, own)
+    if odd:
+        raise ClassifierError(
+            f"{recipe.where}: {found}",
+            f"does not fit '{recipe.timm}': {odd[0]}" + (f", and {len(odd) - 1} more" if odd[1:] else ""),
+            "Give the safetensors of timm's own network of this name and arguments.",
+        )
+    network.pretrained.load_state_dict(own | state)
+
+
+def _sum_channels(state: dict[str, Tensor], name: str) -> None:
+    """Sum a first convolution (O, 3, h, w) over its input channels, in place."""
+    weight = state.get(name)
+    if weight is not None and weight.ndim == 4 and weight.shape[1] == 3:
+        state[name] = weight.sum(1, keepdim=True)
+
+
+def _misfits(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """What keeps a file of weights from being the network's; counters of batches may be missing."""
+    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
+    return [
+        *(f"{n} is missing" for n in missing),
+        *(f"{n} is unknown" for n in state if n not in own),
+        *(
+            f"{n} has shape {tuple(v.shape)}, expected {tuple(own[n].shape)}"
+            for n, v in state.items()
+            if n in own and v.shape != own[n].shape
+        ),
+    ]
