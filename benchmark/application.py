@@ -66,7 +66,8 @@ def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
     plan = make_plan(wish_of(options), trains="classify" in UNTIL[options.verb])
     name = f"{plan.task.name}-{plan.profile_name}"
-    out = options.out or Path("outputs") / folder_name(name, options.scenario, *_weights_part(plan, options))
+    chosen = weights_part(plan, options.weights)
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
@@ -111,14 +112,14 @@ def folder_part(text: str) -> str:
     return re.sub("[^0-9A-Za-z_.=]+", "_", text)
 
 
-def _weights_part(plan: Plan, options: argparse.Namespace) -> list[str]:
+def weights_part(plan: Plan, weights: str | None) -> list[str]:
     """Chosen weights, for a folder's name: a folder of weights by its name and the hash of what it holds."""
-    if not options.weights:
+    if not weights:
         return []
-    if options.weights in ("none", "imagenet"):
-        return [f"weights={options.weights}"]
+    if weights in ("none", "imagenet"):
+        return [f"weights={weights}"]
     content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
-    return [f"weights={Path(options.weights).resolve().name}.{content[:8]}"]
+    return [f"weights={Path(weights).resolve().name}.{content[:8]}"]
 
 
 def make_folder(folder: Path) -> None:

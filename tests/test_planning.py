@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.application import _folder_name
+from benchmark.application import weights_part
 from benchmark.errors import ClassifierError, TaskError, UnknownNameError
 from benchmark.pipeline import build, keys
 from benchmark.planning import Wish, choices, make_plan
@@ -106,7 +106,7 @@ def test_a_training_is_handed_the_place_of_its_weights(tmp_path):
     assert node.config["recipe"]["weights"] == {"kind": "file", "tag": None, "sha256": content}
     joined = Job(node, {}, tmp_path, tmp_path).config["recipe"]["weights"]
     assert joined == {**node.config["recipe"]["weights"], "path": str(folder / "resnet10t.safetensors")}
-    assert _folder_name(plan, None, str(folder)).startswith("tiny_binary-demo-weights=a.")
+    assert weights_part(plan, str(folder))[0].startswith("weights=a.")
 
 
 def test_weights_of_the_task_are_the_same_as_chosen_ones():
