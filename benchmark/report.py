@@ -325,7 +325,9 @@ def compare_folder(folder: Path) -> dict[str, Any]:
 
 
 def _compare(bundles: Iterable[Bundle]) -> dict[str, Any]:
-    return compare((b.manifest.record(), b.predictions) for b in bundles)
+    given = list(bundles)
+    curve = next((b.curve for b in given if b.curve is not None), None)
+    return compare(((b.manifest.record(), b.predictions) for b in given), curve)
 
 
 def publish(folder: Path, out: Path) -> dict[str, Any]:

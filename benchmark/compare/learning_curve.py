@@ -180,8 +180,7 @@ def real_image_equivalent(curve: pd.DataFrame, study: Study, images: int) -> dic
     for row, own in study.beside("test", study.protocol.primary_bracket):
         if row.name == BASELINE:
             continue
-        brackets = row.brackets("test")
-        best = max(brackets, key=lambda b, row=row: (reader.mean(row, b), -b))  # type: ignore[misc]
+        best = reader.best(row)
         found[row.name] = {
             "primary": reader.worth(row, own, measured),
             "best": None if best == own else {**reader.worth(row, best, measured), "chosen_by_result": True},
@@ -224,9 +223,9 @@ class _Reader:
         values = row.scores["test", bracket][self.chosen]
         return np.asarray(self.protocol.primary.values(self.split.label, values).mean(-1))
 
-    def mean(self, row: Row, bracket: int) -> float:
-        """A row's mean over the runs of the curve."""
-        return float(self._run_values(row, bracket).mean())
+    def best(self, row: Row) -> int:
+        """The bracket with the highest mean over the runs of the curve, the smallest of equals."""
+        return max(row.brackets("test"), key=lambda b: (float(self._run_values(row, b).mean()), -b))
 
     def _draws(self, found: Replicates, pooled: Pooled | None, stream: int) -> np.ndarray:
         drawn = bootstrap.draws(found, self.resamples, pooled, widened=self._widened, stream=stream)
