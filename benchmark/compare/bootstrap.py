@@ -39,9 +39,9 @@ class Resamples:
         if len(names) < 2:
             raise MetricError("bootstrap", "there is one patient", "At least two are needed.")
         rng = np.random.default_rng(seed)
-        drawn = rng.integers(0, len(names), (replicates, len(names)))
-        count = [np.bincount(d, minlength=len(names)) for d in drawn]
-        self._count = np.stack(count, axis=1).astype(np.uint16)  # (P, B)
+        self._count = np.empty((len(names), replicates), dtype=np.uint16)
+        for b in range(replicates):
+            self._count[:, b] = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
         self.replicates = replicates
         self._seed = seed
         self._trainings: dict[tuple[int, int], np.ndarray] = {}

@@ -26,10 +26,9 @@ def describe(protocol: Protocol) -> list[Record]:
     return [f.record(protocol.kind, positive) for f in FIGURES if f.per_class or protocol.kind in f.overall]
 
 
-def readings(panel: Panel) -> dict[str, list[Reading]]:
-    """The runs of every row."""
-    kind = panel.protocol.kind
-    return {name: [Reading(kind, panel.label, s) for s in scores] for name, scores in panel.scores.items()}
+def readings(panel: Panel, name: str) -> list[Reading]:
+    """The runs of a row."""
+    return [Reading(panel.protocol.kind, panel.label, s) for s in panel.scores[name]]
 
 
 class Merits:
@@ -48,17 +47,17 @@ class Merits:
         self._limits = np.array([self._ends(name, k) for name, k in self._columns])
         self._patients = np.array(self._behind(panel))
         self.resamples = Resamples(panel.patient)
-        self.readings = readings(panel)
-        self._estimates = {name: bootstrap.estimates(r) for name, r in self.readings.items()}
+        self._panel = panel
+        self._estimates = {name: bootstrap.estimates(readings(panel, name)) for name in panel.rows}
         by_run = np.array(list(self._estimates.values()))[..., self._kept]
         self._pooled = Pooled.of(by_run, intervals.pooled_mean)
         self._pooled_difference = Pooled.of(by_run, intervals.pooled_difference)
 
     def records(self) -> dict[str, Record]:
         """By row: ``overall``, ``per_class``, ``versus_real_only`` (overall; None for the baseline)."""
-        baseline = self._replicates(BASELINE) if BASELINE in self.readings else None
+        baseline = self._replicates(BASELINE) if BASELINE in self._panel.rows else None
         found = {}
-        for name in self.readings:
+        for name in self._panel.rows:
             own = baseline if baseline is not None and name == BASELINE else self._replicates(name)
             found[name] = self._record(own)
             if baseline is not None and name != BASELINE:
@@ -66,7 +65,7 @@ class Merits:
         return found
 
     def _replicates(self, name: str) -> Replicates:
-        found = bootstrap.replicate(self.readings[name], self.resamples, self._estimates[name])
+        found = bootstrap.replicate(readings(self._panel, name), self.resamples, self._estimates[name])
         return found.only(self._kept)
 
     def _record(self, own: Replicates) -> Record:
@@ -159,11 +158,10 @@ def calibration(own: list[Reading], classes: int) -> Record:
 
 def merits(panel: Panel) -> dict[str, Record]:
     """By row: the records of ``Merits`` and ``calibration``."""
-    found = Merits(panel)
     classes = len(panel.protocol.classes)
     return {
-        name: {**record, "calibration": calibration(found.readings[name], classes)}
-        for name, record in found.records().items()
+        name: {**record, "calibration": calibration(readings(panel, name), classes)}
+        for name, record in Merits(panel).records().items()
     }
 
 
