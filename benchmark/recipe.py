@@ -75,7 +75,23 @@ class Recipe(Strict):
     plateau_patience: int = Field(3, ge=1)
     batch_size: int | None = Field(None, gt=1)
     dropout: float = Field(0.5, ge=0, lt=1)
-    augmentation: Literal["none", "schaudt_affine", "mild_affine", "zhang", "segal"] = "schaudt_affine"
+    augmentation: Literal[
+        "none",
+        "mild_affine",
+        "schaudt",
+        "zhang",
+        "segal",
+        "lan_rotation",
+        "lan_flipping",
+        "lan_translation",
+        "lan_shearing",
+        "lan_cropping",
+        "lan_noise",
+        "lan_blurring",
+        "lan_coloring",
+        "lan_all",
+        "lan",
+    ] = "schaudt"
 
     @property
     def where(self) -> str:

@@ -175,6 +175,10 @@ class Task(Strict):
         metric = self.primary_metric.name
         if self.labels == "multi" and metric != "auroc":
             raise ValueError(f"primary_metric '{metric}' is not defined for labels 'multi', 'auroc' is")
+        if self.labels == "multi" and "class_weights" in self.controls:
+            raise ValueError(
+                "controls: 'class_weights' changes nothing where labels are 'multi': always weighted"
+            )
         if metric == "f1" and len(self.classes) != 2:
             raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
         self._check_mix()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -33,3 +34,10 @@ def packs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no packs of real images at {folder}; set SYNTHTHORAX_PACKS")
     return folder
+
+
+@pytest.fixture
+def albumentations(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The library, which is kept from asking the network for a newer release."""
+    monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
+    return pytest.importorskip("albumentations")

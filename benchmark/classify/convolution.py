@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Batch times output pixels up to which the product wins, by the number of taps (perf/convolution.py). Below,
-# the library's convolution mostly rearranges weights; beyond, it reuses its input better.
+# The library's convolution rearranges its weights at every call, which is most of its work where weights are
+# many and pixels few. The product wins from so many weights, and up to so many pixels (batch times output) by
+# the number of taps: measured by perf/convolution.py.
+MANY_WEIGHTS = 2**16
 FEW_PIXELS = {1: 2048, 9: 512}
 
 
 def quicken(network: nn.Module) -> None:
-    """Let every plain 1x1 and 3x3 convolution of a network be a matrix product wherever that is faster.
+    """Let every large 1x1 and 3x3 convolution of a network be a matrix product wherever that is faster.
 
     Parameters, their names and the function that is computed stay; sums are in another order.
 
     Args:
-        network: is changed in place; grouped, dilated and unevenly padded convolutions stay as they are.
+        network: is changed in place; grouped, dilated and unevenly padded convolutions and those of fewer
+            than ``MANY_WEIGHTS`` weights stay as they are.
     """
     from torch import nn
 
     for module in network.modules():
-        if type(module) is nn.Conv2d and _is_plain(module):
+        if type(module) is nn.Conv2d and module.weight.numel() >= MANY_WEIGHTS and _is_plain(module):
             module.__class__ = _matmul_convolution()
 
 

@@ -1,0 +1,119 @@
+"""Filters with a kernel per image: sharpening, blur, motion blur, Gaussian blur.
+
+Kernels are given in pixels of the size at which a paper worked. On smaller or larger images the kernel is
+drawn at their scale (``pixel``), so that it covers the same part of the chest; at ``pixel`` 1 it is the
+library's own kernel, number for number.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def convolve(batch: Tensor, kernel: Tensor, pixel: float = 1.0) -> Tensor:
+    """Each image correlated with its kernel about the kernel's center; mirrored at the border (reflect_101).
+
+    Args:
+        batch: (N, 1, H, W) float in [0, 1].
+        kernel: (N, K, K), K odd.
+        pixel: side of a pixel of the kernel in pixels of the batch.
+    Returns:
+        (N, 1, H, W), clipped to [0, 1].
+    """
+    from torch.nn.functional import conv2d, pad
+
+    spread = spreading(kernel.shape[-1], pixel).to(kernel)
+    drawn = (spread @ kernel @ spread.T).to(batch.device, batch.dtype)
+    margin = drawn.shape[-1] // 2
+    around = pad(batch, (margin,) * 4, mode="reflect").transpose(0, 1)
+    return conv2d(around, drawn[:, None], groups=len(batch)).transpose(0, 1).clamp(0, 1)
+
+
+def spreading(size: int, pixel: float) -> Tensor:
+    """(T, K) how every weight of a kernel is laid on the batch's pixels, along one axis.
+
+    A weight that falls between pixels is divided among three such that its sum, its mean place and the mean
+    square of its place stay (quadratic interpolation). So a kernel blurs or sharpens as much of the chest as
+    at its own size, even where it is narrower than a pixel. At ``pixel`` 1 this is the identity.
+    """
+    import torch
+
+    weight = (torch.arange(size) - size // 2) * pixel
+    reach = max(math.ceil(round(size // 2 * pixel, 6)), 1)
+    nearest = weight.round().clamp(1 - reach, reach - 1)
+    beyond = weight - nearest
+    away = torch.arange(-reach, reach + 1)[:, None] - nearest
+    beside = (beyond**2 + away * beyond) / 2
+    return torch.where(away == 0, 1 - beyond**2, torch.where(away.abs() == 1, beside, 0.0))
+
+
+def sharpen(batch: Tensor, alpha: Tensor, lightness: Tensor, pixel: float = 1.0) -> Tensor:
+    """Sharp image of weight (N,) ``alpha`` over the image; the sharp one is ``lightness`` times as bright.
+
+    Albumentations' Sharpen: the sharp image is the image times 8 + lightness less its eight neighbors.
+    """
+    import torch
+
+    effect = -torch.ones(len(alpha), 3, 3)
+    effect[:, 1, 1] = 8 + lightness
+    alone = torch.zeros(3, 3)
+    alone[1, 1] = 1
+    share = alpha[:, None, None]
+    return convolve(batch, (1 - share) * alone + share * effect, pixel)
+
+
+def box(width: Tensor) -> Tensor:
+    """(N, K, K) means over squares of (N,) odd widths, K the largest."""
+    import torch
+
+    size = int(width.max())
+    inside = (torch.arange(size) - size // 2).abs() <= (width[:, None] // 2)
+    line = inside / width[:, None]
+    return line[:, :, None] * line[:, None, :]
+
+
+def blur(batch: Tensor, width: Tensor, pixel: float = 1.0) -> Tensor:
+    """Mean over a square of (N,) odd widths: Albumentations' Blur."""
+    return convolve(batch, box(width), pixel)
+
+
+def line(width: Tensor, ends: Tensor) -> Tensor:
+    """(N, K, K) kernels, even along a line of pixels in a square of an odd width; K is the largest width.
+
+    Pixel for pixel OpenCV's line of thickness 1: from left to right, ties toward the left end.
+
+    Args:
+        width: (N,) of the square.
+        ends: (N, 2, 2) whole numbers from 0 to width - 1: column and row of both ends.
+    """
+    import torch
+
+    size, image = int(width.max()), torch.arange(len(width))[:, None]
+    ends = torch.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends.flip(1), ends)
+    way = ends[:, 1:] - ends[:, :1]
+    steps = way.abs().amax(2, keepdim=True).clamp(min=1)
+    step = torch.arange(size)[:, None].minimum(steps)
+    moved = way.sign() * ((2 * step * way.abs() + steps - 1) // (2 * steps))
+    at = ends[:, :1] + moved + (size - width)[:, None, None] // 2
+    kernel = torch.zeros(len(width), size, size)
+    kernel[image, at[:, :, 1], at[:, :, 0]] = 1
+    return kernel / kernel.sum((1, 2), keepdim=True)
+
+
+def motion_blur(batch: Tensor, width: Tensor, ends: Tensor, pixel: float = 1.0) -> Tensor:
+    """Mean along a line between two pixels of a square: Albumentations' MotionBlur (see ``line``)."""
+    return convolve(batch, line(width, ends), pixel)
+
+
+def gaussian_blur(batch: Tensor, width: int, deviation: float, pixel: float = 1.0) -> Tensor:
+    """Weighted mean over a square of an odd width, weights of a Gaussian of a deviation, both in pixels."""
+    import torch
+
+    place = torch.arange(width) - (width - 1) / 2
+    weight = torch.exp(-(place**2) / (2 * deviation**2))
+    weight = weight / weight.sum()
+    return convolve(batch, (weight[:, None] * weight).expand(len(batch), width, width), pixel)
