@@ -15,21 +15,22 @@ from typing import Any
 from benchmark import report
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.execute import Outcome, Several, execute, worker_count
-from benchmark.pipeline import Node, Plan, build, keys, without_fold
+from benchmark.pipeline import Node, Plan, build, keys, needed, without_fold
 from benchmark.planning import Wish, make_plan, split_names, store_root
 from benchmark.progress import Progress, clock
+from benchmark.records import sha256_of
 from benchmark.store import Store, write_json
 from benchmark.task import load_task, task_names
 from benchmark.taskpages import write_pages
 from benchmark.tracking import Tracker
 
-# What each verb computes; a verb stops where its own stage ends.
+# What each verb computes, with all that it needs; a verb stops where its own stage ends.
 UNTIL = {
     "data": {"data", "teach"},
-    "generate": {"data", "teach", "fit", "generate"},
-    "measure": {"data", "teach", "reference", "fit", "generate", "measure"},
-    "classify": {"data", "teach", "fit", "generate", "classify"},
-    "run": {"data", "teach", "reference", "fit", "generate", "measure", "classify"},
+    "generate": {"generate", "filter"},
+    "measure": {"measure"},
+    "classify": {"classify", "curve"},
+    "run": {"measure", "mirror", "classify", "curve"},
 }
 
 
@@ -55,6 +56,7 @@ def wish_of(options: argparse.Namespace) -> Wish:
         params=getattr(options, "params", None),
         extractor=getattr(options, "extractor", None),
         scenario=options.scenario,
+        weights=getattr(options, "weights", None),
         device=options.device,
         precision=options.precision,
     )
@@ -62,24 +64,29 @@ def wish_of(options: argparse.Namespace) -> Wish:
 
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
-    plan = make_plan(wish_of(options))
-    out = options.out or Path("outputs") / _folder_name(plan, options.scenario)
+    plan = make_plan(wish_of(options), stages=UNTIL[options.verb])
+    name = f"{plan.task.name}-{plan.profile_name}"
+    chosen = weights_part(plan, options.weights)
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)
     finished = run(plan, options.verb, out, options.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
 
 
-def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finished:
+def run(plan: Plan, verb: str, out: Path, workers: int | None = None, parent: str | None = None) -> Finished:
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
+    Args:
+        parent: MLflow run that this run is nested in, for one of several.
     Raises:
         StoreError, TrackingError: nothing half-done counts as done.
     """
     began = time.monotonic()
     make_folder(out)
-    nodes = [n for n in build(plan) if n.stage in UNTIL[verb]]
+    nodes = needed(build(plan), UNTIL[verb])
     count = worker_count(plan.device, workers)
-    store, tracker, progress = Store(store_root()), Tracker(plan, verb, keys(nodes)), Progress(nodes, count)
+    store, tracker = Store(store_root()), Tracker(plan, verb, keys(nodes), parent=parent)
+    progress = Progress(nodes, count)
     status = "FAILED"
     try:
         outcome = execute(nodes, store, workers=count, watcher=Several(progress, tracker))
@@ -94,12 +101,25 @@ def run(plan: Plan, verb: str, out: Path, workers: int | None = None) -> Finishe
     return Finished(plan, outcome, out, written, time.monotonic() - began)
 
 
-def _folder_name(plan: Plan, scenario: str | None) -> str:
+def folder_name(name: str, scenario: str | None, *more: str) -> str:
     """Another protocol, another folder."""
-    chosen = "".join(
-        f"-{re.sub('[^0-9A-Za-z_.=]+', '_', p)}" for p in (scenario or "").split(",") if p.strip()
-    )
-    return f"{plan.task.name}-{plan.profile_name}{chosen}"
+    chosen = [p for p in (scenario or "").split(",") if p.strip()]
+    return "-".join([name, *map(folder_part, (*chosen, *more))])
+
+
+def folder_part(text: str) -> str:
+    """A choice as a part of a folder's name."""
+    return re.sub("[^0-9A-Za-z_.=]+", "_", text)
+
+
+def weights_part(plan: Plan, weights: str | None) -> list[str]:
+    """Chosen weights, for a folder's name: a folder of weights by its name and the hash of what it holds."""
+    if not weights:
+        return []
+    if weights in ("none", "imagenet"):
+        return [f"weights={weights}"]
+    content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
+    return [f"weights={Path(weights).resolve().name}.{content[:8]}"]
 
 
 def make_folder(folder: Path) -> None:
@@ -204,6 +224,17 @@ def render_bundles(options: argparse.Namespace) -> int:
     report.publish(options.bundles, out)
     for kind in ("md", "json", "html"):
         print(out / f"leaderboard.{kind}")
+    return 0
+
+
+def write_tables(options: argparse.Namespace) -> int:
+    """Write tables and figures in the papers' shapes."""
+    from benchmark import tabulate
+
+    make_folder(options.out)
+    folders = [folder for given in options.bundles for folder in given]
+    for path in tabulate.write_tables(folders, options.out):
+        print(path)
     return 0
 
 

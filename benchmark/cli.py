@@ -25,7 +25,9 @@ DATA_VERBS = {
 OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
+    "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
     "leaderboard": "render bundles as leaderboard.md, .json and .html",
+    "sweep": "run the task for every value of a choice, then write tables over all of them",
     "tune": "search the parameters of a generator, judged on val",
     "extractor": "train the embedded feature extractor again",
 }
@@ -46,6 +48,11 @@ def _text(value: str) -> str | None:
 
 def _path(value: str) -> Path | None:
     return Path(value) if value else None
+
+
+def _paths(value: str) -> list[Path]:
+    """MLflow hands on several folders as one text, with commas."""
+    return [Path(part.strip()) for part in value.split(",") if part.strip()]
 
 
 def _count(value: str) -> int | None:
@@ -82,6 +89,11 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
     )
+    parser.add_argument(
+        "--weights", type=_text,
+        help="initial weights of every classifier: none, imagenet, or a folder of <timm name>.safetensors; "
+        "default: the task's",
+    )  # fmt: skip
 
 
 def parser() -> Parser:
@@ -101,8 +113,14 @@ def parser() -> Parser:
     for name in ("compare", "leaderboard"):
         verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
+    tables = verbs.choices["tables"]
+    tables.add_argument(
+        "--bundles", type=_paths, nargs="+", required=True, help="folder of a run, one per variant of a task"
+    )
+    tables.add_argument("--out", type=Path, required=True, help="folder of the tables and figures")
     _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
+    _add_sweep(verbs.choices["sweep"])
     extractor = verbs.choices["extractor"]
     extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
     extractor.add_argument("--steps", type=_count, help="fewer steps than the recipe's, to try it out")
@@ -147,6 +165,17 @@ def _add_tune(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, default=0, help="of the sampler")
 
 
+def _add_sweep(verb: argparse.ArgumentParser) -> None:
+    _add_wish(verb)
+    _add_rows(verb)
+    verb.add_argument(
+        "--over", action="append", required=True, help="a choice of the task, step.field; again for a product"
+    )
+    verb.add_argument(
+        "--values", action="append", type=_text, default=[], help="of it, with commas; default: all it offers"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0 all well, 1 something failed, 2 a wrong command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -181,12 +210,17 @@ def _dispatch(options: argparse.Namespace) -> int:
         from benchmark.application import run_tuning
 
         return run_tuning(options)
+    if options.verb == "sweep":
+        from benchmark.sweep import run_sweep
+
+        return run_sweep(options)
     from benchmark import application
 
     verbs = {
         "tasks": application.show_tasks,
         "compare": application.compare_bundles,
         "leaderboard": application.render_bundles,
+        "tables": application.write_tables,
         "extractor": application.train_extractor,
     }
     return verbs[options.verb](options)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -13,14 +16,21 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchmarkError, StoreError
-from benchmark.pipeline import Node, keys, weights_left
+from benchmark.forecast import start_order
+from benchmark.pipeline import Node, keys
 from benchmark.store import Result, Store
 
+TRAINING = ("torch", "timm", "sklearn.metrics")
+AHEAD = {"data": (), "teach": TRAINING, "classify": TRAINING}  # torch alone elsewhere
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
+GPU_BYTES = (
+    6 * 2**30
+)  # of a training in the papers' sizes: ConvNeXt-S, 224 pixels, batches of 32, and CUDA itself
 
 
 @dataclass
@@ -109,6 +119,12 @@ def _elapsed_before(work: Path) -> float:
         return 0.0
 
 
+def _import_ahead(stage: str) -> None:
+    """Import what a stage needs, once per worker and before its clock starts."""
+    for name in AHEAD.get(stage, ("torch",)):
+        importlib.import_module(name)
+
+
 def compute(node: Node, key: str, inputs: Mapping[str, tuple[str, str]], root: str) -> str:
     """In a worker: compute a node unless another run just did; returns the path of its folder.
 
@@ -122,6 +138,7 @@ def compute(node: Node, key: str, inputs: Mapping[str, tuple[str, str]], root: s
         done = store.get(node.stage, key)
         if done:
             return str(done.folder)
+        _import_ahead(node.stage)
         work, out = store.work(key), store.begin(key)
         before, began = _elapsed_before(work), time.perf_counter()
 
@@ -131,6 +148,7 @@ def compute(node: Node, key: str, inputs: Mapping[str, tuple[str, str]], root: s
                 _queue.put((node.id, share))
 
         folders = {n: store.folder(*at) for n, at in inputs.items()}
+        progress(0.0)
         with Memory() as memory, _as_store_error(root):
             result = stages.run(stages.Job(node, folders, out, work, progress))
         record = {
@@ -161,24 +179,56 @@ def _as_store_error(root: str) -> Any:
 
 
 def worker_count(device: str, wanted: int | None) -> int:
-    """How many nodes run at once: the cores of a CPU, half as many for a GPU, but at least one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """How many nodes run at once, at least one.
+
+    As many as were asked for, else one per core of a CPU. On a GPU half as many, since each also keeps a
+    core busy with launching and the parent needs one, and no more than its free memory holds at
+    ``GPU_BYTES`` each. Never more than eight unasked.
+
+    Raises:
+        BenchmarkError: the GPU does not say how much of its memory is free.
+    """
     if wanted is not None:
         return max(1, wanted)
-    return min(8, max(1, cores if device == "cpu" else cores // 2))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if device == "cpu":
+        return max(1, min(8, cores))
+    return max(1, min(8, cores // 2, free_gpu_bytes() // GPU_BYTES))
+
+
+def free_gpu_bytes() -> int:
+    """Free memory of the GPU; asked in a process of its own, since asking takes some of it for good.
+
+    Raises:
+        BenchmarkError: it does not say.
+    """
+    code = "import torch; print(torch.cuda.mem_get_info()[0])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    try:
+        return int(said.stdout)
+    except ValueError:
+        last = (said.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise BenchmarkError(
+            "--device cuda", f"does not say its free memory: {last}", "Give --workers."
+        ) from None
 
 
 class Runner:
-    """One execution of a graph."""
+    """One execution of a graph.
+
+    A worker that has ended a node gets its next one before anybody is told of the last: telling takes time.
+    """
 
     def __init__(self, nodes: Iterable[Node], store: Store, workers: int, watcher: Watcher) -> None:
         self.nodes = {n.id: n for n in nodes}
         self.keys = keys(self.nodes.values())
-        self.rank = weights_left(self.nodes.values())
+        self.order = start_order(self.nodes.values())
         self.store, self.workers, self.watcher = store, workers, watcher
         self.outcome = Outcome()
+        self.waiting = dict(self.nodes)
         self.running: dict[Future[str], Node] = {}
         self.attempts: dict[str, int] = {}
+        self.news: list[Callable[[], None]] = []
         context = multiprocessing.get_context("spawn")
         self.queue: Any = context.Queue()
         self.context = context
@@ -189,8 +239,9 @@ class Runner:
             done = self.store.get(node.stage, self.keys[node.id])
             if done:
                 self.outcome.results[node.id] = done
+                del self.waiting[node.id]
                 self.watcher.reused(node, done)
-        while self._left():
+        while self.waiting:
             with self._pool() as pool:
                 self._drain(pool)
         return self.outcome
@@ -198,38 +249,35 @@ class Runner:
     def _pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self.workers, self.context, _start_worker, (self.queue,))
 
-    def _left(self) -> list[Node]:
-        settled = self.outcome.results.keys() | self.outcome.failures.keys()
-        return [n for n in self.nodes.values() if n.id not in settled]
-
     def _drain(self, pool: ProcessPoolExecutor) -> None:
         """Feed the pool until nothing is left, or until it breaks."""
         try:
-            while self._left():
+            while self.waiting or self.running:
                 self._submit(pool)
+                self._tell()
                 ended, _ = wait(self.running, timeout=0.2, return_when=FIRST_COMPLETED)
-                self._tell_progress()
                 for future in ended:
                     self._settle(self.running.pop(future), future)
+            self._tell()
         except BrokenProcessPool:
             self._after_crash()
+            self._tell()
         except BaseException:
             for process in (pool._processes or {}).values():
                 process.kill()
             raise
 
     def _submit(self, pool: ProcessPoolExecutor) -> None:
-        busy = {n.id for n in self.running.values()}
-        ready = [n for n in self._left() if n.id not in busy and self._is_ready(n)]
+        ready = [n for n in list(self.waiting.values()) if self._is_ready(n)]
         # After a crash nobody knows which node killed its worker: the suspects run one at a time.
         suspects = [n for n in ready if n.id in self.attempts]
-        alone = bool(suspects) or any(n in self.attempts for n in busy)
-        ready = sorted(suspects or ready, key=lambda n: -self.rank[n.id])
+        alone = bool(suspects) or any(n.id in self.attempts for n in self.running.values())
+        ready = sorted(suspects or ready, key=lambda n: self.order[n.id])
         for node in ready[: max(0, (1 if alone else self.workers) - len(self.running))]:
             inputs = {n: (self.nodes[n].stage, self.keys[n]) for n in node.needs}
             future = pool.submit(compute, node, self.keys[node.id], inputs, str(self.store.root))
-            self.running[future] = node
-            self.watcher.started(node)
+            self.running[future] = self.waiting.pop(node.id)
+            self.news.append(partial(self.watcher.started, node))
 
     def _is_ready(self, node: Node) -> bool:
         lost = [n for n in node.needs if n in self.outcome.failures]
@@ -238,7 +286,11 @@ class Runner:
             return False
         return all(n in self.outcome.results for n in node.needs)
 
-    def _tell_progress(self) -> None:
+    def _tell(self) -> None:
+        """Tell what has happened since the last time, in order."""
+        news, self.news = self.news, []
+        for tell in news:
+            tell()
         while not self.queue.empty():
             self.watcher.progressed(*self.queue.get())
 
@@ -265,7 +317,7 @@ class Runner:
                 )
             self.outcome.results[node.id] = done
             self.outcome.computed.append(node.id)
-            self.watcher.finished(node, done)
+            self.news.append(partial(self.watcher.finished, node, done))
 
     def _after_crash(self) -> None:
         for node in self.running.values():
@@ -274,11 +326,14 @@ class Runner:
                 self._fail(
                     node, f"{node.id}: its worker was killed {ATTEMPTS} times\n       Free some memory."
                 )
+            else:
+                self.waiting[node.id] = node
         self.running.clear()
 
     def _fail(self, node: Node, line: str) -> None:
+        self.waiting.pop(node.id, None)
         self.outcome.failures[node.id] = line
-        self.watcher.failed(node, line)
+        self.news.append(partial(self.watcher.failed, node, line))
 
     def _log(self, node: Node, error: BaseException) -> Path:
         folder = self.store.root / "logs"

@@ -1,7 +1,8 @@
-"""Small pictures for people: grids of images, confusion matrices. Pillow only."""
+"""Small pictures for people: grids of images, confusion matrices, a scatter of features."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,54 @@ def confusion_picture(counts: np.ndarray, classes: tuple[str, ...], path: Path, 
             ink = "white" if share[i, j] > 0.6 else "black"
             draw.text((x + 6, y + side // 2 - 12), f"{counts[i, j]}\n{100 * share[i, j]:.0f} %", fill=ink)
     _save(canvas, path)
+
+
+def boundary_picture(
+    points: np.ndarray,
+    logits: Callable[[np.ndarray], np.ndarray],
+    label: np.ndarray,
+    chosen: np.ndarray,
+    classes: tuple[str, ...],
+    title: str,
+    path: Path,
+) -> None:
+    """Images in the plane of their features, the classes' regions and which images were chosen, as PNG.
+
+    After Figure 20 of Lan 2023.
+
+    Args:
+        points: (N, 2) where the images lie.
+        logits: of the K classes at any points (..., 2).
+        label: (N,) class index.
+        chosen: (N,) whether an image was chosen: it has a black edge.
+        classes: their names.
+        title: above the picture.
+        path: of the PNG.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.8), dpi=110, layout="constrained")
+    axes = FigureCanvasAgg(figure).figure.add_subplot()
+    margin = 0.05 * np.ptp(points, axis=0)
+    low, high = points.min(0) - margin, points.max(0) + margin
+    x, y = np.meshgrid(*(np.linspace(a, b, 300) for a, b in zip(low, high, strict=True)))
+    region = logits(np.stack([x, y], 2)).argmax(2)
+    palette = [f"C{k % 10}" for k in range(len(classes))]
+    axes.contourf(x, y, region, np.arange(len(classes) + 1) - 0.5, colors=palette, alpha=0.15)
+    for k, name in enumerate(classes):
+        for near in (False, True):
+            rows = (label == k) & (chosen == near)
+            size, edge = (22, "black") if near else (8, "none")
+            axes.scatter(
+                points[rows, 0], points[rows, 1], s=size, color=palette[k], linewidths=0.7, edgecolors=edge,
+                label=None if near else name,
+            )  # fmt: skip
+    axes.scatter([], [], s=22, color="none", edgecolors="black", label="chosen")
+    axes.set(xlabel="first component", ylabel="second component")
+    axes.set_title(title, fontsize=9)
+    axes.legend(fontsize=8)
+    figure.savefig(path, metadata={"Software": None})
 
 
 def _label_width(names: tuple[str, ...]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,14 +13,20 @@ from benchmark.task import Profile, SplitRule, Task
 
 STAGE_VERSION = {
     "data": "2",
-    "teach": "1",
+    "teach": "2",
     "reference": "2",
     "fit": "2",
     "generate": "2",
     "measure": "3",
-    "classify": "2",
+    "classify": "3",
+    "curve": "1",
+    "select": "1",
+    "filter": "1",
+    "mirror": "1",
 }
 
+REAL_ONLY = "real_only"
+ON_ALL = ("oracle", "noise")  # controls that show a ceiling and a floor: they see what they always see
 BALANCED = ("oversample", "class_weights")  # rows that rebalance the training without any added image
 
 # Expected seconds of a stage before anything was timed; only the progress bar uses them.
@@ -31,6 +38,10 @@ FIRST_GUESS = {
     "generate": 20.0,
     "measure": 10.0,
     "classify": 15.0,
+    "curve": 15.0,
+    "select": 8.0,
+    "filter": 8.0,
+    "mirror": 5.0,
 }
 
 
@@ -108,6 +119,17 @@ class Plan:
         return {name: rule.model_dump(mode="json") for name, rule in rules.items()}
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """The value of every choice of the task, by ``step.field``."""
+        steps = {**self.steps, "mix": self.task.mix.model_dump(mode="json")}
+        return {
+            path: steps[step][name]
+            for path in self.task.choices
+            for step, _, name in [path.partition(".")]
+            if step in steps
+        }
+
+    @property
     def protocol_hash(self) -> str:
         """What two results must share to be compared."""
         return self.task.protocol_hash(self.profile_name, self.source, self.extractor)
@@ -145,12 +167,15 @@ def build(plan: Plan) -> list[Node]:
 def _fold(plan: Plan, fold: int) -> Iterable[Node]:
     """The nodes of one fold; their ids end in ``@fold`` where there are several."""
     nodes = [*_data(plan, fold), _reference(plan)]
-    for row in plan.rows:
+    for row in sorted(plan.rows, key=lambda r: r.name != REAL_ONLY):  # it judges the others
         if row.absent:
             continue
         if row.has_images:
-            nodes += [_fit(plan, row), _generate(plan, row), _measure(plan, row)]
+            nodes += _images(plan, row)
         nodes += _classify(plan, row)
+        if row.name == REAL_ONLY:
+            nodes += _curve(plan, row)
+            nodes += [_select(plan)] if plan.task.mix.fit_on == "misclassified" else []
     if len(plan.folds) == 1:
         return nodes
 
@@ -185,7 +210,8 @@ def _data(plan: Plan, fold: int) -> list[Node]:
     if not taught:
         return [data]
     config = {**_training(plan, profile.classifiers[0]), "source": plan.source}
-    return [data, Node("data", "teach", config, ("certain",), guess=FIRST_GUESS["teach"])]
+    where, guess = _weights(profile.classifiers[0]), FIRST_GUESS["teach"]
+    return [data, Node("data", "teach", config, ("certain",), local=where, guess=guess)]
 
 
 def _added(plan: Plan, bracket: int) -> dict[str, Any]:
@@ -195,6 +221,63 @@ def _added(plan: Plan, bracket: int) -> dict[str, Any]:
         "bracket": bracket,
         "classes": list(plan.task.classes),
     }
+
+
+def _images(plan: Plan, row: Row) -> Iterable[Node]:
+    """What makes the images of a row, and what looks at them."""
+    yield _fit(plan, row)
+    yield _generate(plan, row)
+    if plan.task.mix.filter != "none":
+        yield _filter(plan, row)
+    yield _measure(plan, row)
+    if any(r.name == REAL_ONLY for r in plan.rows):
+        yield _mirror(plan, row)
+
+
+def _drawn(plan: Plan, row: Row) -> str:
+    """The node whose images a row adds."""
+    return f"{'generate' if plan.task.mix.filter == 'none' else 'filter'}/{row.name}"
+
+
+def _judges(plan: Plan) -> tuple[str, ...]:
+    """The trainings of real_only whose networks are kept: of the first classifier, every seed."""
+    profile = plan.profile
+    return tuple(f"classify/{REAL_ONLY}/0/{profile.classifiers[0].name}/{seed}" for seed in profile.seeds)
+
+
+def _judged(plan: Plan) -> dict[str, Any]:
+    """What a stage needs to know of the judges and of what was asked for."""
+    return {**_training(plan, plan.profile.classifiers[0]), **_added(plan, max(plan.profile.brackets))}
+
+
+def _select(plan: Plan) -> Node:
+    """Which training images the generators learn from; by the first seed's network."""
+    recipe = plan.profile.classifiers[0]
+    config, needs = _training(plan, recipe) | {"mix": _asked(plan)}, ("data", _judges(plan)[0])
+    return Node("select", "select", config, needs, local=_weights(recipe), guess=FIRST_GUESS["select"])
+
+
+def _filter(plan: Plan, row: Row) -> Node:
+    needs = ("data", f"generate/{row.name}", *_judges(plan))
+    guess, where = FIRST_GUESS["filter"], _weights(plan.profile.classifiers[0])
+    name, tags = f"filter/{row.name}", _tags(row)
+    return Node(name, "filter", _judged(plan), needs, 3, row.name, tags, where, guess)
+
+
+def _mirror(plan: Plan, row: Row) -> Node:
+    needs = (
+        "data",
+        f"generate/{row.name}",
+        *_judges(plan),
+    )  # as drawn: a filter by the same judges would decide it
+    guess, where = FIRST_GUESS["mirror"], _weights(plan.profile.classifiers[0])
+    name, tags = f"mirror/{row.name}", _tags(row)
+    return Node(name, "mirror", _judged(plan), needs, 4, row.name, tags, where, guess)
+
+
+def _asked(plan: Plan) -> dict[str, Any]:
+    """The part of the mix that says which classes get images; the rest says how many and which ones."""
+    return plan.task.mix.model_dump(mode="json", include={"classes", "unit", "factor"})
 
 
 def _measured(plan: Plan) -> dict[str, Any]:
@@ -219,7 +302,7 @@ def _fit(plan: Plan, row: Row) -> Node:
         "params": dict(row.params),
         "per_class": row.per_class,
         "classes": list(plan.task.classes),
-        "mix": plan.task.mix.model_dump(mode="json"),
+        "mix": _asked(plan) if row.per_class else {},  # a joint fit is of all classes
         "extractor": plan.extractor,
         "extractor_hash": plan.extractor_hash,
         "preview": plan.profile.measures.preview,
@@ -228,7 +311,9 @@ def _fit(plan: Plan, row: Row) -> Node:
         "reserve": row.name == "oracle" and row.role == "control",
     }
     guess = FIRST_GUESS["fit"] if row.trained else 1.0
-    return Node(f"fit/{row.name}", "fit", config, ("data",), 0, row.name, _tags(row), _local(row), guess)
+    selects = plan.task.mix.fit_on == "misclassified" and not (row.role == "control" and row.name in ON_ALL)
+    needs = ("data", "select") if selects else ("data",)
+    return Node(f"fit/{row.name}", "fit", config, needs, 0, row.name, _tags(row), _local(row), guess)
 
 
 def _generate(plan: Plan, row: Row) -> Node:
@@ -249,7 +334,7 @@ def _generate(plan: Plan, row: Row) -> Node:
 
 
 def _measure(plan: Plan, row: Row) -> Node:
-    needs = ("data", "reference", f"generate/{row.name}")
+    needs = ("data", "reference", _drawn(plan, row))
     guess = FIRST_GUESS["measure"]
     return Node(
         f"measure/{row.name}", "measure", _measured(plan), needs, 2, row.name, _tags(row), guess=guess
@@ -270,6 +355,11 @@ def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _weights(recipe: Recipe) -> dict[str, str]:
+    """Where the initial weights lie that the recipe names by their content, for ``Node.local``."""
+    return {"weights": str(recipe.weights.path)} if recipe.weights.path is not None else {}
+
+
 def _classify(plan: Plan, row: Row) -> Iterable[Node]:
     profile = plan.profile
     for bracket in profile.brackets if row.has_images else (0,):
@@ -281,12 +371,42 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
                     "balance": row.name if row.name in BALANCED else "none",
                     "subgroups": list(plan.task.subgroups),
                 }
-                needs = ("data", f"generate/{row.name}") if row.has_images else ("data",)
+                if row.name == REAL_ONLY and recipe == profile.classifiers[0]:
+                    config["keep"] = True  # other stages ask this network
+                needs = ("data", _drawn(plan, row)) if row.has_images else ("data",)
                 tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
                 name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                yield Node(
-                    name, "classify", config, needs, seed, row.name, tags, guess=FIRST_GUESS["classify"]
-                )
+                guess = _training_guess(profile, recipe, bracket * len(plan.task.classes))
+                yield Node(name, "classify", config, needs, seed, row.name, tags, _weights(recipe), guess)
+
+
+def _curve(plan: Plan, row: Row) -> Iterable[Node]:
+    """The row without images, trained on shares of the training patients."""
+    profile = plan.profile
+    for share in profile.curve:
+        for recipe in profile.classifiers:
+            for seed in profile.seeds:
+                config = {
+                    **_training(plan, recipe),
+                    "share": share,
+                    "bracket": 0,
+                    "subgroups": list(plan.task.subgroups),
+                }
+                tags = _tags(row) | {"share": f"{share:g}", "classifier": recipe.name, "seed": str(seed)}
+                name = f"curve/{share:g}/{recipe.name}/{seed}"
+                guess = _training_guess(profile, recipe, 0)
+                yield Node(name, "curve", config, ("data",), seed, row.name, tags, _weights(recipe), guess)
+
+
+def _training_guess(profile: Profile, recipe: Recipe, added: int) -> float:
+    """Expected seconds of a training: ``FIRST_GUESS`` is that of 300 batches of 32 with 32 pixels.
+
+    How many real images there are is not known before the data are; a thousand is the papers' order.
+    """
+    budget = profile.budget
+    batch = recipe.batch_size or budget.batch_size
+    updates = budget.length if budget.unit == "steps" else budget.length * math.ceil((1000 + added) / batch)
+    return FIRST_GUESS["classify"] * updates / 300 * batch / 32 * (profile.image_size / 32) ** 2
 
 
 def _tags(row: Row) -> dict[str, str]:
@@ -306,6 +426,16 @@ def keys(nodes: Iterable[Node]) -> dict[str, str]:
             [node.stage, STAGE_VERSION[node.stage], dict(node.config), inputs, node.seed]
         )[:40]
     return found
+
+
+def needed(nodes: Iterable[Node], stages: Iterable[str]) -> list[Node]:
+    """The nodes of these stages, and whatever they need, in the order given."""
+    ordered, wanted = list(nodes), set(stages)
+    found: set[str] = set()
+    for node in reversed(ordered):
+        if node.stage in wanted or node.id in found:
+            found |= {node.id, *node.needs}
+    return [node for node in ordered if node.id in found]
 
 
 def weights_left(nodes: Iterable[Node]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from benchmark.errors import DataError, TaskError, unknown_name
-from benchmark.pipeline import Plan, Row
+from benchmark.pipeline import Plan, Row, build, needed
+from benchmark.recipe import Recipe
 from benchmark.records import sha256_file
 from benchmark.registry import Plugin, available, find
 from benchmark.task import GeneratorEntry, Task, load_task, parse, read_yaml
@@ -52,6 +53,7 @@ class Wish:
     params: Path | None = None
     extractor: str | None = None
     scenario: str | None = None
+    weights: str | None = None
     device: str = "auto"
     precision: str = "auto"
 
@@ -97,16 +99,24 @@ def resolve_extractor(name: str) -> tuple[str, str]:
     return resolved, sha256_file(folder / f"{resolved}.safetensors")
 
 
-def make_plan(wish: Wish) -> Plan:
+def make_plan(wish: Wish, *, stages: Iterable[str] | None = None) -> Plan:
     """Check every name and parameter of a run before anything is computed.
 
+    Args:
+        wish: what the user asked for.
+        stages: those that will be run with whatever they need; None for all. Initial weights are found
+            where a classifier is among them.
     Raises:
-        TaskError, DataError: the first fault, with the remedy.
+        TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
     task = load_task(wish.task).variant(choices(wish.scenario))
     profile = task.profile(wish.profile)
     source = wish.source or task.default_source
     task.source(source)
+    _check_heads(task, wish.profile, source)
+    if wish.weights is not None:
+        chosen = tuple(_with_weights(recipe, wish.weights) for recipe in profile.classifiers)
+        task = task.with_classifiers(wish.profile, chosen)
     plugin = find("data", [source])[0]
     module = plugin.load()
     values = {**task.source(source).params, **profile.data.get(source, {})}
@@ -114,7 +124,7 @@ def make_plan(wish: Wish) -> Plan:
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     extractor, extractor_hash = resolve_extractor(wish.extractor or profile.measures.extractor)
     device, precision = resolve_device(wish.device, wish.precision)
-    return Plan(
+    plan = Plan(
         task=task,
         profile_name=wish.profile,
         source=source,
@@ -129,6 +139,61 @@ def make_plan(wish: Wish) -> Plan:
         device=device,
         precision=precision,
     )
+    return _with_found_weights(plan) if _trains(plan, stages) else plan
+
+
+def _check_heads(task: Task, profile: str, source: str) -> None:
+    """A yes or no cannot tell the two classes from the third that ``multi_class`` makes of uncertain labels.
+
+    Raises:
+        TaskError: names the classifier and the step.
+    """
+    for name, rule in task.steps(profile, source).items():
+        for recipe in task.profile(profile).classifiers:
+            if getattr(rule, "uncertain", "") == "multi_class" and recipe.head == "sigmoid":
+                raise TaskError(
+                    f"task {task.name}: {name}.uncertain",
+                    f"is multi_class, a third class that head 'sigmoid' of {recipe.where} cannot learn",
+                    "Choose another policy, or head linear.",
+                )
+
+
+def _trains(plan: Plan, stages: Iterable[str] | None) -> bool:
+    """Whether any of the stages, or of what they need, has to do with a classifier."""
+    nodes = build(plan)
+    return any("recipe" in n.config for n in (nodes if stages is None else needed(nodes, stages)))
+
+
+def _with_found_weights(plan: Plan) -> Plan:
+    """The plan with the initial weights of its classifiers named by their content.
+
+    Raises:
+        ClassifierError: weights that cannot be had, or do not fit.
+    """
+    recipes = plan.profile.classifiers
+    if all(recipe.weights.kind == "none" for recipe in recipes):
+        return plan
+    from benchmark.classify.network import check_weights
+    from benchmark.classify.weights import located
+
+    found = tuple(located(recipe) for recipe in recipes)
+    for recipe in found:
+        if recipe.weights.kind != "none":
+            check_weights(recipe)
+    return replace(plan, task=plan.task.with_classifiers(plan.profile_name, found))
+
+
+def _with_weights(recipe: Recipe, choice: str) -> Recipe:
+    """The recipe with ``none``, ``imagenet``, or the file of its architecture in a folder."""
+    weights: dict[str, Any] = {"kind": choice}
+    if choice == "imagenet" and recipe.weights.kind == "imagenet":
+        return recipe
+    if choice not in ("none", "imagenet"):
+        folder = Path(choice)
+        if not folder.is_dir():
+            raise TaskError(f"--weights {choice}", "is no folder", "Give none, imagenet, or a folder.")
+        weights = {"kind": "file", "path": folder / f"{recipe.timm}.safetensors"}
+    return parse(Recipe, {**recipe.model_dump(), "weights": weights}, f"--weights {choice}: {recipe.where}")
 
 
 def choices(text: str | None) -> dict[str, Any]:

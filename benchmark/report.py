@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compare.study import compare
 from benchmark.execute import Outcome
-from benchmark.pipeline import Node, Plan, Row, build, without_fold
+from benchmark.pipeline import REAL_ONLY, Node, Plan, Row, build, without_fold
 from benchmark.publish.bundle import Bundle, read_bundles, write_bundle
+from benchmark.publish.manifest import SCHEMA
 from benchmark.records import sha256_of
 from benchmark.store import Result
 
@@ -73,23 +74,31 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
 
     nodes = build(plan)
     data = [outcome.results[n.id] for n in nodes if without_fold(n.id) == "data"]
+    recipes = _recipes(plan, nodes, outcome)
+    chosen = [outcome.results[n.id] for n in nodes if n.stage == "select" and n.id in outcome.results]
     for row in plan.rows:
         own = [n for n in nodes if n.row == row.name]
         broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
         failed = row.absent or next(broken, None)
         results = {n.id: outcome.results[n.id] for n in own if n.id in outcome.results}
-        manifest = _manifest(plan, row, data, results, failed)
+        manifest = _manifest(plan, row, data, recipes, chosen, results, failed)
         predictions = None if failed else _predictions(own, results)
-        grid = next((r for id_, r in results.items() if id_.startswith("generate/")), None)
+        grids = [r for stage in ("filter/", "generate/") for r in _of(results, stage)]
         write_bundle(
             folder / row.name,
             manifest,
             predictions,
-            (grid.folder / "grid.png").read_bytes() if grid else None,
+            (grids[0].folder / "grid.png").read_bytes() if grids else None,
+            None if failed else _curve(own, results),
         )
     for old in folder.iterdir():
         if old.is_dir() and old.name not in {r.name for r in plan.rows}:
             shutil.rmtree(old)
+
+
+def _of(results: Mapping[str, Result], stage: str) -> list[Result]:
+    """The results of one stage, a fold after the other."""
+    return [result for id_, result in results.items() if id_.startswith(stage)]
 
 
 def _predictions(nodes: Iterable[Node], results: dict[str, Result]) -> pd.DataFrame:
@@ -99,14 +108,30 @@ def _predictions(nodes: Iterable[Node], results: dict[str, Result]) -> pd.DataFr
     return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True)
 
 
+def _curve(nodes: Iterable[Node], results: dict[str, Result]) -> pd.DataFrame | None:
+    """Predictions of the trainings on shares of the patients, or None where there are none."""
+    import pandas as pd
+
+    parts = [results[n.id].folder / "curve.parquet" for n in nodes if n.stage == "curve"]
+    return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True) if parts else None
+
+
 def _manifest(
-    plan: Plan, row: Row, data: list[Result], results: dict[str, Result], failed: str | None
+    plan: Plan,
+    row: Row,
+    data: list[Result],
+    recipes: list[dict[str, Any]],
+    chosen: list[Result],
+    results: dict[str, Result],
+    failed: str | None,
 ) -> dict[str, Any]:
+    selected = [c.manifest["result"] for c in chosen]
     said = joined_data([d.manifest["result"] for d in data])
-    measured = [r.manifest["result"] for id_, r in results.items() if id_.startswith("measure/")]
+    looked = [[r.manifest["result"] for r in _of(results, f"{s}/")] for s in ("measure", "filter", "mirror")]
+    measured, filtered, _ = looked
     task, profile = plan.task, plan.profile
     return {
-        "schema": 2,
+        "schema": SCHEMA,
         "task": task.name,
         "profile": plan.profile_name,
         "question": task.question,
@@ -127,6 +152,7 @@ def _manifest(
         "brackets": list(profile.brackets),
         "seeds": list(profile.seeds),
         "classifiers": [c.name for c in profile.classifiers],
+        "recipes": recipes,
         "statistics": task.statistics.model_dump(mode="json"),
         "row": {
             "name": row.name,
@@ -140,9 +166,13 @@ def _manifest(
             "fingerprint": plan.source_fingerprint,
             "splits": said["splits"],
             "proof": said["proof"],
-            "notes": said["notes"],
+            "notes": [*said["notes"], *_notes(row, selected, looked)],
         },
-        "measures": joined_measures([m["measures"] for m in measured]),
+        "measures": {
+            k: v for part in looked for k, v in joined_measures([p["measures"] for p in part]).items()
+        },
+        "quality_filter": joined_filter([f["quality_filter"] for f in filtered]),
+        "curve": list(profile.curve) if row.name == REAL_ONLY else [],
         "memorization": joined_gate([m["memorization"] for m in measured]),
         "costs": _costs(row, results),
         "software": software(),
@@ -150,6 +180,54 @@ def _manifest(
         "device": plan.device,
         "precision": plan.precision,
     }
+
+
+def _recipes(plan: Plan, nodes: Iterable[Node], outcome: Outcome) -> list[dict[str, Any]]:
+    """The cards of the classifiers; how many parameters they have is said by any training of the run."""
+    counted = {
+        n.tags["classifier"]: outcome.results[n.id].manifest["result"]["parameters"]
+        for n in nodes
+        if n.stage == "classify" and n.id in outcome.results
+    }
+    return [
+        {
+            **recipe.model_dump(mode="json", exclude={"plateau_patience"}),
+            "batch_size": recipe.batch_size or plan.profile.budget.batch_size,
+            "parameters": counted.get(recipe.name),
+        }
+        for recipe in plan.profile.classifiers
+    ]
+
+
+def _notes(
+    row: Row, selected: Sequence[Mapping[str, Any]], looked: Sequence[Sequence[Mapping[str, Any]]]
+) -> list[str]:
+    """What the strategies have done to a row's images, in words."""
+    notes = [note for part in looked for said in part for note in said.get("notes", [])]
+    for k, said in enumerate(selected if row.name == REAL_ONLY else []):
+        shares = ", ".join(f"{c} {n} of {said['training_images'][c]}" for c, n in said["chosen"].items())
+        fold = f" of fold {k}" if len(selected) > 1 else ""
+        notes.append(
+            f"Generators learn from the training images{fold} that real_only misclassifies near its "
+            f"boundary: {shares}"
+        )
+    rates = joined_filter([said["quality_filter"] for said in looked[1]]) or {}
+    few = [f"{name} {r['kept']} of {r['wanted']}" for name, r in rates.items() if r["kept"] < r["wanted"]]
+    if few:
+        notes.append(
+            f"{row.name}: of the images that the largest bracket asks for the quality filter leaves "
+            f"{', '.join(few)}"
+        )
+    return list(dict.fromkeys(notes))
+
+
+def joined_filter(folds: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]] | None:
+    """What the quality filter drew, found plausible, wanted and kept, by class, summed over the folds."""
+    if not folds:
+        return None
+    names = dict.fromkeys(name for fold in folds for name in fold)
+    keys = ("drawn", "plausible", "wanted", "kept")
+    return {name: {k: sum(fold[name][k] for fold in folds if name in fold) for k in keys} for name in names}
 
 
 def joined_data(folds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -186,7 +264,18 @@ def joined_measures(folds: list[dict[str, Any]]) -> dict[str, Any]:
         each = [f[name] for f in folds]
         means = {k: sum(e[k] for e in each) / len(each) for k in ("value", "floor") if first[k] is not None}
         joined[name] = {**first, **means, "n": min(e["n"] for e in each), "folds": len(each)}
+        if "per_class" in first:
+            joined[name]["per_class"] = _mean_per_class([e["per_class"] for e in each])
     return joined
+
+
+def _mean_per_class(folds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Value and floor of every class, the mean over the folds that have it."""
+    means = {}
+    for name in dict.fromkeys(name for fold in folds for name in fold):
+        own = [fold[name] for fold in folds if name in fold]
+        means[name] = {k: sum(f[k] for f in own) / len(own) for k in ("value", "floor")}
+    return means
 
 
 def joined_gate(folds: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -236,7 +325,9 @@ def compare_folder(folder: Path) -> dict[str, Any]:
 
 
 def _compare(bundles: Iterable[Bundle]) -> dict[str, Any]:
-    return compare((b.manifest.record(), b.predictions) for b in bundles)
+    rows = list(bundles)
+    curve = next((b.curve for b in rows if b.curve is not None), None)
+    return compare(((b.manifest.record(), b.predictions) for b in rows), curve)
 
 
 def publish(folder: Path, out: Path) -> dict[str, Any]:

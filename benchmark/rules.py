@@ -86,12 +86,23 @@ class Mix(Strict):
     Attributes:
         training: ``add`` them to the real images, or train on ``synthetic`` images alone.
         classes: which classes get them; None for all.
-        unit: what a bracket counts: synthetic images per ``class``, per ``real_image`` of the class, or per
-            ``still_image`` of the class, which is no frame of a clip.
+        unit: what a bracket counts: synthetic images per ``class``, per ``real_image`` of the class, per
+            ``still_image`` of the class, which is no frame of a clip, or per image of its ``deficit``: what
+            the class lacks to the largest one, so that bracket 1 makes all classes equally frequent.
         factor: by class, how many brackets it gets; 1 where it is not named.
+        ratio: times what the bracket says: the mixing ratio of Papadopoulos and Georgiou ("Integration with
+            real data"), as one number over all classes.
+        fit_on: the real images that generators learn from: ``all`` training images, or those that a
+            classifier of real images has ``misclassified`` near its boundary (Lan 2023, section 4.5).
+        filter: ``plausible`` drops synthetic images that classifiers of real images take for another class.
+        surplus: with a filter, how many times the bracket is drawn, so that enough are left.
     """
 
     training: Literal["add", "synthetic"] = "add"
     classes: tuple[str, ...] | None = None
-    unit: Literal["class", "real_image", "still_image"] = "class"
+    unit: Literal["class", "real_image", "still_image", "deficit"] = "class"
     factor: dict[str, float] = {}
+    ratio: float = Field(1.0, gt=0)
+    fit_on: Literal["all", "misclassified"] = "all"
+    filter: Literal["none", "plausible"] = "none"
+    surplus: float = Field(2.0, ge=1, le=20)

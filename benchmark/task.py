@@ -94,6 +94,10 @@ class Profile(Strict):
     budget: Budget
     measures: Measures = Measures()
     scenario: dict[str, dict[str, Any]] = {}
+    curve: tuple[float, ...] = Field(
+        (),
+        description="shares of the training patients on which real_only is trained too; see sampling.subset",
+    )
     reserve: int | None = Field(
         None, ge=1, description="images per class for oracle; else the largest bracket"
     )
@@ -103,6 +107,13 @@ class Profile(Strict):
     def _distinct(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(values)) != len(values) or any(v < 0 for v in values):
             raise ValueError("expected distinct numbers, none negative")
+        return values
+
+    @field_validator("curve")
+    @classmethod
+    def _shares(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(values)) != len(values) or any(not 0 < v < 1 for v in values):
+            raise ValueError("expected distinct shares between 0 and 1, neither included")
         return values
 
     @model_validator(mode="after")
@@ -164,11 +175,25 @@ class Task(Strict):
         metric = self.primary_metric.name
         if self.labels == "multi" and metric != "auroc":
             raise ValueError(f"primary_metric '{metric}' is not defined for labels 'multi', 'auroc' is")
+        if self.labels == "multi" and "class_weights" in self.controls:
+            raise ValueError(
+                "controls: 'class_weights' changes nothing where labels are 'multi': always weighted"
+            )
         if metric == "f1" and len(self.classes) != 2:
             raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
         self._check_mix()
         self._check_scenario()
+        self._check_recipes()
         return self
+
+    def _check_recipes(self) -> None:
+        for name, profile in self.profiles.items():
+            for recipe in profile.classifiers:
+                where = f"profiles.{name}.classifiers: '{recipe.name}'"
+                if (recipe.weights.kind == "file") != (recipe.weights.path is not None):
+                    raise ValueError(f"{where}: weights of kind 'file', and no others, need a path")
+                if recipe.head == "sigmoid" and self.labels == "single" and len(self.classes) != 2:
+                    raise ValueError(f"{where}: head 'sigmoid' needs two classes, or labels 'multi'")
 
     def _check_mix(self) -> None:
         odd = {*(self.mix.classes or ()), *self.mix.factor} - set(self.classes)
@@ -176,6 +201,12 @@ class Task(Strict):
             raise ValueError(f"mix names '{min(odd)}', which is not among classes")
         if self.mix.unit != "class" and any(p.reserve is None for p in self.profiles.values()):
             raise ValueError(f"mix.unit '{self.mix.unit}' needs a reserve in every profile")
+        if self.mix.unit == "deficit" and self.mix.training == "synthetic":
+            raise ValueError("mix.unit 'deficit' gives the largest class nothing: mix.training must be 'add'")
+        if self.mix.fit_on == "misclassified" and self.labels == "multi":
+            raise ValueError(
+                "mix.fit_on 'misclassified' needs labels 'single': an image has one predicted class"
+            )
 
     def _check_scenario(self) -> None:
         for where, steps in (
@@ -199,7 +230,7 @@ class Task(Strict):
         Raises:
             ValueError: an unknown step or field, or a value that the field does not have.
             UnknownNameError: a field that is no choice of the task.
-            TaskError: a value that the task does not offer.
+            TaskError: a value that the task does not offer, or values that exclude each other.
         """
         scenario = {name: rule.model_dump() for name, rule in self.scenario.items()}
         mix = self.mix.model_dump()
@@ -214,7 +245,12 @@ class Task(Strict):
             if field not in target:
                 raise ValueError(f"choices names '{path}', which is no field of a step")
             target[field] = value
-        return self.model_copy(update={"scenario": parse_rules(scenario), "mix": Mix.model_validate(mix)})
+        made = self.model_copy(update={"scenario": parse_rules(scenario), "mix": Mix.model_validate(mix)})
+        try:
+            made._check_mix()
+        except ValueError as error:  # values that are right one by one
+            raise TaskError(f"task {self.name}: mix", str(error), "Make another choice.") from None
+        return made
 
     def steps(self, profile: str, source: str) -> dict[str, Rule]:
         """The rules of a run, in order: the task's, changed by the profile, without what the source lacks."""
@@ -232,6 +268,11 @@ class Task(Strict):
             raise unknown_name("profile", name, list(self.profiles), f"task {self.name}")
         return self.profiles[name]
 
+    def with_classifiers(self, profile: str, classifiers: tuple[Recipe, ...]) -> Task:
+        """This task with other classifiers in one of its profiles."""
+        changed = self.profile(profile).model_copy(update={"classifiers": classifiers})
+        return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})
+
     def source(self, name: str) -> Source:
         """How the source of this name serves the task."""
         if name not in self.sources:
@@ -239,8 +280,11 @@ class Task(Strict):
         return self.sources[name]
 
     def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
-        """SHA-256 of everything that makes two results comparable; generators are left out."""
-        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario"})
+        """SHA-256 of everything that makes two results comparable; generators and the curve are left out.
+
+        Initial weights count by kind, tag and content, once a run has found them; where they lie does not.
+        """
+        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario", "curve"})
         chosen["measures"]["extractor"] = extractor
         own = self.model_dump(
             mode="json",

@@ -189,7 +189,12 @@ def _recipes(task: Task) -> str:
             numbers = (recipe.learning_rate, recipe.weight_decay, recipe.dropout)
             rows.append(
                 (
-                    *(name, recipe.name, _network(recipe), recipe.weights.kind),
+                    *(
+                        name,
+                        recipe.name,
+                        _network(recipe),
+                        " ".join(filter(None, (recipe.weights.kind, recipe.weights.tag))),
+                    ),
                     *(f"{n:g}" for n in numbers),
                     recipe.augmentation,
                 )
@@ -208,7 +213,10 @@ def _recipes(task: Task) -> str:
 
 
 def _network(recipe: Recipe) -> str:
-    return recipe.timm + (f" ({_said(recipe.timm_kwargs)})" if recipe.timm_kwargs else "")
+    said = [_said(recipe.timm_kwargs)] if recipe.timm_kwargs else []
+    said += [f"head {recipe.head}"] if recipe.head != "linear" else []
+    said += [f"last {recipe.trained} layers trained"] if recipe.trained != "all" else []
+    return recipe.timm + (f" ({'; '.join(said)})" if said else "")
 
 
 def _generators(task: Task) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,10 @@ ARTIFACTS = {
     "generate": ("grid.png",),
     "measure": ("result.json",),
     "classify": ("confusion.png", "predictions.parquet"),
+    "curve": ("curve.parquet",),
+    "select": ("boundary.png", "result.json"),
+    "filter": ("grid.png", "dropped.png", "result.json"),
+    "mirror": ("result.json",),
 }
 
 
@@ -65,14 +70,23 @@ def tracking_uri() -> str:
 class Tracker(Watcher):
     """Logs one benchmark run; adopts the run that ``mlflow run`` has started, if any.
 
+    One of several runs (a sweep's) is nested in ``parent`` instead.
+
     Attributes:
         seconds: spent in tracking calls so far.
         run_id: of the parent run.
     """
 
-    def __init__(self, plan: Plan, verb: str, node_keys: Mapping[str, str], uri: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        verb: str,
+        node_keys: Mapping[str, str],
+        uri: str | None = None,
+        parent: str | None = None,
+    ) -> None:
         self.uri, self.seconds, self.keys = uri or tracking_uri(), 0.0, dict(node_keys)
-        self.plan, self.verb = plan, verb
+        self.plan, self.verb, self.parent = plan, verb, parent
         self._reused = 0
         self._open: dict[str, str] = {}
         self._connect()
@@ -88,7 +102,11 @@ class Tracker(Watcher):
 
         self.client = MlflowClient(self.uri)
         adopted = os.environ.get("MLFLOW_RUN_ID")
-        if adopted:
+        if self.parent:
+            self.experiment = self.client.get_run(self.parent).info.experiment_id
+            tags = {**self._parent_tags(), "mlflow.parentRunId": self.parent}
+            self.run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
+        elif adopted:
             self.run_id, self.experiment = adopted, self.client.get_run(adopted).info.experiment_id
             for name, value in self._parent_tags().items():
                 self.client.set_tag(adopted, name, value)
@@ -124,6 +142,7 @@ class Tracker(Watcher):
             "brackets": list(plan.profile.brackets),
             "seeds": list(plan.profile.seeds),
             "rows": [r.name for r in plan.rows],
+            **plan.chosen,
         }
 
     def _end_orphans(self) -> None:
@@ -145,7 +164,7 @@ class Tracker(Watcher):
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
-        points = [Metric(k, float(v), now, 0) for k, v in (metrics or {}).items()]
+        points = [Metric(metric_name(k), float(v), now, 0) for k, v in (metrics or {}).items()]
         for entry in history or []:
             points += [Metric(k, float(v), now, int(entry["step"])) for k, v in entry.items() if k != "step"]
         given = [Param(k, str(v)[:6000]) for k, v in (params or {}).items()]
@@ -270,11 +289,19 @@ class Tracker(Watcher):
         self.client.set_terminated(self.run_id, status)
 
 
+def metric_name(name: str) -> str:
+    """A name that MLflow takes, of one that may hold the name of a class."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
+
+
 def run_name(node: Node) -> str:
     """The name of a nested run: so that runs of several generators sort and compare at a glance."""
     if node.stage == "classify":
         tags = node.tags
         return f"classify {node.row} +{tags['bracket']} {tags['classifier']} seed {tags['seed']}"
+    if node.stage == "curve":
+        tags = node.tags
+        return f"curve {tags['share']} {tags['classifier']} seed {tags['seed']}"
     return f"{node.stage} {node.row}".strip()
 
 

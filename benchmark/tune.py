@@ -12,7 +12,7 @@ import yaml
 
 from benchmark.errors import BenchmarkError, TaskError
 from benchmark.execute import execute
-from benchmark.pipeline import Node, Plan, Row, build, keys
+from benchmark.pipeline import REAL_ONLY, Node, Plan, Row, build, keys, needed, without_fold
 from benchmark.planning import Wish, generator_row, make_plan, store_root
 from benchmark.registry import Plugin, find
 from benchmark.stages import Job, fit
@@ -54,7 +54,7 @@ def tune(wish: Wish, generator: str, *, trials: int, seed: int, study_file: Path
         raise TaskError(
             f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
         )
-    plan = make_plan(replace(wish, generators=(generator,)))
+    plan = make_plan(replace(wish, generators=(generator,)), stages=("fit",))
     entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
     study = _study(study_file, f"{plan.task.name}/{plan.profile_name}/{plan.source}/{plugin.name}", seed)
     search = _Search(plan, plugin, entry, Store(store_root()), study)
@@ -105,31 +105,34 @@ class _Search:
         self.plan, self.plugin, self.entry, self.store, self.study = plan, plugin, entry, store, study
         self.module, self.began = plugin.load(), time.monotonic()
         self.tracker = Tracker(plan, "tune", {})
-        self.learning = self._data_without_test()
+        self.inputs = self._without_test()
         self.history: list[dict[str, float]] = []
 
     def seconds(self) -> float:
         """Wall seconds since the search began."""
         return time.monotonic() - self.began
 
-    def _data_without_test(self) -> Path:
-        """A folder with train and val alone: the search could not read test if it wanted to."""
-        node = self._data_node()
-        outcome = execute([node], self.store, workers=1)
-        if node.id in outcome.failures:
-            raise BenchmarkError("", outcome.failures[node.id])
-        folder = self.store.work(f"tune-{keys([node])[node.id]}")
+    def _without_test(self) -> dict[str, Path]:
+        """What a fit needs; of the data train and val alone: the search cannot read test."""
+        *before, node = self._nodes(generator_row(self.plugin, self.entry, {}))
+        outcome = execute(before, self.store, workers=1)
+        for line in outcome.failures.values():
+            raise BenchmarkError("", line)
+        inputs = {need: outcome.results[need].folder for need in node.needs}
+        data = next(need for need in node.needs if without_fold(need) == "data")
+        folder = self.store.work(f"tune-{keys(before)[data]}")
         for name in ("train.arrow", "val.arrow"):
-            shutil.copyfile(outcome.results[node.id].folder / name, folder / name)
-        return folder
+            shutil.copyfile(inputs[data] / name, folder / name)
+        return {**inputs, data: folder}
 
     def objective(self, trial: optuna.Trial) -> float:
         """Best preview FID on ``val`` of one set of parameters."""
         import optuna
 
         row = generator_row(self.plugin, self.entry, self.module.search_space(trial))
-        node = self._node(row)
-        key = f"trial-{keys([self._data_node(), node])[node.id]}"
+        nodes = self._nodes(row)
+        node = nodes[-1]
+        key = f"trial-{keys(nodes)[node.id]}"
         self.history, shown = [], 0
 
         def asks_to_stop(step: int, fid: float) -> bool:
@@ -141,7 +144,7 @@ class _Search:
                 raise Pruned
             return False
 
-        job = Job(node, {"data": self.learning}, self.store.begin(key), self.store.work(key))
+        job = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
         try:
             said = fit(job, asks_to_stop)
         except Pruned:
@@ -154,12 +157,11 @@ class _Search:
         chosen = [part["chosen"][f"val_fid_{self.plan.extractor}"] for part in said.values()]
         return float(sum(chosen) / len(chosen))
 
-    def _data_node(self) -> Node:
-        return next(n for n in build(self.plan) if n.stage == "data")
-
-    def _node(self, row: Row) -> Node:
-        nodes = build(replace(self.plan, rows=(row,)))
-        return next(n for n in nodes if n.stage == "fit")
+    def _nodes(self, row: Row) -> list[Node]:
+        """The fit of a row in the first fold, after all that it needs."""
+        judging = [r for r in self.plan.rows if r.name == REAL_ONLY]
+        nodes = build(replace(self.plan, rows=(*judging, row)))
+        return needed((n for n in nodes if n.fold == 0), {"fit"})
 
     def log(self, study: optuna.Study, trial: Any) -> None:
         """A nested run per trial, once it has ended."""

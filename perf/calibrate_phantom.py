@@ -58,7 +58,7 @@ def measure(
     demo = load_task("cxr_pneumonia").profiles["demo"]
     budget = demo.budget.model_copy(update={"length": steps})
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(demo.classifiers[0], budget, False, seed, "cpu", "bfloat16", Path(scratch))
+        setting = Setting(demo.classifiers[0], budget, "none", seed, "cpu", "bfloat16", Path(scratch))
         images = with_bracket(bare(splits.train), added, bracket)
         trained = train(splits.train, images, splits.val, setting)
     normal = normalization(splits.train.image)

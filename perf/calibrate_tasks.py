@@ -81,7 +81,7 @@ def measure(
     images = training_images(splits, added, task.mix, bracket, task.classes)
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(
-            profile.classifiers[0], budget, False, seed, "cpu", options.precision, Path(scratch),
+            profile.classifiers[0], budget, "none", seed, "cpu", options.precision, Path(scratch),
             metric=task.primary_metric.name, predicted=len(task.classes),
         )  # fmt: skip
         trained = train(images.real, images.train, images.val, setting)

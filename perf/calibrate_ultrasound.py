@@ -100,7 +100,7 @@ def measure(row: str, splits: Splits, options: argparse.Namespace, fold: int) ->
     chosen = training_set(row, splits, options.share, options.bracket, fold)
     budget = Budget(length=options.steps, batch_size=32)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(RECIPE, budget, False, fold, "cpu", "bfloat16", Path(scratch))
+        setting = Setting(RECIPE, budget, "none", fold, "cpu", "bfloat16", Path(scratch))
         trained = train(splits.train, chosen, splits.val, setting)
     normal = normalization(splits.train.image)
     held = splits.more_tests["test_paper"]

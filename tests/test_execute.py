@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
+import benchmark.execute
 from benchmark import stages
-from benchmark.errors import DataError, StoreError
-from benchmark.execute import Watcher, execute, worker_count
+from benchmark.errors import BenchmarkError, DataError, StoreError
+from benchmark.execute import Watcher, execute, free_gpu_bytes, worker_count
 from benchmark.pipeline import STAGE_VERSION, Node
 from benchmark.store import Store
 
@@ -167,8 +169,47 @@ def test_store_that_vanishes_is_an_error(tmp_path):
         execute([node("a")], store, workers=1)
 
 
-def test_worker_count():
-    """What the user wants, but at least one; on a GPU no more than half the cores."""
+def test_a_grid_goes_past_a_bug_and_a_kill(tmp_path):
+    """Of eight trainings one raises and one is killed each time: those two fail, the other six finish."""
+    acts = ["square", "raise_untold", "square", "slow", "die_always", "square", "slow", "square"]
+    grid = [node(f"t{i}", what, n=i, needs=["data"]) for i, what in enumerate(acts)]
+    outcome, _ = run(tmp_path, node("data", n=0), *grid)
+    assert set(outcome.failures) == {"t1", "t4"}
+    finished = {i: (outcome.results[f"t{i}"].folder / "n.txt").read_text() for i in (0, 2, 3, 5, 6, 7)}
+    assert finished == {i: str(i**2) for i in (0, 2, 3, 5, 6, 7)}
+
+
+def test_worker_gets_its_next_node_before_anybody_is_told_of_the_last(tmp_path):
+    """However long a watcher takes over a finished node, the next one is at work meanwhile."""
+
+    class Slow(Watcher):
+        seen = False
+
+        def finished(self, node, result):
+            until = time.monotonic() + 30
+            while node.id == "a" and not self.seen and time.monotonic() < until:
+                self.seen = len(list((tmp_path / "store" / "results" / "data").iterdir())) == 2
+                time.sleep(0.02)
+
+    watcher = Slow()
+    execute([node("a", n=1), node("b", n=2)], Store(tmp_path / "store"), workers=1, watcher=watcher)
+    assert watcher.seen
+
+
+def test_worker_count(monkeypatch):
+    """What the user wants, but at least one; on a GPU half the cores, as many as its free memory holds."""
     assert worker_count("cpu", 3) == 3
     assert worker_count("cpu", None) >= 1
-    assert worker_count("cuda", None) <= max(1, worker_count("cpu", None))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
+    for free, workers in ((80, 6), (20, 3), (2, 1)):
+        monkeypatch.setattr(benchmark.execute, "free_gpu_bytes", lambda free=free: free * 2**30)
+        assert worker_count("cuda", None) == workers
+    assert worker_count("cuda", 7) == 7
+
+
+def test_gpu_that_does_not_answer_asks_for_workers(monkeypatch):
+    """Where torch cannot tell the free memory, the last line of what it said, and the remedy."""
+    silent = subprocess.CompletedProcess([], 1, "", "Traceback\nRuntimeError: no NVIDIA driver\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: silent)
+    with pytest.raises(BenchmarkError, match=r"no NVIDIA driver\n.*Give --workers"):
+        free_gpu_bytes()

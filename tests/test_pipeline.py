@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from benchmark.pipeline import Plan, Row, build, keys
+from benchmark.application import UNTIL
+from benchmark.pipeline import Plan, Row, build, keys, needed
+from benchmark.recipe import Weights
 from benchmark.rules import LabelPolicy, Mix
 from benchmark.task import load_task
 
@@ -128,3 +131,96 @@ def test_a_row_that_is_not_installed_has_no_nodes(plan):
     """It is on the leaderboard with its reason, and nothing is computed for it."""
     rows = (*ROWS[:2], replace(GAN, absent="no generator named 'gan' is installed"))
     assert not any(n.row == "gan" for n in build(replace(plan, rows=rows)))
+
+
+def strategic(plan, folds=0, curve=(), **mix):
+    """The plan with another mix, perhaps with folds or a learning curve; three rows with images."""
+    names = ("oracle", "noise", "duplicate_real")
+    controls = [replace(GAN, name=n, role="control", plugin={"name": n, "origin": "builtin"}) for n in names]
+    plan = replace(plan, rows=(GAN, *controls, *ROWS[:2]))  # real_only need not be the first row
+    profiles = {n: p.model_copy(update={"curve": curve}) for n, p in plan.task.profiles.items()}
+    plan = with_task(plan, mix=Mix(**mix), profiles=profiles)
+    return folded(plan, folds) if folds else plan
+
+
+ALL_STRATEGIES = {"fit_on": "misclassified", "filter": "plausible", "unit": "deficit", "curve": (0.25, 0.5)}
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_every_strategy_at_once_is_a_graph(plan, folds):
+    """With a hold-out and with folds: needs come first, within their fold; ids and keys are distinct."""
+    nodes, seen = build(strategic(plan, folds, **ALL_STRATEGIES)), set()
+    for node in nodes:
+        assert set(node.needs) <= seen
+        assert node.id not in seen
+        seen.add(node.id)
+    assert len(set(keys(nodes).values())) == len(nodes)
+    assert {n.fold for n in nodes if n.stage == "filter"} == set(range(max(folds, 1)))
+    end = "@2" if folds else ""
+    found = {n.id: n for n in nodes}
+    judges = tuple(f"classify/real_only/0/resnet10_narrow/{seed}{end}" for seed in (0, 1, 2))
+    assert found[f"select{end}"].needs == (f"data{end}", judges[0])
+    assert found[f"filter/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *judges)
+    assert found[f"mirror/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *judges)
+    assert f"filter/gan{end}" in found[f"measure/gan{end}"].needs
+    assert f"filter/gan{end}" in found[f"classify/gan/250/resnet10_narrow/1{end}"].needs
+    assert found[f"curve/0.25/resnet10_narrow/1{end}"].row == "real_only"
+
+
+def test_ceiling_and_floor_see_what_they_always_see(plan):
+    """Of the misclassified images generators and copies are made; oracle and noise keep to theirs."""
+    needs = {n.row: n.needs for n in build(strategic(plan, fit_on="misclassified")) if n.stage == "fit"}
+    assert {row for row, need in needs.items() if "select" in need} == {"gan", "duplicate_real"}
+
+
+def test_networks_are_kept_of_real_only_alone(plan):
+    """Those of the first classifier, every seed: the judges; no other training stores a network."""
+    kept = {n.id for n in build(strategic(plan)) if n.config.get("keep")}
+    assert kept == {f"classify/real_only/0/resnet10_narrow/{seed}" for seed in (0, 1, 2)}
+
+
+def test_a_mixing_ratio_fits_nothing_anew(plan):
+    """It says how many images are drawn; the generator is the same."""
+    one, two = (keys(build(strategic(plan, ratio=r))) for r in (1.0, 2.0))
+    assert {n for n in one if n.startswith("fit/") and one[n] != two[n]} == set()
+    assert one["generate/gan"] != two["generate/gan"]
+    assert one["data"] == two["data"]
+
+
+def test_a_filter_or_a_curve_leaves_what_it_does_not_touch(plan):
+    """The same fits and the same trainings of real_only; a curve changes nothing that is there without it."""
+    plain = keys(build(strategic(plan)))
+    filtered = keys(build(strategic(plan, filter="plausible")))
+    same = [n for n in plain if n.startswith(("fit/", "curve/"))]
+    assert all(plain[n] == filtered[n] for n in same)
+    curved = keys(build(strategic(plan, curve=(0.5,))))
+    assert all(curved[n] == plain[n] for n in plain)
+    assert len(curved) == len(plain) + 3
+
+
+def test_a_verb_computes_what_it_ends_in_and_what_that_needs(plan):
+    """Samples of misclassified images need one training; no verb but run needs a mirror."""
+    nodes = build(strategic(plan, **ALL_STRATEGIES))
+    stages = {verb: {n.stage for n in needed(nodes, ends)} for verb, ends in UNTIL.items()}
+    assert stages["data"] == {"data"}
+    assert stages["generate"] == {"data", "classify", "select", "fit", "generate", "filter"}
+    assert stages["measure"] == stages["generate"] | {"reference", "measure"}
+    assert stages["run"] == {n.stage for n in nodes}
+    plain = build(strategic(plan))
+    assert {n.stage for n in needed(plain, UNTIL["generate"])} == {"data", "fit", "generate"}
+    trained = [n.id for n in needed(nodes, {"select"}) if n.stage == "classify"]
+    assert trained == ["classify/real_only/0/resnet10_narrow/0"]
+
+
+def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
+    """Every stage that rebuilds a network is told where its weights lie; no key has the path."""
+    weights = Weights(kind="file", path=Path("/here/w.safetensors"), sha256="0" * 64)
+    plan = strategic(plan, **ALL_STRATEGIES)
+    profile = plan.profile
+    own = profile.model_copy(
+        update={"classifiers": (profile.classifiers[0].model_copy(update={"weights": weights}),)}
+    )
+    nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": own}))
+    asking = [n for n in nodes if n.stage in ("classify", "curve", "select", "filter", "mirror")]
+    assert {n.local.get("weights") for n in asking} == {"/here/w.safetensors"}
+    assert not any("/here" in str(n.config) for n in asking)

@@ -11,7 +11,13 @@ from benchmark.errors import TaskError, UnknownNameError
 from benchmark.task import PROFILES, Task, load_task, read_yaml, task_names
 from samples import ROOT
 
-SOURCE = (ROOT / "tasks" / "cxr_pneumonia.yaml").read_text()
+# a packaged task without the parts that the tests add in their own way
+SOURCE = re.sub(
+    r"^choices:\n  .*\n\n|^mix: .*\n|^ +curve: .*\n",
+    "",
+    (ROOT / "tasks" / "cxr_pneumonia.yaml").read_text(),
+    flags=re.M,
+)
 
 
 def written(folder: Path, text: str) -> str:
@@ -52,6 +58,14 @@ def test_task_of_schaudt_has_the_published_protocol():
         ("primary_bracket: 250", "primary_bracket: 251", "primary_bracket must be one of brackets"),
         ("seeds: [0, 1, 2]", "seeds: [0, 0, 2]", "distinct"),
         ("val: 0.15}", "val: 0.95}", "leave less than a tenth"),
+        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2]\n    curve: [0.5, 1.0]", "shares between 0 and 1"),
+        ("controls:", "mix: {ratio: 0}\ncontrols:", "mix.ratio: Input should be greater than 0"),
+        ("controls:", "mix: {unit: deficit}\ncontrols:", "'deficit' needs a reserve in every profile"),
+        (
+            "controls:",
+            "mix: {training: synthetic, fit_on: misclasified}\ncontrols:",
+            "mix.fit_on: Input should be 'all' or 'misclassified'",
+        ),
         ("controls: [real_only, ", "controls: [", "real_only"),
         ("name: cxr_pneumonia", "name: other", "the file's name"),
         ("default_source: phantom.chest", "default_source: nowhere", "not among sources"),
@@ -92,7 +106,7 @@ def test_missing_and_odd_files_are_told(tmp_path):
 
 def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
     """Results are comparable across generators, and not across seeds, extractors, sources or profiles."""
-    task = load_task("cxr_pneumonia")
+    task = load_task(written(tmp_path, SOURCE))
     own = task.protocol_hash("demo", "phantom.chest", "x")
     fewer = load_task(written(tmp_path, SOURCE.replace("      ddpm: {fit: joint}\n", "", 1)))
     seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
@@ -184,3 +198,46 @@ def test_faults_of_metric_mix_and_folds_are_told(tmp_path, old, new, told):
     """What cannot be computed is refused before anything is."""
     with pytest.raises(TaskError, match=re.escape(told)):
         load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
+
+
+def strategies(**mix):
+    """The tiny task of the strategies with another mix."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    return Task.model_validate({**task.model_dump(), "choices": {}, "mix": mix})
+
+
+def test_strategies_that_exclude_each_other_are_refused():
+    """The largest class would have no image at all; of several labels none is the predicted one."""
+    with pytest.raises(ValueError, match=r"mix\.training must be 'add'"):
+        strategies(unit="deficit", training="synthetic")
+    multi = strategies().model_dump() | {
+        "labels": "multi",
+        "primary_metric": {"name": "auroc"},
+        "choices": {},
+    }
+    with pytest.raises(ValueError, match="'misclassified' needs labels 'single'"):
+        Task.model_validate(multi | {"mix": {"fit_on": "misclassified"}})
+
+
+def test_choices_that_exclude_each_other_are_told():
+    """Each is offered; together they make no sense, and the run says so before it starts."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    with pytest.raises(TaskError, match="'deficit' gives the largest class nothing"):
+        task.variant({"mix.unit": "deficit", "mix.training": "synthetic"})
+
+
+def test_a_learning_curve_is_no_part_of_the_protocol():
+    """It says more of real_only, and nothing else on the leaderboard depends on it."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    demo = task.profile("demo").model_copy(update={"curve": ()})
+    without = task.model_copy(update={"profiles": {**task.profiles, "demo": demo}})
+    hashes = {t.protocol_hash("demo", "phantom.chest", "x") for t in (task, without)}
+    assert len(hashes) == 1
+
+
+def test_a_mixing_ratio_is_a_choice_like_any_other():
+    """Each value is a protocol of its own."""
+    task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
+    ratios = [task.variant({"mix.ratio": value}) for value in (0.5, 1.0, 2.0)]
+    assert [t.mix.ratio for t in ratios] == [0.5, 1.0, 2.0]
+    assert len({t.protocol_hash("demo", "phantom.chest", "x") for t in ratios}) == 3

@@ -12,8 +12,8 @@ def values(label: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         label: (N,) class index, or (N, K) 1 for every class of an image.
         scores: (N, K) probabilities.
     Returns:
-        ``auroc`` (of the last class where there are two, else the mean over the classes that have both
-        positive and negative images); with one class per image also ``accuracy``, ``balanced_accuracy``
+        ``auroc`` (of the last class where an image has one of two, else the mean over the classes that have
+        both positive and negative images); with one class per image also ``accuracy``, ``balanced_accuracy``
         and, with two classes, ``f1`` of the last one. A figure that is not defined is left out.
     """
     from sklearn.metrics import accuracy_score, f1_score, recall_score
@@ -29,7 +29,8 @@ def values(label: np.ndarray, scores: np.ndarray) -> dict[str, float]:
             found["f1"] = float(f1_score(label, taken, pos_label=1, zero_division=0.0))
     areas = _areas(label, scores)
     if areas:
-        found["auroc"] = areas[-1] if len(areas) == scores.shape[1] == 2 else float(np.mean(areas))
+        binary = label.ndim == 1 and scores.shape[1] == 2  # both areas are the same but for ties
+        found["auroc"] = areas[-1] if binary else float(np.mean(areas))
     return found
 
 

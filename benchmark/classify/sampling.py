@@ -36,32 +36,56 @@ def added_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
         train: the real training images, which ``mix.unit`` may count.
         classes: of the task; a class that only a label policy has made gets none.
     Raises:
-        DataError: a class that should get some gets none, since it has no image of the kind that counts.
+        DataError: a class that should get some gets none, since it has no image of the kind that counts; or
+            by ``deficit`` no class gets any, since all are equally frequent.
     """
-    one = train.one_label_each()
+    units = _units(train, mix, classes)
     counts = {}
-    for k, name in enumerate(train.classes):
-        if name not in classes or (mix.classes is not None and name not in mix.classes):
-            continue
-        mine = one.label == k
-        if mix.unit == "still_image" and one.clip is not None:
-            mine = mine & (one.clip == "")
-        unit = 1 if mix.unit == "class" else int(mine.sum())
+    for name, unit in units.items():
         share = mix.factor.get(name, 1.0)
-        counts[name] = round(bracket * unit * share)
-        if counts[name] == 0 and share > 0:
+        counts[name] = round(bracket * unit * share * mix.ratio)
+        lacks_nothing = mix.unit == "deficit" and unit == 0
+        if counts[name] == 0 and share > 0 and not lacks_nothing:
             kind = mix.unit.replace("_", " ")
             raise DataError(
                 f"mix: '{name}'",
                 f"gets no synthetic image: train has {unit} of what '{kind}' counts, bracket {bracket}",
                 "Raise the bracket or the class's factor, keep more patients, or count by 'class'.",
             )
+    if mix.unit == "deficit" and not any(counts.values()):
+        raise DataError(
+            "mix.unit: 'deficit'",
+            "no class lacks anything to the largest one, so that none gets a synthetic image",
+            "Count by 'class' or 'real_image'.",
+        )
     return counts
 
 
-def first_of_each(synthetic: ImageSet, counts: Mapping[str, int]) -> ImageSet:
+def _units(train: ImageSet, mix: Mix, classes: tuple[str, ...]) -> dict[str, int]:
+    """What a bracket counts, of every class that may get synthetic images."""
+    one = train.one_label_each()
+    members = {name: one.label == k for k, name in enumerate(train.classes) if name in classes}
+    if mix.unit == "still_image" and one.clip is not None:
+        members = {name: mine & (one.clip == "") for name, mine in members.items()}
+    sizes = {name: int(mine.sum()) for name, mine in members.items()}
+    largest = max(sizes.values())
+    wanted = [name for name in sizes if mix.classes is None or name in mix.classes]
+    return {
+        name: {"class": 1, "deficit": largest - sizes[name]}.get(mix.unit, sizes[name]) for name in wanted
+    }
+
+
+def receiving(train: ImageSet, mix: Mix, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes that get synthetic images, whatever the bracket, in the order of the training images."""
+    units = _units(train, mix, classes)
+    return tuple(name for name, unit in units.items() if unit > 0 and mix.factor.get(name, 1.0) > 0)
+
+
+def first_of_each(synthetic: ImageSet, counts: Mapping[str, int], *, or_fewer: bool = False) -> ImageSet:
     """The first so many synthetic images of each class.
 
+    Args:
+        or_fewer: take what there is, where a filter has left fewer.
     Raises:
         DataError: a class has fewer.
     """
@@ -69,10 +93,41 @@ def first_of_each(synthetic: ImageSet, counts: Mapping[str, int]) -> ImageSet:
     for k, name in enumerate(synthetic.classes):
         wanted = counts.get(name, 0)
         rows = np.flatnonzero(synthetic.label == k)[:wanted]
-        if len(rows) < wanted:
+        if len(rows) < wanted and not or_fewer:
             raise DataError(f"synthetic class '{name}'", f"has {len(rows)} images, bracket needs {wanted}")
         chosen.append(rows)
     return synthetic.select(np.concatenate(chosen))
+
+
+def subset(train: ImageSet, share: float, seed: int) -> ImageSet:
+    """A share of the training patients, whole, in the order of ``train``.
+
+    Each patient belongs to the rarest of their classes (by patients); of each class the first patients of a
+    random order are taken, as many as the share says. A patient of every class is always among them. Of one
+    seed, the subset of a share lies within that of a larger one.
+
+    Args:
+        share: above 0, at most 1.
+        seed: names the order; no other state.
+    """
+    patients, of_image = np.unique(train.patient_id, return_inverse=True)
+    n_classes = len(train.classes)
+    has = np.zeros((len(patients), n_classes + 1), dtype=bool)
+    if train.several:
+        for k in range(n_classes):
+            has[of_image[train.label[:, k] == 1], k] = True
+        has[:, n_classes] = ~has.any(1)  # an image without any class
+    else:
+        has[of_image, train.label] = True
+    rarest_first = np.argsort(has.sum(0), kind="stable")
+    own = rarest_first[has[:, rarest_first].argmax(1)]
+    order = np.random.default_rng([seed, 29]).permutation(len(patients))
+    chosen = np.zeros(len(patients), dtype=bool)
+    for k in range(n_classes + 1):
+        members = order[own[order] == k]
+        chosen[members[: round(share * len(members))]] = True
+        chosen[order[has[order, k]][:1]] = True
+    return train.select(np.flatnonzero(chosen[of_image]))
 
 
 def training_images(
@@ -84,12 +139,14 @@ def training_images(
     ``HELD_OUT``-th of each class, so that no real image but the test's is seen (Segal et al. 2021, 4.5).
 
     Raises:
-        DataError: a class has fewer synthetic images than the bracket.
+        DataError: a class has fewer synthetic images than the bracket, and no filter has dropped some; or
+            too few are left to choose an epoch with.
     """
     train = splits.train
     if synthetic is None or bracket == 0:
         return TrainingImages(train, train, splits.val)
-    chosen = like(first_of_each(synthetic, added_counts(train, mix, bracket, classes)), train)
+    counts, train = added_counts(train, mix, bracket, classes), train.unread()
+    chosen = like(first_of_each(synthetic.unread(), counts, or_fewer=mix.filter != "none"), train)
     if mix.training == "add":
         return TrainingImages(train, concatenate([train, chosen]), splits.val)
     turn = np.zeros(len(chosen), dtype=np.int64)
@@ -97,6 +154,12 @@ def training_images(
     for k in np.unique(index):
         turn[index == k] = np.arange((index == k).sum())
     held = turn % HELD_OUT == HELD_OUT - 1
+    if not held.any():
+        raise DataError(
+            "training on synthetic images alone",
+            f"no class has {HELD_OUT} images, of which one would choose the epoch",
+            "Raise the bracket, or mix.surplus where a filter has dropped many.",
+        )
     learned = chosen.select(np.flatnonzero(~held))
     return TrainingImages(learned, learned, chosen.select(np.flatnonzero(held)))
 

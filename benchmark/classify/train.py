@@ -13,10 +13,14 @@ import numpy as np
 
 from benchmark.classify import quality
 from benchmark.classify.augment import PIPELINES
+from benchmark.classify.convolution import quicken
+from benchmark.classify.loss import Loss
 from benchmark.classify.network import build
+from benchmark.classify.optimizer import Adam
+from benchmark.classify.predict import normalization, probabilities, ready, tensor
 from benchmark.classify.sampling import Batches, stratum
+from benchmark.classify.schedule import evaluation_steps, is_over, learning_rate, plateaus, total_steps
 from benchmark.errors import ClassifierError
-from benchmark.pixels import blocks
 from benchmark.recipe import Budget, Recipe
 from benchmark.records import ImageSet
 from benchmark.torchkit import autocast, load_state, save_state
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SAVE_EVERY_SECONDS = 20.0
+COMPILING_PAYS = 2000  # updates on a GPU; on a CPU it takes minutes to win a sixth (docs/performance.md)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Setting:
     """Everything of a training but its images.
 
     Attributes:
+        balance: draw rare classes again, weigh them more in the loss, or neither.
         metric: on ``val``, chooses the epoch; a name of ``quality.values``.
         predicted: how many classes are predicted, where the labels have more: the first ones. The others
             are learned beside them (``multi_class`` of a label policy), or None for all.
@@ -57,6 +63,11 @@ class Setting:
     progress: Callable[[float], None] = lambda share: None
     metric: str = "balanced_accuracy"
     predicted: int | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Images of an update."""
+        return self.recipe.batch_size or self.budget.batch_size
 
 
 def setting_of(
@@ -77,51 +88,48 @@ def setting_of(
     )
 
 
-def total_steps(budget: Budget, images: int) -> int:
-    """Optimizer steps of a training: the budget's own, or its epochs over so many images."""
-    if budget.unit == "steps":
-        return budget.length
-    return budget.length * math.ceil(images / budget.batch_size)
-
-
-def normalization(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of training pixels, in [0, 1]; read block by block."""
-    count, total, squares = 0, 0.0, 0.0
-    for block in blocks(images):
-        part = block.astype(np.float64)
-        count, total, squares = count + part.size, total + part.sum(), squares + (part**2).sum()
-    mean = total / count
-    return mean / 255, max(float(np.sqrt(max(squares / count - mean**2, 0.0))) / 255, 1e-3)
-
-
 def train(real: ImageSet, extra: ImageSet, val: ImageSet, setting: Setting) -> Trained:
     """Train by the recipe and keep the epoch with the best ``setting.metric`` on ``val``.
 
-    Cross-entropy, of soft labels where a teacher has guessed some; where an image may have several classes,
-    the weighted binary cross-entropy of Segal et al. 2021, equation 3. Adam with a cosine schedule stepped
-    per update over the whole training (Schaudt et al. 2023, 3.3.2); a tie goes to the lower validation
-    loss. Resumes from its scratch folder; the result does not depend on whether it was interrupted.
+    A tie goes to the lower validation loss. Resumes from its scratch folder; the result does not depend on
+    whether it was interrupted.
 
     Args:
         real: real training images; they alone give the normalization.
         extra: all training images, real and added.
-        val: images that choose the epoch.
+        val: images that choose the epoch, and end the training where the budget has patience.
     Raises:
         ClassifierError: the loss is not finite, or the weights cannot be had.
     """
-    training = _Training(real, extra, setting)
+    training = Training(real, extra, setting)
     running: list[Tensor] = []
-    for step in range(training.resume(), training.steps):
-        running.append(training.update(step))
-        if step + 1 in training.marks:
-            training.evaluate(step + 1, running, val)
+    done = training.resume()
+    while done < training.steps and not training.over:
+        running.append(training.update(done))
+        done += 1
+        if done in training.marks:
+            training.evaluate(done, running, val)
             running = []
-            setting.progress((step + 1) / training.steps)
+            setting.progress(done / training.steps)
     training.network.load_state_dict(training.kept)
-    return Trained(training.network, training.history, training.best, training.steps)
+    return Trained(training.network, training.history, training.best, done)
 
 
-class _Training:
+def predict(
+    network: nn.Module, images: ImageSet, setting: Setting, normal: tuple[float, float]
+) -> np.ndarray:
+    """Class probabilities of every image, as the setting computes; see ``predict.probabilities``."""
+    return probabilities(
+        network,
+        images,
+        normal,
+        device=setting.device,
+        precision=setting.precision,
+        predicted=setting.predicted,
+    )
+
+
+class Training:
     """The state of one training."""
 
     def __init__(self, real: ImageSet, extra: ImageSet, setting: Setting) -> None:
@@ -129,35 +137,23 @@ class _Training:
 
         recipe, self.setting, self.extra = setting.recipe, setting, extra
         torch.manual_seed(setting.seed)
-        self.network: nn.Module = build(recipe, len(real.classes)).to(setting.device)
+        self.network: nn.Module = build(recipe, len(real.classes), several=extra.several).to(setting.device)
         self.network.to(memory_format=torch.channels_last)
-        self.steps = total_steps(setting.budget, len(extra))
-        self.marks = _evaluation_steps(self.steps, setting.budget.evaluations)
-        decay, plain = _decayed(self.network)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=recipe.learning_rate,
-            betas=(0.9, 0.999),
-            fused=True,
-        )
+        self.steps = total_steps(setting.budget, setting.batch_size, len(extra))
+        self.marks = evaluation_steps(self.steps, setting.budget.evaluations)
+        self.computed = _quick(self.network, setting.device, self.steps)
+        self.optimizer = Adam(self.network, recipe.weight_decay)
         self.normal = normalization(real.image)
-        self.weights = positive_weights(extra.label, setting.device) if extra.several else None
-        self.class_weights = None
-        if setting.balance == "class_weights" and not extra.several:
-            self.class_weights = class_weights(extra.label, len(real.classes), setting.device)
-        self.batches = Batches(
-            stratum(extra),
-            setting.budget.batch_size,
-            oversample=setting.balance == "oversample",
-            seed=setting.seed,
-        )
+        self.loss = Loss(extra, setting.device, weigh_classes=setting.balance == "class_weights")
+        oversample = setting.balance == "oversample"
+        self.batches = Batches(stratum(extra), setting.batch_size, oversample=oversample, seed=setting.seed)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self.kept: dict[str, Tensor] = {}
         self.saved_at = time.monotonic()
 
     def resume(self) -> int:
-        """Steps that an interrupted training had done."""
+        """Updates that an interrupted training had done."""
         state = load_state(self.setting.scratch / "training.pt", self.setting.device)
         if state is None:
             return 0
@@ -167,37 +163,46 @@ class _Training:
         return int(state["step"])
 
     def update(self, step: int) -> Tensor:
-        """One optimizer step; its randomness is named by seed and step alone. Returns the loss."""
+        """One update; its randomness is named by seed and step alone. Returns the loss."""
         import torch
 
-        setting, rate = self.setting, self.setting.recipe.learning_rate
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        torch.manual_seed((setting.seed + 1) * 1_000_003 + step)
-        rng = torch.Generator().manual_seed((setting.seed + 1) * 1_000_003 + step)
-        rows, (mean, std) = self.batches[step], self.normal
-        batch = _tensor(self.extra.image[rows], setting.device)
-        batch = (PIPELINES[setting.recipe.augmentation](batch, rng) - mean) / std
+        torch.manual_seed((self.setting.seed + 1) * 1_000_003 + step)
+        rows = self.batches[step]
+        batch = self.augmented(self.load(rows), step)
         self.network.train()
-        with autocast(setting.device, setting.precision):
-            output = self.network(batch.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(output.float(), rows)
-        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.forward(batch, rows)
         loss.backward()
-        self.optimizer.step()
+        self.optimizer.step(learning_rate(self.setting.recipe, step, self.steps, self.drops))
         return loss.detach()
 
-    def loss(self, output: Tensor, rows: np.ndarray) -> Tensor:
-        """The loss of one batch, given (B, K) logits and the positions of its images."""
-        import torch
-        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+    def load(self, rows: np.ndarray) -> Tensor:
+        """(B, 1, H, W) float in [0, 1]: the images at these positions."""
+        return tensor(self.extra.image[rows], self.setting.device)
 
-        truth = self.extra.label if self.extra.soft is None else self.extra.soft
-        label = torch.from_numpy(np.ascontiguousarray(truth[rows])).to(self.setting.device)
-        if self.weights is None:
-            return cross_entropy(output, label, self.class_weights)
-        weight = torch.where(label == 1, self.weights[0], self.weights[1])
-        return binary_cross_entropy_with_logits(output, label.float(), weight=weight)
+    def augmented(self, batch: Tensor, step: int) -> Tensor:
+        """The batch by the recipe's augmentation, normalized."""
+        import torch
+
+        rng = torch.Generator().manual_seed((self.setting.seed + 1) * 1_000_003 + step)
+        return ready(PIPELINES[self.setting.recipe.augmentation](batch, rng), self.normal)
+
+    def forward(self, batch: Tensor, rows: np.ndarray) -> Tensor:
+        """The loss of a batch."""
+        with autocast(self.setting.device, self.setting.precision):
+            output = self.computed(batch)
+        return self.loss(output.float(), rows)
+
+    @property
+    def drops(self) -> int:
+        """How often the learning rate was lowered, by a recipe that lowers it on plateaus."""
+        if self.setting.recipe.schedule != "plateau":
+            return 0
+        return plateaus([self._quality(h) for h in self.history], self.setting.recipe.plateau_patience)
+
+    @property
+    def over(self) -> bool:
+        """Whether ``val`` has not improved for as long as the budget waits."""
+        return is_over([self._quality(h) for h in self.history], self.setting.budget)
 
     def evaluate(self, step: int, losses: list[Tensor], val: ImageSet) -> None:
         """Read ``val``, keep the weights if they are the best so far, save a state now and then."""
@@ -228,76 +233,17 @@ class _Training:
         self.saved_at = time.monotonic()
 
 
-def positive_weights(label: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
-    """(K,) weights of the positive and of the negative labels of every class.
-
-    w_P = (N_p + N_n) / N_p and w_N = (N_p + N_n) / N_n (Segal et al. 2021, equation 3, after Guendel et
-    al.); a class without positive (or negative) images has no such label to weigh, and 1 stands there.
-    """
+def _quick(network: nn.Module, device: str, steps: int) -> Callable[[Tensor], Tensor]:
+    """The network as it is computed in training: the same function, by the device's fastest means."""
+    if device == "cpu":
+        quicken(network)
+        return network
+    if steps < COMPILING_PAYS:
+        return network
     import torch
 
-    n, positive = len(label), label.sum(0).astype(np.float64)
-    both = (n / np.maximum(positive, 1), n / np.maximum(n - positive, 1))
-    w_p, w_n = (np.where((positive > 0) & (positive < n), w, 1.0).astype(np.float32) for w in both)
-    return torch.from_numpy(w_p).to(device), torch.from_numpy(w_n).to(device)
-
-
-def class_weights(label: np.ndarray, classes: int, device: str) -> Tensor:
-    """(K,) weights of the classes in the loss: N / (K N_k), the mean over the images is 1; 1 where N_k is 0.
-
-    Source: the prior correction of King and Zeng 2001, section 3, with every class as frequent as any other.
-    """
-    import torch
-
-    count = np.bincount(label, minlength=classes)
-    weight = np.where(count > 0, len(label) / (np.count_nonzero(count) * np.maximum(count, 1)), 1.0)
-    return torch.from_numpy(weight.astype(np.float32)).to(device)
-
-
-def _decayed(network: nn.Module) -> tuple[list[Any], list[Any]]:
-    """Weights that are decayed, and biases and normalization parameters that are not."""
-    parameters = list(network.parameters())
-    return [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
-
-
-def _evaluation_steps(steps: int, evaluations: int) -> set[int]:
-    return {round(steps * (i + 1) / evaluations) for i in range(evaluations)} - {0}
-
-
-def _tensor(image: np.ndarray, device: str) -> Tensor:
-    import torch
-
-    copy = np.array(image)  # torch wants to own what it reads; the file map is read-only
-    return torch.from_numpy(copy).to(device).unsqueeze(1).float() / 255
-
-
-def predict(
-    network: nn.Module, images: ImageSet, setting: Setting, normal: tuple[float, float]
-) -> np.ndarray:
-    """Class probabilities of every image.
-
-    Returns:
-        (N, K) float64 in [0, 1]; rows sum to 1 where an image has one class.
-    """
-    import torch
-
-    network.eval()
-    parts, (mean, std) = [], normal
-    with torch.inference_mode(), autocast(setting.device, setting.precision):
-        for first in range(0, len(images), 256):
-            batch = (_tensor(images.image[first : first + 256], setting.device) - mean) / std
-            output = network(batch.contiguous(memory_format=torch.channels_last))
-            parts.append(_probabilities(output.double(), images.several, setting.predicted).cpu().numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, setting.predicted or len(images.classes)))
-
-
-def _probabilities(output: Tensor, several: bool, predicted: int | None) -> Tensor:
-    """Sigmoids, or a softmax over the classes that are predicted."""
-    import torch
-
-    if several:
-        return torch.sigmoid(output)
-    return torch.softmax(output if predicted is None else output[:, :predicted], 1)
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network)
+    return compiled
 
 
 def _validate(

@@ -205,6 +205,11 @@ def _same_protocol(manifests: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
+def _rebalances(mix: Mapping[str, Any]) -> bool:
+    """Whether added images change how frequent the classes are by design."""
+    return bool(mix.get("classes") or mix.get("factor") or mix.get("unit") == "deficit")
+
+
 def _protocol(manifest: Mapping[str, Any]) -> Protocol:
     classes, statistics = tuple(manifest["classes"]), manifest["statistics"]
     kind = kind_of(manifest["labels"], len(classes))
@@ -215,7 +220,7 @@ def _protocol(manifest: Mapping[str, Any]) -> Protocol:
         folds=int(manifest["folds"]),
         subgroups=tuple(manifest["subgroups"]),
         primary_bracket=int(manifest["primary_bracket"]),
-        rebalances=bool(manifest["mix"].get("classes") or manifest["mix"].get("factor")),
+        rebalances=_rebalances(manifest["mix"]),
         yardstick="noise" if manifest["mix"].get("training") == "synthetic" else "real_only",
         brackets=tuple(manifest["brackets"]),
         seeds=tuple(sorted(int(s) for s in manifest["seeds"])),
@@ -259,7 +264,7 @@ def _row_scores(
             splits[split] = _split_of(part, protocol)
         for bracket, rest in part.groupby("bracket"):
             where = f"bundle '{name}': predictions.parquet: split {split}, bracket {bracket}"
-            scores[split, int(str(bracket))] = _scores(rest, splits[split], protocol, where)
+            scores[split, int(str(bracket))] = scores_of(rest, splits[split], protocol, where)
     return scores
 
 
@@ -296,7 +301,7 @@ def _group(part: pd.DataFrame, field: str) -> np.ndarray:
     return np.where(missing, NOT_RECORDED, np.array([name for _, name in AGES])[band])
 
 
-def _scores(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
+def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
     """(runs, n, classes) scores; refuses whatever is not one prediction per run and image."""
     each_fold = protocol.folds > 1 and not split.joined
     key = ["classifier", "seed", *(["fold"] if each_fold else [])]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.compare import subgroups, tests
+from benchmark.compare import bootstrap, learning_curve, merits, subgroups, tests
 from benchmark.compare.controls import COPIES, behaved
+from benchmark.compare.learning_curve import real_image_equivalent
 from benchmark.compare.metrics import findings, members
 from benchmark.compare.panel import Panel
 from benchmark.compare.ranks import ranks
@@ -32,21 +33,30 @@ FOLDS = {
 }
 
 
-def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> dict[str, Any]:
+def compare(
+    bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]], curve: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Compare the rows of one leaderboard.
 
     Args:
         bundles: for each row, the content of ``bundle.json`` and the predictions, None for a failed row.
+        curve: predictions of ``real_only`` trained on subsets of the training patients, see
+            ``learning_curve.real_image_equivalent``.
     Returns:
         JSON values; docs/statistics.md says what each means:
         ``settings``; ``splits``; ``figures[split][bracket][row]`` with ``own_bracket``, each metric of
         ``settings.metrics`` (interval and run values), ``per_class``, ``versus[baseline][metric]`` and
-        ``mcnemar``; ``subgroups[row][field][value]``; ``ranking``, ``kruskal_wallis``, ``dunn``,
-        ``controls``, ``can_measure``, ``failed``, ``notes``.
+        ``mcnemar``; ``quality[row]`` with ``overall[figure]``, ``per_class[class][figure]``,
+        ``versus_real_only[figure]`` and ``calibration`` at the primary bracket of ``test``, each figure of
+        ``settings.quality_metrics`` with its bootstrap interval; ``quality_of[split][row]`` of other splits
+        likewise; ``learning_curve`` and ``equivalent[row]``, None and empty without a ``curve``;
+        ``subgroups[row][field][value]``; ``ranking``, ``kruskal_wallis``, ``dunn``, ``controls``,
+        ``can_measure``, ``failed``, ``notes``.
     Raises:
         SubmissionError: the rows cannot be compared.
     """
-    study = align(bundles)
+    given = list(bundles)
+    study = align(given)
     protocol = study.protocol
     failed = {row.name: row.error for row in study.rows if row.error is not None}
     panels = {
@@ -62,6 +72,10 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
     gates = {row.name: row.memorization for row in study.complete()}
     run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
     overall = tests.kruskal_wallis(run_values)
+    quality = {
+        split: merits.merits(panels[split, protocol.primary_bracket]) for split in sorted(study.splits)
+    }
+    worth = None if curve is None else real_image_equivalent(curve, study, _training_images(given))
     settings = _settings(study)
     controls = behaved(
         primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances
@@ -71,15 +85,30 @@ def compare(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) ->
         "settings": settings,
         "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
         "figures": figures,
+        "quality": quality["test"],
+        "quality_of": {split: found for split, found in quality.items() if split != "test"},
         "subgroups": subgroups.subgroups(study),
+        "learning_curve": worth["curve"] if worth else None,
+        "equivalent": worth["rows"] if worth else {},
         "ranking": _ranking(study, head),
         "kruskal_wallis": overall,
         "dunn": tests.dunn(run_values, protocol.correction) if overall["p"] is not None else [],
         "controls": controls,
         "can_measure": controls[0]["held"],
         "failed": failed,
-        "notes": [*_notes(study), *_silent(head), *subgroups.notes(study)],
+        "notes": [
+            *_notes(study),
+            *_silent(head),
+            *_unresampled(quality),
+            *learning_curve.notes(worth),
+            *subgroups.notes(study),
+        ],
     }
+
+
+def _training_images(bundles: Iterable[tuple[Mapping[str, Any], Any]]) -> int:
+    """Real training images of the whole; of the first fold in a cross-validation."""
+    return int(next(manifest for manifest, _ in bundles)["data"]["splits"]["train"]["images"])
 
 
 def baselines(protocol: Protocol) -> tuple[str, ...]:
@@ -98,6 +127,8 @@ def _settings(study: Study) -> dict[str, Any]:
         "classes": list(protocol.classes),
         "kind": protocol.kind,
         "metrics": metrics,
+        "quality_metrics": merits.describe(protocol),
+        "replicates": bootstrap.REPLICATES,
         "primary_metric": metrics[0],
         "folds": protocol.folds,
         "yardstick": protocol.yardstick,
@@ -140,6 +171,10 @@ def _notes(study: Study) -> list[str]:
         if b not in present
     ]
     return notes
+
+
+def _unresampled(quality: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [note for split, found in quality.items() for note in merits.without_interval(found, split)]
 
 
 def _silent(panel: Panel) -> list[str]:

@@ -1,4 +1,4 @@
-"""The primary metric in groups of patients: by sex, age, view or site."""
+"""The metrics in groups of patients: by sex, age, view or site."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.compare.merits import Merits
 from benchmark.compare.metrics import members
 from benchmark.compare.panel import Panel
 from benchmark.compare.rows import NOT_RECORDED, SplitImages, Study
@@ -16,12 +17,13 @@ BASELINE = "real_only"
 
 
 def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str, Any]]]:
-    """``[row][field][value]`` with the primary metric at the primary bracket.
+    """``[row][field][value]`` with the metrics at the primary bracket.
 
     Returns:
-        An interval with ``images`` and ``patients``, the difference to the baseline in
-        ``versus_real_only`` (not adjusted), and ``too_small`` None; or, for a group of fewer than 10
-        patients or one that lacks a class, these two and the reason in ``too_small``.
+        The interval of the primary metric with ``images`` and ``patients``, the difference to the baseline
+        in ``versus_real_only`` (not adjusted), all figures of merit in ``quality`` (``overall`` and
+        ``versus_real_only``, with bootstrap intervals), and ``too_small`` None; or, for a group of fewer
+        than 10 patients or one that lacks a class, ``images``, ``patients`` and the reason in ``too_small``.
     """
     images = study.splits[split]
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -31,9 +33,10 @@ def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str
             keep = values == value
             reason = _too_small(images, keep, study.protocol.classes)
             panel = Panel(study, split, study.protocol.primary_bracket, keep)
+            figures = {} if reason else Merits(panel, per_class=False).records()
             for name in panel.rows:
                 size = {"images": int(keep.sum()), "patients": len(np.unique(panel.patient))}
-                record = size if reason else _record(panel, name)
+                record = size if reason else {**_record(panel, name), "quality": _overall(figures[name])}
                 found.setdefault(name, {}).setdefault(field, {})[str(value)] = {**record, "too_small": reason}
     return found
 
@@ -52,6 +55,10 @@ def _record(panel: Panel, name: str) -> dict[str, Any]:
     compared = name != BASELINE and BASELINE in panel.rows
     difference = panel.primary.difference(name, BASELINE).record() if compared else None
     return {**panel.primary.mean(name), "versus_real_only": difference}
+
+
+def _overall(record: dict[str, Any]) -> dict[str, Any]:
+    return {part: record[part] for part in ("overall", "versus_real_only")}
 
 
 def _too_small(images: SplitImages, keep: np.ndarray, classes: tuple[str, ...]) -> str | None:

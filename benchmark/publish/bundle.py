@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, PREDICTIONS, GRID = "bundle.json", "predictions.parquet", Path("samples") / "grid.png"
-LARGEST = {MANIFEST: 5_000_000, PREDICTIONS: 1_000_000_000, GRID.name: 8_000_000}  # bytes
+CURVE = "curve.parquet"
+LARGEST = {
+    MANIFEST: 5_000_000,
+    PREDICTIONS: 1_000_000_000,
+    CURVE: 1_000_000_000,
+    GRID.name: 8_000_000,
+}  # bytes
 TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
 INTEGERS = ("label", "bracket", "seed", "fold")
 KNOWN_TEXTS = ("sex", "view", "site")  # of a patient or an image, where known; so is the age in years
@@ -37,15 +43,22 @@ class Bundle:
             classifier with a seed; in a cross-validation an image is there once, from the fold that it was
             left out of, or once for each fold.
         grid: PNG of some samples, or None.
+        curve: predictions of ``test`` by trainings on shares of the training patients, with the columns of
+            ``predictions`` and ``share`` and ``images``; None but for ``real_only``.
     """
 
     manifest: Manifest
     predictions: pd.DataFrame | None
     grid: bytes | None
+    curve: pd.DataFrame | None = None
 
 
 def write_bundle(
-    folder: Path, manifest: dict[str, Any], predictions: pd.DataFrame | None, grid: bytes | None
+    folder: Path,
+    manifest: dict[str, Any],
+    predictions: pd.DataFrame | None,
+    grid: bytes | None,
+    curve: pd.DataFrame | None = None,
 ) -> None:
     """Write a bundle; ``bundle.json`` last, each file atomically.
 
@@ -59,16 +72,20 @@ def write_bundle(
         raise SubmissionError(
             str(folder / PREDICTIONS), f"a row that is {checked.status} and its predictions do not agree"
         )
-    table = None
+    tables = {}
     if predictions is not None:
-        table = _check_predictions(predictions, checked, folder / PREDICTIONS)
+        tables[PREDICTIONS] = _check_predictions(predictions, checked, folder / PREDICTIONS)
+    if _has_curve(checked) != (curve is not None):
+        raise SubmissionError(str(folder / CURVE), "the manifest's curve and its predictions do not agree")
+    if curve is not None:
+        tables[CURVE] = _check_curve(curve, checked, folder / CURVE)
     (folder / GRID).parent.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, PREDICTIONS, GRID):  # what an earlier run of the row left
+    for name in (MANIFEST, PREDICTIONS, CURVE, GRID):  # what an earlier run of the row left
         (folder / name).unlink(missing_ok=True)
-    if table is not None:
-        part = folder / f"{PREDICTIONS}.part"
+    for name, table in tables.items():
+        part = folder / f"{name}.part"
         table.to_parquet(part, index=False)
-        os.replace(part, folder / PREDICTIONS)
+        os.replace(part, folder / name)
     if grid is not None:
         _replace(folder / GRID, grid)
     text = json.dumps(checked.record(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -82,8 +99,6 @@ def read_bundle(folder: Path) -> Bundle:
         SubmissionError: a file is missing, too large or not what it should be; a field is missing,
             unknown or of the wrong type; a score is NaN; a prediction is missing or there twice.
     """
-    import pandas as pd
-
     path = folder / MANIFEST
     try:
         content = json.loads(_bytes(path), parse_constant=_no_constant)
@@ -99,13 +114,25 @@ def read_bundle(folder: Path) -> Bundle:
         _check_grid(grid, folder / GRID)
     if manifest.status == "failed":
         return Bundle(manifest, None, grid)
-    table = folder / PREDICTIONS
-    _check_size(table)
+    predictions = _check_predictions(_table(folder / PREDICTIONS), manifest, folder / PREDICTIONS)
+    curve = None
+    if _has_curve(manifest):
+        curve = _check_curve(_table(folder / CURVE), manifest, folder / CURVE)
+    return Bundle(manifest, predictions, grid, curve)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    _check_size(path)
     try:
-        predictions = pd.read_parquet(table)
+        return pd.read_parquet(path)
     except Exception as error:  # a corrupt file raises many kinds
-        raise SubmissionError(str(table), f"cannot be read: {error}", "Write it as Parquet again.") from None
-    return Bundle(manifest, _check_predictions(predictions, manifest, table), grid)
+        raise SubmissionError(str(path), f"cannot be read: {error}", "Write it as Parquet again.") from None
+
+
+def _has_curve(manifest: Manifest) -> bool:
+    return bool(manifest.curve) and manifest.status == "complete"
 
 
 def read_bundles(folder: Path) -> list[Bundle]:
@@ -169,7 +196,34 @@ def _manifest(content: Any, where: str) -> Manifest:
 
 def _check_predictions(table: pd.DataFrame, manifest: Manifest, path: Path) -> pd.DataFrame:
     """The table in canonical order; refuses whatever is not one finite prediction per run and image."""
-    where, several = str(path), manifest.labels == "multi"
+    table = _check_columns(table, manifest, str(path))
+    _check_complete(table, manifest, str(path))
+    return table.reset_index(drop=True)
+
+
+def _check_curve(table: pd.DataFrame, manifest: Manifest, path: Path) -> pd.DataFrame:
+    """The table in canonical order; refuses what is not one prediction per share, run and image."""
+    where, own, table = str(path), ["share", "images"], table.reset_index(drop=True)
+    for name, kind in (("share", "f"), ("images", "iu")):
+        if name not in table.columns or table[name].dtype.kind not in kind:
+            raise SubmissionError(f"{where}: {name}", "missing, or of another kind than numbers")
+    whole = _check_columns(table.drop(columns=own), manifest, where).join(table[own])
+    shares = sorted(set(whole["share"]))
+    if shares != sorted(manifest.curve) or set(whole["split"]) != {"test"} or set(whole["bracket"]) != {0}:
+        raise SubmissionError(
+            f"{where}: share", f"has {shares}, expected {sorted(manifest.curve)}, split test and bracket 0"
+        )
+    sizes = whole.groupby(["share", "classifier", "seed", "fold"])["images"]
+    if (sizes.nunique() != 1).any() or (whole["images"] < 1).any():
+        raise SubmissionError(f"{where}: images", "expected one number per training, at least 1")
+    for _, part in whole.groupby("share"):
+        _check_complete(part, manifest, where)
+    return whole.sort_values("share", kind="stable").reset_index(drop=True)
+
+
+def _check_columns(table: pd.DataFrame, manifest: Manifest, where: str) -> pd.DataFrame:
+    """The table in canonical order, each of its columns as it should be."""
+    several = manifest.labels == "multi"
     each = range(len(manifest.classes))
     scores = [f"score_{k}" for k in each]
     integers = [*INTEGERS, *(f"label_{k}" for k in each if several)]
@@ -189,9 +243,7 @@ def _check_predictions(table: pd.DataFrame, manifest: Manifest, path: Path) -> p
     for name in known:
         _check_known(table[name], f"{where}: {name}")
     order = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
-    table = table[[*expected, *known]].sort_values(order, kind="stable")
-    _check_complete(table, manifest, where)
-    return table.reset_index(drop=True)
+    return table[[*expected, *known]].sort_values(order, kind="stable")
 
 
 def _check_scores(table: pd.DataFrame, columns: list[str], where: str, several: bool) -> None:

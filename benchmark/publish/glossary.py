@@ -42,6 +42,17 @@ TERMS: tuple[tuple[str, str], ...] = (
         "little variety.",
     ),
     (
+        "Mirror",
+        "The mirror test: classifiers trained on real images alone read the synthetic ones; how often they "
+        "find what was asked for. Beside it, as “real”, what they reach on real test images. Far above it, "
+        "the images are easier than life; far below, they do not show what they are labeled with.",
+    ),
+    (
+        "Plausible",
+        "Where a quality filter is at work: the share of drawn images that classifiers of real images take "
+        "for what was asked for; the others are dropped. Beside it, as “real”, the share of real images.",
+    ),
+    (
         "Copies",
         "Share of synthetic images that lie nearer to a training image than nearly all images of fresh "
         "patients do. Clearly more than expected means that patients are copied: the row is gated and "
@@ -66,5 +77,9 @@ def glossary(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The terms that a leaderboard uses: its metrics first, and none that its kind of task lacks."""
     unused = {"McNemar p"} if settings["kind"] == "multilabel" else set()
     found = [(metric["title"], metric["meaning"]) for metric in settings["metrics"]]
+    titles = {title for title, _ in found}
+    found += [
+        (m["title"], m["meaning"]) for m in settings.get("quality_metrics", []) if m["title"] not in titles
+    ]
     found += [FOLDS] if settings["folds"] > 1 else []
     return found + [(term, meaning) for term, meaning in TERMS if term not in unused]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
 from benchmark.task import PrimaryMetric, Statistics
 
@@ -19,7 +19,7 @@ class Part(BaseModel):
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # what a row was left out for
-SCHEMA = 2
+SCHEMA = 3
 
 
 def was_not_run(error: str) -> bool:
@@ -83,6 +83,15 @@ class Memorization(Part):
     blind: bool = False
 
 
+class FilterRate(Part):
+    """What the quality filter did to a row's images of one class, over all folds."""
+
+    drawn: int = Field(ge=0)
+    plausible: int = Field(ge=0)
+    wanted: int = Field(ge=0, description="by the largest bracket")
+    kept: int = Field(ge=0)
+
+
 class Costs(Part):
     """Measured, so different from run to run; nothing else on the leaderboard depends on them."""
 
@@ -92,8 +101,47 @@ class Costs(Part):
     peak_memory_mb: float | None = Field(ge=0)
 
 
+class WeightsCard(Part):
+    """Where a classifier began: at random, at ImageNet weights (tag and hash), or at a file (hash)."""
+
+    kind: Literal["none", "imagenet", "file"]
+    tag: str | None = Field(None, pattern=r"^[0-9A-Za-z_]{1,64}$")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _named_by_content(self) -> WeightsCard:
+        if (self.sha256 is None) != (self.kind == "none") or (self.tag is None) != (self.kind != "imagenet"):
+            raise ValueError("ImageNet weights have a tag and a sha256, a file a sha256, others neither")
+        return self
+
+
+class Parameters(Part):
+    """How many parameters a network has, and how many of them were trained."""
+
+    total: int = Field(ge=1)
+    trained: int = Field(ge=1)
+
+
+class RecipeCard(Part):
+    """What a classifier was, and how it was trained; ``parameters`` is None where none was."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
+    timm: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
+    timm_kwargs: dict[str, Any] = {}
+    head: Literal["linear", "sigmoid", "pocovid"]
+    trained: Literal["all"] | PositiveInt
+    weights: WeightsCard
+    learning_rate: FiniteFloat = Field(gt=0)
+    weight_decay: FiniteFloat = Field(ge=0)
+    schedule: Literal["cosine", "plateau", "constant"]
+    batch_size: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    augmentation: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
+    parameters: Parameters | None = None
+
+
 class Manifest(Part):
-    """The content of ``bundle.json``, schema 2.
+    """The content of ``bundle.json``, schema 3.
 
     Attributes:
         labels: whether an image has one class or may have several.
@@ -101,10 +149,13 @@ class Manifest(Part):
         folds: of the cross-validation; 1 where a part was held out.
         scenario: the rules that made the training data what they are (imbalance, labels, masks, view).
         mix: how synthetic images are added to the real ones.
+        recipes: of the classifiers, in the same order.
         subgroups: the columns of the predictions by which the primary metric is shown.
+        quality_filter: by class, where implausible images were dropped.
+        curve: shares of the training patients of ``curve.parquet``; of ``real_only`` alone.
     """
 
-    schema_: Literal[2] = Field(2, alias="schema")
+    schema_: Literal[3] = Field(3, alias="schema")
     task: str
     profile: str
     question: str
@@ -125,6 +176,7 @@ class Manifest(Part):
     brackets: tuple[int, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
     classifiers: tuple[str, ...] = Field(min_length=1)
+    recipes: tuple[RecipeCard, ...] = Field(min_length=1)
     statistics: Statistics
     row: RowCard
     status: Literal["complete", "failed"]
@@ -132,6 +184,8 @@ class Manifest(Part):
     data: DataCard
     measures: dict[str, Measure] = {}
     memorization: Memorization | None = None
+    quality_filter: dict[str, FilterRate] | None = None
+    curve: tuple[float, ...] = ()
     costs: Costs
     software: dict[str, Any]
     hardware: dict[str, Any]
@@ -146,6 +200,8 @@ class Manifest(Part):
             raise ValueError("primary_bracket must be one of brackets")
         if self.positive is not None and self.positive != self.classes[-1]:
             raise ValueError("positive must be the last of classes")
+        if tuple(r.name for r in self.recipes) != self.classifiers:
+            raise ValueError("recipes must be those of classifiers, in the same order")
         metric = self.primary_metric.name
         if self.labels == "multi" and metric != "auroc":
             raise ValueError(
@@ -153,7 +209,7 @@ class Manifest(Part):
             )
         if metric == "f1" and len(self.classes) != 2:
             raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
-        for name in ("seeds", "classifiers", "brackets", "classes", "subgroups"):
+        for name in ("seeds", "classifiers", "brackets", "classes", "subgroups", "curve"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} holds a value twice")

@@ -39,6 +39,7 @@ def text(view: View) -> str:
         "## By bracket",
         _brackets(view),
         *_metrics(view),
+        *_quality(view),
         *_splits(view),
         f"## {'AUROC' if view.several else 'Recall'} of each class",
         _classes(view),
@@ -139,6 +140,22 @@ def _metrics(view: View) -> list[str]:
     return ["## All metrics", text, _pairs(view, view.figures("test", view.bracket), view.metrics)]
 
 
+def _quality(view: View) -> list[str]:
+    """All figures of merit, folded away."""
+    metrics = view.quality_metrics
+    if not metrics:
+        return []
+    rows = []
+    for line in view.lines:
+        if own := view.quality(line.name):
+            cells = [_value(own[m["name"]], m) if m["name"] in own else words.NONE for m in metrics]
+            rows.append([md(line.name), *cells])
+    table = _table(["Row", *[md(m["title"]) for m in metrics]], rows)
+    text = f"Bootstrap intervals, patients drawn with replacement, at +{view.bracket} {md(view.unit)}."
+    summary = "<details><summary>With bootstrap intervals</summary>"
+    return ["## All figures of merit", text, f"{summary}\n\n{table}\n\n</details>"]
+
+
 def _splits(view: View) -> list[str]:
     parts = []
     for split in view.splits:
@@ -217,7 +234,8 @@ def _provenance(view: View) -> str:
     facts = [
         f"Source {md(head.source)}, fingerprint `{head.data.fingerprint}`",
         f"Protocol `{head.protocol_hash}`, {md(head.citation)}",
-        f"Seeds {', '.join(map(str, head.seeds))}; classifiers {md(', '.join(head.classifiers))}",
+        f"Seeds {', '.join(map(str, head.seeds))}",
+        *[f"Classifier {md(words.classifier(card))}" for card in head.recipes],
         *[f"{name} {md(settings(said))}" for name, said in view.rules()],
         *[md(note) for note in view.notes],
     ]

@@ -62,6 +62,7 @@ def _filters() -> dict[str, Any]:
         "round1": lambda value: f"{value:.1f}",
         "cost": words.cost,
         "settings": words.settings,
+        "classifier": words.classifier,
         "measure_kind": lambda name: words.measure_title(name).partition(" (")[0],
     }
 

@@ -10,6 +10,7 @@ from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import Bundle
 from benchmark.publish.findings import findings, metric_of, primary
 from benchmark.publish.manifest import Manifest
+from benchmark.publish.tables.quality import quality_metrics
 from benchmark.publish.words import listed, plural
 
 COPIES = "duplicate_real"  # copies by definition: shown as gated, ranked all the same
@@ -21,7 +22,12 @@ KINDS = {
 
 
 LAST = ("all others", "not recorded")  # values of subgroups
-UNITS = {"class": "class", "real_image": "real image", "still_image": "still image"}  # of task.Mix
+UNITS = {  # of rules.Mix
+    "class": "class",
+    "real_image": "real image",
+    "still_image": "still image",
+    "deficit": "image that a class lacks to the largest",
+}
 SPLITS = {
     "test_paper": (
         "On a test split of the published size",
@@ -100,6 +106,16 @@ class View:
         """All metrics that are reported, the primary one first."""
         found: Sequence[Mapping[str, Any]] = self.comparison["settings"]["metrics"]
         return found
+
+    @property
+    def quality_metrics(self) -> Sequence[Mapping[str, Any]]:
+        """The figures of merit with bootstrap intervals; none where the comparison has none."""
+        return quality_metrics(self.comparison)
+
+    def quality(self, row: str) -> Mapping[str, Any]:
+        """The figures of merit of a row that have an interval; none for a failed row."""
+        found: Mapping[str, Any] = self.comparison.get("quality", {}).get(row, {}).get("overall", {})
+        return {name: figure for name, figure in found.items() if figure["low"] is not None}
 
     @property
     def several(self) -> bool:
@@ -249,6 +265,6 @@ def _order(line: Line, metric: str) -> tuple[float, float, str]:
 
 
 def _measure_order(name: str) -> tuple[int, str]:
-    known = ("fid", "kid", "ms")
+    known = ("fid", "kid", "ms", "mirror")
     kind = name.partition("_")[0]
     return (known.index(kind) if kind in known else len(known), name)

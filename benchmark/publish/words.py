@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.publish.manifest import RecipeCard
 
 NONE = "–"
 
@@ -31,10 +34,10 @@ def value_range(interval: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     return f"[{value(interval['low'], metric)}, {value(interval['high'], metric)}]"
 
 
-def points(difference: float) -> str:
+def points(difference: float, digits: int = 1) -> str:
     """A difference of a metric in points (hundredths), with its sign: ``+3.2``."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if not float(text) else text.replace("-", "−")
+    text = f"{100 * difference:+.{digits}f}"
+    return f"{0:.{digits}f}" if not float(text) else text.replace("-", "−")
 
 
 def points_range(interval: Mapping[str, Any]) -> str:
@@ -77,10 +80,32 @@ def cost(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
+def classifier(card: RecipeCard) -> str:
+    """A classifier and how it began: ``resnet50 (timm resnet50), ImageNet weights a1_in1k (sha256 …)``."""
+    weights, count = card.weights, card.parameters
+    imagenet = f"ImageNet weights {weights.tag}"
+    kinds = {"none": "from scratch", "imagenet": imagenet, "file": "weights of a file"}
+    content = f" (sha256 {weights.sha256[:16]}…)" if weights.sha256 else ""
+    head = "" if card.head == "linear" else f", head {card.head}"
+    text = f"{card.name} (timm {card.timm}{head}), {kinds[weights.kind]}{content}"
+    if count is None:
+        return text
+    trained = "all" if count.trained == count.total else _millions(count.trained)
+    return f"{text}; {trained} of {_millions(count.total)} parameters trained"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.3g} M"
+
+
 def measure_title(name: str) -> str:
     """``fid_phantom_cxr_v1`` as ``FID (phantom_cxr_v1)``."""
     if name == "ms_ssim":
         return "MS-SSIM"
+    if name == "plausible":
+        return "Plausible"
+    if name.startswith("mirror_"):
+        return f"Mirror ({name.removeprefix('mirror_')})"
     kind, _, extractor = name.partition("_")
     return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmark.stages.classifying import classify, write_predictions
+from benchmark.stages.classifying import classify, curve, write_predictions
 from benchmark.stages.dataset import data, teach
 from benchmark.stages.generation import check_samples, fit, generate, refuse_pickles
 from benchmark.stages.job import Job, first_line
+from benchmark.stages.judging import mirror, plausible, select
 from benchmark.stages.measuring import in_proportion, measure, reference
 from benchmark.store import write_json
 from benchmark.torchkit import one_thread
@@ -21,11 +22,16 @@ STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "generate": generate,
     "measure": measure,
     "classify": classify,
+    "curve": curve,
+    "select": select,
+    "filter": plausible,
+    "mirror": mirror,
 }
 
 __all__ = [
-    "STAGES", "Job", "check_samples", "classify", "data", "first_line", "fit", "generate", "in_proportion",
-    "measure", "reference", "refuse_pickles", "run", "teach", "write_predictions",
+    "STAGES", "Job", "check_samples", "classify", "curve", "data", "first_line", "fit", "generate",
+    "in_proportion", "measure", "mirror", "plausible", "reference", "refuse_pickles", "run", "select",
+    "teach", "write_predictions",
 ]  # fmt: skip
 
 

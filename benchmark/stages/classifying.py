@@ -15,7 +15,7 @@ from benchmark.stages.job import Job
 
 def classify(job: Job) -> dict[str, Any]:
     """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read the tests."""
-    from benchmark.classify import quality, sampling
+    from benchmark.classify import judge, network, quality, sampling
     from benchmark.classify import train as training
 
     config, splits = job.config, job.splits()
@@ -24,6 +24,8 @@ def classify(job: Job) -> dict[str, Any]:
     images = sampling.training_images(splits, job.added(), mix, config["bracket"], classes)
     trained = training.train(images.real, images.train, images.val, setting)
     normal = training.normalization(images.real.image)
+    if config.get("keep"):
+        judge.keep(trained.network, normal, job.out)
     tests = splits.tests
     scores = {n: training.predict(trained.network, s, setting, normal) for n, s in tests.items()}
     write_predictions(job, tests, scores)
@@ -32,6 +34,7 @@ def classify(job: Job) -> dict[str, Any]:
         "history": trained.history,
         "chosen": trained.best,
         "steps": trained.steps,
+        "parameters": network.parameters(trained.network),
         "training_images": len(images.train),
         "metrics": {
             f"{name}_{metric}": value
@@ -39,6 +42,44 @@ def classify(job: Job) -> dict[str, Any]:
             for metric, value in quality.values(images.label, scores[name]).items()
         },
     }
+
+
+def curve(job: Job) -> dict[str, Any]:
+    """Train one classifier on a share of the training patients, choose its epoch on ``val``, read ``test``.
+
+    ``val`` is whole, as for every row: the curve is of what the training images are worth.
+    """
+    from benchmark.classify import quality, sampling
+    from benchmark.classify import train as training
+
+    config, splits = job.config, job.splits()
+    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
+    images = sampling.subset(splits.train, config["share"], job.node.seed)
+    trained = training.train(images, images, splits.val, setting)
+    scores = training.predict(trained.network, splits.test, setting, training.normalization(images.image))
+    _write_curve(job, splits.test, scores, len(images))
+    found = quality.values(splits.test.label, scores)
+    return {
+        "history": trained.history,
+        "chosen": trained.best,
+        "steps": trained.steps,
+        "training_images": len(images),
+        "counts": images.counts(),
+        "metrics": {"training_images": len(images), **{f"test_{k}": v for k, v in found.items()}},
+    }
+
+
+def _write_curve(job: Job, test: ImageSet, scores: np.ndarray, images: int) -> None:
+    """Predictions with the share, and the training images that it is, as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = _table(job, "test", test, scores)
+    share, count = pa.array([job.config["share"]] * len(test)), pa.array([images] * len(test), pa.int64())
+    name = f"{job.node.row}/{job.config['share']:g}/{job.config['recipe']['name']}/{job.node.seed}"
+    table = table.set_column(table.column_names.index("run"), "run", pa.array([name] * len(test)))
+    table = table.append_column("share", share).append_column("images", count)
+    pq.write_table(table, job.out / "curve.parquet")
 
 
 def _picture(job: Job, test: ImageSet, scores: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from benchmark import arrow, pictures
-from benchmark.classify.sampling import added_counts
+from benchmark.classify.sampling import added_counts, receiving
 from benchmark.errors import BenchmarkError, GeneratorError, MetricError
 from benchmark.fitting import Fit
 from benchmark.pixels import blocks
 from benchmark.records import ImageSet, Learning, SampleRequest, synthetic_set
 from benchmark.registry import Plugin
 from benchmark.rules import Mix
-from benchmark.stages.job import Job, first_line
+from benchmark.stages.job import CHOSEN, Job, first_line
 
 
 @contextmanager
@@ -40,14 +41,25 @@ def _blamed(name: str, act: str) -> Iterator[None]:
 def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False) -> dict[str, Any]:
     """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
     seen = arrow.read_learning(job.data, reserve=job.config["reserve"])
-    seen = seen.only(job.config["classes"]).one_label_each()
+    asked = receiving(seen.train, Mix(**job.config["mix"]), tuple(job.config["classes"]))
+    seen = _selected(job, seen).only(job.config["classes"]).one_label_each()
     if not job.config["per_class"]:
         return {"joint": _fit_one(job, seen, "joint", 0, 1, asks_to_stop)}
-    wanted = [c for c in seen.train.classes if c in (job.config["mix"]["classes"] or job.config["classes"])]
+    wanted = [c for c in seen.train.classes if c in asked]
     return {
         name: _fit_one(job, seen.of_class(seen.train.classes.index(name)), name, k, len(wanted), asks_to_stop)
         for k, name in enumerate(wanted)
     }
+
+
+def _selected(job: Job, seen: Learning) -> Learning:
+    """What was selected of the training images, where something was; ``val`` of the same classes."""
+    source = job.input("select")
+    if source is None:
+        return seen
+    train = seen.train.select(np.load(source / CHOSEN))
+    present = [name for name, n in train.counts().items() if n]
+    return Learning(train, seen.val, seen.reserve).only(present)
 
 
 def _fit_one(
@@ -112,10 +124,13 @@ def _plugin(job: Job) -> Plugin:
 
 
 def generate(job: Job) -> dict[str, Any]:
-    """Sample the largest bracket from a fitted generator."""
+    """Sample the largest bracket from a fitted generator; more of it where a filter will drop some."""
     config, name = job.config, job.node.row
     train = arrow.read_learning(job.data, reserve=False).train.only(config["classes"])
-    wanted = added_counts(train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
+    mix = Mix(**config["mix"])
+    wanted = added_counts(train, mix, config["bracket"], tuple(config["classes"]))
+    if mix.filter != "none":
+        wanted = {name: math.ceil(mix.surplus * n) for name, n in wanted.items()}
     request = SampleRequest.of_counts(wanted, train.classes, config["image_size"])
     module = _plugin(job).load()
     source = job.input(f"fit/{name}")

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import arrow
-from benchmark.pipeline import Node, without_fold
+from benchmark.pipeline import REAL_ONLY, Node, without_fold
 from benchmark.records import ImageSet, Splits
+
+CHOSEN = "chosen.npy"  # positions of the training images that generators learn from
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,12 @@ class Job:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The node's configuration."""
-        return self.node.config
+        """The node's configuration, and where the initial weights lie that it names."""
+        config, path = self.node.config, self.node.local.get("weights")
+        if path is None:
+            return config
+        recipe = config["recipe"]
+        return {**config, "recipe": {**recipe, "weights": {**recipe["weights"], "path": path}}}
 
     def input(self, name: str) -> Path | None:
         """The folder of what is needed under this name, in whichever fold; None where it is not needed."""
@@ -42,10 +48,21 @@ class Job:
         """The data of the run."""
         return arrow.read_splits(self.data)
 
-    def added(self) -> ImageSet | None:
-        """The synthetic images of the row, or None."""
+    def drawn(self) -> ImageSet:
+        """The synthetic images of the row as its generator drew them."""
         folder = self.input(f"generate/{self.node.row}")
+        assert folder is not None
+        return arrow.read_images(folder / "synthetic.arrow")
+
+    def added(self) -> ImageSet | None:
+        """The synthetic images of the row, those that a filter has dropped left out; or None."""
+        folder = self.input(f"filter/{self.node.row}") or self.input(f"generate/{self.node.row}")
         return arrow.read_images(folder / "synthetic.arrow") if folder else None
+
+    def judges(self) -> list[Path]:
+        """The folders of the trainings of real_only whose networks this stage asks."""
+        trained = f"classify/{REAL_ONLY}/"
+        return [folder for id_, folder in self.inputs.items() if id_.startswith(trained)]
 
 
 def first_line(error: BaseException) -> str:

@@ -33,3 +33,10 @@ def test_losses():
     assert loss(np.array([0, 1]), BINARY[:2]) == pytest.approx(-(np.log(0.9) + np.log(0.6)) / 2)
     both = loss(np.array([[1, 0]], np.uint8), np.array([[0.8, 0.3]]))
     assert both == pytest.approx(-(np.log(0.8) + np.log(0.7)) / 2)
+
+
+def test_two_findings_are_both_counted():
+    """Areas 3/4 and 1 of two findings that an image may have at once: their mean, not the last one."""
+    label = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.uint8)
+    scores = np.array([[0.9, 0.0], [0.4, 0.0], [0.5, 1.0], [0.1, 1.0]])
+    assert values(label, scores)["auroc"] == 0.875

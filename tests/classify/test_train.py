@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.classify import train as training
-from benchmark.classify.network import build
-from benchmark.errors import ClassifierError, UnknownNameError
+from benchmark.classify.loss import class_weights, positive_weights
+from benchmark.classify.schedule import total_steps
+from benchmark.errors import ClassifierError
 from benchmark.pixels import Pixels
-from benchmark.recipe import Budget, Recipe, Weights
+from benchmark.recipe import Budget, Recipe
 from samples import blobs
 
 RECIPE = Recipe(
@@ -72,15 +72,15 @@ def test_weighted_cross_entropy_is_equation_3():
     """Two of eight positive: w_P = 8/2 and w_N = 8/6; a class without positives has nothing to weigh."""
     label = np.zeros((8, 2), np.uint8)
     label[:2, 0] = 1
-    positive, negative = training.positive_weights(label, "cpu")
+    positive, negative = positive_weights(label)
     assert positive.tolist() == [4.0, 1.0]
     assert negative.tolist() == pytest.approx([8 / 6, 1.0])
 
 
 def test_class_weights_make_every_class_weigh_alike():
-    """Of 6, 3 and 1 images among 10 in three classes: 10/18, 10/9, 10/3; a class without images has weight 1."""
+    """Of 6, 3, 1 images among 10 in three classes: 10/18, 10/9, 10/3; a class without images has 1."""
     label = np.repeat([0, 1, 2], [6, 3, 1])
-    weight = training.class_weights(label, 4, "cpu").numpy()
+    weight = class_weights(label, 4).numpy()
     assert weight == pytest.approx([10 / 18, 10 / 9, 10 / 3, 1.0])
     assert weight[label].mean() == pytest.approx(1.0)
 
@@ -145,6 +145,25 @@ def test_killed_training_ends_in_the_same_bytes(images, tmp_path, monkeypatch):
     assert all(np.array_equal(v, weights(whole)[k]) for k, v in weights(resumed).items())
 
 
+def test_early_stopping_ends_the_training(images, tmp_path):
+    """With a learning rate that changes nothing, patience 2 ends six evaluations after the third."""
+    real, val = images
+    still = RECIPE.model_copy(update={"learning_rate": 1e-12})
+    budget = Budget(length=60, batch_size=16, evaluations=6, patience=2)
+    val = replace(val, image=np.zeros_like(val.image))  # nothing to see: every evaluation is the same
+    trained = training.train(real, real, val, setting(tmp_path, recipe=still, budget=budget))
+    assert trained.steps == 10 * len(trained.history) < 60
+    assert trained.steps == trained.best["step"] + 20
+
+
+def test_a_recipe_may_have_a_batch_size_of_its_own(images, tmp_path):
+    """Two epochs of 90 images in batches of 30 are six updates, whatever the budget's batch size."""
+    real, val = images
+    recipe = RECIPE.model_copy(update={"batch_size": 30})
+    budget = Budget(unit="epochs", length=2, batch_size=16, evaluations=2)
+    assert training.train(real, real, val, setting(tmp_path, recipe=recipe, budget=budget)).steps == 6
+
+
 def test_same_seed_same_bytes_other_seed_other_bytes(images, tmp_path):
     """A training is a function of its images and its seed."""
     real, val = images
@@ -156,13 +175,13 @@ def test_same_seed_same_bytes_other_seed_other_bytes(images, tmp_path):
 @pytest.mark.parametrize(("unit", "expected"), [("steps", 60), ("epochs", 60 * 6)])
 def test_budget_in_steps_or_epochs(unit, expected):
     """Steps are taken as they are; 60 epochs of 90 images in batches of 16 are 60 * 6 steps."""
-    assert training.total_steps(Budget(unit=unit, length=60, batch_size=16), 90) == expected
+    assert total_steps(Budget(unit=unit, length=60, batch_size=16), 16, 90) == expected
 
 
 def test_steps_do_not_depend_on_the_bracket():
     """With a budget in steps every row trains equally long, whatever it adds."""
     budget = Budget(unit="steps", length=400, batch_size=32)
-    assert training.total_steps(budget, 700) == training.total_steps(budget, 2000)
+    assert total_steps(budget, 32, 700) == total_steps(budget, 32, 2000)
 
 
 def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
@@ -171,39 +190,3 @@ def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
     wild = RECIPE.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ClassifierError, match="'tiny', seed 0"):
         training.train(real, real, val, setting(tmp_path, recipe=wild))
-
-
-def test_unknown_architecture_gets_a_did_you_mean():
-    """'resnet10' is told with timm's names."""
-    with pytest.raises(UnknownNameError, match="Did you mean 'resnet"):
-        build(RECIPE.model_copy(update={"timm": "resnet10tt"}), 3)
-
-
-def test_weights_are_never_changed_in_silence(tmp_path, monkeypatch):
-    """ImageNet weights that cannot be had, and a file that is missing, are errors with the remedy."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    imagenet = RECIPE.model_copy(
-        update={"weights": Weights(kind="imagenet"), "timm": "resnet18", "timm_kwargs": {}}
-    )
-    with pytest.raises(ClassifierError, match="set weights in the task"):
-        build(imagenet, 3)
-    missing = Weights(kind="file", path=tmp_path / "absent.safetensors")
-    with pytest.raises(ClassifierError, match="is missing"):
-        build(imagenet.model_copy(update={"weights": missing}), 3)
-
-
-def test_weights_from_a_file_are_the_ones_used(tmp_path):
-    """A checkpoint of three-channel ImageNet shape is read; its first layer is summed to one channel."""
-    import timm
-    from safetensors.torch import save_file
-
-    torch.manual_seed(3)
-    donor = timm.create_model("resnet10t", pretrained=False, num_classes=1000)
-    save_file(donor.state_dict(), tmp_path / "w.safetensors")
-    recipe = RECIPE.model_copy(
-        update={"timm_kwargs": {}, "weights": Weights(kind="file", path=tmp_path / "w.safetensors")}
-    )
-    built = build(recipe, 3).state_dict()
-    assert torch.equal(built["layer1.0.conv1.weight"], donor.state_dict()["layer1.0.conv1.weight"])
-    assert built["fc.weight"].shape[0] == 3

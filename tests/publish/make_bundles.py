@@ -197,6 +197,14 @@ def measures(fid: float | None) -> dict[str, Any]:
     }
 
 
+RESNET10 = {
+    "name": "resnet10", "timm": "resnet10t", "timm_kwargs": {}, "head": "linear", "trained": "all",
+    "weights": {"kind": "none", "tag": None, "sha256": None}, "learning_rate": 1e-3, "weight_decay": 0.05,
+    "schedule": "cosine", "batch_size": 32, "dropout": 0.2, "augmentation": "mild_affine",
+    "parameters": {"total": 4_924_621, "trained": 4_924_621},
+}  # fmt: skip
+
+
 def memorization(rate: float | None) -> dict[str, Any] | None:
     """The gate's record, or None for a row without images."""
     if rate is None:
@@ -230,7 +238,7 @@ def manifest(
         for split, (ids, patient, label) in sets.items()
     }
     return {
-        "schema": 2,
+        "schema": 3,
         "task": "cxr_pneumonia",
         "profile": "demo",
         "question": variant.question,
@@ -251,6 +259,7 @@ def manifest(
         "brackets": list(brackets),
         "seeds": list(seeds),
         "classifiers": ["resnet10"],
+        "recipes": [RESNET10],
         "statistics": {"alpha": 0.05, "correction": "holm", "power": 0.8},
         "row": {
             "name": name, "role": role, "title": name.replace("_", " "),

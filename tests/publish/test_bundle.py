@@ -53,6 +53,11 @@ def test_a_failed_row_needs_no_predictions(tmp_path):
         (("row", "role"), "winner", "row.role"),
         (("primary_bracket",), 7, "primary_bracket"),
         (("seeds",), [0, 0], "seeds"),
+        (("recipes",), [], "recipes"),
+        (("recipes", 0, "name"), "resnet50", "recipes must be those of classifiers"),
+        (("recipes", 0, "weights"), {"kind": "file"}, "recipes.0.weights"),
+        (("recipes", 0, "weights"), {"kind": "none", "sha256": "0" * 64}, "recipes.0.weights"),
+        (("recipes", 0, "head"), "<b>", "recipes.0.head"),
         (("status",), "failed", "error"),
         (("memorization", "rate"), 1.5, "memorization.rate"),
         (("measures", "ms_ssim", "value"), float("nan"), "NaN"),
@@ -175,7 +180,7 @@ def test_an_older_bundle_is_refused_in_one_clear_line(folder):
     """Its schema, the one that is read, and what to do; not a list of missing fields."""
     content = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**content, "schema": 1}))
-    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 2\n +Run the row again"):
+    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 3\n +Run the row again"):
         read_bundle(folder)
 
 

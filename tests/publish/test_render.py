@@ -15,7 +15,9 @@ import pytest
 from benchmark.compare.study import compare
 from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import Bundle, read_bundles
+from benchmark.publish.manifest import RecipeCard
 from benchmark.publish.render import render, rounded, without_costs
+from benchmark.publish.words import classifier
 from publish.make_bundles import VARIANTS, make_bundles
 
 KINDS = ("md", "json", "html")
@@ -304,3 +306,29 @@ def test_a_row_without_its_plug_in_was_not_run(others):
     assert "`stylegan` was not run: no generator named" in others["binary"]["md"]
     assert "1 row was not run, since no such generator is installed: stylegan." in others["binary"]["md"]
     assert "failed" not in others["binary"]["md"]
+
+
+def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
+    """From scratch, ImageNet with its tag and hash, a file with its hash; how much was trained."""
+    scratch = bundles[0].manifest.record()["recipes"][0]
+    cards = [
+        scratch,
+        {**scratch, "name": "b", "weights": {"kind": "imagenet", "tag": "a1_in1k", "sha256": "ab" * 32}},
+        {
+            **scratch, "name": "c", "timm": "vgg16", "head": "pocovid", "trained": 3, "parameters": None,
+            "weights": {"kind": "file", "sha256": "cd" * 32},
+        },
+        {**scratch, "name": "d", "parameters": {"total": 14_746_691, "trained": 2_392_963}},
+    ]  # fmt: skip
+    count = "; all of 4.92 M parameters trained"
+    told = [classifier(RecipeCard.model_validate(card)) for card in cards]
+    assert told == [
+        f"resnet10 (timm resnet10t), from scratch{count}",
+        f"b (timm resnet10t), ImageNet weights a1_in1k (sha256 abababababababab…){count}",
+        "c (timm vgg16, head pocovid), weights of a file (sha256 cdcdcdcdcdcdcdcd…)",
+        "d (timm resnet10t), from scratch; 2.39 M of 14.7 M parameters trained",
+    ]
+    written = pages(bundles, tmp_path)
+    assert told[0] in written["html"]
+    assert told[0] in written["md"].replace("\\", "")
+    assert json.loads(written["json"])["recipes"][0] == scratch

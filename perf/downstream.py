@@ -1,0 +1,345 @@
+"""How fast a grid of trainings is, beside a plain loop that does what published scripts do.
+
+    python perf/downstream.py --size 64 --updates 400 --rounds 5
+    python perf/downstream.py --size 224 --updates 40 --rounds 3
+
+Both sides train the same network (ResNet-50, one channel) from the same weights on the same phantoms, with
+the same batch size, number of updates, augmentation (Schaudt et al. 2023, Table 4), learning rate and
+schedule; both read ``val`` after every epoch, and are judged on the same fresh test images. The weights stand
+for ImageNet's: they are learned in ``--pretraining`` updates from phantoms of other patients.
+
+The plain loop is one training at a time on all cores: every file is decoded when its turn comes, augmented on
+its own by Albumentations, the network computes in float32, ``val`` is read image by image. The suite's side
+is as many trainings at once as there are cores, through ``benchmark.classify.train``.
+
+The sides take turns, so that a noisy machine disturbs both. A round is one training of the loop, then one
+training per core of the suite. Imports are paid before; everything else counts. Prints training images a
+second of wall time, the share of each part, balanced accuracies, and ``ratio: N``, the median of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH, RATE, DROPOUT = 8, 1e-4, 0.5  # Schaudt et al. 2023, section 3.3.2
+WEIGHTS = "weights.safetensors"
+PARTS = ("load", "augmented", "forward", "step", "evaluate")
+
+
+def draw(size: int, folder: Path) -> None:
+    """Phantoms in the paper's numbers: as Arrow files for one side, as PNG files for the other."""
+    from PIL import Image
+
+    from benchmark import arrow
+    from benchmark.data import loading
+    from benchmark.data.phantom import chest
+    from benchmark.task import SplitRule
+
+    for seed, place in enumerate((folder, folder / "others")):
+        place.mkdir(exist_ok=True)
+        splits = loading.load(
+            chest, chest.Params(test_per_class=100), classes=chest.CLASSES, image_size=size,
+            split=SplitRule(val=0.2), reserve_per_class=1, seed=seed,
+        )  # fmt: skip
+        arrow.write_splits(place, splits)
+    for name in ("train", "val"):
+        images = getattr(arrow.read_splits(folder), name)
+        (folder / name).mkdir()
+        for i, (image, label) in enumerate(zip(images.image, images.label, strict=True)):
+            Image.fromarray(image).convert("RGB").save(folder / name / f"{i:05d}_{label}.png")
+
+
+def timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
+    """The same method, its seconds added up under a name."""
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - began
+
+    return call
+
+
+def ready(threads: int) -> None:
+    """Import what a training needs, before the clock starts."""
+    import torch
+
+    torch.set_num_threads(threads)
+    import albumentations  # noqa: F401
+    import timm  # noqa: F401
+
+    import benchmark.classify.train  # noqa: F401
+
+
+def epochs_of(updates: int, images: int) -> int:
+    """How often ``val`` is read: once for every pass over the training images, at least once."""
+    return max(1, round(updates * BATCH / images))
+
+
+def balanced_accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean recall of the classes."""
+    return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
+
+
+def pretrain(folder: str, updates: int) -> None:
+    """Weights of the network without its last layer, learned from other patients; none for 0 updates."""
+    from safetensors.torch import save_file
+
+    from benchmark import arrow
+    from benchmark.classify import train as training
+    from benchmark.recipe import Budget, Recipe
+
+    if not updates:
+        return
+    splits = arrow.read_splits(Path(folder) / "others")
+    recipe = Recipe(name="resnet50", timm="resnet50", learning_rate=1e-3, augmentation="mild_affine")
+    budget = Budget(unit="steps", length=updates, batch_size=32, evaluations=4)
+    with tempfile.TemporaryDirectory() as scratch:
+        setting = training.Setting(recipe, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
+        network = training.train(splits.train, splits.train, splits.val, setting).network
+    state = {k: v.contiguous() for k, v in network.pretrained.state_dict().items()}
+    save_file(state, Path(folder) / WEIGHTS)
+
+
+def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
+    """One training by the suite, on one thread."""
+    from benchmark import arrow
+    from benchmark.classify import train as training
+    from benchmark.recipe import Budget, Recipe, Weights
+    from benchmark.torchkit import one_thread
+
+    one_thread()
+    began = time.perf_counter()
+    splits = arrow.read_splits(Path(folder))
+    file = Path(folder) / WEIGHTS
+    recipe = Recipe(
+        name="resnet50", timm="resnet50", learning_rate=RATE, dropout=DROPOUT, augmentation="schaudt",
+        weights=Weights(kind="file", path=file) if file.exists() else Weights(),
+    )  # fmt: skip
+    budget = Budget(
+        unit="steps", length=updates, batch_size=BATCH, evaluations=epochs_of(updates, len(splits.train))
+    )
+    spent: dict[str, float] = {}
+    original = {name: getattr(training.Training, name) for name in (*PARTS[:3], "evaluate", "update")}
+    for name, method in original.items():
+        setattr(training.Training, name, timed(method, name, spent))
+    adam, training.Adam.step = training.Adam.step, timed(training.Adam.step, "step", spent)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            setting = training.Setting(
+                recipe, budget, "none", seed, "cpu", "bfloat16", Path(scratch), metric="balanced_accuracy"
+            )
+            trained = training.train(splits.train, splits.train, splits.val, setting)
+        seconds = time.perf_counter() - began
+        scores = training.predict(
+            trained.network, splits.test, setting, training.normalization(splits.train.image)
+        )
+    finally:
+        for name, method in original.items():
+            setattr(training.Training, name, method)
+        training.Adam.step = adam
+    inside = sum(spent[name] for name in ("load", "augmented", "forward", "step"))
+    shares = {name: spent[name] / seconds for name in PARTS}
+    shares["backward"] = (spent["update"] - inside) / seconds
+    return {
+        "seconds": seconds,
+        "images": updates * BATCH,
+        "quality": balanced_accuracy(splits.test.label, scores.argmax(1)),
+        "shares": shares,
+    }
+
+
+def pipeline() -> tuple[Any, Any]:
+    """Table 4 by the library that the paper names, for training, and its normalization for ``val``."""
+    import albumentations as A
+
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def tone() -> Any:
+        return A.RandomBrightnessContrast(0.2, 0.2, brightness_by_max=True, p=1.0)
+
+    train = A.Compose(
+        [
+            A.ShiftScaleRotate(shift_limit=0.1, scale_limit=0.5, rotate_limit=10, p=1.0),
+            A.OneOf([A.CLAHE(4.0, (8, 8), p=1.0), tone(), A.RandomGamma((80, 120), p=1.0)], p=0.9),
+            A.OneOf(
+                [A.Sharpen((0.2, 0.5), (0.5, 1.0), p=1.0), A.Blur(7, p=1.0), A.MotionBlur(7, p=1.0)], p=0.9
+            ),
+            A.OneOf([tone(), A.HueSaturationValue(20, 30, 20, p=1.0)], p=0.9),
+            A.Normalize(mean, std),
+        ]
+    )
+    return train, A.Compose([A.Normalize(mean, std)])
+
+
+def changed(image: np.ndarray, change: Any) -> Any:
+    """A (S, S) or (S, S, 3) picture changed as one of three channels, of which the first stays: (1, S, S)."""
+    import torch
+
+    colors = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
+    return torch.from_numpy(np.ascontiguousarray(change(image=colors)["image"][:, :, 0])[None])
+
+
+def loop(folder: str, updates: int, seed: int) -> dict[str, Any]:
+    """One training by a plain loop, on all cores."""
+    import timm
+    import torch
+    from PIL import Image
+    from safetensors.torch import load_file
+    from torch.utils.data import DataLoader, Dataset
+
+    class Files(Dataset):  # type: ignore[type-arg]
+        def __init__(self, name: str, change: Any) -> None:
+            self.paths, self.change = sorted((Path(folder) / name).glob("*.png")), change
+
+        def __len__(self) -> int:
+            return len(self.paths)
+
+        def __getitem__(self, index: int) -> tuple[Any, int]:
+            path = self.paths[index]
+            return changed(np.asarray(Image.open(path)), self.change), int(path.stem.split("_")[1])
+
+    torch.manual_seed(seed)
+    change, plain = pipeline()
+    began = time.perf_counter()
+    network = timm.create_model("resnet50", num_classes=5, in_chans=1, drop_rate=DROPOUT)
+    if (Path(folder) / WEIGHTS).exists():
+        network.load_state_dict(load_file(Path(folder) / WEIGHTS), strict=False)
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=updates)
+    train, val = Files("train", change), Files("val", plain)
+    epochs = epochs_of(updates, len(train))
+    marks = {round(updates * (i + 1) / epochs) for i in range(epochs)}
+    best, kept, done = -1.0, {}, 0
+    while done < updates:
+        for images, labels in DataLoader(train, batch_size=BATCH, shuffle=True, drop_last=True):
+            network.train()
+            loss = torch.nn.functional.cross_entropy(network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            done += 1
+            if done in marks:
+                found = _read_all(network, DataLoader(val, batch_size=1))
+                if found > best:
+                    best, kept = found, {k: v.clone() for k, v in network.state_dict().items()}
+            if done == updates:
+                break
+    seconds = time.perf_counter() - began
+    network.load_state_dict(kept)
+    return {"seconds": seconds, "images": updates * BATCH, "quality": _judge(network, folder, plain)}
+
+
+def _read_all(network: Any, loader: Any) -> float:
+    """Balanced accuracy on ``val``, image by image."""
+    import torch
+
+    network.eval()
+    labels, predicted = [], []
+    with torch.no_grad():
+        for image, label in loader:
+            predicted.append(int(network(image).argmax()))
+            labels.append(int(label))
+    return balanced_accuracy(np.array(labels), np.array(predicted))
+
+
+def _judge(network: Any, folder: str, plain: Any) -> float:
+    """Balanced accuracy on the test images; not counted."""
+    import torch
+
+    from benchmark import arrow
+    from benchmark.pixels import blocks
+
+    test = arrow.read_splits(Path(folder)).test
+    network.eval()
+    with torch.no_grad():
+        found = [
+            network(torch.stack([changed(image, plain) for image in block])).argmax(1)
+            for block in blocks(test.image, 50)
+        ]
+    return balanced_accuracy(test.label, torch.cat(found).numpy())
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--updates", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pretraining", type=int, default=400, help="updates; 0 starts from random weights")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as name:
+        draw(options.size, Path(name))
+        with (
+            ProcessPoolExecutor(1, context, ready, (cores,)) as plain,
+            ProcessPoolExecutor(cores, context, ready, (1,)) as workers,
+        ):
+            list(workers.map(math.sqrt, range(4 * cores)))
+            plain.submit(math.sqrt, 1).result()
+            workers.submit(pretrain, name, options.pretraining).result()
+            rounds = [_round(plain, workers, cores, name, options, k) for k in range(options.rounds)]
+    _print(rounds, cores)
+
+
+def _round(
+    plain: ProcessPoolExecutor,
+    workers: ProcessPoolExecutor,
+    cores: int,
+    folder: str,
+    options: argparse.Namespace,
+    k: int,
+) -> dict[str, Any]:
+    given = (folder, options.updates)
+    reference = plain.submit(loop, *given, k).result()
+    ours = [f.result() for f in [workers.submit(suite, *given, k * cores + i) for i in range(cores)]]
+    wall = max(o["seconds"] for o in ours)
+    speed = sum(o["images"] for o in ours) / wall
+    plain_speed = reference["images"] / reference["seconds"]
+    qualities = ", ".join(f"{o['quality']:.3f}" for o in ours)
+    print(
+        f"round {k}: loop {plain_speed:.1f} images/s, suite {speed:.1f}: {speed / plain_speed:.2f} times; "
+        f"balanced accuracy {reference['quality']:.3f}; {qualities}",
+        flush=True,
+    )
+    return {"ratio": speed / plain_speed, "loop": reference, "suite": ours, "speeds": (plain_speed, speed)}
+
+
+def _print(rounds: list[dict[str, Any]], cores: int) -> None:
+    ours = [o for r in rounds for o in r["suite"]]
+    sides = {
+        f"loop, one training on {cores} cores": [r["loop"] for r in rounds],
+        f"suite, {cores} trainings at once": ours,
+    }
+    for k, (side, trainings) in enumerate(sides.items()):
+        quality = [t["quality"] for t in trainings]
+        speed = statistics.median(r["speeds"][k] for r in rounds)
+        print(
+            f"{side}: {speed:.1f} images/s; balanced accuracy {np.mean(quality):.3f} "
+            f"(deviation {np.std(quality, ddof=min(1, len(quality) - 1)):.3f} of {len(quality)})"
+        )
+    for part in (*PARTS, "backward"):
+        print(f"  {part:<10} {100 * statistics.mean(o['shares'][part] for o in ours):5.1f} % of a training")
+    print(f"ratio: {statistics.median(r['ratio'] for r in rounds):.2f}")
+
+
+if __name__ == "__main__":
+    main()
