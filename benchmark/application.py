@@ -64,7 +64,7 @@ def wish_of(options: argparse.Namespace) -> Wish:
 
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
-    plan = make_plan(wish_of(options), trains="classify" in UNTIL[options.verb])
+    plan = make_plan(wish_of(options), stages=UNTIL[options.verb])
     name = f"{plan.task.name}-{plan.profile_name}"
     chosen = weights_part(plan, options.weights)
     out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import re
@@ -24,6 +25,8 @@ from benchmark.forecast import start_order
 from benchmark.pipeline import Node, keys
 from benchmark.store import Result, Store
 
+TRAINING = ("torch", "timm", "sklearn.metrics")
+AHEAD = {"data": (), "teach": TRAINING, "classify": TRAINING}  # torch alone elsewhere
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
 GPU_BYTES = (
     6 * 2**30
@@ -116,6 +119,12 @@ def _elapsed_before(work: Path) -> float:
         return 0.0
 
 
+def _import_ahead(stage: str) -> None:
+    """Import what a stage needs, once per worker and before its clock starts."""
+    for name in AHEAD.get(stage, ("torch",)):
+        importlib.import_module(name)
+
+
 def compute(node: Node, key: str, inputs: Mapping[str, tuple[str, str]], root: str) -> str:
     """In a worker: compute a node unless another run just did; returns the path of its folder.
 
@@ -129,6 +138,7 @@ def compute(node: Node, key: str, inputs: Mapping[str, tuple[str, str]], root: s
         done = store.get(node.stage, key)
         if done:
             return str(done.folder)
+        _import_ahead(node.stage)
         work, out = store.work(key), store.begin(key)
         before, began = _elapsed_before(work), time.perf_counter()
 
@@ -138,6 +148,7 @@ def compute(node: Node, key: str, inputs: Mapping[str, tuple[str, str]], root: s
                 _queue.put((node.id, share))
 
         folders = {n: store.folder(*at) for n, at in inputs.items()}
+        progress(0.0)
         with Memory() as memory, _as_store_error(root):
             result = stages.run(stages.Job(node, folders, out, work, progress))
         record = {

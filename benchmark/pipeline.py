@@ -252,14 +252,16 @@ def _judged(plan: Plan) -> dict[str, Any]:
 
 def _select(plan: Plan) -> Node:
     """Which training images the generators learn from; by the first seed's network."""
-    config = _training(plan, plan.profile.classifiers[0]) | {"mix": _asked(plan)}
-    return Node("select", "select", config, ("data", _judges(plan)[0]), guess=FIRST_GUESS["select"])
+    recipe = plan.profile.classifiers[0]
+    config, needs = _training(plan, recipe) | {"mix": _asked(plan)}, ("data", _judges(plan)[0])
+    return Node("select", "select", config, needs, local=_weights(recipe), guess=FIRST_GUESS["select"])
 
 
 def _filter(plan: Plan, row: Row) -> Node:
     needs = ("data", f"generate/{row.name}", *_judges(plan))
-    guess, tags = FIRST_GUESS["filter"], _tags(row)
-    return Node(f"filter/{row.name}", "filter", _judged(plan), needs, 3, row.name, tags, guess=guess)
+    guess, where = FIRST_GUESS["filter"], _weights(plan.profile.classifiers[0])
+    name, tags = f"filter/{row.name}", _tags(row)
+    return Node(name, "filter", _judged(plan), needs, 3, row.name, tags, where, guess)
 
 
 def _mirror(plan: Plan, row: Row) -> Node:
@@ -268,8 +270,9 @@ def _mirror(plan: Plan, row: Row) -> Node:
         f"generate/{row.name}",
         *_judges(plan),
     )  # as drawn: a filter by the same judges would decide it
-    guess, tags = FIRST_GUESS["mirror"], _tags(row)
-    return Node(f"mirror/{row.name}", "mirror", _judged(plan), needs, 4, row.name, tags, guess=guess)
+    guess, where = FIRST_GUESS["mirror"], _weights(plan.profile.classifiers[0])
+    name, tags = f"mirror/{row.name}", _tags(row)
+    return Node(name, "mirror", _judged(plan), needs, 4, row.name, tags, where, guess)
 
 
 def _asked(plan: Plan) -> dict[str, Any]:

@@ -123,6 +123,11 @@ class Pixels:
         return found
 
 
+def unread(images: np.ndarray | Pixels) -> Pixels:
+    """The same images as ``Pixels``: what is selected or joined is read when it is looked at, not copied."""
+    return images if isinstance(images, Pixels) else Pixels.joined([images])
+
+
 def select(images: np.ndarray | Pixels, index: np.ndarray) -> np.ndarray | Pixels:
     """The images at these positions: copied from an array, unread from ``Pixels``."""
     return images.take(index) if isinstance(images, Pixels) else images[index]

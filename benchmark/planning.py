@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from benchmark.errors import DataError, TaskError, unknown_name
-from benchmark.pipeline import Plan, Row
+from benchmark.pipeline import Plan, Row, build, needed
 from benchmark.recipe import Recipe
 from benchmark.records import sha256_file
 from benchmark.registry import Plugin, available, find
@@ -99,12 +99,13 @@ def resolve_extractor(name: str) -> tuple[str, str]:
     return resolved, sha256_file(folder / f"{resolved}.safetensors")
 
 
-def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
+def make_plan(wish: Wish, *, stages: Iterable[str] | None = None) -> Plan:
     """Check every name and parameter of a run before anything is computed.
 
     Args:
         wish: what the user asked for.
-        trains: whether classifiers will be trained, so that their initial weights must be found.
+        stages: those that will be run with whatever they need; None for all. Initial weights are found
+            where a classifier is among them.
     Raises:
         TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
@@ -112,10 +113,10 @@ def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
     profile = task.profile(wish.profile)
     source = wish.source or task.default_source
     task.source(source)
-    rules = task.steps(wish.profile, source).values()
-    trains = trains or any(getattr(rule, "uncertain", "") == "self_trained" for rule in rules)
-    weighted = _weighted(profile.classifiers, wish.weights, find_them=trains)
-    task = task.with_classifiers(wish.profile, weighted)
+    _check_heads(task, wish.profile, source)
+    if wish.weights is not None:
+        chosen = tuple(_with_weights(recipe, wish.weights) for recipe in profile.classifiers)
+        task = task.with_classifiers(wish.profile, chosen)
     plugin = find("data", [source])[0]
     module = plugin.load()
     values = {**task.source(source).params, **profile.data.get(source, {})}
@@ -123,7 +124,7 @@ def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     extractor, extractor_hash = resolve_extractor(wish.extractor or profile.measures.extractor)
     device, precision = resolve_device(wish.device, wish.precision)
-    return Plan(
+    plan = Plan(
         task=task,
         profile_name=wish.profile,
         source=source,
@@ -138,21 +139,48 @@ def make_plan(wish: Wish, *, trains: bool = True) -> Plan:
         device=device,
         precision=precision,
     )
+    return _with_found_weights(plan) if _trains(plan, stages) else plan
 
 
-def _weighted(recipes: tuple[Recipe, ...], choice: str | None, *, find_them: bool) -> tuple[Recipe, ...]:
-    """The recipes with the weights that the user chose, each named by its content.
+def _check_heads(task: Task, profile: str, source: str) -> None:
+    """A yes or no cannot tell the two classes from the third that ``multi_class`` makes of uncertain labels.
 
     Raises:
-        TaskError: a choice that a recipe cannot have.
-        ClassifierError: weights that cannot be had.
+        TaskError: names the classifier and the step.
     """
-    chosen = tuple(r if choice is None else _with_weights(r, choice) for r in recipes)
-    if not find_them or all(r.weights.kind == "none" for r in chosen):
-        return chosen
+    for name, rule in task.steps(profile, source).items():
+        for recipe in task.profile(profile).classifiers:
+            if getattr(rule, "uncertain", "") == "multi_class" and recipe.head == "sigmoid":
+                raise TaskError(
+                    f"task {task.name}: {name}.uncertain",
+                    f"is multi_class, a third class that head 'sigmoid' of {recipe.where} cannot learn",
+                    "Choose another policy, or head linear.",
+                )
+
+
+def _trains(plan: Plan, stages: Iterable[str] | None) -> bool:
+    """Whether any of the stages, or of what they need, has to do with a classifier."""
+    nodes = build(plan)
+    return any("recipe" in n.config for n in (nodes if stages is None else needed(nodes, stages)))
+
+
+def _with_found_weights(plan: Plan) -> Plan:
+    """The plan with the initial weights of its classifiers named by their content.
+
+    Raises:
+        ClassifierError: weights that cannot be had, or do not fit.
+    """
+    recipes = plan.profile.classifiers
+    if all(recipe.weights.kind == "none" for recipe in recipes):
+        return plan
+    from benchmark.classify.network import check_weights
     from benchmark.classify.weights import located
 
-    return tuple(located(recipe) for recipe in chosen)
+    found = tuple(located(recipe) for recipe in recipes)
+    for recipe in found:
+        if recipe.weights.kind != "none":
+            check_weights(recipe)
+    return replace(plan, task=plan.task.with_classifiers(plan.profile_name, found))
 
 
 def _with_weights(recipe: Recipe, choice: str) -> Recipe:

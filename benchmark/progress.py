@@ -26,8 +26,9 @@ class _Running:
         self.began, self.share, self.at = began, 0.0, began
 
     def tell(self, share: float, now: float) -> None:
-        """It is that far, 0 to 1."""
+        """It is that far, 0 to 1; at 0 its work begins, after what its worker had to import."""
         self.share, self.at = share, now
+        self.began = self.began if share else now
 
     @property
     def total(self) -> float:
@@ -92,9 +93,9 @@ class Progress(Watcher):
     def finished(self, node: Node, result: Result) -> None:
         """A node is done; learn how long its kind takes."""
         seconds = result.manifest["costs"]["seconds"]
-        began = self.running[node.id].began if node.id in self.running else self.now()
-        # the wall knows of waiting and start-up, the manifest of what an interrupted run had done before
-        self.durations.learn(node.id, max(seconds, self.now() - began))
+        occupied = self.now() - self.running[node.id].began if node.id in self.running else 0.0
+        # a worker also hashes and commits; an interrupted run had done a part before
+        self.durations.learn(node.id, max(seconds, occupied))
         self._end(node.id)
         self._show(node.id, f"done in {clock(seconds)}")
 

@@ -29,7 +29,7 @@ class Weights(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Weights:
-        if self.kind == "file" and self.path is None:
+        if self.kind == "file" and self.path is None and self.sha256 is None:
             raise ValueError("kind 'file' needs a path")
         if self.kind == "none" and (self.path or self.tag or self.sha256):
             raise ValueError("kind 'none' has no path, tag or sha256")

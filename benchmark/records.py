@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError, GeneratorError
-from benchmark.pixels import blocks, join
+from benchmark.pixels import blocks, join, unread
 from benchmark.pixels import select as select_pixels
 
 PER_IMAGE = (
@@ -129,6 +129,10 @@ class ImageSet:
             if f.name not in ("classes", "card") and (column := getattr(self, f.name)) is not None
         }
         return replace(self, **columns)
+
+    def unread(self) -> ImageSet:
+        """The same set, whose selections copy no pixel; for images in a memory map that processes share."""
+        return replace(self, image=unread(self.image), mask=None if self.mask is None else unread(self.mask))
 
     def of_class(self, label: int) -> ImageSet:
         """The images of one class."""

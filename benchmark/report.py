@@ -325,9 +325,9 @@ def compare_folder(folder: Path) -> dict[str, Any]:
 
 
 def _compare(bundles: Iterable[Bundle]) -> dict[str, Any]:
-    given = list(bundles)
-    curve = next((b.curve for b in given if b.curve is not None), None)
-    return compare(((b.manifest.record(), b.predictions) for b in given), curve)
+    rows = list(bundles)
+    curve = next((b.curve for b in rows if b.curve is not None), None)
+    return compare(((b.manifest.record(), b.predictions) for b in rows), curve)
 
 
 def publish(folder: Path, out: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from benchmark.application import folder_name, folder_part, make_folder, run, wish_of
+from benchmark.application import folder_name, folder_part, make_folder, run, weights_part, wish_of
 from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingError, unknown_name
 from benchmark.pipeline import Plan
 from benchmark.planning import choices, make_plan
@@ -41,7 +41,7 @@ def run_sweep(options: argparse.Namespace) -> int:
         StoreError, TrackingError: nothing can go on.
     """
     variants = plan_variants(options)
-    out = _out(options)
+    out = variants[0].out.parent
     make_folder(out)
     failed = [not _run(v, f"{i} of {len(variants)}", options) for i, v in enumerate(variants, 1)]
     finished = [v.out for v in variants if (v.out / "leaderboard.json").is_file()]
@@ -64,13 +64,13 @@ def plan_variants(options: argparse.Namespace) -> list[Variant]:
     taken = sorted(over.keys() & choices(options.scenario).keys())
     if taken:
         raise TaskError("--over", f"'{taken[0]}' is set by --scenario too", "Name it once.")
-    found = []
+    plans = {}
     for values in itertools.product(*over.values()):
         chosen = ",".join(f"{path}={_text(v)}" for path, v in zip(over, values, strict=True))
         scenario = ",".join(filter(None, [options.scenario, chosen]))
-        plan = make_plan(replace(wish_of(options), scenario=scenario))
-        found.append(Variant(chosen, plan, _out(options) / folder_part(chosen)))
-    return found
+        plans[chosen] = make_plan(replace(wish_of(options), scenario=scenario))
+    out = _out(options, next(iter(plans.values())))
+    return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
 
 
 def _values(task: Task, over: Sequence[str], values: Sequence[str | None]) -> dict[str, tuple[Any, ...]]:
@@ -104,10 +104,12 @@ def _text(value: Any) -> str:
     return value if plain else json.dumps(value)
 
 
-def _out(options: argparse.Namespace) -> Path:
+def _out(options: argparse.Namespace, plan: Plan) -> Path:
     """Where the variants lie, each in a folder of its own."""
-    name = f"sweep-{Path(options.task).stem}-{options.profile}"
-    return options.out or Path("outputs") / folder_name(name, options.scenario)
+    name = f"sweep-{plan.task.name}-{plan.profile_name}"
+    return options.out or Path("outputs") / folder_name(
+        name, options.scenario, *weights_part(plan, options.weights)
+    )
 
 
 def _run(variant: Variant, place: str, options: argparse.Namespace) -> bool:

@@ -21,6 +21,7 @@ from benchmark.publish.words import markdown
 
 KINDS = {"csv": as_csv.text, "md": as_markdown.text, "tex": as_latex.text}
 INDEX = "README.md"
+LONGEST = 100  # characters of a variant's folder
 
 
 def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
@@ -41,8 +42,8 @@ def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
     """
     runs = read_runs(folders)
     parts: dict[str, list[Table | Drawn | LeftOut]] = {"": [*tables.of_runs(runs), *figures.of_runs(runs)]}
-    for run in runs:
-        folder = _slug(run.label) if len(runs) > 1 else ""
+    names = folder_names([run.label for run in runs]) if len(runs) > 1 else [""]
+    for folder, run in zip(names, runs, strict=True):
         parts.setdefault(folder, []).extend([*tables.of_run(run), *figures.of_run(run)])
     try:
         written = [p for folder, found in parts.items() for p in _write(found, out / folder)]
@@ -106,9 +107,11 @@ def _index(runs: Sequence[Run], parts: dict[str, list[Table | Drawn | LeftOut]])
     return "\n\n".join(lines) + "\n"
 
 
-def _slug(label: str) -> str:
-    """A variant as the name of a folder."""
-    return re.sub(r"[^0-9A-Za-z_.=]+", "_", label).strip("_.") or "run"
+def folder_names(labels: Sequence[str]) -> list[str]:
+    """Of each variant a folder: its label in plain characters, cut to length, numbered where alike."""
+    plain = [re.sub(r"[^0-9A-Za-z_.=]+", "_", label)[:LONGEST].strip("_.") for label in labels]
+    same = {name for name in plain if plain.count(name) > 1}
+    return [f"{name}-{i}" if name in same else name for i, name in enumerate(plain, 1)]
 
 
 def _replace(path: Path, text: str) -> None:

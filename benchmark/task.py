@@ -190,8 +190,8 @@ class Task(Strict):
         for name, profile in self.profiles.items():
             for recipe in profile.classifiers:
                 where = f"profiles.{name}.classifiers: '{recipe.name}'"
-                if recipe.weights.kind == "imagenet" and recipe.weights.path is not None:
-                    raise ValueError(f"{where}: a path needs kind 'file'")
+                if (recipe.weights.kind == "file") != (recipe.weights.path is not None):
+                    raise ValueError(f"{where}: weights of kind 'file', and no others, need a path")
                 if recipe.head == "sigmoid" and self.labels == "single" and len(self.classes) != 2:
                     raise ValueError(f"{where}: head 'sigmoid' needs two classes, or labels 'multi'")
 
@@ -280,11 +280,11 @@ class Task(Strict):
         return self.sources[name]
 
     def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
-        """SHA-256 of everything that makes two results comparable; generators are left out.
+        """SHA-256 of everything that makes two results comparable; generators and the curve are left out.
 
         Initial weights count by kind, tag and content, once a run has found them; where they lie does not.
         """
-        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario"})
+        chosen = self.profile(profile).model_dump(mode="json", exclude={"generators", "scenario", "curve"})
         chosen["measures"]["extractor"] = extractor
         own = self.model_dump(
             mode="json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -163,7 +164,7 @@ class Tracker(Watcher):
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
-        points = [Metric(k, float(v), now, 0) for k, v in (metrics or {}).items()]
+        points = [Metric(metric_name(k), float(v), now, 0) for k, v in (metrics or {}).items()]
         for entry in history or []:
             points += [Metric(k, float(v), now, int(entry["step"])) for k, v in entry.items() if k != "step"]
         given = [Param(k, str(v)[:6000]) for k, v in (params or {}).items()]
@@ -286,6 +287,11 @@ class Tracker(Watcher):
         }
         self._batch(self.run_id, metrics=costs)
         self.client.set_terminated(self.run_id, status)
+
+
+def metric_name(name: str) -> str:
+    """A name that MLflow takes, of one that may hold the name of a class."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
 
 
 def run_name(node: Node) -> str:

@@ -54,7 +54,7 @@ def tune(wish: Wish, generator: str, *, trials: int, seed: int, study_file: Path
         raise TaskError(
             f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
         )
-    plan = make_plan(replace(wish, generators=(generator,)), trains=False)
+    plan = make_plan(replace(wish, generators=(generator,)), stages=("fit",))
     entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
     study = _study(study_file, f"{plan.task.name}/{plan.profile_name}/{plan.source}/{plugin.name}", seed)
     search = _Search(plan, plugin, entry, Store(store_root()), study)

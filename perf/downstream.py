@@ -3,9 +3,10 @@
     python perf/downstream.py --size 64 --updates 400 --rounds 5
     python perf/downstream.py --size 224 --updates 40 --rounds 3
 
-Both sides train the same network (ResNet-50, one channel, from scratch) on the same phantoms with the same
-batch size, number of updates, augmentation (Schaudt et al. 2023, Table 4), learning rate and schedule; both
-read ``val`` after every epoch, and are judged on the same fresh test images.
+Both sides train the same network (ResNet-50, one channel) from the same weights on the same phantoms, with
+the same batch size, number of updates, augmentation (Schaudt et al. 2023, Table 4), learning rate and
+schedule; both read ``val`` after every epoch, and are judged on the same fresh test images. The weights stand
+for ImageNet's: they are learned in ``--pretraining`` updates from phantoms of other patients.
 
 The plain loop is one training at a time on all cores: every file is decoded when its turn comes, augmented on
 its own by Albumentations, the network computes in float32, ``val`` is read image by image. The suite's side
@@ -34,6 +35,7 @@ from typing import Any
 import numpy as np
 
 BATCH, RATE, DROPOUT = 8, 1e-4, 0.5  # Schaudt et al. 2023, section 3.3.2
+WEIGHTS = "weights.safetensors"
 PARTS = ("load", "augmented", "forward", "step", "evaluate")
 
 
@@ -46,13 +48,15 @@ def draw(size: int, folder: Path) -> None:
     from benchmark.data.phantom import chest
     from benchmark.task import SplitRule
 
-    splits = loading.load(
-        chest, chest.Params(test_per_class=100), classes=chest.CLASSES, image_size=size,
-        split=SplitRule(val=0.2), reserve_per_class=1, seed=0,
-    )  # fmt: skip
-    arrow.write_splits(folder, splits)
+    for seed, place in enumerate((folder, folder / "others")):
+        place.mkdir(exist_ok=True)
+        splits = loading.load(
+            chest, chest.Params(test_per_class=100), classes=chest.CLASSES, image_size=size,
+            split=SplitRule(val=0.2), reserve_per_class=1, seed=seed,
+        )  # fmt: skip
+        arrow.write_splits(place, splits)
     for name in ("train", "val"):
-        images = getattr(splits, name)
+        images = getattr(arrow.read_splits(folder), name)
         (folder / name).mkdir()
         for i, (image, label) in enumerate(zip(images.image, images.label, strict=True)):
             Image.fromarray(image).convert("RGB").save(folder / name / f"{i:05d}_{label}.png")
@@ -93,21 +97,41 @@ def balanced_accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
 
 
-def suite(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
-    """One training by the suite, on one thread."""
-    import torch
+def pretrain(folder: str, updates: int) -> None:
+    """Weights of the network without its last layer, learned from other patients; none for 0 updates."""
+    from safetensors.torch import save_file
 
     from benchmark import arrow
     from benchmark.classify import train as training
     from benchmark.recipe import Budget, Recipe
+
+    if not updates:
+        return
+    splits = arrow.read_splits(Path(folder) / "others")
+    recipe = Recipe(name="resnet50", timm="resnet50", learning_rate=1e-3, augmentation="mild_affine")
+    budget = Budget(unit="steps", length=updates, batch_size=32, evaluations=4)
+    with tempfile.TemporaryDirectory() as scratch:
+        setting = training.Setting(recipe, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
+        network = training.train(splits.train, splits.train, splits.val, setting).network
+    state = {k: v.contiguous() for k, v in network.pretrained.state_dict().items()}
+    save_file(state, Path(folder) / WEIGHTS)
+
+
+def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
+    """One training by the suite, on one thread."""
+    from benchmark import arrow
+    from benchmark.classify import train as training
+    from benchmark.recipe import Budget, Recipe, Weights
     from benchmark.torchkit import one_thread
 
     one_thread()
     began = time.perf_counter()
     splits = arrow.read_splits(Path(folder))
+    file = Path(folder) / WEIGHTS
     recipe = Recipe(
-        name="resnet50", timm="resnet50", learning_rate=RATE, dropout=DROPOUT, augmentation="schaudt"
-    )
+        name="resnet50", timm="resnet50", learning_rate=RATE, dropout=DROPOUT, augmentation="schaudt",
+        weights=Weights(kind="file", path=file) if file.exists() else Weights(),
+    )  # fmt: skip
     budget = Budget(
         unit="steps", length=updates, batch_size=BATCH, evaluations=epochs_of(updates, len(splits.train))
     )
@@ -133,7 +157,6 @@ def suite(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
     inside = sum(spent[name] for name in ("load", "augmented", "forward", "step"))
     shares = {name: spent[name] / seconds for name in PARTS}
     shares["backward"] = (spent["update"] - inside) / seconds
-    torch.manual_seed(0)
     return {
         "seconds": seconds,
         "images": updates * BATCH,
@@ -173,11 +196,12 @@ def changed(image: np.ndarray, change: Any) -> Any:
     return torch.from_numpy(np.ascontiguousarray(change(image=colors)["image"][:, :, 0])[None])
 
 
-def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
+def loop(folder: str, updates: int, seed: int) -> dict[str, Any]:
     """One training by a plain loop, on all cores."""
     import timm
     import torch
     from PIL import Image
+    from safetensors.torch import load_file
     from torch.utils.data import DataLoader, Dataset
 
     class Files(Dataset):  # type: ignore[type-arg]
@@ -195,6 +219,8 @@ def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
     change, plain = pipeline()
     began = time.perf_counter()
     network = timm.create_model("resnet50", num_classes=5, in_chans=1, drop_rate=DROPOUT)
+    if (Path(folder) / WEIGHTS).exists():
+        network.load_state_dict(load_file(Path(folder) / WEIGHTS), strict=False)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=updates)
     train, val = Files("train", change), Files("val", plain)
@@ -257,6 +283,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pretraining", type=int, default=400, help="updates; 0 starts from random weights")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
@@ -268,6 +295,7 @@ def main() -> None:
         ):
             list(workers.map(math.sqrt, range(4 * cores)))
             plain.submit(math.sqrt, 1).result()
+            workers.submit(pretrain, name, options.pretraining).result()
             rounds = [_round(plain, workers, cores, name, options, k) for k in range(options.rounds)]
     _print(rounds, cores)
 
@@ -280,7 +308,7 @@ def _round(
     options: argparse.Namespace,
     k: int,
 ) -> dict[str, Any]:
-    given = (folder, options.size, options.updates)
+    given = (folder, options.updates)
     reference = plain.submit(loop, *given, k).result()
     ours = [f.result() for f in [workers.submit(suite, *given, k * cores + i) for i in range(cores)]]
     wall = max(o["seconds"] for o in ours)

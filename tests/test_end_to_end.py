@@ -158,7 +158,9 @@ def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
     )
     nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     stages = {r.data.tags["stage"] for r in nested}
-    assert {"data", "fit", "generate", "measure", "classify", "compare"} <= stages
+    assert {"data", "fit", "generate", "measure", "mirror", "classify", "compare"} <= stages
+    mirror = next(r for r in nested if r.info.run_name == "mirror ddpm")
+    assert {"mirror_balanced_accuracy", "mirror_viral"} <= set(mirror.data.metrics)
     assert all(r.info.status in ("FINISHED", "FAILED") for r in runs)
     training = next(r for r in nested if r.info.run_name == "classify ddpm +12 resnet10_tiny seed 1")
     for tag in ("task", "generator", "seed", "bracket", "classifier", "stage", "key"):

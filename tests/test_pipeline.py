@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmark.application import UNTIL
 from benchmark.pipeline import Plan, Row, build, keys, needed
+from benchmark.recipe import Weights
 from benchmark.rules import LabelPolicy, Mix
 from benchmark.task import load_task
 
@@ -208,3 +210,17 @@ def test_a_verb_computes_what_it_ends_in_and_what_that_needs(plan):
     assert {n.stage for n in needed(plain, UNTIL["generate"])} == {"data", "fit", "generate"}
     trained = [n.id for n in needed(nodes, {"select"}) if n.stage == "classify"]
     assert trained == ["classify/real_only/0/resnet10_narrow/0"]
+
+
+def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
+    """Every stage that rebuilds a network is told where its weights lie; no key has the path."""
+    weights = Weights(kind="file", path=Path("/here/w.safetensors"), sha256="0" * 64)
+    plan = strategic(plan, **ALL_STRATEGIES)
+    profile = plan.profile
+    own = profile.model_copy(
+        update={"classifiers": (profile.classifiers[0].model_copy(update={"weights": weights}),)}
+    )
+    nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": own}))
+    asking = [n for n in nodes if n.stage in ("classify", "curve", "select", "filter", "mirror")]
+    assert {n.local.get("weights") for n in asking} == {"/here/w.safetensors"}
+    assert not any("/here" in str(n.config) for n in asking)

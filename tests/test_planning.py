@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmark.application import weights_part
+from benchmark.classify.network import check_weights
 from benchmark.errors import ClassifierError, TaskError, UnknownNameError
 from benchmark.pipeline import build, keys
 from benchmark.planning import Wish, choices, make_plan
+from benchmark.recipe import Recipe
 from benchmark.records import sha256_file
 from benchmark.stages import Job
 from samples import ROOT
@@ -71,11 +73,13 @@ def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
 
 def weights(folder: Path, content: float = 0.0) -> Path:
     """A folder with a file of weights for the classifier of the tiny tasks."""
-    import torch
+    import timm
     from safetensors.torch import save_file
 
     folder.mkdir()
-    save_file({"fc.bias": torch.full((5,), content)}, folder / "resnet10t.safetensors")
+    state = timm.create_model("resnet10t", channels=[8, 8, 16, 16]).state_dict()
+    filled = {k: v.new_full(v.shape, content) for k, v in state.items()}
+    save_file(filled, folder / "resnet10t.safetensors")
     return folder
 
 
@@ -83,13 +87,10 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
     """The same file elsewhere is the same protocol with the same keys; another file is neither."""
     here, there, other = weights(tmp_path / "a"), weights(tmp_path / "b"), weights(tmp_path / "c", 1.0)
     plans = [make_plan(Wish(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
-    hashes, trainings = [p.protocol_hash for p in plans], []
-    for plan in plans:
-        found = keys(build(plan))
-        trainings.append({k: v for k, v in found.items() if k.startswith("classify/")})
-        assert {k: v for k, v in found.items() if k not in trainings[-1]} == {
-            k: v for k, v in keys(build(plans[0])).items() if k not in trainings[-1]
-        }
+    hashes, found = [p.protocol_hash for p in plans], [keys(build(p)) for p in plans]
+    trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in found]
+    untouched = [{k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in found]
+    assert untouched == untouched[:1] * 4
     assert hashes[1] == hashes[2]
     assert len(set(hashes)) == 3
     assert trainings[1] == trainings[2]
@@ -119,6 +120,7 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
     [
         (BINARY, "imagnet", "--weights imagnet: is no folder\n.*none, imagenet, or a folder"),
         (BINARY, "empty", r"empty/resnet10t\.safetensors' is missing"),
+        ("cxr_pneumonia", "narrow", r"does not fit 'resnet10t': layer1.* has shape"),
         ("cxr_pneumonia", "imagenet", r"timm/resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set"),
     ],
 )
@@ -128,20 +130,33 @@ def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, ch
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "empty").mkdir()
+    weights(tmp_path / "narrow")
     with pytest.raises((TaskError, ClassifierError), match=told):
         make_plan(Wish(task, weights=choice))
 
 
-def test_weights_are_not_looked_for_where_nothing_is_trained(tmp_path, monkeypatch):
-    """Generating for a paper's profile needs no ImageNet weights; a labeling teacher does."""
+def test_weights_are_looked_for_where_a_classifier_is_needed(tmp_path, monkeypatch):
+    """Not to generate; but a labeling teacher, a filter and a choice of images by a classifier need them."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    kinds = {
-        c.weights.kind
-        for c in make_plan(Wish("cxr_pneumonia", profile="demo"), trains=False).profile.classifiers
-    }
-    assert kinds == {"none"}
-    make_plan(Wish("cxr_pneumonia", weights="imagenet"), trains=False)
+    make_plan(Wish("cxr_pneumonia", weights="imagenet"), stages=("data", "fit", "generate"))
+    make_plan(Wish("chexpert_imbalance", weights="imagenet"), stages=("generate",))
     wish = Wish("chexpert_imbalance", weights="imagenet", scenario="label.uncertain=self_trained")
     with pytest.raises(ClassifierError, match="ImageNet weights"):
-        make_plan(wish, trains=False)
+        make_plan(wish, stages=("generate",))
+
+
+def test_stages_that_only_ask_a_kept_classifier_need_no_path(tmp_path):
+    """A judge is read from what was kept: the hash of its first weights is enough to say what it is."""
+    plan = make_plan(Wish(BINARY, weights=str(weights(tmp_path / "a"))))
+    config = next(n for n in build(plan) if n.stage == "classify").config["recipe"]
+    assert Recipe(**config).weights.path is None
+    with pytest.raises(ClassifierError, match="weights file 'None' is missing"):
+        check_weights(Recipe(**config))
+
+
+def test_a_yes_or_no_cannot_learn_a_third_class():
+    """CheXNet's single sigmoid and the label policy that makes uncertain a class of its own: told at once."""
+    wish = Wish("chexpert_imbalance", profile="paper", scenario="label.uncertain=multi_class")
+    with pytest.raises(TaskError, match=r"label\.uncertain: is multi_class.*'chexnet' cannot learn"):
+        make_plan(wish)

@@ -194,6 +194,18 @@ def test_progress_counts_down_as_a_node_goes_on(quiet):
     assert progress.seconds_left() == pytest.approx(10, rel=0.02)
 
 
+def test_what_a_worker_imports_first_is_not_what_its_kind_takes(quiet):
+    """Started at 0, at work from 50, done at 70, of which 18 in the stage: the next one takes 20."""
+    now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(2)]
+    progress = Progress(nodes, 1, now=lambda: now[0])
+    progress.started(nodes[0])
+    now[0] = 50.0
+    progress.progressed(nodes[0].id, 0.0)
+    now[0] = 70.0
+    progress.finished(nodes[0], result(18.0))
+    assert progress.seconds_left() == pytest.approx(20, rel=0.02)
+
+
 def test_lines_tell_what_is_done_and_how_long_the_rest_takes(capsys):
     """Without a terminal: a line per finished or failed node."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(3)]

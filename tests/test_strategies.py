@@ -165,6 +165,10 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
     assert (images[0.6] < full).all()
     assert set(bundles["real_only"].predictions["bracket"]) == {0}
     assert len(bundles["real_only"].predictions) == 2 * (48 + 16)
+    said = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
+    points = said["learning_curve"]["points"]
+    assert [p["images"] for p in points] == [*images.mean().tolist(), full]
+    assert set(said["equivalent"]) == {"duplicate_real", "oracle"}
 
 
 def test_rows_are_read_off_the_curve(selected, folded):
@@ -297,7 +301,7 @@ class Oracle:
 def job(folder: Path, stage: str, splits: Splits, drawn, monkeypatch, **mix) -> stages.Job:
     """A stage with a judge that is always right, and no training."""
     several = splits.train.several
-    monkeypatch.setattr(stages.judging.judging, "read", lambda *_: Oracle(several))
+    monkeypatch.setattr(stages.judging.judging, "read", lambda *_, **__: Oracle(several))
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)
@@ -369,6 +373,17 @@ def test_the_mirror_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_p
     measure = stages.mirror(given)["measures"]["mirror_balanced_accuracy"]
     assert (measure["value"], measure["floor"], measure["n"]) == (pytest.approx((1 + 0.75 + 1) / 3), 1.0, 12)
     assert measure["per_class"]["b"] == {"value": 0.75, "floor": 1.0}
+
+
+def test_the_mirror_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
+    """Three asked for as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
+    many = Splits(several(splits.train), several(splits.val), several(splits.test), several(splits.reserve))
+    drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
+    measure = stages.mirror(job(tmp_path, "mirror", many, drawn, monkeypatch))["measures"]["mirror_auroc"]
+    areas = [1 - 3 / 36, 7.5 / 9, 1]
+    assert [v["value"] for v in measure["per_class"].values()] == pytest.approx(areas)
+    assert (measure["value"], measure["floor"]) == pytest.approx((np.mean(areas), 1 - 5 / 90))
+    assert measure["n"] == 27
 
 
 def test_a_mirror_without_its_metric_says_so(tmp_path, splits, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from benchmark.cli import main
 from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import read_bundle, write_bundle
-from benchmark.tabulate import write_tables
+from benchmark.tabulate import folder_names, write_tables
 from publish.by_hand import bundle, predictions
 from publish.make_bundles import FOLDS, make_bundles
 
@@ -112,6 +112,15 @@ def test_the_verb_takes_folders_with_commas(runs, tmp_path):
     """As MLflow hands them on."""
     assert main(["tables", "--bundles", ",".join(map(str, runs)), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "few.keep=1.0").is_dir()
+
+
+def test_folders_of_variants_are_plain_and_never_shared():
+    """No separator or space gets through; two labels that come out alike are numbered."""
+    labels = ['mix.factor={"a": 1}', "x=../../etc", "a=b, c=d", "a=b c=d"]
+    names = folder_names(labels)
+    assert names == ["mix.factor=_a_1", "x=.._.._etc", "a=b_c=d-3", "a=b_c=d-4"]
+    long = folder_names(["a" * 300 + "1", "a" * 300 + "2"])
+    assert long == ["a" * 100 + "-1", "a" * 100 + "-2"]
 
 
 def test_the_same_run_twice_is_refused(runs, tmp_path):

@@ -9,25 +9,23 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 # The library's convolution rearranges its weights at every call, which is most of its work where weights are
-# many and pixels few. The product wins from so many weights, and up to so many pixels (batch times output) by
-# the number of taps: measured by perf/convolution.py.
-MANY_WEIGHTS = 2**16
-FEW_PIXELS = {1: 2048, 9: 512}
+# many and pixels (batch times output) few. From so many weights per pixel the product wins, by the number of
+# taps: perf/convolution.py measures it.
+WEIGHTS_PER_PIXEL = {1: 64, 9: 4000}
 
 
 def quicken(network: nn.Module) -> None:
-    """Let every large 1x1 and 3x3 convolution of a network be a matrix product wherever that is faster.
+    """Let every plain 1x1 and 3x3 convolution of a network be a matrix product wherever that is faster.
 
     Parameters, their names and the function that is computed stay; sums are in another order.
 
     Args:
-        network: is changed in place; grouped, dilated and unevenly padded convolutions and those of fewer
-            than ``MANY_WEIGHTS`` weights stay as they are.
+        network: is changed in place; grouped, dilated and unevenly padded convolutions stay as they are.
     """
     from torch import nn
 
     for module in network.modules():
-        if type(module) is nn.Conv2d and module.weight.numel() >= MANY_WEIGHTS and _is_plain(module):
+        if type(module) is nn.Conv2d and _is_plain(module):
             module.__class__ = _matmul_convolution()
 
 
@@ -84,7 +82,7 @@ def _matmul_convolution() -> type[nn.Conv2d]:
             """The convolution of (B, C, H, W)."""
             stride = self.stride[0]
             pixels = image.shape[0] * image.shape[2] * image.shape[3] // stride**2
-            if pixels > FEW_PIXELS[self.kernel_size[0] ** 2]:
+            if self.weight.numel() < pixels * WEIGHTS_PER_PIXEL[self.kernel_size[0] ** 2]:
                 return super().forward(image)
             return matmul_convolution(image, self.weight, self.bias, stride)
 

@@ -113,23 +113,32 @@ def last_layer(judge: Judge) -> tuple[np.ndarray, np.ndarray]:
     return weight[: judge.setting.predicted], offset[: judge.setting.predicted]
 
 
-def plane(found: np.ndarray, weight: np.ndarray, offset: np.ndarray) -> Plane:
+def balanced_sample(label: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Positions of as many images of every class, drawn at random: ``most``, or what the rarest class has."""
+    rng = np.random.default_rng([seed, 31])
+    classes, counts = np.unique(label, return_counts=True)
+    each = min(most, int(counts.min()))
+    return np.concatenate([rng.permutation(np.flatnonzero(label == k))[:each] for k in classes])
+
+
+def plane(found: np.ndarray, weight: np.ndarray, offset: np.ndarray, sample: np.ndarray) -> Plane:
     """The first two principal components of features, and a linear classifier restricted to their plane.
 
     Features are ``mu + P z`` in the plane, so the logits ``W f + b`` become ``(W P) z + (W mu + b)``.
 
     Args:
-        found: (N, D) features, N >= 2, D >= 2.
+        found: (N, D) features, D >= 2.
         weight: (K, D). offset: (K,).
+        sample: positions of the images, at least 2, whose components they are.
     Source: Lan 2023, section 4.5, which does not say how the boundary is scaled down; this one is the
         classifier's own.
     """
     from sklearn.decomposition import PCA
 
-    pca = PCA(2, svd_solver="full" if found.shape[1] > len(found) else "covariance_eigh")
-    points = pca.fit_transform(found.astype(np.float64))
+    pca = PCA(2, svd_solver="full").fit(found[sample].astype(np.float64))
     explained = float(np.nan_to_num(pca.explained_variance_ratio_).sum())
-    return Plane(points, weight @ pca.components_.T, weight @ pca.mean_ + offset, explained)
+    slope, shift = weight @ pca.components_.T, weight @ pca.mean_ + offset
+    return Plane(pca.transform(found), slope, shift, explained)
 
 
 def boundary_distance(where: Plane, predicted: np.ndarray) -> np.ndarray:
@@ -151,13 +160,18 @@ def boundary_distance(where: Plane, predicted: np.ndarray) -> np.ndarray:
     return np.asarray(distance.min(1))
 
 
-def near_misses(label: np.ndarray, predicted: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """(N,) whether an image is misclassified and nearer to the boundary than all images are on average.
+def mean_distance(distance: np.ndarray) -> float:
+    """The mean of the finite distances; 0 where there is none."""
+    finite = distance[np.isfinite(distance)]
+    return float(finite.mean()) if len(finite) else 0.0
+
+
+def near_misses(label: np.ndarray, predicted: np.ndarray, distance: np.ndarray, limit: float) -> np.ndarray:
+    """(N,) whether an image is misclassified and nearer to the boundary than a limit, the mean distance.
 
     Source: Lan 2023, section 4.5.
     """
-    finite = distance[np.isfinite(distance)]
-    return (label != predicted) & (distance < (finite.mean() if len(finite) else 0.0))
+    return (label != predicted) & (distance < limit)
 
 
 # The quality filter and the mirror test.

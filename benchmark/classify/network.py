@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.classify.weights import read_body
+from benchmark.classify.weights import check_fit, read_body
 from benchmark.errors import ClassifierError, unknown_name
 from benchmark.recipe import Recipe, Weights
 
@@ -29,7 +29,7 @@ def build(recipe: Recipe, n_classes: int, *, several: bool = False) -> Classifie
         UnknownNameError: timm has no such architecture.
         ClassifierError: the weights are missing, altered or do not fit, or the head does not fit the classes.
     """
-    network = _random(recipe, n_classes, several)
+    network = _random(recipe, n_classes, several=several)
     if recipe.weights.kind != "none":
         read_body(network, recipe)
     if recipe.trained != "all":
@@ -37,7 +37,20 @@ def build(recipe: Recipe, n_classes: int, *, several: bool = False) -> Classifie
     return network
 
 
-def _random(recipe: Recipe, n_classes: int, several: bool) -> Classifier:
+def check_weights(recipe: Recipe) -> None:
+    """See that the file of a recipe's weights has every tensor of its network, without making either.
+
+    Raises:
+        UnknownNameError, ClassifierError: as ``build`` would.
+    """
+    import torch
+
+    with torch.device("meta"):
+        network = _random(recipe, 2, several=True)
+    check_fit(network, recipe)
+
+
+def _random(recipe: Recipe, n_classes: int, *, several: bool) -> Classifier:
     """The network with random weights, drawn from torch's global generator."""
     import timm
 

@@ -12,8 +12,6 @@ from benchmark.recipe import Recipe
 from benchmark.records import sha256_file
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchmark.classify.heads import Classifier
 
 FILE = "model.safetensors"  # of a model on the hub; its older pickles are not read
@@ -119,20 +117,32 @@ def read_body(network: Classifier, recipe: Recipe) -> None:
     Raises:
         ClassifierError: the file is missing or altered, or a tensor is missing, unknown or of another shape.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if recipe.weights.path is None:
         recipe = located(recipe)
     found = _file(recipe)
     _checked(recipe, found)
-    try:
-        state = load_file(found)
-    except SafetensorError as error:
-        raise ClassifierError(f"{recipe.where}: {found}", f"is no safetensors: {error}") from None
-    state = {k: v for k, v in state.items() if not k.startswith(network.replaced)}
-    _sum_channels(state, f"{network.first_conv}.weight")
-    own = network.pretrained.state_dict()
+    check_fit(network, recipe)
+    state = {k: v for k, v in load_file(found).items() if not k.startswith(network.replaced)}
+    first = f"{network.first_conv}.weight"
+    if state[first].shape[1] == 3:
+        state[first] = state[first].sum(1, keepdim=True)
+    network.pretrained.load_state_dict(network.pretrained.state_dict() | state)
+
+
+def check_fit(network: Classifier, recipe: Recipe) -> None:
+    """Hold the names and shapes in a recipe's file against the network's; no weight is read.
+
+    Raises:
+        ClassifierError: the file is no safetensors, or a tensor is missing, unknown or of another shape.
+    """
+    found = _file(recipe)
+    state = {k: v for k, v in _shapes(recipe, found).items() if not k.startswith(network.replaced)}
+    own = {k: tuple(v.shape) for k, v in network.pretrained.state_dict().items()}
+    first = f"{network.first_conv}.weight"
+    if len(state.get(first, ())) == 4 and state[first][1] == 3:
+        state[first] = (state[first][0], 1, *state[first][2:])
     odd = _misfits(state, own)
     if odd:
         raise ClassifierError(
@@ -140,25 +150,27 @@ def read_body(network: Classifier, recipe: Recipe) -> None:
             f"does not fit '{recipe.timm}': {odd[0]}" + (f", and {len(odd) - 1} more" if odd[1:] else ""),
             "Give the safetensors of timm's own network of this name and arguments.",
         )
-    network.pretrained.load_state_dict(own | state)
 
 
-def _sum_channels(state: dict[str, Tensor], name: str) -> None:
-    """Sum a first convolution (O, 3, h, w) over its input channels, in place."""
-    weight = state.get(name)
-    if weight is not None and weight.ndim == 4 and weight.shape[1] == 3:
-        state[name] = weight.sum(1, keepdim=True)
+def _shapes(recipe: Recipe, path: Path) -> dict[str, tuple[int, ...]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ClassifierError(f"{recipe.where}: {path}", f"is no safetensors: {error}") from None
 
 
-def _misfits(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+def _misfits(state: Mapping[str, tuple[int, ...]], own: Mapping[str, tuple[int, ...]]) -> list[str]:
     """What keeps a file of weights from being the network's; counters of batches may be missing."""
     missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
     return [
-        *(f"{n} is missing" for n in missing),
-        *(f"{n} is unknown" for n in state if n not in own),
+        *(f"{name} is missing" for name in missing),
+        *(f"{name} is unknown" for name in state if name not in own),
         *(
-            f"{n} has shape {tuple(v.shape)}, expected {tuple(own[n].shape)}"
-            for n, v in state.items()
-            if n in own and v.shape != own[n].shape
+            f"{name} has shape {shape}, expected {own[name]}"
+            for name, shape in state.items()
+            if name in own and shape != own[name]
         ),
     ]

@@ -17,7 +17,7 @@ from benchmark.rules import Mix
 from benchmark.stages.job import CHOSEN, Job
 from benchmark.stages.measuring import in_proportion
 
-SHOWN = 2000  # Lan 2023, section 4.5 and Figure 20: so many random images
+SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan 2023, 4.5 and Figure 20
 
 
 def _judges(job: Job, splits: Splits) -> list[judging.Judge]:
@@ -31,7 +31,10 @@ def _judges(job: Job, splits: Splits) -> list[judging.Judge]:
 def select(job: Job) -> dict[str, Any]:
     """Choose the training images that generators learn from: misclassified, and near the boundary.
 
-    Source: Lan 2023, section 4.5 and Figure 20, there on 2000 random images, here on all of ``train``.
+    The plane and the mean distance are of a random sample with as many images of every class; chosen is from
+    all of ``train``.
+
+    Source: Lan 2023, section 4.5 and Figure 20.
     """
     config, splits = job.config, job.splits()
     (judge,) = _judges(job, splits)
@@ -39,13 +42,14 @@ def select(job: Job) -> dict[str, Any]:
     rows = np.flatnonzero(train.label < len(classes))  # classes that only a label policy has made get none
     known = train.select(rows)
     predicted = judge.scores(known).argmax(1)
-    where = judging.plane(judging.features(judge, known), *judging.last_layer(judge))
+    seen = judging.balanced_sample(known.label, SAMPLE, job.node.seed)
+    where = judging.plane(judging.features(judge, known), *judging.last_layer(judge), seen)
     distance = judging.boundary_distance(where, predicted)
-    near = judging.near_misses(known.label, predicted, distance)
+    mean = judging.mean_distance(distance[seen])
+    near = judging.near_misses(known.label, predicted, distance, mean)
     counts = known.select(np.flatnonzero(near)).counts()
     _check_chosen(counts, sampling.receiving(train, Mix(**config["mix"]), classes))
     np.save(job.out / CHOSEN, rows[near])
-    seen = np.random.default_rng(job.node.seed).permutation(len(rows))[:SHOWN]
     title = f"{100 * where.explained:.0f} % of the variance; shaded: predicted class"
     pictures.boundary_picture(
         where.points[seen],
@@ -62,7 +66,7 @@ def select(job: Job) -> dict[str, Any]:
         "training_images": {c: n for c, n in known.counts().items() if c in classes},
         "misclassified": {c: int((wrong & (known.label == k)).sum()) for k, c in enumerate(classes)},
         "chosen": {c: counts[c] for c in classes},
-        "mean_distance": float(distance[np.isfinite(distance)].mean()),
+        "mean_distance": mean,
         "explained_variance": where.explained,
         "plane_agrees": float((in_plane == predicted).mean()),
         "metrics": {

@@ -39,7 +39,7 @@ def test_blur_is_that_of_albumentations(width: int, albumentations: Any) -> None
 def test_every_line_is_that_of_opencv(width: int) -> None:
     """Pixel for pixel, between any two different pixels of the square: all the kernels of MotionBlur."""
     ends = [e for e in itertools.product(range(width), repeat=4) if e[:2] != e[2:]]
-    mine = kernels.line(torch.full((len(ends),), width), torch.tensor(ends).view(-1, 2, 2)).numpy()
+    mine = kernels.line(torch.full((len(ends),), width), torch.tensor(ends).view(-1, 2, 2), width).numpy()
     for end, kernel in zip(ends, mine, strict=True):
         theirs = cv2.line(np.zeros((width, width), np.uint8), end[:2], end[2:], 1, thickness=1)
         assert np.allclose(kernel, theirs / theirs.sum())

@@ -35,8 +35,7 @@ def test_product_is_torchs_convolution(side, stride, size):
 @pytest.mark.parametrize("name", ["resnet10t", "densenet121", "efficientnet_b0", "convnext_atto"])
 def test_a_quick_network_computes_the_same(name, monkeypatch):
     """Output and gradients of whole networks stay to rounding, and so do the names of their weights."""
-    monkeypatch.setattr(convolution, "FEW_PIXELS", {1: 10**9, 9: 10**9})
-    monkeypatch.setattr(convolution, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(convolution, "WEIGHTS_PER_PIXEL", {1: 0, 9: 0})
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=3, in_chans=1, drop_rate=0.0).eval().double()
     images = torch.randn(2, 1, 32, 32, dtype=torch.float64)
@@ -54,9 +53,8 @@ def test_a_quick_network_computes_the_same(name, monkeypatch):
     assert all(torch.allclose(p.grad, g) for p, g in zip(network.parameters(), gradients, strict=True))
 
 
-def test_convolutions_of_another_kind_stay(monkeypatch):
+def test_convolutions_of_another_kind_stay():
     """Grouped, dilated, unpadded and 5x5 convolutions are left to the library."""
-    monkeypatch.setattr(convolution, "MANY_WEIGHTS", 0)
     kinds = [
         nn.Conv2d(4, 4, 3, padding=1, groups=4),
         nn.Conv2d(4, 4, 3, padding=2, dilation=2),
@@ -71,20 +69,14 @@ def test_convolutions_of_another_kind_stay(monkeypatch):
 
 
 def test_many_pixels_go_to_the_library(monkeypatch):
-    """Above the threshold the product is not used."""
+    """256 to 256 channels, 3x3: the library computes 2048 pixels, the product 64; 1x1: all 512."""
     called = []
-    monkeypatch.setattr(convolution, "MANY_WEIGHTS", 0)
-    monkeypatch.setattr(convolution, "matmul_convolution", lambda *a: called.append(1))
-    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1))
-    quicken(network)
-    network(torch.zeros(1, 1, 64, 64))
-    assert not called
-    network(torch.zeros(1, 1, 4, 4))
-    assert called
-
-
-def test_few_weights_stay_with_the_library():
-    """A convolution of 64 to 64 channels is no matrix product, one of 512 to 512 is."""
-    network = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(512, 512, 1))
-    quicken(network)
-    assert [type(m) is nn.Conv2d for m in network] == [True, False]
+    monkeypatch.setattr(convolution, "matmul_convolution", lambda image, *_: called.append(image.shape[0]))
+    network = nn.Conv2d(256, 256, 3, padding=1)
+    narrow = nn.Conv2d(256, 256, 1)
+    for conv in (network, narrow):
+        quicken(nn.Sequential(conv))
+    network(torch.zeros(128, 256, 4, 4))
+    network(torch.zeros(4, 256, 4, 4))
+    narrow(torch.zeros(32, 256, 4, 4))
+    assert called == [4, 32]

@@ -29,7 +29,7 @@ def test_the_plane_of_two_dimensional_features_loses_nothing():
     """Two features are turned and shifted by PCA: logits in the plane are the classifier's own."""
     rng = np.random.default_rng(0)
     found, weight, offset = rng.normal(3, 2, (40, 2)), rng.normal(size=(3, 2)), rng.normal(size=3)
-    where = judging.plane(found, weight, offset)
+    where = judging.plane(found, weight, offset, np.arange(40))
     assert where.logits(where.points) == pytest.approx(found @ weight.T + offset)
     assert where.explained == pytest.approx(1)
 
@@ -46,7 +46,7 @@ def test_distance_survives_the_turn_of_the_axes():
     """In two dimensions the distance by PCA is the distance in the features themselves: 4, whatever moves."""
     rng = np.random.default_rng(1)
     found = np.vstack([[3.0, 4.0], rng.normal(size=(30, 2))])
-    where = judging.plane(found, np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([0.0, -5.0]))
+    where = judging.plane(found, np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([0.0, -5.0]), np.arange(9))
     assert judging.boundary_distance(where, np.ones(31, dtype=int))[0] == pytest.approx(4.0)
 
 
@@ -67,17 +67,27 @@ def test_classes_that_the_plane_cannot_tell_apart_are_infinitely_far():
 
 def test_chosen_are_the_misclassified_nearer_than_the_mean():
     """Distances 1, 2, 3, 10 have mean 4: of the wrong ones (first, third, last) the last is too far."""
-    chosen = judging.near_misses(np.array([1, 0, 1, 1]), np.zeros(4, int), np.array([1.0, 2.0, 3.0, 10.0]))
+    distance = np.array([1.0, 2.0, 3.0, 10.0])
+    limit = judging.mean_distance(distance)
+    assert limit == 4
+    chosen = judging.near_misses(np.array([1, 0, 1, 1]), np.zeros(4, int), distance, limit)
     assert chosen.tolist() == [True, False, True, False]
 
 
-@given(st.integers(0, 99))
-def test_near_misses_are_wrong_and_near_whatever_the_draw(seed):
-    """No image that is classified right is chosen, and none at or beyond the mean distance."""
-    rng = np.random.default_rng(seed)
-    label, predicted, distance = rng.integers(0, 3, 20), rng.integers(0, 3, 20), rng.exponential(size=20)
-    chosen = judging.near_misses(label, predicted, distance)
-    assert not (chosen & ((label == predicted) | (distance >= distance.mean()))).any()
+def test_infinite_distances_have_no_part_in_the_mean():
+    """An image that no boundary reaches is never chosen, and moves no limit."""
+    assert judging.mean_distance(np.array([1.0, 3.0, np.inf])) == 2
+    assert judging.mean_distance(np.array([np.inf])) == 0
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(1, 9), st.integers(0, 9))
+def test_the_sample_of_the_plane_has_as_many_of_every_class(labels, most, seed):
+    """The rarest class says how many, up to the most that is asked for; no image is there twice."""
+    label = np.array(labels)
+    sample = judging.balanced_sample(label, most, seed)
+    each = min(most, np.unique(label, return_counts=True)[1].min())
+    assert set(np.unique(label[sample], return_counts=True)[1]) == {each}
+    assert len(set(sample.tolist())) == len(sample) == each * len(np.unique(label))
 
 
 def test_features_and_last_layer_give_the_networks_own_logits():
@@ -90,15 +100,16 @@ def test_features_and_last_layer_give_the_networks_own_logits():
     assert torch.softmax(torch.from_numpy(logits), 1).numpy() == pytest.approx(judge.scores(images), abs=1e-5)
 
 
-def test_a_single_logit_stands_for_two_classes(monkeypatch):
-    """Weights w and offset b of one logit become logits 0 and w f + b."""
-    judge = judging.Judge(torch.nn.Linear(4, 1), replace(SETTING, predicted=2), (0.0, 1.0))
-    monkeypatch.setattr(judging.networks, "last_layer", lambda network: network)
+def test_a_single_logit_stands_for_two_classes():
+    """Weights w and offset b of CheXNet's one logit become logits 0 and w f + b: the network's own scores."""
+    torch.manual_seed(0)
+    network, images = build(RECIPE.model_copy(update={"head": "sigmoid"}), 2).eval(), blobs({"a": 3, "b": 3})
+    judge = judging.Judge(network, replace(SETTING, predicted=2), (0.4, 0.2))
     weight, offset = judging.last_layer(judge)
-    assert weight.shape == (2, 4)
     assert not weight[0].any()
     assert offset[0] == 0
-    assert offset[1] == pytest.approx(judge.network.bias.item())
+    logits = torch.from_numpy(judging.features(judge, images) @ weight.T + offset)
+    assert torch.softmax(logits, 1).numpy() == pytest.approx(judge.scores(images), abs=1e-5)
 
 
 def test_a_kept_network_comes_back(tmp_path):

@@ -88,7 +88,7 @@ def test_recipes_of_the_papers(name):
     """
     classes, count, side = KNOWN[name]
     torch.manual_seed(0)
-    built = build(recipe_of(name), classes, several=classes == 14)
+    built = build(recipe_of(name), classes, several=classes == 14).train()
     assert network.parameters(built) == {"total": count, "trained": count}
     before = {k: p.detach().clone() for k, p in built.named_parameters()}
     optimizer = torch.optim.Adam(built.parameters(), lr=1e-3)

@@ -21,6 +21,7 @@ from benchmark.classify.sampling import (
     training_images,
 )
 from benchmark.errors import DataError
+from benchmark.pixels import Pixels
 from benchmark.records import Splits
 from benchmark.rules import Mix
 from samples import blobs
@@ -223,3 +224,14 @@ def test_batches_follow_each_other_without_state():
     assert np.array_equal(two[7], one[7])
     for epoch in range(6):
         assert sorted(straight[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
+
+
+def test_bracket_copies_no_image():
+    """Real and synthetic images stay in maps that workers share, and read as if they were joined."""
+    train, fake = blobs(COUNTS, prefix="real"), blobs({"a": 50, "b": 50, "c": 50}, prefix="fake", seed=3)
+    found = with_mix(train=train, fake=fake, bracket=4).train
+    assert isinstance(found.image, Pixels)
+    first = np.concatenate([np.flatnonzero(fake.label == k)[:4] for k in range(3)])
+    assert np.array_equal(found.image[:], np.concatenate([train.image, fake.image[first]]))
+    rows = np.array([30, 0, 20, 21])
+    assert np.array_equal(found.image[rows], np.asarray(found.image)[rows])

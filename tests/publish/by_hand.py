@@ -14,6 +14,7 @@ from benchmark.publish.manifest import Manifest
 from benchmark.publish.tables.run import Run
 from publish import make_bundles
 
+TRAINED = 80  # real images
 IMAGES = 10  # of each class, each of a patient of its own
 Training = tuple[int, str, int]  # bracket, classifier, seed
 CLASSES = ("left", "right")
@@ -54,16 +55,20 @@ def bundle(row: str, table: pd.DataFrame, role: str = "control", **fields: Any) 
             "counts": {c: int((part["label"] == k).sum()) for k, c in enumerate(classes)},
         }
         for split, part in once.groupby("split")
-    }  # fmt: skip
+    } | {"train": {"images": TRAINED, "patients": TRAINED, "hash": "1" * 8, "counts": {}}}  # fmt: skip
     said |= {
         "classifiers": sorted(set(table["classifier"])),
         "seeds": sorted({int(s) for s in table["seed"]}),
     }
     said |= fields
-    if "recipes" in said:
-        said["recipes"] = [said["recipes"][0] | {"name": c} for c in said["classifiers"]]
+    said = with_recipes(said)
     said["row"] = {**said["row"], "name": row, "role": role}
     return Bundle(Manifest.model_validate(said), table, None)
+
+
+def with_recipes(said: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with a recipe for each of its classifiers."""
+    return said | {"recipes": [said["recipes"][0] | {"name": c} for c in said["classifiers"]]}
 
 
 def records(bundles: Sequence[Bundle]) -> list[tuple[dict[str, Any], pd.DataFrame | None]]:

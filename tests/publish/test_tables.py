@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.compare.study import compare
 from benchmark.publish.bundle import Bundle
+from benchmark.publish.figures import draw, learning_curve
 from benchmark.publish.tables import (
     accuracy_by_bracket,
     auroc_by_finding,
@@ -24,7 +26,7 @@ from benchmark.publish.tables import (
 )
 from benchmark.publish.tables.record import LeftOut, Table
 from benchmark.publish.tables.run import Run
-from publish.by_hand import bundle, predictions, run_of, two_generators, with_curve
+from publish.by_hand import bundle, predictions, records, run_of, two_generators, with_curve
 
 
 def value(table: Table, row: tuple[str, ...], column: tuple[str, ...]) -> Any:
@@ -243,6 +245,27 @@ def test_worth_in_real_images_has_its_bounds(run):
     assert table.cells[("one", "+1 (best)"), ("Real images that do as well",)].text == "170"
     assert table.cells[("two", "+2"), ("Worth in real images",)].text == "cannot be said"
     assert table.notes == ("Nothing can be said where it is flat.",)
+
+
+def test_worth_in_real_images_is_what_the_comparison_says():
+    """``real_only`` with 20, 40 and 80 images has 10, 12 and 14 of 20 right, the generator 15."""
+    parts = [
+        predictions({(0, "a", s): right for s in (0, 1)}).assign(share=share, images=images)
+        for share, images, right in ((0.25, 20, (5, 5)), (0.5, 40, (6, 6)))
+    ]
+    rows = {"real_only": {(0, "a", s): (7, 7) for s in (0, 1)}, "one": {(1, "a", s): (8, 7) for s in (0, 1)}}
+    same = {"brackets": [1], "primary_bracket": 1}
+    bundles = [bundle(n, predictions(right), **same) for n, right in rows.items()]
+    plain = run_of(bundles)
+    comparison = compare(records(bundles), pd.concat(parts, ignore_index=True))
+    run = Run(plain.manifests, comparison, plain.breakdown, {})
+    (table,) = equivalent.tables(run)
+    record = comparison["equivalent"]["one"]["primary"]
+    assert value(table, ("one", "+1"), ("Difference to real_only",)) == pytest.approx(0.05)
+    assert value(table, ("one", "+1"), ("Worth in real images",)) == record["images"]
+    assert "subsets of the 80 training images" in table.caption
+    with draw.style():
+        assert learning_curve.figure(run).figure.axes[0].get_xlabel() == "Real training images"
 
 
 def test_without_a_learning_curve_there_is_no_worth(run):

@@ -10,6 +10,7 @@ from benchmark.errors import SubmissionError
 from benchmark.publish.manifest import Manifest
 from benchmark.publish.tables.variants import numeric_field, strategy, variants
 from publish import make_bundles
+from publish.by_hand import with_recipes
 
 UNBALANCED = {"training": "add", "unit": "real_image", "factor": {"positive": 11, "negative": 0.3333}}
 BALANCED = {"training": "add", "unit": "real_image", "factor": {"positive": 4, "negative": 4}}
@@ -20,7 +21,8 @@ def head(scenario: dict[str, Any], mix: dict[str, Any] | None = None, **fields: 
     """A manifest of a binary task."""
     variant = make_bundles.Variant(classes=("negative", "positive"), counts=())
     said = make_bundles.manifest("real_only", {}, (1,), (0,), None, variant)
-    return Manifest.model_validate(said | {"scenario": scenario, "mix": mix or {}} | fields)
+    said |= {"scenario": scenario, "mix": mix or {}} | fields
+    return Manifest.model_validate(said if "recipes" in fields else with_recipes(said))
 
 
 def lan(keep: float, mix: dict[str, Any], **label: str) -> Manifest:
@@ -75,6 +77,15 @@ def test_other_classifiers_and_sources_are_variants_too():
     """Lan 2023, Table 9, compares networks."""
     found = variants([head({}, classifiers=["densenet121"]), head({}, classifiers=["chexnet"])])
     assert found == [{"classifiers": "densenet121"}, {"classifiers": "chexnet"}]
+
+
+def test_other_weights_are_a_variant_too():
+    """Of the same classifier; its recipe is in the manifest."""
+    card = head({}).recipes[0].model_dump(mode="json")
+    other = card | {"weights": {"kind": "file", "tag": None, "sha256": "a" * 64}}
+    first, second = variants([head({}), head({}, recipes=[other])])
+    assert list(first) == list(second) == ["resnet10.weights"]
+    assert '"kind": "file"' in second["resnet10.weights"]
 
 
 def test_the_same_run_twice_is_refused():

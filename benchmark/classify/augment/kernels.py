@@ -51,26 +51,38 @@ def spreading(size: int, pixel: float) -> Tensor:
     return torch.where(away == 0, 1 - beyond**2, torch.where(away.abs() == 1, beside, 0.0))
 
 
+def identity(size: int) -> Tensor:
+    """(K, K) kernel of no change, of an odd size."""
+    import torch
+
+    kernel = torch.zeros(size, size)
+    kernel[size // 2, size // 2] = 1
+    return kernel
+
+
+def sharpening(alpha: Tensor, lightness: Tensor, size: int = 3) -> Tensor:
+    """(N, K, K) kernels of ``sharpen`` in the middle of an odd size, at least 3."""
+    import torch
+
+    middle = slice(size // 2 - 1, size // 2 + 2)
+    kernel = torch.zeros(len(alpha), size, size)
+    kernel[:, middle, middle] = -alpha[:, None, None]
+    kernel[:, size // 2, size // 2] = 1 + alpha * (7 + lightness)
+    return kernel
+
+
 def sharpen(batch: Tensor, alpha: Tensor, lightness: Tensor, pixel: float = 1.0) -> Tensor:
     """Sharp image of weight (N,) ``alpha`` over the image; the sharp one is ``lightness`` times as bright.
 
     Albumentations' Sharpen: the sharp image is the image times 8 + lightness less its eight neighbors.
     """
+    return convolve(batch, sharpening(alpha, lightness), pixel)
+
+
+def box(width: Tensor, size: int) -> Tensor:
+    """(N, K, K) means over squares of (N,) odd widths in the middle of an odd size."""
     import torch
 
-    effect = -torch.ones(len(alpha), 3, 3)
-    effect[:, 1, 1] = 8 + lightness
-    alone = torch.zeros(3, 3)
-    alone[1, 1] = 1
-    share = alpha[:, None, None]
-    return convolve(batch, (1 - share) * alone + share * effect, pixel)
-
-
-def box(width: Tensor) -> Tensor:
-    """(N, K, K) means over squares of (N,) odd widths, K the largest."""
-    import torch
-
-    size = int(width.max())
     inside = (torch.arange(size) - size // 2).abs() <= (width[:, None] // 2)
     line = inside / width[:, None]
     return line[:, :, None] * line[:, None, :]
@@ -78,21 +90,21 @@ def box(width: Tensor) -> Tensor:
 
 def blur(batch: Tensor, width: Tensor, pixel: float = 1.0) -> Tensor:
     """Mean over a square of (N,) odd widths: Albumentations' Blur."""
-    return convolve(batch, box(width), pixel)
+    return convolve(batch, box(width, int(width.max())), pixel)
 
 
-def line(width: Tensor, ends: Tensor) -> Tensor:
-    """(N, K, K) kernels, even along a line of pixels in a square of an odd width; K is the largest width.
+def line(width: Tensor, ends: Tensor, size: int) -> Tensor:
+    """(N, K, K) kernels, even along a line of pixels in a square in the middle of an odd size.
 
     Pixel for pixel OpenCV's line of thickness 1: from left to right, ties toward the left end.
 
     Args:
-        width: (N,) of the square.
+        width: (N,) of the square, odd.
         ends: (N, 2, 2) whole numbers from 0 to width - 1: column and row of both ends.
     """
     import torch
 
-    size, image = int(width.max()), torch.arange(len(width))[:, None]
+    image = torch.arange(len(width))[:, None]
     ends = torch.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends.flip(1), ends)
     way = ends[:, 1:] - ends[:, :1]
     steps = way.abs().amax(2, keepdim=True).clamp(min=1)
@@ -106,7 +118,7 @@ def line(width: Tensor, ends: Tensor) -> Tensor:
 
 def motion_blur(batch: Tensor, width: Tensor, ends: Tensor, pixel: float = 1.0) -> Tensor:
     """Mean along a line between two pixels of a square: Albumentations' MotionBlur (see ``line``)."""
-    return convolve(batch, line(width, ends), pixel)
+    return convolve(batch, line(width, ends, int(width.max())), pixel)
 
 
 def gaussian_blur(batch: Tensor, width: int, deviation: float, pixel: float = 1.0) -> Tensor:

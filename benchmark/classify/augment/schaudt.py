@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.classify.augment.clahe import clahe
 from benchmark.classify.augment.draws import below, one_of, uniform
-from benchmark.classify.augment.kernels import blur, motion_blur, sharpen
+from benchmark.classify.augment.kernels import box, convolve, identity, line, sharpening
 from benchmark.classify.augment.tone import gamma, linear
 from benchmark.classify.augment.warp import shift_scale_rotate
 
@@ -58,19 +58,20 @@ def _toned(batch: Tensor, rng: Generator) -> Tensor:
 
 
 def _filtered(batch: Tensor, rng: Generator) -> Tensor:
-    """One of Sharpen, Blur, MotionBlur, at the scale of the image."""
-    n, pixel = len(batch), batch.shape[-2] / SIDE
+    """One of Sharpen, Blur, MotionBlur, at the scale of the image: kernels differ, the convolution is one."""
+    n, size = len(batch), 7
     alpha, lightness = uniform(n, 0.2, 0.5, rng), uniform(n, 0.5, 1, rng)
     width = 3 + 2 * uniform(n, 0, 3, rng).long()
     ends = _ends(width, rng)
-    return one_of(
-        batch,
+    kernel = one_of(
+        identity(size).expand(n, size, size),
         0.9,
         rng,
-        lambda images, rows: sharpen(images, alpha[rows], lightness[rows], pixel),
-        lambda images, rows: blur(images, width[rows], pixel),
-        lambda images, rows: motion_blur(images, width[rows], ends[rows], pixel),
+        lambda _, rows: sharpening(alpha[rows], lightness[rows], size),
+        lambda _, rows: box(width[rows], size),
+        lambda _, rows: line(width[rows], ends[rows], size),
     )
+    return convolve(batch, kernel, batch.shape[-2] / SIDE)
 
 
 def _toned_again(batch: Tensor, rng: Generator) -> Tensor:

@@ -30,7 +30,8 @@ def variants(heads: Sequence[Manifest]) -> list[dict[str, str]]:
         raise SubmissionError(
             "--bundles", f"are of the tasks {', '.join(tasks)}", "Give variants of one task in one command."
         )
-    fields = [_fields(h) for h in heads]
+    shared = set.intersection(*(set(h.classifiers) for h in heads))
+    fields = [_fields(h) | _recipes(h, shared) for h in heads]
     if len(heads) > 1:
         fields = _named_strategies(heads, fields)
     names = sorted({name for own in fields for name in own})
@@ -103,6 +104,16 @@ def _fields(head: Manifest) -> dict[str, str]:
         found.update({f"{rule}.{k}".rstrip("."): _text(v) for k, v in inner})
     found.update({f"mix.{k}": _text(v) for k, v in head.mix.items()})
     return found
+
+
+def _recipes(head: Manifest, names: set[str]) -> dict[str, str]:
+    """How the classifiers that all runs have were begun and trained."""
+    return {
+        f"{card.name}.{k}": _text(v)
+        for card in head.recipes
+        if card.name in names
+        for k, v in card.model_dump(mode="json", exclude={"name", "parameters"}).items()
+    }
 
 
 def _text(value: Any) -> str:

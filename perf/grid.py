@@ -1,0 +1,249 @@
+"""Measure a grid of short real trainings: memory over time, idle workers, the estimate of the time left.
+
+    OMP_NUM_THREADS=1 python perf/grid.py [--trainings 200] [--workers 2] [--steps 20] [--image-size 32]
+                                          [--images 400] [--keep FOLDER]
+
+Draws phantoms and noise once, then trains two small networks with many seeds on the phantoms alone and with
+two brackets of noise, as a task does: the same graph, store and workers. Prints
+
+- of each worker the pages of its own (RssAnon of Linux, USS elsewhere; those of libraries and memory-mapped
+  images, which workers share and the system takes back, are no part of it) as means of the first and the
+  last quarter of its time after its first trainings, and the growth in MB per training by least squares;
+- the share of the workers' time that was spent inside nodes, and the seconds between two nodes;
+- the error of the time left, told after 10, 25 and 50 % of the wall time, in percent of what was left.
+
+Writes all samples to ``grid.json`` in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmark.execute import Outcome, Several, Watcher, execute
+from benchmark.pipeline import Node, build
+from benchmark.planning import Wish, make_plan
+from benchmark.progress import Progress
+from benchmark.recipe import Recipe, Weights
+from benchmark.store import Result, Store
+from benchmark.task import load_task
+
+FORGOTTEN = 3  # trainings of a worker before its memory counts: imports, first allocations
+MARKS = (0.1, 0.25, 0.5)
+
+
+def small(name: str, width: int) -> Recipe:
+    """A ResNet-10 of this width, trained from scratch."""
+    return Recipe(
+        name=name,
+        timm="resnet10t",
+        timm_kwargs={"channels": [width, width, 2 * width, 2 * width]},
+        weights=Weights(kind="none"),
+        learning_rate=1e-3,
+        dropout=0.0,
+        augmentation="mild_affine",
+    )
+
+
+def nodes_of(options: argparse.Namespace) -> list[Node]:
+    """The graph: data, noise, and trainings of two networks with 0, 50 and 100 noise images per class."""
+    task = load_task("cxr_pneumonia")
+    demo = task.profile("demo")
+    recipes = (small("narrow", 8), small("wide", 24))
+    seeds = range(math.ceil(options.trainings / (3 * len(recipes))))
+    each = options.images // len(task.classes)
+    drawn = demo.data["phantom.chest"] | {
+        "train_counts": dict.fromkeys(task.classes, each),
+        "test_counts": dict.fromkeys(task.classes, 10),
+        "patients": options.images // 2,
+        "test_per_class": 20,
+    }
+    profile = demo.model_copy(
+        update={
+            "image_size": options.image_size,
+            "generators": {},
+            "brackets": (50, 100),
+            "primary_bracket": 100,
+            "classifiers": recipes,
+            "seeds": tuple(seeds),
+            "data": {**demo.data, "phantom.chest": drawn},
+            "budget": demo.budget.model_copy(update={"length": options.steps, "evaluations": 4}),
+        }
+    )
+    chosen = task.model_copy(
+        update={"controls": ("real_only", "noise"), "profiles": {**task.profiles, "demo": profile}}
+    )
+    # a plan of the whole task, so that names and parameters are checked, with the smaller profile in it
+    plan = make_plan(Wish("cxr_pneumonia", device="cpu"))
+    plan = replace(
+        plan,
+        task=chosen,
+        rows=tuple(r for r in plan.rows if r.name in chosen.controls),
+        source_params={**plan.source_params, **drawn},
+    )
+    nodes = [n for n in build(plan) if n.stage in ("data", "fit", "generate", "classify")]
+    trainings = [n.id for n in nodes if n.stage == "classify"][: options.trainings]
+    return [n for n in nodes if n.stage != "classify" or n.id in trainings]
+
+
+class Clock(Watcher):
+    """When nodes began and ended, and what time was said to be left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.began = progress, time.monotonic()
+        self.spans: dict[str, list[float]] = {}
+        self.costs: dict[str, float] = {}
+        self.said: list[tuple[float, float]] = []
+
+    def _now(self) -> float:
+        return time.monotonic() - self.began
+
+    def started(self, node: Node) -> None:
+        """A span begins."""
+        self.spans[node.id] = [self._now()]
+
+    def progressed(self, node_id: str, share: float) -> None:
+        """Ask for the time left."""
+        self.said.append((self._now(), self.progress.seconds_left()))
+
+    def finished(self, node: Node, result: Result) -> None:
+        """A span ends."""
+        self.spans[node.id].append(self._now())
+        if node.stage == "classify":
+            self.costs[node.id] = result.manifest["costs"]["seconds"]
+        self.said.append((self._now(), self.progress.seconds_left()))
+
+    def trainings(self) -> int:
+        """How many have finished."""
+        return sum(len(span) == 2 for name, span in self.spans.items() if name.startswith("classify"))
+
+
+def own_bytes(process: psutil.Process, uss: int) -> int:
+    """Bytes of no file; ``uss`` where the system does not tell them."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return uss
+    return 1024 * int(status.split("RssAnon:")[1].split()[0])
+
+
+class Sampler:
+    """Of every worker, twice a second: seconds, trainings done, own bytes, PSS, RSS, processor seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.samples = clock, dict[int, list[tuple[float, ...]]]()
+        self._stop, self._thread = threading.Event(), threading.Thread(target=self._go, daemon=True)
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _go(self) -> None:
+        me = psutil.Process()
+        while not self._stop.wait(0.5):
+            for child in me.children():
+                try:
+                    if "spawn_main" not in " ".join(child.cmdline()):
+                        continue  # the tracker of shared resources is no worker
+                    held, cpu = child.memory_full_info(), child.cpu_times()
+                except psutil.Error:
+                    continue
+                now = (time.monotonic() - self.clock.began, self.clock.trainings())
+                self.samples.setdefault(child.pid, []).append(
+                    (*now, own_bytes(child, held.uss), held.pss, held.rss, cpu.user + cpu.system)
+                )
+
+
+def memory_of(samples: list[tuple[float, ...]], workers: int) -> dict[str, float]:
+    """MB of the first and the last quarter, and the growth per training of this worker."""
+    table = np.array(samples)
+    warm = table[table[:, 1] >= FORGOTTEN * workers]
+    own, quarter = warm[:, 2] / 2**20, max(1, len(warm) // 4)
+    slope = np.polyfit(warm[:, 1] / workers, own, 1)[0]
+    return {
+        "first_quarter_mb": float(own[:quarter].mean()),
+        "last_quarter_mb": float(own[-quarter:].mean()),
+        "peak_mb": float(own.max()),
+        "growth_mb_per_training": float(slope),
+        "rss_mb": float(warm[-quarter:, 4].mean() / 2**20),
+    }
+
+
+def left_errors(said: list[tuple[float, float]], wall: float) -> dict[str, float]:
+    """Error of the time left at each mark, in percent of what was left."""
+    found = {}
+    for mark in MARKS:
+        at, told = next((t, left) for t, left in said if t >= mark * wall)
+        found[f"time_left_error_at_{mark:.0%}"] = 100 * (told / (wall - at) - 1)
+    return found
+
+
+def figures_of(
+    clock: Clock, sampler: Sampler, outcome: Outcome, workers: int, wall: float
+) -> dict[str, object]:
+    """All that is printed."""
+    first = min(span[0] for name, span in clock.spans.items() if name.startswith("classify"))
+    spans = [span for name, span in clock.spans.items() if name.startswith("classify")]
+    inside = sum(end - begin for begin, end in spans)
+    cpu = sum(s[-1][5] for s in sampler.samples.values())
+    return {
+        "trainings": clock.trainings(),
+        "failures": len(outcome.failures),
+        "wall_seconds": round(wall, 1),
+        "occupied_share": round(inside / (workers * (wall - first)), 4),
+        "processor_share": round(cpu / (workers * wall), 4),
+        "seconds_beside_the_work_of_a_node": round((inside - sum(clock.costs.values())) / len(spans), 4),
+        **{k: round(v, 1) for k, v in left_errors(clock.said, wall).items()},
+        "workers": [
+            {k: round(v, 3) for k, v in memory_of(s, workers).items()}
+            for s in sampler.samples.values()
+            if s[-1][1] >= 4 * FORGOTTEN * workers
+        ],
+    }
+
+
+def main() -> None:
+    """Run the grid and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trainings", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--images", type=int, default=400, help="real training images")
+    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
+    options = parser.parse_args()
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-grid-"))
+    nodes = nodes_of(options)
+    progress = Progress(nodes, options.workers)
+    clock = Clock(progress)
+    with Sampler(clock) as sampler:
+        outcome = execute(
+            nodes, Store(folder / "store"), workers=options.workers, watcher=Several(progress, clock)
+        )
+    wall = time.monotonic() - clock.began
+    progress.close()
+    figures = figures_of(clock, sampler, outcome, options.workers, wall)
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+    for line in sorted(set(outcome.failures.values()))[:3]:
+        print(f"failed: {line}")
+    text = json.dumps({"figures": figures, "said": clock.said, "samples": sampler.samples}, indent=1)
+    (folder / "grid.json").write_text(text + "\n")
+    print(folder / "grid.json")
+
+
+if __name__ == "__main__":
+    main()
