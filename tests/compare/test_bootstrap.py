@@ -212,16 +212,16 @@ NAMED = tuple(n for n in COLUMNS if n not in ("precision", "recall", "macro_f1")
     ("prevalence", "dominant"), [(0.3, "patients"), (0.3, "five trainings"), (0.1, "patients")]
 )
 def test_intervals_cover_the_truth_in_95_percent_of_studies(prevalence, dominant):
-    """93 to 97 % of 1000 studies, for shares, areas and the Brier score."""
+    """93 to 97 % of 500 studies, for shares, areas and the Brier score."""
     names = ("accuracy", "balanced_accuracy", "auroc", "auprc", "brier")
-    found = coverage(240, prevalence, dominant, studies=1000, names=names)
+    found = coverage(240, prevalence, dominant, studies=500, names=names)
     assert all(0.93 <= share <= 0.97 for share in found.values()), found
 
 
 if __name__ == "__main__":  # the table in docs/statistics.md
     for shape in ((240, 0.3), (240, 0.1), (100, 0.1)):
         for dominant in CHANCES:
-            found = coverage(*shape, dominant, studies=400, names=NAMED)
+            found = coverage(*shape, dominant, studies=500, names=NAMED)
             print(
                 *shape, dominant, {name: f"{100 * share:.1f} %" for name, share in found.items()}, flush=True
             )
