@@ -13,12 +13,12 @@ from benchmark.task import Profile, SplitRule, Task
 
 STAGE_VERSION = {
     "data": "2",
-    "teach": "2",
+    "teach": "3",
     "reference": "2",
     "fit": "2",
     "generate": "2",
     "measure": "3",
-    "classify": "3",
+    "classify": "4",
     "curve": "1",
     "select": "1",
     "filter": "1",

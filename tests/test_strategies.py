@@ -171,6 +171,22 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
     assert set(said["equivalent"]) == {"duplicate_real", "oracle"}
 
 
+def test_rows_are_read_off_the_curve(selected, folded):
+    """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
+    found = report.compare_folder(selected.bundles)
+    full = selected.result("data")["splits"]["train"]["images"]
+    points = found["learning_curve"]["points"]
+    assert len(points) == 3
+    assert points[-1]["images"] == full
+    own = found["figures"]["test"]["8"]["real_only"]["balanced_accuracy"]["estimate"]
+    assert points[-1]["estimate"] == pytest.approx(own)
+    assert found["equivalent"].keys() == found["figures"]["test"]["8"].keys() - {"real_only"}
+    for worth in found["equivalent"].values():
+        assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
+    folds = report.compare_folder(folded.bundles)
+    assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
+
+
 def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     """Every kept image is what the mean of both networks takes for its class, and the first of those."""
     drawn, kept = filtered.images("generate/oracle"), filtered.images("filter/oracle")

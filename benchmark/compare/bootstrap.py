@@ -7,8 +7,9 @@ docs/statistics.md, which shows the simulations that the choice rests on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -20,7 +21,6 @@ REPLICATES = 1000
 SEED = 20_231
 MOST_EMPTY = 0.05  # of the replicates may lack a class; more, and there is no interval
 AT_ONCE = 500_000  # weights at a time, so that they stay in the processor's cache
-ROUNDING = 1e-12
 
 
 class Resamples:
@@ -39,9 +39,9 @@ class Resamples:
         if len(names) < 2:
             raise MetricError("bootstrap", "there is one patient", "At least two are needed.")
         rng = np.random.default_rng(seed)
-        drawn = rng.integers(0, len(names), (replicates, len(names)))
-        count = [np.bincount(d, minlength=len(names)) for d in drawn]
-        self._count = np.stack(count, axis=1).astype(np.uint16)  # (P, B)
+        self._count = np.empty((len(names), replicates), dtype=np.uint16)
+        for b in range(replicates):
+            self._count[:, b] = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
         self.replicates = replicates
         self._seed = seed
         self._trainings: dict[tuple[int, int], np.ndarray] = {}
@@ -78,6 +78,10 @@ class Replicates:
         """The paired difference: the same runs, the same resamples."""
         return Replicates(self.estimate - other.estimate, self.drawn - other.drawn)
 
+    def only(self, chosen: np.ndarray) -> Replicates:
+        """Some of the figures."""
+        return Replicates(self.estimate[:, chosen], self.drawn[..., chosen])
+
 
 def estimates(readings: Sequence[Reading]) -> np.ndarray:
     """(R, M) the figures of R runs, every image counting once."""
@@ -85,33 +89,56 @@ def estimates(readings: Sequence[Reading]) -> np.ndarray:
     return np.concatenate([r.figures(one) for r in readings])
 
 
-def replicate(readings: Sequence[Reading], resamples: Resamples) -> Replicates:
-    """The figures of R runs in every resample."""
+def replicate(
+    readings: Sequence[Reading], resamples: Resamples, estimate: np.ndarray | None = None
+) -> Replicates:
+    """The figures of R runs in every resample; ``estimate`` is that of ``estimates``, where it is known."""
     parts = [np.stack([r.figures(w) for r in readings]) for w in resamples.weights()]
-    return Replicates(estimates(readings), np.concatenate(parts, axis=1))
+    return Replicates(estimates(readings) if estimate is None else estimate, np.concatenate(parts, axis=1))
 
 
-def added_by_trainings(estimate: np.ndarray, drawn: np.ndarray, pooled: RunVariance | None) -> float:
-    """What R trainings add to the variance that the resamples of patients show of the mean of R runs.
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Variance between runs of M figures, pooled over rows, see ``intervals.RunVariance``.
+
+    Attributes:
+        variance: (M,).
+        df: degrees of freedom.
+    """
+
+    variance: np.ndarray
+    df: int
+
+    @classmethod
+    def of(cls, run_values: np.ndarray, rule: Callable[[np.ndarray], RunVariance | None]) -> Pooled | None:
+        """Of T rows in R runs, (T, R, M), by a rule of ``intervals``; None where it gives None."""
+        found = [rule(run_values[..., i]) for i in range(run_values.shape[-1])]
+        known = [f for f in found if f is not None]
+        return cls(np.array([f.variance for f in known]), known[0].df) if known else None
+
+    def only(self, chosen: np.ndarray) -> Pooled:
+        """Some of the figures."""
+        return Pooled(self.variance[chosen], self.df)
+
+
+def added_by_trainings(found: Replicates, pooled: Pooled | None) -> np.ndarray:
+    """(M,) what R trainings add to the variance that the resamples of patients show of the mean of R runs.
 
     The analysis of ``intervals``, with the covariances from the bootstrap: the variance is C + B, where C is
     what two runs share and B the variance between runs divided by R, never less than that of the resamples.
-
-    Args:
-        estimate: (R,) values of the runs.
-        drawn: (R, B) in the resamples.
-        pooled: of all rows; the own variance counts where it is larger.
+    The pooled variance between runs counts, or the own where it is larger.
     """
-    runs = len(estimate)
+    runs = len(found.estimate)
     if runs == 1:
-        return 0.0
-    test = float(drawn.mean(0).var(ddof=1))
-    shared = max((runs * test - float(drawn.var(axis=1, ddof=1).mean())) / (runs - 1), 0.0)
-    own = float(estimate.var(ddof=1))
-    between = max(own, pooled.variance if pooled else 0.0) / runs
-    return max(shared + between - test, 0.0)
+        return np.zeros(found.estimate.shape[1])
+    test = found.drawn.mean(0).var(0, ddof=1)
+    shared = np.maximum((runs * test - found.drawn.var(1, ddof=1).mean(0)) / (runs - 1), 0)
+    own = found.estimate.var(0, ddof=1)
+    between = (np.maximum(own, pooled.variance) if pooled else own) / runs
+    return np.asarray(np.maximum(shared + between - test, 0))
 
 
+@cache
 def widening(patients: int, alpha: float) -> float:
     """What percentiles of resamples are too narrow by, for a mean over few patients.
 
@@ -129,61 +156,50 @@ def widening(patients: int, alpha: float) -> float:
 
 def draws(
     found: Replicates,
-    column: int,
     resamples: Resamples,
-    pooled: RunVariance | None,
+    pooled: Pooled | None,
     *,
-    widened: float = 1.0,
+    widened: np.ndarray,
     stream: int = 0,
-) -> np.ndarray | None:
-    """Draws of one figure's mean over runs: patients resampled, and what trainings add.
+) -> np.ndarray:
+    """(b, M) draws of the figures' means over runs: patients resampled, and what trainings add.
 
     The bootstrap's own bias (mean of the resamples minus the estimate) is taken out, so that the draws are
-    about the estimate. Resamples that lack a class are left out.
+    about the estimate. Resamples in which any of the figures is not defined are left out, so b <= B.
 
     Args:
-        widened: by which the resamples' distance from their mean is multiplied, see ``widening``.
+        widened: (M,) by which the resamples' distance from their mean is multiplied, see ``widening``.
         stream: of the draws of trainings; figures of different trainings take different ones.
-    Returns:
-        (b,), b at most B; None where more than 5 % of the resamples lack what the figure needs.
     """
-    estimate, drawn = found.estimate[:, column], found.drawn[..., column]
-    whole = np.isfinite(drawn).all(0)
-    if not np.isfinite(estimate).all() or (~whole).mean() > MOST_EMPTY:
-        return None
-    drawn = drawn[:, whole]
-    mean = drawn.mean(0)
-    centered = estimate.mean() + widened * (mean - mean.mean())
-    added = added_by_trainings(estimate, drawn, pooled)
-    if added <= ROUNDING:
-        return np.asarray(centered)
-    df = pooled.df if pooled else len(estimate) - 1
-    return np.asarray(centered + np.sqrt(added) * resamples.trainings(df, stream)[whole])
+    whole = np.isfinite(found.drawn).all((0, 2))
+    kept = Replicates(found.estimate, found.drawn[:, whole])
+    mean = kept.drawn.mean(0)
+    centered = found.estimate.mean(0) + widened * (mean - mean.mean(0))
+    df = pooled.df if pooled else max(len(found.estimate) - 1, 1)
+    spread = np.sqrt(added_by_trainings(kept, pooled))
+    return np.asarray(centered + resamples.trainings(df, stream)[whole, None] * spread)
 
 
-def interval(
-    found: Replicates,
-    column: int,
-    resamples: Resamples,
-    pooled: RunVariance | None,
-    *,
-    patients: int,
-    alpha: float,
-    limits: tuple[float, float],
-) -> dict[str, float | None]:
-    """``estimate``, and ``low`` and ``high``: the quantiles alpha / 2 and 1 - alpha / 2 of ``draws``.
+def bounds(
+    found: Replicates, resamples: Resamples, pooled: Pooled | None, patients: np.ndarray, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) ``low`` and ``high``: the quantiles alpha / 2 and 1 - alpha / 2 of ``draws``, figure by figure.
+
+    NaN where the images, or more than 5 % of the resamples, lack what the figure needs.
 
     Args:
-        patients: behind the figure: those of the smaller side of a class, for a figure of a class.
-        limits: the smallest and the largest value that the figure, or the difference, can take.
-    Returns:
-        ``low`` and ``high`` are None where too many resamples lack a class, ``estimate`` too where the images
-        themselves do.
+        patients: (M,) behind each figure: those of the smaller side of a class, for a figure of a class.
     """
-    estimate = float(found.estimate[:, column].mean())
-    widened = widening(max(patients, 2), alpha)
-    drawn = draws(found, column, resamples, pooled, widened=widened)
-    if drawn is None:
-        return {"estimate": estimate if np.isfinite(estimate) else None, "low": None, "high": None}
-    low, high = np.clip(np.quantile(drawn, [alpha / 2, 1 - alpha / 2]), *limits)
-    return {"estimate": estimate, "low": min(float(low), estimate), "high": max(float(high), estimate)}
+    missing = ~np.isfinite(found.drawn).all(0)
+    given = np.isfinite(found.estimate).all(0) & (missing.mean(0) <= MOST_EMPTY)
+    limits = np.full((2, len(given)), np.nan)
+    if not given.any():
+        return limits[0], limits[1]
+    columns = np.flatnonzero(given)
+    group = np.unique(missing[:, columns], axis=1, return_inverse=True)[1]
+    for g in range(group.max() + 1):  # figures that the same resamples lack
+        chosen = columns[group == g]
+        widened = np.array([widening(max(int(p), 2), alpha) for p in patients[chosen]])
+        drawn = draws(found.only(chosen), resamples, pooled.only(chosen) if pooled else None, widened=widened)
+        limits[:, chosen] = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
+    return limits[0], limits[1]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.compare import bootstrap, intervals, rows
-from benchmark.compare.bootstrap import Replicates, Resamples
+from benchmark.compare.bootstrap import Pooled, Replicates, Resamples
 from benchmark.compare.quality import Reading, columns
 from benchmark.compare.rows import Row, SplitImages, Study
 from benchmark.errors import SubmissionError
@@ -180,8 +180,7 @@ def real_image_equivalent(curve: pd.DataFrame, study: Study, images: int) -> dic
     for row, own in study.beside("test", study.protocol.primary_bracket):
         if row.name == BASELINE:
             continue
-        brackets = row.brackets("test")
-        best = max(brackets, key=lambda b, row=row: (reader.mean(row, b), -b))  # type: ignore[misc]
+        best = reader.best(row)
         found[row.name] = {
             "primary": reader.worth(row, own, measured),
             "best": None if best == own else {**reader.worth(row, best, measured), "chosen_by_result": True},
@@ -202,64 +201,56 @@ class _Reader:
         self.chosen = _runs_of(curve, whole)
         self.split = replace(whole, runs=tuple(whole.runs[i] for i in self.chosen))
         self.name = self.protocol.primary.name
-        self.column = columns(self.protocol.kind, len(self.protocol.classes)).index((self.name, None))
+        every = columns(self.protocol.kind, len(self.protocol.classes))
+        self._column = np.array([every.index((self.name, None))])
         self.resamples = Resamples(whole.patient)
         self.baseline = given[BASELINE]
         self.subsets = _subsets(curve, self.split, study, images)
         self._known: dict[tuple[str, int], Replicates] = {}
-        self._widened = bootstrap.widening(len(np.unique(whole.patient)), self.protocol.alpha)
+        self._widened = np.array([bootstrap.widening(whole.patients, self.protocol.alpha)])
 
-    def _readings(self, scores: np.ndarray) -> list[Reading]:
-        return [Reading(self.protocol.kind, self.split.label, s) for s in scores]
+    def _read(self, scores: np.ndarray) -> Replicates:
+        """The primary metric alone, of (R, n, K) scores."""
+        readings = [Reading(self.protocol.kind, self.split.label, s) for s in scores]
+        return bootstrap.replicate(readings, self.resamples).only(self._column)
 
     def _replicates(self, row: Row, bracket: int) -> Replicates:
         if (row.name, bracket) not in self._known:
-            readings = self._readings(row.scores["test", bracket][self.chosen])
-            self._known[row.name, bracket] = self._only(bootstrap.replicate(readings, self.resamples))
+            self._known[row.name, bracket] = self._read(row.scores["test", bracket][self.chosen])
         return self._known[row.name, bracket]
-
-    def _only(self, found: Replicates) -> Replicates:
-        """The primary metric alone."""
-        kept = slice(self.column, self.column + 1)
-        return Replicates(found.estimate[:, kept], found.drawn[..., kept])
 
     def _run_values(self, row: Row, bracket: int) -> np.ndarray:
         values = row.scores["test", bracket][self.chosen]
         return np.asarray(self.protocol.primary.values(self.split.label, values).mean(-1))
 
-    def mean(self, row: Row, bracket: int) -> float:
-        """A row's mean over the runs of the curve."""
-        return float(self._run_values(row, bracket).mean())
+    def best(self, row: Row) -> int:
+        """The bracket with the highest mean over the runs of the curve, the smallest of equals."""
+        return max(row.brackets("test"), key=lambda b: (float(self._run_values(row, b).mean()), -b))
 
-    def _draws(self, found: Replicates, pooled: intervals.RunVariance | None, stream: int) -> np.ndarray:
-        drawn = bootstrap.draws(found, 0, self.resamples, pooled, widened=self._widened, stream=stream)
-        if drawn is None:
+    def _draws(self, found: Replicates, pooled: Pooled | None, stream: int) -> np.ndarray:
+        drawn = bootstrap.draws(found, self.resamples, pooled, widened=self._widened, stream=stream)
+        if len(drawn) < (1 - bootstrap.MOST_EMPTY) * self.resamples.replicates:
             raise SubmissionError(
                 "curve",
                 f"too many resamples of the test patients lack a class for {self.name}",
                 "Use a test split with at least three patients of every class.",
             )
-        return drawn
+        return drawn[:, 0]
 
     def curve(self) -> Curve:
         """The values of ``real_only`` by number of training images."""
-        every = [
-            *(
-                self._only(bootstrap.replicate(self._readings(s), self.resamples))
-                for s in self.subsets.values()
-            ),
-            self._replicates(self.baseline, 0),
-        ]
-        by_run = np.array([p.estimate[:, 0] for p in every])
-        pooled = intervals.pooled_mean(by_run)
+        every = [*(self._read(s) for s in self.subsets.values()), self._replicates(self.baseline, 0)]
+        by_run = np.array([p.estimate for p in every])
+        pooled = Pooled.of(by_run, intervals.pooled_mean)
         draws = [self._draws(p, pooled, stream) for stream, p in enumerate(every)]
-        return Curve(np.array([*self.subsets, self.images]), by_run.mean(1), np.stack(draws, axis=1))
+        return Curve(np.array([*self.subsets, self.images]), by_run.mean((1, 2)), np.stack(draws, axis=1))
 
     def worth(self, row: Row, bracket: int, curve: Curve) -> dict[str, Any]:
         """What a row is worth at one of its brackets."""
         difference = self._replicates(row, bracket) - self._replicates(self.baseline, 0)
         beside = self.study.beside("test", bracket) if bracket else [(row, 0), (self.baseline, 0)]
-        pooled = intervals.pooled_difference(np.array([self._run_values(r, b) for r, b in beside]))
+        by_run = np.array([self._run_values(r, b) for r, b in beside])[..., None]
+        pooled = Pooled.of(by_run, intervals.pooled_difference)
         draws = self._draws(difference, pooled, stream=len(curve.sizes))
         mean = float(difference.estimate.mean())
         return {"bracket": bracket, **equivalent(curve, mean, draws, self.protocol.alpha)}

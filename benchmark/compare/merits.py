@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.compare import bootstrap, intervals, weighted
-from benchmark.compare.bootstrap import Replicates, Resamples
+from benchmark.compare.bootstrap import Pooled, Replicates, Resamples
 from benchmark.compare.metrics import members
 from benchmark.compare.panel import Panel
 from benchmark.compare.quality import FIGURES, Reading, columns
@@ -26,10 +26,9 @@ def describe(protocol: Protocol) -> list[Record]:
     return [f.record(protocol.kind, positive) for f in FIGURES if f.per_class or protocol.kind in f.overall]
 
 
-def readings(panel: Panel) -> dict[str, list[Reading]]:
-    """The runs of every row."""
-    kind = panel.protocol.kind
-    return {name: [Reading(kind, panel.label, s) for s in scores] for name, scores in panel.scores.items()}
+def readings(panel: Panel, name: str) -> list[Reading]:
+    """The runs of a row."""
+    return [Reading(panel.protocol.kind, panel.label, s) for s in panel.scores[name]]
 
 
 class Merits:
@@ -42,70 +41,77 @@ class Merits:
 
     def __init__(self, panel: Panel, per_class: bool = True) -> None:
         self.protocol = panel.protocol
-        self._every = columns(self.protocol.kind, len(self.protocol.classes))
-        self.columns = [(i, c) for i, c in enumerate(self._every) if per_class or c[1] is None]
+        every = columns(self.protocol.kind, len(self.protocol.classes))
+        self._kept = np.array([i for i, c in enumerate(every) if per_class or c[1] is None])
+        self._columns = [every[i] for i in self._kept]
+        self._limits = np.array([self._ends(name, k) for name, k in self._columns])
+        self._patients = np.array(self._behind(panel))
         self.resamples = Resamples(panel.patient)
-        self._patients = len(np.unique(panel.patient))
-        self._of_class = [_smaller_side(panel, k) for k in range(len(self.protocol.classes))]
-        self.readings = readings(panel)
-        self._estimates = np.array([bootstrap.estimates(r) for r in self.readings.values()])
+        self._panel = panel
+        self._estimates = {name: bootstrap.estimates(readings(panel, name)) for name in panel.rows}
+        by_run = np.array(list(self._estimates.values()))[..., self._kept]
+        self._pooled = Pooled.of(by_run, intervals.pooled_mean)
+        self._pooled_difference = Pooled.of(by_run, intervals.pooled_difference)
 
     def records(self) -> dict[str, Record]:
         """By row: ``overall``, ``per_class``, ``versus_real_only`` (overall; None for the baseline)."""
-        baseline = self._replicates(BASELINE) if BASELINE in self.readings else None
+        baseline = self._replicates(BASELINE) if BASELINE in self._panel.rows else None
         found = {}
-        for name in self.readings:
+        for name in self._panel.rows:
             own = baseline if baseline is not None and name == BASELINE else self._replicates(name)
-            record = self._record(own)
-            compared = baseline is not None and name != BASELINE
-            record["versus_real_only"] = self._versus(own - baseline) if compared and baseline else None
-            found[name] = record
+            found[name] = self._record(own)
+            if baseline is not None and name != BASELINE:
+                found[name]["versus_real_only"] = self._versus(own - baseline)
         return found
 
     def _replicates(self, name: str) -> Replicates:
-        return bootstrap.replicate(self.readings[name], self.resamples)
+        found = bootstrap.replicate(readings(self._panel, name), self.resamples, self._estimates[name])
+        return found.only(self._kept)
 
     def _record(self, own: Replicates) -> Record:
-        record: Record = {"overall": {}, "per_class": {c: {} for c in self.protocol.classes}}
-        for i, (name, k) in self.columns:
-            pooled = intervals.pooled_mean(self._estimates[..., i])
-            found = self._interval(own, i, pooled)
+        record: Record = {
+            "overall": {},
+            "per_class": {c: {} for c in self.protocol.classes},
+            "versus_real_only": None,
+        }
+        for (name, k), found in zip(
+            self._columns, self._intervals(own, self._pooled, self._limits), strict=True
+        ):
             into = record["overall"] if k is None else record["per_class"][self.protocol.classes[k]]
             into[name] = found
         return record
 
     def _versus(self, difference: Replicates) -> Record:
-        found = {}
-        for i, (name, k) in self.columns:
-            if k is None:
-                pooled = intervals.pooled_difference(self._estimates[..., i])
-                found[name] = self._interval(difference, i, pooled, difference=True)
-        return found
+        """Overall alone."""
+        widest = (self._limits[:, 1] - self._limits[:, 0])[:, None] * np.array([-1.0, 1.0])
+        found = self._intervals(difference, self._pooled_difference, widest)
+        return {name: f for (name, k), f in zip(self._columns, found, strict=True) if k is None}
 
-    def _interval(
-        self, own: Replicates, i: int, pooled: intervals.RunVariance | None, difference: bool = False
-    ) -> Record:
-        column = self._every[i]
-        low, high = self._limits(*column)
-        return bootstrap.interval(
-            own,
-            i,
-            self.resamples,
-            pooled,
-            patients=self._behind(*column),
-            alpha=self.protocol.alpha,
-            limits=(low - high, high - low) if difference else (low, high),
-        )
+    def _intervals(self, own: Replicates, pooled: Pooled | None, limits: np.ndarray) -> list[Record]:
+        """``estimate``, ``low`` and ``high`` of every figure, cut where it ends; None where there is none."""
+        low, high = bootstrap.bounds(own, self.resamples, pooled, self._patients, self.protocol.alpha)
+        estimate = own.estimate.mean(0)
+        low, high = (np.clip(v, limits[:, 0], limits[:, 1]) for v in (low, high))
+        numbers = zip(estimate, np.minimum(low, estimate), np.maximum(high, estimate), strict=True)
+        return [
+            {
+                k: float(v) if np.isfinite(v) else None
+                for k, v in zip(("estimate", "low", "high"), own, strict=True)
+            }
+            for own in numbers
+        ]
 
-    def _behind(self, name: str, k: int | None) -> int:
-        """The patients that a figure rests on: all, or those of the smaller side of its rarest class."""
-        if name in OF_ALL:
-            return self._patients
-        if k is None and self.protocol.kind == "binary":
-            k = 1
-        return self._of_class[k] if k is not None else min(self._of_class)
+    def _behind(self, panel: Panel) -> list[int]:
+        """The patients that each figure rests on: all, or those of the smaller side of its rarest class."""
+        every = len(np.unique(panel.patient))
+        of_class = [_smaller_side(panel, k) for k in range(len(self.protocol.classes))]
+        overall = of_class[1] if self.protocol.kind == "binary" else min(of_class)
+        return [
+            every if name in OF_ALL else overall if k is None else of_class[k] for name, k in self._columns
+        ]
 
-    def _limits(self, name: str, k: int | None) -> tuple[float, float]:
+    def _ends(self, name: str, k: int | None) -> tuple[float, float]:
+        """The smallest and the largest value that a figure can take."""
         top = TOP[self.protocol.kind] if name == "brier" and k is None else 1.0
         return (-1.0 if name == "cohen_kappa" else 0.0), top
 
@@ -152,11 +158,10 @@ def calibration(own: list[Reading], classes: int) -> Record:
 
 def merits(panel: Panel) -> dict[str, Record]:
     """By row: the records of ``Merits`` and ``calibration``."""
-    found = Merits(panel)
     classes = len(panel.protocol.classes)
     return {
-        name: {**record, "calibration": calibration(found.readings[name], classes)}
-        for name, record in found.records().items()
+        name: {**record, "calibration": calibration(readings(panel, name), classes)}
+        for name, record in Merits(panel).records().items()
     }
 
 

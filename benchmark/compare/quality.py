@@ -98,7 +98,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "brier", "Brier score",
         "Mean squared error of the probabilities: of the class from 0 to 1; overall summed over the classes, "
-        "from 0 to 2, where an image has one of several; lower is better. ",
+        "from 0 to 2, where an image has one of several; lower is better.",
         ALL, True, False, "minimize",
     ),
     Figure(

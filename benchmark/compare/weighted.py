@@ -97,8 +97,9 @@ def _sums(code: np.ndarray, values: np.ndarray, size: int) -> csr_array:
     """(size, n) whose product with (n, B) weights sums ``values`` by code; codes below 0 are left out."""
     from scipy.sparse import csr_array
 
-    kept = np.flatnonzero(code >= 0)
-    return csr_array((values[kept].astype(np.float64), (code[kept], kept)), shape=(size, len(code)))
+    order = np.argsort(code, kind="stable")[np.count_nonzero(code < 0) :]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(code[order], minlength=size))])
+    return csr_array((values[order].astype(np.float64), order, starts), shape=(size, len(code)))
 
 
 def _accumulate(rows: np.ndarray) -> np.ndarray:
@@ -128,8 +129,9 @@ class RankedClass:
         """Sums of weights by step: of the class, of the others since the step before, and tied with it."""
         steps = np.unique(self.score[self.actual])
         size = len(steps)
-        passed = size - np.searchsorted(steps, self.score, side="right")  # first step at or below a score
-        tied = np.isin(self.score, steps)
+        below = np.searchsorted(steps, self.score, side="right")
+        passed = size - below  # the first step at or below a score
+        tied = np.append(-np.inf, steps)[below] == self.score
         others = ~self.actual & (passed < size)
         one = np.ones(len(self.score))
         return (

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.metrics as sk
 
 from benchmark.compare import bootstrap, intervals
-from benchmark.compare.bootstrap import Replicates, Resamples
+from benchmark.compare.bootstrap import Pooled, Replicates, Resamples
 from benchmark.compare.merits import OF_ALL
 from benchmark.compare.quality import Reading, columns
 from benchmark.errors import MetricError
 
 COLUMNS = [name for name, k in columns("binary", 2) if k is None]
 ACCURACY, AUROC = COLUMNS.index("accuracy"), COLUMNS.index("auroc")
-LEVEL: dict[str, Any] = {"alpha": 0.05, "limits": (0.0, 1.0), "patients": 1000}
+
+
+def interval(
+    found: Replicates, column: int, resamples: Resamples, pooled: Pooled | None = None, patients: int = 1000
+) -> tuple[float, float, float]:
+    """Estimate, low and high of one figure."""
+    low, high = bootstrap.bounds(found, resamples, pooled, np.full(found.estimate.shape[1], patients), 0.05)
+    return float(found.estimate[:, column].mean()), float(low[column]), float(high[column])
 
 
 def drawn(seed: int, patients: int = 100, runs: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,12 +80,11 @@ def test_one_run_has_the_textbook_interval_of_a_share():
     """Accuracy of one run, one image a patient: the estimate plus and minus 1.96 s / sqrt(n)."""
     label, scores, _ = drawn(2, patients=500, runs=1)
     resamples = Resamples(np.arange(1000))
-    found = bootstrap.interval(replicates(label, scores, resamples), ACCURACY, resamples, None, **LEVEL)
-    share = found["estimate"]
+    share, low, high = interval(replicates(label, scores, resamples), ACCURACY, resamples)
     assert share == pytest.approx((scores[0].argmax(1) == label).mean())
     half = 1.96 * math.sqrt(share * (1 - share) / 1000)
-    assert found["low"] == pytest.approx(share - half, abs=0.08 * half)
-    assert found["high"] == pytest.approx(share + half, abs=0.08 * half)
+    assert low == pytest.approx(share - half, abs=0.08 * half)
+    assert high == pytest.approx(share + half, abs=0.08 * half)
 
 
 def test_trainings_add_what_the_interval_of_means_says():
@@ -90,11 +95,13 @@ def test_trainings_add_what_the_interval_of_means_says():
     scores[..., 0] = 1 - scores[..., 1]
     resamples = Resamples(patient)
     pooled = intervals.RunVariance(0.004, 24)
-    found = bootstrap.interval(replicates(label, scores, resamples), ACCURACY, resamples, pooled, **LEVEL)
+    own = replicates(label, scores, resamples)
+    every = Pooled(np.full(own.estimate.shape[1], pooled.variance), pooled.df)
+    estimate, low, high = interval(own, ACCURACY, resamples, every)
     right = (scores.argmax(-1) == label).astype(float)
     expected = intervals.interval(right, patient, pooled, alpha=0.05, power=0.8)
-    assert found["estimate"] == pytest.approx(expected.estimate)
-    assert found["high"] - found["low"] == pytest.approx(expected.high - expected.low, rel=0.06)
+    assert estimate == pytest.approx(expected.estimate)
+    assert high - low == pytest.approx(expected.high - expected.low, rel=0.06)
 
 
 def test_few_patients_widen_by_the_t_distribution():
@@ -108,8 +115,7 @@ def test_a_row_differs_from_itself_by_nothing():
     label, scores, patient = drawn(4)
     resamples = Resamples(patient, 100)
     own = replicates(label, scores, resamples)
-    found = bootstrap.interval(own - own, AUROC, resamples, None, **{**LEVEL, "limits": (-1, 1)})
-    assert found == {"estimate": 0, "low": 0, "high": 0}
+    assert interval(own - own, AUROC, resamples) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("positive", "given"), [(1, False), (2, False), (4, True), (20, True)])
@@ -118,9 +124,9 @@ def test_a_class_that_resamples_miss_too_often_has_no_interval(positive, given):
     _, scores, patient = drawn(5)
     label = (patient < positive).astype(int)
     resamples = Resamples(patient)
-    found = bootstrap.interval(replicates(label, scores[:1], resamples), AUROC, resamples, None, **LEVEL)
-    assert found["estimate"] == pytest.approx(sk.roc_auc_score(label, scores[0, :, 1]))
-    assert (found["low"] is not None, found["high"] is not None) == (given, given)
+    estimate, low, high = interval(replicates(label, scores[:1], resamples), AUROC, resamples)
+    assert estimate == pytest.approx(sk.roc_auc_score(label, scores[0, :, 1]))
+    assert (np.isfinite(low), np.isfinite(high)) == (given, given)
 
 
 ROWS = 6
@@ -179,13 +185,11 @@ def coverage(
         resamples = Resamples(np.arange(2 * patients) // 2, count, seed=int(rng.integers(1 << 30)))
         found = bootstrap.replicate(own[0], resamples)
         of_class = min(int(label.sum()), int((1 - label).sum())) // 2
-        records = []
-        for i, name in zip(chosen, names, strict=True):
-            level = {**LEVEL, "patients": patients if name in OF_ALL else of_class}
-            pooled = intervals.pooled_mean(estimates[..., i])
-            records.append(bootstrap.interval(found, i, resamples, pooled, **level))
-        low.append([r["low"] for r in records])
-        high.append([r["high"] for r in records])
+        behind = np.array([patients if n in OF_ALL else of_class for n, _ in columns("binary", 2)])
+        pooled = Pooled.of(estimates, intervals.pooled_mean)
+        limits = bootstrap.bounds(found, resamples, pooled, behind, 0.05)
+        low.append(np.clip(limits[0][chosen], 0, 1))
+        high.append(np.clip(limits[1][chosen], 0, 1))
         every.append(estimates.mean((0, 1)))
     of_size = np.mean(every, axis=0)
     true = np.array([of_size[i] if n == "ece" else true[i] for i, n in zip(chosen, names, strict=True)])

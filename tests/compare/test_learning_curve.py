@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from benchmark.compare import bootstrap, intervals
 from benchmark.compare import learning_curve as lc
-from benchmark.compare.bootstrap import Replicates, Resamples
+from benchmark.compare.bootstrap import Pooled, Replicates, Resamples
 from benchmark.compare.study import compare
 from benchmark.errors import SubmissionError
 
@@ -218,12 +218,15 @@ def simulated(truth: float, studies: int, run_sd: float = 0.1) -> dict[str, floa
         drawn = right @ weight.T / weight.sum(1)
         every = [Replicates(r.mean(-1)[:, None], d[..., None]) for r, d in zip(right, drawn, strict=True)]
         values = right.mean(-1)
-        pooled = intervals.pooled_mean(values[:4]), intervals.pooled_difference(values[3:])
-        draws = [bootstrap.draws(every[i], 0, resamples, pooled[0], stream=i) for i in range(4)]
-        curve = lc.Curve(SIZES, values[:4].mean(1), np.stack(draws, axis=1))  # type: ignore[arg-type]
+        mean = Pooled.of(values[:4, :, None], intervals.pooled_mean)
+        versus = Pooled.of(values[3:, :, None], intervals.pooled_difference)
+        draws = [
+            bootstrap.draws(every[i], resamples, mean, widened=np.ones(1), stream=i)[:, 0] for i in range(4)
+        ]
+        curve = lc.Curve(SIZES, values[:4].mean(1), np.stack(draws, axis=1))
         own = every[4] - every[3]
-        versus = bootstrap.draws(own, 0, resamples, pooled[1], stream=4)
-        found = lc.equivalent(curve, float(own.estimate.mean()), versus, ALPHA)
+        differences = bootstrap.draws(own, resamples, versus, widened=np.ones(1), stream=4)[:, 0]
+        found = lc.equivalent(curve, float(own.estimate.mean()), differences, ALPHA)
         if found["images"] is not None:
             said += 1
             true = truth - SIZES[-1]

@@ -101,7 +101,7 @@ def test_the_reliability_diagram_by_hand():
     label = np.array([0, 1, 0, 1])
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]])
     panel = Panel(study("binary", label, {"real_only": np.stack([scores] * 2)}), "test", 10)
-    bins = merits.calibration(merits.readings(panel)["real_only"], 2)["bins"]
+    bins = merits.calibration(merits.readings(panel, "real_only"), 2)["bins"]
     assert len(bins) == 15
     filled = [b for b in bins if b["weight"]]
     assert [b["weight"] for b in filled] == [0.5, 0.5]
