@@ -67,6 +67,38 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
+def create_whole(uri: str, create: Callable[[str], object]) -> None:
+    """Create a SQLite tracking store under another name first, so that a kill leaves a whole one or none.
+
+    MLflow makes its tables by some fifty migrations, and cannot go on where it was killed among them.
+
+    Args:
+        uri: of the store; nothing is done where it is no SQLite file, or the file is there.
+        create: makes the store of an URI.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or "?" in uri or path.exists():
+        return
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        create(f"sqlite:///{part}")
+        if not path.exists():  # otherwise another run was faster, and its store is used
+            _give_name(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _give_name(part: Path, path: Path) -> None:
+    """Put a file under its name unless there is one by now; a link refuses that, where there are links."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        pass
+    except OSError:
+        os.replace(part, path)
+
+
 class Tracker(Watcher):
     """Logs one benchmark run; adopts the run that ``mlflow run`` has started, if any.
 
@@ -100,6 +132,7 @@ class Tracker(Watcher):
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow.tracking import MlflowClient
 
+        create_whole(self.uri, lambda uri: MlflowClient(uri).search_experiments(max_results=1))
         self.client = MlflowClient(self.uri)
         adopted = os.environ.get("MLFLOW_RUN_ID")
         if self.parent:

@@ -38,12 +38,13 @@ def probabilities(
 
     network.eval()
     size = min(LARGEST_BATCH, max(8, PIXELS_AT_ONCE // int(np.prod(images.image.shape[1:]))))
-    parts = [np.zeros((0, predicted or len(images.classes)))]
+    parts: list[np.ndarray] = []
     with torch.inference_mode(), autocast(device, precision):
         for first in range(0, len(images), size):
             output = network(ready(tensor(images.image[first : first + size], device), normal))
             parts.append(_normalized(output.double(), images.several, predicted).cpu().numpy())
-    return np.concatenate(parts)
+    columns = min(predicted or len(images.classes), len(images.classes))
+    return np.concatenate(parts) if parts else np.zeros((0, columns))
 
 
 def _normalized(output: Tensor, several: bool, predicted: int | None) -> Tensor:
