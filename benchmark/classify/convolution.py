@@ -57,7 +57,9 @@ def matmul_convolution(image: Tensor, weight: Tensor, bias: Tensor | None = None
     pixels = image.permute(0, 2, 3, 1)
     taps = pixels[:, ::stride, ::stride] if weight.shape[-1] == 1 else _neighbors(pixels, stride)
     flat = weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
-    return linear(taps, flat, bias).permute(0, 3, 1, 2)
+    # of two axes, since torch makes one small product per image of more where no gradient is asked for
+    product = linear(taps.flatten(0, 2), flat, bias)
+    return product.unflatten(0, taps.shape[:3]).permute(0, 3, 1, 2)
 
 
 def _neighbors(pixels: Tensor, stride: int) -> Tensor:
