@@ -165,7 +165,8 @@ def _profiles(task: Task) -> str:
 
     def budget(p: Profile) -> str:
         b = p.budget
-        return f"{b.length} {b.unit} of {b.batch_size}, val read {b.evaluations} times"
+        early = f", ended after {b.patience} without gain" if b.patience else ""
+        return f"{b.length} {b.unit} of {b.batch_size}, val read {b.evaluations} times{early}"
 
     rows = [
         row("image size", lambda p: f"{p.image_size} px"),
@@ -176,6 +177,7 @@ def _profiles(task: Task) -> str:
         row("classifiers", lambda p: _said([c.name for c in p.classifiers])),
         row("seeds", lambda p: len(p.seeds)),
         row("training", budget),
+        row("learning curve", lambda p: _said(p.curve) if p.curve else "none"),
         row("generators", lambda p: _said(list(p.generators))),
         row("extractor", lambda p: p.measures.extractor),
     ]
@@ -183,32 +185,22 @@ def _profiles(task: Task) -> str:
 
 
 def _recipes(task: Task) -> str:
-    rows = []
-    for name in PROFILES:
-        for recipe in task.profile(name).classifiers:
-            numbers = (recipe.learning_rate, recipe.weight_decay, recipe.dropout)
-            rows.append(
-                (
-                    *(
-                        name,
-                        recipe.name,
-                        _network(recipe),
-                        " ".join(filter(None, (recipe.weights.kind, recipe.weights.tag))),
-                    ),
-                    *(f"{n:g}" for n in numbers),
-                    recipe.augmentation,
-                )
-            )
-    head = (
-        "profile",
-        "classifier",
-        "timm",
-        "weights",
-        "learning rate",
-        "weight decay",
-        "dropout",
-        "augmentation",
-    )
+    rows = [
+        (
+            name,
+            recipe.name,
+            _network(recipe),
+            " ".join(filter(None, (recipe.weights.kind, recipe.weights.tag))),
+            f"{recipe.learning_rate:g}, {recipe.schedule}",
+            str(recipe.batch_size or task.profile(name).budget.batch_size),
+            f"{recipe.weight_decay:g}",
+            f"{recipe.dropout:g}",
+            recipe.augmentation,
+        )
+        for name in PROFILES
+        for recipe in task.profile(name).classifiers
+    ]
+    head = "profile classifier timm weights rate batch decay dropout augmentation".split()
     return "### Classifiers\n\n" + _table(head, rows)
 
 

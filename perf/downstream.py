@@ -11,8 +11,8 @@ for ImageNet's: they are learned in ``--pretraining`` updates from phantoms of o
 The plain loop is one training at a time on all cores: every file (PNG of 1024 pixels, the size of
 ChestX-ray14's) is decoded when its turn comes, made small and augmented on its own by Albumentations, the
 network computes in float32, ``val`` is read image by image. The suite's side is as many trainings at once as
-there are cores, through ``benchmark.classify.train``, on images that were decoded once; how long that takes is
-printed.
+there are cores, through ``benchmark.classify.train``, on images that were decoded once; how long that takes
+is printed.
 
 The sides take turns, so that a noisy machine disturbs both. A round is one training of the loop, then one
 training per core of the suite. Imports are paid before; everything else counts. Prints training images a
