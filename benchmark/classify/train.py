@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SAVE_EVERY_SECONDS = 20.0
-COMPILING_PAYS = 2000  # updates on a GPU; on a CPU it takes minutes to win a sixth (docs/performance.md)
+COMPILING_PAYS = 2000  # updates, on a GPU; on a CPU it takes a minute and wins nothing (docs/downstream.md)
 
 
 @dataclass(frozen=True)
