@@ -200,7 +200,7 @@ def _recipes(task: Task) -> str:
         for name in PROFILES
         for recipe in task.profile(name).classifiers
     ]
-    head = "profile classifier timm weights rate batch decay dropout augmentation".split()
+    head = ["profile", "classifier", "timm", "weights", "rate", "batch", "decay", "dropout", "augmentation"]
     return "### Classifiers\n\n" + _table(head, rows)
 
 
