@@ -28,9 +28,8 @@ from benchmark.store import Result, Store
 TRAINING = ("torch", "timm", "sklearn.metrics")
 AHEAD = {"data": (), "teach": TRAINING, "classify": TRAINING}  # torch alone elsewhere
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
-GPU_BYTES = (
-    6 * 2**30
-)  # of a training in the papers' sizes: ConvNeXt-S, 224 pixels, batches of 32, and CUDA itself
+# Of a training in the papers' sizes: ConvNeXt-S, 224 pixels, batches of 32, and CUDA itself. Not measured.
+GPU_BYTES = 6 * 2**30
 
 
 @dataclass

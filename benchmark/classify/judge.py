@@ -12,11 +12,10 @@ import numpy as np
 
 from benchmark.classify import network as networks
 from benchmark.classify import quality
-from benchmark.classify.predict import LARGEST_BATCH, PIXELS_AT_ONCE, ready, tensor
+from benchmark.classify.predict import in_batches
 from benchmark.classify.train import Setting, predict
 from benchmark.errors import DataError
 from benchmark.records import ImageSet
-from benchmark.torchkit import autocast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,16 +87,15 @@ class Plane:
 
 def features(judge: Judge, images: ImageSet) -> np.ndarray:
     """(N, D) float32 features before the last layer."""
-    import torch
-
-    judge.network.eval()
-    setting, parts = judge.setting, []
-    size = min(LARGEST_BATCH, max(8, PIXELS_AT_ONCE // images.size**2))
-    with torch.inference_mode(), autocast(setting.device, setting.precision):
-        for first in range(0, len(images), size):
-            batch = ready(tensor(images.image[first : first + size], setting.device), judge.normal)
-            parts.append(networks.penultimate(judge.network, batch).float().cpu().numpy())
-    return np.concatenate(parts)
+    network, setting = judge.network.eval(), judge.setting
+    parts = in_batches(
+        lambda batch: networks.penultimate(network, batch).float(),
+        images,
+        judge.normal,
+        device=setting.device,
+        precision=setting.precision,
+    )
+    return np.concatenate(list(parts))
 
 
 def last_layer(judge: Judge) -> tuple[np.ndarray, np.ndarray]:

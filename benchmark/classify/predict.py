@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,17 +35,37 @@ def probabilities(
     Returns:
         (N, K) float64 in [0, 1]; rows sum to 1 where an image has one class.
     """
-    import torch
-
     network.eval()
-    size = min(LARGEST_BATCH, max(8, PIXELS_AT_ONCE // int(np.prod(images.image.shape[1:]))))
-    parts: list[np.ndarray] = []
-    with torch.inference_mode(), autocast(device, precision):
-        for first in range(0, len(images), size):
-            output = network(ready(tensor(images.image[first : first + size], device), normal))
-            parts.append(_normalized(output.double(), images.several, predicted).cpu().numpy())
+
+    def scores(batch: Tensor) -> Tensor:
+        return _normalized(network(batch).double(), images.several, predicted)
+
+    parts = list(in_batches(scores, images, normal, device=device, precision=precision))
     columns = min(predicted or len(images.classes), len(images.classes))
     return np.concatenate(parts) if parts else np.zeros((0, columns))
+
+
+def in_batches(
+    compute: Callable[[Tensor], Tensor],
+    images: ImageSet,
+    normal: tuple[float, float],
+    *,
+    device: str,
+    precision: str,
+) -> Iterator[np.ndarray]:
+    """What is computed of the images, large batch by large batch, without gradients.
+
+    Args:
+        compute: of a batch as networks take it.
+        normal: mean and standard deviation of the pixels that the network was trained on, in [0, 1].
+    """
+    import torch
+
+    size = min(LARGEST_BATCH, max(8, PIXELS_AT_ONCE // int(np.prod(images.image.shape[1:]))))
+    for first in range(0, len(images), size):
+        with torch.inference_mode(), autocast(device, precision):
+            batch = ready(tensor(images.image[first : first + size], device), normal)
+            yield compute(batch).cpu().numpy()
 
 
 def _normalized(output: Tensor, several: bool, predicted: int | None) -> Tensor:

@@ -31,7 +31,7 @@ def cells(study: Study, split: str = "test") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for metric in study.protocol.metrics:
         own = [
-            {"classifier": c, "row": row, "bracket": bracket, "metric": metric, **_cell(measured, row)}
+            {"classifier": c, "row": row, "bracket": bracket, "metric": metric, **summary(measured, row)}
             for bracket, panel, rows in _by_bracket(study, split)
             for c in study.protocol.classifiers
             for measured in [of_classifier(panel.metric(metric), panel, c)]
@@ -101,10 +101,6 @@ def adjust_family(records: Sequence[dict[str, Any]], correction: str) -> None:
 
 def summary(measured: Measured, row: str, baseline: str = BASELINE) -> dict[str, Any]:
     """Mean, interval and spread of a row over its trainings, and its difference to the baseline."""
-    return _cell(measured, row, baseline)
-
-
-def _cell(measured: Measured, row: str, baseline: str = BASELINE) -> dict[str, Any]:
     mean, values = measured.mean(row), measured.run_values(row)
     versus = None
     if row != baseline and baseline in measured.values:
