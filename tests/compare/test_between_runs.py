@@ -63,6 +63,12 @@ def test_many_runs_are_judged_by_chi_squared():
     assert found["method"] == "chi-squared"
 
 
+def test_one_row_of_fewer_than_ten_runs_asks_for_arrangements():
+    """The smallest row decides how p is got, and the record says so."""
+    rng = np.random.default_rng(3)
+    assert kruskal_wallis({"a": rng.random(30), "b": rng.random(9)})["method"].startswith("permutation")
+
+
 @settings(max_examples=15, deadline=None)
 @given(RUN_VALUES)
 def test_statistic_agrees_with_scipy_for_any_ties(rows):

@@ -131,6 +131,14 @@ def test_p_of_nemenyi_and_the_critical_difference_agree():
 def test_cliques_are_the_largest_and_overlap():
     """Ranks 1, 1.5, 2.4, 4, closer than 1: two bars that share a row; a row on its own has none."""
     assert cliques({"d": 4.0, "a": 1.0, "c": 2.4, "b": 1.5}, 1.0) == [["a", "b"], ["b", "c"]]
+    assert cliques({"a": 1.0, "b": 2.0}, 1.0) == []
+
+
+def test_the_number_of_blocks_decides_how_p_is_got():
+    """Nine blocks by arrangements, ten by chi-squared; the record says so."""
+    blocks = np.random.default_rng(0).random((10, 4))
+    assert friedman(named(blocks[:9]))["method"] == "permutation, 9999 arrangements drawn"
+    assert friedman(named(blocks))["method"] == "chi-squared"
 
 
 @pytest.mark.parametrize(
