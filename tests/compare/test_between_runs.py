@@ -79,10 +79,12 @@ def test_statistic_agrees_with_scipy_for_any_ties(rows):
     assert 0 < found["p"] <= 1
 
 
-def test_the_same_values_give_the_same_p():
-    """Drawn arrangements are drawn from a fixed seed."""
-    rows = named(np.random.default_rng(5).random((5, 4)))
-    assert kruskal_wallis(rows) == kruskal_wallis(rows)
+def test_the_same_values_give_the_same_p_in_any_order():
+    """Drawn arrangements are drawn from a fixed seed, and neither rows nor runs have a place in them."""
+    rng = np.random.default_rng(5)
+    rows = {f"r{n}": rng.random(n).tolist() for n in (4, 6, 3, 5)}
+    again = {name: own[::-1] for name, own in reversed(rows.items())}
+    assert kruskal_wallis(again) == pytest.approx(kruskal_wallis(rows))
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,9 @@ def test_kruskal_wallis_keeps_its_level(rows, runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0), (3, 5, 0.03), (5, 10, 0.03), (13, 15, 0.03)])
+@pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0), (3, 5, 0.03), (5, 10, 0.03), (13, 15, 0)])
 def test_dunn_keeps_its_family_wise_level(rows, runs, least):
-    """2000 studies of equal rows: any pair significant after Holm in 3 to 7 %; in fewer with three runs."""
+    """2000 studies of equal rows: any pair after Holm in 3 to 7 %; in fewer with three runs or 13 rows."""
     assert least <= false_positives(found_by_dunn, rows, runs, 2000) <= 0.07
 
 

@@ -97,6 +97,13 @@ def test_full_agreement_by_hand():
     assert found["mean_ranks"] == {"r0": 3, "r1": 2, "r2": 1}
 
 
+def test_the_same_values_give_the_same_p_in_any_order():
+    """Neither rows nor blocks have a place in the drawn arrangements."""
+    blocks = np.random.default_rng(2).random((6, 5))
+    turned = blocks[::-1, ::-1]
+    assert friedman(named(turned))["p"] == friedman(named(blocks))["p"]
+
+
 def test_exact_p_agrees_with_published_tables():
     """Four blocks, three rows: P(chi-squared >= 6.5) = 0.042, as in Friedman's own tables (1937)."""
     found = friedman(named([[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 1, 3]]))
