@@ -115,28 +115,59 @@ def test_a_value_that_is_not_finite_is_refused(test):
     ("correction", "others"), [("holm", 2), ("bonferroni", 3), ("none", 1), ("fdr_bh", 1)]
 )
 def test_dunn_by_hand(correction, others):
-    """Mean ranks 2, 5, 8, variance 9 * 10 / 12: z = -6 / sqrt(5) for a against c, half for the others."""
+    """Sums 6, 15, 24: z = -6 / sqrt(5) for a and c, as far apart in 2 of the 84 * 20 ways to fill the two."""
     found = {(r["a"], r["b"]): r for r in dunn(RANKED, correction)}
     assert found["a", "c"]["z"] == pytest.approx(-6 / np.sqrt(5))
-    assert found["a", "c"]["p"] == pytest.approx(2 * stats.norm.sf(6 / np.sqrt(5)))
-    assert found["a", "b"]["p_adjusted"] == pytest.approx(others * 2 * stats.norm.sf(3 / np.sqrt(5)))
+    assert found["a", "c"]["p"] == pytest.approx(2 / (84 * 20))
+    assert found["a", "c"]["method"] == "exact"
+    assert found["a", "b"]["p_adjusted"] == pytest.approx(others * found["a", "b"]["p"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
+@given(RUN_VALUES.filter(lambda rows: sum(map(len, rows)) <= 10))
+def test_exact_p_of_dunn_counts_all_arrangements(rows):
+    """By plain enumeration of what the first two rows may get, for any ties and sizes."""
+    ranks = stats.rankdata(np.concatenate(rows))
+    a, b = len(rows[0]), len(rows[1])
+    apart = [
+        abs(ranks[list(one)].mean() - ranks[list(two)].mean())
+        for one in combinations(range(len(ranks)), a)
+        for two in combinations(np.setdiff1d(range(len(ranks)), one), b)
+    ]
+    observed = abs(ranks[:a].mean() - ranks[a : a + b].mean())
+    assert dunn(named(rows), "none")[0]["p"] == pytest.approx((np.array(apart) >= observed - 1e-9).mean())
+
+
+@settings(max_examples=15, deadline=None)
 @given(RUN_VALUES, st.sampled_from(["holm", "bonferroni", "fdr_bh", None]))
 def test_dunn_agrees_with_scikit_posthocs(rows, correction):
-    """The outside reference gives the same adjusted p for any ties and sizes."""
-    table = posthoc_dunn(rows, p_adjust=correction).to_numpy()
-    found = dunn(named(rows), correction or "none")
+    """From ten runs a row on, the outside reference gives the same adjusted p for any ties and sizes."""
+    longer = [[v + 0.5 * (i % 3) for i, v in enumerate(row * 5)] for row in rows]
+    table = posthoc_dunn(longer, p_adjust=correction).to_numpy()
+    found = dunn(named(longer), correction or "none")
     expected = [table[i, j] for i in range(len(rows)) for j in range(i + 1, len(rows))]
     assert [r["p_adjusted"] for r in found] == pytest.approx(expected)
+    assert {r["method"] for r in found} == {"normal"}
 
 
-def test_equal_values_differ_by_nothing():
-    """Where every run has the same value, Dunn's z is 0 and p is 1."""
-    assert dunn({"a": [1.0, 1.0], "b": [1.0]}, "holm") == [
-        {"a": "a", "b": "b", "z": 0.0, "p": 1.0, "p_adjusted": 1.0}
-    ]
+def test_z_of_few_runs_agrees_with_scikit_posthocs():
+    """z does not depend on how p is got: its normal p is that of the outside reference."""
+    rows = np.random.default_rng(0).integers(0, 6, (4, 5))
+    table = posthoc_dunn(rows.tolist()).to_numpy()
+    for r in dunn(named(rows), "none"):
+        assert 2 * stats.norm.sf(abs(r["z"])) == pytest.approx(table[int(r["a"][1]), int(r["b"][1])])
+
+
+@pytest.mark.parametrize("runs", [2, 12])
+def test_equal_values_differ_by_nothing(runs):
+    """Where every run has the same value, Dunn's z is 0 and p is 1, exact or not."""
+    (found,) = dunn({"a": [1.0] * runs, "b": [1.0] * runs}, "holm")
+    assert (found["z"], found["p"], found["p_adjusted"]) == (0, 1, 1)
+
+
+def test_dunn_without_pairs():
+    """One row, or none, has no pairs."""
+    assert dunn({}, "holm") == dunn({"a": [1.0, 2.0]}, "holm") == []
 
 
 def found_by_kruskal_wallis(values) -> bool:
