@@ -206,9 +206,9 @@ def test_kruskal_wallis_keeps_its_level(rows, runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0), (3, 5, 0.03), (5, 10, 0.03), (13, 15, 0)])
+@pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0.03), (5, 5, 0.03), (5, 10, 0.03), (13, 15, 0)])
 def test_dunn_keeps_its_family_wise_level(rows, runs, least):
-    """2000 studies of equal rows: any pair after Holm in 3 to 7 %; in fewer with three runs or 13 rows."""
+    """2000 studies of equal rows: any pair after Holm in 3 to 7 %; in fewer of 13 rows with z as normal."""
     assert least <= false_positives(found_by_dunn, rows, runs, 2000) <= 0.07
 
 
