@@ -1,0 +1,80 @@
+"""What a test set could have shown: from its size and discordance, or from predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark.compare import power
+from benchmark.compare.plain_predictions import LEVELS, Settings, chosen_baseline, chosen_metric
+from benchmark.compare.plain_predictions import difference as between
+from benchmark.compare.predictions_csv import Predictions
+
+Record = dict[str, Any]
+
+
+def of_counts(
+    images: int,
+    discordant: float,
+    *,
+    difference: float | None = None,
+    levels: Sequence[float] | None = None,
+    alpha: float = 0.05,
+) -> Record:
+    """What McNemar's test finds with so many test images, and how many a difference would take.
+
+    Args:
+        images: of the test set, counted as independent.
+        discordant: share of the images that one classifier has right and the other wrong, above 0 to 1.
+        difference: of the accuracies, for the number of images needed; or None.
+        levels: powers; None for 80 % and 95 %.
+        alpha: of the test.
+    Returns:
+        ``settings``; ``mcnemar`` with ``images``, ``discordant``, ``difference``, ``detectable`` and
+        ``needed`` by power; ``rows``, empty.
+    Raises:
+        MetricError: see ``power.detectable_mcnemar`` and ``power.needed_mcnemar``.
+    """
+    asked = {f"{p:g}": p for p in levels or LEVELS}
+    seen = {name: power.detectable_mcnemar(images, discordant, alpha, p) for name, p in asked.items()}
+    takes = {}
+    if difference is not None:
+        takes = {name: power.needed_mcnemar(difference, discordant, alpha, p) for name, p in asked.items()}
+    found = {
+        "images": images,
+        "discordant": discordant,
+        "difference": difference,
+        "detectable": seen,
+        "needed": takes,
+    }
+    return {"schema": 1, "settings": {"alpha": alpha}, "mcnemar": found, "rows": {}}
+
+
+def of_predictions(
+    given: Predictions, settings: Settings, *, difference: float | None = None, level: float | None = None
+) -> Record:
+    """What the comparison of each model with the baseline could have found, and what less would take.
+
+    Returns:
+        ``settings``; ``mcnemar``, None; ``rows[model]`` with the ``difference`` found, ``detectable`` at 80 %
+        and 95 % power, and ``needed`` runs or patients for the wanted difference, see ``power.needed``.
+    """
+    metric, baseline = chosen_metric(given, settings), chosen_baseline(given, settings)
+    values = {m: metric.values(given.label, s) for m, s in given.scores.items()}
+    rows = {}
+    for model in (m for m in values if m != baseline):
+        found = {p: between(values, model, baseline, given.patient, settings.alpha, p) for p in LEVELS}
+        own = found[LEVELS[0]]
+        rows[model] = {
+            "difference": own.estimate,
+            "detectable": {str(p): f.detectable for p, f in found.items()},
+            "needed": power.needed(own.parts, difference, settings.alpha, level or LEVELS[0])
+            if difference
+            else None,
+        }
+    return {
+        "schema": 1,
+        "settings": {"alpha": settings.alpha, "metric": metric.name, "baseline": baseline},
+        "mcnemar": None,
+        "rows": rows,
+    }
