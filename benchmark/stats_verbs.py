@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import readers_text, stats_text
 from benchmark.compare import plain_power, plain_predictions, plain_runs, readers
 from benchmark.compare.panel import Panel
 from benchmark.compare.plain_association import associate, read_figures
@@ -18,12 +17,14 @@ from benchmark.compare.rows import Study, align
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
 from benchmark.publish.bundle import Bundle, read_bundles
 from benchmark.shards import told
+from benchmark.stats_text import power, predictions, runs
+from benchmark.stats_text import readers as readers_text
 from benchmark.store import write_json
 
 Record = dict[str, Any]
 OPTIONS = (
-    "csv", "bundles", "alpha", "correction", "direction", "metric", "baseline", "positive", "margin", "images",
-    "discordant", "difference", "power",
+    "csv", "bundles", "alpha", "correction", "direction", "metric", "baseline", "positive", "margin",
+    "images", "discordant", "difference", "power",
 )  # fmt: skip
 
 
@@ -173,15 +174,17 @@ def _readers(options: argparse.Namespace) -> Record:
 
 SOURCES = {"csv", "bundles", "alpha"}
 KINDS = {
-    "runs": Kind(_runs, stats_text.runs, frozenset(SOURCES | {"correction", "direction"})),
+    "runs": Kind(_runs, runs.runs, frozenset(SOURCES | {"correction", "direction"})),
     "predictions": Kind(
-        _predictions, stats_text.predictions,
+        _predictions, predictions.predictions,
         frozenset(SOURCES | {"correction", "metric", "baseline", "positive", "margin"}),
     ),
     "power": Kind(
-        _power, stats_text.power,
-        frozenset(SOURCES | {"metric", "baseline", "positive", "images", "discordant", "difference", "power"}),
+        _power, power.power,
+        frozenset(
+            SOURCES | {"metric", "baseline", "positive", "images", "discordant", "difference", "power"}
+        ),
     ),
-    "association": Kind(_association, stats_text.association, frozenset(SOURCES)),
+    "association": Kind(_association, runs.association, frozenset(SOURCES)),
     "readers": Kind(_readers, readers_text.readers, frozenset({"csv", "alpha", "correction"})),
 }  # fmt: skip

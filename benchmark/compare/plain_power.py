@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from benchmark.compare import power
+from benchmark.compare.intervals import Interval
 from benchmark.compare.plain_predictions import LEVELS, Settings, chosen_baseline, chosen_metric
 from benchmark.compare.plain_predictions import difference as between
 from benchmark.compare.predictions_csv import Predictions
@@ -68,9 +70,7 @@ def of_predictions(
         rows[model] = {
             "difference": own.estimate,
             "detectable": {str(p): f.detectable for p, f in found.items()},
-            "needed": power.needed(own.parts, difference, settings.alpha, level or LEVELS[0])
-            if difference
-            else None,
+            "needed": takes(own, difference, settings.alpha, level or LEVELS[0]) if difference else None,
         }
     return {
         "schema": 1,
@@ -78,3 +78,17 @@ def of_predictions(
         "mcnemar": None,
         "rows": rows,
     }
+
+
+def takes(own: Interval, difference: float, alpha: float, level: float) -> Record:
+    """The runs or patients that a difference takes, as ``power.needed``.
+
+    With one run, how much trainings vary is not known: the patients are those that it would take if they did
+    not vary, since the standard error falls with the square root of the patients.
+    """
+    found = power.needed(own.parts, difference, alpha, level)
+    if own.parts is None:
+        seen = power.smallest_detectable(own.se, own.df, alpha, level)
+        found["patients"] = max(2, math.ceil(own.patients * (seen / difference) ** 2))
+        found["reason"] = "as if trainings did not vary, which one run does not show"
+    return found

@@ -14,7 +14,7 @@ from benchmark.compare.csv_table import read_csv
 from benchmark.compare.friedman import friedman
 from benchmark.compare.letters import letters
 from benchmark.compare.variance import components
-from benchmark.errors import SubmissionError
+from benchmark.errors import SubmissionError, unknown_name
 
 MOST_ROWS = 100
 DIRECTIONS = ("maximize", "minimize")
@@ -73,7 +73,12 @@ def compare_runs(
         ``settings``; ``rows[row]`` with ``mean``, ``sd``, ``runs`` and ``letters`` (rows that share one are
         not told apart by Dunn's test; None without a test), best mean first; ``kruskal_wallis``; ``dunn``;
         ``friedman`` over the blocks, where all rows were run in the same ones; ``variance``.
+    Raises:
+        UnknownNameError: an unknown direction.
+        MetricError: an unknown correction.
     """
+    if direction not in DIRECTIONS:
+        raise unknown_name("direction", direction, list(DIRECTIONS), "--direction")
     values = table.by_row()
     sign = -1 if direction == "maximize" else 1
     best_first = sorted(values, key=lambda name: (sign * float(np.mean(values[name])), name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.stats_text import Record, _kruskal, _notes, between, grid, number, percent
+from benchmark.stats_text.form import Record, between, grid, kruskal, notes, number, percent
 
 
 def readers(record: Record) -> list[str]:
@@ -15,17 +15,20 @@ def readers(record: Record) -> list[str]:
     if record["realism"] is not None:
         lines += ["", *_realism(record["realism"], record["settings"]["alpha"])]
     lines += ["", *_agreement(record["agreement"])]
-    return [*lines, *_notes(record)]
+    return [*lines, *notes(record)]
 
 
 def _scores(question: str, found: Record, settings: Record) -> list[str]:
     letters = found["letters"] or {}
     rows = [
-        (m, str(r["images"]), number(r["mean"], 2), number(r["sd"], 2), between(r["low"], r["high"], _two), letters.get(m, "-"))
+        (
+            m, str(r["images"]), number(r["mean"], 2), number(r["sd"], 2), between(r["low"], r["high"], _two),
+            letters.get(m, "-"),
+        )
         for m, r in sorted(found["models"].items(), key=lambda item: -item[1]["mean"])
     ]  # fmt: skip
     lines = [*grid((question, "images", "mean", "sd", "interval", "letters"), rows)]
-    lines.append(_kruskal(found["kruskal_wallis"], "models", settings["alpha"]))
+    lines.append(kruskal(found["kruskal_wallis"], "models", settings["alpha"]))
     if found["dunn"]:
         lines.append(
             f"Models that share a letter were not told apart (Dunn's test, {settings['correction']}, alpha "
@@ -51,7 +54,7 @@ def _realism(found: Record, alpha: float) -> list[str]:
             f"({between(real['low'], real['high'], percent)})."
         )
     lines += [_told(m, r["hype"]) for m, r in found["models"].items() if "estimate" in r["hype"]]
-    return [*lines, "Detection: " + _kruskal(found["kruskal_wallis"], "generators", alpha)]
+    return [*lines, "Detection: " + kruskal(found["kruskal_wallis"], "generators", alpha)]
 
 
 def _rate(found: Record) -> tuple[str, str]:
