@@ -52,20 +52,25 @@ class ReaderInterval:
         return asdict(self)
 
 
-def variance(influence: np.ndarray, reader: np.ndarray, image: np.ndarray) -> Variance:
+def variance(
+    influence: np.ndarray, reader: np.ndarray, image: np.ndarray, part: np.ndarray | None = None
+) -> Variance:
     """Variance of an estimate from the influences of single answers.
 
-    Summed by image (what another set of images would change) and by reader (another set of readers), each
-    times k / (k - 1) for k of them; the part of single answers is in both and counts once. Never less than
-    that of the images alone. One reader: that of the images alone, so it says nothing of other readers.
+    What another set of readers would change is the sum of squares of the readers' summed influences, times
+    R / (R - 1); what readers share because they see the same images is the sum of products of different
+    readers' influences on one image. Their sum, and never less than the variance over images alone. One
+    reader: that of the images alone, so it says nothing of other readers.
 
     Args:
         influence: (n,) what the estimate would change by, per weight, if the answer weighed a little more;
-            sums to 0.
+            sums to 0 over each part.
         reader, image: (n,) labels.
+        part: (n,) labels of the sets of images whose means the estimate is made of; None for one.
     Raises:
         MetricError: fewer than two images.
-    Source: Obuchowski and Rockette 1995; Hillis 2007, equation for the degrees of freedom of his test.
+    Source: Obuchowski and Rockette 1995, with the degrees of freedom of Hillis 2007; where every reader saw
+        every image it is the variance of ``intervals.interval``.
     """
     readers, images = len(np.unique(reader)), len(np.unique(image))
     if images < 2:
@@ -73,9 +78,8 @@ def variance(influence: np.ndarray, reader: np.ndarray, image: np.ndarray) -> Va
     of_images = _between(influence, image)
     if readers < 2:
         return Variance(of_images, images - 1, readers, images)
-    answers = len(influence)
-    single = float((influence**2).sum()) * answers / (answers - 1)
-    of_readers, shared = _between(influence, reader), max(of_images - single, 0.0)
+    of_readers = _between(influence, reader)
+    shared = _shared(influence - _means(influence, reader, part), image)
     both = shared + of_readers
     spread = of_readers**2 / (readers - 1) + shared**2 / (images - 1)
     df = both**2 / spread if spread > 0 else images - 1
@@ -84,9 +88,25 @@ def variance(influence: np.ndarray, reader: np.ndarray, image: np.ndarray) -> Va
 
 def _between(influence: np.ndarray, group: np.ndarray) -> float:
     """Sum of squares of the groups' summed influences, times k / (k - 1)."""
-    code = np.unique(group, return_inverse=True)[1]
-    sums = np.bincount(code, weights=influence)
+    sums = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence)
     return float((sums**2).sum()) * len(sums) / (len(sums) - 1)
+
+
+def _means(influence: np.ndarray, reader: np.ndarray, part: np.ndarray | None) -> np.ndarray:
+    """(n,) mean influence of the same reader in the same part: how severe the reader is."""
+    cell = np.unique(reader, return_inverse=True)[1]
+    if part is not None:
+        cell = cell * (int(part.max()) + 1) + part
+    return np.asarray((np.bincount(cell, weights=influence) / np.maximum(np.bincount(cell), 1))[cell])
+
+
+def _shared(influence: np.ndarray, image: np.ndarray) -> float:
+    """Covariance of two readers on the same images, from the products of their influences on each image."""
+    code = np.unique(image, return_inverse=True)[1]
+    seen, sums = np.bincount(code), np.bincount(code, weights=influence)
+    products = sums**2 - np.bincount(code, weights=influence**2)
+    weight = seen / np.maximum(seen - 1, 1)
+    return max(float((weight * products).sum()) * len(seen) / (len(seen) - 1), 0.0)
 
 
 def mean_interval(estimate: float, found: Variance, alpha: float, low: float, high: float) -> ReaderInterval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def read_csv(path: Path, required: Sequence[str], optional: Collection[str] | No
 def _records(path: Path) -> tuple[list[str], list[tuple[str, ...]], list[int]]:
     """The header, and the rows that are not blank with their lines."""
     content = _content(path)
-    reader = csv.reader(content.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
     rows: list[tuple[str, ...]] = []
     lines: list[int] = []
     names: list[str] = []

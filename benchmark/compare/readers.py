@@ -36,7 +36,7 @@ class ReaderStudy:
     Attributes:
         reader, image, model, label: (n,) str; the model of a patient's image is ``real``; the label is its
             class, empty where none is given.
-        scores: (n,) by question, NaN where not answered: ``quality`` 1 (worst) to 5, ``plausibility`` 1
+        scores: (n,) by question that was asked, NaN where not answered: ``quality`` 1 (worst) to 5, ``plausibility`` 1
             (completely inappropriate) to 3 (characteristic), ``real_or_fake`` 0 for real and 1 for fake.
     """
 
@@ -86,6 +86,7 @@ def read_study(path: Path) -> ReaderStudy:
     scores = {q: table.ratings(q, *SCALES[q]) if q in SCALES else table.choices(q, ANSWERS) for q in asked}
     for i in np.flatnonzero(np.all([np.isnan(v) for v in scores.values()], axis=0)):
         raise table.fault(int(i), asked[0], "no score at all in this line", "Leave the line out.")
+    scores = {q: found for q, found in scores.items() if not np.isnan(found).all()}
     return ReaderStudy(
         reader=table.texts("reader"),
         image=table.texts("image"),

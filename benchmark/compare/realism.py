@@ -120,7 +120,7 @@ class _Answers:
             )
 
         reader, image = self.reader[chosen], self.image[chosen]
-        found = variance(influence[chosen], reader, image)
+        found = variance(influence[chosen], reader, image, self.real[chosen].astype(int))
         record = share_interval(float(np.mean(shares)), found, self.alpha).record()
         limits = two_way_bootstrap(statistic, reader, image, alpha=self.alpha)
         if limits:
