@@ -23,9 +23,9 @@ TABLE_6 = {
     "Unconditional": ((3.27, 1.01), (2.02, 0.74)),
 }
 ALIKE = {  # section 4.2: the pairs of quality that were not told apart, with their p values
-    frozenset(("GAN", "Unconditional")),
-    frozenset(("Unconditional", "Fine-tuning")),
-    frozenset(("DreamBooth", "LoRA")),
+    frozenset(("GAN", "Unconditional")): 0.713,
+    frozenset(("Unconditional", "Fine-tuning")): 0.51,
+    frozenset(("DreamBooth", "LoRA")): 0.3,
 }
 
 
@@ -67,10 +67,13 @@ def test_schaudts_models_differ(question):
 
 
 def test_schaudts_pairs_of_quality():
-    """Dunn-Bonferroni on such scores leaves the very three pairs that section 4.2 names, and no other."""
+    """Dunn-Bonferroni on such scores leaves the very three pairs that section 4.2 names, with p values near.
+
+    Near, since means and deviations do not fix the scores: 0.60, 0.61 and 0.26 for 0.713, 0.51 and 0.3.
+    """
     groups = {m: scores(*own[0], 5) for m, own in TABLE_6.items()}
-    pairs = dunn(groups, "bonferroni")
-    assert {frozenset((p["a"], p["b"])) for p in pairs if p["p_adjusted"] >= 0.05} == ALIKE
+    pairs = {frozenset((p["a"], p["b"])): p["p_adjusted"] for p in dunn(groups, "bonferroni")}
+    assert {pair: p for pair, p in pairs.items() if p >= 0.05} == pytest.approx(ALIKE, abs=0.12)
 
 
 def one_reader(detected: dict[str, int], images: int = 32) -> list[str]:
