@@ -192,7 +192,8 @@ def test_association_is_spearmans(tmp_path, capsys):
 def bundles(tmp_path_factory) -> Path:
     """Bundles of three rows of a made-up task."""
     rows = ("real_only", "ddpm", "stylegan")
-    return make_bundles(tmp_path_factory.mktemp("stats") / "bundles", rows, test_counts=(20,) * 5, paper_counts=None)
+    folder = tmp_path_factory.mktemp("stats") / "bundles"
+    return make_bundles(folder, rows, test_counts=(20,) * 5, paper_counts=None)
 
 
 def test_bundles_take_the_place_of_a_table(tmp_path, bundles):
