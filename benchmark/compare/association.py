@@ -33,7 +33,9 @@ def spearman(x: Sequence[float], y: Sequence[float], alpha: float = 0.05) -> dic
     values = finite({"x": x, "y": y})
     n = len(values["x"])
     if n != len(values["y"]):
-        raise MetricError("y", f"{len(values['y'])} values beside {n} of x", "Give one of each for every row.")
+        raise MetricError(
+            "y", f"{len(values['y'])} values beside {n} of x", "Give one of each for every row."
+        )
     if reason := _impossible(values["x"], values["y"]):
         return none_of(("rho", "low", "high", "p", "method"), n=n, reason=reason)
     a, b = _standard_ranks(values["x"]), _standard_ranks(values["y"])
@@ -80,7 +82,7 @@ def _orders(n: int) -> np.ndarray:
 def _t_p(rho: float, n: int) -> tuple[float, str]:
     from scipy import stats
 
-    t = abs(rho) * np.sqrt((n - 2) / max(1 - rho**2, np.finfo(float).tiny))
+    t = abs(rho) * np.sqrt((n - 2) / max(1 - rho**2, np.finfo(float).eps))
     return float(2 * stats.t.sf(t, n - 2)), "t distribution"
 
 

@@ -35,17 +35,17 @@ def delong(
         docs/statistics_predictions.md. ``a`` and ``b``: the areas, each {``auroc``, ``se``, ``low``,
         ``high``}, by the logit, which keeps it within 0 and 1; no interval for an area of 0 or 1.
         ``positives`` and ``negatives`` (images), ``patients`` (None where not given). ``reason``: where the
-        components do not vary there is no ``z``, and ``p`` is 1 for equal areas, otherwise None; this says why.
+        components do not vary there is no ``z``, and ``p`` is 1 for equal areas, else None; this says why.
     Raises:
-        MetricError: arrays of different length, a side with fewer than two images (or patients), a score that
-            is not finite.
+        MetricError: arrays of different length, a side with fewer than two images (or patients), or a score
+            that is not finite.
     Source: DeLong, DeLong and Clarke-Pearson 1988 (Biometrics 44:837); midranks as in Sun and Xu 2014 (IEEE
         Signal Process Lett 21:1389); clustered as in Obuchowski 1997 (Biometrics 53:567).
     """
     actual = np.asarray(label) == 1
-    scores = np.stack([np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)])
     group = np.arange(len(actual)) if patient is None else np.unique(patient, return_inverse=True)[1]
-    _check(actual, scores, group)
+    _check(actual, np.asarray(a), np.asarray(b), group)
+    scores = np.stack([a, b]).astype(np.float64)
     parts = auroc_components(actual, scores)
     one, other, gap = (
         _Area.of(actual, part, group, clustered=patient is not None)
@@ -129,10 +129,10 @@ def _unbiased(groups: int) -> float:
     return float(groups / (groups - 1))
 
 
-def _check(actual: np.ndarray, scores: np.ndarray, group: np.ndarray) -> None:
-    if not actual.shape == scores[0].shape == group.shape:
+def _check(actual: np.ndarray, a: np.ndarray, b: np.ndarray, group: np.ndarray) -> None:
+    if not actual.shape == a.shape == b.shape == group.shape:
         raise MetricError("delong", "labels, scores and patients differ in length", "Give one per image.")
-    if not np.isfinite(scores).all():
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise MetricError("delong", "a score is not a finite number", "Give finite scores.")
     for side, name in ((actual, "1"), (~actual, "0")):
         if len(np.unique(group[side])) < 2:

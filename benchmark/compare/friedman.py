@@ -88,7 +88,9 @@ def _blocks(values: Mapping[str, np.ndarray]) -> np.ndarray:
     lengths = {len(own) for own in values.values()}
     if len(lengths) > 1:
         raise MetricError(
-            "blocks", f"the rows have {sorted(lengths)} values", "Give every row the same blocks, in one order."
+            "blocks",
+            f"the rows have {sorted(lengths)} values",
+            "Give every row the same blocks, in one order.",
         )
     return np.array(list(values.values())).T if values else np.empty((0, 0))
 

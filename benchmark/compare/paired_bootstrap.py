@@ -47,7 +47,7 @@ def paired_bootstrap(
     Returns:
         ``a``, ``b`` and ``difference`` a - b as the images are; ``low``, ``high``; ``p``, two-sided: the
         level at which the interval would reach 0, no less than 2 / (replicates + 1); ``se``, the spread of
-        the draws; ``replicates``; ``left_out``, those in which a class or the statistic is missing;
+        the resamples; ``replicates``; ``left_out``, those in which a class or the statistic is missing;
         ``patients`` behind it: those with, or without, the rarest class; and ``reason``: where more than
         5 % are left out or the statistic is not defined, there is no interval, and this says why.
     Raises:
@@ -107,8 +107,8 @@ def _judged(
     low, high = bootstrap.bounds(found, resamples, None, np.array([behind]), alpha)
     if not np.isfinite(low[0]):
         undefined = not np.isfinite(found.estimate).all()
-        share = left_out / resamples.replicates
-        reason = "the metric is not defined" if undefined else f"{share:.0%} of the resamples lack a class"
+        share = f"{left_out / resamples.replicates:.0%} of the resamples lack a class or the metric"
+        reason = "the metric is not defined" if undefined else share
         return {"low": None, "high": None, "se": None, "p": None, "reason": reason}
     widened = np.array([bootstrap.widening(max(behind, 2), alpha)])
     draws = bootstrap.draws(found, resamples, None, widened=widened)[:, 0]
@@ -116,8 +116,8 @@ def _judged(
     return {
         "low": float(low[0]),
         "high": float(high[0]),
-        "se": float(draws.std(ddof=1)),
-        "p": min(1.0, 2 * (fewer + 1) / (len(draws) + 1)),
+        "se": float(np.nanstd(found.drawn, ddof=1)),
+        "p": float(min(1.0, 2 * (fewer + 1) / (len(draws) + 1))),
         "reason": None,
     }
 

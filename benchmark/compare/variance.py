@@ -12,8 +12,8 @@ from benchmark.errors import MetricError
 
 RESIDUAL = "residual"
 METHOD = "restricted maximum likelihood, crossed random effects"
-LARGEST = 1e3  # standard deviation of an effect over that of the residual
-NOTHING = 1e-3  # below, a component is zero for every purpose: a millionth of the residual variance
+NOTHING, LARGEST = 1e-6, 1e6  # variance of an effect over that of the residual: taken as zero, and searched
+FLAT = 1e-3  # slope of -2 log likelihood at its minimum
 
 
 def components(values: Sequence[float], factors: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -45,10 +45,10 @@ def components(values: Sequence[float], factors: Mapping[str, Sequence[str]]) ->
         return {"components": [], "total": None, **known, "reason": reason}
     likelihood = _Likelihood(y, kept)
     ratios = _ratios(likelihood)
-    if ratios is None or ratios.max() >= 0.99 * LARGEST:
+    if ratios is None:
         reason = "the fit did not converge, as where the factors leave no residual"
         return {"components": [], "total": None, **known, "reason": reason}
-    variances = likelihood.residual_variance(ratios) * np.append(ratios**2, 1.0)
+    variances = likelihood.residual_variance(ratios) * np.append(ratios, 1.0)
     counts = [int(level.max()) + 1 for level in kept.values()]
     return {
         "components": _records([*kept, RESIDUAL], variances, [*counts, len(y)]),
@@ -99,10 +99,11 @@ def _impossible(y: np.ndarray, levels: Mapping[str, np.ndarray]) -> str | None:
 
 
 class _Likelihood:
-    """Restricted likelihood of standard deviation ratios, from cross products of one column per level.
+    """Restricted likelihood of variance ratios, from cross products of Z, one column a level.
 
-    With W = Z diag(ratios) and A = I + W'W, the covariance over the residual variance is V = I + WW',
-    log|V| = log|A| and x' V^-1 y = x'y - (W'x)' A^-1 (W'y): work does not grow with the number of values.
+    With D = diag(sqrt(ratios)) and A = I + D Z'Z D, the covariance over the residual variance is
+    V = I + Z D D Z', log|V| = log|A|, and Z'V^-1 x = Z'x - Z'Z D A^-1 D Z'x: the work does not grow with
+    the number of values.
     """
 
     def __init__(self, y: np.ndarray, levels: Mapping[str, np.ndarray]) -> None:
@@ -110,45 +111,53 @@ class _Likelihood:
         self.factor = np.repeat(np.arange(len(dummies)), [z.shape[1] for z in dummies])
         design = np.concatenate(dummies, axis=1)
         outer = np.column_stack([np.ones(len(y)), (y - y.mean()) / y.std()])
-        self.among, self.between, self.within = design.T @ design, design.T @ outer, outer.T @ outer
+        self.among, self.outside = design.T @ design, design.T @ outer
+        self.products = outer.T @ outer
         self.freedom = len(y) - 1
-        self.scale = y.var()
+        self.scale = float(y.var())
 
-    def _solved(self, ratios: np.ndarray) -> tuple[np.ndarray, float]:
-        """(2, 2) products of the ones and the values through V^-1, and log|V|."""
-        from scipy.linalg import cholesky, solve_triangular
-
-        own = ratios[self.factor]
-        root = cholesky(np.eye(len(own)) + own[:, None] * self.among * own, lower=True)
-        half = solve_triangular(root, own[:, None] * self.between, lower=True)
-        return self.within - half.T @ half, float(2 * np.log(np.diag(root)).sum())
-
-    def deviance(self, ratios: np.ndarray) -> float:
-        """-2 log likelihood but for a constant, the mean and the residual variance at their best."""
-        products, log_determinant = self._solved(ratios)
-        return float(
-            log_determinant + np.log(products[0, 0]) + self.freedom * np.log(_squares_left(products))
-        )
+    def deviance(self, ratios: np.ndarray) -> tuple[float, np.ndarray]:
+        """-2 log likelihood but for a constant, mean and residual variance at their best; its gradient."""
+        through, products, log_determinant = self._through(ratios)
+        mean, left = _mean_and_squares_left(products)
+        value = log_determinant + np.log(products[0, 0]) + self.freedom * np.log(left)
+        of_ones, of_y = through[:, -2], through[:, -1]
+        trace = np.diag(through) - of_ones**2 / products[0, 0]
+        slope = trace - self.freedom * (of_y - mean * of_ones) ** 2 / left
+        return float(value), np.bincount(self.factor, slope)
 
     def residual_variance(self, ratios: np.ndarray) -> float:
-        return float(self.scale * _squares_left(self._solved(ratios)[0]) / self.freedom)
+        return self.scale * _mean_and_squares_left(self._through(ratios)[1])[1] / self.freedom
+
+    def _through(self, ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Z'V^-1 [Z, 1, y], the (2, 2) products [1, y]'V^-1 [1, y], and log|V|."""
+        own = np.sqrt(ratios)[self.factor][:, None]
+        plain = np.column_stack([self.among, self.outside])
+        a = np.eye(len(own)) + own * self.among * own.T
+        solved = own * np.linalg.solve(a, own * plain)
+        products = self.products - self.outside.T @ solved[:, -2:]
+        return plain - self.among @ solved, products, float(np.linalg.slogdet(a)[1])
 
 
-def _squares_left(products: np.ndarray) -> float:
-    """Generalized sum of squares about the mean; kept above zero where the factors explain all."""
-    return max(float(products[1, 1] - products[0, 1] ** 2 / products[0, 0]), np.finfo(float).tiny)
+def _mean_and_squares_left(products: np.ndarray) -> tuple[float, float]:
+    """Generalized least squares; the squares are kept above zero where the factors explain all."""
+    mean = float(products[0, 1] / products[0, 0])
+    return mean, max(float(products[1, 1] - mean * products[0, 1]), NOTHING**2)
 
 
 def _ratios(likelihood: _Likelihood) -> np.ndarray | None:
-    """Standard deviation of each factor's effects over the residual's; None where the search fails."""
+    """Variance of each factor's effects over the residual's; None where the search finds no maximum."""
     from scipy.optimize import minimize
 
     count = int(likelihood.factor.max()) + 1
     found = minimize(
-        likelihood.deviance, np.ones(count), method="L-BFGS-B", bounds=[(0, LARGEST)] * count,
-        options={"ftol": 1e-13, "gtol": 1e-6, "maxiter": 1000},
+        likelihood.deviance, np.ones(count), jac=True, method="L-BFGS-B", bounds=[(0, LARGEST)] * count,
+        options={"ftol": 1e-13, "gtol": 1e-7, "maxiter": 1000},
     )  # fmt: skip
-    if not found.success or not np.isfinite(found.fun):
+    slope = likelihood.deviance(found.x)[1]
+    # By logarithm of the ratio, and at zero uphill only: the solver gives up where rounding hides progress.
+    flat = np.abs(found.x * slope) < FLAT
+    if found.x.max() > 0.99 * LARGEST or not (flat & ((found.x > 0) | (slope > -FLAT))).all():
         return None
     return np.where(found.x < NOTHING, 0.0, found.x)
 

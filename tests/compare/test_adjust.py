@@ -58,7 +58,7 @@ def test_an_unknown_correction_is_refused_with_the_near_one():
 
 
 def test_false_discoveries_are_held_to_their_share():
-    """Twenty tests, ten of them with an effect: Benjamini-Hochberg's false share is 5 % * 10 / 20 (1000 draws)."""
+    """Twenty tests, ten with an effect: Benjamini-Hochberg's false share is 5 % * 10 / 20 (1000 draws)."""
     from scipy import stats
 
     z = np.random.default_rng(0).standard_normal((1000, 20)) + 3.0 * (np.arange(20) < 10)

@@ -78,7 +78,11 @@ def test_rows_in_one_order_have_no_interval():
 
 @pytest.mark.parametrize(
     ("x", "y", "reason"),
-    [([1, 2, 3], [1, 2, 3], "fewer than four"), ([1, 1, 1, 1], [1, 2, 3, 4], "same value"), ([], [], "fewer")],
+    [
+        ([1, 2, 3], [1, 2, 3], "fewer than four"),
+        ([1, 1, 1, 1], [1, 2, 3, 4], "same value"),
+        ([], [], "fewer"),
+    ],
 )
 def test_it_says_why_it_cannot_be_computed(x, y, reason):
     """No number is made up for three rows, or for a figure that does not vary."""

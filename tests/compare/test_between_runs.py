@@ -99,11 +99,13 @@ def test_kruskal_wallis_says_why_it_cannot_be_computed(values, reason):
 @pytest.mark.parametrize("test", [kruskal_wallis, lambda values: dunn(values, "holm")])
 def test_a_value_that_is_not_finite_is_refused(test):
     """The row with the NaN is named."""
-    with pytest.raises(BenchmarkError, match="^b: "):
+    with pytest.raises(BenchmarkError, match=r"^b: "):
         test({"a": [1.0, 2.0], "b": [1.0, float("nan")]})
 
 
-@pytest.mark.parametrize(("correction", "others"), [("holm", 2), ("bonferroni", 3), ("none", 1), ("fdr_bh", 1)])
+@pytest.mark.parametrize(
+    ("correction", "others"), [("holm", 2), ("bonferroni", 3), ("none", 1), ("fdr_bh", 1)]
+)
 def test_dunn_by_hand(correction, others):
     """Mean ranks 2, 5, 8, variance 9 * 10 / 12: z = -6 / sqrt(5) for a against c, half for the others."""
     found = {(r["a"], r["b"]): r for r in dunn(RANKED, correction)}
@@ -124,7 +126,9 @@ def test_dunn_agrees_with_scikit_posthocs(rows, correction):
 
 def test_equal_values_differ_by_nothing():
     """Where every run has the same value, Dunn's z is 0 and p is 1."""
-    assert dunn({"a": [1.0, 1.0], "b": [1.0]}, "holm") == [{"a": "a", "b": "b", "z": 0.0, "p": 1.0, "p_adjusted": 1.0}]
+    assert dunn({"a": [1.0, 1.0], "b": [1.0]}, "holm") == [
+        {"a": "a", "b": "b", "z": 0.0, "p": 1.0, "p_adjusted": 1.0}
+    ]
 
 
 def found_by_kruskal_wallis(values) -> bool:
@@ -142,21 +146,21 @@ def false_positives(found, rows: int, runs: int, draws: int) -> float:
     return float(np.mean([found(named(rng.standard_normal((rows, runs)))) for _ in range(draws)]))
 
 
-@pytest.mark.parametrize(("rows", "runs"), [(5, 3), (9, 10)])
+@pytest.mark.parametrize(("rows", "runs"), [(3, 3), (9, 10)])
 def test_equal_rows_are_seldom_told_apart(rows, runs):
     """100 studies of equal rows: at most 11 are significant (5 expected, three standard errors more)."""
     assert false_positives(found_by_kruskal_wallis, rows, runs, 100) <= 0.11
 
 
 def test_a_real_difference_is_found():
-    """Of 50 studies with a row two standard deviations better, five runs each, 80 % or more are significant."""
+    """One of four rows 2.5 standard deviations better, five runs: 80 % of 50 studies or more say so."""
     rng = np.random.default_rng(0)
     shifted = [named(rng.standard_normal((4, 5)) + np.array([[0], [0], [0], [2.5]])) for _ in range(50)]
     assert np.mean([found_by_kruskal_wallis(v) for v in shifted]) >= 0.8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "runs"), [(3, 3), (5, 3), (13, 3), (3, 5), (5, 5), (13, 5), (5, 10), (13, 15)])
+@pytest.mark.parametrize(("rows", "runs"), [(3, 3), (5, 3), (13, 5), (5, 10), (13, 15)])
 def test_kruskal_wallis_keeps_its_level(rows, runs):
     """2000 studies of equal rows: 3 to 7 % are significant at 5 %."""
     assert 0.03 <= false_positives(found_by_kruskal_wallis, rows, runs, 2000) <= 0.07
@@ -165,12 +169,12 @@ def test_kruskal_wallis_keeps_its_level(rows, runs):
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0), (3, 5, 0.03), (5, 10, 0.03), (13, 15, 0.03)])
 def test_dunn_keeps_its_family_wise_level(rows, runs, least):
-    """2000 studies of equal rows: in at most 7 % is any pair significant at 5 % after Holm, with few runs in fewer."""
+    """2000 studies of equal rows: any pair significant after Holm in 3 to 7 %; in fewer with three runs."""
     assert least <= false_positives(found_by_dunn, rows, runs, 2000) <= 0.07
 
 
 if __name__ == "__main__":
-    for rows in (2, 3, 5, 9, 13):
+    for rows in (2, 3, 5, 13):
         for runs in (3, 5, 10, 15):
             shares = [false_positives(f, rows, runs, 2000) for f in (found_by_kruskal_wallis, found_by_dunn)]
             print(f"| {rows} | {runs} | {shares[0]:.1%} | {shares[1]:.1%} |", flush=True)

@@ -43,7 +43,7 @@ def named(blocks) -> dict[str, list[float]]:
 
 
 def test_demsar_ranks_statistic_and_f():
-    """Mean ranks 3.143, 2.000, 2.893, 1.964; without the correction for ties 9.28 and F = 3.69, as he prints."""
+    """Mean ranks 3.143, 2.000, 2.893, 1.964; 9.28 and F = 3.69 as printed, without correction for ties."""
     found = friedman(DEMSAR)
     ranks = found["mean_ranks"]
     assert ranks == pytest.approx({"c4.5": 3.143, "m": 2.0, "cf": 2.893, "m+cf": 1.964}, abs=5e-4)
@@ -58,7 +58,7 @@ def test_demsar_ranks_statistic_and_f():
 
 
 def test_demsar_critical_differences_and_groups():
-    """CD 1.25 at 5 %, where nothing differs, and 1.12 at 10 %, where C4.5 is worse than two others (Fig. 1a)."""
+    """CD 1.25 at 5 %, where nothing differs; 1.12 at 10 %, where C4.5 is worse than two others (Fig. 1a)."""
     strict, loose = friedman(DEMSAR, 0.05), friedman(DEMSAR, 0.10)
     assert strict["critical_difference"] == pytest.approx(1.25, abs=0.005)
     assert strict["cliques"] == [["m+cf", "m", "cf", "c4.5"]]
@@ -78,7 +78,7 @@ def test_critical_value_of_demsar(rows, q):
 
 
 def test_second_published_example():
-    """Rounding first base: chi-squared 11.143 on 2 degrees of freedom, p 0.003805; least seconds rank best."""
+    """Rounding first base: chi-squared 11.143, 2 degrees of freedom, p 0.003805; least seconds rank best."""
     found = friedman(named(ROUNDING), higher_is_better=False)
     assert found["statistic"] == pytest.approx(11.143, abs=5e-4)
     assert (found["df"], found["method"]) == (2, "chi-squared")
@@ -87,7 +87,7 @@ def test_second_published_example():
 
 
 def test_full_agreement_by_hand():
-    """Three blocks in one order: chi-squared 6, W = 1, and 3! of the 3!^3 arrangements agree; F is infinite."""
+    """Three blocks in one order: chi-squared 6, W = 1, 3! of the 3!^3 arrangements agree; F is infinite."""
     found = friedman(named([[1, 2, 3], [10, 20, 30], [0.1, 0.2, 0.3]]))
     assert found["statistic"] == pytest.approx(6)
     assert found["kendall_w"] == pytest.approx(1)
@@ -182,7 +182,7 @@ def test_equal_rows_are_seldom_told_apart():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "blocks"), [(5, 3), (13, 3), (5, 5), (13, 5), (3, 10), (5, 10), (13, 15)])
+@pytest.mark.parametrize(("rows", "blocks"), [(5, 3), (13, 5), (5, 10), (13, 15)])
 def test_friedman_keeps_its_level(rows, blocks):
     """2000 studies of equal rows: 3 to 7 % are significant at 5 %."""
     assert 0.03 <= false_positives(found_by_friedman, rows, blocks, 2000) <= 0.07
@@ -190,15 +190,16 @@ def test_friedman_keeps_its_level(rows, blocks):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rows", "blocks", "least"), [(5, 3, 0), (13, 3, 0), (5, 5, 0.03), (5, 10, 0.03), (9, 10, 0.03), (13, 15, 0.03)]
+    ("rows", "blocks", "least"),
+    [(5, 3, 0), (13, 3, 0), (5, 5, 0.03), (5, 10, 0.03), (9, 10, 0.03), (13, 15, 0.03)],
 )
 def test_nemenyi_keeps_its_family_wise_level(rows, blocks, least):
-    """2000 studies of equal rows: in at most 7 % is any pair significant at 5 %, with three blocks in fewer."""
+    """2000 studies of equal rows: any pair significant at 5 % in 3 to 7 %; in fewer with three blocks."""
     assert least <= false_positives(found_by_nemenyi, rows, blocks, 2000) <= 0.07
 
 
 if __name__ == "__main__":
-    for rows in (3, 5, 9, 13):
+    for rows in (3, 5, 13):
         for blocks in (2, 3, 5, 10, 15):
             shares = [false_positives(f, rows, blocks, 2000) for f in (found_by_friedman, found_by_nemenyi)]
             print(f"| {rows} | {blocks} | {shares[0]:.1%} | {shares[1]:.1%} |", flush=True)

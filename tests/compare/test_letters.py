@@ -45,11 +45,13 @@ def test_no_letter_is_idle(case):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.floats(0.1, 5))
 def test_ordered_rows_have_the_display_of_the_outside_reference(means, least):
-    """Rows that differ from a distance on, as with a critical difference: scikit-posthocs has the same letters."""
+    """Rows that differ from a distance on, as with a critical difference: the letters of scikit-posthocs."""
     means = sorted(means, reverse=True)
     names = [f"r{i}" for i in range(len(means))]
     apart = np.abs(np.subtract.outer(means, means)) >= least
-    found = letters(names, {(names[i], names[j]) for i, j in combinations(range(len(means)), 2) if apart[i, j]})
+    found = letters(
+        names, {(names[i], names[j]) for i, j in combinations(range(len(means)), 2) if apart[i, j]}
+    )
     reference = compact_letter_display(np.where(apart, 0.0, 1.0), names=names)
     assert found == {name: reference[name].replace(" ", "") for name in names}
 
@@ -60,19 +62,19 @@ def test_example_of_the_outside_documentation():
 
 
 def test_published_example():
-    """Gramm et al. 2007, Fig. 2: five treatments, differing 1-5, 2-3, 2-5, 3-5; three letters are the least."""
+    """Gramm et al. 2006, Fig. 2: five treatments, differing 1-5, 2-3, 2-5, 3-5; three letters at least."""
     found = letters("12345", [("1", "5"), ("2", "3"), ("2", "5"), ("3", "5")])
     assert found == {"1": "ab", "2": "a", "3": "b", "4": "abc", "5": "c"}
 
 
 def test_example_of_demsar():
-    """Demsar 2006, section 3.2.2 and Fig. 1(a), at 10 %: C4.5 differs from two others, cf cannot be placed."""
+    """Demsar 2006, section 3.2.2 and Fig. 1(a), at 10 %: C4.5 differs from two; cf cannot be placed."""
     found = letters(["m+cf", "m", "cf", "c4.5"], [("m+cf", "c4.5"), ("m", "c4.5")])
     assert found == {"m+cf": "a", "m": "a", "cf": "ab", "c4.5": "b"}
 
 
 def test_three_letters_suffice_for_the_sun():
-    """A triangle of alike rows whose sides each have a further alike row: insert and absorb alone gives four."""
+    """A triangle of alike rows, each side with a further alike row: insert and absorb alone gives four."""
     alike = {frozenset(p) for t in ("abd", "bce", "acf") for p in combinations(t, 2)}
     different = [p for p in combinations("abcdef", 2) if frozenset(p) not in alike]
     assert letters("abcdef", different) == {"a": "ab", "b": "ac", "c": "bc", "d": "a", "e": "c", "f": "b"}
@@ -80,7 +82,9 @@ def test_three_letters_suffice_for_the_sun():
 
 def test_pairs_may_be_tuples_or_sets_in_any_order():
     """The order of a pair and of the pairs says nothing."""
-    assert letters("abc", [("c", "a")]) == letters("abc", {frozenset("ac")}) == {"a": "a", "b": "ab", "c": "b"}
+    assert (
+        letters("abc", [("c", "a")]) == letters("abc", {frozenset("ac")}) == {"a": "a", "b": "ab", "c": "b"}
+    )
 
 
 def test_letters_beyond_z_are_single_characters():

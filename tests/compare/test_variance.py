@@ -52,7 +52,7 @@ def test_dyestuff():
 
 
 def test_a_variance_of_zero():
-    """Dyestuff2: batch 0 and residual 13.81, the variance of all 30; statsmodels' own fit fails here."""
+    """Dyestuff2, published REML estimates: batch 0, and residual 13.81, the variance of all 30."""
     found = components(DYESTUFF2, {"batch": BATCHES})
     assert variances(found) == pytest.approx({"batch": 0, "residual": np.var(DYESTUFF2, ddof=1)})
     assert variances(found)["residual"] == pytest.approx(13.806, abs=5e-4)
@@ -81,14 +81,14 @@ def by_mean_squares(y: np.ndarray) -> dict[str, float]:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(3, 8), st.integers(3, 8), st.integers(0, 10**6))
 def test_balanced_designs_agree_with_the_closed_form(a, b, seed):
-    """Where no estimate from expected mean squares is negative, REML of a balanced two-way table is the same."""
+    """Expected mean squares of a balanced two-way table give the same, where none is negative."""
     rng = np.random.default_rng(seed)
     y = rng.normal(0, 2, (a, 1)) + rng.normal(0, 1.5, b) + rng.standard_normal((a, b))
     expected = by_mean_squares(y)
     row, column = crossed(a, b)
     found = variances(components(y.ravel(), {"row": row, "seed": column}))
     if min(expected.values()) > 0.01:
-        assert found == pytest.approx(expected, rel=1e-3)
+        assert found == pytest.approx(expected, rel=1e-4)
     assert min(found.values()) >= 0
 
 
@@ -112,14 +112,20 @@ def test_agreement_with_statsmodels():
     y = y + rng.standard_normal(160)
     kept = rng.permutation(160)[:120]
     factors = {"row": row[kept], "classifier": classifier[kept], "seed": seed[kept]}
-    assert variances(components(y[kept], factors)) == pytest.approx(statsmodels_fit(y[kept], factors), rel=2e-3)
+    assert variances(components(y[kept], factors)) == pytest.approx(
+        statsmodels_fit(y[kept], factors), rel=2e-3
+    )
 
 
 def test_scale_and_names_do_not_matter():
     """A metric in hundredths has variances 10,000 times as large; renamed levels change nothing."""
     plain = components(DYESTUFF, {"batch": BATCHES})
-    scaled = components(np.array(DYESTUFF) * 1e-5 + 0.7, {"batch": [f"z{'FEDCBA'.index(b)}" for b in BATCHES]})
-    assert [c["share"] for c in scaled["components"]] == pytest.approx([c["share"] for c in plain["components"]])
+    scaled = components(
+        np.array(DYESTUFF) * 1e-5 + 0.7, {"batch": [f"z{'FEDCBA'.index(b)}" for b in BATCHES]}
+    )
+    assert [c["share"] for c in scaled["components"]] == pytest.approx(
+        [c["share"] for c in plain["components"]]
+    )
     assert scaled["total"] == pytest.approx(plain["total"] * 1e-10)
 
 
