@@ -36,8 +36,9 @@ class ReaderStudy:
     Attributes:
         reader, image, model, label: (n,) str; the model of a patient's image is ``real``; the label is its
             class, empty where none is given.
-        scores: (n,) by question that was asked, NaN where not answered: ``quality`` 1 (worst) to 5, ``plausibility`` 1
-            (completely inappropriate) to 3 (characteristic), ``real_or_fake`` 0 for real and 1 for fake.
+        scores: (n,) by question that was asked, NaN where not answered: ``quality`` 1 (worst) to 5,
+            ``plausibility`` 1 (completely inappropriate) to 3 (characteristic), ``real_or_fake`` 0 for real
+            and 1 for fake.
     """
 
     reader: np.ndarray
