@@ -14,6 +14,7 @@ from benchmark.compare.plain_association import associate, read_figures
 from benchmark.compare.plain_predictions import Settings
 from benchmark.compare.predictions_csv import Predictions, read_predictions
 from benchmark.compare.rows import Study, align
+from benchmark.compare.spread import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
 from benchmark.publish.bundle import Bundle, read_bundles
 from benchmark.shards import told
@@ -155,15 +156,12 @@ def _association(options: argparse.Namespace) -> Record:
     if path is not None:
         return associate(*read_figures(path), **asked)
     bundles, study, panel = _study(options.bundles)
-    rows = [
-        b.manifest
-        for b in bundles
-        if b.manifest.row.name in panel.rows and b.manifest.row.role == "generator"
-    ]
-    utility = {m.row.name: panel.primary.mean(m.row.name)["estimate"] for m in rows}
-    names = sorted({name for m in rows for name in m.measures})
-    figures = {n: {m.row.name: m.measures[n].value for m in rows if n in m.measures} for n in names}
-    return associate(utility, figures, **{"alpha": study.protocol.alpha, **asked})
+    alpha = asked.get("alpha", study.protocol.alpha)
+    found = association(panel, (b.manifest.record() for b in bundles), "real_only", alpha)
+    notes = (
+        [] if found else ["No finished generator has a measure of its images beside a finished 'real_only'."]
+    )
+    return {"schema": 1, "settings": {"alpha": alpha}, "measures": found, "notes": notes}
 
 
 def _readers(options: argparse.Namespace) -> Record:
@@ -185,6 +183,6 @@ KINDS = {
             SOURCES | {"metric", "baseline", "positive", "images", "discordant", "difference", "power"}
         ),
     ),
-    "association": Kind(_association, runs.association, frozenset(SOURCES)),
+    "association": Kind(_association, runs.figures, frozenset(SOURCES)),
     "readers": Kind(_readers, readers_text.readers, frozenset({"csv", "alpha", "correction"})),
 }  # fmt: skip

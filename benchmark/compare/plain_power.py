@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.compare import power
+from benchmark.compare.evidence import POWERS
 from benchmark.compare.intervals import Interval
-from benchmark.compare.plain_predictions import LEVELS, Settings, chosen_baseline, chosen_metric
-from benchmark.compare.plain_predictions import difference as between
+from benchmark.compare.plain_predictions import Settings, chosen_baseline, detectable, panel_of
 from benchmark.compare.predictions_csv import Predictions
 
 Record = dict[str, Any]
@@ -37,7 +37,7 @@ def of_counts(
     Raises:
         MetricError: see ``power.detectable_mcnemar`` and ``power.needed_mcnemar``.
     """
-    asked = {f"{p:g}": p for p in levels or LEVELS}
+    asked = {f"{p:g}": p for p in levels or POWERS}
     seen = {name: power.detectable_mcnemar(images, discordant, alpha, p) for name, p in asked.items()}
     takes = {}
     if difference is not None:
@@ -61,20 +61,18 @@ def of_predictions(
         ``settings``; ``mcnemar``, None; ``rows[model]`` with the ``difference`` found, ``detectable`` at 80 %
         and 95 % power, and ``needed`` runs or patients for the wanted difference, see ``power.needed``.
     """
-    metric, baseline = chosen_metric(given, settings), chosen_baseline(given, settings)
-    values = {m: metric.values(given.label, s) for m, s in given.scores.items()}
+    panel, baseline = panel_of(given, settings), chosen_baseline(given, settings)
     rows = {}
-    for model in (m for m in values if m != baseline):
-        found = {p: between(values, model, baseline, given.patient, settings.alpha, p) for p in LEVELS}
-        own = found[LEVELS[0]]
+    for model in (m for m in panel.rows if m != baseline):
+        own = panel.primary.difference(model, baseline)
         rows[model] = {
             "difference": own.estimate,
-            "detectable": {str(p): f.detectable for p, f in found.items()},
-            "needed": takes(own, difference, settings.alpha, level or LEVELS[0]) if difference else None,
+            "detectable": detectable(own, settings.alpha),
+            "needed": takes(own, difference, settings.alpha, level or POWERS[0]) if difference else None,
         }
     return {
         "schema": 1,
-        "settings": {"alpha": settings.alpha, "metric": metric.name, "baseline": baseline},
+        "settings": {"alpha": settings.alpha, "metric": panel.protocol.primary.name, "baseline": baseline},
         "mcnemar": None,
         "rows": rows,
     }

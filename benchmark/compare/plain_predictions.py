@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare import intervals, metrics, power, weighted
+from benchmark.compare import evidence, power, weighted
 from benchmark.compare.adjust import adjust
-from benchmark.compare.delong import delong
 from benchmark.compare.equivalence import equivalence
+from benchmark.compare.evidence import POWERS
 from benchmark.compare.intervals import Interval
-from benchmark.compare.metrics import findings, members
-from benchmark.compare.paired import discordance, mcnemar, mcnemar_clustered
+from benchmark.compare.metrics import findings, members, reported
 from benchmark.compare.paired_bootstrap import paired_bootstrap
+from benchmark.compare.panel import Panel
 from benchmark.compare.predictions_csv import Predictions
-from benchmark.errors import MetricError, SubmissionError, unknown_name
+from benchmark.compare.rows import Protocol, Row, SplitImages, Study
+from benchmark.errors import SubmissionError, unknown_name
 
-LEVELS = (0.8, 0.95)  # powers at which the smallest detectable difference is given
 FEW_PATIENTS = 10
+SPLIT, BRACKET = "test", 0  # where a table of predictions stands in a study
 Record = dict[str, Any]
 
 
@@ -49,49 +50,63 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
     Returns:
         ``settings``; ``test_set`` (images, patients, counts by class, runs); ``models[model]`` with the
         metric's interval; ``versus[model]`` with ``difference`` (interval over new patients and trainings, p,
-        adjusted p), ``detectable`` by power, ``bootstrap``, ``mcnemar`` with ``clustered``, ``delong`` with
-        ``clustered`` (two classes), ``equivalence`` (with a margin), each with adjusted p values over the
-        models, or None where the kind of labels does not admit it; ``notes``.
+        adjusted p), ``detectable`` by power, ``bootstrap``, ``mcnemar`` with ``clustered``, ``delong``
+        clustered by patient (two classes), ``equivalence`` (with a margin), each with adjusted p values over
+        the models, or None where the labels do not admit it; ``notes``.
     Raises:
-        SubmissionError: an unknown metric or baseline, no second model, or a class without images.
+        SubmissionError: an unknown metric or baseline, or no second model.
     """
-    metric, baseline = chosen_metric(given, settings), chosen_baseline(given, settings)
-    values = {m: metric.values(given.label, s) for m, s in given.scores.items()}
-    others = [m for m in given.scores if m != baseline]
-    versus = {m: _versus(given, settings, metric.name, (m, baseline), values) for m in others}
-    _adjust(versus, settings.correction)
+    panel, baseline = panel_of(given, settings), chosen_baseline(given, settings)
+    metric, others = panel.protocol.primary.name, [m for m in panel.rows if m != baseline]
+    tests: dict[str, Mapping[str, Record]] = {
+        "difference": {m: panel.primary.difference(m, baseline).record() for m in others},
+        "bootstrap": {m: _bootstrap(panel, metric, m, baseline) for m in others},
+        "mcnemar": {} if given.kind == "multilabel" else evidence.mcnemar_by_row(panel, baseline),
+        "delong": evidence.delong_by_row(panel, baseline) if evidence.can_delong(panel) else {},
+    }
+    for name in ("difference", "bootstrap"):
+        _adjust(tests[name], settings.correction)
     return {
         "schema": 1,
         "settings": {
-            "metric": metric.name, "baseline": baseline, "margin": settings.margin, "alpha": settings.alpha,
+            "metric": metric, "baseline": baseline, "margin": settings.margin, "alpha": settings.alpha,
             "correction": settings.correction, "classes": list(given.classes), "kind": given.kind,
         },
         "test_set": _describe(given),
-        "models": {m: _mean(v, given, settings.alpha, metric.lowest) for m, v in values.items()},
-        "versus": versus,
+        "models": {m: _mean(panel, m) for m in panel.rows},
+        "versus": {m: _versus(panel, settings, m, baseline, tests) for m in others},
         "notes": _notes(given),
     }  # fmt: skip
 
 
-def chosen_metric(given: Predictions, settings: Settings) -> metrics.Metric:
-    """The metric that is compared.
+def panel_of(given: Predictions, settings: Settings) -> Panel:
+    """The models as the rows of a leaderboard, so that one machinery serves both.
 
     Raises:
-        UnknownNameError: it is not defined for the kind of labels.
+        UnknownNameError: the metric is not defined for the kind of labels.
     """
     usual = "auroc" if given.kind == "multilabel" else "balanced_accuracy"
-    known = metrics.reported(given.kind, usual)
-    name = settings.metric or usual
+    name, known = settings.metric or usual, reported(given.kind, usual)
     if name not in known:
         raise unknown_name("metric", name, list(known), "--metric")
-    return known[name]
+    runs = range(len(next(iter(given.scores.values()))))
+    protocol = Protocol(
+        classes=given.classes, kind=given.kind, metrics=reported(given.kind, name), folds=1, subgroups=(),
+        primary_bracket=BRACKET, brackets=(BRACKET,), seeds=tuple(runs), classifiers=("",),
+        alpha=settings.alpha, correction=settings.correction, power=POWERS[0],
+    )  # fmt: skip
+    ids = np.arange(len(given.label)).astype(str)
+    images = SplitImages(ids, given.label, given.patient, tuple(("", r, None) for r in runs), False, {})
+    rows = [Row(m, "generator", None, None, {(SPLIT, BRACKET): s}) for m, s in given.scores.items()]
+    return Panel(Study(protocol, {SPLIT: images}, tuple(rows)), SPLIT, BRACKET)
 
 
 def chosen_baseline(given: Predictions, settings: Settings) -> str:
     """The model that the others are compared with.
 
     Raises:
-        SubmissionError: there is no second model, or none of that name.
+        SubmissionError: there is no second model.
+        UnknownNameError: there is none of that name.
     """
     names = list(given.scores)
     if len(names) < 2:
@@ -102,64 +117,52 @@ def chosen_baseline(given: Predictions, settings: Settings) -> str:
     return name
 
 
-def difference(
-    values: Mapping[str, np.ndarray], a: str, b: str, patient: np.ndarray, alpha: float, level: float
-) -> Interval:
-    """The paired difference a - b of (R, n) values per image, see ``intervals``; pooled over the models."""
-    pooled = intervals.pooled_difference(np.array([v.mean(-1) for v in values.values()]))
-    return intervals.interval(values[a] - values[b], patient, pooled, alpha=alpha, power=level)
+def detectable(found: Interval, alpha: float) -> dict[str, float]:
+    """The smallest true difference that is found, by power."""
+    return {str(p): power.smallest_detectable(found.se, found.df, alpha, p) for p in POWERS}
 
 
-def _mean(values: np.ndarray, given: Predictions, alpha: float, lowest: float) -> Record:
-    found = intervals.interval(values, given.patient, None, alpha=alpha, power=LEVELS[0])
-    return {"estimate": found.estimate, "low": max(lowest, found.low), "high": min(1.0, found.high)}
+def _mean(panel: Panel, model: str) -> Record:
+    return {k: v for k, v in panel.primary.mean(model).items() if k in ("estimate", "low", "high")}
 
 
 def _versus(
-    given: Predictions,
-    settings: Settings,
-    metric: str,
-    names: tuple[str, str],
-    values: Mapping[str, np.ndarray],
+    panel: Panel, settings: Settings, model: str, baseline: str, tests: Mapping[str, Mapping[str, Record]]
 ) -> Record:
-    alpha, margin = settings.alpha, settings.margin
-    found = {p: difference(values, *names, given.patient, alpha, p) for p in LEVELS}
-    own = found[LEVELS[0]]
-    pair = given.scores[names[0]], given.scores[names[1]]
+    found, alpha, margin = panel.primary.difference(model, baseline), settings.alpha, settings.margin
+    record: Record = {name: own.get(model) for name, own in tests.items()}
+    if record["mcnemar"]:
+        record["mcnemar"] = {**record["mcnemar"], **_mcnemar_power(panel, record["mcnemar"])}
     return {
-        "difference": {k: v for k, v in own.record().items() if k != "detectable"},
-        "detectable": {str(p): f.detectable for p, f in found.items()},
-        "equivalence": equivalence(own.estimate, own.se, own.df, margin, alpha) if margin else None,
-        "bootstrap": _bootstrap(given, metric, *pair, alpha),
-        "mcnemar": _mcnemar(given, *pair, alpha) if given.kind != "multilabel" else None,
-        "delong": _delong(given, *pair, alpha) if given.kind == "binary" else None,
+        **record,
+        "detectable": detectable(found, alpha),
+        "equivalence": equivalence(found.estimate, found.se, found.df, margin, alpha) if margin else None,
     }
 
 
-def _mcnemar(given: Predictions, a: np.ndarray, b: np.ndarray, alpha: float) -> Record:
-    """Both forms, and the difference in accuracy that the plain one would find with the images at hand."""
-    gained, lost = discordance(given.label, a, b, given.patient)
-    plain, images = mcnemar(int(gained.sum()), int(lost.sum())), len(given.label)
-    share = plain["discordant"] / images
-    seen = {str(p): power.detectable_mcnemar(images, share, alpha, p) if share else None for p in LEVELS}
-    return {**plain, "share": share, "detectable": seen, "clustered": mcnemar_clustered(gained, lost)}
+def _mcnemar_power(panel: Panel, found: Record) -> Record:
+    """The share of discordant images, and the difference in accuracy that the plain test would find."""
+    images, alpha = len(panel.label), panel.protocol.alpha
+    share = found["discordant"] / images
+    seen = {str(p): power.detectable_mcnemar(images, share, alpha, p) if share else None for p in POWERS}
+    return {"share": share, "detectable": seen}
 
 
-def _delong(given: Predictions, a: np.ndarray, b: np.ndarray, alpha: float) -> Record:
-    """On the score of the positive class, averaged over runs."""
-    scores = a.mean(0)[:, 1], b.mean(0)[:, 1]
-    try:
-        plain = delong(given.label, *scores, alpha=alpha)
-        return {**plain, "clustered": delong(given.label, *scores, given.patient, alpha)}
-    except MetricError as error:
-        return {"p": None, "reason": f"{error.problem}", "clustered": {"p": None}}
+def _bootstrap(panel: Panel, metric: str, model: str, baseline: str) -> Record:
+    a, b = (panel.scores[name].swapaxes(0, 1) for name in (model, baseline))
+    statistic = statistic_of(metric, panel.protocol.kind)
+    alpha = panel.protocol.alpha
+    return paired_bootstrap(statistic, panel.label, a, b, panel.patient, alpha=alpha, vectorized=True)
 
 
-def _bootstrap(given: Predictions, metric: str, a: np.ndarray, b: np.ndarray, alpha: float) -> Record:
-    return paired_bootstrap(
-        statistic_of(metric, given.kind), given.label, a.swapaxes(0, 1), b.swapaxes(0, 1), given.patient,
-        alpha=alpha, vectorized=True,
-    )  # fmt: skip
+def _adjust(found: Mapping[str, Record], correction: str) -> None:
+    """Adjust the p values over the models that have one."""
+    known = [own for own in found.values() if own["p"] is not None]
+    adjusted = adjust([own["p"] for own in known], correction)
+    for own in found.values():
+        own["p_adjusted"] = None
+    for own, p in zip(known, adjusted, strict=True):
+        own["p_adjusted"] = p
 
 
 def statistic_of(metric: str, kind: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
@@ -187,32 +190,6 @@ def statistic_of(metric: str, kind: str) -> Callable[[np.ndarray, np.ndarray, np
         return np.asarray(np.mean([of_run(label, scores[:, r], weight) for r in runs], axis=0))
 
     return mean
-
-
-PLACES = (
-    ("difference",),
-    ("bootstrap",),
-    ("mcnemar",),
-    ("mcnemar", "clustered"),
-    ("delong",),
-    ("delong", "clustered"),
-)
-
-
-def _adjust(versus: Mapping[str, Record], correction: str) -> None:
-    """Adjust each kind of p value over the models that have one."""
-    for place in PLACES:
-        found = []
-        for record in versus.values():
-            own: Record | None = record
-            for key in place:
-                own = own[key] if own else None
-            if own is not None:
-                own["p_adjusted"] = None
-                found.append(own)
-        known = [own for own in found if own["p"] is not None]
-        for own, p in zip(known, adjust([o["p"] for o in known], correction), strict=True):
-            own["p_adjusted"] = p
 
 
 def _describe(given: Predictions) -> Record:

@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmark.compare.between_runs import dunn, kruskal_wallis
 from benchmark.compare.csv_table import read_csv
+from benchmark.compare.evidence import letters_of
 from benchmark.compare.friedman import friedman
-from benchmark.compare.letters import letters
 from benchmark.compare.variance import components
 from benchmark.errors import SubmissionError, unknown_name
 
@@ -80,12 +80,12 @@ def compare_runs(
     if direction not in DIRECTIONS:
         raise unknown_name("direction", direction, list(DIRECTIONS), "--direction")
     values = table.by_row()
-    sign = -1 if direction == "maximize" else 1
-    best_first = sorted(values, key=lambda name: (sign * float(np.mean(values[name])), name))
+    sign = 1 if direction == "maximize" else -1
+    merit = {name: sign * float(np.mean(own)) for name, own in values.items()}
     overall = kruskal_wallis(values)
     pairs = dunn(values, correction) if overall["p"] is not None else []
-    apart = [frozenset((p["a"], p["b"])) for p in pairs if p["p_adjusted"] < alpha]
-    shared = letters(best_first, apart) if pairs else {}
+    shared = letters_of(merit, pairs, alpha) if pairs else {}
+    best_first = sorted(merit, key=lambda name: (-merit[name], name))
     return {
         "schema": 1,
         "settings": {"alpha": alpha, "correction": correction, "direction": direction},

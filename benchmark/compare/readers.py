@@ -18,7 +18,7 @@ from benchmark.compare.between_runs import dunn, kruskal_wallis
 from benchmark.compare.bootstrap import REPLICATES
 from benchmark.compare.crossed import mean_interval, variance
 from benchmark.compare.csv_table import CsvTable, read_csv
-from benchmark.compare.letters import letters
+from benchmark.compare.evidence import letters_of
 from benchmark.errors import SubmissionError
 
 REAL = realism.REAL
@@ -187,7 +187,7 @@ def scores_of(study: ReaderStudy, question: str, alpha: float, correction: str) 
         "models": models,
         "kruskal_wallis": overall,
         "dunn": pairs,
-        "letters": _letters({n: r["mean"] for n, r in models.items()}, pairs, alpha) if pairs else None,
+        "letters": letters_of({n: r["mean"] for n, r in models.items()}, pairs, alpha) if pairs else None,
         "by_class": {
             c: {m: float(values[(label == c) & (model == m)].mean()) for m in sorted(set(model[label == c]))}
             for c in sorted(set(label) - {NO_CLASS})
@@ -206,11 +206,6 @@ def _score(
         "mean": mean, "sd": sd, "median": float(np.median(values)), "low": interval.low,
         "high": interval.high, "readers": interval.readers, "images": interval.images,
     }  # fmt: skip
-
-
-def _letters(means: dict[str, float], pairs: Sequence[Record], alpha: float) -> dict[str, str]:
-    best_first = sorted(means, key=lambda name: (-means[name], name))
-    return letters(best_first, [frozenset((p["a"], p["b"])) for p in pairs if p["p_adjusted"] < alpha])
 
 
 def _agreement(study: ReaderStudy, question: str, alpha: float) -> Record:

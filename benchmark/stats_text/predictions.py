@@ -93,10 +93,9 @@ def _delong(found: Record | None) -> list[str]:
         return []
     if found["p"] is None:
         return [f"DeLong: not computed, {found['reason']}."]
-    own = found["clustered"]["p"]
     return [
-        f"DeLong: AUROC {found['a']['auroc']:.3f} against {found['b']['auroc']:.3f}, {p_is(found['p'])}"
-        + (f"; clustered by patient {p_is(own)}." if own is not None else ".")
+        f"DeLong, clustered by patient: AUROC {found['a']['auroc']:.3f} against {found['b']['auroc']:.3f}, "
+        f"{p_is(found['p'])}."
     ]
 
 

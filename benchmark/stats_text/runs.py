@@ -44,7 +44,7 @@ def _variance(found: Record) -> list[str]:
     return [f"Of the spread of the values comes from: {shares}.", *left_out]
 
 
-def association(record: Record) -> list[str]:
+def figures(record: Record) -> list[str]:
     """Fidelity with utility."""
     rows = [
         (
@@ -69,7 +69,9 @@ def _associated(measure: str, found: Record, alpha: float) -> str:
         return (
             f"{measure}: no association with utility was shown over {found['n']} models ({found['method']})."
         )
+    expected = found.get("expected_sign")
+    better = "a higher value" if expected is None else "better images by it"
+    same = found["rho"] > 0 if expected is None else found["rho"] * expected > 0
     return (
-        f"{measure}: models with a higher value have {'higher' if found['rho'] > 0 else 'lower'} utility "
-        f"({found['method']})."
+        f"{measure}: models with {better} have {'higher' if same else 'lower'} utility ({found['method']})."
     )
