@@ -41,6 +41,12 @@ def points(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:+.1f}"
 
 
+def amount(value: float) -> str:
+    """A wanted difference or a margin, in words."""
+    size = f"{100 * value:g}"
+    return f"{size} point" if size == "1" else f"{size} points"
+
+
 def percent(value: float) -> str:
     """A share."""
     return f"{100 * value:.1f} %"

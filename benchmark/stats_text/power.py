@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.stats_text.form import Record, grid, percent, points, size
+from benchmark.stats_text.form import Record, amount, grid, percent, points, size
 
 
 def power(record: Record) -> list[str]:
@@ -30,8 +30,7 @@ def _power_of_counts(found: Record) -> list[str]:
         for level, seen in found["detectable"].items()
     ]
     return lines + [
-        f"To find {100 * found['difference']:g} points at {100 * float(level):g} % power takes {n:,} "
-        "test images."
+        f"To find {amount(found['difference'])} at {100 * float(level):g} % power takes {n:,} test images."
         for level, n in found["needed"].items()
     ]
 
@@ -42,6 +41,6 @@ def _found(seen: float | None) -> str:
 
 def _needed(row: str, found: Record) -> str:
     parts = [f"{found[k]:,} {k}" for k in ("runs", "patients") if found[k] is not None]
-    said = f"{row}: to find {100 * found['difference']:g} points at {100 * found['power']:g} % power takes "
+    said = f"{row}: to find {amount(found['difference'])} at {100 * found['power']:g} % power takes "
     said += " or ".join(parts) if parts else "more than can be had"
     return said + (f" ({found['reason']})." if found["reason"] else ".")

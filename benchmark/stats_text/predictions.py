@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.stats_text.form import (
     Record,
+    amount,
     between,
     grid,
     notes,
@@ -63,7 +64,9 @@ def _judged(found: Record, settings: Record) -> list[str]:
     boot = found["bootstrap"]
     judged = f", {p_is(boot['p'])}." if boot["p"] is not None else f" ({boot['reason']})."
     limits = between(boot["low"], boot["high"], points)
-    lines.append(f"Paired bootstrap by patient: {points(boot['difference'])} points, {limits}{judged}")
+    lines.append(
+        f"Paired bootstrap by patient, of these trainings: {points(boot['difference'])} points, {limits}{judged}"
+    )
     return [
         *lines,
         *_mcnemar(found["mcnemar"]),
@@ -102,10 +105,10 @@ def _delong(found: Record | None) -> list[str]:
 def _equivalent(found: Record | None) -> list[str]:
     if found is None:
         return []
-    margin, rope = 100 * found["margin"], found["rope"]
+    margin, rope = amount(found["margin"]), found["rope"]
     said = (
-        f"Equivalent within {margin:g} points" if found["equivalent"]
-        else f"Not shown to be equivalent within {margin:g} points"
+        f"Equivalent within {margin}" if found["equivalent"]
+        else f"Not shown to be equivalent within {margin}"
     )  # fmt: skip
     return [
         f"{said} (two one-sided tests, {p_is(found['p'])}). Chance that the difference is below, within, "
