@@ -64,9 +64,8 @@ def _judged(found: Record, settings: Record) -> list[str]:
     boot = found["bootstrap"]
     judged = f", {p_is(boot['p'])}." if boot["p"] is not None else f" ({boot['reason']})."
     limits = between(boot["low"], boot["high"], points)
-    lines.append(
-        f"Paired bootstrap by patient, of these trainings: {points(boot['difference'])} points, {limits}{judged}"
-    )
+    apart = points(boot["difference"])
+    lines.append(f"Paired bootstrap by patient, of these trainings: {apart} points, {limits}{judged}")
     return [
         *lines,
         *_mcnemar(found["mcnemar"]),
