@@ -13,16 +13,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import SubmissionError, TaskError
+from benchmark.intake.archive import MOST
+from benchmark.intake.signature import ENDING, NAMESPACE
 from benchmark.publish.bundle import MANIFEST
 from benchmark.task import parse
 
-VERIFIED, SIGNATURE = "verified.json", f"{MANIFEST}.sig"
+VERIFIED, SIGNATURE = "verified.json", f"{MANIFEST}{ENDING}"
 BESIDE = (VERIFIED, SIGNATURE)  # what may lie beside a bundle's own files
-NAMESPACE = "synththorax-bundle"  # of the signatures, so that none made for another purpose counts
-LARGEST = {VERIFIED: 1_000_000, SIGNATURE: 20_000}  # bytes
 MAGIC, VERSION = b"SSHSIG", 1  # of OpenSSH's PROTOCOL.sshsig
 ARMOR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
-AGAIN = "Take the row out, or verify it again: python -m benchmark verify --deep --record."
+AGAIN = "Take the row out, or verify it again: python -m benchmark verify FOLDER --deep --record."
 
 
 class _Record(BaseModel):
@@ -168,7 +168,7 @@ def _content(path: Path) -> bytes | None:
         return None
     if path.is_symlink() or not path.is_file():
         raise SubmissionError(str(path), "is not a plain file", "A bundle holds its own files.")
-    limit = LARGEST[path.name]
+    limit = MOST[path.name]
     if path.stat().st_size > limit:
         raise SubmissionError(str(path), f"has {path.stat().st_size} bytes, at most {limit} are read")
     return path.read_bytes()
