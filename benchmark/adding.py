@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.compare.rows import align
 from benchmark.errors import StoreError, SubmissionError
 from benchmark.intake.archive import extract, look_over, row_name
-from benchmark.publish.boards import RESULTS, one_protocol, read_rows
+from benchmark.publish.boards import NAME, RESULTS, one_protocol, read_rows
 from benchmark.publish.bundle import MANIFEST, Bundle, read_bundle
 from benchmark.publish.standing import read_standing
 
@@ -53,6 +53,7 @@ def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: 
         for candidate in given:
             targets.setdefault(board or _board_of(candidate.bundle, root), []).append(candidate)
         for name, new in targets.items():
+            _safe(name)
             _check(root / RESULTS / name, new, replace)
         copies = [(c, root / RESULTS / name / c.row) for name, new in targets.items() for c in new]
         try:
@@ -95,6 +96,12 @@ def _board_of(bundle: Bundle, root: Path) -> str:
             if (head.protocol_hash, head.data.fingerprint) == (own.protocol_hash, own.data.fingerprint):
                 return folder.name
     return f"{own.task}-{own.profile}"
+
+
+def _safe(name: str) -> None:
+    """A board lies in the folder of the results, wherever its name would lead."""
+    if not NAME.fullmatch(name):
+        raise SubmissionError(f"board {name}", "is no name of a folder", "Use letters, digits and '_.=-'.")
 
 
 def _check(folder: Path, new: Sequence[Candidate], replace: bool) -> None:

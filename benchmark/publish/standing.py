@@ -16,6 +16,7 @@ from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MOST
 from benchmark.intake.signature import ENDING, NAMESPACE
 from benchmark.publish.bundle import MANIFEST
+from benchmark.publish.words import listed, plural
 from benchmark.task import parse
 
 VERIFIED, SIGNATURE = "verified.json", f"{MANIFEST}{ENDING}"
@@ -154,11 +155,13 @@ def _passed(record: Verification, path: Path) -> None:
 def _said(record: Verification) -> str:
     passed = sum(check.passed is True for check in record.checks)
     unknown = [check.name for check in record.checks if check.passed is None]
-    parts = [f"Verified on {record.date[:10]} with version {record.suite_version}: {passed} checks passed"]
+    when = f"Verified on {record.date[:10]} with version {record.suite_version}"
+    parts = [f"{when}: {plural(passed, 'check')} passed"]
     if record.seeds:
-        parts.append(f"trained again with seed {', '.join(map(str, record.seeds))}")
+        noun = "seed" if len(record.seeds) == 1 else "seeds"
+        parts.append(f"trained again with {noun} {listed([str(s) for s in record.seeds])}")
     if unknown:
-        parts.append(f"not checked: {', '.join(unknown)}")
+        parts.append(f"could not be checked: {listed(unknown)}")
     return "; ".join(parts) + "."
 
 
