@@ -1,0 +1,1 @@
+"""What comes in from others: archives, signatures, cards, samples. Everything here is data; nothing runs."""
