@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from benchmark.publish.charts import Scale, ticks
+from benchmark.publish.charts import Scale
 
 WIDTH, LEFT, TOP, LINE = 480, 150, 62, 22
 LONGEST = 22  # letters of a name beside the axis
@@ -51,11 +51,10 @@ def read_out(friedman: Mapping[str, Any]) -> str:
 
 def _axis(x: Scale, height: float) -> list[str]:
     parts = []
-    for value in ticks(x.low, x.high, 8):
-        if value == int(value):
-            at = x(value)
-            parts.append(f'<line class="rule" x1="{at}" x2="{at}" y1="{TOP - 4}" y2="{height - 4}"/>')
-            parts.append(f'<text x="{at}" y="{TOP - 9}" text-anchor="middle">{int(value)}</text>')
+    for rank in range(1, int(x.high) + 1, 1 + int(x.high) // 12):
+        at = x(rank)
+        parts.append(f'<line class="rule" x1="{at}" x2="{at}" y1="{TOP - 4}" y2="{height - 4}"/>')
+        parts.append(f'<text x="{at}" y="{TOP - 9}" text-anchor="middle">{rank}</text>')
     return [*parts, f'<text class="title" x="{LEFT - 12}" y="{TOP - 9}" text-anchor="end">mean rank</text>']
 
 

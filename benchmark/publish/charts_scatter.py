@@ -13,7 +13,7 @@ from benchmark.publish.words import points
 
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 50, 466, 12, 288
-RADIUS, LETTER, LINE = 5, 6.1, 12  # of a mark; width of a letter and height of a label, at 11 px
+RADIUS, LETTER, BOLD, LINE = 5, 6.3, 7.2, 12  # of a mark; widths of a letter and height of a line at 11 px
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -63,7 +63,7 @@ def scatter(marks: Sequence[Mark], axis: Axis, y_title: str, label: str) -> Mark
     steps = _steps([at[m.name] for m in sorted(marks, key=lambda m: (m.x, m.y)) if m.front])
     parts = [*_grid(x, y, axis), *_titles(axis, y_title), steps]
     parts += [_whisker(at[m.name][0], y(m.low), y(m.high), m) for m in marks]
-    parts += [_mark(at[m.name], m) for m in marks] + _labels(marks, at, y)
+    parts += _labels(marks, at, y) + [_mark(at[m.name], m) for m in marks]
     return Markup(
         f'<svg class="scatter" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
         + "".join(parts)
@@ -87,14 +87,14 @@ def _padded(low: float, high: float, share: float) -> tuple[float, float]:
 
 def _grid(x: Scale, y: Scale, axis: Axis) -> list[str]:
     parts = []
-    for value in ticks(y.low, y.high):
+    for value in ticks(y.low, y.high, 7):
         kind = "zero" if value == 0 else "rule"
         parts.append(f'<line class="{kind}" x1="{LEFT}" x2="{RIGHT}" y1="{y(value)}" y2="{y(value)}"/>')
         tick = points(value).removesuffix(".0")
         parts.append(f'<text x="{LEFT - 6}" y="{round(y(value) + 4, 1)}" text-anchor="end">{tick}</text>')
     values = decades(10**x.low, 10**x.high) if axis.log else ticks(x.low, x.high)
     if len(values) < 2:  # less than two powers of ten: the ends say more
-        values = [v for v in _between(x, axis)]
+        values = _between(x, axis)
     for value in values:
         at = x(axis.place(value))
         parts.append(f'<line class="rule" x1="{at}" x2="{at}" y1="{TOP}" y2="{BOTTOM}"/>')
@@ -125,7 +125,7 @@ def _steps(front: Sequence[tuple[float, float]]) -> str:
     """The staircase through the front: how good the best row is that has no more than this x."""
     if not front:
         return ""
-    path = f"M{front[0][0]},{BOTTOM}V{front[0][1]}"
+    path = f"M{front[0][0]},{front[0][1]}"
     path += "".join(f"H{px}V{py}" for px, py in front[1:]) + f"H{RIGHT}"
     return f'<path class="front" d="{path}"/>'
 
@@ -158,7 +158,7 @@ def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], y: Scale)
     parts = []
     for mark in sorted(marks, key=lambda m: (not m.front, m.name)):
         px, py = at[mark.name]
-        width = LETTER * len(mark.name)
+        width = (BOLD if mark.front else LETTER) * len(mark.name)
         best = min(_candidates(px, py, width), key=lambda b: _cost(b, taken))
         taken.append(best)
         parts.append(

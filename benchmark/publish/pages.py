@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from benchmark.publish import words
+from benchmark.publish import statistic_words, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -45,5 +45,9 @@ def _filters() -> dict[str, Any]:
         "cost": words.cost,
         "settings": words.settings,
         "classifier": words.classifier,
+        "friedman": statistic_words.friedman,
+        "association": lambda found, name: statistic_words.association(name, found),
+        "power": statistic_words.power,
+        "variance": statistic_words.variance,
         "measure_kind": lambda name: words.measure_title(name).partition(" (")[0],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +39,12 @@ class Part:
     items: list[Item]
 
 
-def parts(line: Line, standing: Standing | None) -> list[Part]:
-    """The card of a row, without the parts that it lacks."""
+def parts(line: Line, standing: Standing | None, compared: Sequence[Item]) -> list[Part]:
+    """The card of a row, without the parts that it lacks; ``compared`` says how it did."""
     said = line.manifest.record()
     found = [
         Part("What it is", _what(said)),
+        Part("How it compares", list(compared)),
         Part("Submission", _submission(said.get("submission"))),
         Part("Standing", _standing(said, standing)),
         Part("Memorization gate", _gate(said["memorization"])),
@@ -90,11 +91,14 @@ def _standing(said: Mapping[str, Any], standing: Standing | None) -> list[Item]:
 def _gate(gate: Mapping[str, Any] | None) -> list[Item]:
     if gate is None:
         return []
-    low, high = gate["interval"]
-    verdict = "blind: planted copies are not found" if gate["blind"] else "gated" if gate["gated"] else "passed"
+    low, high = (f"{100 * end:.1f}" for end in gate["interval"])
+    verdict = "gated" if gate["gated"] else "passed"
     return [
-        ("Verdict", verdict),
-        ("Copies", f"{words.percent(gate['rate'])} [{100 * low:.1f}, {100 * high:.1f}] of {gate['n']} images"),
+        ("Verdict", "blind: planted copies are not found" if gate["blind"] else verdict),
+        (
+            "Copies",
+            f"{words.percent(gate['rate'])} [{low}, {high}] of {gate['n']} images",
+        ),
         ("Expected of fresh patients", words.percent(gate["expected"])),
         ("Nearer than", f"distance {words.number(gate['threshold'])} counts as a copy"),
         ("Planted copies found", words.percent(gate["planted_recall"])),
@@ -114,5 +118,5 @@ def _content(said: Mapping[str, Any]) -> list[Item]:
     return _present(items + [(name, f"sha256 {sha}") for name, sha in sorted(said.get("files", {}).items())])
 
 
-def _present(items: list[tuple[str, str | None]]) -> list[Item]:
+def _present(items: Sequence[tuple[str, str | None]]) -> list[Item]:
     return [(term, text) for term, text in items if text]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from benchmark.publish import charts, matrices, words
+from benchmark.publish import charts, matrices, statistic_words, words
 from benchmark.publish.charts_ranks import critical_difference
 from benchmark.publish.row_card import Part, parts
 from benchmark.publish.trade_offs import TradeOff, against_cost, against_fidelity, seconds
@@ -64,11 +64,16 @@ class Sheet:
         return {name: _measure_note(self.view, name) for name in self.view.measures}
 
     @property
+    def first(self) -> dict[str, str]:
+        """The order, by measure, that shows the better rows first."""
+        orders = {"minimize": "ascending", "maximize": "descending"}
+        measured = [line.manifest.measures for line in self.view.lines]
+        return {n: orders[next(m[n].direction for m in measured if n in m)] for n in self.view.measures}
+
+    @property
     def copies_note(self) -> str:
         """The share expected of fresh patients, where all rows have the same."""
-        expected = {
-            li.manifest.memorization.expected for li in self.view.lines if li.manifest.memorization
-        }
+        expected = {li.manifest.memorization.expected for li in self.view.lines if li.manifest.memorization}
         return f"expected {words.percent(expected.pop(), 0)}" if len(expected) == 1 else "share of images"
 
     @property
@@ -144,7 +149,17 @@ class Sheet:
 
     def card(self, line: Line) -> list[Part]:
         """Everything that is known about a row."""
-        return parts(line, self.standings.get(line.name))
+        return parts(line, self.standings.get(line.name), self._compared(line))
+
+    def _compared(self, line: Line) -> list[tuple[str, str]]:
+        said = []
+        for base in (line.figures or {}).get("versus", {}):
+            difference = self.view.difference(line, base)
+            if difference:
+                p = f", adjusted {words.p_equals(difference['p_adjusted'])}"
+                said.append((f"Against {base}", words.spread(difference, self.view.metric["noun"]) + p))
+        same = self.equivalence(line)
+        return said + ([("No different?", statistic_words.equivalence(same))] if same else [])
 
     @staticmethod
     def tint(difference: Mapping[str, Any]) -> str:
@@ -153,9 +168,7 @@ class Sheet:
         return f"{'up' if difference['estimate'] > 0 else 'down'}{size}" if size else ""
 
 
-def sheet(
-    view: View, name: str, standings: Mapping[str, Standing] | None = None, level: int = 1
-) -> Sheet:
+def sheet(view: View, name: str, standings: Mapping[str, Standing] | None = None, level: int = 1) -> Sheet:
     """The sheet of a view; ``name`` becomes the beginning of its ids."""
     low, high = charts.bounds([d for line in view.lines if (d := view.difference(line))])
     return Sheet(view, name, standings or {}, level, low, high)

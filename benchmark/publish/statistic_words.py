@@ -15,7 +15,8 @@ def friedman(found: Mapping[str, Any]) -> str:
     verdict = "the rows differ" if found["p"] < found["alpha"] else "no difference between the rows is shown"
     return (
         f"Friedman's test over {plural(found['blocks'], 'block')}: χ²({found['df']}) = "
-        f"{number(found['statistic'])}, {p_equals(found['p'])}, Kendall's W {found['kendall_w']:.2f}; {verdict}. "
+        f"{number(found['statistic'])}, {p_equals(found['p'])}, "
+        f"Kendall's W {found['kendall_w']:.2f}; {verdict}. "
         f"Rows whose mean ranks lie less than {found['critical_difference']:.2f} apart are joined by a bar: "
         f"Nemenyi's test does not tell them apart at the {percent(found['alpha'], 0)} level."
     )
@@ -35,8 +36,7 @@ def association(name: str, found: Mapping[str, Any]) -> str:
 
 
 def _expected(found: Mapping[str, Any]) -> str:
-    sign = found["expected_sign"]
-    wanted = "negative" if sign in (-1, "-", "negative") else "positive"
+    wanted = "negative" if found["expected_sign"] < 0 else "positive"
     return f"a measure that foretells utility would be {wanted}"
 
 
@@ -59,13 +59,13 @@ def _level(rows: Mapping[str, Mapping[str, Any]], level: float) -> str:
     return f"With {percent(level, 0)} power the smallest difference to real_only that is seen is {span}."
 
 
-def equivalence(found: Mapping[str, Any], margin_unit: str = "points") -> str:
+def equivalence(found: Mapping[str, Any]) -> str:
     """What can be said for the claim that a row is no different from real_only."""
     margin = points(found["margin"]).lstrip("+")
     verdict = "shown to lie" if found["equivalent"] else "not shown to lie"
     rope = found["rope"]
     return (
-        f"The difference is {verdict} within ±{margin} {margin_unit} (two one-sided tests, "
+        f"The difference is {verdict} within ±{margin} points (two one-sided tests, "
         f"{p_equals(found['p'])}); {percent(rope['below'], 0)} of its distribution is below, "
         f"{percent(rope['within'], 0)} within and {percent(rope['above'], 0)} above."
     )

@@ -60,7 +60,8 @@ def against_cost(view: View) -> TradeOff:
 
 def seconds(line: Line) -> float | None:
     """What a row's images cost: fitting and sampling; None for a row that makes none."""
-    parts = [v for v in (line.manifest.costs.fit_seconds, line.manifest.costs.sample_seconds) if v is not None]
+    costs = line.manifest.costs
+    parts = [v for v in (costs.fit_seconds, costs.sample_seconds) if v is not None]
     return sum(parts) if parts else None
 
 
@@ -108,8 +109,8 @@ def _plot(view: View, title: str, values: Mapping[str, float], axis: Axis) -> Tr
 
 
 def _read_out(shown: Sequence[Mark]) -> str:
-    each = [f"{m.name}: {number(m.x)}, {spread({'estimate': m.y, 'low': m.low, 'high': m.high})}" for m in shown]
-    return "; ".join(each)
+    intervals = {m.name: {"estimate": m.y, "low": m.low, "high": m.high} for m in shown}
+    return "; ".join(f"{m.name}: {number(m.x)}, {spread(intervals[m.name])}" for m in shown)
 
 
 def _said(shown: Sequence[Mark]) -> str:
