@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmark.intake.card import SubmissionCard
+from benchmark.publish import index as site
 from benchmark.publish.boards import Board
+from benchmark.publish.bundle import MANIFEST
 from benchmark.publish.markdown import sections, tabulated, terms
 from benchmark.publish.render import as_json, rounded
 from benchmark.publish.standing import Standing
@@ -17,7 +20,7 @@ from benchmark.publish.view import View, build
 from benchmark.publish.words import NONE, listed, plural, settings
 from benchmark.publish.words import markdown as md
 
-INDEX = "README.md"
+INDEX, SITE = "README.md", "index.html"
 MADE = "<!-- Made from results/ by `python -m benchmark leaderboard`. Do not edit: `--check` would fail. -->"
 HELP = "What the columns mean, and how a row gets here: [docs/leaderboards.md](../docs/leaderboards.md)."
 CHOICE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+=[0-9A-Za-z_.]+")  # of a task, as it stands in a board's name
@@ -29,18 +32,18 @@ STANDING = (
     "`python -m benchmark verify` checks it."
 )
 WAYS = {
-    "suite": "a run of the suite",
-    "generator": "a generator, run by the suite",
+    "suite": "run of the suite",
+    "generator": "generator, trained by the suite",
     "samples": "samples, judged by the suite",
-    "bundle": "a bundle made elsewhere",
+    "bundle": "bundle made elsewhere",
 }
 
 
 def pages(boards: Sequence[Board]) -> dict[str, str]:
-    """``<task>.md`` and ``<task>.json`` of every task, and ``README.md``; contents by name."""
+    """``<task>.md`` and ``<task>.json`` of every task, ``README.md`` and ``index.html``: texts by name."""
     ordered = sorted(boards, key=lambda b: (b.task, b.name))
     views = {board.name: build(board.bundles, board.comparison) for board in ordered}
-    made = {INDEX: index(ordered, views)}
+    made = {INDEX: index(ordered, views), SITE: site.page(ordered)}
     for task in sorted({b.task for b in ordered}):
         own = [b for b in ordered if b.task == task]
         made[f"{task}.md"] = text(own, views)
@@ -104,7 +107,8 @@ def _board(board: Board, view: View) -> list[str]:
     standings = {row: _label(standing) for row, standing in board.standings.items()}
     own = sections(view, standings, f"{board.task}.json")
     own[1:1] = [*_head(board, view)]
-    own += ["## Standing of the rows", STANDING, _table(board), "## To get the same", _commands(board, view)]
+    own += ["## Standing of the rows", STANDING, _table(board), *_cards(board)]
+    own += ["## To get the same", _commands(board, view)]
     return [f'<a id="{board.name}"></a>\n\n## {md(board.name)}', *map(_deeper, own)]
 
 
@@ -138,11 +142,27 @@ def _table(board: Board) -> str:
         name = bundle.manifest.row.name
         standing = board.standings[name]
         signature = f"signed, key {standing.signer}" if standing.signer else standing.signature
-        content = board.hashes.get(name, {}).get("bundle.json", "")
+        content = board.hashes.get(name, {}).get(MANIFEST, "")
         rows.append(
-            [f"**{md(name)}**", standing.status, md(signature), md(standing.detail), f"`{content[:16]}`"]
-        )
-    return tabulated(["Row", "Standing", "Signature", "Detail", "SHA-256 of bundle.json"], rows)
+            [f"**{md(name)}**", standing.status, md(signature), WAYS[bundle.manifest.way],
+             md(standing.detail), f"`{content[:16]}`"]
+        )  # fmt: skip
+    return tabulated(["Row", "Standing", "Signature", "Way in", "Detail", "SHA-256 of bundle.json"], rows)
+
+
+def _cards(board: Board) -> list[str]:
+    """Who handed the rows in, and what they say of them."""
+    cards = [(b.manifest.row.name, b.manifest.submission) for b in board.bundles]
+    rows = [[f"**{md(name)}**", *map(md, _said(card))] for name, card in cards if card is not None]
+    if not rows:
+        return []
+    head = ["Row", "Title", "Authors", "Paper", "Code", "License", "Training data", "Pre-trained", "Compute"]
+    return ["## What was handed in", "As the authors say; nobody has checked it.", tabulated(head, rows)]
+
+
+def _said(card: SubmissionCard) -> list[str]:
+    own = [card.paper, card.code, card.license, card.training_data, card.pretrained_weights, card.compute]
+    return [card.title, ", ".join(card.authors), *(text or NONE for text in own)]
 
 
 def _commands(board: Board, view: View) -> str:

@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MOST
-from benchmark.intake.signature import ENDING, NAMESPACE
-from benchmark.publish.bundle import MANIFEST
+from benchmark.intake.signature import NAMESPACE
+from benchmark.publish.bundle import MANIFEST, SIGNATURE, VERIFIED
 from benchmark.publish.words import listed, plural
 from benchmark.task import parse
 
-VERIFIED, SIGNATURE = "verified.json", f"{MANIFEST}{ENDING}"
 BESIDE = (VERIFIED, SIGNATURE)  # what may lie beside a bundle's own files
 MAGIC, VERSION = b"SSHSIG", 1  # of OpenSSH's PROTOCOL.sshsig
 ARMOR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.intake.card import SubmissionCard
 from benchmark.leaderboards import read_boards
 from benchmark.publish.board_pages import pages
 from benchmark.publish.boards import Board
@@ -54,7 +55,7 @@ def section(page: str, title: str) -> str:
 def test_same_boards_same_bytes(boards, made):
     """In any order; and no more pages than tasks need."""
     assert pages(boards[::-1]) == made
-    assert sorted(made) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md"]
+    assert sorted(made) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
 
 
 def test_a_task_has_its_boards_one_after_the_other(made):
@@ -86,7 +87,7 @@ def test_every_row_has_its_standing(made):
 
 def test_letters_have_a_column_where_there_are_some(boards, made):
     """Rows that share a letter are not told apart; the gated and the failed have none."""
-    assert "Letters" not in made["cxr_pneumonia.md"]
+    assert "| Letters |" not in made["cxr_pneumonia.md"]
     each = {"ddpm": "a", "duplicate_real": "ab", "real_only": "b"}
     page = pages([lettered(b, each) for b in boards])["cxr_pneumonia.md"]
     lines = section(page, "Leaderboard").splitlines()
@@ -153,7 +154,28 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     assert commands.count("`") == 6  # those of the fence alone
     assert len(commands.strip().splitlines()) == 4
     table = section(page, "Standing of the rows")
-    assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {6}
+    assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}
+
+
+def test_what_was_handed_in_is_said(boards, made):
+    """A submission's way in and its card; nothing of the kind where no row was handed in."""
+    assert "What was handed in" not in made["cxr_pneumonia.md"]
+    card = SubmissionCard(
+        name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
+        license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",
+    )  # fmt: skip
+    rows = [
+        replace(b, manifest=b.manifest.model_copy(update={"way": "samples", "submission": card}))
+        if b.manifest.row.name == "ddpm"
+        else b
+        for b in boards[0].bundles
+    ]
+    page = pages([replace(boards[0], bundles=rows)])["cxr_pneumonia.md"]
+    assert "| samples, judged by the suite |" in section(page, "Standing of the rows")
+    line = (
+        "| **ddpm** | Mine \\| yours | A. One, B. Two | – | https://example.org/c | MIT | the task's | none |"
+    )
+    assert line in section(page, "What was handed in")
 
 
 def test_a_question_cannot_be_a_heading(boards):
