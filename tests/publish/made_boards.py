@@ -1,4 +1,4 @@
-"""Two made boards for the site: five classes with a gated generator, and a binary task on real images."""
+"""Two made boards: five classes with a gated generator, and a binary task with samples handed in."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ SELF = Standing("self-reported", "unsigned", "", "No verification is on record."
 VERIFIED = Standing("verified", "signed", "SHA256:abc", "Checked on 2026-11-01 with release 0.1.0.")
 CHANGED = Standing("changed", "unsigned", "", "bundle.json is not the one that was verified.")
 FIRST, SECOND = "cxr_pneumonia-demo", "cxr_pneumothorax-lite-few.keep=0.5"
+CARD = {
+    "name": "ddpm",
+    "title": "A diffusion model",
+    "authors": ["A. Author", "B. Author"],
+    "paper": "https://example.org/paper?a=1&b=2",
+    "code": "",
+    "license": "CC-BY-4.0",
+    "training_data": "The task's own.",
+    "pretrained_weights": "none",
+    "compute": "1 GPU, 3 hours",
+}
 COPIES = {"rate": 0.5, "interval": [0.47, 0.53], "gated": True}
 
 
@@ -26,7 +37,7 @@ def altered(bundle: Bundle, **fields: Any) -> Bundle:
     """The bundle with other fields in its manifest."""
     record = bundle.manifest.record()
     for name, value in fields.items():
-        known = isinstance(value, dict) and isinstance(record[name], dict)
+        known = isinstance(value, dict) and value and isinstance(record[name], dict)
         record[name] = {**record[name], **value} if known else value
     return replace(bundle, manifest=type(bundle.manifest).model_validate(record))
 
@@ -55,7 +66,8 @@ def second() -> list[Bundle]:
     with tempfile.TemporaryDirectory() as folder:
         made = make_bundles(Path(folder), rows, seeds=(0, 1), failed=missing, variant=VARIANTS["binary"])
         found = read_bundles(made)
-    return [altered(b, task="cxr_pneumothorax", profile="lite", data_kind="real") for b in found]
+    real = [altered(b, task="cxr_pneumothorax", profile="lite", data_kind="real") for b in found]
+    return [altered(b, way="samples", submission=CARD) if b.manifest.row.name == "ddpm" else b for b in real]
 
 
 @cache

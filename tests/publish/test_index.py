@@ -16,7 +16,7 @@ from benchmark.publish.row_card import link
 from benchmark.publish.sheet import Sheet
 from benchmark.publish.trade_offs import marks
 from benchmark.publish.view import build
-from publish.made_boards import FIRST, SECOND, altered, board, boards, first
+from publish.made_boards import CARD, FIRST, SECOND, altered, board, boards, first
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\"'><b>"
 
@@ -60,14 +60,18 @@ def page() -> str:
 
 
 def test_the_page_is_whole_and_alone(page):
-    """Tags balanced, ids there once and all that name something present, nothing loaded, nothing missing."""
+    """Tags balanced, ids there once and all that name something present, nothing loaded, nothing missing.
+
+    The one address outside is the paper that a submission names; it is opened by who selects it.
+    """
     read = Reader(page)
     assert read.open == []
     assert max(Counter(read.ids).values()) == 1
     assert set(read.named) <= set(read.ids)
     inside = {target[1:] for target in read.links if target.startswith("#")}
     assert inside <= set(read.ids)
-    assert all(t.startswith(("#", "data:image/png;base64,")) for t in read.links)
+    outward = [t for t in read.links if not t.startswith(("#", "data:image/png;base64,"))]
+    assert outward == ["https://example.org/paper?a=1&b=2"]
     assert "url(" not in page
     assert "@import" not in page
     assert not re.search(r"\b(nan|NaN|None|Undefined|inf)\b", re.sub('base64,[^"]*', "", page))
@@ -104,7 +108,12 @@ def test_hostile_texts_stay_text():
     """Titles, parameters, errors, standings and notes of a bundle never become markup or script."""
     card = {"title": HOSTILE, "description": HOSTILE, "citation": HOSTILE, "params": {HOSTILE: HOSTILE}}
     bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in first()]
-    bad[0] = replace(altered(bad[0], status="failed", error=HOSTILE, measures={}), predictions=None)
+    said = {**CARD, "title": HOSTILE, "authors": [HOSTILE], "license": HOSTILE, "compute": HOSTILE}
+    said["name"] = bad[1].manifest.row.name
+    bad[1] = altered(bad[1], way="generator", submission=said)
+    bad[0] = replace(
+        altered(bad[0], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
+    )
     made = board(FIRST, bad)
     told = replace(next(iter(made.standings.values())), signer=HOSTILE, detail=HOSTILE)
     page = index.page([replace(made, standings=dict.fromkeys(made.standings, told))])
@@ -113,7 +122,8 @@ def test_hostile_texts_stay_text():
     assert read.tags["script"] == 1
     assert read.tags["img"] == sum(b.grid is not None for b in bad)
     assert "<!--<img" not in page
-    assert all(t.startswith(("#", "data:image/png;base64,")) for t in read.links)
+    outward = [t for t in read.links if not t.startswith(("#", "data:image/png;base64,"))]
+    assert outward == [CARD["paper"]]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +167,15 @@ def test_standing_stands_beside_every_row(page):
     assert 'data-standing="self-reported"' in found["noise"]
     assert "signed, key SHA256:abc" in page
     assert "Checked on 2026-11-01 with release 0.1.0." in page
+
+
+def test_what_is_handed_in_says_so_and_by_whom(page):
+    """The way beside the standing, and the card of the submission in the row's card."""
+    found = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, SECOND)}
+    assert "samples handed in" in found["ddpm"]
+    assert "handed in" not in found["oracle"]
+    for said in ("A. Author and B. Author", "CC-BY-4.0", "1 GPU, 3 hours", "judged them with its own"):
+        assert said in page
 
 
 def test_rows_hold_what_filters_and_ties_need(page):
