@@ -18,7 +18,7 @@ from benchmark.publish.view import Line, View
 if TYPE_CHECKING:
     from benchmark.publish.boards import Standing
 
-STEPS = (0.01, 0.03, 0.08)  # differences, as shares, from which on a cell of a class is tinted more
+STEPS = (0.02, 0.08, 0.2)  # differences, as shares, from which on a cell of a class is tinted more
 
 
 @dataclass(frozen=True, eq=False)
