@@ -52,7 +52,7 @@ def _filters() -> dict[str, Any]:
         "classifier": words.classifier,
         "breakable": breakable,
         "friedman": statistic_words.friedman,
-        "association": lambda found, name: statistic_words.association(name, found),
+        "associations": statistic_words.associations,
         "power": statistic_words.power,
         "variance": statistic_words.variance,
         "measure_kind": lambda name: words.measure_title(name).partition(" (")[0],
