@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    roc_auc_score,
+)
 
 from benchmark.cli import main
-from benchmark.compare.plain_predictions import Settings, compare_predictions
+from benchmark.compare.plain_predictions import Settings, compare_predictions, statistic_of
 from benchmark.compare.plain_runs import compare_runs, read_runs
 from benchmark.compare.predictions_csv import read_predictions
 from benchmark.report import compare_folder
@@ -314,3 +321,26 @@ def test_no_table_gives_a_traceback(tmp_path, capsys, kind, data):
     status = main(["stats", kind, "--csv", path, "--out", str(tmp_path / "r.json")])
     said = capsys.readouterr()
     assert status == 0 or said.err.startswith("error: ")
+
+
+@pytest.mark.parametrize(("classes", "metrics"), [
+    (2, {"accuracy": accuracy_score, "balanced_accuracy": balanced_accuracy_score, "f1": f1_score,
+         "cohen_kappa": cohen_kappa_score}),
+    (3, {"accuracy": accuracy_score, "balanced_accuracy": balanced_accuracy_score,
+         "macro_f1": partial(f1_score, average="macro"), "cohen_kappa": cohen_kappa_score}),
+])  # fmt: skip
+def test_weighted_metrics_are_scikit_learns(classes, metrics):
+    """What the paired bootstrap resamples: each metric under any weights, the mean over two runs."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, classes, 60)
+    scores, weight = rng.random((60, 2, classes)), rng.integers(0, 4, (1, 60)).astype(float)
+    kind = "binary" if classes == 2 else "multiclass"
+    for name, theirs in metrics.items():
+        known = np.mean([theirs(label, scores[:, r].argmax(1), sample_weight=weight[0]) for r in (0, 1)])
+        assert statistic_of(name, kind)(label, scores, weight)[0] == pytest.approx(known)
+    one_hot = np.eye(classes)[label]
+    own = [1] if classes == 2 else range(classes)
+    known = np.mean(
+        [roc_auc_score(one_hot[:, k], scores[:, r, k], sample_weight=weight[0]) for r in (0, 1) for k in own]
+    )
+    assert statistic_of("auroc", kind)(label, scores, weight)[0] == pytest.approx(known)

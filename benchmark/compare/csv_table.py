@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.errors import SubmissionError
 
-LARGEST = 200_000_000  # bytes of a file
+LARGEST = 50_000_000  # bytes of a file
 MOST_COLUMNS = 2_000
 LONGEST = 200  # characters of a cell
 

@@ -13,10 +13,11 @@ from benchmark.compare.adjust import adjust
 from benchmark.compare.equivalence import equivalence
 from benchmark.compare.evidence import POWERS
 from benchmark.compare.intervals import Interval
-from benchmark.compare.metrics import findings, members, reported
+from benchmark.compare.metrics import Kind, members, reported
 from benchmark.compare.paired_bootstrap import paired_bootstrap
 from benchmark.compare.panel import Panel
 from benchmark.compare.predictions_csv import Predictions
+from benchmark.compare.quality import Reading
 from benchmark.compare.rows import Protocol, Row, SplitImages, Study
 from benchmark.errors import SubmissionError, unknown_name
 
@@ -165,31 +166,30 @@ def _adjust(found: Mapping[str, Record], correction: str) -> None:
         own["p_adjusted"] = p
 
 
-def statistic_of(metric: str, kind: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+def statistic_of(metric: str, kind: Kind) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """A metric of weighted images, for ``paired_bootstrap``: the mean over runs, NaN where not defined.
 
-    It takes labels, (n, R, K) scores and (B, n) weights, and gives (B,).
+    It takes labels, (n, R, K) scores and (B, n) weights, and gives (B,). The scores are sorted once, however
+    often they come; so a statistic serves one comparison.
     """
-
-    def of_run(label: np.ndarray, scores: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        each = range(scores.shape[1])
-        actual = np.stack([members(label, k) for k in each], axis=1)
-        if metric == "auroc":
-            own = [1] if kind == "binary" else each
-            return np.asarray(
-                np.mean([weighted.auroc(actual[:, k], scores[:, k], weight) for k in own], axis=0)
-            )
-        said = np.stack([findings(label, scores, k) for k in each], axis=1)
-        counts = weighted.counts(actual, said, weight)
-        if metric in ("f1", "macro_f1"):
-            return counts.f1[:, 1] if metric == "f1" else np.asarray(counts.f1.mean(1))
-        return np.asarray(getattr(counts, metric))
+    known: dict[int, list[Reading]] = {}
 
     def mean(label: np.ndarray, scores: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        runs = range(scores.shape[1])
-        return np.asarray(np.mean([of_run(label, scores[:, r], weight) for r in runs], axis=0))
+        if id(scores) not in known:
+            known[id(scores)] = [Reading(kind, label, own) for own in scores.swapaxes(0, 1)]
+        return np.asarray(np.mean([_of_run(metric, run, weight) for run in known[id(scores)]], axis=0))
 
     return mean
+
+
+def _of_run(metric: str, run: Reading, weight: np.ndarray) -> np.ndarray:
+    if metric == "auroc":
+        ranked = run.ranked[1:] if run.kind == "binary" else run.ranked
+        return np.asarray(np.mean([own.areas(weight)["auroc"] for own in ranked], axis=0))
+    counts = weighted.counts(run.actual, run.said, weight)
+    if metric in ("f1", "macro_f1"):
+        return counts.f1[:, 1] if metric == "f1" else np.asarray(counts.f1.mean(1))
+    return np.asarray(getattr(counts, metric))
 
 
 def _describe(given: Predictions) -> Record:
