@@ -228,7 +228,10 @@ def test_needed_numbers_are_the_least_that_suffice():
 @pytest.mark.slow
 @pytest.mark.parametrize(("runs", "patients"), [(3, 120), (8, 120), (3, 480), (8, 480)])
 def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
-    """Parts from studies of 3 runs and 120 patients, averaged: the larger study finds it in 80 % of 2000."""
+    """Parts from studies of 3 runs and 120 patients, averaged: the larger study finds it in 77 to 85 % of 2000.
+
+    Not exactly 80: the cautions of ``intervals.interval`` make the trainings' part of a small study too large.
+    """
     rng = np.random.default_rng([runs, patients])
     levels = (0.6, 0.05, 0.5)
     small = [interval_of(drawn(rng, 120, 3, *levels)).parts for _ in range(300)]
@@ -240,7 +243,7 @@ def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
         values = drawn(rng, patients, runs, *levels)
         values[0] += difference
         found += interval_of(values).p < 0.05
-    assert found / DRAWS == pytest.approx(0.8, abs=0.03)
+    assert 0.77 <= found / DRAWS <= 0.85
 
 
 def test_the_parts_serve_metrics_of_classes():
