@@ -13,7 +13,6 @@ from benchmark.publish.boards import Board
 from benchmark.publish.bundle import Bundle, read_bundles
 from benchmark.publish.standing import Standing
 from publish.make_bundles import VARIANTS, make_bundles
-from publish.schema_three import completed
 
 SELF = Standing("self-reported", "unsigned", "", "No verification is on record.")
 VERIFIED = Standing("verified", "signed", "SHA256:abc", "Checked on 2026-11-01 with release 0.1.0.")
@@ -44,7 +43,7 @@ def altered(bundle: Bundle, **fields: Any) -> Bundle:
 
 def board(name: str, bundles: list[Bundle], standings: dict[str, Standing] | None = None) -> Board:
     """A board of these bundles, self-reported where nothing else is said."""
-    comparison = completed(compare((b.manifest.record(), b.predictions) for b in bundles))
+    comparison = compare((b.manifest.record(), b.predictions) for b in bundles)
     head = bundles[0].manifest
     rows = {b.manifest.row.name: (standings or {}).get(b.manifest.row.name, SELF) for b in bundles}
     return Board(name, head.task, head.profile, bundles, comparison, rows)

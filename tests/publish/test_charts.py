@@ -193,17 +193,20 @@ def test_friedman_is_said_in_words():
 
 
 def test_association_is_said_with_its_interval():
-    """Nothing is claimed where the interval holds zero; a reason stands in for figures."""
+    """Nothing is claimed where the interval holds zero; measures without a correlation share a reason."""
     found = {"rho": -0.6, "low": -0.9, "high": 0.1, "p": 0.09, "n": 7, "expected_sign": -1, "reason": None}
-    said = statistic_words.association("fid_phantom_cxr_v1", found)
-    assert said.startswith(
-        "FID (phantom_cxr_v1): over 7 rows Spearman's ρ with the metric is −0.60 [−0.90, +0.10]"
-    )
-    assert "holds zero" in said
-    assert "holds zero" not in statistic_words.association("ms_ssim", {**found, "high": -0.2})
-    assert "since fewer than four rows" in statistic_words.association(
-        "ms_ssim", {**found, "reason": "fewer than four rows"}
-    )
+    one = {**found, "rho": 1.0, "low": None, "high": None, "reason": "all rows in one order: no interval"}
+    none = {**dict.fromkeys(found), "reason": "fewer than four rows"}
+    said = statistic_words.associations({"fid_x": found, "kid_x": one, "ms_ssim": none, "plausible": none})
+    assert said == [
+        "FID (x): over 7 generators Spearman's ρ with the difference to real_only is −0.60 [−0.90, +0.10], "
+        "an interval that holds zero, p = 0.090; where fidelity foretells utility it is negative.",
+        "KID (x): over 7 generators Spearman's ρ with the difference to real_only is +1.00 (all rows in "
+        "one order: no interval), p = 0.090; where fidelity foretells utility it is negative.",
+        "No rank correlation for MS-SSIM and Plausible: fewer than four rows.",
+    ]
+    sure = statistic_words.associations({"fid_x": {**found, "high": -0.2}})
+    assert "holds zero" not in sure[0]
 
 
 def test_power_names_the_easiest_and_the_hardest_row():

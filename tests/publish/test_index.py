@@ -233,18 +233,6 @@ def test_letters_stand_each_in_its_place():
     assert sheet.letters(view.lines[1]) == ["", "b", ""]
 
 
-def test_an_older_comparison_leaves_out_what_it_lacks():
-    """Without Friedman's test, power and letters the page stands, and says nothing of them."""
-    made = boards()[0]
-    old = {
-        k: v for k, v in made.comparison.items() if k not in ("friedman", "power", "association", "variance")
-    }
-    page = index.page([replace(made, comparison={**old, "schema": 2})])
-    assert "What could have been seen" not in page
-    assert "critical difference" not in page.split("Glossary")[0]
-    assert "No different" not in page.split("Glossary")[0]
-
-
 def luminance(color: str) -> float:
     """Relative luminance of #rrggbb. Source: WCAG 2.2, definition of relative luminance."""
     parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
