@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import SubmissionError
+from benchmark.intake.archive import look_over
 from benchmark.publish.bundle import MANIFEST, Bundle, read_bundles
 from benchmark.publish.standing import BESIDE, Standing, read_standing
 
@@ -61,7 +62,8 @@ def read_rows(folder: Path) -> list[Bundle]:
         SubmissionError: a bundle is refused, the rows are of several protocols, tasks or profiles, or the
             folder's name does not say which task and profile they are of.
     """
-    _folders(folder)
+    for row in _folders(folder):
+        look_over(row)
     bundles = read_bundles(folder)
     one_protocol(folder.name, bundles)
     return bundles

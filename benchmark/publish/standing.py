@@ -13,16 +13,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.errors import SubmissionError, TaskError
-from benchmark.publish.bundle import MANIFEST
+from benchmark.intake.archive import MOST
+from benchmark.intake.signature import NAMESPACE
+from benchmark.publish.bundle import MANIFEST, SIGNATURE, VERIFIED
+from benchmark.publish.words import listed, plural
 from benchmark.task import parse
 
-VERIFIED, SIGNATURE = "verified.json", f"{MANIFEST}.sig"
 BESIDE = (VERIFIED, SIGNATURE)  # what may lie beside a bundle's own files
-NAMESPACE = "synththorax-bundle"  # of the signatures, so that none made for another purpose counts
-LARGEST = {VERIFIED: 1_000_000, SIGNATURE: 20_000}  # bytes
 MAGIC, VERSION = b"SSHSIG", 1  # of OpenSSH's PROTOCOL.sshsig
 ARMOR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
-AGAIN = "Take the row out, or verify it again: python -m benchmark verify --deep --record."
+AGAIN = "Take the row out, or verify it again: python -m benchmark verify FOLDER --deep --record."
 
 
 class _Record(BaseModel):
@@ -154,11 +154,13 @@ def _passed(record: Verification, path: Path) -> None:
 def _said(record: Verification) -> str:
     passed = sum(check.passed is True for check in record.checks)
     unknown = [check.name for check in record.checks if check.passed is None]
-    parts = [f"Verified on {record.date[:10]} with version {record.suite_version}: {passed} checks passed"]
+    when = f"Verified on {record.date[:10]} with version {record.suite_version}"
+    parts = [f"{when}: {plural(passed, 'check')} passed"]
     if record.seeds:
-        parts.append(f"trained again with seed {', '.join(map(str, record.seeds))}")
+        noun = "seed" if len(record.seeds) == 1 else "seeds"
+        parts.append(f"trained again with {noun} {listed([str(s) for s in record.seeds])}")
     if unknown:
-        parts.append(f"not checked: {', '.join(unknown)}")
+        parts.append(f"could not be checked: {listed(unknown)}")
     return "; ".join(parts) + "."
 
 
@@ -168,7 +170,7 @@ def _content(path: Path) -> bytes | None:
         return None
     if path.is_symlink() or not path.is_file():
         raise SubmissionError(str(path), "is not a plain file", "A bundle holds its own files.")
-    limit = LARGEST[path.name]
+    limit = MOST[path.name]
     if path.stat().st_size > limit:
         raise SubmissionError(str(path), f"has {path.stat().st_size} bytes, at most {limit} are read")
     return path.read_bytes()
