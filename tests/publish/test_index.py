@@ -91,6 +91,22 @@ def test_every_board_and_every_row_is_there(page):
     assert cards == {f"{b.name}--row-{x.manifest.row.name}" for b in boards() for x in b.bundles}
 
 
+def test_every_row_stands_across_the_boards(page):
+    """Generators first; a board that lacks the row shows a dash, one where it was not run says so."""
+    table = page[page.index('aria-label="Rows across boards"') : page.index('data-board="')]
+    names = re.findall(r'data-v="([a-z_]+)">', table)
+    assert names == ["ddpm", "stylegan", "duplicate_real", "noise", "oracle", "real_only", "traditional"]
+    found = dict(zip(names, re.findall(r"<tr class.*?</tr>", table, re.DOTALL), strict=True))
+    real = boards()[0].comparison["figures"]["test"]["250"]["ddpm"]["versus"]["real_only"]
+    shown = f"{100 * real['balanced_accuracy']['estimate']:+.1f}".replace("-", "−")
+    assert f'href="#{FIRST}--row-ddpm"' in found["ddpm"]
+    assert shown in found["ddpm"]
+    assert "gated" in found["stylegan"]
+    assert "not run" in found["stylegan"]
+    assert "–" in found["traditional"]
+    assert found["real_only"].count("baseline") == 2
+
+
 def test_phantom_results_are_named_before_anything_else(page):
     """One board of two: the count at the top, the full words at the head of that board alone."""
     assert page.index("1 board of 2 is phantom results") < page.index("Findings</h3>")
