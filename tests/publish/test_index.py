@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -31,6 +32,7 @@ class Reader(HTMLParser):
         self.ids: list[str] = []
         self.named: list[str] = []
         self.links: list[str] = []
+        self.levels: list[int] = []
         self.tags: Counter[str] = Counter()
         self.open: list[str] = []
         self.feed(page)
@@ -41,6 +43,7 @@ class Reader(HTMLParser):
         self.ids += [said["id"] or ""] if "id" in said else []
         self.named += [said["aria-labelledby"] or ""] if "aria-labelledby" in said else []
         self.links += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
+        self.levels += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
         self.tags[tag] += 1
         if tag not in self.VOID:
             self.open.append(tag)
@@ -75,6 +78,14 @@ def test_the_page_is_whole_and_alone(page):
     assert "url(" not in page
     assert "@import" not in page
     assert not re.search(r"\b(nan|NaN|None|Undefined|inf)\b", re.sub('base64,[^"]*', "", page))
+
+
+def test_headings_lead_through_the_page(page):
+    """One heading of the first level, and none that skips a level on the way down."""
+    levels = Reader(page).levels
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
 
 
 def test_same_boards_same_bytes_in_any_order(page):
