@@ -1,0 +1,188 @@
+"""``data export``: the images that a generator may learn from, as files, for whoever fits one elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import arrow
+from benchmark.errors import BenchmarkError, StoreError
+from benchmark.execute import execute, worker_count
+from benchmark.pipeline import Plan, build, needed, without_fold
+from benchmark.planning import Wish, make_plan
+from benchmark.progress import Progress
+from benchmark.records import ImageSet, Learning, sha256_file
+from benchmark.stages import drawn_counts, seen_by_generators
+from benchmark.store import Store, store_root
+
+MANIFEST, README = "manifest.csv", "README.txt"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One fold's data in the store.
+
+    Attributes:
+        folder: of the splits.
+        select: of the training images that generators learn from, where the task selects some.
+    """
+
+    folder: Path
+    select: Path | None
+
+    def learning(self, classes: Sequence[str]) -> Learning:
+        """What generators see."""
+        return seen_by_generators(arrow.read_learning(self.folder, reserve=False), self.select, classes)
+
+
+def prepare(plan: Plan, workers: int | None) -> list[Prepared]:
+    """The data of every fold, computed or found in the store.
+
+    Raises:
+        BenchmarkError: they cannot be had; says why.
+    """
+    stages = {"data", "teach"} | ({"select"} if plan.task.mix.fit_on == "misclassified" else set())
+    nodes = needed(build(plan), stages)
+    count = worker_count(plan.device, workers)
+    progress = Progress(nodes, count)
+    try:
+        outcome = execute(nodes, Store(store_root()), workers=count, watcher=progress)
+    finally:
+        progress.close()
+    if outcome.failures:
+        raise BenchmarkError("", next(iter(outcome.failures.values())))
+
+    def folders(name: str) -> list[Path]:
+        return [outcome.results[n.id].folder for n in nodes if without_fold(n.id) == name]
+
+    data, select = folders("data"), folders("select")
+    return [Prepared(d, select[k] if select else None) for k, d in enumerate(data)]
+
+
+def wanted(plan: Plan, prepared: Sequence[Prepared]) -> list[dict[str, int]]:
+    """How many synthetic images of each class the largest bracket takes, for every fold."""
+    classes, bracket = plan.task.classes, max(plan.profile.brackets)
+    return [
+        drawn_counts(
+            arrow.read_learning(p.folder, reserve=False).train.only(classes), plan.task.mix, bracket, classes
+        )
+        for p in prepared
+    ]
+
+
+def export(options: argparse.Namespace) -> int:
+    """``data export``: write the training images of a task, and how to hand in what was made of them."""
+    out: Path = options.out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoreError(str(out), "is there already, and not empty", "Give an empty folder, or a new one.")
+    wish = Wish(
+        task=options.task,
+        profile=options.profile,
+        source=options.source,
+        root=options.root,
+        scenario=options.scenario,
+        device=options.device,
+        precision=options.precision,
+        generators=(),
+    )
+    plan = make_plan(wish, stages={"data", "teach"})
+    prepared = prepare(plan, options.workers)
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        write(part, plan, [p.learning(plan.task.classes) for p in prepared], wanted(plan, prepared))
+        shutil.rmtree(out, ignore_errors=True)
+        part.rename(out)
+    except OSError as error:
+        raise StoreError(str(out), error.strerror or str(error), "Give a folder that can be written.") from error
+    print(f"{out}: see {out / README}")
+    return 0
+
+
+def write(out: Path, plan: Plan, seen: Sequence[Learning], counts: Sequence[Mapping[str, int]]) -> None:
+    """Write the pictures, their table and the words that go with them.
+
+    Args:
+        out: an empty folder.
+        seen: of every fold, what generators see.
+        counts: of every fold, the images by class that a submission needs.
+    """
+    records = [
+        record
+        for fold, learning in enumerate(seen)
+        for split, images in (("train", learning.train), ("val", learning.val))
+        for record in _write_split(out, split, images, fold, folds=len(seen))
+    ]
+    with open(out / MANIFEST, "w", encoding="utf-8", newline="") as handle:
+        table = csv.DictWriter(handle, list(records[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(records)
+    (out / README).write_text(_readme(plan, len(seen), counts), encoding="utf-8")
+
+
+def _write_split(
+    out: Path, split: str, images: ImageSet, fold: int, *, folds: int
+) -> Iterator[dict[str, Any]]:
+    """One PNG per image; yields what the table says of each."""
+    from PIL import Image
+
+    for k, pixels in enumerate(images.image):
+        name = images.classes[images.label[k]]
+        path = Path(f"fold_{fold}" if folds > 1 else "", split, name, f"{split}-{k:06d}.png")
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(out / path)
+        yield {
+            "image": path.as_posix(),
+            "class": name,
+            "patient": images.patient_id[k],
+            "split": split,
+            "fold": fold,
+            "sha256": sha256_file(out / path),
+            "origin": images.origin[k],
+            "license": "" if images.license is None else images.license[k] or "",
+            **({} if images.report is None else _labels(images, k)),
+        }
+
+
+def _labels(images: ImageSet, row: int) -> dict[str, int]:
+    """All labels of an image that may have several."""
+    assert images.report is not None
+    return {f"label:{c}": int(v) for c, v in zip(images.classes, images.report[row], strict=True)}
+
+
+def _readme(plan: Plan, folds: int, counts: Sequence[Mapping[str, int]]) -> str:
+    size = plan.profile.image_size
+    place = "fold_<k>/" if folds > 1 else ""
+    each = [_needed(f"fold_{k}: " if folds > 1 else "", c) for k, c in enumerate(counts)]
+    several = (
+        "An image may have several labels: it lies in the folder of the rarest that it has, and the table\n"
+        "says all of them in the columns label:<class>.\n"
+    )
+    fitted = f"Fit your generator once for each of the {folds} folds, on that fold's train/ alone: the test\n" \
+        "patients of a fold are training patients of the others.\n"  # fmt: skip
+    return (
+        f"Training images of task {plan.task.name}, profile {plan.profile_name}, source {plan.source}.\n\n"
+        f"{place}train/<class>/*.png  what a generator learns from, {size} x {size} pixels, 8-bit gray\n"
+        f"{place}val/<class>/*.png    for choosing a checkpoint or parameters; never to be learned from\n"
+        f"{MANIFEST}              class, patient, split, fold and SHA-256 of every file\n\n"
+        "Test and reserve images are not here, and samples that copy one of them are refused.\n"
+        f"{several if plan.task.labels == 'multi' else ''}{fitted if folds > 1 else ''}"
+        "The real images keep their own license and terms of use.\n\n"
+        f"Hand back PNG or JPEG in a folder with one subfolder per class: {place}<class>/*.png\n"
+        f"with as many images of each class, {size} x {size} pixels in gray:\n" + "".join(each) + "\n"
+        "Write submission.yaml (docs/submit.md) and run\n"
+        f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {plan.task.name} "
+        f"--profile {plan.profile_name} --source {plan.source}\n"
+    )
+
+
+def _needed(place: str, counts: Mapping[str, int]) -> str:
+    return "".join(f"  {place}{name}: {n}\n" for name, n in counts.items() if n)
