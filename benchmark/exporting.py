@@ -79,7 +79,7 @@ def wanted(plan: Plan, prepared: Sequence[Prepared]) -> list[dict[str, int]]:
 
 def export(options: argparse.Namespace) -> int:
     """``data export``: write the training images of a task, and how to hand in what was made of them."""
-    out: Path = options.out
+    out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(str(out), "is there already, and not empty", "Give an empty folder, or a new one.")
     wish = Wish(
@@ -98,22 +98,24 @@ def export(options: argparse.Namespace) -> int:
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        write(part, plan, [p.learning(plan.task.classes) for p in prepared], wanted(plan, prepared))
+        readme = _readme(plan, wanted(plan, prepared), wish)
+        (part / README).write_text(readme, encoding="utf-8")
+        write(part, [p.learning(plan.task.classes) for p in prepared])
         shutil.rmtree(out, ignore_errors=True)
         part.rename(out)
     except OSError as error:
-        raise StoreError(str(out), error.strerror or str(error), "Give a folder that can be written.") from error
+        raise StoreError(
+            str(out), error.strerror or str(error), "Give a folder that can be written."
+        ) from error
     print(f"{out}: see {out / README}")
     return 0
 
 
-def write(out: Path, plan: Plan, seen: Sequence[Learning], counts: Sequence[Mapping[str, int]]) -> None:
-    """Write the pictures, their table and the words that go with them.
+def write(out: Path, seen: Sequence[Learning]) -> None:
+    """Write the pictures and their table.
 
     Args:
-        out: an empty folder.
         seen: of every fold, what generators see.
-        counts: of every fold, the images by class that a submission needs.
     """
     records = [
         record
@@ -125,7 +127,6 @@ def write(out: Path, plan: Plan, seen: Sequence[Learning], counts: Sequence[Mapp
         table = csv.DictWriter(handle, list(records[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(records)
-    (out / README).write_text(_readme(plan, len(seen), counts), encoding="utf-8")
 
 
 def _write_split(
@@ -158,31 +159,55 @@ def _labels(images: ImageSet, row: int) -> dict[str, int]:
     return {f"label:{c}": int(v) for c, v in zip(images.classes, images.report[row], strict=True)}
 
 
-def _readme(plan: Plan, folds: int, counts: Sequence[Mapping[str, int]]) -> str:
-    size = plan.profile.image_size
+def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], wish: Wish) -> str:
+    """What is in the folder, and what to hand back.
+
+    Args:
+        counts: of every fold, the images by class that a submission needs.
+    """
+    size, folds = plan.profile.image_size, len(counts)
     place = "fold_<k>/" if folds > 1 else ""
-    each = [_needed(f"fold_{k}: " if folds > 1 else "", c) for k, c in enumerate(counts)]
-    several = (
-        "An image may have several labels: it lies in the folder of the rarest that it has, and the table\n"
-        "says all of them in the columns label:<class>.\n"
-    )
-    fitted = f"Fit your generator once for each of the {folds} folds, on that fold's train/ alone: the test\n" \
-        "patients of a fold are training patients of the others.\n"  # fmt: skip
-    return (
-        f"Training images of task {plan.task.name}, profile {plan.profile_name}, source {plan.source}.\n\n"
-        f"{place}train/<class>/*.png  what a generator learns from, {size} x {size} pixels, 8-bit gray\n"
-        f"{place}val/<class>/*.png    for choosing a checkpoint or parameters; never to be learned from\n"
-        f"{MANIFEST}              class, patient, split, fold and SHA-256 of every file\n\n"
-        "Test and reserve images are not here, and samples that copy one of them are refused.\n"
-        f"{several if plan.task.labels == 'multi' else ''}{fitted if folds > 1 else ''}"
-        "The real images keep their own license and terms of use.\n\n"
-        f"Hand back PNG or JPEG in a folder with one subfolder per class: {place}<class>/*.png\n"
-        f"with as many images of each class, {size} x {size} pixels in gray:\n" + "".join(each) + "\n"
-        "Write submission.yaml (docs/submit.md) and run\n"
-        f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {plan.task.name} "
-        f"--profile {plan.profile_name} --source {plan.source}\n"
-    )
+    chosen = f" --scenario '{wish.scenario}'" if wish.scenario else ""
+    root = " --root FOLDER" if wish.root else ""
+    lines = [
+        f"Training images of task {plan.task.name}, profile {plan.profile_name}, source {plan.source}.",
+        "",
+        f"{place}train/<class>/*.png: what a generator learns from, {size} x {size} pixels, 8-bit gray",
+        f"{place}val/<class>/*.png: for choosing a checkpoint or parameters, never to be learned from",
+        f"{MANIFEST}: class, patient, split, fold and SHA-256 of every file",
+        "",
+        "Test and reserve images are not here; samples that copy one of them are refused.",
+        "The real images keep their own license and terms of use.",
+        *_on_labels(plan),
+        *_on_folds(folds),
+        "",
+        f"Hand back {place}<class>/*.png (PNG or JPEG, {size} x {size} pixels, gray), of each class as many:",
+        *(line for k, c in enumerate(counts) for line in _needed(f"fold {k}: " if folds > 1 else "", c)),
+        "",
+        "Write submission.yaml (docs/submit.md) and run",
+        f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {wish.task} "
+        f"--profile {plan.profile_name} --source {plan.source}{root}{chosen}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
-def _needed(place: str, counts: Mapping[str, int]) -> str:
-    return "".join(f"  {place}{name}: {n}\n" for name, n in counts.items() if n)
+def _on_labels(plan: Plan) -> list[str]:
+    if plan.task.labels == "single":
+        return []
+    return [
+        "An image may have several labels: it lies in the folder of the rarest that it has, and the table",
+        "says all of them in the columns label:<class>.",
+    ]
+
+
+def _on_folds(folds: int) -> list[str]:
+    if folds == 1:
+        return []
+    return [
+        f"Fit your generator once for each of the {folds} folds, on that fold's train/ alone: the test",
+        "patients of a fold are training patients of the others.",
+    ]
+
+
+def _needed(place: str, counts: Mapping[str, int]) -> list[str]:
+    return [f"  {place}{name}: {n}" for name, n in counts.items() if n]

@@ -68,8 +68,12 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
-    """A bundle per row, also for a row that failed; bundles of rows that are not in this run go."""
+def write_bundles(plan: Plan, outcome: Outcome, folder: Path, only: str | None = None) -> None:
+    """A bundle per row, also for a row that failed; bundles of rows that are not in this run go.
+
+    Args:
+        only: write the bundle of this row, and leave whatever else is in the folder.
+    """
     import shutil
 
     nodes = build(plan)
@@ -77,6 +81,8 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
     recipes = _recipes(plan, nodes, outcome)
     chosen = [outcome.results[n.id] for n in nodes if n.stage == "select" and n.id in outcome.results]
     for row in plan.rows:
+        if only not in (None, row.name):
+            continue
         own = [n for n in nodes if n.row == row.name]
         broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
         failed = row.absent or next(broken, None)
@@ -91,7 +97,7 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
             (grids[0].folder / "grid.png").read_bytes() if grids else None,
             None if failed else _curve(own, results),
         )
-    for old in folder.iterdir():
+    for old in folder.iterdir() if only is None else ():
         if old.is_dir() and old.name not in {r.name for r in plan.rows}:
             shutil.rmtree(old)
 
@@ -332,9 +338,13 @@ def _compare(bundles: Iterable[Bundle]) -> dict[str, Any]:
 
 def publish(folder: Path, out: Path) -> dict[str, Any]:
     """Compare the bundles in a folder and write leaderboard.md, .json and .html; returns the comparison."""
+    return publish_bundles(read_bundles(folder), out)
+
+
+def publish_bundles(bundles: list[Bundle], out: Path) -> dict[str, Any]:
+    """Compare bundles and write leaderboard.md, .json and .html; returns the comparison."""
     from benchmark.publish.render import render
 
-    bundles = read_bundles(folder)
     comparison = _compare(bundles)
     render(bundles, comparison, out)
     return comparison

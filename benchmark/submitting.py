@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmark import arrow, report
-from benchmark.application import folder_name, make_folder, run, weights_part, wish_of
+from benchmark.application import UNTIL, folder_name, make_folder, run, wish_of
 from benchmark.errors import SubmissionError, unknown_name
 from benchmark.exporting import Prepared, prepare, wanted
 from benchmark.intake import samples as intake
+from benchmark.intake.archive import extract, look_over, row_name
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.pipeline import Plan, Row
 from benchmark.planning import WITHOUT_IMAGES, generator_row, make_plan, tuned_params
-from benchmark.publish.bundle import read_bundle, read_bundles
+from benchmark.publish.bundle import Bundle, read_bundle, read_bundles, write_bundle
+from benchmark.records import ImageSet
 from benchmark.registry import Plugin, available, find
 from benchmark.store import store_root
-from benchmark.task import GeneratorEntry, load_task
+from benchmark.task import GeneratorEntry
 
 WAYS = ("generator", "samples", "bundle")
 SUBMITTED = Plugin("generators", "submitted", "builtin", "benchmark.generators._submitted")
@@ -31,27 +34,180 @@ def submit(options: argparse.Namespace) -> int:
     """Make the bundle of a submission; 1 when its row failed."""
     way = _way(options)
     card = read_card(options.card)
-    _check_name(card, options.task, f"{options.card}: name")
+    _check_name(card, f"{options.card}: name")
     out = options.out or Path("outputs") / "submissions" / card.name
     make_folder(out)
-    if way == "bundle":
-        folder = taken_over(options.bundle, card, out)
-    else:
-        plan, row = planned(options, card, way)
-        finished = run(plan, "run", out, options.workers, only=None if options.with_controls else row.name)
-        if row.name in {n.split("/")[1] for n in finished.outcome.failures if "/" in n}:
-            _tell_failures(finished.outcome.failures)
-            return 1
-        folder = _own(out, row.name, with_controls=options.with_controls)
-    read_bundle(folder)
+    folder = taken_over(options.bundle, card, out) if way == "bundle" else judged(options, card, way, out)
+    bundle = read_bundle(folder)
+    if bundle.manifest.error is not None:
+        print(f"failed: {bundle.manifest.error}")
+        return 1
     if options.sign:
         from benchmark.intake.signature import sign
 
         print(f"signature: {sign(folder / 'bundle.json', options.sign)}")
     archive = zipped(folder, out / f"{card.name}.zip")
     print(f"bundle: {folder}\narchive: {archive}")
-    board = board_name(options)
+    board = folder_name(f"{bundle.manifest.task}-{bundle.manifest.profile}", options.scenario)
     if options.board:
-        _compare(options.board / "results" / board, folder, out)
+        _beside(options.board / "results" / board, bundle, out)
     _next(archive, board, signed=bool(options.sign))
     return 0
+
+
+def _way(options: argparse.Namespace) -> str:
+    given = [way for way in WAYS if getattr(options, way)]
+    if len(given) != 1:
+        said = " and ".join(f"--{way}" for way in given) or "nothing"
+        raise SubmissionError("submit", f"got {said}", "Give one of --generator, --samples and --bundle.")
+    if options.card is None:
+        raise SubmissionError("--card", "is missing", "Write submission.yaml: docs/submit.md shows one.")
+    return given[0]
+
+
+def _check_name(card: SubmissionCard, where: str) -> None:
+    """The name of a row that the suite has itself stands for what the suite runs."""
+    own = {name for name, plugin in available("generators").items() if plugin.origin == "builtin"}
+    if card.name in own | set(WITHOUT_IMAGES):
+        raise SubmissionError(where, f"'{card.name}' is a row of the suite", "Give yours a name of its own.")
+
+
+def judged(options: argparse.Namespace, card: SubmissionCard, way: str, out: Path) -> Path:
+    """Run a generator or samples through the task as any row; the folder of the bundle."""
+    plan = make_plan(replace(wish_of(options), generators=(), params=None), stages=UNTIL["run"])
+    row = _of_generator(options, plan) if way == "generator" else _of_samples(options, plan)
+    about = {"title": card.title, "citation": card.paper, "license": card.license}
+    row = replace(
+        row, name=card.name, card={**row.card, **about}, way=way, submission=card.model_dump(mode="json")
+    )
+    plan = replace(plan, rows=(*plan.rows, row))
+    folder = out / row.name
+    shutil.rmtree(folder, ignore_errors=True)
+    if not options.with_controls:
+        run(plan, "run", out, options.workers, only=row.name)
+        return folder
+    run(plan, "run", out, options.workers)
+    print(f"leaderboard: {out / 'leaderboard.md'}")
+    shutil.copytree(out / "bundles" / row.name, folder)
+    return folder
+
+
+def _of_generator(options: argparse.Namespace, plan: Plan) -> Row:
+    """The row of a Python file, or of an installed package."""
+    plugin = find("generators", [options.generator])[0]
+    tuned = tuned_params(options.params)
+    if odd := sorted(set(tuned) - {plugin.name}):
+        raise unknown_name("generator", odd[0], [plugin.name], str(options.params))
+    entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
+    row = generator_row(plugin, entry, tuned.get(plugin.name, {}))
+    if row.role != "generator":
+        raise SubmissionError(
+            f"{plugin.target}: card",
+            f"role is '{row.role}'",
+            "A submission is a generator; controls are the suite's.",
+        )
+    return row
+
+
+def _of_samples(options: argparse.Namespace, plan: Plan) -> Row:
+    """The row of images that were made elsewhere, after all that can be checked before training on them."""
+    task, prepared = plan.task, prepare(plan, options.workers)
+    counts = wanted(plan, prepared)
+    listed = intake.listed(options.samples, task.classes, len(prepared), several=task.labels == "multi")
+    used, notes = intake.chosen(listed, counts, task.classes)
+    kept = intake.keep(
+        used,
+        task.classes,
+        folds=len(prepared),
+        size=plan.profile.image_size,
+        fit="pad" if plan.source_params.get("fit") == "pad" else "stretch",
+        store=store_root(),
+    )
+    for fold, (images, data) in enumerate(zip(kept.folds, prepared, strict=True)):
+        _refuse_leaks(images, [s.where for s in used if s.fold == fold], data)
+    notes += _repeats(kept)
+    for note in notes:
+        print(f"note: {note}")
+    row = generator_row(SUBMITTED, GeneratorEntry(), {"content": kept.content})
+    about = f"{len(kept)} images that were made elsewhere; no code of the submission was run."
+    return replace(row, card={**row.card, "description": " ".join([about, *(f"{n}." for n in notes)])})
+
+
+def _refuse_leaks(images: ImageSet, where: Sequence[str], data: Prepared) -> None:
+    """No sample may show a real image that generators must not see."""
+    splits = arrow.read_splits(data.folder)
+    for name, real in {**splits.tests, "reserve": splits.reserve}.items():
+        if len(real) and len(images):
+            intake.refuse_copies(images, where, real, name)
+
+
+def _repeats(kept: intake.Kept) -> list[str]:
+    """A note on samples that show the same; what one fold is given may come again in another."""
+    found = [intake.repeats(images) for images in kept.folds if len(images)]
+    exact, near = sum(f["exact"] for f in found), sum(f["near"] for f in found)
+    if not exact + near:
+        return []
+    return [f"Of {len(kept)} images {exact} are exact and {near} near copies of others among them"]
+
+
+def taken_over(source: Path, card: SubmissionCard, out: Path) -> Path:
+    """A bundle that was made elsewhere with the same protocol, looked over and given the submission's card.
+
+    Args:
+        source: a folder, or a ZIP of one.
+    Raises:
+        SubmissionError: it is not whole, holds anything but a bundle, is a failed row, or is of another name.
+    """
+    folder = out / card.name
+    with tempfile.TemporaryDirectory(dir=out, prefix=".incoming-") as temporary:
+        if not source.is_dir():
+            source = extract(source, Path(temporary) / row_name(source))
+        look_over(source)
+        found = read_bundle(source)
+        if found.manifest.row.name != card.name:
+            raise SubmissionError(
+                f"{source}: row.name", f"is '{found.manifest.row.name}', the card's name is '{card.name}'",
+                "Give both the same name.",
+            )  # fmt: skip
+        shutil.rmtree(folder, ignore_errors=True)
+        write_bundle(
+            folder,
+            {**found.manifest.record(), "way": "bundle", "submission": card.model_dump(mode="json")},
+            found.predictions,
+            found.grid,
+            found.curve,
+        )
+    return folder
+
+
+def zipped(folder: Path, archive: Path) -> Path:
+    """A ZIP of a bundle's folder, the same bytes for the same files."""
+    part = archive.with_name(archive.name + ".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}", DATE)
+            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # so that the bytes do not tell where it was packed
+            made.writestr(entry, path.read_bytes())
+    part.replace(archive)
+    return archive
+
+
+def _beside(board: Path, bundle: Bundle, out: Path) -> None:
+    """A leaderboard of a board's rows and this one, in ``out``."""
+    if not board.is_dir():
+        print(f"board: {board} has no rows yet; run with --with-controls for a leaderboard of your own")
+        return
+    others = [b for b in read_bundles(board) if b.manifest.row.name != bundle.manifest.row.name]
+    comparison = report.publish_bundles([*others, bundle], out)
+    print(f"leaderboard: {out / 'leaderboard.md'}, beside {len(others)} rows of {board}")
+    print(report.headline(comparison))
+
+
+def _next(archive: Path, board: str, *, signed: bool) -> None:
+    folder = archive.with_suffix("")
+    sign = "" if signed else "\n  sign it, so that it is known whose it is: --sign KEY (docs/verify.md)"
+    print(
+        f"next:{sign}\n  check it:   python -m benchmark verify {archive}\n"
+        f"  hand it in: copy {folder} to leaderboards/results/{board}/{folder.name}, and open a pull request"
+    )

@@ -60,9 +60,10 @@ class Submitted(ImageBank):
         have = dict(zip(self.classes, np.bincount(self.position), strict=True))
         for k, count in enumerate(np.bincount(request.label, minlength=len(request.classes))):
             if count > have.get(request.classes[k], 0):
+                name = request.classes[k]
                 raise GeneratorError(
                     "generator 'submitted'",
-                    f"has {have.get(request.classes[k], 0)} samples of '{request.classes[k]}', {count} are asked for",
+                    f"has {have.get(name, 0)} samples of '{name}', {count} are asked for",
                     "Hand in more; none is used twice.",
                 )
         return super().sample(request, seed=seed)

@@ -33,8 +33,8 @@ def listed(root: Path, classes: Sequence[str], folds: int) -> list[Sample]:
     if not found:
         raise SubmissionError(
             str(root),
-            f"has no folders {names[0]} to {names[-1]}: an image that one fold tests on is trained on in "
-            "another, so a generator must be fitted once for each fold, and never see that fold's test patients",
+            f"has no folders {names[0]} to {names[-1]}: the test patients of one fold are training patients "
+            "of the others, so a generator must be fitted once for each fold",
             "Fit on train/ of fold_<k> of the export, and put what it draws into fold_<k>/<class>/.",
         )
     return _limited(root, [s for k, folder in found for s in _classes(folder, classes, k)])

@@ -1,4 +1,4 @@
-"""Synthetic images that were made elsewhere: read safely, and kept in the store under their content's hash."""
+"""Synthetic images that were made elsewhere: read safely, and kept in the store under a hash of them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def chosen(
             left[sample.fold, sample.label] -= 1
             used.append(sample)
     over = len(samples) - len(used)
-    notes = [f"{over} of {len(samples)} images are not needed and left out, the last of each class"]
+    notes = [f"{over} of {len(samples)} images left out as not needed, the last of each class"]
     return used, notes if over else []
 
 

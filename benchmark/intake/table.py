@@ -1,4 +1,4 @@
-"""Samples as a Parquet file: the columns ``image``, ``class``, and where they are needed ``fold`` and labels."""
+"""Samples as a Parquet file: columns ``image``, ``class``, and where they are needed ``fold`` and labels."""
 
 from __future__ import annotations
 
