@@ -97,7 +97,7 @@ def keep(
     fit: Fit = "stretch",
     store: Path,
 ) -> Kept:
-    """Decode samples and keep them in the store; the same pictures are the same content, whatever their files.
+    """Decode samples and keep them in the store; the same pictures are the same content, whoever saved them.
 
     Args:
         size: side in pixels to which every picture is brought, by ``fit``, as the task's real images are.
