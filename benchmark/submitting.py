@@ -138,7 +138,7 @@ def _refuse_leaks(images: ImageSet, where: Sequence[str], data: Prepared) -> Non
     splits = arrow.read_splits(data.folder)
     for name, real in {**splits.tests, "reserve": splits.reserve}.items():
         if len(real) and len(images):
-            intake.refuse_copies(images, where, real, name)
+            intake.refuse_copies(images, where, real, name, splits.train)
 
 
 def _repeats(kept: intake.Kept) -> list[str]:

@@ -22,6 +22,7 @@ from benchmark.records import ImageSet, sha256_of
 
 FORMATS = ("PNG", "JPEG")
 SHOWN = 5  # examples in an error
+LOOKED_AT = 5000  # training images
 KEPT = "submissions"  # folder of the store
 
 
@@ -184,25 +185,44 @@ def repeats(images: ImageSet) -> dict[str, int]:
     return {"exact": exact, "near": len({p.second for p in pairs})}
 
 
-def refuse_copies(images: ImageSet, where: Sequence[str], real: ImageSet, name: str) -> None:
+def refuse_copies(
+    images: ImageSet, where: Sequence[str], real: ImageSet, name: str, learned: ImageSet
+) -> None:
     """Refuse samples that are copies, exact or near, of real images that no generator may see.
+
+    A near copy is one whose details agree with those of a real image more than any training image's do: at
+    few pixels two patients may look alike by chance, and so may a sample.
 
     Args:
         where: of every sample, for the error.
         real: the images of ``test``, or of ``reserve``; of the size of the samples.
         name: of that split.
+        learned: the training images, of other patients than ``real``; some thousands of them are looked at.
     Raises:
         SubmissionError: how many there are, and one of them with the real image that it shows.
     """
-    pixels, apart = join([images.image, real.image]), np.repeat([0, 1], [len(images), len(real)])
-    seen = duplicates.scan(pixels)
-    pairs = {int(a): int(g[-1]) for g in duplicates.same_bytes(seen) for a in g if apart[a] < apart[g[-1]]}
-    pairs.update({p.first: p.second for p in duplicates.same_picture(pixels, seen, apart)})
-    if pairs:
-        first, second = min(pairs.items())
+    some = learned.select(
+        np.unique(np.linspace(0, len(learned) - 1, min(LOOKED_AT, len(learned))).astype(int))
+    )
+    floor = max((p.similarity for p in _alike(some, real)), default=0.0)
+    found = {p.first: p for p in _alike(images, real) if p.similarity > floor}
+    if found:
+        pair = found[min(found)]
         raise SubmissionError(
-            where[first],
-            f"is a copy of the real image '{real.image_id[second - len(images)]}' of {name}, as are "
-            f"{len(pairs) - 1} more of {len(images)} samples",
+            where[pair.first],
+            f"is a copy of the real image '{real.image_id[pair.second]}' of {name}, as are "
+            f"{len(found) - 1} more of {len(images)} samples",
             "No generator may learn from these patients: fit it on what `data export` writes.",
         )
+
+
+def _alike(images: ImageSet, real: ImageSet) -> list[duplicates.Pair]:
+    """Pairs of an image and a real one that show the same; 2 stands for equal pixels, others are below 1."""
+    pixels, apart = join([images.image, real.image]), np.repeat([0, 1], [len(images), len(real)])
+    seen, n = duplicates.scan(pixels), len(images)
+    near = duplicates.same_picture(pixels, seen, apart)
+    equal = [(int(a), int(g[-1])) for g in duplicates.same_bytes(seen) for a in g if a < n <= g[-1]]
+    return [
+        *(duplicates.Pair(p.first, p.second - n, min(p.similarity, 1.0)) for p in near),
+        *(duplicates.Pair(a, b - n, 2.0) for a, b in equal),
+    ]

@@ -184,14 +184,26 @@ def test_repeats_among_samples_are_counted():
 def test_a_copy_of_a_test_image_is_refused(change):
     """An exact copy of a test image, one moved by a pixel, and one with another brightness are named with the
     image that they show; pictures of their own pass."""
-    real, own = of_pixels(textures(30, 1)), textures(30, 2)
+    real, learned, own = of_pixels(textures(30, 1)), of_pixels(textures(20, 3)), textures(30, 2)
     where = [f"s/a/{k}.png" for k in range(30)]
-    intake.refuse_copies(of_pixels(own), where, real, "test")
+    intake.refuse_copies(of_pixels(own), where, real, "test", learned)
     leak = real.image[[7]]
     changed = {"exact": leak, "moved": moved(leak, (1, 0)), "brighter": (leak * 0.8 + 30).astype(np.uint8)}
     own[11] = changed[change][0]
     with pytest.raises(SubmissionError, match=r"s/a/11\.png: is a copy of the real image 'p-00007' of test"):
-        intake.refuse_copies(of_pixels(own), where, real, "test")
+        intake.refuse_copies(of_pixels(own), where, real, "test", learned)
+
+
+def test_what_two_patients_share_by_chance_is_no_copy():
+    """Where a training image is as near to a test image as a sample is, the sample has copied nothing that
+    its maker could not have: it passes. The same sample is refused where no training image is so near."""
+    real, rng = of_pixels(textures(30, 1)), np.random.default_rng(0)
+    noisy = np.clip(real.image[7] + rng.normal(0, 2, (1, 64, 64)), 0, 255).astype(np.uint8)
+    noisier = np.clip(real.image[7] + rng.normal(0, 3, (1, 64, 64)), 0, 255).astype(np.uint8)
+    far, near = textures(20, 3), np.concatenate([textures(20, 3), noisy])
+    with pytest.raises(SubmissionError, match="is a copy"):
+        intake.refuse_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(far))
+    intake.refuse_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(near))
 
 
 # --- as a row -----------------------------------------------------------------------------------------------
@@ -259,8 +271,8 @@ PICTURES: Mapping[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("what", PICTURES)
 @pytest.mark.parametrize("kind", ["folder", "table"])
 def test_an_odd_picture_is_refused_by_name_and_nothing_is_kept(what, kind, tmp_path):
-    """Bombs, other formats under a PNG's name, pickles, scripts, broken and flat pictures, from both ways in: the
-    file or row is named, and the store holds nothing of it."""
+    """Bombs, other formats under a PNG's name, pickles, scripts, broken and flat pictures, from both ways in:
+    the file or row is named, and the store holds nothing of it."""
     content, told = PICTURES[what]
     if kind == "folder":
         source = as_folder(tmp_path / "f")
