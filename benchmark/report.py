@@ -198,6 +198,8 @@ def _manifest(
             "version": row.version,
             "params": dict(row.params),
         },
+        "way": row.way,
+        "submission": row.submission,
         "status": "failed" if failed else "complete",
         "error": failed,
         "data": {

@@ -6,9 +6,10 @@ import argparse
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmark import arrow, report
 from benchmark.application import UNTIL, folder_name, make_folder, run, wish_of
@@ -76,9 +77,8 @@ def judged(options: argparse.Namespace, card: SubmissionCard, way: str, out: Pat
     """Run a generator or samples through the task as any row; the folder of the bundle."""
     plan = make_plan(replace(wish_of(options), generators=(), params=None), stages=UNTIL["run"])
     row = _of_generator(options, plan) if way == "generator" else _of_samples(options, plan)
-    about = {"title": card.title, "citation": card.paper, "license": card.license}
     row = replace(
-        row, name=card.name, card={**row.card, **about}, way=way, submission=card.model_dump(mode="json")
+        row, name=card.name, card=_said(card, row.card), way=way, submission=card.model_dump(mode="json")
     )
     plan = replace(plan, rows=(*plan.rows, row))
     folder = out / row.name
@@ -90,6 +90,12 @@ def judged(options: argparse.Namespace, card: SubmissionCard, way: str, out: Pat
     print(f"leaderboard: {out / 'leaderboard.md'}")
     shutil.copytree(out / "bundles" / row.name, folder)
     return folder
+
+
+def _said(card: SubmissionCard, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's own card with what the submission's says instead."""
+    citation = card.paper or row.get("citation", "")
+    return {**row, "title": card.title, "citation": citation, "license": card.license}
 
 
 def _of_generator(options: argparse.Namespace, plan: Plan) -> Row:
@@ -169,14 +175,21 @@ def taken_over(source: Path, card: SubmissionCard, out: Path) -> Path:
                 f"{source}: row.name", f"is '{found.manifest.row.name}', the card's name is '{card.name}'",
                 "Give both the same name.",
             )  # fmt: skip
+        if found.manifest.row.role != "generator" or found.manifest.error is not None:
+            raise SubmissionError(
+                f"{source}: row", "is a control, or has failed", "Hand in a generator's complete row."
+            )
+        said = found.manifest.record()
+        changed = {
+            "way": "bundle",
+            "submission": card.model_dump(mode="json"),
+            "row": _said(card, said["row"]),
+        }
+        part = Path(temporary) / "made" / card.name
+        part.mkdir(parents=True)
+        write_bundle(part, {**said, **changed}, found.predictions, found.grid, found.curve, found.shown)
         shutil.rmtree(folder, ignore_errors=True)
-        write_bundle(
-            folder,
-            {**found.manifest.record(), "way": "bundle", "submission": card.model_dump(mode="json")},
-            found.predictions,
-            found.grid,
-            found.curve,
-        )
+        part.rename(folder)
     return folder
 
 

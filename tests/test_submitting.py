@@ -93,9 +93,8 @@ def test_samples_go_from_folder_to_bundle(submitted):
     assert bundle.grid is not None
     assert set(bundle.predictions["bracket"]) == {6}
     assert said.memorization is not None
-    assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim", "mirror"} <= {
-        name.split(" ")[0].removesuffix("_balanced_accuracy") for name in said.measures
-    } | {"mirror"}
+    assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim"} < set(said.measures)
+    assert said.samples.images == 30
     assert list(said.row.params) == ["content"]
     assert "30 images that were made elsewhere" in said.row.description
     assert "5 of 35 images left out" in said.row.description
@@ -108,7 +107,7 @@ def test_no_path_of_the_submitter_is_in_the_bundle(submitted):
 
 
 def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submitted, place, capsys):
-    """From another folder, in color and otherwise packed: nothing is computed anew, the ZIP has the same bytes."""
+    """From another folder, in color and otherwise packed: nothing is computed anew, the ZIP is the same."""
     for path in sorted(submitted.samples.rglob("*.png")):
         target = place / "elsewhere" / path.relative_to(submitted.samples)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -152,6 +151,7 @@ def test_a_copy_of_a_hidden_image_is_refused(split, submitted, place, capsys):
     assert f"00000.png: is a copy of the real image '{real.image_id[3]}' of {split}" in told
 
 
+@pytest.mark.slow
 def test_copies_of_training_images_are_the_gates_business(submitted, place):
     """Training images handed in as samples are judged like any others, and the memorization gate closes."""
     folder = place / "copies"
@@ -181,7 +181,7 @@ def test_a_bundle_made_elsewhere_gets_its_card(form, submitted, place):
     assert after.manifest.way == "bundle"
     assert after.manifest.submission.title == "Gaussian in principal components, judged elsewhere"
     assert after.predictions.equals(before.predictions)
-    changed = {"way": "", "submission": None, "files": None}
+    changed = {"way": "", "submission": None, "files": None, "row": None}
     assert {**after.manifest.record(), **changed} == {**before.manifest.record(), **changed}
     assert sorted(p.name for p in out.iterdir()) == ["pca_samples", "pca_samples.zip"]
     assert read_bundle(submitted.out / "pca_samples").manifest.way == "samples"
