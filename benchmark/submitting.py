@@ -6,28 +6,26 @@ import argparse
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark import arrow, report
-from benchmark.application import UNTIL, folder_name, make_folder, run, wish_of
+from benchmark import report
+from benchmark.adding import board_of
+from benchmark.application import UNTIL, make_folder, run, wish_of
 from benchmark.errors import SubmissionError, unknown_name
-from benchmark.exporting import Prepared, prepare, wanted
-from benchmark.intake import samples as intake
 from benchmark.intake.archive import extract, look_over, row_name
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.pipeline import Plan, Row
 from benchmark.planning import WITHOUT_IMAGES, generator_row, make_plan, tuned_params
-from benchmark.publish.bundle import Bundle, read_bundle, read_bundles, write_bundle
-from benchmark.records import ImageSet
-from benchmark.registry import Plugin, available, find
-from benchmark.store import store_root
+from benchmark.publish.boards import RESULTS, one_protocol, read_rows
+from benchmark.publish.bundle import Bundle, read_bundle, write_bundle
+from benchmark.registry import available, find
+from benchmark.sample_row import sample_row
 from benchmark.task import GeneratorEntry
 
 WAYS = ("generator", "samples", "bundle")
-SUBMITTED = Plugin("generators", "submitted", "builtin", "benchmark.generators._submitted")
 DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold: the same files, the same archive
 
 
@@ -49,10 +47,9 @@ def submit(options: argparse.Namespace) -> int:
         print(f"signature: {sign(folder / 'bundle.json', options.sign)}")
     archive = zipped(folder, out / f"{card.name}.zip")
     print(f"bundle: {folder}\narchive: {archive}")
-    board = folder_name(f"{bundle.manifest.task}-{bundle.manifest.profile}", options.scenario)
     if options.board:
-        _beside(options.board / "results" / board, bundle, out)
-    _next(archive, board, signed=bool(options.sign))
+        _beside(options.board, bundle, out)
+    _next(archive, folder, signed=bool(options.sign))
     return 0
 
 
@@ -76,7 +73,12 @@ def _check_name(card: SubmissionCard, where: str) -> None:
 def judged(options: argparse.Namespace, card: SubmissionCard, way: str, out: Path) -> Path:
     """Run a generator or samples through the task as any row; the folder of the bundle."""
     plan = make_plan(replace(wish_of(options), generators=(), params=None), stages=UNTIL["run"])
-    row = _of_generator(options, plan) if way == "generator" else _of_samples(options, plan)
+    if way == "generator":
+        row = _of_generator(options, plan)
+    else:
+        row, notes = sample_row(plan, options.samples, options.workers)
+        for note in notes:
+            print(f"note: {note}")
     row = replace(
         row, name=card.name, card=_said(card, row.card), way=way, submission=card.model_dump(mode="json")
     )
@@ -113,47 +115,6 @@ def _of_generator(options: argparse.Namespace, plan: Plan) -> Row:
             "A submission is a generator; controls are the suite's.",
         )
     return row
-
-
-def _of_samples(options: argparse.Namespace, plan: Plan) -> Row:
-    """The row of images that were made elsewhere, after all that can be checked before training on them."""
-    task, prepared = plan.task, prepare(plan, options.workers)
-    counts = wanted(plan, prepared)
-    listed = intake.listed(options.samples, task.classes, len(prepared), several=task.labels == "multi")
-    used, notes = intake.chosen(listed, counts, task.classes)
-    kept = intake.keep(
-        used,
-        task.classes,
-        folds=len(prepared),
-        size=plan.profile.image_size,
-        fit="pad" if plan.source_params.get("fit") == "pad" else "stretch",
-        store=store_root(),
-    )
-    for fold, (images, data) in enumerate(zip(kept.folds, prepared, strict=True)):
-        _refuse_leaks(images, [s.where for s in used if s.fold == fold], data)
-    notes += _repeats(kept)
-    for note in notes:
-        print(f"note: {note}")
-    row = generator_row(SUBMITTED, GeneratorEntry(), {"content": kept.content})
-    about = f"{len(kept)} images that were made elsewhere; no code of the submission was run."
-    return replace(row, card={**row.card, "description": " ".join([about, *(f"{n}." for n in notes)])})
-
-
-def _refuse_leaks(images: ImageSet, where: Sequence[str], data: Prepared) -> None:
-    """No sample may show a real image that generators must not see."""
-    splits = arrow.read_splits(data.folder)
-    for name, real in {**splits.tests, "reserve": splits.reserve}.items():
-        if len(real) and len(images):
-            intake.refuse_copies(images, where, real, name, splits.train)
-
-
-def _repeats(kept: intake.Kept) -> list[str]:
-    """A note on samples that show the same; what one fold is given may come again in another."""
-    found = [intake.repeats(images) for images in kept.folds if len(images)]
-    exact, near = sum(f["exact"] for f in found), sum(f["near"] for f in found)
-    if not exact + near:
-        return []
-    return [f"Of {len(kept)} images {exact} are exact and {near} near copies of others among them"]
 
 
 def taken_over(source: Path, card: SubmissionCard, out: Path) -> Path:
@@ -206,21 +167,22 @@ def zipped(folder: Path, archive: Path) -> Path:
     return archive
 
 
-def _beside(board: Path, bundle: Bundle, out: Path) -> None:
+def _beside(root: Path, bundle: Bundle, out: Path) -> None:
     """A leaderboard of a board's rows and this one, in ``out``."""
+    board = root / RESULTS / board_of(bundle, root)
     if not board.is_dir():
-        print(f"board: {board} has no rows yet; run with --with-controls for a leaderboard of your own")
+        print(f"board: {board} has no rows yet; --with-controls makes a leaderboard of your own")
         return
-    others = [b for b in read_bundles(board) if b.manifest.row.name != bundle.manifest.row.name]
+    others = [b for b in read_rows(board) if b.manifest.row.name != bundle.manifest.row.name]
+    one_protocol(board.name, [*others, bundle])
     comparison = report.publish_bundles([*others, bundle], out)
     print(f"leaderboard: {out / 'leaderboard.md'}, beside {len(others)} rows of {board}")
     print(report.headline(comparison))
 
 
-def _next(archive: Path, board: str, *, signed: bool) -> None:
-    folder = archive.with_suffix("")
-    sign = "" if signed else "\n  sign it, so that it is known whose it is: --sign KEY (docs/verify.md)"
+def _next(archive: Path, folder: Path, *, signed: bool) -> None:
+    sign = "" if signed else "\n  sign it, so that it is known whose it is: --sign KEY"
     print(
-        f"next:{sign}\n  check it:   python -m benchmark verify {archive}\n"
-        f"  hand it in: copy {folder} to leaderboards/results/{board}/{folder.name}, and open a pull request"
+        f"next:{sign}\n  check it: python -m benchmark verify {archive}\n"
+        f"  hand it in: python -m benchmark leaderboard --add {folder}, and open a pull request"
     )

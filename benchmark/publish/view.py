@@ -21,6 +21,7 @@ KINDS = {
 }
 
 
+LETTERED = 3  # schema of the comparison that has letters, Friedman's test, power and association
 LAST = ("all others", "not recorded")  # values of subgroups
 UNITS = {  # of rules.Mix
     "class": "class",
@@ -65,8 +66,13 @@ class Line:
     @property
     def gated(self) -> bool:
         """Whether the memorization gate holds the row back."""
+        return self.copies and self.name != COPIES
+
+    @property
+    def copies(self) -> bool:
+        """Whether the memorization gate catches the row's images, be they copies by definition or not."""
         gate = self.manifest.memorization
-        return gate is not None and gate.gated and self.name != COPIES
+        return gate is not None and gate.gated
 
     @property
     def absence(self) -> str:
@@ -199,6 +205,20 @@ class View:
         """The figures by row on a split at a bracket; empty where there are none."""
         found: Mapping[str, Any] = self.comparison["figures"].get(split, {}).get(str(bracket), {})
         return found
+
+    def difference(self, line: Line, base: str = "real_only") -> Mapping[str, Any] | None:
+        """The paired difference of a row to a baseline, in the primary metric at the primary bracket."""
+        versus: Mapping[str, Any] = (line.figures or {}).get("versus", {}).get(base) or {}
+        return versus.get(self.metric["name"])
+
+    def statistic(self, name: str) -> Any:
+        """A part of the comparison that schema 3 brought; None in an older one."""
+        return self.comparison[name] if self.comparison["schema"] >= LETTERED else None
+
+    @property
+    def lettered(self) -> bool:
+        """Whether the ranking has letters: rows that share one are not told apart."""
+        return bool(self.comparison["schema"] >= LETTERED)
 
     def environments(self) -> list[dict[str, Any]]:
         """Software, hardware, device and precision, with the rows that ran on them."""
