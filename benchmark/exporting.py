@@ -23,6 +23,7 @@ from benchmark.stages import drawn_counts, seen_by_generators
 from benchmark.store import Store, store_root
 
 MANIFEST, README = "manifest.csv", "README.txt"
+STAGES = {"data", "teach", "select"}  # those that decide what generators learn from
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ def prepare(plan: Plan, workers: int | None) -> list[Prepared]:
     Raises:
         BenchmarkError: they cannot be had; says why.
     """
-    stages = {"data", "teach"} | ({"select"} if plan.task.mix.fit_on == "misclassified" else set())
-    nodes = needed(build(plan), stages)
+    nodes = needed(build(plan), STAGES)
     count = worker_count(plan.device, workers)
     progress = Progress(nodes, count)
     try:
@@ -92,7 +92,7 @@ def export(options: argparse.Namespace) -> int:
         precision=options.precision,
         generators=(),
     )
-    plan = make_plan(wish, stages={"data", "teach"})
+    plan = make_plan(wish, stages=STAGES)
     prepared = prepare(plan, options.workers)
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)

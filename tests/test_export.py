@@ -70,6 +70,7 @@ def test_readme_says_how_many_images_come_back(store, tmp_path):
     assert f"--task {TINY} --profile demo --source phantom.chest" in said
 
 
+@pytest.mark.slow
 def test_each_fold_has_its_own_training_images(store, tmp_path):
     """With two folds, no patient whom a fold tests on is in that fold's part of the export."""
     task = TASKS / "tiny_folds.yaml"
@@ -83,11 +84,26 @@ def test_each_fold_has_its_own_training_images(store, tmp_path):
     assert "fold 1: pneumonia: " in (tmp_path / "out" / "README.txt").read_text()
 
 
+@pytest.mark.slow
 def test_all_labels_of_an_image_are_in_the_table(store, tmp_path):
     """An image with several labels lies in the folder of the rarest; its columns say all of them."""
     rows = exported(TASKS / "tiny_multi.yaml", tmp_path / "out")
     assert all(row[f"label:{row['class']}"] == "1" for row in rows)
     assert any(sum(v == "1" for k, v in row.items() if k.startswith("label:")) > 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_where_generators_learn_from_a_selection_that_alone_is_exported(store, tmp_path):
+    """With ``mix.fit_on=misclassified`` only what the stage ``select`` has chosen is exported."""
+    task, chosen = TASKS / "tiny_strategies.yaml", "mix.fit_on=misclassified"
+    rows = exported(task, tmp_path / "out", "--scenario", chosen)
+    plan = make_plan(Wish(str(task), generators=(), scenario=chosen), stages={"select"})
+    data = prepare(plan, 1)[0]
+    assert data.select is not None
+    selected = np.load(data.select / "chosen.npy")
+    assert sum(r["split"] == "train" for r in rows) == len(selected)
+    assert len(selected) < len(arrow.read_splits(data.folder).train)
+    assert f"--scenario '{chosen}'" in (tmp_path / "out" / "README.txt").read_text()
 
 
 def test_a_folder_with_something_in_it_is_left_alone(store, tmp_path, capsys):
