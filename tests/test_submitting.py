@@ -272,3 +272,21 @@ def test_samples_for_each_fold(place):
     assert main([*arguments, "--card", str(EXAMPLES / "samples" / "submission.yaml")]) == 0
     predictions = read_bundle(place / "folded" / "pca_samples").predictions
     assert set(predictions["fold"]) == {0, 1}
+
+
+@pytest.mark.slow
+def test_samples_made_from_a_real_pack_become_a_row(place, packs):
+    """From the covid-chestxray pack's training images to a row of a leaderboard: exported, learned from, drawn,
+    handed in, judged on the pack's test patients. The viral images are too few, so that class is left out."""
+    real = ["--source", "covid_chestxray", "--root", str(packs / "covid-chestxray"), "--workers", "1"]
+    task, export, samples = ["--task", str(smallest(place)), *real], place / "training_r", place / "samples_r"
+    assert main(["data", "export", *task, "--out", str(export)]) == 0
+    subprocess.run([sys.executable, str(MAKE), str(export), str(samples), "6"], check=True)
+    card, out = str(EXAMPLES / "samples" / "submission.yaml"), place / "real"
+    arguments = ["--samples", str(samples), "--card", card, "--out", str(out), "--with-controls"]
+    assert main(["submit", *task, *arguments]) == 0
+    bundle = read_bundle(out / "pca_samples")
+    assert bundle.manifest.data_kind == "real"
+    assert bundle.manifest.memorization.n == 24
+    assert set(bundle.manifest.data.splits["test"].counts) >= {"healthy", "covid19"}
+    assert "pca_samples" in (out / "leaderboard.md").read_text()
