@@ -133,7 +133,7 @@ def one_byte(published: Path, name: str, at: int, by: int) -> None:
 ANY = {"name": st.sampled_from(FILES), "at": st.integers(0, 10**7), "by": st.integers(1, 255)}
 
 
-@settings(max_examples=12, deadline=None, phases=(Phase.generate,))
+@settings(max_examples=8, deadline=None, phases=(Phase.generate,))
 @given(**ANY)
 def test_any_change_of_a_bundle_is_found(published, name, at, by):
     """One byte, anywhere, in any file of a row."""

@@ -1,4 +1,4 @@
-"""Inline SVG: scales, forest plots of differences, change against bracket. Colors come from the page's CSS."""
+"""Inline SVG: scales, forest plots of differences, change against bracket; colors are of the page's CSS."""
 
 from __future__ import annotations
 

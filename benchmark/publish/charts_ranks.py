@@ -70,10 +70,11 @@ def _ruler(x: Scale, length: float) -> str:
 
 def _row(name: str, rank: float, x: Scale, y: float) -> list[str]:
     short = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+    told = f"<title>{escape(name)} {rank:.2f}</title>"
     return [
         f'<text class="name" x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(short)}</text>',
         f'<line class="rule" x1="{LEFT - 6}" x2="{x(rank)}" y1="{y}" y2="{y}"/>',
-        f'<circle class="mark" cx="{x(rank)}" cy="{y}" r="4.5"><title>{escape(name)} {rank:.2f}</title></circle>',
+        f'<circle class="mark" cx="{x(rank)}" cy="{y}" r="4.5">{told}</circle>',
     ]
 
 

@@ -93,9 +93,8 @@ def _difference(figures: Mapping[str, Any], base: str, metric: Mapping[str, Any]
 def _leaderboard(view: View, standings: Mapping[str, str] | None) -> str:
     titles = [md(words.measure_title(m)) for m in view.measures]
     mcnemar = [] if view.several else ["McNemar p"]
-    letters = ["Letters"] if _letters(view) else []
     standing = [] if standings is None else ["Standing"]
-    head = ["Rank", *letters, "Row", "Role", *standing, view.metric["title"], "vs real\\_only", "Detectable",
+    head = ["Rank", "Letters", "Row", "Role", *standing, view.metric["title"], "vs real\\_only", "Detectable",
             "vs duplicate\\_real", *mcnemar, *titles, "Copies"]  # fmt: skip
     rows = []
     for line in view.lines:
@@ -104,18 +103,12 @@ def _leaderboard(view: View, standings: Mapping[str, str] | None) -> str:
     return tabulated(head, rows)
 
 
-def _letters(view: View) -> Mapping[str, str]:
-    """Of the compact letter display by row; empty where the comparison has none."""
-    ranked = view.comparison["ranking"]["rows"]
-    return {name: said["letters"] for name, said in ranked.items() if "letters" in said}
-
-
 def _identity(view: View, line: Line, standings: Mapping[str, str] | None) -> list[str]:
     """Rank, letters, name, role and standing of a row."""
-    letters = _letters(view)
+    ranked = view.comparison["ranking"]["rows"].get(line.name)
     return [
         words.NONE if line.rank is None else f"{line.rank}{' (tied)' if line.tied else ''}",
-        *([letters.get(line.name, words.NONE)] if letters else []),
+        ranked["letters"] if ranked else words.NONE,
         f"~~{md(line.name)}~~ gated" if line.gated else f"**{md(line.name)}**",
         line.manifest.row.role,
         *([] if standings is None else [md(standings[line.name])]),

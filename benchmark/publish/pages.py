@@ -30,6 +30,11 @@ def _text(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
+def breakable(name: str) -> Markup:
+    """A name that may break after its underscores."""
+    return Markup("_<wbr />").join(name.split("_"))
+
+
 def _filters() -> dict[str, Any]:
     return {
         "percent": words.percent,
@@ -45,8 +50,9 @@ def _filters() -> dict[str, Any]:
         "cost": words.cost,
         "settings": words.settings,
         "classifier": words.classifier,
+        "breakable": breakable,
         "friedman": statistic_words.friedman,
-        "association": lambda found, name: statistic_words.association(name, found),
+        "associations": statistic_words.associations,
         "power": statistic_words.power,
         "variance": statistic_words.variance,
         "measure_kind": lambda name: words.measure_title(name).partition(" (")[0],

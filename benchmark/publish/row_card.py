@@ -45,7 +45,7 @@ def parts(line: Line, standing: Standing | None, compared: Sequence[Item]) -> li
     found = [
         Part("What it is", _what(said)),
         Part("How it compares", list(compared)),
-        Part("Submission", _submission(said.get("submission"))),
+        Part("Submission", _submission(said["submission"])),
         Part("Standing", _standing(said, standing)),
         Part("Memorization gate", _gate(said["memorization"])),
         Part("How it ran", _ran(said)),
@@ -66,7 +66,7 @@ def link(text: str) -> str:
 def _what(said: Mapping[str, Any]) -> list[Item]:
     row = said["row"]
     items = [(row["title"] or row["name"], row["description"]), ("Source", row["citation"])]
-    items += [("License", row["license"]), ("Version", row.get("version"))]
+    items += [("License", row["license"]), ("Version", row["version"])]
     return _present([*items, ("Parameters", words.settings(row["params"]) if row["params"] else "")])
 
 
@@ -82,7 +82,7 @@ def _submission(card: Mapping[str, Any] | None) -> list[Item]:
 def _standing(said: Mapping[str, Any], standing: Standing | None) -> list[Item]:
     if standing is None:
         return []
-    way = WAYS.get(said.get("way", ""), "")
+    way = WAYS[said["way"]]
     signed = standing.signature + (f", key {standing.signer}" if standing.signer else "")
     items = [("Way in", way), ("Status", STATUS[standing.status]), ("Signature", signed)]
     return _present([*items, ("Record", standing.detail)])
@@ -112,10 +112,10 @@ def _ran(said: Mapping[str, Any]) -> list[Item]:
 
 
 def _content(said: Mapping[str, Any]) -> list[Item]:
-    samples = said.get("samples")
+    samples = said["samples"]
     images = f"{words.plural(samples['images'], 'image')}, content {samples['hash']}" if samples else ""
     items = [("Protocol", said["protocol_hash"]), ("Data", said["data"]["fingerprint"]), ("Samples", images)]
-    return _present(items + [(name, f"sha256 {sha}") for name, sha in sorted(said.get("files", {}).items())])
+    return _present(items + [(name, f"sha256 {sha}") for name, sha in sorted(said["files"].items())])
 
 
 def _present(items: Sequence[tuple[str, str | None]]) -> list[Item]:

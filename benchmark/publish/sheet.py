@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from benchmark.publish import charts, matrices, statistic_words, words
+from benchmark.publish import charts, matrices, words
 from benchmark.publish.charts_ranks import critical_difference
+from benchmark.publish.compared import compared
 from benchmark.publish.row_card import Part, parts
 from benchmark.publish.trade_offs import TradeOff, against_cost, against_fidelity, seconds
 from benchmark.publish.view import Line, View
@@ -18,7 +19,7 @@ from benchmark.publish.view import Line, View
 if TYPE_CHECKING:
     from benchmark.publish.boards import Standing
 
-STEPS = (0.01, 0.03, 0.08)  # differences, as shares, from which on a cell of a class is tinted more
+STEPS = (0.02, 0.08, 0.2)  # differences, as shares, from which on a cell of a class is tinted more
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +92,7 @@ class Sheet:
     def equivalence(self, line: Line) -> Mapping[str, Any] | None:
         """Whether a row is shown to be no different from real_only; None for the baseline."""
         difference = self.view.difference(line)
-        if difference is None or not self.view.lettered:
-            return None
-        found: Mapping[str, Any] = difference["equivalence"]
-        return found
+        return difference["equivalence"] if difference else None
 
     def seconds(self, line: Line) -> float | None:
         """What fitting and sampling took."""
@@ -108,9 +106,8 @@ class Sheet:
     @property
     def ranks(self) -> Markup | None:
         """The critical-difference diagram; None where it cannot be drawn."""
-        friedman = self.view.statistic("friedman")
-        drawn = friedman is not None and friedman["reason"] is None
-        return critical_difference(friedman) if drawn else None
+        friedman = self.view.comparison["friedman"]
+        return critical_difference(friedman) if friedman["reason"] is None else None
 
     @property
     def fidelity(self) -> list[TradeOff]:
@@ -149,17 +146,7 @@ class Sheet:
 
     def card(self, line: Line) -> list[Part]:
         """Everything that is known about a row."""
-        return parts(line, self.standings.get(line.name), self._compared(line))
-
-    def _compared(self, line: Line) -> list[tuple[str, str]]:
-        said = []
-        for base in (line.figures or {}).get("versus", {}):
-            difference = self.view.difference(line, base)
-            if difference:
-                p = f", adjusted {words.p_equals(difference['p_adjusted'])}"
-                said.append((f"Against {base}", words.spread(difference, self.view.metric["noun"]) + p))
-        same = self.equivalence(line)
-        return said + ([("No different?", statistic_words.equivalence(same))] if same else [])
+        return parts(line, self.standings.get(line.name), compared(self.view, line))
 
     @staticmethod
     def tint(difference: Mapping[str, Any]) -> str:

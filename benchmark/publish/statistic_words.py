@@ -22,22 +22,33 @@ def friedman(found: Mapping[str, Any]) -> str:
     )
 
 
-def association(name: str, found: Mapping[str, Any]) -> str:
-    """Whether rows with better images, by a measure, help more."""
-    title = measure_title(name)
-    if found["reason"] is not None:
-        return f"{title}: no rank correlation with the metric is given, since {found['reason']}."
-    sure = "" if found["low"] * found["high"] > 0 else ", an interval that holds zero"
+def associations(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Whether rows with better images help more: a sentence for each measure that has a correlation.
+
+    One more sentence for each reason why others have none.
+    """
+    said = [_association(name, own) for name, own in sorted(found.items()) if own["rho"] is not None]
+    without: dict[str, list[str]] = {}
+    for name, own in sorted(found.items()):
+        if own["rho"] is None:
+            without.setdefault(own["reason"], []).append(measure_title(name))
+    return said + [f"No rank correlation for {listed(names)}: {why}." for why, names in without.items()]
+
+
+def _association(name: str, found: Mapping[str, Any]) -> str:
+    reach = f" ({found['reason']})"
+    if found["low"] is not None:
+        sure = "" if found["low"] * found["high"] > 0 else ", an interval that holds zero"
+        reach = f" [{_signed(found['low'])}, {_signed(found['high'])}]{sure}"
     return (
-        f"{title}: over {plural(found['n'], 'row')} Spearman's ρ with the metric is {_signed(found['rho'])} "
-        f"[{_signed(found['low'])}, {_signed(found['high'])}]{sure}, {p_equals(found['p'])}; "
-        f"{_expected(found)}."
+        f"{measure_title(name)}: over {plural(found['n'], 'generator')} Spearman's ρ with the difference to "
+        f"real_only is {_signed(found['rho'])}{reach}, {p_equals(found['p'])}; {_expected(found)}."
     )
 
 
 def _expected(found: Mapping[str, Any]) -> str:
     wanted = "negative" if found["expected_sign"] < 0 else "positive"
-    return f"a measure that foretells utility would be {wanted}"
+    return f"where fidelity foretells utility it is {wanted}"
 
 
 def _signed(value: float) -> str:

@@ -21,7 +21,6 @@ KINDS = {
 }
 
 
-LETTERED = 3  # schema of the comparison that has letters, Friedman's test, power and association
 LAST = ("all others", "not recorded")  # values of subgroups
 UNITS = {  # of rules.Mix
     "class": "class",
@@ -210,15 +209,6 @@ class View:
         """The paired difference of a row to a baseline, in the primary metric at the primary bracket."""
         versus: Mapping[str, Any] = (line.figures or {}).get("versus", {}).get(base) or {}
         return versus.get(self.metric["name"])
-
-    def statistic(self, name: str) -> Any:
-        """A part of the comparison that schema 3 brought; None in an older one."""
-        return self.comparison[name] if self.comparison["schema"] >= LETTERED else None
-
-    @property
-    def lettered(self) -> bool:
-        """Whether the ranking has letters: rows that share one are not told apart."""
-        return bool(self.comparison["schema"] >= LETTERED)
 
     def environments(self) -> list[dict[str, Any]]:
         """Software, hardware, device and precision, with the rows that ran on them."""

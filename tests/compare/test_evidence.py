@@ -56,7 +56,7 @@ def test_mcnemar_counts_images_and_patients(panel):
     for name, record in found.items():
         assert record["gained"] - record["lost"] == right[name] - right["real_only"]
         assert record["clustered"]["patients"] == 200
-        assert record["clustered"]["p"] > record["p"] or record["p"] > 0.05  # two images of a patient agree
+        assert 0 < record["clustered"]["design_effect"] <= 2  # two images a patient
     plain = sorted(found.values(), key=lambda r: r["p"])
     assert plain[0]["p_adjusted"] == pytest.approx(min(1, 4 * plain[0]["p"]))
 

@@ -84,6 +84,7 @@ function show(board) {
 
 const dialog = document.querySelector("dialog");
 let opened = null; // the card whose content the dialog holds
+let opener = null; // the link that asked for it
 
 function open(card) {
   opened = card;
@@ -102,18 +103,20 @@ dialog.addEventListener("close", () => {
   if (!opened || dialog.open) return; // shut already, to go elsewhere
   shut();
   history.replaceState(null, "", "#" + current.id);
+  if (opener) opener.focus();
 });
 dialog.querySelector(".close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (event) => {
   if (event.target === dialog) dialog.close(); // the backdrop
 });
 
-// The address names a board, a part of one, or the card of a row; else the first board is shown.
+// The address names a board, a part of one, or the card of a row. An empty one shows the first board, and
+// what belongs to no board, such as the glossary, changes none.
 function route() {
   if (opened) shut();
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   const board = target && target.closest("[data-board]");
-  if (board || !current) show(board || boards[0]);
+  if (board || !current || !location.hash) show(board || boards[0]);
   if (board && target.matches("details.card")) open(target);
   else if (board && target !== board) target.scrollIntoView();
 }
@@ -124,5 +127,6 @@ if (picker) {
 }
 document.querySelectorAll("table.sortable").forEach(sortable);
 document.querySelectorAll(".filters").forEach(filterable);
+document.querySelectorAll("a.title").forEach((link) => link.addEventListener("click", () => { opener = link; }));
 window.addEventListener("hashchange", route);
 route();
