@@ -276,8 +276,8 @@ def test_samples_for_each_fold(place):
 
 @pytest.mark.slow
 def test_samples_made_from_a_real_pack_become_a_row(place, packs):
-    """From the covid-chestxray pack's training images to a row of a leaderboard: exported, learned from, drawn,
-    handed in, judged on the pack's test patients. The viral images are too few, so that class is left out."""
+    """From the covid-chestxray pack's training images to a row of a leaderboard: exported, learned from,
+    drawn, handed in, judged on the pack's test patients. Too rare a class is left out: viral."""
     real = ["--source", "covid_chestxray", "--root", str(packs / "covid-chestxray"), "--workers", "1"]
     task, export, samples = ["--task", str(smallest(place)), *real], place / "training_r", place / "samples_r"
     assert main(["data", "export", *task, "--out", str(export)]) == 0
