@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from PIL import Image
 from benchmark import arrow
 from benchmark.cli import main
 from benchmark.exporting import prepare
+from benchmark.intake.signature import check
 from benchmark.planning import Wish, make_plan
 from benchmark.publish.bundle import read_bundle
 from benchmark.submitting import zipped
@@ -230,8 +232,6 @@ def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
             path = tmp_path / str(k) / "row" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
-        import os
-
         os.utime(tmp_path / str(k) / "row" / "b.json", (k, k))
         zipped(tmp_path / str(k) / "row", tmp_path / f"{k}.zip")
     assert (tmp_path / "0.zip").read_bytes() == (tmp_path / "1.zip").read_bytes()
@@ -290,3 +290,22 @@ def test_samples_made_from_a_real_pack_become_a_row(place, packs):
     assert bundle.manifest.memorization.n == 24
     assert set(bundle.manifest.data.splits["test"].counts) >= {"healthy", "covid19"}
     assert "pca_samples" in (out / "leaderboard.md").read_text()
+
+
+def test_a_bundle_is_signed_by_its_author(submitted, place):
+    """``--sign`` leaves a good signature beside ``bundle.json``, in the folder and in the ZIP."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    key = place / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    card = place / "signed.yaml"
+    card.write_text(
+        (EXAMPLES / "bundle" / "submission.yaml").read_text().replace("my_generator", "pca_samples", 1)
+    )
+    given, out = str(submitted.out / "pca_samples.zip"), place / "signed"
+    arguments = ["--bundle", given, "--card", str(card), "--out", str(out), "--sign", str(key)]
+    assert submitted.submit(*arguments) == 0
+    folder = out / "pca_samples"
+    assert check(folder / "bundle.json", folder / "bundle.json.sig").good
+    assert "pca_samples/bundle.json.sig" in zipfile.ZipFile(out / "pca_samples.zip").namelist()
+    read_bundle(folder)
