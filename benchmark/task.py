@@ -26,11 +26,16 @@ class PrimaryMetric(Strict):
 
 
 class Statistics(Strict):
-    """Error rates of every test and interval."""
+    """Error rates of every test and interval, and the largest difference that counts as none.
+
+    Attributes:
+        margin: of equivalence, as a share (0.02 is two points); declared before anything is measured.
+    """
 
     alpha: float = Field(0.05, gt=0, lt=0.5)
     correction: Literal["holm", "bonferroni"] = "holm"
     power: float = Field(0.8, gt=0.5, lt=1)
+    margin: float = Field(0.02, gt=0, lt=0.5)
 
 
 class SplitRule(Strict):
@@ -336,6 +341,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         line = f": line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise TaskError(f"{path}{line}", problem, "Mend the YAML; tags are not allowed.") from None
+    except (ValueError, RecursionError) as error:  # a date that is none, a number of a thousand digits
+        raise TaskError(str(path), f"is no plain YAML: {error}", "Quote texts; nest less.") from None
     if not isinstance(value, dict):
         raise TaskError(str(path), f"expected a mapping, got {type(value).__name__}")
     return value
