@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.errors import MetricError
 
-SMALL = 10  # with fewer values a row, the large-sample p values are off (docs/statistics.md, "Between runs")
+SMALL = 10  # with fewer values a row, the large-sample p values are off (docs/statistics_runs.md)
 ARRANGEMENTS = 9999  # drawn where there are more, so that p values have steps of 1e-4
 SEED = 0  # the same values give the same p
 ROUNDING = 1e-12

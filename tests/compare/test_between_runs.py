@@ -1,6 +1,6 @@
 """Kruskal-Wallis and Dunn against hand arithmetic, published examples, outside references and simulation.
 
-``PYTHONPATH=. python tests/compare/test_between_runs.py`` prints the tables of docs/statistics.md.
+``PYTHONPATH=. python tests/compare/test_between_runs.py`` prints the tables of docs/statistics_runs.md.
 """
 
 from itertools import combinations

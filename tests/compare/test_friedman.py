@@ -1,6 +1,6 @@
 """Friedman, Nemenyi and the critical difference: published examples, outside references and simulation.
 
-``PYTHONPATH=. python tests/compare/test_friedman.py`` prints the table of docs/statistics.md.
+``PYTHONPATH=. python tests/compare/test_friedman.py`` prints the table of docs/statistics_runs.md.
 """
 
 from itertools import combinations
