@@ -1,1 +1,1 @@
-"""What comes in from others: archives, signatures, cards, samples. Everything here is data; nothing runs."""
+"""What others hand in, taken as data: nothing of it is run, and nothing of it is believed unchecked."""
