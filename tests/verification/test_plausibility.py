@@ -49,14 +49,12 @@ def share_doubted(inflation: float, seed: int, draws: int, others: int) -> float
     return doubted / draws
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 8])
 def test_honest_rows_are_doubted_in_one_percent(others: int):
     """4000 honest rows: 1 % within three standard errors, 0.5 points."""
     assert share_doubted(0.0, 1, 4000, others) == pytest.approx(ALPHA, abs=0.005)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 8])
 def test_inflation_is_caught_as_often_as_is_said(others: int):
     """An inflation of ``detectable``, at the true spread, is caught in 80 % within 3 points."""

@@ -1,0 +1,215 @@
+"""The sample images of a bundle: no copies of test images, and of training images as the gate says."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.errors import BenchmarkError, SubmissionError
+from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, clopper_pearson
+from benchmark.pipeline import STAGE_VERSION
+from benchmark.publish.manifest import Manifest, Memorization
+from benchmark.records import ImageSet, Splits
+from benchmark.rules import Mix
+from benchmark.verification.check import Check, Fault, judged
+from benchmark.verification.data import Truth
+from benchmark.verification.protocol import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGES = Path("samples") / "images.parquet"
+MOST_IMAGES = 100
+LARGEST = 5_000_000  # bytes of one picture
+MEASURE_SEED = 2  # of the stage `measure`, whose planted copies these are
+ODDS = 1e-4  # of a share among the shown images as far from the claimed one, if they are drawn from all
+CLOSE = 1e-3  # relative, of a threshold computed on another machine
+assert STAGE_VERSION["measure"] == "3"  # another version may calibrate otherwise: look here again
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The sample images of a bundle: (n, H, W) uint8, their classes by number, their folds."""
+
+    image: np.ndarray
+    label: np.ndarray
+    fold: np.ndarray
+
+
+def read_samples(path: Path, manifest: Manifest) -> Shown:
+    """Read the sample images; nothing but gray PNGs of the task's size.
+
+    Raises:
+        SubmissionError: another column, class, fold, number, size or format; names the image.
+    """
+    table = _table(path)
+    if sorted(table.columns) != ["class", "fold", "image"]:
+        raise SubmissionError(str(path), f"has columns {list(table.columns)}, expected class, fold and image")
+    if not 0 < len(table) <= MOST_IMAGES:
+        raise SubmissionError(str(path), f"has {len(table)} images, expected 1 to {MOST_IMAGES}")
+    odd = sorted({str(c) for c in table["class"]} - set(manifest.classes))
+    if odd:
+        raise SubmissionError(f"{path}: class", f"'{odd[0]}' is no class of the task")
+    if table["fold"].dtype.kind not in "iu" or not table["fold"].between(0, manifest.folds - 1).all():
+        raise SubmissionError(f"{path}: fold", f"expected whole numbers from 0 to {manifest.folds - 1}")
+    pictures = [_picture(b, manifest.image_size, f"{path}: image {k}") for k, b in enumerate(table["image"])]
+    label = np.array([manifest.classes.index(c) for c in table["class"]])
+    return Shown(np.stack(pictures), label, table["fold"].to_numpy())
+
+
+def _table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # a corrupt file raises many kinds
+        raise SubmissionError(
+            str(path), f"cannot be read: {type(error).__name__}", "Write it again."
+        ) from None
+
+
+def _picture(content: Any, size: int, where: str) -> np.ndarray:
+    """(size, size) uint8; the size is looked at before a pixel is decoded."""
+    from PIL import Image
+
+    if not isinstance(content, bytes) or len(content) > LARGEST:
+        raise SubmissionError(where, f"expected bytes of a PNG, at most {LARGEST}")
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            if picture.size != (size, size) or picture.mode != "L":
+                raise SubmissionError(
+                    where, f"is {picture.mode} of {picture.size}, expected gray of {size} by {size}"
+                )
+            return np.asarray(picture)
+    except SubmissionError:
+        raise
+    except Exception as error:  # a damaged picture raises many kinds
+        raise SubmissionError(where, f"cannot be decoded: {type(error).__name__}") from None
+
+
+def check_samples(folder: Path, manifest: Manifest, protocol: Protocol, truth: Truth | None) -> list[Check]:
+    """The sample images against the data, and the memorization gate against both."""
+    if manifest.samples is None or manifest.status == "failed":
+        there = (folder / IMAGES).exists()
+        fault = [(str(IMAGES), "is there, though the row has no images")] if there else []
+        return [*judged("samples", fault, "none: the row adds no images"), *_gate_arithmetic(manifest)]
+    try:
+        shown = read_samples(folder / IMAGES, manifest)
+    except SubmissionError as error:
+        return [Check("samples", False, error.problem, error.where)]
+    faults = _count_faults(manifest, shown)
+    if truth is None:
+        checks = judged("samples", faults, f"{len(shown.image)} of them read; not held against the data")
+        return [*checks, *_gate_arithmetic(manifest)]
+    faults += [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k)]
+    checks = judged("samples", faults, f"none of {len(shown.image)} is a copy of a test image")
+    return [*checks, *_gate_arithmetic(manifest), *_against_gate(shown, manifest, protocol, truth)]
+
+
+def _count_faults(manifest: Manifest, shown: Shown) -> list[Fault]:
+    assert manifest.samples is not None
+    if manifest.samples.shown != len(shown.image) or manifest.samples.shown > manifest.samples.images:
+        return [("samples.shown", f"is {manifest.samples.shown}, the file has {len(shown.image)}")]
+    return []
+
+
+def _copy_faults(shown: Shown, splits: Splits, fold: int) -> list[Fault]:
+    """Exact copies of test images: a generator must not have seen one."""
+    tests = {
+        picture.tobytes(): f"{name}, {id_}"
+        for name, images in splits.tests.items()
+        for picture, id_ in zip(np.asarray(images.image[:]), images.image_id, strict=True)
+    }
+    own = np.flatnonzero(shown.fold == fold)
+    found = [(k, tests[shown.image[k].tobytes()]) for k in own if shown.image[k].tobytes() in tests]
+    return [(f"{IMAGES}: image {k}", f"is test image '{which}'") for k, which in found]
+
+
+def _gate_arithmetic(manifest: Manifest) -> list[Check]:
+    """What the gate says follows from its rate, its number and what is to be expected."""
+    gate = manifest.memorization
+    if gate is None:
+        return []
+    faults: list[Fault] = []
+    hits = gate.rate * gate.n
+    if abs(hits - round(hits)) > 1e-6 * max(gate.n, 1):
+        faults.append(("memorization.rate", f"is {gate.rate}, no share of {gate.n} images"))
+    interval = clopper_pearson(round(hits), gate.n)
+    if not np.allclose(gate.interval, interval, atol=1e-9):
+        faults.append(("memorization.interval", f"is {list(gate.interval)}, expected {list(interval)}"))
+    tolerance = float((gate.model_extra or {}).get("tolerance", TOLERANCE * gate.expected))
+    if not np.isclose(tolerance, TOLERANCE * gate.expected, rtol=1e-9):
+        faults.append(("memorization.tolerance", f"is {tolerance}, expected {TOLERANCE * gate.expected}"))
+    if gate.gated != (interval[0] > TOLERANCE * gate.expected):
+        faults.append(("memorization.gated", f"is {gate.gated}, the interval says {not gate.gated}"))
+    if gate.blind != (gate.planted_recall < max(RECALL, tolerance)) and manifest.folds == 1:
+        faults.append(("memorization.blind", f"is {gate.blind}, the planted copies say {not gate.blind}"))
+    return judged("memorization", faults, f"rate {gate.rate:.3g} of {gate.n} images follows from its parts")
+
+
+def _against_gate(shown: Shown, manifest: Manifest, protocol: Protocol, truth: Truth) -> list[Check]:
+    """The threshold, computed again, and the share of the shown images below it."""
+    gate = manifest.memorization
+    if gate is None:
+        return []
+    if protocol.task.mix.filter != "none":
+        why = "a filter decided which images were measured, so the threshold was not computed again"
+        return [Check("memorization", None, why)]
+    try:
+        gates = [_gate(splits, protocol) for splits in truth.folds]
+    except BenchmarkError as error:
+        return [Check("memorization", None, f"was not computed again: {error.problem}")]
+    faults = _calibration_faults(gate, gates)
+    hits, n = 0, 0
+    for k, (own, judged_labels) in enumerate(gates):
+        mine = (shown.fold == k) & np.isin(shown.label, judged_labels)
+        hits, n = hits + own.hits(shown.image[mine]), n + int(mine.sum())
+    faults += _share_faults(gate, hits, n)
+    return judged("memorization", faults, f"{hits} of {n} shown images lie below the threshold")
+
+
+def _gate(splits: Splits, protocol: Protocol) -> tuple[Gate, np.ndarray]:
+    """The gate of one fold for the images that the measured bracket has, and the classes that it judges."""
+    from benchmark.classify.sampling import added_counts
+
+    train, test = splits.train.one_label_each(), splits.test.one_label_each()
+    mix = Mix(**protocol.task.mix.model_dump())
+    counts = added_counts(splits.train, mix, max(protocol.profile.brackets), tuple(protocol.task.classes))
+    labels = _labels(train, counts)
+    labels = labels[np.isin(labels, np.unique(test.label))]
+    return calibrated(labels, train, test, protocol.extractor, "cpu", MEASURE_SEED), np.unique(labels)
+
+
+def _labels(train: ImageSet, counts: dict[str, int]) -> np.ndarray:
+    return np.repeat(np.arange(len(train.classes)), [counts.get(c, 0) for c in train.classes])
+
+
+def _calibration_faults(said: Memorization, gates: list[tuple[Gate, np.ndarray]]) -> list[Fault]:
+    """Threshold, expected rate and planted copies, the mean over the folds as the bundle has it."""
+    faults: list[Fault] = []
+    for name, close in (("threshold", CLOSE), ("expected", CLOSE), ("planted_recall", 0.02)):
+        true = float(np.mean([getattr(g, name) for g, _ in gates]))
+        if not np.isclose(getattr(said, name), true, rtol=close, atol=close * 0.1):
+            faults.append((f"memorization.{name}", f"is {getattr(said, name):.6g}, expected {true:.6g}"))
+    return faults
+
+
+def _share_faults(gate: Memorization, hits: int, n: int) -> list[Fault]:
+    """Two shares of one kind of image: of all, as claimed, and of those that are shown."""
+    from scipy.stats import fisher_exact
+
+    if not n:
+        return []
+    all_hits = round(gate.rate * gate.n)
+    p = fisher_exact([[hits, n - hits], [all_hits, gate.n - all_hits]]).pvalue
+    if p >= ODDS:
+        return []
+    return [(
+        "memorization.rate",
+        f"is {gate.rate:.3g} of {gate.n} images, of those that are shown {hits} of {n} lie as close to "
+        f"training images (p = {p:.1g})",
+    )]  # fmt: skip
