@@ -336,6 +336,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         line = f": line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise TaskError(f"{path}{line}", problem, "Mend the YAML; tags are not allowed.") from None
+    except (ValueError, RecursionError) as error:  # a date that is none, a number of a thousand digits
+        raise TaskError(str(path), f"is no plain YAML: {error}", "Quote texts; nest less.") from None
     if not isinstance(value, dict):
         raise TaskError(str(path), f"expected a mapping, got {type(value).__name__}")
     return value
