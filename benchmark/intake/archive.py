@@ -25,9 +25,9 @@ MOST = {
     "predictions.parquet": 1_000_000_000,
     "curve.parquet": 1_000_000_000,
     "samples/grid.png": 8_000_000,
-    "samples/images.parquet": 100_000_000,
-    "bundle.json.sig": 16_384,
-    "verified.json": 5_000_000,
+    "samples/images.parquet": 50_000_000,
+    "bundle.json.sig": 10_000,
+    "verified.json": 1_000_000,
 }  # bytes of the files that a bundle may have
 FOLDER = "samples"
 MOST_TOGETHER = 1_200_000_000  # bytes

@@ -60,9 +60,8 @@ def run_values(table: Any, manifest: Manifest) -> dict[Run, float]:
     each = range(len(manifest.classes))
     labels = [f"label_{k}" for k in each] if manifest.labels == "multi" else "label"
     found = {}
-    for (classifier, seed, bracket), part in table[table["split"] == "test"].groupby(
-        ["classifier", "seed", "bracket"]
-    ):
+    for group, part in table[table["split"] == "test"].groupby(["classifier", "seed", "bracket"]):
+        classifier, seed, bracket = group
         scores = part[[f"score_{k}" for k in each]].to_numpy(np.float64)
         values = metric.values(part[labels].to_numpy(), scores[None])
         found[str(classifier), int(seed), int(bracket)] = float(values.mean())
@@ -108,6 +107,7 @@ def _agreement(bundle: Bundle, again: Again) -> dict[str, float]:
         over labels); ``largest``: the largest difference of a score.
     """
     key = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
+    assert bundle.predictions is not None
     columns = [c for c in again.predictions.columns if c.startswith("score_")]
     both = again.predictions.merge(bundle.predictions, on=key, suffixes=("", "_old"), validate="one_to_one")
     if len(both) != len(again.predictions):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -111,7 +111,8 @@ def _size_faults(curve: pd.DataFrame, truth: Truth) -> Iterable[Fault]:
 
     if truth.taught:
         return
-    for (share, seed, fold), part in curve.groupby(["share", "seed", "fold"]):
+    for group, part in curve.groupby(["share", "seed", "fold"]):
+        share, seed, fold = cast(tuple[Any, ...], group)
         expected = len(subset(truth.folds[int(fold)].train, float(share), int(seed)))
         if set(part["images"]) != {expected}:
             yield f"{CURVE}: images", f"of share {share:g} is {part['images'].iloc[0]}, expected {expected}"
@@ -149,12 +150,12 @@ def _score_faults(table: pd.DataFrame, run: list[str], file: str) -> Iterable[Fa
     if (np.abs(scores / GRID - np.round(scores / GRID)) * GRID < ROUNDING).all():
         yield f"{file}: score_*", f"all are multiples of {GRID:g}: rounded, or made up"
     seen: dict[tuple[Any, ...], int] = {}
-    for key, rows in table.groupby([*run, "fold", "split"]).indices.items():
+    for group, rows in table.groupby([*run, "fold", "split"]).indices.items():
+        *others, seed, fold, split = key = cast(tuple[Any, ...], group)
         part = scores[rows]
         if len(part) > 1 and (part == part[0]).all():
-            yield f"{file}: score_*", f"run {key[:-1]} gives every image of '{key[-1]}' the same scores"
+            yield f"{file}: score_*", f"run {key[:-1]} gives every image of '{split}' the same scores"
             continue
-        *others, seed, fold, split = key
         print_of = hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
         first = seen.setdefault((*others, fold, split, print_of), int(seed))
         if first != seed:

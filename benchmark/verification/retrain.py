@@ -48,26 +48,39 @@ def draw_seeds(seeds: Sequence[int], count: int | None, repeatable: int | None) 
     return tuple(sorted(dice.sample(list(seeds), wanted)))
 
 
-def plan_again(
-    manifest: Manifest, protocol: Protocol, root: Path | None, generator: Path | None, scratch: Path
-) -> Plan:
+@dataclass(frozen=True)
+class Given:
+    """What a verifier has at hand: the folder of a real dataset, and what the row is made from."""
+
+    root: Path | None = None
+    generator: Path | None = None
+    samples: Path | None = None
+
+
+def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Path) -> Plan:
     """The plan of a run with the controls and this row, with the parameters of the bundle.
 
     Args:
-        generator: its file, where the suite does not have it.
+        scratch: a folder for the parameters.
     Raises:
-        SubmissionError: the suite has no such generator, and none was given.
+        SubmissionError: the suite does not have what the row is made from, and it was not given.
         BenchmarkError: the plan cannot be made here.
     """
-    wish = protocol.wish(root, protocol.extractor)
+    wish = protocol.wish(given.root, protocol.extractor)
     name = manifest.row.name
     if name in {r.name for r in make_plan(wish, stages=("data",)).rows}:
         return make_plan(wish)
-    given = str(generator) if generator else name
-    plugin = Path(given).stem if generator else name
+    if manifest.way != "suite" and given.generator is None and given.samples is None:
+        raise SubmissionError(
+            f"row '{name}'",
+            f"was handed in by way of {manifest.way}",
+            "Give --generator FILE or --samples FOLDER.",
+        )
+    source = str(given.generator) if given.generator else name
+    plugin = Path(source).stem if given.generator else name
     params = scratch / "params.json"  # JSON is YAML
     params.write_text(json.dumps({"generators": {plugin: dict(manifest.row.params)}}), encoding="utf-8")
-    plan = make_plan(replace(wish, generators=(given,), params=params))
+    plan = make_plan(replace(wish, generators=(source,), params=params))
     rows = tuple(_as_bundle(r, manifest) if r.name == plugin else r for r in plan.rows)
     return replace(plan, rows=rows)
 

@@ -5,25 +5,22 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, clopper_pearson
 from benchmark.pipeline import STAGE_VERSION
+from benchmark.publish.bundle import SHOWN, Bundle
 from benchmark.publish.manifest import Manifest, Memorization
 from benchmark.records import ImageSet, Splits
+from benchmark.report import may_show
 from benchmark.rules import Mix
 from benchmark.verification.check import Check, Fault, judged
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-IMAGES = Path("samples") / "images.parquet"
-MOST_IMAGES = 100
 LARGEST = 5_000_000  # bytes of one picture
 MEASURE_SEED = 2  # of the stage `measure`, whose planted copies these are
 ODDS = 1e-4  # of a share among the shown images as far from the claimed one, if they are drawn from all
@@ -40,36 +37,18 @@ class Shown:
     fold: np.ndarray
 
 
-def read_samples(path: Path, manifest: Manifest) -> Shown:
-    """Read the sample images; nothing but gray PNGs of the task's size.
+def read_samples(bundle: Bundle, folder: Path) -> Shown:
+    """The images that a bundle shows; nothing but gray PNGs of the task's size.
 
     Raises:
-        SubmissionError: another column, class, fold, number, size or format; names the image.
+        SubmissionError: another size or format, or a damaged picture; names the image.
     """
-    table = _table(path)
-    if sorted(table.columns) != ["class", "fold", "image"]:
-        raise SubmissionError(str(path), f"has columns {list(table.columns)}, expected class, fold and image")
-    if not 0 < len(table) <= MOST_IMAGES:
-        raise SubmissionError(str(path), f"has {len(table)} images, expected 1 to {MOST_IMAGES}")
-    odd = sorted({str(c) for c in table["class"]} - set(manifest.classes))
-    if odd:
-        raise SubmissionError(f"{path}: class", f"'{odd[0]}' is no class of the task")
-    if table["fold"].dtype.kind not in "iu" or not table["fold"].between(0, manifest.folds - 1).all():
-        raise SubmissionError(f"{path}: fold", f"expected whole numbers from 0 to {manifest.folds - 1}")
-    pictures = [_picture(b, manifest.image_size, f"{path}: image {k}") for k, b in enumerate(table["image"])]
+    manifest, table = bundle.manifest, bundle.shown
+    assert table is not None
+    where, size = str(folder / SHOWN), manifest.image_size
+    pictures = [_picture(b, size, f"{where}: image {k}") for k, b in enumerate(table["image"])]
     label = np.array([manifest.classes.index(c) for c in table["class"]])
     return Shown(np.stack(pictures), label, table["fold"].to_numpy())
-
-
-def _table(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(path)
-    except Exception as error:  # a corrupt file raises many kinds
-        raise SubmissionError(
-            str(path), f"cannot be read: {type(error).__name__}", "Write it again."
-        ) from None
 
 
 def _picture(content: Any, size: int, where: str) -> np.ndarray:
@@ -91,30 +70,35 @@ def _picture(content: Any, size: int, where: str) -> np.ndarray:
         raise SubmissionError(where, f"cannot be decoded: {type(error).__name__}") from None
 
 
-def check_samples(folder: Path, manifest: Manifest, protocol: Protocol, truth: Truth | None) -> list[Check]:
-    """The sample images against the data, and the memorization gate against both."""
-    if manifest.samples is None or manifest.status == "failed":
-        there = (folder / IMAGES).exists()
-        fault = [(str(IMAGES), "is there, though the row has no images")] if there else []
-        return [*judged("samples", fault, "none: the row adds no images"), *_gate_arithmetic(manifest)]
+def check_samples(bundle: Bundle, folder: Path, protocol: Protocol, truth: Truth | None) -> list[Check]:
+    """The images that the bundle shows against the data, and the memorization gate against both."""
+    manifest = bundle.manifest
+    checks = _gate_arithmetic(manifest)
+    if bundle.shown is None:
+        return [_check_none_shown(manifest), *checks]
     try:
-        shown = read_samples(folder / IMAGES, manifest)
+        shown = read_samples(bundle, folder)
     except SubmissionError as error:
-        return [Check("samples", False, error.problem, error.where)]
-    faults = _count_faults(manifest, shown)
+        return [Check("samples", False, error.problem, error.where), *checks]
     if truth is None:
-        checks = judged("samples", faults, f"{len(shown.image)} of them read; not held against the data")
-        return [*checks, *_gate_arithmetic(manifest)]
-    faults += [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k)]
-    checks = judged("samples", faults, f"none of {len(shown.image)} is a copy of a test image")
-    return [*checks, *_gate_arithmetic(manifest), *_against_gate(shown, manifest, protocol, truth)]
+        return [Check("samples", None, f"{len(shown.image)} pictures, not held against the data"), *checks]
+    faults = [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k)]
+    good = f"none of the {len(shown.image)} that are shown is a test image"
+    return [*judged("samples", faults, good), *checks, *_against_gate(shown, manifest, protocol, truth)]
 
 
-def _count_faults(manifest: Manifest, shown: Shown) -> list[Fault]:
-    assert manifest.samples is not None
-    if manifest.samples.shown != len(shown.image) or manifest.samples.shown > manifest.samples.images:
-        return [("samples.shown", f"is {manifest.samples.shown}, the file has {len(shown.image)}")]
-    return []
+def _check_none_shown(manifest: Manifest) -> Check:
+    """A row has no images, or none that may be shown."""
+    if manifest.samples is None:
+        has = manifest.status == "complete" and manifest.memorization is not None
+        return Check(
+            "samples", not has, "missing" if has else "the row has no images", "samples" if has else ""
+        )
+    if may_show(manifest.record()):
+        return Check("samples", False, "is 0, though the row's images may be shown", "samples.shown")
+    return Check(
+        "samples", None, "images too close to those of patients are not shown, so they were not seen"
+    )
 
 
 def _copy_faults(shown: Shown, splits: Splits, fold: int) -> list[Fault]:
@@ -122,11 +106,11 @@ def _copy_faults(shown: Shown, splits: Splits, fold: int) -> list[Fault]:
     tests = {
         picture.tobytes(): f"{name}, {id_}"
         for name, images in splits.tests.items()
-        for picture, id_ in zip(np.asarray(images.image[:]), images.image_id, strict=True)
+        for picture, id_ in zip(np.asarray(images.image), images.image_id, strict=True)
     }
     own = np.flatnonzero(shown.fold == fold)
     found = [(k, tests[shown.image[k].tobytes()]) for k in own if shown.image[k].tobytes() in tests]
-    return [(f"{IMAGES}: image {k}", f"is test image '{which}'") for k, which in found]
+    return [(f"{SHOWN}: image {k}", f"is test image '{which}'") for k, which in found]
 
 
 def _gate_arithmetic(manifest: Manifest) -> list[Check]:
