@@ -9,11 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.arrow import read_images
+from benchmark.compare.reported import results as reported_results
 from benchmark.compare.study import compare
 from benchmark.execute import Outcome
 from benchmark.pipeline import REAL_ONLY, Node, Plan, Row, build, without_fold
-from benchmark.publish.bundle import Bundle, read_bundles, write_bundle
+from benchmark.publish.bundle import Bundle, as_stored, read_bundles, write_bundle
 from benchmark.publish.manifest import SCHEMA
+from benchmark.publish.shown import shown
 from benchmark.records import sha256_of
 from benchmark.store import Result
 
@@ -82,18 +85,46 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
         failed = row.absent or next(broken, None)
         results = {n.id: outcome.results[n.id] for n in own if n.id in outcome.results}
         manifest = _manifest(plan, row, data, recipes, chosen, results, failed)
-        predictions = None if failed else _predictions(own, results)
-        grids = [r for stage in ("filter/", "generate/") for r in _of(results, stage)]
+        predictions = None if failed else as_stored(_predictions(own, results))
+        if predictions is not None:
+            manifest["results"] = reported_results(manifest, predictions)
+        made = (_of(results, "filter/") or _of(results, "generate/")) if may_show(manifest) else []
+        images = shown([read_images(r.folder / "synthetic.arrow") for r in made]) if made else None
+        manifest["samples"] = _samples(results, images)
         write_bundle(
             folder / row.name,
             manifest,
             predictions,
-            (grids[0].folder / "grid.png").read_bytes() if grids else None,
+            (made[0].folder / "grid.png").read_bytes() if made else None,
             None if failed else _curve(own, results),
+            images,
         )
     for old in folder.iterdir():
         if old.is_dir() and old.name not in {r.name for r in plan.rows}:
             shutil.rmtree(old)
+
+
+def may_show(manifest: Mapping[str, Any]) -> bool:
+    """Whether a bundle may hold images of the row.
+
+    Controls of a real source are images of its patients, changed a little or not at all, and so are those of
+    a generator that the gate has caught: they do not leave with a bundle.
+    """
+    gate = manifest["memorization"]
+    copies = manifest["row"]["role"] == "control" or (gate is not None and gate["gated"])
+    return manifest["data_kind"] == "phantom" or not copies
+
+
+def _samples(results: Mapping[str, Result], images: pd.DataFrame | None) -> dict[str, Any] | None:
+    """The card of a row's synthetic images, all folds together."""
+    made = [r.manifest["result"] for r in _of(results, "filter/") or _of(results, "generate/")]
+    if not made:
+        return None
+    return {
+        "images": sum(m["images"] for m in made),
+        "hash": made[0]["hash"] if len(made) == 1 else sha256_of([m["hash"] for m in made]),
+        "shown": 0 if images is None else len(images),
+    }
 
 
 def _of(results: Mapping[str, Result], stage: str) -> list[Result]:
@@ -158,6 +189,7 @@ def _manifest(
             "name": row.name,
             "role": row.role,
             **{k: row.card.get(k, "") for k in ("title", "description", "citation", "license")},
+            "version": row.version,
             "params": dict(row.params),
         },
         "status": "failed" if failed else "complete",

@@ -26,11 +26,16 @@ class PrimaryMetric(Strict):
 
 
 class Statistics(Strict):
-    """Error rates of every test and interval."""
+    """Error rates of every test and interval, and the largest difference that counts as none.
+
+    Attributes:
+        margin: of equivalence, as a share (0.02 is two points); declared before anything is measured.
+    """
 
     alpha: float = Field(0.05, gt=0, lt=0.5)
     correction: Literal["holm", "bonferroni"] = "holm"
     power: float = Field(0.8, gt=0.5, lt=1)
+    margin: float = Field(0.02, gt=0, lt=0.5)
 
 
 class SplitRule(Strict):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare import tests
+from benchmark.compare.adjust import adjust
 from benchmark.compare.intervals import interval
 from benchmark.compare.panel import Measured, Panel
 from benchmark.compare.rows import Study
@@ -76,7 +76,7 @@ def changes(
                 own.append({"metric": metric, "row": None, "classifier": classifier,
                             **_mean_change(measured, inside, baseline)})  # fmt: skip
         family = [r for r in own if r["row"] and r["classifier"]]
-        adjusted = tests.adjust([float(r["p"]) for r in family], study.protocol.correction)
+        adjusted = adjust([float(r["p"]) for r in family], study.protocol.correction)
         for record, p in zip(family, adjusted, strict=True):
             record["p_adjusted"] = p
         found += own
@@ -95,7 +95,7 @@ def of_classifier(measured: Measured, panel: Panel, classifier: str | None) -> M
 def adjust_family(records: Sequence[dict[str, Any]], correction: str) -> None:
     """Put ``p_adjusted`` beside the p of every difference, as one family."""
     compared = [r["versus"] for r in records if r["versus"]]
-    for versus, p in zip(compared, tests.adjust([v["p"] for v in compared], correction), strict=True):
+    for versus, p in zip(compared, adjust([v["p"] for v in compared], correction), strict=True):
         versus["p_adjusted"] = p
 
 

@@ -8,11 +8,12 @@ it, and two cautions of our own; see docs/statistics.md, which shows the simulat
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from scipy import stats
 
+from benchmark.compare.power import VarianceParts, smallest_detectable
 from benchmark.errors import MetricError
 
 ROUNDING = 1e-9
@@ -38,6 +39,7 @@ class Interval:
         p: two-sided, of the hypothesis that the estimated quantity is 0.
         detectable: smallest true difference that would be found with the task's power.
         runs, images, patients: how many stand behind it.
+        parts: what the variance is made of, for ``power.needed``; None with one run. Not in the record.
     """
 
     estimate: float
@@ -50,10 +52,11 @@ class Interval:
     runs: int
     images: int
     patients: int
+    parts: VarianceParts | None = field(default=None, repr=False)
 
     def record(self) -> dict[str, float]:
         """As JSON values."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "parts"}
 
 
 def sampling_variance(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
@@ -137,6 +140,7 @@ def interval(
     estimate = float(run_values.mean())
     test = float(sampling_variance(values.mean(0), patient))
     patients = len(np.unique(patient))
+    parts = None
     if runs == 1:
         variance, df = test, float(patients - 1)
     else:
@@ -145,6 +149,7 @@ def interval(
         own = float(run_values.var(ddof=1))
         between = max(own, pooled.variance) / runs if pooled else own / runs
         between_df = pooled.df if pooled else runs - 1
+        parts = VarianceParts(shared, runs * (test - shared), runs * between, between_df, runs, patients)
         total = shared + between
         spread = shared**2 / (patients - 1) + between**2 / between_df
         # runs that agree but for rounding leave the patients' df, whatever the order of the sums
@@ -159,10 +164,11 @@ def interval(
         se=se,
         df=float(df),
         p=_p_value(estimate, se, df),
-        detectable=(t + float(stats.t.ppf(power, df))) * se,
+        detectable=smallest_detectable(se, df, alpha, power),
         runs=runs,
         images=images,
         patients=patients,
+        parts=parts,
     )
 
 

@@ -137,28 +137,39 @@ def cohen_kappa(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.asarray(kappa + change / (1 - expected) ** 2)
 
 
-def auroc_of(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Values per image for the area under the ROC curve, 0 to 1, 0.5 at chance; ties count half.
+def auroc_components(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Structural components of the area under the ROC curve; their mean over either side is the area.
 
-    An image's structural component is the share of images of the other side that it is ordered rightly
-    against, from midranks, in O(n log n).
+    An image's component is the share of images of the other side that it is ordered rightly against, ties
+    counting half, from midranks, in O(n log n).
 
     Args:
         actual: (n,) bool, some True and some False.
         score: (..., n).
     Returns:
-        (..., n).
+        (..., n), 0 to 1.
     Source: DeLong, DeLong and Clarke-Pearson 1988; midranks as in Sun and Xu 2014.
     """
     from scipy.stats import rankdata
 
-    positives, negatives = actual.sum(), (~actual).sum()
     beaten = rankdata(score, axis=-1)
     for side in (actual, ~actual):
         beaten[..., side] -= rankdata(score[..., side], axis=-1)
-    component = np.where(actual, beaten / negatives, 1 - beaten / positives)
+    return np.where(actual, beaten / (~actual).sum(), 1 - beaten / actual.sum())
+
+
+def auroc_of(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Values per image for the area under the ROC curve, 0 to 1, 0.5 at chance; ties count half.
+
+    Args:
+        actual: (n,) bool, some True and some False.
+        score: (..., n).
+    Returns:
+        (..., n), from ``auroc_components``.
+    """
+    component = auroc_components(actual, score)
     area = component[..., actual].mean(-1, keepdims=True)
-    weight = len(actual) / np.where(actual, positives, negatives)
+    weight = len(actual) / np.where(actual, actual.sum(), (~actual).sum())
     return np.asarray(area + weight * (component - area))
 
 

@@ -122,6 +122,7 @@ class Protocol:
     alpha: float
     correction: str
     power: float
+    margin: float = 0.02
     yardstick: str = "real_only"
     rebalances: bool = False
 
@@ -228,6 +229,7 @@ def _protocol(manifest: Mapping[str, Any]) -> Protocol:
         alpha=statistics["alpha"],
         correction=statistics["correction"],
         power=statistics["power"],
+        margin=statistics["margin"],
     )
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.compare import bootstrap, learning_curve, merits, subgroups, tests
+from benchmark.compare import bootstrap, evidence, learning_curve, merits, spread, subgroups
+from benchmark.compare.adjust import adjust
+from benchmark.compare.between_runs import dunn, kruskal_wallis
 from benchmark.compare.controls import COPIES, behaved
+from benchmark.compare.friedman import friedman
 from benchmark.compare.learning_curve import real_image_equivalent
 from benchmark.compare.metrics import findings, members
 from benchmark.compare.panel import Panel
@@ -50,7 +53,8 @@ def compare(
         ``versus_real_only[figure]`` and ``calibration`` at the primary bracket of ``test``, each figure of
         ``settings.quality_metrics`` with its bootstrap interval; ``quality_of[split][row]`` of other splits
         likewise; ``learning_curve`` and ``equivalent[row]``, None and empty without a ``curve``;
-        ``subgroups[row][field][value]``; ``ranking``, ``kruskal_wallis``, ``dunn``, ``controls``,
+        ``subgroups[row][field][value]``; ``ranking``; ``kruskal_wallis``, ``dunn`` and ``friedman`` over the
+        run values; ``variance``, ``association`` and ``power`` of the primary metric; ``controls``,
         ``can_measure``, ``failed``, ``notes``.
     Raises:
         SubmissionError: the rows cannot be compared.
@@ -71,17 +75,17 @@ def compare(
     primary = figures["test"][str(protocol.primary_bracket)]
     gates = {row.name: row.memorization for row in study.complete()}
     run_values = {name: f[protocol.primary.name]["run_values"] for name, f in primary.items()}
-    overall = tests.kruskal_wallis(run_values)
+    overall = kruskal_wallis(run_values)
     quality = {
         split: merits.merits(panels[split, protocol.primary_bracket]) for split in sorted(study.splits)
     }
     worth = None if curve is None else real_image_equivalent(curve, study, _training_images(given))
-    settings = _settings(study)
+    settings, ranking = _settings(study), _ranking(study, head)
     controls = behaved(
         primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances
     )
     return {
-        "schema": 2,
+        "schema": 3,
         "settings": settings,
         "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
         "figures": figures,
@@ -90,9 +94,16 @@ def compare(
         "subgroups": subgroups.subgroups(study),
         "learning_curve": worth["curve"] if worth else None,
         "equivalent": worth["rows"] if worth else {},
-        "ranking": _ranking(study, head),
+        "ranking": ranking,
         "kruskal_wallis": overall,
-        "dunn": tests.dunn(run_values, protocol.correction) if overall["p"] is not None else [],
+        "dunn": dunn(run_values, protocol.correction) if overall["p"] is not None else [],
+        "friedman": friedman({n: run_values[n] for n in ranking["rows"]}, protocol.alpha),
+        "variance": spread.variance(
+            {bracket: panels["test", bracket] for bracket in protocol.brackets},
+            [row.name for row in study.complete() if row.role == "generator"],
+        ),
+        "association": spread.association(head, (m for m, _ in given), BASELINES[0], protocol.alpha),
+        "power": evidence.power(head, BASELINES[0]),
         "controls": controls,
         "can_measure": controls[0]["held"],
         "failed": failed,
@@ -124,6 +135,7 @@ def _settings(study: Study) -> dict[str, Any]:
         "alpha": protocol.alpha,
         "correction": protocol.correction,
         "power": protocol.power,
+        "margin": protocol.margin,
         "classes": list(protocol.classes),
         "kind": protocol.kind,
         "metrics": metrics,
@@ -200,12 +212,21 @@ def _figures(panel: Panel) -> dict[str, dict[str, Any]]:
     for base in baselines(panel.protocol):
         for metric in panel.protocol.metrics:
             others = [n for n in figures if n != base and base in figures]
-            found = {n: panel.metric(metric).difference(n, base).record() for n in others}
-            adjusted = tests.adjust([d["p"] for d in found.values()], panel.protocol.correction)
+            found = {
+                n: evidence.difference_record(
+                    panel.metric(metric).difference(n, base), panel.protocol.margin, panel.protocol.alpha
+                )
+                for n in others
+            }
+            adjusted = adjust([d["p"] for d in found.values()], panel.protocol.correction)
             for (name, record), p in zip(found.items(), adjusted, strict=True):
                 figures[name]["versus"].setdefault(base, {})[metric] = {**record, "p_adjusted": p}
-    if "real_only" in figures and panel.protocol.kind != "multilabel":
-        _add_mcnemar(panel, figures)
+    if BASELINES[0] in figures and panel.protocol.kind != "multilabel":
+        for name, record in evidence.mcnemar_by_row(panel, BASELINES[0]).items():
+            figures[name]["mcnemar"] = record
+    if BASELINES[0] in figures and evidence.can_delong(panel):
+        for name, record in evidence.delong_by_row(panel, BASELINES[0]).items():
+            figures[name]["delong"] = record
     return figures
 
 
@@ -216,6 +237,7 @@ def _row_figures(panel: Panel, name: str) -> dict[str, Any]:
         "per_class": {},
         "versus": {},
         "mcnemar": None,
+        "delong": None,
         **{m: {**found.mean(name), "run_values": found.run_values(name)} for m, found in measured.items()},
     }
 
@@ -227,14 +249,6 @@ def _class_figures(panel: Panel, k: int) -> dict[str, dict[str, Any]]:
     return {name: {key: measured.mean(name), **rest} for name, rest in panel.per_class(k).items()}
 
 
-def _add_mcnemar(panel: Panel, figures: dict[str, dict[str, Any]]) -> None:
-    others = [n for n in figures if n != "real_only"]
-    found = [tests.mcnemar(panel.label, panel.scores[n], panel.scores["real_only"]) for n in others]
-    adjusted = tests.adjust([f["p"] for f in found], panel.protocol.correction)
-    for name, record, p in zip(others, found, adjusted, strict=True):
-        figures[name]["mcnemar"] = {**record, "p_adjusted": p}
-
-
 def _ranking(study: Study, panel: Panel) -> dict[str, Any]:
     """Tie groups at the primary bracket; without rows that copy patients (but for ``duplicate_real``)."""
     unranked = {row.name: "failed" for row in study.rows if row.error is not None}
@@ -244,7 +258,7 @@ def _ranking(study: Study, panel: Panel) -> dict[str, Any]:
     names = [n for n in panel.rows if n not in unranked]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     found = [panel.primary.difference(a, b) for a, b in pairs]
-    adjusted = tests.adjust([d.p for d in found], study.protocol.correction)
+    adjusted = adjust([d.p for d in found], study.protocol.correction)
     records, wins = [], {}
     for (a, b), difference, p in zip(pairs, found, adjusted, strict=True):
         estimate, low, high = difference.estimate, difference.low, difference.high
@@ -255,5 +269,14 @@ def _ranking(study: Study, panel: Panel) -> dict[str, Any]:
     groups: dict[int, list[str]] = {}
     for name in names:
         groups.setdefault(rank[name], []).append(name)
-    rows = {n: {"rank": rank[n], "tied_with": [m for m in groups[rank[n]] if m != n]} for n in names}
+    means = {n: panel.primary.mean(n)["estimate"] for n in names}
+    letters = evidence.letters_of(means, records, study.protocol.alpha)
+    rows = {
+        n: {
+            "rank": rank[n],
+            "letters": letters[n],
+            "tied_with": [m for m in groups[rank[n]] if m != n],
+        }
+        for n in names
+    }
     return {"rows": rows, "unranked": unranked, "pairs": records, "compared": len(pairs)}

@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.publish.manifest import SCHEMA, Manifest
+from benchmark.records import sha256_file
 from benchmark.task import parse
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, PREDICTIONS, GRID = "bundle.json", "predictions.parquet", Path("samples") / "grid.png"
-CURVE = "curve.parquet"
+CURVE, SHOWN = "curve.parquet", Path("samples") / "images.parquet"
+SIGNATURE, VERIFIED = "bundle.json.sig", "verified.json"  # written beside a bundle, when it is whole
 LARGEST = {
     MANIFEST: 5_000_000,
     PREDICTIONS: 1_000_000_000,
     CURVE: 1_000_000_000,
     GRID.name: 8_000_000,
+    SHOWN.name: 50_000_000,
+    SIGNATURE: 10_000,
+    VERIFIED: 1_000_000,
 }  # bytes
+MOST_SHOWN = 100  # images of a row
 TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
 INTEGERS = ("label", "bracket", "seed", "fold")
 KNOWN_TEXTS = ("sex", "view", "site")  # of a patient or an image, where known; so is the age in years
@@ -45,12 +51,20 @@ class Bundle:
         grid: PNG of some samples, or None.
         curve: predictions of ``test`` by trainings on shares of the training patients, with the columns of
             ``predictions`` and ``share`` and ``images``; None but for ``real_only``.
+        shown: some of the row's images, with ``class``, ``fold`` and ``image`` (PNG), or None.
     """
 
     manifest: Manifest
     predictions: pd.DataFrame | None
     grid: bytes | None
     curve: pd.DataFrame | None = None
+    shown: pd.DataFrame | None = None
+
+
+def as_stored(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with scores of the precision that a bundle stores, float32."""
+    scores = [name for name in predictions.columns if str(name).startswith("score_")]
+    return predictions.astype(dict.fromkeys(scores, "float32"))
 
 
 def write_bundle(
@@ -59,8 +73,9 @@ def write_bundle(
     predictions: pd.DataFrame | None,
     grid: bytes | None,
     curve: pd.DataFrame | None = None,
+    shown: pd.DataFrame | None = None,
 ) -> None:
-    """Write a bundle; ``bundle.json`` last, each file atomically.
+    """Write a bundle; ``bundle.json`` last, each file atomically, with the hashes of the others.
 
     Raises:
         SubmissionError: it would not be read again: see ``read_bundle``; nothing is written then.
@@ -74,22 +89,33 @@ def write_bundle(
         )
     tables = {}
     if predictions is not None:
-        tables[PREDICTIONS] = _check_predictions(predictions, checked, folder / PREDICTIONS)
+        tables[PREDICTIONS] = as_stored(_check_predictions(predictions, checked, folder / PREDICTIONS))
     if _has_curve(checked) != (curve is not None):
         raise SubmissionError(str(folder / CURVE), "the manifest's curve and its predictions do not agree")
     if curve is not None:
-        tables[CURVE] = _check_curve(curve, checked, folder / CURVE)
+        tables[CURVE] = as_stored(_check_curve(curve, checked, folder / CURVE))
+    if (shown is not None) != bool(checked.samples and checked.samples.shown):
+        raise SubmissionError(str(folder / SHOWN), "the manifest's samples and the images do not agree")
+    if shown is not None:
+        tables[SHOWN.as_posix()] = _check_shown(shown, checked, folder / SHOWN)
     (folder / GRID).parent.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, PREDICTIONS, CURVE, GRID):  # what an earlier run of the row left
+    for name in (MANIFEST, PREDICTIONS, CURVE, GRID, SHOWN, SIGNATURE, VERIFIED):  # of an earlier run
         (folder / name).unlink(missing_ok=True)
     for name, table in tables.items():
         part = folder / f"{name}.part"
-        table.to_parquet(part, index=False)
+        table.to_parquet(part, index=False, compression="zstd")
         os.replace(part, folder / name)
     if grid is not None:
         _replace(folder / GRID, grid)
-    text = json.dumps(checked.record(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    record = {**checked.record(), "files": hashes(folder)}
+    text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     _replace(folder / MANIFEST, (text + "\n").encode())
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that ``bundle.json`` vouches for, by its name."""
+    names = (Path(PREDICTIONS), Path(CURVE), GRID, SHOWN)
+    return {n.as_posix(): sha256_file(folder / n) for n in names if (folder / n).exists()}
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -109,16 +135,64 @@ def read_bundle(folder: Path) -> Bundle:
         raise SubmissionError(
             f"{path}: row.name", f"is '{manifest.row.name}', expected '{folder.name}', the folder's name"
         )
+    _check_files(folder, manifest)
     grid = _bytes(folder / GRID) if (folder / GRID).exists() else None
     if grid is not None:
         _check_grid(grid, folder / GRID)
+    shown = None
+    if manifest.samples is not None and manifest.samples.shown:
+        shown = _check_shown(_table(folder / SHOWN), manifest, folder / SHOWN)
     if manifest.status == "failed":
-        return Bundle(manifest, None, grid)
+        return Bundle(manifest, None, grid, shown=shown)
     predictions = _check_predictions(_table(folder / PREDICTIONS), manifest, folder / PREDICTIONS)
     curve = None
     if _has_curve(manifest):
         curve = _check_curve(_table(folder / CURVE), manifest, folder / CURVE)
-    return Bundle(manifest, predictions, grid, curve)
+    return Bundle(manifest, predictions, grid, curve, shown)
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    """Every file is there as ``bundle.json`` says, and no other of its names."""
+    for name in (PREDICTIONS, CURVE, GRID.as_posix(), SHOWN.as_posix()):
+        if (folder / name).exists():
+            _check_size(folder / name)
+    if (SHOWN.as_posix() in manifest.files) != bool(manifest.samples and manifest.samples.shown):
+        raise SubmissionError(f"{folder / MANIFEST}: samples.shown", f"and files['{SHOWN}'] do not agree")
+    unknown = sorted(set(manifest.files) - {PREDICTIONS, CURVE, GRID.as_posix(), SHOWN.as_posix()})
+    if unknown:
+        raise SubmissionError(f"{folder / MANIFEST}: files", f"names '{unknown[0]}', which no bundle has")
+    found = hashes(folder)
+    for name in sorted({*found, *manifest.files}):
+        if found.get(name) != manifest.files.get(name):
+            raise SubmissionError(
+                str(folder / name),
+                "is not the file that bundle.json names by its SHA-256"
+                if name in found
+                else "is missing; bundle.json names it",
+                "A bundle is not edited by hand: write it again.",
+            )
+
+
+def _check_shown(table: pd.DataFrame, manifest: Manifest, path: Path) -> pd.DataFrame:
+    """A class, a fold and a PNG for each image, as many as the manifest says."""
+    where = str(path)
+    if sorted(table.columns) != ["class", "fold", "image"]:
+        raise SubmissionError(
+            where, f"has the columns {sorted(table.columns)}", "Expected class, fold, image."
+        )
+    if manifest.samples is None or not len(table) == manifest.samples.shown <= MOST_SHOWN:
+        raise SubmissionError(
+            f"{where}: image", f"has {len(table)} rows", f"Give samples.shown of them, at most {MOST_SHOWN}."
+        )
+    if not table["fold"].isin(range(manifest.folds)).all():
+        raise SubmissionError(f"{where}: fold", f"outside 0..{manifest.folds - 1}")
+    if not table["class"].isin(manifest.classes).all():
+        raise SubmissionError(f"{where}: class", "holds a class that the task does not have")
+    for content in table["image"]:
+        if not isinstance(content, bytes):
+            raise SubmissionError(f"{where}: image", "holds something else than bytes", "Give PNG files.")
+        _check_grid(content, path)
+    return table[["class", "fold", "image"]]
 
 
 def _table(path: Path) -> pd.DataFrame:

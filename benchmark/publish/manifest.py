@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
+from benchmark.intake.card import SubmissionCard
 from benchmark.task import PrimaryMetric, Statistics
 
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
@@ -19,7 +21,7 @@ class Part(BaseModel):
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # what a row was left out for
-SCHEMA = 3
+SCHEMA = 4
 
 
 def was_not_run(error: str) -> bool:
@@ -36,6 +38,7 @@ class RowCard(Part):
     description: str
     citation: str
     license: str
+    version: str = Field("", max_length=64, description="of the plug-in that made the images")
     params: dict[str, Any] = {}
 
 
@@ -81,6 +84,21 @@ class Memorization(Part):
     planted_recall: float = Field(ge=0, le=1)
     gated: bool
     blind: bool = False
+
+
+class RunValues(Part):
+    """A reported metric of every run, in the order of the sorted runs, and their mean."""
+
+    mean: FiniteFloat
+    runs: tuple[FiniteFloat, ...] = Field(min_length=1)
+
+
+class SamplesCard(Part):
+    """The row's synthetic images: how many, the hash of all, and how many the bundle shows."""
+
+    images: int = Field(ge=0)
+    hash: Hash
+    shown: int = Field(ge=0)
 
 
 class FilterRate(Part):
@@ -141,9 +159,12 @@ class RecipeCard(Part):
 
 
 class Manifest(Part):
-    """The content of ``bundle.json``, schema 3.
+    """The content of ``bundle.json``, schema 4.
 
     Attributes:
+        way: how the row came to be: run by the project itself (``suite``), or handed in as a generator that
+            the suite trained and judged, as samples that it judged, or as a bundle made elsewhere.
+        submission: who hands it in, and what it was made from; of every way but ``suite``.
         labels: whether an image has one class or may have several.
         positive: the last class of a binary task, where the task gives it that role.
         folds: of the cross-validation; 1 where a part was held out.
@@ -153,9 +174,14 @@ class Manifest(Part):
         subgroups: the columns of the predictions by which the primary metric is shown.
         quality_filter: by class, where implausible images were dropped.
         curve: shares of the training patients of ``curve.parquet``; of ``real_only`` alone.
+        results: every reported metric by split, bracket and metric; comes out again from the predictions.
+        samples: of rows with synthetic images.
+        files: SHA-256 of every other file of the bundle, by its name.
     """
 
-    schema_: Literal[3] = Field(3, alias="schema")
+    schema_: Literal[4] = Field(4, alias="schema")
+    way: Literal["suite", "generator", "samples", "bundle"] = "suite"
+    submission: SubmissionCard | None = None
     task: str
     profile: str
     question: str
@@ -186,6 +212,9 @@ class Manifest(Part):
     memorization: Memorization | None = None
     quality_filter: dict[str, FilterRate] | None = None
     curve: tuple[float, ...] = ()
+    results: dict[str, dict[str, dict[str, RunValues]]] = {}
+    samples: SamplesCard | None = None
+    files: dict[str, Sha256] = {}
     costs: Costs
     software: dict[str, Any]
     hardware: dict[str, Any]
@@ -196,6 +225,12 @@ class Manifest(Part):
     def _consistent(self) -> Manifest:
         if (self.status == "failed") != (self.error is not None):
             raise ValueError("a failed row, and no other, has an error")
+        if self.status == "failed" and self.results:
+            raise ValueError("a failed row has no results")
+        if (self.way == "suite") != (self.submission is None):
+            raise ValueError("a row that is handed in, and no other, has a submission card")
+        if self.submission is not None and self.submission.name != self.row.name:
+            raise ValueError("submission.name must be row.name")
         if self.primary_bracket not in self.brackets:
             raise ValueError("primary_bracket must be one of brackets")
         if self.positive is not None and self.positive != self.classes[-1]:

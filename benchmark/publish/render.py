@@ -14,11 +14,15 @@ from benchmark.publish.bundle import Bundle
 from benchmark.publish.view import View, build
 
 PER_ROW = (
+    "way",
+    "submission",
     "row",
     "status",
     "error",
     "measures",
     "memorization",
+    "samples",
+    "files",
     "costs",
     "software",
     "hardware",
@@ -66,7 +70,7 @@ def as_json(view: View) -> dict[str, Any]:
             "figures": line.figures,
         }
     return {
-        **{k: v for k, v in shared.items() if k not in PER_ROW},
+        **{k: v for k, v in shared.items() if k not in (*PER_ROW, "results")},
         "order": [line.name for line in view.lines],
         "rows": rows,
         "findings": list(view.findings),

@@ -100,7 +100,7 @@ def manifest(name: str) -> dict[str, Any]:
         "classes": ["a", "b"], "image_size": 32, "primary_bracket": 20, "brackets": [10, 20],
         "seeds": [0, 1, 2], "classifiers": ["net"], "labels": "single", "positive": None, "folds": 1,
         "scenario": {}, "mix": {}, "subgroups": [], "status": "complete", "error": None, "memorization": None,
-        "statistics": {"alpha": ALPHA, "correction": "holm", "power": 0.8},
+        "statistics": {"alpha": ALPHA, "correction": "holm", "power": 0.8, "margin": 0.02},
         "primary_metric": {"name": "balanced_accuracy", "direction": "maximize"},
         "row": {"name": name, "role": "control"},
         "data": {"fingerprint": "f", "splits": {"train": {"images": 800}}},

@@ -32,8 +32,8 @@ def manifest(
     shared: dict[str, Any] = {
         "task": "t", "profile": "demo", "protocol_hash": "h", "source": "s", "data_kind": "phantom",
         "classes": list(CLASSES), "image_size": 32, "primary_bracket": 20, "brackets": [10, 20],
-        "seeds": [0, 1, 2], "classifiers": ["net"], "data": {"fingerprint": "f"},
-        "statistics": {"alpha": 0.05, "correction": "holm", "power": 0.8}, "labels": "single",
+        "seeds": [0, 1, 2], "classifiers": ["net"], "measures": {}, "data": {"fingerprint": "f"},
+        "statistics": {"alpha": 0.05, "correction": "holm", "power": 0.8, "margin": 0.02}, "labels": "single",
         "positive": None, "folds": 1, "scenario": {}, "mix": {}, "subgroups": [],
         "primary_metric": {"name": "balanced_accuracy", "direction": "maximize"},
     }  # fmt: skip

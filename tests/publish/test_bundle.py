@@ -10,9 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.compare.reported import results
 from benchmark.errors import SubmissionError
 from benchmark.publish.bundle import read_bundle, read_bundles, write_bundle
-from publish.make_bundles import BINARY, FOLDS, MULTILABEL, images_of, make_bundles, manifest, predictions
+from publish.make_bundles import (
+    BINARY,
+    FOLDS,
+    MULTILABEL,
+    images_of,
+    make_bundles,
+    manifest,
+    predictions,
+    vouch,
+)
 
 SMALL: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
 
@@ -29,8 +39,8 @@ def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
     assert bundle.predictions is not None
     again = tmp_path / "again" / "ddpm"
     shuffled = bundle.predictions.sample(frac=1, random_state=0)
-    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid)
-    for name in ("bundle.json", "predictions.parquet", "samples/grid.png"):
+    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid, shown=bundle.shown)
+    for name in ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
     assert len(bundle.predictions) == 20 * 2 * 2
 
@@ -123,6 +133,7 @@ def test_wrong_predictions_are_refused(folder, fault, named):
     """NaN, missing, duplicate or foreign predictions: the error names the column."""
     table = spoil(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
+    vouch(folder)
     with pytest.raises(SubmissionError, match=named):
         read_bundle(folder)
 
@@ -180,7 +191,7 @@ def test_an_older_bundle_is_refused_in_one_clear_line(folder):
     """Its schema, the one that is read, and what to do; not a list of missing fields."""
     content = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**content, "schema": 1}))
-    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 3\n +Run the row again"):
+    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 4\n +Run the row again"):
         read_bundle(folder)
 
 
@@ -191,9 +202,8 @@ def test_other_kinds_of_tasks_survive_writing_and_reading(tmp_path, variant):
     bundle = read_bundle(folder)
     assert bundle.predictions is not None
     again = tmp_path / "again" / "ddpm"
-    write_bundle(
-        again, bundle.manifest.record(), bundle.predictions.sample(frac=1, random_state=0), bundle.grid
-    )
+    shuffled = bundle.predictions.sample(frac=1, random_state=0)
+    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid, shown=bundle.shown)
     for name in ("bundle.json", "predictions.parquet"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
     assert set(variant.subgroups) <= set(bundle.predictions.columns)
@@ -239,6 +249,7 @@ def test_wrong_predictions_of_other_kinds_are_refused(tmp_path, variant, fault, 
     folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=variant) / "ddpm"
     table = spoil_other(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
+    vouch(folder)
     with pytest.raises(SubmissionError, match=named):
         read_bundle(folder)
 
@@ -249,7 +260,58 @@ def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
     table = pd.read_parquet(folder / "predictions.parquet").drop(columns=["sex"])
     table["age"], table["view"] = np.nan, None
     table.to_parquet(folder / "predictions.parquet", index=False)
+    vouch(folder)
     bundle = read_bundle(folder)
     assert bundle.predictions is not None
     assert "sex" not in bundle.predictions.columns
     assert bundle.predictions["age"].isna().all()
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "samples/grid.png", "samples/images.parquet"])
+def test_a_changed_file_is_refused_by_its_name(folder, name):
+    """``bundle.json`` vouches for every other file."""
+    with open(folder / name, "ab") as handle:
+        handle.write(b"x")
+    with pytest.raises(SubmissionError, match=rf"{name}: is not the file that bundle.json names"):
+        read_bundle(folder)
+
+
+def test_a_file_that_is_gone_or_new_is_refused(folder):
+    """Neither can be taken away, and none is added without ``bundle.json`` saying so."""
+    grid = (folder / "samples/grid.png").read_bytes()
+    (folder / "samples/grid.png").unlink()
+    with pytest.raises(SubmissionError, match=r"grid.png: is missing; bundle.json names it"):
+        read_bundle(folder)
+    (folder / "samples/grid.png").write_bytes(grid)
+    (folder / "curve.parquet").write_bytes(b"x")
+    with pytest.raises(SubmissionError, match=r"curve.parquet: is not the file"):
+        read_bundle(folder)
+
+
+def test_scores_are_stored_with_seven_digits_and_results_are_of_these(folder):
+    """Float32 on disk; the reported metrics come out of what is stored, not of what was rounded."""
+    bundle = read_bundle(folder)
+    assert bundle.predictions["score_0"].dtype == np.float32
+    again = results(bundle.manifest.record(), bundle.predictions)
+    assert again == bundle.manifest.record()["results"]
+    own = bundle.predictions.query("split == 'test' and bracket == 100 and seed == 0")
+    right = own[[f"score_{k}" for k in range(5)]].to_numpy().argmax(1) == own["label"]
+    assert again["test"]["100"]["accuracy"]["runs"][0] == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("class", "elephant", "class: holds a class"),
+        ("fold", 7, r"fold: outside 0\.\.0"),
+        ("image", b"GIF89a", "is not a PNG"),
+        ("image", "text", "image: holds something else than bytes"),
+    ],
+)
+def test_shown_images_are_checked(tmp_path, folder, field, value, said):
+    """A class of the task, a fold of it, and PNG bytes."""
+    bundle = read_bundle(folder)
+    bad = bundle.shown.astype({field: object})
+    bad.loc[0, field] = value
+    with pytest.raises(SubmissionError, match=said):
+        write_bundle(tmp_path / "x", bundle.manifest.record(), bundle.predictions, None, shown=bad)

@@ -38,7 +38,7 @@ def altered(bundle: Bundle, **fields: Any) -> Bundle:
     """The bundle with other fields in its manifest."""
     record = bundle.manifest.record()
     for name, value in fields.items():
-        record[name] = {**record[name], **value} if isinstance(value, dict) else value
+        record[name] = {**record[name], **value} if isinstance(value, dict) and value else value
     return replace(bundle, manifest=type(bundle.manifest).model_validate(record))
 
 
@@ -120,7 +120,9 @@ def test_hostile_texts_are_shown_not_obeyed(bundles, tmp_path):
     """HTML, scripts, table bars, links and line breaks in a submission stay text."""
     card = {"title": HOSTILE, "description": HOSTILE, "citation": HOSTILE, "params": {HOSTILE: HOSTILE}}
     bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in bundles]
-    bad[1] = replace(altered(bad[1], status="failed", error=HOSTILE, measures={}), predictions=None)
+    bad[1] = replace(
+        altered(bad[1], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
+    )
     found = pages(bad, tmp_path)
     parser = Outward()
     parser.feed(found["html"])
