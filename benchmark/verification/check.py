@@ -79,3 +79,21 @@ def shown(value: Any) -> str:
     """A value in a message, cut to what a line holds."""
     text = repr(value)
     return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+
+
+# Fields that nothing here can check: only the author's word, or trainings done again, speak for them.
+BELIEVED = {
+    "costs and machine": r"costs\..*|hardware\..*|software\..*|device|precision",
+    "measures of all images": r"measures\..*|quality_filter\..*|samples\.hash|recipes\.\d+\.parameters.*",
+    "what the row says of itself": r"row\.(title|description|citation|license|version)|row\.params.*",
+    "what a submission says of itself": r"way|submission\.(?!name).*",
+    "why a row failed": r"error",
+    "notes after those of the data": r"data\.notes\..*",
+}
+
+
+def claims(submitted: bool) -> Check:
+    """What was taken on trust, in words; what a row of the suite says of itself was compared."""
+    own = ("what the row says of itself", "what a submission says of itself")
+    trusted = [name for name in BELIEVED if submitted or name not in own]
+    return Check("claims", None, f"believed, since nothing else tells them: {'; '.join(trusted)}")

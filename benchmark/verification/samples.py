@@ -14,9 +14,8 @@ from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, 
 from benchmark.pipeline import STAGE_VERSION
 from benchmark.publish.bundle import SHOWN, Bundle
 from benchmark.publish.manifest import Manifest, Memorization
-from benchmark.records import ImageSet, Splits
+from benchmark.records import Splits
 from benchmark.report import may_show
-from benchmark.rules import Mix
 from benchmark.verification.check import Check, Fault, judged
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
@@ -144,39 +143,55 @@ def _against_gate(shown: Shown, manifest: Manifest, protocol: Protocol, truth: T
         why = "a filter decided which images were measured, so the threshold was not computed again"
         return [Check("memorization", None, why)]
     try:
-        gates = [_gate(splits, protocol) for splits in truth.folds]
+        gates = [calibrated_gate(splits, protocol) for splits in truth.folds]
     except BenchmarkError as error:
         return [Check("memorization", None, f"was not computed again: {error.problem}")]
-    faults = _calibration_faults(gate, gates)
+    faults = [*_number_faults(manifest, gate, gates), *_calibration_faults(gate, gates)]
     hits, n = 0, 0
-    for k, (own, judged_labels) in enumerate(gates):
-        mine = (shown.fold == k) & np.isin(shown.label, judged_labels)
-        hits, n = hits + own.hits(shown.image[mine]), n + int(mine.sum())
+    for k, own in enumerate(gates):
+        mine = (shown.fold == k) & np.isin(shown.label, own.labels)
+        hits, n = hits + own.gate.hits(shown.image[mine]), n + int(mine.sum())
     faults += _share_faults(gate, hits, n)
     return judged("memorization", faults, f"{hits} of {n} shown images lie below the threshold")
 
 
-def _gate(splits: Splits, protocol: Protocol) -> tuple[Gate, np.ndarray]:
-    """The gate of one fold for the images that the measured bracket has, and the classes that it judges."""
+@dataclass(frozen=True, eq=False)
+class FoldGate:
+    """The gate of one fold: how many images a row has there, and the classes of those that are judged."""
+
+    gate: Gate
+    images: int
+    labels: np.ndarray
+
+
+def calibrated_gate(splits: Splits, protocol: Protocol) -> FoldGate:
+    """The gate of one fold for as many images as the largest bracket has."""
     from benchmark.classify.sampling import added_counts
 
     train, test = splits.train.one_label_each(), splits.test.one_label_each()
-    mix = Mix(**protocol.task.mix.model_dump())
-    counts = added_counts(splits.train, mix, max(protocol.profile.brackets), tuple(protocol.task.classes))
-    labels = _labels(train, counts)
-    labels = labels[np.isin(labels, np.unique(test.label))]
-    return calibrated(labels, train, test, protocol.extractor, "cpu", MEASURE_SEED), np.unique(labels)
+    bracket, classes = max(protocol.profile.brackets), tuple(protocol.task.classes)
+    counts = added_counts(splits.train, protocol.task.mix, bracket, classes)
+    labels = np.repeat(np.arange(len(train.classes)), [counts.get(c, 0) for c in train.classes])
+    seen = labels[np.isin(labels, np.unique(test.label))]
+    return FoldGate(calibrated(seen, train, test, protocol.extractor, "cpu", MEASURE_SEED), len(labels), seen)
 
 
-def _labels(train: ImageSet, counts: dict[str, int]) -> np.ndarray:
-    return np.repeat(np.arange(len(train.classes)), [counts.get(c, 0) for c in train.classes])
+def _number_faults(manifest: Manifest, said: Memorization, gates: list[FoldGate]) -> list[Fault]:
+    """How many images a row has, and how many of them the gate judged."""
+    faults: list[Fault] = []
+    images, n = sum(g.images for g in gates), sum(len(g.labels) for g in gates)
+    if manifest.samples is not None and manifest.samples.images != images:
+        faults.append(("samples.images", f"is {manifest.samples.images}, the largest bracket has {images}"))
+    if said.n != n:
+        faults.append(("memorization.n", f"is {said.n}, expected {n}"))
+    return faults
 
 
-def _calibration_faults(said: Memorization, gates: list[tuple[Gate, np.ndarray]]) -> list[Fault]:
+def _calibration_faults(said: Memorization, gates: list[FoldGate]) -> list[Fault]:
     """Threshold, expected rate and planted copies, the mean over the folds as the bundle has it."""
     faults: list[Fault] = []
     for name, close in (("threshold", CLOSE), ("expected", CLOSE), ("planted_recall", 0.02)):
-        true = float(np.mean([getattr(g, name) for g, _ in gates]))
+        true = float(np.mean([getattr(g.gate, name) for g in gates]))
         if not np.isclose(getattr(said, name), true, rtol=close, atol=close * 0.1):
             faults.append((f"memorization.{name}", f"is {getattr(said, name):.6g}, expected {true:.6g}"))
     return faults

@@ -22,11 +22,11 @@ from benchmark.publish.bundle import LARGEST, MANIFEST, SIGNATURE, VERIFIED, Bun
 from benchmark.records import sha256_file
 from benchmark.store import write_json
 from benchmark.verification import deep, retrain
-from benchmark.verification.check import Check, Fault, judged, refused
+from benchmark.verification.check import Check, Fault, claims, judged, refused
 from benchmark.verification.data import Truth, check_data, found_data
 from benchmark.verification.predictions import check_images, check_scores
 from benchmark.verification.protocol import Protocol, claimed
-from benchmark.verification.row import check_costs, check_row
+from benchmark.verification.row import SUITE, check_costs, check_row
 from benchmark.verification.samples import check_samples
 
 TOLERANCE = 1e-9  # of a reported metric, computed again from the stored predictions
@@ -143,6 +143,7 @@ def _verify(folder: Path, asked: Asked, report: Report) -> None:
     truth, checks = found_data(protocol, asked.root, store_root())
     report.checks += checks if truth is None else _against(bundle, truth)
     report.checks += check_samples(bundle, folder, protocol, truth)
+    report.checks.append(claims(manifest.way != SUITE))
     if asked.deep:
         _deep(bundle, protocol, asked, report)
 
@@ -216,7 +217,7 @@ def _deep(bundle: Bundle, protocol: Protocol, asked: Asked, report: Report) -> N
         again = retrain.train_again(plan, manifest.row.name, seeds, scratch / "store", asked.workers)
         checks, report.again = deep.check_again(bundle, again, plan, asked.board)
         report.checks += [
-            Check("retrained", True, f"seeds {', '.join(map(str, seeds))}, drawn at random"),
+            Check("retrained", True, _which(seeds, asked)),
             *checks,
         ]
     except BenchmarkError as error:
@@ -224,6 +225,11 @@ def _deep(bundle: Bundle, protocol: Protocol, asked: Asked, report: Report) -> N
         report.checks.append(Check("retrained", None, f"nothing was trained again: {why}"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _which(seeds: tuple[int, ...], asked: Asked) -> str:
+    how = "drawn at random" if asked.seed is None else f"drawn by --seed {asked.seed}"
+    return f"seeds {', '.join(map(str, seeds))}, {how}"
 
 
 def run_verify(options: argparse.Namespace) -> int:
