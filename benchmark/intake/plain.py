@@ -103,18 +103,8 @@ def _check_shape(rows: int, leaves: int, columns: int, where: str) -> None:
 
 def _is_plain(kind: Any, pa: Any) -> bool:
     types = pa.types
-    return any(
-        is_it(kind)
-        for is_it in (
-            types.is_integer,
-            types.is_floating,
-            types.is_string,
-            types.is_large_string,
-            types.is_binary,
-            types.is_large_binary,
-            types.is_null,
-        )  # fmt: skip
-    )
+    kinds = ("integer", "floating", "string", "large_string", "binary", "large_binary", "null")
+    return any(getattr(types, f"is_{name}")(kind) for name in kinds)
 
 
 def _check_texts(path: Path, name: str, where: str) -> None:

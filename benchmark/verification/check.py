@@ -33,10 +33,11 @@ class Check:
         return {"name": self.name, "passed": self.passed, "detail": self.detail, "field": self.field}
 
     def line(self) -> str:
-        """For the terminal."""
+        """For the terminal, which no character of a bundle may steer."""
         mark = {True: "ok", False: "FAILED", None: "not checked"}[self.passed]
         about = f"{self.field}: " if self.field else ""
-        return f"{mark:<12}{self.name}: {about}{self.detail}"
+        text = f"{self.name}: {about}{self.detail}"
+        return f"{mark:<12}{''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)}"
 
 
 Fault = tuple[str, str]  # field, and what is wrong with it
@@ -85,7 +86,8 @@ def shown(value: Any) -> str:
 BELIEVED = {
     "costs and machine": r"costs\..*|hardware\..*|software\..*|device|precision",
     "measures of all images": r"measures\..*|quality_filter\..*|samples\.hash|recipes\.\d+\.parameters.*",
-    "what the row says of itself": r"row\.(title|description|citation|license|version)|row\.params.*",
+    "what the row says of itself": r"row\.(title|description|citation|license|version)",
+    "parameters of a generator": r"row\.params.*",
     "what a submission says of itself": r"way|submission\.(?!name).*",
     "why a row failed": r"error",
     "notes after those of the data": r"data\.notes\..*",

@@ -87,7 +87,7 @@ def _image_faults(table: pd.DataFrame, true: pd.DataFrame, run: list[str], file:
             first = wrong.iloc[0]
             yield (
                 f"{file}: {name}",
-                f"of '{_first(wrong)}' is {first[name]!r}, in the data {first[f'{name}_true']!r}",
+                f"of '{_first(wrong)}' is {first[name]}, in the data {first[f'{name}_true']}",
             )
 
 

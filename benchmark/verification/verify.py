@@ -118,7 +118,7 @@ def verify(given: Path, asked: Asked) -> Report:
         with opened(given) as folder:
             report.checks.append(Check("safety", True, "nothing but the files of a bundle, none too large"))
             _verify(folder, asked, report)
-    except SubmissionError as error:
+    except BenchmarkError as error:
         report.checks.append(refused("schema" if report.checks else "safety", error))
     return report
 

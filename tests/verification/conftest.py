@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.metrics.features import PHANTOM
+from benchmark.task import load_task
 from benchmark.verification import samples, verify
+from benchmark.verification.data import Truth, data_of
+from benchmark.verification.protocol import Protocol
 from benchmark.verification.verify import Asked
-from verification.honest import CARD, write_honest
 from samples import TINY
+from verification.honest import CARD, write_honest
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +70,10 @@ def suite_row(originals: Path, tmp_path: Path) -> Path:
 def submission(originals: Path, tmp_path: Path) -> Path:
     """A copy of the bundle of a submission."""
     return Path(shutil.copytree(originals / "blurred_noise", tmp_path / "blurred_noise"))
+
+
+@pytest.fixture(scope="session")
+def truth(originals: Path) -> Truth:
+    """The data of the tiny task."""
+    task = load_task(str(TINY))
+    return data_of(Protocol(task, str(TINY), "demo", "phantom.chest", PHANTOM, ""), None, originals / "store")
