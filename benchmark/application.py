@@ -218,13 +218,47 @@ def compare_bundles(options: argparse.Namespace) -> int:
 
 
 def render_bundles(options: argparse.Namespace) -> int:
-    """Render bundles as a leaderboard."""
+    """Render bundles as a leaderboard; without any, make, check or add to the pages of all boards."""
+    added = [path for given in options.add for path in given]
+    if not options.bundles:
+        return _boards(options, added)
+    if options.check or added:
+        raise BenchmarkError("command line", "--bundles goes with neither --check nor --add", "Leave it out.")
     out = options.out or options.bundles.parent
     make_folder(out)
     report.publish(options.bundles, out)
     for kind in ("md", "json", "html"):
         print(out / f"leaderboard.{kind}")
     return 0
+
+
+def _boards(options: argparse.Namespace, added: list[Path]) -> int:
+    """The pages of all boards under ``--root``; 1 where ``--check`` finds one that is not as it should be."""
+    from benchmark import leaderboards
+    from benchmark.adding import add
+
+    root = options.root or Path("leaderboards")
+    if options.check and added:
+        raise BenchmarkError("command line", "--check writes nothing, so nothing can be added", "Do one.")
+    if added:
+        for path in add(added, root, options.board, options.replace):
+            print(f"added {path}")
+    made = leaderboards.make(root, options.workers)
+    if options.check:
+        return _told(leaderboards.faults(root, made), root)
+    for path in leaderboards.write(root, made):
+        print(path)
+    for path in leaderboards.surplus(root, made):
+        print(f"no board makes {path}: remove it")
+    return 0
+
+
+def _told(faults: list[str], root: Path) -> int:
+    for fault in faults:
+        print(fault)
+    if faults:
+        print(f"Make the pages again: python -m benchmark leaderboard --root {root}")
+    return 1 if faults else 0
 
 
 def write_tables(options: argparse.Namespace) -> int:

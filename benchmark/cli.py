@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark import __version__
 from benchmark.errors import BenchmarkError, unknown_name
@@ -26,7 +27,7 @@ OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
     "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
-    "leaderboard": "render bundles as leaderboard.md, .json and .html",
+    "leaderboard": "make, check or add to the pages of all boards, or render the bundles of one run",
     "verify": "check a bundle: safety, protocol, data, metrics, copies, signature; --deep trains seeds again",
     "sweep": "run the task for every value of a choice, then write tables over all of them",
     "tune": "search the parameters of a generator, judged on val",
@@ -54,6 +55,14 @@ def _path(value: str) -> Path | None:
 def _paths(value: str) -> list[Path]:
     """MLflow hands on several folders as one text, with commas."""
     return [Path(part.strip()) for part in value.split(",") if part.strip()]
+
+
+def _switch(value: str) -> bool:
+    """MLflow hands on a text where the command line has a switch."""
+    known = {"": False, "false": False, "no": False, "true": True, "yes": True}
+    if value.lower() not in known:
+        raise argparse.ArgumentTypeError(f"expected true or false, got '{value}'")
+    return known[value.lower()]
 
 
 def _count(value: str) -> int | None:
@@ -112,8 +121,12 @@ def parser() -> Parser:
     verbs.choices["tasks"].add_argument("task", nargs="?", type=_text, help="show this one")
     verbs.choices["tasks"].add_argument("--pages", type=_path, help="write a page per task into this folder")
     for name in ("compare", "leaderboard"):
-        verbs.choices[name].add_argument("--bundles", type=Path, required=True, help="folder of bundles")
+        one = name == "compare"
+        verbs.choices[name].add_argument(
+            "--bundles", type=Path if one else _path, required=one, help="folder of bundles"
+        )
         verbs.choices[name].add_argument("--out", type=_path, help="default: beside the bundles")
+    _add_leaderboard(verbs.choices["leaderboard"])
     tables = verbs.choices["tables"]
     tables.add_argument(
         "--bundles", type=_paths, nargs="+", required=True, help="folder of a run, one per variant of a task"
@@ -127,6 +140,23 @@ def parser() -> Parser:
     extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
     extractor.add_argument("--steps", type=_count, help="fewer steps than the recipe's, to try it out")
     return top
+
+
+def _add_leaderboard(verb: argparse.ArgumentParser) -> None:
+    """All but ``--bundles`` and ``--out`` is about the boards under ``--root``."""
+    switch: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "default": False}
+    verb.add_argument("--root", type=_path, help="folder of the boards' pages; default: leaderboards")
+    verb.add_argument("--check", **switch, help="write nothing; 1 where a page is stale, missing or surplus")
+    verb.add_argument(
+        "--add",
+        type=_paths,
+        nargs="+",
+        default=[],
+        help="bundles, ZIPs of them or folders of runs to put on a board",
+    )
+    verb.add_argument("--board", type=_text, help="of the added rows; default: that of their protocol")
+    verb.add_argument("--replace", **switch, help="whether an added row replaces one of its name")
+    verb.add_argument("--workers", type=_count, help="boards at once; default: one per core")
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:

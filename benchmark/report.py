@@ -353,10 +353,10 @@ def _costs(row: Row, results: dict[str, Result]) -> dict[str, float | None]:
 
 def compare_folder(folder: Path) -> dict[str, Any]:
     """The comparison of the bundles in a folder."""
-    return _compare(read_bundles(folder))
+    return compare_rows(read_bundles(folder))
 
 
-def _compare(bundles: Iterable[Bundle]) -> dict[str, Any]:
+def compare_rows(bundles: Iterable[Bundle]) -> dict[str, Any]:
     rows = list(bundles)
     curve = next((b.curve for b in rows if b.curve is not None), None)
     return compare(((b.manifest.record(), b.predictions) for b in rows), curve)
@@ -367,7 +367,7 @@ def publish(folder: Path, out: Path) -> dict[str, Any]:
     from benchmark.publish.render import render
 
     bundles = read_bundles(folder)
-    comparison = _compare(bundles)
+    comparison = compare_rows(bundles)
     render(bundles, comparison, out)
     return comparison
 

@@ -147,7 +147,7 @@ def test_the_mirror_can_be_computed_again_from_the_kept_networks(selected):
     assert np.mean([v["floor"] for v in each.values()]) == pytest.approx(measure["floor"])
     assert measure["value"] == pytest.approx(np.mean(values))
     assert measure["n"] == len(drawn)
-    assert "Mirror (balanced\\_accuracy)" in selected.page
+    assert "Mirror (balanced accuracy)" in selected.page
 
 
 def test_the_curve_is_in_the_bundle_of_real_only(selected):

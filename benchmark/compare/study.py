@@ -14,7 +14,7 @@ from benchmark.compare.controls import COPIES, behaved
 from benchmark.compare.friedman import friedman
 from benchmark.compare.learning_curve import real_image_equivalent
 from benchmark.compare.metrics import findings, members
-from benchmark.compare.panel import Panel
+from benchmark.compare.panel import Measured, Panel
 from benchmark.compare.ranks import ranks
 from benchmark.compare.rows import Protocol, SplitImages, Study, align
 
@@ -246,7 +246,17 @@ def _class_figures(panel: Panel, k: int) -> dict[str, dict[str, Any]]:
     """Of class k by row: recall with its interval, or AUROC where an image may have several labels."""
     several = panel.protocol.kind == "multilabel"
     key, measured = ("auroc", panel.class_auroc(k)) if several else ("recall", panel.recall(k))
-    return {name: {key: measured.mean(name), **rest} for name, rest in panel.per_class(k).items()}
+    return {
+        name: {key: measured.mean(name), **rest, "versus_real_only": _class_difference(measured, name)}
+        for name, rest in panel.per_class(k).items()
+    }
+
+
+def _class_difference(measured: Measured, name: str) -> dict[str, float] | None:
+    """Paired, in the same figure; None for the baseline itself, or without one."""
+    if name == "real_only" or "real_only" not in measured.values:
+        return None
+    return measured.difference(name, "real_only").record()
 
 
 def _ranking(study: Study, panel: Panel) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Inline SVG: forest plots of differences, and change against bracket. Colors come from the page's CSS."""
+"""Inline SVG: scales, forest plots of differences, change against bracket; colors are of the page's CSS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, log10
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -24,6 +24,22 @@ class Scale:
     def __call__(self, value: float) -> float:
         inside = min(max(value, self.low), self.high)
         return round(self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round values between two ends, at most ``count`` + 1 of them, in steps of 1, 2 or 5 times 10^k."""
+    raw = (high - low) / count
+    power = 10.0 ** floor(log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first = ceil(low / step - 1e-9)
+    return [round(i * step, 10) for i in range(first, floor(high / step + 1e-9) + 1)]
+
+
+def decades(low: float, high: float) -> list[float]:
+    """The powers of ten between two positive ends, thinned to at most six."""
+    first, last = ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9)
+    each = range(first, last + 1)
+    return [10.0**k for k in each[:: 1 + len(each) // 7]]
 
 
 def bounds(differences: Sequence[Mapping[str, Any]], step: float = 0.05) -> tuple[float, float]:

@@ -26,6 +26,31 @@ TERMS: tuple[tuple[str, str], ...] = (
         "were not told apart; rows of different rank need not have been told apart from each other.",
     ),
     (
+        "Letters",
+        "Rows that share a letter were not told apart from each other. Unlike ranks, letters show every "
+        "pair.",
+    ),
+    (
+        "Critical difference",
+        "Distance of mean ranks from which Nemenyi's test tells two rows apart. Rows are ranked within every "
+        "training of the same seed and fold, and the ranks are averaged.",
+    ),
+    (
+        "No different",
+        "Two one-sided tests show that the true difference lies within the margin. Where they do not, "
+        "nothing is claimed: “not told apart” alone does not mean equal.",
+    ),
+    (
+        "Pareto front",
+        "Rows that no other row in the plot beats in both respects at once, by their estimates; neighbors on "
+        "it need not differ significantly.",
+    ),
+    (
+        "Verified, self-reported",
+        "Verified: the figures came out again from the stored predictions, and a share of the trainings was "
+        "repeated with a plausible result. Self-reported: no repeated training is on record.",
+    ),
+    (
         "McNemar p",
         "Chance of so uneven a split of the images that only one of row and real_only has right (+ gained, "
         "− lost), if both were equally good; adjusted for the number of rows.",

@@ -16,10 +16,28 @@ SIGNS = {True: "held", False: "**did not hold**", None: "not judged"}
 
 def text(view: View) -> str:
     """The whole page; costs stand between ``<!-- costs -->`` and ``<!-- /costs -->``."""
+    parts = [f"# {md(view.title)}", *sections(view), "## Glossary", terms(view)]
+    return "\n\n".join(parts) + "\n"
+
+
+def terms(view: View) -> str:
+    """The glossary."""
+    found = glossary(view.comparison["settings"])
+    return "\n".join(f"- **{md(term)}**: {md(meaning)}" for term, meaning in found)
+
+
+def sections(
+    view: View, standings: Mapping[str, str] | None = None, record: str = "leaderboard.json"
+) -> list[str]:
+    """What stands between the title and the glossary, with headings of the second level.
+
+    Args:
+        standings: by row, for a column of the table; None where nobody has checked anything yet.
+        record: name of the file that holds what is too long for the page.
+    """
     s, test = view.comparison["settings"], view.test
     level = words.percent(1 - s["alpha"], 0)
-    parts = [
-        f"# {md(view.title)}",
+    return [
         md(view.head.question),
         f"> **{md(view.kind)}**",
         "\n".join(f"- {md(f['text'])}" for f in view.findings),
@@ -29,10 +47,10 @@ def text(view: View) -> str:
         f"{level} intervals over patients and trainings. {view.alone + ' ' if view.alone else ''}"
         f"Rows of one rank cannot be told apart ({view.comparison['ranking']['compared']} pairs compared, "
         f"{s['correction']}). Intervals are for one comparison at a time; ranks and findings are adjusted.",
-        _leaderboard(view),
+        _leaderboard(view, standings),
         *[_absent(line) for line in view.lines if line.manifest.error],
         "## Did the controls behave?",
-        _table(
+        tabulated(
             ("Verdict", "Claim", "Evidence"),
             [(SIGNS[c["held"]], md(c["claim"]), md(c["evidence"])) for c in view.comparison["controls"]],
         ),
@@ -45,17 +63,15 @@ def text(view: View) -> str:
         _classes(view),
         *_subgroups(view),
         "## Tests over all rows",
-        _tests(view),
+        _tests(view, record),
         f"<!-- costs -->\n## Costs\n\n{_costs(view)}\n<!-- /costs -->",
         "## Provenance",
         _provenance(view),
-        "## Glossary",
-        "\n".join(f"- **{md(term)}**: {md(meaning)}" for term, meaning in glossary(s)),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def tabulated(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; the cells are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -74,26 +90,39 @@ def _difference(figures: Mapping[str, Any], base: str, metric: Mapping[str, Any]
     return md(f"{words.points(found['estimate'])} {words.points_range(found)}") if found else words.NONE
 
 
-def _leaderboard(view: View) -> str:
+def _leaderboard(view: View, standings: Mapping[str, str] | None) -> str:
     titles = [md(words.measure_title(m)) for m in view.measures]
     mcnemar = [] if view.several else ["McNemar p"]
-    head = ["Rank", "Row", "Role", view.metric["title"], "vs real\\_only", "Detectable",
+    standing = [] if standings is None else ["Standing"]
+    head = ["Rank", "Letters", "Row", "Role", *standing, view.metric["title"], "vs real\\_only", "Detectable",
             "vs duplicate\\_real", *mcnemar, *titles, "Copies"]  # fmt: skip
-    return _table(head, [_row(view, line) for line in view.lines])
+    rows = []
+    for line in view.lines:
+        cells = [*_identity(view, line, standings), *_results(view, line)]
+        rows.append([*cells, *[words.NONE] * (len(head) - len(cells))])
+    return tabulated(head, rows)
 
 
-def _row(view: View, line: Line) -> list[str]:
-    rank = words.NONE if line.rank is None else f"{line.rank}{' (tied)' if line.tied else ''}"
-    name = f"~~{md(line.name)}~~ gated" if line.gated else f"**{md(line.name)}**"
-    cells = [rank, name, line.manifest.row.role]
+def _identity(view: View, line: Line, standings: Mapping[str, str] | None) -> list[str]:
+    """Rank, letters, name, role and standing of a row."""
+    ranked = view.comparison["ranking"]["rows"].get(line.name)
+    return [
+        words.NONE if line.rank is None else f"{line.rank}{' (tied)' if line.tied else ''}",
+        ranked["letters"] if ranked else words.NONE,
+        f"~~{md(line.name)}~~ gated" if line.gated else f"**{md(line.name)}**",
+        line.manifest.row.role,
+        *([] if standings is None else [md(standings[line.name])]),
+    ]
+
+
+def _results(view: View, line: Line) -> list[str]:
     if not line.figures:
-        return [*cells, line.absence, *[words.NONE] * (5 - view.several + len(view.measures))]
+        return [line.absence]
     metric = view.metric
     real = (line.figures["versus"].get("real_only") or {}).get(metric["name"])
     mcnemar, gate = line.figures["mcnemar"], line.manifest.memorization
     measures = [line.manifest.measures.get(m) for m in view.measures]
     return [
-        *cells,
         _value(line.figures[metric["name"]], metric),
         _difference(line.figures, "real_only", metric),
         f"±{100 * real['detectable']:.1f}" if real else words.NONE,
@@ -118,7 +147,7 @@ def _brackets(view: View) -> str:
             cells = [(_value(f[metric["name"]], metric), _difference(f, "real_only", metric)) for f in each]
             rows.append([md(line.name), *[cell for pair in cells for cell in pair]])
     head = ["Row", *[title for b in brackets for title in (f"+{b}", f"+{b} vs real\\_only")]]
-    return _table(head, rows)
+    return tabulated(head, rows)
 
 
 def _pairs(view: View, figures: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -130,7 +159,7 @@ def _pairs(view: View, figures: Mapping[str, Any], metrics: Sequence[Mapping[str
             each = [(_value(own[m["name"]], m), _difference(own, "real_only", m)) for m in metrics]
             rows.append([md(line.name), *[cell for pair in each for cell in pair]])
     head = ["Row", *[title for m in metrics for title in (m["title"], "vs real\\_only")]]
-    return _table(head, rows)
+    return tabulated(head, rows)
 
 
 def _metrics(view: View) -> list[str]:
@@ -150,7 +179,7 @@ def _quality(view: View) -> list[str]:
         if own := view.quality(line.name):
             cells = [_value(own[m["name"]], m) if m["name"] in own else words.NONE for m in metrics]
             rows.append([md(line.name), *cells])
-    table = _table(["Row", *[md(m["title"]) for m in metrics]], rows)
+    table = tabulated(["Row", *[md(m["title"]) for m in metrics]], rows)
     text = f"Bootstrap intervals, patients drawn with replacement, at +{view.bracket} {md(view.unit)}."
     summary = "<details><summary>With bootstrap intervals</summary>"
     return ["## All figures of merit", text, f"{summary}\n\n{table}\n\n</details>"]
@@ -179,7 +208,7 @@ def _classes(view: View) -> str:
         for li in view.lines
         if li.figures
     ]
-    return _table(["Row", *map(md, classes)], rows)
+    return tabulated(["Row", *map(md, classes)], rows)
 
 
 def _group(figure: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
@@ -205,18 +234,18 @@ def _subgroups(view: View) -> list[str]:
         f"## {view.metric['title']} by subgroup",
         "With the difference to real\\_only in points; not adjusted for the number of groups.",
     ]
-    parts += [_table(head, rows)] if shown else []
+    parts += [tabulated(head, rows)] if shown else []
     return parts + ([f"Too small to judge: {md('; '.join(small))}."] if small else [])
 
 
-def _tests(view: View) -> str:
+def _tests(view: View, record: str) -> str:
     found = view.comparison["kruskal_wallis"]
     if found["p"] is None:
         return f"Kruskal-Wallis cannot be computed: {found['reason']}."
     return (
         f"Kruskal-Wallis over {found['n']} trainings: H({found['df']}) = {words.number(found['statistic'])}, "
         f"{md(words.p_equals(found['p']))}, ε² = {found['epsilon_squared']:.2f}. "
-        "Dunn's post hoc test of all pairs is in leaderboard.json."
+        f"Dunn's post hoc test of all pairs is in {md(record)}."
     )
 
 
@@ -226,7 +255,7 @@ def _costs(view: View) -> str:
         c = line.manifest.costs
         values = (c.fit_seconds, c.sample_seconds, c.classify_seconds, c.peak_memory_mb)
         rows.append([md(line.name), *map(words.cost, values)])
-    return _table(("Row", "Fit, s", "Sample, s", "Classify, s", "Peak memory, MB"), rows)
+    return tabulated(("Row", "Fit, s", "Sample, s", "Classify, s", "Peak memory, MB"), rows)
 
 
 def _provenance(view: View) -> str:

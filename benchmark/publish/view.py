@@ -65,8 +65,13 @@ class Line:
     @property
     def gated(self) -> bool:
         """Whether the memorization gate holds the row back."""
+        return self.copies and self.name != COPIES
+
+    @property
+    def copies(self) -> bool:
+        """Whether the memorization gate catches the row's images, be they copies by definition or not."""
         gate = self.manifest.memorization
-        return gate is not None and gate.gated and self.name != COPIES
+        return gate is not None and gate.gated
 
     @property
     def absence(self) -> str:
@@ -199,6 +204,11 @@ class View:
         """The figures by row on a split at a bracket; empty where there are none."""
         found: Mapping[str, Any] = self.comparison["figures"].get(split, {}).get(str(bracket), {})
         return found
+
+    def difference(self, line: Line, base: str = "real_only") -> Mapping[str, Any] | None:
+        """The paired difference of a row to a baseline, in the primary metric at the primary bracket."""
+        versus: Mapping[str, Any] = (line.figures or {}).get("versus", {}).get(base) or {}
+        return versus.get(self.metric["name"])
 
     def environments(self) -> list[dict[str, Any]]:
         """Software, hardware, device and precision, with the rows that ran on them."""

@@ -105,7 +105,7 @@ def measure_title(name: str) -> str:
     if name == "plausible":
         return "Plausible"
     if name.startswith("mirror_"):
-        return f"Mirror ({name.removeprefix('mirror_')})"
+        return f"Mirror ({name.removeprefix('mirror_').replace('_', ' ')})"
     kind, _, extractor = name.partition("_")
     return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
 
@@ -115,7 +115,7 @@ def markdown(text: object) -> str:
     flat = " ".join(html.escape(str(text), quote=False).split())
     for mark in "\\`*_[]|":
         flat = flat.replace(mark, "\\" + mark)
-    return flat
+    return "\\" + flat if flat.startswith("#") else flat
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,28 +1,132 @@
 "use strict";
-// Click or press Enter on a header to sort; cells without a value stay at the end.
-for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0];
+// Without this script every board is shown, in its own order. It sorts, filters, chooses and opens cards.
+document.documentElement.classList.add("js");
+
+function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const button = head.querySelector("button");
-    if (!button) return;
-    button.addEventListener("click", () => {
-      const first = head.dataset.first || "descending";
-      const other = first === "descending" ? "ascending" : "descending";
-      const order = head.getAttribute("aria-sort") === first ? other : first;
-      heads.forEach((h) => h.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", order);
-      const sign = order === "ascending" ? 1 : -1;
-      const value = (row) => {
-        const cell = row.cells[column];
-        return cell && "v" in cell.dataset ? cell.dataset.v : "";
-      };
-      const compare = (a, b) => {
-        const x = value(a), y = value(b);
-        if (x === "" || y === "") return (x === "") - (y === "");
-        return sign * (head.dataset.kind === "text" ? x.localeCompare(y, "en") : Number(x) - Number(y));
-      };
-      body.append(...[...body.rows].sort(compare));
-    });
+    if (button) button.addEventListener("click", () => sort(table, heads, column));
   });
 }
+
+// The first click puts the better rows first; cells without a value stay at the end.
+function sort(table, heads, column) {
+  const head = heads[column];
+  const first = head.dataset.first || "descending";
+  const other = first === "descending" ? "ascending" : "descending";
+  const order = head.getAttribute("aria-sort") === first ? other : first;
+  heads.forEach((h) => h.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", order);
+  const sign = order === "ascending" ? 1 : -1;
+  const value = (row) => {
+    const cell = row.cells[column];
+    return cell && "v" in cell.dataset ? cell.dataset.v : "";
+  };
+  const compare = (a, b) => {
+    const x = value(a), y = value(b);
+    if (x === "" || y === "") return (x === "") - (y === "");
+    return sign * (head.dataset.kind === "text" ? x.localeCompare(y, "en") : Number(x) - Number(y));
+  };
+  const sorted = [...table.tBodies[0].rows].sort(compare);
+  const byRank = head.classList.contains("rank") && order === "ascending";
+  sorted.forEach((row, i) => row.classList.toggle("next", byRank && i > 0 && row.dataset.rank !== sorted[i - 1].dataset.rank));
+  table.tBodies[0].append(...sorted);
+}
+
+function filterable(bar) {
+  const rows = [...bar.parentElement.querySelector("table.rows").tBodies[0].rows];
+  const shown = bar.querySelector("output");
+  const controls = {};
+  for (const control of bar.querySelectorAll("[data-filter]")) controls[control.dataset.filter] = control;
+  const value = (name) => (controls[name] ? controls[name].value : "");
+  const kept = (row) =>
+    row.dataset.name.includes(value("text").trim().toLowerCase()) &&
+    (!value("role") || row.dataset.role === value("role")) &&
+    (!value("standing") || row.dataset.standing === value("standing")) &&
+    !(controls.gated.checked && row.dataset.gated === "yes");
+  const apply = () => {
+    for (const row of rows) row.hidden = !kept(row);
+    shown.textContent = count(rows);
+  };
+  bar.addEventListener("input", apply);
+  controls.reset.addEventListener("click", () => {
+    controls.text.value = "";
+    for (const name of ["role", "standing"]) if (controls[name]) controls[name].value = "";
+    controls.gated.checked = false;
+    apply();
+  });
+}
+
+// Ranks and letters are of all rows: a row that is hidden but tied with one that is shown is named.
+function count(rows) {
+  const seen = rows.filter((row) => !row.hidden);
+  if (seen.length === rows.length) return `${rows.length} rows`;
+  const ranks = new Set(seen.map((row) => row.dataset.rank));
+  const tied = rows.filter((row) => row.hidden && row.dataset.rank && ranks.has(row.dataset.rank));
+  const names = tied.map((row) => row.dataset.name).sort().join(", ");
+  return `${seen.length} of ${rows.length} rows; ranks are of all rows` + (names ? `; hidden, but tied with these: ${names}` : "");
+}
+
+const boards = [...document.querySelectorAll("[data-board]")];
+const picker = document.querySelector(".boards select");
+let current = null; // the board that is shown
+
+function show(board) {
+  current = board;
+  for (const other of boards) other.hidden = other !== board;
+  for (const link of document.querySelectorAll(".boards a")) {
+    if (decodeURIComponent(link.hash.slice(1)) === board.id) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  if (picker) picker.value = board.id;
+}
+
+const dialog = document.querySelector("dialog");
+let opened = null; // the card whose content the dialog holds
+let opener = null; // the link that asked for it
+
+function open(card) {
+  opened = card;
+  dialog.querySelector("h2").textContent = card.querySelector("summary").textContent;
+  dialog.querySelector(".body").append(...card.lastElementChild.childNodes);
+  dialog.showModal();
+}
+
+function shut() {
+  opened.lastElementChild.append(...dialog.querySelector(".body").childNodes);
+  opened = null;
+  dialog.close();
+}
+
+dialog.addEventListener("close", () => {
+  if (!opened || dialog.open) return; // shut already, to go elsewhere
+  shut();
+  history.replaceState(null, "", "#" + current.id);
+  if (opener) opener.focus();
+});
+dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog) dialog.close(); // the backdrop
+});
+
+// The address names a board, a part of one, or the card of a row. An empty one shows the first board, and
+// what belongs to no board, such as the glossary, changes none.
+function route() {
+  if (opened) shut();
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const board = target && target.closest("[data-board]");
+  if (board || !current || !location.hash) show(board || boards[0]);
+  if (board && target.matches("details.card")) open(target);
+  else if (board && target !== board) target.scrollIntoView();
+}
+
+if (picker) {
+  picker.closest("label").hidden = false;
+  picker.addEventListener("change", () => { location.hash = picker.value; });
+}
+document.querySelectorAll("table.sortable").forEach(sortable);
+document.querySelectorAll(".filters").forEach(filterable);
+document.querySelectorAll("a.title").forEach((link) => link.addEventListener("click", () => { opener = link; }));
+window.addEventListener("hashchange", route);
+route();
