@@ -22,12 +22,14 @@ DATA_VERBS = {
     "build": "convert a source once into a folder of Parquet shards that is read by memory map",
     "show": "print what a source or a built folder holds, and write a grid of its images",
     "verify": "check hashes, pictures, copies and patients of a source or a built folder",
+    "export": "write the images that a generator of a task may learn from as files",
 }
 OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
     "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
     "leaderboard": "make, check or add to the pages of all boards, or render the bundles of one run",
+    "submit": "make the bundle of a generator, of samples, or of a bundle made elsewhere, to be handed in",
     "verify": "check a bundle: safety, protocol, data, metrics, copies, signature; --deep trains seeds again",
     "sweep": "run the task for every value of a choice, then write tables over all of them",
     "tune": "search the parameters of a generator, judged on val",
@@ -135,6 +137,7 @@ def parser() -> Parser:
     _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
     _add_sweep(verbs.choices["sweep"])
+    _add_submit(verbs.choices["submit"])
     _add_verify(verbs.choices["verify"])
     extractor = verbs.choices["extractor"]
     extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
@@ -160,10 +163,14 @@ def _add_leaderboard(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
-    """``data build``, ``data show`` and ``data verify``; ``data`` alone is the stage of a task."""
-    kinds = verb.add_subparsers(dest="action", metavar="{build,show,verify}", parser_class=Parser)
+    """The verbs of ``DATA_VERBS``; ``data`` alone is the stage of a task."""
+    kinds = verb.add_subparsers(dest="action", metavar=f"{{{','.join(DATA_VERBS)}}}", parser_class=Parser)
     for name, about in DATA_VERBS.items():
         action = kinds.add_parser(name, help=about, description=about)
+        if name == "export":
+            _add_wish(action)
+            action.add_argument("--workers", type=_count, help="folds at once; default: one per core")
+            continue
         _add_source(action)
         if name == "build":
             action.add_argument("--source", type=_text, help="data source; default: the task's")
@@ -208,20 +215,41 @@ def _add_sweep(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_submit(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--generator", type=_text, help="Python file, or name of an installed generator")
+    verb.add_argument("--samples", type=_path, help="folder with a folder per class, or a Parquet file")
+    verb.add_argument("--bundle", type=_path, help="folder or ZIP of a bundle made with the same protocol")
+    verb.add_argument("--card", type=_path, help="submission.yaml: name, title, authors, license, ...")
+    _add_wish(verb)
+    verb.add_argument("--workers", type=_count, help="stages at once; default: one per core")
+    verb.add_argument("--params", type=_path, help="YAML of generator parameters, such as tune writes")
+    verb.add_argument(
+        "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
+    )
+    verb.add_argument("--weights", type=_text, help="initial weights of every classifier; see run")
+    verb.add_argument(
+        "--with-controls", type=_switch, nargs="?", const=True, default=False,
+        help="run the task's controls too, for a leaderboard",
+    )  # fmt: skip
+    verb.add_argument("--sign", type=_path, help="SSH key that signs the bundle")
+    verb.add_argument("--board", type=_path, help="leaderboards folder whose rows to compare with")
+
+
 def _add_verify(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("bundle", type=Path, help="folder of a bundle, or a ZIP of one")
     verb.add_argument("--task", type=_path, help="the task's file, where it is none of the suite's")
     verb.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
     verb.add_argument("--allowed-signers", type=_path, help="known authors and their keys, see ssh-keygen(1)")
     verb.add_argument("--out", type=_path, help="JSON of every check")
-    verb.add_argument("--deep", action="store_true", help="train a random share of the seeds again")
+    switch: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "default": False}
+    verb.add_argument("--deep", help="train a random share of the seeds again", **switch)
     verb.add_argument("--seeds", type=_count, help="of --deep: how many; default: a third")
-    verb.add_argument("--seed", type=int, help="of --deep: repeat a choice of seeds; default: random")
+    verb.add_argument("--seed", type=_count, help="of --deep: repeat a choice of seeds; default: random")
     verb.add_argument("--generator", type=_path, help="of --deep: the Python file that the row is made by")
     verb.add_argument("--samples", type=_path, help="of --deep: the images that the row is made from")
     verb.add_argument("--board", type=_path, help="of --deep: bundles of the same protocol, for the spread")
     verb.add_argument("--workers", type=_count, help="of --deep: stages at once; default: one per core")
-    verb.add_argument("--record", action="store_true", help="of --deep: write verified.json into the folder")
+    verb.add_argument("--record", help="of --deep: write verified.json into the folder", **switch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -248,6 +276,10 @@ def _dispatch(options: argparse.Namespace) -> int:
     if getattr(options, "action", None):
         from benchmark import data_verbs
 
+        if options.action == "export":
+            from benchmark.exporting import export
+
+            return export(options)
         actions = {"build": data_verbs.build, "show": data_verbs.show, "verify": data_verbs.verify}
         return actions[options.action](options)
     if options.verb in STAGE_VERBS:
@@ -262,6 +294,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from benchmark.sweep import run_sweep
 
         return run_sweep(options)
+    if options.verb == "submit":
+        from benchmark.submitting import submit
+
+        return submit(options)
     if options.verb == "verify":
         from benchmark.verification.verify import run_verify
 
