@@ -17,6 +17,7 @@ from benchmark.planning import make_plan
 from benchmark.progress import Progress
 from benchmark.publish.manifest import Manifest
 from benchmark.report import joined_gate, joined_measures
+from benchmark.sample_row import sample_row
 from benchmark.store import Store
 from benchmark.verification.protocol import Protocol
 
@@ -67,15 +68,17 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
         BenchmarkError: the plan cannot be made here.
     """
     wish = protocol.wish(given.root, protocol.extractor)
+    plan = make_plan(wish)
     name = manifest.row.name
-    if name in {r.name for r in make_plan(wish, stages=("data",)).rows}:
-        return make_plan(wish)
-    if manifest.way != "suite" and given.generator is None and given.samples is None:
+    if name in {r.name for r in plan.rows}:
+        return plan
+    if given.samples is not None:
+        return replace(plan, rows=(*plan.rows, _of_samples(manifest, plan, given.samples)))
+    if manifest.way != "suite" and given.generator is None:
         raise SubmissionError(
-            f"row '{name}'",
-            f"was handed in by way of {manifest.way}",
+            f"row '{name}'", f"was handed in by way of {manifest.way}",
             "Give --generator FILE or --samples FOLDER.",
-        )
+        )  # fmt: skip
     source = str(given.generator) if given.generator else name
     plugin = Path(source).stem if given.generator else name
     params = scratch / "params.json"  # JSON is YAML
@@ -83,6 +86,20 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
     plan = make_plan(replace(wish, generators=(source,), params=params))
     rows = tuple(_as_bundle(r, manifest) if r.name == plugin else r for r in plan.rows)
     return replace(plan, rows=rows)
+
+
+def _of_samples(manifest: Manifest, plan: Plan, samples: Path) -> Row:
+    """The row of images that were made elsewhere, if they are those that the bundle was made from.
+
+    Raises:
+        SubmissionError: they are others, or are refused.
+    """
+    row, _ = sample_row(plan, samples)
+    if dict(row.params) != manifest.row.params:
+        raise SubmissionError(
+            f"--samples {samples}", "are not the images that the bundle was made from, by their content"
+        )
+    return _as_bundle(row, manifest)
 
 
 def _as_bundle(row: Row, manifest: Manifest) -> Row:

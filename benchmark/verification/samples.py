@@ -19,6 +19,7 @@ from benchmark.report import may_show
 from benchmark.verification.check import Check, Fault, judged
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
+from benchmark.verification.row import SUITE
 
 LARGEST = 5_000_000  # bytes of one picture
 MEASURE_SEED = 2  # of the stage `measure`, whose planted copies these are
@@ -81,7 +82,8 @@ def check_samples(bundle: Bundle, folder: Path, protocol: Protocol, truth: Truth
         return [Check("samples", False, error.problem, error.where), *checks]
     if truth is None:
         return [Check("samples", None, f"{len(shown.image)} pictures, not held against the data"), *checks]
-    faults = [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k)]
+    hidden = manifest.way != SUITE  # oracle alone learns from reserve
+    faults = [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k, hidden)]
     good = f"none of the {len(shown.image)} that are shown is a test image"
     return [*judged("samples", faults, good), *checks, *_against_gate(shown, manifest, protocol, truth)]
 
@@ -100,16 +102,17 @@ def _check_none_shown(manifest: Manifest) -> Check:
     )
 
 
-def _copy_faults(shown: Shown, splits: Splits, fold: int) -> list[Fault]:
-    """Exact copies of test images: a generator must not have seen one."""
-    tests = {
+def _copy_faults(shown: Shown, splits: Splits, fold: int, hidden: bool) -> list[Fault]:
+    """Exact copies of images that no generator may see: of tests, and where ``hidden`` of reserve."""
+    sets = {**splits.tests, **({"reserve": splits.reserve} if hidden else {})}
+    unseen = {
         picture.tobytes(): f"{name}, {id_}"
-        for name, images in splits.tests.items()
+        for name, images in sets.items()
         for picture, id_ in zip(np.asarray(images.image), images.image_id, strict=True)
     }
     own = np.flatnonzero(shown.fold == fold)
-    found = [(k, tests[shown.image[k].tobytes()]) for k in own if shown.image[k].tobytes() in tests]
-    return [(f"{SHOWN}: image {k}", f"is test image '{which}'") for k, which in found]
+    found = [(k, unseen[shown.image[k].tobytes()]) for k in own if shown.image[k].tobytes() in unseen]
+    return [(f"{SHOWN}: image {k}", f"is real image '{which}'") for k, which in found]
 
 
 def _gate_arithmetic(manifest: Manifest) -> list[Check]:

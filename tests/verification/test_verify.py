@@ -218,7 +218,7 @@ def test_copies_of_test_images_are_refused(suite_row: Path, asked: Asked, truth)
     test = truth.folds[0].test
     show(suite_row, np.array(test.image[:20]), [test.classes[k] for k in test.label[:20]])
     found = failures(verify(suite_row, asked))["samples"]
-    assert re.search(r"image 0: is test image 'test, ", found)
+    assert re.search(r"image 0: is real image 'test, ", found)
 
 
 def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, asked: Asked, truth):  # type: ignore[no-untyped-def]
