@@ -1,4 +1,4 @@
-"""Seeds trained again: which are drawn, what is computed for them, what is said of honest and made-up runs."""
+"""Seeds trained again: which are drawn, what is computed for them, what is said of the runs."""
 
 from __future__ import annotations
 
