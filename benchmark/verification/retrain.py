@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import SubmissionError
 from benchmark.execute import Outcome, execute, worker_count
 from benchmark.pipeline import Node, Plan, Row, build
-from benchmark.planning import make_plan
+from benchmark.planning import Wish, make_plan
 from benchmark.progress import Progress
 from benchmark.publish.manifest import Manifest
 from benchmark.report import joined_gate, joined_measures
@@ -67,7 +67,7 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
         SubmissionError: the suite does not have what the row is made from, and it was not given.
         BenchmarkError: the plan cannot be made here.
     """
-    wish = protocol.wish(given.root, protocol.extractor)
+    wish = as_computed(manifest, protocol.wish(given.root, protocol.extractor))
     plan = make_plan(wish)
     name = manifest.row.name
     if name in {r.name for r in plan.rows}:
@@ -86,6 +86,15 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
     plan = make_plan(replace(wish, generators=(source,), params=params))
     rows = tuple(_as_bundle(r, manifest) if r.name == plugin else r for r in plan.rows)
     return replace(plan, rows=rows)
+
+
+def as_computed(manifest: Manifest, wish: Wish) -> Wish:
+    """On the device and in the precision of the bundle where they are there, else on what there is."""
+    from torch.cuda import is_available
+
+    device = "cuda" if manifest.device == "cuda" and is_available() else "cpu"
+    precision = manifest.precision if manifest.precision in ("float32", "bfloat16") else "auto"
+    return replace(wish, device=device, precision=precision)
 
 
 def _of_samples(manifest: Manifest, plan: Plan, samples: Path) -> Row:

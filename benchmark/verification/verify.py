@@ -132,6 +132,7 @@ def _verify(folder: Path, asked: Asked, report: Report) -> None:
         Check("schema", True, f"schema {manifest.schema_}, every field as it should be"),
         Check("files", True, f"{len(manifest.files)} with the hashes that bundle.json names"),
         *_check_signature(folder, asked, report),
+        *_check_record(folder),
     ]
     protocol, checks = claimed(manifest, asked.task)
     report.checks += checks
@@ -167,6 +168,14 @@ def _check_signature(folder: Path, asked: Asked, report: Report) -> list[Check]:
     known = asked.allowed_signers is None or found.principal is not None
     passed = True if found.good and known else found.good and None
     return [Check("signature", passed, found.detail, SIGNATURE if found.good is False else "")]
+
+
+def _check_record(folder: Path) -> list[Check]:
+    """A record of an earlier verification proves nothing to those who did not write it."""
+    if not (folder / VERIFIED).exists():
+        return []
+    why = "came with the bundle: whoever wrote it vouches for it, and it was not read"
+    return [Check("record", None, why, VERIFIED)]
 
 
 def _check_results(bundle: Bundle) -> list[Check]:

@@ -136,6 +136,11 @@ def test_an_unknown_file_is_refused(tmp_path: Path, name: str, words: str):
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo(name)), tmp_path, words)
 
 
+def test_a_record_of_verification_is_not_handed_in(tmp_path: Path):
+    """Whoever packs a bundle could write one: it would call itself verified."""
+    refused(packed(tmp_path / "x.zip", {**GOOD, "verified.json": b"{}"}), tmp_path, "whoever verifies")
+
+
 def test_an_encrypted_entry_is_refused(tmp_path: Path):
     """It could be neither read nor looked over."""
     path = packed(tmp_path / "x.zip", GOOD)

@@ -15,8 +15,9 @@ from benchmark.errors import SubmissionError
 from benchmark.pipeline import Plan
 from benchmark.planning import Wish, make_plan
 from benchmark.publish.bundle import as_stored, read_bundle
+from benchmark.publish.standing import read_standing
 from benchmark.verification.deep import Again, check_again, per_seed, run_values
-from benchmark.verification.retrain import draw_seeds, wanted_nodes
+from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
 from benchmark.verification.verify import Asked, verify, write_record
 from samples import ROOT, TINY
 
@@ -163,6 +164,7 @@ def test_samples_from_folder_to_verified(tmp_path: Path, monkeypatch: pytest.Mon
     assert main([*given, "--samples", str(tmp_path / "samples")]) == 0
     record = json.loads((row / "verified.json").read_text())
     assert record["plausible"] is True
+    assert read_standing(row).status == "verified"
     (row / "verified.json").unlink()
     assert main([*given, "--samples", str(tmp_path / "others")]) == 1
     assert not (row / "verified.json").exists()
@@ -174,3 +176,14 @@ def turned(source: Path, target: Path, quarters: int) -> None:
 
     with Image.open(source) as picture:
         Image.fromarray(np.rot90(np.asarray(picture), quarters).copy()).save(target)
+
+
+def test_precision_is_that_of_the_bundle(suite_row: Path):
+    """Else the scores could not come out again; a device that is not here is not asked for."""
+    manifest = read_bundle(suite_row).manifest
+    for precision in ("float32", "bfloat16"):
+        said = manifest.model_copy(update={"device": "cpu", "precision": precision})
+        found = as_computed(said, Wish(task=str(TINY)))
+        assert (found.device, found.precision) == ("cpu", precision)
+    odd = as_computed(manifest.model_copy(update={"device": "x", "precision": "y"}), Wish(task=str(TINY)))
+    assert (odd.device, odd.precision) == ("cpu", "auto")

@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.cli import main
 from benchmark.compare.reported import results
+from benchmark.intake.signature import sign
 from benchmark.publish.shown import png
-from benchmark.verification.check import BELIEVED
+from benchmark.verification.check import BELIEVED, Check
 from benchmark.verification.verify import Asked, Report, verify
+from samples import TINY
 from verification.honest import at, edit, vouch
 
+MARKS = ("ok", "FAILED", "not checked")
 SUITE_ALONE = ("what the row says of itself", "what a submission says of itself")
 
 
@@ -357,3 +362,59 @@ def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
         c.line() for c in verify(suite_row, asked).checks
     ]
     assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == before
+
+
+def test_a_record_that_came_along_proves_nothing(suite_row: Path, asked: Asked):
+    """It is not read, and that is said."""
+    (suite_row / "verified.json").write_text("{}")
+    said = {c.name: c.passed for c in verify(suite_row, asked).checks}
+    assert said["record"] is None
+
+
+def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
+    """Good by a known author; of nobody known; forged, where a field is edited that nothing else tells."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    key, known = tmp_path / "key", tmp_path / "allowed_signers"
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    sign(suite_row / "bundle.json", key)
+    known.write_text("")
+    assert signature_of(suite_row, Asked(task=TINY)) is True
+    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is None
+    known.write_text(f"ann@example.org {key.with_suffix('.pub').read_text()}")
+    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is True
+    edit(suite_row, lambda content: content["costs"].update(fit_seconds=0.1))
+    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is False
+
+
+def signature_of(folder: Path, asked: Asked) -> bool | None:
+    """What the check of the signature says."""
+    return next(c.passed for c in verify(folder, asked).checks if c.name == "signature")
+
+
+def test_without_the_data_nothing_is_held_against_them(suite_row: Path, asked: Asked, monkeypatch):  # type: ignore[no-untyped-def]
+    """A source that needs a folder: not checked, said, and no fault."""
+    unknown = Check("data", None, "the data were not made again")
+    monkeypatch.setattr("benchmark.verification.verify.found_data", lambda *_: (None, [unknown]))
+    report = verify(suite_row, asked)
+    said = {c.name: c.passed for c in report.checks}
+    assert report.failed == []
+    assert said["data"] is None
+    assert said["samples"] is None
+
+
+def test_the_verb_prints_every_check_and_fails_where_one_does(
+    suite_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Exit status 0, or 1; the JSON has the same checks."""
+    out = tmp_path / "report.json"
+    given = ["verify", str(suite_row), "--task", str(TINY), "--out", str(out)]
+    assert main(given) == 0
+    printed = capsys.readouterr().out
+    assert len(json.loads(out.read_text())["checks"]) == len(
+        [s for s in printed.splitlines() if s[:12].strip() in MARKS]
+    )
+    edit(suite_row, lambda content: content.update(question="Another one?"))
+    assert main(given) == 1
+    assert "FAILED      protocol: question: is 'Another one?'" in capsys.readouterr().out
