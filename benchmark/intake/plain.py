@@ -32,7 +32,7 @@ def read_json(path: Path, most: int) -> Any:
         _check_depth(value)
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, ValueError) else f"it is nested more than {DEEPEST} deep"
-        raise SubmissionError(where, f"is not JSON of a bundle: {why}", "Write it with the suite.") from None
+        raise SubmissionError(where, f"is not JSON: {why}", "Write it with the suite.") from None
     return value
 
 

@@ -16,9 +16,8 @@ from benchmark import __version__
 from benchmark.compare.reported import results
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.intake import archive, signature
-from benchmark.intake.plain import look_into, read_json
 from benchmark.planning import store_root
-from benchmark.publish.bundle import LARGEST, MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
+from benchmark.publish.bundle import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
 from benchmark.records import sha256_file
 from benchmark.store import write_json
 from benchmark.verification import deep, retrain
@@ -125,7 +124,7 @@ def verify(given: Path, asked: Asked) -> Report:
 
 def _verify(folder: Path, asked: Asked, report: Report) -> None:
     report.bundle_sha256 = sha256_file(folder / MANIFEST) if (folder / MANIFEST).is_file() else ""
-    bundle = _read(folder)
+    bundle = read_bundle(folder)
     manifest = bundle.manifest
     report.protocol_hash = manifest.protocol_hash
     report.checks += [
@@ -147,14 +146,6 @@ def _verify(folder: Path, asked: Asked, report: Report) -> None:
     report.checks.append(claims(manifest.way != SUITE))
     if asked.deep:
         _deep(bundle, protocol, asked, report)
-
-
-def _read(folder: Path) -> Bundle:
-    """The bundle, after looking at what would not fit into memory."""
-    read_json(folder / MANIFEST, LARGEST[MANIFEST])
-    for path in sorted(folder.rglob("*.parquet")):
-        look_into(path)
-    return read_bundle(folder)
 
 
 def _against(bundle: Bundle, truth: Truth) -> list[Check]:
