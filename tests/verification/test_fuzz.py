@@ -134,7 +134,7 @@ def mutate(value: Any, index: int, act: str, new: Any) -> None:
     path = path[: 1 + (index // 7) % len(path)] if path else ()
     if not path:
         return
-    holder = at(value, path)
+    holder, new = at(value, path), json.loads(json.dumps(new))  # a copy: changes may meet in one place
     if act == "delete":
         del holder[path[-1]]
     elif act == "replace":
