@@ -20,6 +20,7 @@ from PIL import Image
 from benchmark.cli import main
 from benchmark.compare.reported import results
 from benchmark.intake.signature import sign
+from benchmark.publish.bundle import write_bundle
 from benchmark.publish.shown import png
 from benchmark.verification.check import BELIEVED, Check
 from benchmark.verification.verify import Asked, Report, verify
@@ -418,3 +419,16 @@ def test_the_verb_prints_every_check_and_fails_where_one_does(
     edit(suite_row, lambda content: content.update(question="Another one?"))
     assert main(given) == 1
     assert "FAILED      protocol: question: is 'Another one?'" in capsys.readouterr().out
+
+
+def test_a_row_that_failed_has_less_to_check(suite_row: Path, asked: Asked, tmp_path: Path):
+    """Its protocol, data and name are checked; what it does not have is not, and is said."""
+    content = json.loads((suite_row / "bundle.json").read_text())
+    content.update(status="failed", error="ddpm: NaN loss", results={}, samples=None, memorization=None)
+    content.update(measures={}, files={})
+    folder = tmp_path / "failed" / "ddpm"
+    write_bundle(folder, content, None, None)
+    said = {c.name: c.passed for c in verify(folder, Asked(task=TINY, deep=True)).checks}
+    assert False not in said.values()
+    assert said["data"] is True
+    assert said["results"] is said["scores"] is said["retrained"] is None
