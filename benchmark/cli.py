@@ -31,6 +31,7 @@ OTHER_VERBS = {
     "stats": "compare runs, predictions or reader scores from a plain CSV, or from bundles",
     "leaderboard": "make, check or add to the pages of all boards, or render the bundles of one run",
     "submit": "make the bundle of a generator, of samples, or of a bundle made elsewhere, to be handed in",
+    "verify": "check a bundle: safety, protocol, data, metrics, copies, signature; --deep trains seeds again",
     "sweep": "run the task for every value of a choice, then write tables over all of them",
     "tune": "search the parameters of a generator, judged on val",
     "extractor": "train the embedded feature extractor again",
@@ -151,6 +152,7 @@ def parser() -> Parser:
     _add_sweep(verbs.choices["sweep"])
     _add_stats(verbs.choices["stats"])
     _add_submit(verbs.choices["submit"])
+    _add_verify(verbs.choices["verify"])
     extractor = verbs.choices["extractor"]
     extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
     extractor.add_argument("--steps", type=_count, help="fewer steps than the recipe's, to try it out")
@@ -269,6 +271,23 @@ def _add_submit(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--board", type=_path, help="leaderboards folder whose rows to compare with")
 
 
+def _add_verify(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("bundle", type=Path, help="folder of a bundle, or a ZIP of one")
+    verb.add_argument("--task", type=_path, help="the task's file, where it is none of the suite's")
+    verb.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
+    verb.add_argument("--allowed-signers", type=_path, help="known authors and their keys, see ssh-keygen(1)")
+    verb.add_argument("--out", type=_path, help="JSON of every check")
+    switch: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "default": False}
+    verb.add_argument("--deep", help="train a random share of the seeds again", **switch)
+    verb.add_argument("--seeds", type=_count, help="of --deep: how many; default: a third")
+    verb.add_argument("--seed", type=_count, help="of --deep: repeat a choice of seeds; default: random")
+    verb.add_argument("--generator", type=_path, help="of --deep: the Python file that the row is made by")
+    verb.add_argument("--samples", type=_path, help="of --deep: the images that the row is made from")
+    verb.add_argument("--board", type=_path, help="of --deep: bundles of the same protocol, for the spread")
+    verb.add_argument("--workers", type=_count, help="of --deep: stages at once; default: one per core")
+    verb.add_argument("--record", help="of --deep: write verified.json into the folder", **switch)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0 all well, 1 something failed, 2 a wrong command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -319,6 +338,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from benchmark.submitting import submit
 
         return submit(options)
+    if options.verb == "verify":
+        from benchmark.verification.verify import run_verify
+
+        return run_verify(options)
     from benchmark import application
 
     verbs = {

@@ -59,30 +59,61 @@ def memorization(
         statistic are this suite's own, see docs/metrics.md.
     """
     judged = np.isin(synthetic.label, np.unique(heldout.label))
-    _check(train, heldout, int(judged.sum()))
-    space = _Space.of(train, heldout, extractor, device)
     kept = synthetic.select(judged)
-    threshold, expected = calibrate(
-        space.statistic(space.heldout.images, space.heldout.features, heldout.patient_id),
-        class_weights(heldout.label, kept.label),
-    )
-    copies = space.look(near_copies(train.image, seed))
-    scores = space.look(kept.image)
-    below = int((scores < threshold).sum())
-    rate, recall = below / len(kept), float((copies < threshold).mean())
-    interval, tolerance = clopper_pearson(below, len(kept)), TOLERANCE * expected
+    gate = calibrated(kept.label, train, heldout, extractor, device, seed)
+    below = gate.hits(kept.image)
+    rate = below / len(kept)
+    interval, tolerance = clopper_pearson(below, len(kept)), TOLERANCE * gate.expected
     return {
         "rate": rate,
-        "expected": expected,
-        "threshold": threshold,
+        "expected": gate.expected,
+        "threshold": gate.threshold,
         "n": len(kept),
         "interval": list(interval),
-        "planted_recall": recall,
+        "planted_recall": gate.planted_recall,
         "tolerance": tolerance,
         "gated": interval[0] > tolerance,
-        "blind": recall < max(RECALL, tolerance),
+        "blind": gate.planted_recall < max(RECALL, tolerance),
         "left_out": {k: c for k, c in synthetic.select(~judged).counts().items() if c},
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """A threshold that was calibrated on real images, and what it does to planted copies.
+
+    Attributes:
+        threshold: of the statistic; smaller is closer to a training image.
+        expected: rate of images below it of a generator that does not copy.
+        planted_recall: share of planted near-copies below it.
+    """
+
+    threshold: float
+    expected: float
+    planted_recall: float
+    space: _Space
+
+    def hits(self, images: np.ndarray) -> int:
+        """How many of (N, H, W) uint8 images lie below the threshold."""
+        return int((self.space.look(images) < self.threshold).sum())
+
+
+def calibrated(
+    labels: np.ndarray, train: ImageSet, heldout: ImageSet, extractor: str, device: str, seed: int
+) -> Gate:
+    """The gate for synthetic images of these classes; see ``memorization``, which says what the rest is.
+
+    Args:
+        labels: (N,) classes of the synthetic images, all of which have held-out images.
+    """
+    _check(train, heldout, len(labels))
+    space = _Space.of(train, heldout, extractor, device)
+    threshold, expected = calibrate(
+        space.statistic(space.heldout.images, space.heldout.features, heldout.patient_id),
+        class_weights(heldout.label, labels),
+    )
+    copies = space.look(near_copies(train.image, seed))
+    return Gate(threshold, expected, float((copies < threshold).mean()), space)
 
 
 def _check(train: ImageSet, heldout: ImageSet, judged: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import SubmissionError, TaskError
+from benchmark.intake.plain import look_into, read_json
 from benchmark.publish.manifest import SCHEMA, Manifest
 from benchmark.records import sha256_file
 from benchmark.task import parse
@@ -126,11 +127,8 @@ def read_bundle(folder: Path) -> Bundle:
             unknown or of the wrong type; a score is NaN; a prediction is missing or there twice.
     """
     path = folder / MANIFEST
-    try:
-        content = json.loads(_bytes(path), parse_constant=_no_constant)
-    except ValueError as error:
-        raise SubmissionError(str(path), f"is not JSON: {error}", "Write it with write_bundle().") from None
-    manifest = _manifest(content, str(path))
+    _check_size(path)
+    manifest = _manifest(read_json(path, LARGEST[MANIFEST]), str(path))
     if manifest.row.name != folder.name:
         raise SubmissionError(
             f"{path}: row.name", f"is '{manifest.row.name}', expected '{folder.name}', the folder's name"
@@ -199,6 +197,7 @@ def _table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     _check_size(path)
+    look_into(path)
     try:
         return pd.read_parquet(path)
     except Exception as error:  # a corrupt file raises many kinds
@@ -219,10 +218,6 @@ def read_bundles(folder: Path) -> list[Bundle]:
     if not found:
         raise SubmissionError(str(folder), "holds no bundle", "Give the folder that has one folder per row.")
     return [read_bundle(p) for p in found]
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number that can be compared")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ import pytest
 from benchmark.errors import SubmissionError
 from benchmark.intake import archive as archives
 from benchmark.intake.archive import extract, look_over, row_name
+from benchmark.publish.bundle import LARGEST
 
 GOOD = {"bundle.json": b"{}", "predictions.parquet": b"PAR1", "samples/grid.png": b"\x89PNG"}
 
@@ -134,6 +135,11 @@ def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path):
 def test_an_unknown_file_is_refused(tmp_path: Path, name: str, words: str):
     """A bundle has a fixed list of files: no code, no pickles, no archives, nothing else."""
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo(name)), tmp_path, words)
+
+
+def test_a_record_of_verification_is_not_handed_in(tmp_path: Path):
+    """Whoever packs a bundle could write one: it would call itself verified."""
+    refused(packed(tmp_path / "x.zip", {**GOOD, "verified.json": b"{}"}), tmp_path, "whoever verifies")
 
 
 def test_an_encrypted_entry_is_refused(tmp_path: Path):
@@ -335,3 +341,8 @@ def test_an_unknown_file_in_a_folder_is_refused(folder: Path, name: str):
         (folder / name).write_bytes(b"x")
     with pytest.raises(SubmissionError, match=name):
         look_over(folder)
+
+
+def test_limits_are_those_of_reading():
+    """What may be unpacked may be read."""
+    assert {Path(name).name: most for name, most in archives.MOST.items()} == LARGEST

@@ -1,0 +1,79 @@
+"""Bundles that are made once, and what does not change while they are verified again and again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.metrics.features import PHANTOM
+from benchmark.task import load_task
+from benchmark.verification import samples, verify
+from benchmark.verification.data import Truth, data_of
+from benchmark.verification.protocol import Protocol
+from benchmark.verification.verify import Asked
+from samples import TINY
+from verification.honest import CARD, write_honest
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a row of the suite, ``ddpm``, and a submission, ``blurred_noise``."""
+    folder = tmp_path_factory.mktemp("honest")
+    write_honest(folder / "ddpm", folder / "store")
+    write_honest(folder / "blurred_noise", folder / "store", way="samples", submission=CARD)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered(originals: Path):
+    """Data and gate of the tiny task are made once per protocol, not once per test."""
+    patch = pytest.MonkeyPatch()
+    found, gates = verify.found_data, {}
+    patch.setattr(verify, "store_root", lambda: originals / "store")
+    kept: dict[tuple[str, ...], object] = {}
+
+    def data(protocol, root, store):  # type: ignore[no-untyped-def]
+        key = (protocol.file, protocol.profile_name, protocol.source, protocol.scenario, str(root))
+        if key not in kept:
+            kept[key] = found(protocol, root, store)
+        return kept[key]
+
+    calibrated = samples.calibrated_gate
+
+    def gate(splits, protocol):  # type: ignore[no-untyped-def]
+        key = (id(splits), protocol.extractor, max(protocol.profile.brackets))
+        if key not in gates:
+            gates[key] = calibrated(splits, protocol)
+        return gates[key]
+
+    patch.setattr(verify, "found_data", data)
+    patch.setattr(samples, "calibrated_gate", gate)
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def asked() -> Asked:
+    """The tiny task is none of the suite's."""
+    return Asked(task=TINY)
+
+
+@pytest.fixture
+def suite_row(originals: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle of ``ddpm``."""
+    return Path(shutil.copytree(originals / "ddpm", tmp_path / "ddpm"))
+
+
+@pytest.fixture
+def submission(originals: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle of a submission."""
+    return Path(shutil.copytree(originals / "blurred_noise", tmp_path / "blurred_noise"))
+
+
+@pytest.fixture(scope="session")
+def truth(originals: Path) -> Truth:
+    """The data of the tiny task."""
+    task = load_task(str(TINY))
+    return data_of(Protocol(task, str(TINY), "demo", "phantom.chest", PHANTOM, ""), None, originals / "store")

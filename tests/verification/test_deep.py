@@ -1,0 +1,189 @@
+"""Seeds trained again: which are drawn, what is computed for them, what is said of the runs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from benchmark.cli import main
+from benchmark.errors import SubmissionError
+from benchmark.pipeline import Plan
+from benchmark.planning import Wish, make_plan
+from benchmark.publish.bundle import as_stored, read_bundle
+from benchmark.publish.standing import read_standing
+from benchmark.verification.deep import Again, check_again, per_seed, run_values
+from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
+from benchmark.verification.verify import Asked, verify, write_record
+from samples import ROOT, TINY
+
+
+@pytest.mark.parametrize(
+    ("seeds", "count", "drawn"), [(3, None, 1), (10, None, 4), (1, None, 1), (3, 2, 2), (3, 9, 3)]
+)
+def test_a_third_of_the_seeds_is_drawn(seeds: int, count: int | None, drawn: int):
+    """Rounded up, at least one, or as many as were asked for; every one of them is a seed of the bundle."""
+    found = draw_seeds(range(seeds), count, None)
+    assert len(found) == drawn
+    assert set(found) <= set(range(seeds))
+
+
+def test_a_draw_can_be_repeated_and_is_else_random():
+    """The author of a bundle cannot know which seeds will be trained again."""
+    assert draw_seeds(range(20), None, 7) == draw_seeds(range(20), None, 7)
+    counts = Counter(draw_seeds(range(3), 1, None) for _ in range(300))
+    assert min(counts.values()) > 60  # of 100 each; below 60 once in 10^6
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """The tiny task with its generator."""
+    return make_plan(Wish(task=str(TINY), device="cpu", precision="float32"))
+
+
+def test_what_is_trained_again_is_the_row_with_the_seeds(plan: Plan):
+    """Its fit, its images, their measures, its trainings with that seed, and no other row."""
+    nodes = wanted_nodes(plan, "ddpm", [1])
+    assert {n.row for n in nodes} == {"", "ddpm"}
+    trained = [n for n in nodes if n.stage == "classify"]
+    assert {n.tags["seed"] for n in trained} == {"1"}
+    assert len(trained) == 2  # brackets
+    assert {n.stage for n in nodes} == {"data", "reference", "fit", "generate", "measure", "classify"}
+
+
+def test_the_primary_metric_of_every_run(suite_row: Path):
+    """As ``bundle.json`` has it under results, whose runs are in the order of the seeds."""
+    bundle = read_bundle(suite_row)
+    values = run_values(bundle.predictions, bundle.manifest)
+    for bracket in (4, 12):
+        said = bundle.manifest.results["test"][str(bracket)]["balanced_accuracy"].runs
+        assert [values["resnet10_tiny", seed, bracket] for seed in (0, 1)] == pytest.approx(
+            list(said), abs=1e-9
+        )
+    assert per_seed(values)[1] == pytest.approx(
+        (values["resnet10_tiny", 1, 4] + values["resnet10_tiny", 1, 12]) / 2
+    )
+
+
+def again(folder: Path, change: float = 0.0) -> Again:
+    """As if the first seed had been trained again, with the scores changed by so much."""
+    table = read_bundle(folder).predictions
+    assert table is not None
+    first = table[table["seed"] == 0].copy()
+    scores = [f"score_{k}" for k in range(5)]
+    noise = np.random.default_rng(1).dirichlet(np.ones(5), len(first))
+    first[scores] = (1 - change) * first[scores] + change * noise
+    return Again((0,), as_stored(first), {"parameters": {}})
+
+
+def test_the_same_scores_are_repeated(suite_row: Path, plan: Plan):
+    """To the bit, or nearly."""
+    checks, record = check_again(read_bundle(suite_row), again(suite_row), plan, None)
+    said = {c.name: c.passed for c in checks}
+    assert said["repeated"] is True
+    assert said["plausible"] is True
+    assert record["seeds"] == [0]
+    assert [r["difference"] for r in record["retrained"]] == [0.0, 0.0]
+
+
+def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row: Path, plan: Plan):
+    """The same key gives the same bytes on the same hardware; on another, only the spread can tell."""
+    checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
+    assert {c.name: c.passed for c in checks}["repeated"] is False
+    content = json.loads((suite_row / "bundle.json").read_text())
+    content["hardware"]["processor"] = "another one"
+    (suite_row / "bundle.json").write_text(json.dumps(content))
+    checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
+    assert {c.name: c.passed for c in checks}["repeated"] is None
+
+
+def test_a_row_that_was_handed_in_needs_what_it_is_made_from(submission: Path):
+    """Without its generator or its samples nothing is trained again, and nothing is recorded."""
+    asked = Asked(task=TINY, deep=True, workers=1)
+    report = verify(submission, asked)
+    said = {c.name: c for c in report.checks}
+    assert said["retrained"].passed is None
+    assert "--generator FILE or --samples FOLDER" in said["retrained"].detail
+    with pytest.raises(SubmissionError, match="nothing is recorded"):
+        write_record(submission, asked, report)
+    assert not (submission / "verified.json").exists()
+
+
+@pytest.mark.slow
+def test_runs_that_were_made_up_are_found_by_training_again(suite_row: Path, asked: Asked):
+    """Everything else is true and comes out again; the scores are by chance, and the images by nobody."""
+    assert verify(suite_row, asked).failed == []
+    report = verify(suite_row, Asked(task=TINY, deep=True, workers=1))
+    said = {c.name: c.passed for c in report.checks}
+    assert said["repeated"] is False
+    assert said["images"] is False
+
+
+@pytest.mark.slow
+def test_samples_from_folder_to_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Exported, drawn, submitted, verified with the samples at hand, recorded; others are refused."""
+    monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    task = yaml.safe_load(TINY.read_text())
+    size = {**task["profiles"]["demo"], "brackets": [6], "primary_bracket": 6}
+    task |= {"name": "smaller", "controls": ["real_only"], "profiles": dict.fromkeys(task["profiles"], size)}
+    path = tmp_path / "smaller.yaml"
+    path.write_text(yaml.safe_dump(task, sort_keys=False))
+    common = ["--task", str(path), "--workers", "1"]
+    assert main(["data", "export", *common, "--out", str(tmp_path / "training")]) == 0
+    for name in ("samples", "others"):
+        for k, label in enumerate(task["classes"]):
+            folder = tmp_path / name / label
+            folder.mkdir(parents=True)
+            for i, source in enumerate(sorted((tmp_path / "training").rglob(f"train/{label}/*.png"))[:6]):
+                turned(source, folder / f"{i}.png", 1 + k % 3 if name == "samples" else 2)
+    card = ROOT / "examples" / "submissions" / "samples" / "submission.yaml"
+    out = tmp_path / "out"
+    assert (
+        main(
+            [
+                "submit",
+                *common,
+                "--samples",
+                str(tmp_path / "samples"),
+                "--card",
+                str(card),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
+    row = next(p for p in out.iterdir() if (p / "bundle.json").is_file())
+    monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "another"))
+    given = ["verify", str(row), *common, "--deep", "--record", "--seed", "1"]
+    assert main([*given, "--samples", str(tmp_path / "samples")]) == 0
+    record = json.loads((row / "verified.json").read_text())
+    assert record["plausible"] is True
+    assert read_standing(row).status == "verified"
+    (row / "verified.json").unlink()
+    assert main([*given, "--samples", str(tmp_path / "others")]) == 1
+    assert not (row / "verified.json").exists()
+
+
+def turned(source: Path, target: Path, quarters: int) -> None:
+    """A real image, turned: no exact copy of any."""
+    from PIL import Image
+
+    with Image.open(source) as picture:
+        Image.fromarray(np.rot90(np.asarray(picture), quarters).copy()).save(target)
+
+
+def test_precision_is_that_of_the_bundle(suite_row: Path):
+    """Else the scores could not come out again; a device that is not here is not asked for."""
+    manifest = read_bundle(suite_row).manifest
+    for precision in ("float32", "bfloat16"):
+        said = manifest.model_copy(update={"device": "cpu", "precision": precision})
+        found = as_computed(said, Wish(task=str(TINY)))
+        assert (found.device, found.precision) == ("cpu", precision)
+    odd = as_computed(manifest.model_copy(update={"device": "x", "precision": "y"}), Wish(task=str(TINY)))
+    assert (odd.device, odd.precision) == ("cpu", "auto")

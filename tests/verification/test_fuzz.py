@@ -1,0 +1,244 @@
+"""Bundles that were changed at random: no traceback, and none is accepted that is not what it was.
+
+The bundle is signed by a known author. What is accepted, with that signature, has the very bytes that were
+signed; without a signature, it differs in nothing but what is said to be believed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmark.intake.signature import NAMESPACE, sign
+from benchmark.verification.verify import Asked, verify
+from samples import TINY
+from verification.honest import at
+from verification.test_verify import is_believed, leaves
+
+if shutil.which("ssh-keygen") is None:
+    pytest.skip("ssh-keygen is not installed", allow_module_level=True)
+
+FILES = ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet")
+EXTREMES = [
+    None, True, False, 0, -1, 2**31, 2**63, 10**400, -1.5, 1e308, 5e-324, "", "x" * 5000, "<script>", "../..",
+    "\x00", "\x1b[2J", "\u202e", "ä", "1", [], {}, [[]], {"": {}}, [1] * 1000, "=cmd()", "0" * 64,
+]  # fmt: skip
+deep: Any = 1
+for _ in range(200):
+    deep = [deep]
+EXTREMES.append(deep)
+CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@pytest.fixture(scope="session")
+def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asked]:
+    """A signed bundle, and a verifier who knows its author."""
+    folder = tmp_path_factory.mktemp("signed")
+    bundle = Path(shutil.copytree(originals / "ddpm", folder / "ddpm"))
+    key = folder / "key"
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    sign(bundle / "bundle.json", key)
+    known = folder / "allowed_signers"
+    public = key.with_suffix(".pub").read_text()
+    known.write_text(f'ann@example.org namespaces="{NAMESPACE}" {public}')
+    asked = Asked(task=TINY, allowed_signers=known)
+    report = verify(bundle, asked)
+    assert report.failed == []
+    assert report.signer is not None
+    assert report.signer.principal == "ann@example.org"
+    return bundle, asked
+
+
+@contextmanager
+def copied(bundle: Path) -> Iterator[Path]:
+    """A copy that is gone afterwards."""
+    with TemporaryDirectory() as folder:
+        yield Path(shutil.copytree(bundle, Path(folder) / bundle.name))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file that is signed for."""
+    return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
+
+
+def judge(path: Path, asked: Asked, original: Path, now: dict[str, bytes] | None) -> None:
+    """No traceback; accepted with a signature only if the bytes are those that were signed."""
+    report = verify(path, asked)
+    assert all(isinstance(c.line(), str) for c in report.checks)
+    accepted = not report.failed and report.signer is not None and report.signer.good
+    if accepted:
+        assert now == content(original)
+
+
+@st.composite
+def damages(draw: st.DrawFn) -> Any:
+    """A change of the bytes of a file: some flipped, cut, or more at the end."""
+    where, flips = (
+        draw(st.floats(0, 1)),
+        draw(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=4)),
+    )
+    cut, more = draw(st.booleans()), draw(st.binary(max_size=8))
+
+    def damage(before: bytes) -> bytes:
+        after = bytearray(before)
+        for place, bits in flips:
+            after[min(int(place * len(after)), len(after) - 1)] ^= bits
+        return bytes(after[: int(where * len(after))] if cut else after) + more
+
+    return damage
+
+
+def file_is_damaged(signed: tuple[Path, Asked], name: str, damage: Any) -> None:
+    """One file with other bytes, or none."""
+    bundle, asked = signed
+    with copied(bundle) as folder:
+        (folder / name).write_bytes(damage((folder / name).read_bytes()))
+        judge(folder, asked, bundle, content(folder))
+
+
+def json_is_changed(signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool) -> None:
+    """Some values of ``bundle.json`` are deleted, replaced or repeated; with the signature, and without."""
+    bundle, asked = signed
+    before = json.loads((bundle / "bundle.json").read_text())
+    after = json.loads(json.dumps(before))
+    for index, act, value in changes:
+        mutate(after, index, act, value)
+    with copied(bundle) as folder:
+        (folder / "bundle.json").write_text(json.dumps(after))
+        if keep:
+            judge(folder, asked, bundle, content(folder))
+            return
+        (folder / "bundle.json.sig").unlink()
+        report = verify(folder, asked)
+        if not report.failed:
+            assert [p for p in differing(before, after) if not is_believed(p, submitted=False)] == []
+
+
+def mutate(value: Any, index: int, act: str, new: Any) -> None:
+    """Delete or replace a leaf, or what holds it."""
+    paths = list(leaves(value))
+    path = paths[index % len(paths)] if paths else ()
+    path = path[: 1 + (index // 7) % len(path)] if path else ()
+    if not path:
+        return
+    holder, new = at(value, path), json.loads(json.dumps(new))  # a copy: changes may meet in one place
+    if act == "delete":
+        del holder[path[-1]]
+    elif act == "replace":
+        holder[path[-1]] = new
+    elif isinstance(holder, dict):
+        holder[str(new)[:50]] = holder[path[-1]]
+    else:
+        holder.append(holder[path[-1]])
+
+
+def differing(one: Any, other: Any) -> list[str]:
+    """Paths of the leaves in which two values differ."""
+    both = [{".".join(map(str, p)): at(v, p)[p[-1]] if p else v for p in leaves(v)} for v in (one, other)]
+    return [
+        p
+        for p in both[0].keys() | both[1].keys()
+        if p not in both[0] or p not in both[1] or not alike(both, p)
+    ]
+
+
+def alike(both: list[dict[str, Any]], path: str) -> bool:
+    """The same number, whether written as 1 or as 1.0; the same anything else."""
+    one, other = both[0][path], both[1][path]
+    return bool(one == other) and (isinstance(one, bool) == isinstance(other, bool))
+
+
+def zip_is_damaged(signed: tuple[Path, Asked], damage: Any, names: list[str]) -> None:
+    """Bytes of an archive are changed, or its entries have other names."""
+    bundle, asked = signed
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "ddpm.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+            for source, name in zip([*FILES, "bundle.json.sig"], names, strict=False):
+                out.write(bundle / source, name)
+        path.write_bytes(damage(path.read_bytes()))
+        report = verify(path, asked)
+        accepted = not report.failed and report.signer is not None and report.signer.good
+        if accepted:  # the bytes within are those that were signed, by their hashes
+            assert report.bundle_sha256 == verify(bundle, asked).bundle_sha256
+        assert os.listdir(scratch) == ["ddpm.zip"]
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.integers(0, 10**6), st.sampled_from(["delete", "replace", "add"]),
+        st.one_of(st.sampled_from(EXTREMES), st.text(max_size=20), st.floats(), st.integers()),
+    ), min_size=1, max_size=3,
+)  # fmt: skip
+NAMES = st.lists(
+    st.one_of(
+        st.sampled_from([*FILES, "bundle.json.sig"]),
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+        st.sampled_from(["../bundle.json", "/etc/x", "samples/", "a/../b", "C:x", "BUNDLE.json", "x.pkl"]),
+    ), min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=CALM, derandomize=True)
+@given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
+def test_damaged_files(signed: tuple[Path, Asked], name: str, damage: Any):
+    """Some bytes of a file."""
+    file_is_damaged(signed, name, damage)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=CALM, derandomize=True)
+@given(changes=CHANGES, keep=st.booleans())
+def test_changed_json(signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool):
+    """Some values of ``bundle.json``."""
+    json_is_changed(signed, changes, keep)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=CALM, derandomize=True)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@given(damage=damages(), names=NAMES)
+def test_damaged_archives(signed: tuple[Path, Asked], damage: Any, names: list[str]):
+    """Some bytes of a ZIP, or its names."""
+    zip_is_damaged(signed, damage, names)
+
+
+THOROUGH = settings(max_examples=1000, deadline=None, suppress_health_check=CALM)
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
+def test_damaged_files_by_the_thousand(signed: tuple[Path, Asked], name: str, damage: Any):
+    """1000 damaged files."""
+    file_is_damaged(signed, name, damage)
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(changes=CHANGES, keep=st.booleans())
+def test_changed_json_by_the_thousand(
+    signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool
+):
+    """1000 changed manifests."""
+    json_is_changed(signed, changes, keep)
+
+
+@pytest.mark.slow
+@THOROUGH
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@given(damage=damages(), names=NAMES)
+def test_damaged_archives_by_the_thousand(signed: tuple[Path, Asked], damage: Any, names: list[str]):
+    """1000 damaged archives."""
+    zip_is_damaged(signed, damage, names)

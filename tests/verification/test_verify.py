@@ -1,0 +1,434 @@
+"""Honest bundles pass; a bundle that was edited by hand fails, and the field is named."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark.cli import main
+from benchmark.compare.reported import results
+from benchmark.intake.signature import sign
+from benchmark.publish.bundle import write_bundle
+from benchmark.publish.shown import png
+from benchmark.verification.check import BELIEVED, Check
+from benchmark.verification.verify import Asked, Report, verify
+from samples import TINY
+from verification.honest import at, edit, vouch
+
+MARKS = ("ok", "FAILED", "not checked")
+SUITE_ALONE = ("what the row says of itself", "what a submission says of itself")
+
+
+def test_honest_bundles_pass(suite_row: Path, submission: Path, asked: Asked):
+    """Nothing fails, and what cannot be checked is said: the signature, and what is believed."""
+    for folder in (suite_row, submission):
+        report = verify(folder, asked)
+        assert report.failed == []
+        assert {c.name for c in report.checks if c.passed is None} == {"signature", "claims"}
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of everything in a JSON value that has nothing within it."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    empty = True
+    for key, item in inner:
+        empty = False
+        yield from leaves(item, (*path, key))
+    if empty:
+        yield path
+
+
+def other(value: Any) -> Any:
+    """Another value of the same kind, as somebody might write it by hand."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1 if isinstance(value, int) else value * 1.01 + 0.001
+    if isinstance(value, str):
+        return ("b" if value[:1] == "a" else "a") + value[1:]
+    return {"x": 1} if value == {} else ["x"] if value == [] else 1
+
+
+def is_believed(path: str, submitted: bool) -> bool:
+    """Whether nothing is said to check the field."""
+    return any(
+        re.fullmatch(pattern, path) for name, pattern in BELIEVED.items()
+        if submitted or name not in SUITE_ALONE
+    )  # fmt: skip
+
+
+def edited_leaves(folder: Path, asked: Asked, every: bool) -> tuple[int, list[str]]:
+    """Edit one field after the other; how many, and those that are neither caught nor said to be believed."""
+    content = json.loads((folder / "bundle.json").read_text())
+    submitted, seen, wrong, count = content["way"] != "suite", set(), [], 0
+    for way in leaves(content):
+        path = ".".join(map(str, way))
+        if not every and way[0] in seen:
+            continue
+        seen.add(way[0])
+        count += 1
+        changed = json.loads(json.dumps(content))
+        holder = at(changed, way)
+        holder[way[-1]] = other(holder[way[-1]])
+        (folder / "bundle.json").write_text(json.dumps(changed))
+        failed = verify(folder, asked).failed
+        if not failed and not is_believed(path, submitted):
+            wrong.append(path)
+    return count, wrong
+
+
+def test_every_part_is_checked_or_said_to_be_believed(suite_row: Path, asked: Asked):
+    """The first field of every part of ``bundle.json``: edited, it is caught, or is said to be believed."""
+    count, wrong = edited_leaves(suite_row, asked, every=False)
+    assert wrong == []
+    assert count == len(json.loads((suite_row / "bundle.json").read_text()))
+
+
+@pytest.mark.slow
+def test_every_field_is_checked_or_said_to_be_believed(suite_row: Path, submission: Path, asked: Asked):
+    """The same for every single field, of a row of the suite and of a submission."""
+    for folder in (suite_row, submission):
+        count, wrong = edited_leaves(folder, asked, every=True)
+        assert wrong == []
+        print(count)
+
+
+def failures(report: Report) -> dict[str, str]:
+    """The checks that failed, by name, with the field and the detail of each fault."""
+    said: dict[str, str] = {}
+    for check in report.failed:
+        said[check.name] = f"{said.get(check.name, '')}{check.field}: {check.detail}\n"
+    return said
+
+
+def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None], *, redo: bool) -> None:
+    """Change the predictions and let ``bundle.json`` name them; ``redo`` recomputes the results as well."""
+    path = folder / "predictions.parquet"
+    table = pd.read_parquet(path)
+    changed = change(table)
+    table = table if changed is None else changed
+    table.to_parquet(path, index=False)
+    if redo:
+        edit(folder, lambda content: content.update(results=results(content, table)))
+    vouch(folder)
+
+
+def test_one_score_that_is_edited_is_found(suite_row: Path, asked: Asked):
+    """The file's hash tells; if that is mended too, the metrics do not come out again."""
+    path = suite_row / "predictions.parquet"
+    table = pd.read_parquet(path)
+    row = table.index[(table["split"] == "test") & (table["label"] == 0)][0]
+    scores = [f"score_{k}" for k in range(5)]
+    table.loc[row, scores] = np.float32([0.96, 0.01, 0.01, 0.01, 0.01])
+    table.to_parquet(path, index=False)
+    assert "predictions.parquet: is not the file" in failures(verify(suite_row, asked))["schema"]
+    vouch(suite_row)
+    assert "results.test." in failures(verify(suite_row, asked))["results"]
+
+
+def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, asked: Asked):
+    """In every run alike, and with metrics that come out again: the image is named."""
+
+    def relabel(table: pd.DataFrame) -> None:
+        wrong = table.loc[table["label"] == 1, "image_id"].iloc[0]
+        table.loc[table["image_id"] == wrong, "label"] = 2
+
+    rewrite(suite_row, relabel, redo=True)
+    found = failures(verify(suite_row, asked))
+    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, in the data 1", found["test images"])
+
+
+def test_patients_that_disagree_are_found(suite_row: Path, asked: Asked):
+    """Fewer images per patient would make intervals narrower."""
+    rewrite(suite_row, lambda t: t.assign(patient_id=t["image_id"]), redo=True)
+    assert "predictions.parquet: patient_id" in failures(verify(suite_row, asked))["test images"]
+
+
+def test_an_image_in_place_of_another_is_found(suite_row: Path, asked: Asked):
+    """One is added and one is missing; that which is no test image is named."""
+
+    def rename(table: pd.DataFrame) -> None:
+        first = table["image_id"].iloc[0]
+        table.loc[table["image_id"] == first, "image_id"] = "invented"
+
+    rewrite(suite_row, rename, redo=True)
+    assert "invented' is no image" in failures(verify(suite_row, asked))["test images"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.iloc[1:], "image_id"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "two predictions"),
+        (lambda t: t.assign(score_0=np.nan), "score"),
+        (lambda t: t.assign(score_0=np.inf), "score"),
+        (lambda t: t.assign(bracket=4), "two predictions"),
+        (lambda t: t.drop(columns="score_1"), "score_1"),
+    ],
+    ids=["missing", "twice", "nan", "infinite", "bracket", "column"],
+)
+def test_predictions_that_are_not_whole_are_refused(
+    suite_row: Path, asked: Asked, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
+):
+    """A missing prediction, one twice, NaN, infinity, a missing column: refused on reading."""
+    rewrite(suite_row, change, redo=False)
+    assert words in failures(verify(suite_row, asked))["schema"]
+
+
+def test_scores_of_one_seed_under_another_name_are_found(suite_row: Path, asked: Asked):
+    """Two seeds never give the same scores."""
+
+    def repeat(table: pd.DataFrame) -> pd.DataFrame:
+        first = table[table["seed"] == 0]
+        again = first.assign(seed=1, run=first["run"].str.replace("/0$", "/1", regex=True))
+        return pd.concat([first, again], ignore_index=True)
+
+    rewrite(suite_row, repeat, redo=True)
+    assert "seeds 0 and 1 are the same" in failures(verify(suite_row, asked))["scores"]
+
+
+def test_rounded_scores_are_found(suite_row: Path, asked: Asked):
+    """One-hot scores, as of somebody who wrote down classes, are multiples of a ten-thousandth."""
+
+    def harden(table: pd.DataFrame) -> pd.DataFrame:
+        scores = [f"score_{k}" for k in range(5)]
+        hard = np.eye(5, dtype=np.float32)[table[scores].to_numpy().argmax(1)]
+        return table.assign(**dict(zip(scores, hard.T, strict=True)))
+
+    rewrite(suite_row, harden, redo=True)
+    assert "rounded, or made up" in failures(verify(suite_row, asked))["scores"]
+
+
+def show(folder: Path, images: np.ndarray, classes: list[str]) -> None:
+    """Put other pictures in place of those that a bundle shows."""
+    table = pd.DataFrame({"class": classes, "fold": 0, "image": [png(i) for i in images]})
+    table.to_parquet(folder / "samples" / "images.parquet", index=False)
+    edit(folder, lambda content: content["samples"].update(shown=len(table)))
+    vouch(folder)
+
+
+def test_copies_of_test_images_are_refused(suite_row: Path, asked: Asked, truth):  # type: ignore[no-untyped-def]
+    """A generator that gives a test image has seen it; the image is named."""
+    test = truth.folds[0].test
+    show(suite_row, np.array(test.image[:20]), [test.classes[k] for k in test.label[:20]])
+    found = failures(verify(suite_row, asked))["samples"]
+    assert re.search(r"image 0: is real image 'test, ", found)
+
+
+def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, asked: Asked, truth):  # type: ignore[no-untyped-def]
+    """All that are shown are training images, the bundle says that none of 60 is close to one."""
+    train = truth.folds[0].train
+    show(suite_row, np.array(train.image[:40]), [train.classes[k] for k in train.label[:40]])
+    assert "memorization.rate" in failures(verify(suite_row, asked))["memorization"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (png(np.zeros((16, 16), np.uint8)), "expected gray of 32 by 32"),
+        (png(np.zeros((32, 32), np.uint8))[:-30], "cannot be decoded"),
+    ],
+)
+def test_a_picture_that_is_none_is_refused(suite_row: Path, asked: Asked, content: bytes, words: str):
+    """Another size, or damaged."""
+    table = pd.read_parquet(suite_row / "samples" / "images.parquet")
+    table.at[3, "image"] = content
+    table.to_parquet(suite_row / "samples" / "images.parquet", index=False)
+    vouch(suite_row)
+    found = failures(verify(suite_row, asked))["samples"]
+    assert "image 3" in found
+    assert words in found
+
+
+def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, asked: Asked):
+    """A PNG of 8000 by 8000 pixels is 70 kB; its size is looked at first."""
+    buffer = io.BytesIO()
+    Image.new("L", (8000, 8000)).save(buffer, "PNG")
+    table = pd.read_parquet(suite_row / "samples" / "images.parquet")
+    table.at[0, "image"] = buffer.getvalue()
+    table.to_parquet(suite_row / "samples" / "images.parquet", index=False)
+    vouch(suite_row)
+    assert "image 0" in failures(verify(suite_row, asked))["samples"]
+
+
+class Evil:
+    """Unpickling this makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "predictions.parquet", "samples/images.parquet"])
+def test_a_pickle_in_place_of_a_file_is_refused_and_not_loaded(
+    suite_row: Path, asked: Asked, tmp_path: Path, name: str
+):
+    """Nothing of it is run."""
+    (suite_row / name).write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
+    if name != "bundle.json":
+        vouch(suite_row)
+    assert failures(verify(suite_row, asked)).keys() <= {"schema", "safety"}
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_grid_that_was_replaced_is_found(suite_row: Path, asked: Asked):
+    """By its hash."""
+    (suite_row / "samples" / "grid.png").write_bytes(png(np.zeros((8, 8), np.uint8)))
+    assert "grid.png" in failures(verify(suite_row, asked))["schema"]
+
+
+@pytest.mark.parametrize("name", ["real_only", "oracle", "noise", "stylegan"])
+def test_a_submission_has_a_name_of_its_own(submission: Path, asked: Asked, name: str):
+    """Not that of a control, and not that of a generator of the suite."""
+
+    def rename(content: dict[str, Any]) -> None:
+        content["row"]["name"] = content["submission"]["name"] = name
+
+    edit(submission, rename)
+    folder = submission.rename(submission.with_name(name))
+    rewrite(folder, lambda t: t.assign(run=t["run"].str.replace("blurred_noise", name)), redo=True)
+    assert "row.name" in failures(verify(folder, asked))["row"]
+
+
+def test_a_protocol_of_another_version_is_named(suite_row: Path, asked: Asked):
+    """Whatever the difference is, the hashes tell."""
+    edit(suite_row, lambda content: content.update(protocol_hash="5b1f" * 16))
+    assert "protocol from another version" in failures(verify(suite_row, asked))["protocol"]
+
+
+def test_another_schema_is_refused(suite_row: Path, asked: Asked):
+    """A bundle of another release is not guessed at."""
+    edit(suite_row, lambda content: content.update(schema=3))
+    assert "this release reads" in failures(verify(suite_row, asked))["schema"]
+
+
+def test_an_unknown_task_is_a_fault(suite_row: Path):
+    """Nothing can be compared, and no file is read because a bundle names it."""
+    edit(suite_row, lambda content: content.update(task="../../tests/tasks/tiny.yaml"))
+    assert "unknown task" in failures(verify(suite_row, Asked()))["protocol"]
+
+
+def test_a_task_file_with_a_tag_of_yaml_is_refused(suite_row: Path, tmp_path: Path):
+    """Plain data alone: a tag could make an object."""
+    path = tmp_path / "evil.yaml"
+    path.write_text("name: !!python/object/apply:os.system [touch ran]\n")
+    assert "protocol" in failures(verify(suite_row, Asked(task=path)))
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        lambda c: c["row"].update(name="<script>alert(1)</script>"),
+        lambda c: c.update(classes=["<img src=x>", *c["classes"][1:]]),
+        lambda c: c["row"].update(title="<script>alert(1)</script>"),
+    ],
+)
+def test_script_in_names_is_refused(suite_row: Path, asked: Asked, edited: Callable[[dict[str, Any]], None]):
+    """In a row's name, a class or the card of a suite's row."""
+    edit(suite_row, edited)
+    assert verify(suite_row, asked).failed
+
+
+def test_what_is_printed_cannot_steer_a_terminal(suite_row: Path, asked: Asked):
+    """Escape sequences of a bundle are shown as text."""
+    edit(suite_row, lambda content: content.update(question="\x1b[2Jgone\r"))
+    lines = [c.line() for c in verify(suite_row, asked).checks]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
+    suite_row: Path, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same checks with the same outcome; its folder and the temporary one are as before."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    path = Path(shutil.make_archive(str(tmp_path / "given"), "zip", tmp_path, "ddpm"))
+    before = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*"))
+    assert [c.line() for c in verify(path, asked).checks] == [
+        c.line() for c in verify(suite_row, asked).checks
+    ]
+    assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == before
+
+
+def test_a_record_that_came_along_proves_nothing(suite_row: Path, asked: Asked):
+    """It is not read, and that is said."""
+    (suite_row / "verified.json").write_text("{}")
+    said = {c.name: c.passed for c in verify(suite_row, asked).checks}
+    assert said["record"] is None
+
+
+def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
+    """Good by a known author; of nobody known; forged, where a field is edited that nothing else tells."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    key, known = tmp_path / "key", tmp_path / "allowed_signers"
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    sign(suite_row / "bundle.json", key)
+    known.write_text("")
+    assert signature_of(suite_row, Asked(task=TINY)) is True
+    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is None
+    known.write_text(f"ann@example.org {key.with_suffix('.pub').read_text()}")
+    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is True
+    edit(suite_row, lambda content: content["costs"].update(fit_seconds=0.1))
+    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is False
+
+
+def signature_of(folder: Path, asked: Asked) -> bool | None:
+    """What the check of the signature says."""
+    return next(c.passed for c in verify(folder, asked).checks if c.name == "signature")
+
+
+def test_without_the_data_nothing_is_held_against_them(suite_row: Path, asked: Asked, monkeypatch):  # type: ignore[no-untyped-def]
+    """A source that needs a folder: not checked, said, and no fault."""
+    unknown = Check("data", None, "the data were not made again")
+    monkeypatch.setattr("benchmark.verification.verify.found_data", lambda *_: (None, [unknown]))
+    report = verify(suite_row, asked)
+    said = {c.name: c.passed for c in report.checks}
+    assert report.failed == []
+    assert said["data"] is None
+    assert said["samples"] is None
+
+
+def test_the_verb_prints_every_check_and_fails_where_one_does(
+    suite_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Exit status 0, or 1; the JSON has the same checks."""
+    out = tmp_path / "report.json"
+    given = ["verify", str(suite_row), "--task", str(TINY), "--out", str(out)]
+    assert main(given) == 0
+    printed = capsys.readouterr().out
+    assert len(json.loads(out.read_text())["checks"]) == len(
+        [s for s in printed.splitlines() if s[:12].strip() in MARKS]
+    )
+    edit(suite_row, lambda content: content.update(question="Another one?"))
+    assert main(given) == 1
+    assert "FAILED      protocol: question: is 'Another one?'" in capsys.readouterr().out
+
+
+def test_a_row_that_failed_has_less_to_check(suite_row: Path, asked: Asked, tmp_path: Path):
+    """Its protocol, data and name are checked; what it does not have is not, and is said."""
+    content = json.loads((suite_row / "bundle.json").read_text())
+    content.update(status="failed", error="ddpm: NaN loss", results={}, samples=None, memorization=None)
+    content.update(measures={}, files={})
+    folder = tmp_path / "failed" / "ddpm"
+    write_bundle(folder, content, None, None)
+    said = {c.name: c.passed for c in verify(folder, Asked(task=TINY, deep=True)).checks}
+    assert False not in said.values()
+    assert said["data"] is True
+    assert said["results"] is said["scores"] is said["retrained"] is None
