@@ -268,15 +268,19 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
         (["--check", "--add", "x"], "--check writes nothing"),
         (["--bundles", "x", "--check"], "--bundles goes with neither"),
         (["--check", "maybe"], "expected true or false"),
-        (["--board", "../../etc", "--add", "RUN"], "board ../../etc"),
-        (["--board", "lus_limited-demo", "--add", "RUN"], "holds rows of task 'cxr_pneumonia'"),
+        (["--board", "../../etc", "--add", "OTHER"], "board ../../etc"),
+        (["--board", "lus_limited-demo", "--add", "OTHER"], "holds rows of task 'cxr_pneumonia'"),
+        (["--board", f"{BOARD}-x", "--add", "RUN"], f"has the protocol and the data of board '{BOARD}'"),
         (["--add", "RUN", "RUN"], "is given twice"),
     ],
 )
-def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys):
+def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys, tmp_path_factory):
     """One line; the folder is as it was, and so is what lies around it."""
     before = listing(root.parent)
-    given_ = [str(bundles.parent) if o == "RUN" else o for o in options]
+    other = shutil.copytree(bundles / "oracle", tmp_path_factory.mktemp("other") / "oracle")
+    edit(other, protocol_hash="0" * 64)
+    folders = {"RUN": str(bundles.parent), "OTHER": str(other)}
+    given_ = [folders.get(o, o) for o in options]
     assert main(["leaderboard", "--root", str(root), *given_]) in (1, 2)
     assert told in capsys.readouterr().err
     assert listing(root.parent) == before
