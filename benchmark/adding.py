@@ -51,7 +51,7 @@ def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: 
         given = [_read(folder) for source in sources for folder in _folders(source, Path(scratch))]
         targets: dict[str, list[Candidate]] = {}
         for candidate in given:
-            targets.setdefault(_board_of(candidate.bundle, root, board), []).append(candidate)
+            targets.setdefault(board_of(candidate.bundle, root, board), []).append(candidate)
         for name, new in targets.items():
             _safe(name)
             _check(root / RESULTS / name, new, replace)
@@ -85,7 +85,7 @@ def _read(folder: Path) -> Candidate:
     return Candidate(folder, read_bundle(folder))
 
 
-def _board_of(bundle: Bundle, root: Path, wanted: str | None) -> str:
+def board_of(bundle: Bundle, root: Path, wanted: str | None) -> str:
     """The board with the bundle's protocol and data, else the one that is wanted, or that of its task."""
     own, home = bundle.manifest, _home(bundle, root / RESULTS)
     if home and wanted and home != wanted:
