@@ -85,7 +85,7 @@ def _read(folder: Path) -> Candidate:
     return Candidate(folder, read_bundle(folder))
 
 
-def board_of(bundle: Bundle, root: Path, wanted: str | None) -> str:
+def board_of(bundle: Bundle, root: Path, wanted: str | None = None) -> str:
     """The board with the bundle's protocol and data, else the one that is wanted, or that of its task."""
     own, home = bundle.manifest, _home(bundle, root / RESULTS)
     if home and wanted and home != wanted:
