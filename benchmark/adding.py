@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.compare.reported import confirm
 from benchmark.compare.rows import align
 from benchmark.errors import StoreError, SubmissionError
 from benchmark.intake.archive import extract, look_over, row_name
@@ -82,7 +83,10 @@ def _folders(source: Path, scratch: Path) -> Iterable[Path]:
 def _read(folder: Path) -> Candidate:
     look_over(folder)
     read_standing(folder)
-    return Candidate(folder, read_bundle(folder))
+    bundle = read_bundle(folder)
+    if bundle.predictions is not None:
+        confirm(bundle.manifest.record(), bundle.predictions)
+    return Candidate(folder, bundle)
 
 
 def board_of(bundle: Bundle, root: Path, wanted: str | None = None) -> str:

@@ -13,7 +13,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmark.cli import main
+from benchmark.compare.reported import results
 from benchmark.leaderboards import faults, make
+from benchmark.publish.bundle import read_bundle, write_bundle
 from publish.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
 from publish.make_bundles import make_bundles
 
@@ -163,6 +165,22 @@ def test_an_invalid_bundle_fails_the_check_by_name(root, capsys):
     assert "seeds holds a value twice" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("change", [lambda v: v + 1e-6, lambda v: None])
+def test_results_must_come_out_of_the_predictions(root, bundles, change, capsys):
+    """A reported value that was raised, or left out, is refused by name, on the board and before it."""
+    where = "results.test.250.accuracy"
+    for folder in (root / "results" / BOARD / "ddpm", bundles / "oracle"):
+        found = json.loads((folder / "bundle.json").read_text())["results"]
+        own = found["test"]["250"].pop("accuracy")
+        if (mean := change(own["mean"])) is not None:
+            found["test"]["250"]["accuracy"] = {**own, "mean": mean}
+        edit(folder, results=found)
+    assert check(root) == 1
+    assert f"bundle 'ddpm': {where}" in capsys.readouterr().err
+    assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 1
+    assert f"bundle 'oracle': {where}" in capsys.readouterr().err
+
+
 def test_a_run_is_added_whole(tmp_path, bundles):
     """All its rows go to the board of its task and profile, and the pages are made."""
     root = tmp_path / "leaderboards"
@@ -247,12 +265,11 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
 )
 def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):
     """A row that was tested on fewer, other or otherwise labeled images is refused; the image is named."""
-    from benchmark.publish.bundle import read_bundle, write_bundle
-
     bundle = read_bundle(bundles / "oracle")
     record = bundle.manifest.record()
     table = change(bundle.predictions)
     record["data"]["splits"]["test"]["images"] = table["image_id"].nunique()
+    record["results"] = results(record, table)
     other = tmp_path / "other" / "oracle"
     write_bundle(other, record, table, bundle.grid, shown=bundle.shown)
     before = listing(root)
