@@ -51,7 +51,7 @@ def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: 
         given = [_read(folder) for source in sources for folder in _folders(source, Path(scratch))]
         targets: dict[str, list[Candidate]] = {}
         for candidate in given:
-            targets.setdefault(board or _board_of(candidate.bundle, root), []).append(candidate)
+            targets.setdefault(board or board_of(candidate.bundle, root), []).append(candidate)
         for name, new in targets.items():
             _safe(name)
             _check(root / RESULTS / name, new, replace)
@@ -85,7 +85,7 @@ def _read(folder: Path) -> Candidate:
     return Candidate(folder, read_bundle(folder))
 
 
-def _board_of(bundle: Bundle, root: Path) -> str:
+def board_of(bundle: Bundle, root: Path) -> str:
     """The board with the bundle's protocol and data, or the one that its task and profile name."""
     own = bundle.manifest
     results = root / RESULTS

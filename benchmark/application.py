@@ -73,24 +73,32 @@ def run_stages(options: argparse.Namespace) -> int:
     return 1 if finished.outcome.failures else 0
 
 
-def run(plan: Plan, verb: str, out: Path, workers: int | None = None, parent: str | None = None) -> Finished:
+def run(
+    plan: Plan,
+    verb: str,
+    out: Path,
+    workers: int | None = None,
+    parent: str | None = None,
+    only: str | None = None,
+) -> Finished:
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
     Args:
         parent: MLflow run that this run is nested in, for one of several.
+        only: compute this row and what it needs, and write its bundle to ``out / only``, no leaderboard.
     Raises:
         StoreError, TrackingError: nothing half-done counts as done.
     """
     began = time.monotonic()
     make_folder(out)
-    nodes = needed(build(plan), UNTIL[verb])
+    nodes = needed(build(plan), UNTIL[verb], only)
     count = worker_count(plan.device, workers)
     store, tracker = Store(store_root()), Tracker(plan, verb, keys(nodes), parent=parent)
     progress = Progress(nodes, count)
     status = "FAILED"
     try:
         outcome = execute(nodes, store, workers=count, watcher=Several(progress, tracker))
-        written = _write(plan, verb, nodes, outcome, out, tracker)
+        written = _write(plan, verb, nodes, outcome, out, tracker, only)
         status = "FAILED" if outcome.failures else "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -133,13 +141,22 @@ def make_folder(folder: Path) -> None:
 
 
 def _write(
-    plan: Plan, verb: str, nodes: list[Node], outcome: Outcome, out: Path, tracker: Tracker
+    plan: Plan,
+    verb: str,
+    nodes: list[Node],
+    outcome: Outcome,
+    out: Path,
+    tracker: Tracker,
+    only: str | None,
 ) -> list[Path]:
     if verb != "run":
         return copy_results(nodes, outcome, out)
     for node in nodes:
         if node.stage in ("data", "teach") and node.id in outcome.failures:
             raise BenchmarkError("", outcome.failures[node.id])
+    if only is not None:
+        report.write_bundles(plan, outcome, out, only)
+        return [out / only]
     report.write_bundles(plan, outcome, out / "bundles")
     comparison = report.publish(out / "bundles", out)
     tracker.leaderboard(out, comparison)

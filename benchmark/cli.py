@@ -22,12 +22,15 @@ DATA_VERBS = {
     "build": "convert a source once into a folder of Parquet shards that is read by memory map",
     "show": "print what a source or a built folder holds, and write a grid of its images",
     "verify": "check hashes, pictures, copies and patients of a source or a built folder",
+    "export": "write the images that a generator of a task may learn from as files",
 }
 OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
     "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
+    "stats": "compare runs, predictions or reader scores from a plain CSV, or from bundles",
     "leaderboard": "make, check or add to the pages of all boards, or render the bundles of one run",
+    "submit": "make the bundle of a generator, of samples, or of a bundle made elsewhere, to be handed in",
     "sweep": "run the task for every value of a choice, then write tables over all of them",
     "tune": "search the parameters of a generator, judged on val",
     "extractor": "train the embedded feature extractor again",
@@ -73,6 +76,18 @@ def _count(value: str) -> int | None:
         raise argparse.ArgumentTypeError(f"expected a whole number, got '{value}'") from None
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
+
+
+def _share(value: str) -> float | None:
+    if not value:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number such as 0.05, got '{value}'") from None
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, got {value}")
     return number
 
 
@@ -134,6 +149,8 @@ def parser() -> Parser:
     _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
     _add_sweep(verbs.choices["sweep"])
+    _add_stats(verbs.choices["stats"])
+    _add_submit(verbs.choices["submit"])
     extractor = verbs.choices["extractor"]
     extractor.add_argument("--out", type=Path, required=True, help="folder for the weights and their card")
     extractor.add_argument("--steps", type=_count, help="fewer steps than the recipe's, to try it out")
@@ -158,10 +175,14 @@ def _add_leaderboard(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
-    """``data build``, ``data show`` and ``data verify``; ``data`` alone is the stage of a task."""
-    kinds = verb.add_subparsers(dest="action", metavar="{build,show,verify}", parser_class=Parser)
+    """The verbs of ``DATA_VERBS``; ``data`` alone is the stage of a task."""
+    kinds = verb.add_subparsers(dest="action", metavar=f"{{{','.join(DATA_VERBS)}}}", parser_class=Parser)
     for name, about in DATA_VERBS.items():
         action = kinds.add_parser(name, help=about, description=about)
+        if name == "export":
+            _add_wish(action)
+            action.add_argument("--workers", type=_count, help="folds at once; default: one per core")
+            continue
         _add_source(action)
         if name == "build":
             action.add_argument("--source", type=_text, help="data source; default: the task's")
@@ -206,6 +227,48 @@ def _add_sweep(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_stats(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("kind", help="runs, predictions, power, association or readers; see docs/comparing.md")
+    verb.add_argument("--csv", type=_path, help="table of the kind")
+    verb.add_argument("--bundles", type=_path, help="folder of bundles, instead of a table")
+    verb.add_argument("--out", type=_path, help="JSON of everything that was computed")
+    verb.add_argument("--alpha", type=_share, help="of tests and intervals; default: 0.05, or the task's")
+    verb.add_argument("--correction", type=_text, help="holm, bonferroni, fdr_bh or none")
+    verb.add_argument("--direction", type=_text, help="maximize or minimize the value of a run")
+    verb.add_argument(
+        "--metric", type=_text, help="of predictions; default: balanced_accuracy, or the task's"
+    )
+    verb.add_argument("--baseline", type=_text, help="model that the others are compared with")
+    verb.add_argument("--positive", type=_text, help="the positive class of two; default: the last")
+    verb.add_argument(
+        "--margin", type=_share, help="smallest difference that matters, of the metric, as 0.02"
+    )
+    verb.add_argument("--images", type=_count, help="test images")
+    verb.add_argument("--discordant", type=_share, help="share of them that one model alone has right")
+    verb.add_argument("--difference", type=_share, help="difference to be found, as 0.02")
+    verb.add_argument("--power", type=_share, help="chance to find it; default: 0.8 and 0.95")
+
+
+def _add_submit(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--generator", type=_text, help="Python file, or name of an installed generator")
+    verb.add_argument("--samples", type=_path, help="folder with a folder per class, or a Parquet file")
+    verb.add_argument("--bundle", type=_path, help="folder or ZIP of a bundle made with the same protocol")
+    verb.add_argument("--card", type=_path, help="submission.yaml: name, title, authors, license, ...")
+    _add_wish(verb)
+    verb.add_argument("--workers", type=_count, help="stages at once; default: one per core")
+    verb.add_argument("--params", type=_path, help="YAML of generator parameters, such as tune writes")
+    verb.add_argument(
+        "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
+    )
+    verb.add_argument("--weights", type=_text, help="initial weights of every classifier; see run")
+    verb.add_argument(
+        "--with-controls", type=_switch, nargs="?", const=True, default=False,
+        help="run the task's controls too, for a leaderboard",
+    )  # fmt: skip
+    verb.add_argument("--sign", type=_path, help="SSH key that signs the bundle")
+    verb.add_argument("--board", type=_path, help="leaderboards folder whose rows to compare with")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0 all well, 1 something failed, 2 a wrong command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -230,6 +293,10 @@ def _dispatch(options: argparse.Namespace) -> int:
     if getattr(options, "action", None):
         from benchmark import data_verbs
 
+        if options.action == "export":
+            from benchmark.exporting import export
+
+            return export(options)
         actions = {"build": data_verbs.build, "show": data_verbs.show, "verify": data_verbs.verify}
         return actions[options.action](options)
     if options.verb in STAGE_VERBS:
@@ -244,6 +311,14 @@ def _dispatch(options: argparse.Namespace) -> int:
         from benchmark.sweep import run_sweep
 
         return run_sweep(options)
+    if options.verb == "stats":
+        from benchmark.stats_verbs import stats
+
+        return stats(options)
+    if options.verb == "submit":
+        from benchmark.submitting import submit
+
+        return submit(options)
     from benchmark import application
 
     verbs = {

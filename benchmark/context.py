@@ -20,11 +20,13 @@ class FitContext(Protocol):
         seed: of every random act of this fit.
         scratch: an empty folder of this fit, gone afterwards.
         reserve: real images kept aside; None but for the control ``oracle``.
+        fold: of the cross-validation; 0 without one.
     """
 
     device: str
     precision: str
     seed: int
+    fold: int
     scratch: Path
     reserve: ImageSet | None
 

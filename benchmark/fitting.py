@@ -43,6 +43,7 @@ class Fit:
     scratch: Path
     kept: Path
     reserve: ImageSet | None = None
+    fold: int = 0
     progress: Callable[[float], None] = lambda share: None
     asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False
     history: list[dict[str, float]] = field(default_factory=list)

@@ -56,6 +56,8 @@ class Row:
         per_class: fit once per class.
         trained: whether fitting it is real work (for the progress bar alone).
         absent: why it cannot be run here, or empty.
+        way: how it came in: ``suite``, or ``generator`` or ``samples`` of a submission.
+        submission: the card of a submission, as JSON; None for the suite's own.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Row:
     per_class: bool = False
     trained: bool = False
     absent: str = ""
+    way: str = "suite"
+    submission: Mapping[str, Any] | None = None
 
     @property
     def has_images(self) -> bool:
@@ -428,12 +432,12 @@ def keys(nodes: Iterable[Node]) -> dict[str, str]:
     return found
 
 
-def needed(nodes: Iterable[Node], stages: Iterable[str]) -> list[Node]:
-    """The nodes of these stages, and whatever they need, in the order given."""
+def needed(nodes: Iterable[Node], stages: Iterable[str], row: str | None = None) -> list[Node]:
+    """The nodes of these stages, of one row or of all, and whatever they need, in the order given."""
     ordered, wanted = list(nodes), set(stages)
     found: set[str] = set()
     for node in reversed(ordered):
-        if node.stage in wanted or node.id in found:
+        if (node.stage in wanted and row in (None, node.row)) or node.id in found:
             found |= {node.id, *node.needs}
     return [node for node in ordered if node.id in found]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from benchmark.pipeline import Plan, Row, build, needed
 from benchmark.recipe import Recipe
 from benchmark.records import sha256_file
 from benchmark.registry import Plugin, available, find
+from benchmark.store import store_root as store_root
 from benchmark.task import GeneratorEntry, Task, load_task, parse, read_yaml
 
 WITHOUT_IMAGES = {
@@ -239,7 +239,7 @@ def _rows(task: Task, wish: Wish) -> list[Row]:
     profile = task.profile(wish.profile)
     rows = [_control(name) for name in task.controls]
     wanted = wish.generators if wish.generators is not None else tuple(profile.generators)
-    tuned = _tuned(wish.params)
+    tuned = tuned_params(wish.params)
     for name in wanted:
         entry = profile.generators.get(name, GeneratorEntry())
         if wish.generators is None and (entry.plugin or name) not in available("generators"):
@@ -270,7 +270,7 @@ def _absent(name: str, entry: GeneratorEntry) -> Row:
     )
 
 
-def _tuned(path: Path | None) -> dict[str, dict[str, Any]]:
+def tuned_params(path: Path | None) -> dict[str, dict[str, Any]]:
     """Parameters by generator, from a YAML that ``tune`` wrote or a person did."""
     if path is None:
         return {}
@@ -329,11 +329,6 @@ def check_contract(module: ModuleType, plugin: Plugin) -> Any:
             f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
         )
     return kind
-
-
-def store_root() -> Path:
-    """Where stage results are kept: SYNTHTHORAX_STORE, or ``.store`` here."""
-    return Path(os.environ.get("SYNTHTHORAX_STORE") or ".store")
 
 
 def split_names(value: str | None) -> tuple[str, ...] | None:

@@ -18,7 +18,7 @@ from benchmark.errors import TaskError, unknown_name
 
 Kind = Literal["generators", "data"]
 ENTRY_POINTS = "synththorax."
-NOT_SOURCES = {"images", "splits", "loading", "scenario"}  # helpers that live beside the sources
+NOT_SOURCES = {"splits", "loading", "scenario"}  # helpers that live beside the sources
 
 
 @dataclass(frozen=True)

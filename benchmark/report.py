@@ -71,8 +71,12 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
-    """A bundle per row, also for a row that failed; bundles of rows that are not in this run go."""
+def write_bundles(plan: Plan, outcome: Outcome, folder: Path, only: str | None = None) -> None:
+    """A bundle per row, also for a row that failed; bundles of rows that are not in this run go.
+
+    Args:
+        only: write the bundle of this row, and leave whatever else is in the folder.
+    """
     import shutil
 
     nodes = build(plan)
@@ -80,6 +84,8 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
     recipes = _recipes(plan, nodes, outcome)
     chosen = [outcome.results[n.id] for n in nodes if n.stage == "select" and n.id in outcome.results]
     for row in plan.rows:
+        if only not in (None, row.name):
+            continue
         own = [n for n in nodes if n.row == row.name]
         broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
         failed = row.absent or next(broken, None)
@@ -99,7 +105,7 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path) -> None:
             None if failed else _curve(own, results),
             images,
         )
-    for old in folder.iterdir():
+    for old in folder.iterdir() if only is None else ():
         if old.is_dir() and old.name not in {r.name for r in plan.rows}:
             shutil.rmtree(old)
 
@@ -192,6 +198,8 @@ def _manifest(
             "version": row.version,
             "params": dict(row.params),
         },
+        "way": row.way,
+        "submission": row.submission,
         "status": "failed" if failed else "complete",
         "error": failed,
         "data": {
@@ -364,9 +372,13 @@ def compare_rows(bundles: Iterable[Bundle]) -> dict[str, Any]:
 
 def publish(folder: Path, out: Path) -> dict[str, Any]:
     """Compare the bundles in a folder and write leaderboard.md, .json and .html; returns the comparison."""
+    return publish_bundles(read_bundles(folder), out)
+
+
+def publish_bundles(bundles: list[Bundle], out: Path) -> dict[str, Any]:
+    """Compare bundles and write leaderboard.md, .json and .html; returns the comparison."""
     from benchmark.publish.render import render
 
-    bundles = read_bundles(folder)
     comparison = compare_rows(bundles)
     render(bundles, comparison, out)
     return comparison

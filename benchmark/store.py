@@ -17,6 +17,11 @@ from benchmark.records import sha256_file
 MANIFEST = "manifest.json"
 
 
+def store_root() -> Path:
+    """Where stage results are kept: SYNTHTHORAX_STORE, or ``.store`` here."""
+    return Path(os.environ.get("SYNTHTHORAX_STORE") or ".store")
+
+
 @dataclass(frozen=True)
 class Result:
     """A complete stage result."""

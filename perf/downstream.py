@@ -204,7 +204,7 @@ def changed(image: np.ndarray, change: Any) -> Any:
 
 def decode(folder: str, size: int) -> float:
     """Seconds that it takes one core to read every file as the suite does, once for all trainings."""
-    from benchmark.data.images import read_gray
+    from benchmark.decoding import read_gray
 
     began = time.perf_counter()
     for path in sorted(Path(folder).glob("*/*.png")):

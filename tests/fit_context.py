@@ -28,6 +28,7 @@ class FakeContext:
     precision: str = "float32"
     seed: int = 5
     reserve: ImageSet | None = None
+    fold: int = 0
     kill_after: int = 0
     stop_at: int = 10**9
     steps: list[int] = field(default_factory=list)

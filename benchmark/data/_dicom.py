@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.data.images import MAX_PIXELS
+from benchmark.decoding import MAX_PIXELS
 from benchmark.errors import DataError
 
 if TYPE_CHECKING:

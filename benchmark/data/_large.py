@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data._tree import Tree, first_of
-from benchmark.data.images import Fit, read_gray
+from benchmark.decoding import Fit, read_gray
 from benchmark.errors import DataError, unknown_name
 from benchmark.pixels import Pixels
 from benchmark.records import sha256_file, sha256_of

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.data._tables import read_table
 from benchmark.data._tree import Use, first_of, forbids, note_missing
-from benchmark.data.images import Fit, decode_gray, read_gray, to_square
+from benchmark.decoding import Fit, decode_gray, read_gray, to_square
 from benchmark.errors import DataError
 from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, sha256_file, sha256_of

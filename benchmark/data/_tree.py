@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmark.data.images import SUFFIXES
+from benchmark.decoding import SUFFIXES
 from benchmark.errors import DataError
 
 SHOWN = 3  # names in a note or an error, of however many

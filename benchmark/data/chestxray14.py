@@ -20,7 +20,7 @@ from benchmark.data._large import fingerprint_tree, first_places, refuse_shared,
 from benchmark.data._listing import existing_folder
 from benchmark.data._tables import Table, header_of, number_of, read_columns
 from benchmark.data._tree import Tree, Use, by_name, first_of, note_missing, walk
-from benchmark.data.images import Fit
+from benchmark.decoding import Fit
 from benchmark.errors import DataError
 from benchmark.records import ImageSet
 

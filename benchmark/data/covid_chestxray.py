@@ -25,7 +25,7 @@ from benchmark.data._listing import (
 )
 from benchmark.data._tables import given, read_table
 from benchmark.data._tree import Use
-from benchmark.data.images import Fit, inside
+from benchmark.decoding import Fit, inside
 from benchmark.errors import unknown_name
 from benchmark.records import ImageSet
 

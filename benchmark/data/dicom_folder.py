@@ -18,8 +18,8 @@ from pydantic import BaseModel, Field
 from benchmark.data._dicom import Header, is_dicom, read_header, read_picture
 from benchmark.data._listing import existing_folder
 from benchmark.data._tables import read_table
-from benchmark.data.images import Fit, inside, to_square
 from benchmark.data.splits import PARTS
+from benchmark.decoding import Fit, inside, to_square
 from benchmark.errors import DataError, unknown_name
 from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, sha256_file, sha256_of

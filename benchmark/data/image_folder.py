@@ -19,8 +19,8 @@ from benchmark.data._listing import (
 )
 from benchmark.data._tables import given, number_of, read_table
 from benchmark.data._tree import Use
-from benchmark.data.images import SUFFIXES, Fit, inside
 from benchmark.data.splits import PARTS
+from benchmark.decoding import SUFFIXES, Fit, inside
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import ImageSet
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.data.images import to_square
+from benchmark.decoding import to_square
 from benchmark.errors import DataError
 from benchmark.pixels import Pixels
 from benchmark.records import ImageSet, sha256_file

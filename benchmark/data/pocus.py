@@ -21,7 +21,7 @@ from benchmark.data._listing import THUMB, Row, existing_folder, fingerprint_row
 from benchmark.data._tables import read_table
 from benchmark.data._tree import Use, note_missing
 from benchmark.data._video import Broken, crop, read_clip, sector_box
-from benchmark.data.images import SUFFIXES, Fit, decode_gray, inside, to_square
+from benchmark.decoding import SUFFIXES, Fit, decode_gray, inside, to_square
 from benchmark.errors import DataError, unknown_name
 from benchmark.records import ImageSet, sha256_file
 

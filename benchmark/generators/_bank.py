@@ -65,12 +65,15 @@ class ImageBank:
         Raises:
             GeneratorError: there are no images, or they are not square.
         """
-        kept = self.source(train, context)
+        self.hold(self.source(train, context))
+        context.report(1, 1, lambda request, seed: self.sample(request, seed=seed))
+
+    def hold(self, kept: ImageSet) -> None:
+        """Take these images as those that are handed out."""
         self.image_size = square_size(kept, self.name)
         self.classes = trained_classes(kept)
         self.image, self.position = np.ascontiguousarray(kept.image), class_positions(kept)
         self.report = kept.report
-        context.report(1, 1, lambda request, seed: self.sample(request, seed=seed))
 
     def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
         """Images of the requested classes; the card counts how many come more than once.

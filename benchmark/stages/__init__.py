@@ -7,7 +7,14 @@ from typing import Any
 
 from benchmark.stages.classifying import classify, curve, write_predictions
 from benchmark.stages.dataset import data, teach
-from benchmark.stages.generation import check_samples, fit, generate, refuse_pickles
+from benchmark.stages.generation import (
+    check_samples,
+    drawn_counts,
+    fit,
+    generate,
+    refuse_pickles,
+    seen_by_generators,
+)
 from benchmark.stages.job import Job, first_line
 from benchmark.stages.judging import mirror, plausible, select
 from benchmark.stages.measuring import in_proportion, measure, reference
@@ -29,9 +36,9 @@ STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
 }
 
 __all__ = [
-    "STAGES", "Job", "check_samples", "classify", "curve", "data", "first_line", "fit", "generate",
-    "in_proportion", "measure", "mirror", "plausible", "reference", "refuse_pickles", "run", "select",
-    "teach", "write_predictions",
+    "STAGES", "Job", "check_samples", "classify", "curve", "data", "drawn_counts", "first_line", "fit",
+    "generate", "in_proportion", "measure", "mirror", "plausible", "reference", "refuse_pickles", "run",
+    "seen_by_generators", "select", "teach", "write_predictions",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid:
     """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
     seen = arrow.read_learning(job.data, reserve=job.config["reserve"])
     asked = receiving(seen.train, Mix(**job.config["mix"]), tuple(job.config["classes"]))
-    seen = _selected(job, seen).only(job.config["classes"]).one_label_each()
+    seen = seen_by_generators(seen, job.input("select"), job.config["classes"])
     if not job.config["per_class"]:
         return {"joint": _fit_one(job, seen, "joint", 0, 1, asks_to_stop)}
     wanted = [c for c in seen.train.classes if c in asked]
@@ -52,9 +52,18 @@ def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid:
     }
 
 
-def _selected(job: Job, seen: Learning) -> Learning:
+def seen_by_generators(seen: Learning, select: Path | None, classes: Sequence[str]) -> Learning:
+    """What generators learn from: what was selected of ``train``, where something was; one label each.
+
+    Args:
+        select: folder of the stage ``select``, or None.
+        classes: of the task.
+    """
+    return _selected(seen, select).only(classes).one_label_each()
+
+
+def _selected(seen: Learning, source: Path | None) -> Learning:
     """What was selected of the training images, where something was; ``val`` of the same classes."""
-    source = job.input("select")
     if source is None:
         return seen
     train = seen.train.select(np.load(source / CHOSEN))
@@ -99,6 +108,7 @@ def _fit_one(
             scratch=scratch,
             kept=scratch / "kept",
             reserve=seen.reserve,
+            fold=job.node.fold,
             progress=lambda share: job.progress((index + share) / parts),
             asks_to_stop=asks_to_stop,
         )
@@ -123,14 +133,19 @@ def _plugin(job: Job) -> Plugin:
     return Plugin("generators", about["name"], about["origin"], job.node.local["target"])
 
 
+def drawn_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ...]) -> dict[str, int]:
+    """Images of each class that are drawn for a bracket: what it adds, or more where a filter drops some."""
+    wanted = added_counts(train, mix, bracket, classes)
+    if mix.filter == "none":
+        return wanted
+    return {name: math.ceil(mix.surplus * n) for name, n in wanted.items()}
+
+
 def generate(job: Job) -> dict[str, Any]:
     """Sample the largest bracket from a fitted generator; more of it where a filter will drop some."""
     config, name = job.config, job.node.row
     train = arrow.read_learning(job.data, reserve=False).train.only(config["classes"])
-    mix = Mix(**config["mix"])
-    wanted = added_counts(train, mix, config["bracket"], tuple(config["classes"]))
-    if mix.filter != "none":
-        wanted = {name: math.ceil(mix.surplus * n) for name, n in wanted.items()}
+    wanted = drawn_counts(train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
     request = SampleRequest.of_counts(wanted, train.classes, config["image_size"])
     module = _plugin(job).load()
     source = job.input(f"fit/{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -77,35 +78,51 @@ def decode_gray(path: Path, *, at_least: int | None = None) -> Image:
         DataError: missing, empty, not one of the formats, corrupt, truncated, more than
             ``MAX_PIXELS`` (refused before decoding), or of one gray value throughout.
     """
-    from PIL import Image, ImageOps
-
     if not path.is_file():
         raise DataError(str(path), "no such file, expected a picture", _REPLACE)
     if path.stat().st_size == 0:
         raise DataError(str(path), "is empty (0 bytes), expected a picture", _REPLACE)
+    return _decode(path, str(path), FORMATS, at_least)
+
+
+def decode_bytes(content: bytes, where: str, formats: tuple[str, ...] = FORMATS) -> Image:
+    """Decode the bytes of a picture; see ``decode_gray``.
+
+    Args:
+        where: what they are of, for errors.
+        formats: Pillow's names of the formats that are admitted, told by their first bytes.
+    """
+    if not content:
+        raise DataError(where, "is empty (0 bytes), expected a picture", _REPLACE)
+    return _decode(BytesIO(content), where, formats, None)
+
+
+def _decode(source: Path | BytesIO, where: str, formats: tuple[str, ...], at_least: int | None) -> Image:
+    from PIL import Image, ImageOps
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as opened:
+            with Image.open(source, formats=formats) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
-                    raise _too_large(path, f"{opened.width} x {opened.height}")
+                    raise _too_large(where, f"{opened.width} x {opened.height}")
                 if at_least and opened.format == "JPEG" and opened.mode in ("L", "RGB"):
                     opened.draft("L", (at_least, at_least))
                 opened.load()
                 ImageOps.exif_transpose(opened, in_place=True)
-                gray = _to_gray(path, opened)
+                gray = _to_gray(where, opened)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(path, "over 89 million") from None  # Pillow's own limit
+        raise _too_large(where, "over 89 million") from None  # Pillow's own limit
     except Image.UnidentifiedImageError:
-        raise DataError(str(path), f"is not a {', '.join(FORMATS)} picture", _REPLACE) from None
+        raise DataError(where, f"is not a {', '.join(formats)} picture", _REPLACE) from None
     except Exception as error:  # on malformed files Pillow's decoders raise nearly anything
         reason = str(error) or type(error).__name__
-        raise DataError(str(path), f"is corrupt or truncated: {reason}", _REPLACE) from None
+        raise DataError(where, f"is corrupt or truncated: {reason}", _REPLACE) from None
     low, high = gray.getextrema()
     if low == high:
-        raise DataError(str(path), f"has one gray value ({low}) throughout, expected a picture", _REPLACE)
+        raise DataError(where, f"has one gray value ({low}) throughout, expected a picture", _REPLACE)
     return gray
 
 
@@ -129,21 +146,19 @@ def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
     return np.asarray(square, dtype=np.uint8)
 
 
-def _too_large(path: Path, size: str) -> DataError:
+def _too_large(where: str, size: str) -> DataError:
     limit = f"{MAX_PIXELS // 10**6} million"
-    return DataError(
-        str(path), f"has {size} pixels, expected at most {limit}", "Reduce the picture before use."
-    )
+    return DataError(where, f"has {size} pixels, expected at most {limit}", "Reduce the picture before use.")
 
 
-def _to_gray(path: Path, picture: Image) -> Image:
+def _to_gray(where: str, picture: Image) -> Image:
     """Any admitted mode to L."""
     from PIL import Image
 
     if picture.mode.startswith("I"):
-        return Image.fromarray(_scale_depth(path, np.asarray(picture).astype(np.int64)))
+        return Image.fromarray(_scale_depth(where, np.asarray(picture).astype(np.int64)))
     if picture.mode not in _MODES_8_BIT:
-        raise DataError(str(path), f"has pixel mode {picture.mode}, expected gray or color", _REPLACE)
+        raise DataError(where, f"has pixel mode {picture.mode}, expected gray or color", _REPLACE)
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA"):
         layered = picture.convert("RGBA")
         black = Image.new("RGBA", layered.size, (0, 0, 0, 255))
@@ -153,10 +168,10 @@ def _to_gray(path: Path, picture: Image) -> Image:
     return picture.convert("L")
 
 
-def _scale_depth(path: Path, values: np.ndarray) -> np.ndarray:
+def _scale_depth(where: str, values: np.ndarray) -> np.ndarray:
     """(H, W) integers to uint8 by the smallest bit depth that holds their maximum."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2**16:
-        raise DataError(str(path), f"has values in [{low}, {high}], expected at most 16 bits", _REPLACE)
+        raise DataError(where, f"has values in [{low}, {high}], expected at most 16 bits", _REPLACE)
     depth = next(b for b in BIT_DEPTHS if high < 2**b)
     return np.round(values * (255 / (2**depth - 1))).astype(np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data.images import MAX_PIXELS, decode_gray, inside, read_gray, to_square
+from benchmark.decoding import MAX_PIXELS, decode_gray, inside, read_gray, to_square
 from benchmark.errors import DataError
 
 GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8)[None, :].repeat(48, axis=0)
