@@ -17,6 +17,7 @@ from benchmark.planning import make_plan
 from benchmark.progress import Progress
 from benchmark.publish.manifest import Manifest
 from benchmark.report import joined_gate, joined_measures
+from benchmark.sample_row import sample_row
 from benchmark.store import Store
 from benchmark.verification.protocol import Protocol
 
@@ -76,6 +77,8 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
             f"was handed in by way of {manifest.way}",
             "Give --generator FILE or --samples FOLDER.",
         )
+    if given.samples is not None:
+        return _plan_of_samples(manifest, make_plan(replace(wish, generators=())), given.samples)
     source = str(given.generator) if given.generator else name
     plugin = Path(source).stem if given.generator else name
     params = scratch / "params.json"  # JSON is YAML
@@ -83,6 +86,19 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
     plan = make_plan(replace(wish, generators=(source,), params=params))
     rows = tuple(_as_bundle(r, manifest) if r.name == plugin else r for r in plan.rows)
     return replace(plan, rows=rows)
+
+
+def _plan_of_samples(manifest: Manifest, plan: Plan, source: Path) -> Plan:
+    """The plan with the row of these images, which must be those of the bundle."""
+    row, _ = sample_row(plan, source)
+    said = manifest.row.params.get("content")
+    if said != row.params["content"]:
+        raise SubmissionError(
+            f"--samples {source}",
+            f"holds images of content {row.params['content'][:12]}, the bundle's are {str(said)[:12]}",
+            "Give the very images that were handed in.",
+        )
+    return replace(plan, rows=(*plan.rows, _as_bundle(row, manifest)))
 
 
 def _as_bundle(row: Row, manifest: Manifest) -> Row:
