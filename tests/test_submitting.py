@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import yaml
 from PIL import Image
 
 from benchmark import arrow
-from benchmark.cli import main
+from benchmark.cli import main, parser
 from benchmark.exporting import prepare
 from benchmark.intake.signature import check
 from benchmark.planning import Wish, make_plan
@@ -223,6 +225,19 @@ def test_the_name_of_a_row_of_the_suite_is_taken(name, place, capsys):
     card.write_text((EXAMPLES / "samples" / "submission.yaml").read_text().replace("pca_samples", name))
     assert main(["submit", "--samples", "a", "--card", str(card)]) == 1
     assert f"'{name}' is a row of the suite" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_pages_are_commands():
+    """Every ``python -m benchmark`` of docs/submit*.md parses, and the files that it names are there."""
+    known = set()
+    for page in sorted((ROOT / "docs").glob("submit*.md")):
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^python -m benchmark (.*)$", text, re.MULTILINE):
+            options = parser().parse_args(shlex.split(line))
+            known.add(options.verb)
+            for path in (getattr(options, "card", None), getattr(options, "generator", None)):
+                assert path is None or (ROOT / path).is_file(), line
+    assert known == {"submit", "data", "verify", "leaderboard"}
 
 
 def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
