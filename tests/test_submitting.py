@@ -324,3 +324,16 @@ def test_a_bundle_is_signed_by_its_author(submitted, place):
     assert check(folder / "bundle.json", folder / "bundle.json.sig").good
     assert "pca_samples/bundle.json.sig" in zipfile.ZipFile(out / "pca_samples.zip").namelist()
     read_bundle(folder)
+
+
+@pytest.mark.slow
+def test_what_was_handed_in_stands_up_to_verification(submitted, place, capsys):
+    """``verify --deep`` draws the same images from the samples and trains the same network; other samples than
+    those that were handed in are not trained on."""
+    deep = ["verify", str(submitted.out / "pca_samples.zip"), "--task", str(submitted.task), "--deep"]
+    assert main([*deep, "--samples", str(submitted.samples)]) == 0
+    assert "drawn again they are the same" in capsys.readouterr().out
+    other = shutil.copytree(submitted.samples, place / "other")
+    shutil.copy(other / "viral" / "00001.png", other / "viral" / "00000.png")
+    main([*deep, "--samples", str(other)])
+    assert "Give the very images that were handed in" in "".join(capsys.readouterr())
