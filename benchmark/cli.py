@@ -28,6 +28,7 @@ OTHER_VERBS = {
     "tasks": "list the tasks, or show one",
     "compare": "compare bundles: intervals, tests, ranks, as JSON",
     "tables": "write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG",
+    "stats": "compare runs, predictions or reader scores from a plain CSV, or from bundles",
     "leaderboard": "make, check or add to the pages of all boards, or render the bundles of one run",
     "submit": "make the bundle of a generator, of samples, or of a bundle made elsewhere, to be handed in",
     "verify": "check a bundle: safety, protocol, data, metrics, copies, signature; --deep trains seeds again",
@@ -76,6 +77,18 @@ def _count(value: str) -> int | None:
         raise argparse.ArgumentTypeError(f"expected a whole number, got '{value}'") from None
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
+
+
+def _share(value: str) -> float | None:
+    if not value:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number such as 0.05, got '{value}'") from None
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, got {value}")
     return number
 
 
@@ -137,6 +150,7 @@ def parser() -> Parser:
     _add_data(verbs.choices["data"])
     _add_tune(verbs.choices["tune"])
     _add_sweep(verbs.choices["sweep"])
+    _add_stats(verbs.choices["stats"])
     _add_submit(verbs.choices["submit"])
     _add_verify(verbs.choices["verify"])
     extractor = verbs.choices["extractor"]
@@ -213,6 +227,28 @@ def _add_sweep(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--values", action="append", type=_text, default=[], help="of it, with commas; default: all it offers"
     )
+
+
+def _add_stats(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("kind", help="runs, predictions, power, association or readers; see docs/comparing.md")
+    verb.add_argument("--csv", type=_path, help="table of the kind")
+    verb.add_argument("--bundles", type=_path, help="folder of bundles, instead of a table")
+    verb.add_argument("--out", type=_path, help="JSON of everything that was computed")
+    verb.add_argument("--alpha", type=_share, help="of tests and intervals; default: 0.05, or the task's")
+    verb.add_argument("--correction", type=_text, help="holm, bonferroni, fdr_bh or none")
+    verb.add_argument("--direction", type=_text, help="maximize or minimize the value of a run")
+    verb.add_argument(
+        "--metric", type=_text, help="of predictions; default: balanced_accuracy, or the task's"
+    )
+    verb.add_argument("--baseline", type=_text, help="model that the others are compared with")
+    verb.add_argument("--positive", type=_text, help="the positive class of two; default: the last")
+    verb.add_argument(
+        "--margin", type=_share, help="smallest difference that matters, of the metric, as 0.02"
+    )
+    verb.add_argument("--images", type=_count, help="test images")
+    verb.add_argument("--discordant", type=_share, help="share of them that one model alone has right")
+    verb.add_argument("--difference", type=_share, help="difference to be found, as 0.02")
+    verb.add_argument("--power", type=_share, help="chance to find it; default: 0.8 and 0.95")
 
 
 def _add_submit(verb: argparse.ArgumentParser) -> None:
@@ -294,6 +330,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from benchmark.sweep import run_sweep
 
         return run_sweep(options)
+    if options.verb == "stats":
+        from benchmark.stats_verbs import stats
+
+        return stats(options)
     if options.verb == "submit":
         from benchmark.submitting import submit
 

@@ -13,7 +13,8 @@ from benchmark.intake.card import SubmissionCard
 from benchmark.publish import index as site
 from benchmark.publish.boards import Board
 from benchmark.publish.bundle import MANIFEST
-from benchmark.publish.markdown import sections, tabulated, terms
+from benchmark.publish.markdown import sections, terms
+from benchmark.publish.markdown_table import tabulated
 from benchmark.publish.render import as_json, rounded
 from benchmark.publish.standing import Standing
 from benchmark.publish.view import View, build

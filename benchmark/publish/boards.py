@@ -12,6 +12,7 @@ from typing import Any
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import look_over
 from benchmark.publish.bundle import MANIFEST, Bundle, read_bundles
+from benchmark.publish.render import rounded
 from benchmark.publish.standing import BESIDE, Standing, read_standing
 
 RESULTS = "results"
@@ -26,7 +27,7 @@ class Board:
     Attributes:
         name: of its folder, ``<task>-<profile>`` and perhaps ``-<choices>``.
         bundles: one per row, by name.
-        comparison: of ``benchmark.compare`` over these bundles.
+        comparison: of ``benchmark.compare`` over these bundles, numbers to eight digits.
         standings: by row.
         hashes: SHA-256 by row and file, of ``bundle.json`` and of what lies beside the bundle. Since
             ``bundle.json`` holds the hashes of the bundle's other files, every byte of a row counts.
@@ -100,6 +101,8 @@ def _identity(one: Bundle, two: Bundle) -> list[tuple[str, Any, Any]]:
 def make_board(folder: Path, bundles: Sequence[Bundle], comparison: Mapping[str, Any]) -> Board:
     """The board in a folder, of its bundles and their comparison.
 
+    Numbers are rounded here, so that no page shows the last bits of a sum, which differ between processors.
+
     Raises:
         SubmissionError: what lies beside a bundle is not what it should be.
     """
@@ -110,7 +113,7 @@ def make_board(folder: Path, bundles: Sequence[Bundle], comparison: Mapping[str,
         task=head.task,
         profile=head.profile,
         bundles=bundles,
-        comparison=comparison,
+        comparison=rounded(comparison),
         standings={row: read_standing(folder / row) for row in rows},
         hashes={row: _hashes(folder / row) for row in rows},
     )

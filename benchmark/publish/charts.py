@@ -27,7 +27,11 @@ class Scale:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round values between two ends, at most ``count`` + 1 of them, in steps of 1, 2 or 5 times 10^k."""
+    """Round values between two ends, 1 to ``count`` + 1 of them, in steps of 1, 2 or 5 times 10^k.
+
+    Args:
+        count: at least 3.
+    """
     raw = (high - low) / count
     power = 10.0 ** floor(log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))

@@ -22,8 +22,8 @@ def compared(view: View, line: Line) -> list[Item]:
     found = [_against(view, line, base) for base in line.figures["versus"]]
     difference = view.difference(line)
     if difference:
-        found.append(("No different?", equivalence(difference["equivalence"])))
-        found.append(("Would take", _needed(view.comparison["power"]["needed"][line.name])))
+        found.append(("Equivalent?", equivalence(difference["equivalence"])))
+        found.append(("Would take", needed_in_words(view.comparison["power"]["needed"][line.name])))
     if line.figures["mcnemar"]:
         found += _mcnemar(line.figures["mcnemar"])
     if line.figures["delong"]:
@@ -38,11 +38,11 @@ def _against(view: View, line: Line, base: str) -> Item:
     return f"Against {base}", f"{spread(difference, view.metric['noun'])}, adjusted {p}"
 
 
-def _needed(found: Mapping[str, Any]) -> str:
+def needed_in_words(found: Mapping[str, Any]) -> str:
     """What it would take to find a true difference as large as the one that was found."""
     enough = [plural(found[what], what[:-1]) for what in ("runs", "patients") if found[what] is not None]
     wanted = f"to find a difference of {100 * found['difference']:.1f} points"
-    said = f"{' or '.join(enough)} {wanted}" if enough else f"More than any study {wanted}"
+    said = f"{' or '.join(enough)} {wanted}" if enough else f"More than any number {wanted}"
     return f"{said}; {found['reason']}." if found["reason"] else f"{said}."
 
 

@@ -36,7 +36,7 @@ TERMS: tuple[tuple[str, str], ...] = (
         "training of the same seed and fold, and the ranks are averaged.",
     ),
     (
-        "No different",
+        "Equivalent",
         "Two one-sided tests show that the true difference lies within the margin. Where they do not, "
         "nothing is claimed: “not told apart” alone does not mean equal.",
     ),

@@ -10,7 +10,7 @@ from benchmark.publish.boards import Board
 from benchmark.publish.glossary import glossary
 from benchmark.publish.pages import fill
 from benchmark.publish.sheet import Sheet, sheet
-from benchmark.publish.view import build
+from benchmark.publish.view import Line, build
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,19 @@ def page(boards: Sequence[Board]) -> str:
         tasks=[Task(t, [s for s in sheets if s.view.head.task == t]) for t in tasks],
         sheets=sheets,
         phantom=sum(s.view.head.data_kind == "phantom" for s in sheets),
+        across=across(sheets),
         glossary=_terms(sheets),
     )
+
+
+def across(sheets: Sequence[Sheet]) -> list[tuple[str, str, list[tuple[Sheet, Line | None]]]]:
+    """Every row's name and role, with its line on every board: generators first, then by name."""
+    lines = [{line.name: line for line in s.view.lines} for s in sheets]
+    roles = {name: line.manifest.row.role for board in lines for name, line in board.items()}
+    return [
+        (name, role, [(s, board.get(name)) for s, board in zip(sheets, lines, strict=True)])
+        for name, role in sorted(roles.items(), key=lambda r: (r[1] != "generator", r[0]))
+    ]
 
 
 def _terms(sheets: Sequence[Sheet]) -> list[tuple[str, str]]:

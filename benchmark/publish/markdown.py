@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmark.publish import words
 from benchmark.publish.glossary import glossary
+from benchmark.publish.markdown_statistics import statistics
+from benchmark.publish.markdown_table import tabulated
 from benchmark.publish.view import Line, View
 from benchmark.publish.words import markdown as md
 from benchmark.publish.words import settings
@@ -62,18 +64,11 @@ def sections(
         f"## {'AUROC' if view.several else 'Recall'} of each class",
         _classes(view),
         *_subgroups(view),
-        "## Tests over all rows",
-        _tests(view, record),
+        *statistics(view, record),
         f"<!-- costs -->\n## Costs\n\n{_costs(view)}\n<!-- /costs -->",
         "## Provenance",
         _provenance(view),
     ]
-
-
-def tabulated(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the cells are Markdown already."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _absent(line: Line) -> str:
@@ -236,17 +231,6 @@ def _subgroups(view: View) -> list[str]:
     ]
     parts += [tabulated(head, rows)] if shown else []
     return parts + ([f"Too small to judge: {md('; '.join(small))}."] if small else [])
-
-
-def _tests(view: View, record: str) -> str:
-    found = view.comparison["kruskal_wallis"]
-    if found["p"] is None:
-        return f"Kruskal-Wallis cannot be computed: {found['reason']}."
-    return (
-        f"Kruskal-Wallis over {found['n']} trainings: H({found['df']}) = {words.number(found['statistic'])}, "
-        f"{md(words.p_equals(found['p']))}, ε² = {found['epsilon_squared']:.2f}. "
-        f"Dunn's post hoc test of all pairs is in {md(record)}."
-    )
 
 
 def _costs(view: View) -> str:

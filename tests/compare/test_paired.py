@@ -169,6 +169,14 @@ def test_false_positives_by_enumeration(images: int, share: float, exact: float)
     assert size_by_enumeration(images, share, "exact") == pytest.approx(exact, abs=5e-5)
 
 
+@pytest.mark.parametrize("method", ["auto", "mid-p", "asymptotic"])
+def test_false_positives_by_simulation(method: str):
+    """217 images, 15 % discordant, equally good rows: 3 to 7 % of 2000 studies."""
+    drawn = np.random.default_rng(6).multinomial(217, [0.075, 0.075, 0.85], DRAWS)
+    wrong = np.mean([mcnemar(int(gained), int(lost), method)["p"] < 0.05 for gained, lost, _ in drawn])
+    assert 0.03 <= wrong <= 0.07
+
+
 def test_why_few_discordant_images_take_mid_p():
     """Four discordant images all go one way in 1 of 8 cases by chance; chi-squared calls that p < 5 %."""
     assert mcnemar(4, 0, "asymptotic")["p"] < 0.05

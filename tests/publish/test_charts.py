@@ -15,6 +15,7 @@ from benchmark.publish import statistic_words
 from benchmark.publish.charts import decades, ticks
 from benchmark.publish.charts_ranks import critical_difference, joined, read_out
 from benchmark.publish.charts_scatter import BOTTOM, LEFT, RIGHT, TOP, Axis, Mark, scatter
+from benchmark.publish.compared import needed_in_words
 from benchmark.publish.pareto import front
 
 LINEAR = Axis("cost", log=False)
@@ -63,9 +64,9 @@ def test_ticks_are_round(low, high, count, expected):
     assert ticks(low, high, count) == pytest.approx(expected)
 
 
-@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(2, 9))
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(3, 9))
 def test_ticks_lie_between_the_ends_and_are_few(low, span, count):
-    """At most count + 1, all inside."""
+    """At least one and at most count + 1, all inside, for three and more."""
     found = ticks(low, low + span, count)
     assert 1 <= len(found) <= count + 1
     assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in found)
@@ -241,3 +242,17 @@ def test_variance_is_said_by_size():
         "Of the spread between 27 values: generator 90 % (SD 3.0 points) and seed 10 % (SD 1.0 points)."
     )
     assert "the fit did not converge" in statistic_words.variance({"reason": "the fit did not converge"})
+
+
+def test_what_it_would_take_by_hand():
+    """Runs, patients, either or neither; with the reason where a number is missing."""
+    found = {"difference": 0.03, "runs": 12, "patients": None, "reason": "no number of patients suffices"}
+    assert needed_in_words(found) == (
+        "12 runs to find a difference of 3.0 points; no number of patients suffices."
+    )
+    both = {"difference": 0.1, "runs": 2, "patients": 136, "reason": None}
+    assert needed_in_words(both) == "2 runs or 136 patients to find a difference of 10.0 points."
+    neither = {"difference": 0.001, "runs": None, "patients": None, "reason": "one run does not show it"}
+    assert needed_in_words(neither) == (
+        "More than any number to find a difference of 0.1 points; one run does not show it."
+    )

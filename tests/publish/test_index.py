@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -31,6 +32,7 @@ class Reader(HTMLParser):
         self.ids: list[str] = []
         self.named: list[str] = []
         self.links: list[str] = []
+        self.levels: list[int] = []
         self.tags: Counter[str] = Counter()
         self.open: list[str] = []
         self.feed(page)
@@ -41,6 +43,7 @@ class Reader(HTMLParser):
         self.ids += [said["id"] or ""] if "id" in said else []
         self.named += [said["aria-labelledby"] or ""] if "aria-labelledby" in said else []
         self.links += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
+        self.levels += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
         self.tags[tag] += 1
         if tag not in self.VOID:
             self.open.append(tag)
@@ -77,6 +80,14 @@ def test_the_page_is_whole_and_alone(page):
     assert not re.search(r"\b(nan|NaN|None|Undefined|inf)\b", re.sub('base64,[^"]*', "", page))
 
 
+def test_headings_lead_through_the_page(page):
+    """One heading of the first level, and none that skips a level on the way down."""
+    levels = Reader(page).levels
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+
+
 def test_same_boards_same_bytes_in_any_order(page):
     """The page is a pure function of the boards."""
     assert index.page(boards()[::-1]) == page
@@ -89,6 +100,22 @@ def test_every_board_and_every_row_is_there(page):
     assert {f"#{FIRST}", f"#{SECOND}"} <= set(read.links)
     cards = {i for i in read.ids if "--row-" in i}
     assert cards == {f"{b.name}--row-{x.manifest.row.name}" for b in boards() for x in b.bundles}
+
+
+def test_every_row_stands_across_the_boards(page):
+    """Generators first; a board that lacks the row shows a dash, one where it was not run says so."""
+    table = page[page.index('aria-label="Rows across boards"') : page.index('data-board="')]
+    names = re.findall(r'data-v="([a-z_]+)">', table)
+    assert names == ["ddpm", "stylegan", "duplicate_real", "noise", "oracle", "real_only", "traditional"]
+    found = dict(zip(names, re.findall(r"<tr class.*?</tr>", table, re.DOTALL), strict=True))
+    real = boards()[0].comparison["figures"]["test"]["250"]["ddpm"]["versus"]["real_only"]
+    shown = f"{100 * real['balanced_accuracy']['estimate']:+.1f}".replace("-", "−")
+    assert f'href="#{FIRST}--row-ddpm"' in found["ddpm"]
+    assert shown in found["ddpm"]
+    assert "gated" in found["stylegan"]
+    assert "not run" in found["stylegan"]
+    assert "–" in found["traditional"]
+    assert found["real_only"].count("baseline") == 2
 
 
 def test_phantom_results_are_named_before_anything_else(page):

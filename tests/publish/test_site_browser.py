@@ -49,7 +49,10 @@ class Visit:
     ) -> None:
         width, height = SIZES[size]
         self.context = browser.new_context(
-            viewport={"width": width, "height": height}, java_script_enabled=script, **more
+            viewport={"width": width, "height": height},
+            java_script_enabled=script,
+            reduced_motion="reduce",  # scrolls at once
+            **more,
         )
         self.asked: list[str] = []
         self.complaints: list[str] = []
@@ -209,10 +212,11 @@ def test_an_address_within_a_board_opens_that_board(visit):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_provenance_opens_and_closes(visit, size):
-    """A row's name opens its card, Escape closes it, and the focus is back on the name."""
+    """A row's name opens its card, Escape closes it; the focus is back on the name, the page where it was."""
     seen = visit(size)
     name = seen.page.locator(f'[id="{FIRST}"] table.rows a.title', has_text="ddpm")
     name.focus()
+    before = seen.page.evaluate("scrollY")
     seen.page.keyboard.press("Enter")
     card = seen.page.get_by_role("dialog")
     card.wait_for()
@@ -223,6 +227,7 @@ def test_provenance_opens_and_closes(visit, size):
     seen.page.keyboard.press("Escape")
     playwright.expect(name).to_be_focused()
     assert not card.is_visible()
+    assert seen.page.evaluate("scrollY") == before
     assert seen.page.url.endswith("#" + FIRST)
     assert "torch" in seen.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # its card has it again
 

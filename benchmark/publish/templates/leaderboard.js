@@ -103,7 +103,7 @@ dialog.addEventListener("close", () => {
   if (!opened || dialog.open) return; // shut already, to go elsewhere
   shut();
   history.replaceState(null, "", "#" + current.id);
-  if (opener) opener.focus();
+  if (opener) opener.focus({ preventScroll: true });
 });
 dialog.querySelector(".close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (event) => {
@@ -127,6 +127,14 @@ if (picker) {
 }
 document.querySelectorAll("table.sortable").forEach(sortable);
 document.querySelectorAll(".filters").forEach(filterable);
-document.querySelectorAll("a.title").forEach((link) => link.addEventListener("click", () => { opener = link; }));
+for (const link of document.querySelectorAll("a.title")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab or a window of its own
+    event.preventDefault(); // the page stays where it is
+    opener = link;
+    history.pushState(null, "", link.hash);
+    route();
+  });
+}
 window.addEventListener("hashchange", route);
 route();
