@@ -328,7 +328,7 @@ def test_a_bundle_is_signed_by_its_author(submitted, place):
 
 @pytest.mark.slow
 def test_what_was_handed_in_stands_up_to_verification(submitted, place, capsys):
-    """``verify --deep`` draws the same images from the samples and trains the same network; other samples than
+    """``verify --deep`` draws the same images from the samples and trains the same network; others than
     those that were handed in are not trained on."""
     deep = ["verify", str(submitted.out / "pca_samples.zip"), "--task", str(submitted.task), "--deep"]
     assert main([*deep, "--samples", str(submitted.samples)]) == 0
