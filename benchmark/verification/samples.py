@@ -194,7 +194,8 @@ def _calibration_faults(said: Memorization, gates: list[FoldGate]) -> list[Fault
     """Threshold, expected rate and planted copies, the mean over the folds as the bundle has it."""
     faults: list[Fault] = []
     for name, close in (("threshold", CLOSE), ("expected", CLOSE), ("planted_recall", 0.02)):
-        true = float(np.mean([getattr(g.gate, name) for g in gates]))
+        values, weights = [getattr(g.gate, name) for g in gates], [len(g.labels) for g in gates]
+        true = float(np.average(values, weights=weights))
         if not np.isclose(getattr(said, name), true, rtol=close, atol=close * 0.1):
             faults.append((f"memorization.{name}", f"is {getattr(said, name):.6g}, expected {true:.6g}"))
     return faults
