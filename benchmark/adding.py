@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.compare.reported import confirm
 from benchmark.compare.rows import align
 from benchmark.errors import StoreError, SubmissionError
 from benchmark.intake.archive import extract, look_over, row_name
@@ -51,7 +52,7 @@ def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: 
         given = [_read(folder) for source in sources for folder in _folders(source, Path(scratch))]
         targets: dict[str, list[Candidate]] = {}
         for candidate in given:
-            targets.setdefault(board or board_of(candidate.bundle, root), []).append(candidate)
+            targets.setdefault(board_of(candidate.bundle, root, board), []).append(candidate)
         for name, new in targets.items():
             _safe(name)
             _check(root / RESULTS / name, new, replace)
@@ -82,20 +83,33 @@ def _folders(source: Path, scratch: Path) -> Iterable[Path]:
 def _read(folder: Path) -> Candidate:
     look_over(folder)
     read_standing(folder)
-    return Candidate(folder, read_bundle(folder))
+    bundle = read_bundle(folder)
+    if bundle.predictions is not None:
+        confirm(bundle.manifest.record(), bundle.predictions)
+    return Candidate(folder, bundle)
 
 
-def board_of(bundle: Bundle, root: Path) -> str:
-    """The board with the bundle's protocol and data, or the one that its task and profile name."""
+def board_of(bundle: Bundle, root: Path, wanted: str | None = None) -> str:
+    """The board with the bundle's protocol and data, else the one that is wanted, or that of its task."""
+    own, home = bundle.manifest, _home(bundle, root / RESULTS)
+    if home and wanted and home != wanted:
+        raise SubmissionError(
+            f"board {wanted}", f"row '{own.row.name}' has the protocol and the data of board '{home}'",
+            "Leave --board out.",
+        )  # fmt: skip
+    return home or wanted or f"{own.task}-{own.profile}"
+
+
+def _home(bundle: Bundle, results: Path) -> str | None:
+    """The board that is of the bundle's protocol and data, if there is one."""
     own = bundle.manifest
-    results = root / RESULTS
     for folder in sorted(results.iterdir()) if results.is_dir() else []:
         first = next((p for p in sorted(folder.iterdir()) if (p / MANIFEST).is_file()), None)
         if first is not None:
             head = read_bundle(first).manifest
             if (head.protocol_hash, head.data.fingerprint) == (own.protocol_hash, own.data.fingerprint):
                 return folder.name
-    return f"{own.task}-{own.profile}"
+    return None
 
 
 def _safe(name: str) -> None:

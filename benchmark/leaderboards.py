@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark import report
+from benchmark.compare.reported import confirm
 from benchmark.errors import StoreError
 from benchmark.execute import die_with_parent, worker_count
 from benchmark.publish.board_pages import pages
@@ -48,8 +49,11 @@ def read_boards(root: Path, workers: int | None = None) -> list[Board]:
 
 
 def read_board(folder: Path) -> Board:
-    """One board, compared, without predictions."""
+    """One board, compared, without predictions; what its rows report must come out of them again."""
     bundles = read_rows(folder)
+    for bundle in bundles:
+        if bundle.predictions is not None:
+            confirm(bundle.manifest.record(), bundle.predictions)
     comparison = report.compare_rows(bundles)
     return make_board(folder, [replace(b, predictions=None, curve=None) for b in bundles], comparison)
 

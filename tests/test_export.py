@@ -95,7 +95,7 @@ def test_all_labels_of_an_image_are_in_the_table(store, tmp_path):
 @pytest.mark.slow
 def test_where_generators_learn_from_a_selection_that_alone_is_exported(store, tmp_path):
     """With ``mix.fit_on=misclassified`` only what the stage ``select`` has chosen is exported."""
-    task, chosen = TASKS / "tiny_strategies.yaml", "mix.fit_on=misclassified"
+    task, chosen = TASKS / "tiny_strategies.yaml", "mix.fit_on=misclassified,mix.unit=deficit"
     rows = exported(task, tmp_path / "out", "--scenario", chosen)
     plan = make_plan(Wish(str(task), generators=(), scenario=chosen), stages={"select"})
     data = prepare(plan, 1)[0]

@@ -13,7 +13,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmark.cli import main
+from benchmark.compare.reported import results
 from benchmark.leaderboards import faults, make
+from benchmark.publish.bundle import read_bundle, write_bundle
 from publish.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
 from publish.make_bundles import make_bundles
 
@@ -141,10 +143,10 @@ def test_any_change_of_a_bundle_is_found(published, name, at, by):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, phases=(Phase.generate,))
+@settings(max_examples=400, deadline=None, phases=(Phase.generate,))
 @given(**ANY)
 def test_any_of_many_changes_of_a_bundle_is_found(published, name, at, by):
-    """As above, 100 times."""
+    """As above, 400 times."""
     one_byte(published, name, at, by)
 
 
@@ -161,6 +163,22 @@ def test_an_invalid_bundle_fails_the_check_by_name(root, capsys):
     edit(root / "results" / BOARD / "ddpm", seeds=[0, 0])
     assert check(root) == 1
     assert "seeds holds a value twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [lambda v: v + 1e-6, lambda v: None])
+def test_results_must_come_out_of_the_predictions(root, bundles, change, capsys):
+    """A reported value that was raised, or left out, is refused by name, on the board and before it."""
+    where = "results.test.250.accuracy"
+    for folder in (root / "results" / BOARD / "ddpm", bundles / "oracle"):
+        found = json.loads((folder / "bundle.json").read_text())["results"]
+        own = found["test"]["250"].pop("accuracy")
+        if (mean := change(own["mean"])) is not None:
+            found["test"]["250"]["accuracy"] = {**own, "mean": mean}
+        edit(folder, results=found)
+    assert check(root) == 1
+    assert f"bundle 'ddpm': {where}" in capsys.readouterr().err
+    assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 1
+    assert f"bundle 'oracle': {where}" in capsys.readouterr().err
 
 
 def test_a_run_is_added_whole(tmp_path, bundles):
@@ -247,12 +265,11 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
 )
 def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):
     """A row that was tested on fewer, other or otherwise labeled images is refused; the image is named."""
-    from benchmark.publish.bundle import read_bundle, write_bundle
-
     bundle = read_bundle(bundles / "oracle")
     record = bundle.manifest.record()
     table = change(bundle.predictions)
     record["data"]["splits"]["test"]["images"] = table["image_id"].nunique()
+    record["results"] = results(record, table)
     other = tmp_path / "other" / "oracle"
     write_bundle(other, record, table, bundle.grid, shown=bundle.shown)
     before = listing(root)
@@ -268,15 +285,19 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
         (["--check", "--add", "x"], "--check writes nothing"),
         (["--bundles", "x", "--check"], "--bundles goes with neither"),
         (["--check", "maybe"], "expected true or false"),
-        (["--board", "../../etc", "--add", "RUN"], "board ../../etc"),
-        (["--board", "lus_limited-demo", "--add", "RUN"], "holds rows of task 'cxr_pneumonia'"),
+        (["--board", "../../etc", "--add", "OTHER"], "board ../../etc"),
+        (["--board", "lus_limited-demo", "--add", "OTHER"], "holds rows of task 'cxr_pneumonia'"),
+        (["--board", f"{BOARD}-x", "--add", "RUN"], f"has the protocol and the data of board '{BOARD}'"),
         (["--add", "RUN", "RUN"], "is given twice"),
     ],
 )
-def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys):
+def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys, tmp_path_factory):
     """One line; the folder is as it was, and so is what lies around it."""
     before = listing(root.parent)
-    given_ = [str(bundles.parent) if o == "RUN" else o for o in options]
+    other = shutil.copytree(bundles / "oracle", tmp_path_factory.mktemp("other") / "oracle")
+    edit(other, protocol_hash="0" * 64)
+    folders = {"RUN": str(bundles.parent), "OTHER": str(other)}
+    given_ = [folders.get(o, o) for o in options]
     assert main(["leaderboard", "--root", str(root), *given_]) in (1, 2)
     assert told in capsys.readouterr().err
     assert listing(root.parent) == before

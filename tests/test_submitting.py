@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import yaml
 from PIL import Image
 
 from benchmark import arrow
-from benchmark.cli import main
+from benchmark.cli import main, parser
 from benchmark.exporting import prepare
 from benchmark.intake.signature import check
 from benchmark.planning import Wish, make_plan
@@ -225,6 +227,19 @@ def test_the_name_of_a_row_of_the_suite_is_taken(name, place, capsys):
     assert f"'{name}' is a row of the suite" in capsys.readouterr().err
 
 
+def test_the_commands_of_the_pages_are_commands():
+    """Every ``python -m benchmark`` of docs/submit*.md parses, and the files that it names are there."""
+    known = set()
+    for page in sorted((ROOT / "docs").glob("submit*.md")):
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^python -m benchmark (.*)$", text, re.MULTILINE):
+            options = parser().parse_args(shlex.split(line))
+            known.add(options.verb)
+            for path in (getattr(options, "card", None), getattr(options, "generator", None)):
+                assert path is None or (ROOT / path).is_file(), line
+    assert known == {"submit", "data", "verify", "leaderboard"}
+
+
 def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
     """Times and order of the files on the disk do not matter."""
     for k, names in enumerate((("b.json", "samples/a.png"), ("samples/a.png", "b.json"))):
@@ -309,3 +324,16 @@ def test_a_bundle_is_signed_by_its_author(submitted, place):
     assert check(folder / "bundle.json", folder / "bundle.json.sig").good
     assert "pca_samples/bundle.json.sig" in zipfile.ZipFile(out / "pca_samples.zip").namelist()
     read_bundle(folder)
+
+
+@pytest.mark.slow
+def test_what_was_handed_in_stands_up_to_verification(submitted, place, capsys):
+    """``verify --deep`` draws the same images from the samples and trains the same network; others than
+    those that were handed in are not trained on."""
+    deep = ["verify", str(submitted.out / "pca_samples.zip"), "--task", str(submitted.task), "--deep"]
+    assert main([*deep, "--samples", str(submitted.samples)]) == 0
+    assert "drawn again they are the same" in capsys.readouterr().out
+    other = shutil.copytree(submitted.samples, place / "other")
+    shutil.copy(other / "viral" / "00001.png", other / "viral" / "00000.png")
+    main([*deep, "--samples", str(other)])
+    assert "Give the very images that were handed in" in "".join(capsys.readouterr())

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.compare.adjust import adjust
 from benchmark.compare.permutation import SMALL, finite, none_of, permutation_p
+from benchmark.compare.rank_differences import exact_p
 
 FIELDS = ("statistic", "df", "p", "epsilon_squared", "method")
 
@@ -37,7 +38,7 @@ def kruskal_wallis(values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     h, p = stats.kruskal(*groups)
     method = "chi-squared"
     if min(len(g) for g in groups) < SMALL:
-        p, method = permutation_p(_ranks(groups), _spread_of_rank_sums, "independent")
+        p, method = _by_arrangement(_ranks(groups))
     return {
         "statistic": float(h),
         "df": len(groups) - 1,
@@ -56,25 +57,34 @@ def dunn(values: Mapping[str, Sequence[float]], correction: str) -> list[dict[st
         values: the value of every run, by row; at least one run in each.
         correction: of ``adjust``, over all pairs.
     Returns:
-        One record ``{a, b, z, p, p_adjusted}`` per pair, two-sided; z is positive where a ranks higher
-        (has the larger values). Where all values are equal, z is 0 and p is 1.
+        One record ``{a, b, z, p, p_adjusted, method}`` per pair, two-sided; z is positive where a ranks
+        higher (has the larger values). ``method`` of p: ``exact``, over all arrangements of the runs of
+        all rows, where both have fewer than ten, else ``normal``, from z. Where all values are equal, z
+        is 0 and p is 1.
     Raises:
         MetricError: a value is not finite.
     Source: Dunn 1964, with the variance corrected for ties; with Bonferroni in Schaudt et al. 2023,
         section 4.2.
     """
+    ranks = dict(zip(values, _ranks(list(finite(values).values())), strict=True))
+    if len(ranks) < 2:
+        return []
+    pool = np.concatenate(list(ranks.values()))
+    found = [{"a": a, "b": b, **_apart(pool, ranks[a], ranks[b])} for a, b in combinations(ranks, 2)]
+    adjusted = adjust([r["p"] for r in found], correction)
+    return [{**r, "p_adjusted": p} for r, p in zip(found, adjusted, strict=True)]
+
+
+def _apart(pool: np.ndarray, a: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+    """Dunn's z of two rows' ranks among all, and its p."""
     from scipy import stats
 
-    ranks = dict(zip(values, _ranks(list(finite(values).values())), strict=True))
-    pairs = list(combinations(ranks, 2))
     # The sample variance of the ranks is N (N + 1) / 12 less the correction for ties.
-    variance = np.concatenate(list(ranks.values())).var(ddof=1) if pairs else 0.0
-    z = [_standardized(ranks[a], ranks[b], float(variance)) for a, b in pairs]
-    p = [float(2 * stats.norm.sf(abs(v))) for v in z]
-    adjusted = adjust(p, correction)
-    return [
-        {"a": a, "b": b, "z": z[i], "p": p[i], "p_adjusted": adjusted[i]} for i, (a, b) in enumerate(pairs)
-    ]
+    error = np.sqrt(pool.var(ddof=1) * (1 / len(a) + 1 / len(b)))
+    z = float((a.mean() - b.mean()) / error) if error else 0.0
+    if max(len(a), len(b)) < SMALL:
+        return {"z": z, "p": exact_p(pool, a, b), "method": "exact"}
+    return {"z": z, "p": float(2 * stats.norm.sf(abs(z))), "method": "normal"}
 
 
 def _impossible(groups: Sequence[np.ndarray]) -> str | None:
@@ -97,12 +107,14 @@ def _ranks(groups: Sequence[np.ndarray]) -> list[np.ndarray]:
     return np.split(stats.rankdata(np.concatenate(groups)), ends)
 
 
+def _by_arrangement(ranks: Sequence[np.ndarray]) -> tuple[float, str]:
+    observed = float(_spread_of_rank_sums(*ranks, axis=0))
+    ends = np.cumsum(sorted(len(r) for r in ranks))[:-1]
+    in_order = np.split(np.sort(np.concatenate(ranks)), ends)
+    null = tuple(tuple(own.tolist()) for own in in_order)
+    return permutation_p(observed, null, _spread_of_rank_sums, "independent")
+
+
 def _spread_of_rank_sums(*ranks: np.ndarray, axis: int) -> np.ndarray:
     """What alone varies in H when the runs are rearranged."""
     return np.sum([r.sum(axis=axis) ** 2 / r.shape[axis] for r in ranks], axis=0)
-
-
-def _standardized(a: np.ndarray, b: np.ndarray, variance: float) -> float:
-    if variance == 0:
-        return 0.0
-    return float((a.mean() - b.mean()) / np.sqrt(variance * (1 / len(a) + 1 / len(b))))

@@ -13,7 +13,7 @@ from benchmark.compare.equivalence import equivalence
 from benchmark.compare.intervals import Interval
 from benchmark.compare.paired import discordance, mcnemar, mcnemar_clustered
 from benchmark.compare.panel import Panel
-from benchmark.compare.power import needed, smallest_detectable
+from benchmark.compare.power import detectable_mcnemar, needed, smallest_detectable
 
 POWERS = (0.8, 0.95)
 SMALLEST = 0.001  # a tenth of a point; nobody needs the patients that would show less
@@ -70,7 +70,9 @@ def power(panel: Panel, baseline: str) -> dict[str, Any]:
     Returns:
         ``levels``; ``rows[row]``: the smallest detectable difference by level; ``needed[row]``: of
         ``power.needed`` for the row's own estimate at the task's power, or for a tenth of a point where it
-        is smaller than that.
+        is smaller than that; ``mcnemar[row]``: by level, the smallest difference in accuracy that McNemar's
+        test would find with the row's discordant images and their clustering by patient, None where no
+        difference of so few would be found, and {} where an image may have several labels.
     """
     protocol, rows, takes = panel.protocol, {}, {}
     for name in (n for n in panel.rows if n != baseline and baseline in panel.rows):
@@ -80,7 +82,23 @@ def power(panel: Panel, baseline: str) -> dict[str, Any]:
         }
         wanted = max(abs(found.estimate), SMALLEST)
         takes[name] = needed(found.parts, wanted, protocol.alpha, protocol.power)
-    return {"levels": list(POWERS), "rows": rows, "needed": takes}
+    discordant = _discordant_power(panel, baseline) if protocol.kind != "multilabel" else {}
+    return {"levels": list(POWERS), "rows": rows, "needed": takes, "mcnemar": discordant}
+
+
+def _discordant_power(panel: Panel, baseline: str) -> dict[str, dict[str, float | None]]:
+    found = {}
+    for name in (n for n in panel.rows if n != baseline and baseline in panel.rows):
+        gained, lost = discordance(panel.label, panel.scores[name], panel.scores[baseline], panel.patient)
+        share = float(gained.sum() + lost.sum()) / len(panel.label)
+        if not share:
+            continue
+        effect = mcnemar_clustered(gained, lost)["design_effect"] or 1.0
+        found[name] = {
+            str(level): detectable_mcnemar(len(panel.label), share, panel.protocol.alpha, level, effect)
+            for level in POWERS
+        }
+    return found
 
 
 def letters_of(ranked: Mapping[str, float], pairs: list[dict[str, Any]], alpha: float) -> dict[str, str]:

@@ -121,7 +121,7 @@ def _overall(ranks: np.ndarray) -> dict[str, Any]:
     statistic, p = stats.friedmanchisquare(*ranks.T)
     method = "chi-squared"
     if n < SMALL:
-        p, method = permutation_p(list(ranks.T), _spread_of_rank_sums, "samples")
+        p, method = _by_arrangement(ranks)
     w = float(statistic) / (n * (k - 1))
     agreed = np.isclose(w, 1)
     return {
@@ -132,6 +132,13 @@ def _overall(ranks: np.ndarray) -> dict[str, Any]:
         "f": None if agreed else float((n - 1) * w / (1 - w)),
         "kendall_w": w,
     }
+
+
+def _by_arrangement(ranks: np.ndarray) -> tuple[float, str]:
+    observed = float(_spread_of_rank_sums(*ranks.T, axis=0))
+    in_order = np.array(sorted(np.sort(ranks, axis=1).tolist()))
+    null = tuple(tuple(own.tolist()) for own in in_order.T)
+    return permutation_p(observed, null, _spread_of_rank_sums, "samples")
 
 
 def _spread_of_rank_sums(*ranks: np.ndarray, axis: int) -> np.ndarray:

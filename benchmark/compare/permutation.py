@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from benchmark.errors import MetricError
 
-SMALL = 10  # with fewer values a row, the large-sample p values are off (docs/statistics.md, "Between runs")
+SMALL = 10  # with fewer values a row, the large-sample p values are off (docs/statistics_runs.md)
 ARRANGEMENTS = 9999  # drawn where there are more, so that p values have steps of 1e-4
 SEED = 0  # the same values give the same p
+ROUNDING = 1e-12
 
 
 def permutation_p(
-    samples: Sequence[np.ndarray], statistic: Callable[..., np.ndarray], within: str
+    observed: float, null: tuple[tuple[float, ...], ...], statistic: Callable[..., np.ndarray], within: str
 ) -> tuple[float, str]:
     """Share of the arrangements of the values whose statistic is at least the observed one.
 
     Args:
-        samples: the values of each row.
+        observed: the statistic of the values as they are.
+        null: the values in an order that says nothing of the rows, so that p does not depend on the
+            order of the rows either, and the arrangements of one design are made once.
         statistic: of the rows' arrays along ``axis``; larger speaks more against the null hypothesis.
         within: ``independent`` moves values between rows, ``samples`` within blocks only.
     Returns:
         p, and how it was got: all arrangements, or 9999 drawn at random, the observed one counted too.
     """
+    arrangements = _arrangements(null, statistic, within)
+    count = len(arrangements)
+    as_large = int((arrangements >= observed - ROUNDING * abs(observed)).sum())
+    if count < ARRANGEMENTS:
+        return as_large / count, f"exact, all {count} arrangements"
+    return (as_large + 1) / (count + 1), f"permutation, {count} arrangements drawn"
+
+
+@lru_cache(maxsize=64)
+def _arrangements(
+    null: tuple[tuple[float, ...], ...], statistic: Callable[..., np.ndarray], within: str
+) -> np.ndarray:
+    """The statistic of every arrangement, or of those drawn."""
     from scipy import stats
 
     found = stats.permutation_test(
-        samples, statistic, permutation_type=within, alternative="greater", vectorized=True,
-        n_resamples=ARRANGEMENTS, rng=np.random.default_rng(SEED),
+        [np.array(own) for own in null], statistic, permutation_type=within, alternative="greater",
+        vectorized=True, n_resamples=ARRANGEMENTS, rng=np.random.default_rng(SEED),
     )  # fmt: skip
-    count = len(found.null_distribution)
-    if count < ARRANGEMENTS:
-        return float(found.pvalue), f"exact, all {count} arrangements"
-    return float(found.pvalue), f"permutation, {count} arrangements drawn"
+    return np.asarray(found.null_distribution)
 
 
 def finite(values: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:

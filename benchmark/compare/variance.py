@@ -12,7 +12,8 @@ from benchmark.errors import MetricError
 
 RESIDUAL = "residual"
 METHOD = "restricted maximum likelihood, crossed random effects"
-NOTHING, LARGEST = 1e-6, 1e6  # variance of an effect over that of the residual: taken as zero, and searched
+LARGEST = 1e6  # variance of an effect over that of the residual
+SMALLEST = 1e-12  # squares left over those of the values
 FLAT = 1e-3  # slope of -2 log likelihood at its minimum
 
 
@@ -142,7 +143,7 @@ class _Likelihood:
 def _mean_and_squares_left(products: np.ndarray) -> tuple[float, float]:
     """Generalized least squares; the squares are kept above zero where the factors explain all."""
     mean = float(products[0, 1] / products[0, 0])
-    return mean, max(float(products[1, 1] - mean * products[0, 1]), NOTHING**2)
+    return mean, max(float(products[1, 1] - mean * products[0, 1]), SMALLEST)
 
 
 def _ratios(likelihood: _Likelihood) -> np.ndarray | None:
@@ -159,7 +160,7 @@ def _ratios(likelihood: _Likelihood) -> np.ndarray | None:
     flat = np.abs(found.x * slope) < FLAT
     if found.x.max() > 0.99 * LARGEST or not (flat & ((found.x > 0) | (slope > -FLAT))).all():
         return None
-    return np.where(found.x < NOTHING, 0.0, found.x)
+    return np.asarray(found.x)
 
 
 def _records(sources: Sequence[str], variances: np.ndarray, levels: Sequence[int]) -> list[dict[str, Any]]:

@@ -36,6 +36,13 @@ class Check(_Record):
     passed: bool | None
 
 
+class Signer(_Record):
+    """Whose signature the verification found good; ``principal`` is None where the key is not known."""
+
+    key: str = Field(max_length=200)
+    principal: str | None = Field(None, max_length=200)
+
+
 class Verification(_Record):
     """What is read of ``verified.json``, schema 1."""
 
@@ -46,6 +53,7 @@ class Verification(_Record):
     seeds: tuple[int, ...] = ()
     checks: tuple[Check, ...] = Field(min_length=1)
     plausible: bool | None = None
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def read_standing(folder: Path) -> Standing:
         detail = f"Verified on {record.date[:10]}, but {MANIFEST} was changed since."
         return Standing("changed", signature, signer, detail)
     _passed(record, folder / VERIFIED)
-    return Standing("verified", signature, signer, _said(record))
+    return Standing("verified", signature, signer, _said(record, signer))
 
 
 def fingerprint(armored: str) -> str:
@@ -147,18 +155,22 @@ def _passed(record: Verification, path: Path) -> None:
     failed = [check.name for check in record.checks if check.passed is False]
     if failed:
         raise SubmissionError(f"{path}: checks", f"'{failed[0]}' did not pass", AGAIN)
-    if record.plausible is False:
-        raise SubmissionError(f"{path}: plausible", "the reported runs are not plausible", AGAIN)
+    if not record.plausible or not record.seeds:
+        why = (
+            "nothing was trained again" if record.plausible is None else "the reported runs are not plausible"
+        )
+        raise SubmissionError(f"{path}: plausible", why, AGAIN)
 
 
-def _said(record: Verification) -> str:
+def _said(record: Verification, signer: str) -> str:
     passed = sum(check.passed is True for check in record.checks)
     unknown = [check.name for check in record.checks if check.passed is None]
     when = f"Verified on {record.date[:10]} with version {record.suite_version}"
     parts = [f"{when}: {plural(passed, 'check')} passed"]
-    if record.seeds:
-        noun = "seed" if len(record.seeds) == 1 else "seeds"
-        parts.append(f"trained again with {noun} {listed([str(s) for s in record.seeds])}")
+    noun = "seed" if len(record.seeds) == 1 else "seeds"
+    parts.append(f"trained again with {noun} {listed([str(s) for s in record.seeds])}")
+    if record.signer is not None and record.signer.key == signer:
+        parts.append(f"signature good, of {record.signer.principal or 'a key that is not known'}")
     if unknown:
         parts.append(f"could not be checked: {listed(unknown)}")
     return "; ".join(parts) + "."

@@ -1,6 +1,6 @@
 """Spearman's correlation: hand arithmetic, scipy, published variance, and simulation.
 
-``PYTHONPATH=. python tests/compare/test_association.py`` prints the table of docs/statistics.md.
+``PYTHONPATH=. python tests/compare/test_association.py`` prints the table of docs/statistics_runs.md.
 """
 
 from itertools import permutations

@@ -9,7 +9,9 @@ from sklearn.metrics import roc_auc_score
 from benchmark.compare import evidence, spread
 from benchmark.compare.intervals import interval
 from benchmark.compare.metrics import reported
+from benchmark.compare.paired import discordance
 from benchmark.compare.panel import Panel
+from benchmark.compare.power import detectable_mcnemar
 from benchmark.compare.rows import Protocol, Row, SplitImages, Study
 
 CLASSES = ("healthy", "ill")
@@ -97,6 +99,14 @@ def test_power_says_what_would_have_been_seen(panel):
         assert own["0.8"] == pytest.approx(difference.detectable)
         if abs(difference.estimate) > own["0.8"]:
             assert found["needed"][name]["runs"] <= 3
+
+
+def test_power_of_mcnemar_is_that_of_the_discordant_images(panel):
+    """The row's own discordant share and design effect go into the formula of ``power``."""
+    gained, lost = discordance(panel.label, panel.scores["one"], panel.scores["real_only"], panel.patient)
+    effect = ((gained - lost) ** 2).sum() / (gained + lost).sum()
+    expected = detectable_mcnemar(400, (gained + lost).sum() / 400, 0.05, 0.8, effect)
+    assert evidence.power(panel, "real_only")["mcnemar"]["one"]["0.8"] == pytest.approx(expected)
 
 
 def test_letters_follow_the_pairs():

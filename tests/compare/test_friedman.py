@@ -1,6 +1,6 @@
 """Friedman, Nemenyi and the critical difference: published examples, outside references and simulation.
 
-``PYTHONPATH=. python tests/compare/test_friedman.py`` prints the table of docs/statistics.md.
+``PYTHONPATH=. python tests/compare/test_friedman.py`` prints the table of docs/statistics_runs.md.
 """
 
 from itertools import combinations
@@ -97,6 +97,13 @@ def test_full_agreement_by_hand():
     assert found["mean_ranks"] == {"r0": 3, "r1": 2, "r2": 1}
 
 
+def test_the_same_values_give_the_same_p_in_any_order():
+    """Neither rows nor blocks have a place in the drawn arrangements."""
+    blocks = np.random.default_rng(2).random((6, 5))
+    turned = blocks[::-1, ::-1]
+    assert friedman(named(turned))["p"] == friedman(named(blocks))["p"]
+
+
 def test_exact_p_agrees_with_published_tables():
     """Four blocks, three rows: P(chi-squared >= 6.5) = 0.042, as in Friedman's own tables (1937)."""
     found = friedman(named([[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 1, 3]]))
@@ -131,6 +138,14 @@ def test_p_of_nemenyi_and_the_critical_difference_agree():
 def test_cliques_are_the_largest_and_overlap():
     """Ranks 1, 1.5, 2.4, 4, closer than 1: two bars that share a row; a row on its own has none."""
     assert cliques({"d": 4.0, "a": 1.0, "c": 2.4, "b": 1.5}, 1.0) == [["a", "b"], ["b", "c"]]
+    assert cliques({"a": 1.0, "b": 2.0}, 1.0) == []
+
+
+def test_the_number_of_blocks_decides_how_p_is_got():
+    """Nine blocks by arrangements, ten by chi-squared; the record says so."""
+    blocks = np.random.default_rng(0).random((10, 4))
+    assert friedman(named(blocks[:9]))["method"] == "permutation, 9999 arrangements drawn"
+    assert friedman(named(blocks))["method"] == "chi-squared"
 
 
 @pytest.mark.parametrize(

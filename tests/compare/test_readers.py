@@ -130,8 +130,8 @@ def test_error_rate_counts_real_and_fake_alike(tmp_path):
 
 
 def test_means_and_letters_by_hand(tmp_path):
-    """Two readers, three images a model: means over answers; tests on images, each with its readers' mean."""
-    quality = {"a": [(5, 4), (5, 5), (4, 4)], "b": [(1, 2), (2, 2), (1, 1)]}
+    """Two readers, four images a model: means over answers; tests on images, each with its readers' mean."""
+    quality = {"a": [(5, 4), (5, 5), (4, 4), (5, 4)], "b": [(1, 2), (2, 2), (1, 1), (1, 2)]}
     lines = [
         f"r{r},{m}{k},{m},,{pair[r]},,"
         for m, pairs in quality.items() for k, pair in enumerate(pairs) for r in (0, 1)
@@ -139,10 +139,10 @@ def test_means_and_letters_by_hand(tmp_path):
     record = analyze(read_study(write(tmp_path, lines)))
     found = record["scores"]["quality"]
     assert found["models"]["a"]["mean"] == pytest.approx(4.5)
-    assert found["models"]["a"]["sd"] == pytest.approx(np.std([5, 4, 5, 5, 4, 4], ddof=1))
-    assert found["kruskal_wallis"] == kruskal_wallis({"a": [4.5, 5, 4], "b": [1.5, 2, 1]})
+    assert found["models"]["a"]["sd"] == pytest.approx(np.std([5, 4, 5, 5, 4, 4, 5, 4], ddof=1))
+    assert found["kruskal_wallis"] == kruskal_wallis({"a": [4.5, 5, 4, 4.5], "b": [1.5, 2, 1, 1.5]})
     assert found["letters"] == {"a": "a", "b": "b"}
-    assert record["study"]["answers"] == {"quality": {"given": 12, "missing": 0}}  # nothing else was asked
+    assert record["study"]["answers"] == {"quality": {"given": 16, "missing": 0}}  # nothing else was asked
 
 
 def test_the_example_is_read_and_is_json():

@@ -120,6 +120,7 @@ def test_verified_means_this_very_bundle(folder):
         ({"checks": [{"name": "metrics", "passed": False}]}, "checks: 'metrics' did not pass"),
         ({"checks": []}, "checks"),
         ({"plausible": False}, "plausible: the reported runs are not plausible"),
+        ({"plausible": None, "seeds": []}, "plausible: nothing was trained again"),
         ({"schema": 2}, "schema"),
         ({"date": "<b>"}, "date"),
         ({"bundle_sha256": "abc"}, "bundle_sha256"),
@@ -145,6 +146,22 @@ def test_a_signature_names_its_key(folder):
     (folder / "ddpm" / "bundle.json.sig").write_text(SIGNED)
     found = read_standing(folder / "ddpm")
     assert (found.status, found.signature, found.signer) == ("self-reported", "signed", KEY)
+
+
+@pytest.mark.parametrize(
+    ("signer", "said"),
+    [
+        ({"key": KEY, "principal": "a@example.org"}, "; signature good, of a@example.org;"),
+        ({"key": KEY, "principal": None}, "; signature good, of a key that is not known;"),
+        ({"key": "SHA256:another", "principal": "a@example.org"}, "trained again with seed 1; could"),
+        (None, "trained again with seed 1; could"),
+    ],
+)
+def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, said):
+    """What the verification says of a signature holds for the key that it looked at."""
+    (folder / "ddpm" / "bundle.json.sig").write_text(SIGNED)
+    verify(folder / "ddpm", signer=signer)
+    assert said in read_standing(folder / "ddpm").detail
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,11 @@ def browser() -> Iterator[Any]:
         made = driver.chromium.launch(executable_path=BROWSER, args=arguments)
         yield made
         made.close()
+
+
+def ending(text: str) -> re.Pattern[str]:
+    """Addresses that end so."""
+    return re.compile(re.escape(text) + "$")
 
 
 class Visit:
@@ -196,7 +202,7 @@ def test_choosing_a_board_is_kept_in_the_address(visit, size):
         seen.page.keyboard.press("Enter")
     seen.page.locator(f'[id="{SECOND}"]').wait_for()
     assert seen.shown() == [SECOND]
-    assert seen.page.url.endswith("#" + SECOND)
+    playwright.expect(seen.page).to_have_url(ending("#" + SECOND))
     again = visit(size, "#" + SECOND)
     assert again.shown() == [SECOND]
     seen.page.go_back()
@@ -228,7 +234,7 @@ def test_provenance_opens_and_closes(visit, size):
     playwright.expect(name).to_be_focused()
     assert not card.is_visible()
     assert seen.page.evaluate("scrollY") == before
-    assert seen.page.url.endswith("#" + FIRST)
+    playwright.expect(seen.page).to_have_url(ending("#" + FIRST))
     assert "torch" in seen.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # its card has it again
 
 
@@ -251,7 +257,7 @@ def test_without_script_all_boards_are_shown(visit):
     assert page.locator(".filters:visible").count() == 0
     assert page.locator(".boards select:visible").count() == 0
     page.locator(".boards a").nth(1).click()
-    assert page.url.endswith("#" + SECOND)
+    playwright.expect(page).to_have_url(ending("#" + SECOND))
     page.locator(f'[id="{SECOND}--row-ddpm"] summary').click()
     assert page.locator(f'[id="{SECOND}--row-ddpm"] dl').first.is_visible()
 
