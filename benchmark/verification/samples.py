@@ -16,7 +16,7 @@ from benchmark.publish.bundle import SHOWN, Bundle
 from benchmark.publish.manifest import Manifest, Memorization
 from benchmark.records import Splits
 from benchmark.report import may_show
-from benchmark.verification.check import Check, Fault, judged
+from benchmark.verification.check import Check, Fault, judged, shown
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.row import SUITE
@@ -123,8 +123,10 @@ def _gate_arithmetic(manifest: Manifest) -> list[Check]:
     if gate is None:
         return []
     tolerance = (gate.model_extra or {}).get("tolerance", TOLERANCE * gate.expected)
-    if gate.n > MOST_JUDGED or not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
-        return [Check("memorization", False, "n or tolerance is no number that can be", "memorization")]
+    if gate.n > MOST_JUDGED:
+        return [Check("memorization", False, f"is {shown(gate.n)}, more than any row has", "memorization.n")]
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
+        return [Check("memorization", False, f"is {shown(tolerance)}, no share", "memorization.tolerance")]
     faults: list[Fault] = []
     unknown = sorted((gate.model_extra or {}).keys() - EXTRA)
     if unknown:
@@ -220,7 +222,7 @@ def _share_faults(gate: Memorization, hits: int, n: int) -> list[Fault]:
     """Two shares of one kind of image: of all, as claimed, and of those that are shown."""
     from scipy.stats import fisher_exact
 
-    if not n:
+    if not n or gate.n > MOST_JUDGED:
         return []
     all_hits = round(gate.rate * gate.n)
     p = fisher_exact([[hits, n - hits], [all_hits, gate.n - all_hits]]).pvalue
