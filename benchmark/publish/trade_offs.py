@@ -13,7 +13,7 @@ from benchmark.publish.pareto import front
 from benchmark.publish.view import Line, View
 from benchmark.publish.words import listed, measure_title, number, points, spread
 
-CEILING = "oracle"  # fresh true images, which no one can choose
+CEILING, FLOOR = "oracle", "noise"  # fresh true images and no images: which no one can, or would, choose
 CHEAPEST = 0.01  # seconds; costs are stored with two decimals
 WIDE = 20.0  # largest to smallest value, from which on an axis is logarithmic
 
@@ -55,7 +55,7 @@ def against_cost(view: View) -> TradeOff:
     costs = {line.name: seconds(line) for line in view.lines}
     shown = {name: max(cost, CHEAPEST) for name, cost in costs.items() if cost is not None}
     axis = Axis("seconds to fit and sample (log)", True)
-    return _plot(view, "Utility against cost", shown, axis)
+    return _plot(view, "Utility against cost", shown, axis, least=0.0)
 
 
 def seconds(line: Line) -> float | None:
@@ -65,18 +65,23 @@ def seconds(line: Line) -> float | None:
     return sum(parts) if parts else None
 
 
-def marks(view: View, values: Mapping[str, float]) -> list[Mark]:
+def marks(view: View, values: Mapping[str, float], least: float | None = None) -> list[Mark]:
     """The rows that have a value and a difference to real_only.
 
-    Rows that the memorization gate catches and the oracle are never on the front: no one may, or can,
-    choose them.
+    Rows that the memorization gate catches, the oracle and the noise are never on the front: no one may,
+    can or would choose them.
+
+    Args:
+        least: difference to real_only that a row on the front must exceed; None where any will do.
     """
     lines = [line for line in view.lines if line.name in values and view.difference(line)]
     differences = {line.name: _given(view.difference(line)) for line in lines}
     open_to_all = {
         line.name: (values[line.name], differences[line.name]["estimate"])
         for line in lines
-        if not line.copies and line.name != CEILING
+        if not line.copies
+        and line.name not in (CEILING, FLOOR)
+        and (least is None or differences[line.name]["estimate"] > least)
     }
     best = set(front(open_to_all))
     return [
@@ -99,13 +104,15 @@ def _given(difference: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return difference
 
 
-def _plot(view: View, title: str, values: Mapping[str, float], axis: Axis) -> TradeOff:
-    shown = marks(view, values)
+def _plot(
+    view: View, title: str, values: Mapping[str, float], axis: Axis, least: float | None = None
+) -> TradeOff:
+    shown = marks(view, values, least)
     if not shown:
         return TradeOff(title, None, "Not drawn: no row has both this figure and a difference to real_only.")
     y_title = f"{view.metric['noun']}, points vs real_only"
     picture = scatter(shown, axis, y_title, f"{title}. {_read_out(shown)}")
-    return TradeOff(title, picture, _said(shown))
+    return TradeOff(title, picture, said(shown, least))
 
 
 def _read_out(shown: Sequence[Mark]) -> str:
@@ -113,8 +120,11 @@ def _read_out(shown: Sequence[Mark]) -> str:
     return "; ".join(f"{m.name}: {number(m.x)}, {spread(intervals[m.name])}" for m in shown)
 
 
-def _said(shown: Sequence[Mark]) -> str:
+def said(shown: Sequence[Mark], least: float | None) -> str:
+    """Which rows are on the front, or why none is."""
     best = [f"{m.name} ({points(m.y)})" for m in sorted(shown, key=lambda m: (m.x, m.name)) if m.front]
-    if not best:
-        return "No row that is drawn may stand on the Pareto front: all are gated or the ceiling."
-    return f"On the Pareto front: {listed(best)}."
+    if best:
+        return f"On the Pareto front: {listed(best)}."
+    if least is not None and any(not m.gated and m.name not in (CEILING, FLOOR) for m in shown):
+        return "The Pareto front is real_only alone: it costs nothing, and no row open to choice is above it."
+    return "No row that is drawn may stand on the Pareto front: all are gated, the ceiling or the floor."

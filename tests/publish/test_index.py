@@ -16,6 +16,7 @@ from benchmark.publish.pages import TEMPLATES
 from benchmark.publish.row_card import link
 from benchmark.publish.sheet import Sheet
 from benchmark.publish.trade_offs import marks
+from benchmark.publish.trade_offs import said as front_said
 from benchmark.publish.view import build
 from publish.made_boards import CARD, FIRST, SECOND, altered, board, boards, first
 
@@ -215,7 +216,7 @@ def test_rows_hold_what_filters_and_ties_need(page):
     drawn = marks(view, {line.name: 1.0 for line in view.lines})
     hollow = {m.name for m in drawn if m.gated}
     assert hollow == {"stylegan", "duplicate_real"}
-    assert not {m.name for m in drawn if m.front} & {"stylegan", "duplicate_real", "oracle"}
+    assert not {m.name for m in drawn if m.front} & {"stylegan", "duplicate_real", "oracle", "noise"}
 
 
 def test_every_column_sorts_better_rows_first(page):
@@ -297,3 +298,12 @@ def test_text_is_readable_on_its_ground(theme):
     colors = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block))
     for text, ground in PAIRS:
         assert contrast(colors[text], colors[ground]) >= 4.5, f"{text} on {ground}"
+
+
+def test_against_cost_a_row_must_be_above_doing_nothing():
+    """real_only costs nothing, so a cheap row below it is on no front; with none above, this is said."""
+    view = build(boards()[0].bundles, boards()[0].comparison)
+    values = {line.name: 1.0 for line in view.lines}
+    assert all(m.y > 0 for m in marks(view, values, least=0.0) if m.front)
+    assert not [m for m in marks(view, values, least=1.0) if m.front]
+    assert "real_only alone" in front_said(marks(view, values, least=1.0), 1.0)
