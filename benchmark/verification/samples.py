@@ -16,7 +16,7 @@ from benchmark.publish.bundle import SHOWN, Bundle
 from benchmark.publish.manifest import Manifest, Memorization
 from benchmark.records import Splits
 from benchmark.report import may_show
-from benchmark.verification.check import Check, Fault, judged
+from benchmark.verification.check import Check, Fault, judged, shown
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.row import SUITE
@@ -24,6 +24,8 @@ from benchmark.verification.row import SUITE
 LARGEST = 5_000_000  # bytes of one picture
 MEASURE_SEED = 2  # of the stage `measure`, whose planted copies these are
 ODDS = 1e-4  # of a share among the shown images as far from the claimed one, if they are drawn from all
+EXTRA = {"tolerance", "left_out", "folds"}  # what the gate says beside the fields of the schema
+MOST_JUDGED = 10**9  # images
 CLOSE = 1e-3  # relative, of a threshold computed on another machine
 assert STAGE_VERSION["measure"] == "3"  # another version may calibrate otherwise: look here again
 
@@ -120,14 +122,21 @@ def _gate_arithmetic(manifest: Manifest) -> list[Check]:
     gate = manifest.memorization
     if gate is None:
         return []
+    tolerance = (gate.model_extra or {}).get("tolerance", TOLERANCE * gate.expected)
+    if gate.n > MOST_JUDGED:
+        return [Check("memorization", False, f"is {shown(gate.n)}, more than any row has", "memorization.n")]
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
+        return [Check("memorization", False, f"is {shown(tolerance)}, no share", "memorization.tolerance")]
     faults: list[Fault] = []
+    unknown = sorted((gate.model_extra or {}).keys() - EXTRA)
+    if unknown:
+        faults.append((f"memorization.{unknown[0]}", "is nothing that the gate says"))
     hits = gate.rate * gate.n
     if abs(hits - round(hits)) > 1e-6 * max(gate.n, 1):
         faults.append(("memorization.rate", f"is {gate.rate}, no share of {gate.n} images"))
     interval = clopper_pearson(round(hits), gate.n)
     if not np.allclose(gate.interval, interval, atol=1e-9):
         faults.append(("memorization.interval", f"is {list(gate.interval)}, expected {list(interval)}"))
-    tolerance = float((gate.model_extra or {}).get("tolerance", TOLERANCE * gate.expected))
     if not np.isclose(tolerance, TOLERANCE * gate.expected, rtol=1e-9):
         faults.append(("memorization.tolerance", f"is {tolerance}, expected {TOLERANCE * gate.expected}"))
     if gate.gated != (interval[0] > TOLERANCE * gate.expected):
@@ -160,11 +169,12 @@ def _against_gate(shown: Shown, manifest: Manifest, protocol: Protocol, truth: T
 
 @dataclass(frozen=True, eq=False)
 class FoldGate:
-    """The gate of one fold: how many images a row has there, and the classes of those that are judged."""
+    """The gate of one fold: a row's images, the classes of those that are judged, the others by class."""
 
     gate: Gate
     images: int
     labels: np.ndarray
+    left_out: dict[str, int]
 
 
 def calibrated_gate(splits: Splits, protocol: Protocol) -> FoldGate:
@@ -175,8 +185,12 @@ def calibrated_gate(splits: Splits, protocol: Protocol) -> FoldGate:
     bracket, classes = max(protocol.profile.brackets), tuple(protocol.task.classes)
     counts = added_counts(splits.train, protocol.task.mix, bracket, classes)
     labels = np.repeat(np.arange(len(train.classes)), [counts.get(c, 0) for c in train.classes])
-    seen = labels[np.isin(labels, np.unique(test.label))]
-    return FoldGate(calibrated(seen, train, test, protocol.extractor, "cpu", MEASURE_SEED), len(labels), seen)
+    judged_too = np.isin(labels, np.unique(test.label))
+    seen = labels[judged_too]
+    numbers = np.bincount(labels[~judged_too], minlength=len(train.classes)).tolist()
+    left_out = {c: n for c, n in zip(train.classes, numbers, strict=True) if n}
+    gate = calibrated(seen, train, test, protocol.extractor, "cpu", MEASURE_SEED)
+    return FoldGate(gate, len(labels), seen, left_out)
 
 
 def _number_faults(manifest: Manifest, said: Memorization, gates: list[FoldGate]) -> list[Fault]:
@@ -187,6 +201,9 @@ def _number_faults(manifest: Manifest, said: Memorization, gates: list[FoldGate]
         faults.append(("samples.images", f"is {manifest.samples.images}, the largest bracket has {images}"))
     if said.n != n:
         faults.append(("memorization.n", f"is {said.n}, expected {n}"))
+    extra = said.model_extra or {}
+    if extra.get("left_out", {}) != gates[0].left_out:
+        faults.append(("memorization.left_out", f"is {extra.get('left_out')}, expected {gates[0].left_out}"))
     return faults
 
 
@@ -194,7 +211,8 @@ def _calibration_faults(said: Memorization, gates: list[FoldGate]) -> list[Fault
     """Threshold, expected rate and planted copies, the mean over the folds as the bundle has it."""
     faults: list[Fault] = []
     for name, close in (("threshold", CLOSE), ("expected", CLOSE), ("planted_recall", 0.02)):
-        true = float(np.mean([getattr(g.gate, name) for g in gates]))
+        values, weights = [getattr(g.gate, name) for g in gates], [len(g.labels) for g in gates]
+        true = float(np.average(values, weights=weights))
         if not np.isclose(getattr(said, name), true, rtol=close, atol=close * 0.1):
             faults.append((f"memorization.{name}", f"is {getattr(said, name):.6g}, expected {true:.6g}"))
     return faults
@@ -204,7 +222,7 @@ def _share_faults(gate: Memorization, hits: int, n: int) -> list[Fault]:
     """Two shares of one kind of image: of all, as claimed, and of those that are shown."""
     from scipy.stats import fisher_exact
 
-    if not n:
+    if not n or gate.n > MOST_JUDGED:
         return []
     all_hits = round(gate.rate * gate.n)
     p = fisher_exact([[hits, n - hits], [all_hits, gate.n - all_hits]]).pvalue

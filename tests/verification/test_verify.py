@@ -432,3 +432,15 @@ def test_a_row_that_failed_has_less_to_check(suite_row: Path, asked: Asked, tmp_
     assert False not in said.values()
     assert said["data"] is True
     assert said["results"] is said["scores"] is said["retrained"] is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"tolerance": "<script>"}, {"n": 10**30}, {"n": 61}, {"remark": "no copies"}, {"left_out": {"viral": 3}},
+     {"gated": True}, {"threshold": 0.5}, {"planted_recall": 0.5}],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_what_the_gate_says_is_computed_again(suite_row: Path, asked: Asked, changed: dict[str, Any]):
+    """Numbers that are none or too large, fields that it does not have, and figures that do not come out."""
+    edit(suite_row, lambda content: content["memorization"].update(changed))
+    assert f"memorization.{next(iter(changed))}" in failures(verify(suite_row, asked))["memorization"]

@@ -1,0 +1,63 @@
+"""The protocol of a bundle is put together from the task and the choices that its rules show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmark.errors import SubmissionError
+from benchmark.metrics.features import INCEPTION, PHANTOM
+from benchmark.planning import make_plan
+from benchmark.publish.manifest import Manifest
+from benchmark.task import load_task
+from benchmark.verification.protocol import protocol_of
+from samples import ROOT
+
+FOLDS = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
+SOURCE = "phantom.ultrasound"
+
+
+def claim(keep: float, extractor: str = PHANTOM, **changed: Any) -> Manifest:
+    """What a bundle says of the protocol with so many of the images kept."""
+    task = load_task(str(FOLDS))
+    made = task.variant({"few.keep": keep}) if keep in (0.5, 1.0) else task
+    steps = {n: rule.model_dump(mode="json") for n, rule in made.steps("demo", SOURCE).items()}
+    steps["few"]["keep"] = keep
+    said = {
+        "task": "tiny_folds", "profile": "demo", "source": SOURCE, "scenario": steps, "recipes": (),
+        "mix": made.mix.model_dump(mode="json"), "measures": {},
+        "protocol_hash": made.protocol_hash("demo", SOURCE, extractor),
+    }  # fmt: skip
+    return Manifest.model_construct(**{**said, **changed})
+
+
+@pytest.mark.parametrize(("keep", "scenario"), [(0.5, ""), (1.0, "few.keep=1.0")])
+def test_choices_are_read_from_the_rules(keep: float, scenario: str):
+    """The task's own are no choice; a run that is planned with the others has the bundle's hash."""
+    said = claim(keep)
+    protocol = protocol_of(said, FOLDS)
+    assert protocol.scenario == scenario
+    assert make_plan(protocol.wish(None, PHANTOM), stages=("data",)).protocol_hash == said.protocol_hash
+
+
+def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
+    """A row without images names none in its measures; its weights need not be here."""
+    assert protocol_of(claim(0.5, INCEPTION), FOLDS).extractor == INCEPTION
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        (claim(0.7), "scenario"),
+        (claim(0.5, profile="huge"), "profile"),
+        (claim(0.5, source="phantom.chest"), "source"),
+        (claim(0.5, task="another"), "task"),
+    ],
+    ids=["choice", "profile", "source", "task"],
+)
+def test_what_the_task_does_not_know_is_named(said: Manifest, field: str):
+    """By the field of the bundle."""
+    with pytest.raises(SubmissionError) as found:
+        protocol_of(said, FOLDS)
+    assert found.value.where == field
