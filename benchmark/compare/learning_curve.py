@@ -170,12 +170,16 @@ def real_image_equivalent(curve: pd.DataFrame, study: Study, images: int) -> dic
         (``a``, ``b``, ``c``, so that f(n) = a - b n^-c, and ``residual``, the root mean square distance of
         the points), or None; ``rows[row]``: ``primary`` (see ``equivalent``, with its ``bracket``) and
         ``best``, the same at the bracket of the highest value, chosen by its result on the test patients and
-        so too good on average; None where that is the primary one.
+        so too good on average; None where that is the primary one. ``reason``: None; or, where a class has
+        too few test patients for the bootstrap (fewer than three), why ``curve`` is None and no row has any.
     Raises:
         SubmissionError: the curve does not fit the rows.
     """
     reader = _Reader(study, curve, images)
-    measured = reader.curve()
+    try:
+        measured = reader.curve()
+    except _TooFewPatients as error:
+        return {"curve": None, "rows": {}, "reason": str(error)}
     found = {}
     for row, own in study.beside("test", study.protocol.primary_bracket):
         if row.name == BASELINE:
@@ -185,7 +189,11 @@ def real_image_equivalent(curve: pd.DataFrame, study: Study, images: int) -> dic
             "primary": reader.worth(row, own, measured),
             "best": None if best == own else {**reader.worth(row, best, measured), "chosen_by_result": True},
         }
-    return {"curve": reader.record(measured), "rows": found}
+    return {"curve": reader.record(measured), "rows": found, "reason": None}
+
+
+class _TooFewPatients(Exception):
+    """The bootstrap cannot say how sure the curve is."""
 
 
 class _Reader:
@@ -230,11 +238,7 @@ class _Reader:
     def _draws(self, found: Replicates, pooled: Pooled | None, stream: int) -> np.ndarray:
         drawn = bootstrap.draws(found, self.resamples, pooled, widened=self._widened, stream=stream)
         if len(drawn) < (1 - bootstrap.MOST_EMPTY) * self.resamples.replicates:
-            raise SubmissionError(
-                "curve",
-                f"too many resamples of the test patients lack a class for {self.name}",
-                "Use a test split with at least three patients of every class.",
-            )
+            raise _TooFewPatients(f"too many resamples of the test patients lack a class for {self.name}")
         return drawn[:, 0]
 
     def curve(self) -> Curve:
@@ -321,5 +325,7 @@ def notes(record: Mapping[str, Any] | None) -> Sequence[str]:
     """What the readings off the learning curve leave out."""
     if record is None:
         return []
+    if record["reason"]:
+        return [f"There is no learning curve: {record['reason']}."]
     reasons = {r["primary"]["reason"] for r in record["rows"].values()} - {None}
     return [f"What rows are worth in real images cannot be said: {reason}." for reason in sorted(reasons)]

@@ -165,6 +165,20 @@ def test_without_a_curve_nothing_is_said():
     assert (found["learning_curve"], found["equivalent"]) == (None, {})
 
 
+def test_a_class_of_two_patients_has_no_curve_and_this_is_said():
+    """Too many resamples lack it for an interval: the rest of the comparison stands, with a note."""
+
+    def rare(table: pd.DataFrame) -> pd.DataFrame:
+        number = table["image_id"].str[1:].astype(int)
+        return table[(table["label"] == 0) | (number < 4)]
+
+    found = compare([(m, rare(p)) for m, p in bundles()], rare(subsets()))
+    assert found["learning_curve"] is None
+    assert found["equivalent"] == {}
+    assert any("There is no learning curve: too many resamples" in note for note in found["notes"])
+    assert found["figures"]["test"]["20"]["gan"]["versus"]["real_only"]
+
+
 def test_a_flat_curve_is_noted():
     """No number, and a note on the page says why."""
     found = compare(bundles(), subsets({100: 0.85, 200: 0.85, 400: 0.85}))
