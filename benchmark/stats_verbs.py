@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.compare import plain_power, plain_predictions, plain_runs, readers
 from benchmark.compare.panel import Panel
-from benchmark.compare.plain_association import associate, read_figures
-from benchmark.compare.plain_predictions import Settings
-from benchmark.compare.predictions_csv import Predictions, read_predictions
+from benchmark.compare.plain import power as plain_power
+from benchmark.compare.plain import predictions as plain_predictions
+from benchmark.compare.plain import readers
+from benchmark.compare.plain import runs as plain_runs
+from benchmark.compare.plain.association import associate, read_figures
+from benchmark.compare.plain.predictions import Settings
+from benchmark.compare.plain.predictions_table import Predictions, read_predictions
 from benchmark.compare.rows import Study, align
 from benchmark.compare.spread import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name

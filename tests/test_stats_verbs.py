@@ -21,9 +21,9 @@ from sklearn.metrics import (
 )
 
 from benchmark.cli import main
-from benchmark.compare.plain_predictions import Settings, compare_predictions, statistic_of
-from benchmark.compare.plain_runs import compare_runs, read_runs
-from benchmark.compare.predictions_csv import read_predictions
+from benchmark.compare.plain.predictions import Settings, compare_predictions, statistic_of
+from benchmark.compare.plain.predictions_table import read_predictions
+from benchmark.compare.plain.runs import compare_runs, read_runs
 from benchmark.report import compare_folder
 from publish.make_bundles import make_bundles
 from samples import ROOT

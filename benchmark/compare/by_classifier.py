@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.adjust import adjust
 from benchmark.compare.intervals import interval
 from benchmark.compare.panel import Measured, Panel
 from benchmark.compare.rows import Study
+from benchmark.compare.statistics.adjust import adjust
 
 BASELINE = "real_only"
 DIFFERENCE = ("estimate", "low", "high", "p")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.adjust import adjust
-from benchmark.compare.delong import delong
-from benchmark.compare.equivalence import equivalence
 from benchmark.compare.intervals import Interval
-from benchmark.compare.paired import discordance, mcnemar, mcnemar_clustered
 from benchmark.compare.panel import Panel
-from benchmark.compare.power import detectable_mcnemar, needed, smallest_detectable
+from benchmark.compare.statistics.adjust import adjust
+from benchmark.compare.statistics.delong import delong
+from benchmark.compare.statistics.equivalence import equivalence
+from benchmark.compare.statistics.paired import discordance, mcnemar, mcnemar_clustered
+from benchmark.compare.statistics.power import detectable_mcnemar, needed, smallest_detectable
 
 POWERS = (0.8, 0.95)
 SMALLEST = 0.001  # a tenth of a point; nobody needs the patients that would show less
@@ -103,7 +103,7 @@ def _discordant_power(panel: Panel, baseline: str) -> dict[str, dict[str, float 
 
 def letters_of(ranked: Mapping[str, float], pairs: list[dict[str, Any]], alpha: float) -> dict[str, str]:
     """The letters of the ranked rows, from their pairwise comparisons; ``a`` goes to a group of the best."""
-    from benchmark.compare.letters import letters
+    from benchmark.compare.statistics.letters import letters
 
     best_first = sorted(ranked, key=lambda name: (-ranked[name], name))
     different = [(pair["a"], pair["b"]) for pair in pairs if pair["p_adjusted"] < alpha]

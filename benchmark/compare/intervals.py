@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from scipy import stats
 
-from benchmark.compare.power import VarianceParts, smallest_detectable
+from benchmark.compare.statistics.power import VarianceParts, smallest_detectable
 from benchmark.errors import MetricError
 
 ROUNDING = 1e-9

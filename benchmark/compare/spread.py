@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmark.compare.association import spearman
 from benchmark.compare.panel import Panel
 from benchmark.compare.rows import Run
-from benchmark.compare.variance import components
+from benchmark.compare.statistics.association import spearman
+from benchmark.compare.statistics.variance import components
 
 
 def variance(panels: Mapping[int, Panel], generators: Iterable[str]) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.compare import bootstrap, evidence, learning_curve, merits, spread, subgroups
-from benchmark.compare.adjust import adjust
-from benchmark.compare.between_runs import dunn, kruskal_wallis
 from benchmark.compare.controls import COPIES, behaved
-from benchmark.compare.friedman import friedman
 from benchmark.compare.learning_curve import real_image_equivalent
 from benchmark.compare.metrics import findings, members
 from benchmark.compare.panel import Measured, Panel
 from benchmark.compare.ranks import ranks
 from benchmark.compare.rows import Protocol, SplitImages, Study, align
+from benchmark.compare.statistics.adjust import adjust
+from benchmark.compare.statistics.between_runs import dunn, kruskal_wallis
+from benchmark.compare.statistics.friedman import friedman
 
 if TYPE_CHECKING:
     import pandas as pd

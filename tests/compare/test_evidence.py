@@ -9,10 +9,10 @@ from sklearn.metrics import roc_auc_score
 from benchmark.compare import evidence, spread
 from benchmark.compare.intervals import interval
 from benchmark.compare.metrics import reported
-from benchmark.compare.paired import discordance
 from benchmark.compare.panel import Panel
-from benchmark.compare.power import detectable_mcnemar
 from benchmark.compare.rows import Protocol, Row, SplitImages, Study
+from benchmark.compare.statistics.paired import discordance
+from benchmark.compare.statistics.power import detectable_mcnemar
 
 CLASSES = ("healthy", "ill")
 ACCURACY = {"real_only": 0.7, "one": 0.8, "two": 0.8, "three": 0.62, "four": 0.9}

@@ -9,8 +9,8 @@ import sklearn.metrics as sk
 from benchmark.compare import bootstrap, weighted
 from benchmark.compare.bootstrap import Resamples
 from benchmark.compare.intervals import sampling_variance
-from benchmark.compare.paired_bootstrap import paired_bootstrap
 from benchmark.compare.quality import Reading, columns
+from benchmark.compare.statistics.paired_bootstrap import paired_bootstrap
 from benchmark.errors import MetricError
 
 DRAWS = 2000

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.between_runs import dunn, kruskal_wallis
-from benchmark.compare.crossed import share_interval, two_way_bootstrap, variance
+from benchmark.compare.statistics.between_runs import dunn, kruskal_wallis
+from benchmark.compare.statistics.crossed import share_interval, two_way_bootstrap, variance
 from benchmark.compare.weighted import ratio
 
 REAL = "real"

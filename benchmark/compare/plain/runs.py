@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.between_runs import dunn, kruskal_wallis
-from benchmark.compare.csv_table import read_csv
 from benchmark.compare.evidence import letters_of
-from benchmark.compare.friedman import friedman
-from benchmark.compare.variance import components
+from benchmark.compare.plain.table import read_csv
+from benchmark.compare.statistics.between_runs import dunn, kruskal_wallis
+from benchmark.compare.statistics.friedman import friedman
+from benchmark.compare.statistics.variance import components
 from benchmark.errors import SubmissionError, unknown_name
 
 MOST_ROWS = 100
@@ -44,7 +44,7 @@ def read_runs(path: Path) -> RunTable:
     """Read ``row,value`` and any further columns, each a factor such as ``seed`` or ``classifier``.
 
     Raises:
-        SubmissionError: see ``csv_table.read_csv``; a value that is no finite number, an empty factor, the
+        SubmissionError: see ``table.read_csv``; a value that is no finite number, an empty factor, the
             same run of a row twice, or more than 100 rows.
     """
     table = read_csv(path, ("row", "value"), None)

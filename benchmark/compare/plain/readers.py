@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare import agreement, realism
-from benchmark.compare.between_runs import dunn, kruskal_wallis
 from benchmark.compare.bootstrap import REPLICATES
-from benchmark.compare.crossed import mean_interval, variance
-from benchmark.compare.csv_table import CsvTable, read_csv
 from benchmark.compare.evidence import letters_of
+from benchmark.compare.plain import realism
+from benchmark.compare.plain.table import CsvTable, read_csv
+from benchmark.compare.statistics import agreement
+from benchmark.compare.statistics.between_runs import dunn, kruskal_wallis
+from benchmark.compare.statistics.crossed import mean_interval, variance
 from benchmark.errors import SubmissionError
 
 REAL = realism.REAL
@@ -73,7 +74,7 @@ def read_study(path: Path) -> ReaderStudy:
     ``class``, and ``truth`` (``real`` or ``fake``), where the source of a real image is its model.
 
     Raises:
-        SubmissionError: see ``csv_table.read_csv``; a score off its scale, a reader who rated an image
+        SubmissionError: see ``table.read_csv``; a score off its scale, a reader who rated an image
             twice, a line without any score, or an image of two models, classes or truths.
     """
     table = read_csv(path, ("reader", "image", "model"), ("class", "truth", *ASKED))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
-from benchmark.compare.variance import components
+from benchmark.compare.statistics.variance import components
 from benchmark.errors import BenchmarkError
 
 BATCHES = [batch for batch in "ABCDEF" for _ in range(5)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
-from benchmark.compare.paired import MID_P_UP_TO, discordance, mcnemar, mcnemar_clustered
+from benchmark.compare.statistics.paired import MID_P_UP_TO, discordance, mcnemar, mcnemar_clustered
 from benchmark.errors import MetricError
 
 DRAWS = 2000

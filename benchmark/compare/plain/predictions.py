@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare import evidence, power, weighted
-from benchmark.compare.adjust import adjust
-from benchmark.compare.equivalence import equivalence
+from benchmark.compare import evidence, weighted
 from benchmark.compare.evidence import POWERS
 from benchmark.compare.intervals import Interval
 from benchmark.compare.metrics import Kind, members, reported
-from benchmark.compare.paired_bootstrap import paired_bootstrap
 from benchmark.compare.panel import Panel
-from benchmark.compare.predictions_csv import Predictions
+from benchmark.compare.plain.predictions_table import Predictions
 from benchmark.compare.quality import Reading
 from benchmark.compare.rows import Protocol, Row, SplitImages, Study
+from benchmark.compare.statistics import power
+from benchmark.compare.statistics.adjust import adjust
+from benchmark.compare.statistics.equivalence import equivalence
+from benchmark.compare.statistics.paired_bootstrap import paired_bootstrap
 from benchmark.errors import SubmissionError, unknown_name
 
 FEW_PATIENTS = 10

@@ -1,6 +1,6 @@
 """Friedman, Nemenyi and the critical difference: published examples, outside references and simulation.
 
-``PYTHONPATH=. python tests/compare/test_friedman.py`` prints the table of docs/statistics_runs.md.
+``PYTHONPATH=. python tests/compare/statistics/test_friedman.py`` prints the table of docs/statistics_runs.md.
 """
 
 from itertools import combinations
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
-from benchmark.compare.friedman import cliques, critical_difference, friedman
+from benchmark.compare.statistics.friedman import cliques, critical_difference, friedman
 from benchmark.errors import BenchmarkError
 
 # Demsar 2006, Table 6: AUC on 14 data sets. His ranks of "voting" show that 0.975 of cf is the larger of two.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from benchmark.compare.agreement import KAPPA_WEIGHTS, LEVELS, krippendorff_alpha, weighted_kappa
+from benchmark.compare.statistics.agreement import KAPPA_WEIGHTS, LEVELS, krippendorff_alpha, weighted_kappa
 from benchmark.errors import MetricError
 
 NAN = float("nan")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from benchmark.compare.delong import delong
+from benchmark.compare.statistics.delong import delong
 from benchmark.errors import MetricError
 
 DRAWS = 2000

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.compare import power
 from benchmark.compare.evidence import POWERS
 from benchmark.compare.intervals import Interval
-from benchmark.compare.plain_predictions import Settings, chosen_baseline, detectable, panel_of
-from benchmark.compare.predictions_csv import Predictions
+from benchmark.compare.plain.predictions import Settings, chosen_baseline, detectable, panel_of
+from benchmark.compare.plain.predictions_table import Predictions
+from benchmark.compare.statistics import power
 
 Record = dict[str, Any]
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmark.compare.between_runs import dunn, kruskal_wallis
-from benchmark.compare.readers import analyze, read_study
+from benchmark.compare.plain.readers import analyze, read_study
+from benchmark.compare.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.errors import SubmissionError
 from samples import ROOT
 

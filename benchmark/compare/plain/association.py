@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.compare.association import spearman
-from benchmark.compare.csv_table import read_csv
+from benchmark.compare.plain.table import read_csv
+from benchmark.compare.statistics.association import spearman
 from benchmark.errors import SubmissionError
 
 Figures = Mapping[str, float]  # by model
@@ -19,7 +19,7 @@ def read_figures(path: Path) -> tuple[Figures, Mapping[str, Figures]]:
     Returns:
         Utility, and the fidelity by measure, each by model.
     Raises:
-        SubmissionError: see ``csv_table.read_csv``; no column of fidelity, a model twice, or no number.
+        SubmissionError: see ``table.read_csv``; no column of fidelity, a model twice, or no number.
     """
     table = read_csv(path, ("model", "utility"), None)
     measures = [n for n in table.names if n not in ("model", "utility")]

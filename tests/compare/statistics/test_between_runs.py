@@ -1,6 +1,7 @@
 """Kruskal-Wallis and Dunn against hand arithmetic, published examples, outside references and simulation.
 
-``PYTHONPATH=. python tests/compare/test_between_runs.py`` prints the tables of docs/statistics_runs.md.
+``PYTHONPATH=. python tests/compare/statistics/test_between_runs.py`` prints the tables of
+docs/statistics_runs.md.
 """
 
 from itertools import combinations
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scikit_posthocs import posthoc_dunn
 from scipy import stats
 
-from benchmark.compare.between_runs import dunn, kruskal_wallis
+from benchmark.compare.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.errors import BenchmarkError
 
 RANKED = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0], "c": [7.0, 8.0, 9.0]}

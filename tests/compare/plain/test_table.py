@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.compare import csv_table
-from benchmark.compare.csv_table import read_csv
+from benchmark.compare.plain import table as csv_table
+from benchmark.compare.plain.table import read_csv
 from benchmark.errors import SubmissionError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.compare.csv_table import CsvTable, read_csv
 from benchmark.compare.metrics import Kind
+from benchmark.compare.plain.table import CsvTable, read_csv
 from benchmark.errors import SubmissionError
 
 KEYS = ("image_id", "patient_id", "label")
@@ -52,7 +52,7 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
     Args:
         positive: the positive class of two; default: the last.
     Raises:
-        SubmissionError: see ``csv_table.read_csv``; a label that no score belongs to, fewer than two classes
+        SubmissionError: see ``table.read_csv``; a label that no score belongs to, fewer than two classes
             or patients; an image that a model or a run lacks, has twice, or has with another label or
             patient; a score that is no finite number.
     """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from benchmark.compare.equivalence import equivalence
+from benchmark.compare.statistics.equivalence import equivalence
 from benchmark.errors import MetricError
 
 DRAWS = 2000

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.permutation import finite, none_of
+from benchmark.compare.statistics.permutation import finite, none_of
 from benchmark.errors import MetricError
 
 EXACT_UP_TO = 9  # pairs: 362880 orders

@@ -1,6 +1,6 @@
 """Intervals over readers and images: closed forms, an outside reference, and simulated coverage.
 
-``PYTHONPATH=. python tests/compare/test_crossed.py`` prints the table of docs/readers.md.
+``PYTHONPATH=. python tests/compare/statistics/test_crossed.py`` prints the table of docs/readers.md.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ from scipy.special import expit, logit
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmark.compare import intervals
-from benchmark.compare.crossed import Variance, mean_interval, share_interval, two_way_bootstrap, variance
-from benchmark.compare.realism import realism
+from benchmark.compare.plain.realism import realism
+from benchmark.compare.statistics.crossed import (
+    Variance,
+    mean_interval,
+    share_interval,
+    two_way_bootstrap,
+    variance,
+)
 from benchmark.errors import MetricError
 
 

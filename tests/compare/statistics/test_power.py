@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from statsmodels.stats.power import TTestPower
 
 from benchmark.compare import intervals
-from benchmark.compare.delong import delong
 from benchmark.compare.metrics import by_group
-from benchmark.compare.paired import mcnemar, mcnemar_clustered
-from benchmark.compare.power import (
+from benchmark.compare.statistics.delong import delong
+from benchmark.compare.statistics.paired import mcnemar, mcnemar_clustered
+from benchmark.compare.statistics.power import (
     MOST,
     VarianceParts,
     detectable_mcnemar,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.permutation import SMALL, finite, none_of, permutation_p
+from benchmark.compare.statistics.permutation import SMALL, finite, none_of, permutation_p
 from benchmark.errors import MetricError
 
 FIELDS = ("statistic", "df", "p", "method", "f", "kendall_w", "critical_difference")

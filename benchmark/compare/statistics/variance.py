@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.permutation import finite
+from benchmark.compare.statistics.permutation import finite
 from benchmark.errors import MetricError
 
 RESIDUAL = "residual"

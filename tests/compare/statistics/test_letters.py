@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scikit_posthocs import compact_letter_display
 
-from benchmark.compare.letters import letters
+from benchmark.compare.statistics.letters import letters
 
 
 @st.composite

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.compare.adjust import CORRECTIONS, adjust
+from benchmark.compare.statistics.adjust import CORRECTIONS, adjust
 from benchmark.errors import BenchmarkError
 
 

@@ -1,6 +1,7 @@
 """Spearman's correlation: hand arithmetic, scipy, published variance, and simulation.
 
-``PYTHONPATH=. python tests/compare/test_association.py`` prints the table of docs/statistics_runs.md.
+``PYTHONPATH=. python tests/compare/statistics/test_association.py`` prints the table of
+docs/statistics_runs.md.
 """
 
 from itertools import permutations
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.compare.association import spearman
+from benchmark.compare.statistics.association import spearman
 from benchmark.errors import BenchmarkError
 
 PAIRS = st.integers(4, 14).flatmap(

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.adjust import adjust
-from benchmark.compare.permutation import SMALL, finite, none_of, permutation_p
-from benchmark.compare.rank_differences import exact_p
+from benchmark.compare.statistics.adjust import adjust
+from benchmark.compare.statistics.permutation import SMALL, finite, none_of, permutation_p
+from benchmark.compare.statistics.rank_differences import exact_p
 
 FIELDS = ("statistic", "df", "p", "epsilon_squared", "method")
 

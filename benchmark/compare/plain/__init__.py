@@ -1,0 +1,1 @@
+"""The statistics on a plain CSV: what the verb ``stats`` computes."""
