@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compare.panel import Panel
@@ -42,25 +42,36 @@ def confirm(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> None:
     Raises:
         SubmissionError: names the row, the split, the bracket and the metric.
     """
-    said, true = _flat(manifest["results"]), _flat(results(manifest, predictions))
-    for key in sorted(said.keys() | true.keys()):
-        one, other = said.get(key, []), true.get(key, [])
-        if len(one) != len(other) or any(abs(a - b) > TOLERANCE for a, b in zip(one, other, strict=True)):
-            raise SubmissionError(
-                f"bundle '{manifest['row']['name']}': results.{key}",
-                f"is {one or 'missing'}, the predictions give {other or 'none'}",
-                "Write the bundle again from its predictions.",
-            )
+    for field, problem in differences(manifest["results"], results(manifest, predictions)):
+        raise SubmissionError(
+            f"bundle '{manifest['row']['name']}': {field}",
+            problem,
+            "Write the bundle again from its predictions.",
+        )
 
 
-def _flat(found: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Mean and run values by ``split.bracket.metric``."""
-    return {
-        f"{split}.{bracket}.{metric}": [own["mean"], *own["runs"]]
-        for split, brackets in found.items()
-        for bracket, metrics in brackets.items()
-        for metric, own in metrics.items()
-    }
+def differences(said: Any, true: Any, where: str = "results") -> Iterator[tuple[str, str]]:
+    """Every number that is said and is not the true one, to ``TOLERANCE``: its field, and what is wrong.
+
+    Args:
+        said, true: of ``results``, or a part of them.
+    """
+    if isinstance(true, Mapping):
+        for key in sorted(said.keys() | true.keys()):
+            if key not in said:
+                yield f"{where}.{key}", "is missing"
+            elif key not in true:
+                yield f"{where}.{key}", "does not come from the predictions"
+            else:
+                yield from differences(said[key], true[key], f"{where}.{key}")
+    elif isinstance(true, (list, tuple)):
+        if len(said) != len(true):
+            yield where, f"has {len(said)} runs, the predictions have {len(true)}"
+            return
+        for k, (one, other) in enumerate(zip(said, true, strict=True)):
+            yield from differences(one, other, f"{where}[{k}]")
+    elif not abs(said - true) <= TOLERANCE:
+        yield where, f"is {said!r}, the predictions give {true!r}"
 
 
 def _runs(panel: Panel, metric: str, row: str) -> dict[str, Any]:

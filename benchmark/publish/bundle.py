@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import SubmissionError, TaskError
+from benchmark.intake.archive import MOST
 from benchmark.intake.plain import look_into, read_json
 from benchmark.publish.manifest import SCHEMA, Manifest
 from benchmark.records import sha256_file
@@ -21,15 +22,7 @@ if TYPE_CHECKING:
 MANIFEST, PREDICTIONS, GRID = "bundle.json", "predictions.parquet", Path("samples") / "grid.png"
 CURVE, SHOWN = "curve.parquet", Path("samples") / "images.parquet"
 SIGNATURE, VERIFIED = "bundle.json.sig", "verified.json"  # written beside a bundle, when it is whole
-LARGEST = {
-    MANIFEST: 5_000_000,
-    PREDICTIONS: 1_000_000_000,
-    CURVE: 1_000_000_000,
-    GRID.name: 8_000_000,
-    SHOWN.name: 50_000_000,
-    SIGNATURE: 10_000,
-    VERIFIED: 1_000_000,
-}  # bytes
+LARGEST = {Path(name).name: size for name, size in MOST.items()}  # bytes
 MOST_SHOWN = 100  # images of a row
 TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
 INTEGERS = ("label", "bracket", "seed", "fold")

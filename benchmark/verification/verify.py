@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import __version__
-from benchmark.compare.reported import results
+from benchmark.compare.reported import TOLERANCE, differences, results
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.intake import archive, signature
 from benchmark.planning import store_root
@@ -21,14 +21,13 @@ from benchmark.publish.bundle import MANIFEST, SIGNATURE, VERIFIED, Bundle, read
 from benchmark.records import sha256_file
 from benchmark.store import write_json
 from benchmark.verification import deep, retrain
-from benchmark.verification.check import Check, Fault, claims, judged, refused
+from benchmark.verification.check import Check, claims, judged, refused
 from benchmark.verification.data import Truth, check_data, found_data
 from benchmark.verification.predictions import check_images, check_scores
 from benchmark.verification.protocol import Protocol, claimed
 from benchmark.verification.row import SUITE, check_costs, check_row
 from benchmark.verification.samples import check_samples
 
-TOLERANCE = 1e-9  # of a reported metric, computed again from the stored predictions
 SCHEMA = 1
 
 
@@ -178,29 +177,8 @@ def _check_results(bundle: Bundle) -> list[Check]:
         true = results(manifest.record(), bundle.predictions)
     except BenchmarkError as error:
         return [refused("results", error)]
-    faults = list(_unequal(manifest.record()["results"], true, "results"))
+    faults = differences(manifest.record()["results"], true)
     return judged("results", faults, f"every metric comes out again from the predictions, to {TOLERANCE:g}")
-
-
-def _unequal(said: Any, true: Any, where: str) -> Iterator[Fault]:
-    """A fault for every number that is not the true one, to ``TOLERANCE``."""
-    if isinstance(true, dict) and isinstance(said, dict):
-        for key in sorted(said.keys() | true.keys()):
-            if key not in said or key not in true:
-                yield (
-                    f"{where}.{key}",
-                    "is missing" if key not in said else "does not come from the predictions",
-                )
-            else:
-                yield from _unequal(said[key], true[key], f"{where}.{key}")
-    elif isinstance(true, (list, tuple)):
-        if len(said) != len(true):
-            yield where, f"has {len(said)} runs, the predictions have {len(true)}"
-            return
-        for k, (one, other) in enumerate(zip(said, true, strict=True)):
-            yield from _unequal(one, other, f"{where}[{k}]")
-    elif not abs(said - true) <= TOLERANCE:
-        yield where, f"is {said!r}, the predictions give {true!r}"
 
 
 def _deep(bundle: Bundle, protocol: Protocol, asked: Asked, report: Report) -> None:

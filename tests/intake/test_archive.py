@@ -15,7 +15,6 @@ import pytest
 from benchmark.errors import SubmissionError
 from benchmark.intake import archive as archives
 from benchmark.intake.archive import extract, look_over, row_name
-from benchmark.publish.bundle import LARGEST
 
 GOOD = {"bundle.json": b"{}", "predictions.parquet": b"PAR1", "samples/grid.png": b"\x89PNG"}
 
@@ -341,8 +340,3 @@ def test_an_unknown_file_in_a_folder_is_refused(folder: Path, name: str):
         (folder / name).write_bytes(b"x")
     with pytest.raises(SubmissionError, match=name):
         look_over(folder)
-
-
-def test_limits_are_those_of_reading():
-    """What may be unpacked may be read."""
-    assert {Path(name).name: most for name, most in archives.MOST.items()} == LARGEST
