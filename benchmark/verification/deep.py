@@ -34,7 +34,7 @@ def check_again(
     checks = [
         *_check_images(bundle.manifest, again.facts, same_machine),
         _check_repeated(agreement, same_machine),
-        _check_plausible(verdict),
+        check_plausible(verdict, agreement),
     ]
     record = {
         "seeds": list(again.seeds),
@@ -45,7 +45,7 @@ def check_again(
         "detectable": verdict.detectable,
         "agreement": agreement,
         "p": verdict.p,
-        "plausible": verdict.plausible,
+        "plausible": checks[-1].passed,
     }
     return checks, record
 
@@ -174,8 +174,10 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def _check_plausible(verdict: Verdict) -> Check:
-    """The test, and what it could have found."""
+def check_plausible(verdict: Verdict, agreement: Mapping[str, float]) -> Check:
+    """The test, and what it could have found; without a spread, whether the very scores came out again."""
+    if verdict.p is None and agreement["largest"] <= EXACT:
+        return Check("plausible", True, "no spread to test against, but every score came out again")
     if verdict.p is None:
         why = "one run, and nothing that says how runs spread: give --board, or train more seeds with --seeds"
         return Check("plausible", None, why)

@@ -16,7 +16,8 @@ from benchmark.pipeline import Plan
 from benchmark.planning import Wish, make_plan
 from benchmark.publish.bundle import as_stored, read_bundle
 from benchmark.publish.standing import read_standing
-from benchmark.verification.deep import Again, check_again, per_seed, run_values
+from benchmark.verification.deep import Again, check_again, check_plausible, per_seed, run_values
+from benchmark.verification.plausibility import compare_runs
 from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
 from benchmark.verification.verify import Asked, verify, write_record
 from samples import ROOT, TINY
@@ -99,6 +100,14 @@ def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row
     (suite_row / "bundle.json").write_text(json.dumps(content))
     checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
     assert {c.name: c.passed for c in checks}["repeated"] is None
+
+
+def test_one_run_is_plausible_where_its_scores_came_out_again():
+    """No spread to test against: the very same scores settle it, others leave it open."""
+    verdict = compare_runs([0.7], [0.7], [])
+    assert verdict.p is None
+    assert check_plausible(verdict, {"largest": 3e-8}).passed is True
+    assert check_plausible(verdict, {"largest": 3e-3}).passed is None
 
 
 def test_a_row_that_was_handed_in_needs_what_it_is_made_from(submission: Path):

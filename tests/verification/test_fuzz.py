@@ -170,7 +170,7 @@ def zip_is_damaged(signed: tuple[Path, Asked], damage: Any, names: list[str]) ->
         path = Path(scratch) / "ddpm.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
             for source, name in zip([*FILES, "bundle.json.sig"], names, strict=False):
-                out.write(bundle / source, name)
+                out.writestr(zipfile.ZipInfo(name.split("\0")[0] or "x"), (bundle / source).read_bytes())
         path.write_bytes(damage(path.read_bytes()))
         report = verify(path, asked)
         accepted = not report.failed and report.signer is not None and report.signer.good
