@@ -122,7 +122,7 @@ def _gate_arithmetic(manifest: Manifest) -> list[Check]:
     gate = manifest.memorization
     if gate is None:
         return []
-    tolerance = (gate.model_extra or {}).get("tolerance", TOLERANCE * gate.expected)
+    tolerance = (gate.model_extra or {}).get("tolerance")
     if gate.n > MOST_JUDGED:
         return [Check("memorization", False, f"is {shown(gate.n)}, more than any row has", "memorization.n")]
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
