@@ -24,7 +24,7 @@ from benchmark.verification.row import SUITE
 LARGEST = 5_000_000  # bytes of one picture
 MEASURE_SEED = 2  # of the stage `measure`, whose planted copies these are
 ODDS = 1e-4  # of a share among the shown images as far from the claimed one, if they are drawn from all
-EXTRA = {"tolerance", "left_out", "folds"}  # what the gate says beside the fields of the schema
+EXTRA = {"tolerance", "left_out"}  # what the gate says beside the fields of the schema, and ``folds``
 MOST_JUDGED = 10**9  # images
 CLOSE = 1e-3  # relative, of a threshold computed on another machine
 assert STAGE_VERSION["measure"] == "3"  # another version may calibrate otherwise: look here again
@@ -128,9 +128,9 @@ def _gate_arithmetic(manifest: Manifest) -> list[Check]:
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
         return [Check("memorization", False, f"is {shown(tolerance)}, no share", "memorization.tolerance")]
     faults: list[Fault] = []
-    unknown = sorted((gate.model_extra or {}).keys() - EXTRA)
-    if unknown:
-        faults.append((f"memorization.{unknown[0]}", "is nothing that the gate says"))
+    extra, said = EXTRA | ({"folds"} if manifest.folds > 1 else set()), set(gate.model_extra or {})
+    faults += [(f"memorization.{name}", "is nothing that the gate says") for name in sorted(said - extra)]
+    faults += [(f"memorization.{name}", "is missing") for name in sorted(extra - said)]
     hits = gate.rate * gate.n
     if abs(hits - round(hits)) > 1e-6 * max(gate.n, 1):
         faults.append(("memorization.rate", f"is {gate.rate}, no share of {gate.n} images"))
