@@ -19,6 +19,7 @@ from benchmark.publish.manifest import SCHEMA
 from benchmark.publish.shown import shown
 from benchmark.records import sha256_of
 from benchmark.store import Result
+from benchmark.task import Profile, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,26 +172,15 @@ def _manifest(
         "schema": SCHEMA,
         "task": task.name,
         "profile": plan.profile_name,
-        "question": task.question,
-        "citation": task.citation,
+        **task_fields(task, profile),
         "protocol_hash": plan.protocol_hash,
         "source": plan.source,
         "data_kind": "phantom" if plan.source.startswith("phantom.") else "real",
         "classes": said["classes"],
-        "labels": task.labels,
         "positive": said["classes"][-1] if task.primary_metric.name == "f1" else None,
         "folds": len(plan.folds),
         "scenario": plan.steps,
-        "mix": task.mix.model_dump(mode="json"),
-        "subgroups": list(task.subgroups),
-        "image_size": profile.image_size,
-        "primary_metric": task.primary_metric.model_dump(mode="json"),
-        "primary_bracket": profile.primary_bracket,
-        "brackets": list(profile.brackets),
-        "seeds": list(profile.seeds),
-        "classifiers": [c.name for c in profile.classifiers],
         "recipes": recipes,
-        "statistics": task.statistics.model_dump(mode="json"),
         "row": {
             "name": row.name,
             "role": row.role,
@@ -219,6 +209,24 @@ def _manifest(
         "hardware": hardware(plan.device),
         "device": plan.device,
         "precision": plan.precision,
+    }
+
+
+def task_fields(task: Task, profile: Profile) -> dict[str, Any]:
+    """What ``bundle.json`` says of the task and its profile, the same for every source and row."""
+    return {
+        "question": task.question,
+        "citation": task.citation,
+        "labels": task.labels,
+        "mix": task.mix.model_dump(mode="json"),
+        "subgroups": list(task.subgroups),
+        "image_size": profile.image_size,
+        "primary_metric": task.primary_metric.model_dump(mode="json"),
+        "primary_bracket": profile.primary_bracket,
+        "brackets": list(profile.brackets),
+        "seeds": list(profile.seeds),
+        "classifiers": [c.name for c in profile.classifiers],
+        "statistics": task.statistics.model_dump(mode="json"),
     }
 
 

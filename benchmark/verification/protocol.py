@@ -15,6 +15,7 @@ from benchmark.pipeline import REAL_ONLY
 from benchmark.planning import Wish
 from benchmark.publish.manifest import Manifest, WeightsCard
 from benchmark.recipe import Recipe
+from benchmark.report import task_fields
 from benchmark.task import Profile, Task, load_task, task_names
 from benchmark.verification.check import Check, Fault, judged, refused, unlike
 
@@ -176,22 +177,11 @@ def _true(manifest: Manifest, protocol: Protocol) -> dict[str, Any]:
         for r in profile.classifiers
     }
     return {
-        "question": task.question,
-        "citation": task.citation,
+        **task_fields(task, profile),
         "data_kind": "phantom" if protocol.source.startswith("phantom.") else "real",
-        "labels": task.labels,
         "folds": protocol.folds,
         "scenario": _steps(task, protocol.profile_name, protocol.source),
-        "mix": task.mix.model_dump(mode="json"),
-        "subgroups": list(task.subgroups),
-        "image_size": profile.image_size,
-        "primary_metric": task.primary_metric.model_dump(mode="json"),
-        "primary_bracket": profile.primary_bracket,
-        "brackets": list(profile.brackets),
-        "seeds": list(profile.seeds),
-        "classifiers": [c.name for c in profile.classifiers],
         "recipes": recipes,
-        "statistics": task.statistics.model_dump(mode="json"),
         "curve": list(profile.curve) if manifest.row.name == REAL_ONLY else [],
     }
 
