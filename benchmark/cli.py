@@ -80,6 +80,9 @@ def _count(value: str) -> int | None:
     return number
 
 
+SWITCH: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "default": False}
+
+
 def _share(value: str) -> float | None:
     if not value:
         return None
@@ -106,10 +109,15 @@ def _add_wish(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=_count, help="stages at once; default: one per core")
     parser.add_argument(
         "--generators", type=_text, help="names, or paths of Python files, with commas; default: the task's"
     )
+    _add_training(parser)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    """How rows are fitted, measured and trained on, whichever they are."""
+    parser.add_argument("--workers", type=_count, help="stages at once; default: one per core")
     parser.add_argument("--params", type=_path, help="YAML of generator parameters, such as tune writes")
     parser.add_argument(
         "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
@@ -161,9 +169,8 @@ def parser() -> Parser:
 
 def _add_leaderboard(verb: argparse.ArgumentParser) -> None:
     """All but ``--bundles`` and ``--out`` is about the boards under ``--root``."""
-    switch: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "default": False}
     verb.add_argument("--root", type=_path, help="folder of the boards' pages; default: leaderboards")
-    verb.add_argument("--check", **switch, help="write nothing; 1 where a page is stale, missing or surplus")
+    verb.add_argument("--check", **SWITCH, help="write nothing; 1 where a page is stale, missing or surplus")
     verb.add_argument(
         "--add",
         type=_paths,
@@ -172,7 +179,7 @@ def _add_leaderboard(verb: argparse.ArgumentParser) -> None:
         help="bundles, ZIPs of them or folders of runs to put on a board",
     )
     verb.add_argument("--board", type=_text, help="of the added rows; default: that of their protocol")
-    verb.add_argument("--replace", **switch, help="whether an added row replaces one of its name")
+    verb.add_argument("--replace", **SWITCH, help="whether an added row replaces one of its name")
     verb.add_argument("--workers", type=_count, help="boards at once; default: one per core")
 
 
@@ -257,16 +264,8 @@ def _add_submit(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--bundle", type=_path, help="folder or ZIP of a bundle made with the same protocol")
     verb.add_argument("--card", type=_path, help="submission.yaml: name, title, authors, license, ...")
     _add_wish(verb)
-    verb.add_argument("--workers", type=_count, help="stages at once; default: one per core")
-    verb.add_argument("--params", type=_path, help="YAML of generator parameters, such as tune writes")
-    verb.add_argument(
-        "--extractor", type=_text, help="auto, phantom_cxr_v1 or inception; default: the task's"
-    )
-    verb.add_argument("--weights", type=_text, help="initial weights of every classifier; see run")
-    verb.add_argument(
-        "--with-controls", type=_switch, nargs="?", const=True, default=False,
-        help="run the task's controls too, for a leaderboard",
-    )  # fmt: skip
+    _add_training(verb)
+    verb.add_argument("--with-controls", help="run the task's controls too, for a leaderboard", **SWITCH)
     verb.add_argument("--sign", type=_path, help="SSH key that signs the bundle")
     verb.add_argument("--board", type=_path, help="leaderboards folder whose rows to compare with")
 
@@ -277,15 +276,14 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--root", type=_path, help="folder of a real dataset, for sources that read one")
     verb.add_argument("--allowed-signers", type=_path, help="known authors and their keys, see ssh-keygen(1)")
     verb.add_argument("--out", type=_path, help="JSON of every check")
-    switch: dict[str, Any] = {"type": _switch, "nargs": "?", "const": True, "default": False}
-    verb.add_argument("--deep", help="train a random share of the seeds again", **switch)
+    verb.add_argument("--deep", help="train a random share of the seeds again", **SWITCH)
     verb.add_argument("--seeds", type=_count, help="of --deep: how many; default: a third")
     verb.add_argument("--seed", type=_count, help="of --deep: repeat a choice of seeds; default: random")
     verb.add_argument("--generator", type=_path, help="of --deep: the Python file that the row is made by")
     verb.add_argument("--samples", type=_path, help="of --deep: the images that the row is made from")
     verb.add_argument("--board", type=_path, help="of --deep: bundles of the same protocol, for the spread")
     verb.add_argument("--workers", type=_count, help="of --deep: stages at once; default: one per core")
-    verb.add_argument("--record", help="of --deep: write verified.json into the folder", **switch)
+    verb.add_argument("--record", help="of --deep: write verified.json into the folder", **SWITCH)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
