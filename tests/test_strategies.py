@@ -13,6 +13,7 @@ import pytest
 from benchmark import arrow, report, stages
 from benchmark.errors import DataError, MetricError
 from benchmark.execute import Outcome, compute
+from benchmark.folds import joined_measures
 from benchmark.pipeline import Node, Plan, build, keys
 from benchmark.planning import Wish, make_plan
 from benchmark.records import Splits
@@ -281,7 +282,7 @@ def test_measures_of_folds_are_means():
                        "per_class": {"a": {"value": v, "floor": 0.5}}}}
         for v, n in ((0.2, 9), (0.6, 7))
     ]  # fmt: skip
-    found = report.joined_measures(folds)["mirror_f1"]
+    found = joined_measures(folds)["mirror_f1"]
     assert (found["value"], found["n"]) == (pytest.approx(0.4), 7)
     assert found["per_class"]["a"]["value"] == pytest.approx(0.4)
 

@@ -10,12 +10,12 @@ from typing import Any
 from benchmark import arrow
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.execute import execute
+from benchmark.folds import joined_data
 from benchmark.metrics.features import PHANTOM
 from benchmark.pipeline import Plan, build
 from benchmark.planning import make_plan
 from benchmark.publish.manifest import Manifest
 from benchmark.records import Splits
-from benchmark.report import joined_data
 from benchmark.store import Store
 from benchmark.verification.check import Check, Fault, judged, same, shown, unlike
 from benchmark.verification.protocol import Protocol

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import SubmissionError
 from benchmark.execute import Outcome, execute, worker_count
+from benchmark.folds import joined_gate, joined_measures
 from benchmark.pipeline import Node, Plan, Row, build
 from benchmark.planning import Wish, make_plan
 from benchmark.progress import Progress
 from benchmark.publish.manifest import Manifest
-from benchmark.report import joined_gate, joined_measures
 from benchmark.sample_row import sample_row
 from benchmark.store import Store
 from benchmark.verification.protocol import Protocol
