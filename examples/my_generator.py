@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from safetensors.numpy import load_file, save_file
 
 from benchmark.errors import GeneratorError
-from benchmark.records import synthetic_set
+from benchmark.plugins.generator import synthetic_set
 
 version = "1"  # raise it when a change of code changes results
 

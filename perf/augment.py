@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmark.classify.augment import PIPELINES
-from benchmark.data.phantom import chest
+from benchmark.classifiers.augment import PIPELINES
+from benchmark.datasets.phantom import chest
 
 Augment = Callable[[int], object]
 

@@ -71,7 +71,7 @@ def rate(read: Callable[[np.ndarray], object], rows: np.ndarray, batch: int) -> 
 
 def reads(folder: Path) -> dict[str, float]:
     """Rates and memory of the memory map, in this process."""
-    from benchmark import shards
+    from benchmark.images import shards
 
     forget(folder)
     before = psutil.Process().memory_info().rss
@@ -102,7 +102,7 @@ def library_reads(folder: Path) -> dict[str, float]:
     """The same reads by the datasets library (memory-mapped cache) and straight from Parquet."""
     import datasets
 
-    from benchmark import shards
+    from benchmark.images import shards
 
     figures = {}
     with tempfile.TemporaryDirectory() as cache:
@@ -131,7 +131,7 @@ def compressions(folder: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from benchmark import shards
+    from benchmark.images import shards
 
     images = shards.open(folder)
     for name in ("image", "mask"):

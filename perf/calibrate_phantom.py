@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.classify.sampling import with_bracket
-from benchmark.classify.train import Setting, normalization, predict, train
-from benchmark.data import loading
-from benchmark.data.phantom import chest
-from benchmark.records import ImageSet, Splits, prove_disjoint
-from benchmark.task import SplitRule, load_task
+from benchmark.classifiers.sampling import with_bracket
+from benchmark.classifiers.train import Setting, normalization, predict, train
+from benchmark.datasets.phantom import chest
+from benchmark.images.image_set import ImageSet, Splits, prove_disjoint
+from benchmark.protocol import load as loading
+from benchmark.tasks.schema import SplitRule, load_task
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 

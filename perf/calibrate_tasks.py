@@ -19,15 +19,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.classify import quality
-from benchmark.classify.sampling import added_counts, training_images
-from benchmark.classify.train import Setting, normalization, predict, train
-from benchmark.data import loading, scenario
+from benchmark.classifiers import quality
+from benchmark.classifiers.sampling import training_images
+from benchmark.classifiers.train import Setting, normalization, predict, train
 from benchmark.generators._bank import draw_evenly
-from benchmark.planning import choices
-from benchmark.records import ImageSet, SampleRequest, Splits
-from benchmark.registry import find
-from benchmark.task import Task, load_task
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.planning.resolve import choices
+from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.registry import find
+from benchmark.protocol import load as loading
+from benchmark.protocol import scenario
+from benchmark.protocol.mixing import added_counts
+from benchmark.tasks.schema import Task, load_task
 
 
 def load(task: Task, profile_name: str, seed: int) -> Splits:

@@ -26,14 +26,15 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from benchmark.classify.train import Setting, normalization, predict, train
-from benchmark.data import loading, scenario
-from benchmark.data.phantom import ultrasound
-from benchmark.data.phantom.us_findings import CLASSES
-from benchmark.recipe import Budget, Recipe
-from benchmark.records import ImageSet, Splits, concatenate, prove_disjoint
-from benchmark.rules import Fraction
-from benchmark.task import SplitRule
+from benchmark.classifiers.train import Setting, normalization, predict, train
+from benchmark.datasets.phantom import ultrasound
+from benchmark.images.image_set import ImageSet, Splits, concatenate, prove_disjoint
+from benchmark.phantoms.ultrasound.findings import CLASSES
+from benchmark.protocol import load as loading
+from benchmark.protocol import scenario
+from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.rules import Fraction
+from benchmark.tasks.schema import SplitRule
 
 MINOR = CLASSES.index("pneumonia")
 RECIPE = Recipe(

@@ -3,7 +3,7 @@
     python perf/convolution.py [--batch 8]
 
 Prints, for layers of ResNet-50 at 64 and 224 pixels in bfloat16, the time of the library's convolution and
-of the product, and their ratio: what ``WEIGHTS_PER_PIXEL`` of benchmark/classify/convolution.py was read
+of the product, and their ratio: what ``WEIGHTS_PER_PIXEL`` of benchmark/classifiers/convolution.py was read
 from. Times are CPU time, the smallest of some repetitions.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import conv2d
 
-from benchmark.classify.convolution import matmul_convolution
+from benchmark.classifiers.convolution import matmul_convolution
 
 # channels in, channels out, taps across
 LAYERS = (

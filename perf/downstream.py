@@ -11,7 +11,7 @@ for ImageNet's: they are learned in ``--pretraining`` updates from phantoms of o
 The plain loop is one training at a time on all cores: every file (PNG of 1024 pixels, the size of
 ChestX-ray14's) is decoded when its turn comes, made small and augmented on its own by Albumentations, the
 network computes in float32, ``val`` is read image by image. The suite's side is as many trainings at once as
-there are cores, through ``benchmark.classify.train``, on images that were decoded once; how long that takes
+there are cores, through ``benchmark.classifiers.train``, on images that were decoded once; how long that takes
 is printed.
 
 The sides take turns, so that a noisy machine disturbs both. A round is one training of the loop, then one
@@ -46,10 +46,10 @@ def draw(size: int, folder: Path) -> None:
     """Phantoms in the paper's numbers: as Arrow files for one side, as PNG files for the other."""
     from PIL import Image
 
-    from benchmark import arrow
-    from benchmark.data import loading
-    from benchmark.data.phantom import chest
-    from benchmark.task import SplitRule
+    from benchmark.datasets.phantom import chest
+    from benchmark.images import arrow
+    from benchmark.protocol import load as loading
+    from benchmark.tasks.schema import SplitRule
 
     for seed, place in enumerate((folder, folder / "others")):
         place.mkdir(exist_ok=True)
@@ -88,8 +88,6 @@ def ready(threads: int) -> None:
     import albumentations  # noqa: F401
     import timm  # noqa: F401
 
-    import benchmark.classify.train  # noqa: F401
-
 
 def epochs_of(updates: int, images: int) -> int:
     """How often ``val`` is read: once for every pass over the training images, at least once."""
@@ -105,9 +103,9 @@ def pretrain(folder: str, updates: int) -> None:
     """Weights of the network without its last layer, learned from other patients; none for 0 updates."""
     from safetensors.torch import save_file
 
-    from benchmark import arrow
-    from benchmark.classify import train as training
-    from benchmark.recipe import Budget, Recipe
+    from benchmark.classifiers import train as training
+    from benchmark.images import arrow
+    from benchmark.tasks.classifier import Budget, Recipe
 
     if not updates:
         return
@@ -123,10 +121,10 @@ def pretrain(folder: str, updates: int) -> None:
 
 def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     """One training by the suite, on one thread."""
-    from benchmark import arrow
-    from benchmark.classify import train as training
-    from benchmark.recipe import Budget, Recipe, Weights
-    from benchmark.torchkit import one_thread
+    from benchmark.classifiers import train as training
+    from benchmark.images import arrow
+    from benchmark.tasks.classifier import Budget, Recipe, Weights
+    from benchmark.utils.training_state import one_thread
 
     one_thread()
     began = time.perf_counter()
@@ -204,7 +202,7 @@ def changed(image: np.ndarray, change: Any) -> Any:
 
 def decode(folder: str, size: int) -> float:
     """Seconds that it takes one core to read every file as the suite does, once for all trainings."""
-    from benchmark.decoding import read_gray
+    from benchmark.images.decoding import read_gray
 
     began = time.perf_counter()
     for path in sorted(Path(folder).glob("*/*.png")):
@@ -280,8 +278,8 @@ def _judge(network: Any, folder: str, plain: Any) -> float:
     """Balanced accuracy on the test images; not counted."""
     import torch
 
-    from benchmark import arrow
-    from benchmark.pixels import blocks
+    from benchmark.images import arrow
+    from benchmark.images.lazy import blocks
 
     test = arrow.read_splits(Path(folder)).test
     network.eval()

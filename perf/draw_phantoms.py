@@ -16,7 +16,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmark.data.phantom import chest, thorax
+from benchmark.datasets.phantom import chest
+from benchmark.phantoms.radiograph import thorax
 
 
 def requests(count: int, mean: float) -> list[tuple[str, ...]]:

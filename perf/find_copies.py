@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmark import duplicates, shards
-from benchmark.pixels import Pixels
+from benchmark.images import duplicates, shards
+from benchmark.images.lazy import Pixels
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:

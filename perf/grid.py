@@ -29,13 +29,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmark.execute import Outcome, Several, Watcher, execute
-from benchmark.pipeline import Node, build
-from benchmark.planning import Wish, make_plan
-from benchmark.progress import Progress
-from benchmark.recipe import Recipe, Weights
-from benchmark.store import Result, Store
-from benchmark.task import load_task
+from benchmark.engine.node import Node
+from benchmark.engine.runner import Outcome, Several, Watcher, execute
+from benchmark.engine.store import Result, Store
+from benchmark.experiments.progress import Progress
+from benchmark.planning.graph import build
+from benchmark.planning.resolve import Wish, make_plan
+from benchmark.stages import run as run_stage
+from benchmark.tasks.classifier import Recipe, Weights
+from benchmark.tasks.schema import load_task
 
 FORGOTTEN = 3  # trainings of a worker before its memory counts: imports, first allocations
 MARKS = (0.1, 0.25, 0.5)
@@ -231,7 +233,11 @@ def main() -> None:
     clock = Clock(progress)
     with Sampler(clock) as sampler:
         outcome = execute(
-            nodes, Store(folder / "store"), workers=options.workers, watcher=Several(progress, clock)
+            nodes,
+            Store(folder / "store"),
+            run_stage,
+            workers=options.workers,
+            watcher=Several(progress, clock),
         )
     wall = time.monotonic() - clock.began
     progress.close()

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.records import ImageSet
-from benchmark.registry import find
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.registry import find
 
 PACKS = Path(os.environ.get("SYNTHTHORAX_PACKS", Path(__file__).parents[2] / "shared/data"))
 TARGET = 500  # images per second and core
@@ -69,7 +69,7 @@ def image_folder(root: Path, count: int) -> Iterator[Case]:
 
 def chexpert(root: Path, count: int) -> Iterator[Case]:
     """CheXpert-v1.0-small: JPEG of 390 x 320 pixels, train.csv and valid.csv."""
-    from benchmark.data import chexpert as source
+    from benchmark.datasets import chexpert as source
 
     base = root / "CheXpert-v1.0-small"
     for part, many, first in (("train", count, 1), ("valid", 10, 64541)):
@@ -189,7 +189,7 @@ def timed(case: Case, size: int, passes: int) -> tuple[float, float, ImageSet]:
 
 def decoded_frames(packs: Path) -> str:
     """Frames per second that the decoder gives, of which one in about eight is kept."""
-    from benchmark.data._video import read_clip
+    from benchmark.datasets._readers.video import read_clip
 
     began, frames = time.process_time(), 0
     for path in sorted((packs / "pocus/pocus_videos/convex").iterdir()):

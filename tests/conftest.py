@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from benchmark.records import Splits
-from samples import ROOT, blobs
+from benchmark.images.image_set import Splits
+from support.samples import ROOT, blobs
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.publish.render import without_costs
-from samples import ROOT, TINY
+from benchmark.reporting.leaderboards.render import without_costs
+from support.samples import ROOT, TINY
 
 BROKEN = '''"""Generators that break the contract, each in its own way; the parameter says which."""
 import numpy as np
 from pydantic import BaseModel
-from benchmark.records import synthetic_set
+from benchmark.images.image_set import synthetic_set
 
 version = "1"
 

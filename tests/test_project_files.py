@@ -7,7 +7,7 @@ import tomllib
 
 import yaml
 
-from samples import ROOT
+from support.samples import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from pydantic import BaseModel
 
-from benchmark.context import FitContext
 from benchmark.generators._store import (
     class_positions,
     load_folder,
@@ -18,7 +17,8 @@ from benchmark.generators._store import (
     square_size,
     trained_classes,
 )
-from benchmark.records import ImageSet, SampleRequest, synthetic_set
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
 
 
 def draw_evenly(pool: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:

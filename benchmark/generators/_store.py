@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import GeneratorError
-from benchmark.records import ImageSet, SampleRequest
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import SampleRequest
 
 TENSORS, META = "weights.safetensors", "generator.json"
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.context import FitContext
+from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError
 from benchmark.generators._bank import ImageBank
+from benchmark.images.image_set import ImageSet
 from benchmark.intake.samples import kept
-from benchmark.records import ImageSet, SampleRequest
-from benchmark.store import store_root
+from benchmark.plugins.generator import FitContext, SampleRequest
 
 version = "1"
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.context import FitContext
 from benchmark.errors import GeneratorError
+from benchmark.plugins.generator import FitContext
 
 Module = TypeVar("Module", bound=nn.Module)
 

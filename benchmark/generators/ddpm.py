@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.context import FitContext
 from benchmark.errors import GeneratorError
 from benchmark.generators import _training as training
 from benchmark.generators._store import (
@@ -25,8 +24,9 @@ from benchmark.generators._store import (
     square_size,
     trained_classes,
 )
-from benchmark.records import ImageSet, SampleRequest, synthetic_set
-from benchmark.torchkit import autocast
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
+from benchmark.utils.training_state import autocast
 
 version = "1"
 

@@ -8,7 +8,6 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import BaseModel
 
-from benchmark.context import FitContext
 from benchmark.generators._store import (
     class_positions,
     load_folder,
@@ -17,7 +16,8 @@ from benchmark.generators._store import (
     square_size,
     trained_classes,
 )
-from benchmark.records import ImageSet, SampleRequest, synthetic_set
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
 
 version = "1"
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from benchmark.context import FitContext
 from benchmark.errors import GeneratorError
 from benchmark.generators._bank import ImageBank
-from benchmark.records import ImageSet
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import FitContext
 
 version = "1"
 

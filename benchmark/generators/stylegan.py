@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.context import FitContext
 from benchmark.errors import GeneratorError
 from benchmark.generators import _stylegan_blocks as blocks
 from benchmark.generators import _training as training
@@ -25,8 +24,9 @@ from benchmark.generators._store import (
     square_size,
     trained_classes,
 )
-from benchmark.records import ImageSet, SampleRequest, synthetic_set
-from benchmark.torchkit import autocast
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
+from benchmark.utils.training_state import autocast
 
 version = "1"
 

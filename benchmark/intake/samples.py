@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import arrow, duplicates
-from benchmark.decoding import Fit, decode_bytes, to_square
 from benchmark.errors import DataError, SubmissionError
+from benchmark.images import arrow, duplicates
+from benchmark.images.decoding import Fit, decode_bytes, to_square
+from benchmark.images.image_set import ImageSet
+from benchmark.images.lazy import Pixels, join
 from benchmark.intake import folder, table
 from benchmark.intake.sample import Sample
-from benchmark.pixels import Pixels, join
-from benchmark.records import ImageSet, sha256_of
+from benchmark.utils.hashing import sha256_of
 
 FORMATS = ("PNG", "JPEG")
 SHOWN = 5  # examples in an error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.errors import MetricError, unknown_name
-from benchmark.records import sha256_file
+from benchmark.utils.hashing import sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

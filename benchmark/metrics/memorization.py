@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import MetricError
+from benchmark.images.image_set import ImageSet
 from benchmark.metrics.features import features
-from benchmark.records import ImageSet
 
 version = "1"
 direction = "minimize"

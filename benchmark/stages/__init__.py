@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from benchmark.stages.classifying import classify, curve, write_predictions
-from benchmark.stages.dataset import data, teach
-from benchmark.stages.generation import (
+from benchmark.engine.node import Node
+from benchmark.stages.classify import classify, curve, write_predictions
+from benchmark.stages.data import data, teach
+from benchmark.stages.generate import (
     check_samples,
     drawn_counts,
     fit,
@@ -17,9 +19,9 @@ from benchmark.stages.generation import (
 )
 from benchmark.stages.job import Job, first_line
 from benchmark.stages.judging import mirror, plausible, select
-from benchmark.stages.measuring import in_proportion, measure, reference
-from benchmark.store import write_json
-from benchmark.torchkit import one_thread
+from benchmark.stages.measure import in_proportion, measure, reference
+from benchmark.utils.files import write_json
+from benchmark.utils.training_state import one_thread
 
 STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "data": data,
@@ -42,8 +44,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Run a node's stage and write its ``result.json``."""
+def run(
+    node: Node, inputs: Mapping[str, Path], out: Path, work: Path, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """Run a node's stage and write its ``result.json``.
+
+    Args:
+        inputs: folders of the nodes that it needs, by their ids.
+        out: folder of its results.
+        work: scratch folder that survives a crash.
+        progress: called with the share that is done, 0 to 1.
+    """
+    job = Job(node, inputs, out, work, progress)
     if job.node.stage != "data":  # data are drawn and read without torch
         one_thread()
     result = STAGES[job.node.stage](job)

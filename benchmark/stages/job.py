@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import arrow
-from benchmark.pipeline import REAL_ONLY, Node, without_fold
-from benchmark.records import ImageSet, Splits
+from benchmark.engine.node import Node, without_fold
+from benchmark.images import arrow
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.stages.names import REAL_ONLY
 
 CHOSEN = "chosen.npy"  # positions of the training images that generators learn from
 

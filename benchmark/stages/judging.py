@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import arrow, pictures
-from benchmark.classify import judge as judging
-from benchmark.classify import sampling
-from benchmark.classify import train as training
+from benchmark.classifiers import evaluate as judging
+from benchmark.classifiers import train as training
 from benchmark.errors import DataError
-from benchmark.records import ImageSet, Splits
-from benchmark.rules import Mix
+from benchmark.images import arrow
+from benchmark.images import plots as pictures
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.protocol.mixing import added_counts, like, receiving
 from benchmark.stages.job import CHOSEN, Job
-from benchmark.stages.measuring import in_proportion
+from benchmark.stages.measure import in_proportion
+from benchmark.tasks.rules import Mix
 
 SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan 2023, 4.5 and Figure 20
 
@@ -48,7 +49,7 @@ def select(job: Job) -> dict[str, Any]:
     mean = judging.mean_distance(distance[seen])
     near = judging.near_misses(known.label, predicted, distance, mean)
     counts = known.select(np.flatnonzero(near)).counts()
-    _check_chosen(counts, sampling.receiving(train, Mix(**config["mix"]), classes))
+    _check_chosen(counts, receiving(train, Mix(**config["mix"]), classes))
     np.save(job.out / CHOSEN, rows[near])
     title = f"{100 * where.explained:.0f} % of the variance; shaded: predicted class"
     pictures.boundary_picture(
@@ -91,9 +92,7 @@ def plausible(job: Job) -> dict[str, Any]:
     """Drop the synthetic images that the mean of the judges takes for something else; test is not read."""
     config, splits = job.config, job.splits()
     judges, drawn = _judges(job, splits), job.drawn()
-    wanted = sampling.added_counts(
-        splits.train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"])
-    )
+    wanted = added_counts(splits.train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
     asked = [name for name, n in wanted.items() if n]
     least, floor = _least(splits.val, judging.mean_scores(judges, splits.val), asked)
     passes = judging.plausible(drawn.label, judging.mean_scores(judges, drawn), least)
@@ -162,7 +161,7 @@ def mirror(job: Job) -> dict[str, Any]:
     """
     config, splits = job.config, job.splits()
     judges, drawn = _judges(job, splits), job.drawn()
-    real, made = _matched(splits.test, sampling.like(drawn, splits.train))
+    real, made = _matched(splits.test, like(drawn, splits.train))
     metric = config["metric"]
     values, of_class = judging.values(judges, made, metric)
     floors, of_real = judging.values(judges, real, metric)

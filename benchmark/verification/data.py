@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import arrow
+from benchmark.bundles.folds import joined_data
+from benchmark.bundles.schema import Manifest
+from benchmark.engine.runner import execute
+from benchmark.engine.store import Store
 from benchmark.errors import BenchmarkError, DataError
-from benchmark.execute import execute
-from benchmark.folds import joined_data
+from benchmark.images import arrow
+from benchmark.images.image_set import Splits
 from benchmark.metrics.features import PHANTOM
-from benchmark.pipeline import Plan, build
-from benchmark.planning import make_plan
-from benchmark.publish.manifest import Manifest
-from benchmark.records import Splits
-from benchmark.store import Store
+from benchmark.planning.graph import build
+from benchmark.planning.plan import Plan
+from benchmark.planning.resolve import make_plan
+from benchmark.stages import run as run_stage
 from benchmark.verification.check import Check, Fault, judged, same, shown, unlike
 from benchmark.verification.protocol import Protocol
 
@@ -48,7 +50,7 @@ def data_of(protocol: Protocol, root: Path | None, store: Path) -> Truth:
     """
     plan = make_plan(protocol.wish(root, PHANTOM), stages=("data",))  # no extractor is asked about data
     nodes = [n for n in build(plan) if n.stage == "data"]
-    outcome = execute(nodes, Store(store), workers=1)
+    outcome = execute(nodes, Store(store), run_stage, workers=1)
     for line in outcome.failures.values():
         raise DataError(f"source {protocol.source}", line.partition("\n")[0])
     results = [outcome.results[n.id] for n in nodes]

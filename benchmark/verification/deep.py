@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.metrics import kind_of, reported
+from benchmark.bundles.io import Bundle, read_bundle
+from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
-from benchmark.pipeline import Plan
-from benchmark.publish.bundle import Bundle, read_bundle
-from benchmark.publish.manifest import Manifest
-from benchmark.records import sha256_of
-from benchmark.report import hardware, software
+from benchmark.planning.plan import Plan
+from benchmark.statistics.metrics import kind_of, reported
+from benchmark.utils.environment import hardware, software
+from benchmark.utils.hashing import sha256_of
 from benchmark.verification.check import Check, Fault, judged, unlike
 from benchmark.verification.plausibility import ALPHA, POWER, Verdict, compare_runs
 from benchmark.verification.retrain import Again

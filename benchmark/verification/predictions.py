@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from benchmark.publish.bundle import CURVE, KNOWN_TEXTS, PREDICTIONS, Bundle
-from benchmark.publish.manifest import Manifest
-from benchmark.records import ImageSet
+from benchmark.bundles.io import CURVE, KNOWN_TEXTS, PREDICTIONS, Bundle
+from benchmark.bundles.schema import Manifest
+from benchmark.images.image_set import ImageSet
 from benchmark.verification.check import Check, Fault, judged
 from benchmark.verification.data import Truth
 
@@ -107,7 +107,7 @@ def _alike(one: pd.Series, other: pd.Series, name: str) -> pd.Series:
 
 def _size_faults(curve: pd.DataFrame, truth: Truth) -> Iterable[Fault]:
     """How many training images a share of the patients is."""
-    from benchmark.classify.sampling import subset
+    from benchmark.classifiers.sampling import subset
 
     if truth.taught:
         return

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.bundles.assemble import task_fields
+from benchmark.bundles.schema import Manifest, WeightsCard
 from benchmark.errors import BenchmarkError, SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
-from benchmark.pipeline import REAL_ONLY
-from benchmark.planning import Wish
-from benchmark.publish.manifest import Manifest, WeightsCard
-from benchmark.recipe import Recipe
-from benchmark.report import task_fields
-from benchmark.task import Profile, Task, load_task, task_names
+from benchmark.planning.resolve import Wish
+from benchmark.stages.names import REAL_ONLY
+from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.schema import Profile, Task, load_task, task_names
 from benchmark.verification.check import Check, Fault, judged, refused, unlike
 
 # What a bundle says of the protocol, compared with the task; the rest of it is compared elsewhere.

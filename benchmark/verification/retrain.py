@@ -10,15 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.bundles.folds import joined_gate, joined_measures
+from benchmark.bundles.schema import Manifest
+from benchmark.engine.node import Node
+from benchmark.engine.runner import Outcome, execute, worker_count
+from benchmark.engine.store import Store
 from benchmark.errors import SubmissionError
-from benchmark.execute import Outcome, execute, worker_count
-from benchmark.folds import joined_gate, joined_measures
-from benchmark.pipeline import Node, Plan, Row, build
-from benchmark.planning import Wish, make_plan
-from benchmark.progress import Progress
-from benchmark.publish.manifest import Manifest
-from benchmark.sample_row import sample_row
-from benchmark.store import Store
+from benchmark.experiments.progress import Progress
+from benchmark.planning.graph import build
+from benchmark.planning.plan import Plan, Row
+from benchmark.planning.resolve import Wish, make_plan
+from benchmark.stages import run as run_stage
+from benchmark.submissions.sample_row import sample_row
 from benchmark.verification.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -138,7 +141,7 @@ def train_again(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, worke
     nodes, count = wanted_nodes(plan, row, seeds), worker_count(plan.device, workers)
     progress = Progress(nodes, count)
     try:
-        outcome = execute(nodes, Store(store), workers=count, watcher=progress)
+        outcome = execute(nodes, Store(store), run_stage, workers=count, watcher=progress)
     finally:
         progress.close()
     for line in outcome.failures.values():

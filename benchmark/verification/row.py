@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from benchmark.bundles.io import Bundle
+from benchmark.bundles.schema import Manifest
 from benchmark.errors import BenchmarkError
-from benchmark.pipeline import REAL_ONLY, Row
-from benchmark.planning import WITHOUT_IMAGES, generator_row
-from benchmark.publish.bundle import Bundle
-from benchmark.publish.manifest import Manifest
-from benchmark.registry import available
-from benchmark.task import GeneratorEntry
+from benchmark.planning.plan import Row
+from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row
+from benchmark.plugins.registry import available
+from benchmark.stages.names import REAL_ONLY
+from benchmark.tasks.schema import GeneratorEntry
 from benchmark.verification.check import Check, Fault, judged, unlike
 from benchmark.verification.protocol import Protocol
 

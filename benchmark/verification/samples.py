@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.bundles.assemble import may_show
+from benchmark.bundles.io import SHOWN, Bundle
+from benchmark.bundles.schema import Manifest, Memorization
+from benchmark.engine.node import STAGE_VERSION
 from benchmark.errors import BenchmarkError, SubmissionError
+from benchmark.images.image_set import Splits
 from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, clopper_pearson
-from benchmark.pipeline import STAGE_VERSION
-from benchmark.publish.bundle import SHOWN, Bundle
-from benchmark.publish.manifest import Manifest, Memorization
-from benchmark.records import Splits
-from benchmark.report import may_show
 from benchmark.verification.check import Check, Fault, judged, shown
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
@@ -179,7 +179,7 @@ class FoldGate:
 
 def calibrated_gate(splits: Splits, protocol: Protocol) -> FoldGate:
     """The gate of one fold for as many images as the largest bracket has."""
-    from benchmark.classify.sampling import added_counts
+    from benchmark.protocol.mixing import added_counts
 
     train, test = splits.train.one_label_each(), splits.test.one_label_each()
     bracket, classes = max(protocol.profile.brackets), tuple(protocol.task.classes)

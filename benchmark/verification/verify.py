@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import __version__
-from benchmark.compare.reported import TOLERANCE, differences, results
+from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
+from benchmark.comparison.reported import TOLERANCE, differences, results
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.intake import archive, signature
-from benchmark.planning import store_root
-from benchmark.publish.bundle import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
-from benchmark.records import sha256_file
-from benchmark.store import write_json
+from benchmark.planning.resolve import store_root
+from benchmark.utils.files import write_json
+from benchmark.utils.hashing import sha256_file
 from benchmark.verification import deep, retrain
 from benchmark.verification.check import Check, claims, judged, refused
 from benchmark.verification.data import Truth, check_data, found_data

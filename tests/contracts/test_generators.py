@@ -15,11 +15,12 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.errors import GeneratorError
-from benchmark.pixels import Pixels
-from benchmark.records import ImageSet, SampleRequest
-from benchmark.registry import find
-from fit_context import FakeContext, KilledError
-from samples import ROOT, blobs
+from benchmark.images.image_set import ImageSet
+from benchmark.images.lazy import Pixels
+from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.registry import find
+from support.fit_context import FakeContext, KilledError
+from support.samples import ROOT, blobs
 
 CLASSES = ("a", "b", "c")
 COUNTS = {"a": 14, "b": 7, "c": 3}

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from benchmark.errors import GeneratorError
 from benchmark.generators import copycat, duplicate_real, noise, oracle, traditional
 from benchmark.generators._bank import draw_evenly
-from benchmark.records import ImageSet, SampleRequest
-from fit_context import FakeContext
-from samples import blobs
+from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import SampleRequest
+from support.fit_context import FakeContext
+from support.samples import blobs
 
 COUNTS = {"a": 5, "b": 3, "c": 2}
 TRAIN = blobs(COUNTS, size=16)

@@ -14,9 +14,9 @@ from torch import nn
 
 from benchmark.errors import GeneratorError
 from benchmark.generators import ddpm
-from benchmark.records import SampleRequest
-from fit_context import FakeContext
-from samples import blobs
+from benchmark.plugins.generator import SampleRequest
+from support.fit_context import FakeContext
+from support.samples import blobs
 
 SMALL: dict[str, Any] = {
     "channels": (16, 32), "layers": 1, "attention": False, "groups": 8, "warmup": 10, "batch_size": 16,

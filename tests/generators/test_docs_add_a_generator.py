@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.records import SampleRequest
-from benchmark.registry import find
-from fit_context import FakeContext
-from samples import ROOT, blobs
+from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.registry import find
+from support.fit_context import FakeContext
+from support.samples import ROOT, blobs
 
 PAGE = (ROOT / "docs" / "add_a_generator.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "my_generator.py"

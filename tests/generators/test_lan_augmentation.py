@@ -17,9 +17,9 @@ from benchmark.generators.lan_augmentation import (
     kernel_deviation,
     search_space,
 )
-from benchmark.records import SampleRequest
-from fit_context import FakeContext
-from samples import blobs
+from benchmark.plugins.generator import SampleRequest
+from support.fit_context import FakeContext
+from support.samples import blobs
 
 SIZE = 64
 

@@ -15,9 +15,9 @@ from torch import nn
 from benchmark.errors import GeneratorError
 from benchmark.generators import _stylegan_blocks as blocks
 from benchmark.generators import stylegan
-from benchmark.records import SampleRequest
-from fit_context import FakeContext
-from samples import blobs
+from benchmark.plugins.generator import SampleRequest
+from support.fit_context import FakeContext
+from support.samples import blobs
 
 
 def model(size: int, **params: Any) -> stylegan.StyleGAN:

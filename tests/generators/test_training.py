@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmark.errors import GeneratorError
 from benchmark.generators import _training as training
-from fit_context import FakeContext
+from support.fit_context import FakeContext
 
 POSITION = np.array([0] * 80 + [1] * 20)
 

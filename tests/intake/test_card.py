@@ -10,7 +10,7 @@ import yaml
 
 from benchmark.errors import SubmissionError
 from benchmark.intake.card import LARGEST, SubmissionCard, read_card
-from samples import ROOT
+from support.samples import ROOT
 
 GOOD = {
     "name": "my_model",

@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmark.duplicates import moved
+from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError, SubmissionError
 from benchmark.generators import _submitted
+from benchmark.images.duplicates import moved
 from benchmark.intake import folder as folders
 from benchmark.intake import samples as intake
 from benchmark.intake import table as tables
-from benchmark.records import SampleRequest
-from benchmark.store import store_root
-from fit_context import FakeContext
-from samples import blobs
+from benchmark.plugins.generator import SampleRequest
+from support.fit_context import FakeContext
+from support.samples import blobs
 
 CLASSES = ("a", "b", "c")
 IMAGES = blobs({"a": 4, "b": 3, "c": 2}, seed=1)

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from benchmark.data import loading
-from benchmark.data.phantom import chest
+from benchmark.datasets.phantom import chest
 from benchmark.generators import copycat, duplicate_real, noise, traditional
+from benchmark.images.image_set import ImageSet, Splits
 from benchmark.metrics.features import features
 from benchmark.metrics.fid import fid
 from benchmark.metrics.floor import patient_halves, real_floor
 from benchmark.metrics.kid import kid
 from benchmark.metrics.memorization import memorization
-from benchmark.records import ImageSet, SampleRequest, Splits
-from benchmark.task import SplitRule
+from benchmark.plugins.generator import SampleRequest
+from benchmark.protocol import load as loading
+from benchmark.tasks.schema import SplitRule
 
 pytestmark = pytest.mark.slow
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")

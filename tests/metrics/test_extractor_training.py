@@ -10,7 +10,7 @@ import torch
 from benchmark.metrics.extractor import views
 from benchmark.metrics.extractor.network import load_embedded
 from benchmark.metrics.extractor.train import Example, Recipe, collect, embed, instance_loss, train
-from benchmark.records import sha256_file
+from benchmark.utils.hashing import sha256_file
 
 SMALL = Recipe(pool=60, held_out=30, steps=4, batch=8)
 

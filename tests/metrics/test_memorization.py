@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.data.phantom.chest import draw
+from benchmark.datasets.phantom.chest import draw
 from benchmark.errors import MetricError
+from benchmark.images.image_set import ImageSet
 from benchmark.metrics import memorization as module
 from benchmark.metrics.memorization import (
     calibrate,
@@ -16,7 +17,6 @@ from benchmark.metrics.memorization import (
     near_copies,
     pixel_distance,
 )
-from benchmark.records import ImageSet
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.data import covid_chestxray, loading
+from benchmark.datasets import covid_chestxray
+from benchmark.images.image_set import ImageSet, concatenate
 from benchmark.metrics.memorization import memorization, near_copies
-from benchmark.records import ImageSet, concatenate
-from benchmark.task import SplitRule
+from benchmark.protocol import load as loading
+from benchmark.tasks.schema import SplitRule
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 

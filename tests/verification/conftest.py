@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmark.metrics.features import PHANTOM
-from benchmark.task import load_task
+from benchmark.tasks.schema import load_task
 from benchmark.verification import samples, verify
 from benchmark.verification.data import Truth, data_of
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.verify import Asked
-from samples import TINY
-from verification.honest import CARD, write_honest
+from support.honest import CARD, write_honest
+from support.samples import TINY
 
 
 @pytest.fixture(scope="session")

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmark.cli import main
+from benchmark.bundles.io import as_stored, read_bundle
+from benchmark.bundles.standing import read_standing
+from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
-from benchmark.pipeline import Plan
-from benchmark.planning import Wish, make_plan
-from benchmark.publish.bundle import as_stored, read_bundle
-from benchmark.publish.standing import read_standing
+from benchmark.planning.plan import Plan
+from benchmark.planning.resolve import Wish, make_plan
 from benchmark.verification.deep import Again, check_again, check_plausible, per_seed, run_values
 from benchmark.verification.plausibility import compare_runs
 from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
 from benchmark.verification.verify import Asked, verify, write_record
-from samples import ROOT, TINY
+from support.samples import ROOT, TINY
 
 
 @pytest.mark.parametrize(

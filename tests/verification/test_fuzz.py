@@ -21,11 +21,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmark.bundles.schema import Manifest
 from benchmark.intake.signature import NAMESPACE, sign
-from benchmark.publish.manifest import Manifest
 from benchmark.verification.verify import Asked, verify
-from samples import TINY
-from verification.honest import at
+from support.honest import at
+from support.samples import TINY
 from verification.test_verify import is_believed, leaves
 
 if shutil.which("ssh-keygen") is None:

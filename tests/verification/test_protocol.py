@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
 from benchmark.metrics.features import INCEPTION, PHANTOM
-from benchmark.planning import make_plan
-from benchmark.publish.manifest import Manifest
-from benchmark.task import load_task
+from benchmark.planning.resolve import make_plan
+from benchmark.tasks.schema import load_task
 from benchmark.verification.protocol import protocol_of
-from samples import ROOT
+from support.samples import ROOT
 
 FOLDS = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
 SOURCE = "phantom.ultrasound"

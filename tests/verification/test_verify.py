@@ -17,15 +17,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.cli import main
-from benchmark.compare.reported import results
+from benchmark.bundles.io import write_bundle
+from benchmark.bundles.previews import png
+from benchmark.cli.parser import main
+from benchmark.comparison.reported import results
 from benchmark.intake.signature import sign
-from benchmark.publish.bundle import write_bundle
-from benchmark.publish.shown import png
 from benchmark.verification.check import BELIEVED, Check
 from benchmark.verification.verify import Asked, Report, verify
-from samples import TINY
-from verification.honest import at, edit, vouch
+from support.honest import at, edit, vouch
+from support.samples import TINY
 
 MARKS = ("ok", "FAILED", "not checked")
 SUITE_ALONE = ("what the row says of itself", "what a submission says of itself")

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmark.errors import MetricError
 from benchmark.metrics.extractor import views
-from benchmark.records import sha256_file
+from benchmark.utils.hashing import sha256_file
 
 FOLDER = Path(__file__).parent
 SIDE = 64  # pixels of the network's input

@@ -26,8 +26,8 @@ from torch.nn import functional as F
 
 from benchmark.metrics.extractor import views
 from benchmark.metrics.extractor.network import DIM, SIDE, Extractor
-from benchmark.records import sha256_file
-from benchmark.torchkit import autocast
+from benchmark.utils.hashing import sha256_file
+from benchmark.utils.training_state import autocast
 
 GRID = 4
 

@@ -1,0 +1,136 @@
+"""The same task for every value of a choice: each variant a run of its own, then tables over all of them."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingError, unknown_name
+from benchmark.experiments.progress import clock
+from benchmark.experiments.run import folder_name, folder_part, make_folder, run, weights_part
+from benchmark.planning.plan import Plan
+from benchmark.planning.resolve import choices, make_plan, wish_of
+from benchmark.tasks.schema import Task, load_task
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One run of a sweep: what it chooses, as text, its plan and its folder."""
+
+    name: str
+    plan: Plan
+    out: Path
+
+
+def run_sweep(options: argparse.Namespace) -> int:
+    """Run every variant, then write the tables over those that have a leaderboard; 1 when one failed.
+
+    Raises:
+        TaskError: a name or a value that the task does not offer, before anything is computed.
+        StoreError, TrackingError: nothing can go on.
+    """
+    variants = plan_variants(options)
+    out = variants[0].out.parent
+    make_folder(out)
+    failed = [not _run(v, f"{i} of {len(variants)}", options) for i, v in enumerate(variants, 1)]
+    finished = [v.out for v in variants if (v.out / "leaderboard.json").is_file()]
+    if finished:
+        from benchmark.reporting.write_tables import write_tables
+
+        for path in write_tables(finished, out / "tables"):
+            print(f"  {path}")
+    return 1 if any(failed) else 0
+
+
+def plan_variants(options: argparse.Namespace) -> list[Variant]:
+    """Every combination of the values, planned and checked.
+
+    Raises:
+        TaskError: a choice named twice, an unknown one, or a value that the task does not offer.
+    """
+    task = load_task(options.task)
+    over = _values(task, options.over, options.values)
+    taken = sorted(over.keys() & choices(options.scenario).keys())
+    if taken:
+        raise TaskError("--over", f"'{taken[0]}' is set by --scenario too", "Name it once.")
+    plans = {}
+    for values in itertools.product(*over.values()):
+        chosen = ",".join(f"{path}={_text(v)}" for path, v in zip(over, values, strict=True))
+        scenario = ",".join(filter(None, [options.scenario, chosen]))
+        plans[chosen] = make_plan(replace(wish_of(options), scenario=scenario))
+    out = _out(options, next(iter(plans.values())))
+    return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
+
+
+def _values(task: Task, over: Sequence[str], values: Sequence[str | None]) -> dict[str, tuple[Any, ...]]:
+    """The values of each choice: those given, or all that the task offers."""
+    given = [v for v in values if v]
+    if len(given) > len(over):
+        raise TaskError("--values", "is given more often than --over", "Give one --values for each --over.")
+    found: dict[str, tuple[Any, ...]] = {}
+    for path, text in itertools.zip_longest(over, given):
+        if path not in task.choices:
+            raise unknown_name("choice", path, list(task.choices), "--over")
+        if path in found:
+            raise TaskError("--over", f"names '{path}' twice", "Name it once.")
+        found[path] = _listed(path, text) if text else task.choices[path]
+    return found
+
+
+def _listed(path: str, text: str) -> tuple[Any, ...]:
+    """Values with commas, as YAML reads them."""
+    try:
+        return tuple(yaml.safe_load(f"[{text}]"))
+    except yaml.YAMLError:
+        raise TaskError(
+            f"--values of {path}", f"'{text}' is no list of values", "Such as 0.25,0.5."
+        ) from None
+
+
+def _text(value: Any) -> str:
+    """A value as ``--scenario`` takes it."""
+    plain = isinstance(value, str) and yaml.safe_load(value) == value
+    return value if plain else json.dumps(value)
+
+
+def _out(options: argparse.Namespace, plan: Plan) -> Path:
+    """Where the variants lie, each in a folder of its own."""
+    name = f"sweep-{plan.task.name}-{plan.profile_name}"
+    return options.out or Path("outputs") / folder_name(
+        name, options.scenario, *weights_part(plan, options.weights)
+    )
+
+
+def _run(variant: Variant, place: str, options: argparse.Namespace) -> bool:
+    """Run one variant, tell its faults; True when every row finished."""
+    began = time.monotonic()
+    print(f"\nvariant {place}: {variant.name}", flush=True)
+    try:
+        parent = os.environ.get("MLFLOW_RUN_ID")
+        outcome = run(variant.plan, "run", variant.out, options.workers, parent=parent).outcome
+    except (StoreError, TrackingError):
+        raise
+    except BenchmarkError as error:
+        print(f"failed: {variant.name}: {error}", file=sys.stderr, flush=True)
+        return False
+    except Exception as error:  # a fault of the suite itself
+        traceback.print_exc()
+        print(f"failed: {variant.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return False
+    for line in dict.fromkeys(outcome.failures.values()):
+        print(f"failed: {variant.name}: {line}", file=sys.stderr)
+    print(
+        f"{variant.name}: {variant.out / 'leaderboard.md'} in {clock(time.monotonic() - began)}", flush=True
+    )
+    return not outcome.failures

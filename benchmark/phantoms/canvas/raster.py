@@ -1,0 +1,191 @@
+"""Fast pieces of a drawing at any image size: soft edges, curves by table, textures, blurs, windows, text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from benchmark.phantoms.canvas.fields import Array, Grid
+
+TILE = 64  # cells of the periodic noise that textures are made of
+LOW, HIGH = -1.6, 1.6  # reach of a table, body units
+Window = tuple[slice, slice]
+EVERYWHERE: Window = (slice(None), slice(None))
+
+
+def edge(distance: Array, width: float, grid: Grid) -> Array:
+    """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel.
+
+    As :func:`fields.edge`, but rounded otherwise and faster.
+    """
+    soft = float(np.hypot(width, 0.5 * grid.pixel))
+    t: Array = distance * np.float32(0.5 / soft)
+    t += np.float32(0.5)
+    np.maximum(t, 0, out=t)
+    np.minimum(t, 1, out=t)
+    rest = t * np.float32(-2)
+    rest += 3
+    rest *= t
+    rest *= t
+    return rest
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Where the values of an (S, S) coordinate lie in the tables of :func:`table`."""
+
+    index: Array
+    length: int
+
+
+def steps(coordinate: Array, size: int) -> Steps:
+    """Positions of body coordinates in a table that is finer than the pixels of an image of ``size``."""
+    length = max(512, 2 * size)
+    scaled = (coordinate - np.float32(LOW)) * np.float32(length / (HIGH - LOW))
+    return Steps(np.minimum(np.maximum(scaled, 0), length - 1).astype(np.int32), length)
+
+
+def table(at: Sequence[float], value: Sequence[float] | Array, where: Steps, smooth: float = 0.04) -> Array:
+    """A smooth curve through points, read at every pixel.
+
+    Args:
+        at: rising body coordinates of the points.
+        smooth: width of the rounding of its corners, body units.
+    Returns:
+        (S, S) float32.
+    """
+    return profile(at, value, where.length, smooth).take(where.index)
+
+
+def profile(at: Sequence[float], value: Sequence[float] | Array, length: int, smooth: float = 0.04) -> Array:
+    """The curve of :func:`table` at ``length`` even steps from ``LOW`` to ``HIGH``, float32."""
+    line = np.interp(_positions(length), at, value)
+    kernel = _rounding(length, round(smooth, 3))
+    half = len(kernel) // 2
+    padded = np.concatenate([np.full(half, line[0]), line, np.full(half, line[-1])])
+    return np.convolve(padded, kernel, mode="valid").astype(np.float32)
+
+
+@lru_cache(16)
+def _positions(length: int) -> Array:
+    return LOW + (np.arange(length) + 0.5) * ((HIGH - LOW) / length)
+
+
+@lru_cache(64)
+def _rounding(length: int, smooth: float) -> Array:
+    cell = (HIGH - LOW) / length
+    half = max(1, round(2.5 * smooth / cell))
+    bell = np.exp(-0.5 * (np.arange(-half, half + 1) * cell / smooth) ** 2)
+    return bell / bell.sum()
+
+
+def texture(rng: np.random.Generator, grid: Grid, scale: float) -> Array:
+    """Random field of mean 0 and deviation about 1 with features of about ``scale`` body units.
+
+    It lies in the plane of the image. What is finer than a pixel is averaged, not sampled.
+
+    Returns:
+        (S, S) float32.
+    """
+    noise = rng.standard_normal((TILE, TILE), dtype=np.float32)
+    half = len(grid.row) * grid.pixel / 2
+    return (
+        _kernel(grid.row[:, 0], half, grid.pixel, scale)
+        @ noise
+        @ _kernel(grid.col[0], half, grid.pixel, scale).T
+    )
+
+
+def _kernel(line: Array, half: float, pixel: float, scale: float) -> Array:
+    """Weights of the cells of the periodic noise at the pixels of one axis, (S, TILE)."""
+    width, cell = 0.5 * scale, 0.55 * scale
+    seen = float(np.hypot(width, 0.3 * pixel))
+    away = (line * half / cell)[:, None] - np.arange(TILE, dtype=np.float32)
+    away -= TILE * np.round(away / TILE)
+    away *= cell / seen
+    gain = np.sqrt(cell / (width * np.sqrt(np.pi))) * width / seen
+    weights: Array = np.float32(gain) * np.exp(-0.5 * away * away)
+    return weights
+
+
+def net(field: Array, width: float = 0.35) -> Array:
+    """Thin lines where a texture crosses zero, 0..1."""
+    scaled = field * np.float32(1 / width)
+    lines: Array = np.exp(-scaled * scaled)
+    return lines
+
+
+def wide_blur(image: Array, width: float, grid: Grid) -> Array:
+    """Gaussian blur of a width (body units) far above the pixel: done at a few points, read between them."""
+    size = len(grid.row)
+    points = min(size, 40)
+    half = size * grid.pixel / 2
+    down = _bells(size, points, width / half)
+    up = _between(size, points)
+    return up @ (down @ image @ down.T) @ up.T
+
+
+def _bells(size: int, points: int, width: float) -> Array:
+    """Normalized bell weights of the pixels about ``points`` even places, (points, size)."""
+    line = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    at = (np.arange(points, dtype=np.float32) + 0.5) * (2 / points) - 1
+    away = (line[None] - at[:, None]) / np.float32(width)
+    bell = np.exp(-0.5 * away * away)
+    return bell / bell.sum(1, keepdims=True)
+
+
+@lru_cache(16)
+def _between(size: int, points: int) -> Array:
+    """Linear interpolation from ``points`` even places to the pixels, (size, points)."""
+    at = np.clip((np.arange(size) + 0.5) * (points / size) - 0.5, 0, points - 1)
+    low = np.minimum(at.astype(int), max(points - 2, 0))
+    weights = np.zeros((size, points), np.float32)
+    weights[np.arange(size), low] = 1 - (at - low)
+    if points > 1:
+        weights[np.arange(size), low + 1] += at - low
+    return weights
+
+
+def window(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Window, Grid] | None:
+    """The part of a grid within ``reach`` body units of a place; None where the image does not show it."""
+    size = len(grid.row)
+    col, row = ((np.array(center) - grid.shift) @ grid.back.T + 1) * (size / 2) - 0.5
+    wide = reach / grid.pixel + 2
+    rows = slice(max(0, int(row - wide)), min(size, int(row + wide) + 2))
+    cols = slice(max(0, int(col - wide)), min(size, int(col + wide) + 2))
+    if rows.start >= rows.stop or cols.start >= cols.stop:
+        return None
+    seen = (rows, cols)
+    part = replace(grid, x=grid.x[seen], y=grid.y[seen], col=grid.col[:, cols], row=grid.row[rows])
+    return seen, part
+
+
+def stamp(image: Array, bitmap: Array, left: float, top: float, dot: float, light: float) -> None:
+    """Burn a bitmap into an image in [0, 1], in place.
+
+    Args:
+        bitmap: (h, w) of 0 and 1.
+        left, top: image coordinates of its corner, -1..1; dot: width of one of its dots.
+        light: gray value of its ones.
+    """
+    size = len(image)
+    down = _overlap(size, bitmap.shape[0], top, dot)
+    right = _overlap(size, bitmap.shape[1], left, dot)
+    rows, cols = np.flatnonzero(down.any(1)), np.flatnonzero(right.any(1))
+    if not len(rows) or not len(cols):
+        return
+    ink = down[rows[0] : rows[-1] + 1] @ bitmap.astype(np.float32) @ right[cols[0] : cols[-1] + 1].T
+    part = image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    part += ink * (np.float32(light) - part)
+
+
+def _overlap(size: int, dots: int, start: float, dot: float) -> Array:
+    """Share of every pixel that every dot covers, along one axis, (size, dots)."""
+    edges = np.arange(size + 1) * (2 / size) - 1
+    first = start + np.arange(dots) * dot
+    low = np.maximum(edges[:-1, None], first)
+    high = np.minimum(edges[1:, None], first + dot)
+    return (np.maximum(high - low, 0) * (size / 2)).astype(np.float32)

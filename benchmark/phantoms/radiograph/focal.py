@@ -1,0 +1,125 @@
+"""Findings with an outline of their own: nodules, masses, a hiatal hernia, a large heart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
+from benchmark.phantoms.canvas.raster import edge, window
+from benchmark.phantoms.radiograph.effects import Effect
+from benchmark.phantoms.radiograph.pathology import Plan
+from benchmark.phantoms.radiograph.projection import Chest
+from benchmark.phantoms.radiograph.torso import CM
+
+
+def nodule_radii(plan: Plan) -> list[float]:
+    """Radii in body units; the first is the largest, all below 1.5 cm."""
+    rng = np.random.default_rng(plan.seeds[0])
+    largest = (0.40 + 1.0 * plan.grade) * CM
+    return [largest * share for share in (1.0, *rng.uniform(0.55, 0.95, 2))][: plan.count]
+
+
+def nodules(plan: Plan, chest: Chest) -> list[Effect]:
+    """One to three round shadows of less than 3 cm."""
+    rng = np.random.default_rng([plan.seeds[0], 1])
+    found = []
+    for number, radius in enumerate(nodule_radii(plan)):
+        side = plan.sides[number % len(plan.sides)]
+        squeeze, turn = rng.uniform(0.82, 1.0), rng.uniform(0, 3.1)
+        center = chest.spot(side, *plan.spots[number])
+        seen = window(chest.grid, center, radius + 0.04)
+        if seen is None:
+            continue
+        where, part = seen
+        distance = ellipse(part, center, (radius, radius * squeeze), turn)
+        ball = edge(distance, 0.007, part)
+        # the shadow of a ball is thickest in the middle
+        thick = np.sqrt(np.clip(distance * np.float32(1 / radius) + 0.22, 0.05, 1.0))
+        density = min(0.95, 0.38 + 0.45 * plan.grade) * (1 - 0.25 * chest.lateral_view)
+        chalk = 0.28 * ball * thick if plan.form == "calcified" else None
+        found.append(Effect(extent=ball, opacity=density * ball * thick, added=chalk, where=where))
+    return found
+
+
+def mass_radius(plan: Plan) -> float:
+    """Radius in body units: a mass is larger than 3 cm across."""
+    return (1.6 + 3.0 * plan.grade) * CM
+
+
+def mass(plan: Plan, chest: Chest) -> list[Effect]:
+    """One shadow of 3 cm or more, lobed or with spikes."""
+    rng = np.random.default_rng([plan.seeds[0], 1])
+    radius = mass_radius(plan)
+    across, depth, down = plan.spots[0]
+    center = chest.spot(plan.sides[0], float(np.clip(across, 0.30 + 0.25 * plan.grade, 0.85)), depth, down)
+    seen = window(chest.grid, center, 1.7 * radius + 0.05)
+    if seen is None:
+        return []
+    where, part = seen
+    lobes, phases = rng.uniform(0.4, 1.0, 3), rng.uniform(0, 2 * np.pi, 3)
+    outline = _outline(part, center, radius, lobes, phases)
+    body = edge(outline, 0.010 if plan.form == "lobed" else 0.018, part)
+    thick = np.sqrt(np.clip(outline * np.float32(1 / radius) + 0.30, 0.05, 1.0))
+    opacity = (0.70 + 0.27 * plan.grade) * body * thick
+    if plan.form == "spiky":
+        opacity = np.maximum(opacity, _spikes(part, center, radius, outline, rng))
+    inside = chest.inside[where] + 0.4 * chest.heart[where]
+    body = body * unit(inside * 2)
+    return [Effect(extent=body, opacity=opacity * (1 - 0.25 * chest.lateral_view), where=where)]
+
+
+def _outline(part: Grid, center: tuple[float, float], radius: float, lobes: Array, phases: Array) -> Array:
+    """Distance to a wavy circle, positive inside."""
+    dx, dy = part.x - np.float32(center[0]), part.y - np.float32(center[1])
+    turn = np.arctan2(dy, dx)
+    wave = sum(
+        size * lobe * np.sin(k * turn + phase)
+        for k, size, lobe, phase in zip((2, 3, 5), (0.08, 0.07, 0.04), lobes, phases, strict=True)
+    )
+    distance: Array = np.float32(radius) * (1 + wave) - np.hypot(dx, dy)
+    return distance
+
+
+def _spikes(
+    part: Grid, center: tuple[float, float], radius: float, outline: Array, rng: np.random.Generator
+) -> Array:
+    """Thin strands that radiate from a mass into the lung."""
+    turn = np.arctan2(part.y - np.float32(center[1]), part.x - np.float32(center[0]))
+    count, phase = int(rng.integers(9, 15)), rng.uniform(0, 6.2)
+    uneven = 0.6 + 0.4 * np.sin(3 * turn + phase)
+    rays = unit(np.cos(count * turn + phase) * 3 - 2) * uneven
+    fade = unit(1 + outline * np.float32(1 / (0.5 * radius)))
+    spikes: Array = 0.40 * rays * fade * fade
+    return spikes
+
+
+def hernia(plan: Plan, chest: Chest) -> list[Effect]:
+    """Stomach above the diaphragm: a round shadow behind the heart with gas over a level of fluid."""
+    rng = np.random.default_rng(plan.seeds[0])
+    radius = (1.5 + 3.0 * plan.grade) * CM
+    x = rng.uniform(-0.03, 0.08) if not chest.lateral_view else rng.uniform(0.13, 0.18)
+    center = (float(x), chest.base - 0.35 * radius - 0.02)
+    seen = window(chest.grid, center, 1.4 * radius + 0.05)
+    if seen is None:
+        return []
+    where, part = seen
+    distance = ellipse(part, center, (1.15 * radius, 0.95 * radius), rng.normal(0, 0.2))
+    bag = edge(distance, 0.014, part)
+    wall = bag * edge(0.016 - distance, 0.008, part)
+    level = center[1] + rng.uniform(-0.25, 0.2) * radius
+    gas = edge(distance - 0.014, 0.018, part) * edge(level - part.y, 0.004, part)
+    lower = edge(part.y - level, 0.004, part)
+    fluid = bag * (lower + 0.3 * (1 - lower) * (1 - gas))
+    added = 0.045 * fluid + 0.02 * wall * (1 - chest.heart[where]) - 0.11 * gas
+    return [Effect(extent=bag, opacity=0.75 * fluid + 0.15 * wall, added=added, where=where)]
+
+
+def hernia_radius(plan: Plan) -> float:
+    """Half the width of the bag in body units."""
+    return 1.15 * (1.5 + 3.0 * plan.grade) * CM
+
+
+def cardiomegaly(plan: Plan, chest: Chest) -> list[Effect]:
+    """The heart is drawn large by the anatomy; here is where it lies."""
+    low = edge(chest.grid.y + 0.17, 0.01, chest.grid) * edge(chest.above + 0.10, 0.02, chest.grid)
+    return [Effect(extent=unit(chest.heart * 1.25) * low)]

@@ -1,0 +1,103 @@
+"""A run plan: every choice made and validated before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.tasks.schema import Profile, SplitRule, Task
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the leaderboard: a generator or a control.
+
+    Attributes:
+        plugin: its name and origin, or None for rows without images.
+        target: where to import it from; not part of any key.
+        params: canonical parameters, defaults filled in.
+        per_class: fit once per class.
+        trained: whether fitting it is real work (for the progress bar alone).
+        absent: why it cannot be run here, or empty.
+        way: how it came in: ``suite``, or ``generator`` or ``samples`` of a submission.
+        submission: the card of a submission, as JSON; None for the suite's own.
+    """
+
+    name: str
+    role: str
+    card: Mapping[str, str]
+    plugin: Mapping[str, str] | None = None
+    target: str = ""
+    version: str = "1"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    per_class: bool = False
+    trained: bool = False
+    absent: str = ""
+    way: str = "suite"
+    submission: Mapping[str, Any] | None = None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether this row adds images."""
+        return self.plugin is not None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run has decided before it starts.
+
+    ``task`` is the task with the run's choices made. ``source_paths`` are the parameters that say where the
+    data lies; the fingerprint stands for them in keys.
+    """
+
+    task: Task
+    profile_name: str
+    source: str
+    source_target: str
+    source_params: Mapping[str, Any]
+    source_paths: Mapping[str, str]
+    source_fingerprint: str
+    source_version: str
+    rows: tuple[Row, ...]
+    extractor: str
+    extractor_hash: str
+    device: str
+    precision: str
+
+    @property
+    def profile(self) -> Profile:
+        """The chosen profile."""
+        return self.task.profile(self.profile_name)
+
+    @property
+    def split(self) -> SplitRule:
+        """How the source's images are divided."""
+        return self.task.source(self.source).split
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that are run; one for a hold-out."""
+        return tuple(range(max(self.split.folds, 1)))
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """The scenario's rules, as JSON values."""
+        rules = self.task.steps(self.profile_name, self.source)
+        return {name: rule.model_dump(mode="json") for name, rule in rules.items()}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The value of every choice of the task, by ``step.field``."""
+        steps = {**self.steps, "mix": self.task.mix.model_dump(mode="json")}
+        return {
+            path: steps[step][name]
+            for path in self.task.choices
+            for step, _, name in [path.partition(".")]
+            if step in steps
+        }
+
+    @property
+    def protocol_hash(self) -> str:
+        """What two results must share to be compared."""
+        return self.task.protocol_hash(self.profile_name, self.source, self.extractor)

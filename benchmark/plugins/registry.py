@@ -1,0 +1,128 @@
+"""Finds plug-ins by file name, by entry point or by path, without importing them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from benchmark.errors import TaskError, unknown_name
+
+Kind = Literal["generators", "sources"]
+ENTRY_POINTS = "synththorax."
+FOLDERS = {"generators": "generators", "sources": "datasets"}  # packages of the built-in plug-ins
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Where a plug-in lives; ``load`` imports it."""
+
+    kind: Kind
+    name: str
+    origin: Literal["builtin", "entry_point", "file"]
+    target: str
+
+    def load(self) -> ModuleType:
+        """Import the plug-in.
+
+        Raises:
+            TaskError: it cannot be imported.
+        """
+        try:
+            return (
+                _import_file(Path(self.target))
+                if self.origin == "file"
+                else importlib.import_module(self.target)
+            )
+        except Exception as error:  # a third party's module may raise anything
+            raise TaskError(
+                f"{self.kind[:-1]} '{self.name}' ({self.target})",
+                f"cannot be imported: {type(error).__name__}: {error}",
+                "Mend the file, or install what it imports.",
+            ) from error
+
+    def version(self, module: ModuleType) -> str:
+        """Code version for stage keys; of a file, its content counts too, since its author is editing it."""
+        own = str(getattr(module, "version", ""))
+        if not own:
+            raise TaskError(f"{self.target}: version", "is missing", 'Add a line such as: version = "1"')
+        if self.origin == "file":
+            own += "+" + hashlib.sha256(Path(self.target).read_bytes()).hexdigest()[:16]
+        return own
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"synththorax_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _builtin(kind: Kind) -> dict[str, Plugin]:
+    folder = FOLDERS[kind]
+    root = Path(__file__).parent.parent / folder
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        if not any(p.startswith("_") for p in parts):
+            name = ".".join(parts)
+            found[name] = Plugin(kind, name, "builtin", f"benchmark.{folder}.{name}")
+    return found
+
+
+def available(kind: Kind) -> dict[str, Plugin]:
+    """Every plug-in that can be named: the suite's own, and those of installed packages."""
+    found = _builtin(kind)
+    for point in entry_points(group=ENTRY_POINTS + kind):
+        if point.name in found:
+            raise TaskError(
+                f"entry point {ENTRY_POINTS}{kind}: {point.name}",
+                f"the name is taken by {found[point.name].target}",
+                "Rename the plug-in in its package.",
+            )
+        found[point.name] = Plugin(kind, point.name, "entry_point", point.value.split(":")[0])
+    return found
+
+
+def find(kind: Kind, names: Sequence[str]) -> list[Plugin]:
+    """The plug-ins of these names, or of the Python files at these paths."""
+    known = available(kind)
+    found = []
+    for name in names:
+        if name.endswith(".py"):
+            found.append(_from_file(kind, Path(name), known))
+        elif name in known:
+            found.append(known[name])
+        else:
+            raise unknown_name(kind[:-1], name, list(known))
+    return found
+
+
+def _from_file(kind: Kind, path: Path, known: dict[str, Plugin]) -> Plugin:
+    if not path.is_file():
+        raise TaskError(str(path), "no such file", f"Give the path of a Python file with a {kind[:-1]}.")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+        raise TaskError(str(path), "the file's name is the plug-in's name: use a-z, 0-9 and _ only")
+    if path.stem in known and Path(known[path.stem].target) != path:
+        raise TaskError(
+            str(path), f"the name '{path.stem}' is taken by {known[path.stem].target}", "Rename the file."
+        )
+    return Plugin(kind, path.stem, "file", str(path.resolve()))

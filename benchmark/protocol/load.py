@@ -1,0 +1,71 @@
+"""From a source to the splits of a task: its images, the task's rules, the division by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.protocol.split import divide, note_reserve
+from benchmark.tasks.schema import SplitRule
+
+Rule = Callable[[ImageSet], ImageSet]
+
+
+def load(
+    source: ModuleType,
+    params: Any,
+    *,
+    classes: tuple[str, ...],
+    image_size: int,
+    split: SplitRule,
+    reserve_per_class: int,
+    seed: int,
+    before: Rule = lambda images: images,
+    on_train: Rule = lambda images: images,
+) -> Splits:
+    """Read a source, change its images by the task's rules, and divide them by patient.
+
+    Args:
+        source: a data plug-in, see docs/add_a_dataset.md.
+        params: its ``Params``.
+        classes: of the task, in its order.
+        image_size: side in pixels.
+        reserve_per_class: images that ``oracle`` would like; fewer are noted.
+        before: the rules that every image passes before the division (view, label policy, mask, site).
+        on_train: the rules for the training images alone (imbalance, fraction).
+    Raises:
+        DataError: what the source, a rule or the division cannot do; names the field and the remedy.
+    """
+    images = source.images(
+        params, classes=classes, image_size=image_size, reserve_per_class=reserve_per_class, seed=seed
+    )
+    where = f"source {source.__name__.removeprefix('benchmark.datasets.')}"
+    splits = divide(before(images), split, seed=seed, where=where)
+    train = on_train(splits.train)
+    more, dropped = _with_every_class(splits.more_tests, set(splits.test.classes) & set(classes))
+    notes = dict.fromkeys((*splits.notes, *train.card.get("notes", ()), *dropped))
+    splits = Splits(train, splits.val, splits.test, splits.reserve, more, tuple(notes))
+    return note_reserve(splits, reserve_per_class)
+
+
+def _with_every_class(
+    more: Mapping[str, ImageSet], wanted: set[str]
+) -> tuple[dict[str, ImageSet], list[str]]:
+    """The further tests that can be scored; one that lacks a class is left out, with a note."""
+    kept, notes = {}, []
+    for name, images in more.items():
+        lacking = [c for c, n in images.counts().items() if not n and c in wanted]
+        if lacking:
+            notes.append(
+                f"split {name} ({len(images)} images) left out: it has no image of {', '.join(lacking)}"
+            )
+        else:
+            kept[name] = images
+    return kept, notes
+
+
+def with_note(images: ImageSet, note: str) -> dict[str, Any]:
+    """The card of a set with one more recorded warning."""
+    return {**images.card, "notes": [*images.card.get("notes", ()), note]}

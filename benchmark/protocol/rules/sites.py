@@ -1,0 +1,50 @@
+"""Train on some sites and read the others as a test of their own. Papadopoulos and Georgiou, Table 2."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmark.errors import DataError, unknown_name
+from benchmark.images.image_set import ImageSet
+from benchmark.protocol.rules.notes import noted
+from benchmark.tasks.rules import Sites
+
+SPLIT = "test_site"
+
+
+def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
+    """The images of all other sites go to the split ``test_site``; patients seen at both are left out of it.
+
+    Raises:
+        UnknownNameError: a site that no image is from.
+        DataError: images of no known site, or no patient left for ``test_site``.
+    """
+    site = np.full(len(images), "") if images.site is None else images.site
+    unknown = int((site == "").sum())
+    if unknown:
+        raise DataError(
+            where,
+            f"{unknown} of {len(images)} images have no known site",
+            "Fill in the sites, or name the step in sources.<source>.without.",
+        )
+    known = sorted(set(site.tolist()))
+    for name in rule.train:
+        if name not in known:
+            raise unknown_name("site", name, known, f"{where}: train")
+    home = np.isin(site, rule.train)
+    both = ~home & np.isin(images.patient_id, images.patient_id[home])
+    away = ~home & ~both
+    if not away.any():
+        raise DataError(f"{where}: train", f"leaves no patient for {SPLIT}", "Name fewer sites.")
+    split = np.full(len(images), "") if images.split is None else images.split
+    moved = replace(images, split=np.where(away, SPLIT, split)).select(~both)
+    if both.any():
+        people = len(np.unique(images.patient_id[both]))
+        moved = noted(
+            moved,
+            f"{where}: {int(both.sum())} images of {people} patients left out of {SPLIT}, "
+            "since the training sites saw these patients too",
+        )
+    return moved

@@ -1,0 +1,54 @@
+"""Keep the images of one kind of view. Lan 2023, Table 10."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from benchmark.errors import DataError
+from benchmark.images.image_set import ImageSet
+from benchmark.protocol.rules.notes import counted, keep
+from benchmark.tasks.rules import View
+
+# "AP Supine" and "AP semi erect" of covid-chestxray, "LL" and "RL" of CheXpert, "L" of covid-chestxray.
+KINDS = {"frontal": r"(pa|ap|frontal)\b.*", "lateral": r"(lateral|lat|l|ll|rl)\b.*"}
+
+
+def kind_of(view: str) -> str:
+    """``frontal``, ``lateral``, or empty where the view is not known.
+
+    >>> kind_of("AP Supine"), kind_of("LATERAL"), kind_of("")
+    ('frontal', 'lateral', '')
+    """
+    text = view.strip().lower()
+    return next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, text)), "")
+
+
+def kinds(images: ImageSet) -> np.ndarray:
+    """(N,) str, the kind of every image's view; empty where it is not known."""
+    if images.view is None:
+        return np.full(len(images), "")
+    names, place = np.unique(images.view.astype(str), return_inverse=True)
+    return np.array([kind_of(name) for name in names.tolist()])[place]
+
+
+def apply(images: ImageSet, rule: View, *, where: str = "view") -> ImageSet:
+    """The images of the kind that the rule keeps; ``both`` keeps all, known or not.
+
+    Raises:
+        DataError: an image whose view is not known, or no image of the kind.
+    """
+    if rule.keep == "both":
+        return images
+    kind = kinds(images)
+    unknown = int((kind == "").sum())
+    if unknown:
+        texts = ["none"] * unknown if images.view is None else images.view[kind == ""].tolist()
+        raise DataError(
+            where,
+            f"{unknown} of {len(images)} images have no known view ({counted(t or 'none' for t in texts)})",
+            "Fill in PA, AP or LATERAL, or name the step in sources.<source>.without.",
+        )
+    kept = kind == rule.keep
+    return keep(images, kept, where, f"not {rule.keep} ({counted(images.view[~kept].tolist())})")  # type: ignore[index]

@@ -1,0 +1,30 @@
+"""Tables in the papers' shapes: one file per shape, from runs to ``Table`` records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmark.reporting.tables import (
+    accuracy_by_bracket,
+    auroc_by_finding,
+    change_by_classifier,
+    equivalent,
+    folds,
+    per_class,
+    quality,
+    strategies,
+)
+from benchmark.reporting.tables.record import LeftOut, Table
+from benchmark.reporting.tables.run import Run
+
+OF_RUN = (accuracy_by_bracket, change_by_classifier, per_class, folds, auroc_by_finding, quality, equivalent)
+
+
+def of_run(run: Run) -> list[Table | LeftOut]:
+    """Every table of one run."""
+    return [found for shape in OF_RUN for found in shape.tables(run)]
+
+
+def of_runs(runs: Sequence[Run]) -> list[Table | LeftOut]:
+    """Every table that stands over all runs of a task."""
+    return strategies.tables(runs)

@@ -1,0 +1,58 @@
+"""Versions of the software and a description of the hardware that a result depends on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+PACKAGES = (
+    "synththorax",
+    "torch",
+    "torchvision",
+    "timm",
+    "diffusers",
+    "torch-fidelity",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "scikit-posthocs",
+    "pyarrow",
+    "pandas",
+)
+
+
+def software() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """The machine, in words."""
+    found: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
+    if device == "cuda":
+        import torch
+
+        found["gpu"] = torch.cuda.get_device_name(0)
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,88 @@
+"""Atomic writing of files and folders, and readable errors of the disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import StoreError
+
+NOT_WRITABLE = (errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EROFS)
+GIVE_ANOTHER = "Give a folder that can be written."
+FREE_SPACE = "Free some space, or give a folder on another disk."
+
+
+@contextmanager
+def disk_errors(where: str | Path, *, free_space: str = FREE_SPACE, writable: str = GIVE_ANOTHER) -> Iterator[None]:
+    """Turn every ``OSError`` of a block into one line that names the place and the remedy.
+
+    Args:
+        where: the file, folder or option to name.
+        free_space: remedy for a full disk, and for everything else that goes wrong while writing.
+        writable: remedy for a place that cannot be written.
+    Raises:
+        StoreError: instead of the ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = writable if error.errno in NOT_WRITABLE else free_space
+        raise StoreError(str(where), f"cannot be written: {error.strerror or error}", remedy) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place when the block succeeds.
+
+    The content is on the disk before the name changes. After an error nothing is left.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        with open(part, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside ``path`` that replaces it when the block succeeds.
+
+    Readers see the old folder or the new one, but for the moment between two renames.
+    """
+    part, old = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.old.part")
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():
+            os.replace(path, old)
+        os.replace(part, path)
+    finally:
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_path(path) as part:
+        part.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text atomically; lines end as they do in ``content``."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON values atomically, keys sorted."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")

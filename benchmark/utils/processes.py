@@ -1,0 +1,125 @@
+"""Worker processes: how many, how they start, and how they end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from benchmark.errors import BenchmarkError, StoreError
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+MOST_WORKERS = 8  # unless more are requested
+# One training in the papers' sizes: ConvNeXt-S, 224 pixels, batches of 32, and CUDA itself. Not measured.
+GPU_BYTES = 6 * 2**30
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def worker_count(device: str, requested: int | None) -> int:
+    """Return how many nodes run at once, at least one.
+
+    The default is one per core on a CPU. On a GPU it is half as many, since each worker also keeps a core busy
+    launching kernels, and no more than the free memory holds at ``GPU_BYTES`` each. The default is never
+    above ``MOST_WORKERS``.
+
+    Raises:
+        BenchmarkError: the GPU does not report its free memory.
+    """
+    if requested is not None:
+        return max(1, requested)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if device == "cpu":
+        return max(1, min(MOST_WORKERS, cores))
+    return max(1, min(MOST_WORKERS, cores // 2, free_gpu_bytes() // GPU_BYTES))
+
+
+def free_gpu_bytes() -> int:
+    """Return the free memory of the GPU.
+
+    A process of its own asks the driver, since the question itself occupies some of that memory for good.
+
+    Raises:
+        BenchmarkError: the driver does not answer.
+    """
+    code = "import torch; print(torch.cuda.mem_get_info()[0])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    try:
+        return int(answer.stdout)
+    except ValueError:
+        last = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise BenchmarkError(
+            "--device cuda", f"does not report its free memory: {last}", "Give --workers."
+        ) from None
+
+
+def die_with_parent() -> None:
+    """End this worker when its parent is gone, so that a kill leaves no orphan that goes on writing."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def process_pool(
+    workers: int, initializer: Callable[..., None] = die_with_parent, arguments: tuple[Any, ...] = ()
+) -> ProcessPoolExecutor:
+    """Return a pool of spawned workers; an ``initializer`` of the caller's own must call ``die_with_parent``."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, initializer, arguments)
+
+
+def process_map(
+    function: Callable[[Item], Value], items: Iterable[Item], workers: int, *, where: str
+) -> Iterator[Value]:
+    """Yield ``function(item)`` for each item, in order; in this process where there is one worker.
+
+    Args:
+        function: importable by name.
+        where: the command to name in an error.
+    Raises:
+        StoreError: the system ended a worker.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with single_threaded_children():
+        pool = process_pool(workers)
+        try:
+            yield from pool.map(function, items)
+        except BrokenProcessPool:
+            raise StoreError(
+                where,
+                "the system ended a worker, most likely for want of memory",
+                "Use fewer --workers; the same command resumes where it stopped.",
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def single_threaded_children() -> Iterator[None]:
+    """Give processes that start meanwhile one thread each: one worker per core beats threads on all cores."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

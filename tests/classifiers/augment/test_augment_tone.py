@@ -1,0 +1,119 @@
+"""Every change of gray against the library that a paper used, at fixed parameters.
+
+A library that rounds its result to whole gray levels adds half a level; one that cuts it off, a whole one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import functional as torchvision
+
+from benchmark.classifiers.augment import tone
+from benchmark.classifiers.augment.clahe import clahe
+from support.grays import batch_of, farthest, levels, picture
+
+
+@pytest.mark.parametrize("clip_limit", [1.0, 2.3, 4.0])
+@pytest.mark.parametrize("shape", [(224, 224), (64, 64), (32, 32), (50, 50), (57, 80)])
+def test_clahe_is_that_of_opencv(shape: tuple[int, int], clip_limit: float) -> None:
+    """Within one gray level, since it rounds tables and result; for sides that eight tiles divide or not."""
+    image = picture(*shape)
+    theirs = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(8, 8)).apply(image)
+    mine = levels(clahe(batch_of(image), torch.tensor([clip_limit]), tiles=8))
+    assert farthest(mine, theirs) < 1.01
+    assert np.abs(mine - theirs).mean() < 0.5
+
+
+def test_clahe_of_a_batch_is_that_of_albumentations(albumentations: Any) -> None:
+    """Each image by its own histograms and limit."""
+    pictures, limit = [picture(224, seed=k) for k in range(3)], torch.tensor([1.0, 2.5, 4.0])
+    equal = clahe(batch_of(*pictures), limit)
+    for k, image in enumerate(pictures):
+        theirs = albumentations.CLAHE((float(limit[k]),) * 2, (8, 8), p=1)(image=image)["image"]
+        assert farthest(levels(equal, k), theirs) < 1.01
+
+
+def test_clahe_by_hand() -> None:
+    """One tile of 16 by 16, half black, half white: counts of 128 are cut to 64, and 128 are shared out.
+
+    128 levels share them: every second level gets one, black among them. So black becomes 65/256, white 1.
+    """
+    image = np.zeros((16, 16), np.uint8)
+    image[8:] = 255
+    equal = clahe(batch_of(image), torch.tensor([64.0]), tiles=1)[0, 0]
+    assert equal[0, 0] == pytest.approx(65 / 256)
+    assert equal[15, 0] == 1
+
+
+def test_brightness_and_contrast_are_those_of_albumentations(albumentations: Any) -> None:
+    """Gray times one plus contrast, plus brightness times white (``brightness_by_max``)."""
+    image = picture(64)
+    for light, range_ in ((0.13, -0.17), (-0.2, 0.2), (0.2, 0.2)):
+        theirs = albumentations.RandomBrightnessContrast((light, light), (range_, range_), True, p=1)
+        mine = tone.linear(batch_of(image), 1 + range_, light)
+        assert farthest(levels(mine), theirs(image=image)["image"]) < 1.01
+
+
+@pytest.mark.parametrize("percent", [80, 93, 120])
+def test_gamma_is_that_of_albumentations(percent: int, albumentations: Any) -> None:
+    """Gray to the power of a hundredth of the limit."""
+    image = picture(64)
+    theirs = albumentations.RandomGamma((percent, percent), p=1)(image=image)["image"]
+    assert farthest(levels(tone.gamma(batch_of(image), percent / 100)), theirs) < 1.01
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shift_of_value_is_that_of_albumentations(channels: int, albumentations: Any) -> None:
+    """Hue and saturation do nothing to a gray image; three equal channels they would tint."""
+    image, both = picture(64), (0, 0) if channels == 3 else (20, 20)
+    given = np.repeat(image[:, :, None], channels, 2)
+    for shift in (-20, 13):
+        changed = albumentations.HueSaturationValue(both, both, (shift, shift), p=1)(image=given)["image"]
+        mine = tone.linear(batch_of(image), 1, shift / 255)
+        assert farthest(levels(mine), changed[:, :, 0]) < 1.01
+
+
+def test_brightness_and_contrast_are_those_of_torchvision() -> None:
+    """``adjust_brightness`` and ``adjust_contrast``, clipped to white alike."""
+    batch = batch_of(*(picture(40, seed=k) for k in range(3)))
+    factor = torch.tensor([0.9, 1.1, 1.7])
+    for mine, theirs in (
+        (tone.brightness(batch, factor), torchvision.adjust_brightness),
+        (tone.contrast(batch, factor), torchvision.adjust_contrast),
+    ):
+        for k in range(3):
+            assert torch.allclose(mine[k : k + 1], theirs(batch[k : k + 1], float(factor[k])), atol=1e-6)
+
+
+def test_noise_is_added_with_an_amplitude_per_image() -> None:
+    """0.5 and noise of one: plus 0.1 and plus 0.3; above white it is clipped."""
+    batch, noise = torch.full((2, 1, 4, 4), 0.5), torch.ones(2, 1, 4, 4)
+    noise[1, 0, 0, 0] = 5
+    noisy = tone.add(batch, noise, torch.tensor([0.1, 0.3]))
+    assert torch.allclose(noisy[:, 0, 1, 1], torch.tensor([0.6, 0.8]))
+    assert noisy[1, 0, 0, 0] == 1
+
+
+def test_black_pixels_are_those_of_the_mask() -> None:
+    """Others keep their gray."""
+    batch, mask = batch_of(picture(8) | 1), torch.rand(1, 1, 8, 8) < 0.3
+    assert torch.equal(tone.blacken(batch, mask) == 0, mask)
+
+
+def test_parameters_of_no_change() -> None:
+    """Gain, power and factors of one, nothing added, no pixel chosen."""
+    batch = batch_of(picture(16))
+    for same in (
+        tone.linear(batch, 1, 0),
+        tone.gamma(batch, 1.0),
+        tone.brightness(batch, 1),
+        tone.contrast(batch, 1),
+        tone.add(batch, batch, 0),
+        tone.blacken(batch, batch > 1),
+    ):
+        assert torch.allclose(same, batch, atol=1e-7)

@@ -1,0 +1,228 @@
+"""Which images a training sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.classifiers.sampling import Batches, draw_order, stratum, subset, training_images
+from benchmark.errors import DataError
+from benchmark.images.image_set import Splits
+from benchmark.images.lazy import Pixels
+from benchmark.protocol.mixing import added_counts, first_of_each, like, receiving
+from benchmark.tasks.rules import Mix
+from support.samples import blobs
+
+COUNTS = {"a": 12, "b": 6, "c": 3}
+labels = st.lists(st.integers(0, 3), min_size=1, max_size=60).map(np.array)
+
+
+def with_mix(mix=None, bracket=4, fake=None, train=None, **changes):
+    """The training images of one bracket."""
+    train = blobs(COUNTS, prefix="real") if train is None else train
+    val = blobs({"a": 2, "b": 2, "c": 2}, prefix="val")
+    fake = blobs({"a": 50, "b": 50, "c": 50}, prefix="fake") if fake is None else fake
+    splits = Splits(train, val, val, val)
+    return training_images(splits, fake, mix or Mix(**changes), bracket, train.classes)
+
+
+def several(images, **columns):
+    """The same images with labels that may be several."""
+    multi = np.eye(len(images.classes), dtype=np.uint8)[images.label]
+    multi[:, 0] = 1
+    return replace(images, label=multi, **columns)
+
+
+def test_bracket_adds_so_many_of_every_class():
+    """A bracket of 4 adds the first 4 synthetic images of each class to all real ones."""
+    found = with_mix()
+    assert found.train.counts() == {"a": 16, "b": 10, "c": 7}
+    assert found.real.counts() == COUNTS
+    assert "fake-00003" in found.train.image_id
+    assert "fake-00004" not in found.train.image_id
+
+
+def test_bracket_larger_than_the_samples_is_an_error():
+    """Six of five cannot be had; nothing is drawn twice in silence."""
+    with pytest.raises(DataError, match="has 5 images, bracket needs 6"):
+        with_mix(bracket=6, fake=blobs({"a": 5, "b": 5, "c": 5}, prefix="f"))
+
+
+@pytest.mark.parametrize(
+    ("mix", "bracket", "expected"),
+    [
+        ({"classes": ("c",)}, 4, {"c": 4}),
+        ({"unit": "real_image"}, 2, {"a": 24, "b": 12, "c": 6}),
+        ({"unit": "real_image", "factor": {"c": 11, "a": 1 / 3}}, 1, {"a": 4, "b": 6, "c": 33}),
+        ({"unit": "still_image", "classes": ("b",)}, 32, {"b": 64}),
+        ({"unit": "deficit"}, 1, {"a": 0, "b": 6, "c": 9}),
+        ({"unit": "deficit", "factor": {"b": 0.5}, "classes": ("b", "c")}, 2, {"b": 6, "c": 18}),
+        ({"ratio": 0.5}, 4, {"a": 2, "b": 2, "c": 2}),
+        ({"unit": "real_image", "classes": ("c",), "ratio": 2.0}, 10, {"c": 60}),
+    ],
+)
+def test_a_bracket_counts_what_the_mix_says(mix, bracket, expected):
+    """Per class, per real image with a factor, or per still image: two of the six images of b are stills."""
+    clip = np.where(np.arange(21) < 14, "", "film")
+    train = replace(blobs(COUNTS), clip=clip)
+    assert added_counts(train, Mix(**mix), bracket, train.classes) == expected
+
+
+def test_a_class_that_would_get_nothing_is_told():
+    """Frames of clips alone: no still image to count, and nobody would see that nothing was added."""
+    train = replace(blobs(COUNTS), clip=np.full(21, "film"))
+    with pytest.raises(
+        DataError, match="'c': gets no synthetic image: train has 0 of what 'still image' counts"
+    ):
+        added_counts(train, Mix(unit="still_image", classes=("c",)), 32, train.classes)
+
+
+def test_the_deficit_makes_classes_equally_frequent():
+    """Bracket 1 of what each class lacks: 12 images of each class are trained on."""
+    assert with_mix(unit="deficit", bracket=1).train.counts() == {"a": 12, "b": 12, "c": 12}
+
+
+def test_half_the_deficit_closes_half_of_the_gap():
+    """The mixing ratio multiplies the counts: 12, 6 + 3 and 3 + 4 (4.5 rounds to even)."""
+    assert with_mix(unit="deficit", ratio=0.5, bracket=1).train.counts() == {"a": 12, "b": 9, "c": 7}
+
+
+def test_balanced_classes_have_no_deficit():
+    """Nothing would be added anywhere, and nobody would see it."""
+    train = blobs({"a": 5, "b": 5})
+    with pytest.raises(DataError, match="no class lacks anything to the largest one"):
+        added_counts(train, Mix(unit="deficit"), 1, train.classes)
+
+
+def test_who_receives_images_does_not_depend_on_the_bracket():
+    """Not the largest class by deficit, none with factor 0, none that mix.classes leaves out."""
+    train = blobs(COUNTS)
+    assert receiving(train, Mix(unit="deficit"), train.classes) == ("b", "c")
+    assert receiving(train, Mix(factor={"b": 0.0}), train.classes) == ("a", "c")
+    assert receiving(train, Mix(classes=("a",)), train.classes) == ("a",)
+
+
+def test_a_filter_may_leave_fewer_than_the_bracket():
+    """Three plausible images of a class where five were asked for: three are trained on."""
+    fake = blobs({"a": 9, "b": 3, "c": 0}, prefix="fake")
+    assert first_of_each(fake, {"a": 5, "b": 5, "c": 5}, or_fewer=True).counts() == {"a": 5, "b": 3, "c": 0}
+    assert with_mix(filter="plausible", bracket=5, fake=fake).train.counts() == {"a": 17, "b": 9, "c": 3}
+
+
+def test_too_few_synthetic_images_to_choose_an_epoch_are_told():
+    """Five of each class: one in six would choose the epoch, and there is none."""
+    with pytest.raises(DataError, match="no class has 6 images, of which one would choose the epoch"):
+        with_mix(training="synthetic", bracket=5)
+
+
+patients = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=50)
+
+
+def of_patients(pairs):
+    """Images of these patients and classes."""
+    patient, label = (np.array(v) for v in zip(*pairs, strict=True))
+    base = blobs({"a": len(pairs), "b": 0, "c": 0})
+    return replace(base, label=label, patient_id=np.char.add("p", patient.astype(str)))
+
+
+@given(patients, st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 5))
+def test_subsets_are_nested_whole_patients_with_every_class(pairs, one, other, seed):
+    """A smaller share lies within a larger one; no patient is cut; no class is lost."""
+    images = of_patients(pairs)
+    small, large = (subset(images, share, seed) for share in sorted((one, other)))
+    assert set(small.image_id) <= set(large.image_id)
+    for found in (small, large):
+        rest = set(images.image_id) - set(found.image_id)
+        assert not found.patients() & images.select(np.isin(images.image_id, list(rest))).patients()
+        assert set(found.label) == set(images.label)
+
+
+def test_a_subset_has_the_share_of_the_patients_of_every_class():
+    """A quarter of 40, 20 and 8 patients: 10, 5 and 2; another seed draws others; the whole is the whole."""
+    images = blobs({"a": 80, "b": 40, "c": 16}, per_patient=2)
+    found = subset(images, 0.25, seed=0)
+    assert found.counts() == {"a": 20, "b": 10, "c": 4}
+    assert set(subset(images, 0.25, seed=1).image_id) != set(found.image_id)
+    assert subset(images, 1.0, seed=0).image_id.tolist() == images.image_id.tolist()
+
+
+def test_a_subset_of_several_labels_has_every_finding():
+    """The two patients with the rare finding: one is in the smallest subset; of those without any, too."""
+    images = several(blobs({"a": 40, "b": 2, "c": 0}))
+    images = replace(images, label=np.vstack([images.label[:10] * 0, images.label[10:]]))
+    found = subset(images, 0.05, seed=3)
+    assert found.label[:, 1].sum() == 1
+    assert (found.label.sum(1) == 0).any()
+
+
+def test_a_class_that_only_a_label_policy_made_gets_no_synthetic_images():
+    """'uncertain' is learned beside the task's two classes, and is not asked of a generator."""
+    train = blobs({"negative": 5, "positive": 3, "uncertain": 2})
+    assert added_counts(train, Mix(), 7, ("negative", "positive")) == {"negative": 7, "positive": 7}
+
+
+def test_training_on_synthetic_images_sees_no_real_one():
+    """12 of each class: two of each choose the epoch, ten are learned, and no real image is among them."""
+    found = with_mix(training="synthetic", bracket=12)
+    assert found.train.counts() == {"a": 10, "b": 10, "c": 10}
+    assert found.val.counts() == {"a": 2, "b": 2, "c": 2}
+    assert found.real is found.train
+    assert all(i.startswith("fake") for part in (found.train, found.val) for i in part.image_id)
+
+
+def test_synthetic_labels_become_what_the_training_images_have():
+    """Of several classes: all that the generator knows, else the one asked for; soft labels: certainty."""
+    fake, train = blobs({"a": 1, "b": 1, "c": 1}, prefix="f"), several(blobs(COUNTS))
+    assert like(fake, train).label.tolist() == np.eye(3, dtype=int).tolist()
+    report = np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]], np.int8)
+    assert like(replace(fake, report=report), train).label.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    soft = replace(blobs(COUNTS), soft=np.full((21, 3), 1 / 3, np.float32))
+    assert like(fake, soft).soft.tolist() == np.eye(3).tolist()
+
+
+def test_oversampling_several_labels_goes_by_the_rarest():
+    """An image with a common and a rare class counts as rare; one without any is a stratum of its own."""
+    images = several(blobs(COUNTS))
+    images = replace(images, label=np.vstack([images.label[:-1], np.zeros((1, 3), np.uint8)]))
+    assert np.bincount(stratum(images)).tolist() == [12, 6, 2, 1]
+
+
+@given(labels, st.integers(0, 9), st.integers(0, 9))
+def test_plain_epoch_shows_every_image_once(label, seed, epoch):
+    """Without oversampling an epoch is a permutation."""
+    assert sorted(draw_order(label, oversample=False, seed=seed, epoch=epoch)) == list(range(len(label)))
+
+
+@given(labels, st.integers(0, 9))
+def test_oversampled_epoch_is_balanced_and_complete(label, seed):
+    """With oversampling all classes are as frequent as the largest, and no image is left out."""
+    order = draw_order(label, oversample=True, seed=seed, epoch=0)
+    counts = np.bincount(label[order])
+    assert set(counts[counts > 0]) == {np.bincount(label).max()}
+    assert set(order) == set(range(len(label)))
+
+
+def test_batches_follow_each_other_without_state():
+    """Any step's batch is the same whether or not the steps before were asked for; epochs leave no gap."""
+    label = np.array([0, 1, 1, 0, 1])
+    one = Batches(label, 3, oversample=False, seed=1)
+    two = Batches(label, 3, oversample=False, seed=1)
+    straight = np.concatenate([one[i] for i in range(10)])
+    assert np.array_equal(two[7], one[7])
+    for epoch in range(6):
+        assert sorted(straight[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
+
+
+def test_bracket_copies_no_image():
+    """Real and synthetic images stay in maps that workers share, and read as if they were joined."""
+    train, fake = blobs(COUNTS, prefix="real"), blobs({"a": 50, "b": 50, "c": 50}, prefix="fake", seed=3)
+    found = with_mix(train=train, fake=fake, bracket=4).train
+    assert isinstance(found.image, Pixels)
+    first = np.concatenate([np.flatnonzero(fake.label == k)[:4] for k in range(3)])
+    assert np.array_equal(found.image[:], np.concatenate([train.image, fake.image[first]]))
+    rows = np.array([30, 0, 20, 21])
+    assert np.array_equal(found.image[rows], np.asarray(found.image)[rows])

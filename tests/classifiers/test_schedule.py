@@ -1,0 +1,67 @@
+"""Learning rates, plateaus, and the end of a training."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.classifiers.schedule import evaluation_steps, is_over, learning_rate, plateaus
+from benchmark.tasks.classifier import Budget, Recipe
+
+
+def recipe(schedule):
+    return Recipe(name="r", timm="resnet10t", learning_rate=0.1, schedule=schedule)
+
+
+def test_cosine_goes_from_the_rate_to_nothing():
+    """Full at the start, half in the middle, near zero at the end; torch's CosineAnnealingLR agrees."""
+    import torch
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    for step in range(20):
+        assert learning_rate(recipe("cosine"), step, 20, 0) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        reference.step()
+
+
+def test_constant_stays():
+    """The rate of every update is that of the recipe."""
+    assert {learning_rate(recipe("constant"), s, 20, 0) for s in range(20)} == {0.1}
+
+
+def test_plateaus_divide_by_ten_as_torch_does():
+    """ReduceLROnPlateau, which waits one evaluation longer than its patience, gives the same rates."""
+    import torch
+
+    qualities = [0.5, 0.6, 0.6, 0.59, 0.6, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="max", factor=0.1, patience=2, threshold=0
+    )
+    for k in range(len(qualities)):
+        drops = plateaus(qualities[:k], 3)
+        assert learning_rate(recipe("plateau"), k, 20, drops) == pytest.approx(
+            optimizer.param_groups[0]["lr"]
+        )
+        reference.step(qualities[k])
+    assert plateaus(qualities, 3) == 3
+
+
+@pytest.mark.parametrize(
+    ("qualities", "over"),
+    [([0.5], False), ([0.5, 0.4, 0.4], False), ([0.5, 0.4, 0.4, 0.5], True), ([0.5, 0.4, 0.4, 0.6], False),
+     ([0.5, 0.6, 0.6, 0.5, 0.6], True)],
+)  # fmt: skip
+def test_patience_ends_a_training(qualities, over):
+    """Over after three evaluations in a row that were not better than the best before them."""
+    assert is_over(qualities, Budget(length=10, batch_size=2, patience=3)) == over
+
+
+def test_without_patience_a_training_goes_to_its_end():
+    """However long nothing improves."""
+    assert not is_over([1.0] * 100, Budget(length=10, batch_size=2))
+
+
+def test_val_is_read_evenly_and_at_the_end():
+    """Four evaluations of ten updates."""
+    assert evaluation_steps(10, 4) == {2, 5, 8, 10}

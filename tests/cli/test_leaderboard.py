@@ -1,0 +1,327 @@
+"""The verb ``leaderboard`` over all boards: make, check, add."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from benchmark.bundles.io import read_bundle, write_bundle
+from benchmark.cli.parser import main
+from benchmark.comparison.reported import results
+from benchmark.reporting.leaderboards.build import faults, make
+from support.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
+from support.make_bundles import make_bundles
+
+PAGES = ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """A folder of leaderboards with one board of three rows, one of them verified, and its pages."""
+    root = tmp_path_factory.mktemp("published")
+    verify(make_board_folder(root) / "ddpm")
+    assert main(["leaderboard", "--root", str(root)]) == 0
+    return root
+
+
+@pytest.fixture
+def root(published, tmp_path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(published, tmp_path / "leaderboards"))
+
+
+@pytest.fixture
+def bundles(tmp_path) -> Path:
+    """What a run leaves: a folder of bundles, with one row that the board has not."""
+    return make_bundles(tmp_path / "run" / "bundles", rows=("oracle", *ROWS), **TINY)
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its content."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def check(root: Path) -> int:
+    """The exit status of ``--check``, which must change nothing."""
+    before = listing(root)
+    status = main(["leaderboard", "--root", str(root), "--check", "--workers", "1"])
+    assert listing(root) == before
+    return status
+
+
+def test_pages_are_fresh_once_they_are_made(root, capsys):
+    """``--check`` passes and says nothing; making them again changes nothing."""
+    assert sorted(p.name for p in root.iterdir() if p.is_file()) == PAGES
+    before = listing(root)
+    assert check(root) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["leaderboard", "--root", str(root)]) == 0
+    assert listing(root) == before
+
+
+def test_stale_missing_and_surplus_pages_are_named(root, capsys):
+    """One line each, then what to do; what is kept by hand and hidden files are no pages."""
+    with open(root / "README.md", "a") as handle:
+        handle.write(" ")
+    (root / "cxr_pneumonia.json").unlink()
+    (root / "lus_limited.md").write_text("")
+    (root / "allowed_signers").write_text("")
+    (root / ".gitattributes").write_text("")
+    assert check(root) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{root / 'README.md'}: stale",
+        f"{root / 'cxr_pneumonia.json'}: missing",
+        f"{root / 'lus_limited.md'}: surplus",
+        f"Make the pages again: python -m benchmark leaderboard --root {root}",
+    ]
+
+
+def test_what_no_board_makes_is_named_and_kept(root, capsys):
+    """Making the pages removes nothing."""
+    (root / "lus_limited.md").write_text("mine")
+    assert main(["leaderboard", "--root", str(root)]) == 0
+    assert f"no board makes {root / 'lus_limited.md'}: remove it" in capsys.readouterr().out
+    assert (root / "lus_limited.md").read_text() == "mine"
+
+
+def changed(path: Path, at: int, by: int) -> None:
+    """One byte of a file becomes another."""
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] ^= by
+    path.write_bytes(bytes(content))
+
+
+@pytest.fixture(scope="module")
+def found(published) -> Callable[[], list[str]]:
+    """What is wrong with the pages now, by the bundles as they were."""
+    made = make(published)
+    return lambda: faults(published, made)
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(PAGES), at=st.integers(0, 10**7), by=st.integers(1, 255))
+def test_any_change_of_a_page_is_found(published, found, name, at, by):
+    """One byte, anywhere, in any page."""
+    path = published / name
+    before = path.read_bytes()
+    try:
+        changed(path, at, by)
+        assert found() == [f"{path}: stale"]
+    finally:
+        path.write_bytes(before)
+
+
+FILES = ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet", "verified.json")
+
+
+def one_byte(published: Path, name: str, at: int, by: int) -> None:
+    """Change one byte of a file of a row: the bundle is refused, or the pages are stale."""
+    path = published / "results" / BOARD / "ddpm" / name
+    before = path.read_bytes()
+    try:
+        changed(path, at, by)
+        assert check(published) == 1
+    finally:
+        path.write_bytes(before)
+
+
+ANY = {"name": st.sampled_from(FILES), "at": st.integers(0, 10**7), "by": st.integers(1, 255)}
+
+
+@settings(max_examples=8, deadline=None, phases=(Phase.generate,))
+@given(**ANY)
+def test_any_change_of_a_bundle_is_found(published, name, at, by):
+    """One byte, anywhere, in any file of a row."""
+    one_byte(published, name, at, by)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None, phases=(Phase.generate,))
+@given(**ANY)
+def test_any_of_many_changes_of_a_bundle_is_found(published, name, at, by):
+    """As above, 400 times."""
+    one_byte(published, name, at, by)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddpm/predictions.parquet", "ddpm/verified.json"])
+def test_a_removed_row_or_file_is_found(root, name):
+    """A row less is a stale page, a file less a bundle that is refused or a standing that is lost."""
+    path = root / "results" / BOARD / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert check(root) == 1
+
+
+def test_an_invalid_bundle_fails_the_check_by_name(root, capsys):
+    """The file and the field are told, without a traceback."""
+    edit(root / "results" / BOARD / "ddpm", seeds=[0, 0])
+    assert check(root) == 1
+    assert "seeds holds a value twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [lambda v: v + 1e-6, lambda v: None])
+def test_results_must_come_out_of_the_predictions(root, bundles, change, capsys):
+    """A reported value that was raised, or left out, is refused by name, on the board and before it."""
+    where = "results.test.250.accuracy"
+    for folder in (root / "results" / BOARD / "ddpm", bundles / "oracle"):
+        found = json.loads((folder / "bundle.json").read_text())["results"]
+        own = found["test"]["250"].pop("accuracy")
+        if (mean := change(own["mean"])) is not None:
+            found["test"]["250"]["accuracy"] = {**own, "mean": mean}
+        edit(folder, results=found)
+    assert check(root) == 1
+    assert f"bundle 'ddpm': {where}" in capsys.readouterr().err
+    assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 1
+    assert f"bundle 'oracle': {where}" in capsys.readouterr().err
+
+
+def test_a_run_is_added_whole(tmp_path, bundles):
+    """All its rows go to the board of its task and profile, and the pages are made."""
+    root = tmp_path / "leaderboards"
+    assert main(["leaderboard", "--root", str(root), "--add", str(bundles.parent)]) == 0
+    assert listing(root / "results" / BOARD) == listing(bundles)
+    assert check(root) == 0
+
+
+def test_one_row_is_added(root, bundles):
+    """A bundle goes to the board that has its protocol and data, whatever that board's name."""
+    (root / "results" / BOARD).rename(root / "results" / f"{BOARD}-mix.unit=class")
+    assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 0
+    assert (root / "results" / f"{BOARD}-mix.unit=class" / "oracle" / "bundle.json").is_file()
+    assert "**oracle**" in (root / "cxr_pneumonia.md").read_text()
+    assert check(root) == 0
+
+
+def test_a_zip_is_added(root, bundles, tmp_path):
+    """As its folder would be."""
+    archive = tmp_path / "oracle.zip"
+    with zipfile.ZipFile(archive, "w") as handle:
+        for name, content in listing(bundles / "oracle").items():
+            handle.writestr(name, content)
+    assert main(["leaderboard", "--root", str(root), "--add", str(archive)]) == 0
+    assert listing(root / "results" / BOARD / "oracle") == listing(bundles / "oracle")
+
+
+def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
+    """Without ``--replace`` nothing is touched; with it the old row goes, verification and all."""
+    before, new = listing(root), bundles / "ddpm"
+    edit(new, hardware={"cpu": "64 cores"})
+    assert main(["leaderboard", "--root", str(root), "--add", str(new)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert listing(root) == before
+    assert main(["leaderboard", "--root", str(root), "--add", str(new), "--replace"]) == 0
+    assert listing(root / "results" / BOARD / "ddpm") == listing(new)
+    assert check(root) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"protocol_hash": "0" * 64}, "row 'oracle': protocol_hash"),
+        ({"data": {"fingerprint": "0" * 60}}, "row 'oracle': data.fingerprint"),
+        ({"image_size": 64}, "image_size"),
+        ({"seeds": [0, 2]}, "seed"),
+    ],
+)
+def test_a_row_of_another_protocol_is_not_added(root, bundles, fields, told, capsys):
+    """The field is named, and nothing is written: not even the row beside it that fits."""
+    before = listing(root)
+    edit(bundles / "oracle", **fields)
+    both = [str(bundles / "oracle"), str(make_noise(bundles.parent / "other"))]
+    assert main(["leaderboard", "--root", str(root), "--board", BOARD, "--add", *both]) == 1
+    assert told in capsys.readouterr().err
+    assert listing(root) == before
+
+
+def make_noise(folder: Path) -> Path:
+    """A row that fits the board."""
+    return make_bundles(folder, rows=("noise",), **TINY) / "noise"
+
+
+def test_another_protocol_gets_a_board_of_its_own(root, bundles):
+    """Named by task and profile, and what the author says was chosen."""
+    edit(bundles / "oracle", protocol_hash="0" * 64)
+    new = f"{BOARD}-mix.unit=deficit"
+    options = ["--board", new, "--add", str(bundles / "oracle"), "--workers", "1"]
+    assert main(["leaderboard", "--root", str(root), *options]) == 0
+    assert (root / "results" / new / "oracle").is_dir()
+    assert check(root) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t[t["image_id"] != "test-00003"], "lacks image 'test-00003' of split test"),
+        (lambda t: t.replace({"image_id": {"test-00003": "x"}}), "lacks image 'test-00003' of split test"),
+        (lambda t: t.assign(patient_id="p"), "patient_id: of image 'test-00000'"),
+        (lambda t: t.assign(label=(t["label"] + 1) % 5), "of image 'test-00000' of split test differ"),
+    ],
+)
+def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):
+    """A row that was tested on fewer, other or otherwise labeled images is refused; the image is named."""
+    bundle = read_bundle(bundles / "oracle")
+    record = bundle.manifest.record()
+    table = change(bundle.predictions)
+    record["data"]["splits"]["test"]["images"] = table["image_id"].nunique()
+    record["results"] = results(record, table)
+    other = tmp_path / "other" / "oracle"
+    write_bundle(other, record, table, bundle.grid, shown=bundle.shown)
+    before = listing(root)
+    assert main(["leaderboard", "--root", str(root), "--add", str(other)]) == 1
+    assert told in capsys.readouterr().err
+    assert listing(root) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--add", "/not/there"], "/not/there: holds no bundle"),
+        (["--check", "--add", "x"], "--check writes nothing"),
+        (["--bundles", "x", "--check"], "--bundles goes with neither"),
+        (["--check", "maybe"], "expected true or false"),
+        (["--board", "../../etc", "--add", "OTHER"], "board ../../etc"),
+        (["--board", "lus_limited-demo", "--add", "OTHER"], "holds rows of task 'cxr_pneumonia'"),
+        (["--board", f"{BOARD}-x", "--add", "RUN"], f"has the protocol and the data of board '{BOARD}'"),
+        (["--add", "RUN", "RUN"], "is given twice"),
+    ],
+)
+def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys, tmp_path_factory):
+    """One line; the folder is as it was, and so is what lies around it."""
+    before = listing(root.parent)
+    other = shutil.copytree(bundles / "oracle", tmp_path_factory.mktemp("other") / "oracle")
+    edit(other, protocol_hash="0" * 64)
+    folders = {"RUN": str(bundles.parent), "OTHER": str(other)}
+    given_ = [folders.get(o, o) for o in options]
+    assert main(["leaderboard", "--root", str(root), *given_]) in (1, 2)
+    assert told in capsys.readouterr().err
+    assert listing(root.parent) == before
+
+
+def test_a_full_disk_leaves_the_board_as_it_was(root, bundles, monkeypatch, capsys):
+    """When the last file cannot be written, no row of the run is there."""
+    before, copied = listing(root), shutil.copyfile
+
+    def full(source: Path, target: Path) -> None:
+        if "oracle" in str(source) and source.name == "predictions.parquet":
+            raise OSError(28, "No space left on device")
+        copied(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert main(["leaderboard", "--root", str(root), "--replace", "--add", str(bundles)]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert listing(root) == before
+
+
+def test_the_pages_of_one_run_are_made_as_before(bundles):
+    """``--bundles`` writes leaderboard.md, .json and .html beside the bundles."""
+    assert main(["leaderboard", "--bundles", str(bundles)]) == 0
+    found = sorted(p.name for p in bundles.parent.iterdir() if p.is_file())
+    assert found == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
+    record = json.loads((bundles.parent / "leaderboard.json").read_text())
+    assert set(record["rows"]) == {"oracle", *ROWS}

@@ -1,0 +1,44 @@
+"""What docs/comparing.md and docs/readers.md show, run as a reader would run it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from benchmark.cli.parser import main
+from support.samples import ROOT
+
+PAGES = ("comparing", "readers")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code of a page in one language."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch, capsys):
+    """Every command of the page succeeds; the lines shown below it are among those that it prints."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    shown = re.findall(r"```sh\n(.*?)```(?:\n\n```\n(.*?)```)?", text, re.DOTALL)
+    assert len(shown) == len(blocks(page, "sh"))
+    for command, output in shown:
+        words = shlex.split(command)
+        assert words[:3] == ["python", "-m", "benchmark"]
+        assert main(words[3:]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        for line in output.splitlines():
+            assert line in printed
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    """The Python of the page runs as one program."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(blocks(page, "python")), page, "exec"), {})

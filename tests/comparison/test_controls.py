@@ -1,0 +1,115 @@
+"""The verdict on the controls."""
+
+import pytest
+
+from benchmark.comparison.controls import behaved
+
+ACCURACY = {"name": "balanced_accuracy", "noun": "balanced accuracy", "percent": True}
+
+
+def row(mean: float, low: float | None = None, high: float | None = None) -> dict:
+    """Figures of a row with its difference to both baselines."""
+    versus = {}
+    if low is not None:
+        record = {"estimate": (low + high) / 2, "low": low, "high": high}
+        versus = {b: {"balanced_accuracy": record} for b in ("real_only", "duplicate_real")}
+    return {"balanced_accuracy": {"estimate": mean}, "versus": versus}
+
+
+def gate(rate: float, gated: bool, blind: bool = False) -> dict:
+    """A memorization record."""
+    return {"rate": rate, "expected": 0.01, "interval": [rate, rate], "gated": gated, "blind": blind}
+
+
+FIGURES = {
+    "real_only": row(0.6),
+    "duplicate_real": row(0.62, 0.0, 0.04),
+    "oracle": row(0.7, 0.05, 0.15),
+    "copycat": row(0.61, -0.02, 0.04),
+    "noise": row(0.5, -0.14, -0.06),
+}
+GATES = {
+    "real_only": None,
+    "duplicate_real": gate(1.0, True),
+    "oracle": gate(0.01, False),
+    "copycat": gate(0.96, True),
+    "noise": gate(0.0, False),
+}
+
+
+def held(figures: dict, gates: dict, failed: dict | None = None) -> dict:
+    """Verdict by claim."""
+    return {c["id"]: c["held"] for c in behaved(figures, gates, failed or {}, ACCURACY)}
+
+
+def test_all_claims_hold_when_the_controls_behave():
+    """The oracle beats both baselines, the copycat alone is caught, noise is last."""
+    assert set(held(FIGURES, GATES).values()) == {True}
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "gates", "claim"),
+    [
+        ("oracle", row(0.62, -0.01, 0.05), gate(0.01, False), "oracle_beats_real_only"),
+        ("oracle", row(0.7, 0.05, 0.15), gate(0.3, True), "others_spared"),
+        ("copycat", row(0.61, 0, 0.02), gate(0.01, False), "copycat_caught"),
+        ("noise", row(0.605, -0.01, 0.02), gate(0.0, False), "noise_last"),
+    ],
+)
+def test_each_claim_can_fail(name, figures, gates, claim):
+    """A control that misbehaves is reported as such."""
+    assert held({**FIGURES, name: figures}, {**GATES, name: gates})[claim] is False
+
+
+def test_a_missing_or_failed_row_cannot_be_judged():
+    """No oracle, no verdict; the evidence says whether it failed or was never there."""
+    without = {n: f for n, f in FIGURES.items() if n != "oracle"}
+    found = behaved(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"}, ACCURACY)
+    assert found[0]["held"] is None
+    assert found[0]["evidence"] == "The row 'oracle' failed."
+    assert behaved({}, {}, {}, ACCURACY)[0]["evidence"] == "There is no row 'oracle'."
+
+
+def test_evidence_gives_numbers():
+    """A reader can check the verdict."""
+    evidence = behaved(FIGURES, GATES, {}, ACCURACY)[0]["evidence"]
+    assert evidence == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
+
+
+def test_a_blind_gate_says_so():
+    """A gate that misses planted copies is named, whatever it says of the row."""
+    found = {
+        c["id"]: c for c in behaved(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {}, ACCURACY)
+    }
+    assert "blind" in found["copycat_caught"]["evidence"]
+
+
+def test_words_follow_the_primary_metric():
+    """A task that ranks by F1 is judged by F1, shown as a decimal, its differences in points of F1."""
+    f1 = {"name": "f1", "noun": "F1", "percent": False}
+    figures = {
+        name: {
+            "f1": figure["balanced_accuracy"],
+            "versus": {b: {"f1": d["balanced_accuracy"]} for b, d in figure["versus"].items()},
+        }
+        for name, figure in FIGURES.items()
+    }
+    found = {c["id"]: c for c in behaved(figures, GATES, {}, f1)}
+    assert found["oracle_beats_real_only"]["evidence"].endswith("+10.0 points [+5.0, +15.0] of F1.")
+    assert found["noise_last"]["claim"] == "noise has the lowest F1 of all rows"
+    assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"]["evidence"]
+
+
+def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
+    """Given to one class alone, noise can help as a change of its frequency does: shown, and not decisive."""
+    figures = FIGURES | {"noise": row(0.66, 0.01, 0.11)}
+    (claim,) = (c for c in behaved(figures, GATES, {}, ACCURACY, rebalances=True) if c["id"] == "noise_last")
+    assert (claim["held"], claim["decisive"]) == (False, False)
+    assert "clearly above real_only (+6.0 points [+1.0, +11.0])" in claim["evidence"]
+    assert "changes the balance of the classes" in claim["evidence"]
+
+
+def test_the_oracle_is_held_against_the_yardstick():
+    """Where real_only is itself the ceiling, the oracle must beat another row."""
+    ids = [c["id"] for c in behaved(FIGURES, GATES, {}, ACCURACY, "duplicate_real")]
+    assert ids[0] == "oracle_beats_duplicate_real"

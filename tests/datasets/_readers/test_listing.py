@@ -1,0 +1,271 @@
+"""Tables and folders from others: read as they are, refused by line and column, and fast."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmark.datasets._readers import listing as _listing
+from benchmark.datasets._readers.folder_tree import by_name, first_of, forbids, note_missing, walk
+from benchmark.datasets._readers.large_tables import fingerprint_tree, first_places, refuse_shared, wanted
+from benchmark.datasets._readers.listing import Row, allowed, read_rows
+from benchmark.datasets._readers.tables import MAX_CELL, read_columns, read_table
+from benchmark.errors import DataError, UnknownNameError
+from benchmark.images.lazy import Pixels
+
+
+def table(folder: Path, content: str | bytes) -> Path:
+    """Write a table as it is given, byte by byte."""
+    path = folder / "table.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+PLAIN = "image,label\na.png,x\nb.png,y\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        "\ufeff" + PLAIN,
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        PLAIN.rstrip("\n"),
+        PLAIN.replace("\n", "\n\n,\n"),
+        "label,image\nx,a.png\ny,b.png\n",
+        "Image , LABEL\n a.png , x\nb.png,y\n",
+        'note,image,label\n"said ""so"",\n\nand so",a.png,x\n"\u2028\x85\x0c",b.png,y\n',
+        "image,label,,\na.png,x,,\nb.png,y,1,2\n",
+        b"image,label,note\na.png,x,caf\xe9\nb.png,y,\xff\xfe\n",
+    ],
+    ids=[
+        "plain",
+        "bom",
+        "crlf",
+        "cr",
+        "open_end",
+        "blank_lines",
+        "shuffled",
+        "spaces",
+        "newlines_in_quotes",
+        "blank_names",
+        "latin1_note",
+    ],
+)
+def test_same_rows_however_written(tmp_path: Path, content: str | bytes) -> None:
+    """Line ends, byte order marks, order, further columns and blank lines do not change what is read."""
+    path = table(tmp_path, content)
+    rows = [(cells["image"], cells["label"]) for _, cells in read_table(path, ["image"], ["label"])]
+    assert rows == [("a.png", "x"), ("b.png", "y")]
+    columns = read_columns(path, ["image"], ["label", "age"])
+    assert columns.text("image").tolist() == ["a.png", "b.png"]
+    assert columns.text("label").tolist() == ["x", "y"]
+    assert columns.text("age").tolist() == ["", ""]
+    assert "age" not in columns
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "problem"),
+    [
+        ("", "table.csv", "is empty"),
+        ("image,label\n", "table.csv", "has no rows"),
+        ("image\na.png\n", "table.csv: label", "column is missing"),
+        ("image;label\na.png;x\n", "table.csv: image", "column is missing"),
+        ("image,label,label\na.png,x,y\n", "table.csv: label", "column is given twice"),
+        (PLAIN.encode("utf-16"), "table.csv", "is UTF-16"),
+        (b"image,label\na.png,x\nb.png,\xe9\n", "line 3: label", "'\\xe9' is not UTF-8"),
+        ('image,label\na.png,x\nb.png,"y\nc.png,z\n', "line 3", "opens a quote that is never closed"),
+        ('image,label\na.png,"' + 200_000 * "y", "line 2", "is not CSV: field larger"),
+        ("image,label\na.png," + (MAX_CELL + 1) * "y", "line 2: label", "has 1001 characters"),
+    ],
+)
+def test_faulty_table(tmp_path: Path, content: str | bytes, where: str, problem: str) -> None:
+    """A faulty table is refused with its place, what is wrong and a remedy."""
+    with pytest.raises(DataError) as caught:
+        read_columns(table(tmp_path, content), ["image", "label"])
+    assert caught.value.where.endswith(where)
+    assert problem in caught.value.problem
+    assert caught.value.remedy
+
+
+def test_semicolons_are_named(tmp_path: Path) -> None:
+    """A table with semicolons, as some spreadsheets write it, is told apart from one without the columns."""
+    with pytest.raises(DataError, match="separated by semicolons: save it with commas"):
+        read_columns(table(tmp_path, "image;label\na;x\n"), ["image", "label"])
+
+
+def test_a_column_that_nobody_reads_may_come_twice(tmp_path: Path) -> None:
+    """A repeated name is a fault only where it leaves open which column is meant."""
+    path = table(tmp_path, "image,note,note\na.png,1,2\n")
+    assert read_columns(path, ["image"]).text("image").tolist() == ["a.png"]
+    with pytest.raises(DataError, match="note: column is given twice"):
+        list(read_table(path, ["image"]))
+
+
+def test_lines_of_rows_behind_quoted_newlines(tmp_path: Path) -> None:
+    """The place of a row is the line on which it begins, also behind a cell of several lines."""
+    path = table(tmp_path, 'image,note\na.png,"1\n2\n3"\n\nb.png,"4\n5"\n')
+    assert read_columns(path, ["image"]).line.tolist() == [2, 6]
+    assert [where.rpartition(" ")[2] for where, _ in read_table(path, ["image"])] == ["2", "6"]
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(cells, cells.filter(lambda text: text.strip() != "")), min_size=1, max_size=9))
+def test_any_text_comes_back(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+    """Whatever a CSV writer quotes is read back, stripped, by both readers."""
+    written = io.StringIO()
+    csv.writer(written, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
+    path = table(tmp_path, written.getvalue())
+    expected = [(a.strip(), b.strip()) for a, b in rows]
+    assert [(c["a"], c["b"]) for _, c in read_table(path, ["a", "b"])] == expected
+    columns = read_columns(path, ["a", "b"])
+    assert list(zip(columns.text("a").tolist(), columns.text("b").tolist(), strict=True)) == expected
+
+
+def test_stated_values(tmp_path: Path) -> None:
+    """Stated texts are accepted whatever their case; any other is refused with its line."""
+    columns = read_columns(table(tmp_path, "sex,age\nmale,50\nF,\n,nan\n"), ["sex", "age"])
+    assert columns.among("sex", {"Male": 1, "F": 2, "": 0}).tolist() == [1, 2, 0]
+    assert columns.number("age").tolist() == pytest.approx([50, np.nan, np.nan], nan_ok=True)
+    with pytest.raises(DataError, match=r"line 3: sex: 'F' is none of Male, blank"):
+        columns.among("sex", {"Male": 1, "": 0})
+    with pytest.raises(DataError, match=r"line 3: age: is missing"):
+        columns.filled("age")
+
+
+def test_a_large_table_costs_little(tmp_path: Path) -> None:
+    """20,000 rows of 19 columns take less than 3 seconds; each column is as wide as its longest text."""
+    path = tmp_path / "train.csv"
+    names = ["path", *(f"c{k}" for k in range(18))]
+    row = ",1.0" * 9 + "," * 9
+    lines = [f"CheXpert-v1.0-small/train/patient{k:05d}/study1/view1_frontal.jpg{row}" for k in range(20_000)]
+    path.write_text("\n".join([",".join(names), *lines]))
+    begin = time.process_time()
+    assert len(read_columns(path, names)) == 20_000
+    assert time.process_time() - begin < 3
+    columns = read_columns(path, names).columns.values()
+    assert sum(texts.nbytes for texts in columns) < 20_000 * 4 * (62 + 18 * 3 + 10)
+
+
+def test_walk(tmp_path: Path) -> None:
+    """Pictures are listed with their size; hidden and other files are not, links that lead out are named."""
+    root = tmp_path / "root"
+    (root / "a/b").mkdir(parents=True)
+    (root / ".hidden").mkdir()
+    for name in ("a/b/1.png", "a/2.JPG", "a/notes.txt", ".hidden/3.png", "a/.4.png"):
+        (root / name).write_bytes(b"12345")
+    (tmp_path / "secret.png").write_bytes(b"1")
+    (root / "a/out.png").symlink_to(tmp_path / "secret.png")
+    (root / "up").symlink_to(tmp_path)
+    (root / "a/again.png").symlink_to(root / "a/b/1.png")
+    (root / "a/loop").symlink_to(root)
+    (root / "a/dead.png").symlink_to(root / "nothing.png")
+    tree = walk(root)
+    assert tree.size == {"a/b/1.png": 5, "a/2.JPG": 5, "a/again.png": 5}
+    assert tree.outside == ("a/out.png", "up")
+    assert walk(root, ["a/b"]).size == {"a/b/1.png": 5}
+    with pytest.raises(DataError, match="has 'same' twice"):
+        by_name(tree, lambda path: "same", "here")
+
+
+def test_missing_share() -> None:
+    """Up to the allowed share a note names the first few; above it the error does, with the share."""
+    assert note_missing([], 10, 0, "", "") == []
+    names = list("abcde")
+    assert note_missing(names, 10, 0.5, "line 2", "x") == [
+        "5 rows left out, picture not there: a, b, c and 2 more"
+    ]
+    with pytest.raises(DataError, match=r"lists 'a', which is not at x, and 4 more of 10 \(50.0%, allow"):
+        note_missing(names, 10, 0.4, "line 2", "x")
+    assert first_of(["a", "b"]) == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("license", "forbidden"),
+    [
+        ("CC BY 4.0", False), ("CC0", False), ("CC BY-SA", False), ("CC BY-NC-SA", True),
+        ("cc-by-nc-4.0", True),
+        ("CC BY-NC", True), ("Non-commercial", True), ("research only", True), ("", True), ("unknown", True),
+    ],
+)  # fmt: skip
+def test_licenses(license: str, forbidden: bool) -> None:
+    """Commercial use is forbidden by NC, research and unstated licenses; research is not."""
+    assert forbids(license, "commercial") == forbidden
+    assert not forbids(license, "research")
+
+
+def test_forbidden_rows_are_counted() -> None:
+    """Rows whose license forbids the use are left out and counted by license."""
+    rows = [Row("", Path("x"), str(k), "p", "a", license=["CC BY", "CC BY-NC", ""][k % 3]) for k in range(7)]
+    kept, notes = allowed(rows, "commercial")
+    assert [row.image_id for row in kept] == ["0", "3", "6"]
+    assert notes == ["4 rows left out, license forbids commercial use: CC BY-NC 2, not stated 2"]
+    assert allowed(rows, "research") == (rows, [])
+
+
+def test_wanted_findings() -> None:
+    """A task's spelling is kept, an alias is understood; a class among findings that is none is refused."""
+    known, alias = ["Edema", "Pleural_Thickening", "No Finding"], {"normal": "No Finding"}
+    assert wanted(["Normal", "pleural thickening"], known, alias, "") == (
+        [2, 1],
+        ("Normal", "pleural thickening"),
+    )
+    assert wanted(["yes", "no"], known, alias, "") == ([0, 1, 2], tuple(known))
+    with pytest.raises(UnknownNameError, match="unknown class 'Edena'"):
+        wanted(["normal", "Edena"], known, alias, "source x")
+
+
+def test_first_places() -> None:
+    """Every row knows the first of its name, and the rows that repeat one are found."""
+    first, again = first_places(["a", "b", "a", "c", "b", "a"])
+    assert first.tolist() == [0, 1, 0, 3, 1, 0]
+    assert again.tolist() == [2, 4, 5]
+
+
+def test_shared_patients_are_refused() -> None:
+    """A patient in two given splits is named, with both."""
+    refuse_shared(np.array(["p", "p", "q"]), np.array(["train", "train", "test"]), "here")
+    with pytest.raises(DataError, match="here: 1 patients are in split 'test' and in split 'train': p"):
+        refuse_shared(np.array(["p", "p", "q"]), np.array(["train", "test", "test"]), "here")
+
+
+def test_fingerprint_of_a_tree(tmp_path: Path) -> None:
+    """Names and sizes of the listed pictures and the tables' bytes count; the rest of the tree does not."""
+    (tmp_path / "a.png").write_bytes(b"123")
+    (tmp_path / "b.png").write_bytes(b"123")
+    path = table(tmp_path, PLAIN)
+    before = fingerprint_tree([path], walk(tmp_path), ["a.png"])
+    (tmp_path / "b.png").write_bytes(b"1234")
+    assert fingerprint_tree([path], walk(tmp_path), ["a.png"]) == before
+    assert fingerprint_tree([path], walk(tmp_path), ["b.png"]) != before
+    table(tmp_path, PLAIN + "c.png,z\n")
+    assert fingerprint_tree([path], walk(tmp_path), ["a.png"]) != before
+
+
+def test_many_pictures_stay_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond LARGE pictures none is decoded before it is looked at, and a note says what was not done."""
+    rows = []
+    for k in range(4):
+        path = tmp_path / f"{k}.png"
+        Image.fromarray(np.random.default_rng(k % 3).integers(0, 256, (20, 20), np.uint8)).save(path)
+        rows.append(Row(f"line {k}", path, path.name, f"p{k}", "a"))
+    small = read_rows(rows, ("a",), 16, source="x", fit="stretch")
+    assert len(small) == 3
+    monkeypatch.setattr(_listing, "LARGE", 3)
+    large = read_rows(rows, ("a",), 16, source="x", fit="stretch")
+    assert isinstance(large.image, Pixels)
+    assert len(large) == 4
+    assert np.array_equal(large.image[:3], small.image)
+    assert large.card["notes"] == ["4 files were not compared; data verify does it"]

@@ -1,0 +1,305 @@
+"""A folder of one's own: with a table, with subfolders, with given splits, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.datasets import image_folder
+from benchmark.datasets.image_folder import Params, fingerprint
+from benchmark.errors import DataError
+from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.protocol import load as loading
+from benchmark.tasks.schema import SplitRule
+
+CLASSES = ("cat", "dog")
+HEADER = ["image", "label", "patient_id", "age", "split"]
+
+
+def picture(path: Path, seed: int) -> None:
+    """A picture unlike that of any other seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 24), np.uint8)).save(path)
+
+
+def write(root: Path, rows: list[dict[str, str]], header: list[str] = HEADER) -> None:
+    """Write metadata.csv."""
+    with open(root / "metadata.csv", "w", newline="", encoding="utf-8") as handle:
+        table = csv.DictWriter(handle, header, extrasaction="ignore", restval="")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def table(root: Path, per_class: int = 6) -> list[dict[str, str]]:
+    """A folder with a table: so many patients per class, two pictures each."""
+    rows = []
+    for i in range(per_class * 4):
+        label = CLASSES[i % 2]
+        file = f"pictures/{i}.png"
+        picture(root / file, i)
+        rows.append({"image": file, "label": label, "patient_id": f"{label}-{i // 4}"})
+    write(root, rows)
+    return rows
+
+
+def subfolders(root: Path, per_class: int = 6) -> None:
+    """A folder per class, files named patient_number.png."""
+    for c, label in enumerate(CLASSES):
+        for k in range(per_class * 2):
+            picture(root / label / f"{label}{k // 2}_{k}.png", 100 * c + k)
+
+
+def read(root: Path, classes: tuple[str, ...] = CLASSES, too_few: str = "error", **params: object) -> Splits:
+    """Load with the defaults of the tests."""
+    given = Params.model_validate({"root": root, **params})
+    rule = SplitRule.model_validate({"too_few": too_few})
+    return loading.load(
+        image_folder, given, classes=classes, image_size=16, split=rule, reserve_per_class=0, seed=0
+    )
+
+
+def total(splits: Splits) -> int:
+    return sum(len(s) for s in splits.named().values())
+
+
+def test_table_is_read(tmp_path: Path) -> None:
+    """Every row of the table is read, patients stay whole, columns are filled where known."""
+    rows = table(tmp_path)
+    rows[0]["age"] = "50"
+    write(tmp_path, rows)
+    splits = read(tmp_path)
+    prove_disjoint(splits)
+    assert total(splits) == 24
+    assert sum(len(s.patients()) for s in splits.named().values()) == 12
+    ages = np.concatenate([s.age for s in splits.named().values() if s.age is not None])
+    assert np.nansum(ages) == 50
+    assert splits.train.sex is None
+    assert splits.train.origin[0] == "real:image_folder"
+    assert splits.notes == ()
+
+
+def test_subfolders_with_separator(tmp_path: Path) -> None:
+    """The file name up to the separator is the patient."""
+    subfolders(tmp_path)
+    splits = read(tmp_path, patient_separator="_")
+    prove_disjoint(splits)
+    assert {p for s in splits.named().values() for p in s.patients()} == {
+        f"{label}{k}" for label in CLASSES for k in range(6)
+    }
+    assert splits.notes == ()
+
+
+def test_subfolders_without_separator_say_so(tmp_path: Path) -> None:
+    """Without a separator every file is a patient, and the notes say so; other files are counted."""
+    subfolders(tmp_path)
+    (tmp_path / "cat/Thumbs.db").write_bytes(b"x")
+    (tmp_path / "cat/.hidden").write_bytes(b"x")
+    splits = read(tmp_path)
+    assert sum(len(s.patients()) for s in splits.named().values()) == total(splits) == 24
+    assert splits.notes[0] == "every file counts as a patient of its own: no patient_separator"
+    assert splits.notes[1].startswith("1 files in the class folders left out")
+
+
+def test_given_splits_are_used_as_they_are(tmp_path: Path) -> None:
+    """The column split decides; with all four parts named nothing is drawn."""
+    rows = table(tmp_path)
+    names = ["train", "train", "train", "val", "test", "reserve"]
+    for row in rows:
+        row["split"] = names[int(row["patient_id"][4:])]
+    write(tmp_path, rows)
+    splits = read(tmp_path)
+    assert {n: len(s.patients()) for n, s in splits.named().items()} == {
+        "train": 6,
+        "val": 2,
+        "test": 2,
+        "reserve": 2,
+    }
+    assert splits.test.patients() == {"cat-4", "dog-4"}
+    assert splits.notes == ()
+
+
+def test_given_splits_without_a_small_class(tmp_path: Path) -> None:
+    """A class that is excluded takes only its own rows along: the others keep their given split."""
+    rows = table(tmp_path)
+    names = ["train", "train", "train", "val", "test", "reserve"]
+    for row in rows:
+        row["split"] = names[int(row["patient_id"][4:])]
+    picture(tmp_path / "ape.png", 555)
+    rows.insert(0, {"image": "ape.png", "label": "ape", "patient_id": "ape", "split": "test"})
+    write(tmp_path, rows)
+    splits = read(tmp_path, ("ape", *CLASSES), too_few="exclude")
+    assert splits.test.patients() == {"cat-4", "dog-4"}
+    assert splits.train.classes == CLASSES
+    assert splits.notes == ("class 'ape' excluded: 1 patient, the split needs at least 4",)
+
+
+def test_frames_of_one_patient_are_all_kept(tmp_path: Path) -> None:
+    """Two frames of one patient that differ by a single gray value are two images; equal ones are one."""
+    rows = table(tmp_path)
+    with Image.open(tmp_path / rows[0]["image"]) as opened:
+        frame = np.asarray(opened).copy()
+    frame[0, 0] += 1
+    Image.fromarray(frame).save(tmp_path / "next.png")
+    write(tmp_path, [*rows, {**rows[0], "image": "next.png"}])
+    assert total(read(tmp_path)) == 25
+    Image.fromarray(frame).save(tmp_path / "third.png")
+    write(tmp_path, [*rows, {**rows[0], "image": "next.png"}, {**rows[0], "image": "third.png"}])
+    splits = read(tmp_path)
+    assert total(splits) == 25
+    assert splits.notes == ("1 duplicates dropped: pictures found in several files",)
+
+
+def test_reserve_is_drawn_from_given_train(tmp_path: Path) -> None:
+    """Given train, val and test alone, the reserve comes from train by patient, with a note."""
+    rows = table(tmp_path)
+    names = ["train", "train", "train", "train", "val", "test"]
+    for row in rows:
+        row["split"] = names[int(row["patient_id"][4:])]
+    write(tmp_path, rows)
+    splits = read(tmp_path)
+    prove_disjoint(splits)
+    assert splits.val.patients() == {"cat-4", "dog-4"}
+    assert splits.test.patients() == {"cat-5", "dog-5"}
+    assert len(splits.reserve.patients()) >= 2
+    assert total(splits) == 24
+    assert splits.notes == ("reserve drawn from the given train split",)
+
+
+def test_patient_in_two_given_splits(tmp_path: Path) -> None:
+    """A patient in train and test is refused with both lines."""
+    rows = table(tmp_path)
+    for i, row in enumerate(rows):
+        row["split"] = ["train", "val", "test", "reserve"][i // 2 % 4]
+    write(tmp_path, rows)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert caught.value.where == f"{tmp_path}/metadata.csv: line 4"
+    assert "patient 'cat-0' is in split 'val' and" in caught.value.problem
+    assert "line 2, in split 'train'" in caught.value.problem
+
+
+def test_same_picture_in_two_given_splits(tmp_path: Path) -> None:
+    """One picture under two ids in train and test is the same leak, and is refused."""
+    rows = table(tmp_path)
+    names = ["train", "train", "train", "val", "test", "reserve"]
+    for row in rows:
+        row["split"] = names[int(row["patient_id"][4:])]
+    (tmp_path / rows[-1]["image"]).write_bytes((tmp_path / rows[1]["image"]).read_bytes())
+    write(tmp_path, rows)
+    with pytest.raises(DataError, match=r"the same person as 'dog-0' \(they share a picture\)"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "problem"),
+    [
+        ({"patient_id": ""}, "line 2: patient_id", "is missing"),
+        ({"label": ""}, "line 2: label", "is missing"),
+        ({"image": ""}, "line 2: image", "is missing"),
+        ({"image": "../../x.png"}, "line 2: image", "points outside the folder"),
+        ({"image": "nothing.png"}, "line 2", "lists 'nothing.png', which is not at"),
+        ({"label": "dgo"}, "line 2", "unknown label 'dgo'"),
+        ({"age": "old"}, "line 2: age", "'old' is not a number"),
+        ({"split": "training"}, "line 2: split", "'training' is none of train, val, test, reserve"),
+        ({"split": "train"}, "line 3: split", "is missing"),
+    ],
+)
+def test_bad_row(tmp_path: Path, change: dict[str, str], where: str, problem: str) -> None:
+    """A bad row is refused with its line, the column, what was found, and a remedy."""
+    rows = table(tmp_path)
+    rows[0] |= change
+    write(tmp_path, rows)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert caught.value.where.endswith(where)
+    assert problem in caught.value.problem
+    assert caught.value.remedy
+
+
+def test_missing_pictures_up_to_a_share(tmp_path: Path) -> None:
+    """allow_missing leaves out listed pictures that are not there, counted and named."""
+    rows = table(tmp_path)
+    for row in rows[:2]:
+        (tmp_path / row["image"]).unlink()
+    with pytest.raises(DataError, match=r"lists 'pictures/0\.png', which is not at .* and 1 more of 24"):
+        read(tmp_path)
+    splits = read(tmp_path, allow_missing=0.1)
+    assert total(splits) == 22
+    assert splits.notes == ("2 rows left out, picture not there: pictures/0.png, pictures/1.png",)
+
+
+def test_commercial_use(tmp_path: Path) -> None:
+    """Licenses in the table are heeded; a table that states none holds one's own pictures."""
+    rows = table(tmp_path)
+    assert total(read(tmp_path, use="commercial")) == 24
+    licensed = [{**row, "license": "CC BY"} for row in rows]
+    licensed[0]["license"] = "CC BY-NC"
+    write(tmp_path, licensed, [*HEADER, "license"])
+    splits = read(tmp_path, use="commercial")
+    assert total(splits) == 23
+    assert splits.notes == ("1 rows left out, license forbids commercial use: CC BY-NC 1",)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN"])
+def test_nan_is_no_patient(tmp_path: Path, text: str) -> None:
+    """What a spreadsheet library writes for a missing id would join strangers into one patient: refused."""
+    rows = table(tmp_path)
+    rows[3]["patient_id"] = text
+    write(tmp_path, rows)
+    with pytest.raises(DataError, match="line 5: patient_id: is missing"):
+        read(tmp_path)
+
+
+def test_missing_column(tmp_path: Path) -> None:
+    """A table without patient ids is refused by the column's name."""
+    write(tmp_path, table(tmp_path), ["image", "label"])
+    with pytest.raises(DataError, match="patient_id: column is missing"):
+        read(tmp_path)
+
+
+def test_table_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    """A table given by name is never replaced by the subfolders in silence."""
+    subfolders(tmp_path)
+    with pytest.raises(DataError, match=r"labels.csv: cannot be read"):
+        read(tmp_path, table="labels.csv")
+
+
+def test_params_survive_a_round_trip(tmp_path: Path) -> None:
+    """Parameters written out with their defaults and read again choose the same reading."""
+    subfolders(tmp_path)
+    written = Params(root=tmp_path, patient_separator="_").model_dump(mode="json")
+    assert fingerprint(Params(**written)) == fingerprint(Params(root=tmp_path, patient_separator="_"))
+
+
+def test_label_that_is_no_class(tmp_path: Path) -> None:
+    """Pictures of other labels are refused, unless they are named as ignored; then a note counts them."""
+    subfolders(tmp_path)
+    picture(tmp_path / "bird/b_0.png", 999)
+    with pytest.raises(DataError, match="unknown label 'bird'"):
+        read(tmp_path)
+    splits = read(tmp_path, ignore_labels=["bird"])
+    assert "1 pictures left out, label 'bird' ignored" in splits.notes
+
+
+def test_folder_that_lacks_a_class(tmp_path: Path) -> None:
+    """A class without a folder is refused by name."""
+    subfolders(tmp_path)
+    with pytest.raises(DataError, match="'fish': has 0 patients"):
+        read(tmp_path, ("cat", "dog", "fish"))
+
+
+def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
+    """A changed pixel or label changes the fingerprint, a moved folder does not."""
+    rows = table(tmp_path / "one")
+    table(tmp_path / "two")
+    one = fingerprint(Params(root=tmp_path / "one"))
+    assert one == fingerprint(Params(root=tmp_path / "two"))
+    picture(tmp_path / "two/pictures/3.png", 777)
+    assert fingerprint(Params(root=tmp_path / "two")) != one
+    rows[0]["label"] = "dog"
+    write(tmp_path / "one", rows)
+    assert fingerprint(Params(root=tmp_path / "one")) != one

@@ -1,0 +1,153 @@
+"""The runner: reuse, failures, killed workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+import pytest
+
+import benchmark.engine.runner
+from benchmark.engine.node import Node
+from benchmark.engine.runner import Watcher, execute, free_gpu_bytes, worker_count
+from benchmark.engine.store import Store
+from benchmark.errors import BenchmarkError, StoreError
+from support.acts import act
+from support.samples import ROOT
+
+
+@pytest.fixture(autouse=True)
+def tests_are_importable(monkeypatch):
+    """Let spawned workers import ``support``."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+
+
+def node(name, what="square", n=1, needs=()):
+    return Node(name, "data", {"act": what, "n": n}, tuple(needs))
+
+
+class Log(Watcher):
+    def __init__(self):
+        self.lines = []
+
+    def reused(self, node, result):
+        self.lines.append(f"reused {node.id}")
+
+    def finished(self, node, result):
+        self.lines.append(f"finished {node.id}")
+
+    def failed(self, node, line):
+        self.lines.append(f"failed {node.id}")
+
+
+def run(folder, *nodes):
+    log = Log()
+    return execute(nodes, Store(folder / "store"), act, workers=2, watcher=log), log.lines
+
+
+def test_results_flow_and_are_reused(tmp_path):
+    """2 squared, plus 3 squared of it: 13. The second run computes nothing."""
+    graph = (node("a", n=2), node("b", n=3, needs=["a"]))
+    outcome, lines = run(tmp_path, *graph)
+    assert (outcome.results["b"].folder / "n.txt").read_text() == "13"
+    assert lines == ["finished a", "finished b"]
+    assert run(tmp_path, *graph)[1] == ["reused a", "reused b"]
+
+
+def test_changed_node_recomputes_itself_and_what_depends_on_it(tmp_path):
+    """A new number for b leaves a; c follows b."""
+    run(tmp_path, node("a"), node("b", n=2, needs=["a"]), node("c", needs=["b"]))
+    _, lines = run(tmp_path, node("a"), node("b", n=5, needs=["a"]), node("c", needs=["b"]))
+    assert lines == ["reused a", "finished b", "finished c"]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("raise_benchmark_error", "here: is wrong\n       mend it"),
+        ("raise_runtime_error", "bad: RuntimeError: a bug"),
+    ],
+)
+def test_one_failure_does_not_stop_the_rest(tmp_path, what, told):
+    """The failure is one line, also for what depends on it; the other nodes finish; a log is kept."""
+    outcome, _ = run(tmp_path, node("bad", what), node("after", needs=["bad"]), node("good", n=2))
+    assert outcome.failures["bad"].startswith(told)
+    assert outcome.failures["after"] == outcome.failures["bad"]
+    assert "good" in outcome.results
+    assert "Traceback" in (tmp_path / "store" / "logs" / "bad.log").read_text()
+
+
+def test_failed_node_is_tried_again_by_the_next_run(tmp_path):
+    """A failure is not stored as a result."""
+    run(tmp_path, node("bad", "raise_benchmark_error"))
+    assert run(tmp_path, node("bad", "raise_benchmark_error"))[1] == ["failed bad"]
+
+
+def test_killed_worker_gets_one_more_chance(tmp_path):
+    """A node whose worker was killed is computed again, and finds its scratch."""
+    outcome, _ = run(tmp_path, node("shot", "die_once", n=3))
+    assert (outcome.results["shot"].folder / "n.txt").read_text() == "9"
+
+
+def test_worker_that_is_always_killed_fails_its_row_alone(tmp_path):
+    """Two kills are a failure with a remedy; the other nodes still finish."""
+    outcome, _ = run(tmp_path, node("shot", "die_always"), node("b", needs=["shot"]), node("good", "slow"))
+    assert "killed 2 times" in outcome.failures["shot"]
+    assert "good" in outcome.results
+    assert "good" not in outcome.failures
+
+
+def test_store_that_vanishes_is_an_error(tmp_path):
+    """A store that can no longer be written ends the run, rather than a row."""
+    store = Store(tmp_path / "store")
+    (tmp_path / "store" / "partial").rmdir()
+    (tmp_path / "store" / "partial").write_text("in the way")
+    with pytest.raises(StoreError, match="SYNTHTHORAX_STORE"):
+        execute([node("a")], store, act, workers=1)
+
+
+def test_a_grid_goes_past_a_bug_and_a_kill(tmp_path):
+    """Of eight trainings one raises and one is killed each time: those two fail, the other six finish."""
+    acts = ["square", "raise_runtime_error", "square", "slow", "die_always", "square", "slow", "square"]
+    grid = [node(f"t{i}", what, n=i, needs=["data"]) for i, what in enumerate(acts)]
+    outcome, _ = run(tmp_path, node("data", n=0), *grid)
+    assert set(outcome.failures) == {"t1", "t4"}
+    finished = {i: (outcome.results[f"t{i}"].folder / "n.txt").read_text() for i in (0, 2, 3, 5, 6, 7)}
+    assert finished == {i: str(i**2) for i in (0, 2, 3, 5, 6, 7)}
+
+
+def test_worker_gets_its_next_node_before_anybody_is_told_of_the_last(tmp_path):
+    """However long a watcher takes over a finished node, the next one is at work meanwhile."""
+
+    class Slow(Watcher):
+        seen = False
+
+        def finished(self, node, result):
+            until = time.monotonic() + 30
+            while node.id == "a" and not self.seen and time.monotonic() < until:
+                self.seen = len(list((tmp_path / "store" / "results" / "data").iterdir())) == 2
+                time.sleep(0.02)
+
+    watcher = Slow()
+    execute([node("a", n=1), node("b", n=2)], Store(tmp_path / "store"), act, workers=1, watcher=watcher)
+    assert watcher.seen
+
+
+def test_worker_count(monkeypatch):
+    """What the user wants, but at least one; on a GPU half the cores, as many as its free memory holds."""
+    assert worker_count("cpu", 3) == 3
+    assert worker_count("cpu", None) >= 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
+    for free, workers in ((80, 6), (20, 3), (2, 1)):
+        monkeypatch.setattr(benchmark.engine.runner, "free_gpu_bytes", lambda free=free: free * 2**30)
+        assert worker_count("cuda", None) == workers
+    assert worker_count("cuda", 7) == 7
+
+
+def test_gpu_that_does_not_answer_asks_for_workers(monkeypatch):
+    """Where torch cannot tell the free memory, the last line of what it said, and the remedy."""
+    silent = subprocess.CompletedProcess([], 1, "", "Traceback\nRuntimeError: no NVIDIA driver\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: silent)
+    with pytest.raises(BenchmarkError, match=r"no NVIDIA driver\n.*Give --workers"):
+        free_gpu_bytes()

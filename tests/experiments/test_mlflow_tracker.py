@@ -1,0 +1,60 @@
+"""Names under which MLflow shows what a run did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow.utils.validation import _validate_metric_name
+
+from benchmark.engine.node import Node
+from benchmark.experiments.mlflow_tracker import create_whole, metric_name, run_name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("mirror_covid+flu (severe)", "mirror_covid_flu _severe_"), ("mirror_Pleural Effusion", None)],
+)
+def test_a_class_of_any_name_has_a_metric(name, shown):
+    """MLflow refuses most signs; they become an underscore, and what it takes stays as it is."""
+    found = metric_name(name)
+    assert found == (shown or name)
+    _validate_metric_name(found)
+
+
+def test_a_training_on_a_share_is_told_from_the_others():
+    """The run of the learning curve names its share, classifier and seed."""
+    tags = {"share": "0.25", "classifier": "resnet50", "seed": "3"}
+    assert run_name(Node("curve/0.25/resnet50/3", "curve", {}, tags=tags)) == "curve 0.25 resnet50 seed 3"
+    assert run_name(Node("filter/ddpm", "filter", {}, row="ddpm")) == "filter ddpm"
+
+
+def test_a_store_is_made_whole_or_not_at_all(tmp_path):
+    """A kill among the migrations leaves no store; the next run makes one, and a third leaves it alone."""
+    store = tmp_path / "mlflow.db"
+    uri = f"sqlite:///{store}"
+
+    def killed(part):
+        Path(part.removeprefix("sqlite:///")).write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        create_whole(uri, killed)
+    assert not list(tmp_path.iterdir())
+    create_whole(uri, lambda part: Path(part.removeprefix("sqlite:///")).write_text("whole"))
+    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]
+    create_whole(uri, killed)
+    assert store.read_text() == "whole"
+
+
+def test_a_store_that_another_run_has_made_is_not_replaced(tmp_path):
+    """Of two runs that create the store at once, the first to finish wins, and the other uses its store."""
+    store = tmp_path / "mlflow.db"
+
+    def slow(part):
+        Path(part.removeprefix("sqlite:///")).write_text("second")
+        store.write_text("first")
+
+    create_whole(f"sqlite:///{store}", slow)
+    assert store.read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]

@@ -1,0 +1,128 @@
+"""The verb `sweep`: variants, folders, and failures that stop nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from benchmark.cli.parser import main, parser
+from benchmark.engine.runner import Outcome
+from benchmark.errors import DataError, StoreError
+from benchmark.experiments import sweep
+from support.samples import ROOT
+from test_end_to_end import benchmark as command
+
+BINARY = str(ROOT / "tests" / "tasks" / "tiny_binary.yaml")
+OVER = ["sweep", "--task", BINARY, "--over", "mask.shape"]
+
+
+def test_two_choices_give_the_product(tmp_path):
+    """Two views by two masks: four protocols, each with its values, its folder and the fixed choice."""
+    given = [*OVER, "--over", "view.keep", "--scenario", "labels.uncertain=ones", "--out", str(tmp_path)]
+    found = sweep.plan_variants(parser().parse_args(given))
+    assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in found] == [
+        ("none", "frontal"),
+        ("none", "both"),
+        ("joint", "frontal"),
+        ("joint", "both"),
+    ]
+    assert {v.plan.chosen["labels.uncertain"] for v in found} == {"ones"}
+    assert len({v.plan.protocol_hash for v in found}) == 4
+    assert found[0].out == tmp_path / "mask.shape=none_view.keep=frontal"
+
+
+def test_values_are_read_as_yaml_and_in_the_order_given():
+    """``--values 1.0,0.25`` of a share of patients: numbers, the others left out."""
+    given = ["sweep", "--task", "lus_limited", "--over", "scarce.keep", "--values", "1.0,0.25"]
+    found = sweep.plan_variants(parser().parse_args(given))
+    assert [v.plan.chosen["scarce.keep"] for v in found] == [1.0, 0.25]
+    assert [v.name for v in found] == ["scarce.keep=1.0", "scarce.keep=0.25"]
+    assert str(found[0].out) == "outputs/sweep-lus_limited-demo/scarce.keep=1.0"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--over", "mask.shap"], "Did you mean 'mask.shape'"),
+        (["--over", "mask.shape"], "names 'mask.shape' twice"),
+        (["--values", "square"], "Choose one of: none, joint"),
+        (["--values", "[none"], "is no list of values"),
+        (["--values", "none", "--values", "joint"], "given more often than --over"),
+        (["--scenario", "mask.shape=none"], "set by --scenario too"),
+    ],
+)
+def test_wrong_choice_is_told_before_anything_is_computed(more, told, capsys, tmp_path, monkeypatch):
+    """Status 1, one line, nothing written."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*OVER, *more]) == 1
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def ending(failing, seen):
+    """A run that writes its leaderboard, unless the value of the mask is made to fail."""
+
+    def run(plan, verb, out, workers, parent):
+        seen.append((plan.chosen["view.keep"], parent))
+        fault = failing.get(plan.chosen["view.keep"])
+        if isinstance(fault, Exception):
+            raise fault
+        out.mkdir(parents=True)
+        (out / "leaderboard.json").write_text("{}")
+        return SimpleNamespace(outcome=Outcome(failures={"fit/x": fault} if fault else {}))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "folders"),
+    [
+        (None, 0, ["view.keep=frontal", "view.keep=both"]),
+        (DataError("data", "has no image"), 1, ["view.keep=both"]),
+        (RuntimeError("a bug"), 1, ["view.keep=both"]),
+        ("fit/x: no idea", 1, ["view.keep=frontal", "view.keep=both"]),
+    ],
+)
+def test_failing_variant_does_not_stop_the_others(fault, status, folders, tmp_path, monkeypatch, capsys):
+    """A fault of the data, a bug, a failed row: status 1, the other variant runs, tables of what is there."""
+    seen, tables = [], []
+    monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
+    monkeypatch.setattr(sweep, "run", ending({"frontal": fault}, seen))
+    fake = SimpleNamespace(write_tables=lambda found, out: tables.append((found, out)) or [out / "a.csv"])
+    monkeypatch.setitem(sys.modules, "benchmark.reporting.write_tables", fake)
+    given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
+    assert main(given) == status
+    assert seen == [("frontal", "parent"), ("both", "parent")]
+    assert tables == [([tmp_path / f for f in folders], tmp_path / "tables")]
+    said = capsys.readouterr()
+    assert "a.csv" in said.out
+    assert ("failed: view.keep=frontal" in said.err) == (status == 1)
+
+
+def test_store_that_cannot_be_written_ends_the_sweep(tmp_path, monkeypatch):
+    """Without a store no variant can go on."""
+    seen = []
+    monkeypatch.setattr(sweep, "run", ending({"frontal": StoreError("store", "is full")}, seen))
+    given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
+    assert main(given) == 1
+    assert len(seen) == 1
+
+
+@pytest.mark.slow
+def test_sweep_writes_a_leaderboard_per_variant_and_tables_over_them(tmp_path):
+    """Two masks: two leaderboards of two protocols, two parent runs that tell their choice, tables."""
+    pytest.importorskip("benchmark.reporting.write_tables")
+    done = command(tmp_path, *OVER, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    boards = [json.loads(p.read_text()) for p in sorted((tmp_path / "out").glob("*/leaderboard.json"))]
+    assert len(boards) == 2
+    assert any((tmp_path / "out" / "tables").iterdir())
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
+    parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+    assert sorted(r.data.params["mask.shape"] for r in parents) == ["joint", "none"]

@@ -1,0 +1,127 @@
+"""The search: on val alone, resumable, ending in parameters that ``run`` accepts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.samples import TINY
+
+SEARCHED = '''"""A generator whose preview gets worse with its parameter: the best is the smallest."""
+import json
+import numpy as np
+from pydantic import BaseModel, Field
+from benchmark.images.image_set import synthetic_set
+
+version = "1"
+card = {"title": "Blurred copies"}
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    noise: float = Field(0.5, ge=0, le=1)
+
+def search_space(trial):
+    return {"noise": trial.suggest_float("noise", 0.0, 1.0)}
+
+class Generator:
+    conditions = {"label"}
+    def __init__(self, params):
+        self.noise, self.mean = params.noise, None
+    def fit(self, train, context):
+        assert not (context.scratch.parent / "test.arrow").exists()
+        self.mean = train.image.mean(0) / 255
+        for step in (1, 2, 3):
+            if context.report(step, 3, lambda request, seed: self.sample(request, seed=seed)):
+                return
+    def sample(self, request, *, seed):
+        rng = np.random.default_rng(seed)
+        noise = rng.random((len(request.label), *self.mean.shape))
+        return synthetic_set(self.mean * (1 - self.noise) + noise * self.noise, request, generator="searched")
+    def save(self, folder):
+        (folder / "s.json").write_text(json.dumps([self.noise, self.mean.tolist()]))
+    @classmethod
+    def load(cls, folder):
+        noise, mean = json.loads((folder / "s.json").read_text())
+        made = cls(Params(noise=noise))
+        made.mean = np.array(mean)
+        return made
+'''
+
+
+def tune(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    (folder / "searched.py").write_text(SEARCHED)
+    environ = os.environ | {
+        "SYNTHTHORAX_STORE": str(folder / "store"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+    }
+    command = [sys.executable, "-m", "benchmark", "tune", "--task", str(TINY), "--generator", "searched.py"]
+    return subprocess.run(
+        [*command, "--out", "out", *more],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tune")
+    return folder, tune(folder, "--trials", "4")
+
+
+def trials(folder: Path) -> list:
+    import optuna
+
+    return optuna.load_study(study_name=None, storage=f"sqlite:///{folder / 'out' / 'study.db'}").trials
+
+
+def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypatch):
+    """best_params.yaml holds the parameters of the finished trial with the lowest preview FID."""
+    from benchmark.planning.resolve import Wish, make_plan
+
+    folder, done = searched
+    assert done.returncode == 0, done.stdout + done.stderr
+    best = yaml.safe_load((folder / "out" / "best_params.yaml").read_text())
+    finished = [t for t in trials(folder) if t.state.name == "COMPLETE"]
+    lowest = min(finished, key=lambda t: t.value)
+    assert best["generators"]["searched"]["noise"] == lowest.params["noise"]
+    assert best["found"]["value"] == lowest.value
+    monkeypatch.chdir(folder)
+    wish = Wish(str(TINY), generators=("searched.py",), params=folder / "out" / "best_params.yaml")
+    row = next(r for r in make_plan(wish).rows if r.name == "searched")
+    assert row.params["noise"] == lowest.params["noise"]
+
+
+def test_every_report_reaches_the_pruner(searched):
+    """A finished trial has as many intermediate values as the fit had previews: three."""
+    folder, _ = searched
+    finished = [t for t in trials(folder) if t.state.name == "COMPLETE"]
+    assert all(len(t.intermediate_values) == 3 for t in finished)
+
+
+def test_trials_are_nested_runs(searched):
+    """Each trial is a run below the search's own, with its parameters and objective."""
+    from mlflow.tracking import MlflowClient
+
+    folder, _ = searched
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    nested = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
+    assert len(nested) == 4
+    assert all("noise" in r.data.params for r in nested)
+
+
+def test_study_goes_on_and_never_had_the_test_split(searched):
+    """Asking for 5 trials in all runs one more; the folder that the fits read holds train and val alone."""
+    folder, _ = searched
+    done = tune(folder, "--trials", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(trials(folder)) == 5
+    data = next((folder / "store" / "work").glob("tune-*"))
+    assert sorted(p.name for p in data.iterdir()) == ["train.arrow", "val.arrow"]

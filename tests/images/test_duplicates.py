@@ -1,0 +1,175 @@
+"""Copies are found, whatever was done to them, and pictures that are not copies are left alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.datasets.phantom import chest
+from benchmark.errors import DataError
+from benchmark.images import duplicates
+from benchmark.images.lazy import Pixels
+
+SIZE, COUNT, PLANTED = 64, 600, 60
+
+
+def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Save as JPEG and read again."""
+
+    def saved(picture: np.ndarray) -> np.ndarray:
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=quality)
+        return np.asarray(Image.open(file))
+
+    return saved
+
+
+def scaled(side: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Resize and back."""
+
+    def there_and_back(picture: np.ndarray) -> np.ndarray:
+        other = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
+        return np.asarray(other.resize(picture.shape[::-1], Image.Resampling.BICUBIC))
+
+    return there_and_back
+
+
+def shifted(picture: np.ndarray) -> np.ndarray:
+    """One pixel to the right and one down."""
+    return np.pad(picture, 1, mode="edge")[:SIZE, :SIZE]
+
+
+def noisy(picture: np.ndarray) -> np.ndarray:
+    """Noise of two gray values."""
+    noise = np.random.default_rng(5).normal(0, 2, picture.shape)
+    return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
+
+
+COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "darker and flatter": lambda p: (p * 0.8 + 25).astype(np.uint8),
+    "jpeg 75": jpeg(75),
+    "jpeg 40": jpeg(40),
+    "smaller and back": scaled(48),
+    "larger and back": scaled(128),
+    "shifted": shifted,
+    "noise": noisy,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Planted:
+    """Phantoms of as many patients, and copies of some of them under other names."""
+
+    image: np.ndarray
+    source: np.ndarray  # of which original each picture is
+    kind: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def planted() -> Planted:
+    """600 phantoms, 60 of them copied in seven ways."""
+    drawn = np.stack(
+        [chest.draw(chest.CLASSES[i % 5], seed=3, index=i, size=SIZE).image for i in range(COUNT)]
+    )
+    copied = np.arange(0, COUNT, COUNT // PLANTED)
+    images = [drawn, *(np.stack([change(drawn[i]) for i in copied]) for change in COPIES.values())]
+    kinds = [np.full(COUNT, ""), *(np.full(len(copied), name) for name in COPIES)]
+    sources = [np.arange(COUNT), *(copied for _ in COPIES)]
+    return Planted(np.concatenate(images), np.concatenate(sources), np.concatenate(kinds))
+
+
+@pytest.fixture(scope="module")
+def pairs(planted: Planted) -> list[duplicates.Pair]:
+    """What is found among them."""
+    found = duplicates.scan(planted.image)
+    return duplicates.same_picture(planted.image, found, np.arange(len(planted.image)))
+
+
+@pytest.mark.parametrize("kind", list(COPIES))
+def test_planted_copies_are_found(planted, pairs, kind):
+    """Of the copies of each kind at least 98 % are found beside their original."""
+    of_original = {(p.first, p.second) for p in pairs}
+    rows = np.flatnonzero(planted.kind == kind)
+    exact = [np.array_equal(planted.image[planted.source[r]], planted.image[r]) for r in rows]
+    found = [(int(planted.source[r]), int(r)) in of_original for r in rows]
+    assert np.mean(np.logical_or(found, exact)) >= 0.98
+
+
+def test_other_pictures_are_left_alone(planted, pairs):
+    """Not one of the 180,000 pairs of different patients is taken for copies."""
+    wrong = [p for p in pairs if planted.source[p.first] != planted.source[p.second]]
+    assert wrong == []
+
+
+def test_bits_lose_no_copies_that_the_details_would_confirm(planted, pairs):
+    """On a few pictures, comparing every pair without any bits finds nothing more."""
+    some = np.flatnonzero(planted.source < 30)
+    every = np.stack(np.triu_indices(len(some), 1), axis=1)
+    alike = duplicates._similarity(planted.image[some], every) >= duplicates.SAME_DETAIL
+    exact = [np.array_equal(*planted.image[some[pair]]) for pair in every]
+    said = {(p.first, p.second) for p in pairs}
+    missed = [tuple(some[p]) for p in every[alike & ~np.array(exact)] if tuple(some[p].tolist()) not in said]
+    assert len(missed) <= 0.02 * alike.sum()
+
+
+def test_one_patients_pictures_are_not_compared(planted):
+    """Within a group nothing is looked for: frames of one video look alike."""
+    found = duplicates.scan(planted.image)
+    assert duplicates.same_picture(planted.image, found, planted.source) == []
+
+
+def test_exact_copies_are_grouped():
+    """Every group of identical pictures is found, in order; a single picture is no group."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (6, 20, 20), np.uint8)
+    image[4] = image[5] = image[1]
+    image[3] = image[0]
+    groups = duplicates.same_bytes(duplicates.scan(image))
+    assert [g.tolist() for g in groups] == [[0, 3], [1, 4, 5]]
+
+
+def test_broken_and_empty_pictures_are_recorded():
+    """What cannot be read is named with its fault, one without contrast is marked, the rest is scanned."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (300, 16, 16), np.uint8)
+    image[7] = 3
+
+    def read(row: int) -> np.ndarray:
+        if row == 290:
+            raise DataError("x.png", "is corrupt", "Replace it.")
+        return image[row]
+
+    found = duplicates.scan(Pixels.each(read, 300, 16))
+    assert found.broken == ((290, "x.png: is corrupt"),)
+    assert found.rows.tolist() == [i for i in range(300) if i != 290]
+    assert np.flatnonzero(found.empty).tolist() == [7]
+
+
+@pytest.mark.parametrize("size", [16, 28, 64, 100])
+def test_two_pictures_are_enough(size):
+    """The smallest sets and any image size: one copy is found, one other picture is not."""
+    image = np.stack([chest.draw("viral", seed=1, index=i, size=size).image for i in (1, 2)])
+    image = np.concatenate([image, (image[:1] * 0.9 + 10).astype(np.uint8)])
+    found = duplicates.scan(image)
+    assert [(p.first, p.second) for p in duplicates.same_picture(image, found, np.arange(3))] == [(0, 2)]
+
+
+def test_every_meeting_once():
+    """The pairs of equal bands come out complete and once, also when they come in several parts."""
+    rng = np.random.default_rng(2)
+    asked, there = rng.integers(0, 4, 30).astype(np.uint16), rng.integers(0, 4, 20).astype(np.uint16)
+    order = np.argsort(there, kind="stable")
+    said = duplicates._PAIRS
+    duplicates._PAIRS = 7
+    try:
+        parts = list(duplicates._meetings(asked, there[order], order))
+    finally:
+        duplicates._PAIRS = said
+    got = sorted((int(i), int(j)) for a, b in parts for i, j in zip(a, b, strict=True))
+    assert len(parts) > 5
+    assert got == [(i, j) for i in range(30) for j in range(20) if asked[i] == there[j]]

@@ -1,0 +1,375 @@
+"""Datasets of shards: what is written comes back, builds are resumable, and half a dataset is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.datasets import _build as building
+from benchmark.datasets._build import Recipe, build
+from benchmark.errors import DataError, StoreError
+from benchmark.images import shards
+from benchmark.images.lazy import Pixels
+from benchmark.plugins.registry import Plugin
+from support.samples import ROOT
+from support.stores import full_set, store
+
+SOURCE = '''
+"""A source that draws noise, and leaves a mark per picture that it draws."""
+import time
+from pathlib import Path
+import numpy as np
+from pydantic import BaseModel
+from benchmark.errors import DataError
+from benchmark.images.lazy import Pixels
+from benchmark.images.image_set import ImageSet
+
+version = "1"
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    count: int = 50
+    root: Path = Path(".")
+    seconds: float = 0.0
+    broken: int = -1
+
+def fingerprint(params):
+    return "f"
+
+def images(params, *, classes, image_size, reserve_per_class, seed):
+    n = params.count
+    def read(row):
+        if row == params.broken:
+            raise DataError("picture 7", "is broken", "Replace it.")
+        time.sleep(params.seconds)
+        if params.root.name:
+            with (params.root / "drawn.txt").open("a") as file:
+                file.write(f"{row}\\n")
+        return np.random.default_rng([seed, row]).integers(0, 256, (image_size, image_size), np.uint8)
+    ids = np.array([f"i{k}" for k in range(n)])
+    return ImageSet(
+        image=Pixels.each(read, n, image_size), label=np.arange(n) % 2, classes=classes, image_id=ids,
+        patient_id=ids, origin=np.full(n, "real:x"), age=np.array([None, 3.0] * (n // 2), dtype=object),
+        split=np.array(["train", "test"] * (n // 2)), card={"name": "noise", "notes": ["made up"]},
+    )
+'''
+
+
+def recipe(folder: Path, **changes: object) -> Recipe:
+    """A recipe of the source above; ``params`` and ``paths`` as given."""
+    path = folder / "noisy.py"
+    if not path.exists():
+        path.write_text(SOURCE)
+    plain = Recipe(
+        plugin=Plugin("sources", "noisy", "file", str(path)),
+        version="1",
+        fingerprint="f",
+        params={},
+        paths={},
+        classes=("a", "b"),
+        image_size=8,
+        shard_size=16,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("opened", [shards.open, shards.read_shards])
+def test_every_column_comes_back(tmp_path, several, opened):
+    """All columns, one label or several, are the same after Parquet and after the memory map."""
+    images = full_set(several=several)
+    again = opened(store(tmp_path, images))
+    assert again.content_hash() == images.content_hash()
+    assert again.label.dtype == images.label.dtype
+    assert again.card["name"] == "all columns"
+
+
+def test_unknown_values_stay_unknown(tmp_path):
+    """None in a column of texts or ages is None again, also where a shard has nothing else."""
+    n = 20
+    ages = np.array([None] * 10 + [50.0] * 10, dtype=object)
+    views = np.array(["PA"] * 10 + [None] * 10, dtype=object)
+    images = replace(full_set(n), age=ages, view=views)
+    again = shards.open(store(tmp_path, images, shard=10))
+    assert again.view.tolist() == views.tolist()
+    assert [a is None or np.isnan(a) for a in again.age] == [True] * 10 + [False] * 10
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 19), max_size=30), st.integers(1, 25))
+def test_any_rows_in_any_order(tmp_path_factory, rows, shard):
+    """Reading positions in any order, with repeats, gives the pictures of these positions."""
+    images = full_set()
+    again = shards.read_shards(store(tmp_path_factory.mktemp("s"), images, shard))
+    np.testing.assert_array_equal(again.image[np.array(rows, np.int64)], images.image[rows])
+    np.testing.assert_array_equal(again.mask[np.array(rows, np.int64)], images.mask[rows])
+
+
+def test_large_pictures_are_written_a_row_group_at_a_time(tmp_path, monkeypatch):
+    """What a writer holds is bounded by the row group, not by the shard."""
+    monkeypatch.setattr(shards, "GROUP_BYTES", 3 * 36)
+    asked = []
+    images = full_set()
+    seen = Pixels(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
+    again = shards.read_shards(store(tmp_path, replace(images, image=seen), shard=20))
+    assert max(asked) == 3
+    assert again.content_hash() == images.content_hash()
+
+
+def test_pixels_stay_on_disk(tmp_path):
+    """The memory map's pixels are views of the file, not copies."""
+    images = shards.open(store(tmp_path, full_set()))
+    assert isinstance(images.image, np.ndarray)
+    assert not images.image.flags.owndata
+    assert not images.image.flags.writeable
+
+
+def test_datasets_library_opens_the_shards(tmp_path):
+    """Anybody can read the folder: ``load_dataset("parquet")`` has all rows, and the bytes are the pixels."""
+    import datasets
+
+    images = full_set(several=True)
+    folder = store(tmp_path / "d", images) if (tmp_path / "d").mkdir() is None else tmp_path
+    files = sorted(str(p) for p in folder.glob("*.parquet"))
+    table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "c"))
+    assert table["image_id"][:] == images.image_id.tolist()
+    assert table["label"][:] == images.label.tolist()
+    found = np.stack([np.frombuffer(row, np.uint8).reshape(6, 6) for row in table["image"][:]])
+    np.testing.assert_array_equal(found, images.image)
+
+
+def test_build_has_the_sources_images(tmp_path):
+    """What is built is what the source gives, with its card, whatever the shards."""
+    made = recipe(tmp_path)
+    about = build(made, tmp_path / "out", workers=1)
+    images = shards.open(tmp_path / "out")
+    assert images.content_hash() == replace(made.images(), age=images.age).content_hash()
+    assert [record["rows"] for record in about["shards"]] == [16, 16, 16, 2]
+    assert images.card["notes"] == ["made up"]
+
+
+def test_same_bytes_with_any_number_of_workers(tmp_path):
+    """This process alone, or two workers, write the same files."""
+
+    def files(folder: Path) -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in folder.glob("*.*") if not p.name.startswith(".")}
+
+    build(recipe(tmp_path), tmp_path / "one", workers=1)
+    build(recipe(tmp_path), tmp_path / "two", workers=2)
+    assert len(files(tmp_path / "one")) == 4 * 2 + 2
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def drawn(folder: Path) -> list[int]:
+    """Rows that the source was asked for, in order."""
+    path = folder / "drawn.txt"
+    return [int(row) for row in path.read_text().split()] if path.exists() else []
+
+
+def test_limit_is_spread_over_the_source(tmp_path):
+    """A limited build takes images from everywhere, not from the beginning alone."""
+    build(recipe(tmp_path, limit=5), tmp_path / "out", workers=1)
+    assert shards.open(tmp_path / "out").image_id.tolist() == ["i0", "i10", "i20", "i30", "i40"]
+
+
+def test_finished_shards_are_not_made_again(tmp_path):
+    """After a shard is lost or damaged, that one alone is made; a finished build does nothing."""
+    made, out = recipe(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
+    first = build(made, out, workers=1)
+    assert sorted(drawn(tmp_path)) == list(range(50))
+    (tmp_path / "drawn.txt").unlink()
+    assert build(made, out, workers=1) == first
+    assert drawn(tmp_path) == []
+    (out / "dataset.json").unlink()
+    (out / shards.part_name(1, 4)).write_bytes(b"cut off")
+    assert build(made, out, workers=1) == first
+    assert drawn(tmp_path) == list(range(16, 32))
+
+
+BUILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from images.test_shards import recipe
+from benchmark.datasets._build import build
+if __name__ == "__main__":
+    here = Path({here!r})
+    build(recipe(here, params={{"seconds": 0.01}}, paths={{"root": str(here)}}), here / "out", workers=2)
+"""
+
+
+def test_killed_build_goes_on_where_it_stopped(tmp_path):
+    """After kill -9 of the builder its workers end, nothing half-written counts, and finished shards stay."""
+    script = tmp_path / "build.py"
+    script.write_text(BUILD.format(tests=str(ROOT / "tests"), here=str(tmp_path)))
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen([sys.executable, str(script)], env=environ)
+    out = tmp_path / "out"
+    wait_for(lambda: any(out.glob("part-*.json")))
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    wait_for(lambda: still(tmp_path / "drawn.txt", 1.0))
+    kept = {p: p.stat().st_mtime_ns for p in out.glob("part-*.parquet") if p.with_suffix(".json").exists()}
+    assert kept
+    assert not shards.is_store(out)
+    with pytest.raises(DataError, match=r"dataset\.json"):
+        shards.open(out)
+    made = recipe(tmp_path, params={"seconds": 0.01})
+    build(replace(made, params={"seconds": 0.01}), out, workers=1)
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    assert len(shards.open(out)) == 50
+    assert not list(out.glob("*.part"))
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    """Wait until something is true, or fail."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def still(path: Path, seconds: float) -> bool:
+    """Whether a file has not changed for so long."""
+    return path.exists() and time.time() - path.stat().st_mtime > seconds
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"image_size": 9}, {"fingerprint": "g"}, {"version": "2"}, {"shard_size": 8}]
+)
+def test_another_recipe_is_not_mixed_in(tmp_path, changes):
+    """A folder that was built from anything else is refused, and what differs is named."""
+    build(recipe(tmp_path, limit=4), tmp_path / "out", workers=1)
+    with pytest.raises(DataError, match=next(iter(changes))):
+        build(recipe(tmp_path, limit=4, **changes), tmp_path / "out", workers=1)
+
+
+def test_moved_source_is_the_same_source(tmp_path):
+    """Paths are no part of the identity: the fingerprint stands for what lies there."""
+    one, other = (recipe(tmp_path, paths={"root": str(tmp_path / name)}) for name in ("x", "y"))
+    assert one.identity() == other.identity()
+
+
+def test_broken_picture_names_itself(tmp_path):
+    """A fault in the source ends the build with the source's own words, and leaves no dataset."""
+    with pytest.raises(DataError, match="picture 7"):
+        build(recipe(tmp_path, params={"broken": 20}), tmp_path / "out", workers=1)
+    assert not shards.is_store(tmp_path / "out")
+
+
+def test_full_disk_is_told_and_leaves_nothing_half(tmp_path, monkeypatch):
+    """No space left: one clear line, no temporary file, no manifest."""
+    import pyarrow.parquet as pq
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    images = full_set()
+    with pytest.raises(StoreError, match="No space left"):
+        shards.write_shard(tmp_path / "part-00000-of-00001.parquet", images, shards.schema_of(images))
+    assert list(tmp_path.iterdir()) == []
+
+
+LIMITED = """
+import resource, signal
+from pathlib import Path
+from benchmark.cli.parser import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+if __name__ == "__main__":
+    raise SystemExit(main(["data", "build", "--source", {source!r}, "--classes", "a,b", "--size", "64",
+                           "--root", {root!r}, "--workers", "2", "--out", {out!r}]))
+"""
+
+
+def test_refused_write_ends_the_command_with_one_line(tmp_path):
+    """The system refuses to write more, in a worker: status 1, one line, and nothing counts as built."""
+    recipe(tmp_path)
+    script = tmp_path / "limited.py"
+    script.write_text(
+        LIMITED.format(source=str(tmp_path / "noisy.py"), root=str(tmp_path), out=str(tmp_path / "out"))
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").glob("part-*"))
+
+
+def test_folder_that_cannot_be_made(tmp_path):
+    """A folder under a file is refused before the source is listed."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot be written"):
+        build(recipe(tmp_path), tmp_path / "file" / "out", workers=1)
+
+
+def test_worker_that_the_system_ends(tmp_path):
+    """A worker that is killed is told as such, with what to do."""
+    source = SOURCE.replace("time.sleep(params.seconds)", "import os; os.kill(os.getpid(), 9)")
+    (tmp_path / "noisy.py").write_text(source)
+    with pytest.raises(StoreError, match="ended by the system"):
+        build(recipe(tmp_path), tmp_path / "out", workers=2)
+
+
+def test_two_builds_at_once(tmp_path):
+    """A folder that is being built is not built a second time at once."""
+    (tmp_path / "out").mkdir()
+    with building._alone(tmp_path / "out"), pytest.raises(StoreError, match="another build"):
+        build(recipe(tmp_path), tmp_path / "out", workers=1)
+
+
+def damage(folder: Path) -> dict[str, SimpleNamespace]:
+    """Ways in which a dataset may be damaged: what is done, and what must be said."""
+    part = folder / shards.part_name(0, 3)
+    listing = folder / "dataset.json"
+
+    def longer(name: str) -> str:
+        about = json.loads(listing.read_text())
+        about["shards"][0]["file"] = name
+        return json.dumps(about)
+
+    return {
+        "lost": SimpleNamespace(do=part.unlink, said="not there"),
+        "cut": SimpleNamespace(do=lambda: part.write_bytes(part.read_bytes()[:-9]), said="bytes, expected"),
+        "other": SimpleNamespace(
+            do=lambda: part.write_bytes(bytes(part.stat().st_size)), said="cannot be read"
+        ),
+        "no json": SimpleNamespace(do=lambda: listing.write_text("{"), said="cannot be read"),
+        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), said="not there"),
+        "format": SimpleNamespace(
+            do=lambda: listing.write_text(listing.read_text().replace("images/1", "images/9")), said="format"
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut", "other", "no json", "outside", "format"])
+def test_damaged_dataset_is_told(tmp_path, kind):
+    """A shard that is lost, cut off or overwritten, and a listing that is none, name the file."""
+    folder = store(tmp_path, full_set())
+    harm = damage(folder)[kind]
+    harm.do()
+    with pytest.raises(DataError, match=harm.said):
+        shards.open(folder)
+
+
+def test_map_follows_the_shards(tmp_path):
+    """When the shards are built anew, the memory-mapped file of the old ones is not used."""
+    shards.open(store(tmp_path, full_set()))
+    other = replace(full_set(), image=255 - full_set().image)
+    assert shards.open(store(tmp_path, other)).content_hash() == other.content_hash()

@@ -1,0 +1,445 @@
+"""Phantom populations: published marginals, stated errors, patients, boxes, and no shortcuts."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.datasets.phantom import chexpert, cxr14, rare_lesion
+from benchmark.errors import BenchmarkError
+from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, ImageSet, prove_disjoint
+from benchmark.phantoms.radiograph import cohort, reports
+from benchmark.protocol import load as loading
+from benchmark.tasks.schema import SplitRule
+
+SMALL_CHEXPERT = chexpert.Params(train_images=600, train_patients=200, test_images=60)
+SMALL_CXR14 = cxr14.Params(
+    train_images=500, train_patients=200, paper_images=80, paper_patients=30, test_images=60, at_least=8,
+    test_at_least=4, boxes=20,
+)  # fmt: skip
+SMALL_LESION = rare_lesion.Params(positives=12, normals=200, test_per_class=20, site_per_class=20)
+SOURCES = [(chexpert, SMALL_CHEXPERT), (cxr14, SMALL_CXR14), (rare_lesion, SMALL_LESION)]
+
+
+def small(source, params, size: int = 16, seed: int = 0, reserve: int = 3) -> ImageSet:
+    """All images of a small population, in the source's own classes."""
+    classes = {chexpert: reports.OBSERVATIONS, cxr14: cxr14.LABELS, rare_lesion: rare_lesion.CLASSES}[source]
+    return source.images(params, classes=classes, image_size=size, reserve_per_class=reserve, seed=seed)
+
+
+# ----------------------------------------------------------------------------- rows by number
+
+
+def test_random_numbers_of_a_row_do_not_depend_on_the_rows_before():
+    """Rows 700 to 720 drawn alone are rows 700 to 720 of the first thousand; another stream differs."""
+    whole = cohort.uniforms(5, cohort.STUDY, 0, 1000, 14)
+    assert (whole[700:720] == cohort.uniforms(5, cohort.STUDY, 700, 20, 14)).all()
+    assert (whole[:20] != cohort.uniforms(5, cohort.SHOT, 0, 20, 14)).all()
+    rows = np.array([3, 999, 3, cohort.BLOCK * 7 + 1])
+    assert (cohort.uniforms_at(5, cohort.STUDY, rows, 14)[:3] == whole[rows[:3]]).all()
+    assert whole.min() >= 0
+    assert whole.max() < 1
+    assert whole.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_pair_of_scores_meets_its_known_orthant():
+    """Two medians with correlation 0.5 are exceeded together in 1/4 + asin(0.5)/(2 pi) = 1/3 of the cases."""
+    assert cohort.correlation_for_pair(0.5, 0.5, 1 / 3) == pytest.approx(0.5, abs=2e-3)
+    assert cohort.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
+
+
+def test_nearest_correlation_keeps_a_valid_one_and_mends_an_impossible_one():
+    """Three findings cannot all correlate at -0.9; the mended matrix has a root and ones on its diagonal."""
+    good = np.array([[1, 0.3], [0.3, 1]])
+    assert cohort.nearest_correlation(good) == pytest.approx(good)
+    mended = cohort.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
+    assert np.diag(mended) == pytest.approx(np.ones(3))
+    assert np.linalg.eigvalsh(mended).min() > 0
+
+
+def test_every_patient_has_a_study_and_the_total_is_met():
+    """65 studies of 40 patients: each at least one, exactly 65, unevenly."""
+    visits = cohort.visits_each(0, 40, 65, 0)
+    assert (visits.sum(), visits.min()) == (65, 1)
+    assert visits.max() >= 3
+
+
+def test_a_patients_studies_resemble_each_other():
+    """Half of a score's variance lasts: two studies of one patient share a finding more often than chance."""
+    table = chexpert.tables(chexpert.Params(train_images=40_000, train_patients=12_000), reserve=1, seed=1)
+    mine = table.select((table.split == "train") & (table.view != "LATERAL"))
+    effusion = mine.present[:, reports.OBSERVATIONS.index("Pleural Effusion")]
+    next_is_same_patient = mine.patient[1:] == mine.patient[:-1]
+    agree = (effusion[1:] == effusion[:-1])[next_is_same_patient].mean()
+    chance = effusion.mean() ** 2 + (1 - effusion.mean()) ** 2
+    assert agree > chance + 0.1
+
+
+# ----------------------------------------------------------------------------- the error model
+
+
+def test_the_error_model_is_a_probability():
+    """P(report | truth) lies in 0..1 and sums to 1, and the mixture over truth gives back Table 1."""
+    for name, saying in reports.SAYINGS.items():
+        said = saying.probabilities()
+        assert (said >= 0).all()
+        assert said.sum(1) == pytest.approx([1, 1])
+        mixed = np.array([1 - saying.prevalence, saying.prevalence]) @ said
+        assert mixed * reports.TRAINING_IMAGES == pytest.approx(np.array(saying.counts)), name
+
+
+def test_every_row_of_table_1_counts_the_training_images():
+    """Positive, uncertain, negative and not mentioned sum to 223,414 for each of Lan's 13 other rows."""
+    assert {sum(s.counts) for s in reports.SAYINGS.values()} == {223_414}
+
+
+def test_saying_by_hand():
+    """Of 100 images 20 are called positive, 15 of them rightly, and 5 of the 80 unmentioned have it too."""
+    saying = reports.Saying((20, 0, 0, 80), positive=0.75, uncertain=0.5, negative=0.0, unmentioned=1 / 16)
+    assert saying.prevalence == pytest.approx(0.20)
+    assert saying.probabilities()[1] == pytest.approx([0.75, 0, 0, 0.25])
+    assert saying.probabilities()[0] == pytest.approx([5 / 80, 0, 0, 75 / 80])
+
+
+def test_reports_follow_the_random_number():
+    """A true pneumothorax is reported positive for a small number and not mentioned for a large one."""
+    k = reports.OBSERVATIONS.index("Pneumothorax")
+    present = np.zeros((3, 14), bool)
+    present[:, k] = True
+    chance = np.full((3, 14), 0.9999)
+    chance[0, k], chance[1, k] = 0.0, 1 - 1e-9
+    said = reports.write_reports(present, chance)
+    assert said[:2, k].tolist() == [POSITIVE, NOT_MENTIONED]
+    assert said[0, 0] == NOT_MENTIONED  # a positive pathology rules out "No Finding"
+    assert said[1, 0] == POSITIVE
+
+
+def test_simulated_reports_have_lans_table_1():
+    """CheXpert's size: every cell of Table 1 within 3 % or five errors; "No Finding" within 5 %, unfitted."""
+    table = chexpert.tables(chexpert.Params(), reserve=1, seed=0)
+    rows = np.flatnonzero(table.split == "train")
+    chance = cohort.uniforms_at(0, cohort.REPORT, table.study[rows], 14)
+    said = reports.write_reports(table.present[rows], chance)
+    assert len(rows) == 223_414
+    for k, (name, saying) in enumerate(reports.SAYINGS.items(), start=1):
+        counts = [int((said[:, k] == s).sum()) for s in reports.SAID]
+        for count, published in zip(counts, saying.counts, strict=True):
+            assert abs(count - published) < max(0.03 * published, 5 * np.sqrt(published)), name
+    assert (said[:, 0] == POSITIVE).sum() == pytest.approx(reports.NO_FINDING_COUNT, rel=0.05)
+    assert set(np.unique(said[:, 0])) == {POSITIVE, NOT_MENTIONED}
+
+
+# ----------------------------------------------------------------------------- phantom.chexpert
+
+
+def test_chexpert_lists_its_full_size_in_seconds_and_little_memory():
+    """224,316 images of 65,240 patients and 20,000 fresh ones: listed in a process below 1 GB."""
+    code = (
+        "import re, numpy as np\n"
+        "from benchmark.datasets.phantom import chexpert as c\n"
+        "s = c.images(c.Params(), classes=('a', 'b'), image_size=64, reserve_per_class=1000, seed=0)\n"
+        "own = np.isin(s.split, ['train', 'val', 'test_paper'])\n"
+        "lateral = (s.split == 'train') & (s.view == 'LATERAL')\n"
+        "print(own.sum(), len(np.unique(s.patient_id[own])), lateral.sum())\n"
+        # not ru_maxrss, which a process inherits from the one that started it
+        "print(re.search('VmHWM:\\\\s+(\\\\d+) kB', open('/proc/self/status').read())[1])\n"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert [int(n) for n in out[:3]] == [224_316, 65_240, 32_387]
+    assert int(out[3]) < 1_000_000  # kB
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 20
+
+
+def test_chexpert_paper_splits_have_lans_table_2():
+    """test_paper: 668 images, 10 with pneumothorax, 120 with effusion; val: 234, of them 8 and 67."""
+    images = small(chexpert, SMALL_CHEXPERT)
+    of = [reports.OBSERVATIONS.index(name) for name in ("Pneumothorax", "Pleural Effusion")]
+    for split, n, patients, positive in (("test_paper", 668, 500, [10, 120]), ("val", 234, 200, [8, 67])):
+        mine = images.select(images.split == split)
+        assert (len(mine), len(mine.patients())) == (n, patients)
+        assert (mine.report[:, of] == POSITIVE).sum(0).tolist() == positive
+
+
+def test_chexpert_reports_err_in_train_alone():
+    """Only train has uncertain and unmentioned findings; elsewhere every report is positive or negative."""
+    images = small(chexpert, SMALL_CHEXPERT)
+    noisy = images.report[images.split == "train"]
+    assert set(np.unique(noisy)) == {POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED}
+    assert set(np.unique(images.report[images.split != "train"])) == {POSITIVE, NEGATIVE}
+    assert (images.label == (images.report == POSITIVE)).all()
+
+
+def test_chexpert_reserve_has_as_many_with_as_without():
+    """``reserve_per_class`` images have the finding of ``reserve_of`` and as many do not, whichever it is."""
+    for name in ("Pneumothorax", "Pleural Effusion"):
+        params = SMALL_CHEXPERT.model_copy(update={"reserve_of": name})
+        images = small(chexpert, params, reserve=30)
+        kept = images.label[images.split == "reserve", reports.OBSERVATIONS.index(name)]
+        assert np.bincount(kept).tolist() == [30, 30]
+
+
+def test_chexpert_frontal_and_lateral_of_one_study_share_patient_and_report():
+    """A lateral image belongs to a study with a frontal one, says the same and looks different."""
+    images = small(chexpert, SMALL_CHEXPERT, size=32)
+    row = int(np.flatnonzero((images.view == "LATERAL") & (images.split == "train"))[0])
+    frontal = images.image_id.tolist().index(images.image_id[row].removesuffix("L"))
+    assert images.patient_id[row] == images.patient_id[frontal]
+    assert (images.report[row] == images.report[frontal]).all()
+    assert images.view[frontal] in ("PA", "AP")
+    assert (images.image[row] != images.image[frontal]).any()
+
+
+def test_chexpert_what_is_drawn_is_the_truth():
+    """A lung lesion is a nodule or a mass, never both; an opacity without a cause is an infiltration."""
+    table = chexpert.tables(SMALL_CHEXPERT, reserve=1, seed=0)
+    names, found = chexpert.shown(table, 0)
+    truth = dict(zip(reports.OBSERVATIONS, table.present.T, strict=True))
+    drawn = dict(zip(names, found.T, strict=True))
+    assert (drawn["nodule"] ^ drawn["mass"] == truth["Lung Lesion"]).all()
+    assert (drawn["pneumothorax"] == truth["Pneumothorax"]).all()
+    assert not (drawn["infiltration"] & truth["Edema"]).any()
+    assert not found[truth["No Finding"]].any()
+
+
+def test_chexpert_unknown_observation_is_refused():
+    """A misspelled ``reserve_of`` names the field and what is meant."""
+    with pytest.raises(BenchmarkError, match=r"reserve_of.*Pneumothorx.*\n?.*Pneumothorax"):
+        small(chexpert, SMALL_CHEXPERT.model_copy(update={"reserve_of": "Pneumothorx"}))
+
+
+# ----------------------------------------------------------------------------- phantom.cxr14
+
+
+@pytest.fixture(scope="module")
+def nih() -> np.ndarray:
+    """(112120, 14) findings of a population of ChestX-ray14's size."""
+    people = cxr14._population()
+    return people.cohort(0, 30_805, 112_120, first_patient=0, first_study=0, split="train").present
+
+
+def test_cxr14_marginals_are_those_of_chestxray14(nih: np.ndarray):
+    """Every finding's count within 7 % or four standard errors, "No Finding" unfitted within 3 %."""
+    expected = np.array(list(cxr14.COUNTS.values()))
+    assert (np.abs(nih.sum(0) - expected) < np.maximum(0.07 * expected, 4 * np.sqrt(expected))).all()
+    assert (~nih.any(1)).sum() == pytest.approx(60_361, rel=0.03)
+
+
+def test_cxr14_findings_occur_together_as_published(nih: np.ndarray):
+    """Pairs seen together 300 times or more come within 15 %; edema favors effusion, a nodule hardly."""
+    both = nih.T.astype(int) @ nih.astype(int)
+    for i, row in enumerate(cxr14.PAIRS):
+        for j, published in enumerate(row, start=i + 1):
+            if published >= 300:
+                assert both[i, j] == pytest.approx(published, rel=0.15), (i, j)
+    names = list(cxr14.COUNTS)
+    effusion, total = names.index("Effusion"), len(nih)
+    for name, more in (("Edema", True), ("Atelectasis", True), ("Consolidation", True), ("Nodule", False)):
+        k = names.index(name)
+        independent = both[k, k] * both[effusion, effusion] / total
+        assert (both[k, effusion] > 1.5 * independent) == more
+
+
+def test_cxr14_small_sets_have_every_label():
+    """``at_least`` and ``test_at_least`` fill up train and test; reserve has each label as the rarest."""
+    images = small(cxr14, SMALL_CXR14)
+    assert images.label[images.split == "train"].sum(0).min() >= 8
+    assert images.label[images.split == "test"].sum(0).min() >= 4
+    rarest = images.select(images.split == "reserve").one_label_each()
+    assert np.bincount(rarest.label, minlength=15).min() >= 1
+    assert (images.split == "reserve").sum() == 3 * 15
+
+
+def test_cxr14_no_finding_is_the_absence_of_findings():
+    """The first label is 1 exactly where the 14 others are 0, with and without errors of text mining."""
+    for error in (0.0, 0.2):
+        label = small(cxr14, SMALL_CXR14.model_copy(update={"nlp_error": error})).label
+        assert (label[:, 0] == (label[:, 1:].sum(1) == 0)).all()
+
+
+def test_cxr14_text_mining_errs_as_asked_and_keeps_the_counts():
+    """With an error of 10 % a tenth of the positives is missed in train, and as many are named in vain."""
+    params = cxr14.Params(train_images=60_000, train_patients=20_000, boxes=0)
+    table = cxr14.tables(params, reserve=0, seed=2)
+    named = cxr14.mined(table, 0.1, 2)
+    train, k = table.split == "train", list(cxr14.COUNTS).index("Infiltration")
+    true, said = table.present[train, k], named[train, k]
+    assert (true & ~said).sum() / true.sum() == pytest.approx(0.1, abs=0.01)
+    assert said.sum() == pytest.approx(true.sum(), rel=0.03)
+    assert (named[table.split == "test"] == table.present[table.split == "test"]).all()
+
+
+def test_cxr14_boxes_frame_the_finding():
+    """As many boxes as asked, in train alone, each inside the picture and around a part of its mask."""
+    images = small(cxr14, SMALL_CXR14, size=48)
+    rows = np.flatnonzero(np.isfinite(images.box[:, 0]))
+    assert 15 <= len(rows) <= 20
+    assert set(images.split[rows]) == {"train"}
+    for row in rows:
+        left, top, width, height = images.box[row].astype(int)
+        assert min(left, top) >= 0
+        assert max(left + width, top + height) <= 48
+        assert images.mask[int(row)][top : top + height, left : left + width].any()
+
+
+# ----------------------------------------------------------------------------- phantom.rare_lesion
+
+
+def test_rare_lesion_counts_sites_and_truth():
+    """Counts by class as asked; site_b only in test; masks and boxes where there is a lesion."""
+    images = small(rare_lesion, SMALL_LESION, size=48)
+    train = images.select(images.split == "train")
+    assert train.counts() == {"normal": 200, **dict.fromkeys(rare_lesion.LESIONS, 12)}
+    assert set(train.site) == {"site_a"}
+    assert np.unique(images.site[images.split == "test"], return_counts=True)[1].tolist() == [100, 100]
+    assert (np.isfinite(train.box[:, 0]) == (train.label != 0)).mean() > 0.99
+    sick = train.select(train.label != 0)
+    for box, mask in zip(sick.box, sick.mask, strict=True):
+        left, top, width, height = box.astype(int)
+        assert (mask > 0).sum() == (mask[top : top + height, left : left + width] > 0).sum()
+
+
+def test_rare_lesion_sentences_say_the_lesion_and_its_side():
+    """The sentence of an image names its lesion; those of one-sided lesions name left or right."""
+    images = small(rare_lesion, SMALL_LESION)
+    for name, text in zip(np.array(rare_lesion.CLASSES)[images.label], images.prompt, strict=True):
+        assert (name if name != "normal" else "no acute finding") in text.lower()
+        if name in ("pneumothorax", "nodule"):
+            assert "left" in text.lower() or "right" in text.lower()
+
+
+def test_rare_lesion_takes_some_of_the_classes():
+    """A task may take two classes in its own order."""
+    images = rare_lesion.images(
+        SMALL_LESION, classes=("nodule", "normal"), image_size=16, reserve_per_class=2, seed=0
+    )
+    assert images.classes == ("nodule", "normal")
+    assert images.select(images.split == "train").counts() == {"nodule": 12, "normal": 200}
+
+
+# ----------------------------------------------------------------------------- all three
+
+
+@pytest.mark.parametrize(("source", "params"), SOURCES)
+def test_no_patient_in_two_splits(source, params):
+    """Given splits and the val drawn from train share neither patient nor picture."""
+    if source is chexpert:
+        images = small(source, params)
+        patients = {s: set(images.patient_id[images.split == s]) for s in np.unique(images.split)}
+        names = list(patients)
+        assert not any(patients[a] & patients[b] for i, a in enumerate(names) for b in names[:i])
+        return
+    classes = cxr14.LABELS if source is cxr14 else rare_lesion.CLASSES
+    splits = loading.load(
+        source, params, classes=classes, image_size=24, split=SplitRule(val=0.25), reserve_per_class=3, seed=0
+    )
+    prove_disjoint(splits)
+
+
+@pytest.mark.parametrize(("source", "params"), SOURCES)
+def test_an_image_follows_from_seed_and_number(source, params):
+    """The same seed gives the same table and picture, another seed another one, in any order of reading."""
+    one, two, other = (small(source, params, seed=s) for s in (0, 0, 1))
+    rows = np.array([7, 3, len(one) - 1])
+    assert (one.image[rows] == two.image[rows[::-1]][::-1]).all()
+    assert (one.label == two.label).all()
+    assert (one.age == two.age).all()
+    assert (one.image[rows] != other.image[rows]).any()
+
+
+@pytest.mark.parametrize(("source", "params"), SOURCES)
+def test_the_fingerprint_changes_with_the_parameters(source, params):
+    """Other sizes are other data."""
+    assert source.fingerprint(params) == source.fingerprint(params.model_copy())
+    assert source.fingerprint(params) != source.fingerprint(source.Params())
+
+
+@pytest.mark.parametrize(("source", "params"), SOURCES)
+def test_a_size_that_cannot_be_drawn_is_refused(source, params):
+    """Eight pixels are too few, and the error says which sizes are possible."""
+    with pytest.raises(BenchmarkError, match="16 to 1024"):
+        small(source, params, size=8)
+
+
+def test_more_patients_than_images_are_refused():
+    """The error names the split and both numbers."""
+    with pytest.raises(BenchmarkError, match=r"phantom train: 60 images, .* for 100 patients"):
+        small(chexpert, chexpert.Params(train_images=60, train_patients=100, test_images=50))
+
+
+def test_view_sex_age_and_site_do_not_depend_on_the_finding():
+    """In 20,000 fresh patients every finding is as frequent in each view, sex, site and age, to 4 errors."""
+    for people in (chexpert._population(), cxr14._population()):
+        table = people.fresh(3, 0, 20_000, "test")
+        groups = [table.view == "AP", table.sex == "male", table.site == table.site[0], table.age > 50]
+        for group in groups:
+            share, rest = table.present[group].mean(0), table.present[~group].mean(0)
+            p = table.present.mean(0)
+            error = np.sqrt(p * (1 - p) * (1 / group.sum() + 1 / (~group).sum()))
+            assert (np.abs(share - rest) < 4.2 * error).all()
+
+
+def _balanced_accuracy(features: np.ndarray, label: np.ndarray) -> float:
+    """Of a logistic regression, learned on the first half and read on the second."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    half = len(label) // 2
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+    model.fit(features[:half], label[:half])
+    return float(balanced_accuracy_score(label[half:], model.predict(features[half:])))
+
+
+@pytest.fixture(scope="module")
+def lesion_pictures() -> tuple[np.ndarray, np.ndarray]:
+    """1000 fresh frontal pictures of the five classes of rare_lesion, 32 pixels, in [0, 1]."""
+    label = np.arange(1000) % 5
+    table = rare_lesion._labeled(50_000_000, label, "site_a", "test", 9)
+    image = [
+        cohort.draw_row(table, i, rare_lesion.LESIONS, table.present, 9, 32).image for i in range(len(table))
+    ]
+    return np.stack(image) / 255, label
+
+
+def test_corners_do_not_tell_the_lesion(lesion_pictures: tuple[np.ndarray, np.ndarray]):
+    """Corners and frame, where markers and borders lie, are near chance, which is 0.20."""
+    image, label = lesion_pictures
+    corners = [image[:, a, b].reshape(len(image), -1) for a in (slice(5), slice(-5, None))
+               for b in (slice(5), slice(-5, None))]  # fmt: skip
+    assert _balanced_accuracy(np.concatenate(corners, 1), label) < 0.30
+
+
+def test_mean_intensity_does_not_tell_the_lesion(lesion_pictures: tuple[np.ndarray, np.ndarray]):
+    """Mean and deviation of the picture are near chance, which is 0.20."""
+    image, label = lesion_pictures
+    assert _balanced_accuracy(np.stack([image.mean((1, 2)), image.std((1, 2))], 1), label) < 0.33
+
+
+def test_corners_and_mean_intensity_do_not_tell_the_pneumothorax():
+    """In 500 fresh frontal images, half of them with pneumothorax, both are near 0.50."""
+    people, k = chexpert._population(), list(reports.SAYINGS).index("Pneumothorax")
+    table = people.fresh_with(
+        7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), where="test"
+    )
+    table = table.select(np.random.default_rng(0).permutation(500))
+    table = replace(table, present=np.hstack([np.zeros((500, 1), bool), table.present]))
+    names, found = chexpert.shown(table, 7)
+    devices = table.present[:, reports.DEVICES]
+    image = (
+        np.stack([cohort.draw_row(table, i, names, found, 7, 24, devices=devices).image for i in range(500)])
+        / 255
+    )
+    corners = [image[:, a, b].reshape(500, -1) for a in (slice(4), slice(-4, None))
+               for b in (slice(4), slice(-4, None))]  # fmt: skip
+    label = table.present[:, k + 1].astype(int)
+    assert _balanced_accuracy(np.concatenate(corners, 1), label) < 0.60
+    assert _balanced_accuracy(np.stack([image.mean((1, 2)), image.std((1, 2))], 1), label) < 0.60

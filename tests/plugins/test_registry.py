@@ -1,0 +1,81 @@
+"""Plug-ins are found by name without being imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmark.errors import TaskError, UnknownNameError
+from benchmark.planning.resolve import check_contract
+from benchmark.plugins.registry import available, find
+
+
+def test_builtin_generators_and_sources_are_found():
+    """The controls, the two generators and the sources of the first task have names."""
+    assert {"stylegan", "ddpm", "oracle", "copycat", "noise", "duplicate_real", "traditional"} <= set(
+        available("generators")
+    )
+    assert set(available("sources")) == {
+        "phantom.chest", "phantom.chexpert", "phantom.cxr14", "phantom.rare_lesion", "phantom.ultrasound",
+        "chexpert", "chestxray14", "covid_chestxray", "pocus", "medmnist", "dicom_folder", "image_folder",
+        "parquet_store",
+    }  # fmt: skip
+
+
+def test_finding_imports_nothing():
+    """Listing generators leaves torch and diffusers alone."""
+    code = (
+        "import sys; from benchmark.plugins.registry import available; available('generators');"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'diffusers', 'benchmark.generators.ddpm')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_misspelled_generator_gets_a_did_you_mean():
+    """'stylegna' means 'stylegan'."""
+    with pytest.raises(UnknownNameError, match="Did you mean 'stylegan'"):
+        find("generators", ["stylegna"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("broken.py", "import not_there_at_all", "cannot be imported: ModuleNotFoundError"),
+        ("syntax.py", "def (", "cannot be imported: SyntaxError"),
+        ("bare.py", "version = '1'", "Params: is missing"),
+        (
+            "half.py",
+            "version='1'\nParams=object\nclass Generator:\n  conditions=set()\n",
+            "lacks fit, sample, save",
+        ),
+    ],
+)
+def test_broken_file_is_told_with_its_path(tmp_path, name, text, told):
+    """A generator file that cannot be imported, or lacks a part of the contract, is one line."""
+    (tmp_path / name).write_text(text)
+    plugin = find("generators", [str(tmp_path / name)])[0]
+    with pytest.raises(TaskError, match=told) as caught:
+        check_contract(plugin.load(), plugin)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "told"), [("Bad Name.py", "a-z, 0-9"), ("ddpm.py", "is taken by")])
+def test_name_of_a_file_is_checked(tmp_path, name, told):
+    """A file's name is the row's name: plain, and not one of the suite's own."""
+    (tmp_path / name).write_text("")
+    with pytest.raises(TaskError, match=told):
+        find("generators", [str(tmp_path / name)])
+
+
+def test_version_of_a_file_follows_its_content(tmp_path):
+    """An edited file is a new version, though its author left the number alone."""
+    path = tmp_path / "mine.py"
+    path.write_text("version = '1'\n")
+    plugin = find("generators", [str(path)])[0]
+    module = plugin.load()
+    before = plugin.version(module)
+    path.write_text("version = '1'\n# another line\n")
+    assert before.startswith("1+")
+    assert plugin.version(module) != before

@@ -1,0 +1,258 @@
+"""Pictures within the pages: where the marks stand, which rows are on the front, and what is said."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations, pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.reporting.leaderboards import statistic_words
+from benchmark.reporting.leaderboards.charts import decades, ticks
+from benchmark.reporting.leaderboards.charts_ranks import critical_difference, joined, read_out
+from benchmark.reporting.leaderboards.charts_scatter import BOTTOM, LEFT, RIGHT, TOP, Axis, Mark, scatter
+from benchmark.reporting.leaderboards.compared import needed_in_words
+from benchmark.reporting.leaderboards.pareto import front
+
+LINEAR = Axis("cost", log=False)
+
+
+def mark(name: str, x: float, y: float, **said: bool) -> Mark:
+    """A row with an interval of two points on either side."""
+    kinds = {"control": False, "gated": False, "front": False, **said}
+    return Mark(name, x, y, y - 0.02, y + 0.02, **kinds)
+
+
+def test_front_by_hand():
+    """b has less gain at more cost than a; d costs more than c without gaining; the others stand."""
+    points = {"a": (1.0, 5.0), "b": (2.0, 4.0), "c": (3.0, 7.0), "d": (4.0, 7.0), "e": (0.5, 1.0)}
+    assert front(points) == ["e", "a", "c"]
+
+
+def test_equal_rows_are_on_the_front_together():
+    """Neither beats the other; a row that is equal in one and worse in the other is beaten."""
+    assert front({"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (1.0, 1.0), "d": (2.0, 2.0)}) == ["a", "b"]
+    assert front({}) == []
+
+
+@given(st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=9))
+def test_front_is_what_a_search_over_all_pairs_finds(points):
+    """On the front: nothing is as good in both and better in one. Sorted, it rises in both respects."""
+    found = front(points)
+    for name, (x, y) in points.items():
+        beaten = any((u < x and v >= y) or (u <= x and v > y) for u, v in points.values())
+        assert (name in found) is not beaten
+    on = [points[n] for n in found]
+    assert on == sorted(on)
+    assert all(a[1] <= b[1] for a, b in pairwise(on))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "expected"),
+    [
+        (-0.25, 0.15, 5, [-0.2, -0.1, 0.0, 0.1]),  # 0.4 / 5 = 0.08, so steps of 0.1
+        (0.0, 10.0, 5, [0, 2, 4, 6, 8, 10]),
+        (3.0, 103.0, 4, [50, 100]),  # 25, so steps of 50
+    ],
+)
+def test_ticks_are_round(low, high, count, expected):
+    """Steps of 1, 2 or 5 times a power of ten, the smallest that give no more than asked for."""
+    assert ticks(low, high, count) == pytest.approx(expected)
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(3, 9))
+def test_ticks_lie_between_the_ends_and_are_few(low, span, count):
+    """At least one and at most count + 1, all inside, for three and more."""
+    found = ticks(low, low + span, count)
+    assert 1 <= len(found) <= count + 1
+    assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in found)
+
+
+def test_decades_are_thinned():
+    """Powers of ten within the ends; every second of seven or more."""
+    assert decades(0.5, 200.0) == [1, 10, 100]
+    assert decades(1e-4, 1e3) == pytest.approx([1e-4, 1e-2, 1, 100])
+
+
+def elements(svg: str, tag: str, kind: str) -> list[ElementTree.Element]:
+    """The elements of a tag with a class among theirs; the SVG must be well-formed."""
+    found = ElementTree.fromstring(svg).iter(tag)
+    return [e for e in found if kind in e.get("class", "").split()]
+
+
+def test_a_logarithmic_axis_is_one():
+    """From 1 to 10 is as far as from 10 to 100; on a linear axis, a tenth as far."""
+    marks = [mark("a", 1, 0.0), mark("b", 10, 0.0), mark("c", 100, 0.0)]
+    for log, ratio in ((True, 1.0), (False, 0.1)):
+        xs = [
+            float(e.get("cx")) for e in elements(scatter(marks, Axis("x", log), "y", "l"), "circle", "mark")
+        ]
+        assert (xs[1] - xs[0]) / (xs[2] - xs[1]) == pytest.approx(ratio, abs=0.01)
+
+
+def test_marks_tell_role_gate_and_front_by_shape():
+    """A circle is a generator, a square a control; hollow is gated; the stair joins the front alone."""
+    svg = scatter(
+        [
+            mark("gan", 1, 0.01, front=True),
+            mark("best", 4, 0.05, control=True, front=True),
+            mark("copies", 2, 0.09, control=True, gated=True),
+        ],
+        LINEAR, "gain", "read out",
+    )  # fmt: skip
+    circles, squares = elements(svg, "circle", "mark"), elements(svg, "rect", "mark")
+    assert [c.findtext("title") for c in circles] == ["gan"]
+    assert {s.findtext("title"): "gated" in s.get("class") for s in squares} == {
+        "best": False,
+        "copies": True,
+    }
+    gan, best = circles[0], next(s for s in squares if s.findtext("title") == "best")
+    half = float(best.get("width")) / 2
+    (stair,) = elements(svg, "path", "front")
+    corner = f"H{float(best.get('x')) + half}V{float(best.get('y')) + half}"
+    expected = f"M{gan.get('cx')},{gan.get('cy')}{corner}H{RIGHT}"
+    assert stair.get("d") == expected
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1e4), st.floats(-0.5, 0.5), st.booleans()), min_size=1, max_size=12)
+)
+def test_nothing_leaves_the_plot(values):
+    """Whatever the figures, every mark, whisker and name lies within the axes."""
+    marks = [mark(f"row_{i}", x, y, front=on) for i, (x, y, on) in enumerate(values)]
+    svg = scatter(marks, Axis("x", log=True), "y", "l")
+    for circle in elements(svg, "circle", "mark"):
+        assert LEFT <= float(circle.get("cx")) <= RIGHT
+        assert TOP <= float(circle.get("cy")) <= BOTTOM
+    for line in elements(svg, "line", "reach"):
+        assert TOP <= float(line.get("y2")) <= float(line.get("y1")) <= BOTTOM
+
+
+def test_names_do_not_cover_each_other():
+    """Ten rows in a crowd: no two names overlap, by their estimated width."""
+    marks = [mark(f"generator_{i}", 1 + 0.4 * (i % 4), 0.01 * i) for i in range(10)]
+    names = elements(scatter(marks, LINEAR, "y", "l"), "text", "name")
+    at = [(float(n.get("x")), float(n.get("y")), 6.0 * len(n.text or "")) for n in names]
+    for (x, y, w), (u, v, z) in combinations(at, 2):
+        assert abs(y - v) >= 10 or x + w <= u or u + z <= x
+
+
+def test_names_are_escaped():
+    """A name from a bundle is text in the picture, never markup."""
+    svg = scatter([mark("<script>alert(1)</script>", 1, 0.0)], Axis("<b>", True), "<i>", '"><img>')
+    assert "<script" not in svg
+    assert "<b>" not in svg
+    assert "<img" not in svg
+    ElementTree.fromstring(svg)
+
+
+def friedman(**said: Any) -> dict[str, Any]:
+    """Four classifiers over 14 data sets, with the mean ranks and the critical difference as printed.
+
+    Source: Demsar 2006, JMLR 7, section 3.2.4 and Table 6 (chi-squared 9.28, three degrees of freedom).
+    """
+    ranks = {"C4.5": 3.143, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}
+    return {
+        "statistic": 9.28, "df": 3, "p": 0.0258, "kendall_w": 0.221, "blocks": 14, "mean_ranks": ranks,
+        "critical_difference": 1.25, "alpha": 0.05, "reason": None,
+        "cliques": [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]], **said,
+    }  # fmt: skip
+
+
+def test_critical_difference_diagram_of_demsar():
+    """Rows stand by mean rank, best first; marks and ruler are to the scale of the axis."""
+    svg = critical_difference(friedman())
+    order = [e.text for e in elements(svg, "text", "name")]
+    assert order == ["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]
+    xs = [float(e.get("cx")) for e in elements(svg, "circle", "mark")]
+    unit = (xs[3] - xs[0]) / (3.143 - 1.964)
+    (ruler,) = elements(svg, "path", "ruler")
+    path = str(ruler.get("d"))
+    start, end = (float(re.findall(rf"{step}([\d.]+)", path)[0]) for step in "MH")
+    assert (end - start) / unit == pytest.approx(1.25, abs=0.02)
+    assert len(elements(svg, "line", "clique")) == 1
+    assert read_out(friedman()).startswith("Mean ranks: C4.5+m+cf 1.96, C4.5+m 2.00")
+
+
+def test_cliques_become_bars():
+    """A bar from the first to the last row of each clique; a row by itself needs none."""
+    assert joined(["a", "b", "c", "d"], [["d"], ["c", "b"], ["a", "b"]]) == [(0, 1), (1, 2)]
+
+
+def test_friedman_is_said_in_words():
+    """With its figures and its verdict; or why there is no diagram."""
+    said = statistic_words.friedman(friedman())
+    assert "14 blocks: χ²(3) = 9.28, p = 0.026, Kendall's W 0.22; the rows differ." in said
+    assert "less than 1.25 apart" in said
+    assert "no difference between the rows is shown" in statistic_words.friedman(friedman(p=0.2))
+    reason = statistic_words.friedman({"reason": "fewer than two blocks"})
+    assert reason == "A critical-difference diagram cannot be drawn: fewer than two blocks."
+
+
+def test_association_is_said_with_its_interval():
+    """Nothing is claimed where the interval holds zero; measures without a correlation share a reason."""
+    found = {"rho": -0.6, "low": -0.9, "high": 0.1, "p": 0.09, "n": 7, "expected_sign": -1, "reason": None}
+    one = {**found, "rho": 1.0, "low": None, "high": None, "reason": "all rows in one order: no interval"}
+    none = {**dict.fromkeys(found), "reason": "fewer than four rows"}
+    said = statistic_words.associations({"fid_x": found, "kid_x": one, "ms_ssim": none, "plausible": none})
+    assert said == [
+        "FID (x): over 7 generators Spearman's ρ with the difference to real_only is −0.60 [−0.90, +0.10], "
+        "an interval that holds zero, p = 0.090; where fidelity foretells utility it is negative.",
+        "KID (x): over 7 generators Spearman's ρ with the difference to real_only is +1.00 (all rows in "
+        "one order: no interval), p = 0.090; where fidelity foretells utility it is negative.",
+        "No rank correlation for MS-SSIM and Plausible: fewer than four rows.",
+    ]
+    sure = statistic_words.associations({"fid_x": {**found, "high": -0.2}})
+    assert "holds zero" not in sure[0]
+
+
+def test_power_names_the_easiest_and_the_hardest_row():
+    """By level; a row without a figure is left out, and a level without any says nothing."""
+    rows = {"a": {"0.8": 0.031, "0.95": None}, "b": {"0.8": 0.052, "0.95": None}}
+    assert statistic_words.power({"levels": [0.8, 0.95], "rows": rows}) == [
+        "With 80 % power the smallest difference to real_only that is seen is 3.1 (a) to 5.2 points (b)."
+    ]
+
+
+def test_equivalence_claims_only_what_is_shown():
+    """The margin in points, the p value, and the three parts of the distribution."""
+    found = {
+        "margin": 0.02,
+        "p": 0.013,
+        "equivalent": True,
+        "rope": {"below": 0.01, "within": 0.97, "above": 0.02},
+    }
+    said = statistic_words.equivalence(found)
+    assert said.startswith(
+        "The difference is shown to lie within ±2.0 points (two one-sided tests, p = 0.013)"
+    )
+    assert "1 % of its distribution is below, 97 % within and 2 % above" in said
+    assert "not shown to lie" in statistic_words.equivalence({**found, "equivalent": False})
+
+
+def test_variance_is_said_by_size():
+    """The largest source first."""
+    parts = [{"source": "seed", "share": 0.1, "sd": 0.01}, {"source": "generator", "share": 0.9, "sd": 0.03}]
+    said = statistic_words.variance({"components": parts, "n": 27, "reason": None})
+    assert said == (
+        "Of the spread between 27 values: generator 90 % (SD 3.0 points) and seed 10 % (SD 1.0 points)."
+    )
+    assert "the fit did not converge" in statistic_words.variance({"reason": "the fit did not converge"})
+
+
+def test_what_it_would_take_by_hand():
+    """Runs, patients, either or neither; with the reason where a number is missing."""
+    found = {"difference": 0.03, "runs": 12, "patients": None, "reason": "no number of patients suffices"}
+    assert needed_in_words(found) == (
+        "12 runs to find a difference of 3.0 points; no number of patients suffices."
+    )
+    both = {"difference": 0.1, "runs": 2, "patients": 136, "reason": None}
+    assert needed_in_words(both) == "2 runs or 136 patients to find a difference of 10.0 points."
+    neither = {"difference": 0.001, "runs": None, "patients": None, "reason": "one run does not show it"}
+    assert needed_in_words(neither) == (
+        "More than any number to find a difference of 0.1 points; one run does not show it."
+    )

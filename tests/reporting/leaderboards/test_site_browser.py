@@ -1,0 +1,281 @@
+"""The site in a headless browser, at the width of a desk and of a phone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.reporting.leaderboards import site_page as index
+from support.made_boards import FIRST, SECOND, boards
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install .[dev]"
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER = next((found for name in NAMES if (found := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser on the path: none of {', '.join(NAMES)}")
+SIZES = {"desk": (1400, 900), "phone": (375, 812)}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> str:
+    """The page as a file."""
+    path: Path = tmp_path_factory.mktemp("site") / "index.html"
+    path.write_text(index.page(boards()), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless browser; without a sandbox for root alone, as Chromium demands."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    arguments = ["--disable-gpu", *(["--no-sandbox"] if root else [])]
+    with playwright.sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=BROWSER, args=arguments)
+        yield made
+        made.close()
+
+
+def ending(text: str) -> re.Pattern[str]:
+    """Addresses that end so."""
+    return re.compile(re.escape(text) + "$")
+
+
+class Visit:
+    """A page that was opened; what it asked for outside its file, and what it complained of."""
+
+    def __init__(
+        self, browser: Any, address: str, size: str = "desk", script: bool = True, **more: Any
+    ) -> None:
+        width, height = SIZES[size]
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height},
+            java_script_enabled=script,
+            reduced_motion="reduce",  # scrolls at once
+            **more,
+        )
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        self.context.route("**/*", self._only_files)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(5000)
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type != "log" else None)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.goto(address)
+
+    def _only_files(self, route: Any) -> None:
+        if route.request.url.startswith("file://"):
+            route.continue_()
+        else:
+            self.asked.append(route.request.url)
+            route.abort()
+
+    def rows(self, board: str = FIRST) -> list[str]:
+        """The names of the rows that are shown, from the top down."""
+        found = self.page.locator(f'[id="{board}"] table.rows tbody tr:visible')
+        return list(found.evaluate_all("rows => rows.map(r => r.dataset.name)"))
+
+    def head(self, title: str, board: str = FIRST) -> Any:
+        """The header of a column of the leaderboard."""
+        button = self.page.get_by_role("button", name=title, exact=True)
+        return self.page.locator(f'[id="{board}"] table.rows thead th').filter(has=button)
+
+    def shown(self) -> list[str]:
+        """The boards that are shown."""
+        return list(self.page.locator("[data-board]:visible").evaluate_all("all => all.map(b => b.id)"))
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+@pytest.fixture
+def visit(browser, address) -> Iterator[Any]:
+    """Opens pages; afterwards none has asked for anything or complained."""
+    made: list[Visit] = []
+
+    def open_page(size: str = "desk", part: str = "", **more: Any) -> Visit:
+        made.append(Visit(browser, address + part, size, **more))
+        return made[-1]
+
+    yield open_page
+    for each in made:
+        each.context.close()
+        assert each.asked == []
+        assert each.complaints == []
+
+
+def by_measure(name: str) -> list[str]:
+    """Rows of the first board by a measure of their bundles, smallest first."""
+    found = {b.manifest.row.name: b.manifest.measures.get(name) for b in boards()[0].bundles}
+    return sorted((n for n, m in found.items() if m), key=lambda n: found[n].value)
+
+
+def by_mean() -> list[str]:
+    """Rows of the first board by the mean of the primary metric in its comparison, largest first."""
+    figures = boards()[0].comparison["figures"]["test"]["250"]
+    return sorted(figures, key=lambda n: -figures[n]["balanced_accuracy"]["estimate"])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sorting_by_mouse_follows_the_bundles(visit, size):
+    """The first click on FID shows the lowest first, the next the highest; rows without it stay last."""
+    seen = visit(size)
+    expected, count = by_measure("fid_phantom_cxr_v1"), len(seen.rows())
+    seen.head("FID").get_by_role("button").click()
+    assert seen.head("FID").get_attribute("aria-sort") == "ascending"
+    assert seen.rows()[: len(expected)] == expected
+    seen.head("FID").get_by_role("button").click()
+    assert seen.head("FID").get_attribute("aria-sort") == "descending"
+    assert seen.rows()[: len(expected)] == expected[::-1]
+    assert len(seen.rows()) == count
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sorting_by_keyboard(visit, size):
+    """Enter and Space on a focused header do what a click does; one column alone says that it sorts."""
+    seen = visit(size)
+    seen.head("Balanced accuracy").get_by_role("button").focus()
+    seen.page.keyboard.press("Enter")
+    assert seen.rows() == by_mean()
+    seen.page.keyboard.press("Space")
+    assert seen.rows() == by_mean()[::-1]
+    assert seen.page.locator(f'[id="{FIRST}"] table.rows th[aria-sort]').count() == 1
+
+
+def test_every_column_sorts_its_numbers(visit):
+    """Clicked once, each column of numbers is in the order that its header says, empty cells last."""
+    seen = visit()
+    heads = seen.page.locator(f'[id="{FIRST}"] table.rows thead th[data-kind=number]')
+    for i in range(heads.count()):
+        heads.nth(i).get_by_role("button").click()
+        column = heads.nth(i).evaluate("h => h.cellIndex")
+        cells = seen.page.locator(f'[id="{FIRST}"] table.rows tbody tr').evaluate_all(
+            f"rows => rows.map(r => r.cells[{column}]?.dataset.v ?? '')"
+        )
+        values = [float(v) for v in cells if v != ""]
+        down = heads.nth(i).get_attribute("aria-sort") == "descending"
+        assert values == sorted(values, reverse=down)
+        assert all(v == "" for v in cells[len(values) :])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_filters_and_their_count(visit, size):
+    """By name, role, standing and gate; the count is announced, and hidden rows of a tie are named."""
+    seen = visit(size)
+    everything = seen.rows()
+    group = seen.page.get_by_role("group", name="Filter the rows")
+    said = group.locator("output")
+    assert said.get_attribute("aria-live") == "polite"
+    assert said.inner_text() == f"{len(everything)} rows"
+    group.get_by_label("Role").select_option("generator")
+    assert set(seen.rows()) == {"stylegan", "ddpm"}
+    assert said.inner_text().startswith(f"2 of {len(everything)} rows; ranks are of all rows")
+    group.get_by_label("only not gated").check()
+    assert seen.rows() == ["ddpm"]
+    tied = boards()[0].comparison["ranking"]["rows"]["ddpm"]["tied_with"]
+    for name in tied:
+        assert name in said.inner_text()
+    group.get_by_label("Standing").select_option("self-reported")
+    assert seen.rows() == []
+    group.get_by_role("button", name="Show all").click()
+    assert seen.rows() == everything
+    group.get_by_label("Name").fill("REAL")
+    assert set(seen.rows()) == {"real_only", "duplicate_real"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_choosing_a_board_is_kept_in_the_address(visit, size):
+    """One board at a time; the address names it, brings it back, and the way back leads back."""
+    seen = visit(size)
+    assert seen.shown() == [FIRST]
+    if size == "phone":
+        seen.page.get_by_label("Board", exact=True).select_option(SECOND)
+    else:
+        seen.page.locator(".boards a").nth(1).focus()
+        seen.page.keyboard.press("Enter")
+    seen.page.locator(f'[id="{SECOND}"]').wait_for()
+    assert seen.shown() == [SECOND]
+    playwright.expect(seen.page).to_have_url(ending("#" + SECOND))
+    again = visit(size, "#" + SECOND)
+    assert again.shown() == [SECOND]
+    seen.page.go_back()
+    seen.page.locator(f'[id="{FIRST}"]').wait_for()
+    assert seen.shown() == [FIRST]
+
+
+def test_an_address_within_a_board_opens_that_board(visit):
+    """A link from elsewhere to a section of the second board; an unknown one shows the first."""
+    assert visit(part=f"#{SECOND}--controls").shown() == [SECOND]
+    assert visit(part="#nothing").shown() == [FIRST]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_provenance_opens_and_closes(visit, size):
+    """A row's name opens its card, Escape closes it; the focus is back on the name, the page where it was."""
+    seen = visit(size)
+    name = seen.page.locator(f'[id="{FIRST}"] table.rows a.title', has_text="ddpm")
+    name.focus()
+    before = seen.page.evaluate("scrollY")
+    seen.page.keyboard.press("Enter")
+    card = seen.page.get_by_role("dialog")
+    card.wait_for()
+    text = card.inner_text()
+    for said in ("Apache-2.0", "verified", "SHA256:abc", "5b1f5b1f", "0, 1", "Copies", "torch 2.15.0"):
+        assert said in text
+    assert seen.overflow() <= 0
+    seen.page.keyboard.press("Escape")
+    playwright.expect(name).to_be_focused()
+    assert not card.is_visible()
+    assert seen.page.evaluate("scrollY") == before
+    playwright.expect(seen.page).to_have_url(ending("#" + FIRST))
+    assert "torch" in seen.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # its card has it again
+
+
+@pytest.mark.parametrize("part", ["#" + FIRST, "#" + SECOND])
+@pytest.mark.parametrize("script", [True, False])
+def test_no_page_is_wider_than_a_phone(visit, part, script):
+    """Tables scroll within their boxes, with the row's name in sight; the page itself does not."""
+    seen = visit("phone", part, script=script)
+    assert seen.overflow() <= 0
+    box = seen.page.locator(f'[id="{part[1:]}"] .scroll').first
+    box.evaluate("box => box.scrollLeft = 400")
+    assert box.locator("tbody th.pin").first.bounding_box()["x"] >= 0
+
+
+def test_without_script_all_boards_are_shown(visit):
+    """One after the other, with links to each and every card, and without controls that do nothing."""
+    seen = visit(script=False)
+    page = seen.page
+    assert page.locator("[data-board]:visible").count() == len(boards())
+    assert page.locator(".filters:visible").count() == 0
+    assert page.locator(".boards select:visible").count() == 0
+    page.locator(".boards a").nth(1).click()
+    playwright.expect(page).to_have_url(ending("#" + SECOND))
+    page.locator(f'[id="{SECOND}--row-ddpm"] summary').click()
+    assert page.locator(f'[id="{SECOND}--row-ddpm"] dl').first.is_visible()
+
+
+def test_keyboard_reaches_the_board_at_once(visit):
+    """The first stop of the Tab key leads past the chooser; what has the focus is outlined."""
+    seen = visit()
+    seen.page.keyboard.press("Tab")
+    assert seen.page.evaluate("document.activeElement.className") == "skip"
+    assert seen.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    seen.page.keyboard.press("Enter")
+    assert seen.page.evaluate("document.activeElement.id") == "main"
+
+
+def test_dark_where_the_reader_wants_it(visit):
+    """The ground follows the reader's preference."""
+    grounds = [
+        visit(color_scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for scheme in ("light", "dark")
+    ]
+    assert grounds == ["rgb(252, 251, 248)", "rgb(18, 23, 28)"]

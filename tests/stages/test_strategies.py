@@ -1,0 +1,427 @@
+"""Each strategy of the training set from the task to the bundle and the leaderboard, stage by stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark import stages
+from benchmark.bundles import assemble as report
+from benchmark.bundles.folds import joined_measures
+from benchmark.engine.node import Node, keys
+from benchmark.engine.runner import Outcome, compute
+from benchmark.engine.store import Store
+from benchmark.errors import DataError, MetricError
+from benchmark.images import arrow
+from benchmark.images.image_set import Splits
+from benchmark.planning.graph import build
+from benchmark.planning.plan import Plan
+from benchmark.planning.resolve import Wish, make_plan
+from benchmark.reporting.leaderboards.compare import compare_folder, publish
+from benchmark.tasks.rules import Mix
+from support.samples import ROOT, blobs
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run in this process left."""
+
+    plan: Plan
+    outcome: Outcome
+    bundles: Path
+    page: str
+
+    def result(self, node_id):
+        return self.outcome.results[node_id].manifest["result"]
+
+    def images(self, node_id):
+        return arrow.read_images(self.outcome.results[node_id].folder / "synthetic.arrow")
+
+    def bundle(self, row):
+        return json.loads((self.bundles / row / "bundle.json").read_text())
+
+
+def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curve=()) -> Run:
+    """All stages of a tiny task, one after the other, its bundles and its leaderboard."""
+    path = ROOT / "tests" / "tasks" / f"{task}.yaml"
+    plan = make_plan(Wish(task=str(path), scenario=scenario, device="cpu", precision="float32"))
+    if mix:
+        profiles = {n: p.model_copy(update={"curve": curve}) for n, p in plan.task.profiles.items()}
+        plan = replace(plan, task=plan.task.model_copy(update={"mix": mix, "profiles": profiles}))
+    store, outcome, nodes = Store(root / "store"), Outcome(), {n.id: n for n in build(plan)}
+    found = keys(nodes.values())
+    for node in nodes.values():
+        needs = {need: (nodes[need].stage, found[need]) for need in node.needs}
+        compute(node, found[node.id], needs, str(store.root), stages.run)
+        outcome.results[node.id] = store.get(node.stage, found[node.id])
+    out = root / (scenario.replace("=", "-") or task)
+    report.write_bundles(plan, outcome, out / "bundles")
+    publish(out / "bundles", out)
+    return Run(plan, outcome, out / "bundles", (out / "leaderboard.md").read_text())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """One store for all runs, so that what they share is computed once."""
+    return tmp_path_factory.mktemp("strategies")
+
+
+@pytest.fixture(scope="module")
+def selected(root):
+    """Copies and generators made of misclassified images, balanced by the deficit, with a learning curve."""
+    return run(root, "mix.fit_on=misclassified,mix.unit=deficit")
+
+
+@pytest.fixture(scope="module")
+def filtered(root):
+    """Twice as many images by the mixing ratio, drawn twice over, the implausible ones dropped."""
+    return run(root, "mix.filter=plausible,mix.ratio=2.0")
+
+
+def test_the_chosen_images_are_those_that_the_network_gets_wrong(selected):
+    """Counted again from the stored positions: fewer than the misclassified ones, and of the classes told."""
+    said = selected.result("select")
+    folder = selected.outcome.results["select"].folder
+    train = arrow.read_images(selected.outcome.results["data"].folder / "train.arrow")
+    chosen = train.select(np.load(folder / "chosen.npy"))
+    assert chosen.counts() == said["chosen"]
+    assert said["training_images"] == train.counts()
+    assert all(said["chosen"][c] <= said["misclassified"][c] <= train.counts()[c] for c in train.classes)
+    assert 0 < len(chosen) < sum(said["misclassified"].values())
+    assert (folder / "boundary.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_copies_are_of_chosen_images_and_the_oracle_is_not_touched(selected):
+    """Every copy is a chosen image; the ceiling is drawn from the whole reserve."""
+    data = selected.outcome.results["data"].folder
+    train, reserve = (arrow.read_images(data / f"{name}.arrow") for name in ("train", "reserve"))
+    chosen = train.select(np.load(selected.outcome.results["select"].folder / "chosen.npy"))
+
+    def pixels(images):
+        return {i.tobytes() for i in images.image}
+
+    assert pixels(selected.images("generate/duplicate_real")) <= pixels(chosen)
+    assert pixels(selected.images("generate/oracle")) <= pixels(reserve)
+
+
+def test_bracket_one_of_the_deficit_balances_the_training(selected):
+    """As many images of every class as of the largest one."""
+    counts = selected.result("data")["splits"]["train"]["counts"]
+    said = selected.result("classify/duplicate_real/1/resnet10_tiny/0")
+    assert said["training_images"] == 3 * max(counts.values())
+
+
+def test_the_selection_is_told_on_the_leaderboard(selected):
+    """How many of each class, in the bundle's notes and on the page."""
+    (note,) = (n for n in selected.bundle("real_only")["data"]["notes"] if "misclassifies" in n)
+    fungal = selected.result("select")["chosen"]["fungal"]
+    assert f"fungal {fungal} of " in note
+    assert f"fungal {fungal} of " in selected.page
+
+
+def test_the_mirror_can_be_computed_again_from_the_kept_networks(selected):
+    """Value and floor of the manifest are those of the networks on samples and on test."""
+    from sklearn.metrics import recall_score
+
+    from benchmark.classifiers import evaluate as judge
+    from benchmark.classifiers.train import setting_of
+
+    data = selected.outcome.results["data"].folder
+    drawn, test = selected.images("generate/oracle"), arrow.read_images(data / "test.arrow")
+    least = min(n for n in drawn.counts().values() if n)  # test has as many of every class
+    drawn = stages.in_proportion(drawn, dict.fromkeys(drawn.classes, least))
+    values, floors = [], []
+    asked = np.unique(drawn.label)
+    real = test.select(np.isin(test.label, asked))
+    for seed in (0, 1):
+        result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
+        setting = setting_of(result.manifest["config"], seed, Path(), lambda share: None)
+        read = judge.read(result.folder, setting, 3, several=False)
+        for found, images in ((values, drawn), (floors, real)):
+            taken = read.scores(images).argmax(1)
+            found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
+    measure = selected.bundle("oracle")["measures"]["mirror_balanced_accuracy"]
+    assert measure["floor"] == pytest.approx(np.mean(floors))
+    assert measure["direction"] == "maximize"
+    assert measure["networks"] == 2
+    each = measure["per_class"]
+    assert np.mean([v["floor"] for v in each.values()]) == pytest.approx(measure["floor"])
+    assert measure["value"] == pytest.approx(np.mean(values))
+    assert measure["n"] == len(drawn)
+    assert "Mirror (balanced accuracy)" in selected.page
+
+
+def test_the_curve_is_in_the_bundle_of_real_only(selected):
+    """Predictions of test for every share and seed, the images grow with the share, and readers take it."""
+    from benchmark.bundles.io import read_bundles
+
+    bundles = {b.manifest.row.name: b for b in read_bundles(selected.bundles)}
+    curve = bundles["real_only"].curve
+    assert [b.curve is None for name, b in bundles.items() if name != "real_only"] == [True, True]
+    assert set(curve["split"]) == {"test"}
+    assert curve.groupby(["share", "seed"]).size().tolist() == [48] * 4
+    images = curve.groupby(["seed", "share"])["images"].first().unstack()
+    full = selected.result("data")["splits"]["train"]["images"]
+    assert (images[0.3] < images[0.6]).all()
+    assert (images[0.6] < full).all()
+    assert set(bundles["real_only"].predictions["bracket"]) == {0}
+    assert len(bundles["real_only"].predictions) == 2 * (48 + 16)
+    said = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
+    points = said["learning_curve"]["points"]
+    assert [p["images"] for p in points] == [*images.mean().tolist(), full]
+    assert set(said["equivalent"]) == {"duplicate_real", "oracle"}
+
+
+def test_rows_are_read_off_the_curve(selected, folded):
+    """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
+    found = compare_folder(selected.bundles)
+    full = selected.result("data")["splits"]["train"]["images"]
+    points = found["learning_curve"]["points"]
+    assert len(points) == 3
+    assert points[-1]["images"] == full
+    own = found["figures"]["test"]["8"]["real_only"]["balanced_accuracy"]["estimate"]
+    assert points[-1]["estimate"] == pytest.approx(own)
+    assert found["equivalent"].keys() == found["figures"]["test"]["8"].keys() - {"real_only"}
+    for worth in found["equivalent"].values():
+        assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
+    folds = compare_folder(folded.bundles)
+    assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
+
+
+def test_the_filter_keeps_what_the_judges_agree_with(filtered):
+    """Every kept image is what the mean of both networks takes for its class, and the first of those."""
+    drawn, kept = filtered.images("generate/oracle"), filtered.images("filter/oracle")
+    counts = filtered.result("filter/oracle")["quality_filter"]
+    assert drawn.counts() == dict.fromkeys(drawn.classes, 32)  # bracket 8, ratio 2, surplus 2
+    for name, rate in counts.items():
+        assert rate["drawn"] == 32
+        assert rate["wanted"] == 16
+        assert rate["kept"] == min(16, rate["plausible"]) == kept.counts()[name]
+    assert set(kept.image_id) <= set(drawn.image_id)
+    position = {i: p for p, i in enumerate(drawn.image_id)}
+    assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
+    assert len({r["kept"] for r in counts.values()}) > 1  # so little trained, they do not know all classes
+
+
+def test_a_training_has_what_the_filter_left(filtered):
+    """Real images, and of each class what is plausible, up to the bracket times the ratio: 2 and 16."""
+    real = filtered.result("data")["splits"]["train"]["images"]
+    kept = filtered.images("filter/oracle").counts()
+    for bracket, wanted in ((1, 2), (8, 16)):
+        said = filtered.result(f"classify/oracle/{bracket}/resnet10_tiny/0")
+        assert said["training_images"] == real + sum(min(wanted, n) for n in kept.values())
+
+
+def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
+    """By class in the manifest, their mean as a measure beside real images, a note where some lack."""
+    said = filtered.bundle("oracle")
+    rates = filtered.result("filter/oracle")["quality_filter"]
+    assert said["quality_filter"] == rates
+    share = np.mean([r["plausible"] / r["drawn"] for r in rates.values()])
+    assert said["measures"]["plausible"]["value"] == pytest.approx(share)
+    assert 0 <= said["measures"]["plausible"]["floor"] <= 1
+    assert filtered.bundle("real_only")["quality_filter"] is None
+    assert any("the quality filter leaves" in note for note in said["data"]["notes"])
+    assert "Plausible" in filtered.page
+
+
+def test_what_is_measured_is_what_is_trained_on(filtered):
+    """No dropped image counts for FID, which names its smaller n with a floor of the same size."""
+    measure = filtered.bundle("oracle")["measures"]["fid_phantom_cxr_v1"]
+    kept = filtered.images("filter/oracle").counts()
+    assert measure["n"] <= sum(n for n in kept.values() if n >= 4)
+
+
+@pytest.fixture(scope="module")
+def folded(root):
+    """Two folds, trained on plausible synthetic images alone, with a learning curve."""
+    mix = Mix(training="synthetic", filter="plausible", surplus=4)
+    return run(root, "", "tiny_folds", mix=mix, curve=(0.5,))
+
+
+def test_folds_have_judges_of_their_own(folded):
+    """The networks of a fold have not seen its held-out patients; no other fold's network judges."""
+    for node in build(folded.plan):
+        if node.stage in ("filter", "mirror"):
+            assert all(need.endswith(f"@{node.fold}") for need in node.needs)
+    rates = [folded.result(f"filter/oracle@{k}")["quality_filter"] for k in (0, 1)]
+    joined = folded.bundle("oracle")["quality_filter"]
+    for name, said in joined.items():
+        assert said == {key: sum(r[name][key] for r in rates) for key in said}
+    measures = [folded.result(f"mirror/oracle@{k}")["measures"]["mirror_balanced_accuracy"] for k in (0, 1)]
+    mirror = folded.bundle("oracle")["measures"]["mirror_balanced_accuracy"]
+    assert mirror["value"] == pytest.approx(np.mean([m["value"] for m in measures]))
+    assert mirror["folds"] == 2
+
+
+def test_synthetic_images_alone_are_the_plausible_ones(folded):
+    """Five of six are trained on, one of six chooses the epoch; real_only and its curve stay real."""
+    for fold in (0, 1):
+        kept = folded.images(f"filter/oracle@{fold}").counts().values()
+        said = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
+        assert said["training_images"] == sum(n - n // 6 for n in kept)
+        half, full = (
+            folded.result(f"{name}/resnet10_tiny/0@{fold}")["training_images"]
+            for name in ("curve/0.5", "classify/real_only/0")
+        )
+        assert 0 < half < full
+
+
+def test_a_curve_over_folds_is_complete(folded):
+    """Every test image, read by the network of each fold, as in the predictions."""
+    curve = pd.read_parquet(folded.bundles / "real_only" / "curve.parquet")
+    whole = pd.read_parquet(folded.bundles / "real_only" / "predictions.parquet").query("split == 'test'")
+    key = ["image_id", "seed", "fold"]
+    assert set(map(tuple, curve[key].to_numpy())) == set(map(tuple, whole[key].to_numpy()))
+
+
+def test_measures_of_folds_are_means():
+    """0.2 and 0.6 of two folds: 0.4, in total and by class; n is that of the smaller one."""
+    folds = [
+        {"mirror_f1": {"value": v, "floor": 0.5, "n": n, "direction": "maximize",
+                       "per_class": {"a": {"value": v, "floor": 0.5}}}}
+        for v, n in ((0.2, 9), (0.6, 7))
+    ]  # fmt: skip
+    found = joined_measures(folds)["mirror_f1"]
+    assert (found["value"], found["n"]) == (pytest.approx(0.4), 7)
+    assert found["per_class"]["a"]["value"] == pytest.approx(0.4)
+
+
+class Oracle:
+    """A judge that is always right about the images of ``blobs``: their square tells the class."""
+
+    def __init__(self, several=False):
+        self.several = several
+
+    def scores(self, images):
+        corners = np.stack([images.image[:, 0:4, 4 * k : 4 * k + 4].mean((1, 2)) for k in range(3)], 1)
+        scores = np.eye(3)[corners.argmax(1)] * 0.8 + 0.1
+        return scores if self.several else scores / scores.sum(1, keepdims=True)
+
+
+def job(folder: Path, stage: str, splits: Splits, drawn, monkeypatch, **mix) -> stages.Job:
+    """A stage with a judge that is always right, and no training."""
+    several = splits.train.several
+    monkeypatch.setattr(stages.judging.judging, "read", lambda *_, **__: Oracle(several))
+    for name in ("data", "generate", "out"):
+        (folder / name).mkdir()
+    arrow.write_splits(folder / "data", splits)
+    arrow.write_images(folder / "generate" / "synthetic.arrow", drawn)
+    config = {
+        "recipe": {"name": "none", "timm": "resnet10t"}, "budget": {"length": 1, "batch_size": 2},
+        "balance": "none", "device": "cpu", "precision": "float32", "metric": "auroc" if several else "f1",
+        "classes": ["a", "b", "c"], "labels": "multi" if several else "single", "bracket": 4,
+        "mix": Mix(**mix).model_dump(),
+    }  # fmt: skip
+    inputs = {
+        "data": folder / "data",
+        "generate/gan": folder / "generate",
+        "classify/real_only/0/none/0": folder,
+    }
+    return stages.Job(Node(f"{stage}/gan", stage, config, row="gan"), inputs, folder / "out", folder)
+
+
+def several(images):
+    """The same images with labels that may be several; every fourth has none."""
+    label = np.eye(3, dtype=np.uint8)[images.label]
+    label[::4] = 0
+    return replace(images, label=label)
+
+
+def mislabeled(counts, wrong, **options):
+    """Images of which the first so many of each class show the next class."""
+    images = blobs(counts, **options)
+    place = {k: np.flatnonzero(images.label == k) for k in range(len(counts))}
+    label = images.label.copy()
+    for k, n in enumerate(wrong):
+        label[place[k][:n]] = (k + 1) % 3
+    return replace(images, label=label)
+
+
+def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch):
+    """Of 9 asked for as b, 3 show a: 6 are plausible, of which the bracket's 4 are kept."""
+    drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
+    said = stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="plausible"))
+    assert said["quality_filter"]["b"] == {"drawn": 9, "plausible": 6, "wanted": 4, "kept": 4}
+    assert said["measures"]["plausible"]["value"] == pytest.approx(np.mean([1, 6 / 9, 1]))
+    assert said["measures"]["plausible"]["floor"] == 1
+    kept = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
+    assert kept.counts() == {"a": 4, "b": 4, "c": 4}
+    assert not set(kept.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
+
+
+def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, splits, monkeypatch):
+    """Youden's threshold on val; the judge gives 0.9 to what an image shows and 0.1 to the rest."""
+    many = Splits(several(splits.train), several(splits.val), several(splits.test), several(splits.reserve))
+    drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
+    said = stages.plausible(job(tmp_path, "filter", many, drawn, monkeypatch, filter="plausible"))
+    assert said["thresholds"] == {"a": 0.9, "b": 0.9, "c": 0.9}
+    assert said["quality_filter"]["b"] == {"drawn": 9, "plausible": 6, "wanted": 4, "kept": 4}
+
+
+def test_a_generator_of_which_nothing_is_left_is_told(tmp_path, splits, monkeypatch):
+    """A row without a single plausible image ends with the reason, and trains on nothing in silence."""
+    drawn = mislabeled({"a": 4, "b": 4, "c": 4}, (4, 4, 4))
+    with pytest.raises(DataError, match="row 'gan': none of 12 images passes"):
+        stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="plausible"))
+
+
+def test_the_mirror_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_path, splits, monkeypatch):
+    """All 20 + 20 + 20 real ones are right; of b, a quarter shows a; four of each class are compared."""
+    drawn = mislabeled({"a": 9, "b": 3, "c": 8}, (1, 0, 0), prefix="fake")  # 8 of a, 4 of b, 8 of c
+    given = job(tmp_path, "mirror", splits, drawn, monkeypatch)
+    given.node.config["metric"] = "balanced_accuracy"
+    measure = stages.mirror(given)["measures"]["mirror_balanced_accuracy"]
+    assert (measure["value"], measure["floor"], measure["n"]) == (pytest.approx((1 + 0.75 + 1) / 3), 1.0, 12)
+    assert measure["per_class"]["b"] == {"value": 0.75, "floor": 1.0}
+
+
+def test_the_mirror_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
+    """Three asked for as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
+    many = Splits(several(splits.train), several(splits.val), several(splits.test), several(splits.reserve))
+    drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
+    measure = stages.mirror(job(tmp_path, "mirror", many, drawn, monkeypatch))["measures"]["mirror_auroc"]
+    areas = [1 - 3 / 36, 7.5 / 9, 1]
+    assert [v["value"] for v in measure["per_class"].values()] == pytest.approx(areas)
+    assert (measure["value"], measure["floor"]) == pytest.approx((np.mean(areas), 1 - 5 / 90))
+    assert measure["n"] == 27
+
+
+def test_a_mirror_without_its_metric_says_so(tmp_path, splits, monkeypatch):
+    """Images of one class have no AUROC: no measure, a note instead, and the recall by class stays."""
+    given = job(tmp_path, "mirror", splits, blobs({"a": 0, "b": 5, "c": 0}, prefix="fake"), monkeypatch)
+    given.node.config["metric"] = "auroc"
+    said = stages.mirror(given)
+    assert said["measures"] == {}
+    assert said["notes"] == ["gan: the mirror test has no auroc, since images were asked of too few classes"]
+    assert said["per_class"] == {"b": {"value": 1.0, "floor": 1.0}}
+
+
+def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
+    """A perfect network leaves nothing to choose; the error names the class and what to do."""
+    given = job(tmp_path, "select", splits, splits.test, monkeypatch, fit_on="misclassified")
+    monkeypatch.setattr(stages.judging.judging, "features", lambda judge, images: np.eye(len(images), 5))
+    monkeypatch.setattr(stages.judging.judging, "last_layer", lambda judge: (np.eye(3, 5), np.zeros(3)))
+    with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
+        stages.select(given)
+
+
+def test_a_class_of_which_little_is_left_is_not_measured(tmp_path, splits, monkeypatch):
+    """Two images of c cannot be held against real ones: FID is of a and b alone, and says so."""
+    given = job(tmp_path, "measure", splits, blobs({"a": 9, "b": 9, "c": 2}, prefix="fake"), monkeypatch)
+    given.node.config.update(extractor="phantom_cxr_v1", ms_ssim_images=5)
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "result.json").write_text(json.dumps({"counts": {"a": 4, "b": 4, "c": 4}}))
+    given.inputs["reference"] = tmp_path / "reference"
+    said = stages.measure(given)
+    assert said["measures"]["fid_phantom_cxr_v1"]["n"] == 18
+    assert "are of a, b alone, since the filter leaves fewer than 4 images of c" in said["notes"][0]
+    few = blobs({"a": 3, "b": 3, "c": 2}, prefix="fake")
+    arrow.write_images(tmp_path / "generate" / "synthetic.arrow", few)
+    with pytest.raises(MetricError, match="leaves at most 3 images of a class, measuring needs 4"):
+        stages.measure(given)

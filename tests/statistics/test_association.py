@@ -1,0 +1,140 @@
+"""Spearman's correlation: hand arithmetic, scipy, published variance, and simulation.
+
+``PYTHONPATH=. python tests/statistics/test_association.py`` prints the table of
+docs/statistics_runs.md.
+"""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from benchmark.errors import BenchmarkError
+from benchmark.statistics.association import spearman
+
+PAIRS = st.integers(4, 14).flatmap(
+    lambda n: st.tuples(*[st.lists(st.integers(0, 9), min_size=n, max_size=n) for _ in range(2)])
+)
+
+
+def test_correlation_and_exact_p_by_hand():
+    """Ranks 1 2 3 4 against 1 2 4 3: 1 - 6 * 2 / 60 = 0.8; of 24 orders 1 + 3 lie as high, as many as low."""
+    found = spearman([1, 2, 3, 4], [10, 20, 40, 30])
+    assert found["rho"] == pytest.approx(0.8)
+    assert found["p"] == pytest.approx(8 / 24)
+    assert found["method"] == "exact, all 24 orders"
+
+
+def test_interval_by_hand():
+    """rho 0.8 of four rows: arctanh(0.8) -+ 1.96 sqrt((1 + 0.32) / 1), after Bonett and Wright (2000)."""
+    found = spearman([1, 2, 3, 4], [10, 20, 40, 30])
+    ends = np.tanh(np.arctanh(0.8) + np.array([-1, 1]) * stats.norm.ppf(0.975) * np.sqrt(1.32))
+    assert (found["low"], found["high"]) == pytest.approx(tuple(ends))
+    wider = spearman([1, 2, 3, 4], [10, 20, 40, 30], alpha=0.01)
+    assert wider["low"] < found["low"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(PAIRS)
+def test_agreement_with_scipy(pair):
+    """For any ties rho is scipy's, and beyond nine rows p too; the interval holds rho and lies in -1 to 1."""
+    found = spearman(*pair)
+    if found["rho"] is None:
+        assert min(len(set(own)) for own in pair) == 1
+        return
+    reference = stats.spearmanr(*pair)
+    assert found["rho"] == pytest.approx(reference.statistic)
+    if found["n"] > 9:
+        assert found["p"] == pytest.approx(reference.pvalue, abs=1e-12)
+    if found["low"] is not None:
+        assert -1 <= found["low"] <= found["rho"] <= found["high"] <= 1
+
+
+@pytest.mark.parametrize("y", [[3, 1, 2, 5, 4, 6], [1, 1, 2, 2, 3, 1]])
+def test_exact_p_counts_all_orders(y):
+    """By plain enumeration with scipy, ties included: the share of the 720 orders with as large a |rho|."""
+    x = [1, 2, 3, 4, 5, 5]
+    observed = abs(stats.spearmanr(x, y).statistic)
+    orders = np.array([stats.spearmanr(x, own).statistic for own in permutations(y)])
+    assert spearman(x, y)["p"] == pytest.approx((np.abs(orders) >= observed - 1e-9).mean())
+
+
+def test_nine_rows_are_exact_and_ten_are_not():
+    """The method is chosen by the number of rows, and said."""
+    rng = np.random.default_rng(0)
+    assert spearman(rng.random(9), rng.random(9))["method"] == "exact, all 362880 orders"
+    assert spearman(rng.random(10), rng.random(10))["method"] == "t distribution"
+
+
+def test_rows_in_one_order_have_no_interval():
+    """rho is 1 and p 2 of 5! orders, but Fisher's z has no end: the interval is left out, with the reason."""
+    found = spearman([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
+    assert (found["rho"], found["p"]) == (pytest.approx(1), pytest.approx(2 / 120))
+    assert (found["low"], found["high"]) == (None, None)
+    assert "one order" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "reason"),
+    [
+        ([1, 2, 3], [1, 2, 3], "fewer than four"),
+        ([1, 1, 1, 1], [1, 2, 3, 4], "same value"),
+        ([], [], "fewer"),
+    ],
+)
+def test_it_says_why_it_cannot_be_computed(x, y, reason):
+    """No number is made up for three rows, or for a figure that does not vary."""
+    found = spearman(x, y)
+    assert reason in found["reason"]
+    assert (found["rho"], found["p"], found["n"]) == (None, None, len(x))
+
+
+@pytest.mark.parametrize(("x", "y"), [([1, 2, 3, 4], [1, 2, 3]), ([1, 2, 3, float("nan")], [1, 2, 3, 4])])
+def test_unequal_lengths_and_nan_are_refused(x, y):
+    """Neither is paired up or dropped silently."""
+    with pytest.raises(BenchmarkError):
+        spearman(x, y)
+
+
+def simulated(n: int, rho: float, draws: int) -> tuple[float, float]:
+    """Share of significant p values and of intervals with the truth, normal pairs of rank correlation rho.
+
+    The rank correlation of a normal pair is 6 / pi arcsin(r / 2) (Pearson 1907).
+    """
+    rng = np.random.default_rng(n)
+    r = 2 * np.sin(np.pi / 6 * rho)
+    x, noise = rng.standard_normal((2, draws, n))
+    found = [spearman(a, b) for a, b in zip(x, r * x + np.sqrt(1 - r**2) * noise, strict=True)]
+    covered = [f["low"] is not None and f["low"] <= rho <= f["high"] for f in found]
+    return float(np.mean([f["p"] <= 0.05 for f in found])), float(np.mean(covered))
+
+
+@pytest.mark.parametrize("n", [6, 12])
+def test_no_association_is_seldom_found(n):
+    """400 studies: 8.3 % or fewer are significant (5 %, three standard errors more); 90 % or more covered."""
+    found, covered = simulated(n, 0.0, 400)
+    assert found <= 0.083
+    assert covered >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [6, 7, 9, 10, 13, 20])
+def test_p_keeps_its_level(n):
+    """2000 studies without an association: 3 to 7 % are significant at 5 %."""
+    assert 0.03 <= simulated(n, 0.0, 2000)[0] <= 0.07
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "rho"), [(9, 0.0), (9, -0.5), (13, -0.5), (13, 0.8), (20, 0.8), (40, -0.5)])
+def test_the_interval_covers(n, rho):
+    """2000 studies: the 95 % interval holds the true rank correlation in 92 to 98 %."""
+    assert 0.92 <= simulated(n, rho, 2000)[1] <= 0.98
+
+
+if __name__ == "__main__":
+    for n in (4, 5, 6, 7, 9, 10, 13, 20):
+        shares = [simulated(n, rho, 2000) for rho in (0.0, -0.5, 0.8)]
+        print(f"| {n} | {shares[0][0]:.1%} | " + " | ".join(f"{s[1]:.1%}" for s in shares) + " |", flush=True)

@@ -1,0 +1,108 @@
+"""Compact letter display: published examples, known smallest displays, and the defining property."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scikit_posthocs import compact_letter_display
+
+from benchmark.statistics.letters import letters
+
+
+@st.composite
+def rows_and_differences(draw):
+    """Up to nine rows and any set of pairs that differ, transitive or not."""
+    names = [f"r{i}" for i in range(draw(st.integers(1, 9)))]
+    pairs = list(combinations(names, 2))
+    return names, draw(st.sets(st.sampled_from(pairs))) if pairs else set()
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_and_differences())
+def test_rows_share_a_letter_exactly_when_not_told_apart(case):
+    """The defining property, for any pattern of differences; and no row is without a letter."""
+    names, different = case
+    found = letters(names, different)
+    assert all(found[name] for name in names)
+    for pair in combinations(names, 2):
+        assert bool(set(found[pair[0]]) & set(found[pair[1]])) == (pair not in different)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows_and_differences())
+def test_no_letter_is_idle(case):
+    """Without any one of the letters, some row or pair would be without one in common."""
+    names, different = case
+    found = letters(names, different)
+    alike = [(n,) for n in names] + [p for p in combinations(names, 2) if p not in different]
+    for letter in set("".join(found.values())):
+        left = {name: set(own) - {letter} for name, own in found.items()}
+        assert not all(set.intersection(*(left[n] for n in group)) for group in alike)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.floats(0.1, 5))
+def test_ordered_rows_have_the_display_of_the_outside_reference(means, least):
+    """Rows that differ from a distance on, as with a critical difference: the letters of scikit-posthocs."""
+    means = sorted(means, reverse=True)
+    names = [f"r{i}" for i in range(len(means))]
+    apart = np.abs(np.subtract.outer(means, means)) >= least
+    found = letters(
+        names, {(names[i], names[j]) for i, j in combinations(range(len(means)), 2) if apart[i, j]}
+    )
+    reference = compact_letter_display(np.where(apart, 0.0, 1.0), names=names)
+    assert found == {name: reference[name].replace(" ", "") for name in names}
+
+
+def test_example_of_the_outside_documentation():
+    """R's multcompView (by Piepho among others), example dif3: of A, B, C only B and C differ."""
+    assert letters("ABC", [("B", "C")]) == {"A": "ab", "B": "a", "C": "b"}
+
+
+def test_published_example():
+    """Gramm et al. 2006, Fig. 2: five treatments, differing 1-5, 2-3, 2-5, 3-5; three letters at least."""
+    found = letters("12345", [("1", "5"), ("2", "3"), ("2", "5"), ("3", "5")])
+    assert found == {"1": "ab", "2": "a", "3": "b", "4": "abc", "5": "c"}
+
+
+def test_example_of_demsar():
+    """Demsar 2006, section 3.2.2 and Fig. 1(a), at 10 %: C4.5 differs from two; cf cannot be placed."""
+    found = letters(["m+cf", "m", "cf", "c4.5"], [("m+cf", "c4.5"), ("m", "c4.5")])
+    assert found == {"m+cf": "a", "m": "a", "cf": "ab", "c4.5": "b"}
+
+
+def test_three_letters_suffice_for_the_sun():
+    """A triangle of alike rows, each side with a further alike row: insert and absorb alone gives four."""
+    alike = {frozenset(p) for t in ("abd", "bce", "acf") for p in combinations(t, 2)}
+    different = [p for p in combinations("abcdef", 2) if frozenset(p) not in alike]
+    assert letters("abcdef", different) == {"a": "ab", "b": "ac", "c": "bc", "d": "a", "e": "c", "f": "b"}
+
+
+def test_pairs_may_be_tuples_or_sets_in_any_order():
+    """The order of a pair and of the pairs says nothing."""
+    assert (
+        letters("abc", [("c", "a")]) == letters("abc", {frozenset("ac")}) == {"a": "a", "b": "ab", "c": "b"}
+    )
+
+
+def test_letters_beyond_z_are_single_characters():
+    """Sixty rows that all differ have sixty letters, a to z and A to Z first."""
+    names = [str(i) for i in range(60)]
+    found = letters(names, list(combinations(names, 2)))
+    assert "".join(found.values()).startswith("abcdefghijklmnopqrstuvwxyzABC")
+    assert len(set(found.values())) == 60
+    assert all(len(own) == 1 and own.isalpha() for own in found.values())
+
+
+@pytest.mark.parametrize(("names", "expected"), [([], {}), (["a"], {"a": "a"})])
+def test_few_rows(names, expected):
+    """No row has no letters; one row has one."""
+    assert letters(names, []) == expected
+
+
+def test_an_unknown_row_is_an_error():
+    """A pair of rows that are not there is not passed over."""
+    with pytest.raises(KeyError, match="z"):
+        letters("ab", [("a", "z")])

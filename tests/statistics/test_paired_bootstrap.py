@@ -1,0 +1,201 @@
+"""The paired bootstrap by patient against scikit-learn, the project's own bootstrap and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+
+from benchmark.errors import MetricError
+from benchmark.statistics import bootstrap, weighted
+from benchmark.statistics.bootstrap import Resamples
+from benchmark.statistics.intervals import sampling_variance
+from benchmark.statistics.paired_bootstrap import paired_bootstrap
+from benchmark.statistics.quality import Reading, columns
+
+DRAWS = 2000
+
+
+def drawn(seed: int, patients: int = 60, share: float = 0.3, row_sd: float = 0.6, gain: float = 0.0):
+    """Labels, probabilities of two equally good rows (but for ``gain``) and patients, 1 to 4 images each."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
+    label = (np.arange(patients) < round(share * patients))[owner].astype(int)
+    common = rng.normal(0, 0.5, patients)[owner]
+    a, b = (
+        (1.2 + g) * label
+        - 0.6
+        + common
+        + rng.normal(0, row_sd, patients)[owner]
+        + rng.normal(0, 0.7, len(owner))
+        for g in (gain, 0)
+    )
+    return label, 1 / (1 + np.exp(-a)), 1 / (1 + np.exp(-b)), owner
+
+
+def balanced_accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(B,) of (B, n) weights, at a threshold of 0.5."""
+    classes = np.stack([label == 0, label == 1], axis=1)
+    said = np.stack([score <= 0.5, score > 0.5], axis=1)
+    return weighted.counts(classes, said, weight).balanced_accuracy
+
+
+def accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(B,) of (B, n) weights, at a threshold of 0.5."""
+    return weight @ ((score > 0.5) == (label == 1)).astype(float) / weight.sum(1)
+
+
+def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(B,) of (B, n) weights."""
+    return weighted.auroc(label == 1, score, weight)
+
+
+def test_any_metric_of_scikit_learn_serves():
+    """A statistic with ``sample_weight``, called once a resample, gives what the vectorized one gives."""
+    given = (*drawn(0), 200)
+    for loop, fast in (
+        (lambda y, s, w: sk.roc_auc_score(y, s, sample_weight=w), auroc),
+        (lambda y, s, w: sk.balanced_accuracy_score(y, s > 0.5, sample_weight=w), balanced_accuracy),
+    ):
+        slow, quick = paired_bootstrap(loop, *given), paired_bootstrap(fast, *given, vectorized=True)
+        for key in ("a", "b", "difference", "low", "high", "se", "p"):
+            assert slow[key] == pytest.approx(quick[key])
+        assert slow["reason"] is None
+
+
+def test_agrees_with_the_bootstrap_of_the_leaderboard():
+    """One run of two rows, the same resamples: the interval of ``bootstrap.bounds``."""
+    label, a, b, patient = drawn(1)
+    resamples = Resamples(patient)
+    replicates = [
+        bootstrap.replicate([Reading("binary", label, np.stack([1 - s, s], axis=-1))], resamples)
+        for s in (a, b)
+    ]
+    column = [name for name, k in columns("binary", 2) if k is None].index("balanced_accuracy")
+    behind = np.full(len(columns("binary", 2)), len(np.unique(patient[label == 1])))
+    low, high = bootstrap.bounds(replicates[0] - replicates[1], resamples, None, behind, 0.05)
+    found = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
+    assert (found["low"], found["high"]) == (pytest.approx(low[column]), pytest.approx(high[column]))
+    assert found["patients"] == behind[0]
+
+
+def test_spread_of_a_mean_is_its_standard_error():
+    """Accuracy: the spread of the resamples is the error of the sum of influences by patient, within 5 %."""
+    label, a, b, patient = drawn(2, patients=200)
+    found = paired_bootstrap(accuracy, label, a, b, patient, 4000, vectorized=True)
+    values = ((a > 0.5) == label).astype(float) - ((b > 0.5) == label)
+    assert found["difference"] == pytest.approx(values.mean())
+    assert found["se"] == pytest.approx(np.sqrt(sampling_variance(values, patient)), rel=0.05)
+
+
+def test_same_seed_same_result_and_a_swap_flips_the_sign():
+    """Names of patients do not matter; another seed moves the interval a little."""
+    label, a, b, patient = drawn(3)
+    first = paired_bootstrap(auroc, label, a, b, patient, vectorized=True)
+    renamed = paired_bootstrap(auroc, label, a, b, 7 * patient + 3, vectorized=True)
+    swapped = paired_bootstrap(auroc, label, b, a, patient, vectorized=True)
+    other = paired_bootstrap(auroc, label, a, b, patient, seed=1, vectorized=True)
+    assert renamed == first
+    assert (swapped["low"], swapped["high"]) == (pytest.approx(-first["high"]), pytest.approx(-first["low"]))
+    assert swapped["p"] == first["p"]
+    assert other["low"] != first["low"]
+    assert other["low"] == pytest.approx(first["low"], abs=0.3 * first["se"])
+
+
+def test_a_row_against_itself():
+    """Difference, interval and spread are 0, and p is 1."""
+    label, a, _, patient = drawn(4)
+    found = paired_bootstrap(auroc, label, a, a, patient, vectorized=True)
+    assert [found[k] for k in ("difference", "low", "high", "se", "p")] == [0, 0, 0, 0, 1]
+
+
+def test_interval_and_p_value_agree():
+    """The interval of 95 % excludes 0 where p is below 5 %, but for a width of 1 % around it."""
+    for seed in range(40):
+        found = paired_bootstrap(auroc, *drawn(seed, gain=0.8), 400, vectorized=True)
+        if abs(found["p"] - 0.05) > 0.01:
+            assert (found["p"] < 0.05) == (found["low"] > 0 or found["high"] < 0)
+
+
+def test_resamples_without_a_class_are_left_out_and_counted():
+    """Two positive patients of 60: one resample in eight has neither, too many; with four there are few."""
+    label, a, b, patient = drawn(5, share=2 / 60)
+    found = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
+    assert found["left_out"] / found["replicates"] == pytest.approx((1 - 2 / 60) ** 60, abs=0.04)
+    assert (found["low"], found["p"], found["patients"]) == (None, None, 2)
+    assert "of the resamples lack a class" in found["reason"]
+    enough = paired_bootstrap(balanced_accuracy, *drawn(5, share=4 / 60), vectorized=True)
+    assert 0 < enough["left_out"] < 0.05 * enough["replicates"]
+    assert enough["reason"] is None
+
+
+def test_metrics_that_need_no_class_keep_all_resamples():
+    """Accuracy is defined without the rare class, if the caller says so; all patients are behind it."""
+    given = drawn(5, share=2 / 60)
+    found = paired_bootstrap(accuracy, *given, vectorized=True, every_class=False)
+    assert (found["left_out"], found["patients"], found["reason"]) == (0, 60, None)
+
+
+def test_several_labels_an_image():
+    """Labels (n, K): a resample needs images with and without every finding."""
+    label, a, b, patient = drawn(6)
+    both = np.stack([label, 1 - label], axis=1)
+    scores = [np.stack([s, 1 - s], axis=1) for s in (a, b)]
+
+    def macro(y: np.ndarray, s: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.mean([weighted.auroc(y[:, k] == 1, s[:, k], w) for k in range(2)], axis=0)
+
+    found = paired_bootstrap(macro, both, *scores, patient, vectorized=True)
+    plain = paired_bootstrap(auroc, label, a, b, patient, vectorized=True)
+    assert found["low"] == pytest.approx(plain["low"])
+
+
+def test_a_metric_that_is_not_defined_says_so():
+    """NaN on the images as they are."""
+    found = paired_bootstrap(lambda y, s, w: float("nan"), *drawn(7), 50)
+    assert (found["a"], found["difference"], found["low"]) == (None, None, None)
+    assert found["reason"] == "the metric is not defined"
+
+
+def test_faulty_input_is_refused():
+    """Arrays of different length, and one patient."""
+    label, a, b, patient = drawn(8)
+    with pytest.raises(MetricError, match="length"):
+        paired_bootstrap(auroc, label, a[:-1], b, patient, vectorized=True)
+    with pytest.raises(MetricError, match="one patient"):
+        paired_bootstrap(auroc, label, a, b, np.zeros(len(label)), vectorized=True)
+
+
+METRICS = {"balanced accuracy": balanced_accuracy, "AUROC": auroc}
+
+
+def false_positives(metric: str, *setting: float, studies: int = DRAWS) -> float:
+    """Share of null studies called different at 5 %."""
+    wrong = 0
+    for seed in range(studies):
+        given = drawn(seed + 10_000, *setting)
+        wrong += paired_bootstrap(METRICS[metric], *given, 300, seed, vectorized=True)["p"] < 0.05
+    return wrong / studies
+
+
+def test_false_positives_in_short():
+    """Eighteen positive patients of 60, with 1 to 4 images: 2 to 8 % of 400 null studies."""
+    assert 0.02 <= false_positives("balanced accuracy", 60, 0.3, 0.6, studies=400) <= 0.08
+
+
+SETTINGS = [(60, 0.3, 0.6), (60, 0.3, 0.9), (120, 0.3, 0.6), (120, 0.1, 0.9)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_false_positives(metric: str, setting: tuple[float, ...]):
+    """From 12 positive patients, whatever goes together: 3 to 7 % of 2000 null studies."""
+    assert 0.03 <= false_positives(metric, *setting) <= 0.07
+
+
+if __name__ == "__main__":
+    for setting in ((30, 0.3, 0.6), *SETTINGS):
+        print(
+            setting, *(f"{metric} {false_positives(metric, *setting):.1%}" for metric in METRICS), flush=True
+        )

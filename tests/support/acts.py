@@ -1,0 +1,59 @@
+"""Stages for the tests of the runner, importable by name so that spawned workers find them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.engine.node import Node
+from benchmark.errors import DataError
+
+
+def square(node, inputs, out, work, progress):
+    """Write the square of the node's number plus the sum of its inputs."""
+    total = sum(int((folder / "n.txt").read_text()) for folder in inputs.values())
+    (out / "n.txt").write_text(str(total + node.config["n"] ** 2))
+    progress(0.5)
+    return {"n": total}
+
+
+def raise_benchmark_error(*_):
+    raise DataError("here", "is wrong", "mend it")
+
+
+def raise_runtime_error(*_):
+    raise RuntimeError("a bug")
+
+
+def slow(*job):
+    """Take long enough to be at work when a neighboring worker dies."""
+    time.sleep(1.5)
+    return square(*job)
+
+
+def die_once(node, inputs, out, work, progress):
+    flag = work / "was_here"
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(node, inputs, out, work, progress)
+
+
+def die_always(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+ACTS = {
+    f.__name__: f for f in (square, slow, raise_benchmark_error, raise_runtime_error, die_once, die_always)
+}
+
+
+def act(
+    node: Node, inputs: Mapping[str, Path], out: Path, work: Path, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """Do what the node's configuration names."""
+    return ACTS[node.config["act"]](node, inputs, out, work, progress)

@@ -1,0 +1,112 @@
+"""Honest bundles of the tiny task: true data, test images, gate and metrics, scores by chance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+
+from benchmark.bundles import assemble as report
+from benchmark.bundles.io import as_stored, hashes, write_bundle
+from benchmark.bundles.previews import shown
+from benchmark.bundles.schema import Manifest
+from benchmark.comparison.reported import results
+from benchmark.engine.runner import Outcome
+from benchmark.engine.store import Result
+from benchmark.metrics.features import PHANTOM
+from benchmark.metrics.memorization import memorization
+from benchmark.planning.graph import build
+from benchmark.planning.plan import Plan, Row
+from benchmark.planning.resolve import Wish, make_plan
+from benchmark.plugins.generator import SampleRequest, synthetic_set
+from benchmark.verification.data import Truth, data_of
+from benchmark.verification.predictions import true_images
+from benchmark.verification.protocol import Protocol
+from support.make_bundles import picture
+from support.samples import TINY
+
+CARD = {
+    "name": "blurred_noise", "title": "Blurred noise", "authors": ["A. Author"], "license": "CC0-1.0",
+    "training_data": "none", "pretrained_weights": "none", "compute": "a minute of a CPU",
+}  # fmt: skip
+
+
+def write_honest(folder: Path, store: Path, **changed: Any) -> Truth:
+    """Write a bundle of the suite's own ``ddpm``, or of a submission, with nothing in it that is not true."""
+    plan = make_plan(Wish(task=str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
+    truth = data_of(Protocol(plan.task, str(TINY), "demo", plan.source, PHANTOM, ""), None, store)
+    row = next(r for r in plan.rows if r.name == "ddpm")
+    content = _manifest(plan, row, truth)
+    content.update(changed)
+    content["row"] = {**content["row"], "name": folder.name}
+    images = _images(plan)
+    splits = truth.folds[0]
+    content["memorization"] = memorization(images, splits.train, splits.test, PHANTOM, "cpu", 2)
+    some = shown([images])
+    content["samples"] = {"images": len(images), "hash": images.content_hash(), "shown": len(some)}
+    table = as_stored(_predictions(plan, content, truth))
+    content["results"] = results(content, table)
+    write_bundle(folder, content, table, picture("ddpm"), shown=some)
+    return truth
+
+
+def _manifest(plan: Plan, row: Row, truth: Truth) -> dict[str, Any]:
+    data = Result(Path(), {"result": truth.said})
+    recipes = report._recipes(plan, build(plan), Outcome())
+    content = report._manifest(plan, row, [data], recipes, [], {}, None)
+    measure = {"value": 12.5, "floor": 2.5, "n": 60, "direction": "minimize"}
+    content["measures"] = {f"fid_{PHANTOM}": measure, "ms_ssim": {**measure, "scales": 2}}
+    content["costs"] = {
+        "fit_seconds": 3.5, "sample_seconds": 1.25, "classify_seconds": 7.5, "peak_memory_mb": 900.0,
+    }  # fmt: skip
+    content["quality_filter"] = None
+    return content
+
+
+def _images(plan: Plan) -> Any:
+    """Blurred noise, 12 of every class."""
+    request = SampleRequest.balanced(12, plan.task.classes, plan.profile.image_size)
+    noise = np.random.default_rng(5).normal(size=(len(request.label), 32, 32))
+    smooth = gaussian_filter(noise, (0, 2, 2))
+    low, high = smooth.min((1, 2), keepdims=True), smooth.max((1, 2), keepdims=True)
+    return synthetic_set((smooth - low) / (high - low), request, generator="blurred_noise")
+
+
+def _predictions(plan: Plan, content: dict[str, Any], truth: Truth) -> pd.DataFrame:
+    """Scores by chance for the true test images."""
+    placeholder = {**content, "files": {}, "samples": None, "results": {}, "memorization": None}
+    images = true_images(truth, Manifest.model_validate(placeholder))
+    parts, name, classes = [], content["row"]["name"], len(plan.task.classes)
+    for bracket in plan.profile.brackets:
+        for seed in plan.profile.seeds:
+            classifier = plan.profile.classifiers[0].name
+            scores = np.random.default_rng([bracket, seed]).dirichlet(np.ones(classes), len(images))
+            part = images.assign(bracket=bracket, classifier=classifier, seed=seed)
+            part["run"] = f"{name}/{bracket}/{classifier}/{seed}"
+            parts.append(part.assign(**{f"score_{k}": scores[:, k] for k in range(classes)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change ``bundle.json`` by hand."""
+    path = folder / "bundle.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def vouch(folder: Path) -> None:
+    """Let ``bundle.json`` name the files as they are now."""
+    edit(folder, lambda content: content.update(files=hashes(folder)))
+
+
+def at(content: Any, path: tuple[Any, ...]) -> Any:
+    """What holds the last key of a path."""
+    for key in path[:-1]:
+        content = content[key]
+    return content

@@ -1,0 +1,76 @@
+"""Two made boards: five classes with a gated generator, and a binary task with samples handed in."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.bundles.io import Bundle, read_bundles
+from benchmark.bundles.standing import Standing
+from benchmark.comparison.study import compare
+from benchmark.reporting.leaderboards.boards import Board
+from support.make_bundles import VARIANTS, make_bundles
+
+SELF = Standing("self-reported", "unsigned", "", "No verification is on record.")
+VERIFIED = Standing("verified", "signed", "SHA256:abc", "Checked on 2026-11-01 with release 0.1.0.")
+CHANGED = Standing("changed", "unsigned", "", "bundle.json is not the one that was verified.")
+FIRST, SECOND = "cxr_pneumonia-demo", "cxr_pneumothorax-lite-few.keep=0.5"
+CARD = {
+    "name": "ddpm",
+    "title": "A diffusion model",
+    "authors": ["A. Author", "B. Author"],
+    "paper": "https://example.org/paper?a=1&b=2",
+    "code": "",
+    "license": "CC-BY-4.0",
+    "training_data": "The task's own.",
+    "pretrained_weights": "none",
+    "compute": "1 GPU, 3 hours",
+}
+COPIES = {"rate": 0.5, "interval": [0.47, 0.53], "gated": True}
+
+
+def altered(bundle: Bundle, **fields: Any) -> Bundle:
+    """The bundle with other fields in its manifest."""
+    record = bundle.manifest.record()
+    for name, value in fields.items():
+        known = isinstance(value, dict) and value and isinstance(record[name], dict)
+        record[name] = {**record[name], **value} if known else value
+    return replace(bundle, manifest=type(bundle.manifest).model_validate(record))
+
+
+def board(name: str, bundles: list[Bundle], standings: dict[str, Standing] | None = None) -> Board:
+    """A board of these bundles, self-reported where nothing else is said."""
+    comparison = compare((b.manifest.record(), b.predictions) for b in bundles)
+    head = bundles[0].manifest
+    rows = {b.manifest.row.name: (standings or {}).get(b.manifest.row.name, SELF) for b in bundles}
+    return Board(name, head.task, head.profile, bundles, comparison, rows)
+
+
+def first() -> list[Bundle]:
+    """Seven phantom rows of five classes; the generator stylegan is gated."""
+    rows = ("real_only", "duplicate_real", "traditional", "oracle", "noise", "stylegan", "ddpm")
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_bundles(Path(folder), rows, (24,) * 5, None, seeds=(0, 1))
+        found = read_bundles(made)
+    return [altered(b, memorization=COPIES) if b.manifest.row.name == "stylegan" else b for b in found]
+
+
+def second() -> list[Bundle]:
+    """Four rows of a binary task on real images, of which one was not run."""
+    missing = {"stylegan": "no generator named 'dreambooth' is installed"}
+    rows = ("real_only", "oracle", "ddpm", "stylegan")
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_bundles(Path(folder), rows, seeds=(0, 1), failed=missing, variant=VARIANTS["binary"])
+        found = read_bundles(made)
+    real = [altered(b, task="cxr_pneumothorax", profile="lite", data_kind="real") for b in found]
+    return [altered(b, way="samples", submission=CARD) if b.manifest.row.name == "ddpm" else b for b in real]
+
+
+@cache
+def boards() -> tuple[Board, Board]:
+    """The two boards, made once."""
+    told = {"ddpm": VERIFIED, "stylegan": CHANGED}
+    return board(FIRST, first(), told), board(SECOND, second())

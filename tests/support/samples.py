@@ -1,0 +1,34 @@
+"""Small inputs that several tests make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.images.image_set import ImageSet
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TINY = ROOT / "tests" / "tasks" / "tiny.yaml"
+
+
+def blobs(
+    counts: dict[str, int], *, size: int = 16, seed: int = 0, prefix: str = "p", per_patient: int = 1
+) -> ImageSet:
+    """Noise with a bright square whose place tells the class: easy to learn, cheap to draw."""
+    rng = np.random.default_rng(seed)
+    label = np.repeat(np.arange(len(counts)), list(counts.values()))
+    image = rng.integers(0, 120, (len(label), size, size), dtype=np.uint8)
+    side = size // 4
+    for i, k in enumerate(label):
+        row, column = divmod(int(k) * side, size)
+        image[i, row * 4 : row * 4 + side, column : column + side] += 100
+    n = len(label)
+    return ImageSet(
+        image=image,
+        label=label.astype(np.int64),
+        classes=tuple(counts),
+        image_id=np.array([f"{prefix}-{i:05d}" for i in range(n)]),
+        patient_id=np.array([f"{prefix}-{i // per_patient:05d}" for i in range(n)]),
+        origin=np.full(n, "real:blobs"),
+    )

@@ -1,0 +1,191 @@
+"""Uncertain reports, several labels, folds: each kind of protocol from a command to its leaderboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.images import arrow
+from support.samples import ROOT
+
+
+def run(folder: Path, task: str, *arguments: str) -> Path:
+    """Run a tiny task in a folder of its own; where its results are."""
+    path = ROOT / "tests" / "tasks" / f"{task}.yaml"
+    command = [sys.executable, "-m", "benchmark", "run", "--task", str(path), "--out", "out", *arguments]
+    environ = os.environ | {
+        "SYNTHTHORAX_STORE": str(folder / "store"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out"
+
+
+def bundle(out: Path, row: str) -> dict[str, Any]:
+    return dict(json.loads((out / "bundles" / row / "bundle.json").read_text()))
+
+
+def predictions(out: Path, row: str) -> pd.DataFrame:
+    return pd.read_parquet(out / "bundles" / row / "predictions.parquet")
+
+
+def results(folder: Path, stage: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every stored result of a stage: its folder, and what it said."""
+    for manifest in sorted((folder / "store" / "results" / stage).glob("*/result.json")):
+        yield manifest.parent, json.loads(manifest.read_text())
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on uncertain reports, labeled by a teacher, seen through a mask."""
+    folder = tmp_path_factory.mktemp("binary")
+    run(folder, "tiny_binary", "--scenario", "labels.uncertain=self_trained,mask.shape=joint")
+    return folder
+
+
+def test_the_teachers_labels_are_trained_on(binary):
+    """Uncertain images train with soft labels, certain ones with 0 or 1; no test patient is among them."""
+    ((folder, said),) = results(binary, "teach")
+    train, test = arrow.read_images(folder / "train.arrow"), arrow.read_images(folder / "test.arrow")
+    guessed = ~np.isin(train.soft, (0, 1)).all(1)
+    assert guessed.any()
+    assert not guessed.all()
+    assert train.soft.sum(1) == pytest.approx(1)
+    assert (train.label == (train.soft[:, 1] >= 0.5)).all()
+    assert not train.patients() & test.patients()
+    assert any("labeled by a classifier trained on" in note for note in said["notes"])
+
+
+def test_the_mask_blackens_every_split(binary):
+    """The corners are black in training and test images alike."""
+    ((folder, _),) = results(binary, "teach")
+    for split in ("train", "test", "test_paper"):
+        images = arrow.read_images(folder / f"{split}.arrow").image
+        assert images[:, 0, 0].max() == images[:, -1, -1].max() == 0
+        assert images[:, 16, 8].max() > 0
+
+
+def test_a_binary_task_is_ranked_by_f1(binary):
+    """The leaderboard says F1, which scikit-learn gives again from the stored predictions."""
+    from sklearn.metrics import f1_score
+
+    out = binary / "out"
+    said = json.loads((out / "leaderboard.json").read_text())
+    assert "F1" in (out / "leaderboard.md").read_text()
+    table = predictions(out, "oracle").query("split == 'test'")
+    values = [f1_score(t["label"], t["score_1"] > t["score_0"]) for _, t in table.groupby("seed")]
+    figure = said["comparison"]["figures"]["test"]["12"]["oracle"]["f1"]
+    assert figure["estimate"] == pytest.approx(np.mean(values))
+    assert bundle(out, "oracle")["positive"] == "positive"
+    assert bundle(out, "oracle")["scenario"]["labels"]["uncertain"] == "self_trained"
+    assert {"sex", "view"} <= set(table.columns)
+
+
+@pytest.fixture(scope="module")
+def multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on several labels, trained on synthetic images alone."""
+    folder = tmp_path_factory.mktemp("multi")
+    run(folder, "tiny_multi")
+    return folder
+
+
+def test_several_labels_have_an_area_each(multi):
+    """Labels are 0 and 1 in columns of their own, scores do not sum to one, and AUROC ranks."""
+    from sklearn.metrics import roc_auc_score
+
+    out = multi / "out"
+    table = predictions(out, "ddpm").query("split == 'test'")
+    truth = table[[f"label_{k}" for k in range(15)]].to_numpy()
+    scores = table[[f"score_{k}" for k in range(15)]].to_numpy()
+    assert set(np.unique(truth)) == {0, 1}
+    assert (truth.sum(1) > 1).any()
+    assert abs(scores.sum(1) - 1).max() > 0.1
+    seeds = table["seed"].to_numpy()
+    areas = [roc_auc_score(truth[seeds == s], scores[seeds == s], average="macro") for s in (0, 1)]
+    said = json.loads((out / "leaderboard.json").read_text())["comparison"]
+    assert said["figures"]["test"]["12"]["ddpm"]["auroc"]["estimate"] == pytest.approx(np.mean(areas))
+
+
+def test_without_real_images_the_oracle_is_held_against_noise(multi):
+    """Where real_only is itself the ceiling, what proves that the task measures is the distance to noise."""
+    said = json.loads((multi / "out" / "leaderboard.json").read_text())["comparison"]
+    assert said["settings"]["yardstick"] == "noise"
+    assert said["controls"][0]["id"] == "oracle_beats_noise"
+    assert "noise" in said["figures"]["test"]["12"]["ddpm"]["versus"]
+
+
+def test_training_on_synthetic_images_alone(multi):
+    """12 images of 15 labels: 10 of each are trained on, 2 choose the epoch; real_only has the real ones."""
+    counts = {said["training_images"] for _, said in results(multi, "classify")}
+    (real,) = (said["splits"]["train"]["images"] for _, said in results(multi, "data"))
+    assert counts == {real, 150}
+
+
+def test_copies_keep_all_their_labels(multi):
+    """The control that copies real images knows every label of its originals, not just the one asked for."""
+    drawn = [arrow.read_images(f / "synthetic.arrow") for f, _ in results(multi, "generate")]
+    (copies,) = (d for d in drawn if d.origin[0] == "synthetic:duplicate_real")
+    assert copies.report is not None
+    assert (copies.report[np.arange(len(copies)), copies.label] == 1).all()
+    assert (copies.report.sum(1) > 1).any()
+
+
+def test_a_generator_that_is_not_installed_has_a_row(multi):
+    """Its row says why it has no figures; the run still ends well."""
+    said = bundle(multi / "out", "dreambooth")
+    assert said["status"] == "failed"
+    assert "no generator named 'dreambooth' is installed" in said["error"]
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over two folds."""
+    folder = tmp_path_factory.mktemp("folds")
+    run(folder, "tiny_folds")
+    return folder
+
+
+def test_every_cohort_image_is_held_out_once(folds):
+    """The folds' held-out images are the whole cohort, each once; the fresh test is read by both folds."""
+    table = predictions(folds / "out", "real_only")
+    paper, test = (table.query(f"split == '{name}'") for name in ("test_paper", "test"))
+    assert not paper["image_id"].duplicated().any()
+    assert set(test.groupby("image_id")["fold"].nunique()) == {2}
+    train = [arrow.read_images(f / "train.arrow") for f, _ in results(folds, "data")]
+    held = [arrow.read_images(f / "test_paper.arrow") for f, _ in results(folds, "data")]
+    assert not held[0].patients() & held[1].patients()
+    assert all(not t.patients() & h.patients() for t, h in zip(train, held, strict=True))
+    assert sum(map(len, held)) == len(paper)
+
+
+def test_only_the_minority_class_gets_images_and_so_many_per_still(folds):
+    """Eight for every still pneumonia image that the share of patients has left."""
+    for folder, _ in results(folds, "data"):
+        train = arrow.read_images(folder / "train.arrow")
+        stills = int(((train.label == 1) & (train.clip == "")).sum())
+        assert stills
+    drawn = [arrow.read_images(f / "synthetic.arrow") for f, _ in results(folds, "generate")]
+    assert {tuple(np.unique(d.label)) for d in drawn} == {(1,)}
+    assert all(len(d) % 8 == 0 for d in drawn)
+
+
+def test_folds_are_joined_in_the_bundle(folds):
+    """Sizes, measures and the gate are over both folds; the proof is there for each."""
+    said = bundle(folds / "out", "copycat")
+    assert said["folds"] == 2
+    assert set(said["data"]["proof"]) == {"fold 0", "fold 1"}
+    held = predictions(folds / "out", "copycat").query("split == 'test_paper'")
+    assert said["data"]["splits"]["test_paper"]["images"] == held["image_id"].nunique()
+    assert said["memorization"]["folds"] == 2
+    assert said["memorization"]["n"] == sum(s["images"] for _, s in results(folds, "generate")) // 2
