@@ -66,7 +66,7 @@ def drawn(images: ImageSet) -> ImageSet:
 
 def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
     """Real images by class, each as equally often as possible, as the controls hand them out."""
-    one = kept.one_label_each()
+    one = kept.to_single_label()
     wanted = SampleRequest.of_counts(counts, kept.classes, kept.size).label
     rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
     ids = np.array([f"added-{i}" for i in range(len(rows))])
@@ -98,7 +98,7 @@ def figures(test: ImageSet, scores: np.ndarray) -> dict[str, float]:
     if len(test.classes) == 2:
         found["positive"] = float((scores.argmax(1) == 1).mean())
         return found
-    truth = test.label if test.several else np.eye(len(test.classes), dtype=np.int64)[test.label]
+    truth = test.label if test.multilabel else np.eye(len(test.classes), dtype=np.int64)[test.label]
     for k, name in enumerate(test.classes):
         both = np.stack([1 - scores[:, k], scores[:, k]], 1)
         found[name] = quality.values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)

@@ -32,12 +32,12 @@ from benchmark.images.image_set import ImageSet, Splits, concatenate, prove_disj
 from benchmark.phantoms.ultrasound.findings import CLASSES
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 from benchmark.tasks.rules import Fraction
 from benchmark.tasks.schema import SplitRule
 
 MINOR = CLASSES.index("pneumonia")
-RECIPE = Recipe(
+RECIPE = ClassifierConfig(
     name="resnet10_narrow", timm="resnet10t", timm_kwargs={"channels": [32, 64, 128, 256]},
     learning_rate=1e-3, weight_decay=0.05, dropout=0.2, augmentation="zhang",
 )  # fmt: skip

@@ -105,15 +105,17 @@ def pretrain(folder: str, updates: int) -> None:
 
     from benchmark.classifiers import train as training
     from benchmark.images import arrow
-    from benchmark.tasks.classifier import Budget, Recipe
+    from benchmark.tasks.classifier import Budget, ClassifierConfig
 
     if not updates:
         return
     splits = arrow.read_splits(Path(folder) / "others")
-    recipe = Recipe(name="resnet50", timm="resnet50", learning_rate=1e-3, augmentation="mild_affine")
+    classifier = ClassifierConfig(
+        name="resnet50", timm="resnet50", learning_rate=1e-3, augmentation="mild_affine"
+    )
     budget = Budget(unit="steps", length=updates, batch_size=32, evaluations=4)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = training.Setting(recipe, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
+        setting = training.Setting(classifier, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
         network = training.train(splits.train, splits.train, splits.val, setting).network
     state = {k: v.contiguous() for k, v in network.pretrained.state_dict().items()}
     save_file(state, Path(folder) / WEIGHTS)
@@ -123,14 +125,14 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     """One training by the suite, on one thread."""
     from benchmark.classifiers import train as training
     from benchmark.images import arrow
-    from benchmark.tasks.classifier import Budget, Recipe, Weights
+    from benchmark.tasks.classifier import Budget, ClassifierConfig, Weights
     from benchmark.utils.training_state import one_thread
 
     one_thread()
     began = time.perf_counter()
     splits = arrow.read_splits(Path(folder))
     file = Path(folder) / WEIGHTS
-    recipe = Recipe(
+    classifier = ClassifierConfig(
         name="resnet50", timm="resnet50", learning_rate=RATE, dropout=DROPOUT, augmentation="schaudt",
         weights=Weights(kind="file", path=file) if file.exists() else Weights(),
     )  # fmt: skip
@@ -145,7 +147,7 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             setting = training.Setting(
-                recipe, budget, "none", seed, "cpu", "bfloat16", Path(scratch), metric="balanced_accuracy"
+                classifier, budget, "none", seed, "cpu", "bfloat16", Path(scratch), metric="balanced_accuracy"
             )
             trained = training.train(splits.train, splits.train, splits.val, setting)
         seconds = time.perf_counter() - began

@@ -30,22 +30,22 @@ import numpy as np
 import psutil
 
 from benchmark.engine.node import Node
-from benchmark.engine.runner import Outcome, Several, Watcher, execute
+from benchmark.engine.runner import CompositeWatcher, Outcome, Watcher, execute
 from benchmark.engine.store import Result, Store
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.stages import run as run_stage
-from benchmark.tasks.classifier import Recipe, Weights
+from benchmark.tasks.classifier import ClassifierConfig, Weights
 from benchmark.tasks.schema import load_task
 
 FORGOTTEN = 3  # trainings of a worker before its memory counts: imports, first allocations
 MARKS = (0.1, 0.25, 0.5)
 
 
-def small(name: str, width: int) -> Recipe:
+def small(name: str, width: int) -> ClassifierConfig:
     """A ResNet-10 of this width, trained from scratch."""
-    return Recipe(
+    return ClassifierConfig(
         name=name,
         timm="resnet10t",
         timm_kwargs={"channels": [width, width, 2 * width, 2 * width]},
@@ -60,8 +60,8 @@ def nodes_of(options: argparse.Namespace) -> list[Node]:
     """The graph: data, noise, and trainings of two networks with 0, 50 and 100 noise images per class."""
     task = load_task("cxr_pneumonia")
     demo = task.profile("demo")
-    recipes = (small("narrow", 8), small("wide", 24))
-    seeds = range(math.ceil(options.trainings / (3 * len(recipes))))
+    classifiers = (small("narrow", 8), small("wide", 24))
+    seeds = range(math.ceil(options.trainings / (3 * len(classifiers))))
     each = options.images // len(task.classes)
     drawn = demo.data["phantom.chest"] | {
         "train_counts": dict.fromkeys(task.classes, each),
@@ -75,7 +75,7 @@ def nodes_of(options: argparse.Namespace) -> list[Node]:
             "generators": {},
             "brackets": (50, 100),
             "primary_bracket": 100,
-            "classifiers": recipes,
+            "classifiers": classifiers,
             "seeds": tuple(seeds),
             "data": {**demo.data, "phantom.chest": drawn},
             "budget": demo.budget.model_copy(update={"length": options.steps, "evaluations": 4}),
@@ -85,7 +85,7 @@ def nodes_of(options: argparse.Namespace) -> list[Node]:
         update={"controls": ("real_only", "noise"), "profiles": {**task.profiles, "demo": profile}}
     )
     # a plan of the whole task, so that names and parameters are checked, with the smaller profile in it
-    plan = make_plan(Wish("cxr_pneumonia", device="cpu"))
+    plan = make_plan(RunRequest("cxr_pneumonia", device="cpu"))
     plan = replace(
         plan,
         task=chosen,
@@ -237,7 +237,7 @@ def main() -> None:
             Store(folder / "store"),
             run_stage,
             workers=options.workers,
-            watcher=Several(progress, clock),
+            watcher=CompositeWatcher(progress, clock),
         )
     wall = time.monotonic() - clock.began
     progress.close()

@@ -18,7 +18,7 @@ from support.samples import ROOT, TINY
 BROKEN = '''"""Generators that break the contract, each in its own way; the parameter says which."""
 import numpy as np
 from pydantic import BaseModel
-from benchmark.images.image_set import synthetic_set
+from benchmark.plugins.generator import synthetic_set
 
 version = "1"
 
@@ -158,9 +158,9 @@ def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
     )
     nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     stages = {r.data.tags["stage"] for r in nested}
-    assert {"data", "fit", "generate", "measure", "mirror", "classify", "compare"} <= stages
-    mirror = next(r for r in nested if r.info.run_name == "mirror ddpm")
-    assert {"mirror_balanced_accuracy", "mirror_viral"} <= set(mirror.data.metrics)
+    assert {"data", "fit", "generate", "measure", "gan_test", "classify", "compare"} <= stages
+    gan_test = next(r for r in nested if r.info.run_name == "gan_test ddpm")
+    assert {"gan_test_balanced_accuracy", "gan_test_viral"} <= set(gan_test.data.metrics)
     assert all(r.info.status in ("FINISHED", "FAILED") for r in runs)
     training = next(r for r in nested if r.info.run_name == "classify ddpm +12 resnet10_tiny seed 1")
     for tag in ("task", "generator", "seed", "bracket", "classifier", "stage", "key"):

@@ -36,7 +36,7 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path, only: str | None =
 
     nodes = build(plan)
     data = [outcome.results[n.id] for n in nodes if without_fold(n.id) == "data"]
-    recipes = _recipes(plan, nodes, outcome)
+    classifiers = _classifier_cards(plan, nodes, outcome)
     chosen = [outcome.results[n.id] for n in nodes if n.stage == "select" and n.id in outcome.results]
     for row in plan.rows:
         if only not in (None, row.name):
@@ -45,7 +45,7 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path, only: str | None =
         broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
         failed = row.absent or next(broken, None)
         results = {n.id: outcome.results[n.id] for n in own if n.id in outcome.results}
-        manifest = _manifest(plan, row, data, recipes, chosen, results, failed)
+        manifest = _manifest(plan, row, data, classifiers, chosen, results, failed)
         predictions = None if failed else as_stored(_predictions(own, results))
         if predictions is not None:
             manifest["results"] = reported_results(manifest, predictions)
@@ -112,14 +112,16 @@ def _manifest(
     plan: Plan,
     row: Row,
     data: list[Result],
-    recipes: list[dict[str, Any]],
+    classifiers: list[dict[str, Any]],
     chosen: list[Result],
     results: dict[str, Result],
     failed: str | None,
 ) -> dict[str, Any]:
     selected = [c.manifest["result"] for c in chosen]
     said = joined_data([d.manifest["result"] for d in data])
-    looked = [[r.manifest["result"] for r in _of(results, f"{s}/")] for s in ("measure", "filter", "mirror")]
+    looked = [
+        [r.manifest["result"] for r in _of(results, f"{s}/")] for s in ("measure", "filter", "gan_test")
+    ]
     measured, filtered, _ = looked
     task, profile = plan.task, plan.profile
     return {
@@ -134,7 +136,7 @@ def _manifest(
         "positive": said["classes"][-1] if task.primary_metric.name == "f1" else None,
         "folds": len(plan.folds),
         "scenario": plan.steps,
-        "recipes": recipes,
+        "classifier_cards": classifiers,
         "row": {
             "name": row.name,
             "role": row.role,
@@ -142,7 +144,7 @@ def _manifest(
             "version": row.version,
             "params": dict(row.params),
         },
-        "way": row.way,
+        "submission_type": row.submission_type,
         "submission": row.submission,
         "status": "failed" if failed else "complete",
         "error": failed,
@@ -184,7 +186,7 @@ def task_fields(task: Task, profile: Profile) -> dict[str, Any]:
     }
 
 
-def _recipes(plan: Plan, nodes: Iterable[Node], outcome: Outcome) -> list[dict[str, Any]]:
+def _classifier_cards(plan: Plan, nodes: Iterable[Node], outcome: Outcome) -> list[dict[str, Any]]:
     """The cards of the classifiers; how many parameters they have is said by any training of the run."""
     counted = {
         n.tags["classifier"]: outcome.results[n.id].manifest["result"]["parameters"]
@@ -193,11 +195,11 @@ def _recipes(plan: Plan, nodes: Iterable[Node], outcome: Outcome) -> list[dict[s
     }
     return [
         {
-            **recipe.model_dump(mode="json", exclude={"plateau_patience"}),
-            "batch_size": recipe.batch_size or plan.profile.budget.batch_size,
-            "parameters": counted.get(recipe.name),
+            **classifier.model_dump(mode="json", exclude={"plateau_patience"}),
+            "batch_size": classifier.batch_size or plan.profile.budget.batch_size,
+            "parameters": counted.get(classifier.name),
         }
-        for recipe in plan.profile.classifiers
+        for classifier in plan.profile.classifiers
     ]
 
 
@@ -214,7 +216,11 @@ def _notes(
             f"boundary: {shares}"
         )
     rates = joined_filter([said["quality_filter"] for said in looked[1]]) or {}
-    few = [f"{name} {r['kept']} of {r['wanted']}" for name, r in rates.items() if r["kept"] < r["wanted"]]
+    few = [
+        f"{name} {r['retained']} of {r['requested']}"
+        for name, r in rates.items()
+        if r["retained"] < r["requested"]
+    ]
     if few:
         notes.append(
             f"{row.name}: of the images that the largest bracket asks for the quality filter leaves "

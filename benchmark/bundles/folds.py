@@ -12,7 +12,7 @@ def joined_filter(folds: list[dict[str, dict[str, int]]]) -> dict[str, dict[str,
     if not folds:
         return None
     names = dict.fromkeys(name for fold in folds for name in fold)
-    keys = ("drawn", "plausible", "wanted", "kept")
+    keys = ("drawn", "accepted", "requested", "retained")
     return {name: {k: sum(fold[name][k] for fold in folds if name in fold) for k in keys} for name in names}
 
 

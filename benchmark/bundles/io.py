@@ -285,10 +285,10 @@ def _check_curve(table: pd.DataFrame, manifest: Manifest, path: Path) -> pd.Data
 
 def _check_columns(table: pd.DataFrame, manifest: Manifest, where: str) -> pd.DataFrame:
     """The table in canonical order, each of its columns as it should be."""
-    several = manifest.labels == "multi"
+    multilabel = manifest.labels == "multilabel"
     each = range(len(manifest.classes))
     scores = [f"score_{k}" for k in each]
-    integers = [*INTEGERS, *(f"label_{k}" for k in each if several)]
+    integers = [*INTEGERS, *(f"label_{k}" for k in each if multilabel)]
     expected = [*TEXTS, *integers, *scores]
     known = [name for name in (*KNOWN_TEXTS, "age") if name in table.columns]
     if sorted(table.columns) != sorted([*expected, *known]):
@@ -300,34 +300,34 @@ def _check_columns(table: pd.DataFrame, manifest: Manifest, where: str) -> pd.Da
     for name in integers:
         if table[name].dtype.kind not in "iu":
             raise SubmissionError(f"{where}: {name}", f"is {table[name].dtype}, expected integers")
-    _check_scores(table, scores, where, several)
-    _check_labels(table, len(scores), where, several)
+    _check_scores(table, scores, where, multilabel)
+    _check_labels(table, len(scores), where, multilabel)
     for name in known:
         _check_known(table[name], f"{where}: {name}")
     order = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
     return table[[*expected, *known]].sort_values(order, kind="stable")
 
 
-def _check_scores(table: pd.DataFrame, columns: list[str], where: str, several: bool) -> None:
+def _check_scores(table: pd.DataFrame, columns: list[str], where: str, multilabel: bool) -> None:
     """Softmax over the classes, or a probability for each of several labels."""
     import numpy as np
 
     values = table[columns].to_numpy(dtype=np.float64)
     odd = ~np.isfinite(values).all(1) | (values < 0).any(1)
-    odd |= (values > 1).any(1) if several else abs(values.sum(1) - 1) > SUM_TOLERANCE
+    odd |= (values > 1).any(1) if multilabel else abs(values.sum(1) - 1) > SUM_TOLERANCE
     if odd.any():
         raise SubmissionError(
             f"{where}: score_*",
             f"row {int(odd.argmax())} has {values[odd.argmax()].tolist()}",
             "Give a probability for every label: finite, from 0 to 1."
-            if several
+            if multilabel
             else "Give the softmax: finite, not negative, summing to 1.",
         )
 
 
-def _check_labels(table: pd.DataFrame, classes: int, where: str, several: bool) -> None:
+def _check_labels(table: pd.DataFrame, classes: int, where: str, multilabel: bool) -> None:
     """An index into the classes, or -1 with a 0 or 1 for each of several labels."""
-    if not several:
+    if not multilabel:
         if not table["label"].between(0, classes - 1).all():
             raise SubmissionError(f"{where}: label", f"outside 0..{classes - 1}")
         return

@@ -21,7 +21,7 @@ class Part(BaseModel):
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # what a row was left out for
-SCHEMA = 4
+SCHEMA = 5
 
 
 def was_not_run(error: str) -> bool:
@@ -105,9 +105,9 @@ class FilterRate(Part):
     """What the quality filter did to a row's images of one class, over all folds."""
 
     drawn: int = Field(ge=0)
-    plausible: int = Field(ge=0)
-    wanted: int = Field(ge=0, description="by the largest bracket")
-    kept: int = Field(ge=0)
+    accepted: int = Field(ge=0)
+    requested: int = Field(ge=0, description="by the largest bracket")
+    retained: int = Field(ge=0)
 
 
 class Costs(Part):
@@ -140,7 +140,7 @@ class Parameters(Part):
     trained: int = Field(ge=1)
 
 
-class RecipeCard(Part):
+class ClassifierCard(Part):
     """What a classifier was, and how it was trained; ``parameters`` is None where none was."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
@@ -159,7 +159,7 @@ class RecipeCard(Part):
 
 
 class Manifest(Part):
-    """The content of ``bundle.json``, schema 4.
+    """The content of ``bundle.json``, schema 5.
 
     Attributes:
         way: how the row came to be: run by the project itself (``suite``), or handed in as a generator that
@@ -170,7 +170,7 @@ class Manifest(Part):
         folds: of the cross-validation; 1 where a part was held out.
         scenario: the rules that made the training data what they are (imbalance, labels, masks, view).
         mix: how synthetic images are added to the real ones.
-        recipes: of the classifiers, in the same order.
+        classifier_cards: of the classifiers, in the same order.
         subgroups: the columns of the predictions by which the primary metric is shown.
         quality_filter: by class, where implausible images were dropped.
         curve: shares of the training patients of ``curve.parquet``; of ``real_only`` alone.
@@ -179,8 +179,8 @@ class Manifest(Part):
         files: SHA-256 of every other file of the bundle, by its name.
     """
 
-    schema_: Literal[4] = Field(4, alias="schema")
-    way: Literal["suite", "generator", "samples", "bundle"] = "suite"
+    schema_: Literal[5] = Field(5, alias="schema")
+    submission_type: Literal["suite", "generator", "samples", "bundle"] = "suite"
     submission: SubmissionCard | None = None
     task: str
     profile: str
@@ -190,7 +190,7 @@ class Manifest(Part):
     source: str
     data_kind: Literal["phantom", "real"]
     classes: tuple[str, ...] = Field(min_length=2)
-    labels: Literal["single", "multi"] = "single"
+    labels: Literal["single", "multilabel"] = "single"
     positive: str | None = None
     folds: int = Field(1, ge=1, le=100)
     scenario: dict[str, Any] = {}
@@ -202,7 +202,7 @@ class Manifest(Part):
     brackets: tuple[int, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
     classifiers: tuple[str, ...] = Field(min_length=1)
-    recipes: tuple[RecipeCard, ...] = Field(min_length=1)
+    classifier_cards: tuple[ClassifierCard, ...] = Field(min_length=1)
     statistics: Statistics
     row: RowCard
     status: Literal["complete", "failed"]
@@ -227,7 +227,7 @@ class Manifest(Part):
             raise ValueError("a failed row, and no other, has an error")
         if self.status == "failed" and self.results:
             raise ValueError("a failed row has no results")
-        if (self.way == "suite") != (self.submission is None):
+        if (self.submission_type == "suite") != (self.submission is None):
             raise ValueError("a row that is handed in, and no other, has a submission card")
         if self.submission is not None and self.submission.name != self.row.name:
             raise ValueError("submission.name must be row.name")
@@ -235,10 +235,10 @@ class Manifest(Part):
             raise ValueError("primary_bracket must be one of brackets")
         if self.positive is not None and self.positive != self.classes[-1]:
             raise ValueError("positive must be the last of classes")
-        if tuple(r.name for r in self.recipes) != self.classifiers:
-            raise ValueError("recipes must be those of classifiers, in the same order")
+        if tuple(card.name for card in self.classifier_cards) != self.classifiers:
+            raise ValueError("classifier_cards must be those of classifiers, in the same order")
         metric = self.primary_metric.name
-        if self.labels == "multi" and metric != "auroc":
+        if self.labels == "multilabel" and metric != "auroc":
             raise ValueError(
                 f"primary_metric '{metric}' is not defined where an image may have several labels"
             )

@@ -26,7 +26,7 @@ WEIGHTS, ABOUT = "network.safetensors", "network.json"
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """A trained classifier, how it was trained, and the mean and deviation of the pixels that it learned."""
 
     network: Classifier
@@ -44,7 +44,7 @@ def keep(network: nn.Module, normal: tuple[float, float], folder: Path) -> None:
     (folder / ABOUT).write_text(json.dumps({"normal": list(normal)}) + "\n", encoding="utf-8")
 
 
-def read(folder: Path, setting: Setting, n_classes: int, *, several: bool) -> Judge:
+def read(folder: Path, setting: Setting, n_classes: int, *, multilabel: bool) -> Evaluator:
     """The judge that ``keep`` wrote.
 
     Args:
@@ -53,13 +53,13 @@ def read(folder: Path, setting: Setting, n_classes: int, *, several: bool) -> Ju
         several: whether an image may have several classes.
     """
     mean, std = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["normal"]
-    network = networks.load(setting.recipe, n_classes, folder / WEIGHTS, several=several)
-    return Judge(network.to(setting.device), setting, (mean, std))
+    network = networks.load(setting.classifier, n_classes, folder / WEIGHTS, multilabel=multilabel)
+    return Evaluator(network.to(setting.device), setting, (mean, std))
 
 
-def mean_scores(judges: Sequence[Judge], images: ImageSet) -> np.ndarray:
+def mean_scores(evaluators: Sequence[Evaluator], images: ImageSet) -> np.ndarray:
     """(N, K) probabilities, the mean over the judges."""
-    return np.mean([judge.scores(images) for judge in judges], axis=0)
+    return np.mean([evaluator.scores(images) for evaluator in evaluators], axis=0)
 
 
 # Figure 20 of Lan 2023: the plane, the boundary in it, and the images near it.
@@ -85,30 +85,30 @@ class Plane:
         return np.asarray(points @ self.slope.T + self.offset)
 
 
-def features(judge: Judge, images: ImageSet) -> np.ndarray:
+def features(evaluator: Evaluator, images: ImageSet) -> np.ndarray:
     """(N, D) float32 features before the last layer."""
-    network, setting = judge.network.eval(), judge.setting
+    network, setting = evaluator.network.eval(), evaluator.setting
     parts = in_batches(
         lambda batch: networks.penultimate(network, batch).float(),
         images,
-        judge.normal,
+        evaluator.normal,
         device=setting.device,
         precision=setting.precision,
     )
     return np.concatenate(list(parts))
 
 
-def last_layer(judge: Judge) -> tuple[np.ndarray, np.ndarray]:
+def last_layer(evaluator: Evaluator) -> tuple[np.ndarray, np.ndarray]:
     """(K, D) weights and (K,) offsets of the logits of the predicted classes.
 
     A single logit of the second of two classes stands for the logits 0 and z.
     """
-    layer = networks.last_layer(judge.network)
+    layer = networks.last_layer(evaluator.network)
     weight = layer.weight.detach().float().cpu().numpy()
     offset = np.zeros(len(weight)) if layer.bias is None else layer.bias.detach().float().cpu().numpy()
     if len(weight) == 1:
         weight, offset = np.vstack([np.zeros_like(weight), weight]), np.concatenate([[0.0], offset])
-    return weight[: judge.setting.predicted], offset[: judge.setting.predicted]
+    return weight[: evaluator.setting.predicted], offset[: evaluator.setting.predicted]
 
 
 def balanced_sample(label: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -172,7 +172,7 @@ def near_misses(label: np.ndarray, predicted: np.ndarray, distance: np.ndarray, 
     return (label != predicted) & (distance < limit)
 
 
-# The quality filter and the mirror test.
+# The quality filter and the GAN-test.
 
 
 def youden(label: np.ndarray, score: np.ndarray) -> float:
@@ -241,13 +241,15 @@ def by_class(label: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> d
     return found
 
 
-def values(judges: Sequence[Judge], images: ImageSet, metric: str) -> tuple[list[float], dict[str, float]]:
+def values(
+    evaluators: Sequence[Evaluator], images: ImageSet, metric: str
+) -> tuple[list[float], dict[str, float]]:
     """A metric of every judge on some images, and the mean figure of every class (``by_class``).
 
     Returns:
         An empty list where the metric is not defined for these labels.
     """
-    every = [judge.scores(images) for judge in judges]
+    every = [evaluator.scores(images) for evaluator in evaluators]
     each = [quality.values(images.label, scores).get(metric) for scores in every]
     classes = [by_class(images.label, scores, images.classes) for scores in every]
     means = {name: float(np.mean([c[name] for c in classes])) for name in classes[0]}

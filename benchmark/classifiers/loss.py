@@ -29,9 +29,9 @@ class Loss:
 
         truth = images.label if images.soft is None else images.soft
         self.truth = torch.from_numpy(np.array(truth)).to(device)
-        self.several = images.several
+        self.multilabel = images.multilabel
         self.weight: Tensor | None = None
-        if images.several:
+        if images.multilabel:
             self.positive, self.negative = (w.to(device) for w in positive_weights(images.label))
         elif weigh_classes:
             self.weight = class_weights(images.label, len(images.classes)).to(device)
@@ -42,7 +42,7 @@ class Loss:
         from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
         label = self.truth[torch.from_numpy(rows).to(self.truth.device)]
-        if not self.several:
+        if not self.multilabel:
             return cross_entropy(output, label, self.weight)
         weight = torch.where(label == 1, self.positive, self.negative)
         return binary_cross_entropy_with_logits(output, label.float(), weight=weight)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.classifiers.weights import check_fit, read_body
 from benchmark.errors import ClassifierError, unknown_name
-from benchmark.tasks.classifier import Recipe, Weights
+from benchmark.tasks.classifier import ClassifierConfig, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmark.classifiers.heads import Classifier
 
 
-def build(recipe: Recipe, n_classes: int, *, several: bool = False) -> Classifier:
+def build(classifier: ClassifierConfig, n_classes: int, *, multilabel: bool = False) -> Classifier:
     """A network for one-channel images, with the recipe's initial weights and no others.
 
     Args:
@@ -29,15 +29,15 @@ def build(recipe: Recipe, n_classes: int, *, several: bool = False) -> Classifie
         UnknownNameError: timm has no such architecture.
         ClassifierError: the weights are missing, altered or do not fit, or the head does not fit the classes.
     """
-    network = _random(recipe, n_classes, several=several)
-    if recipe.weights.kind != "none":
-        read_body(network, recipe)
-    if recipe.trained != "all":
-        network.freeze_before(_first_trained(network, recipe, recipe.trained))
+    network = _random(classifier, n_classes, multilabel=multilabel)
+    if classifier.weights.kind != "none":
+        read_body(network, classifier)
+    if classifier.trained != "all":
+        network.freeze_before(_first_trained(network, classifier, classifier.trained))
     return network
 
 
-def check_weights(recipe: Recipe) -> None:
+def check_weights(classifier: ClassifierConfig) -> None:
     """See that the file of a recipe's weights has every tensor of its network, without making either.
 
     Raises:
@@ -46,81 +46,85 @@ def check_weights(recipe: Recipe) -> None:
     import torch
 
     with torch.device("meta"):
-        network = _random(recipe, 2, several=True)
-    check_fit(network, recipe)
+        network = _random(classifier, 2, multilabel=True)
+    check_fit(network, classifier)
 
 
-def _random(recipe: Recipe, n_classes: int, *, several: bool) -> Classifier:
+def _random(classifier: ClassifierConfig, n_classes: int, *, multilabel: bool) -> Classifier:
     """The network with random weights, drawn from torch's global generator."""
     import timm
 
-    if not timm.is_model(recipe.timm):
-        raise unknown_name("timm architecture", recipe.timm, timm.list_models(), recipe.where)
-    yes_or_no = recipe.head == "sigmoid" and not several
+    if not timm.is_model(classifier.timm):
+        raise unknown_name("timm architecture", classifier.timm, timm.list_models(), classifier.where)
+    yes_or_no = classifier.head == "sigmoid" and not multilabel
     if yes_or_no and n_classes != 2:
         raise ClassifierError(
-            f"{recipe.where}: head",
+            f"{classifier.where}: head",
             f"'sigmoid' answers yes or no, but one of {n_classes} classes is asked for",
-            "Use head linear, or labels multi.",
+            "Use head linear, or labels multilabel.",
         )
-    if recipe.head == "pocovid":
-        return _pocovid(recipe, n_classes)
-    return _standard(recipe, 1 if yes_or_no else n_classes, yes_or_no)
+    if classifier.head == "pocovid":
+        return _pocovid(classifier, n_classes)
+    return _standard(classifier, 1 if yes_or_no else n_classes, yes_or_no)
 
 
-def _standard(recipe: Recipe, outputs: int, yes_or_no: bool) -> Classifier:
+def _standard(classifier: ClassifierConfig, outputs: int, yes_or_no: bool) -> Classifier:
     """timm's network and its own last layer, taken apart."""
     from torch import nn
 
     from benchmark.classifiers.heads import Classifier
 
-    body = _timm(recipe, outputs)
+    body = _timm(classifier, outputs)
     last = body.get_classifier()
     if not isinstance(last, nn.Linear):
         raise ClassifierError(
-            f"{recipe.where}: timm", f"'{recipe.timm}' does not end in one linear layer", "Choose another."
+            f"{classifier.where}: timm",
+            f"'{classifier.timm}' does not end in one linear layer",
+            "Choose another.",
         )
     config = body.pretrained_cfg
     body.reset_classifier(0)
     return Classifier(
-        body, last, recipe.dropout, yes_or_no=yes_or_no, pretrained=body,
+        body, last, classifier.dropout, yes_or_no=yes_or_no, pretrained=body,
         first_conv=str(config["first_conv"]), replaced=(f"{config['classifier']}.",),
     )  # fmt: skip
 
 
-def _pocovid(recipe: Recipe, outputs: int) -> Classifier:
+def _pocovid(classifier: ClassifierConfig, outputs: int) -> Classifier:
     """The convolutions of a VGG with the head of POCOVID-Net."""
     from torch import nn
 
     from benchmark.classifiers.heads import POCOVID_WIDTH, Classifier, Convolutions, pocovid_body
 
-    vgg = _timm(recipe, outputs, mlp_ratio=1 / 4096)  # ImageNet's hidden layers would be thrown away
+    vgg = _timm(classifier, outputs, mlp_ratio=1 / 4096)  # ImageNet's hidden layers would be thrown away
     convolutions = Convolutions(vgg.features)
     return Classifier(
-        pocovid_body(convolutions, vgg.num_features), nn.Linear(POCOVID_WIDTH, outputs), recipe.dropout,
+        pocovid_body(convolutions, vgg.num_features), nn.Linear(POCOVID_WIDTH, outputs), classifier.dropout,
         yes_or_no=False, pretrained=convolutions, first_conv=str(vgg.pretrained_cfg["first_conv"]),
         replaced=("pre_logits.", "head."),
     )  # fmt: skip
 
 
-def _timm(recipe: Recipe, outputs: int, **more: Any) -> Any:
+def _timm(classifier: ClassifierConfig, outputs: int, **more: Any) -> Any:
     import timm
 
-    options = {**recipe.timm_kwargs, **more}
+    options = {**classifier.timm_kwargs, **more}
     try:
-        return timm.create_model(recipe.timm, pretrained=False, num_classes=outputs, in_chans=1, **options)
+        return timm.create_model(
+            classifier.timm, pretrained=False, num_classes=outputs, in_chans=1, **options
+        )
     except TypeError as error:
         raise ClassifierError(
-            f"{recipe.where}: timm_kwargs", str(error), f"Give arguments that '{recipe.timm}' has."
+            f"{classifier.where}: timm_kwargs", str(error), f"Give arguments that '{classifier.timm}' has."
         ) from None
 
 
-def _first_trained(network: nn.Module, recipe: Recipe, count: int) -> nn.Module:
+def _first_trained(network: nn.Module, classifier: ClassifierConfig, count: int) -> nn.Module:
     """The first of the last so many layers with a matrix of weights; a normalization is no layer here."""
     layers = [m for m in network.modules() if any(p.ndim > 1 for p in m.parameters(recurse=False))]
     if count > len(layers):
         raise ClassifierError(
-            f"{recipe.where}: trained", f"is {count}, the network has {len(layers)} layers with weights"
+            f"{classifier.where}: trained", f"is {count}, the network has {len(layers)} layers with weights"
         )
     return layers[-count]
 
@@ -157,7 +161,7 @@ def save(network: nn.Module, path: Path) -> None:
     save_file(state, path)
 
 
-def load(recipe: Recipe, n_classes: int, path: Path, *, several: bool = False) -> Classifier:
+def load(classifier: ClassifierConfig, n_classes: int, path: Path, *, multilabel: bool = False) -> Classifier:
     """The network that ``save`` wrote; the initial weights of the recipe are not read again.
 
     Raises:
@@ -166,16 +170,16 @@ def load(recipe: Recipe, n_classes: int, path: Path, *, several: bool = False) -
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    bare = recipe.model_copy(update={"weights": Weights(), "trained": "all"})
-    network = build(bare, n_classes, several=several)
+    bare = classifier.model_copy(update={"weights": Weights(), "trained": "all"})
+    network = build(bare, n_classes, multilabel=multilabel)
     try:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ClassifierError(
-            f"{recipe.where}: {path}",
+            f"{classifier.where}: {path}",
             f"does not hold this network: {str(error).splitlines()[0]}",
             "Train it again.",
         ) from None
-    if recipe.trained != "all":
-        network.freeze_before(_first_trained(network, recipe, recipe.trained))
+    if classifier.trained != "all":
+        network.freeze_before(_first_trained(network, classifier, classifier.trained))
     return network

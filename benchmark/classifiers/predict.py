@@ -38,7 +38,7 @@ def probabilities(
     network.eval()
 
     def scores(batch: Tensor) -> Tensor:
-        return _normalized(network(batch).double(), images.several, predicted)
+        return _normalized(network(batch).double(), images.multilabel, predicted)
 
     parts = list(in_batches(scores, images, normal, device=device, precision=precision))
     columns = min(predicted or len(images.classes), len(images.classes))
@@ -68,11 +68,11 @@ def in_batches(
             yield compute(batch).cpu().numpy()
 
 
-def _normalized(output: Tensor, several: bool, predicted: int | None) -> Tensor:
+def _normalized(output: Tensor, multilabel: bool, predicted: int | None) -> Tensor:
     """Sigmoids, or a softmax over the classes that are predicted."""
     import torch
 
-    if several:
+    if multilabel:
         return torch.sigmoid(output)
     return torch.softmax(output if predicted is None else output[:, :predicted], 1)
 

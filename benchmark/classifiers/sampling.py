@@ -43,7 +43,7 @@ def subset(train: ImageSet, share: float, seed: int) -> ImageSet:
     patients, of_image = np.unique(train.patient_id, return_inverse=True)
     n_classes = len(train.classes)
     has = np.zeros((len(patients), n_classes + 1), dtype=bool)
-    if train.several:
+    if train.multilabel:
         for k in range(n_classes):
             has[of_image[train.label[:, k] == 1], k] = True
         has[:, n_classes] = ~has.any(1)  # an image without any class
@@ -80,7 +80,7 @@ def training_images(
     if mix.training == "add":
         return TrainingImages(train, concatenate([train, chosen]), splits.val)
     turn = np.zeros(len(chosen), dtype=np.int64)
-    index = chosen.one_label_each().label if chosen.several else chosen.label
+    index = chosen.to_single_label().label if chosen.multilabel else chosen.label
     for k in np.unique(index):
         turn[index == k] = np.arange((index == k).sum())
     held = turn % HELD_OUT == HELD_OUT - 1
@@ -96,7 +96,7 @@ def training_images(
 
 def stratum(images: ImageSet) -> np.ndarray:
     """(N,) one class index per image; of several classes the rarest, K for an image without any."""
-    if not images.several:
+    if not images.multilabel:
         return images.label
     rarest_first = np.argsort(images.label.sum(0), kind="stable")
     first = rarest_first[images.label[:, rarest_first].argmax(1)]

@@ -6,21 +6,21 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int, drops: int) -> float:
+def learning_rate(classifier: ClassifierConfig, step: int, steps: int, drops: int) -> float:
     """The learning rate of an update.
 
     Args:
         step: 0 to ``steps`` - 1.
         drops: how often a plateau was met.
     """
-    if recipe.schedule == "cosine":
-        return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-    if recipe.schedule == "plateau":
-        return recipe.learning_rate * 0.1**drops
-    return recipe.learning_rate
+    if classifier.schedule == "cosine":
+        return classifier.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+    if classifier.schedule == "plateau":
+        return classifier.learning_rate * 0.1**drops
+    return classifier.learning_rate
 
 
 def plateaus(qualities: Sequence[Any], patience: int) -> int:

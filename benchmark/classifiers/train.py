@@ -22,7 +22,7 @@ from benchmark.classifiers.sampling import Batches, stratum
 from benchmark.classifiers.schedule import evaluation_steps, is_over, learning_rate, plateaus, total_steps
 from benchmark.errors import ClassifierError
 from benchmark.images.image_set import ImageSet
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 from benchmark.utils.training_state import autocast, load_state, save_state
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Setting:
             are learned beside them (``multi_class`` of a label policy), or None for all.
     """
 
-    recipe: Recipe
+    classifier: ClassifierConfig
     budget: Budget
     balance: Literal["none", "oversample", "class_weights"]
     seed: int
@@ -67,7 +67,7 @@ class Setting:
     @property
     def batch_size(self) -> int:
         """Images of an update."""
-        return self.recipe.batch_size or self.budget.batch_size
+        return self.classifier.batch_size or self.budget.batch_size
 
 
 def setting_of(
@@ -75,7 +75,7 @@ def setting_of(
 ) -> Setting:
     """The setting that a stage's configuration describes."""
     return Setting(
-        recipe=Recipe(**config["recipe"]),
+        classifier=ClassifierConfig(**config["classifier"]),
         budget=Budget(**config["budget"]),
         balance=config["balance"],
         seed=seed,
@@ -135,14 +135,16 @@ class Training:
     def __init__(self, real: ImageSet, extra: ImageSet, setting: Setting) -> None:
         import torch
 
-        recipe, self.setting, self.extra = setting.recipe, setting, extra
+        classifier, self.setting, self.extra = setting.classifier, setting, extra
         torch.manual_seed(setting.seed)
-        self.network: nn.Module = build(recipe, len(real.classes), several=extra.several).to(setting.device)
+        self.network: nn.Module = build(classifier, len(real.classes), multilabel=extra.multilabel).to(
+            setting.device
+        )
         self.network.to(memory_format=torch.channels_last)
         self.steps = total_steps(setting.budget, setting.batch_size, len(extra))
         self.marks = evaluation_steps(self.steps, setting.budget.evaluations)
         self.computed = _quick(self.network, setting.device, self.steps)
-        self.optimizer = Adam(self.network, recipe.weight_decay)
+        self.optimizer = Adam(self.network, classifier.weight_decay)
         self.normal = normalization(real.image)
         self.loss = Loss(extra, setting.device, weigh_classes=setting.balance == "class_weights")
         oversample = setting.balance == "oversample"
@@ -172,7 +174,7 @@ class Training:
         self.network.train()
         loss = self.forward(batch, rows)
         loss.backward()
-        self.optimizer.step(learning_rate(self.setting.recipe, step, self.steps, self.drops))
+        self.optimizer.step(learning_rate(self.setting.classifier, step, self.steps, self.drops))
         return loss.detach()
 
     def load(self, rows: np.ndarray) -> Tensor:
@@ -184,7 +186,7 @@ class Training:
         import torch
 
         rng = torch.Generator().manual_seed((self.setting.seed + 1) * 1_000_003 + step)
-        return ready(PIPELINES[self.setting.recipe.augmentation](batch, rng), self.normal)
+        return ready(PIPELINES[self.setting.classifier.augmentation](batch, rng), self.normal)
 
     def forward(self, batch: Tensor, rows: np.ndarray) -> Tensor:
         """The loss of a batch."""
@@ -195,9 +197,9 @@ class Training:
     @property
     def drops(self) -> int:
         """How often the learning rate was lowered, by a recipe that lowers it on plateaus."""
-        if self.setting.recipe.schedule != "plateau":
+        if self.setting.classifier.schedule != "plateau":
             return 0
-        return plateaus([self._quality(h) for h in self.history], self.setting.recipe.plateau_patience)
+        return plateaus([self._quality(h) for h in self.history], self.setting.classifier.plateau_patience)
 
     @property
     def over(self) -> bool:
@@ -211,7 +213,7 @@ class Training:
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise ClassifierError(
-                f"classifier '{self.setting.recipe.name}', seed {self.setting.seed}",
+                f"classifier '{self.setting.classifier.name}', seed {self.setting.seed}",
                 f"the loss is {loss} at step {step}",
                 "Lower learning_rate, or use precision float32.",
             )
@@ -252,9 +254,9 @@ def _validate(
     scores = predict(network, val, setting, normal)
     if not np.isfinite(scores).all():
         raise ClassifierError(
-            f"classifier '{setting.recipe.name}', seed {setting.seed}", "scores are not finite"
+            f"classifier '{setting.classifier.name}', seed {setting.seed}", "scores are not finite"
         )
-    certain = np.flatnonzero(val.label < scores.shape[1]) if not val.several else np.arange(len(val))
+    certain = np.flatnonzero(val.label < scores.shape[1]) if not val.multilabel else np.arange(len(val))
     label, scores = val.label[certain], scores[certain]
     found = {f"val_{name}": value for name, value in quality.values(label, scores).items()}
     return {**found, "val_loss": quality.loss(label, scores)}

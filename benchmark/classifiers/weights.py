@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import ClassifierError, unknown_name
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.utils.hashing import sha256_file
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ REMEDY = (
 )
 
 
-def located(recipe: Recipe) -> Recipe:
+def located(classifier: ClassifierConfig) -> ClassifierConfig:
     """The recipe with the path, the tag and the SHA-256 of its weights filled in.
 
     ImageNet weights come from the hub's cache, and from the hub itself where they are not there.
@@ -30,44 +30,46 @@ def located(recipe: Recipe) -> Recipe:
     Raises:
         ClassifierError: the weights cannot be had, or are not those that the recipe insists on.
     """
-    weights = recipe.weights
+    weights = classifier.weights
     if weights.kind == "none":
-        return recipe
+        return classifier
     if weights.kind == "imagenet":
-        tag, path = _imagenet(recipe)
+        tag, path = _imagenet(classifier)
     else:
-        tag, path = None, _file(recipe)
-    told = {"path": path, "tag": tag, "sha256": _checked(recipe, path)}
-    return recipe.model_copy(update={"weights": weights.model_copy(update=told)})
+        tag, path = None, _file(classifier)
+    told = {"path": path, "tag": tag, "sha256": _checked(classifier, path)}
+    return classifier.model_copy(update={"weights": weights.model_copy(update=told)})
 
 
-def _file(recipe: Recipe) -> Path:
+def _file(classifier: ClassifierConfig) -> Path:
     """The absolute path of a file of weights, which is there and is no pickle."""
-    path = recipe.weights.path
+    path = classifier.weights.path
     if path is None or not path.is_file():
         raise ClassifierError(
-            recipe.where,
+            classifier.where,
             f"weights file '{path}' is missing",
             "Give the path of a safetensors file.",
         )
     if path.suffix != ".safetensors":
-        raise ClassifierError(recipe.where, f"weights file '{path}' is no .safetensors", "Convert it first.")
+        raise ClassifierError(
+            classifier.where, f"weights file '{path}' is no .safetensors", "Convert it first."
+        )
     return path.absolute()  # the hub's cache links to files without a suffix
 
 
-def _checked(recipe: Recipe, path: Path) -> str:
+def _checked(classifier: ClassifierConfig, path: Path) -> str:
     """The SHA-256 of a file of weights, which is the recipe's where it has one."""
-    found, wanted = sha256_file(path), recipe.weights.sha256
+    found, wanted = sha256_file(path), classifier.weights.sha256
     if wanted is not None and found != wanted:
         raise ClassifierError(
-            f"{recipe.where}: {path}",
+            f"{classifier.where}: {path}",
             f"has SHA-256 {found}, expected {wanted}",
             "Give the file that was meant, or the hash of this one: another protocol.",
         )
     return found
 
 
-def _imagenet(recipe: Recipe) -> tuple[str, Path]:
+def _imagenet(classifier: ClassifierConfig) -> tuple[str, Path]:
     """Tag and file of timm's pretrained weights.
 
     Raises:
@@ -76,22 +78,24 @@ def _imagenet(recipe: Recipe) -> tuple[str, Path]:
     import timm
     from huggingface_hub import try_to_load_from_cache
 
-    where, wanted = recipe.where, recipe.weights.tag
-    if not timm.is_model(recipe.timm):
-        raise unknown_name("timm architecture", recipe.timm, timm.list_models(), where)
-    tags = [n.partition(".")[2] for n in timm.list_pretrained(f"{recipe.timm}.*")]
+    where, wanted = classifier.where, classifier.weights.tag
+    if not timm.is_model(classifier.timm):
+        raise unknown_name("timm architecture", classifier.timm, timm.list_models(), where)
+    tags = [n.partition(".")[2] for n in timm.list_pretrained(f"{classifier.timm}.*")]
     if wanted is not None and wanted not in tags:
-        raise unknown_name("tag", wanted, tags, f"{where}: weights of '{recipe.timm}'")
-    config = timm.get_pretrained_cfg(f"{recipe.timm}.{wanted}" if wanted else recipe.timm)
+        raise unknown_name("tag", wanted, tags, f"{where}: weights of '{classifier.timm}'")
+    config = timm.get_pretrained_cfg(f"{classifier.timm}.{wanted}" if wanted else classifier.timm)
     if config is None or not config.hf_hub_id or config.tag not in tags:
         raise ClassifierError(
-            where, f"timm has no pretrained weights of '{recipe.timm}'", "Use another kind."
+            where, f"timm has no pretrained weights of '{classifier.timm}'", "Use another kind."
         )
     cached = try_to_load_from_cache(config.hf_hub_id, FILE)
-    return str(config.tag), Path(cached) if isinstance(cached, str) else _download(recipe, config.hf_hub_id)
+    return str(config.tag), Path(cached) if isinstance(cached, str) else _download(
+        classifier, config.hf_hub_id
+    )
 
 
-def _download(recipe: Recipe, hub_id: str) -> Path:
+def _download(classifier: ClassifierConfig, hub_id: str) -> Path:
     """A file from the hub; asked once first, since its client asks again and again for half a minute."""
     from huggingface_hub import constants, get_session, hf_hub_download
 
@@ -103,13 +107,13 @@ def _download(recipe: Recipe, hub_id: str) -> Path:
         return Path(hf_hub_download(hub_id, FILE))
     except Exception as error:  # the hub's client raises many kinds
         raise ClassifierError(
-            recipe.where,
+            classifier.where,
             f"{told}, and cannot be downloaded: {(str(error).splitlines() or [type(error).__name__])[0]}",
-            REMEDY.format(name=recipe.timm),
+            REMEDY.format(name=classifier.timm),
         ) from error
 
 
-def read_body(network: Classifier, recipe: Recipe) -> None:
+def read_body(network: Classifier, classifier: ClassifierConfig) -> None:
     """Put the recipe's weights into all of a network but its own head.
 
     Weights for three channels are summed over them: a gray image gives what its three equal channels gave.
@@ -119,11 +123,11 @@ def read_body(network: Classifier, recipe: Recipe) -> None:
     """
     from safetensors.torch import load_file
 
-    if recipe.weights.path is None:
-        recipe = located(recipe)
-    found = _file(recipe)
-    _checked(recipe, found)
-    check_fit(network, recipe)
+    if classifier.weights.path is None:
+        classifier = located(classifier)
+    found = _file(classifier)
+    _checked(classifier, found)
+    check_fit(network, classifier)
     state = {k: v for k, v in load_file(found).items() if not k.startswith(network.replaced)}
     first = f"{network.first_conv}.weight"
     if state[first].shape[1] == 3:
@@ -131,14 +135,14 @@ def read_body(network: Classifier, recipe: Recipe) -> None:
     network.pretrained.load_state_dict(network.pretrained.state_dict() | state)
 
 
-def check_fit(network: Classifier, recipe: Recipe) -> None:
+def check_fit(network: Classifier, classifier: ClassifierConfig) -> None:
     """Hold the names and shapes in a recipe's file against the network's; no weight is read.
 
     Raises:
         ClassifierError: the file is no safetensors, or a tensor is missing, unknown or of another shape.
     """
-    found = _file(recipe)
-    state = {k: v for k, v in _shapes(recipe, found).items() if not k.startswith(network.replaced)}
+    found = _file(classifier)
+    state = {k: v for k, v in _shapes(classifier, found).items() if not k.startswith(network.replaced)}
     own = {k: tuple(v.shape) for k, v in network.pretrained.state_dict().items()}
     first = f"{network.first_conv}.weight"
     if len(state.get(first, ())) == 4 and state[first][1] == 3:
@@ -146,20 +150,20 @@ def check_fit(network: Classifier, recipe: Recipe) -> None:
     odd = _misfits(state, own)
     if odd:
         raise ClassifierError(
-            f"{recipe.where}: {found}",
-            f"does not fit '{recipe.timm}': {odd[0]}" + (f", and {len(odd) - 1} more" if odd[1:] else ""),
+            f"{classifier.where}: {found}",
+            f"does not fit '{classifier.timm}': {odd[0]}" + (f", and {len(odd) - 1} more" if odd[1:] else ""),
             "Give the safetensors of timm's own network of this name and arguments.",
         )
 
 
-def _shapes(recipe: Recipe, path: Path) -> dict[str, tuple[int, ...]]:
+def _shapes(classifier: ClassifierConfig, path: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ClassifierError(f"{recipe.where}: {path}", f"is no safetensors: {error}") from None
+        raise ClassifierError(f"{classifier.where}: {path}", f"is no safetensors: {error}") from None
 
 
 def _misfits(state: Mapping[str, tuple[int, ...]], own: Mapping[str, tuple[int, ...]]) -> list[str]:

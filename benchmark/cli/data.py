@@ -34,7 +34,7 @@ SHOWN = 5  # examples of a finding that are printed; all are in the report, up t
 LISTED = 1000
 
 
-def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe:
+def build_config_of(options: argparse.Namespace, *, to_build: bool) -> building.BuildConfig:
     """What the options of a data verb ask for, checked before anything is read.
 
     Args:
@@ -54,7 +54,7 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
     params = source_params(module, name, given, options.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     classes = _classes(options.classes, task.classes if task else None, module, name)
-    return building.Recipe(
+    return building.BuildConfig(
         plugin=plugin,
         version=plugin.version(module),
         fingerprint=module.fingerprint(params) if to_build else "",
@@ -65,7 +65,7 @@ def recipe_of(options: argparse.Namespace, *, to_build: bool) -> building.Recipe
         reserve_per_class=options.reserve,
         seed=options.seed,
         limit=getattr(options, "limit", None),
-        shard_size=getattr(options, "shard_size", None) or building.Recipe.shard_size,
+        shard_size=getattr(options, "shard_size", None) or building.BuildConfig.shard_size,
     )
 
 
@@ -106,10 +106,10 @@ def _classes(
 
 def build(options: argparse.Namespace) -> int:
     """``data build``: a source into a folder of shards and its memory-mapped file."""
-    recipe = recipe_of(options, to_build=True)
+    config = build_config_of(options, to_build=True)
     workers = worker_count("cpu", options.workers)
     progress = _Progress()
-    about = building.build(recipe, options.out, workers=workers, told=progress.told)
+    about = building.build(config, options.out, workers=workers, told=progress.told)
     shards.open(options.out)
     size = sum(record["bytes"] for record in about["shards"])
     print(f"{about['rows']} images in {len(about['shards'])} shards, {size / 2**20:.1f} MiB: {options.out}")
@@ -146,7 +146,7 @@ def images_of(options: argparse.Namespace) -> tuple[str, ImageSet]:
         mapped = shards.mapped_record(folder, shards.describe(folder)) is not None
         return target, shards.open(folder) if mapped else shards.read_shards(folder)
     options.source = target
-    return target, recipe_of(options, to_build=False).images()
+    return target, build_config_of(options, to_build=False).images()
 
 
 def show(options: argparse.Namespace) -> int:
@@ -163,7 +163,7 @@ def show(options: argparse.Namespace) -> int:
 
 def for_grid(images: ImageSet, columns: int) -> ImageSet:
     """So many images of every class, spread over the set; of several labels, the rarest counts."""
-    one = images.one_label_each()
+    one = images.to_single_label()
     rows: list[int] = []
     for k in range(len(one.classes)):
         mine = np.flatnonzero(one.label == k)
@@ -218,9 +218,9 @@ def _table(images: ImageSet) -> list[str]:
     heads = [s or "all, to be divided" for s in names]
     lines = [" " * (wide + 2) + "  ".join(f"{h:>10}" for h in heads)]
     for k, label in enumerate(images.classes):
-        counts = [int((p.label[:, k] if p.several else p.label == k).sum()) for p in parts]
+        counts = [int((p.label[:, k] if p.multilabel else p.label == k).sum()) for p in parts]
         lines.append(_line(label, counts, heads, wide))
-    if images.several:
+    if images.multilabel:
         none = [int((~p.label.any(1)).sum()) for p in parts]
         lines.append(_line("no finding", none, heads, wide))
     lines.append(_line("images", [len(p) for p in parts], heads, wide))

@@ -13,7 +13,7 @@ from benchmark.engine.node import without_fold
 from benchmark.errors import BenchmarkError
 from benchmark.experiments.progress import clock
 from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
-from benchmark.planning.resolve import make_plan, wish_of
+from benchmark.planning.resolve import make_plan, request_of
 from benchmark.reporting.leaderboards.compare import compare_folder, headline, publish
 from benchmark.tasks.pages import write_pages
 from benchmark.tasks.schema import load_task, task_names
@@ -22,7 +22,7 @@ from benchmark.utils.files import write_json
 
 def run_stages(options: argparse.Namespace) -> int:
     """Run a task up to the verb's stage; 1 when a row failed."""
-    plan = make_plan(wish_of(options), stages=UNTIL[options.verb])
+    plan = make_plan(request_of(options), stages=UNTIL[options.verb])
     name = f"{plan.task.name}-{plan.profile_name}"
     chosen = weights_part(plan, options.weights)
     out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)
@@ -147,7 +147,7 @@ def run_tuning(options: argparse.Namespace) -> int:
     out = options.out or Path("outputs") / f"tune-{options.task}-{Path(options.generator).stem}"
     make_folder(out)
     path = tune(
-        wish_of(options),
+        request_of(options),
         options.generator,
         trials=options.trials,
         seed=options.seed,

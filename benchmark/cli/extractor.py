@@ -13,7 +13,7 @@ def train_extractor(out: Path, steps: int | None) -> dict[str, Any]:
     from dataclasses import replace
 
     from benchmark.datasets.phantom import chest
-    from benchmark.metrics.extractor.train import Example, Recipe, train
+    from benchmark.metrics.extractor.train import Example, ExtractorConfig, train
 
     def draw(index: int) -> Example:
         finding = index % len(chest.CLASSES)
@@ -24,10 +24,14 @@ def train_extractor(out: Path, steps: int | None) -> dict[str, Any]:
             phantom.image, finding, int(phantom.view == "AP"), int(phantom.sex == "male"), phantom.mask
         )
 
-    recipe = Recipe() if steps is None else replace(Recipe(), steps=steps, pool=max(200, steps), held_out=100)
+    config = (
+        ExtractorConfig()
+        if steps is None
+        else replace(ExtractorConfig(), steps=steps, pool=max(200, steps), held_out=100)
+    )
 
     def progress(step: int, total: int) -> None:
         if step % 50 == 0:
             print(f"step {step} of {total}", flush=True)
 
-    return train(draw, out, recipe=recipe, source=f"phantom.chest version {chest.version}", progress=progress)
+    return train(draw, out, config=config, source=f"phantom.chest version {chest.version}", progress=progress)

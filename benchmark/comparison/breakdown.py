@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.comparison import by_class, by_classifier
 from benchmark.comparison.rows import align
+from benchmark.utils.rounding import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,10 @@ def breakdown(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) 
     given = list(bundles)
     study = align(given)
     generators = sorted(r.name for r in study.complete() if r.role == "generator")
-    return {
+    record = {
         "classifiers": by_classifier.cells(study),
         "changes": by_classifier.changes(study, generators),
         "classes": by_class.classes(study),
         "folds": {m["row"]["name"]: by_class.folds(m, table) for m, table in given if table is not None},
     }
+    return canonical(record)

@@ -105,7 +105,7 @@ def folds(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> list[dict[s
         have several labels.
     Source: shape of Zhang et al. 2023, Table 3.
     """
-    if manifest["folds"] < 2 or manifest["labels"] == "multi":
+    if manifest["folds"] < 2 or manifest["labels"] == "multilabel":
         return []
     shown = predictions[predictions["bracket"].isin([0, manifest["primary_bracket"]])]
     found: dict[tuple[str, str, str, str | None], dict[int, list[float]]] = {}

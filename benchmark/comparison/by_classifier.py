@@ -11,6 +11,7 @@ from benchmark.comparison.panel import Measured, Panel
 from benchmark.comparison.rows import Study
 from benchmark.statistics.adjust import adjust
 from benchmark.statistics.intervals import interval
+from benchmark.utils.rounding import canonical
 
 BASELINE = "real_only"
 DIFFERENCE = ("estimate", "low", "high", "p")
@@ -76,7 +77,7 @@ def changes(
                 own.append({"metric": metric, "row": None, "classifier": classifier,
                             **_mean_change(measured, inside, baseline)})  # fmt: skip
         family = [r for r in own if r["row"] and r["classifier"]]
-        adjusted = adjust([float(r["p"]) for r in family], study.protocol.correction)
+        adjusted = canonical(adjust([float(r["p"]) for r in family], study.protocol.correction))
         for record, p in zip(family, adjusted, strict=True):
             record["p_adjusted"] = p
         found += own

@@ -131,11 +131,11 @@ def calibration(own: list[Reading], classes: int) -> Record:
         ``bins``, of equal width: ``low`` and ``high`` of the confidence, ``weight`` as a share of all, mean
         ``confidence`` and ``accuracy``, the share that came true (None in an empty bin).
     """
-    several = own[0].kind == "multilabel"
+    multilabel = own[0].kind == "multilabel"
     pairs = [
-        (r.scores[:, k], r.actual[:, k]) if several else r.top_label()
+        (r.scores[:, k], r.actual[:, k]) if multilabel else r.top_label()
         for r in own
-        for k in range(classes if several else 1)
+        for k in range(classes if multilabel else 1)
     ]
     confidence, outcome = (np.concatenate(part) for part in zip(*pairs, strict=True))
     code, edges = weighted.bin_of(confidence), np.arange(weighted.BINS + 1) / weighted.BINS

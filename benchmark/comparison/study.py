@@ -18,6 +18,7 @@ from benchmark.statistics.adjust import adjust
 from benchmark.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.statistics.friedman import friedman
 from benchmark.statistics.metrics import findings, members
+from benchmark.utils.rounding import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def compare(
         curve: predictions of ``real_only`` trained on subsets of the training patients, see
             ``learning_curve.real_image_equivalent``.
     Returns:
-        JSON values; docs/statistics.md says what each means:
+        JSON values, numbers canonical; docs/statistics.md explains each:
         ``settings``; ``splits``; ``figures[split][bracket][row]`` with ``own_bracket``, each metric of
         ``settings.metrics`` (interval and run values), ``per_class``, ``versus[baseline][metric]`` and
         ``mcnemar``; ``quality[row]`` with ``overall[figure]``, ``per_class[class][figure]``,
@@ -85,37 +86,39 @@ def compare(
     controls = behaved(
         primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances
     )
-    return {
-        "schema": 3,
-        "settings": settings,
-        "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
-        "figures": figures,
-        "quality": quality["test"],
-        "quality_of": {split: found for split, found in quality.items() if split != "test"},
-        "subgroups": subgroups.subgroups(study),
-        "learning_curve": worth["curve"] if worth else None,
-        "equivalent": worth["rows"] if worth else {},
-        "ranking": ranking,
-        "kruskal_wallis": overall,
-        "dunn": dunn(run_values, protocol.correction) if overall["p"] is not None else [],
-        "friedman": friedman({n: run_values[n] for n in ranking["rows"]}, protocol.alpha),
-        "variance": spread.variance(
-            {bracket: panels["test", bracket] for bracket in protocol.brackets},
-            [row.name for row in study.complete() if row.role == "generator"],
-        ),
-        "association": spread.association(head, (m for m, _ in given), BASELINES[0], protocol.alpha),
-        "power": evidence.power(head, BASELINES[0]),
-        "controls": controls,
-        "can_measure": controls[0]["held"],
-        "failed": failed,
-        "notes": [
-            *_notes(study),
-            *_silent(head),
-            *_unresampled(quality),
-            *learning_curve.notes(worth),
-            *subgroups.notes(study),
-        ],
-    }
+    return canonical(
+        {
+            "schema": 3,
+            "settings": settings,
+            "splits": {name: _describe(study, split) for name, split in sorted(study.splits.items())},
+            "figures": figures,
+            "quality": quality["test"],
+            "quality_of": {split: found for split, found in quality.items() if split != "test"},
+            "subgroups": subgroups.subgroups(study),
+            "learning_curve": worth["curve"] if worth else None,
+            "equivalent": worth["rows"] if worth else {},
+            "ranking": ranking,
+            "kruskal_wallis": overall,
+            "dunn": dunn(run_values, protocol.correction) if overall["p"] is not None else [],
+            "friedman": friedman({n: run_values[n] for n in ranking["rows"]}, protocol.alpha),
+            "variance": spread.variance(
+                {bracket: panels["test", bracket] for bracket in protocol.brackets},
+                [row.name for row in study.complete() if row.role == "generator"],
+            ),
+            "association": spread.association(head, (m for m, _ in given), BASELINES[0], protocol.alpha),
+            "power": evidence.power(head, BASELINES[0]),
+            "controls": controls,
+            "can_measure": controls[0]["held"],
+            "failed": failed,
+            "notes": [
+                *_notes(study),
+                *_silent(head),
+                *_unresampled(quality),
+                *learning_curve.notes(worth),
+                *subgroups.notes(study),
+            ],
+        }
+    )
 
 
 def _training_images(bundles: Iterable[tuple[Mapping[str, Any], Any]]) -> int:
@@ -219,7 +222,7 @@ def _figures(panel: Panel) -> dict[str, dict[str, Any]]:
                 )
                 for n in others
             }
-            adjusted = adjust([d["p"] for d in found.values()], panel.protocol.correction)
+            adjusted = canonical(adjust([d["p"] for d in found.values()], panel.protocol.correction))
             for (name, record), p in zip(found.items(), adjusted, strict=True):
                 figures[name]["versus"].setdefault(base, {})[metric] = {**record, "p_adjusted": p}
     if BASELINES[0] in figures and panel.protocol.kind != "multilabel":
@@ -245,8 +248,8 @@ def _row_figures(panel: Panel, name: str) -> dict[str, Any]:
 
 def _class_figures(panel: Panel, k: int) -> dict[str, dict[str, Any]]:
     """Of class k by row: recall with its interval, or AUROC where an image may have several labels."""
-    several = panel.protocol.kind == "multilabel"
-    key, measured = ("auroc", panel.class_auroc(k)) if several else ("recall", panel.recall(k))
+    multilabel = panel.protocol.kind == "multilabel"
+    key, measured = ("auroc", panel.class_auroc(k)) if multilabel else ("recall", panel.recall(k))
     return {
         name: {key: measured.mean(name), **rest, "versus_real_only": _class_difference(measured, name)}
         for name, rest in panel.per_class(k).items()
@@ -269,7 +272,7 @@ def _ranking(study: Study, panel: Panel) -> dict[str, Any]:
     names = [n for n in panel.rows if n not in unranked]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     found = [panel.primary.difference(a, b) for a, b in pairs]
-    adjusted = adjust([d.p for d in found], study.protocol.correction)
+    adjusted = canonical(adjust([d.p for d in found], study.protocol.correction))
     records, wins = [], {}
     for (a, b), difference, p in zip(pairs, found, adjusted, strict=True):
         estimate, low, high = difference.estimate, difference.low, difference.high

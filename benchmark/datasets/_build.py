@@ -29,7 +29,7 @@ Each = Callable[[Callable[..., dict[str, Any]], Iterable[tuple[Any, ...]]], Iter
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildConfig:
     """All that decides the bytes of a dataset, and where the source's files lie.
 
     Attributes:
@@ -75,7 +75,9 @@ class Recipe:
         return found.select(np.arange(self.limit) * len(found) // self.limit)
 
 
-def build(recipe: Recipe, out: Path, *, workers: int, told: Told = lambda done, rows: None) -> dict[str, Any]:
+def build(
+    config: BuildConfig, out: Path, *, workers: int, told: Told = lambda done, rows: None
+) -> dict[str, Any]:
     """Make, or finish, a dataset in a folder.
 
     A shard that is there and agrees with its manifest is not made again. Nothing counts as a dataset before
@@ -96,10 +98,10 @@ def build(recipe: Recipe, out: Path, *, workers: int, told: Told = lambda done, 
     with shards.told(out):
         out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        begun = _begun(recipe, out)
+        begun = _begun(config, out)
         if shards.is_store(out):
             return shards.describe(out)
-        with _workers(recipe, workers) as each:
+        with _workers(config, workers) as each:
             if begun is None:
                 begun = next(each(_survey, [()] * workers))  # all workers list the source meanwhile
                 with shards.told(out):
@@ -131,7 +133,7 @@ def finished(path: Path) -> dict[str, Any] | None:
     return record if agrees else None
 
 
-def _begun(recipe: Recipe, out: Path) -> dict[str, Any] | None:
+def _begun(config: BuildConfig, out: Path) -> dict[str, Any] | None:
     """What an earlier, unfinished build of the same recipe found out, or None in an empty folder."""
     path = out / BUILD
     if not path.is_file():
@@ -142,7 +144,7 @@ def _begun(recipe: Recipe, out: Path) -> dict[str, Any] | None:
         return None
     try:
         begun: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        built, mine = begun["built_from"], recipe.identity()
+        built, mine = begun["built_from"], config.identity()
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             str(path), f"cannot be read: {error}", "Remove the folder, or give another."
@@ -183,14 +185,14 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _workers(recipe: Recipe, count: int) -> Iterator[Each]:
+def _workers(config: BuildConfig, count: int) -> Iterator[Each]:
     """The function that does a piece of work for each of many arguments: here, or in worker processes.
 
     Every process that works lists the source once, and keeps the listing until it ends.
     """
     if count == 1:
         try:
-            yield lambda work, many: (work(recipe, *arguments) for arguments in many)
+            yield lambda work, many: (work(config, *arguments) for arguments in many)
         finally:
             _forget()
         return
@@ -198,7 +200,7 @@ def _workers(recipe: Recipe, count: int) -> Iterator[Each]:
         pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=die_with_parent)
 
         def each(work: Callable[..., Any], many: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-            for future in as_completed([pool.submit(work, recipe, *arguments) for arguments in many]):
+            for future in as_completed([pool.submit(work, config, *arguments) for arguments in many]):
                 yield future.result()
 
         try:
@@ -232,12 +234,12 @@ def _one_thread_each() -> Iterator[None]:
 _listed: tuple[str, ImageSet] | None = None
 
 
-def _list(recipe: Recipe) -> ImageSet:
+def _list(config: BuildConfig) -> ImageSet:
     """The source's images, listed once per worker."""
     global _listed
-    key = sha256_of([recipe.identity(), dict(recipe.paths)])
+    key = sha256_of([config.identity(), dict(config.paths)])
     if _listed is None or _listed[0] != key:
-        _listed = (key, recipe.images())
+        _listed = (key, config.images())
     return _listed[1]
 
 
@@ -246,27 +248,27 @@ def _forget() -> None:
     _listed = None
 
 
-def _survey(recipe: Recipe) -> dict[str, Any]:
+def _survey(config: BuildConfig) -> dict[str, Any]:
     """What the source has, as JSON."""
-    images = _list(recipe)
+    images = _list(config)
     if not len(images):
-        raise DataError(f"source {recipe.plugin.name}", "has no images", "Check its folder and classes.")
+        raise DataError(f"source {config.plugin.name}", "has no images", "Check its folder and classes.")
     height, width = images.image.shape[1:]
     return {
-        "built_from": recipe.identity(),
+        "built_from": config.identity(),
         "card": json.loads(canonical_json(dict(images.card))),
         "classes": list(images.classes),
         "columns": shards.schema_of(images).names,
         "height": height,
         "width": width,
         "rows": len(images),
-        "shards": -(-len(images) // recipe.shard_size),
+        "shards": -(-len(images) // config.shard_size),
     }
 
 
-def _write(recipe: Recipe, k: int, path: str) -> dict[str, Any]:
+def _write(config: BuildConfig, k: int, path: str) -> dict[str, Any]:
     """Make one shard."""
-    images = _list(recipe)
-    start = k * recipe.shard_size
-    rows = np.arange(start, min(start + recipe.shard_size, len(images)))
+    images = _list(config)
+    start = k * config.shard_size
+    rows = np.arange(start, min(start + config.shard_size, len(images)))
     return shards.write_shard(Path(path), images.select(rows), shards.schema_of(images))

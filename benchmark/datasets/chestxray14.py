@@ -138,8 +138,8 @@ def images(
         assert listed.split is not None
         refuse_shared(listed.patient_id, listed.split, f"source chestxray14: {params.root}")
     if params.labels == "single":
-        listed, several = _single(listed)
-        notes += several
+        listed, multilabel = _single(listed)
+        notes += multilabel
     return replace(listed, card=_card(listed, params, table, notes))
 
 
@@ -299,8 +299,10 @@ def _boxes(
     box = np.full((len(table), 4), np.nan, np.float32)
     for row, candidates in found.items():
         box[row] = frame[min(candidates)[2]] * (size / SIDE)
-    several = sum(len(candidates) > 1 for candidates in found.values())
-    return box, [f"{several} images have several boxes: that of the first class kept"] if several else []
+    multilabel = sum(len(candidates) > 1 for candidates in found.values())
+    return box, [
+        f"{multilabel} images have several boxes: that of the first class kept"
+    ] if multilabel else []
 
 
 def _within(drawn: Table, frame: np.ndarray) -> np.ndarray:

@@ -308,9 +308,9 @@ def _header_notes(files: Sequence[_File]) -> Iterator[str]:
     plain = sum(not file.header.window for file in files)
     if plain:
         yield f"{plain} files without a window or VOI LUT: the range of their stored bits is shown"
-    several = sum(file.header.frames > 1 for file in files)
-    if several:
-        yield f"{several} files have several frames, the first is read"
+    multilabel = sum(file.header.frames > 1 for file in files)
+    if multilabel:
+        yield f"{multilabel} files have several frames, the first is read"
 
 
 def _column(values: Iterable[str]) -> np.ndarray | None:

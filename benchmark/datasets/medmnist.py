@@ -92,12 +92,12 @@ def images(
     with _Archive(path) as archive:
         parts = [_Part.of(archive, name) for name in PARTS]
         names = _names(params, path, parts)
-        several = parts[0].labels.shape[1] > 1
+        multilabel = parts[0].labels.shape[1] > 1
         _check_classes(path, classes, names)
         pictures = [archive.array(f"{name}_images.npy", params) for name in PARTS]
     keep, notes = _once(pictures)
     label = np.concatenate([part.labels for part in parts])
-    if not several:
+    if not multilabel:
         wanted = np.isin(label[:, 0], [names.index(c) for c in classes])
         left_out = int((keep & ~wanted).sum())
         keep &= wanted
@@ -105,16 +105,16 @@ def images(
     rows = np.flatnonzero(keep)
     split = np.repeat(PARTS, [len(part.labels) for part in parts])
     ids = np.concatenate([[f"{part.name}-{k:06d}" for k in range(len(part.labels))] for part in parts])
-    label, kind = label[rows], (names if several else classes)
+    label, kind = label[rows], (names if multilabel else classes)
     made = ImageSet(
         image=_pixels(pictures, image_size).take(rows),
-        label=label if several else _index(names, classes)[label[:, 0]],
+        label=label if multilabel else _index(names, classes)[label[:, 0]],
         classes=kind,
         image_id=ids[rows],
         patient_id=ids[rows],
         origin=np.full(len(rows), "real:medmnist"),
         split=split[rows],
-        report=label.astype(np.int8) if several else None,
+        report=label.astype(np.int8) if multilabel else None,
     )
     return replace(made, card={**_card(path, parts), "images": made.counts(), "notes": [NO_PATIENTS, *notes]})
 
@@ -348,7 +348,7 @@ def _pixels(parts: list[np.ndarray], size: int) -> Pixels:
     from PIL import Image
 
     def reader(pictures: np.ndarray) -> Pixels:
-        def several(rows: np.ndarray) -> np.ndarray:
+        def multilabel(rows: np.ndarray) -> np.ndarray:
             if pictures.shape[1:] == (size, size):
                 return np.asarray(pictures[rows])
             block = np.empty((len(rows), size, size), np.uint8)
@@ -356,7 +356,7 @@ def _pixels(parts: list[np.ndarray], size: int) -> Pixels:
                 block[i] = to_square(Image.fromarray(np.asarray(pictures[row])).convert("L"), size)
             return block
 
-        return Pixels(several, (len(pictures), size, size))
+        return Pixels(multilabel, (len(pictures), size, size))
 
     return Pixels.joined([reader(pictures) for pictures in parts])
 

@@ -55,7 +55,7 @@ def images(
             f"holds images of {width} x {height} pixels, the task asks for {image_size}",
             f"Build another one with --size {image_size}.",
         )
-    return stored if stored.several else of_classes(stored, classes)
+    return stored if stored.multilabel else of_classes(stored, classes)
 
 
 def of_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:

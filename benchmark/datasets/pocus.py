@@ -321,10 +321,10 @@ def _merge(files: list[_File]) -> tuple[list[_File], dict[str, str], list[str]]:
     if gone:
         names = ", ".join(files[j].row.image_id for j in sorted(gone))
         notes.append(f"{len(gone)} files dropped, the same picture or video as another: {names}")
-    several: dict[str, list[str]] = {}
+    multilabel: dict[str, list[str]] = {}
     for one, found in person.items():
-        several.setdefault(found, []).append(one)
-    joined = [" = ".join(ids) for ids in several.values() if len(ids) > 1]
+        multilabel.setdefault(found, []).append(one)
+    joined = [" = ".join(ids) for ids in multilabel.values() if len(ids) > 1]
     if joined:
         notes.append(f"ids joined, one patient each: {', '.join(joined)}")
     return [file for k, file in enumerate(files) if k not in gone], person, notes

@@ -10,7 +10,7 @@ from benchmark.utils.hashing import sha256_of
 
 STAGE_VERSION = {
     "data": "2",
-    "teach": "3",
+    "pseudo_label": "3",
     "reference": "2",
     "fit": "2",
     "generate": "2",
@@ -19,7 +19,7 @@ STAGE_VERSION = {
     "curve": "1",
     "select": "1",
     "filter": "1",
-    "mirror": "1",
+    "gan_test": "1",
 }
 
 

@@ -29,7 +29,7 @@ from benchmark.utils.processes import die_with_parent
 StageRunner = Callable[[Node, Mapping[str, Path], Path, Path, Callable[[float], None]], dict[str, Any]]
 
 TRAINING = ("torch", "timm", "sklearn.metrics")
-AHEAD = {"data": (), "teach": TRAINING, "classify": TRAINING}  # torch alone elsewhere
+AHEAD = {"data": (), "pseudo_label": TRAINING, "classify": TRAINING}  # torch alone elsewhere
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
 # Of a training in the papers' sizes: ConvNeXt-S, 224 pixels, batches of 32, and CUDA itself. Not measured.
 GPU_BYTES = 6 * 2**30
@@ -361,7 +361,7 @@ def execute(
     return Runner(nodes, store, run_stage, workers, watcher or Watcher()).run()
 
 
-class Several(Watcher):
+class CompositeWatcher(Watcher):
     """Tells several watchers."""
 
     def __init__(self, *watchers: Watcher) -> None:

@@ -27,7 +27,7 @@ ARTIFACTS = {
     "curve": ("curve.parquet",),
     "select": ("boundary.png", "result.json"),
     "filter": ("grid.png", "dropped.png", "result.json"),
-    "mirror": ("result.json",),
+    "gan_test": ("result.json",),
 }
 
 

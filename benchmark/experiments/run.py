@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmark.bundles import assemble as report
 from benchmark.engine.node import Node, keys, needed
-from benchmark.engine.runner import Outcome, Several, execute, worker_count
+from benchmark.engine.runner import CompositeWatcher, Outcome, execute, worker_count
 from benchmark.engine.store import Store
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.experiments.mlflow_tracker import Tracker
@@ -25,11 +25,11 @@ from benchmark.utils.hashing import sha256_of
 
 # What each verb computes, with all that it needs; a verb stops where its own stage ends.
 UNTIL = {
-    "data": {"data", "teach"},
+    "data": {"data", "pseudo_label"},
     "generate": {"generate", "filter"},
     "measure": {"measure"},
     "classify": {"classify", "curve"},
-    "run": {"measure", "mirror", "classify", "curve"},
+    "run": {"measure", "gan_test", "classify", "curve"},
 }
 
 
@@ -68,7 +68,7 @@ def run(
     progress = Progress(nodes, count)
     status = "FAILED"
     try:
-        outcome = execute(nodes, store, run_stage, workers=count, watcher=Several(progress, tracker))
+        outcome = execute(nodes, store, run_stage, workers=count, watcher=CompositeWatcher(progress, tracker))
         written = _write(plan, verb, nodes, outcome, out, tracker, only)
         status = "FAILED" if outcome.failures else "FINISHED"
     except KeyboardInterrupt:
@@ -123,7 +123,7 @@ def _write(
     if verb != "run":
         return copy_results(nodes, outcome, out)
     for node in nodes:
-        if node.stage in ("data", "teach") and node.id in outcome.failures:
+        if node.stage in ("data", "pseudo_label") and node.id in outcome.failures:
             raise BenchmarkError("", outcome.failures[node.id])
     if only is not None:
         report.write_bundles(plan, outcome, out, only)

@@ -20,7 +20,7 @@ from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingErro
 from benchmark.experiments.progress import clock
 from benchmark.experiments.run import folder_name, folder_part, make_folder, run, weights_part
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import choices, make_plan, wish_of
+from benchmark.planning.resolve import choices, make_plan, request_of
 from benchmark.tasks.schema import Task, load_task
 
 
@@ -68,7 +68,7 @@ def plan_variants(options: argparse.Namespace) -> list[Variant]:
     for values in itertools.product(*over.values()):
         chosen = ",".join(f"{path}={_text(v)}" for path, v in zip(over, values, strict=True))
         scenario = ",".join(filter(None, [options.scenario, chosen]))
-        plans[chosen] = make_plan(replace(wish_of(options), scenario=scenario))
+        plans[chosen] = make_plan(replace(request_of(options), scenario=scenario))
     out = _out(options, next(iter(plans.values())))
     return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
 

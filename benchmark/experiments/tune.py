@@ -17,7 +17,7 @@ from benchmark.errors import BenchmarkError, TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import Wish, generator_row, make_plan, store_root
+from benchmark.planning.resolve import RunRequest, generator_row, make_plan, store_root
 from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import Job, fit
 from benchmark.stages import run as run_stage
@@ -34,7 +34,7 @@ class Pruned(Exception):
     """The pruner gave this trial up."""
 
 
-def tune(wish: Wish, generator: str, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
+def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
     """Search the generator's own space; the objective is its best preview FID against ``val``.
 
     A study that is there already goes on: ``trials`` counts the finished ones too, and a trial whose process
@@ -58,7 +58,7 @@ def tune(wish: Wish, generator: str, *, trials: int, seed: int, study_file: Path
         raise TaskError(
             f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
         )
-    plan = make_plan(replace(wish, generators=(generator,)), stages=("fit",))
+    plan = make_plan(replace(request, generators=(generator,)), stages=("fit",))
     entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
     study = _study(study_file, f"{plan.task.name}/{plan.profile_name}/{plan.source}/{plugin.name}", seed)
     search = _Search(plan, plugin, entry, Store(store_root()), study)

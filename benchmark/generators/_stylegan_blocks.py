@@ -122,7 +122,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """The generator's mirror image: a score per image, higher for real; classes by projection."""
+    """The generator's gan_test image: a score per image, higher for real; classes by projection."""
 
     def __init__(self, side: int, channels: list[int], classes: int, unshuffle: int) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ def _batch(images: ImageSet) -> pa.RecordBatch:
 
     columns: dict[str, pa.Array] = {
         "image": flat(images.image),
-        "label": flat(images.label) if images.several else pa.array(images.label, pa.int64()),
+        "label": flat(images.label) if images.multilabel else pa.array(images.label, pa.int64()),
     }
     for name in (*TABLES, "mask"):
         if getattr(images, name) is not None:

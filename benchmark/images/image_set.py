@@ -104,13 +104,13 @@ class ImageSet:
         return int(self.image.shape[1])
 
     @property
-    def several(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether an image may have several classes at once."""
         return self.label.ndim == 2
 
     def counts(self) -> dict[str, int]:
         """Images per class, every class named; an image with several classes counts in each."""
-        n = self.label.sum(0) if self.several else np.bincount(self.label, minlength=len(self.classes))
+        n = self.label.sum(0) if self.multilabel else np.bincount(self.label, minlength=len(self.classes))
         return {c: int(k) for c, k in zip(self.classes, n, strict=True)}
 
     def patients(self) -> set[str]:
@@ -135,15 +135,15 @@ class ImageSet:
 
     def of_class(self, label: int) -> ImageSet:
         """The images of one class."""
-        mine = np.asarray(self.label[:, label] == 1 if self.several else self.label == label)
+        mine = np.asarray(self.label[:, label] == 1 if self.multilabel else self.label == label)
         return self.select(np.flatnonzero(mine))
 
-    def one_label_each(self) -> ImageSet:
+    def to_single_label(self) -> ImageSet:
         """The same images with one class index each: of several, the one that is rarest in this set.
 
         ``report`` keeps the whole truth, 1 or 0 of every class. An image without any class is left out.
         """
-        if not self.several:
+        if not self.multilabel:
             return self
         kept = self.select(np.flatnonzero(self.label.any(1)))
         rarest_first = np.argsort(self.label.sum(0), kind="stable")
@@ -156,7 +156,7 @@ class ImageSet:
         Of images with several classes none is left out: they must have these classes alone.
         """
         kept = [k for k, name in enumerate(self.classes) if name in classes]
-        if len(kept) == len(self.classes) or self.several:
+        if len(kept) == len(self.classes) or self.multilabel:
             return self
         number = np.full(len(self.classes), -1)
         number[kept] = np.arange(len(kept))
@@ -191,7 +191,7 @@ def concatenate(parts: Iterable[ImageSet]) -> ImageSet:
     first = sets[0]
     if any(s.classes != first.classes or s.image.shape[1:] != first.image.shape[1:] for s in sets):
         raise DataError("concatenate", "the sets differ in classes or image size")
-    if any(s.several != first.several for s in sets):
+    if any(s.multilabel != first.multilabel for s in sets):
         raise DataError("concatenate", "some sets have one class per image, some have several")
     columns: dict[str, Any] = {
         f.name: None
@@ -256,10 +256,10 @@ class Learning:
         kept = self.reserve.only(classes) if self.reserve is not None else None
         return Learning(self.train.only(classes), self.val.only(classes), kept)
 
-    def one_label_each(self) -> Learning:
+    def to_single_label(self) -> Learning:
         """The same images with one class each, see ``ImageSet.one_label_each``."""
-        kept = self.reserve.one_label_each() if self.reserve is not None else None
-        return Learning(self.train.one_label_each(), self.val.one_label_each(), kept)
+        kept = self.reserve.to_single_label() if self.reserve is not None else None
+        return Learning(self.train.to_single_label(), self.val.to_single_label(), kept)
 
 
 def prove_disjoint(splits: Splits) -> dict[str, Any]:

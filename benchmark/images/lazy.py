@@ -40,13 +40,13 @@ class Pixels:
     def each(cls, read: Callable[[int], np.ndarray], count: int, size: int) -> Pixels:
         """Images that are read one by one, (size, size) each."""
 
-        def several(rows: Rows) -> np.ndarray:
+        def multilabel(rows: Rows) -> np.ndarray:
             block = np.empty((len(rows), size, size), np.uint8)
             for i, row in enumerate(rows.tolist()):
                 block[i] = read(row)
             return block
 
-        return cls(several, (count, size, size))
+        return cls(multilabel, (count, size, size))
 
     @classmethod
     def pair(
@@ -74,14 +74,14 @@ class Pixels:
         first = np.cumsum([0, *(len(p) for p in parts)])
         height, width = parts[0].shape[1:]
 
-        def several(rows: Rows) -> np.ndarray:
+        def multilabel(rows: Rows) -> np.ndarray:
             block = np.empty((len(rows), height, width), np.uint8)
             part = np.searchsorted(first, rows, side="right") - 1
             for k in np.unique(part).tolist():
                 block[part == k] = parts[k][rows[part == k] - first[k]]
             return block
 
-        return cls(several, (int(first[-1]), height, width))
+        return cls(multilabel, (int(first[-1]), height, width))
 
     def __len__(self) -> int:
         return self.shape[0]

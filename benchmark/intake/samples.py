@@ -43,14 +43,14 @@ class Kept:
         return sum(map(len, self.folds))
 
 
-def listed(source: Path, classes: Sequence[str], folds: int, *, several: bool) -> list[Sample]:
+def listed(source: Path, classes: Sequence[str], folds: int, *, multilabel: bool) -> list[Sample]:
     """The samples of a folder or of a Parquet file; nothing is decoded yet.
 
     Raises:
         SubmissionError: see ``folder.listed`` and ``table.listed``.
     """
     if source.suffix.lower() == ".parquet":
-        return table.listed(source, classes, folds, several=several)
+        return table.listed(source, classes, folds, multilabel=multilabel)
     return folder.listed(source, classes, folds)
 
 

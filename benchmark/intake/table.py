@@ -17,7 +17,7 @@ LARGEST_TABLE = 8_000_000_000  # bytes, on disk and in memory
 LABEL = "label:"  # of the columns that say further labels of an image
 
 
-def listed(path: Path, classes: Sequence[str], folds: int, *, several: bool) -> list[Sample]:
+def listed(path: Path, classes: Sequence[str], folds: int, *, multilabel: bool) -> list[Sample]:
     """The rows of a table, in their order; no picture is decoded.
 
     Args:
@@ -29,7 +29,7 @@ def listed(path: Path, classes: Sequence[str], folds: int, *, several: bool) -> 
         SubmissionError: not Parquet, too large, or a column is missing, unknown or of another type, or has a
             value that is none.
     """
-    table = _table(path, several=several)
+    table = _table(path, multilabel=multilabel)
     values = {name: table[name].to_pylist() for name in table.column_names if name != "image"}
     where = str(path)
     number = {name: k for k, name in enumerate(classes)}
@@ -48,7 +48,7 @@ def listed(path: Path, classes: Sequence[str], folds: int, *, several: bool) -> 
     ]
 
 
-def _table(path: Path, *, several: bool) -> pa.Table:
+def _table(path: Path, *, multilabel: bool) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -59,7 +59,7 @@ def _table(path: Path, *, several: bool) -> pa.Table:
             about = opened.metadata
             size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
             _check_size(path, about.num_rows, max(size, path.stat().st_size))
-            _check_columns(path, opened.schema_arrow, several=several)
+            _check_columns(path, opened.schema_arrow, multilabel=multilabel)
             table = opened.read()
     except SubmissionError:
         raise
@@ -82,7 +82,7 @@ def _check_size(path: Path, rows: int, size: int) -> None:
         raise SubmissionError(str(path), f"holds {size} bytes, at most {LARGEST_TABLE} are read")
 
 
-def _check_columns(path: Path, schema: pa.Schema, *, several: bool) -> None:
+def _check_columns(path: Path, schema: pa.Schema, *, multilabel: bool) -> None:
     import pyarrow.types as kinds
 
     binary = (kinds.is_binary, kinds.is_large_binary)
@@ -92,7 +92,7 @@ def _check_columns(path: Path, schema: pa.Schema, *, several: bool) -> None:
         if name not in schema.names:
             raise SubmissionError(f"{path}: {name}", "is a missing column", "See docs/submit_samples.md.")
     for field in schema:
-        if field.name.startswith(LABEL) and several:
+        if field.name.startswith(LABEL) and multilabel:
             allowed: tuple[Any, ...] = (kinds.is_integer, kinds.is_boolean)
         elif field.name in expected:
             allowed = expected[field.name]

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.engine.node import Node
 from benchmark.planning.plan import Plan, Row
 from benchmark.stages.names import REAL_ONLY
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.schema import Profile
 
 ON_ALL = ("oracle", "noise")  # controls that show a ceiling and a floor: they see what they always see
@@ -19,7 +19,7 @@ BALANCED = ("oversample", "class_weights")  # rows that rebalance the training w
 # Expected seconds of a stage before anything was timed; only the progress bar uses them.
 FIRST_GUESS = {
     "data": 10.0,
-    "teach": 15.0,
+    "pseudo_label": 15.0,
     "reference": 8.0,
     "fit": 100.0,
     "generate": 20.0,
@@ -28,7 +28,7 @@ FIRST_GUESS = {
     "curve": 15.0,
     "select": 8.0,
     "filter": 8.0,
-    "mirror": 5.0,
+    "gan_test": 5.0,
 }
 
 
@@ -83,8 +83,8 @@ def _data(plan: Plan, fold: int) -> list[Node]:
     if not taught:
         return [data]
     config = {**_training(plan, profile.classifiers[0]), "source": plan.source}
-    where, guess = _weights(profile.classifiers[0]), FIRST_GUESS["teach"]
-    return [data, Node("data", "teach", config, ("certain",), local=where, guess=guess)]
+    where, guess = _weights(profile.classifiers[0]), FIRST_GUESS["pseudo_label"]
+    return [data, Node("data", "pseudo_label", config, ("certain",), local=where, guess=guess)]
 
 
 def _added(plan: Plan, bracket: int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _images(plan: Plan, row: Row) -> Iterable[Node]:
         yield _filter(plan, row)
     yield _measure(plan, row)
     if any(r.name == REAL_ONLY for r in plan.rows):
-        yield _mirror(plan, row)
+        yield _gan_test(plan, row)
 
 
 def _drawn(plan: Plan, row: Row) -> str:
@@ -125,9 +125,9 @@ def _judged(plan: Plan) -> dict[str, Any]:
 
 def _select(plan: Plan) -> Node:
     """Which training images the generators learn from; by the first seed's network."""
-    recipe = plan.profile.classifiers[0]
-    config, needs = _training(plan, recipe) | {"mix": _asked(plan)}, ("data", _judges(plan)[0])
-    return Node("select", "select", config, needs, local=_weights(recipe), guess=FIRST_GUESS["select"])
+    classifier = plan.profile.classifiers[0]
+    config, needs = _training(plan, classifier) | {"mix": _asked(plan)}, ("data", _judges(plan)[0])
+    return Node("select", "select", config, needs, local=_weights(classifier), guess=FIRST_GUESS["select"])
 
 
 def _filter(plan: Plan, row: Row) -> Node:
@@ -137,15 +137,15 @@ def _filter(plan: Plan, row: Row) -> Node:
     return Node(name, "filter", _judged(plan), needs, 3, row.name, tags, where, guess)
 
 
-def _mirror(plan: Plan, row: Row) -> Node:
+def _gan_test(plan: Plan, row: Row) -> Node:
     needs = (
         "data",
         f"generate/{row.name}",
         *_judges(plan),
     )  # as drawn: a filter by the same judges would decide it
-    guess, where = FIRST_GUESS["mirror"], _weights(plan.profile.classifiers[0])
-    name, tags = f"mirror/{row.name}", _tags(row)
-    return Node(name, "mirror", _judged(plan), needs, 4, row.name, tags, where, guess)
+    guess, where = FIRST_GUESS["gan_test"], _weights(plan.profile.classifiers[0])
+    name, tags = f"gan_test/{row.name}", _tags(row)
+    return Node(name, "gan_test", _judged(plan), needs, 4, row.name, tags, where, guess)
 
 
 def _asked(plan: Plan) -> dict[str, Any]:
@@ -214,70 +214,76 @@ def _measure(plan: Plan, row: Row) -> Node:
     )
 
 
-def _training(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+def _training(plan: Plan, classifier: ClassifierConfig) -> dict[str, Any]:
     """What every training of a classifier shares."""
     return {
         "classes": list(plan.task.classes),
         "labels": plan.task.labels,
         "metric": plan.task.primary_metric.name,
         "balance": "none",
-        "recipe": recipe.model_dump(mode="json"),
+        "classifier": classifier.model_dump(mode="json"),
         "budget": plan.profile.budget.model_dump(mode="json"),
         "device": plan.device,
         "precision": plan.precision,
     }
 
 
-def _weights(recipe: Recipe) -> dict[str, str]:
+def _weights(classifier: ClassifierConfig) -> dict[str, str]:
     """Where the initial weights lie that the recipe names by their content, for ``Node.local``."""
-    return {"weights": str(recipe.weights.path)} if recipe.weights.path is not None else {}
+    return {"weights": str(classifier.weights.path)} if classifier.weights.path is not None else {}
 
 
 def _classify(plan: Plan, row: Row) -> Iterable[Node]:
     profile = plan.profile
     for bracket in profile.brackets if row.has_images else (0,):
-        for recipe in profile.classifiers:
+        for classifier in profile.classifiers:
             for seed in profile.seeds:
                 config = {
-                    **_training(plan, recipe),
+                    **_training(plan, classifier),
                     **_added(plan, bracket),
                     "balance": row.name if row.name in BALANCED else "none",
                     "subgroups": list(plan.task.subgroups),
                 }
-                if row.name == REAL_ONLY and recipe == profile.classifiers[0]:
+                if row.name == REAL_ONLY and classifier == profile.classifiers[0]:
                     config["keep"] = True  # other stages ask this network
                 needs = ("data", _drawn(plan, row)) if row.has_images else ("data",)
-                tags = _tags(row) | {"bracket": str(bracket), "classifier": recipe.name, "seed": str(seed)}
-                name = f"classify/{row.name}/{bracket}/{recipe.name}/{seed}"
-                guess = _training_guess(profile, recipe, bracket * len(plan.task.classes))
-                yield Node(name, "classify", config, needs, seed, row.name, tags, _weights(recipe), guess)
+                tags = _tags(row) | {
+                    "bracket": str(bracket),
+                    "classifier": classifier.name,
+                    "seed": str(seed),
+                }
+                name = f"classify/{row.name}/{bracket}/{classifier.name}/{seed}"
+                guess = _training_guess(profile, classifier, bracket * len(plan.task.classes))
+                yield Node(name, "classify", config, needs, seed, row.name, tags, _weights(classifier), guess)
 
 
 def _curve(plan: Plan, row: Row) -> Iterable[Node]:
     """The row without images, trained on shares of the training patients."""
     profile = plan.profile
     for share in profile.curve:
-        for recipe in profile.classifiers:
+        for classifier in profile.classifiers:
             for seed in profile.seeds:
                 config = {
-                    **_training(plan, recipe),
+                    **_training(plan, classifier),
                     "share": share,
                     "bracket": 0,
                     "subgroups": list(plan.task.subgroups),
                 }
-                tags = _tags(row) | {"share": f"{share:g}", "classifier": recipe.name, "seed": str(seed)}
-                name = f"curve/{share:g}/{recipe.name}/{seed}"
-                guess = _training_guess(profile, recipe, 0)
-                yield Node(name, "curve", config, ("data",), seed, row.name, tags, _weights(recipe), guess)
+                tags = _tags(row) | {"share": f"{share:g}", "classifier": classifier.name, "seed": str(seed)}
+                name = f"curve/{share:g}/{classifier.name}/{seed}"
+                guess = _training_guess(profile, classifier, 0)
+                yield Node(
+                    name, "curve", config, ("data",), seed, row.name, tags, _weights(classifier), guess
+                )
 
 
-def _training_guess(profile: Profile, recipe: Recipe, added: int) -> float:
+def _training_guess(profile: Profile, classifier: ClassifierConfig, added: int) -> float:
     """Expected seconds of a training: ``FIRST_GUESS`` is that of 300 batches of 32 with 32 pixels.
 
     How many real images there are is not known before the data are; a thousand is the papers' order.
     """
     budget = profile.budget
-    batch = recipe.batch_size or budget.batch_size
+    batch = classifier.batch_size or budget.batch_size
     updates = budget.length if budget.unit == "steps" else budget.length * math.ceil((1000 + added) / batch)
     return FIRST_GUESS["classify"] * updates / 300 * batch / 32 * (profile.image_size / 32) ** 2
 

@@ -34,7 +34,7 @@ class Row:
     per_class: bool = False
     trained: bool = False
     absent: str = ""
-    way: str = "suite"
+    submission_type: str = "suite"
     submission: Mapping[str, Any] | None = None
 
     @property

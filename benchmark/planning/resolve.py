@@ -18,7 +18,7 @@ from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.plugins.registry import Plugin, available, find
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.schema import GeneratorEntry, Task, load_task, parse, read_yaml
 from benchmark.utils.hashing import sha256_file
 
@@ -45,7 +45,7 @@ WITHOUT_IMAGES = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunRequest:
     """What a user asked for; None means the task's own choice."""
 
     task: str
@@ -102,7 +102,7 @@ def resolve_extractor(name: str) -> tuple[str, str]:
     return resolved, sha256_file(folder / f"{resolved}.safetensors")
 
 
-def make_plan(wish: Wish, *, stages: Iterable[str] | None = None) -> Plan:
+def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Plan:
     """Check every name and parameter of a run before anything is computed.
 
     Args:
@@ -112,31 +112,31 @@ def make_plan(wish: Wish, *, stages: Iterable[str] | None = None) -> Plan:
     Raises:
         TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
-    task = load_task(wish.task).variant(choices(wish.scenario))
-    profile = task.profile(wish.profile)
-    source = wish.source or task.default_source
+    task = load_task(request.task).variant(choices(request.scenario))
+    profile = task.profile(request.profile)
+    source = request.source or task.default_source
     task.source(source)
-    _check_heads(task, wish.profile, source)
-    if wish.weights is not None:
-        chosen = tuple(_with_weights(recipe, wish.weights) for recipe in profile.classifiers)
-        task = task.with_classifiers(wish.profile, chosen)
+    _check_heads(task, request.profile, source)
+    if request.weights is not None:
+        chosen = tuple(_with_weights(classifier, request.weights) for classifier in profile.classifiers)
+        task = task.with_classifiers(request.profile, chosen)
     plugin = find("sources", [source])[0]
     module = plugin.load()
     values = {**task.source(source).params, **profile.data.get(source, {})}
-    params = source_params(module, source, values, wish.root)
+    params = source_params(module, source, values, request.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
-    extractor, extractor_hash = resolve_extractor(wish.extractor or profile.measures.extractor)
-    device, precision = resolve_device(wish.device, wish.precision)
+    extractor, extractor_hash = resolve_extractor(request.extractor or profile.measures.extractor)
+    device, precision = resolve_device(request.device, request.precision)
     plan = Plan(
         task=task,
-        profile_name=wish.profile,
+        profile_name=request.profile,
         source=source,
         source_target=plugin.target,
         source_params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
         source_paths=paths,
         source_fingerprint=module.fingerprint(params),
         source_version=plugin.version(module),
-        rows=tuple(_rows(task, wish)),
+        rows=tuple(_rows(task, request)),
         extractor=extractor,
         extractor_hash=extractor_hash,
         device=device,
@@ -152,11 +152,11 @@ def _check_heads(task: Task, profile: str, source: str) -> None:
         TaskError: names the classifier and the step.
     """
     for name, rule in task.steps(profile, source).items():
-        for recipe in task.profile(profile).classifiers:
-            if getattr(rule, "uncertain", "") == "multi_class" and recipe.head == "sigmoid":
+        for classifier in task.profile(profile).classifiers:
+            if getattr(rule, "uncertain", "") == "multi_class" and classifier.head == "sigmoid":
                 raise TaskError(
                     f"task {task.name}: {name}.uncertain",
-                    f"is multi_class, a third class that head 'sigmoid' of {recipe.where} cannot learn",
+                    f"is multi_class, a third class that head 'sigmoid' of {classifier.where} cannot learn",
                     "Choose another policy, or head linear.",
                 )
 
@@ -164,7 +164,7 @@ def _check_heads(task: Task, profile: str, source: str) -> None:
 def _trains(plan: Plan, stages: Iterable[str] | None) -> bool:
     """Whether any of the stages, or of what they need, has to do with a classifier."""
     nodes = build(plan)
-    return any("recipe" in n.config for n in (nodes if stages is None else needed(nodes, stages)))
+    return any("classifier" in n.config for n in (nodes if stages is None else needed(nodes, stages)))
 
 
 def _with_found_weights(plan: Plan) -> Plan:
@@ -173,30 +173,34 @@ def _with_found_weights(plan: Plan) -> Plan:
     Raises:
         ClassifierError: weights that cannot be had, or do not fit.
     """
-    recipes = plan.profile.classifiers
-    if all(recipe.weights.kind == "none" for recipe in recipes):
+    classifiers = plan.profile.classifiers
+    if all(classifier.weights.kind == "none" for classifier in classifiers):
         return plan
     from benchmark.classifiers.network import check_weights
     from benchmark.classifiers.weights import located
 
-    found = tuple(located(recipe) for recipe in recipes)
-    for recipe in found:
-        if recipe.weights.kind != "none":
-            check_weights(recipe)
+    found = tuple(located(classifier) for classifier in classifiers)
+    for classifier in found:
+        if classifier.weights.kind != "none":
+            check_weights(classifier)
     return replace(plan, task=plan.task.with_classifiers(plan.profile_name, found))
 
 
-def _with_weights(recipe: Recipe, choice: str) -> Recipe:
+def _with_weights(classifier: ClassifierConfig, choice: str) -> ClassifierConfig:
     """The recipe with ``none``, ``imagenet``, or the file of its architecture in a folder."""
     weights: dict[str, Any] = {"kind": choice}
-    if choice == "imagenet" and recipe.weights.kind == "imagenet":
-        return recipe
+    if choice == "imagenet" and classifier.weights.kind == "imagenet":
+        return classifier
     if choice not in ("none", "imagenet"):
         folder = Path(choice)
         if not folder.is_dir():
             raise TaskError(f"--weights {choice}", "is no folder", "Give none, imagenet, or a folder.")
-        weights = {"kind": "file", "path": folder / f"{recipe.timm}.safetensors"}
-    return parse(Recipe, {**recipe.model_dump(), "weights": weights}, f"--weights {choice}: {recipe.where}")
+        weights = {"kind": "file", "path": folder / f"{classifier.timm}.safetensors"}
+    return parse(
+        ClassifierConfig,
+        {**classifier.model_dump(), "weights": weights},
+        f"--weights {choice}: {classifier.where}",
+    )
 
 
 def choices(text: str | None) -> dict[str, Any]:
@@ -238,14 +242,14 @@ def source_params(module: ModuleType, source: str, values: Mapping[str, Any], ro
     return parse(module.Params, given, f"source {source}: params")
 
 
-def _rows(task: Task, wish: Wish) -> list[Row]:
-    profile = task.profile(wish.profile)
+def _rows(task: Task, request: RunRequest) -> list[Row]:
+    profile = task.profile(request.profile)
     rows = [_control(name) for name in task.controls]
-    wanted = wish.generators if wish.generators is not None else tuple(profile.generators)
-    tuned = tuned_params(wish.params)
+    wanted = request.generators if request.generators is not None else tuple(profile.generators)
+    tuned = tuned_params(request.params)
     for name in wanted:
         entry = profile.generators.get(name, GeneratorEntry())
-        if wish.generators is None and (entry.plugin or name) not in available("generators"):
+        if request.generators is None and (entry.plugin or name) not in available("generators"):
             rows.append(_absent(name, entry))
             continue
         plugin = find("generators", [entry.plugin or name])[0]
@@ -253,7 +257,7 @@ def _rows(task: Task, wish: Wish) -> list[Row]:
         entry = profile.generators.get(named, entry)
         rows.append(replace(generator_row(plugin, entry, tuned.pop(named, {})), name=named))
     if tuned:
-        raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(wish.params))
+        raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(request.params))
     names = [r.name for r in rows]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -340,9 +344,9 @@ def split_names(value: str | None) -> tuple[str, ...] | None:
     return names or None
 
 
-def wish_of(options: argparse.Namespace) -> Wish:
+def request_of(options: argparse.Namespace) -> RunRequest:
     """The wish that the options of a verb express."""
-    return Wish(
+    return RunRequest(
         task=options.task,
         profile=options.profile,
         source=options.source,

@@ -46,7 +46,7 @@ def added_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
 
 def _units(train: ImageSet, mix: Mix, classes: tuple[str, ...]) -> dict[str, int]:
     """What a bracket counts, of every class that may get synthetic images."""
-    one = train.one_label_each()
+    one = train.to_single_label()
     members = {name: one.label == k for k, name in enumerate(train.classes) if name in classes}
     if mix.unit == "still_image" and one.clip is not None:
         members = {name: mine & (one.clip == "") for name, mine in members.items()}
@@ -90,12 +90,12 @@ def like(synthetic: ImageSet, train: ImageSet) -> ImageSet:
     """
     # classes that only a label policy has made come last, so the numbers of the others are the same
     synthetic = replace(
-        synthetic, classes=train.classes, report=None if not train.several else synthetic.report
+        synthetic, classes=train.classes, report=None if not train.multilabel else synthetic.report
     )
     one_hot = np.eye(len(train.classes), dtype=np.uint8)[synthetic.label]
     if train.soft is not None:
         synthetic = replace(synthetic, soft=one_hot.astype(np.float32))
-    if not train.several:
+    if not train.multilabel:
         return synthetic
     known = one_hot if synthetic.report is None else (synthetic.report == POSITIVE).astype(np.uint8)
     return replace(synthetic, label=known, report=None)

@@ -217,7 +217,7 @@ def draw_parts(
         rng = np.random.default_rng([seed, attempt])
         chosen = (
             _stratify(table, images_of, share, rng)
-            if images.several
+            if images.multilabel
             else _draw(strata, len(patients), share, rng)
         )
         have = np.stack([table[chosen == p].sum(axis=0) for p in range(len(share))])
@@ -331,7 +331,7 @@ def _table(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
     """Index of the patient of every image, and (P, C) images per patient and class."""
     ids, patient = np.unique(images.patient_id, return_inverse=True)
     table = np.zeros((len(ids), len(images.classes)), dtype=np.int64)
-    if images.several:
+    if images.multilabel:
         np.add.at(table, patient, images.label.astype(np.int64))
     else:
         np.add.at(table, (patient, images.label), 1)
@@ -340,7 +340,7 @@ def _table(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
 
 def _rows_of(images: ImageSet, kept: list[int]) -> np.ndarray:
     """Positions of the images that stay when these classes stay: of several, those that had no other."""
-    if not images.several:
+    if not images.multilabel:
         return np.flatnonzero(np.isin(images.label, kept))
     return np.flatnonzero(images.label[:, kept].any(1) | ~images.label.any(1))
 
@@ -348,7 +348,7 @@ def _rows_of(images: ImageSet, kept: list[int]) -> np.ndarray:
 def _only(images: ImageSet, kept: list[int]) -> ImageSet:
     """The images of these classes, labels renumbered; columns per class are cut alike."""
     chosen = images.select(_rows_of(images, kept))
-    if images.several:
+    if images.multilabel:
         label = chosen.label[:, kept]
     else:
         number = np.full(len(images.classes), -1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.engine.node import Node
 from benchmark.stages.classify import classify, curve, write_predictions
-from benchmark.stages.data import data, teach
+from benchmark.stages.data import data, pseudo_label
 from benchmark.stages.generate import (
     check_samples,
     drawn_counts,
@@ -18,14 +18,14 @@ from benchmark.stages.generate import (
     seen_by_generators,
 )
 from benchmark.stages.job import Job, first_line
-from benchmark.stages.judging import mirror, plausible, select
+from benchmark.stages.judging import gan_test, plausible, select
 from benchmark.stages.measure import in_proportion, measure, reference
 from benchmark.utils.files import write_json
 from benchmark.utils.training_state import one_thread
 
 STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "data": data,
-    "teach": teach,
+    "pseudo_label": pseudo_label,
     "reference": reference,
     "fit": fit,
     "generate": generate,
@@ -34,13 +34,31 @@ STAGES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "curve": curve,
     "select": select,
     "filter": plausible,
-    "mirror": mirror,
+    "gan_test": gan_test,
 }
 
 __all__ = [
-    "STAGES", "Job", "check_samples", "classify", "curve", "data", "drawn_counts", "first_line", "fit",
-    "generate", "in_proportion", "measure", "mirror", "plausible", "reference", "refuse_pickles", "run",
-    "seen_by_generators", "select", "teach", "write_predictions",
+    "STAGES",
+    "Job",
+    "check_samples",
+    "classify",
+    "curve",
+    "data",
+    "drawn_counts",
+    "first_line",
+    "fit",
+    "gan_test",
+    "generate",
+    "in_proportion",
+    "measure",
+    "plausible",
+    "pseudo_label",
+    "reference",
+    "refuse_pickles",
+    "run",
+    "seen_by_generators",
+    "select",
+    "write_predictions",
 ]  # fmt: skip
 
 

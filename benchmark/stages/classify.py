@@ -15,7 +15,7 @@ from benchmark.tasks.rules import Mix
 
 def classify(job: Job) -> dict[str, Any]:
     """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read the tests."""
-    from benchmark.classifiers import evaluate as judge
+    from benchmark.classifiers import evaluate as evaluator
     from benchmark.classifiers import network, quality, sampling
     from benchmark.classifiers import train as training
 
@@ -26,7 +26,7 @@ def classify(job: Job) -> dict[str, Any]:
     trained = training.train(images.real, images.train, images.val, setting)
     normal = training.normalization(images.real.image)
     if config.get("keep"):
-        judge.keep(trained.network, normal, job.out)
+        evaluator.keep(trained.network, normal, job.out)
     tests = splits.tests
     scores = {n: training.predict(trained.network, s, setting, normal) for n, s in tests.items()}
     write_predictions(job, tests, scores)
@@ -77,7 +77,7 @@ def _write_curve(job: Job, test: ImageSet, scores: np.ndarray, images: int) -> N
 
     table = _table(job, "test", test, scores)
     share, count = pa.array([job.config["share"]] * len(test)), pa.array([images] * len(test), pa.int64())
-    name = f"{job.node.row}/{job.config['share']:g}/{job.config['recipe']['name']}/{job.node.seed}"
+    name = f"{job.node.row}/{job.config['share']:g}/{job.config['classifier']['name']}/{job.node.seed}"
     table = table.set_column(table.column_names.index("run"), "run", pa.array([name] * len(test)))
     table = table.append_column("share", share).append_column("images", count)
     pq.write_table(table, job.out / "curve.parquet")
@@ -87,7 +87,7 @@ def _picture(job: Job, test: ImageSet, scores: np.ndarray) -> None:
     """The confusion matrix, where an image has one class."""
     from sklearn.metrics import confusion_matrix
 
-    if not test.several:
+    if not test.multilabel:
         names = test.classes[: scores.shape[1]]
         counts = confusion_matrix(test.label, scores.argmax(1), labels=range(len(names)))
         pictures.confusion_picture(counts, names, job.out / "confusion.png")
@@ -109,15 +109,15 @@ def _table(job: Job, split: str, images: ImageSet, scores: np.ndarray) -> Any:
     columns = {
         "image_id": pa.array(images.image_id.tolist()),
         "patient_id": pa.array(images.patient_id.tolist()),
-        "label": pa.array(np.full(n, -1) if images.several else images.label, pa.int64()),
+        "label": pa.array(np.full(n, -1) if images.multilabel else images.label, pa.int64()),
         "split": pa.array([split] * n),
         "bracket": pa.array([config["bracket"]] * n, pa.int64()),
-        "classifier": pa.array([config["recipe"]["name"]] * n),
+        "classifier": pa.array([config["classifier"]["name"]] * n),
         "seed": pa.array([node.seed] * n, pa.int64()),
         "fold": pa.array([node.fold] * n, pa.int64()),
-        "run": pa.array([f"{node.row}/{config['bracket']}/{config['recipe']['name']}/{node.seed}"] * n),
+        "run": pa.array([f"{node.row}/{config['bracket']}/{config['classifier']['name']}/{node.seed}"] * n),
     }
-    if images.several:
+    if images.multilabel:
         columns |= {
             f"label_{k}": pa.array(images.label[:, k], pa.int64()) for k in range(images.label.shape[1])
         }

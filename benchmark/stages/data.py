@@ -61,8 +61,8 @@ def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         DataError: two splits share a patient or a picture, or a class has no image.
     """
     splits = arrow.read_splits(folder)
-    if splits.train.several != (config["labels"] == "multi"):
-        has = "several labels" if splits.train.several else "one label"
+    if splits.train.multilabel != (config["labels"] == "multilabel"):
+        has = "several labels" if splits.train.multilabel else "one label"
         raise DataError(
             f"source {config['source']}",
             f"has {has} per image, the task's labels are '{config['labels']}'",
@@ -70,7 +70,7 @@ def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         )
     _check_classes(splits, config)
     proof = prove_disjoint(splits)
-    pictures.sample_grid(splits.train.one_label_each(), folder / "grid.png")
+    pictures.sample_grid(splits.train.to_single_label(), folder / "grid.png")
     return {
         "proof": proof,
         "notes": list(splits.notes),
@@ -90,7 +90,7 @@ def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 def _check_classes(splits: Splits, config: Mapping[str, Any]) -> None:
     """Every class of the task has an image in every split that is trained or tested on."""
     for name, images in splits.named().items():
-        rare = images.several and name == "val"  # a mean over the classes that val has
+        rare = images.multilabel and name == "val"  # a mean over the classes that val has
         for label, count in images.counts().items():
             if count == 0 and name != "reserve" and not rare and label in config["classes"]:
                 raise DataError(
@@ -98,7 +98,7 @@ def _check_classes(splits: Splits, config: Mapping[str, Any]) -> None:
                 )
 
 
-def teach(job: Job) -> dict[str, Any]:
+def pseudo_label(job: Job) -> dict[str, Any]:
     """Train on the certain labels, guess the uncertain ones, and hand on the data with both.
 
     Source: U-SelfTrained of Irvin et al. 2019, section 3.1; the guesses stay soft.

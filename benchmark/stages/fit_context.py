@@ -26,7 +26,7 @@ class Fit:
     """A ``plugins.generator.FitContext`` that keeps the generator's best state by preview FID on ``val``.
 
     Attributes:
-        judge: maps a preview to its FID against ``val``.
+        preview_fid: maps a preview to its FID against ``val``.
         kept: folder that holds the best state.
         asks_to_stop: given (step, fid), whether a tuner wants the fit to end.
     """
@@ -35,7 +35,7 @@ class Fit:
     name: str
     val: ImageSet
     preview: int
-    judge: Callable[[ImageSet], float]
+    preview_fid: Callable[[ImageSet], float]
     metric: str
     device: str
     precision: str
@@ -66,7 +66,7 @@ class Fit:
         earlier = [h for h in self.history if h["step"] < step]
         stop = False
         if sampler is not None:
-            entry[self.metric] = fid = self.judge(sampler(self.request(), PREVIEW_SEED))
+            entry[self.metric] = fid = self.preview_fid(sampler(self.request(), PREVIEW_SEED))
             stop = self.asks_to_stop(step, fid)
             if fid < min((h[self.metric] for h in earlier if self._folder(h).exists()), default=math.inf):
                 self._keep(entry)

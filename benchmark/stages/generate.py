@@ -61,7 +61,7 @@ def seen_by_generators(seen: Learning, select: Path | None, classes: Sequence[st
         select: folder of the stage ``select``, or None.
         classes: of the task.
     """
-    return _selected(seen, select).only(classes).one_label_each()
+    return _selected(seen, select).only(classes).to_single_label()
 
 
 def _selected(seen: Learning, source: Path | None) -> Learning:
@@ -85,7 +85,7 @@ def _fit_one(
     scratch.mkdir(parents=True, exist_ok=True)
     real: dict[str, np.ndarray] = {}
 
-    def judge(preview: ImageSet) -> float:
+    def preview_fid(preview: ImageSet) -> float:
         try:
             if not real:
                 real["val"] = features(seen.val.image, config["extractor"], config["device"])
@@ -102,7 +102,7 @@ def _fit_one(
             name=name,
             val=seen.val,
             preview=config["preview"],
-            judge=judge,
+            preview_fid=preview_fid,
             metric=f"val_fid_{config['extractor']}",
             device=config["device"],
             precision=config["precision"],

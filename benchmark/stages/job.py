@@ -31,8 +31,8 @@ class Job:
         config, path = self.node.config, self.node.local.get("weights")
         if path is None:
             return config
-        recipe = config["recipe"]
-        return {**config, "recipe": {**recipe, "weights": {**recipe["weights"], "path": path}}}
+        classifier = config["classifier"]
+        return {**config, "classifier": {**classifier, "weights": {**classifier["weights"], "path": path}}}
 
     def input(self, name: str) -> Path | None:
         """The folder of what is needed under this name, in whichever fold; None where it is not needed."""
@@ -60,7 +60,7 @@ class Job:
         folder = self.input(f"filter/{self.node.row}") or self.input(f"generate/{self.node.row}")
         return arrow.read_images(folder / "synthetic.arrow") if folder else None
 
-    def judges(self) -> list[Path]:
+    def evaluators(self) -> list[Path]:
         """The folders of the trainings of real_only whose networks this stage asks."""
         trained = f"classify/{REAL_ONLY}/"
         return [folder for id_, folder in self.inputs.items() if id_.startswith(trained)]

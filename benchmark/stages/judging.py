@@ -1,4 +1,4 @@
-"""What classifiers of real images decide: what generators learn from, what is dropped, the mirror test."""
+"""What classifiers of real images decide: what generators learn from, what is dropped, the GAN-test."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from benchmark.tasks.rules import Mix
 SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan 2023, 4.5 and Figure 20
 
 
-def _judges(job: Job, splits: Splits) -> list[judging.Judge]:
+def _judges(job: Job, splits: Splits) -> list[judging.Evaluator]:
     setting = training.setting_of(job.config, job.node.seed, job.work, job.progress)
     return [
-        judging.read(folder, setting, len(splits.train.classes), several=splits.train.several)
-        for folder in job.judges()
+        judging.read(folder, setting, len(splits.train.classes), multilabel=splits.train.multilabel)
+        for folder in job.evaluators()
     ]
 
 
@@ -38,13 +38,13 @@ def select(job: Job) -> dict[str, Any]:
     Source: Lan 2023, section 4.5 and Figure 20.
     """
     config, splits = job.config, job.splits()
-    (judge,) = _judges(job, splits)
+    (evaluator,) = _judges(job, splits)
     train, classes = splits.train, tuple(config["classes"])
     rows = np.flatnonzero(train.label < len(classes))  # classes that only a label policy has made get none
     known = train.select(rows)
-    predicted = judge.scores(known).argmax(1)
+    predicted = evaluator.scores(known).argmax(1)
     seen = judging.balanced_sample(known.label, SAMPLE, job.node.seed)
-    where = judging.plane(judging.features(judge, known), *judging.last_layer(judge), seen)
+    where = judging.plane(judging.features(evaluator, known), *judging.last_layer(evaluator), seen)
     distance = judging.boundary_distance(where, predicted)
     mean = judging.mean_distance(distance[seen])
     near = judging.near_misses(known.label, predicted, distance, mean)
@@ -91,11 +91,11 @@ def _check_chosen(counts: dict[str, int], wanted: tuple[str, ...]) -> None:
 def plausible(job: Job) -> dict[str, Any]:
     """Drop the synthetic images that the mean of the judges takes for something else; test is not read."""
     config, splits = job.config, job.splits()
-    judges, drawn = _judges(job, splits), job.drawn()
+    evaluators, drawn = _judges(job, splits), job.drawn()
     wanted = added_counts(splits.train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
     asked = [name for name, n in wanted.items() if n]
-    least, floor = _least(splits.val, judging.mean_scores(judges, splits.val), asked)
-    passes = judging.plausible(drawn.label, judging.mean_scores(judges, drawn), least)
+    least, floor = _least(splits.val, judging.mean_scores(evaluators, splits.val), asked)
+    passes = judging.plausible(drawn.label, judging.mean_scores(evaluators, drawn), least)
     rows, rates = _first_plausible(drawn, passes, wanted)
     if not len(rows):
         raise DataError(
@@ -107,20 +107,20 @@ def plausible(job: Job) -> dict[str, Any]:
     arrow.write_images(job.out / "synthetic.arrow", kept)
     pictures.sample_grid(kept, job.out / "grid.png")
     pictures.sample_grid(drawn.select(~passes), job.out / "dropped.png")
-    rate = float(np.mean([r["plausible"] / r["drawn"] for r in rates.values()]))
+    rate = float(np.mean([r["accepted"] / r["drawn"] for r in rates.values()]))
     measure = {"value": rate, "floor": floor, "n": len(drawn), "direction": "maximize"}
     return {
         "images": len(kept),
         "hash": kept.content_hash(),
         "quality_filter": rates,
         "thresholds": None if least is None else {c: float(least[drawn.classes.index(c)]) for c in asked},
-        "measures": {"plausible": {**measure, "networks": len(judges)}},
+        "measures": {"filter_pass_rate": {**measure, "networks": len(evaluators)}},
     }
 
 
 def _least(val: ImageSet, scores: np.ndarray, asked: list[str]) -> tuple[np.ndarray | None, float]:
     """The thresholds where an image may have several classes, and the share of real images that pass."""
-    if not val.several:
+    if not val.multilabel:
         passed = judging.by_class(val.label, scores, val.classes)
         return None, float(np.mean([passed[name] for name in asked]))
     found = judging.thresholds(val, scores, asked)
@@ -142,14 +142,14 @@ def _first_plausible(
         rows.append(kept)
         rates[name] = {
             "drawn": int(mine.sum()),
-            "plausible": int((mine & passes).sum()),
-            "wanted": wanted[name],
-            "kept": len(kept),
+            "accepted": int((mine & passes).sum()),
+            "requested": wanted[name],
+            "retained": len(kept),
         }
     return np.sort(np.concatenate(rows)), rates
 
 
-def mirror(job: Job) -> dict[str, Any]:
+def gan_test(job: Job) -> dict[str, Any]:
     """Train on real images, test on synthetic ones: do they show what was asked for?
 
     The classifiers of ``real_only`` read the row's images, in the proportions of the real test images of the
@@ -160,25 +160,25 @@ def mirror(job: Job) -> dict[str, Any]:
     Source: GAN-test of Shmelkov et al. 2018, How good is my GAN?, section 3.
     """
     config, splits = job.config, job.splits()
-    judges, drawn = _judges(job, splits), job.drawn()
+    evaluators, drawn = _judges(job, splits), job.drawn()
     real, made = _matched(splits.test, like(drawn, splits.train))
     metric = config["metric"]
-    values, of_class = judging.values(judges, made, metric)
-    floors, of_real = judging.values(judges, real, metric)
+    values, of_class = judging.values(evaluators, made, metric)
+    floors, of_real = judging.values(evaluators, real, metric)
     per_class = {c: {"value": v, "floor": of_real[c]} for c, v in of_class.items() if c in of_real}
     said: dict[str, Any] = {"values": values, "floors": floors, "per_class": per_class}
-    said["metrics"] = {f"mirror_{c}": v for c, v in of_class.items()}
+    said["metrics"] = {f"gan_test_{c}": v for c, v in of_class.items()}
     if not values or not floors:
-        why = f"{job.node.row}: the mirror test has no {metric}, since images were asked of too few classes"
+        why = f"{job.node.row}: the GAN-test has no {metric}, since images were asked of too few classes"
         return {**said, "measures": {}, "notes": [why]}
     measure = {"value": float(np.mean(values)), "floor": float(np.mean(floors)), "n": len(made)}
-    more = {"direction": "maximize", "networks": len(judges), "per_class": per_class}
-    return {**said, "measures": {f"mirror_{metric}": {**measure, **more}}}
+    more = {"direction": "maximize", "networks": len(evaluators), "per_class": per_class}
+    return {**said, "measures": {f"gan_test_{metric}": {**measure, **more}}}
 
 
 def _matched(test: ImageSet, made: ImageSet) -> tuple[ImageSet, ImageSet]:
     """Real and synthetic images of the same classes in the same proportions, as many as there are."""
-    if test.several:
+    if test.multilabel:
         return test, made
     have = np.bincount(made.label, minlength=len(made.classes))
     real = test.select(np.flatnonzero(have[test.label] > 0))

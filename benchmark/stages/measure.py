@@ -21,7 +21,7 @@ def reference(job: Job) -> dict[str, Any]:
     """A half of the real test images, the yardstick of synthetic ones, and the real-against-real floor."""
     config, splits = job.config, job.splits()
     counts = added_counts(splits.train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
-    said, found = yardstick(splits.test.one_label_each(), counts, config, job.node.seed)
+    said, found = yardstick(splits.test.to_single_label(), counts, config, job.node.seed)
     np.savez(job.out / "reference.npz", features=found)
     return said
 
@@ -77,7 +77,7 @@ def measure(job: Job) -> dict[str, Any]:
     splits, extractor, device = job.splits(), job.config["extractor"], job.config["device"]
     drawn = job.added()
     assert drawn is not None
-    train, test = splits.train.one_label_each(), splits.test.one_label_each()
+    train, test = splits.train.to_single_label(), splits.test.to_single_label()
     floor, real = _yardstick_for(job, drawn, test)
     fake = features(in_proportion(drawn, floor["counts"]).image, extractor, device)
     n = len(fake)

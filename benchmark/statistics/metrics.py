@@ -246,7 +246,7 @@ TABLE: tuple[Metric, ...] = (
 
 def kind_of(labels: str, classes: int) -> Kind:
     """The kind of task: several findings an image, or one of two, or one of many classes."""
-    if labels == "multi":
+    if labels == "multilabel":
         return "multilabel"
     return "binary" if classes == 2 else "multiclass"
 

@@ -21,13 +21,13 @@ from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.stages import drawn_counts, seen_by_generators
 from benchmark.stages import run as run_stage
 from benchmark.utils.hashing import sha256_file
 
 MANIFEST, README = "manifest.csv", "README.txt"
-STAGES = {"data", "teach", "select"}  # those that decide what generators learn from
+STAGES = {"data", "pseudo_label", "select"}  # those that decide what generators learn from
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def export(options: argparse.Namespace) -> int:
     out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(str(out), "is there already, and not empty", "Give an empty folder, or a new one.")
-    wish = Wish(
+    request = RunRequest(
         task=options.task,
         profile=options.profile,
         source=options.source,
@@ -96,13 +96,13 @@ def export(options: argparse.Namespace) -> int:
         precision=options.precision,
         generators=(),
     )
-    plan = make_plan(wish, stages=STAGES)
+    plan = make_plan(request, stages=STAGES)
     prepared = prepare(plan, options.workers)
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        readme = _readme(plan, wanted(plan, prepared), wish)
+        readme = _readme(plan, wanted(plan, prepared), request)
         (part / README).write_text(readme, encoding="utf-8")
         write(part, [p.learning(plan.task.classes) for p in prepared])
         shutil.rmtree(out, ignore_errors=True)
@@ -163,7 +163,7 @@ def _labels(images: ImageSet, row: int) -> dict[str, int]:
     return {f"label:{c}": int(v) for c, v in zip(images.classes, images.report[row], strict=True)}
 
 
-def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], wish: Wish) -> str:
+def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: RunRequest) -> str:
     """What is in the folder, and what to hand back.
 
     Args:
@@ -171,8 +171,8 @@ def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], wish: Wish) -> str:
     """
     size, folds = plan.profile.image_size, len(counts)
     place = "fold_<k>/" if folds > 1 else ""
-    chosen = f" --scenario '{wish.scenario}'" if wish.scenario else ""
-    root = " --root FOLDER" if wish.root else ""
+    chosen = f" --scenario '{request.scenario}'" if request.scenario else ""
+    root = " --root FOLDER" if request.root else ""
     lines = [
         f"Training images of task {plan.task.name}, profile {plan.profile_name}, source {plan.source}.",
         "",
@@ -189,7 +189,7 @@ def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], wish: Wish) -> str:
         *(line for k, c in enumerate(counts) for line in _needed(f"fold {k}: " if folds > 1 else "", c)),
         "",
         "Write submission.yaml (docs/submit.md) and run",
-        f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {wish.task} "
+        f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {request.task} "
         f"--profile {plan.profile_name} --source {plan.source}{root}{chosen}",
     ]
     return "\n".join(lines) + "\n"

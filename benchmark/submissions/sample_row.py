@@ -35,7 +35,7 @@ def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Ro
     """
     task, prepared = plan.task, prepare(plan, workers)
     counts = wanted(plan, prepared)
-    listed = intake.listed(source, task.classes, len(prepared), several=task.labels == "multi")
+    listed = intake.listed(source, task.classes, len(prepared), multilabel=task.labels == "multilabel")
     used, notes = intake.chosen(listed, counts, task.classes)
     kept = intake.keep(
         used,

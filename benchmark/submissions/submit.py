@@ -17,7 +17,7 @@ from benchmark.experiments.run import UNTIL, make_folder, run
 from benchmark.intake.archive import extract, look_over, row_name
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row, make_plan, tuned_params, wish_of
+from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row, make_plan, request_of, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.boards import RESULTS, one_protocol, read_rows
 from benchmark.reporting.leaderboards.compare import headline, publish_bundles
@@ -31,12 +31,16 @@ DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold: the same files, 
 
 def submit(options: argparse.Namespace) -> int:
     """Make the bundle of a submission; 1 when its row failed."""
-    way = _way(options)
+    submission_type = _way(options)
     card = read_card(options.card)
     _check_name(card, f"{options.card}: name")
     out = options.out or Path("outputs") / "submissions" / card.name
     make_folder(out)
-    folder = taken_over(options.bundle, card, out) if way == "bundle" else judged(options, card, way, out)
+    folder = (
+        taken_over(options.bundle, card, out)
+        if submission_type == "bundle"
+        else judged(options, card, submission_type, out)
+    )
     bundle = read_bundle(folder)
     if bundle.manifest.error is not None:
         print(f"failed: {bundle.manifest.error}")
@@ -54,9 +58,9 @@ def submit(options: argparse.Namespace) -> int:
 
 
 def _way(options: argparse.Namespace) -> str:
-    given = [way for way in WAYS if getattr(options, way)]
+    given = [submission_type for submission_type in WAYS if getattr(options, submission_type)]
     if len(given) != 1:
-        said = " and ".join(f"--{way}" for way in given) or "nothing"
+        said = " and ".join(f"--{submission_type}" for submission_type in given) or "nothing"
         raise SubmissionError("submit", f"got {said}", "Give one of --generator, --samples and --bundle.")
     if options.card is None:
         raise SubmissionError("--card", "is missing", "Write submission.yaml: docs/submit.md shows one.")
@@ -70,17 +74,21 @@ def _check_name(card: SubmissionCard, where: str) -> None:
         raise SubmissionError(where, f"'{card.name}' is a row of the suite", "Give yours a name of its own.")
 
 
-def judged(options: argparse.Namespace, card: SubmissionCard, way: str, out: Path) -> Path:
+def judged(options: argparse.Namespace, card: SubmissionCard, submission_type: str, out: Path) -> Path:
     """Run a generator or samples through the task as any row; the folder of the bundle."""
-    plan = make_plan(replace(wish_of(options), generators=(), params=None), stages=UNTIL["run"])
-    if way == "generator":
+    plan = make_plan(replace(request_of(options), generators=(), params=None), stages=UNTIL["run"])
+    if submission_type == "generator":
         row = _of_generator(options, plan)
     else:
         row, notes = sample_row(plan, options.samples, options.workers)
         for note in notes:
             print(f"note: {note}")
     row = replace(
-        row, name=card.name, card=_said(card, row.card), way=way, submission=card.model_dump(mode="json")
+        row,
+        name=card.name,
+        card=_said(card, row.card),
+        submission_type=submission_type,
+        submission=card.model_dump(mode="json"),
     )
     plan = replace(plan, rows=(*plan.rows, row))
     folder = out / row.name
@@ -142,7 +150,7 @@ def taken_over(source: Path, card: SubmissionCard, out: Path) -> Path:
             )
         said = found.manifest.record()
         changed = {
-            "way": "bundle",
+            "submission_type": "bundle",
             "submission": card.model_dump(mode="json"),
             "row": _said(card, said["row"]),
         }

@@ -41,7 +41,7 @@ class Weights(Strict):
 TIMM_SET_HERE = ("drop_rate", "in_chans", "num_classes", "pretrained", "pretrained_cfg")
 
 
-class Recipe(Strict):
+class ClassifierConfig(Strict):
     """A classifier: architecture, initial weights, optimizer, augmentation. Adam, as in every paper.
 
     Attributes:
@@ -99,7 +99,7 @@ class Recipe(Strict):
         return f"classifier '{self.name}'"
 
     @model_validator(mode="after")
-    def _consistent(self) -> Recipe:
+    def _consistent(self) -> ClassifierConfig:
         taken = [name for name in TIMM_SET_HERE if name in self.timm_kwargs]
         if taken:
             raise ValueError(f"timm_kwargs cannot set '{taken[0]}': dropout, weights and the data decide it")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.rules import ON_TRAIN, Mix, Rule
 from benchmark.tasks.schema import PROFILES, Profile, Task, load_task, task_names
 
@@ -52,7 +52,7 @@ def page(task: Task) -> str:
         _mix(task.mix, task),
         _sources(task),
         _profiles(task),
-        _recipes(task),
+        _classifier_cards(task),
         _generators(task),
         _published(task),
         _deviations(task),
@@ -88,7 +88,7 @@ def _said(value: Any) -> str:
 
 def _summary(task: Task) -> str:
     metric = METRICS[task.primary_metric.name]
-    kind = "an image may have several" if task.labels == "multi" else "one per image"
+    kind = "an image may have several" if task.labels == "multilabel" else "one per image"
     statistics = task.statistics
     return _table(
         ("", ""),
@@ -184,31 +184,31 @@ def _profiles(task: Task) -> str:
     return "## Profiles\n\n" + _table(("", *PROFILES), rows)
 
 
-def _recipes(task: Task) -> str:
+def _classifier_cards(task: Task) -> str:
     rows = [
         (
             name,
-            recipe.name,
-            _network(recipe),
-            " ".join(filter(None, (recipe.weights.kind, recipe.weights.tag))),
-            f"{recipe.learning_rate:g}, {recipe.schedule}",
-            str(recipe.batch_size or task.profile(name).budget.batch_size),
-            f"{recipe.weight_decay:g}",
-            f"{recipe.dropout:g}",
-            recipe.augmentation,
+            classifier.name,
+            _network(classifier),
+            " ".join(filter(None, (classifier.weights.kind, classifier.weights.tag))),
+            f"{classifier.learning_rate:g}, {classifier.schedule}",
+            str(classifier.batch_size or task.profile(name).budget.batch_size),
+            f"{classifier.weight_decay:g}",
+            f"{classifier.dropout:g}",
+            classifier.augmentation,
         )
         for name in PROFILES
-        for recipe in task.profile(name).classifiers
+        for classifier in task.profile(name).classifiers
     ]
     head = ["profile", "classifier", "timm", "weights", "rate", "batch", "decay", "dropout", "augmentation"]
     return "### Classifiers\n\n" + _table(head, rows)
 
 
-def _network(recipe: Recipe) -> str:
-    said = [_said(recipe.timm_kwargs)] if recipe.timm_kwargs else []
-    said += [f"head {recipe.head}"] if recipe.head != "linear" else []
-    said += [f"last {recipe.trained} layers trained"] if recipe.trained != "all" else []
-    return recipe.timm + (f" ({'; '.join(said)})" if said else "")
+def _network(classifier: ClassifierConfig) -> str:
+    said = [_said(classifier.timm_kwargs)] if classifier.timm_kwargs else []
+    said += [f"head {classifier.head}"] if classifier.head != "linear" else []
+    said += [f"last {classifier.trained} layers trained"] if classifier.trained != "all" else []
+    return classifier.timm + (f" ({'; '.join(said)})" if said else "")
 
 
 def _generators(task: Task) -> str:

@@ -94,7 +94,7 @@ class Mix(Strict):
             real data"), as one number over all classes.
         fit_on: the real images that generators learn from: ``all`` training images, or those that a
             classifier of real images has ``misclassified`` near its boundary (Lan 2023, section 4.5).
-        filter: ``plausible`` drops synthetic images that classifiers of real images take for another class.
+        filter: ``evaluators`` drops synthetic images that classifiers of real images take for another class.
         surplus: with a filter, how many times the bracket is drawn, so that enough are left.
     """
 
@@ -104,5 +104,5 @@ class Mix(Strict):
     factor: dict[str, float] = {}
     ratio: float = Field(1.0, gt=0)
     fit_on: Literal["all", "misclassified"] = "all"
-    filter: Literal["none", "plausible"] = "none"
+    filter: Literal["none", "evaluators"] = "none"
     surplus: float = Field(2.0, ge=1, le=20)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from benchmark.errors import TaskError, unknown_name
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 from benchmark.tasks.rules import Mix, Rule, Strict, parse_rules
 from benchmark.utils.hashing import sha256_of
 
@@ -94,7 +94,7 @@ class Profile(Strict):
     generators: dict[str, GeneratorEntry]
     brackets: tuple[int, ...]
     primary_bracket: int
-    classifiers: tuple[Recipe, ...] = Field(min_length=1)
+    classifiers: tuple[ClassifierConfig, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
     budget: Budget
     measures: Measures = Measures()
@@ -140,7 +140,7 @@ class Task(Strict):
     """A question, its protocol, and the sizes in which it can be run.
 
     Attributes:
-        labels: ``single``, or ``multi`` where an image may have several classes.
+        labels: ``single``, or ``multilabel`` where an image may have several classes.
         scenario: named steps that every run takes, in this order; a profile may change their fields.
         choices: fields of steps (``step.field``, or ``mix.field``) that a run may set, with the values
             that it may set them to; each combination is a protocol and a leaderboard of its own.
@@ -154,7 +154,7 @@ class Task(Strict):
     question: str
     citation: str
     classes: tuple[str, ...] = Field(min_length=2)
-    labels: Literal["single", "multi"] = "single"
+    labels: Literal["single", "multilabel"] = "single"
     primary_metric: PrimaryMetric = PrimaryMetric()
     statistics: Statistics = Statistics()
     default_source: str
@@ -178,27 +178,27 @@ class Task(Strict):
         if missing:
             raise ValueError(f"profiles lack {', '.join(missing)}")
         metric = self.primary_metric.name
-        if self.labels == "multi" and metric != "auroc":
-            raise ValueError(f"primary_metric '{metric}' is not defined for labels 'multi', 'auroc' is")
-        if self.labels == "multi" and "class_weights" in self.controls:
+        if self.labels == "multilabel" and metric != "auroc":
+            raise ValueError(f"primary_metric '{metric}' is not defined for labels 'multilabel', 'auroc' is")
+        if self.labels == "multilabel" and "class_weights" in self.controls:
             raise ValueError(
-                "controls: 'class_weights' changes nothing where labels are 'multi': always weighted"
+                "controls: 'class_weights' changes nothing where labels are 'multilabel': always weighted"
             )
         if metric == "f1" and len(self.classes) != 2:
             raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
         self._check_mix()
         self._check_scenario()
-        self._check_recipes()
+        self._check_classifiers()
         return self
 
-    def _check_recipes(self) -> None:
+    def _check_classifiers(self) -> None:
         for name, profile in self.profiles.items():
-            for recipe in profile.classifiers:
-                where = f"profiles.{name}.classifiers: '{recipe.name}'"
-                if (recipe.weights.kind == "file") != (recipe.weights.path is not None):
+            for classifier in profile.classifiers:
+                where = f"profiles.{name}.classifiers: '{classifier.name}'"
+                if (classifier.weights.kind == "file") != (classifier.weights.path is not None):
                     raise ValueError(f"{where}: weights of kind 'file', and no others, need a path")
-                if recipe.head == "sigmoid" and self.labels == "single" and len(self.classes) != 2:
-                    raise ValueError(f"{where}: head 'sigmoid' needs two classes, or labels 'multi'")
+                if classifier.head == "sigmoid" and self.labels == "single" and len(self.classes) != 2:
+                    raise ValueError(f"{where}: head 'sigmoid' needs two classes, or labels 'multilabel'")
 
     def _check_mix(self) -> None:
         odd = {*(self.mix.classes or ()), *self.mix.factor} - set(self.classes)
@@ -208,7 +208,7 @@ class Task(Strict):
             raise ValueError(f"mix.unit '{self.mix.unit}' needs a reserve in every profile")
         if self.mix.unit == "deficit" and self.mix.training == "synthetic":
             raise ValueError("mix.unit 'deficit' gives the largest class nothing: mix.training must be 'add'")
-        if self.mix.fit_on == "misclassified" and self.labels == "multi":
+        if self.mix.fit_on == "misclassified" and self.labels == "multilabel":
             raise ValueError(
                 "mix.fit_on 'misclassified' needs labels 'single': an image has one predicted class"
             )
@@ -273,7 +273,7 @@ class Task(Strict):
             raise unknown_name("profile", name, list(self.profiles), f"task {self.name}")
         return self.profiles[name]
 
-    def with_classifiers(self, profile: str, classifiers: tuple[Recipe, ...]) -> Task:
+    def with_classifiers(self, profile: str, classifiers: tuple[ClassifierConfig, ...]) -> Task:
         """This task with other classifiers in one of its profiles."""
         changed = self.profile(profile).model_copy(update={"classifiers": classifiers})
         return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})

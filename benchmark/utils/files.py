@@ -19,7 +19,9 @@ FREE_SPACE = "Free some space, or give a folder on another disk."
 
 
 @contextmanager
-def disk_errors(where: str | Path, *, free_space: str = FREE_SPACE, writable: str = GIVE_ANOTHER) -> Iterator[None]:
+def disk_errors(
+    where: str | Path, *, free_space: str = FREE_SPACE, writable: str = GIVE_ANOTHER
+) -> Iterator[None]:
     """Turn every ``OSError`` of a block into one line that names the place and the remedy.
 
     Args:

@@ -85,10 +85,10 @@ def shown(value: Any) -> str:
 # Fields that nothing here can check: only the author's word, or trainings done again, speak for them.
 BELIEVED = {
     "costs and machine": r"(costs|hardware|software)(\..*)?|device|precision",
-    "measures of all images": r"measures\..*|quality_filter.*|samples\.hash|recipes\.\d+\.parameters.*",
+    "measures of all images": r"measures\..*|quality_filter.*|samples\.hash|classifier_cards\.\d+\.parameters.*",
     "what the row says of itself": r"row\.(title|description|citation|license|version)",
     "parameters of a generator": r"row\.params.*",
-    "what a submission says of itself": r"way|submission\.(?!name).*",
+    "what a submission says of itself": r"submission_type|submission\.(?!name).*",
     "why a row failed": r"error",
     "notes after those of the data": r"data\.notes\..*",
 }

@@ -48,7 +48,7 @@ def data_of(protocol: Protocol, root: Path | None, store: Path) -> Truth:
     Raises:
         DataError: the source needs a folder, or cannot be read.
     """
-    plan = make_plan(protocol.wish(root, PHANTOM), stages=("data",))  # no extractor is asked about data
+    plan = make_plan(protocol.request(root, PHANTOM), stages=("data",))  # no extractor is asked about data
     nodes = [n for n in build(plan) if n.stage == "data"]
     outcome = execute(nodes, Store(store), run_stage, workers=1)
     for line in outcome.failures.values():

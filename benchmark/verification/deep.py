@@ -58,7 +58,7 @@ def run_values(table: Any, manifest: Manifest) -> dict[Run, float]:
     kind = kind_of(manifest.labels, len(manifest.classes))
     metric = reported(kind, manifest.primary_metric.name)[manifest.primary_metric.name]
     each = range(len(manifest.classes))
-    labels = [f"label_{k}" for k in each] if manifest.labels == "multi" else "label"
+    labels = [f"label_{k}" for k in each] if manifest.labels == "multilabel" else "label"
     found = {}
     for group, part in table[table["split"] == "test"].groupby(["classifier", "seed", "bracket"]):
         classifier, seed, bracket = group
@@ -113,8 +113,8 @@ def _agreement(bundle: Bundle, again: Again) -> dict[str, float]:
     if len(both) != len(again.predictions):
         raise SubmissionError("predictions.parquet", "has other runs or images than the trainings done again")
     new, old = both[columns].to_numpy(), both[[f"{c}_old" for c in columns]].to_numpy()
-    several = bundle.manifest.labels == "multi"
-    same = (new >= 0.5) == (old >= 0.5) if several else new.argmax(1) == old.argmax(1)
+    multilabel = bundle.manifest.labels == "multilabel"
+    same = (new >= 0.5) == (old >= 0.5) if multilabel else new.argmax(1) == old.argmax(1)
     return {"same_class": float(same.mean()), "largest": float(np.abs(new - old).max())}
 
 
@@ -139,8 +139,8 @@ def _check_repeated(agreement: Mapping[str, float], same_machine: bool) -> Check
 
 def _check_images(manifest: Manifest, facts: Mapping[str, Any], same_machine: bool) -> list[Check]:
     """The images drawn again, and the measures of them; the sizes of the networks."""
-    said = {r.name: r.parameters.model_dump() for r in manifest.recipes if r.parameters}
-    sizes = unlike(said, facts["parameters"], "recipes.parameters.")
+    said = {r.name: r.parameters.model_dump() for r in manifest.classifier_cards if r.parameters}
+    sizes = unlike(said, facts["parameters"], "classifier_cards.parameters.")
     checks = judged("networks", sizes, "have as many parameters as the bundle says")
     if "hashes" not in facts or manifest.samples is None:
         return checks

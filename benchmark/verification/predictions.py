@@ -55,9 +55,9 @@ def _image_table(images: ImageSet, split: str, fold: int, groups: Iterable[str])
 
     columns: dict[str, Any] = {
         "split": split, "fold": fold, "image_id": images.image_id.astype(str),
-        "patient_id": images.patient_id.astype(str), "label": -1 if images.several else images.label,
+        "patient_id": images.patient_id.astype(str), "label": -1 if images.multilabel else images.label,
     }  # fmt: skip
-    if images.several:
+    if images.multilabel:
         columns |= {f"label_{k}": images.label[:, k].astype(int) for k in range(images.label.shape[1])}
     for name in groups:
         known = getattr(images, name)

@@ -13,16 +13,16 @@ from benchmark.bundles.assemble import task_fields
 from benchmark.bundles.schema import Manifest, WeightsCard
 from benchmark.errors import BenchmarkError, SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
-from benchmark.planning.resolve import Wish
+from benchmark.planning.resolve import RunRequest
 from benchmark.stages.names import REAL_ONLY
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.schema import Profile, Task, load_task, task_names
 from benchmark.verification.check import Check, Fault, judged, refused, unlike
 
 # What a bundle says of the protocol, compared with the task; the rest of it is compared elsewhere.
 SETTINGS = (
     "question", "citation", "data_kind", "labels", "folds", "scenario", "mix", "subgroups", "image_size",
-    "primary_metric", "primary_bracket", "brackets", "seeds", "classifiers", "recipes", "statistics", "curve",
+    "primary_metric", "primary_bracket", "brackets", "seeds", "classifiers", "classifier_cards", "statistics", "curve",
 )  # fmt: skip
 
 
@@ -47,9 +47,9 @@ class Protocol:
         """Of the cross-validation, or 1."""
         return max(self.task.source(self.source).split.folds, 1)
 
-    def wish(self, root: Path | None, extractor: str) -> Wish:
+    def request(self, root: Path | None, extractor: str) -> RunRequest:
         """For planning a run of this protocol without any generator."""
-        return Wish(
+        return RunRequest(
             task=self.file, profile=self.profile_name, source=self.source, root=root, generators=(),
             extractor=extractor, scenario=self.scenario or None,
         )  # fmt: skip
@@ -77,9 +77,9 @@ def protocol_of(manifest: Manifest, task_file: Path | None = None) -> Protocol:
     chosen = _choices(task, manifest)
     with _of_field("scenario"):
         task = task.variant(chosen)
-    recipes = tuple(_recipe(r, k, manifest) for k, r in enumerate(profile.classifiers))
+    classifiers = tuple(_classifier_config(r, k, manifest) for k, r in enumerate(profile.classifiers))
     protocol = Protocol(
-        task=task.with_classifiers(manifest.profile, recipes),
+        task=task.with_classifiers(manifest.profile, classifiers),
         file=file,
         profile_name=manifest.profile,
         source=manifest.source,
@@ -116,13 +116,13 @@ def _steps(task: Task, profile: str, source: str) -> dict[str, dict[str, Any]]:
     return {n: rule.model_dump(mode="json") for n, rule in task.steps(profile, source).items()}
 
 
-def _recipe(recipe: Recipe, index: int, manifest: Manifest) -> Recipe:
+def _classifier_config(classifier: ClassifierConfig, index: int, manifest: Manifest) -> ClassifierConfig:
     """The task's recipe with the initial weights that the bundle names by their content."""
-    if index >= len(manifest.recipes):
-        return recipe
-    card: WeightsCard = manifest.recipes[index].weights
-    return recipe.model_copy(
-        update={"weights": recipe.weights.model_copy(update={**card.model_dump(), "path": None})}
+    if index >= len(manifest.classifier_cards):
+        return classifier
+    card: WeightsCard = manifest.classifier_cards[index].weights
+    return classifier.model_copy(
+        update={"weights": classifier.weights.model_copy(update={**card.model_dump(), "path": None})}
     )
 
 
@@ -158,8 +158,8 @@ def check_protocol(manifest: Manifest, protocol: Protocol) -> list[Check]:
 
 def _said(manifest: Manifest) -> dict[str, Any]:
     record = manifest.record()
-    recipes = {r["name"]: _without(r, "parameters", "weights") for r in record["recipes"]}
-    return {**{name: record[name] for name in SETTINGS}, "recipes": recipes}
+    classifiers = {r["name"]: _without(r, "parameters", "weights") for r in record["classifier_cards"]}
+    return {**{name: record[name] for name in SETTINGS}, "classifier_cards": classifiers}
 
 
 def _without(record: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _without(record: dict[str, Any], *names: str) -> dict[str, Any]:
 def _true(manifest: Manifest, protocol: Protocol) -> dict[str, Any]:
     """What the bundle must say, by the names of its fields."""
     task, profile = protocol.task, protocol.profile
-    recipes = {
+    classifiers = {
         r.name: {
             **r.model_dump(mode="json", exclude={"plateau_patience", "weights"}),
             "batch_size": r.batch_size or profile.budget.batch_size,
@@ -181,7 +181,7 @@ def _true(manifest: Manifest, protocol: Protocol) -> dict[str, Any]:
         "data_kind": "phantom" if protocol.source.startswith("phantom.") else "real",
         "folds": protocol.folds,
         "scenario": _steps(task, protocol.profile_name, protocol.source),
-        "recipes": recipes,
+        "classifier_cards": classifiers,
         "curve": list(profile.curve) if manifest.row.name == REAL_ONLY else [],
     }
 
@@ -190,8 +190,11 @@ def _weights_faults(manifest: Manifest, protocol: Protocol) -> list[Fault]:
     """Weights that a task names by their content must be these; others are part of the hash."""
     task = load_task(protocol.file).profile(protocol.profile_name)
     return [
-        (f"recipes.{own.name}.weights.sha256", f"is {card.weights.sha256}, expected {own.weights.sha256}")
-        for own, card in zip(task.classifiers, manifest.recipes, strict=False)
+        (
+            f"classifier_cards.{own.name}.weights.sha256",
+            f"is {card.weights.sha256}, expected {own.weights.sha256}",
+        )
+        for own, card in zip(task.classifiers, manifest.classifier_cards, strict=False)
         if own.weights.sha256 and card.weights.sha256 != own.weights.sha256
     ]
 

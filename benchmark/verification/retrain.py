@@ -19,7 +19,7 @@ from benchmark.errors import SubmissionError
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.stages import run as run_stage
 from benchmark.submissions.sample_row import sample_row
 from benchmark.verification.protocol import Protocol
@@ -70,34 +70,34 @@ def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Pa
         SubmissionError: the suite does not have what the row is made from, and it was not given.
         BenchmarkError: the plan cannot be made here.
     """
-    wish = as_computed(manifest, protocol.wish(given.root, protocol.extractor))
-    plan = make_plan(wish)
+    request = as_computed(manifest, protocol.request(given.root, protocol.extractor))
+    plan = make_plan(request)
     name = manifest.row.name
     if name in {r.name for r in plan.rows}:
         return plan
     if given.samples is not None:
         return replace(plan, rows=(*plan.rows, _of_samples(manifest, plan, given.samples)))
-    if manifest.way != "suite" and given.generator is None:
+    if manifest.submission_type != "suite" and given.generator is None:
         raise SubmissionError(
-            f"row '{name}'", f"was handed in by way of {manifest.way}",
+            f"row '{name}'", f"was handed in by way of {manifest.submission_type}",
             "Give --generator FILE or --samples FOLDER.",
         )  # fmt: skip
     source = str(given.generator) if given.generator else name
     plugin = Path(source).stem if given.generator else name
     params = scratch / "params.json"  # JSON is YAML
     params.write_text(json.dumps({"generators": {plugin: dict(manifest.row.params)}}), encoding="utf-8")
-    plan = make_plan(replace(wish, generators=(source,), params=params))
+    plan = make_plan(replace(request, generators=(source,), params=params))
     rows = tuple(_as_bundle(r, manifest) if r.name == plugin else r for r in plan.rows)
     return replace(plan, rows=rows)
 
 
-def as_computed(manifest: Manifest, wish: Wish) -> Wish:
+def as_computed(manifest: Manifest, request: RunRequest) -> RunRequest:
     """On the device and in the precision of the bundle where they are there, else on what there is."""
     from torch.cuda import is_available
 
     device = "cuda" if manifest.device == "cuda" and is_available() else "cpu"
     precision = manifest.precision if manifest.precision in ("float32", "bfloat16") else "auto"
-    return replace(wish, device=device, precision=precision)
+    return replace(request, device=device, precision=precision)
 
 
 def _of_samples(manifest: Manifest, plan: Plan, samples: Path) -> Row:

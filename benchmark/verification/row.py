@@ -23,15 +23,17 @@ def check_row(bundle: Bundle, protocol: Protocol) -> list[Check]:
     """Its name is its own, a row of the suite is what the suite runs, and its brackets are the task's."""
     manifest = bundle.manifest
     faults = [*_way_faults(manifest, protocol), *_bracket_faults(bundle, protocol)]
-    checks = judged("row", faults, f"{manifest.row.name}, {manifest.row.role}, by way of {manifest.way}")
-    if manifest.way == SUITE and not faults:
+    checks = judged(
+        "row", faults, f"{manifest.row.name}, {manifest.row.role}, by way of {manifest.submission_type}"
+    )
+    if manifest.submission_type == SUITE and not faults:
         return check_suite_row(manifest, protocol)
     return checks
 
 
 def _way_faults(manifest: Manifest, protocol: Protocol) -> Iterable[Fault]:
     controls = {*WITHOUT_IMAGES, *protocol.task.controls}
-    if manifest.way == SUITE:
+    if manifest.submission_type == SUITE:
         if (manifest.row.role == "control") != (manifest.row.name in controls):
             yield "row.role", f"is '{manifest.row.role}'; the task's controls are {sorted(controls)}"
         return

@@ -84,7 +84,7 @@ def check_samples(bundle: Bundle, folder: Path, protocol: Protocol, truth: Truth
         return [Check("samples", False, error.problem, error.where), *checks]
     if truth is None:
         return [Check("samples", None, f"{len(shown.image)} pictures, not held against the data"), *checks]
-    hidden = manifest.way != SUITE  # oracle alone learns from reserve
+    hidden = manifest.submission_type != SUITE  # oracle alone learns from reserve
     faults = [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k, hidden)]
     good = f"none of the {len(shown.image)} that are shown is a test image"
     return [*judged("samples", faults, good), *checks, *_against_gate(shown, manifest, protocol, truth)]
@@ -181,7 +181,7 @@ def calibrated_gate(splits: Splits, protocol: Protocol) -> FoldGate:
     """The gate of one fold for as many images as the largest bracket has."""
     from benchmark.protocol.mixing import added_counts
 
-    train, test = splits.train.one_label_each(), splits.test.one_label_each()
+    train, test = splits.train.to_single_label(), splits.test.to_single_label()
     bracket, classes = max(protocol.profile.brackets), tuple(protocol.task.classes)
     counts = added_counts(splits.train, protocol.task.mix, bracket, classes)
     labels = np.repeat(np.arange(len(train.classes)), [counts.get(c, 0) for c in train.classes])

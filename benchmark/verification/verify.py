@@ -142,7 +142,7 @@ def _verify(folder: Path, asked: Asked, report: Report) -> None:
     truth, checks = found_data(protocol, asked.root, store_root())
     report.checks += checks if truth is None else _against(bundle, truth)
     report.checks += check_samples(bundle, folder, protocol, truth)
-    report.checks.append(claims(manifest.way != SUITE))
+    report.checks.append(claims(manifest.submission_type != SUITE))
     if asked.deep:
         _deep(bundle, protocol, asked, report)
 

@@ -63,11 +63,15 @@ def test_a_failed_row_needs_no_predictions(tmp_path):
         (("row", "role"), "winner", "row.role"),
         (("primary_bracket",), 7, "primary_bracket"),
         (("seeds",), [0, 0], "seeds"),
-        (("recipes",), [], "recipes"),
-        (("recipes", 0, "name"), "resnet50", "recipes must be those of classifiers"),
-        (("recipes", 0, "weights"), {"kind": "file"}, "recipes.0.weights"),
-        (("recipes", 0, "weights"), {"kind": "none", "sha256": "0" * 64}, "recipes.0.weights"),
-        (("recipes", 0, "head"), "<b>", "recipes.0.head"),
+        (("classifier_cards",), [], "classifier_cards"),
+        (("classifier_cards", 0, "name"), "resnet50", "classifier_cards must be those of classifiers"),
+        (("classifier_cards", 0, "weights"), {"kind": "file"}, "classifier_cards.0.weights"),
+        (
+            ("classifier_cards", 0, "weights"),
+            {"kind": "none", "sha256": "0" * 64},
+            "classifier_cards.0.weights",
+        ),
+        (("classifier_cards", 0, "head"), "<b>", "classifier_cards.0.head"),
         (("status",), "failed", "error"),
         (("memorization", "rate"), 1.5, "memorization.rate"),
         (("measures", "ms_ssim", "value"), float("nan"), "NaN"),
@@ -191,7 +195,7 @@ def test_an_older_bundle_is_refused_in_one_clear_line(folder):
     """Its schema, the one that is read, and what to do; not a list of missing fields."""
     content = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**content, "schema": 1}))
-    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 4\n +Run the row again"):
+    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 5\n +Run the row again"):
         read_bundle(folder)
 
 

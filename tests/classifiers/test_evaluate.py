@@ -1,4 +1,4 @@
-"""What classifiers of real images say: the plane of Lan's Figure 20, the quality filter, the mirror test."""
+"""What classifiers of real images say: the plane of Lan's Figure 20, the quality filter, the GAN-test."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from benchmark.classifiers import evaluate as judging
 from benchmark.classifiers.network import build
 from benchmark.classifiers.train import Setting
 from benchmark.errors import DataError
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 from support.samples import blobs
 
-RECIPE = Recipe(name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, augmentation="none")
+RECIPE = ClassifierConfig(
+    name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, augmentation="none"
+)
 SETTING = Setting(RECIPE, Budget(length=1, batch_size=2), "none", 0, "cpu", "float32", None, predicted=3)
 
 
@@ -94,22 +96,24 @@ def test_features_and_last_layer_give_the_networks_own_logits():
     """What the plane is made of: features times the last layer's weights is what the network puts out."""
     torch.manual_seed(0)
     network = build(RECIPE, 3).eval()
-    judge, images = judging.Judge(network, SETTING, (0.4, 0.2)), blobs({"a": 3, "b": 3, "c": 3})
-    weight, offset = judging.last_layer(judge)
-    logits = judging.features(judge, images) @ weight.T + offset
-    assert torch.softmax(torch.from_numpy(logits), 1).numpy() == pytest.approx(judge.scores(images), abs=1e-5)
+    evaluator, images = judging.Evaluator(network, SETTING, (0.4, 0.2)), blobs({"a": 3, "b": 3, "c": 3})
+    weight, offset = judging.last_layer(evaluator)
+    logits = judging.features(evaluator, images) @ weight.T + offset
+    assert torch.softmax(torch.from_numpy(logits), 1).numpy() == pytest.approx(
+        evaluator.scores(images), abs=1e-5
+    )
 
 
 def test_a_single_logit_stands_for_two_classes():
     """Weights w and offset b of CheXNet's one logit become logits 0 and w f + b: the network's own scores."""
     torch.manual_seed(0)
     network, images = build(RECIPE.model_copy(update={"head": "sigmoid"}), 2).eval(), blobs({"a": 3, "b": 3})
-    judge = judging.Judge(network, replace(SETTING, predicted=2), (0.4, 0.2))
-    weight, offset = judging.last_layer(judge)
+    evaluator = judging.Evaluator(network, replace(SETTING, predicted=2), (0.4, 0.2))
+    weight, offset = judging.last_layer(evaluator)
     assert not weight[0].any()
     assert offset[0] == 0
-    logits = torch.from_numpy(judging.features(judge, images) @ weight.T + offset)
-    assert torch.softmax(logits, 1).numpy() == pytest.approx(judge.scores(images), abs=1e-5)
+    logits = torch.from_numpy(judging.features(evaluator, images) @ weight.T + offset)
+    assert torch.softmax(logits, 1).numpy() == pytest.approx(evaluator.scores(images), abs=1e-5)
 
 
 def test_a_kept_network_comes_back(tmp_path):
@@ -118,7 +122,10 @@ def test_a_kept_network_comes_back(tmp_path):
     network, images = build(RECIPE, 3).eval(), blobs({"a": 3, "b": 3, "c": 3})
     judging.keep(network, (0.4, 0.2), tmp_path)
     assert not [p for p in tmp_path.iterdir() if p.suffix not in (".safetensors", ".json")]
-    back, own = judging.read(tmp_path, SETTING, 3, several=False), judging.Judge(network, SETTING, (0.4, 0.2))
+    back, own = (
+        judging.read(tmp_path, SETTING, 3, multilabel=False),
+        judging.Evaluator(network, SETTING, (0.4, 0.2)),
+    )
     assert back.scores(images) == pytest.approx(own.scores(images), abs=1e-6)
     assert judging.mean_scores([own, back], images) == pytest.approx(own.scores(images), abs=1e-6)
 
@@ -157,11 +164,11 @@ def test_an_image_of_several_classes_is_plausible_at_the_threshold_of_the_one_as
 def test_a_finding_that_val_does_not_have_gets_no_threshold():
     """No silent guess: the class is named, with the remedy."""
     images = blobs({"a": 2, "b": 2})
-    several = replace(images, label=np.array([[1, 0]] * 2 + [[0, 0]] * 2, np.uint8))
-    found = judging.thresholds(several, np.array([[0.9, 0.1]] * 2 + [[0.2, 0.1]] * 2), ["a"])
+    multilabel = replace(images, label=np.array([[1, 0]] * 2 + [[0, 0]] * 2, np.uint8))
+    found = judging.thresholds(multilabel, np.array([[0.9, 0.1]] * 2 + [[0.2, 0.1]] * 2), ["a"])
     assert found == {"a": 0.9}
     with pytest.raises(DataError, match="class 'b': val has 0 images with it among 4"):
-        judging.thresholds(several, np.zeros((4, 2)), ["a", "b"])
+        judging.thresholds(multilabel, np.zeros((4, 2)), ["a", "b"])
 
 
 class Fixed:
@@ -174,7 +181,7 @@ class Fixed:
         return self.given
 
 
-def test_mirror_values_are_means_over_judges_and_classes():
+def test_gan_test_values_are_means_over_judges_and_classes():
     """Recalls (1, 1/2) and (0, 1) of two judges: balanced accuracies 3/4 and 1/2, class means 1/2 and 3/4."""
     images = blobs({"a": 2, "b": 2})
     one = Fixed([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
@@ -184,7 +191,7 @@ def test_mirror_values_are_means_over_judges_and_classes():
     assert of_class == {"a": 0.5, "b": 0.75}
 
 
-def test_mirror_of_several_classes_is_the_area_of_the_one_asked_for():
+def test_gan_test_of_several_classes_is_the_area_of_the_one_asked_for():
     """Positives 0.9 and 0.4 against negatives 0.5 and 0.1: three of four pairs are in order."""
     images = replace(blobs({"a": 2, "b": 2}), label=np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.uint8))
     values, of_class = judging.values([Fixed([[0.9, 0], [0.4, 0], [0.5, 1], [0.1, 1]])], images, "auroc")

@@ -18,19 +18,19 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from benchmark.classifiers import network, weights
 from benchmark.classifiers.network import build
 from benchmark.errors import ClassifierError, UnknownNameError
-from benchmark.tasks.classifier import Recipe, Weights
+from benchmark.tasks.classifier import ClassifierConfig, Weights
 from benchmark.utils.hashing import sha256_file
 from support.samples import ROOT
 
 PAGE = (ROOT / "docs" / "classifiers.md").read_text()
 RECIPES = {r["name"]: r for r in yaml.safe_load(PAGE.split("```yaml")[1].split("```")[0])}
-TINY = Recipe(name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, dropout=0.1)
+TINY = ClassifierConfig(name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, dropout=0.1)
 SIGMOID = TINY.model_copy(update={"head": "sigmoid"})
 
 
-def recipe_of(name: str) -> Recipe:
+def classifier_of(name: str) -> ClassifierConfig:
     """A recipe of the page; frozen layers are checked elsewhere, since without weights there are none."""
-    return Recipe(**{**RECIPES[name], "weights": {"kind": "none"}, "trained": "all"})
+    return ClassifierConfig(**{**RECIPES[name], "weights": {"kind": "none"}, "trained": "all"})
 
 
 def densenet(growth: int, blocks: tuple[int, ...], first: int) -> int:
@@ -88,7 +88,7 @@ def test_recipes_of_the_papers(name):
     """
     classes, count, side = KNOWN[name]
     torch.manual_seed(0)
-    built = build(recipe_of(name), classes, several=classes == 14).train()
+    built = build(classifier_of(name), classes, multilabel=classes == 14).train()
     assert network.parameters(built) == {"total": count, "trained": count}
     before = {k: p.detach().clone() for k, p in built.named_parameters()}
     optimizer = torch.optim.Adam(built.parameters(), lr=1e-3)
@@ -124,8 +124,8 @@ def test_one_logit_is_two_columns():
 
 def test_sigmoid_head_gives_one_output_for_each_of_several_findings():
     """14 findings: 14 logits, none tied to another; one of three classes cannot be asked for."""
-    assert build(SIGMOID, 14, several=True)(torch.rand(2, 1, 32, 32)).shape == (2, 14)
-    assert build(SIGMOID, 2, several=True)(torch.rand(2, 1, 32, 32)).abs().min() > 0
+    assert build(SIGMOID, 14, multilabel=True)(torch.rand(2, 1, 32, 32)).shape == (2, 14)
+    assert build(SIGMOID, 2, multilabel=True)(torch.rand(2, 1, 32, 32)).abs().min() > 0
     with pytest.raises(ClassifierError, match="one of 3 classes"):
         build(SIGMOID, 3)
 
@@ -133,7 +133,7 @@ def test_sigmoid_head_gives_one_output_for_each_of_several_findings():
 @pytest.mark.parametrize("name", ["resnet10_narrow", "convnext_t", "pocovid_net"])
 def test_penultimate_features_and_last_layer_are_the_logits(name):
     """Logits in evaluation are the last layer of the penultimate features; POCOVID-Net has 64 of them."""
-    built = build(recipe_of(name), 3).eval()
+    built = build(classifier_of(name), 3).eval()
     images = torch.rand(2, 1, 32, 32)
     features, last = network.penultimate(built, images), network.last_layer(built)
     assert (
@@ -162,8 +162,8 @@ def made(folder: Path, name: str = "resnet10t", **options) -> tuple[Path, torch.
     return path, donor
 
 
-def from_file(recipe: Recipe, path: Path, **changes) -> Recipe:
-    return recipe.model_copy(update={"weights": Weights(kind="file", path=path), **changes})
+def from_file(classifier: ClassifierConfig, path: Path, **changes) -> ClassifierConfig:
+    return classifier.model_copy(update={"weights": Weights(kind="file", path=path), **changes})
 
 
 NARROW = {
@@ -196,8 +196,8 @@ def test_a_gray_image_gives_what_its_three_channels_gave(tmp_path, name):
 def pocovid(tmp_path_factory):
     """POCOVID-Net on a made VGG16 of three channels, whose hidden layers are narrow to be quick."""
     path, donor = made(tmp_path_factory.mktemp("vgg"), "vgg16", mlp_ratio=1 / 4096)
-    recipe = Recipe(**{**RECIPES["pocovid_net"], "weights": {"kind": "file", "path": path}})
-    return build(recipe, 3), donor
+    classifier = ClassifierConfig(**{**RECIPES["pocovid_net"], "weights": {"kind": "file", "path": path}})
+    return build(classifier, 3), donor
 
 
 def test_pocovid_net_trains_its_last_three_layers(pocovid):
@@ -268,7 +268,7 @@ def test_more_trained_layers_than_there_are_is_an_error(tmp_path):
 def test_recipes_that_contradict_themselves(changes, told):
     """Each contradiction is refused with its reason."""
     with pytest.raises(ValidationError, match=told):
-        Recipe(**{**TINY.model_dump(), **changes})
+        ClassifierConfig(**{**TINY.model_dump(), **changes})
 
 
 def test_unknown_architecture_gets_a_did_you_mean():
@@ -294,11 +294,11 @@ def test_a_kept_network_is_the_same_again(tmp_path):
 def test_a_kept_network_needs_its_first_weights_no_more(tmp_path):
     """Frozen layers are read with the others, and stay frozen, where the first weights are gone."""
     path, _ = made(tmp_path, channels=[8, 8, 16, 16])
-    recipe = from_file(TINY, path, trained=3)
-    built = build(recipe, 3)
+    classifier = from_file(TINY, path, trained=3)
+    built = build(classifier, 3)
     network.save(built, tmp_path / "kept.safetensors")
     path.unlink()
-    again = network.load(recipe, 3, tmp_path / "kept.safetensors")
+    again = network.load(classifier, 3, tmp_path / "kept.safetensors")
     assert network.parameters(again) == network.parameters(built)
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in built.state_dict().items())
 
@@ -314,7 +314,7 @@ def test_a_kept_network_needs_its_first_weights_no_more(tmp_path):
 def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, told):
     """All tensors or none: whatever is missing, left over, of another shape or altered is named."""
     path, _ = made(tmp_path, channels=[8, 8, 16, 16])
-    state, recipe = load_file(path), from_file(TINY, path)
+    state, classifier = load_file(path), from_file(TINY, path)
     if fault == "prefix":
         save_file({f"module.{k}": v for k, v in state.items()}, path)
     elif fault == "left over":
@@ -325,14 +325,14 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, told):
     elif fault == "garbage":
         path.write_bytes(b"garbage")
     elif fault == "pickle":
-        recipe = from_file(TINY, path.rename(tmp_path / "w.pth"))
+        classifier = from_file(TINY, path.rename(tmp_path / "w.pth"))
     elif fault == "absent":
         path.unlink()
     else:
-        recipe = weights.located(recipe)
+        classifier = weights.located(classifier)
         save_file({**state, "fc.bias": state["fc.bias"] + 1}, path)
     with pytest.raises(ClassifierError, match=told):
-        build(recipe, 3)
+        build(classifier, 3)
 
 
 def test_weights_from_a_file_are_the_ones_used(tmp_path):
@@ -367,7 +367,7 @@ def put(cache: Path, hub_id: str, file: Path) -> Path:
     return model / "blobs" / "content"
 
 
-IMAGENET = Recipe(name="tiny", timm="resnet10t", weights=Weights(kind="imagenet"))
+IMAGENET = ClassifierConfig(name="tiny", timm="resnet10t", weights=Weights(kind="imagenet"))
 
 
 def test_imagenet_weights_come_from_the_cache_and_are_named(cache, tmp_path):
@@ -377,8 +377,8 @@ def test_imagenet_weights_come_from_the_cache_and_are_named(cache, tmp_path):
     found = weights.located(IMAGENET)
     assert found.weights.model_dump() == {"kind": "imagenet", "tag": "c3_in1k", "sha256": sha256_file(blob)}
     assert weights.located(found) == found
-    for recipe in (IMAGENET, found):
-        state = build(recipe, 3).state_dict()
+    for classifier in (IMAGENET, found):
+        state = build(classifier, 3).state_dict()
         assert torch.equal(state["body.layer4.0.conv2.weight"], donor.state_dict()["layer4.0.conv2.weight"])
 
 

@@ -30,7 +30,7 @@ def with_mix(mix=None, bracket=4, fake=None, train=None, **changes):
     return training_images(splits, fake, mix or Mix(**changes), bracket, train.classes)
 
 
-def several(images, **columns):
+def multilabel(images, **columns):
     """The same images with labels that may be several."""
     multi = np.eye(len(images.classes), dtype=np.uint8)[images.label]
     multi[:, 0] = 1
@@ -110,7 +110,7 @@ def test_a_filter_may_leave_fewer_than_the_bracket():
     """Three plausible images of a class where five were asked for: three are trained on."""
     fake = blobs({"a": 9, "b": 3, "c": 0}, prefix="fake")
     assert first_of_each(fake, {"a": 5, "b": 5, "c": 5}, or_fewer=True).counts() == {"a": 5, "b": 3, "c": 0}
-    assert with_mix(filter="plausible", bracket=5, fake=fake).train.counts() == {"a": 17, "b": 9, "c": 3}
+    assert with_mix(filter="evaluators", bracket=5, fake=fake).train.counts() == {"a": 17, "b": 9, "c": 3}
 
 
 def test_too_few_synthetic_images_to_choose_an_epoch_are_told():
@@ -152,7 +152,7 @@ def test_a_subset_has_the_share_of_the_patients_of_every_class():
 
 def test_a_subset_of_several_labels_has_every_finding():
     """The two patients with the rare finding: one is in the smallest subset; of those without any, too."""
-    images = several(blobs({"a": 40, "b": 2, "c": 0}))
+    images = multilabel(blobs({"a": 40, "b": 2, "c": 0}))
     images = replace(images, label=np.vstack([images.label[:10] * 0, images.label[10:]]))
     found = subset(images, 0.05, seed=3)
     assert found.label[:, 1].sum() == 1
@@ -176,7 +176,7 @@ def test_training_on_synthetic_images_sees_no_real_one():
 
 def test_synthetic_labels_become_what_the_training_images_have():
     """Of several classes: all that the generator knows, else the one asked for; soft labels: certainty."""
-    fake, train = blobs({"a": 1, "b": 1, "c": 1}, prefix="f"), several(blobs(COUNTS))
+    fake, train = blobs({"a": 1, "b": 1, "c": 1}, prefix="f"), multilabel(blobs(COUNTS))
     assert like(fake, train).label.tolist() == np.eye(3, dtype=int).tolist()
     report = np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]], np.int8)
     assert like(replace(fake, report=report), train).label.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
@@ -186,7 +186,7 @@ def test_synthetic_labels_become_what_the_training_images_have():
 
 def test_oversampling_several_labels_goes_by_the_rarest():
     """An image with a common and a rare class counts as rare; one without any is a stratum of its own."""
-    images = several(blobs(COUNTS))
+    images = multilabel(blobs(COUNTS))
     images = replace(images, label=np.vstack([images.label[:-1], np.zeros((1, 3), np.uint8)]))
     assert np.bincount(stratum(images)).tolist() == [12, 6, 2, 1]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from benchmark.classifiers.schedule import evaluation_steps, is_over, learning_rate, plateaus
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 
 
-def recipe(schedule):
-    return Recipe(name="r", timm="resnet10t", learning_rate=0.1, schedule=schedule)
+def classifier(schedule):
+    return ClassifierConfig(name="r", timm="resnet10t", learning_rate=0.1, schedule=schedule)
 
 
 def test_cosine_goes_from_the_rate_to_nothing():
@@ -19,14 +19,16 @@ def test_cosine_goes_from_the_rate_to_nothing():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
     for step in range(20):
-        assert learning_rate(recipe("cosine"), step, 20, 0) == pytest.approx(optimizer.param_groups[0]["lr"])
+        assert learning_rate(classifier("cosine"), step, 20, 0) == pytest.approx(
+            optimizer.param_groups[0]["lr"]
+        )
         optimizer.step()
         reference.step()
 
 
 def test_constant_stays():
     """The rate of every update is that of the recipe."""
-    assert {learning_rate(recipe("constant"), s, 20, 0) for s in range(20)} == {0.1}
+    assert {learning_rate(classifier("constant"), s, 20, 0) for s in range(20)} == {0.1}
 
 
 def test_plateaus_divide_by_ten_as_torch_does():
@@ -40,7 +42,7 @@ def test_plateaus_divide_by_ten_as_torch_does():
     )
     for k in range(len(qualities)):
         drops = plateaus(qualities[:k], 3)
-        assert learning_rate(recipe("plateau"), k, 20, drops) == pytest.approx(
+        assert learning_rate(classifier("plateau"), k, 20, drops) == pytest.approx(
             optimizer.param_groups[0]["lr"]
         )
         reference.step(qualities[k])

@@ -12,10 +12,10 @@ from benchmark.classifiers.loss import class_weights, positive_weights
 from benchmark.classifiers.schedule import total_steps
 from benchmark.errors import ClassifierError
 from benchmark.images.lazy import Pixels
-from benchmark.tasks.classifier import Budget, Recipe
+from benchmark.tasks.classifier import Budget, ClassifierConfig
 from support.samples import blobs
 
-RECIPE = Recipe(
+RECIPE = ClassifierConfig(
     name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, learning_rate=3e-3, dropout=0.1,
     augmentation="none",
 )  # fmt: skip
@@ -23,7 +23,7 @@ COUNTS = {"a": 40, "b": 30, "c": 20}
 
 
 def setting(folder, **changes):
-    given = {"recipe": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "balance": "none",
+    given = {"classifier": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "balance": "none",
              "seed": 0, "device": "cpu", "precision": "float32", "scratch": folder}  # fmt: skip
     return training.Setting(**(given | changes))
 
@@ -151,7 +151,7 @@ def test_early_stopping_ends_the_training(images, tmp_path):
     still = RECIPE.model_copy(update={"learning_rate": 1e-12})
     budget = Budget(length=60, batch_size=16, evaluations=6, patience=2)
     val = replace(val, image=np.zeros_like(val.image))  # nothing to see: every evaluation is the same
-    trained = training.train(real, real, val, setting(tmp_path, recipe=still, budget=budget))
+    trained = training.train(real, real, val, setting(tmp_path, classifier=still, budget=budget))
     assert trained.steps == 10 * len(trained.history) < 60
     assert trained.steps == trained.best["step"] + 20
 
@@ -159,9 +159,9 @@ def test_early_stopping_ends_the_training(images, tmp_path):
 def test_a_recipe_may_have_a_batch_size_of_its_own(images, tmp_path):
     """Two epochs of 90 images in batches of 30 are six updates, whatever the budget's batch size."""
     real, val = images
-    recipe = RECIPE.model_copy(update={"batch_size": 30})
+    classifier = RECIPE.model_copy(update={"batch_size": 30})
     budget = Budget(unit="epochs", length=2, batch_size=16, evaluations=2)
-    assert training.train(real, real, val, setting(tmp_path, recipe=recipe, budget=budget)).steps == 6
+    assert training.train(real, real, val, setting(tmp_path, classifier=classifier, budget=budget)).steps == 6
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(images, tmp_path):
@@ -189,4 +189,4 @@ def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
     real, val = images
     wild = RECIPE.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ClassifierError, match="'tiny', seed 0"):
-        training.train(real, real, val, setting(tmp_path, recipe=wild))
+        training.train(real, real, val, setting(tmp_path, classifier=wild))

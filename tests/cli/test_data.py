@@ -131,9 +131,9 @@ def test_classes_and_parameters_of_a_task(tmp_path, packs, capsys):
 
 def test_grid_shows_every_label_by_its_rarest_class():
     """Of several labels the rarest places an image, and the images are spread over the set."""
-    images = full_set(40, several=True)
+    images = full_set(40, multilabel=True)
     shown = data_verbs.for_grid(images, 4)
-    assert not shown.several
+    assert not shown.multilabel
     assert (np.bincount(shown.label) <= 4).all()
     single = full_set(40)
     chosen = data_verbs.for_grid(single, 4)
@@ -144,7 +144,7 @@ def test_grid_shows_every_label_by_its_rarest_class():
 
 def test_card_counts_several_labels_and_nothing_found():
     """Each label counts; images without any are a row of their own."""
-    images = full_set(10, several=True)
+    images = full_set(10, multilabel=True)
     images = replace(images, label=np.array([[1, 1]] * 3 + [[0, 1]] * 2 + [[0, 0]] * 5, np.uint8))
     lines = {line.split("  ")[0]: line.split()[-1] for line in data_verbs.card_lines("x", images) if line}
     assert (lines["a"], lines["b"], lines["no finding"], lines["images"]) == ("3", "5", "5", "10")

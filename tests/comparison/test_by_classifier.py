@@ -11,6 +11,7 @@ from benchmark.bundles.io import read_bundles
 from benchmark.comparison import by_classifier
 from benchmark.comparison.rows import align
 from benchmark.comparison.study import compare
+from benchmark.utils.rounding import canonical
 from support.by_hand import records, two_generators
 from support.make_bundles import make_bundles
 
@@ -64,7 +65,7 @@ def test_with_one_classifier_the_cells_are_the_leaderboard(tmp_path):
     rows = ("real_only", "oversample", "ddpm", "noise")
     bundles = read_bundles(make_bundles(tmp_path, rows=rows, test_counts=(30,) * 5, paper_counts=None))
     comparison = compare(records(bundles))
-    for cell in by_classifier.cells(align(records(bundles))):
+    for cell in canonical(by_classifier.cells(align(records(bundles)))):
         figures = comparison["figures"]["test"][str(cell["bracket"] or 250)][cell["row"]]
         for key in ("estimate", "low", "high"):
             assert cell[key] == figures[cell["metric"]][key]

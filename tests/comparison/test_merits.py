@@ -39,13 +39,13 @@ def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: boo
     """Two runs a row of a known skill."""
     k = len(CLASSES[kind])
     rng = np.random.default_rng(3)
-    several = kind == "multilabel"
-    label = (rng.random((n, k)) < 0.3).astype(int) if several else np.arange(n) // 2 % k
-    actual = label if several else label[:, None] == np.arange(k)
+    multilabel = kind == "multilabel"
+    label = (rng.random((n, k)) < 0.3).astype(int) if multilabel else np.arange(n) // 2 % k
+    actual = label if multilabel else label[:, None] == np.arange(k)
     found = {}
     for name, gain in skill.items():
         score = np.exp(gain * actual + rng.normal(0, 1, (2, n, k)))
-        found[name] = score / (1 + score) if several else score / score.sum(-1, keepdims=True)
+        found[name] = score / (1 + score) if multilabel else score / score.sum(-1, keepdims=True)
     return study(kind, label, found, groups)
 
 

@@ -226,7 +226,7 @@ def multilabel(name: str, skill: float, seed: int) -> Pair:
     for run in range(3):
         noise = np.random.default_rng([seed, run]).normal(0, 1, label.shape)
         parts.append(table(label, 1 / (1 + np.exp(-(skill * label + noise - skill / 2))), seed=run))
-    shared = {"labels": "multi", "classes": ["a", "b", "c"]}
+    shared = {"labels": "multilabel", "classes": ["a", "b", "c"]}
     metric = {"primary_metric": {"name": "auroc", "direction": "maximize"}}
     return {**manifest(name), **shared, **metric}, pd.concat(parts, ignore_index=True)
 

@@ -78,4 +78,4 @@ def test_entry_point_group() -> None:
     """The group is the one that the registry looks in."""
     from benchmark.plugins.registry import ENTRY_POINTS
 
-    assert list(tomllib.loads(block("toml"))["project"]["entry-points"]) == [f"{ENTRY_POINTS}data"]
+    assert list(tomllib.loads(block("toml"))["project"]["entry-points"]) == [f"{ENTRY_POINTS}sources"]

@@ -30,8 +30,8 @@ def arrays(side: int = 28, labels: int = 1, color: bool = False, seed: int = 0) 
         shape = (count, side, side, 3) if color else (count, side, side)
         found[f"{part}_images"] = rng.integers(0, 256, shape, np.uint8)
         single = (np.arange(count) % 2).reshape(-1, 1)
-        several = rng.integers(0, 2, (count, labels))
-        found[f"{part}_labels"] = (single if labels == 1 else several).astype(np.uint8)
+        multilabel = rng.integers(0, 2, (count, labels))
+        found[f"{part}_labels"] = (single if labels == 1 else multilabel).astype(np.uint8)
     return found
 
 

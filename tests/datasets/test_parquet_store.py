@@ -68,7 +68,7 @@ def test_classes_of_the_task(tmp_path):
 
 def test_several_findings_are_handed_over(tmp_path):
     """A set with reports keeps its own findings, of which the task's policy makes classes."""
-    images = full_set(several=True)
+    images = full_set(multilabel=True)
     found = read(store(tmp_path, images), classes=("negative", "positive"))
     assert found.classes == images.classes
     np.testing.assert_array_equal(found.report, images.report)

@@ -13,7 +13,7 @@ from benchmark.experiments.mlflow_tracker import create_whole, metric_name, run_
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("mirror_covid+flu (severe)", "mirror_covid_flu _severe_"), ("mirror_Pleural Effusion", None)],
+    [("gan_test_covid+flu (severe)", "gan_test_covid_flu _severe_"), ("gan_test_Pleural Effusion", None)],
 )
 def test_a_class_of_any_name_has_a_metric(name, shown):
     """MLflow refuses most signs; they become an underscore, and what it takes stays as it is."""

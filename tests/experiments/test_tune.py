@@ -16,7 +16,7 @@ SEARCHED = '''"""A generator whose preview gets worse with its parameter: the be
 import json
 import numpy as np
 from pydantic import BaseModel, Field
-from benchmark.images.image_set import synthetic_set
+from benchmark.plugins.generator import synthetic_set
 
 version = "1"
 card = {"title": "Blurred copies"}
@@ -83,7 +83,7 @@ def trials(folder: Path) -> list:
 
 def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypatch):
     """best_params.yaml holds the parameters of the finished trial with the lowest preview FID."""
-    from benchmark.planning.resolve import Wish, make_plan
+    from benchmark.planning.resolve import RunRequest, make_plan
 
     folder, done = searched
     assert done.returncode == 0, done.stdout + done.stderr
@@ -93,8 +93,8 @@ def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypa
     assert best["generators"]["searched"]["noise"] == lowest.params["noise"]
     assert best["found"]["value"] == lowest.value
     monkeypatch.chdir(folder)
-    wish = Wish(str(TINY), generators=("searched.py",), params=folder / "out" / "best_params.yaml")
-    row = next(r for r in make_plan(wish).rows if r.name == "searched")
+    request = RunRequest(str(TINY), generators=("searched.py",), params=folder / "out" / "best_params.yaml")
+    row = next(r for r in make_plan(request).rows if r.name == "searched")
     assert row.params["noise"] == lowest.params["noise"]
 
 

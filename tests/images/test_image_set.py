@@ -141,7 +141,7 @@ def test_one_label_each_takes_the_rarest_and_keeps_the_truth():
     """An image of a common and a rare class counts as the rare one; one without a class is left out."""
     images = blobs({"a": 4, "b": 0})
     label = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], np.uint8)
-    single = replace(images, label=label).one_label_each()
+    single = replace(images, label=label).to_single_label()
     assert single.label.tolist() == [0, 1, 0]
     assert single.report.tolist() == [[1, 0], [1, 1], [1, 0]]
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.datasets import _build as building
-from benchmark.datasets._build import Recipe, build
+from benchmark.datasets._build import BuildConfig, build
 from benchmark.errors import DataError, StoreError
 from benchmark.images import shards
 from benchmark.images.lazy import Pixels
@@ -66,12 +66,12 @@ def images(params, *, classes, image_size, reserve_per_class, seed):
 '''
 
 
-def recipe(folder: Path, **changes: object) -> Recipe:
+def config(folder: Path, **changes: object) -> BuildConfig:
     """A recipe of the source above; ``params`` and ``paths`` as given."""
     path = folder / "noisy.py"
     if not path.exists():
         path.write_text(SOURCE)
-    plain = Recipe(
+    plain = BuildConfig(
         plugin=Plugin("sources", "noisy", "file", str(path)),
         version="1",
         fingerprint="f",
@@ -86,9 +86,9 @@ def recipe(folder: Path, **changes: object) -> Recipe:
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("opened", [shards.open, shards.read_shards])
-def test_every_column_comes_back(tmp_path, several, opened):
+def test_every_column_comes_back(tmp_path, multilabel, opened):
     """All columns, one label or several, are the same after Parquet and after the memory map."""
-    images = full_set(several=several)
+    images = full_set(multilabel=multilabel)
     again = opened(store(tmp_path, images))
     assert again.content_hash() == images.content_hash()
     assert again.label.dtype == images.label.dtype
@@ -139,7 +139,7 @@ def test_datasets_library_opens_the_shards(tmp_path):
     """Anybody can read the folder: ``load_dataset("parquet")`` has all rows, and the bytes are the pixels."""
     import datasets
 
-    images = full_set(several=True)
+    images = full_set(multilabel=True)
     folder = store(tmp_path / "d", images) if (tmp_path / "d").mkdir() is None else tmp_path
     files = sorted(str(p) for p in folder.glob("*.parquet"))
     table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "c"))
@@ -151,7 +151,7 @@ def test_datasets_library_opens_the_shards(tmp_path):
 
 def test_build_has_the_sources_images(tmp_path):
     """What is built is what the source gives, with its card, whatever the shards."""
-    made = recipe(tmp_path)
+    made = config(tmp_path)
     about = build(made, tmp_path / "out", workers=1)
     images = shards.open(tmp_path / "out")
     assert images.content_hash() == replace(made.images(), age=images.age).content_hash()
@@ -165,8 +165,8 @@ def test_same_bytes_with_any_number_of_workers(tmp_path):
     def files(folder: Path) -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in folder.glob("*.*") if not p.name.startswith(".")}
 
-    build(recipe(tmp_path), tmp_path / "one", workers=1)
-    build(recipe(tmp_path), tmp_path / "two", workers=2)
+    build(config(tmp_path), tmp_path / "one", workers=1)
+    build(config(tmp_path), tmp_path / "two", workers=2)
     assert len(files(tmp_path / "one")) == 4 * 2 + 2
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
@@ -179,13 +179,13 @@ def drawn(folder: Path) -> list[int]:
 
 def test_limit_is_spread_over_the_source(tmp_path):
     """A limited build takes images from everywhere, not from the beginning alone."""
-    build(recipe(tmp_path, limit=5), tmp_path / "out", workers=1)
+    build(config(tmp_path, limit=5), tmp_path / "out", workers=1)
     assert shards.open(tmp_path / "out").image_id.tolist() == ["i0", "i10", "i20", "i30", "i40"]
 
 
 def test_finished_shards_are_not_made_again(tmp_path):
     """After a shard is lost or damaged, that one alone is made; a finished build does nothing."""
-    made, out = recipe(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
+    made, out = config(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
     first = build(made, out, workers=1)
     assert sorted(drawn(tmp_path)) == list(range(50))
     (tmp_path / "drawn.txt").unlink()
@@ -201,11 +201,11 @@ BUILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from images.test_shards import recipe
+from images.test_shards import config
 from benchmark.datasets._build import build
 if __name__ == "__main__":
     here = Path({here!r})
-    build(recipe(here, params={{"seconds": 0.01}}, paths={{"root": str(here)}}), here / "out", workers=2)
+    build(config(here, params={{"seconds": 0.01}}, paths={{"root": str(here)}}), here / "out", workers=2)
 """
 
 
@@ -225,7 +225,7 @@ def test_killed_build_goes_on_where_it_stopped(tmp_path):
     assert not shards.is_store(out)
     with pytest.raises(DataError, match=r"dataset\.json"):
         shards.open(out)
-    made = recipe(tmp_path, params={"seconds": 0.01})
+    made = config(tmp_path, params={"seconds": 0.01})
     build(replace(made, params={"seconds": 0.01}), out, workers=1)
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
     assert len(shards.open(out)) == 50
@@ -250,21 +250,21 @@ def still(path: Path, seconds: float) -> bool:
 )
 def test_another_recipe_is_not_mixed_in(tmp_path, changes):
     """A folder that was built from anything else is refused, and what differs is named."""
-    build(recipe(tmp_path, limit=4), tmp_path / "out", workers=1)
+    build(config(tmp_path, limit=4), tmp_path / "out", workers=1)
     with pytest.raises(DataError, match=next(iter(changes))):
-        build(recipe(tmp_path, limit=4, **changes), tmp_path / "out", workers=1)
+        build(config(tmp_path, limit=4, **changes), tmp_path / "out", workers=1)
 
 
 def test_moved_source_is_the_same_source(tmp_path):
     """Paths are no part of the identity: the fingerprint stands for what lies there."""
-    one, other = (recipe(tmp_path, paths={"root": str(tmp_path / name)}) for name in ("x", "y"))
+    one, other = (config(tmp_path, paths={"root": str(tmp_path / name)}) for name in ("x", "y"))
     assert one.identity() == other.identity()
 
 
 def test_broken_picture_names_itself(tmp_path):
     """A fault in the source ends the build with the source's own words, and leaves no dataset."""
     with pytest.raises(DataError, match="picture 7"):
-        build(recipe(tmp_path, params={"broken": 20}), tmp_path / "out", workers=1)
+        build(config(tmp_path, params={"broken": 20}), tmp_path / "out", workers=1)
     assert not shards.is_store(tmp_path / "out")
 
 
@@ -296,7 +296,7 @@ if __name__ == "__main__":
 
 def test_refused_write_ends_the_command_with_one_line(tmp_path):
     """The system refuses to write more, in a worker: status 1, one line, and nothing counts as built."""
-    recipe(tmp_path)
+    config(tmp_path)
     script = tmp_path / "limited.py"
     script.write_text(
         LIMITED.format(source=str(tmp_path / "noisy.py"), root=str(tmp_path), out=str(tmp_path / "out"))
@@ -316,7 +316,7 @@ def test_folder_that_cannot_be_made(tmp_path):
     """A folder under a file is refused before the source is listed."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot be written"):
-        build(recipe(tmp_path), tmp_path / "file" / "out", workers=1)
+        build(config(tmp_path), tmp_path / "file" / "out", workers=1)
 
 
 def test_worker_that_the_system_ends(tmp_path):
@@ -324,14 +324,14 @@ def test_worker_that_the_system_ends(tmp_path):
     source = SOURCE.replace("time.sleep(params.seconds)", "import os; os.kill(os.getpid(), 9)")
     (tmp_path / "noisy.py").write_text(source)
     with pytest.raises(StoreError, match="ended by the system"):
-        build(recipe(tmp_path), tmp_path / "out", workers=2)
+        build(config(tmp_path), tmp_path / "out", workers=2)
 
 
 def test_two_builds_at_once(tmp_path):
     """A folder that is being built is not built a second time at once."""
     (tmp_path / "out").mkdir()
     with building._alone(tmp_path / "out"), pytest.raises(StoreError, match="another build"):
-        build(recipe(tmp_path), tmp_path / "out", workers=1)
+        build(config(tmp_path), tmp_path / "out", workers=1)
 
 
 def damage(folder: Path) -> dict[str, SimpleNamespace]:

@@ -44,13 +44,13 @@ def test_a_card_is_read_as_it_is_written(tmp_path):
     assert read_card(written(tmp_path, yaml.safe_dump(GOOD).replace("code: ''", "code:"))).code == ""
 
 
-@pytest.mark.parametrize("way", ["generator", "samples", "bundle"])
-def test_the_examples_have_cards(way):
+@pytest.mark.parametrize("submission_type", ["generator", "samples", "bundle"])
+def test_the_examples_have_cards(submission_type):
     """The cards of the examples, which docs/submit.md shows, are good."""
-    assert read_card(ROOT / "examples" / "submissions" / way / "submission.yaml").name
-    if way == "samples":
+    assert read_card(ROOT / "examples" / "submissions" / submission_type / "submission.yaml").name
+    if submission_type == "samples":
         shown = (ROOT / "docs" / "submit.md").read_text().split("```yaml\n")[1].split("```")[0]
-        example = (ROOT / "examples" / "submissions" / way / "submission.yaml").read_text()
+        example = (ROOT / "examples" / "submissions" / submission_type / "submission.yaml").read_text()
         assert yaml.safe_load(shown) == yaml.safe_load(example)
 
 

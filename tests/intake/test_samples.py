@@ -53,8 +53,10 @@ def as_table(path: Path, **columns: Any) -> Path:
     return path
 
 
-def kept(source: Path, store: Path, folds: int = 1, *, several: bool = False, size: int = 16) -> intake.Kept:
-    listed = intake.listed(source, CLASSES, folds, several=several)
+def kept(
+    source: Path, store: Path, folds: int = 1, *, multilabel: bool = False, size: int = 16
+) -> intake.Kept:
+    listed = intake.listed(source, CLASSES, folds, multilabel=multilabel)
     return intake.keep(listed, CLASSES, folds=folds, size=size, store=store)
 
 
@@ -126,7 +128,7 @@ def test_a_table_may_say_all_labels(tmp_path):
     """With several labels per image ``label:<class>`` says them all, and ``class`` the one asked for."""
     rows = [[1, 1, 0]] * 4 + [[0, 1, 0]] * 3 + [[1, 0, 1]] * 2
     labels = {f"label:{c}": [r[k] for r in rows] for k, c in enumerate(CLASSES)}
-    found = kept(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", several=True).folds[0]
+    found = kept(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
     assert found.report is not None
     np.testing.assert_array_equal(found.report, rows)
     np.testing.assert_array_equal(found.label, IMAGES.label)
@@ -137,7 +139,7 @@ def test_a_table_may_say_all_labels(tmp_path):
 
 def test_the_first_of_each_class_are_taken_and_the_rest_is_said(tmp_path):
     """Of 4, 3 and 2 images the first 2, 3 and 0 are taken when these are wanted; 4 are left over."""
-    listed = intake.listed(as_folder(tmp_path), CLASSES, 1, several=False)
+    listed = intake.listed(as_folder(tmp_path), CLASSES, 1, multilabel=False)
     used, notes = intake.chosen(listed, [{"a": 2, "b": 3}], CLASSES)
     assert [Path(s.where).name for s in used] == ["0.png", "1.png", "4.png", "5.png", "6.png"]
     assert notes == ["4 of 9 images left out as not needed, the last of each class"]
@@ -146,10 +148,10 @@ def test_the_first_of_each_class_are_taken_and_the_rest_is_said(tmp_path):
 
 def test_too_few_images_are_told_with_class_number_and_need(tmp_path):
     """Each class that is short is named with what there is and what is needed, and its fold."""
-    listed = intake.listed(as_folder(tmp_path / "f"), CLASSES, 1, several=False)
+    listed = intake.listed(as_folder(tmp_path / "f"), CLASSES, 1, multilabel=False)
     with pytest.raises(SubmissionError, match="class 'a' has 4, needs 5; 'c' has 2, needs 3"):
         intake.chosen(listed, [{"a": 5, "b": 3, "c": 3}], CLASSES)
-    listed = intake.listed(as_folder(tmp_path / "g", "fold_1"), CLASSES, 2, several=False)
+    listed = intake.listed(as_folder(tmp_path / "g", "fold_1"), CLASSES, 2, multilabel=False)
     with pytest.raises(SubmissionError, match="class fold 0: 'a' has 0, needs 1"):
         intake.chosen(listed, [{"a": 1}, {"a": 1}], CLASSES)
 
@@ -386,13 +388,13 @@ def test_an_odd_table_is_refused_by_its_column(what, tmp_path):
     """Missing, unknown, mistyped and half-filled columns are named, with the row where there is one."""
     columns, told = TABLES[what]
     with pytest.raises(SubmissionError, match=told):
-        tables.listed(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, several=False)
+        tables.listed(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
 
 
 def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
     """As a flat folder is."""
     with pytest.raises(SubmissionError, match="fold: is a missing column: the task has 3 folds"):
-        tables.listed(as_table(tmp_path / "t.parquet"), CLASSES, 3, several=False)
+        tables.listed(as_table(tmp_path / "t.parquet"), CLASSES, 3, multilabel=False)
 
 
 @pytest.mark.parametrize(
@@ -407,7 +409,7 @@ def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
 def test_labels_that_cannot_be_are_refused(labels, told, tmp_path):
     """One column for each class, 0 or 1, and 1 for the class that the image was asked to show."""
     with pytest.raises(SubmissionError, match=told):
-        tables.listed(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, several=True)
+        tables.listed(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\x80\x04.", b"PAR1" + bytes(100) + b"PAR1"])
@@ -416,7 +418,7 @@ def test_what_is_no_parquet_is_refused(content, tmp_path):
     path = tmp_path / "t.parquet"
     path.write_bytes(content)
     with pytest.raises(SubmissionError, match="cannot be read as Parquet"):
-        tables.listed(path, CLASSES, 1, several=False)
+        tables.listed(path, CLASSES, 1, multilabel=False)
 
 
 def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
@@ -426,10 +428,10 @@ def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
     assert path.stat().st_size < 3_000_000
     monkeypatch.setattr(tables, "LARGEST_PICTURE", 1_000_000)
     with pytest.raises(SubmissionError, match="image: has 2000000 bytes"):
-        tables.listed(path, CLASSES, 1, several=False)
+        tables.listed(path, CLASSES, 1, multilabel=False)
     monkeypatch.setattr(tables, "LARGEST_TABLE", 1_000_000)
     with pytest.raises(SubmissionError, match=r"holds .* bytes, at most 1000000"):
-        tables.listed(path, CLASSES, 1, several=False)
+        tables.listed(path, CLASSES, 1, multilabel=False)
 
 
 def test_a_link_to_a_table_is_refused(tmp_path):
@@ -437,4 +439,4 @@ def test_a_link_to_a_table_is_refused(tmp_path):
     as_table(tmp_path / "t.parquet")
     (tmp_path / "l.parquet").symlink_to(tmp_path / "t.parquet")
     with pytest.raises(SubmissionError, match="not a plain file"):
-        tables.listed(tmp_path / "l.parquet", CLASSES, 1, several=False)
+        tables.listed(tmp_path / "l.parquet", CLASSES, 1, multilabel=False)

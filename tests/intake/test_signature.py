@@ -33,7 +33,7 @@ def allowed(path: Path, **keys: Path) -> Path:
 def file(tmp_path: Path) -> Path:
     """What is signed."""
     path = tmp_path / "bundle.json"
-    path.write_bytes(b'{"schema": 4}\n')
+    path.write_bytes(b'{"schema": 5}\n')
     return path
 
 

@@ -9,10 +9,10 @@ import torch
 
 from benchmark.metrics.extractor import views
 from benchmark.metrics.extractor.network import load_embedded
-from benchmark.metrics.extractor.train import Example, Recipe, collect, embed, instance_loss, train
+from benchmark.metrics.extractor.train import Example, ExtractorConfig, collect, embed, instance_loss, train
 from benchmark.utils.hashing import sha256_file
 
-SMALL = Recipe(pool=60, held_out=30, steps=4, batch=8)
+SMALL = ExtractorConfig(pool=60, held_out=30, steps=4, batch=8)
 
 
 def square(index: int) -> Example:
@@ -28,12 +28,12 @@ def square(index: int) -> Example:
 def test_training_writes_weights_that_load_with_their_card(tmp_path):
     """A few steps leave safetensors and a card whose hash and recipe are right."""
     steps = []
-    card = train(square, tmp_path, recipe=SMALL, source="squares", progress=lambda k, n: steps.append((k, n)))
+    card = train(square, tmp_path, config=SMALL, source="squares", progress=lambda k, n: steps.append((k, n)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     path = tmp_path / "phantom_cxr_v1.safetensors"
     assert json.loads(path.with_suffix(".json").read_text()) == card
     assert card["sha256"] == sha256_file(path)
-    assert (card["recipe"]["steps"], card["source"]) == (4, "squares")
+    assert (card["config"]["steps"], card["source"]) == (4, "squares")
     net = load_embedded("phantom_cxr_v1", tmp_path).eval()
     found = embed(net, collect(square, range(60)).image)
     assert found.square().mean().item() == pytest.approx(1.0, rel=1e-3)
@@ -42,8 +42,8 @@ def test_training_writes_weights_that_load_with_their_card(tmp_path):
 def test_same_seed_same_weights(tmp_path):
     """Two trainings with one seed agree to the byte, another seed gives other weights."""
     hashes = [
-        train(square, tmp_path / str(k), recipe=recipe)["sha256"]
-        for k, recipe in enumerate((SMALL, SMALL, Recipe(**{**SMALL.__dict__, "seed": 1})))
+        train(square, tmp_path / str(k), config=config)["sha256"]
+        for k, config in enumerate((SMALL, SMALL, ExtractorConfig(**{**SMALL.__dict__, "seed": 1})))
     ]
     assert hashes[0] == hashes[1] != hashes[2]
 

@@ -97,7 +97,7 @@ def test_embedded_weights_are_the_ones_of_the_card():
     assert path.stat().st_size <= 5_000_000
     net = load_embedded("phantom_cxr_v1")
     assert sum(p.numel() for p in net.parameters()) == card["parameters"] <= 1_200_000
-    assert {"recipe", "figures", "source", "command", "sha256", "license"} <= card.keys()
+    assert {"classifier", "figures", "source", "command", "sha256", "license"} <= card.keys()
 
 
 def test_altered_embedded_weights_are_refused(tmp_path):

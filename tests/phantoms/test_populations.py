@@ -252,7 +252,7 @@ def test_cxr14_small_sets_have_every_label():
     images = small(cxr14, SMALL_CXR14)
     assert images.label[images.split == "train"].sum(0).min() >= 8
     assert images.label[images.split == "test"].sum(0).min() >= 4
-    rarest = images.select(images.split == "reserve").one_label_each()
+    rarest = images.select(images.split == "reserve").to_single_label()
     assert np.bincount(rarest.label, minlength=15).min() >= 1
     assert (images.split == "reserve").sum() == 3 * 15
 

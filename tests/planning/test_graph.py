@@ -116,7 +116,7 @@ def test_a_teacher_stands_between_the_certain_labels_and_the_rest(plan):
     rule = LabelPolicy(rule="label_policy", finding="pneumothorax", uncertain="self_trained")
     nodes = {n.id: n for n in build(with_task(plan, scenario={"labels": rule}))}
     assert nodes["certain"].stage == "data"
-    assert nodes["data"].stage == "teach"
+    assert nodes["data"].stage == "pseudo_label"
     assert nodes["data"].needs == ("certain",)
     assert not any("certain" in n.needs for n in nodes.values() if n.id != "data")
     assert nodes["data"].config["metric"] == "balanced_accuracy"
@@ -145,7 +145,7 @@ def strategic(plan, folds=0, curve=(), **mix):
     return folded(plan, folds) if folds else plan
 
 
-ALL_STRATEGIES = {"fit_on": "misclassified", "filter": "plausible", "unit": "deficit", "curve": (0.25, 0.5)}
+ALL_STRATEGIES = {"fit_on": "misclassified", "filter": "evaluators", "unit": "deficit", "curve": (0.25, 0.5)}
 
 
 @pytest.mark.parametrize("folds", [0, 3])
@@ -160,10 +160,10 @@ def test_every_strategy_at_once_is_a_graph(plan, folds):
     assert {n.fold for n in nodes if n.stage == "filter"} == set(range(max(folds, 1)))
     end = "@2" if folds else ""
     found = {n.id: n for n in nodes}
-    judges = tuple(f"classify/real_only/0/resnet10_narrow/{seed}{end}" for seed in (0, 1, 2))
-    assert found[f"select{end}"].needs == (f"data{end}", judges[0])
-    assert found[f"filter/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *judges)
-    assert found[f"mirror/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *judges)
+    evaluators = tuple(f"classify/real_only/0/resnet10_narrow/{seed}{end}" for seed in (0, 1, 2))
+    assert found[f"select{end}"].needs == (f"data{end}", evaluators[0])
+    assert found[f"filter/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *evaluators)
+    assert found[f"gan_test/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *evaluators)
     assert f"filter/gan{end}" in found[f"measure/gan{end}"].needs
     assert f"filter/gan{end}" in found[f"classify/gan/250/resnet10_narrow/1{end}"].needs
     assert found[f"curve/0.25/resnet10_narrow/1{end}"].row == "real_only"
@@ -192,7 +192,7 @@ def test_a_mixing_ratio_fits_nothing_anew(plan):
 def test_a_filter_or_a_curve_leaves_what_it_does_not_touch(plan):
     """The same fits and the same trainings of real_only; a curve changes nothing that is there without it."""
     plain = keys(build(strategic(plan)))
-    filtered = keys(build(strategic(plan, filter="plausible")))
+    filtered = keys(build(strategic(plan, filter="evaluators")))
     same = [n for n in plain if n.startswith(("fit/", "curve/"))]
     assert all(plain[n] == filtered[n] for n in same)
     curved = keys(build(strategic(plan, curve=(0.5,))))
@@ -201,7 +201,7 @@ def test_a_filter_or_a_curve_leaves_what_it_does_not_touch(plan):
 
 
 def test_a_verb_computes_what_it_ends_in_and_what_that_needs(plan):
-    """Samples of misclassified images need one training; no verb but run needs a mirror."""
+    """Samples of misclassified images need one training; no verb but run needs a GAN-test."""
     nodes = build(strategic(plan, **ALL_STRATEGIES))
     stages = {verb: {n.stage for n in needed(nodes, ends)} for verb, ends in UNTIL.items()}
     assert stages["data"] == {"data"}
@@ -223,6 +223,6 @@ def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
         update={"classifiers": (profile.classifiers[0].model_copy(update={"weights": weights}),)}
     )
     nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": own}))
-    asking = [n for n in nodes if n.stage in ("classify", "curve", "select", "filter", "mirror")]
+    asking = [n for n in nodes if n.stage in ("classify", "curve", "select", "filter", "gan_test")]
     assert {n.local.get("weights") for n in asking} == {"/here/w.safetensors"}
     assert not any("/here" in str(n.config) for n in asking)

@@ -11,9 +11,9 @@ from benchmark.engine.node import keys
 from benchmark.errors import ClassifierError, TaskError, UnknownNameError
 from benchmark.experiments.run import weights_part
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import Wish, choices, make_plan
+from benchmark.planning.resolve import RunRequest, choices, make_plan
 from benchmark.stages import Job
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.utils.hashing import sha256_file
 from support.samples import ROOT
 
@@ -38,20 +38,20 @@ def test_a_choice_of_another_form_is_told(text):
 
 def test_a_choice_makes_another_protocol():
     """Rows of two scenarios do not share a leaderboard, nor their data; the choice is in the plan's rules."""
-    plain, frontal = (make_plan(Wish(BINARY, scenario=s)) for s in (None, "view.keep=frontal"))
+    plain, frontal = (make_plan(RunRequest(BINARY, scenario=s)) for s in (None, "view.keep=frontal"))
     assert plain.protocol_hash != frontal.protocol_hash
     assert frontal.steps["view"] == {"rule": "view", "keep": "frontal"}
     with pytest.raises(UnknownNameError, match=r"Did you mean 'view\.keep'"):
-        make_plan(Wish(BINARY, scenario="view.keeps=frontal"))
+        make_plan(RunRequest(BINARY, scenario="view.keeps=frontal"))
 
 
 def test_a_generator_that_nobody_installed_is_a_row_with_a_reason():
     """Named by the task: not run, and said so; named by the user: an error with a "did you mean"."""
-    rows = {r.name: r for r in make_plan(Wish(MULTI)).rows}
+    rows = {r.name: r for r in make_plan(RunRequest(MULTI)).rows}
     assert "no generator named 'dreambooth' is installed" in rows["dreambooth"].absent
     assert rows["ddpm"].absent == ""
     with pytest.raises(UnknownNameError, match="dreambooth"):
-        make_plan(Wish(MULTI, generators=("dreambooth",)))
+        make_plan(RunRequest(MULTI, generators=("dreambooth",)))
 
 
 def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
@@ -67,7 +67,7 @@ def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
     )
     path = tmp_path / "tiny_binary.yaml"
     path.write_text(text)
-    rows = {r.name: r for r in make_plan(Wish(str(path))).rows}
+    rows = {r.name: r for r in make_plan(RunRequest(str(path))).rows}
     assert rows["mild"].plugin == rows["long"].plugin == {"name": "ddpm", "origin": "builtin"}
     assert (rows["mild"].params["steps"], rows["long"].params["steps"]) == (5, 9)
 
@@ -87,7 +87,7 @@ def weights(folder: Path, content: float = 0.0) -> Path:
 def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
     """The same file elsewhere is the same protocol with the same keys; another file is neither."""
     here, there, other = weights(tmp_path / "a"), weights(tmp_path / "b"), weights(tmp_path / "c", 1.0)
-    plans = [make_plan(Wish(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
+    plans = [make_plan(RunRequest(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
     hashes, found = [p.protocol_hash for p in plans], [keys(build(p)) for p in plans]
     trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in found]
     untouched = [{k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in found]
@@ -102,18 +102,21 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
 def test_a_training_is_handed_the_place_of_its_weights(tmp_path):
     """The node's configuration has the hash, its local part the path, and a job joins the two."""
     folder = weights(tmp_path / "a")
-    plan = make_plan(Wish(BINARY, weights=str(folder)))
+    plan = make_plan(RunRequest(BINARY, weights=str(folder)))
     node = next(n for n in build(plan) if n.stage == "classify")
     content = sha256_file(folder / "resnet10t.safetensors")
-    assert node.config["recipe"]["weights"] == {"kind": "file", "tag": None, "sha256": content}
-    joined = Job(node, {}, tmp_path, tmp_path).config["recipe"]["weights"]
-    assert joined == {**node.config["recipe"]["weights"], "path": str(folder / "resnet10t.safetensors")}
+    assert node.config["classifier"]["weights"] == {"kind": "file", "tag": None, "sha256": content}
+    joined = Job(node, {}, tmp_path, tmp_path).config["classifier"]["weights"]
+    assert joined == {**node.config["classifier"]["weights"], "path": str(folder / "resnet10t.safetensors")}
     assert weights_part(plan, str(folder))[0].startswith("weights=a.")
 
 
 def test_weights_of_the_task_are_the_same_as_chosen_ones():
     """Asking for what the task says anyway is no other protocol."""
-    assert make_plan(Wish(BINARY, weights="none")).protocol_hash == make_plan(Wish(BINARY)).protocol_hash
+    assert (
+        make_plan(RunRequest(BINARY, weights="none")).protocol_hash
+        == make_plan(RunRequest(BINARY)).protocol_hash
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,31 +136,31 @@ def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, ch
     (tmp_path / "empty").mkdir()
     weights(tmp_path / "narrow")
     with pytest.raises((TaskError, ClassifierError), match=told):
-        make_plan(Wish(task, weights=choice))
+        make_plan(RunRequest(task, weights=choice))
 
 
 def test_weights_are_looked_for_where_a_classifier_is_needed(tmp_path, monkeypatch):
     """Not to generate; but a labeling teacher, a filter and a choice of images by a classifier need them."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    make_plan(Wish("cxr_pneumonia", weights="imagenet"), stages=("data", "fit", "generate"))
-    make_plan(Wish("chexpert_imbalance", weights="imagenet"), stages=("generate",))
-    wish = Wish("chexpert_imbalance", weights="imagenet", scenario="label.uncertain=self_trained")
+    make_plan(RunRequest("cxr_pneumonia", weights="imagenet"), stages=("data", "fit", "generate"))
+    make_plan(RunRequest("chexpert_imbalance", weights="imagenet"), stages=("generate",))
+    request = RunRequest("chexpert_imbalance", weights="imagenet", scenario="label.uncertain=self_trained")
     with pytest.raises(ClassifierError, match="ImageNet weights"):
-        make_plan(wish, stages=("generate",))
+        make_plan(request, stages=("generate",))
 
 
 def test_stages_that_only_ask_a_kept_classifier_need_no_path(tmp_path):
     """A judge is read from what was kept: the hash of its first weights is enough to say what it is."""
-    plan = make_plan(Wish(BINARY, weights=str(weights(tmp_path / "a"))))
-    config = next(n for n in build(plan) if n.stage == "classify").config["recipe"]
-    assert Recipe(**config).weights.path is None
+    plan = make_plan(RunRequest(BINARY, weights=str(weights(tmp_path / "a"))))
+    config = next(n for n in build(plan) if n.stage == "classify").config["classifier"]
+    assert ClassifierConfig(**config).weights.path is None
     with pytest.raises(ClassifierError, match="weights file 'None' is missing"):
-        check_weights(Recipe(**config))
+        check_weights(ClassifierConfig(**config))
 
 
 def test_a_yes_or_no_cannot_learn_a_third_class():
     """CheXNet's single sigmoid and the label policy that makes uncertain a class of its own: told at once."""
-    wish = Wish("chexpert_imbalance", profile="paper", scenario="label.uncertain=multi_class")
+    request = RunRequest("chexpert_imbalance", profile="paper", scenario="label.uncertain=multi_class")
     with pytest.raises(TaskError, match=r"label\.uncertain: is multi_class.*'chexnet' cannot learn"):
-        make_plan(wish)
+        make_plan(request)

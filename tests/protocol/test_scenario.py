@@ -326,7 +326,7 @@ def test_uncertain_images_pass_the_other_rules() -> None:
 @pytest.mark.parametrize("shape", ["square", "separate", "joint", "inverted_joint"])
 @pytest.mark.parametrize("size", [16, 64, 65, 224])
 def test_masks_are_symmetric(shape: Any, size: int) -> None:
-    """Every mask is its own mirror image, shows something and hides something."""
+    """Every mask is its own gan_test image, shows something and hides something."""
     shown = mask.shown_by(shape, size, size)
     assert np.array_equal(shown, shown[:, ::-1])
     assert 0.1 < shown.mean() < 0.9

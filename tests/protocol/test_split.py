@@ -318,10 +318,10 @@ FOLDS = 5
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_folds_partition_the_images(several: bool) -> None:
+def test_folds_partition_the_images(multilabel: bool) -> None:
     """Every image is held out in exactly one fold; patients stay whole; folds differ by little in size."""
     images = (
-        several_labels(0, patients=120, classes=3) if several else of_sizes([[2, 1, 3] * 10, [4, 1] * 10])
+        several_labels(0, patients=120, classes=3) if multilabel else of_sizes([[2, 1, 3] * 10, [4, 1] * 10])
     )
     fold = fold_of(images, FOLDS, seed=4)
     assert set(fold.tolist()) == set(range(FOLDS))

@@ -28,7 +28,7 @@ def made(folder, scores, **changes):
     left = iter(scores)
     given = {
         "generator": Counter(), "name": "g", "val": blobs({"a": 6, "b": 3}, prefix="val"), "preview": 27,
-        "judge": lambda preview: next(left), "metric": "fid", "device": "cpu",
+        "preview_fid": lambda preview: next(left), "metric": "fid", "device": "cpu",
         "precision": "float32", "seed": 0, "scratch": folder, "kept": folder / "kept",
     }  # fmt: skip
     return Fit(**(given | changes))

@@ -26,7 +26,7 @@ CONFIG = {
     "labels": "single",
     "metric": "balanced_accuracy",
     "balance": "none",
-    "recipe": {"name": "tiny", "timm": "resnet10t", "timm_kwargs": {"channels": [8, 8, 16, 16]},
+    "classifier": {"name": "tiny", "timm": "resnet10t", "timm_kwargs": {"channels": [8, 8, 16, 16]},
                "weights": {"kind": "none"}, "augmentation": "mild_affine"},
     "budget": {"unit": "steps", "length": 3, "batch_size": 8, "evaluations": 1},
     "device": "cpu",

@@ -20,7 +20,7 @@ UNCONDITIONAL = '''"""Draws the mean picture of what it was fitted on, with nois
 import json
 import numpy as np
 from pydantic import BaseModel
-from benchmark.images.image_set import synthetic_set
+from benchmark.plugins.generator import synthetic_set
 
 version = "1"
 

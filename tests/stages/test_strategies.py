@@ -21,7 +21,7 @@ from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.reporting.leaderboards.compare import compare_folder, publish
 from benchmark.tasks.rules import Mix
 from support.samples import ROOT, blobs
@@ -49,7 +49,7 @@ class Run:
 def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curve=()) -> Run:
     """All stages of a tiny task, one after the other, its bundles and its leaderboard."""
     path = ROOT / "tests" / "tasks" / f"{task}.yaml"
-    plan = make_plan(Wish(task=str(path), scenario=scenario, device="cpu", precision="float32"))
+    plan = make_plan(RunRequest(task=str(path), scenario=scenario, device="cpu", precision="float32"))
     if mix:
         profiles = {n: p.model_copy(update={"curve": curve}) for n, p in plan.task.profiles.items()}
         plan = replace(plan, task=plan.task.model_copy(update={"mix": mix, "profiles": profiles}))
@@ -80,7 +80,7 @@ def selected(root):
 @pytest.fixture(scope="module")
 def filtered(root):
     """Twice as many images by the mixing ratio, drawn twice over, the implausible ones dropped."""
-    return run(root, "mix.filter=plausible,mix.ratio=2.0")
+    return run(root, "mix.filter=evaluators,mix.ratio=2.0")
 
 
 def test_the_chosen_images_are_those_that_the_network_gets_wrong(selected):
@@ -124,11 +124,11 @@ def test_the_selection_is_told_on_the_leaderboard(selected):
     assert f"fungal {fungal} of " in selected.page
 
 
-def test_the_mirror_can_be_computed_again_from_the_kept_networks(selected):
+def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     """Value and floor of the manifest are those of the networks on samples and on test."""
     from sklearn.metrics import recall_score
 
-    from benchmark.classifiers import evaluate as judge
+    from benchmark.classifiers import evaluate as evaluator
     from benchmark.classifiers.train import setting_of
 
     data = selected.outcome.results["data"].folder
@@ -141,11 +141,11 @@ def test_the_mirror_can_be_computed_again_from_the_kept_networks(selected):
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
         setting = setting_of(result.manifest["config"], seed, Path(), lambda share: None)
-        read = judge.read(result.folder, setting, 3, several=False)
+        read = evaluator.read(result.folder, setting, 3, multilabel=False)
         for found, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
             found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
-    measure = selected.bundle("oracle")["measures"]["mirror_balanced_accuracy"]
+    measure = selected.bundle("oracle")["measures"]["gan_test_balanced_accuracy"]
     assert measure["floor"] == pytest.approx(np.mean(floors))
     assert measure["direction"] == "maximize"
     assert measure["networks"] == 2
@@ -153,7 +153,7 @@ def test_the_mirror_can_be_computed_again_from_the_kept_networks(selected):
     assert np.mean([v["floor"] for v in each.values()]) == pytest.approx(measure["floor"])
     assert measure["value"] == pytest.approx(np.mean(values))
     assert measure["n"] == len(drawn)
-    assert "Mirror (balanced accuracy)" in selected.page
+    assert "GAN-test (balanced accuracy)" in selected.page
 
 
 def test_the_curve_is_in_the_bundle_of_real_only(selected):
@@ -200,12 +200,12 @@ def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     assert drawn.counts() == dict.fromkeys(drawn.classes, 32)  # bracket 8, ratio 2, surplus 2
     for name, rate in counts.items():
         assert rate["drawn"] == 32
-        assert rate["wanted"] == 16
-        assert rate["kept"] == min(16, rate["plausible"]) == kept.counts()[name]
+        assert rate["requested"] == 16
+        assert rate["retained"] == min(16, rate["accepted"]) == kept.counts()[name]
     assert set(kept.image_id) <= set(drawn.image_id)
     position = {i: p for p, i in enumerate(drawn.image_id)}
     assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
-    assert len({r["kept"] for r in counts.values()}) > 1  # so little trained, they do not know all classes
+    assert len({r["retained"] for r in counts.values()}) > 1  # so little trained, they do not know all classes
 
 
 def test_a_training_has_what_the_filter_left(filtered):
@@ -222,9 +222,9 @@ def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
     said = filtered.bundle("oracle")
     rates = filtered.result("filter/oracle")["quality_filter"]
     assert said["quality_filter"] == rates
-    share = np.mean([r["plausible"] / r["drawn"] for r in rates.values()])
-    assert said["measures"]["plausible"]["value"] == pytest.approx(share)
-    assert 0 <= said["measures"]["plausible"]["floor"] <= 1
+    share = np.mean([r["accepted"] / r["drawn"] for r in rates.values()])
+    assert said["measures"]["filter_pass_rate"]["value"] == pytest.approx(share)
+    assert 0 <= said["measures"]["filter_pass_rate"]["floor"] <= 1
     assert filtered.bundle("real_only")["quality_filter"] is None
     assert any("the quality filter leaves" in note for note in said["data"]["notes"])
     assert "Plausible" in filtered.page
@@ -240,23 +240,25 @@ def test_what_is_measured_is_what_is_trained_on(filtered):
 @pytest.fixture(scope="module")
 def folded(root):
     """Two folds, trained on plausible synthetic images alone, with a learning curve."""
-    mix = Mix(training="synthetic", filter="plausible", surplus=4)
+    mix = Mix(training="synthetic", filter="evaluators", surplus=4)
     return run(root, "", "tiny_folds", mix=mix, curve=(0.5,))
 
 
 def test_folds_have_judges_of_their_own(folded):
     """The networks of a fold have not seen its held-out patients; no other fold's network judges."""
     for node in build(folded.plan):
-        if node.stage in ("filter", "mirror"):
+        if node.stage in ("filter", "gan_test"):
             assert all(need.endswith(f"@{node.fold}") for need in node.needs)
     rates = [folded.result(f"filter/oracle@{k}")["quality_filter"] for k in (0, 1)]
     joined = folded.bundle("oracle")["quality_filter"]
     for name, said in joined.items():
         assert said == {key: sum(r[name][key] for r in rates) for key in said}
-    measures = [folded.result(f"mirror/oracle@{k}")["measures"]["mirror_balanced_accuracy"] for k in (0, 1)]
-    mirror = folded.bundle("oracle")["measures"]["mirror_balanced_accuracy"]
-    assert mirror["value"] == pytest.approx(np.mean([m["value"] for m in measures]))
-    assert mirror["folds"] == 2
+    measures = [
+        folded.result(f"gan_test/oracle@{k}")["measures"]["gan_test_balanced_accuracy"] for k in (0, 1)
+    ]
+    gan_test = folded.bundle("oracle")["measures"]["gan_test_balanced_accuracy"]
+    assert gan_test["value"] == pytest.approx(np.mean([m["value"] for m in measures]))
+    assert gan_test["folds"] == 2
 
 
 def test_synthetic_images_alone_are_the_plausible_ones(folded):
@@ -283,11 +285,11 @@ def test_a_curve_over_folds_is_complete(folded):
 def test_measures_of_folds_are_means():
     """0.2 and 0.6 of two folds: 0.4, in total and by class; n is that of the smaller one."""
     folds = [
-        {"mirror_f1": {"value": v, "floor": 0.5, "n": n, "direction": "maximize",
+        {"gan_test_f1": {"value": v, "floor": 0.5, "n": n, "direction": "maximize",
                        "per_class": {"a": {"value": v, "floor": 0.5}}}}
         for v, n in ((0.2, 9), (0.6, 7))
     ]  # fmt: skip
-    found = joined_measures(folds)["mirror_f1"]
+    found = joined_measures(folds)["gan_test_f1"]
     assert (found["value"], found["n"]) == (pytest.approx(0.4), 7)
     assert found["per_class"]["a"]["value"] == pytest.approx(0.4)
 
@@ -295,27 +297,27 @@ def test_measures_of_folds_are_means():
 class Oracle:
     """A judge that is always right about the images of ``blobs``: their square tells the class."""
 
-    def __init__(self, several=False):
-        self.several = several
+    def __init__(self, multilabel=False):
+        self.multilabel = multilabel
 
     def scores(self, images):
         corners = np.stack([images.image[:, 0:4, 4 * k : 4 * k + 4].mean((1, 2)) for k in range(3)], 1)
         scores = np.eye(3)[corners.argmax(1)] * 0.8 + 0.1
-        return scores if self.several else scores / scores.sum(1, keepdims=True)
+        return scores if self.multilabel else scores / scores.sum(1, keepdims=True)
 
 
 def job(folder: Path, stage: str, splits: Splits, drawn, monkeypatch, **mix) -> stages.Job:
     """A stage with a judge that is always right, and no training."""
-    several = splits.train.several
-    monkeypatch.setattr(stages.judging.judging, "read", lambda *_, **__: Oracle(several))
+    multilabel = splits.train.multilabel
+    monkeypatch.setattr(stages.judging.judging, "read", lambda *_, **__: Oracle(multilabel))
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)
     arrow.write_images(folder / "generate" / "synthetic.arrow", drawn)
     config = {
-        "recipe": {"name": "none", "timm": "resnet10t"}, "budget": {"length": 1, "batch_size": 2},
-        "balance": "none", "device": "cpu", "precision": "float32", "metric": "auroc" if several else "f1",
-        "classes": ["a", "b", "c"], "labels": "multi" if several else "single", "bracket": 4,
+        "classifier": {"name": "none", "timm": "resnet10t"}, "budget": {"length": 1, "batch_size": 2},
+        "balance": "none", "device": "cpu", "precision": "float32", "metric": "auroc" if multilabel else "f1",
+        "classes": ["a", "b", "c"], "labels": "multilabel" if multilabel else "single", "bracket": 4,
         "mix": Mix(**mix).model_dump(),
     }  # fmt: skip
     inputs = {
@@ -326,7 +328,7 @@ def job(folder: Path, stage: str, splits: Splits, drawn, monkeypatch, **mix) -> 
     return stages.Job(Node(f"{stage}/gan", stage, config, row="gan"), inputs, folder / "out", folder)
 
 
-def several(images):
+def multilabel(images):
     """The same images with labels that may be several; every fourth has none."""
     label = np.eye(3, dtype=np.uint8)[images.label]
     label[::4] = 0
@@ -346,10 +348,10 @@ def mislabeled(counts, wrong, **options):
 def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch):
     """Of 9 asked for as b, 3 show a: 6 are plausible, of which the bracket's 4 are kept."""
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
-    said = stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="plausible"))
-    assert said["quality_filter"]["b"] == {"drawn": 9, "plausible": 6, "wanted": 4, "kept": 4}
-    assert said["measures"]["plausible"]["value"] == pytest.approx(np.mean([1, 6 / 9, 1]))
-    assert said["measures"]["plausible"]["floor"] == 1
+    said = stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="evaluators"))
+    assert said["quality_filter"]["b"] == {"drawn": 9, "accepted": 6, "requested": 4, "retained": 4}
+    assert said["measures"]["filter_pass_rate"]["value"] == pytest.approx(np.mean([1, 6 / 9, 1]))
+    assert said["measures"]["filter_pass_rate"]["floor"] == 1
     kept = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
     assert kept.counts() == {"a": 4, "b": 4, "c": 4}
     assert not set(kept.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
@@ -357,56 +359,62 @@ def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch
 
 def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, splits, monkeypatch):
     """Youden's threshold on val; the judge gives 0.9 to what an image shows and 0.1 to the rest."""
-    many = Splits(several(splits.train), several(splits.val), several(splits.test), several(splits.reserve))
+    many = Splits(
+        multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
+    )
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
-    said = stages.plausible(job(tmp_path, "filter", many, drawn, monkeypatch, filter="plausible"))
+    said = stages.plausible(job(tmp_path, "filter", many, drawn, monkeypatch, filter="evaluators"))
     assert said["thresholds"] == {"a": 0.9, "b": 0.9, "c": 0.9}
-    assert said["quality_filter"]["b"] == {"drawn": 9, "plausible": 6, "wanted": 4, "kept": 4}
+    assert said["quality_filter"]["b"] == {"drawn": 9, "accepted": 6, "requested": 4, "retained": 4}
 
 
 def test_a_generator_of_which_nothing_is_left_is_told(tmp_path, splits, monkeypatch):
     """A row without a single plausible image ends with the reason, and trains on nothing in silence."""
     drawn = mislabeled({"a": 4, "b": 4, "c": 4}, (4, 4, 4))
     with pytest.raises(DataError, match="row 'gan': none of 12 images passes"):
-        stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="plausible"))
+        stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="evaluators"))
 
 
-def test_the_mirror_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_path, splits, monkeypatch):
+def test_the_gan_test_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_path, splits, monkeypatch):
     """All 20 + 20 + 20 real ones are right; of b, a quarter shows a; four of each class are compared."""
     drawn = mislabeled({"a": 9, "b": 3, "c": 8}, (1, 0, 0), prefix="fake")  # 8 of a, 4 of b, 8 of c
-    given = job(tmp_path, "mirror", splits, drawn, monkeypatch)
+    given = job(tmp_path, "gan_test", splits, drawn, monkeypatch)
     given.node.config["metric"] = "balanced_accuracy"
-    measure = stages.mirror(given)["measures"]["mirror_balanced_accuracy"]
+    measure = stages.gan_test(given)["measures"]["gan_test_balanced_accuracy"]
     assert (measure["value"], measure["floor"], measure["n"]) == (pytest.approx((1 + 0.75 + 1) / 3), 1.0, 12)
     assert measure["per_class"]["b"] == {"value": 0.75, "floor": 1.0}
 
 
-def test_the_mirror_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
+def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
     """Three asked for as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
-    many = Splits(several(splits.train), several(splits.val), several(splits.test), several(splits.reserve))
+    many = Splits(
+        multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
+    )
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
-    measure = stages.mirror(job(tmp_path, "mirror", many, drawn, monkeypatch))["measures"]["mirror_auroc"]
+    measure = stages.gan_test(job(tmp_path, "gan_test", many, drawn, monkeypatch))["measures"][
+        "gan_test_auroc"
+    ]
     areas = [1 - 3 / 36, 7.5 / 9, 1]
     assert [v["value"] for v in measure["per_class"].values()] == pytest.approx(areas)
     assert (measure["value"], measure["floor"]) == pytest.approx((np.mean(areas), 1 - 5 / 90))
     assert measure["n"] == 27
 
 
-def test_a_mirror_without_its_metric_says_so(tmp_path, splits, monkeypatch):
+def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
     """Images of one class have no AUROC: no measure, a note instead, and the recall by class stays."""
-    given = job(tmp_path, "mirror", splits, blobs({"a": 0, "b": 5, "c": 0}, prefix="fake"), monkeypatch)
+    given = job(tmp_path, "gan_test", splits, blobs({"a": 0, "b": 5, "c": 0}, prefix="fake"), monkeypatch)
     given.node.config["metric"] = "auroc"
-    said = stages.mirror(given)
+    said = stages.gan_test(given)
     assert said["measures"] == {}
-    assert said["notes"] == ["gan: the mirror test has no auroc, since images were asked of too few classes"]
+    assert said["notes"] == ["gan: the GAN-test has no auroc, since images were asked of too few classes"]
     assert said["per_class"] == {"b": {"value": 1.0, "floor": 1.0}}
 
 
 def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
     """A perfect network leaves nothing to choose; the error names the class and what to do."""
     given = job(tmp_path, "select", splits, splits.test, monkeypatch, fit_on="misclassified")
-    monkeypatch.setattr(stages.judging.judging, "features", lambda judge, images: np.eye(len(images), 5))
-    monkeypatch.setattr(stages.judging.judging, "last_layer", lambda judge: (np.eye(3, 5), np.zeros(3)))
+    monkeypatch.setattr(stages.judging.judging, "features", lambda evaluator, images: np.eye(len(images), 5))
+    monkeypatch.setattr(stages.judging.judging, "last_layer", lambda evaluator: (np.eye(3, 5), np.zeros(3)))
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         stages.select(given)
 

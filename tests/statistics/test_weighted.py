@@ -91,9 +91,9 @@ def reference(
     label: np.ndarray, scores: np.ndarray, weight: np.ndarray
 ) -> dict[tuple[str, int | None], float]:
     """By scikit-learn; of a task with one class an image or several."""
-    several, classes = label.ndim == 2, scores.shape[1]
-    actual = label == 1 if several else label[:, None] == np.arange(classes)
-    said = scores >= 0.5 if several else scores.argmax(1)[:, None] == np.arange(classes)
+    multilabel, classes = label.ndim == 2, scores.shape[1]
+    actual = label == 1 if multilabel else label[:, None] == np.arange(classes)
+    said = scores >= 0.5 if multilabel else scores.argmax(1)[:, None] == np.arange(classes)
     found: dict[tuple[str, int | None], float] = {}
     for k in range(classes):
         a, s = actual[:, k], scores[:, k]
@@ -106,11 +106,11 @@ def reference(
         found["brier", k] = sk.brier_score_loss(a, s, sample_weight=weight)
         false, true, _ = sk.roc_curve(a, s, sample_weight=weight, drop_intermediate=False)
         found["sensitivity_at_specificity", k] = true[false <= 0.1 + 1e-9].max()
-    own = [1] if classes == 2 and not several else range(classes)
+    own = [1] if classes == 2 and not multilabel else range(classes)
     for name in ("precision", "recall", "f1", "auroc", "auprc", "sensitivity_at_specificity", "brier"):
         found[name, None] = float(np.mean([found[name, k] for k in own]))
     found["macro_f1", None] = float(np.mean([found["f1", k] for k in range(classes)]))
-    if not several:
+    if not multilabel:
         guess = scores.argmax(1)
         found["accuracy", None] = sk.accuracy_score(label, guess, sample_weight=weight)
         found["balanced_accuracy", None] = sk.balanced_accuracy_score(label, guess, sample_weight=weight)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmark.cli.parser import main
 from benchmark.images import arrow
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.submissions.export import prepare
 from support.samples import ROOT, TINY
 
@@ -44,7 +44,7 @@ def test_export_is_train_and_val_and_no_pixel_of_test_or_reserve(store, tmp_path
     """Pixels, classes and patients of the files are those of the splits; no other split's picture is there;
     the table has the hash of every file and lists all of them."""
     rows = exported(TINY, tmp_path / "out")
-    plan = make_plan(Wish(str(TINY), generators=()), stages={"data"})
+    plan = make_plan(RunRequest(str(TINY), generators=()), stages={"data"})
     splits = arrow.read_splits(prepare(plan, 1)[0].folder)
     for name, images in (("train", splits.train), ("val", splits.val)):
         own = [r for r in rows if r["split"] == name]
@@ -75,7 +75,7 @@ def test_each_fold_has_its_own_training_images(store, tmp_path):
     """With two folds, no patient whom a fold tests on is in that fold's part of the export."""
     task = TASKS / "tiny_folds.yaml"
     rows = exported(task, tmp_path / "out")
-    plan = make_plan(Wish(str(task), generators=()), stages={"data"})
+    plan = make_plan(RunRequest(str(task), generators=()), stages={"data"})
     for fold, data in enumerate(prepare(plan, 1)):
         own = {r["patient"] for r in rows if r["fold"] == str(fold)}
         assert own
@@ -97,7 +97,7 @@ def test_where_generators_learn_from_a_selection_that_alone_is_exported(store, t
     """With ``mix.fit_on=misclassified`` only what the stage ``select`` has chosen is exported."""
     task, chosen = TASKS / "tiny_strategies.yaml", "mix.fit_on=misclassified,mix.unit=deficit"
     rows = exported(task, tmp_path / "out", "--scenario", chosen)
-    plan = make_plan(Wish(str(task), generators=(), scenario=chosen), stages={"select"})
+    plan = make_plan(RunRequest(str(task), generators=(), scenario=chosen), stages={"select"})
     data = prepare(plan, 1)[0]
     assert data.select is not None
     selected = np.load(data.select / "chosen.npy")

@@ -22,7 +22,7 @@ from benchmark.bundles.io import read_bundle
 from benchmark.cli.parser import main, parser
 from benchmark.images import arrow
 from benchmark.intake.signature import check
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.submissions.export import prepare
 from benchmark.submissions.submit import zipped
 from support.samples import ROOT, TINY
@@ -92,7 +92,7 @@ def test_samples_go_from_folder_to_bundle(submitted):
     the one parameter the hash of the samples' content."""
     bundle = read_bundle(submitted.out / "pca_samples")
     said = bundle.manifest
-    assert (said.row.name, said.row.role, said.way) == ("pca_samples", "generator", "samples")
+    assert (said.row.name, said.row.role, said.submission_type) == ("pca_samples", "generator", "samples")
     assert said.submission.authors == ("A. Author", "B. Author")
     assert bundle.grid is not None
     assert set(bundle.predictions["bracket"]) == {6}
@@ -144,7 +144,7 @@ def test_too_few_samples_are_told_before_anything_is_trained(submitted, place, c
 @pytest.mark.parametrize("split", ["test", "reserve"])
 def test_a_copy_of_a_hidden_image_is_refused(split, submitted, place, capsys):
     """A test or reserve image among the samples is named."""
-    plan = make_plan(Wish(str(submitted.task), generators=()), stages={"data"})
+    plan = make_plan(RunRequest(str(submitted.task), generators=()), stages={"data"})
     real = getattr(arrow.read_splits(prepare(plan, 1)[0].folder), split)
     name = real.classes[real.label[3]]
     folder = shutil.copytree(submitted.samples, place / f"leak_{split}")
@@ -182,13 +182,13 @@ def test_a_bundle_made_elsewhere_gets_its_card(form, submitted, place):
     out = place / f"from_{form}"
     assert submitted.submit("--bundle", str(given), "--card", str(card), "--out", str(out)) == 0
     after = read_bundle(out / "pca_samples")
-    assert after.manifest.way == "bundle"
+    assert after.manifest.submission_type == "bundle"
     assert after.manifest.submission.title == "Gaussian in principal components, judged elsewhere"
     assert after.predictions.equals(before.predictions)
-    changed = {"way": "", "submission": None, "files": None, "row": None}
+    changed = {"submission_type": "", "submission": None, "files": None, "row": None}
     assert {**after.manifest.record(), **changed} == {**before.manifest.record(), **changed}
     assert sorted(p.name for p in out.iterdir()) == ["pca_samples", "pca_samples.zip"]
-    assert read_bundle(submitted.out / "pca_samples").manifest.way == "samples"
+    assert read_bundle(submitted.out / "pca_samples").manifest.submission_type == "samples"
 
 
 def test_a_bundle_of_another_name_or_with_more_in_it_is_refused(submitted, place, capsys):
@@ -260,7 +260,7 @@ def test_a_generator_is_trained_and_judged(submitted, place):
     example = str(ROOT / "examples" / "my_generator.py")
     assert submitted.submit("--generator", example, "--card", card, "--out", str(out), "--with-controls") == 0
     said = read_bundle(out / "pca_gaussian").manifest
-    assert (said.way, said.row.title, said.row.params["components"]) == (
+    assert (said.submission_type, said.row.title, said.row.params["components"]) == (
         "generator",
         "Gaussian in principal components",
         30,

@@ -61,14 +61,16 @@ def bundle(row: str, table: pd.DataFrame, role: str = "control", **fields: Any) 
         "seeds": sorted({int(s) for s in table["seed"]}),
     }
     said |= fields
-    said = with_recipes(said)
+    said = with_cards(said)
     said["row"] = {**said["row"], "name": row, "role": role}
     return Bundle(Manifest.model_validate(said), table, None)
 
 
-def with_recipes(said: dict[str, Any]) -> dict[str, Any]:
+def with_cards(said: dict[str, Any]) -> dict[str, Any]:
     """The manifest with a recipe for each of its classifiers."""
-    return said | {"recipes": [said["recipes"][0] | {"name": c} for c in said["classifiers"]]}
+    return said | {
+        "classifier_cards": [said["classifier_cards"][0] | {"name": c} for c in said["classifiers"]]
+    }
 
 
 def records(bundles: Sequence[Bundle]) -> list[tuple[dict[str, Any], pd.DataFrame | None]]:

@@ -22,7 +22,7 @@ from benchmark.metrics.features import PHANTOM
 from benchmark.metrics.memorization import memorization
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.plugins.generator import SampleRequest, synthetic_set
 from benchmark.verification.data import Truth, data_of
 from benchmark.verification.predictions import true_images
@@ -38,7 +38,7 @@ CARD = {
 
 def write_honest(folder: Path, store: Path, **changed: Any) -> Truth:
     """Write a bundle of the suite's own ``ddpm``, or of a submission, with nothing in it that is not true."""
-    plan = make_plan(Wish(task=str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
+    plan = make_plan(RunRequest(task=str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
     truth = data_of(Protocol(plan.task, str(TINY), "demo", plan.source, PHANTOM, ""), None, store)
     row = next(r for r in plan.rows if r.name == "ddpm")
     content = _manifest(plan, row, truth)
@@ -57,8 +57,8 @@ def write_honest(folder: Path, store: Path, **changed: Any) -> Truth:
 
 def _manifest(plan: Plan, row: Row, truth: Truth) -> dict[str, Any]:
     data = Result(Path(), {"result": truth.said})
-    recipes = report._recipes(plan, build(plan), Outcome())
-    content = report._manifest(plan, row, [data], recipes, [], {}, None)
+    classifiers = report._classifier_cards(plan, build(plan), Outcome())
+    content = report._manifest(plan, row, [data], classifiers, [], {}, None)
     measure = {"value": 12.5, "floor": 2.5, "n": 60, "direction": "minimize"}
     content["measures"] = {f"fid_{PHANTOM}": measure, "ms_ssim": {**measure, "scales": 2}}
     content["costs"] = {

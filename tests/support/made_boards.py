@@ -66,7 +66,10 @@ def second() -> list[Bundle]:
         made = make_bundles(Path(folder), rows, seeds=(0, 1), failed=missing, variant=VARIANTS["binary"])
         found = read_bundles(made)
     real = [altered(b, task="cxr_pneumothorax", profile="lite", data_kind="real") for b in found]
-    return [altered(b, way="samples", submission=CARD) if b.manifest.row.name == "ddpm" else b for b in real]
+    return [
+        altered(b, submission_type="samples", submission=CARD) if b.manifest.row.name == "ddpm" else b
+        for b in real
+    ]
 
 
 @cache

@@ -72,7 +72,7 @@ BINARY = Variant(
 MULTILABEL = Variant(
     classes=FINDINGS,
     metric="auroc",
-    labels="multi",
+    labels="multilabel",
     counts=(("test", (600,)),),
     question="Can a classifier trained on synthetic images alone read real ones?",
     rules=({}, {"training": "synthetic", "classes": None, "unit": "class", "factor": {}}),
@@ -241,7 +241,7 @@ def manifest(
         for split, (ids, patient, label) in sets.items()
     }
     return {
-        "schema": 4,
+        "schema": 5,
         "task": "cxr_pneumonia",
         "profile": "demo",
         "question": variant.question,
@@ -262,7 +262,7 @@ def manifest(
         "brackets": list(brackets),
         "seeds": list(seeds),
         "classifiers": ["resnet10"],
-        "recipes": [RESNET10],
+        "classifier_cards": [RESNET10],
         "statistics": {"alpha": 0.05, "correction": "holm", "power": 0.8, "margin": 0.02},
         "row": {
             "name": name, "role": role, "title": name.replace("_", " "),

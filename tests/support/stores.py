@@ -10,13 +10,13 @@ from benchmark.images import shards
 from benchmark.images.image_set import ImageSet
 
 
-def full_set(n: int = 20, *, several: bool = False, size: int = 6) -> ImageSet:
+def full_set(n: int = 20, *, multilabel: bool = False, size: int = 6) -> ImageSet:
     """A set with every column that there is."""
     rng = np.random.default_rng(3)
     text = np.array([f"ä{i}" for i in range(n)])
     return ImageSet(
         image=rng.integers(0, 256, (n, size, size), np.uint8),
-        label=rng.integers(0, 2, (n, 2)).astype(np.uint8) if several else rng.integers(0, 2, n),
+        label=rng.integers(0, 2, (n, 2)).astype(np.uint8) if multilabel else rng.integers(0, 2, n),
         classes=("a", "b"),
         image_id=text,
         patient_id=text,

@@ -56,7 +56,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_teachers_labels_are_trained_on(binary):
     """Uncertain images train with soft labels, certain ones with 0 or 1; no test patient is among them."""
-    ((folder, said),) = results(binary, "teach")
+    ((folder, said),) = results(binary, "pseudo_label")
     train, test = arrow.read_images(folder / "train.arrow"), arrow.read_images(folder / "test.arrow")
     guessed = ~np.isin(train.soft, (0, 1)).all(1)
     assert guessed.any()
@@ -69,7 +69,7 @@ def test_the_teachers_labels_are_trained_on(binary):
 
 def test_the_mask_blackens_every_split(binary):
     """The corners are black in training and test images alike."""
-    ((folder, _),) = results(binary, "teach")
+    ((folder, _),) = results(binary, "pseudo_label")
     for split in ("train", "test", "test_paper"):
         images = arrow.read_images(folder / f"{split}.arrow").image
         assert images[:, 0, 0].max() == images[:, -1, -1].max() == 0

@@ -188,7 +188,7 @@ def test_a_source_may_do_without_a_step(tmp_path):
     ("old", "new", "told"),
     [
         ("{name: balanced_accuracy, direction: maximize}", "{name: f1}", "needs two classes"),
-        ("default_source:", "labels: multi\ndefault_source:", "'auroc' is"),
+        ("default_source:", "labels: multilabel\ndefault_source:", "'auroc' is"),
         ("default_source:", "mix: {classes: [flu]}\ndefault_source:", "'flu', which is not among classes"),
         ("default_source:", "mix: {unit: real_image}\ndefault_source:", "needs a reserve"),
         ("{by: patient, val: 0.15}", "{by: patient, folds: 1}", "folds is 0 or at least 2"),
@@ -211,7 +211,7 @@ def test_strategies_that_exclude_each_other_are_refused():
     with pytest.raises(ValueError, match=r"mix\.training must be 'add'"):
         strategies(unit="deficit", training="synthetic")
     multi = strategies().model_dump() | {
-        "labels": "multi",
+        "labels": "multilabel",
         "primary_metric": {"name": "auroc"},
         "choices": {},
     }

@@ -22,7 +22,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a row of the suite, ``ddpm``, and a submission, ``blurred_noise``."""
     folder = tmp_path_factory.mktemp("honest")
     write_honest(folder / "ddpm", folder / "store")
-    write_honest(folder / "blurred_noise", folder / "store", way="samples", submission=CARD)
+    write_honest(folder / "blurred_noise", folder / "store", submission_type="samples", submission=CARD)
     return folder
 
 

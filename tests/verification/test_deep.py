@@ -15,7 +15,7 @@ from benchmark.bundles.standing import read_standing
 from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import Wish, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.verification.deep import Again, check_again, check_plausible, per_seed, run_values
 from benchmark.verification.plausibility import compare_runs
 from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
@@ -43,7 +43,7 @@ def test_a_draw_can_be_repeated_and_is_else_random():
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     """The tiny task with its generator."""
-    return make_plan(Wish(task=str(TINY), device="cpu", precision="float32"))
+    return make_plan(RunRequest(task=str(TINY), device="cpu", precision="float32"))
 
 
 def test_what_is_trained_again_is_the_row_with_the_seeds(plan: Plan):
@@ -192,7 +192,9 @@ def test_precision_is_that_of_the_bundle(suite_row: Path):
     manifest = read_bundle(suite_row).manifest
     for precision in ("float32", "bfloat16"):
         said = manifest.model_copy(update={"device": "cpu", "precision": precision})
-        found = as_computed(said, Wish(task=str(TINY)))
+        found = as_computed(said, RunRequest(task=str(TINY)))
         assert (found.device, found.precision) == ("cpu", precision)
-    odd = as_computed(manifest.model_copy(update={"device": "x", "precision": "y"}), Wish(task=str(TINY)))
+    odd = as_computed(
+        manifest.model_copy(update={"device": "x", "precision": "y"}), RunRequest(task=str(TINY))
+    )
     assert (odd.device, odd.precision) == ("cpu", "auto")

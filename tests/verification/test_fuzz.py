@@ -75,7 +75,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
 
 
-def judge(path: Path, asked: Asked, original: Path, now: dict[str, bytes] | None) -> None:
+def evaluator(path: Path, asked: Asked, original: Path, now: dict[str, bytes] | None) -> None:
     """No traceback; accepted with a signature only if the bytes are those that were signed."""
     report = verify(path, asked)
     assert all(isinstance(c.line(), str) for c in report.checks)
@@ -107,7 +107,7 @@ def file_is_damaged(signed: tuple[Path, Asked], name: str, damage: Any) -> None:
     bundle, asked = signed
     with copied(bundle) as folder:
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
-        judge(folder, asked, bundle, content(folder))
+        evaluator(folder, asked, bundle, content(folder))
 
 
 def json_is_changed(signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool) -> None:
@@ -120,7 +120,7 @@ def json_is_changed(signed: tuple[Path, Asked], changes: list[tuple[int, str, An
     with copied(bundle) as folder:
         (folder / "bundle.json").write_text(json.dumps(after))
         if keep:
-            judge(folder, asked, bundle, content(folder))
+            evaluator(folder, asked, bundle, content(folder))
             return
         (folder / "bundle.json.sig").unlink()
         report = verify(folder, asked)

@@ -25,7 +25,7 @@ def claim(keep: float, extractor: str = PHANTOM, **changed: Any) -> Manifest:
     steps = {n: rule.model_dump(mode="json") for n, rule in made.steps("demo", SOURCE).items()}
     steps["few"]["keep"] = keep
     said = {
-        "task": "tiny_folds", "profile": "demo", "source": SOURCE, "scenario": steps, "recipes": (),
+        "task": "tiny_folds", "profile": "demo", "source": SOURCE, "scenario": steps, "classifier_cards": (),
         "mix": made.mix.model_dump(mode="json"), "measures": {},
         "protocol_hash": made.protocol_hash("demo", SOURCE, extractor),
     }  # fmt: skip
@@ -38,7 +38,7 @@ def test_choices_are_read_from_the_rules(keep: float, scenario: str):
     said = claim(keep)
     protocol = protocol_of(said, FOLDS)
     assert protocol.scenario == scenario
-    assert make_plan(protocol.wish(None, PHANTOM), stages=("data",)).protocol_hash == said.protocol_hash
+    assert make_plan(protocol.request(None, PHANTOM), stages=("data",)).protocol_hash == said.protocol_hash
 
 
 def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):

@@ -72,16 +72,16 @@ def is_believed(path: str, submitted: bool) -> bool:
 def edited_leaves(folder: Path, asked: Asked, every: bool) -> tuple[int, list[str]]:
     """Edit one field after the other; how many, and those that are neither caught nor said to be believed."""
     content = json.loads((folder / "bundle.json").read_text())
-    submitted, seen, wrong, count = content["way"] != "suite", set(), [], 0
-    for way in leaves(content):
-        path = ".".join(map(str, way))
-        if not every and way[0] in seen:
+    submitted, seen, wrong, count = content["submission_type"] != "suite", set(), [], 0
+    for submission_type in leaves(content):
+        path = ".".join(map(str, submission_type))
+        if not every and submission_type[0] in seen:
             continue
-        seen.add(way[0])
+        seen.add(submission_type[0])
         count += 1
         changed = json.loads(json.dumps(content))
-        holder = at(changed, way)
-        holder[way[-1]] = other(holder[way[-1]])
+        holder = at(changed, submission_type)
+        holder[submission_type[-1]] = other(holder[submission_type[-1]])
         (folder / "bundle.json").write_text(json.dumps(changed))
         failed = verify(folder, asked).failed
         if not failed and not is_believed(path, submitted):

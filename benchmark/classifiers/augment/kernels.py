@@ -106,10 +106,10 @@ def line(width: Tensor, ends: Tensor, size: int) -> Tensor:
 
     image = torch.arange(len(width))[:, None]
     ends = torch.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends.flip(1), ends)
-    way = ends[:, 1:] - ends[:, :1]
-    steps = way.abs().amax(2, keepdim=True).clamp(min=1)
+    submission_type = ends[:, 1:] - ends[:, :1]
+    steps = submission_type.abs().amax(2, keepdim=True).clamp(min=1)
     step = torch.arange(size)[:, None].minimum(steps)
-    moved = way.sign() * ((2 * step * way.abs() + steps - 1) // (2 * steps))
+    moved = submission_type.sign() * ((2 * step * submission_type.abs() + steps - 1) // (2 * steps))
     at = ends[:, :1] + moved + (size - width)[:, None, None] // 2
     kernel = torch.zeros(len(width), size, size)
     kernel[image, at[:, :, 1], at[:, :, 0]] = 1

@@ -21,6 +21,7 @@ from benchmark.statistics.intervals import Interval
 from benchmark.statistics.metrics import Kind, members, reported
 from benchmark.statistics.paired_bootstrap import paired_bootstrap
 from benchmark.statistics.quality import Reading
+from benchmark.utils.rounding import canonical
 
 FEW_PATIENTS = 10
 SPLIT, BRACKET = "test", 0  # where a table of predictions stands in a study
@@ -160,7 +161,7 @@ def _bootstrap(panel: Panel, metric: str, model: str, baseline: str) -> Record:
 def _adjust(found: Mapping[str, Record], correction: str) -> None:
     """Adjust the p values over the models that have one."""
     known = [own for own in found.values() if own["p"] is not None]
-    adjusted = adjust([own["p"] for own in known], correction)
+    adjusted = canonical(adjust([own["p"] for own in known], correction))
     for own in found.values():
         own["p_adjusted"] = None
     for own, p in zip(known, adjusted, strict=True):

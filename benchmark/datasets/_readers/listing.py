@@ -277,8 +277,8 @@ def _refuse_two_splits(rows: Sequence[Row], patients: _Groups) -> None:
 
 
 def _joined_note(patients: _Groups) -> list[str]:
-    several = [" = ".join(map(str, group)) for group in patients.members() if len(group) > 1]
-    return [f"ids joined, one patient each: {', '.join(several)}"] if several else []
+    multilabel = [" = ".join(map(str, group)) for group in patients.members() if len(group) > 1]
+    return [f"ids joined, one patient each: {', '.join(multilabel)}"] if multilabel else []
 
 
 def _small_note(pictures: Sequence[_Picture], size: int) -> list[str]:

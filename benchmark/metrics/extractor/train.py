@@ -43,7 +43,7 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ExtractorConfig:
     """Everything that decides the weights but the pictures; sizes fit ten minutes of one core."""
 
     pool: int = 8000  # pictures learned from: indices 0 to pool - 1
@@ -90,7 +90,7 @@ def train(
     out: Path,
     *,
     name: str = "phantom_cxr_v1",
-    recipe: Recipe | None = None,
+    config: ExtractorConfig | None = None,
     source: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -104,12 +104,12 @@ def train(
     Returns:
         The card: recipe, source, figures on the held-out pictures, seconds of CPU, sha256.
     """
-    recipe = recipe or Recipe()
+    config = config or ExtractorConfig()
     started = time.process_time()
-    learned = collect(draw, range(recipe.pool))
-    torch.manual_seed(recipe.seed)
-    net = fit(learned, recipe, progress)
-    figures = evaluate(net, learned, collect(draw, range(recipe.pool, recipe.pool + recipe.held_out)))
+    learned = collect(draw, range(config.pool))
+    torch.manual_seed(config.seed)
+    net = fit(learned, config, progress)
+    figures = evaluate(net, learned, collect(draw, range(config.pool, config.pool + config.held_out)))
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.safetensors"
     save_file({k: v.contiguous() for k, v in net.state_dict().items()}, path)
@@ -117,7 +117,7 @@ def train(
         "name": name,
         "source": source,
         "command": "python -m benchmark extractor --out FOLDER",
-        "recipe": asdict(recipe),
+        "config": asdict(config),
         "parameters": sum(p.numel() for p in net.parameters()),
         "features": DIM,
         "input": f"gray, resized to {SIDE} x {SIDE} (bilinear, antialiased)",
@@ -144,28 +144,28 @@ def collect(draw: Callable[[int], Example], indices: range) -> Pool:
     return Pool(torch.stack(images), torch.tensor(targets), torch.stack(masks))
 
 
-def fit(pool: Pool, recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> Extractor:
+def fit(pool: Pool, config: ExtractorConfig, progress: Callable[[int, int], None] | None = None) -> Extractor:
     """The training loop; its randomness is torch's global generator, seeded by the caller."""
     net = Extractor().to(memory_format=torch.channels_last)
     heads = Heads(int(pool.target[:, 0].max()) + 1)
     parameters = [*net.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.lr, total_steps=recipe.steps, pct_start=0.1, cycle_momentum=False
+        optimizer, config.lr, total_steps=config.steps, pct_start=0.1, cycle_momentum=False
     )
-    for step in range(recipe.steps):
-        rows = torch.randperm(len(pool))[: recipe.batch]
+    for step in range(config.steps):
+        rows = torch.randperm(len(pool))[: config.batch]
         pair = torch.cat([views.augment(pool.image[rows]) for _ in range(2)])
-        with autocast("cpu", recipe.precision):
+        with autocast("cpu", config.precision):
             features = net(views.normalize(pair).contiguous(memory_format=torch.channels_last)).float()
-        loss = recipe.instance_weight * instance_loss(features, recipe.temperature)
-        loss = loss + head_loss(heads, features, pool, rows.repeat(2), recipe)
+        loss = config.instance_weight * instance_loss(features, config.temperature)
+        loss = loss + head_loss(heads, features, pool, rows.repeat(2), config)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         if progress:
-            progress(step + 1, recipe.steps)
+            progress(step + 1, config.steps)
     return rescale(net.eval().to(memory_format=torch.contiguous_format), pool)
 
 
@@ -179,14 +179,14 @@ def instance_loss(features: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarity, partner)
 
 
-def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, recipe: Recipe) -> Tensor:
+def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, config: ExtractorConfig) -> Tensor:
     """Finding, view and sex by cross-entropy; coverage by binary cross-entropy."""
     finding, view, sex = pool.target[rows].T
     return (
-        recipe.finding_weight * F.cross_entropy(heads.finding(features), finding)
-        + recipe.view_weight * F.cross_entropy(heads.view(features), view)
-        + recipe.sex_weight * F.cross_entropy(heads.sex(features), sex)
-        + recipe.coverage_weight
+        config.finding_weight * F.cross_entropy(heads.finding(features), finding)
+        + config.view_weight * F.cross_entropy(heads.view(features), view)
+        + config.sex_weight * F.cross_entropy(heads.sex(features), sex)
+        + config.coverage_weight
         * F.binary_cross_entropy_with_logits(heads.coverage(features), pool.coverage[rows])
     )
 

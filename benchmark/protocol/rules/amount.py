@@ -64,7 +64,7 @@ def _first_share(patients: np.ndarray, share: float) -> np.ndarray:
 
 def _of_class(images: ImageSet, name: str) -> np.ndarray:
     k = images.classes.index(name)
-    return images.label[:, k] == 1 if images.several else images.label == k
+    return images.label[:, k] == 1 if images.multilabel else images.label == k
 
 
 def _patients(

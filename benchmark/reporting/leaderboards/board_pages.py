@@ -17,11 +17,11 @@ from benchmark.reporting.leaderboards.boards import Board
 from benchmark.reporting.leaderboards.markdown import sections, terms
 from benchmark.reporting.leaderboards.markdown_table import tabulated
 from benchmark.reporting.leaderboards.render import as_json
-from benchmark.reporting.leaderboards.rounding import rounded
 from benchmark.reporting.leaderboards.view import View, build
 from benchmark.reporting.leaderboards.words import NONE, settings
 from benchmark.reporting.leaderboards.words import markdown as md
 from benchmark.utils.formatting import listed, plural
+from benchmark.utils.rounding import canonical
 
 INDEX, SITE = "README.md", "index.html"
 MADE = "<!-- Made from results/ by `python -m benchmark leaderboard`. Do not edit: `--check` would fail. -->"
@@ -94,7 +94,7 @@ def text(boards: Sequence[Board], views: Mapping[str, View]) -> str:
 def record(boards: Sequence[Board], views: Mapping[str, View]) -> str:
     """The JSON page of a task: everything behind its boards, numbers to eight digits."""
     each = {board.name: {**as_json(views[board.name]), "standings": _standings(board)} for board in boards}
-    content = rounded({"schema": 1, "task": boards[0].task, "boards": each})
+    content = canonical({"schema": 1, "task": boards[0].task, "boards": each})
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -147,7 +147,7 @@ def _table(board: Board) -> str:
         signature = f"signed, key {standing.signer}" if standing.signer else standing.signature
         content = board.hashes.get(name, {}).get(MANIFEST, "")
         rows.append(
-            [f"**{md(name)}**", standing.status, md(signature), WAYS[bundle.manifest.way],
+            [f"**{md(name)}**", standing.status, md(signature), WAYS[bundle.manifest.submission_type],
              md(standing.detail), f"`{content[:16]}`"]
         )  # fmt: skip
     return tabulated(["Row", "Standing", "Signature", "Way in", "Detail", "SHA-256 of bundle.json"], rows)

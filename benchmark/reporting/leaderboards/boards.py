@@ -13,7 +13,7 @@ from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
 from benchmark.bundles.standing import BESIDE, Standing, read_standing
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import look_over
-from benchmark.reporting.leaderboards.rounding import rounded
+from benchmark.utils.rounding import canonical
 
 RESULTS = "results"
 NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.=-]{0,127}")
@@ -113,7 +113,7 @@ def make_board(folder: Path, bundles: Sequence[Bundle], comparison: Mapping[str,
         task=head.task,
         profile=head.profile,
         bundles=bundles,
-        comparison=rounded(comparison),
+        comparison=canonical(comparison),
         standings={row: read_standing(folder / row) for row in rows},
         hashes={row: _hashes(folder / row) for row in rows},
     )

@@ -68,7 +68,7 @@ TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Mirror",
-        "The mirror test: classifiers trained on real images alone read the synthetic ones; how often they "
+        "The GAN-test: classifiers trained on real images alone read the synthetic ones; how often they "
         "find what was asked for. Beside it, as “real”, what they reach on real test images. Far above it, "
         "the images are easier than life; far below, they do not show what they are labeled with.",
     ),

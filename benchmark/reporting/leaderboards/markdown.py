@@ -62,7 +62,7 @@ def sections(
         *_metrics(view),
         *_quality(view),
         *_splits(view),
-        f"## {'AUROC' if view.several else 'Recall'} of each class",
+        f"## {'AUROC' if view.multilabel else 'Recall'} of each class",
         _classes(view),
         *_subgroups(view),
         *statistics(view, record),
@@ -88,7 +88,7 @@ def _difference(figures: Mapping[str, Any], base: str, metric: Mapping[str, Any]
 
 def _leaderboard(view: View, standings: Mapping[str, str] | None) -> str:
     titles = [md(words.measure_title(m)) for m in view.measures]
-    mcnemar = [] if view.several else ["McNemar p"]
+    mcnemar = [] if view.multilabel else ["McNemar p"]
     standing = [] if standings is None else ["Standing"]
     head = ["Rank", "Letters", "Row", "Role", *standing, view.metric["title"], "vs real\\_only", "Detectable",
             "vs duplicate\\_real", *mcnemar, *titles, "Copies"]  # fmt: skip
@@ -123,7 +123,7 @@ def _results(view: View, line: Line) -> list[str]:
         _difference(line.figures, "real_only", metric),
         f"±{100 * real['detectable']:.1f}" if real else words.NONE,
         _difference(line.figures, "duplicate_real", metric),
-        *([] if view.several else [md(words.p_value(mcnemar["p_adjusted"])) if mcnemar else words.NONE]),
+        *([] if view.multilabel else [md(words.p_value(mcnemar["p_adjusted"])) if mcnemar else words.NONE]),
         *[
             f"{words.number(m.value)} (real {words.number(m.floor)}, n {m.n})" if m else words.NONE
             for m in measures
@@ -192,12 +192,12 @@ def _splits(view: View) -> list[str]:
 
 def _classes(view: View) -> str:
     classes = view.comparison["settings"]["classes"]
-    key, form = ("auroc", {"percent": False}) if view.several else ("recall", {"percent": True})
+    key, form = ("auroc", {"percent": False}) if view.multilabel else ("recall", {"percent": True})
     rows = [
         [
             md(li.name),
             *[
-                _value(found[key], form) + (f" F1 {found['f1']:.2f}" if view.several else "")
+                _value(found[key], form) + (f" F1 {found['f1']:.2f}" if view.multilabel else "")
                 for found in (li.figures["per_class"][c] for c in classes)
             ],
         ]
@@ -249,7 +249,7 @@ def _provenance(view: View) -> str:
         f"Source {md(head.source)}, fingerprint `{head.data.fingerprint}`",
         f"Protocol `{head.protocol_hash}`, {md(head.citation)}",
         f"Seeds {', '.join(map(str, head.seeds))}",
-        *[f"Classifier {md(words.classifier(card))}" for card in head.recipes],
+        *[f"Classifier {md(words.classifier(card))}" for card in head.classifier_cards],
         *[f"{name} {md(settings(said))}" for name, said in view.rules()],
         *[md(note) for note in view.notes],
     ]

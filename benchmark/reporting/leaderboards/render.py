@@ -12,11 +12,11 @@ from typing import Any
 from benchmark.bundles.io import Bundle
 from benchmark.reporting.leaderboards import markdown
 from benchmark.reporting.leaderboards import run_page as site
-from benchmark.reporting.leaderboards.rounding import rounded
 from benchmark.reporting.leaderboards.view import View, build
+from benchmark.utils.rounding import canonical
 
 PER_ROW = (
-    "way",
+    "submission_type",
     "submission",
     "row",
     "status",
@@ -47,7 +47,9 @@ def render(bundles: Sequence[Bundle], comparison: Mapping[str, Any], out_folder:
         SubmissionError: the comparison is not of these bundles.
     """
     view = build(bundles, comparison)
-    record = json.dumps(rounded(as_json(view)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    record = json.dumps(
+        canonical(as_json(view)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False
+    )
     pages = {"md": markdown.text(view), "json": record + "\n", "html": site.page(view)}
     out_folder.mkdir(parents=True, exist_ok=True)
     written = {kind: out_folder / f"leaderboard.{kind}" for kind in pages}

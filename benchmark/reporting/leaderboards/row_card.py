@@ -83,9 +83,9 @@ def _submission(card: Mapping[str, Any] | None) -> list[Item]:
 def _standing(said: Mapping[str, Any], standing: Standing | None) -> list[Item]:
     if standing is None:
         return []
-    way = WAYS[said["way"]]
+    submission_type = WAYS[said["submission_type"]]
     signed = standing.signature + (f", key {standing.signer}" if standing.signer else "")
-    items = [("Way in", way), ("Status", STATUS[standing.status]), ("Signature", signed)]
+    items = [("Way in", submission_type), ("Status", STATUS[standing.status]), ("Signature", signed)]
     return _present([*items, ("Record", standing.detail)])
 
 

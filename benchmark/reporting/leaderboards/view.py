@@ -123,7 +123,7 @@ class View:
         return {name: figure for name, figure in found.items() if figure["low"] is not None}
 
     @property
-    def several(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether an image may have several labels."""
         return bool(self.comparison["settings"]["kind"] == "multilabel")
 
@@ -275,6 +275,6 @@ def _order(line: Line, metric: str) -> tuple[float, float, str]:
 
 
 def _measure_order(name: str) -> tuple[int, str]:
-    known = ("fid", "kid", "ms", "mirror")
+    known = ("fid", "kid", "ms", "gan")
     kind = name.partition("_")[0]
     return (known.index(kind) if kind in known else len(known), name)

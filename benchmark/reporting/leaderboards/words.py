@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.bundles.schema import RecipeCard
+    from benchmark.bundles.schema import ClassifierCard
 
 NONE = "–"
 
@@ -80,7 +80,7 @@ def cost(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-def classifier(card: RecipeCard) -> str:
+def classifier(card: ClassifierCard) -> str:
     """A classifier and how it began: ``resnet50 (timm resnet50), ImageNet weights a1_in1k (sha256 …)``."""
     weights, count = card.weights, card.parameters
     imagenet = f"ImageNet weights {weights.tag}"
@@ -102,10 +102,10 @@ def measure_title(name: str) -> str:
     """``fid_phantom_cxr_v1`` as ``FID (phantom_cxr_v1)``."""
     if name == "ms_ssim":
         return "MS-SSIM"
-    if name == "plausible":
-        return "Plausible"
-    if name.startswith("mirror_"):
-        return f"Mirror ({name.removeprefix('mirror_').replace('_', ' ')})"
+    if name == "filter_pass_rate":
+        return "Filter pass rate"
+    if name.startswith("gan_test_"):
+        return f"GAN-test ({name.removeprefix('gan_test_').replace('_', ' ')})"
     kind, _, extractor = name.partition("_")
     return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
 

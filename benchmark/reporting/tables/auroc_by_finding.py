@@ -10,7 +10,7 @@ NAME, AVERAGE = "auroc_by_finding", "Average"
 
 def tables(run: Run) -> list[Table | LeftOut]:
     """One table."""
-    if run.head.labels != "multi":
+    if run.head.labels != "multilabel":
         return [LeftOut(NAME, "an image has one label, so there are no findings to tell apart one by one")]
     rows = run.rows()
     order = [r for r in rows if r != BASELINE] + [r for r in rows if r == BASELINE]

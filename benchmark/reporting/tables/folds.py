@@ -17,13 +17,13 @@ def tables(run: Run) -> list[Table | LeftOut]:
     """One table per test split."""
     if run.head.folds < 2:
         return [LeftOut(NAME, "the task has no folds")]
-    if run.head.labels == "multi":
+    if run.head.labels == "multilabel":
         return [LeftOut(NAME, "an image may have several labels, so there is no accuracy of a fold")]
     return [_table(run, split) for split in sorted(run.comparison["splits"])]
 
 
 def _table(run: Run, split: str) -> Table:
-    several = len(run.head.classifiers) > 1
+    multilabel = len(run.head.classifiers) > 1
     rows: list[Key] = []
     cells: dict[tuple[Key, Key], Cell] = {}
     for classifier in run.head.classifiers:
@@ -34,7 +34,7 @@ def _table(run: Run, split: str) -> Table:
                 if r["split"] == split and r["classifier"] == classifier
             ]
             for label in run.classes:
-                key: Key = (*((classifier,) if several else ()), row, label)
+                key: Key = (*((classifier,) if multilabel else ()), row, label)
                 rows.append(key)
                 of_row = label == run.classes[0]
                 cells.update({(key, (t,)): c for t, c in _cells(own, label, of_row).items()})
@@ -48,7 +48,7 @@ def _table(run: Run, split: str) -> Table:
         f"and stand beside its first class. Rows with added images at +{run.head.primary_bracket}. Folds "
         "share training patients, so their spread is no standard error. "
         f"After Zhang et al. 2023, Table 3. {run.sentence()}",
-        row_heads=(*(("Classifier",) if several else ()), "Row", "Class"),
+        row_heads=(*(("Classifier",) if multilabel else ()), "Row", "Class"),
         column_heads=("",),
         rows=tuple(rows),
         columns=tuple(Column((t,), "decimal") for t in (*OF_CLASS.values(), *OF_ROW.values())),

@@ -12,7 +12,7 @@ BEST = " (best)"
 
 def tables(run: Run) -> list[Table]:
     """One table; its classifiers, where there are several, are a level of the rows."""
-    several = len(run.head.classifiers) > 1
+    multilabel = len(run.head.classifiers) > 1
     records = sorted(
         run.breakdown["classes"],
         key=lambda r: (
@@ -25,7 +25,7 @@ def tables(run: Run) -> list[Table]:
     for record in records:
         bracket = bracket_title(record["bracket"]) + (BEST if record["best"] else "")
         key: Key = (TITLES[record["metric"]], record["row"], bracket)
-        key = (record["classifier"], *key) if several else key
+        key = (record["classifier"], *key) if multilabel else key
         if key not in rows:
             rows.append(key)
         cells[key, (record["class"],)] = figure_cell(record, run.alpha)
@@ -42,7 +42,7 @@ def tables(run: Run) -> list[Table]:
             f"and trainings, p below {settings['alpha']} after {settings['correction']} over the rows and "
             f"classes of one metric and classifier. After Schaudt et al. 2023, Table 9, which shows the best "
             f"bracket. {run.sentence()}",
-            row_heads=(*(("Classifier",) if several else ()), "Metric", "Row", "Added"),
+            row_heads=(*(("Classifier",) if multilabel else ()), "Metric", "Row", "Added"),
             column_heads=("Class",),
             rows=tuple(rows),
             columns=tuple(Column((c,), "decimal") for c in run.classes),

@@ -22,13 +22,13 @@ def tables(runs: Sequence[Run]) -> list[Table | LeftOut]:
 
 def _strategies(runs: Sequence[Run]) -> Table:
     fields, metrics = list(runs[0].variant), _metrics(runs)
-    several = _several(runs)
+    multilabel = _several(runs)
     rows: list[Key] = []
     cells: dict[tuple[Key, Key], Cell] = {}
     for run in runs:
         for record in _records(run, {m["name"] for m in metrics}):
             variant = tuple(run.variant[f] for f in fields)
-            key: Key = (*variant, record["row"], *((record["classifier"],) if several else ()))
+            key: Key = (*variant, record["row"], *((record["classifier"],) if multilabel else ()))
             if key not in rows:
                 rows.append(key)
             title = next(m["title"] for m in metrics if m["name"] == record["metric"])
@@ -43,7 +43,7 @@ def _strategies(runs: Sequence[Run]) -> Table:
         f"over patients and trainings, p below {settings['alpha']} after {settings['correction']} over the "
         "run's differences in that metric (rows, brackets, classifiers). After Lan 2023, Tables 8 to 12 and "
         f"15. {_sentence(runs)}",
-        row_heads=(*fields, "Row", *(("Classifier",) if several else ())),
+        row_heads=(*fields, "Row", *(("Classifier",) if multilabel else ())),
         column_heads=("",),
         rows=tuple(rows),
         columns=tuple(Column((m["title"],), metric_form(m)) for m in metrics),
@@ -58,14 +58,14 @@ def _by_finding(runs: Sequence[Run]) -> Table | LeftOut:
     runs = [run for run in runs if BASELINE in run.primary]
     metrics = [m for m in _metrics(runs) if m["name"] in OF_FINDING]
     fields = [f for f in runs[0].variant if f != field]
-    several = _several(runs)
+    multilabel = _several(runs)
     rows: list[Key] = []
     cells: dict[tuple[Key, Key], Cell] = {}
     for run in runs:
         for record in _records(run, {m["name"] for m in metrics}):
             if record["row"] != BASELINE:
                 continue
-            key: Key = (*(run.variant[f] for f in fields), *((record["classifier"],) if several else ()))
+            key: Key = (*(run.variant[f] for f in fields), *((record["classifier"],) if multilabel else ()))
             key = key or (BASELINE,)
             if key not in rows:
                 rows.append(key)
@@ -77,7 +77,7 @@ def _by_finding(runs: Sequence[Run]) -> Table | LeftOut:
         title="Choices by finding",
         caption="F1 and AUROC of real_only, trained without added images, for each finding: mean ± sample "
         f"standard deviation (n − 1) over the trainings. After Lan 2023, Tables 8 to 10. {_sentence(runs)}",
-        row_heads=(*fields, *(("Classifier",) if several else ())) or ("Row",),
+        row_heads=(*fields, *(("Classifier",) if multilabel else ())) or ("Row",),
         column_heads=("Finding", "Metric"),
         rows=tuple(rows),
         columns=tuple(Column((f, m["title"]), metric_form(m)) for f in findings for m in metrics),

@@ -31,7 +31,7 @@ def variants(heads: Sequence[Manifest]) -> list[dict[str, str]]:
             "--bundles", f"are of the tasks {', '.join(tasks)}", "Give variants of one task in one command."
         )
     shared = set.intersection(*(set(h.classifiers) for h in heads))
-    fields = [_fields(h) | _recipes(h, shared) for h in heads]
+    fields = [_fields(h) | _classifier_cards(h, shared) for h in heads]
     if len(heads) > 1:
         fields = _named_strategies(heads, fields)
     names = sorted({name for own in fields for name in own})
@@ -106,11 +106,11 @@ def _fields(head: Manifest) -> dict[str, str]:
     return found
 
 
-def _recipes(head: Manifest, names: set[str]) -> dict[str, str]:
+def _classifier_cards(head: Manifest, names: set[str]) -> dict[str, str]:
     """How the classifiers that all runs have were begun and trained."""
     return {
         f"{card.name}.{k}": _text(v)
-        for card in head.recipes
+        for card in head.classifier_cards
         if card.name in names
         for k, v in card.model_dump(mode="json", exclude={"name", "parameters"}).items()
     }

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from benchmark.classifiers.augment import PIPELINES, lan, mild_affine, segal, zhang
 from benchmark.classifiers.augment.draws import changed, one_of
-from benchmark.tasks.classifier import Recipe
+from benchmark.tasks.classifier import ClassifierConfig
 from support.grays import batch_of, picture
 
 OLD_SUM = 840.2055343141983
@@ -29,7 +29,7 @@ def batch(n: int = 64, size: int = 16) -> Tensor:
 
 def test_every_name_of_the_schema_is_a_pipeline() -> None:
     """A task may name these and no others."""
-    assert set(Recipe.model_fields["augmentation"].annotation.__args__) == set(PIPELINES)
+    assert set(ClassifierConfig.model_fields["augmentation"].annotation.__args__) == set(PIPELINES)
 
 
 @pytest.mark.parametrize("name", sorted(PIPELINES))

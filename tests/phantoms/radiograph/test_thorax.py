@@ -358,7 +358,7 @@ def test_devices_may_be_asked_for_or_refused():
     """With and without, and nothing else changes."""
     for index in range(12):
         bare, wired = (
-            thorax._scene({}, 4, index, 16, index, devices=wish).exposure for wish in (False, True)
+            thorax._scene({}, 4, index, 16, index, devices=request).exposure for request in (False, True)
         )
         assert bare.devices == () != wired.devices
         assert {**vars(bare), "devices": ()} == {**vars(wired), "devices": ()}

@@ -186,7 +186,7 @@ def test_what_was_handed_in_is_said(boards, made):
         license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",
     )  # fmt: skip
     rows = [
-        replace(b, manifest=b.manifest.model_copy(update={"way": "samples", "submission": card}))
+        replace(b, manifest=b.manifest.model_copy(update={"submission_type": "samples", "submission": card}))
         if b.manifest.row.name == "ddpm"
         else b
         for b in boards[0].bundles

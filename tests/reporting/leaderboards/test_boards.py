@@ -43,7 +43,7 @@ def test_the_last_bits_of_a_sum_are_no_part_of_a_board(folder):
     one, two = (make_board(folder, rows, {"a": [x, 3, True, None]}) for x in (figure, 0.3))
     assert one.comparison == two.comparison == {"a": [0.3, 3, True, None]}
     assert (
-        make_board(folder, rows, {"a": 0.30000001}).comparison
+        make_board(folder, rows, {"a": 0.3000001}).comparison
         != make_board(folder, rows, {"a": 0.3}).comparison
     )
 

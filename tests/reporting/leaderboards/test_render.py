@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from benchmark.bundles.io import Bundle, read_bundles
-from benchmark.bundles.schema import RecipeCard
+from benchmark.bundles.schema import ClassifierCard
 from benchmark.comparison.study import compare
 from benchmark.errors import SubmissionError
 from benchmark.reporting.leaderboards.render import render, without_costs
-from benchmark.reporting.leaderboards.rounding import rounded
 from benchmark.reporting.leaderboards.words import classifier
+from benchmark.utils.rounding import canonical
 from support.make_bundles import VARIANTS, make_bundles
 
 KINDS = ("md", "json", "html")
@@ -150,7 +150,7 @@ def test_json_holds_everything_and_no_nan(bundles, shown, comparison):
 
 def test_rounding_keeps_integers_and_eight_digits():
     """The last bits of a sum, which threads may change, are not shown."""
-    assert rounded({"a": [0.1 + 0.2, 3, True, None, "x"]}) == {"a": [0.3, 3, True, None, "x"]}
+    assert canonical({"a": [0.1 + 0.2, 3, True, None, "x"]}) == {"a": [0.3, 3, True, None, "x"]}
 
 
 def test_main_figures_are_on_both_pages(shown, comparison):
@@ -313,7 +313,7 @@ def test_a_row_without_its_plug_in_was_not_run(others):
 
 def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
     """From scratch, ImageNet with its tag and hash, a file with its hash; how much was trained."""
-    scratch = bundles[0].manifest.record()["recipes"][0]
+    scratch = bundles[0].manifest.record()["classifier_cards"][0]
     cards = [
         scratch,
         {**scratch, "name": "b", "weights": {"kind": "imagenet", "tag": "a1_in1k", "sha256": "ab" * 32}},
@@ -324,7 +324,7 @@ def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
         {**scratch, "name": "d", "parameters": {"total": 14_746_691, "trained": 2_392_963}},
     ]  # fmt: skip
     count = "; all of 4.92 M parameters trained"
-    told = [classifier(RecipeCard.model_validate(card)) for card in cards]
+    told = [classifier(ClassifierCard.model_validate(card)) for card in cards]
     assert told == [
         f"resnet10 (timm resnet10t), from scratch{count}",
         f"b (timm resnet10t), ImageNet weights a1_in1k (sha256 abababababababab…){count}",
@@ -334,4 +334,4 @@ def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
     written = pages(bundles, tmp_path)
     assert told[0] in written["html"]
     assert told[0] in written["md"].replace("\\", "")
-    assert json.loads(written["json"])["recipes"][0] == scratch
+    assert json.loads(written["json"])["classifier_cards"][0] == scratch

@@ -138,7 +138,7 @@ def test_hostile_texts_stay_text():
     bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in first()]
     said = {**CARD, "title": HOSTILE, "authors": [HOSTILE], "license": HOSTILE, "compute": HOSTILE}
     said["name"] = bad[1].manifest.row.name
-    bad[1] = altered(bad[1], way="generator", submission=said)
+    bad[1] = altered(bad[1], submission_type="generator", submission=said)
     bad[0] = replace(
         altered(bad[0], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
     )
@@ -237,13 +237,13 @@ def rows_head(page: str, name: str) -> str:
 
 
 def test_a_measure_where_more_is_better_sorts_descending():
-    """The mirror test and the share of plausible images."""
-    mirror = {"value": 0.7, "floor": 0.6, "n": 100, "direction": "maximize"}
-    more = {"mirror_balanced_accuracy": mirror, "plausible": mirror}
+    """The GAN-test and the share of plausible images."""
+    gan_test = {"value": 0.7, "floor": 0.6, "n": 100, "direction": "maximize"}
+    more = {"gan_test_balanced_accuracy": gan_test, "filter_pass_rate": gan_test}
     changed = [altered(b, measures=more) if b.manifest.measures else b for b in first()]
     head = rows_head(index.page([board(FIRST, changed)]), FIRST)
-    assert re.search(r'data-first="descending" data-kind="number"><button type="button">Mirror', head)
-    assert re.search(r'data-first="descending" data-kind="number"><button type="button">Plausible', head)
+    assert re.search(r'data-first="descending" data-kind="number"><button type="button">GAN-test', head)
+    assert re.search(r'data-first="descending" data-kind="number"><button type="button">Filter pass rate', head)
 
 
 def test_letters_stand_each_in_its_place():

@@ -156,7 +156,7 @@ def several_labels(row: str, score: Sequence[Sequence[float]]) -> Bundle:
         **{f"score_{k}": np.array(score, dtype=float)[:, k] for k in range(2)},
     })  # fmt: skip
     metric = {"name": "auroc", "direction": "maximize"}
-    return bundle(row, table, labels="multi", primary_metric=metric, seeds=[0])
+    return bundle(row, table, labels="multilabel", primary_metric=metric, seeds=[0])
 
 
 def test_segals_table_has_real_images_last():

@@ -10,7 +10,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
 from benchmark.reporting.tables.variants import numeric_field, strategy, variants
 from support import make_bundles
-from support.by_hand import with_recipes
+from support.by_hand import with_cards
 
 UNBALANCED = {"training": "add", "unit": "real_image", "factor": {"positive": 11, "negative": 0.3333}}
 BALANCED = {"training": "add", "unit": "real_image", "factor": {"positive": 4, "negative": 4}}
@@ -22,7 +22,7 @@ def head(scenario: dict[str, Any], mix: dict[str, Any] | None = None, **fields: 
     variant = make_bundles.Variant(classes=("negative", "positive"), counts=())
     said = make_bundles.manifest("real_only", {}, (1,), (0,), None, variant)
     said |= {"scenario": scenario, "mix": mix or {}} | fields
-    return Manifest.model_validate(said if "recipes" in fields else with_recipes(said))
+    return Manifest.model_validate(said if "classifier_cards" in fields else with_cards(said))
 
 
 def lan(keep: float, mix: dict[str, Any], **label: str) -> Manifest:
@@ -81,9 +81,9 @@ def test_other_classifiers_and_sources_are_variants_too():
 
 def test_other_weights_are_a_variant_too():
     """Of the same classifier; its recipe is in the manifest."""
-    card = head({}).recipes[0].model_dump(mode="json")
+    card = head({}).classifier_cards[0].model_dump(mode="json")
     other = card | {"weights": {"kind": "file", "tag": None, "sha256": "a" * 64}}
-    first, second = variants([head({}), head({}, recipes=[other])])
+    first, second = variants([head({}), head({}, classifier_cards=[other])])
     assert list(first) == list(second) == ["resnet10.weights"]
     assert '"kind": "file"' in second["resnet10.weights"]
 
