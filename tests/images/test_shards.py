@@ -84,7 +84,7 @@ def config(folder: Path, **changes: object) -> BuildConfig:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("multilabel", [False, True])
 @pytest.mark.parametrize("opened", [shards.open, shards.read_shards])
 def test_every_column_comes_back(tmp_path, multilabel, opened):
     """All columns, one label or several, are the same after Parquet and after the memory map."""

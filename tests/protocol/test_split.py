@@ -317,7 +317,7 @@ def with_split(images: ImageSet, given: list[str] | np.ndarray) -> ImageSet:
 FOLDS = 5
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("multilabel", [False, True])
 def test_folds_partition_the_images(multilabel: bool) -> None:
     """Every image is held out in exactly one fold; patients stay whole; folds differ by little in size."""
     images = (
