@@ -21,7 +21,8 @@ from benchmark.classifiers.train import Setting, normalization, predict, train
 from benchmark.datasets.phantom import chest
 from benchmark.images.image_set import ImageSet, Splits, prove_disjoint
 from benchmark.protocol import load as loading
-from benchmark.tasks.schema import SplitRule, load_task
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.schema import SplitRule
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 

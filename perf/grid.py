@@ -37,7 +37,7 @@ from benchmark.planning.graph import build
 from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.stages import run as run_stage
 from benchmark.tasks.classifier import ClassifierConfig, Weights
-from benchmark.tasks.schema import load_task
+from benchmark.tasks.loading import load_task
 
 FORGOTTEN = 3  # trainings of a worker before its memory counts: imports, first allocations
 MARKS = (0.1, 0.25, 0.5)

@@ -18,7 +18,8 @@ from benchmark.images.arrow import read_images
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.stages.names import REAL_ONLY
-from benchmark.tasks.schema import Profile, Task
+from benchmark.tasks.profile import Profile
+from benchmark.tasks.schema import Task
 from benchmark.utils.environment import hardware, software
 from benchmark.utils.hashing import sha256_of
 
@@ -158,7 +159,7 @@ def _manifest(
             k: v for part in looked for k, v in joined_measures([p["measures"] for p in part]).items()
         },
         "quality_filter": joined_filter([f["quality_filter"] for f in filtered]),
-        "curve": list(profile.curve) if row.name == REAL_ONLY else [],
+        "curve": list(profile.learning_curve) if row.name == REAL_ONLY else [],
         "memorization": joined_gate([m["memorization"] for m in measured]),
         "costs": _costs(row, results),
         "software": software(),

@@ -13,7 +13,7 @@ from benchmark.bundles.schema import SCHEMA, Manifest
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MOST
 from benchmark.intake.plain import look_into, read_json
-from benchmark.tasks.schema import parse
+from benchmark.tasks.parsing import parse
 from benchmark.utils.hashing import sha256_file
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MOST
 from benchmark.intake.signature import NAMESPACE
-from benchmark.tasks.schema import parse
+from benchmark.tasks.parsing import parse
 from benchmark.utils.formatting import listed, plural
 
 BESIDE = (VERIFIED, SIGNATURE)  # what may lie beside a bundle's own files

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.bundles.io import Bundle, read_bundles
+from benchmark.cli.requests import StatsRequest
 from benchmark.cli.stats_text import power, predictions, runs
 from benchmark.cli.stats_text import readers as readers_text
 from benchmark.comparison.csv import power as plain_power
@@ -42,12 +42,12 @@ class Kind:
         options: that apply to it.
     """
 
-    compute: Callable[[argparse.Namespace], Record]
+    compute: Callable[[StatsRequest], Record]
     show: Callable[[Record], list[str]]
     options: frozenset[str]
 
 
-def stats(options: argparse.Namespace) -> int:
+def stats(options: StatsRequest) -> int:
     """``stats``: compute, print, and write JSON where asked.
 
     Raises:
@@ -75,7 +75,7 @@ def stats(options: argparse.Namespace) -> int:
     return 0
 
 
-def _source(options: argparse.Namespace) -> Path | None:
+def _source(options: StatsRequest) -> Path | None:
     """The CSV, or None for bundles."""
     if (options.csv is None) == (options.bundles is None):
         raise BenchmarkError(
@@ -87,13 +87,14 @@ def _source(options: argparse.Namespace) -> Path | None:
     return found
 
 
-def _given(options: argparse.Namespace, *names: str) -> Record:
+def _given(options: StatsRequest, *names: str) -> Record:
     """The options that were given, so that defaults stay where they are written."""
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _study(folder: Path) -> tuple[list[Bundle], Study, Panel]:
+def _study(folder: Path | None) -> tuple[list[Bundle], Study, Panel]:
     """The rows of a folder of bundles at the primary bracket of the test split."""
+    assert folder is not None
     bundles = read_bundles(folder)
     study = align((b.manifest.record(), b.predictions) for b in bundles)
     return bundles, study, Panel(study, "test", study.protocol.primary_bracket)
@@ -103,7 +104,7 @@ def _of_task(study: Study) -> Record:
     return {"alpha": study.protocol.alpha, "correction": study.protocol.correction}
 
 
-def _runs(options: argparse.Namespace) -> Record:
+def _runs(options: StatsRequest) -> Record:
     path, asked = _source(options), _given(options, "alpha", "correction", "direction")
     if path is not None:
         return plain_runs.compare_runs(plain_runs.read_runs(path), **asked)
@@ -117,7 +118,7 @@ def _runs(options: argparse.Namespace) -> Record:
     return plain_runs.compare_runs(plain_runs.runs_of_rows(values, factors), **{**_of_task(study), **asked})
 
 
-def _predicted(options: argparse.Namespace) -> tuple[Predictions, Settings]:
+def _predicted(options: StatsRequest) -> tuple[Predictions, Settings]:
     path, asked = _source(options), _given(options, "alpha", "correction", "metric", "baseline")
     margin = getattr(options, "margin", None)
     if path is not None:
@@ -131,11 +132,11 @@ def _predicted(options: argparse.Namespace) -> tuple[Predictions, Settings]:
     return given, Settings(**{**usual, **asked}, margin=margin)
 
 
-def _predictions(options: argparse.Namespace) -> Record:
+def _predictions(options: StatsRequest) -> Record:
     return plain_predictions.compare_predictions(*_predicted(options))
 
 
-def _power(options: argparse.Namespace) -> Record:
+def _power(options: StatsRequest) -> Record:
     levels = [options.power] if options.power is not None else None
     if options.csv is None and options.bundles is None:
         if options.images is None or options.discordant is None:
@@ -154,7 +155,7 @@ def _power(options: argparse.Namespace) -> Record:
     )
 
 
-def _association(options: argparse.Namespace) -> Record:
+def _association(options: StatsRequest) -> Record:
     path, asked = _source(options), _given(options, "alpha")
     if path is not None:
         return associate(*read_figures(path), **asked)
@@ -167,7 +168,7 @@ def _association(options: argparse.Namespace) -> Record:
     return {"schema": 1, "settings": {"alpha": alpha}, "measures": found, "notes": notes}
 
 
-def _readers(options: argparse.Namespace) -> Record:
+def _readers(options: StatsRequest) -> Record:
     if options.csv is None:
         raise BenchmarkError("command line", "--csv is missing", "docs/readers.md shows what it holds.")
     return readers.analyze(readers.read_study(options.csv), **_given(options, "alpha", "correction"))

@@ -22,7 +22,7 @@ from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import Job, fit
 from benchmark.stages import run as run_stage
 from benchmark.stages.names import REAL_ONLY
-from benchmark.tasks.schema import GeneratorEntry
+from benchmark.tasks.profile import GeneratorEntry
 
 if TYPE_CHECKING:
     import optuna

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from benchmark.errors import SubmissionError, TaskError
-from benchmark.tasks.schema import parse, read_yaml
+from benchmark.tasks.parsing import parse, read_yaml
 
 LARGEST = 100_000  # bytes of a card
 HIDDEN = {"Cc", "Cf", "Co", "Cs", "Cn"}  # Unicode categories that show nothing, or turn what follows around

@@ -11,7 +11,7 @@ from benchmark.engine.node import Node
 from benchmark.planning.plan import Plan, Row
 from benchmark.stages.names import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
-from benchmark.tasks.schema import Profile
+from benchmark.tasks.profile import Profile
 
 ON_ALL = ("oracle", "noise")  # controls that show a ceiling and a floor: they see what they always see
 BALANCED = ("oversample", "class_weights")  # rows that rebalance the training without any added image
@@ -178,7 +178,7 @@ def _fit(plan: Plan, row: Row) -> Node:
         "mix": _asked(plan) if row.per_class else {},  # a joint fit is of all classes
         "extractor": plan.extractor,
         "extractor_hash": plan.extractor_hash,
-        "preview": plan.profile.measures.preview,
+        "preview": plan.profile.measures.preview_images,
         "device": plan.device,
         "precision": plan.precision,
         "reserve": row.name == "oracle" and row.role == "control",
@@ -260,7 +260,7 @@ def _classify(plan: Plan, row: Row) -> Iterable[Node]:
 def _curve(plan: Plan, row: Row) -> Iterable[Node]:
     """The row without images, trained on shares of the training patients."""
     profile = plan.profile
-    for share in profile.curve:
+    for share in profile.learning_curve:
         for classifier in profile.classifiers:
             for seed in profile.seeds:
                 config = {

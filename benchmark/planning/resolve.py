@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,9 +16,13 @@ from benchmark.engine.store import store_root as store_root
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
+from benchmark.planning.request import RunRequest
 from benchmark.plugins.registry import Plugin, available, find
 from benchmark.tasks.classifier import ClassifierConfig
-from benchmark.tasks.schema import GeneratorEntry, Task, load_task, parse, read_yaml
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.parsing import parse, read_yaml
+from benchmark.tasks.profile import GeneratorEntry
+from benchmark.tasks.schema import Task
 from benchmark.utils.hashing import sha256_file
 
 WITHOUT_IMAGES = {
@@ -42,23 +45,6 @@ WITHOUT_IMAGES = {
         "license": "Apache-2.0",
     },
 }
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What a user asked for; None means the task's own choice."""
-
-    task: str
-    profile: str = "demo"
-    source: str | None = None
-    root: Path | None = None
-    generators: tuple[str, ...] | None = None
-    params: Path | None = None
-    extractor: str | None = None
-    scenario: str | None = None
-    weights: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
 
 
 def resolve_device(device: str, precision: str) -> tuple[str, str]:
@@ -336,26 +322,3 @@ def check_contract(module: ModuleType, plugin: Plugin) -> Any:
             f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
         )
     return kind
-
-
-def split_names(value: str | None) -> tuple[str, ...] | None:
-    """``a,b,c`` as names; nothing as None."""
-    names = tuple(n.strip() for n in (value or "").split(",") if n.strip())
-    return names or None
-
-
-def request_of(options: argparse.Namespace) -> RunRequest:
-    """The wish that the options of a verb express."""
-    return RunRequest(
-        task=options.task,
-        profile=options.profile,
-        source=options.source,
-        root=options.root,
-        generators=split_names(getattr(options, "generators", None)),
-        params=getattr(options, "params", None),
-        extractor=getattr(options, "extractor", None),
-        scenario=options.scenario,
-        weights=getattr(options, "weights", None),
-        device=options.device,
-        precision=options.precision,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +20,11 @@ from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.stages import drawn_counts, seen_by_generators
 from benchmark.stages import run as run_stage
+from benchmark.submissions.request import ExportRequest
 from benchmark.utils.hashing import sha256_file
 
 MANIFEST, README = "manifest.csv", "README.txt"
@@ -81,21 +82,12 @@ def wanted(plan: Plan, prepared: Sequence[Prepared]) -> list[dict[str, int]]:
     ]
 
 
-def export(options: argparse.Namespace) -> int:
+def export(options: ExportRequest) -> int:
     """``data export``: write the training images of a task, and how to hand in what was made of them."""
     out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(str(out), "is there already, and not empty", "Give an empty folder, or a new one.")
-    request = RunRequest(
-        task=options.task,
-        profile=options.profile,
-        source=options.source,
-        root=options.root,
-        scenario=options.scenario,
-        device=options.device,
-        precision=options.precision,
-        generators=(),
-    )
+    request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
     prepared = prepare(plan, options.workers)
     part = out.with_name(out.name + ".part")

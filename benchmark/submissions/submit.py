@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 import zipfile
@@ -17,28 +16,30 @@ from benchmark.experiments.run import UNTIL, make_folder, run
 from benchmark.intake.archive import extract, look_over, row_name
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row, make_plan, request_of, tuned_params
+from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row, make_plan, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.boards import RESULTS, one_protocol, read_rows
 from benchmark.reporting.leaderboards.compare import headline, publish_bundles
 from benchmark.submissions.accept import board_of
+from benchmark.submissions.request import SubmitRequest
 from benchmark.submissions.sample_row import sample_row
-from benchmark.tasks.schema import GeneratorEntry
+from benchmark.tasks.profile import GeneratorEntry
 
 WAYS = ("generator", "samples", "bundle")
 DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold: the same files, the same archive
 
 
-def submit(options: argparse.Namespace) -> int:
+def submit(options: SubmitRequest) -> int:
     """Make the bundle of a submission; 1 when its row failed."""
     submission_type = _way(options)
+    assert options.card is not None
     card = read_card(options.card)
     _check_name(card, f"{options.card}: name")
     out = options.out or Path("outputs") / "submissions" / card.name
     make_folder(out)
     folder = (
         taken_over(options.bundle, card, out)
-        if submission_type == "bundle"
+        if options.bundle is not None
         else judged(options, card, submission_type, out)
     )
     bundle = read_bundle(folder)
@@ -57,7 +58,7 @@ def submit(options: argparse.Namespace) -> int:
     return 0
 
 
-def _way(options: argparse.Namespace) -> str:
+def _way(options: SubmitRequest) -> str:
     given = [submission_type for submission_type in WAYS if getattr(options, submission_type)]
     if len(given) != 1:
         said = " and ".join(f"--{submission_type}" for submission_type in given) or "nothing"
@@ -74,12 +75,13 @@ def _check_name(card: SubmissionCard, where: str) -> None:
         raise SubmissionError(where, f"'{card.name}' is a row of the suite", "Give yours a name of its own.")
 
 
-def judged(options: argparse.Namespace, card: SubmissionCard, submission_type: str, out: Path) -> Path:
+def judged(options: SubmitRequest, card: SubmissionCard, submission_type: str, out: Path) -> Path:
     """Run a generator or samples through the task as any row; the folder of the bundle."""
-    plan = make_plan(replace(request_of(options), generators=(), params=None), stages=UNTIL["run"])
+    plan = make_plan(options.run_request(generators=(), params=None), stages=UNTIL["run"])
     if submission_type == "generator":
         row = _of_generator(options, plan)
     else:
+        assert options.samples is not None
         row, notes = sample_row(plan, options.samples, options.workers)
         for note in notes:
             print(f"note: {note}")
@@ -108,8 +110,9 @@ def _said(card: SubmissionCard, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "title": card.title, "citation": citation, "license": card.license}
 
 
-def _of_generator(options: argparse.Namespace, plan: Plan) -> Row:
+def _of_generator(options: SubmitRequest, plan: Plan) -> Row:
     """The row of a Python file, or of an installed package."""
+    assert options.generator is not None
     plugin = find("generators", [options.generator])[0]
     tuned = tuned_params(options.params)
     if odd := sorted(set(tuned) - {plugin.name}):

@@ -16,7 +16,9 @@ from benchmark.metrics.features import EXTRACTORS, PHANTOM
 from benchmark.planning.resolve import RunRequest
 from benchmark.stages.names import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
-from benchmark.tasks.schema import Profile, Task, load_task, task_names
+from benchmark.tasks.loading import load_task, task_names
+from benchmark.tasks.profile import Profile
+from benchmark.tasks.schema import Task
 from benchmark.verification.check import Check, Fault, judged, refused, unlike
 
 # What a bundle says of the protocol, compared with the task; the rest of it is compared elsewhere.
@@ -182,7 +184,7 @@ def _true(manifest: Manifest, protocol: Protocol) -> dict[str, Any]:
         "folds": protocol.folds,
         "scenario": _steps(task, protocol.profile_name, protocol.source),
         "classifier_cards": classifiers,
-        "curve": list(profile.curve) if manifest.row.name == REAL_ONLY else [],
+        "curve": list(profile.learning_curve) if manifest.row.name == REAL_ONLY else [],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,38 +24,12 @@ from benchmark.verification.check import Check, claims, judged, refused
 from benchmark.verification.data import Truth, check_data, found_data
 from benchmark.verification.predictions import check_images, check_scores
 from benchmark.verification.protocol import Protocol, claimed
+from benchmark.verification.request import VerifyBundleRequest
+from benchmark.verification.request import VerifyRequest as Asked
 from benchmark.verification.row import SUITE, check_costs, check_row
 from benchmark.verification.samples import check_samples
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a verifier has at hand and wants.
-
-    Attributes:
-        task: its file, where it is none of the suite's.
-        root: folder of a real dataset.
-        allowed_signers: known authors and their keys.
-        deep: train some seeds again.
-        seeds: how many; None for a third.
-        seed: of the choice of seeds, to repeat it; None for the system's randomness.
-        generator, samples: what a row is made from that the suite does not have.
-        board: folder of bundles of the same protocol, whose rows say how runs spread.
-        workers: stages at once; None for one per core.
-    """
-
-    task: Path | None = None
-    root: Path | None = None
-    allowed_signers: Path | None = None
-    deep: bool = False
-    seeds: int | None = None
-    seed: int | None = None
-    generator: Path | None = None
-    samples: Path | None = None
-    board: Path | None = None
-    workers: int | None = None
 
 
 @dataclass
@@ -210,12 +183,9 @@ def _which(seeds: tuple[int, ...], asked: Asked) -> str:
     return f"seeds {', '.join(map(str, seeds))}, {how}"
 
 
-def run_verify(options: argparse.Namespace) -> int:
+def run_verify(options: VerifyBundleRequest) -> int:
     """The verb: print every check; 1 when one failed."""
-    asked = Asked(
-        **{name: getattr(options, name) for name in Asked.__dataclass_fields__ if hasattr(options, name)}
-    )
-    report = verify(options.bundle, asked)
+    report = verify(options.bundle, options)
     for check in report.checks:
         print(check.line())
     print(_summary(report))
@@ -223,7 +193,7 @@ def run_verify(options: argparse.Namespace) -> int:
         write_json(options.out, report.record())
         print(options.out)
     if options.record:
-        print(write_record(options.bundle, asked, report))
+        print(write_record(options.bundle, options, report))
     return 1 if report.failed else 0
 
 

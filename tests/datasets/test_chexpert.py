@@ -16,7 +16,7 @@ from benchmark.images.image_set import ImageSet, prove_disjoint
 from benchmark.images.lazy import Pixels
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
-from benchmark.tasks.schema import load_task
+from benchmark.tasks.loading import load_task
 
 HEADER = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS]
 EFFUSION = OBSERVATIONS.index("Pleural Effusion")
