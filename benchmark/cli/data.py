@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from benchmark.cli.requests import BuildRequest, ReadRequest, ShowRequest, TargetRequest
@@ -192,30 +193,20 @@ def _value_counts(column: np.ndarray, limit: int = 12) -> str:
 
 
 def _age_range(column: np.ndarray) -> str:
-    ages = np.array([np.nan if v in (None, "") else float(v) for v in column.tolist()])
-    known = ages[np.isfinite(ages)]
-    if not len(known):
+    ages = pd.to_numeric(pd.Series(column), errors="coerce").replace([np.inf, -np.inf], np.nan)
+    if ages.isna().all():
         return NOT_STATED
-    missing = f", {len(ages) - len(known)} {NOT_STATED}" if len(known) < len(ages) else ""
-    return f"{known.min():.0f} to {known.max():.0f} years, median {np.median(known):.0f}{missing}"
+    missing = f", {ages.isna().sum()} {NOT_STATED}" if ages.isna().any() else ""
+    return f"{ages.min():.0f} to {ages.max():.0f} years, median {ages.median():.0f}{missing}"
 
 
 def _table(images: ImageSet) -> list[str]:
     """Images per class and split; images and patients in the last lines."""
-    split = images.split if images.split is not None else np.full(len(images), "")
-    names = list(dict.fromkeys(split.tolist()))
-    parts = [images.select(np.flatnonzero(split == s)) for s in names]
-    counts: dict[str, list[int]] = {}
-    for k, label in enumerate(images.classes):
-        counts[label] = [int((p.label[:, k] if p.multilabel else p.label == k).sum()) for p in parts]
+    split = np.full(len(images), "all, not yet split") if images.split is None else images.split
+    label = images.label if images.multilabel else np.eye(len(images.classes), dtype=int)[images.label]
+    columns = dict(zip(images.classes, label.T.astype(int), strict=True))
     if images.multilabel:
-        counts["no finding"] = [int((~p.label.any(1)).sum()) for p in parts]
-    counts["images"] = [len(p) for p in parts]
-    counts["patients"] = [len(p.patients()) for p in parts]
-    heads = [s or "all, not yet split" for s in names]
-    wide, widths = max(map(len, counts)), [max(10, len(head)) for head in heads]
-    rows: list[tuple[str, Sequence[object]]] = [("", heads), *counts.items()]
-    return [
-        "  ".join([f"{name:<{wide}}", *(f"{v:>{w}}" for v, w in zip(row, widths, strict=True))])
-        for name, row in rows
-    ]
+        columns["no finding"] = (~label.any(1)).astype(int)
+    table = pd.DataFrame(columns | {"images": 1}).groupby(split, sort=False).sum()
+    table["patients"] = pd.Series(images.patient_id).groupby(split, sort=False).nunique()
+    return str(table.T.to_string()).splitlines()

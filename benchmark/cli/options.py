@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from benchmark.errors import BenchmarkError, unknown_name
-from benchmark.planning.request import POSITIONAL
+from benchmark.planning.request import Option
 
 PROGRAM = "python -m benchmark"
 WHERE = "command line"  # errors with this place exit with status 2
@@ -28,31 +28,28 @@ class _Parser(argparse.ArgumentParser):
         raise BenchmarkError(WHERE, message, f"See {self.prog} --help.")
 
 
-def fields(request: type) -> dict[str, FieldInfo]:
-    """The fields of a request by name."""
-    return request.__pydantic_fields__  # type: ignore[attr-defined]
-
-
-def option(name: str) -> str:
-    """The option of a field: ``shard_size`` is ``--shard-size``."""
-    return "--" + name.replace("_", "-")
+def _fields(request: type) -> Iterator[tuple[str, FieldInfo, Option, str]]:
+    """Name, field, presentation and option of every field: ``shard_size`` is ``--shard-size``."""
+    for name, field in request.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        about = next(item for item in field.metadata if isinstance(item, Option))
+        yield name, field, about, name if about.positional else "--" + name.replace("_", "-")
 
 
 def parser(verb: str, about: str, request: type) -> argparse.ArgumentParser:
     """Make the parser of one verb; values stay text, for pydantic to validate."""
-    made = _Parser(prog=f"{PROGRAM} {verb}", description=about)
-    for name, field in fields(request).items():
-        settings: dict[str, Any] = {"help": field.description, "default": None}
+    result = _Parser(prog=f"{PROGRAM} {verb}", description=about)
+    for _, field, option, label in _fields(request):
+        settings: dict[str, Any] = {"help": option.help}
         if _holds(field.annotation, tuple):
             settings |= {"nargs": "+", "action": "extend"}
         elif _holds(field.annotation, bool):
             settings |= {"nargs": "?", "const": "true", "metavar": "true|false"}
-        required = field.is_required()
-        if POSITIONAL in field.metadata:
-            made.add_argument(name, **(settings if required else {**settings, "nargs": "?"}))
-        else:
-            made.add_argument(option(name), required=required, **settings)
-    return made
+        if not option.positional:
+            settings["required"] = field.is_required()
+        elif not field.is_required():
+            settings["nargs"] = "?"
+        result.add_argument(label, **settings)
+    return result
 
 
 def parse(verb: str, about: str, request: type, arguments: Sequence[str]) -> Any:
@@ -61,47 +58,39 @@ def parse(verb: str, about: str, request: type, arguments: Sequence[str]) -> Any
     Raises:
         BenchmarkError: an unknown option, a missing one, or a value of the wrong type.
     """
-    made = parser(verb, about, request)
-    values, unknown = made.parse_known_args(arguments)
+    reader = parser(verb, about, request)
+    values, unknown = reader.parse_known_args(arguments)
     for word in unknown:
-        if word.startswith("-"):
-            raise unknown_name(
-                "option",
-                word.partition("=")[0],
-                [o for o in made._option_string_actions if o.startswith("--")],
-                WHERE,
-            )
-        made.error(f"unexpected argument '{word}'")
-    given = {name: _not_empty(value) for name, value in vars(values).items()}
+        if not word.startswith("-"):
+            reader.error(f"unexpected argument '{word}'")
+        options = [label for _, _, option, label in _fields(request) if not option.positional]
+        raise unknown_name("option", word.partition("=")[0], [*options, "--help"], WHERE)
+    given = {name: _without_empty(value) for name, value in vars(values).items()}
     try:
         return request(**{name: value for name, value in given.items() if value})
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0])
+        label = next(label for field, _, _, label in _fields(request) if field == name)
         value = "" if fault["type"] == "missing" else f", got {given.get(name)!r}"
-        label = name if POSITIONAL in fields(request)[name].metadata else option(name)
-        made.error(f"{label}: {fault['msg']}{value}")
+        reader.error(f"{label}: {fault['msg']}{value}")
 
 
 def entry_point(name: str, verb: str, request: type) -> str:
-    """One entry of `MLproject`: every field is a parameter, and the command hands all of them on."""
-    lines, words = [f"  {name}:", "    parameters:"], []
-    for parameter, field in fields(request).items():
-        declared = f"      {parameter}: {{type: string, default: {json.dumps(_project_default(field))}}}"
-        lines.append(f"{declared:<60}# {field.description}")
-        value = f"{{{parameter}}}"
-        words.append(value if POSITIONAL in field.metadata else f"{option(parameter)} {value}")
-    command = " ".join(["python -m benchmark", verb, *words])
-    wrapped = textwrap.wrap(command, 100, break_long_words=False, break_on_hyphens=False)
+    """One entry of `MLproject`: every field is a parameter, and the command passes all of them on."""
+    lines, command = [f"  {name}:", "    parameters:"], [f"{PROGRAM} {verb}"]
+    for parameter, field, option, label in _fields(request):
+        default = field.default if option.example is None else option.example
+        text = "" if default is None or default is False or default == () else str(default)
+        lines.append(
+            f"      {parameter}: {{type: string, default: {json.dumps(text)}}}".ljust(60) + f"# {option.help}"
+        )
+        command.append(f"{{{parameter}}}" if option.positional else f"{label} {{{parameter}}}")
+    wrapped = textwrap.wrap(" ".join(command), 100, break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "    command: >-", *(f"      {line}" for line in wrapped)])
 
 
-def _project_default(field: FieldInfo) -> str:
-    value = field.examples[0] if field.examples else field.default
-    return "" if value is None or value is False or value == () else str(value)
-
-
-def _not_empty(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     return [item for item in value if item.strip()] if isinstance(value, list) else value
 
 

@@ -4,15 +4,71 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
 from benchmark import __version__
+from benchmark.cli import requests
 from benchmark.cli.options import PROGRAM, WHERE, parse
-from benchmark.cli.verbs import VERBS, Verb
 from benchmark.errors import BenchmarkError, unknown_name
+from benchmark.experiments.request import SweepRequest, TuneRequest
+from benchmark.planning.request import StageRequest
+from benchmark.submissions.request import ExportRequest, SubmitRequest
+from benchmark.verification.request import VerifyBundleRequest
 
 ABOUT = "Does adding synthetic images help on real patients?"
+STAGES = "benchmark.cli.stages:run_stages"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb.
+
+    Attributes:
+        request: type of its options.
+        function: ``module:name`` of the function from a request to the exit status; named and not imported,
+            so that ``--help`` answers at once.
+        help: line of help, if it is not the docstring of the request.
+        arguments: further arguments of the function.
+    """
+
+    request: type
+    function: str
+    help: str = ""
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> str:
+        """Line of help."""
+        return self.help or str(self.request.__doc__)
+
+
+VERBS = {
+    "run": Verb(StageRequest, STAGES, arguments=("run",)),
+    "data": Verb(
+        StageRequest, STAGES, "Load the data of a task and prove that its splits are disjoint.", ("data",)
+    ),
+    "data build": Verb(requests.BuildRequest, "benchmark.cli.data:build"),
+    "data show": Verb(requests.ShowRequest, "benchmark.cli.data:show"),
+    "data verify": Verb(requests.CheckRequest, "benchmark.cli.data_checks:verify"),
+    "data export": Verb(ExportRequest, "benchmark.submissions.export:export"),
+    "generate": Verb(StageRequest, STAGES, "Fit the generators and sample from them.", ("generate",)),
+    "measure": Verb(
+        StageRequest, STAGES, "Generate, then measure fidelity, diversity and memorization.", ("measure",)
+    ),
+    "classify": Verb(StageRequest, STAGES, "Generate, then train and test the classifiers.", ("classify",)),
+    "sweep": Verb(SweepRequest, "benchmark.experiments.sweep:run_sweep"),
+    "tune": Verb(TuneRequest, "benchmark.cli.stages:run_tuning"),
+    "tasks": Verb(requests.TasksRequest, "benchmark.cli.tasks:show_tasks"),
+    "compare": Verb(requests.CompareRequest, "benchmark.cli.leaderboards:compare_bundles"),
+    "tables": Verb(requests.TablesRequest, "benchmark.cli.leaderboards:write_tables"),
+    "stats": Verb(requests.StatsRequest, "benchmark.cli.stats:stats"),
+    "leaderboard": Verb(requests.LeaderboardRequest, "benchmark.cli.leaderboards:render_leaderboards"),
+    "submit": Verb(SubmitRequest, "benchmark.submissions.submit:submit"),
+    "verify": Verb(VerifyBundleRequest, "benchmark.verification.verify:run_verify"),
+    "extractor": Verb(requests.ExtractorRequest, "benchmark.cli.extractor:train_extractor"),
+}
 
 
 def overview() -> str:

@@ -5,149 +5,127 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from benchmark.planning.request import POSITIONAL, STRICT, Count, Names, Paths, Share
+from benchmark.planning.request import STRICT, Count, Names, Option, Paths, Root, Share, Workers
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TasksRequest:
-    """Tasks to show."""
+    """List the tasks, or show one."""
 
-    task: Annotated[str | None, POSITIONAL] = Field(default=None, description="task to show; default: all")
-    pages: Path | None = Field(default=None, description="write one page per task into this folder")
+    task: Annotated[str | None, Option("task to show; default: all", positional=True)] = None
+    pages: Annotated[Path | None, Option("write one page per task into this folder")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ReadRequest:
     """How a data source is read."""
 
-    task: str | None = Field(default=None, description="task to take classes and parameters from")
-    root: Path | None = Field(default=None, description="folder of a real dataset, for sources that read one")
-    set: tuple[str, ...] = Field(
-        default=(), description="parameters of the source, as key=value or {key: value, ...}"
+    task: Annotated[str | None, Option("task to take classes and parameters from")] = None
+    root: Root = None
+    set: Annotated[tuple[str, ...], Option("parameters of the source: key=value or {key: value, ...}")] = ()
+    classes: Annotated[Names | None, Option("separated by commas; default: the task's or the source's")] = (
+        None
     )
-    classes: Names | None = Field(
-        default=None, description="separated by commas; default: the task's classes, or the source's"
-    )
-    size: Count = Field(default=64, description="side of the images in pixels")
-    reserve: int = Field(default=0, description="images per class held out for the control oracle")
-    seed: int = Field(default=0, description="seed of sources that draw their images")
+    size: Annotated[Count, Option("side of the images in pixels")] = 64
+    reserve: Annotated[int, Option("images per class held out for the control oracle")] = 0
+    seed: Annotated[int, Option("seed of sources that draw their images")] = 0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class BuildRequest(ReadRequest):
-    """A source to convert into Parquet shards."""
+    """Convert a source into a folder of Parquet shards that is read by memory map."""
 
-    source: str | None = Field(
-        default=None, description="data source; default: the task's source", examples=["phantom.chest"]
-    )
-    out: Path = Field(description="folder of the built dataset", examples=["outputs/dataset"])
-    workers: Count | None = Field(default=None, description="processes; default: one per core")
-    shard_size: Count = Field(default=2048, description="images per shard")
-    limit: Count | None = Field(default=None, description="number of images; default: all")
+    source: Annotated[str | None, Option("data source; default: the task's", "phantom.chest")] = None
+    out: Annotated[Path, Option("folder of the built dataset", "outputs/dataset")]
+    workers: Workers = None
+    shard_size: Annotated[Count, Option("images per shard")] = 2048
+    limit: Annotated[Count | None, Option("number of images, spread over the source; default: all")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TargetRequest(ReadRequest):
     """A source, or a folder that ``data build`` made."""
 
-    target: Annotated[str, POSITIONAL] = Field(
-        description="built folder, or data source", examples=["phantom.chest"]
-    )
+    target: Annotated[str, Option("built folder, or data source", "phantom.chest", positional=True)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ShowRequest(TargetRequest):
-    """Images to describe and draw."""
+    """Describe a source or a built folder, and write a grid of its images."""
 
-    columns: Count = Field(default=10, description="images per class in the grid")
-    out: Path | None = Field(default=None, description="PNG file of the grid; default: outputs/<name>.png")
+    columns: Annotated[Count, Option("images per class in the grid")] = 10
+    out: Annotated[Path | None, Option("PNG file of the grid; default: outputs/<name>.png")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class CheckRequest(TargetRequest):
-    """Images to check."""
+    """Check hashes, images, copies and patients of a source or a built folder."""
 
-    out: Path | None = Field(default=None, description="JSON file of the result")
+    out: Annotated[Path | None, Option("JSON file of the result")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class CompareRequest:
-    """Bundles to compare."""
+    """Compare bundles by intervals, tests and ranks, as JSON."""
 
-    bundles: Path = Field(description="folder of bundles", examples=["outputs/cxr_pneumonia-demo/bundles"])
-    out: Path | None = Field(default=None, description="default: beside the bundles")
+    bundles: Annotated[Path, Option("folder of bundles", "outputs/cxr_pneumonia-demo/bundles")]
+    out: Annotated[Path | None, Option("default: beside the bundles")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class LeaderboardRequest:
-    """The bundles of one run to render, or a folder of leaderboards whose pages to make."""
+    """Make, check or extend the pages of all leaderboards, or render the bundles of one run."""
 
-    bundles: Path | None = Field(default=None, description="bundles of one run; default: all leaderboards")
-    out: Path | None = Field(
-        default=None, description="with --bundles: folder of the pages; default: beside the bundles"
+    bundles: Annotated[Path | None, Option("bundles of one run; default: all leaderboards")] = None
+    out: Annotated[Path | None, Option("with --bundles: where to; default: beside the bundles")] = None
+    root: Annotated[Path, Option("folder of the leaderboards' pages")] = Path("leaderboards")
+    check: Annotated[bool, Option("write nothing; exit with 1 if a page is stale, missing or surplus")] = (
+        False
     )
-    root: Path = Field(default=Path("leaderboards"), description="folder of the leaderboards' pages")
-    check: bool = Field(
-        default=False, description="write nothing; exit with 1 if a page is stale, missing or surplus"
-    )
-    add: Paths = Field(
-        default=(), description="bundles, ZIP files of bundles or folders of runs to add to a leaderboard"
-    )
-    board: str | None = Field(
-        default=None, description="leaderboard of the added rows; default: that of their protocol"
-    )
-    replace: bool = Field(default=False, description="replace rows that have the name of an added row")
-    workers: Count | None = Field(default=None, description="leaderboards at once; default: one per core")
+    add: Annotated[Paths, Option("bundles, ZIP files of bundles or folders of runs to add")] = ()
+    board: Annotated[str | None, Option("of the added rows; default: that of their protocol")] = None
+    replace: Annotated[bool, Option("replace rows that have the name of an added row")] = False
+    workers: Workers = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TablesRequest:
-    """Runs to write tables and figures of."""
+    """Write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG."""
 
-    bundles: Paths = Field(
-        description="folders of runs, one per variant of a task", examples=["outputs/cxr_pneumonia-demo"]
-    )
-    out: Path = Field(description="folder of the tables and figures", examples=["outputs/tables"])
+    bundles: Annotated[
+        Paths, Option("folders of runs, one per variant of a task", "outputs/cxr_pneumonia-demo")
+    ]
+    out: Annotated[Path, Option("folder of the tables and figures", "outputs/tables")]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class StatsRequest:
-    """A statistical comparison; ``docs/comparing.md`` lists the options of each kind."""
+    """Compare runs, predictions or reader scores from a CSV file, or from bundles; see docs/comparing.md."""
 
-    kind: Annotated[str, POSITIONAL] = Field(
-        description="runs, predictions, power, association or readers; see docs/comparing.md",
-        examples=["runs"],
+    kind: Annotated[str, Option("runs, predictions, power, association or readers", "runs", positional=True)]
+    csv: Annotated[Path | None, Option("table of the kind")] = None
+    bundles: Annotated[Path | None, Option("folder of bundles, instead of a table")] = None
+    out: Annotated[Path | None, Option("JSON file of all results")] = None
+    alpha: Annotated[Share | None, Option("significance level; default: 0.05, or the task's")] = None
+    correction: Annotated[str | None, Option("holm, bonferroni, fdr_bh or none")] = None
+    direction: Annotated[str | None, Option("maximize or minimize the value of a run")] = None
+    metric: Annotated[str | None, Option("default: balanced_accuracy, or the task's")] = None
+    baseline: Annotated[str | None, Option("model that the others are compared with")] = None
+    positive: Annotated[str | None, Option("positive class of two; default: the last")] = None
+    margin: Annotated[Share | None, Option("smallest relevant difference, such as 0.02")] = None
+    images: Annotated[Count | None, Option("number of test images")] = None
+    discordant: Annotated[Share | None, Option("share of images that only one of two models has right")] = (
+        None
     )
-    csv: Path | None = Field(default=None, description="table of the kind")
-    bundles: Path | None = Field(default=None, description="folder of bundles, instead of a table")
-    out: Path | None = Field(default=None, description="JSON file of all results")
-    alpha: Share | None = Field(
-        default=None, description="significance level of tests and intervals; default: 0.05, or the task's"
-    )
-    correction: str | None = Field(default=None, description="holm, bonferroni, fdr_bh or none")
-    direction: str | None = Field(default=None, description="maximize or minimize the value of a run")
-    metric: str | None = Field(
-        default=None, description="metric of predictions; default: balanced_accuracy, or the task's"
-    )
-    baseline: str | None = Field(default=None, description="model that the others are compared with")
-    positive: str | None = Field(default=None, description="positive class of two; default: the last")
-    margin: Share | None = Field(default=None, description="smallest relevant difference, such as 0.02")
-    images: Count | None = Field(default=None, description="number of test images")
-    discordant: Share | None = Field(
-        default=None, description="share of images that exactly one of two models classifies correctly"
-    )
-    difference: Share | None = Field(default=None, description="difference to detect, such as 0.02")
-    power: Share | None = Field(default=None, description="probability to detect it; default: 0.8 and 0.95")
+    difference: Annotated[Share | None, Option("difference to detect, such as 0.02")] = None
+    power: Annotated[Share | None, Option("probability to detect it; default: 0.8 and 0.95")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ExtractorRequest:
-    """A new training of the embedded feature extractor."""
+    """Train the embedded feature extractor again."""
 
-    out: Path = Field(
-        description="folder of the weights and their model card", examples=["outputs/extractor"]
-    )
-    steps: Count | None = Field(default=None, description="training steps; default: the full training")
+    out: Annotated[Path, Option("folder of the weights and their model card", "outputs/extractor")]
+    steps: Annotated[Count | None, Option("training steps; default: the full training")] = None

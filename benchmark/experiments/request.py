@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from benchmark.planning.request import STRICT, Count, StageRequest, TaskRequest
+from benchmark.planning.request import STRICT, Count, Option, StageRequest, TaskRequest
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SweepRequest(StageRequest):
-    """A run for every value of one choice of the task, or for the product of several."""
+    """Run a task for every value of a choice, then write tables over all runs."""
 
-    task: str = Field(
-        default="cxr_pneumonia",
-        description="name of a task, or path of a task file",
-        examples=["lus_limited"],
-    )
-    over: tuple[str, ...] = Field(
-        description="choice of the task, step.field; repeat it for a product of choices",
-        examples=["scarce.keep"],
-    )
-    values: tuple[str, ...] = Field(
-        default=(), description="values of the choice, separated by commas; default: all that the task offers"
-    )
-    out: Path | None = Field(default=None, description="default: outputs/sweep-<task>-<profile>")
+    task: Annotated[str, Option("name of a task, or path of a task file", "lus_limited")] = "cxr_pneumonia"
+    over: Annotated[
+        tuple[str, ...], Option("choice of the task, step.field; several for a product", "scarce.keep")
+    ]
+    values: Annotated[
+        tuple[str, ...], Option("values of the choice, separated by commas; default: all on offer")
+    ] = ()
+    out: Annotated[Path | None, Option("default: outputs/sweep-<task>-<profile>")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TuneRequest(TaskRequest):
-    """A search of one generator's parameters."""
+    """Search the parameters of a generator by the FID of its images to the val split."""
 
-    generator: str = Field(description="name, or path of a Python file", examples=["ddpm"])
-    trials: Count = Field(default=20, description="total number of trials, including finished ones")
-    study: Path | None = Field(default=None, description="SQLite file of the study; default: <out>/study.db")
-    seed: int = Field(default=0, description="seed of the sampler")
-    out: Path | None = Field(default=None, description="default: outputs/tune-<task>-<generator>")
+    generator: Annotated[str, Option("name, or path of a Python file", "ddpm")]
+    trials: Annotated[Count, Option("total number of trials, including finished ones")] = 20
+    study: Annotated[Path | None, Option("SQLite file of the study; default: <out>/study.db")] = None
+    seed: Annotated[int, Option("seed of the sampler")] = 0
+    out: Annotated[Path | None, Option("default: outputs/tune-<task>-<generator>")] = None

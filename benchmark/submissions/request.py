@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from benchmark.planning.request import STRICT, Count, TaskRequest, TrainingRequest
+from benchmark.planning.request import STRICT, Option, TaskRequest, TrainingRequest, Workers
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SubmitRequest(TrainingRequest):
-    """A generator, samples or a bundle to hand in; exactly one of the three is given."""
+    """Make a bundle to hand in from a generator, from samples, or from an existing bundle."""
 
-    generator: str | None = Field(default=None, description="Python file, or name of an installed generator")
-    samples: Path | None = Field(
-        default=None, description="folder with a folder per class, or a Parquet file"
-    )
-    bundle: Path | None = Field(default=None, description="folder or ZIP of a bundle of the same protocol")
-    card: Path | None = Field(
-        default=None,
-        description="submission card: name, title, authors, license, ...",
-        examples=["submission.yaml"],
-    )
-    workers: Count | None = Field(default=None, description="stages at once; default: one per core")
-    with_controls: bool = Field(default=False, description="also run the task's controls, for a leaderboard")
-    sign: Path | None = Field(default=None, description="SSH key that signs the bundle")
-    board: Path | None = Field(default=None, description="leaderboards folder whose rows to compare with")
-    out: Path | None = Field(default=None, description="default: outputs/submissions/<name>")
+    generator: Annotated[str | None, Option("Python file, or name of an installed generator")] = None
+    samples: Annotated[Path | None, Option("folder with a folder per class, or a Parquet file")] = None
+    bundle: Annotated[Path | None, Option("folder or ZIP of a bundle of the same protocol")] = None
+    card: Annotated[
+        Path | None, Option("submission card: name, title, authors, license, ...", "submission.yaml")
+    ] = None
+    workers: Workers = None
+    with_controls: Annotated[bool, Option("also run the task's controls, for a leaderboard")] = False
+    sign: Annotated[Path | None, Option("SSH key that signs the bundle")] = None
+    board: Annotated[Path | None, Option("leaderboards folder whose rows to compare with")] = None
+    out: Annotated[Path | None, Option("default: outputs/submissions/<name>")] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ExportRequest(TaskRequest):
-    """The training images of a task, written as files."""
+    """Write the images that a generator of a task may learn from as files."""
 
-    workers: Count | None = Field(default=None, description="folds at once; default: one per core")
-    out: Path | None = Field(
-        default=None,
-        description="empty or new folder; default: outputs/<task>-<profile>-training",
-        examples=["outputs/export"],
-    )
+    workers: Workers = None
+    out: Annotated[
+        Path | None, Option("empty folder; default: outputs/<task>-<profile>-training", "outputs/export")
+    ] = None

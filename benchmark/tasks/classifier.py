@@ -40,6 +40,12 @@ class Weights(Strict):
 RESERVED_KWARGS = ("drop_rate", "in_chans", "num_classes", "pretrained", "pretrained_cfg")
 
 
+Augmentation = Literal[
+    "none", "mild_affine", "schaudt", "zhang", "segal", "lan_rotation", "lan_flipping", "lan_translation",
+    "lan_shearing", "lan_cropping", "lan_noise", "lan_blurring", "lan_coloring", "lan_all", "lan",
+]  # fmt: skip
+
+
 class ClassifierConfig(Strict):
     """A classifier: architecture, initial weights, optimizer, augmentation. Adam, as in every paper.
 
@@ -74,23 +80,7 @@ class ClassifierConfig(Strict):
     plateau_patience: int = Field(3, ge=1)
     batch_size: int | None = Field(None, gt=1)
     dropout: float = Field(0.5, ge=0, lt=1)
-    augmentation: Literal[
-        "none",
-        "mild_affine",
-        "schaudt",
-        "zhang",
-        "segal",
-        "lan_rotation",
-        "lan_flipping",
-        "lan_translation",
-        "lan_shearing",
-        "lan_cropping",
-        "lan_noise",
-        "lan_blurring",
-        "lan_coloring",
-        "lan_all",
-        "lan",
-    ] = "schaudt"
+    augmentation: Augmentation = "schaudt"
 
     @property
     def where(self) -> str:

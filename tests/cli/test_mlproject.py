@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from benchmark.cli.mlproject import mlproject
-from benchmark.cli.parser import read_request
-from benchmark.cli.verbs import VERBS
+from benchmark.cli.parser import VERBS, read_request
 from support.samples import ROOT
 
 POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]

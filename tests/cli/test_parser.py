@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.parser import main, read_request
-from benchmark.cli.verbs import VERBS
+from benchmark.cli.parser import VERBS, main, read_request
 
 
 def seconds_of_help(*words: str) -> float:
