@@ -20,7 +20,7 @@ class TasksRequest:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ReadRequest:
-    """How a data source is read."""
+    """Settings for reading a data source."""
 
     task: Annotated[str | None, Option("task to take classes and parameters from")] = None
     root: Root = None

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid", defer_build=True)  # no schema is built for --help
 
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """How the command line presents a field.
+    """Presentation of a field on the command line.
 
     Attributes:
         help: line of help.
@@ -68,7 +68,7 @@ class TaskRequest:
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingRequest(TaskRequest):
-    """A task, and how its rows are fitted, measured and trained on."""
+    """A task, and settings for fitting, measuring and classification."""
 
     params: Annotated[Path | None, Option("YAML of generator parameters, as tune writes it")] = None
     extractor: Annotated[str | None, Option("auto, phantom_cxr_v1 or inception; default: the task's")] = None

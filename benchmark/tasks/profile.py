@@ -11,7 +11,7 @@ from benchmark.tasks.rules import Strict
 
 
 class Measures(Strict):
-    """How synthetic images are measured."""
+    """Settings of the measures of synthetic images."""
 
     extractor: str = "auto"
     preview_images: int = Field(250, ge=10, description="images of a preview during a fit")
@@ -19,7 +19,7 @@ class Measures(Strict):
 
 
 class GeneratorEntry(Strict):
-    """How a task trains one generator; ``plugin`` if the row has another name than the plug-in."""
+    """Training of one generator; ``plugin`` if the row has another name than the plug-in."""
 
     fit: Literal["joint", "per_class"] = "joint"
     params: dict[str, Any] = {}

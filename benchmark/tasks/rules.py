@@ -81,7 +81,7 @@ def parse_rules(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
 
 
 class Mix(Strict):
-    """How synthetic images join the real training images.
+    """Rule by which synthetic images join the real training images.
 
     Attributes:
         training: ``add`` them to the real images, or train on ``synthetic`` images alone.

@@ -64,7 +64,7 @@ class SplitRule(Strict):
 
 
 class Source(Strict):
-    """How one data source serves the task; ``skip_steps`` names the scenario's steps that it cannot take."""
+    """Use of one data source; ``skip_steps`` names the scenario's steps that it cannot take."""
 
     split: SplitRule = SplitRule()
     params: dict[str, Any] = {}
