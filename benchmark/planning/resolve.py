@@ -12,12 +12,11 @@ from typing import Any
 
 import yaml
 
-from benchmark.engine.node import needed
-from benchmark.engine.store import store_root as store_root
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.plugins.registry import Plugin, available, find
+from benchmark.stages.training import TrainingConfig
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.schema import GeneratorEntry, Task, load_task, parse, read_yaml
 from benchmark.utils.hashing import sha256_file
@@ -163,8 +162,9 @@ def _check_heads(task: Task, profile: str, source: str) -> None:
 
 def _trains(plan: Plan, stages: Iterable[str] | None) -> bool:
     """Whether any of the stages, or of what they need, has to do with a classifier."""
-    nodes = build(plan)
-    return any("classifier" in n.config for n in (nodes if stages is None else needed(nodes, stages)))
+    graph = build(plan)
+    nodes = graph if stages is None else graph.until(stages)
+    return any(isinstance(node.config, TrainingConfig) for node in nodes)
 
 
 def _with_found_weights(plan: Plan) -> Plan:

@@ -1,0 +1,156 @@
+"""Fit a row's generator."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmark.engine.node import StageConfig
+from benchmark.errors import BenchmarkError, GeneratorError, MetricError
+from benchmark.images import arrow
+from benchmark.images.image_set import ImageSet, Learning
+from benchmark.protocol.mixing import receiving
+from benchmark.stages.fit_context import Fit, ShouldPrune, never
+from benchmark.stages.job import DATA, SELECTION, Job, first_line
+from benchmark.stages.plugin import PluginReference, generator_errors
+from benchmark.stages.records import History, Record, StageResult
+from benchmark.stages.select import learning_images
+from benchmark.tasks.rules import Mix
+
+
+class FitConfig(StageConfig):
+    """Configuration of ``fit``.
+
+    Attributes:
+        plugin_version: of the generator's code.
+        mix: names the classes that get synthetic images, where the generator is fitted once per class.
+        preview: images of a preview.
+        reserve: hand the generator the images of ``reserve``; for the control ``oracle`` alone.
+    """
+
+    stage: ClassVar[str] = "fit"
+    version: ClassVar[str] = "2"
+    expected_seconds: ClassVar[float] = 100.0
+
+    plugin: PluginReference
+    plugin_version: str
+    params: dict[str, Any]
+    per_class: bool
+    classes: tuple[str, ...]
+    mix: Mix
+    extractor: str
+    extractor_hash: str
+    preview: int
+    device: str
+    precision: str
+    reserve: bool
+
+
+class FittedPart(Record):
+    """One fit: the scalars at its best preview (empty without previews), and at every step."""
+
+    chosen: dict[str, float]
+    history: History
+
+
+class FitResult(StageResult):
+    """The fits of a generator, by class, or one with the name ``joint``; ``history`` is of the first."""
+
+    parts: dict[str, FittedPart]
+
+
+def fit(job: Job[FitConfig], should_prune: ShouldPrune = never) -> FitResult:
+    """Fit a generator on ``train``, jointly or once per class, and save its best state by FID on ``val``.
+
+    Args:
+        should_prune: called with step and FID of every preview; True ends the fit.
+    """
+    config = job.config
+    selection = job.input(SELECTION) if SELECTION in job.inputs else None
+    learning = learning_images(job.input(DATA), selection, config.classes, reserve=config.reserve)
+    pieces = {"joint": learning}
+    if config.per_class:
+        train = arrow.read_learning(job.input(DATA), reserve=False).train
+        requested = receiving(train, config.mix, config.classes)
+        names = learning.train.classes
+        pieces = {name: learning.of_class(k) for k, name in enumerate(names) if name in requested}
+    parts = {
+        name: _fit_part(job, piece, name, k / len(pieces), 1 / len(pieces), should_prune)
+        for k, (name, piece) in enumerate(pieces.items())
+    }
+    return FitResult(parts=parts, history=next(iter(parts.values())).history)
+
+
+def _fit_part(
+    job: Job[FitConfig],
+    learning: Learning,
+    part: str,
+    begin: float,
+    share: float,
+    should_prune: ShouldPrune,
+) -> FittedPart:
+    config, name = job.config, job.node.row
+    module = config.plugin.load()
+    scratch = job.work / part
+    scratch.mkdir(parents=True, exist_ok=True)
+    with generator_errors(name, "fit()"):
+        generator = module.Generator(module.Params(**config.params))
+        context = Fit(
+            generator=generator,
+            name=name,
+            val=learning.val,
+            preview=config.preview,
+            preview_fid=_PreviewFid(learning.val, config.extractor, config.device),
+            metric=f"val_fid_{config.extractor}",
+            device=config.device,
+            precision=config.precision,
+            seed=job.node.seed,
+            scratch=scratch,
+            checkpoints=scratch / "checkpoints",
+            reserve=learning.reserve,
+            fold=job.node.fold,
+            progress=lambda done: job.progress(begin + done * share),
+            should_prune=should_prune,
+        )
+        generator.fit(learning.train, context)
+        folder, entry = context.best()
+    refuse_pickles(folder, name)
+    shutil.copytree(folder, job.out / part, dirs_exist_ok=True)
+    return FittedPart(chosen=entry, history=context.history)
+
+
+class _PreviewFid:
+    """FID of previews against ``val``, whose features are computed once."""
+
+    def __init__(self, val: ImageSet, extractor: str, device: str) -> None:
+        self.val, self.extractor, self.device = val, extractor, device
+        self.real: np.ndarray | None = None
+
+    def __call__(self, preview: ImageSet) -> float:
+        from benchmark.metrics.features import features
+        from benchmark.metrics.fid import fid
+
+        try:
+            if self.real is None:
+                self.real = features(self.val.image, self.extractor, self.device)
+            return fid(self.real, features(preview.image, self.extractor, self.device))
+        except BenchmarkError:
+            raise
+        except Exception as error:  # a fault of the suite itself, not of the generator
+            raise MetricError("preview FID", f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def refuse_pickles(folder: Path, name: str) -> None:
+    """Refuse a saved generator with files that could run code on loading.
+
+    Raises:
+        GeneratorError: names the file.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix not in {".safetensors", ".json", ".txt", ".yaml"}:
+            raise GeneratorError(
+                f"generator '{name}'", f"save() wrote '{path.name}'", "Save as safetensors and JSON only."
+            )
