@@ -17,7 +17,8 @@ from benchmark.errors import BenchmarkError, TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import RunRequest, generator_row, make_plan
+from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
 from benchmark.stages.fit import FitConfig, fit

@@ -11,12 +11,12 @@ from benchmark.images.image_set import ImageSet
 from benchmark.stages import predictions
 from benchmark.stages.job import SYNTHETIC_IMAGES, Job
 from benchmark.stages.records import Record, StageResult
-from benchmark.stages.training import AddedImages, TrainingConfig, setting
+from benchmark.stages.training import AddedImages, ClassifierStageConfig, training_config
 
 PREDICTIONS = "predictions.parquet"
 
 
-class ClassifyConfig(TrainingConfig, AddedImages):
+class ClassifyConfig(ClassifierStageConfig, AddedImages):
     """Configuration of ``classify``.
 
     Attributes:
@@ -58,7 +58,7 @@ def classify(job: Job[ClassifyConfig]) -> ClassifyResult:
     from benchmark.classifiers import evaluate, network, quality, sampling
     from benchmark.classifiers import train as training
 
-    config, splits, own = job.config, job.splits(), setting(job)
+    config, splits, own = job.config, job.splits(), training_config(job)
     synthetic = job.synthetic() if SYNTHETIC_IMAGES in job.inputs else None
     images = sampling.training_images(splits, synthetic, config.mix, config.bracket, config.classes)
     trained = training.train(images.real, images.train, images.val, own)

@@ -11,10 +11,10 @@ from benchmark.protocol.mixing import like
 from benchmark.stages.job import Job
 from benchmark.stages.measure import in_proportion
 from benchmark.stages.records import ClassValue, Measure, StageResult
-from benchmark.stages.training import AddedImages, TrainingConfig, evaluators
+from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 
-class GanTestConfig(TrainingConfig, AddedImages):
+class GanTestConfig(ClassifierStageConfig, AddedImages):
     """Configuration of ``gan_test``."""
 
     stage: ClassVar[str] = "gan_test"

@@ -7,12 +7,12 @@ from typing import ClassVar
 from benchmark.stages import predictions
 from benchmark.stages.classify import TrainingResult
 from benchmark.stages.job import Job
-from benchmark.stages.training import TrainingConfig, setting
+from benchmark.stages.training import ClassifierStageConfig, training_config
 
 CURVE = "curve.parquet"
 
 
-class LearningCurveConfig(TrainingConfig):
+class LearningCurveConfig(ClassifierStageConfig):
     """Configuration of ``learning_curve``; ``share`` is of the training patients, above 0 and below 1."""
 
     stage: ClassVar[str] = "learning_curve"
@@ -37,7 +37,7 @@ def learning_curve(job: Job[LearningCurveConfig]) -> LearningCurveResult:
     from benchmark.classifiers import quality, sampling
     from benchmark.classifiers import train as training
 
-    config, splits, own = job.config, job.splits(), setting(job)
+    config, splits, own = job.config, job.splits(), training_config(job)
     images = sampling.subset(splits.train, config.share, job.node.seed)
     trained = training.train(images, images, splits.val, own)
     scores = training.predict(trained.network, splits.test, own, training.normalization(images.image))

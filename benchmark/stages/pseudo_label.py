@@ -9,10 +9,10 @@ from benchmark.images.image_set import Splits
 from benchmark.protocol.rules.label_policy import join_taught, with_teacher
 from benchmark.stages.data import DataResult, describe
 from benchmark.stages.job import DATA, UNLABELED, Job
-from benchmark.stages.training import TrainingConfig, setting
+from benchmark.stages.training import ClassifierStageConfig, training_config
 
 
-class PseudoLabelConfig(TrainingConfig):
+class PseudoLabelConfig(ClassifierStageConfig):
     """Configuration of ``pseudo_label``."""
 
     stage: ClassVar[str] = "pseudo_label"
@@ -29,7 +29,7 @@ def pseudo_label(job: Job[PseudoLabelConfig]) -> DataResult:
     """
     from benchmark.classifiers import train as training
 
-    config, own = job.config, setting(job)
+    config, own = job.config, training_config(job)
     splits, unlabeled = job.splits(), arrow.read_images(job.input(DATA) / UNLABELED)
     trained = training.train(splits.train, splits.train, splits.val, own)
     normal = training.normalization(splits.train.image)

@@ -13,13 +13,13 @@ from benchmark.images.image_set import ImageSet
 from benchmark.stages.generate import ImagesResult
 from benchmark.stages.job import SYNTHETIC, Job
 from benchmark.stages.records import Measure, Record
-from benchmark.stages.training import AddedImages, TrainingConfig, evaluators
+from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 if TYPE_CHECKING:
     from benchmark.classifiers.evaluate import Evaluator
 
 
-class QualityFilterConfig(TrainingConfig, AddedImages):
+class QualityFilterConfig(ClassifierStageConfig, AddedImages):
     """Configuration of ``quality_filter``."""
 
     stage: ClassVar[str] = "quality_filter"

@@ -13,13 +13,13 @@ from benchmark.images.image_set import Learning
 from benchmark.protocol.mixing import receiving
 from benchmark.stages.job import CHOSEN, Job
 from benchmark.stages.records import StageResult
-from benchmark.stages.training import TrainingConfig, evaluators
+from benchmark.stages.training import ClassifierStageConfig, evaluators
 from benchmark.tasks.rules import Mix
 
 SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan 2023, 4.5 and Figure 20
 
 
-class SelectConfig(TrainingConfig):
+class SelectConfig(ClassifierStageConfig):
     """Configuration of ``select``; ``mix`` names the classes that get synthetic images."""
 
     stage: ClassVar[str] = "select"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmark.classifiers.train import Setting
 
 
-class TrainingConfig(StageConfig):
+class ClassifierStageConfig(StageConfig):
     """Configuration of a stage that trains a classifier or reads a trained one.
 
     Attributes:
@@ -47,8 +47,8 @@ class AddedImages(StageConfig):
         return added_counts(train, self.mix, self.bracket, self.classes)
 
 
-def setting(job: Job[TrainingConfig]) -> Setting:
-    """Return the setting of a job's training."""
+def training_config(job: Job[ClassifierStageConfig]) -> Setting:
+    """Return the configuration of a job's training, for the training loop."""
     from benchmark.classifiers.train import Setting
 
     config = job.config
@@ -66,11 +66,11 @@ def setting(job: Job[TrainingConfig]) -> Setting:
     )
 
 
-def evaluators(job: Job[TrainingConfig], splits: Splits) -> list[Evaluator]:
+def evaluators(job: Job[ClassifierStageConfig], splits: Splits) -> list[Evaluator]:
     """Return the classifiers of ``real_only`` that score images for this stage."""
     from benchmark.classifiers import evaluate
 
-    own, classes = setting(job), len(splits.train.classes)
+    own, classes = training_config(job), len(splits.train.classes)
     return [
         evaluate.read(folder, own, classes, multilabel=splits.train.multilabel)
         for folder in job.inputs[EVALUATORS]

@@ -10,7 +10,7 @@ import pytest
 from benchmark.experiments.run import UNTIL
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.stages.training import TrainingConfig
+from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import Weights
 from benchmark.tasks.rules import LabelPolicy, Mix
 from benchmark.tasks.schema import load_task
@@ -224,7 +224,7 @@ def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
         update={"classifiers": (profile.classifiers[0].model_copy(update={"weights": weights}),)}
     )
     nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": own}))
-    asking = [n for n in nodes if isinstance(n.config, TrainingConfig)]
+    asking = [n for n in nodes if isinstance(n.config, ClassifierStageConfig)]
     assert {n.stage for n in asking} == {"classify", "learning_curve", "select", "quality_filter", "gan_test"}
     assert {n.config.classifier.weights.path for n in asking} == {Path("/here/w.safetensors")}
     assert not any("/here" in n.config.model_dump_json() for n in asking)

@@ -32,7 +32,7 @@ from benchmark.stages.quality_filter import QualityFilterConfig, quality_filter
 from benchmark.stages.records import ClassValue, Measure
 from benchmark.stages.reference import Diversity, Floor, ReferenceResult
 from benchmark.stages.select import SelectConfig, select
-from benchmark.stages.training import TrainingConfig
+from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.rules import Mix
 from benchmark.utils.files import write_json
 from support.samples import ROOT, blobs
@@ -320,7 +320,7 @@ class Oracle:
         return scores if self.multilabel else scores / scores.sum(1, keepdims=True)
 
 
-def job(folder: Path, kind: type[TrainingConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
+def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
     """A stage with an evaluator that is always right, and no training."""
     multilabel = splits.train.multilabel
     monkeypatch.setattr(evaluate, "read", lambda *_, **__: Oracle(multilabel))
