@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,7 +21,7 @@ class StageConfig(BaseModel):
         stage: name of the stage.
         version: of the stage's code. Raise it when the stage would give other results.
         imports: modules that a worker imports before it measures time.
-        expected_seconds: of one node, for the progress bar before any node has run.
+        seconds: expected duration of one node, for the progress bar before any node has run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +29,13 @@ class StageConfig(BaseModel):
     stage: ClassVar[str]
     version: ClassVar[str]
     imports: ClassVar[tuple[str, ...]] = ("torch",)
-    expected_seconds: ClassVar[float] = 1.0
+    seconds: ClassVar[float] = 1.0
+
+    def __init_subclass__(cls, **about: Any) -> None:
+        """Take the four attributes as keywords of the class statement."""
+        for name, value in about.items():
+            setattr(cls, name, value)
+        super().__init_subclass__()
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class _Fold:
         **fields: Any,
     ) -> str:
         """Add a node and return its id; ids are labels, ending in ``@fold`` where there are several folds."""
-        about: dict[str, Any] = {"expected_seconds": config.expected_seconds, **fields}
+        about: dict[str, Any] = {"expected_seconds": config.seconds, **fields}
         about |= {"row": row.name, "role": row.role} if row else {}
         suffix = f"@{self.fold}" if len(self.plan.folds) > 1 else ""
         self.nodes.append(Node(f"{name}{suffix}", config, inputs, fold=self.fold, **about))
@@ -155,7 +155,6 @@ class _Fold:
         plan = self.plan
         config = FitConfig(
             plugin=_plugin(row),
-            plugin_version=row.version,
             params=dict(row.params),
             per_class=row.per_class,
             classes=plan.task.classes,
@@ -175,7 +174,6 @@ class _Fold:
         config = GenerateConfig(
             **self._added(max(self.profile.brackets)),
             plugin=_plugin(row),
-            plugin_version=row.version,
             per_class=row.per_class,
             image_size=self.profile.image_size,
             device=self.plan.device,
@@ -245,7 +243,7 @@ class _Fold:
 
 
 def _plugin(row: Row) -> PluginReference:
-    return PluginReference(**(row.plugin or {}), target=row.target)
+    return PluginReference(**(row.plugin or {}), version=row.version, target=row.target)
 
 
 def _seconds(row: Row) -> dict[str, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from benchmark.images import plots
@@ -16,17 +14,13 @@ from benchmark.stages.training import AddedImages, ClassifierStageConfig, traini
 PREDICTIONS = "predictions.parquet"
 
 
-class ClassifyConfig(ClassifierStageConfig, AddedImages):
+class ClassifyConfig(ClassifierStageConfig, AddedImages, stage="classify", version="4", seconds=15.0):
     """Configuration of ``classify``.
 
     Attributes:
         subgroups: columns of the images that the predictions repeat.
         keep_network: write the network, since other stages evaluate images with it.
     """
-
-    stage: ClassVar[str] = "classify"
-    version: ClassVar[str] = "4"
-    expected_seconds: ClassVar[float] = 15.0
 
     subgroups: tuple[str, ...] = ()
     keep_network: bool = False

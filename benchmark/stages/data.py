@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from benchmark.tasks.rules import Rule
 from benchmark.tasks.schema import SplitRule
 
 
-class DataConfig(StageConfig):
+class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=()):
     """Configuration of ``data``.
 
     Attributes:
@@ -30,11 +30,6 @@ class DataConfig(StageConfig):
         target: module of the source.
         paths: parameters of the source that say where the data lie.
     """
-
-    stage: ClassVar[str] = "data"
-    version: ClassVar[str] = "2"
-    imports: ClassVar[tuple[str, ...]] = ()  # data are drawn and read without torch
-    expected_seconds: ClassVar[float] = 10.0
 
     source: str
     source_version: str

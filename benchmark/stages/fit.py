@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +21,16 @@ from benchmark.stages.select import learning_images
 from benchmark.tasks.rules import Mix
 
 
-class FitConfig(StageConfig):
+class FitConfig(StageConfig, stage="fit", version="2", seconds=100.0):
     """Configuration of ``fit``.
 
     Attributes:
-        plugin_version: of the generator's code.
         mix: names the classes that get synthetic images, where the generator is fitted once per class.
         preview: images of a preview.
         reserve: hand the generator the images of ``reserve``; for the control ``oracle`` alone.
     """
 
-    stage: ClassVar[str] = "fit"
-    version: ClassVar[str] = "2"
-    expected_seconds: ClassVar[float] = 100.0
-
     plugin: PluginReference
-    plugin_version: str
     params: dict[str, Any]
     per_class: bool
     classes: tuple[str, ...]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
@@ -14,12 +12,8 @@ from benchmark.stages.records import ClassValue, Measure, StageResult
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 
-class GanTestConfig(ClassifierStageConfig, AddedImages):
+class GanTestConfig(ClassifierStageConfig, AddedImages, stage="gan_test", version="1", seconds=5.0):
     """Configuration of ``gan_test``."""
-
-    stage: ClassVar[str] = "gan_test"
-    version: ClassVar[str] = "1"
-    expected_seconds: ClassVar[float] = 5.0
 
 
 class GanTestResult(StageResult):

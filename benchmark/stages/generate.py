@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -23,15 +23,10 @@ from benchmark.stages.training import AddedImages
 from benchmark.tasks.rules import Mix
 
 
-class GenerateConfig(AddedImages):
+class GenerateConfig(AddedImages, stage="generate", version="2", seconds=20.0):
     """Configuration of ``generate``; ``per_class`` as in ``fit``."""
 
-    stage: ClassVar[str] = "generate"
-    version: ClassVar[str] = "2"
-    expected_seconds: ClassVar[float] = 20.0
-
     plugin: PluginReference
-    plugin_version: str
     per_class: bool
     image_size: int
     device: str

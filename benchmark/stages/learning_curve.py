@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from benchmark.stages import predictions
 from benchmark.stages.classify import TrainingResult
 from benchmark.stages.job import Job
@@ -12,12 +10,8 @@ from benchmark.stages.training import ClassifierStageConfig, training_config
 CURVE = "curve.parquet"
 
 
-class LearningCurveConfig(ClassifierStageConfig):
+class LearningCurveConfig(ClassifierStageConfig, stage="learning_curve", version="1", seconds=15.0):
     """Configuration of ``learning_curve``; ``share`` is of the training patients, above 0 and below 1."""
-
-    stage: ClassVar[str] = "learning_curve"
-    version: ClassVar[str] = "1"
-    expected_seconds: ClassVar[float] = 15.0
 
     share: float
     subgroups: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
@@ -25,12 +24,8 @@ from benchmark.stages.reference import (
 MEASURED = 4  # images of a class, below which a filtered class is left out of the distances
 
 
-class MeasureConfig(MeasuringConfig):
+class MeasureConfig(MeasuringConfig, stage="measure", version="3", seconds=10.0):
     """Configuration of ``measure``."""
-
-    stage: ClassVar[str] = "measure"
-    version: ClassVar[str] = "3"
-    expected_seconds: ClassVar[float] = 10.0
 
 
 class Memorization(Record):

@@ -15,10 +15,11 @@ from benchmark.stages.job import first_line
 
 
 class PluginReference(BaseModel, extra="forbid", frozen=True):
-    """Name and origin of a plug-in; its import target is part of no cache key."""
+    """Name, origin and code version of a plug-in; its import target is part of no cache key."""
 
     name: str
     origin: Literal["builtin", "entry_point", "file"]
+    version: str
     target: str = Field(exclude=True)
 
     def load(self) -> ModuleType:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.protocol.rules.label_policy import join_taught, with_teacher
@@ -12,12 +10,8 @@ from benchmark.stages.job import DATA, UNLABELED, Job
 from benchmark.stages.training import ClassifierStageConfig, training_config
 
 
-class PseudoLabelConfig(ClassifierStageConfig):
+class PseudoLabelConfig(ClassifierStageConfig, stage="pseudo_label", version="3", seconds=15.0):
     """Configuration of ``pseudo_label``."""
-
-    stage: ClassVar[str] = "pseudo_label"
-    version: ClassVar[str] = "3"
-    expected_seconds: ClassVar[float] = 15.0
 
     source: str
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from benchmark.classifiers.evaluate import Evaluator
 
 
-class QualityFilterConfig(ClassifierStageConfig, AddedImages):
+class QualityFilterConfig(
+    ClassifierStageConfig, AddedImages, stage="quality_filter", version="1", seconds=8.0
+):
     """Configuration of ``quality_filter``."""
-
-    stage: ClassVar[str] = "quality_filter"
-    version: ClassVar[str] = "1"
-    expected_seconds: ClassVar[float] = 8.0
 
 
 class FilterRate(Record):

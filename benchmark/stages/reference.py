@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
@@ -24,12 +23,8 @@ class MeasuringConfig(AddedImages):
     device: str
 
 
-class ReferenceConfig(MeasuringConfig):
+class ReferenceConfig(MeasuringConfig, stage="reference", version="2", seconds=8.0):
     """Configuration of ``reference``."""
-
-    stage: ClassVar[str] = "reference"
-    version: ClassVar[str] = "2"
-    expected_seconds: ClassVar[float] = 8.0
 
 
 class Floor(Record):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -19,12 +18,8 @@ from benchmark.tasks.rules import Mix
 SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan 2023, 4.5 and Figure 20
 
 
-class SelectConfig(ClassifierStageConfig):
+class SelectConfig(ClassifierStageConfig, stage="select", version="1", seconds=8.0):
     """Configuration of ``select``; ``mix`` names the classes that get synthetic images."""
-
-    stage: ClassVar[str] = "select"
-    version: ClassVar[str] = "1"
-    expected_seconds: ClassVar[float] = 8.0
 
     mix: Mix
 

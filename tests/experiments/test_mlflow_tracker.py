@@ -26,11 +26,11 @@ def test_a_class_of_any_name_has_a_metric(name, shown):
 def test_a_training_on_a_share_is_told_from_the_others():
     """The run of the learning curve names its share, classifier and seed."""
 
-    class Curve(StageConfig):
-        stage, version = "learning_curve", "1"
+    class Curve(StageConfig, stage="learning_curve"):
+        pass
 
-    class Filter(StageConfig):
-        stage, version = "quality_filter", "1"
+    class Filter(StageConfig, stage="quality_filter"):
+        pass
 
     node = Node("x", Curve(), share=0.25, classifier="resnet50", seed=3)
     assert run_name(node) == "learning_curve 0.25 resnet50 seed 3"

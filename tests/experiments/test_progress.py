@@ -24,20 +24,16 @@ def quiet(monkeypatch):
     monkeypatch.setattr(Progress, "_show", lambda *_, **__: None)
 
 
-class Empty(StageConfig):
-    version = "1"
+class Data(StageConfig, stage="data"):
+    pass
 
 
-class Data(Empty):
-    stage = "data"
+class Fit(StageConfig, stage="fit"):
+    pass
 
 
-class Fit(Empty):
-    stage = "fit"
-
-
-class Classify(Empty):
-    stage = "classify"
+class Classify(StageConfig, stage="classify"):
+    pass
 
 
 def result(seconds):

@@ -71,7 +71,7 @@ def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits)
     path = tmp_path / "mean_picture.py"
     path.write_text(UNCONDITIONAL)
     shared = {
-        "plugin": {"name": "mean_picture", "origin": "file", "target": str(path)}, "plugin_version": "1",
+        "plugin": {"name": "mean_picture", "origin": "file", "version": "1", "target": str(path)},
         "per_class": True, "device": "cpu", "precision": "float32", "mix": Mix(), "classes": ("a", "b", "c"),
     }  # fmt: skip
     config = FitConfig(

@@ -7,19 +7,15 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from benchmark.engine.node import Node, StageConfig
 from benchmark.engine.worker import Inputs
 from benchmark.errors import DataError
 
 
-class ActConfig(StageConfig):
+class ActConfig(StageConfig, stage="act", version="1", imports=()):
     """Names what to do, and a number."""
-
-    stage: ClassVar[str] = "act"
-    version: ClassVar[str] = "1"
-    imports: ClassVar[tuple[str, ...]] = ()
 
     act: str
     n: int
