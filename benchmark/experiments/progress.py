@@ -116,42 +116,27 @@ class Progress(RunObserver):
         done = self.total - len(self.left)
         text = f"{node_id}: {what}"
         if self.bar:
-            self.bar.show(done, self.total, text, clock(self._shown_left()))
+            left = clock(self._shown_left())
+            self.bar.update(0, completed=done, total=self.total, description=text, left=left)
         elif not quiet:
-            elapsed = clock(self.now() - self.began)
-            print(
-                f"[{done}/{self.total}] {elapsed} gone, {clock(self._shown_left())} left  {text}", flush=True
-            )
+            gone, left = clock(self.now() - self.began), clock(self._shown_left())
+            print(f"[{done}/{self.total}] {gone} gone, {left} left  {text}", flush=True)
 
     def close(self) -> None:
         """Remove the bar."""
         if self.bar:
-            self.bar.close()
+            self.bar.stop()
 
 
-class _Bar:
-    """A rich progress bar with stage, step and time left."""
+def _bar() -> Any:
+    """Return a started rich progress bar on a terminal, else None."""
+    if not sys.stdout.isatty():
+        return None
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Rich
 
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Rich
-
-        self.rich = Rich(
-            BarColumn(24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]} left"),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-        )
-        self.task: Any = self.rich.add_task("", total=1, left="?")
-        self.rich.start()
-
-    def show(self, done: int, total: int, text: str, left: str) -> None:
-        self.rich.update(self.task, completed=done, total=total, description=text, left=left)
-
-    def close(self) -> None:
-        self.rich.stop()
-
-
-def _bar() -> _Bar | None:
-    return _Bar() if sys.stdout.isatty() else None
+    left, text = TextColumn("{task.fields[left]} left"), TextColumn("{task.description}")
+    bar = Rich(BarColumn(24), MofNCompleteColumn(), left, TimeElapsedColumn(), text)
+    bar.add_task("", total=1, left="?")
+    bar.start()
+    return bar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,25 +66,28 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = never) -> FitResult:
     config = job.config
     selection = job.input(SELECTION) if SELECTION in job.inputs else None
     learning = learning_images(job.input(DATA), selection, config.classes, reserve=config.reserve)
-    pieces = {"joint": learning}
-    if config.per_class:
-        train = arrow.read_learning(job.input(DATA), reserve=False).train
-        requested = receiving(train, config.mix, config.classes)
-        names = learning.train.classes
-        pieces = {name: learning.of_class(k) for k, name in enumerate(names) if name in requested}
-    parts = {
-        name: _fit_part(job, piece, name, k / len(pieces), 1 / len(pieces), should_prune)
-        for k, (name, piece) in enumerate(pieces.items())
-    }
-    return FitResult(parts=parts, history=next(iter(parts.values())).history)
+    if not config.per_class:
+        joint = _fit_part(job, learning, "joint", job.progress, should_prune)
+        return FitResult(parts={"joint": joint}, history=joint.history)
+    train = arrow.read_learning(job.input(DATA), reserve=False).train
+    requested = receiving(train, config.mix, config.classes)
+    names = [name for name in learning.train.classes if name in requested]
+    parts: dict[str, FittedPart] = {}
+    for name in names:
+        done, own = len(parts), learning.of_class(learning.train.classes.index(name))
+
+        def progress(share: float, done: int = done) -> None:
+            job.progress((done + share) / len(names))
+
+        parts[name] = _fit_part(job, own, name, progress, should_prune)
+    return FitResult(parts=parts, history=parts[names[0]].history if names else [])
 
 
 def _fit_part(
     job: Job[FitConfig],
     learning: Learning,
     part: str,
-    begin: float,
-    share: float,
+    progress: Callable[[float], None],
     should_prune: ShouldPrune,
 ) -> FittedPart:
     config, name = job.config, job.node.row
@@ -106,7 +110,7 @@ def _fit_part(
             checkpoints=scratch / "checkpoints",
             reserve=learning.reserve,
             fold=job.node.fold,
-            progress=lambda done: job.progress(begin + done * share),
+            progress=progress,
             should_prune=should_prune,
         )
         generator.fit(learning.train, context)
