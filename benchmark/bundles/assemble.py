@@ -150,17 +150,8 @@ def manifest(
         data: over all folds.
         sizes: of the classifiers that were trained, by name.
     """
-    measured = run.read("measure", MeasureResult, row.name)
-    filtered = run.read("quality_filter", QualityFilterResult, row.name)
-    tested = run.read("gan_test", GanTestResult, row.name)
-    rates = joined_filter([f.quality_filter for f in filtered])
-    measures = [joined_measures([r.measures for r in part]) for part in (measured, filtered, tested)]
-    gate = joined_gate([m.memorization for m in measured])
     error, task, profile = run.failure(row), plan.task, plan.profile
-    notes = [note for r in (*measured, *filtered, *tested) for note in r.notes]
-    if row.name == REAL_ONLY:
-        notes += _selection_notes(run.read("select", SelectResult))
-    notes += _filter_notes(row.name, rates or {})
+    measured, notes = _measured(run, row.name)
     return {
         "schema": SCHEMA,
         "task": task.name,
@@ -174,33 +165,50 @@ def manifest(
         "folds": len(plan.folds),
         "scenario": plan.steps,
         "classifier_cards": _classifier_cards(profile, sizes),
-        "row": {
-            "name": row.name,
-            "role": row.role,
-            **{k: row.card.get(k, "") for k in ("title", "description", "citation", "license")},
-            "version": row.version,
-            "params": dict(row.params),
-        },
+        "row": _row_card(row),
         "submission_type": row.submission_type,
         "submission": row.submission,
         "status": "failed" if error else "complete",
         "error": error,
-        "data": {
-            "fingerprint": plan.source_fingerprint,
-            "splits": {name: split.record() for name, split in data.splits.items()},
-            "proof": data.proof,
-            "notes": [*data.notes, *dict.fromkeys(notes)],
-        },
-        "measures": {name: m.record() for part in measures for name, m in part.items()},
-        "quality_filter": None if rates is None else {name: r.record() for name, r in rates.items()},
+        "data": {"fingerprint": plan.source_fingerprint, **_data_card(data, notes)},
+        **measured,
         "curve": list(profile.curve) if row.name == REAL_ONLY else [],
-        "memorization": None if gate is None else gate.record(),
         "costs": _costs(row.name, run),
         "software": software(),
         "hardware": hardware(plan.device),
         "device": plan.device,
         "precision": plan.precision,
     }
+
+
+def _row_card(row: Row) -> dict[str, Any]:
+    card = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
+    return {"name": row.name, "role": row.role, **card, "version": row.version, "params": dict(row.params)}
+
+
+def _data_card(data: DataResult, notes: Sequence[str]) -> dict[str, Any]:
+    splits = {name: split.record() for name, split in data.splits.items()}
+    return {"splits": splits, "proof": data.proof, "notes": [*data.notes, *notes]}
+
+
+def _measured(run: RunResults, row: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what ``bundle.json`` holds of the measures of a row's images, and the notes on them."""
+    measured = run.read("measure", MeasureResult, row)
+    filtered = run.read("quality_filter", QualityFilterResult, row)
+    tested = run.read("gan_test", GanTestResult, row)
+    rates = joined_filter([f.quality_filter for f in filtered])
+    measures = [joined_measures([r.measures for r in part]) for part in (measured, filtered, tested)]
+    gate = joined_gate([m.memorization for m in measured])
+    notes = [note for r in (*measured, *filtered, *tested) for note in r.notes]
+    if row == REAL_ONLY:
+        notes += _selection_notes(run.read("select", SelectResult))
+    notes += _filter_notes(row, rates or {})
+    fields = {
+        "measures": {name: m.record() for part in measures for name, m in part.items()},
+        "quality_filter": None if rates is None else {name: r.record() for name, r in rates.items()},
+        "memorization": None if gate is None else gate.record(),
+    }
+    return fields, list(dict.fromkeys(notes))
 
 
 def task_fields(task: Task, profile: Profile) -> dict[str, Any]:

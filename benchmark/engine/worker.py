@@ -7,11 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmark.engine.node import Node
-from benchmark.engine.store import Store, store_errors
+from benchmark.engine.store import Costs, Store, store_errors
 from benchmark.utils.processes import die_with_parent
 
 Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
@@ -105,19 +106,16 @@ def compute(
         progress(0.0)
         with PeakMemory() as memory:
             result = _run(run_stage, root, node, folders, out, work, progress)
-        record = {
-            "id": node.id,
-            "stage": node.stage,
-            "config": node.config.model_dump(mode="json"),
-            "seed": node.seed,
-            "inputs": {role: [k for _, k in each] for role, each in inputs.items()},
-            "result": result,
-            "costs": {
-                "seconds": round(stopwatch.seconds(), 2),
-                "peak_memory_mb": round(memory.peak / 2**20),
-            },
-        }
+        costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
+        keys = {role: [k for _, k in each] for role, each in inputs.items()}
+        record = {**_description(node), "inputs": keys, "result": result, "costs": asdict(costs)}
         return str(store.commit(node.stage, key, record).folder)
+
+
+def _description(node: Node) -> dict[str, Any]:
+    """Return what a manifest holds of its node."""
+    config = node.config.model_dump(mode="json")
+    return {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
 
 
 def _run(run_stage: StageRunner, root: str, *arguments: Any) -> dict[str, Any]:

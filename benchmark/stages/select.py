@@ -61,21 +61,14 @@ def select(job: Job[SelectConfig]) -> SelectResult:
     features, layer = evaluate.features(evaluator, known), evaluate.last_layer(evaluator)
     plane = evaluate.plane(features, *layer, sample)
     distance = evaluate.boundary_distance(plane, predicted)
-    mean = evaluate.mean_distance(distance[sample])
+    mean, wrong = evaluate.mean_distance(distance[sample]), known.label != predicted
     near = evaluate.near_misses(known.label, predicted, distance, mean)
     chosen = known.select(np.flatnonzero(near)).counts()
     _check_chosen(chosen, receiving(train, config.mix, classes))
     np.save(job.out / CHOSEN, rows[near])
-    plots.boundary_picture(
-        plane.points[sample],
-        plane.logits,
-        known.label[sample],
-        near[sample],
-        classes,
-        f"{100 * plane.explained:.0f} % of the variance; shaded: predicted class",
-        job.out / "boundary.png",
-    )
-    wrong = known.label != predicted
+    title = f"{100 * plane.explained:.0f} % of the variance; shaded: predicted class"
+    shown = (plane.points[sample], plane.logits, known.label[sample], near[sample], classes)
+    plots.boundary_picture(*shown, title, job.out / "boundary.png")
     return SelectResult(
         training_images={c: n for c, n in known.counts().items() if c in classes},
         misclassified={c: int((wrong & (known.label == k)).sum()) for k, c in enumerate(classes)},
