@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -68,24 +68,6 @@ class Setting:
     def batch_size(self) -> int:
         """Images of an update."""
         return self.classifier.batch_size or self.budget.batch_size
-
-
-def setting_of(
-    config: Mapping[str, Any], seed: int, scratch: Path, progress: Callable[[float], None]
-) -> Setting:
-    """The setting that a stage's configuration describes."""
-    return Setting(
-        classifier=ClassifierConfig(**config["classifier"]),
-        budget=Budget(**config["budget"]),
-        balance=config["balance"],
-        seed=seed,
-        device=config["device"],
-        precision=config["precision"],
-        scratch=scratch,
-        progress=progress,
-        metric=config["metric"],
-        predicted=len(config["classes"]),
-    )
 
 
 def train(real: ImageSet, extra: ImageSet, val: ImageSet, setting: Setting) -> Trained:

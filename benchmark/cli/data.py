@@ -16,7 +16,6 @@ import numpy as np
 import yaml
 
 from benchmark.datasets import _build as building
-from benchmark.engine.runner import worker_count
 from benchmark.errors import BenchmarkError, TaskError
 from benchmark.experiments.progress import clock
 from benchmark.images import duplicates, shards
@@ -27,6 +26,7 @@ from benchmark.plugins.registry import find
 from benchmark.tasks.schema import load_task, task_names
 from benchmark.utils.files import write_json
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.processes import worker_count
 
 OWN_CLASSES = ("CLASSES", "OBSERVATIONS", "FINDINGS", "TERMS")  # where a source's module names what it has
 NOT_SAID = "not stated"

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cli import extractor
-from benchmark.engine.node import without_fold
 from benchmark.errors import BenchmarkError
 from benchmark.experiments.progress import clock
 from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
+from benchmark.planning.graph import data_nodes
 from benchmark.planning.resolve import make_plan, request_of
 from benchmark.reporting.leaderboards.compare import compare_folder, headline, publish
+from benchmark.stages.data import DataResult
 from benchmark.tasks.pages import write_pages
 from benchmark.tasks.schema import load_task, task_names
 from benchmark.utils.files import write_json
@@ -33,9 +34,9 @@ def run_stages(options: argparse.Namespace) -> int:
 
 def _summary(finished: Finished) -> None:
     outcome = finished.outcome
-    shown = next((r for id_, r in outcome.results.items() if without_fold(id_) == "data"), None)
+    shown = next((outcome.results[n.id] for n in data_nodes(finished.graph) if n.id in outcome.results), None)
     if shown is not None:
-        _show_data(shown.manifest["result"])
+        _show_data(shown.read(DataResult).record())
     reused = len(outcome.results) - len(outcome.computed)
     print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
     for path in finished.written:

@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.engine.node import needed, without_fold
-from benchmark.engine.runner import execute, worker_count
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.experiments.progress import Progress
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
-from benchmark.planning.graph import build
+from benchmark.planning.graph import build, data_nodes
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import RunRequest, make_plan
-from benchmark.stages import drawn_counts, seen_by_generators
 from benchmark.stages import run as run_stage
+from benchmark.stages.generate import drawn_counts
+from benchmark.stages.select import learning_images
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.processes import worker_count
 
 MANIFEST, README = "manifest.csv", "README.txt"
 STAGES = {"data", "pseudo_label", "select"}  # those that decide what generators learn from
@@ -42,9 +43,9 @@ class Prepared:
     folder: Path
     select: Path | None
 
-    def learning(self, classes: Sequence[str]) -> Learning:
+    def learning(self, classes: tuple[str, ...]) -> Learning:
         """What generators see."""
-        return seen_by_generators(arrow.read_learning(self.folder, reserve=False), self.select, classes)
+        return learning_images(self.folder, self.select, classes)
 
 
 def prepare(plan: Plan, workers: int | None) -> list[Prepared]:
@@ -53,20 +54,19 @@ def prepare(plan: Plan, workers: int | None) -> list[Prepared]:
     Raises:
         BenchmarkError: they cannot be had; says why.
     """
-    nodes = needed(build(plan), STAGES)
+    nodes = build(plan).until(STAGES)
     count = worker_count(plan.device, workers)
     progress = Progress(nodes, count)
     try:
-        outcome = execute(nodes, Store(store_root()), run_stage, workers=count, watcher=progress)
+        outcome = execute(nodes, Store(store_root()), run_stage, workers=count, observer=progress)
     finally:
         progress.close()
     if outcome.failures:
         raise BenchmarkError("", next(iter(outcome.failures.values())))
 
-    def folders(name: str) -> list[Path]:
-        return [outcome.results[n.id].folder for n in nodes if without_fold(n.id) == name]
-
-    data, select = folders("data"), folders("select")
+    data, select = (
+        [outcome.results[n.id].folder for n in found] for found in (data_nodes(nodes), nodes.find("select"))
+    )
     return [Prepared(d, select[k] if select else None) for k, d in enumerate(data)]
 
 

@@ -11,7 +11,7 @@ from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet
 from benchmark.intake import samples as intake
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import generator_row
+from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin
 from benchmark.submissions.export import Prepared, prepare, wanted
 from benchmark.tasks.schema import GeneratorEntry

@@ -17,7 +17,8 @@ from benchmark.experiments.run import UNTIL, make_folder, run
 from benchmark.intake.archive import extract, look_over, row_name
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row, make_plan, request_of, tuned_params
+from benchmark.planning.resolve import make_plan, request_of
+from benchmark.planning.rows import WITHOUT_IMAGES, generator_row, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.boards import RESULTS, one_protocol, read_rows
 from benchmark.reporting.leaderboards.compare import headline, publish_bundles

@@ -19,6 +19,7 @@ from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
+from benchmark.stages.data import DataResult
 from benchmark.verification.check import Check, Fault, judged, same, shown, unlike
 from benchmark.verification.protocol import Protocol
 
@@ -49,7 +50,8 @@ def data_of(protocol: Protocol, root: Path | None, store: Path) -> Truth:
         DataError: the source needs a folder, or cannot be read.
     """
     plan = make_plan(protocol.request(root, PHANTOM), stages=("data",))  # no extractor is asked about data
-    nodes = [n for n in build(plan) if n.stage == "data"]
+    graph = build(plan)
+    nodes = graph.until({"data"})
     outcome = execute(nodes, Store(store), run_stage, workers=1)
     for line in outcome.failures.values():
         raise DataError(f"source {protocol.source}", line.partition("\n")[0])
@@ -57,8 +59,8 @@ def data_of(protocol: Protocol, root: Path | None, store: Path) -> Truth:
     return Truth(
         plan=plan,
         folds=tuple(arrow.read_splits(r.folder) for r in results),
-        said=joined_data([r.manifest["result"] for r in results]),
-        taught=any(n.id.startswith("certain") for n in nodes),
+        said=joined_data([r.read(DataResult) for r in results]).record(),
+        taught=bool(graph.find("pseudo_label")),
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.bundles.assemble import RunResults
 from benchmark.bundles.folds import joined_gate, joined_measures
 from benchmark.bundles.schema import Manifest
-from benchmark.engine.node import Node
-from benchmark.engine.runner import Outcome, execute, worker_count
+from benchmark.engine.node import Graph
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
 from benchmark.errors import SubmissionError
 from benchmark.experiments.progress import Progress
@@ -21,7 +22,10 @@ from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.stages import run as run_stage
+from benchmark.stages.classify import PREDICTIONS
+from benchmark.stages.measure import MeasureResult
 from benchmark.submissions.sample_row import sample_row
+from benchmark.utils.processes import worker_count
 from benchmark.verification.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -119,15 +123,13 @@ def _as_bundle(row: Row, manifest: Manifest) -> Row:
     return replace(row, name=manifest.row.name)
 
 
-def wanted_nodes(plan: Plan, row: str, seeds: Iterable[int]) -> list[Node]:
+def wanted_nodes(plan: Plan, row: str, seeds: Sequence[int]) -> Graph:
     """The trainings of a row with some seeds, the measures of its images, and what these need."""
-    nodes, chosen = build(plan), {str(s) for s in seeds}
-    found: set[str] = set()
-    for node in reversed(nodes):
-        own = node.row == row and (node.stage == "measure" or node.stage == "classify")
-        if (own and node.tags.get("seed", next(iter(chosen))) in chosen) or node.id in found:
-            found |= {node.id, *node.needs}
-    return [n for n in nodes if n.id in found]
+    return build(plan).needed(
+        lambda node: (
+            node.row == row and (node.stage == "measure" or (node.stage == "classify" and node.seed in seeds))
+        )
+    )
 
 
 def train_again(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: int | None) -> Again:
@@ -141,38 +143,28 @@ def train_again(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, worke
     nodes, count = wanted_nodes(plan, row, seeds), worker_count(plan.device, workers)
     progress = Progress(nodes, count)
     try:
-        outcome = execute(nodes, Store(store), run_stage, workers=count, watcher=progress)
+        outcome = execute(nodes, Store(store), run_stage, workers=count, observer=progress)
     finally:
         progress.close()
     for line in outcome.failures.values():
         raise SubmissionError(f"row '{row}'", f"could not be run again: {line}")
-    own = [n for n in nodes if n.row == row]
-    return Again(seeds, _predictions(own, outcome), _facts(own, outcome))
+    results = RunResults(nodes, outcome)
+    predictions = results.tables("classify", row, PREDICTIONS)
+    assert predictions is not None
+    return Again(seeds, predictions, _facts(results, row))
 
 
-def _predictions(nodes: Iterable[Node], outcome: Outcome) -> pd.DataFrame:
-    import pandas as pd
-
-    parts = [outcome.results[n.id].folder / "predictions.parquet" for n in nodes if n.stage == "classify"]
-    return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True)
-
-
-def _facts(nodes: Iterable[Node], outcome: Outcome) -> dict[str, Any]:
+def _facts(results: RunResults, row: str) -> dict[str, Any]:
     """Hashes and measures of the images, and the sizes of the networks."""
-    by_stage: dict[str, list[dict[str, Any]]] = {}
-    parameters = {}
-    for node in nodes:
-        said = outcome.results[node.id].manifest["result"]
-        by_stage.setdefault(node.stage, []).append(said)
-        if node.stage == "classify":
-            parameters[node.tags["classifier"]] = said["parameters"]
-    facts: dict[str, Any] = {"parameters": parameters}
-    if "measure" in by_stage:
-        drawn = by_stage.get("filter") or by_stage["generate"]
-        facts |= {
-            "hashes": [d["hash"] for d in drawn],
-            "images": sum(d["images"] for d in drawn),
-            "measures": joined_measures([m["measures"] for m in by_stage["measure"]]),
-            "memorization": joined_gate([m["memorization"] for m in by_stage["measure"]]),
-        }
-    return facts
+    sizes = {name: size.record() for name, size in results.network_sizes(row).items()}
+    measured, drawn = results.read("measure", MeasureResult, row), results.synthetic(row)
+    gate = joined_gate([m.memorization for m in measured])
+    if gate is None:
+        return {"parameters": sizes}
+    return {
+        "parameters": sizes,
+        "hashes": [d.hash for d in drawn],
+        "images": sum(d.images for d in drawn),
+        "measures": {name: m.record() for name, m in joined_measures([m.measures for m in measured]).items()},
+        "memorization": gate.record(),
+    }

@@ -9,7 +9,7 @@ from benchmark.bundles.io import Bundle
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import BenchmarkError
 from benchmark.planning.plan import Row
-from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row
+from benchmark.planning.rows import WITHOUT_IMAGES, generator_row
 from benchmark.plugins.registry import available
 from benchmark.stages.names import REAL_ONLY
 from benchmark.tasks.schema import GeneratorEntry

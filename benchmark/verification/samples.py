@@ -12,10 +12,10 @@ import numpy as np
 from benchmark.bundles.assemble import may_show
 from benchmark.bundles.io import SHOWN, Bundle
 from benchmark.bundles.schema import Manifest, Memorization
-from benchmark.engine.node import STAGE_VERSION
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.images.image_set import Splits
 from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, clopper_pearson
+from benchmark.stages.measure import MeasureConfig
 from benchmark.verification.check import Check, Fault, judged, shown
 from benchmark.verification.data import Truth
 from benchmark.verification.protocol import Protocol
@@ -27,7 +27,7 @@ ODDS = 1e-4  # of a share among the shown images as far from the claimed one, if
 EXTRA = {"tolerance", "left_out"}  # what the gate says beside the fields of the schema, and ``folds``
 MOST_JUDGED = 10**9  # images
 CLOSE = 1e-3  # relative, of a threshold computed on another machine
-assert STAGE_VERSION["measure"] == "3"  # another version may calibrate otherwise: look here again
+assert MeasureConfig.version == "3"  # another version may calibrate otherwise: look here again
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from typing import Any
 from benchmark import __version__
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
 from benchmark.comparison.reported import TOLERANCE, differences, results
+from benchmark.engine.store import store_root
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.intake import archive, signature
-from benchmark.planning.resolve import store_root
 from benchmark.utils.files import write_json
 from benchmark.utils.hashing import sha256_file
 from benchmark.verification import deep, retrain

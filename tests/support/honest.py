@@ -16,14 +16,14 @@ from benchmark.bundles.io import as_stored, hashes, write_bundle
 from benchmark.bundles.previews import shown
 from benchmark.bundles.schema import Manifest
 from benchmark.comparison.reported import results
+from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
-from benchmark.engine.store import Result
 from benchmark.metrics.features import PHANTOM
 from benchmark.metrics.memorization import memorization
-from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.plugins.generator import SampleRequest, synthetic_set
+from benchmark.stages.data import DataResult
 from benchmark.verification.data import Truth, data_of
 from benchmark.verification.predictions import true_images
 from benchmark.verification.protocol import Protocol
@@ -56,9 +56,8 @@ def write_honest(folder: Path, store: Path, **changed: Any) -> Truth:
 
 
 def _manifest(plan: Plan, row: Row, truth: Truth) -> dict[str, Any]:
-    data = Result(Path(), {"result": truth.said})
-    classifiers = report._classifier_cards(plan, build(plan), Outcome())
-    content = report._manifest(plan, row, [data], classifiers, [], {}, None)
+    data = DataResult.model_validate(truth.said)
+    content = report.manifest(plan, report.RunResults(Graph(()), Outcome()), row, data, {})
     measure = {"value": 12.5, "floor": 2.5, "n": 60, "direction": "minimize"}
     content["measures"] = {f"fid_{PHANTOM}": measure, "ms_ssim": {**measure, "scales": 2}}
     content["costs"] = {

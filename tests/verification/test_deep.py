@@ -51,7 +51,7 @@ def test_what_is_trained_again_is_the_row_with_the_seeds(plan: Plan):
     nodes = wanted_nodes(plan, "ddpm", [1])
     assert {n.row for n in nodes} == {"", "ddpm"}
     trained = [n for n in nodes if n.stage == "classify"]
-    assert {n.tags["seed"] for n in trained} == {"1"}
+    assert {n.seed for n in trained} == {1}
     assert len(trained) == 2  # brackets
     assert {n.stage for n in nodes} == {"data", "reference", "fit", "generate", "measure", "classify"}
 

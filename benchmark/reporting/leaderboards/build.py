@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.comparison.reported import confirm
-from benchmark.engine.runner import worker_count
 from benchmark.errors import StoreError
 from benchmark.reporting.leaderboards.board_pages import pages
 from benchmark.reporting.leaderboards.boards import (
@@ -22,7 +21,7 @@ from benchmark.reporting.leaderboards.boards import (
     read_rows,
 )
 from benchmark.reporting.leaderboards.compare import compare_rows
-from benchmark.utils.processes import die_with_parent
+from benchmark.utils.processes import die_with_parent, worker_count
 
 SIGNERS = "allowed_signers"  # keys of known authors, kept by hand
 KEPT = {RESULTS, SIGNERS}
