@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what came of it."""
+"""One verification check and its outcome: passed, failed, or not checked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError
 
-MOST_FAULTS = 20  # of one check that are told
-MOST_TEXT = 200  # characters of a value in a message
+MAX_FAULTS = 20  # of one check that are listed
+MAX_TEXT = 200  # characters of a value in a message
+# Fields that verification cannot check: only the author's word or retraining supports them.
+UNVERIFIABLE = {
+    "costs and machine": r"(costs|hardware|software)(\..*)?|device|precision",
+    "measures of all images": r"(measures\.|quality_filter).*|samples\.hash",
+    "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
+    "the row's card": r"row\.(title|description|citation|license|version)",
+    "a generator's parameters": r"row\.params.*",
+    "the submission's card": r"submission_type|submission\.(?!name).*",
+    "the reason why a row failed": r"error",
+    "notes after those of the data": r"data\.notes\..*",
+}
+SUBMITTED_ONLY = ("the row's card", "the submission's card")  # of a row of the suite both are compared
 
 
 @dataclass(frozen=True)
@@ -17,9 +29,9 @@ class Check:
     """A named check of a bundle.
 
     Attributes:
-        name: what was looked at.
-        passed: None where it could not be checked; that is never counted as passed.
-        detail: in words.
+        name: the checked property.
+        passed: None where it could not be checked, which never counts as passed.
+        detail: for people.
         field: of the bundle, where one is at fault.
     """
 
@@ -28,74 +40,74 @@ class Check:
     detail: str
     field: str = ""
 
-    def record(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"name": self.name, "passed": self.passed, "detail": self.detail, "field": self.field}
-
     def line(self) -> str:
-        """For the terminal, which no character of a bundle may steer."""
+        """Return a line for the terminal; control characters of a bundle are escaped."""
         mark = {True: "ok", False: "FAILED", None: "not checked"}[self.passed]
-        about = f"{self.field}: " if self.field else ""
-        text = f"{self.name}: {about}{self.detail}"
+        field = f"{self.field}: " if self.field else ""
+        text = f"{self.name}: {field}{self.detail}"
         return f"{mark:<12}{''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)}"
 
 
-Fault = tuple[str, str]  # field, and what is wrong with it
+Fault = tuple[str, str]  # field, and its problem
 
 
-def judged(name: str, faults: Iterable[Fault], good: str) -> list[Check]:
-    """A failed check per fault, or one that passed."""
+def passed(name: str, detail: str) -> Check:
+    """Return a check that passed."""
+    return Check(name, True, detail)
+
+
+def failed(name: str, detail: str, field: str = "") -> Check:
+    """Return a check that failed."""
+    return Check(name, False, detail, field)
+
+
+def not_checked(name: str, detail: str, field: str = "") -> Check:
+    """Return a check that could not be made."""
+    return Check(name, None, detail, field)
+
+
+def raised(name: str, error: BenchmarkError) -> Check:
+    """Return a check that failed with an error."""
+    return failed(name, " ".join(f"{error.problem} {error.remedy}".split()), error.where)
+
+
+def checks_of(name: str, faults: Iterable[Fault], success: str) -> list[Check]:
+    """Return a failed check per fault, or one that passed with ``success`` as its detail."""
     found = list(faults)
-    told = [Check(name, False, detail, field) for field, detail in found[:MOST_FAULTS]]
-    if len(found) > MOST_FAULTS:
-        told.append(Check(name, False, f"{len(found) - MOST_FAULTS} more faults of this kind"))
-    return told or [Check(name, True, good)]
+    checks = [failed(name, detail, field) for field, detail in found[:MAX_FAULTS]]
+    if len(found) > MAX_FAULTS:
+        checks.append(failed(name, f"{len(found) - MAX_FAULTS} more faults of this kind"))
+    return checks or [passed(name, success)]
 
 
-def refused(name: str, error: BenchmarkError) -> Check:
-    """A failed check, of an error that names where it lies."""
-    return Check(name, False, " ".join(f"{error.problem} {error.remedy}".split()), error.where)
-
-
-def unlike(said: Mapping[str, Any], true: Mapping[str, Any], prefix: str = "") -> list[Fault]:
-    """A fault for every key whose value is not the true one; mappings are gone into."""
+def differences(reported: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = "") -> list[Fault]:
+    """Return a fault for every key with another value than expected, also in nested mappings."""
     faults: list[Fault] = []
-    for key in sorted(said.keys() | true.keys(), key=str):
+    for key in sorted(reported.keys() | expected.keys(), key=str):
         where = f"{prefix}{key}"
-        if key not in said or key not in true:
-            faults.append((where, "is missing" if key not in said else "is not there in truth"))
-        elif isinstance(said[key], Mapping) and isinstance(true[key], Mapping):
-            faults += unlike(said[key], true[key], f"{where}.")
-        elif not same(said[key], true[key]):
-            faults.append((where, f"is {shown(said[key])}, expected {shown(true[key])}"))
+        if key not in reported or key not in expected:
+            faults.append((where, "is missing" if key not in reported else "is not expected"))
+        elif isinstance(reported[key], Mapping) and isinstance(expected[key], Mapping):
+            faults += differences(reported[key], expected[key], f"{where}.")
+        else:
+            faults += difference(where, reported[key], expected[key])
     return faults
 
 
-def same(one: Any, other: Any) -> bool:
-    """Equal, and of one type where it matters: 1 is not True."""
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+def difference(field: str, reported: Any, expected: Any) -> list[Fault]:
+    """Return a fault if two values differ; 1 and True differ."""
+    if reported == expected and isinstance(reported, bool) == isinstance(expected, bool):
+        return []
+    return [(field, f"is {shortened(reported)}, expected {shortened(expected)}")]
 
 
-def shown(value: Any) -> str:
-    """A value in a message, cut to what a line holds."""
+def shortened(value: Any) -> str:
+    """Return a value's text, cut to ``MAX_TEXT``."""
     text = repr(value)
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 
-# Fields that nothing here can check: only the author's word, or trainings done again, speak for them.
-BELIEVED = {
-    "costs and machine": r"(costs|hardware|software)(\..*)?|device|precision",
-    "measures of all images": r"measures\..*|quality_filter.*|samples\.hash|classifier_cards\.\d+\.parameters.*",
-    "what the row says of itself": r"row\.(title|description|citation|license|version)",
-    "parameters of a generator": r"row\.params.*",
-    "what a submission says of itself": r"submission_type|submission\.(?!name).*",
-    "why a row failed": r"error",
-    "notes after those of the data": r"data\.notes\..*",
-}
-
-
-def claims(submitted: bool) -> Check:
-    """What was taken on trust, in words; what a row of the suite says of itself was compared."""
-    own = ("what the row says of itself", "what a submission says of itself")
-    trusted = [name for name in BELIEVED if submitted or name not in own]
-    return Check("claims", None, f"believed, since nothing else tells them: {'; '.join(trusted)}")
+def unverified_claims(submitted: bool) -> Check:
+    """Return the check that lists the claims taken on trust."""
+    names = [name for name in UNVERIFIABLE if submitted or name not in SUBMITTED_ONLY]
+    return not_checked("unverified claims", f"taken on trust: {'; '.join(names)}")

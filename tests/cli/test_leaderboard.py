@@ -213,7 +213,7 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
     before, new = listing(root), bundles / "ddpm"
     edit(new, hardware={"cpu": "64 cores"})
     assert main(["leaderboard", "--root", str(root), "--add", str(new)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert listing(root) == before
     assert main(["leaderboard", "--root", str(root), "--add", str(new), "--replace"]) == 0
     assert listing(root / "results" / BOARD / "ddpm") == listing(new)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmark.errors import SubmissionError
-from benchmark.intake.card import LARGEST, SubmissionCard, read_card
+from benchmark.intake.card import MAX_BYTES, SubmissionCard, read_card
 from support.samples import ROOT
 
 GOOD = {
@@ -123,7 +123,7 @@ HOSTILE = {
     "a date that is none": ("compute: 2020-99-99", "no plain YAML"),
     "a number of 5000 digits": ("compute: " + "9" * 5000, "no plain YAML"),
     "deep nesting": ("[" * 50_000, "no plain YAML"),
-    "too much": ("# " + "x" * LARGEST, "at most 100000 are read"),
+    "too much": ("# " + "x" * MAX_BYTES, "at most 100000 are allowed"),
 }
 
 

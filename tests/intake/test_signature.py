@@ -57,10 +57,10 @@ def test_a_signature_is_of_its_file_and_key(tmp_path: Path, file: Path):
 def test_a_changed_file_does_not_have_its_signature(tmp_path: Path, file: Path):
     """One byte is enough."""
     made = sign(file, new_key(tmp_path / "key"))
-    file.write_bytes(file.read_bytes().replace(b"4", b"5"))
+    file.write_bytes(file.read_bytes().replace(b"5", b"6"))
     found = check(file, made)
     assert found.good is False
-    assert "not of this bundle.json" in found.detail
+    assert "does not match this bundle.json" in found.detail
 
 
 @needs_tool
@@ -72,7 +72,7 @@ def test_a_known_author_is_named(tmp_path: Path, file: Path):
     unknown = check(file, sign(file, eve), known)
     assert unknown.good is True
     assert unknown.principal is None
-    assert "nobody known" in unknown.detail
+    assert "an unknown author" in unknown.detail
 
 
 @needs_tool
@@ -121,9 +121,9 @@ def test_a_signature_that_is_a_link_or_too_large_is_refused(tmp_path: Path, file
     """It is read by another program, so it is looked at first."""
     link, large = tmp_path / "link.sig", tmp_path / "large.sig"
     link.symlink_to("/etc/passwd")
-    large.write_bytes(bytes(signatures.LARGEST + 1))
-    for path in (link, large):
-        with pytest.raises(SubmissionError, match="plain file"):
+    large.write_bytes(bytes(signatures.MAX_BYTES + 1))
+    for path, problem in ((link, "plain file"), (large, "at most 10000 are allowed")):
+        with pytest.raises(SubmissionError, match=problem):
             check(file, path)
 
 
@@ -133,6 +133,6 @@ def test_a_key_that_is_none_is_refused(tmp_path: Path, file: Path):
     (tmp_path / "key").write_text("no key")
     with pytest.raises(SubmissionError, match="ssh-keygen:"):
         sign(file, tmp_path / "key")
-    with pytest.raises(SubmissionError, match="is no file"):
+    with pytest.raises(SubmissionError, match="is not a file"):
         sign(file, tmp_path / "absent")
     assert not file.with_name("bundle.json.sig").exists()

@@ -24,7 +24,7 @@ from benchmark.images import arrow
 from benchmark.intake.signature import check
 from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.submissions.export import prepare
-from benchmark.submissions.submit import zipped
+from benchmark.submissions.submit import zip_bundle
 from support.samples import ROOT, TINY
 
 EXAMPLES = ROOT / "examples" / "submissions"
@@ -100,7 +100,7 @@ def test_samples_go_from_folder_to_bundle(submitted):
     assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim"} < set(said.measures)
     assert said.samples.images == 30
     assert list(said.row.params) == ["content"]
-    assert "30 images that were made elsewhere" in said.row.description
+    assert "30 images generated elsewhere" in said.row.description
     assert "5 of 35 images left out" in said.row.description
 
 
@@ -125,7 +125,7 @@ def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submit
     assert json.loads(before)["row"] == json.loads(after)["row"]
     assert before == after
     assert (
-        zipped(place / "out2" / "pca_samples", place / "a.zip").read_bytes()
+        zip_bundle(place / "out2" / "pca_samples", place / "a.zip").read_bytes()
         == (submitted.out / "pca_samples.zip").read_bytes()
     )
 
@@ -248,7 +248,7 @@ def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
         os.utime(tmp_path / str(k) / "row" / "b.json", (k, k))
-        zipped(tmp_path / str(k) / "row", tmp_path / f"{k}.zip")
+        zip_bundle(tmp_path / str(k) / "row", tmp_path / f"{k}.zip")
     assert (tmp_path / "0.zip").read_bytes() == (tmp_path / "1.zip").read_bytes()
 
 
@@ -332,10 +332,10 @@ def test_what_was_handed_in_stands_up_to_verification(submitted, place, capsys):
     those that were handed in are not trained on."""
     deep = ["verify", str(submitted.out / "pca_samples.zip"), "--task", str(submitted.task), "--deep"]
     assert main([*deep, "--samples", str(submitted.samples)]) == 0
-    assert "drawn again they are the same" in capsys.readouterr().out
+    assert "generated again, the images and their measures are the same" in capsys.readouterr().out
     other = shutil.copytree(submitted.samples, place / "other")
     shutil.copy(other / "viral" / "00001.png", other / "viral" / "00000.png")
     main([*deep, "--samples", str(other)])
     said = capsys.readouterr().out
-    assert "by their content" in said
-    assert "drawn again" not in said
+    assert "do not have the content hash" in said
+    assert "generated again" not in said

@@ -16,10 +16,11 @@ from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import RunRequest, make_plan
-from benchmark.verification.deep import Again, check_again, check_plausible, per_seed, run_values
+from benchmark.verification.deep import Agreement, check_plausible, check_retraining, per_seed, run_values
 from benchmark.verification.plausibility import compare_runs
-from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
-from benchmark.verification.verify import Asked, verify, write_record
+from benchmark.verification.request import VerifyRequest
+from benchmark.verification.retrain import Retraining, draw_seeds, on_this_machine, required_nodes
+from benchmark.verification.verify import verify, write_record
 from support.samples import ROOT, TINY
 
 
@@ -48,7 +49,7 @@ def plan() -> Plan:
 
 def test_what_is_trained_again_is_the_row_with_the_seeds(plan: Plan):
     """Its fit, its images, their measures, its trainings with that seed, and no other row."""
-    nodes = wanted_nodes(plan, "ddpm", [1])
+    nodes = required_nodes(plan, "ddpm", [1])
     assert {n.row for n in nodes} == {"", "ddpm"}
     trained = [n for n in nodes if n.stage == "classify"]
     assert {n.tags["seed"] for n in trained} == {"1"}
@@ -70,7 +71,7 @@ def test_the_primary_metric_of_every_run(suite_row: Path):
     )
 
 
-def again(folder: Path, change: float = 0.0) -> Again:
+def again(folder: Path, change: float = 0.0) -> Retraining:
     """As if the first seed had been trained again, with the scores changed by so much."""
     table = read_bundle(folder).predictions
     assert table is not None
@@ -78,57 +79,57 @@ def again(folder: Path, change: float = 0.0) -> Again:
     scores = [f"score_{k}" for k in range(5)]
     noise = np.random.default_rng(1).dirichlet(np.ones(5), len(first))
     first[scores] = (1 - change) * first[scores] + change * noise
-    return Again((0,), as_stored(first), {"parameters": {}})
+    return Retraining((0,), as_stored(first), {})
 
 
 def test_the_same_scores_are_repeated(suite_row: Path, plan: Plan):
     """To the bit, or nearly."""
-    checks, record = check_again(read_bundle(suite_row), again(suite_row), plan, None)
+    checks, record = check_retraining(read_bundle(suite_row), again(suite_row), plan, None)
     said = {c.name: c.passed for c in checks}
-    assert said["repeated"] is True
+    assert said["reproduced"] is True
     assert said["plausible"] is True
-    assert record["seeds"] == [0]
-    assert [r["difference"] for r in record["retrained"]] == [0.0, 0.0]
+    assert record.seeds == (0,)
+    assert [r.difference for r in record.retrained] == [0.0, 0.0]
 
 
 def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row: Path, plan: Plan):
     """The same key gives the same bytes on the same hardware; on another, only the spread can tell."""
-    checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
-    assert {c.name: c.passed for c in checks}["repeated"] is False
+    checks, _ = check_retraining(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
+    assert {c.name: c.passed for c in checks}["reproduced"] is False
     content = json.loads((suite_row / "bundle.json").read_text())
     content["hardware"]["processor"] = "another one"
     (suite_row / "bundle.json").write_text(json.dumps(content))
-    checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
-    assert {c.name: c.passed for c in checks}["repeated"] is None
+    checks, _ = check_retraining(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
+    assert {c.name: c.passed for c in checks}["reproduced"] is None
 
 
 def test_one_run_is_plausible_where_its_scores_came_out_again():
     """No spread to test against: the very same scores settle it, others leave it open."""
     verdict = compare_runs([0.7], [0.7], [])
     assert verdict.p is None
-    assert check_plausible(verdict, {"largest": 3e-8}).passed is True
-    assert check_plausible(verdict, {"largest": 3e-3}).passed is None
+    assert check_plausible(verdict, Agreement(1.0, 3e-8)).passed is True
+    assert check_plausible(verdict, Agreement(1.0, 3e-3)).passed is None
 
 
 def test_a_row_that_was_handed_in_needs_what_it_is_made_from(submission: Path):
     """Without its generator or its samples nothing is trained again, and nothing is recorded."""
-    asked = Asked(task=TINY, deep=True, workers=1)
-    report = verify(submission, asked)
+    options = VerifyRequest(task=TINY, deep=True, workers=1)
+    report = verify(submission, options)
     said = {c.name: c for c in report.checks}
     assert said["retrained"].passed is None
     assert "--generator FILE or --samples FOLDER" in said["retrained"].detail
     with pytest.raises(SubmissionError, match="nothing is recorded"):
-        write_record(submission, asked, report)
+        write_record(submission, options, report)
     assert not (submission / "verified.json").exists()
 
 
 @pytest.mark.slow
-def test_runs_that_were_made_up_are_found_by_training_again(suite_row: Path, asked: Asked):
+def test_runs_that_were_made_up_are_found_by_training_again(suite_row: Path, options: VerifyRequest):
     """Everything else is true and comes out again; the scores are by chance, and the images by nobody."""
-    assert verify(suite_row, asked).failed == []
-    report = verify(suite_row, Asked(task=TINY, deep=True, workers=1))
+    assert verify(suite_row, options).failed == []
+    report = verify(suite_row, VerifyRequest(task=TINY, deep=True, workers=1))
     said = {c.name: c.passed for c in report.checks}
-    assert said["repeated"] is False
+    assert said["reproduced"] is False
     assert said["images"] is False
 
 
@@ -192,9 +193,9 @@ def test_precision_is_that_of_the_bundle(suite_row: Path):
     manifest = read_bundle(suite_row).manifest
     for precision in ("float32", "bfloat16"):
         said = manifest.model_copy(update={"device": "cpu", "precision": precision})
-        found = as_computed(said, RunRequest(task=str(TINY)))
+        found = on_this_machine(said, RunRequest(task=str(TINY)))
         assert (found.device, found.precision) == ("cpu", precision)
-    odd = as_computed(
+    odd = on_this_machine(
         manifest.model_copy(update={"device": "x", "precision": "y"}), RunRequest(task=str(TINY))
     )
     assert (odd.device, odd.precision) == ("cpu", "auto")

@@ -11,7 +11,7 @@ from benchmark.errors import SubmissionError
 from benchmark.metrics.features import INCEPTION, PHANTOM
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.schema import load_task
-from benchmark.verification.protocol import protocol_of
+from benchmark.verification.protocol import claimed_protocol
 from support.samples import ROOT
 
 FOLDS = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
@@ -36,14 +36,14 @@ def claim(keep: float, extractor: str = PHANTOM, **changed: Any) -> Manifest:
 def test_choices_are_read_from_the_rules(keep: float, scenario: str):
     """The task's own are no choice; a run that is planned with the others has the bundle's hash."""
     said = claim(keep)
-    protocol = protocol_of(said, FOLDS)
+    protocol = claimed_protocol(said, FOLDS)
     assert protocol.scenario == scenario
     assert make_plan(protocol.request(None, PHANTOM), stages=("data",)).protocol_hash == said.protocol_hash
 
 
 def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
     """A row without images names none in its measures; its weights need not be here."""
-    assert protocol_of(claim(0.5, INCEPTION), FOLDS).extractor == INCEPTION
+    assert claimed_protocol(claim(0.5, INCEPTION), FOLDS).extractor == INCEPTION
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
 def test_what_the_task_does_not_know_is_named(said: Manifest, field: str):
     """By the field of the bundle."""
     with pytest.raises(SubmissionError) as found:
-        protocol_of(said, FOLDS)
+        claimed_protocol(said, FOLDS)
     assert found.value.where == field
