@@ -29,18 +29,16 @@ class Signature:
     """The result of checking a file's signature.
 
     Attributes:
-        signed: whether there is one.
         good: whether ``key`` signed this file; None without a signature or without ``ssh-keygen``.
+        detail: for people.
         key: fingerprint, such as ``SHA256:...``, or empty.
         principal: the key's owner by ``allowed_signers``, or None.
-        detail: for people.
     """
 
-    signed: bool
     good: bool | None
-    key: str
-    principal: str | None
     detail: str
+    key: str = ""
+    principal: str | None = None
 
 
 def sign(file: Path, key: Path) -> Path:
@@ -78,19 +76,18 @@ def check(file: Path, signature: Path, allowed_signers: Path | None = None) -> S
     if allowed_signers is not None and not allowed_signers.is_file():
         raise SubmissionError(f"--allowed-signers {allowed_signers}", "is not a file", "Leave it out.")
     if not os.path.lexists(signature):
-        return Signature(False, None, "", None, "unsigned: its author is unknown")
+        return Signature(None, "unsigned: its author is unknown")
     validate_file(signature, MAX_BYTES)
     tool = shutil.which("ssh-keygen")
     if tool is None:
-        return Signature(True, None, "", None, "signed, but cannot be checked: ssh-keygen is not installed")
+        return Signature(None, "signed, but cannot be checked: ssh-keygen is not installed")
     result = _run([tool, "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(signature)], file)
     key = _KEY.search(_output(result))
     if result.returncode or key is None:
-        detail = f"the signature does not match this {file.name}: {_last_line(result)}"
-        return Signature(True, False, "", None, detail)
+        return Signature(False, f"the signature does not match this {file.name}: {_last_line(result)}")
     principal = None if allowed_signers is None else _principal(tool, file, signature, allowed_signers)
     detail = f"signed by key {key.group(2)} of {principal or 'an unknown author'}"
-    return Signature(True, True, key.group(2), principal, detail)
+    return Signature(True, detail, key.group(2), principal)
 
 
 def _principal(tool: str, file: Path, signature: Path, allowed_signers: Path) -> str | None:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmark.bundles.io import MANIFEST, Bundle, read_bundle
+from benchmark.bundles.io import MANIFEST, PREDICTIONS, Bundle, read_bundle
 from benchmark.bundles.standing import read_standing
 from benchmark.comparison.reported import confirm
 from benchmark.comparison.rows import align
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import bundle_folder, validate_bundle_folder
 from benchmark.reporting.leaderboards.boards import NAME, RESULTS, one_protocol, read_rows
+from benchmark.submissions.tested_images import IMAGE, RUN, image_faults
 from benchmark.utils.files import atomic_folder, disk_errors
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A validated bundle and its folder."""
-
-    folder: Path
-    bundle: Bundle
-
-    @property
-    def row(self) -> str:
-        """The row's name."""
-        return self.bundle.manifest.row.name
 
 
 def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: bool = False) -> list[Path]:
@@ -49,18 +35,23 @@ def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: 
         StoreError: the folder cannot be written.
     """
     with ExitStack() as unpacked:
-        candidates = [_read(folder) for source in sources for folder in _bundle_folders(source, unpacked)]
-        by_board: dict[str, list[Candidate]] = {}
-        for candidate in candidates:
-            by_board.setdefault(board_of(candidate.bundle, root, board), []).append(candidate)
+        folders = [folder for source in sources for folder in _bundle_folders(source, unpacked)]
+        by_board: dict[str, list[tuple[Path, Bundle]]] = {}
+        for folder in folders:
+            bundle = _read(folder)
+            by_board.setdefault(board_of(bundle, root, board), []).append((folder, bundle))
         for name, new in by_board.items():
             if not NAME.fullmatch(name):  # the name must not lead out of the results' folder
                 remedy = "Use letters, digits and '_.=-'."
                 raise SubmissionError(f"board {name}", "is not a valid folder name", remedy)
             _validate_rows(root / RESULTS / name, new, replace)
-        copies = [(c.folder, root / RESULTS / name / c.row) for name, new in by_board.items() for c in new]
+        copies = {
+            root / RESULTS / name / bundle.manifest.row.name: folder
+            for name, new in by_board.items()
+            for folder, bundle in new
+        }
         _copy(copies, f"--root {root}")
-    return [target for _, target in copies]
+    return list(copies)
 
 
 def _bundle_folders(source: Path, unpacked: ExitStack) -> list[Path]:
@@ -75,13 +66,13 @@ def _bundle_folders(source: Path, unpacked: ExitStack) -> list[Path]:
     raise SubmissionError(str(source), "holds no bundle", "Give a bundle, a ZIP of one, or a run's folder.")
 
 
-def _read(folder: Path) -> Candidate:
+def _read(folder: Path) -> Bundle:
     validate_bundle_folder(folder)
     read_standing(folder)
     bundle = read_bundle(folder)
     if bundle.predictions is not None:
         confirm(bundle.manifest.record(), bundle.predictions)
-    return Candidate(folder, bundle)
+    return bundle
 
 
 def board_of(bundle: Bundle, root: Path, requested: str | None = None) -> str:
@@ -108,58 +99,40 @@ def _matching_board(bundle: Bundle, results: Path) -> str | None:
     return None
 
 
-def _validate_rows(folder: Path, new: Sequence[Candidate], replace: bool) -> None:
+def _validate_rows(board: Path, new: Sequence[tuple[Path, Bundle]], replace: bool) -> None:
     """Refuse rows that exist already, or that do not fit the existing ones."""
-    rows = [c.row for c in new]
-    existing = read_rows(folder) if folder.is_dir() else []
-    names = {b.manifest.row.name for b in existing}
-    for candidate in new:
-        if rows.count(candidate.row) > 1:
-            raise SubmissionError(
-                str(candidate.folder), f"row '{candidate.row}' is given twice", "Give it once."
-            )
-        if candidate.row in names and not replace:
-            raise SubmissionError(f"{folder / candidate.row}", "already exists", "Replace it with --replace.")
-    bundles = [b for b in existing if b.manifest.row.name not in rows] + [c.bundle for c in new]
-    one_protocol(folder.name, bundles)
+    rows = [bundle.manifest.row.name for _, bundle in new]
+    existing = {b.manifest.row.name: b for b in (read_rows(board) if board.is_dir() else [])}
+    for (folder, _), row in zip(new, rows, strict=True):
+        if rows.count(row) > 1:
+            raise SubmissionError(str(folder), f"row '{row}' is given twice", "Give it once.")
+        if row in existing and not replace:
+            raise SubmissionError(str(board / row), "already exists", "Replace it with --replace.")
+    bundles = [b for name, b in existing.items() if name not in rows] + [b for _, b in new]
+    one_protocol(board.name, bundles)
     reference = next((b for b in bundles if b.predictions is not None), None)
-    for candidate in new:
-        if reference is not None and candidate.bundle.predictions is not None:
-            _validate_images(candidate, reference)
+    for folder, bundle in new:
+        if reference is not None and bundle.predictions is not None:
+            _validate_images(folder, bundle, reference)
     align((b.manifest.record(), b.predictions) for b in bundles)
 
 
-def _validate_images(candidate: Candidate, reference: Bundle) -> None:
+def _validate_images(folder: Path, bundle: Bundle, reference: Bundle) -> None:
     """Refuse predictions of other test images, patients or labels than the reference row's."""
-    own, other = _images(candidate.bundle), _images(reference)
-    where, row = f"{candidate.folder}: predictions.parquet", reference.manifest.row.name
-    for verb, odd in (("lacks", other.keys() - own.keys()), ("adds", own.keys() - other.keys())):
-        if odd:
-            split, image = min(odd)
-            raise SubmissionError(
-                f"{where}: image_id",
-                f"{verb} image '{image}' of split {split}, compared with row '{row}'",
-                "All rows of a board are tested on the same images.",
-            )
-    if changed := [key for key in sorted(own) if own[key] != other[key]]:
-        split, image = changed[0]
-        problem = f"of image '{image}' of split {split} differ from row '{row}'"
-        raise SubmissionError(f"{where}: label, patient_id", problem)
+    own, other = bundle.predictions, reference.predictions
+    assert own is not None
+    assert other is not None
+    labels = [c for c in other.columns if c == "label" or c.startswith("label_")]
+    expected = other.drop_duplicates(IMAGE)[[*IMAGE, "patient_id", *labels]]
+    for field, problem in image_faults(own, expected, RUN, f"{folder}: {PREDICTIONS}"):
+        remedy = "All rows of a board are tested on the same images."
+        raise SubmissionError(field, f"{problem}, by row '{reference.manifest.row.name}'", remedy)
 
 
-def _images(bundle: Bundle) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Return patient and label of every test image by split and image."""
-    assert bundle.predictions is not None
-    images = bundle.predictions.drop_duplicates(["split", "image_id"])
-    columns = ["patient_id", *(c for c in images.columns if c == "label" or c.startswith("label_"))]
-    keys = zip(images["split"], images["image_id"], strict=True)
-    return dict(zip(keys, images[columns].itertuples(index=False, name=None), strict=True))
-
-
-def _copy(copies: Sequence[tuple[Path, Path]], where: str) -> None:
+def _copy(copies: Mapping[Path, Path], where: str) -> None:
     """Copy all bundles beside their targets, so that errors occur before the first one is replaced."""
     with disk_errors(where), ExitStack() as parts:
-        for folder, target in copies:
+        for target, folder in copies.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             part = parts.enter_context(atomic_folder(target))
             for name in validate_bundle_folder(folder):

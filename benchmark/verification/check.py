@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.errors import BenchmarkError
 
+PASSED, FAILED, NOT_CHECKED = True, False, None
 MAX_FAULTS = 20  # of one check that are listed
 MAX_TEXT = 200  # characters of a value in a message
 # Fields that verification cannot check: only the author's word or retraining supports them.
@@ -42,7 +45,7 @@ class Check:
 
     def line(self) -> str:
         """Return a line for the terminal; control characters of a bundle are escaped."""
-        mark = {True: "ok", False: "FAILED", None: "not checked"}[self.passed]
+        mark = {PASSED: "ok", FAILED: "FAILED", NOT_CHECKED: "not checked"}[self.passed]
         field = f"{self.field}: " if self.field else ""
         text = f"{self.name}: {field}{self.detail}"
         return f"{mark:<12}{''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)}"
@@ -51,36 +54,27 @@ class Check:
 Fault = tuple[str, str]  # field, and its problem
 
 
-def passed(name: str, detail: str) -> Check:
-    """Return a check that passed."""
-    return Check(name, True, detail)
-
-
-def failed(name: str, detail: str, field: str = "") -> Check:
-    """Return a check that failed."""
-    return Check(name, False, detail, field)
-
-
-def not_checked(name: str, detail: str, field: str = "") -> Check:
-    """Return a check that could not be made."""
-    return Check(name, None, detail, field)
-
-
-def raised(name: str, error: BenchmarkError) -> Check:
-    """Return a check that failed with an error."""
-    return failed(name, " ".join(f"{error.problem} {error.remedy}".split()), error.where)
+@contextmanager
+def errors_as_check(checks: list[Check], name: str, outcome: bool | None = FAILED) -> Iterator[None]:
+    """End a block at an error of the suite, and add a check with that error and ``outcome``."""
+    try:
+        yield
+    except BenchmarkError as error:
+        checks.append(Check(name, outcome, " ".join(f"{error.problem} {error.remedy}".split()), error.where))
 
 
 def checks_of(name: str, faults: Iterable[Fault], success: str) -> list[Check]:
     """Return a failed check per fault, or one that passed with ``success`` as its detail."""
     found = list(faults)
-    checks = [failed(name, detail, field) for field, detail in found[:MAX_FAULTS]]
+    checks = [Check(name, FAILED, detail, field) for field, detail in found[:MAX_FAULTS]]
     if len(found) > MAX_FAULTS:
-        checks.append(failed(name, f"{len(found) - MAX_FAULTS} more faults of this kind"))
-    return checks or [passed(name, success)]
+        checks.append(Check(name, FAILED, f"{len(found) - MAX_FAULTS} more faults of this kind"))
+    return checks or [Check(name, PASSED, success)]
 
 
-def differences(reported: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = "") -> list[Fault]:
+def differences(
+    reported: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = "", tolerance: float = 0.0
+) -> list[Fault]:
     """Return a fault for every key with another value than expected, also in nested mappings."""
     faults: list[Fault] = []
     for key in sorted(reported.keys() | expected.keys(), key=str):
@@ -88,17 +82,25 @@ def differences(reported: Mapping[str, Any], expected: Mapping[str, Any], prefix
         if key not in reported or key not in expected:
             faults.append((where, "is missing" if key not in reported else "is not expected"))
         elif isinstance(reported[key], Mapping) and isinstance(expected[key], Mapping):
-            faults += differences(reported[key], expected[key], f"{where}.")
+            faults += differences(reported[key], expected[key], f"{where}.", tolerance)
         else:
-            faults += difference(where, reported[key], expected[key])
+            faults += difference(where, reported[key], expected[key], tolerance)
     return faults
 
 
-def difference(field: str, reported: Any, expected: Any) -> list[Fault]:
-    """Return a fault if two values differ; 1 and True differ."""
-    if reported == expected and isinstance(reported, bool) == isinstance(expected, bool):
+def difference(field: str, reported: Any, expected: Any, tolerance: float = 0.0) -> list[Fault]:
+    """Return a fault if two values differ, floats by more than a relative ``tolerance``; 1 is not True."""
+    if _same(reported, expected, tolerance):
         return []
     return [(field, f"is {shortened(reported)}, expected {shortened(expected)}")]
+
+
+def _same(one: Any, other: Any, tolerance: float) -> bool:
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other, [tolerance] * len(one)))
+    if tolerance and isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=tolerance)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def shortened(value: Any) -> str:
@@ -110,4 +112,4 @@ def shortened(value: Any) -> str:
 def unverified_claims(submitted: bool) -> Check:
     """Return the check that lists the claims taken on trust."""
     names = [name for name in UNVERIFIABLE if submitted or name not in SUBMITTED_ONLY]
-    return not_checked("unverified claims", f"taken on trust: {'; '.join(names)}")
+    return Check("unverified claims", NOT_CHECKED, f"taken on trust: {'; '.join(names)}")

@@ -11,7 +11,7 @@ from benchmark.bundles.folds import joined_data
 from benchmark.bundles.schema import Manifest
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
-from benchmark.errors import BenchmarkError, DataError
+from benchmark.errors import DataError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.metrics.features import PHANTOM
@@ -19,7 +19,7 @@ from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
-from benchmark.verification.check import Check, Fault, checks_of, difference, differences, not_checked
+from benchmark.verification.check import NOT_CHECKED, Check, checks_of, difference, differences
 from benchmark.verification.protocol import Protocol
 
 
@@ -62,17 +62,6 @@ def recompute_data(protocol: Protocol, root: Path | None, store: Path) -> Recomp
     )
 
 
-def try_recompute_data(
-    protocol: Protocol, root: Path | None, store: Path
-) -> tuple[RecomputedData | None, list[Check]]:
-    """Return the data, or a check that states why they are unavailable, which is no fault of the bundle."""
-    try:
-        return recompute_data(protocol, root, store), []
-    except BenchmarkError as error:
-        why = f"{error.where}: {error.problem} {error.remedy}".strip()
-        return None, [not_checked("data", f"could not be recomputed: {why}")]
-
-
 def check_data(manifest: Manifest, data: RecomputedData) -> list[Check]:
     """Check fingerprint, classes, sizes, hashes, proof of disjointness and notes."""
     record, summary = manifest.record()["data"], data.summary
@@ -82,15 +71,11 @@ def check_data(manifest: Manifest, data: RecomputedData) -> list[Check]:
     for part in ("splits", "proof"):
         own, expected = ({k: v for k, v in r[part].items() if k not in ignored} for r in (record, summary))
         faults += differences(own, expected, f"data.{part}.")
-    faults += _note_faults(record["notes"], data)
+    if not data.pseudo_labeled:  # the notes of the row's strategies come after those of the data
+        notes = list(summary["notes"])
+        faults += difference("data.notes", record["notes"][: len(notes)], notes)
     sizes = ", ".join(f"{name} {split['images']}" for name, split in summary["splits"].items())
     checks = checks_of("data", faults, f"recomputed: {sizes} images with the same hashes")
     if data.pseudo_labeled:
-        checks.append(not_checked("data", "pseudo-labels of train were not recomputed"))
+        checks.append(Check("data", NOT_CHECKED, "pseudo-labels of train were not recomputed"))
     return checks
-
-
-def _note_faults(notes: list[str], data: RecomputedData) -> list[Fault]:
-    """Compare the notes of the data, which come before those of the row's strategies."""
-    expected = list(data.summary["notes"])
-    return [] if data.pseudo_labeled else difference("data.notes", notes[: len(expected)], expected)

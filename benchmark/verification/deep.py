@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,19 @@ from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
 from benchmark.statistics.metrics import kind_of, reported
 from benchmark.utils.environment import hardware, software
-from benchmark.utils.hashing import sha256_of
 from benchmark.verification.check import (
+    FAILED,
+    NOT_CHECKED,
+    PASSED,
     Check,
     checks_of,
     difference,
     differences,
-    failed,
-    not_checked,
-    passed,
 )
 from benchmark.verification.plausibility import ALPHA, POWER, PlausibilityTest, compare_runs
 from benchmark.verification.retrain import RegeneratedImages, Retraining
 
+CLOSE = 1e-4  # relative, of measures of the same images on different machines
 EXACT = 1e-5  # of a score; float32 sums in one order agree to less
 SAME_MACHINE = "although software and hardware are those that the bundle names"
 Run = tuple[str, int, int]  # classifier, seed, bracket
@@ -162,10 +162,12 @@ def _check_reproduced(agreement: Agreement, same_machine: bool) -> Check:
     detail = f"{100 * agreement.same_class:.1f} % of the decisions agree, scores differ by at most "
     detail += f"{agreement.largest:.2g}"
     if agreement.largest <= EXACT:
-        return passed("reproduced", detail)
+        return Check("reproduced", PASSED, detail)
     if same_machine:
-        return failed("reproduced", f"{detail}, {SAME_MACHINE}", "predictions.parquet: score_*")
-    return not_checked("reproduced", f"{detail}; other software or hardware than the bundle's may differ")
+        return Check("reproduced", FAILED, f"{detail}, {SAME_MACHINE}", "predictions.parquet: score_*")
+    return Check(
+        "reproduced", NOT_CHECKED, f"{detail}; other software or hardware than the bundle's may differ"
+    )
 
 
 def _check_regenerated(
@@ -176,38 +178,28 @@ def _check_regenerated(
         return []
     faults = difference("samples.images", manifest.samples.images, images.images)
     count = checks_of("images", faults, "") if faults else []
-    if manifest.samples.hash != joined_hash(images.hashes):
+    if manifest.samples.hash != images.hash:
         why = "generated again, the images differ"
         if same_machine:
-            return [*count, failed("images", f"{why}, {SAME_MACHINE}", "samples.hash")]
-        return [*count, not_checked("images", why, "samples.hash")]
+            return [*count, Check("images", FAILED, f"{why}, {SAME_MACHINE}", "samples.hash")]
+        return [*count, Check("images", NOT_CHECKED, why, "samples.hash")]
     record = manifest.record()
     measures = {name: value for name, value in record["measures"].items() if name in images.measures}
-    faults = differences(_rounded(measures), _rounded(images.measures), "measures.")
-    gates = _rounded(record["memorization"] or {}), _rounded(images.memorization or {})
-    faults += differences(*gates, "memorization.")
+    faults = differences(measures, images.measures, "measures.", CLOSE)
+    faults += differences(record["memorization"] or {}, images.memorization or {}, "memorization.", CLOSE)
     return [
         *count,
         *checks_of("images", faults, "generated again, the images and their measures are the same"),
     ]
 
 
-def _rounded(value: Any) -> Any:
-    """Round the floats in mappings and lists to the digits in which machines agree."""
-    if isinstance(value, Mapping):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
 def check_plausible(test: PlausibilityTest, agreement: Agreement) -> Check:
     """Judge the test and state its power; without a spread, equal scores decide."""
     if test.p is None and agreement.largest <= EXACT:
-        return passed("plausible", "every score was reproduced, so no test is needed")
+        return Check("plausible", PASSED, "every score was reproduced, so no test is needed")
     if test.p is None:
         why = "one run has no spread: give --board, or retrain more seeds with --seeds"
-        return not_checked("plausible", why)
+        return Check("plausible", NOT_CHECKED, why)
     assert test.detectable is not None
     detail = (
         f"reported {100 * test.reported:.2f}, retrained {100 * test.retrained:.2f}, p = {test.p:.3g} "
@@ -215,8 +207,3 @@ def check_plausible(test: PlausibilityTest, agreement: Agreement) -> Check:
         f"{100 * test.detectable:.1f} points with {100 * POWER:.0f} % power"
     )
     return Check("plausible", test.plausible, detail, "" if test.plausible else "predictions.parquet")
-
-
-def joined_hash(hashes: Sequence[str]) -> str:
-    """Return the hash of a row's images over the folds, as in the bundle."""
-    return hashes[0] if len(hashes) == 1 else sha256_of(list(hashes))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean
 
 ALPHA = 0.01  # share of honest rows that fail the test
 POWER = 0.8
@@ -57,18 +58,14 @@ def compare_runs(
 
     groups = [reported, retrained, *others]
     df = sum(max(len(g) - 1, 0) for g in groups)
-    means = _mean(reported), _mean(retrained)
+    means = fmean(reported), fmean(retrained)
     difference = means[0] - means[1]
     if not df:
         return PlausibilityTest(*means, difference)
-    spread = math.sqrt(sum((v - _mean(g)) ** 2 for g in groups for v in g) / df)
+    spread = math.sqrt(sum((v - fmean(g)) ** 2 for g in groups for v in g) / df)
     error = spread * math.sqrt(1 / len(reported) + 1 / len(retrained))
     p = float(2 * t.sf(abs(difference) / error, df)) if error else float(difference == 0)
     return PlausibilityTest(*means, difference, spread, df, p, error * _noncentrality(df))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 @cache

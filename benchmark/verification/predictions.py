@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from benchmark.bundles.io import CURVE, KNOWN_TEXTS, PREDICTIONS, Bundle
+from benchmark.bundles.io import CURVE, PREDICTIONS, Bundle
 from benchmark.bundles.schema import Manifest
 from benchmark.images.image_set import ImageSet
-from benchmark.verification.check import Check, Fault, checks_of, difference, not_checked
+from benchmark.submissions.tested_images import RUN, image_faults
+from benchmark.verification.check import NOT_CHECKED, Check, Fault, checks_of, difference
 from benchmark.verification.data import RecomputedData
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGE = ["split", "fold", "image_id"]
-RUN = ["bracket", "classifier", "seed"]
 GRID = 1e-4  # scores that are all multiples of it were rounded or invented
 ROUNDING = 2e-7  # of float32 near 1
 FAILED_ROW = "the row failed, and has no predictions"
@@ -27,12 +26,12 @@ FAILED_ROW = "the row failed, and has no predictions"
 def check_images(bundle: Bundle, data: RecomputedData) -> list[Check]:
     """Check that images, patients, labels and groups of the predictions are those of the test splits."""
     if bundle.predictions is None:
-        return [not_checked("test images", FAILED_ROW)]
+        return [Check("test images", NOT_CHECKED, FAILED_ROW)]
     expected = expected_images(data, bundle.manifest)
-    faults = list(_image_faults(bundle.predictions, expected, RUN, PREDICTIONS))
+    faults = list(image_faults(bundle.predictions, expected, RUN, PREDICTIONS))
     if bundle.curve is not None:
         main_test = expected[expected["split"] == "test"]
-        faults += _image_faults(bundle.curve, main_test, ["share", *RUN], CURVE)
+        faults += image_faults(bundle.curve, main_test, ["share", *RUN], CURVE)
         faults += _size_faults(bundle.curve, data)
     return checks_of(
         "test images", faults, f"{len(expected)} images, with the patients and labels of the data"
@@ -68,41 +67,6 @@ def _image_table(images: ImageSet, split: str, fold: int, groups: Iterable[str])
     return pd.DataFrame(columns, index=range(len(images)))
 
 
-def _image_faults(table: pd.DataFrame, expected: pd.DataFrame, run: list[str], file: str) -> Iterable[Fault]:
-    """Yield the first added image, the first missing one, and the first wrong value of every column."""
-    both = table.merge(expected, on=IMAGE, how="left", suffixes=("", "_expected"), indicator="origin")
-    added = both[both["origin"] == "left_only"]
-    if len(added):
-        yield f"{file}: image_id", f"'{_first(added)}' is not an image of the test split"
-        return
-    counts = table.groupby(IMAGE).size()
-    complete = counts[counts == table.groupby(run).ngroups].index
-    missing = expected[~expected.set_index(IMAGE).index.isin(complete)]
-    if len(missing):
-        yield f"{file}: image_id", f"'{_first(missing)}' of the test split lacks a prediction"
-    for name in (c for c in expected.columns if c not in IMAGE):
-        if name in table.columns:
-            other = f"{name}_expected"
-            wrong = both[_comparable(both[name], name) != _comparable(both[other], name)]
-            if len(wrong):
-                values = f"is {wrong.iloc[0][name]}, in the data {wrong.iloc[0][other]}"
-                yield f"{file}: {name}", f"of '{_first(wrong)}' {values}"
-        elif expected[name].notna().any():
-            yield f"{file}: {name}", "is missing, the images have it"
-
-
-def _first(table: pd.DataFrame) -> str:
-    first = table.iloc[0]
-    return f"{first['split']}, fold {first['fold']}, {first['image_id']}"
-
-
-def _comparable(values: pd.Series, name: str) -> pd.Series:
-    """Replace unknown values by one that equals itself; an empty text is unknown."""
-    if name in KNOWN_TEXTS:
-        return values.fillna("").astype(str)
-    return values.astype(float).fillna(-1) if name == "age" else values
-
-
 def _size_faults(curve: pd.DataFrame, data: RecomputedData) -> Iterable[Fault]:
     """Compare the number of training images of every share of the patients."""
     from benchmark.classifiers.sampling import subset
@@ -119,7 +83,7 @@ def _size_faults(curve: pd.DataFrame, data: RecomputedData) -> Iterable[Fault]:
 def check_scores(bundle: Bundle) -> list[Check]:
     """Refuse scores that no training produces: equal for two seeds, equal for all images, or rounded."""
     if bundle.predictions is None:
-        return [not_checked("scores", FAILED_ROW)]
+        return [Check("scores", NOT_CHECKED, FAILED_ROW)]
     faults = _run_name_faults(bundle.predictions, bundle.manifest.row.name)
     faults += _score_faults(bundle.predictions, RUN, PREDICTIONS)
     if bundle.curve is not None:

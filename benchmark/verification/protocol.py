@@ -43,7 +43,8 @@ class Protocol:
     @property
     def rules(self) -> dict[str, dict[str, Any]]:
         """The scenario's rules, as JSON values."""
-        return _rules(self.task, self.profile_name, self.source)
+        steps = self.task.steps(self.profile_name, self.source)
+        return {name: rule.model_dump(mode="json") for name, rule in steps.items()}
 
     def request(self, root: Path | None, extractor: str) -> RunRequest:
         """Return the request of a run of this protocol without any generator."""
@@ -73,31 +74,27 @@ def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Proto
     task = load_task(file)
     if task.name != manifest.task:
         raise SubmissionError("task", f"is '{manifest.task}', the given file is of '{task.name}'")
+    protocol = Protocol(task, file, manifest.profile, manifest.source, PHANTOM, "")
     field = "profile"
     try:
-        profile = task.profile(manifest.profile)
+        profile = protocol.profile
         field = "source"
         task.source(manifest.source)
-        field, choices = "scenario", _choices(task, manifest)
+        field, choices = "scenario", _choices(protocol, manifest)
         task = task.variant(choices)
     except TaskError as error:
         raise SubmissionError(field, f"{error.where}: {error.problem}", error.remedy) from None
     classifiers = tuple(_classifier_config(c, k, manifest) for k, c in enumerate(profile.classifiers))
-    protocol = Protocol(
-        task=task.with_classifiers(manifest.profile, classifiers),
-        file=file,
-        profile_name=manifest.profile,
-        source=manifest.source,
-        extractor=PHANTOM,
-        scenario=",".join(f"{path}={json.dumps(value)}" for path, value in choices.items()),
-    )
+    scenario = ",".join(f"{path}={json.dumps(value)}" for path, value in choices.items())
+    protocol = replace(protocol, task=task.with_classifiers(manifest.profile, classifiers), scenario=scenario)
     return replace(protocol, extractor=_extractor(manifest, protocol))
 
 
-def _choices(task: Task, manifest: Manifest) -> dict[str, Any]:
+def _choices(protocol: Protocol, manifest: Manifest) -> dict[str, Any]:
     """Return the task's choices in which the bundle's rules differ from the task's defaults."""
+    task = protocol.task
     reported = {**manifest.scenario, "mix": manifest.mix}
-    default = {**_rules(task, manifest.profile, manifest.source), "mix": task.mix.model_dump(mode="json")}
+    default = {**protocol.rules, "mix": task.mix.model_dump(mode="json")}
     choices = {}
     for path in task.choices:
         step, _, name = path.partition(".")
@@ -110,10 +107,6 @@ def _choices(task: Task, manifest: Manifest) -> dict[str, Any]:
         ):
             choices[path] = rule[name]
     return choices
-
-
-def _rules(task: Task, profile: str, source: str) -> dict[str, dict[str, Any]]:
-    return {name: rule.model_dump(mode="json") for name, rule in task.steps(profile, source).items()}
 
 
 def _classifier_config(classifier: ClassifierConfig, index: int, manifest: Manifest) -> ClassifierConfig:

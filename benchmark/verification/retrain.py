@@ -18,10 +18,11 @@ from benchmark.engine.store import Store
 from benchmark.errors import SubmissionError
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
-from benchmark.planning.plan import Plan, Row
+from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import RunRequest, make_plan
 from benchmark.stages import run as run_stage
 from benchmark.submissions.sample_row import sample_row
+from benchmark.utils.hashing import sha256_of
 from benchmark.utils.processes import worker_count
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.request import VerifyRequest
@@ -37,11 +38,11 @@ class RegeneratedImages:
     """A row's images, generated again, and their measures as a bundle reports them.
 
     Attributes:
-        hashes: of the images of every fold.
+        hash: of the images of all folds.
         images: their number.
     """
 
-    hashes: tuple[str, ...]
+    hash: str
     images: int
     measures: Mapping[str, Any]
     memorization: Mapping[str, Any] | None
@@ -86,7 +87,11 @@ def retraining_plan(manifest: Manifest, protocol: Protocol, request: VerifyReque
     if name in {r.name for r in plan.rows}:
         return plan
     if request.samples is not None:
-        return replace(plan, rows=(*plan.rows, _samples_row(manifest, plan, request.samples)))
+        row, _ = sample_row(plan, request.samples)
+        if dict(row.params) != manifest.row.params:
+            problem = "do not have the content hash of the bundle's images"
+            raise SubmissionError(f"--samples {request.samples}", problem)
+        return replace(plan, rows=(*plan.rows, replace(row, name=name)))
     if manifest.submission_type != "suite" and request.generator is None:
         problem = f"was submitted as {manifest.submission_type}"
         raise SubmissionError(f"row '{name}'", problem, "Give --generator FILE or --samples FOLDER.")
@@ -105,14 +110,6 @@ def on_this_machine(manifest: Manifest, request: RunRequest) -> RunRequest:
     device = "cuda" if manifest.device == "cuda" and is_available() else "cpu"
     precision = manifest.precision if manifest.precision in ("float32", "bfloat16") else "auto"
     return replace(request, device=device, precision=precision)
-
-
-def _samples_row(manifest: Manifest, plan: Plan, samples: Path) -> Row:
-    """Return the row of submitted samples; refuse other images than the bundle's."""
-    row, _ = sample_row(plan, samples)
-    if dict(row.params) != manifest.row.params:
-        raise SubmissionError(f"--samples {samples}", "do not have the content hash of the bundle's images")
-    return replace(row, name=manifest.row.name)
 
 
 def required_nodes(plan: Plan, row: str, seeds: Iterable[int]) -> list[Node]:
@@ -160,7 +157,7 @@ def _retraining(seeds: tuple[int, ...], nodes: Iterable[Node], outcome: Outcome)
     if "measure" in by_stage:
         images = by_stage.get("filter") or by_stage["generate"]
         regenerated = RegeneratedImages(
-            hashes=tuple(i["hash"] for i in images),
+            hash=images[0]["hash"] if len(images) == 1 else sha256_of([i["hash"] for i in images]),
             images=sum(i["images"] for i in images),
             measures=joined_measures([m["measures"] for m in by_stage["measure"]]),
             memorization=joined_gate([m["memorization"] for m in by_stage["measure"]]),

@@ -13,7 +13,7 @@ from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row
 from benchmark.plugins.registry import available
 from benchmark.stages.names import REAL_ONLY
 from benchmark.tasks.schema import GeneratorEntry
-from benchmark.verification.check import Check, Fault, checks_of, differences, failed, not_checked
+from benchmark.verification.check import FAILED, NOT_CHECKED, Check, Fault, checks_of, differences
 from benchmark.verification.protocol import Protocol
 
 SUITE = "suite"
@@ -65,9 +65,13 @@ def _check_suite_row(manifest: Manifest, protocol: Protocol) -> list[Check]:
     try:
         own = _suite_row(name, protocol)
     except BenchmarkError as error:
-        return [failed("row", f"{error.problem} {error.remedy}".strip(), "row.name")]
+        return [Check("row", FAILED, f"{error.problem} {error.remedy}".strip(), "row.name")]
     if own is None:
-        return [not_checked("row", f"'{name}' is not a row of this suite: its origin is unknown", "row.name")]
+        return [
+            Check(
+                "row", NOT_CHECKED, f"'{name}' is not a row of this suite: its origin is unknown", "row.name"
+            )
+        ]
     reported = manifest.record()["row"]
     expected: dict[str, Any] = {
         "name": name, "role": own.role, "version": own.version, "params": dict(own.params),
@@ -79,7 +83,7 @@ def _check_suite_row(manifest: Manifest, protocol: Protocol) -> list[Check]:
     checks = checks_of("row", differences(reported, expected, "row."), f"{name}, the same as the suite's")
     if tuned:
         why = "parameters differ from the task's defaults: tuned, or changed"
-        checks.append(not_checked("row", why, "row.params"))
+        checks.append(Check("row", NOT_CHECKED, why, "row.params"))
     return checks
 
 

@@ -17,13 +17,15 @@ from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.images.image_set import Splits
 from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, clopper_pearson
 from benchmark.verification.check import (
+    FAILED,
+    NOT_CHECKED,
+    PASSED,
     Check,
     Fault,
     checks_of,
     difference,
-    failed,
-    not_checked,
-    raised,
+    differences,
+    errors_as_check,
     shortened,
 )
 from benchmark.verification.data import RecomputedData
@@ -33,8 +35,9 @@ from benchmark.verification.row import SUITE
 MAX_PICTURE_BYTES = 5_000_000
 MEASURE_SEED = 2  # of the stage `measure`, which plants the copies
 MIN_P = 1e-4  # of the share among the shown images, if they are drawn from all
-EXTRA = {"tolerance", "left_out"}  # the gate's fields beside those of the schema, and ``folds``
+EXTRA = ("tolerance", "left_out")  # the gate's fields beside those of the schema, and ``folds``
 MAX_IMAGES = 10**9  # that a gate may report
+EXACT = 1e-9  # relative, of figures that follow from others
 CLOSE = 1e-3  # relative, of a threshold computed on another machine
 CLOSE_RECALL = 0.02
 assert STAGE_VERSION["measure"] == "3"  # another version may calibrate differently: revise this module
@@ -87,13 +90,14 @@ def check_samples(
     gate_checks = [] if manifest.memorization is None else _check_gate_fields(manifest, manifest.memorization)
     if bundle.shown is None:
         return [_check_none_shown(manifest), *gate_checks]
-    try:
+    checks: list[Check] = []
+    with errors_as_check(checks, "samples"):
         samples = read_sample_images(bundle, folder)
-    except SubmissionError as error:
-        return [raised("samples", error), *gate_checks]
+    if checks:
+        return [*checks, *gate_checks]
     n = len(samples.image)
     if data is None:
-        return [not_checked("samples", f"{n} pictures, without data to compare with"), *gate_checks]
+        return [Check("samples", NOT_CHECKED, f"{n} pictures, without data to compare with"), *gate_checks]
     hide_reserve = manifest.submission_type != SUITE  # the control oracle learns from reserve
     faults = [f for k, s in enumerate(data.folds) for f in _copy_faults(samples, s, k, hide_reserve)]
     if manifest.memorization is not None:
@@ -104,16 +108,12 @@ def check_samples(
 def _check_none_shown(manifest: Manifest) -> Check:
     """Expect no shown images only of a row without images, or with images that may not be shown."""
     if manifest.samples is None:
-        missing = manifest.status == "complete" and manifest.memorization is not None
-        return Check(
-            "samples",
-            not missing,
-            "missing" if missing else "the row has no images",
-            "samples" if missing else "",
-        )
+        if manifest.status == "complete" and manifest.memorization is not None:
+            return Check("samples", FAILED, "is missing", "samples")
+        return Check("samples", PASSED, "the row has no images")
     if may_show(manifest.record()):
-        return failed("samples", "is 0, though the row's images may be shown", "samples.shown")
-    return not_checked("samples", "images that are too similar to patients' are not shown")
+        return Check("samples", FAILED, "is 0, though the row's images may be shown", "samples.shown")
+    return Check("samples", NOT_CHECKED, "images that are too similar to patients' are not shown")
 
 
 def _copy_faults(samples: SampleImages, splits: Splits, fold: int, hide_reserve: bool) -> list[Fault]:
@@ -133,29 +133,25 @@ def _check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:
     extra = gate.model_extra or {}
     tolerance = extra.get("tolerance")
     if gate.n > MAX_IMAGES:
-        return [failed("memorization", f"is {shortened(gate.n)}, more than any row has", "memorization.n")]
+        problem = f"is {shortened(gate.n)}, more than any row has"
+        return [Check("memorization", FAILED, problem, "memorization.n")]
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
         problem = f"is {shortened(tolerance)}, expected a share up to {TOLERANCE:g}"
-        return [failed("memorization", problem, "memorization.tolerance")]
-    known = EXTRA | ({"folds"} if manifest.folds > 1 else set())
-    faults = [(name, "is not a field of the gate") for name in sorted(extra.keys() - known)]
-    faults += [(name, "is missing") for name in sorted(known - extra.keys())]
-    hits = round(gate.rate * gate.n)
-    if abs(gate.rate * gate.n - hits) > 1e-6 * gate.n:
-        faults.append(("rate", f"is {gate.rate}, not a share of {gate.n} images"))
-    interval = clopper_pearson(hits, gate.n)
-    if not np.allclose(gate.interval, interval, atol=1e-9):
-        faults.append(("interval", f"is {list(gate.interval)}, expected {list(interval)}"))
-    expected_tolerance = TOLERANCE * gate.expected
-    if not np.isclose(tolerance, expected_tolerance, rtol=1e-9):
-        faults.append(("tolerance", f"is {tolerance}, expected {expected_tolerance}"))
-    faults += difference("gated", gate.gated, bool(interval[0] > expected_tolerance))
+        return [Check("memorization", FAILED, problem, "memorization.tolerance")]
+    reported, hits = gate.model_dump(), round(gate.rate * gate.n)
+    interval, expected_tolerance = clopper_pearson(hits, gate.n), TOLERANCE * gate.expected
+    names = [*Memorization.model_fields, *EXTRA, *(["folds"] if manifest.folds > 1 else [])]
+    expected = {name: reported.get(name) for name in names} | {
+        "rate": hits / gate.n,
+        "interval": list(interval),
+        "tolerance": expected_tolerance,
+        "gated": bool(interval[0] > expected_tolerance),
+    }
     if manifest.folds == 1:
-        faults += difference("blind", gate.blind, bool(gate.planted_recall < max(RECALL, tolerance)))
-    faults = [(f"memorization.{name}", problem) for name, problem in faults]
-    return checks_of(
-        "memorization", faults, f"rate {gate.rate:.3g} of {gate.n} images, with a consistent verdict"
-    )
+        expected["blind"] = bool(gate.planted_recall < max(RECALL, tolerance))
+    faults = differences(reported, expected, "memorization.", EXACT)
+    success = f"rate {gate.rate:.3g} of {gate.n} images, with a consistent verdict"
+    return checks_of("memorization", faults, success)
 
 
 def _check_calibration(
@@ -164,11 +160,11 @@ def _check_calibration(
     """Recompute the threshold, and compare the share of the shown images below it."""
     if protocol.task.mix.filter != "none":
         why = "threshold not recomputed, since a filter decided which images were measured"
-        return [not_checked("memorization", why)]
+        return [Check("memorization", NOT_CHECKED, why)]
     try:
         gates = [calibrated_gate(splits, protocol) for splits in data.folds]
     except BenchmarkError as error:
-        return [not_checked("memorization", f"could not be recomputed: {error.problem}")]
+        return [Check("memorization", NOT_CHECKED, f"could not be recomputed: {error.problem}")]
     faults = [*_number_faults(manifest, gate, gates), *_calibration_faults(gate, gates)]
     hits, n = 0, 0
     for fold, own in enumerate(gates):

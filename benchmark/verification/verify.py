@@ -12,14 +12,21 @@ from typing import Any
 from benchmark import __version__
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
 from benchmark.comparison.reported import TOLERANCE, differences, results
-from benchmark.errors import BenchmarkError, SubmissionError
+from benchmark.errors import SubmissionError
 from benchmark.intake import signature
 from benchmark.intake.archive import bundle_folder
 from benchmark.planning.resolve import store_root
 from benchmark.utils.files import write_json
 from benchmark.utils.hashing import sha256_file
-from benchmark.verification.check import Check, checks_of, not_checked, passed, raised, unverified_claims
-from benchmark.verification.data import check_data, try_recompute_data
+from benchmark.verification.check import (
+    NOT_CHECKED,
+    PASSED,
+    Check,
+    checks_of,
+    errors_as_check,
+    unverified_claims,
+)
+from benchmark.verification.data import check_data, recompute_data
 from benchmark.verification.deep import RetrainingRecord, check_retraining
 from benchmark.verification.predictions import check_images, check_scores
 from benchmark.verification.protocol import Protocol, check_protocol, claimed_protocol
@@ -76,12 +83,11 @@ def verify(source: Path, request: VerifyRequest) -> VerificationResult:
     With ``request.deep`` its generator runs, if it is given or in the suite.
     """
     result = VerificationResult()
-    try:
-        with bundle_folder(source) as folder:
-            result.checks.append(passed("safety", "only the files of a bundle, none too large"))
+    checks = result.checks
+    with errors_as_check(checks, "safety"), bundle_folder(source) as folder:
+        checks.append(Check("safety", PASSED, "only the files of a bundle, none too large"))
+        with errors_as_check(checks, "schema"):
             _verify(folder, request, result)
-    except BenchmarkError as error:
-        result.checks.append(raised("schema" if result.checks else "safety", error))
     return result
 
 
@@ -93,26 +99,26 @@ def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) ->
     result.protocol_hash = manifest.protocol_hash
     result.signer = signature.check(folder / MANIFEST, folder / SIGNATURE, request.allowed_signers)
     checks += [
-        passed("schema", f"schema {manifest.schema_}, every field valid"),
-        passed("files", f"{len(manifest.files)} with the hashes in bundle.json"),
+        Check("schema", PASSED, f"schema {manifest.schema_}, every field valid"),
+        Check("files", PASSED, f"{len(manifest.files)} with the hashes in bundle.json"),
         _check_signature(result.signer, request),
     ]
     if (folder / VERIFIED).exists():
         why = "came with the bundle, so only its author vouches for it; ignored"
-        checks.append(not_checked("record", why, VERIFIED))
-    protocol = None
-    try:
+        checks.append(Check("record", NOT_CHECKED, why, VERIFIED))
+    protocol = data = None
+    with errors_as_check(checks, "protocol"):
         protocol = claimed_protocol(manifest, request.task)
         checks += check_protocol(manifest, protocol)
-    except BenchmarkError as error:
-        checks.append(raised("protocol", error))
     checks += [*_check_results(bundle), *check_scores(bundle), *check_costs(manifest)]
     if protocol is None:
-        checks.append(not_checked("data", "no task to compare with"))
+        checks.append(Check("data", NOT_CHECKED, "no task to compare with"))
         return
     checks += check_row(bundle, protocol)
-    data, unavailable = try_recompute_data(protocol, request.root, store_root())
-    checks += unavailable if data is None else [*check_data(manifest, data), *check_images(bundle, data)]
+    with errors_as_check(checks, "data", NOT_CHECKED):  # unavailable data are not the bundle's fault
+        data = recompute_data(protocol, request.root, store_root())
+    if data is not None:
+        checks += [*check_data(manifest, data), *check_images(bundle, data)]
     checks += check_samples(bundle, folder, protocol, data)
     checks.append(unverified_claims(manifest.submission_type != SUITE))
     if request.deep:
@@ -128,14 +134,13 @@ def _check_signature(found: signature.Signature, request: VerifyRequest) -> Chec
 
 def _check_results(bundle: Bundle) -> list[Check]:
     """Recompute every reported metric from the stored predictions."""
-    record = bundle.manifest.record()
     if bundle.predictions is None:
-        return [not_checked("results", "the row failed, and has none")]
-    try:
-        faults = list(differences(record["results"], results(record, bundle.predictions)))
-    except BenchmarkError as error:
-        return [raised("results", error)]
-    return checks_of("results", faults, f"every metric follows from the predictions, to {TOLERANCE:g}")
+        return [Check("results", NOT_CHECKED, "the row failed, and has none")]
+    record, checks = bundle.manifest.record(), list[Check]()
+    with errors_as_check(checks, "results"):
+        faults = differences(record["results"], results(record, bundle.predictions))
+        checks += checks_of("results", faults, f"every metric follows from the predictions, to {TOLERANCE:g}")
+    return checks
 
 
 def _verify_deep(
@@ -143,21 +148,19 @@ def _verify_deep(
 ) -> None:
     """Retrain some seeds in a temporary store."""
     if bundle.predictions is None:
-        result.checks.append(not_checked("retrained", "the row failed, and has no runs"))
+        result.checks.append(Check("retrained", NOT_CHECKED, "the row failed, and has no runs"))
         return
     manifest = bundle.manifest
-    with tempfile.TemporaryDirectory(prefix="synththorax-deep-", ignore_cleanup_errors=True) as scratch:
-        try:
-            seeds = draw_seeds(manifest.seeds, request.seeds, request.seed)
-            plan = retraining_plan(manifest, protocol, request, Path(scratch))
-            retrained = retrain(plan, manifest.row.name, seeds, Path(scratch) / "store", request.workers)
-            checks, result.retraining = check_retraining(bundle, retrained, plan, request.board)
-        except BenchmarkError as error:
-            why = f"{error.where}: {error.problem} {error.remedy}".strip()
-            result.checks.append(not_checked("retrained", f"nothing was retrained: {why}"))
-            return
     drawn = "drawn at random" if request.seed is None else f"drawn by --seed {request.seed}"
-    result.checks += [passed("retrained", f"seeds {', '.join(map(str, seeds))}, {drawn}"), *checks]
+    with (
+        errors_as_check(result.checks, "retrained", NOT_CHECKED),
+        tempfile.TemporaryDirectory(prefix="synththorax-deep-", ignore_cleanup_errors=True) as scratch,
+    ):
+        seeds = draw_seeds(manifest.seeds, request.seeds, request.seed)
+        plan = retraining_plan(manifest, protocol, request, Path(scratch))
+        retrained = retrain(plan, manifest.row.name, seeds, Path(scratch) / "store", request.workers)
+        checks, result.retraining = check_retraining(bundle, retrained, plan, request.board)
+        result.checks += [Check("retrained", PASSED, f"seeds {', '.join(map(str, seeds))}, {drawn}"), *checks]
 
 
 def run_verify(options: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def remembered(originals: Path):
     """Data and gate of the tiny task are made once per protocol, not once per test."""
     patch = pytest.MonkeyPatch()
-    recompute, gates = verify.try_recompute_data, {}
+    recompute, gates = verify.recompute_data, {}
     patch.setattr(verify, "store_root", lambda: originals / "store")
     cache: dict[tuple[str, ...], object] = {}
 
@@ -48,7 +48,7 @@ def remembered(originals: Path):
             gates[key] = calibrated(splits, protocol)
         return gates[key]
 
-    patch.setattr(verify, "try_recompute_data", recomputed)
+    patch.setattr(verify, "recompute_data", recomputed)
     patch.setattr(samples, "calibrated_gate", gate)
     yield
     patch.undo()

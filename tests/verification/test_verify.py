@@ -21,8 +21,9 @@ from benchmark.bundles.io import write_bundle
 from benchmark.bundles.previews import png
 from benchmark.cli.parser import main
 from benchmark.comparison.reported import results
+from benchmark.errors import DataError
 from benchmark.intake.signature import sign
-from benchmark.verification.check import SUBMITTED_ONLY, UNVERIFIABLE, Check
+from benchmark.verification.check import SUBMITTED_ONLY, UNVERIFIABLE
 from benchmark.verification.request import VerifyRequest
 from benchmark.verification.verify import VerificationResult, verify
 from support.honest import at, edit, vouch
@@ -149,7 +150,7 @@ def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, optio
 
     rewrite(suite_row, relabel, redo=True)
     found = failures(verify(suite_row, options))
-    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, in the data 1", found["test images"])
+    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, expected 1", found["test images"])
 
 
 def test_patients_that_disagree_are_found(suite_row: Path, options: VerifyRequest):
@@ -166,7 +167,7 @@ def test_an_image_in_place_of_another_is_found(suite_row: Path, options: VerifyR
         table.loc[table["image_id"] == first, "image_id"] = "invented"
 
     rewrite(suite_row, rename, redo=True)
-    assert "invented' is not an image" in failures(verify(suite_row, options))["test images"]
+    assert "invented' is not a test image" in failures(verify(suite_row, options))["test images"]
 
 
 @pytest.mark.parametrize(
@@ -402,8 +403,11 @@ def signature_of(folder: Path, options: VerifyRequest) -> bool | None:
 
 def test_without_the_data_nothing_is_held_against_them(suite_row: Path, options: VerifyRequest, monkeypatch):  # type: ignore[no-untyped-def]
     """A source that needs a folder: not checked, said, and no fault."""
-    unknown = Check("data", None, "the data were not made again")
-    monkeypatch.setattr("benchmark.verification.verify.try_recompute_data", lambda *_: (None, [unknown]))
+
+    def unavailable(*_: object) -> None:
+        raise DataError("source x", "needs a folder")
+
+    monkeypatch.setattr("benchmark.verification.verify.recompute_data", unavailable)
     report = verify(suite_row, options)
     said = {c.name: c.passed for c in report.checks}
     assert report.failed == []
