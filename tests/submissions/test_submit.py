@@ -183,7 +183,7 @@ def test_a_bundle_made_elsewhere_gets_its_card(form, submitted, place):
     assert submitted.submit("--bundle", str(given), "--card", str(card), "--out", str(out)) == 0
     after = read_bundle(out / "pca_samples")
     assert after.manifest.submission_type == "bundle"
-    assert after.manifest.submission.title == "Gaussian in principal components, judged elsewhere"
+    assert after.manifest.submission.title == "Gaussian in principal components, evaluated elsewhere"
     assert after.predictions.equals(before.predictions)
     changed = {"submission_type": "", "submission": None, "files": None, "row": None}
     assert {**after.manifest.record(), **changed} == {**before.manifest.record(), **changed}
