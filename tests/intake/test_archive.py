@@ -137,7 +137,7 @@ def test_an_unknown_file_is_refused(tmp_path: Path, name: str, words: str):
 
 
 def test_a_record_of_verification_is_not_handed_in(tmp_path: Path):
-    """Whoever packs a bundle could write one: it would call itself verified."""
+    """A submitter could write one and call the bundle verified."""
     refused(packed(tmp_path / "x.zip", {**GOOD, "verified.json": b"{}"}), tmp_path, "only by the verifier")
 
 
@@ -158,7 +158,7 @@ def test_an_odd_method_of_packing_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
 def test_a_tar_is_refused_with_the_remedy(tmp_path: Path, suffix: str):
-    """Tar files hold owners, links and devices; ZIP is asked for."""
+    """Tar files hold owners, links and devices; the error asks for a ZIP."""
     path = tmp_path / f"x{suffix}"
     with tarfile.open(path, "w:gz" if suffix.endswith("gz") else "w") as out:
         (tmp_path / "bundle.json").write_text("{}")
@@ -193,7 +193,7 @@ def test_a_file_that_says_that_it_is_too_large_is_refused(tmp_path: Path):
 
 
 def test_a_bomb_that_is_honest_about_its_size_is_refused(tmp_path: Path):
-    """Zeros are packed a thousand times; 250 is what is read."""
+    """Zeros compress a thousandfold; the limit is 250."""
     refused(
         packed(tmp_path / "x.zip", {**GOOD, "predictions.parquet": bytes(30_000_000)}), tmp_path, "times as"
     )
@@ -224,7 +224,7 @@ def hundred_gigabytes(name: bytes, says: int) -> bytes:
 
 
 def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The header says 4 MB: no more than that is unpacked, and what was is gone.
+    """The header states 4 MB: no more is unpacked, and nothing remains.
 
     The stream is 97 MB; its first megabytes are read, and the checksum of what it says agrees, so nothing
     but the stream itself could tell.
@@ -249,7 +249,7 @@ def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: p
 
 
 def test_a_hundred_gigabytes_are_refused_by_what_they_say(tmp_path: Path):
-    """What says 4 GB, the most that a plain ZIP can, is not unpacked at all."""
+    """An entry that states 4 GB, the most that a plain ZIP can, is not unpacked."""
     path = tmp_path / "x.zip"
     content = bytearray(packed(path, GOOD).read_bytes())
     at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 4)  # of predictions.parquet
@@ -259,7 +259,7 @@ def test_a_hundred_gigabytes_are_refused_by_what_they_say(tmp_path: Path):
 
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path):
-    """What comes out is not what was put in."""
+    """The unpacked bytes differ from the packed ones."""
     path = packed(tmp_path / "x.zip", GOOD, zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"PAR1", b"PAR2", 1))
     refused(path, tmp_path, "cannot be unpacked")
@@ -310,7 +310,7 @@ def test_a_link_in_place_of_a_folder_is_refused(folder: Path, tmp_path: Path):
 
 
 def test_a_hard_link_is_refused(folder: Path, tmp_path: Path):
-    """Its other name could change what was verified."""
+    """Its other name could change a verified file."""
     os.link(folder / "bundle.json", tmp_path / "same.json")
     with pytest.raises(SubmissionError, match="hard link"):
         validate_bundle_folder(folder)
@@ -333,7 +333,7 @@ def test_a_hundred_gigabytes_in_a_folder_are_refused(folder: Path):
 
 @pytest.mark.parametrize("name", ["extra.json", "samples/more.png", "evil.pkl", "BUNDLE.json", "deep"])
 def test_an_unknown_file_in_a_folder_is_refused(folder: Path, name: str):
-    """Also a folder, whatever is in it."""
+    """The same holds for a folder."""
     if name == "deep":
         (folder / name).mkdir()
     else:

@@ -1,4 +1,4 @@
-"""Samples that were made elsewhere: the right ones come out as they went in, odd ones are refused by name."""
+"""Submitted samples: valid ones are stored unchanged, invalid ones are refused by name."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def test_a_folder_and_a_table_of_the_same_pictures_are_the_same_content(tmp_path
     from_folder = stored(as_folder(tmp_path / "f"), tmp_path / "s1")
     from_table = stored(as_table(tmp_path / "t.parquet"), tmp_path / "s2")
     assert from_folder.content == from_table.content
-    for found in (from_folder, from_table):
-        assert len(found) == 9
-        np.testing.assert_array_equal(found.folds[0].image[:], IMAGES.image)
-        np.testing.assert_array_equal(found.folds[0].label, IMAGES.label)
+    for result in (from_folder, from_table):
+        assert len(result) == 9
+        np.testing.assert_array_equal(result.folds[0].image[:], IMAGES.image)
+        np.testing.assert_array_equal(result.folds[0].label, IMAGES.label)
 
 
 def test_one_gray_value_more_is_another_content(tmp_path):
@@ -83,8 +83,8 @@ def test_one_gray_value_more_is_another_content(tmp_path):
     assert stored(tmp_path / "f", tmp_path / "s").content != first.content
 
 
-def test_what_is_kept_is_found_again_and_its_hash_is_checked(tmp_path):
-    """Samples are found by their hash; a byte changed in the store is reported, and fixed by storing again."""
+def test_stored_samples_are_read_and_their_hash_is_checked(tmp_path):
+    """Samples are read by their hash; storing again repairs a changed byte, which reading reports."""
     content = stored(as_folder(tmp_path / "f"), tmp_path / "s").content
     assert intake.read_samples(content, tmp_path / "s").content == content
     path = tmp_path / "s" / "submissions" / content / "fold_0.arrow"
@@ -118,20 +118,20 @@ def test_folds_are_kept_apart(tmp_path):
     as_folder(tmp_path / "f", "fold_0")
     (tmp_path / "f" / "fold_1" / "b").mkdir(parents=True)
     (tmp_path / "f" / "fold_1" / "b" / "x.png").write_bytes(png(IMAGES.image[4]))
-    found = stored(tmp_path / "f", tmp_path / "s", folds=2)
-    assert [len(images) for images in found.folds] == [9, 1]
+    result = stored(tmp_path / "f", tmp_path / "s", folds=2)
+    assert [len(images) for images in result.folds] == [9, 1]
     table = as_table(tmp_path / "t.parquet", fold=[0, 1] * 4 + [0])
     assert [len(images) for images in stored(table, tmp_path / "s", folds=2).folds] == [5, 4]
 
 
 def test_a_table_may_say_all_labels(tmp_path):
-    """With several labels per image ``label:<class>`` says them all, and ``class`` the one asked for."""
+    """With several labels per image ``label:<class>`` gives them all, and ``class`` the requested one."""
     rows = [[1, 1, 0]] * 4 + [[0, 1, 0]] * 3 + [[1, 0, 1]] * 2
     labels = {f"label:{c}": [r[k] for r in rows] for k, c in enumerate(CLASSES)}
-    found = stored(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
-    assert found.report is not None
-    np.testing.assert_array_equal(found.report, rows)
-    np.testing.assert_array_equal(found.label, IMAGES.label)
+    result = stored(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
+    assert result.report is not None
+    np.testing.assert_array_equal(result.report, rows)
+    np.testing.assert_array_equal(result.label, IMAGES.label)
 
 
 # --- as many as are needed ----------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_the_first_of_each_class_are_taken_and_the_rest_is_said(tmp_path):
 
 
 def test_too_few_images_are_told_with_class_number_and_need(tmp_path):
-    """Each class that is short is named with what there is and what is needed, and its fold."""
+    """Each class with too few is named with both numbers, and its fold."""
     listed = intake.list_samples(as_folder(tmp_path / "f"), CLASSES, 1, multilabel=False)
     with pytest.raises(SubmissionError, match="class 'a' has 4, needs 5; 'c' has 2, needs 3"):
         intake.select_samples(listed, [{"a": 5, "b": 3, "c": 3}], CLASSES)
@@ -212,7 +212,7 @@ def test_what_two_patients_share_by_chance_is_no_copy():
 
 
 def test_the_row_hands_out_each_image_once_and_knows_its_fold(tmp_path, monkeypatch):
-    """The plug-in takes the images of its fold, gives each once whatever the seed, and refuses to repeat."""
+    """The plug-in takes the images of its fold, draws each once with any seed, and refuses to repeat."""
     monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "s"))
     as_folder(tmp_path / "f", "fold_1")
     (tmp_path / "f" / "fold_0" / "a").mkdir(parents=True)
@@ -275,13 +275,13 @@ PICTURES: Mapping[str, tuple[bytes, str]] = {
 def test_an_odd_picture_is_refused_by_name_and_nothing_is_kept(what, kind, tmp_path):
     """Bombs, other formats under a PNG's name, pickles, scripts, broken and flat pictures, from both ways in:
     the file or row is named, and the store holds nothing of it."""
-    content, told = PICTURES[what]
+    content, message = PICTURES[what]
     if kind == "folder":
         source = as_folder(tmp_path / "f")
         (source / "b" / "odd.png").write_bytes(content)
     else:
         source = as_table(tmp_path / "t.parquet", image=[*map(png, IMAGES.image[:8]), content])
-    with pytest.raises(SubmissionError, match=told) as error:
+    with pytest.raises(SubmissionError, match=message) as error:
         stored(source, tmp_path / "s")
     assert ("odd.png" if kind == "folder" else "row 8") in error.value.where
     assert list((tmp_path / "s" / "submissions").iterdir()) == []
@@ -320,11 +320,11 @@ FOLDERS = {
 @pytest.mark.parametrize("what", FOLDERS)
 def test_an_odd_name_in_a_folder_is_refused(what, tmp_path):
     """Other classes, other files and other depths than the layout's are named."""
-    name, told = FOLDERS[what]
+    name, message = FOLDERS[what]
     path = as_folder(tmp_path) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png(IMAGES.image[0]))
-    with pytest.raises(SubmissionError, match=told):
+    with pytest.raises(SubmissionError, match=message):
         folders.list_folder(tmp_path, CLASSES, 1)
 
 
@@ -361,7 +361,7 @@ def test_limits_on_number_and_size(tmp_path, monkeypatch):
 
 
 def test_hidden_files_and_notes_do_not_matter(tmp_path):
-    """What operating systems leave behind is passed over, as is a text beside the classes."""
+    """Files of operating systems are ignored, as is a text beside the classes."""
     as_folder(tmp_path)
     (tmp_path / "a" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "README.txt").write_text("x")
@@ -386,8 +386,8 @@ TABLES: Mapping[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("what", TABLES)
 def test_an_odd_table_is_refused_by_its_column(what, tmp_path):
     """Missing, unknown, mistyped and half-filled columns are named, with the row where there is one."""
-    columns, told = TABLES[what]
-    with pytest.raises(SubmissionError, match=told):
+    columns, message = TABLES[what]
+    with pytest.raises(SubmissionError, match=message):
         tables.list_table(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
 
 
@@ -398,7 +398,7 @@ def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         ({"label:a": [1] * 9}, "label:b: is a missing or unknown column"),
         ({"label:a": [2] * 9, "label:b": [1] * 9, "label:c": [1] * 9}, "expected 0 or 1"),
@@ -406,9 +406,9 @@ def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
         ({"label:a": [np.nan] * 9, "label:b": [1] * 9, "label:c": [1] * 9}, "label:a: is a column of double"),
     ],
 )
-def test_labels_that_cannot_be_are_refused(labels, told, tmp_path):
-    """One column for each class, 0 or 1, and 1 for the class that the image was asked to show."""
-    with pytest.raises(SubmissionError, match=told):
+def test_labels_that_cannot_be_are_refused(labels, message, tmp_path):
+    """One column for each class, 0 or 1, and 1 for the requested class."""
+    with pytest.raises(SubmissionError, match=message):
         tables.list_table(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
 
 

@@ -1,4 +1,4 @@
-"""Bundles that are made once, and what does not change while they are verified again and again."""
+"""Bundles that are made once, and a cache of the data that every verification needs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Bundles that were changed at random: no traceback, and none is accepted that is not what it was.
+"""Random changes of a bundle: no traceback, and no changed bundle is accepted.
 
-The bundle is signed by a known author. What is accepted, with that signature, has the very bytes that were
-signed; without a signature, it differs in nothing but what is said to be believed.
+A known author signs the bundle. An accepted bundle with that signature has the signed bytes; one without a
+signature differs only in fields that cannot be verified.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.verification.request import VerifyRequest
 from benchmark.verification.verify import verify
 from support.honest import at
 from support.samples import TINY
-from verification.test_verify import is_believed, leaves
+from verification.test_verify import is_unverifiable, leaves
 
 if shutil.which("ssh-keygen") is None:
     pytest.skip("ssh-keygen is not installed", allow_module_level=True)
@@ -129,11 +129,11 @@ def json_is_changed(
         report = verify(folder, options)
         if not report.failed:
             read = [Manifest.model_validate(content).record() for content in (before, after)]
-            assert [p for p in differing(*read) if not is_believed(p, submitted=False)] == []
+            assert [p for p in differing(*read) if not is_unverifiable(p, submitted=False)] == []
 
 
 def mutate(value: Any, index: int, act: str, new: Any) -> None:
-    """Delete or replace a leaf, or what holds it."""
+    """Delete or replace a leaf, or one of its parents."""
     paths = list(leaves(value))
     path = paths[index % len(paths)] if paths else ()
     path = path[: 1 + (index // 7) % len(path)] if path else ()

@@ -33,7 +33,7 @@ MARKS = ("ok", "FAILED", "not checked")
 
 
 def test_honest_bundles_pass(suite_row: Path, submission: Path, options: VerifyRequest):
-    """Nothing fails, and what cannot be checked is said: the signature, and what is believed."""
+    """No check fails; the signature and the unverified claims are not checked."""
     for folder in (suite_row, submission):
         report = verify(folder, options)
         assert report.failed == []
@@ -62,8 +62,8 @@ def other(value: Any) -> Any:
     return {"x": 1} if value == {} else ["x"] if value == [] else 1
 
 
-def is_believed(path: str, submitted: bool) -> bool:
-    """Whether nothing is said to check the field."""
+def is_unverifiable(path: str, submitted: bool) -> bool:
+    """Return whether the field is listed as unverifiable."""
     return any(
         re.fullmatch(pattern, path) for name, pattern in UNVERIFIABLE.items()
         if submitted or name not in SUBMITTED_ONLY
@@ -71,7 +71,7 @@ def is_believed(path: str, submitted: bool) -> bool:
 
 
 def edited_leaves(folder: Path, options: VerifyRequest, every: bool) -> tuple[int, list[str]]:
-    """Edit one field after the other; how many, and those that are neither caught nor said to be believed."""
+    """Edit each field in turn; return their number, and those neither caught nor listed as unverifiable."""
     content = json.loads((folder / "bundle.json").read_text())
     submitted, seen, wrong, count = content["submission_type"] != "suite", set(), [], 0
     for submission_type in leaves(content):
@@ -85,20 +85,20 @@ def edited_leaves(folder: Path, options: VerifyRequest, every: bool) -> tuple[in
         holder[submission_type[-1]] = other(holder[submission_type[-1]])
         (folder / "bundle.json").write_text(json.dumps(changed))
         failed = verify(folder, options).failed
-        if not failed and not is_believed(path, submitted):
+        if not failed and not is_unverifiable(path, submitted):
             wrong.append(path)
     return count, wrong
 
 
-def test_every_part_is_checked_or_said_to_be_believed(suite_row: Path, options: VerifyRequest):
-    """The first field of every part of ``bundle.json``: edited, it is caught, or is said to be believed."""
+def test_every_part_is_checked_or_listed_as_unverifiable(suite_row: Path, options: VerifyRequest):
+    """An edit of the first field of every part of ``bundle.json`` is caught, or listed as unverifiable."""
     count, wrong = edited_leaves(suite_row, options, every=False)
     assert wrong == []
     assert count == len(json.loads((suite_row / "bundle.json").read_text()))
 
 
 @pytest.mark.slow
-def test_every_field_is_checked_or_said_to_be_believed(
+def test_every_field_is_checked_or_listed_as_unverifiable(
     suite_row: Path, submission: Path, options: VerifyRequest
 ):
     """The same for every single field, of a row of the suite and of a submission."""
@@ -110,10 +110,10 @@ def test_every_field_is_checked_or_said_to_be_believed(
 
 def failures(report: VerificationResult) -> dict[str, str]:
     """The checks that failed, by name, with the field and the detail of each fault."""
-    said: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for check in report.failed:
-        said[check.name] = f"{said.get(check.name, '')}{check.field}: {check.detail}\n"
-    return said
+        outcomes[check.name] = f"{outcomes.get(check.name, '')}{check.field}: {check.detail}\n"
+    return outcomes
 
 
 def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None], *, redo: bool) -> None:
@@ -129,7 +129,7 @@ def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None],
 
 
 def test_one_score_that_is_edited_is_found(suite_row: Path, options: VerifyRequest):
-    """The file's hash tells; if that is mended too, the metrics do not come out again."""
+    """The file's hash differs; with an adjusted hash the metrics differ."""
     path = suite_row / "predictions.parquet"
     table = pd.read_parquet(path)
     row = table.index[(table["split"] == "test") & (table["label"] == 0)][0]
@@ -149,8 +149,8 @@ def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, optio
         table.loc[table["image_id"] == wrong, "label"] = 2
 
     rewrite(suite_row, relabel, redo=True)
-    found = failures(verify(suite_row, options))
-    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, expected 1", found["test images"])
+    problems = failures(verify(suite_row, options))
+    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, expected 1", problems["test images"])
 
 
 def test_patients_that_disagree_are_found(suite_row: Path, options: VerifyRequest):
@@ -226,12 +226,12 @@ def test_copies_of_test_images_are_refused(suite_row: Path, options: VerifyReque
     """A generator that gives a test image has seen it; the image is named."""
     test = data.folds[0].test
     show(suite_row, np.array(test.image[:20]), [test.classes[k] for k in test.label[:20]])
-    found = failures(verify(suite_row, options))["samples"]
-    assert re.search(r"image 0: is real image 'test, ", found)
+    problems = failures(verify(suite_row, options))["samples"]
+    assert re.search(r"image 0: is real image 'test, ", problems)
 
 
 def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, options: VerifyRequest, data):  # type: ignore[no-untyped-def]
-    """All that are shown are training images, the bundle says that none of 60 is close to one."""
+    """All shown images are training images, but the bundle reports that none of 60 is close to one."""
     train = data.folds[0].train
     show(suite_row, np.array(train.image[:40]), [train.classes[k] for k in train.label[:40]])
     assert "memorization.rate" in failures(verify(suite_row, options))["memorization"]
@@ -252,9 +252,9 @@ def test_a_picture_that_is_none_is_refused(
     table.at[3, "image"] = content
     table.to_parquet(suite_row / "samples" / "images.parquet", index=False)
     vouch(suite_row)
-    found = failures(verify(suite_row, options))["samples"]
-    assert "image 3" in found
-    assert words in found
+    problems = failures(verify(suite_row, options))["samples"]
+    assert "image 3" in problems
+    assert words in problems
 
 
 def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, options: VerifyRequest):
@@ -310,7 +310,7 @@ def test_a_submission_has_a_name_of_its_own(submission: Path, options: VerifyReq
 
 
 def test_a_protocol_of_another_version_is_named(suite_row: Path, options: VerifyRequest):
-    """Whatever the difference is, the hashes tell."""
+    """The hashes differ."""
     edit(suite_row, lambda content: content.update(protocol_hash="5b1f" * 16))
     assert "protocol from another version" in failures(verify(suite_row, options))["protocol"]
 
@@ -373,10 +373,10 @@ def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
 
 
 def test_a_record_that_came_along_proves_nothing(suite_row: Path, options: VerifyRequest):
-    """It is not read, and that is said."""
+    """It is reported as ignored."""
     (suite_row / "verified.json").write_text("{}")
-    said = {c.name: c.passed for c in verify(suite_row, options).checks}
-    assert said["record"] is None
+    outcomes = {c.name: c.passed for c in verify(suite_row, options).checks}
+    assert outcomes["record"] is None
 
 
 def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
@@ -397,22 +397,22 @@ def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
 
 
 def signature_of(folder: Path, options: VerifyRequest) -> bool | None:
-    """What the check of the signature says."""
+    """Return the outcome of the signature check."""
     return next(c.passed for c in verify(folder, options).checks if c.name == "signature")
 
 
-def test_without_the_data_nothing_is_held_against_them(suite_row: Path, options: VerifyRequest, monkeypatch):  # type: ignore[no-untyped-def]
-    """A source that needs a folder: not checked, said, and no fault."""
+def test_unavailable_data_are_not_a_fault(suite_row: Path, options: VerifyRequest, monkeypatch):  # type: ignore[no-untyped-def]
+    """A source without its folder is not checked, and not a fault."""
 
     def unavailable(*_: object) -> None:
         raise DataError("source x", "needs a folder")
 
     monkeypatch.setattr("benchmark.verification.verify.recompute_data", unavailable)
     report = verify(suite_row, options)
-    said = {c.name: c.passed for c in report.checks}
+    outcomes = {c.name: c.passed for c in report.checks}
     assert report.failed == []
-    assert said["data"] is None
-    assert said["samples"] is None
+    assert outcomes["data"] is None
+    assert outcomes["samples"] is None
 
 
 def test_the_verb_prints_every_check_and_fails_where_one_does(
@@ -432,16 +432,16 @@ def test_the_verb_prints_every_check_and_fails_where_one_does(
 
 
 def test_a_row_that_failed_has_less_to_check(suite_row: Path, options: VerifyRequest, tmp_path: Path):
-    """Its protocol, data and name are checked; what it does not have is not, and is said."""
+    """Its protocol, data and name are checked; its missing parts are reported as not checked."""
     content = json.loads((suite_row / "bundle.json").read_text())
     content.update(status="failed", error="ddpm: NaN loss", results={}, samples=None, memorization=None)
     content.update(measures={}, files={})
     folder = tmp_path / "failed" / "ddpm"
     write_bundle(folder, content, None, None)
-    said = {c.name: c.passed for c in verify(folder, VerifyRequest(task=TINY, deep=True)).checks}
-    assert False not in said.values()
-    assert said["data"] is True
-    assert said["results"] is said["scores"] is said["retrained"] is None
+    outcomes = {c.name: c.passed for c in verify(folder, VerifyRequest(task=TINY, deep=True)).checks}
+    assert False not in outcomes.values()
+    assert outcomes["data"] is True
+    assert outcomes["results"] is outcomes["scores"] is outcomes["retrained"] is None
 
 
 @pytest.mark.parametrize(
