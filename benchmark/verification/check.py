@@ -65,10 +65,10 @@ def errors_as_check(checks: list[Check], name: str, outcome: bool | None = FAILE
 
 def checks_of(name: str, faults: Iterable[Fault], success: str) -> list[Check]:
     """Return a failed check per fault, or one that passed with ``success`` as its detail."""
-    found = list(faults)
-    checks = [Check(name, FAILED, detail, field) for field, detail in found[:MAX_FAULTS]]
-    if len(found) > MAX_FAULTS:
-        checks.append(Check(name, FAILED, f"{len(found) - MAX_FAULTS} more faults of this kind"))
+    every = list(faults)
+    checks = [Check(name, FAILED, detail, field) for field, detail in every[:MAX_FAULTS]]
+    if len(every) > MAX_FAULTS:
+        checks.append(Check(name, FAILED, f"{len(every) - MAX_FAULTS} more faults of this kind"))
     return checks or [Check(name, PASSED, success)]
 
 

@@ -125,11 +125,11 @@ def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) ->
         _verify_deep(bundle, protocol, request, result)
 
 
-def _check_signature(found: signature.Signature, request: VerifyRequest) -> Check:
+def _check_signature(signed: signature.Signature, request: VerifyRequest) -> Check:
     """Pass a good signature, fail a forged one; an unknown author or no signature is not a fault."""
-    known = request.allowed_signers is None or found.principal is not None
-    outcome = None if found.good and not known else found.good
-    return Check("signature", outcome, found.detail, SIGNATURE if found.good is False else "")
+    known = request.allowed_signers is None or signed.principal is not None
+    outcome = None if signed.good and not known else signed.good
+    return Check("signature", outcome, signed.detail, SIGNATURE if signed.good is False else "")
 
 
 def _check_results(bundle: Bundle) -> list[Check]:
