@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.bundles.schema import SCHEMA, Manifest
 from benchmark.errors import SubmissionError, TaskError
-from benchmark.intake.archive import MOST
-from benchmark.intake.plain import look_into, read_json
+from benchmark.intake.archive import MAX_FILE_BYTES
+from benchmark.intake.untrusted import read_json, validate_parquet
 from benchmark.tasks.schema import parse
 from benchmark.utils.hashing import sha256_file
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MANIFEST, PREDICTIONS, GRID = "bundle.json", "predictions.parquet", Path("samples") / "grid.png"
 CURVE, SHOWN = "curve.parquet", Path("samples") / "images.parquet"
 SIGNATURE, VERIFIED = "bundle.json.sig", "verified.json"  # written beside a bundle, when it is whole
-LARGEST = {Path(name).name: size for name, size in MOST.items()}  # bytes
+LARGEST = {Path(name).name: size for name, size in MAX_FILE_BYTES.items()}  # bytes
 MOST_SHOWN = 100  # images of a row
 TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
 INTEGERS = ("label", "bracket", "seed", "fold")
@@ -190,7 +190,7 @@ def _table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     _check_size(path)
-    look_into(path)
+    validate_parquet(path)
     try:
         return pd.read_parquet(path)
     except Exception as error:  # a corrupt file raises many kinds

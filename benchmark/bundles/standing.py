@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED
 from benchmark.errors import SubmissionError, TaskError
-from benchmark.intake.archive import MOST
+from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.signature import NAMESPACE
 from benchmark.tasks.schema import parse
 from benchmark.utils.formatting import listed, plural
@@ -182,7 +182,7 @@ def _content(path: Path) -> bytes | None:
         return None
     if path.is_symlink() or not path.is_file():
         raise SubmissionError(str(path), "is not a plain file", "A bundle holds its own files.")
-    limit = MOST[path.name]
+    limit = MAX_FILE_BYTES[path.name]
     if path.stat().st_size > limit:
         raise SubmissionError(str(path), f"has {path.stat().st_size} bytes, at most {limit} are read")
     return path.read_bytes()

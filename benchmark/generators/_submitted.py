@@ -11,7 +11,7 @@ from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError
 from benchmark.generators._bank import ImageBank
 from benchmark.images.image_set import ImageSet
-from benchmark.intake.samples import kept
+from benchmark.intake.samples import read_samples
 from benchmark.plugins.generator import FitContext, SampleRequest
 
 version = "1"
@@ -43,7 +43,7 @@ class Submitted(ImageBank):
         Raises:
             SubmissionError: they are not there, or are not what their hash says.
         """
-        folds = kept(self.params.content, store_root()).folds
+        folds = read_samples(self.params.content, store_root()).folds
         if context.fold >= len(folds):
             raise GeneratorError(
                 "generator 'submitted'", f"has no samples for fold {context.fold}", "Hand in some for each."

@@ -213,7 +213,7 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
     before, new = listing(root), bundles / "ddpm"
     edit(new, hardware={"cpu": "64 cores"})
     assert main(["leaderboard", "--root", str(root), "--add", str(new)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert listing(root) == before
     assert main(["leaderboard", "--root", str(root), "--add", str(new), "--replace"]) == 0
     assert listing(root / "results" / BOARD / "ddpm") == listing(new)
@@ -257,10 +257,13 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda t: t[t["image_id"] != "test-00003"], "lacks image 'test-00003' of split test"),
-        (lambda t: t.replace({"image_id": {"test-00003": "x"}}), "lacks image 'test-00003' of split test"),
-        (lambda t: t.assign(patient_id="p"), "patient_id: of image 'test-00000'"),
-        (lambda t: t.assign(label=(t["label"] + 1) % 5), "of image 'test-00000' of split test differ"),
+        (lambda t: t[t["image_id"] != "test-00003"], "lacks a prediction of 'test, fold 0, test-00003'"),
+        (
+            lambda t: t.replace({"image_id": {"test-00003": "x"}}),
+            "lacks a prediction of 'test, fold 0, test-00003'",
+        ),
+        (lambda t: t.assign(patient_id="p"), "patient_id: of 'test, fold 0, test-00000' is p"),
+        (lambda t: t.assign(label=(t["label"] + 1) % 5), "label: of 'test, fold 0, test-00000' is"),
     ],
 )
 def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):

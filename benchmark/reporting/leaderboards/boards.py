@@ -12,7 +12,7 @@ from typing import Any
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
 from benchmark.bundles.standing import BESIDE, Standing, read_standing
 from benchmark.errors import SubmissionError
-from benchmark.intake.archive import look_over
+from benchmark.intake.archive import validate_bundle_folder
 from benchmark.utils.rounding import canonical
 
 RESULTS = "results"
@@ -64,7 +64,7 @@ def read_rows(folder: Path) -> list[Bundle]:
             folder's name does not say which task and profile they are of.
     """
     for row in _folders(folder):
-        look_over(row)
+        validate_bundle_folder(row)
     bundles = read_bundles(folder)
     one_protocol(folder.name, bundles)
     return bundles
