@@ -1,7 +1,7 @@
 """Test of equivalence by two one-sided tests (TOST), and the region of practical equivalence (ROPE).
 
-statsmodels tests samples (``ttost_paired``); here an estimate comes with a standard error and degrees of freedom
-that no single sample has. Tests compare both on samples.
+``ttost_paired`` of statsmodels tests two samples; here an estimate has a standard error and degrees of
+freedom that do not belong to one sample.
 """
 
 from __future__ import annotations

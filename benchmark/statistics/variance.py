@@ -139,7 +139,7 @@ class _Likelihood:
 
 
 def _fit_mean(products: np.ndarray) -> tuple[float, float]:
-    """Generalized least squares: mean, and residual squares, bounded above zero if the factors explain all."""
+    """Generalized least squares: mean and residual squares, which stay above zero."""
     mean = float(products[0, 1] / products[0, 0])
     return mean, max(float(products[1, 1] - mean * products[0, 1]), SMALLEST)
 

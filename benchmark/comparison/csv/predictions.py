@@ -188,7 +188,7 @@ def _of_run(metric: str, run: Reading, weight: np.ndarray) -> np.ndarray:
     if metric == "auroc":
         ranked = run.ranked[1:] if run.kind == "binary" else run.ranked
         return np.asarray(np.mean([own.areas(weight)["auroc"] for own in ranked], axis=0))
-    counts = weighted.counts(run.actual, run.said, weight)
+    counts = weighted.counts(run.actual, run.predicted, weight)
     if metric in ("f1", "macro_f1"):
         return counts.f1[:, 1] if metric == "f1" else np.asarray(counts.f1.mean(1))
     return np.asarray(getattr(counts, metric))
