@@ -3,8 +3,8 @@
 ``weight`` is (B, n), non-negative: B weightings of the same n images, for example how often each image occurs
 in each of B bootstrap resamples. A weight of 2 is equivalent to two copies of the image. All results have B
 values; a metric that is not defined under a weighting (a class without weight) is NaN. Fastest if
-``weight.T`` is contiguous. Equal to scikit-learn with ``sample_weight``, which takes one weighting at a time and would
-need minutes for 1000 resamples of every metric, class, row and run.
+``weight.T`` is contiguous. Equal to scikit-learn with ``sample_weight``, which takes one weighting at a time
+and would need minutes for 1000 resamples of every metric, class, row and run.
 """
 
 from __future__ import annotations

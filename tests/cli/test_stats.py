@@ -23,7 +23,7 @@ from sklearn.metrics import (
 from benchmark.cli.parser import main
 from benchmark.comparison.csv.predictions import Settings, compare_predictions, statistic_of
 from benchmark.comparison.csv.predictions_table import read_predictions
-from benchmark.comparison.csv.runs import compare_runs, read_runs
+from benchmark.comparison.csv.runs import compare_runs, read_runs, values_by_row
 from benchmark.reporting.leaderboards.compare import compare_folder
 from support.make_bundles import make_bundles
 from support.samples import ROOT
@@ -85,7 +85,7 @@ def test_runs_say_which_rows_were_told_apart(tmp_path, capsys):
     found = record(tmp_path, "runs", "--csv", str(EXAMPLES / "runs.csv"))
     table = read_runs(EXAMPLES / "runs.csv")
     assert found["kruskal_wallis"]["statistic"] == pytest.approx(
-        scipy_stats.kruskal(*table.by_row().values()).statistic
+        scipy_stats.kruskal(*values_by_row(table).values()).statistic
     )
     assert found["friedman"]["blocks"] == 9
     assert found["rows"][0]["row"] == "ddpm"
