@@ -232,7 +232,7 @@ def _notes(study: ReaderStudy) -> list[str]:
             notes.append(f"{missing} of {len(answers)} lines have no answer for {question}.")
     if "real_or_fake" in study.questions and REAL not in study.models:
         notes.append(
-            "No real image in the study: a reader who always answers fake detects every synthetic image, so a "
-            "high detection rate alone does not show that the images differ from real ones."
+            "No real image in the study: a reader who always answers fake detects every synthetic image, so "
+            "a high detection rate alone does not show that the images differ from real ones."
         )
     return notes

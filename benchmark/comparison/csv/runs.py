@@ -42,7 +42,7 @@ def read_runs(path: Path) -> pd.DataFrame:
     runs = _frame({"row": table.texts("row"), "value": table.numbers("value"), **levels})
     count = runs["row"].nunique()
     if count > MOST_ROWS:
-        raise SubmissionError(f"{path}: row", f"has {count} rows; the limit is {MOST_ROWS}")
+        raise SubmissionError(f"{path}: row", f"has {count} rows, at most {MOST_ROWS} are allowed")
     return runs
 
 
@@ -117,9 +117,10 @@ def blocked(runs: pd.DataFrame, alpha: float, direction: str) -> Record:
         return {"p": None, "reason": "no column names the blocks, such as the seed"}
     grid = runs.pivot(index=factors, columns="row", values="value")
     for name in runs["row"].unique():
-        if grid[name].isna().any():
-            block = grid[grid[name].isna()].reset_index().iloc[0]
-            where = ", ".join(f"{factor} {block[factor]}" for factor in factors)
+        missing = grid.index[grid[name].isna()]
+        if len(missing):
+            block = missing[0] if len(factors) > 1 else missing[:1]
+            where = ", ".join(f"{factor} {level}" for factor, level in zip(factors, block, strict=True))
             return {"p": None, "reason": f"'{name}' was not run in every block: {where} is missing"}
     values = {str(name): grid[name].tolist() for name in runs["row"].unique()}
     return friedman(values, alpha, higher_is_better=direction == "maximize")
