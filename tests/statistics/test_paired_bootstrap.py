@@ -47,7 +47,7 @@ def accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.nda
 
 def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(B,) of (B, n) weights."""
-    return weighted.auroc(label == 1, score, weight)
+    return weighted.RankedClass(label == 1, score).areas(weight)["auroc"]
 
 
 def test_any_metric_of_scikit_learn_serves():
@@ -143,7 +143,9 @@ def test_several_labels_an_image():
     scores = [np.stack([s, 1 - s], axis=1) for s in (a, b)]
 
     def macro(y: np.ndarray, s: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.mean([weighted.auroc(y[:, k] == 1, s[:, k], w) for k in range(2)], axis=0)
+        return np.mean(
+            [weighted.RankedClass(y[:, k] == 1, s[:, k]).areas(w)["auroc"] for k in range(2)], axis=0
+        )
 
     found = paired_bootstrap(macro, both, *scores, patient, vectorized=True)
     plain = paired_bootstrap(auroc, label, a, b, patient, vectorized=True)

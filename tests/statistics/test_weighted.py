@@ -44,15 +44,19 @@ def test_areas_by_hand():
     At a specificity of 2/3, the threshold below 0.8 has one false positive of three and finds both; at 0.9
     it must stay above 0.8, and finds one of two.
     """
-    assert weighted.auroc(LABEL, SCORE, ONE) == pytest.approx((5 + 0.5) / 6)
-    assert weighted.auprc(LABEL, SCORE, ONE) == pytest.approx((1 + 2 / 3) / 2)
-    assert weighted.sensitivity_at(LABEL, SCORE, ONE, 2 / 3) == pytest.approx(1)
-    assert weighted.sensitivity_at(LABEL, SCORE, ONE, 0.9) == pytest.approx(0.5)
+    strict, loose = (
+        weighted.RankedClass(LABEL, SCORE).areas(ONE, specificity) for specificity in (0.9, 2 / 3)
+    )
+    assert strict["auroc"] == pytest.approx((5 + 0.5) / 6)
+    assert strict["auprc"] == pytest.approx((1 + 2 / 3) / 2)
+    assert loose["sensitivity_at_specificity"] == pytest.approx(1)
+    assert strict["sensitivity_at_specificity"] == pytest.approx(0.5)
 
 
 def test_sensitivity_is_zero_where_the_highest_score_has_too_many_others():
     """All scores equal: no threshold spares anyone but the one that finds nothing."""
-    assert weighted.sensitivity_at(LABEL, np.full(5, 0.4), ONE, 0.9).tolist() == [0]
+    areas = weighted.RankedClass(LABEL, np.full(5, 0.4)).areas(ONE, 0.9)
+    assert areas["sensitivity_at_specificity"].tolist() == [0]
 
 
 def test_counts_by_hand():
