@@ -22,7 +22,7 @@ import torch
 from benchmark.classifiers import quality
 from benchmark.classifiers.sampling import training_images
 from benchmark.classifiers.train import Setting, normalization, predict, train
-from benchmark.generators._bank import draw_evenly
+from benchmark.generators._image_bank import draw_evenly
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.planning.resolve import choices
 from benchmark.plugins.generator import SampleRequest

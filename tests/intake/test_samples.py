@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError, SubmissionError
-from benchmark.generators import _submitted
+from benchmark.generators import _submitted_samples as _submitted
 from benchmark.images.duplicates import moved
 from benchmark.intake import folder as folders
 from benchmark.intake import samples as intake
