@@ -15,18 +15,18 @@ from benchmark.tasks.rules import Mix
 
 def classify(job: Job) -> dict[str, Any]:
     """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read the tests."""
-    from benchmark.classifiers import evaluate as evaluator
-    from benchmark.classifiers import network, quality, sampling
+    from benchmark.classifiers import evaluator, metrics, network, sampling
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import training_config
 
     config, splits = job.config, job.splits()
-    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
+    setting = training_config(config, job.node.seed, job.work, job.progress)
     mix, classes = Mix(**config["mix"]), tuple(config["classes"])
     images = sampling.training_images(splits, job.added(), mix, config["bracket"], classes)
     trained = training.train(images.real, images.train, images.val, setting)
     normal = training.normalization(images.real.image)
     if config.get("keep"):
-        evaluator.keep(trained.network, normal, job.out)
+        evaluator.save_evaluator(trained.network, normal, job.out)
     tests = splits.tests
     scores = {n: training.predict(trained.network, s, setting, normal) for n, s in tests.items()}
     write_predictions(job, tests, scores)
@@ -35,12 +35,12 @@ def classify(job: Job) -> dict[str, Any]:
         "history": trained.history,
         "chosen": trained.best,
         "steps": trained.steps,
-        "parameters": network.parameters(trained.network),
+        "parameters": network.parameter_counts(trained.network),
         "training_images": len(images.train),
         "metrics": {
             f"{name}_{metric}": value
             for name, images in tests.items()
-            for metric, value in quality.values(images.label, scores[name]).items()
+            for metric, value in metrics.metric_values(images.label, scores[name]).items()
         },
     }
 
@@ -50,16 +50,17 @@ def curve(job: Job) -> dict[str, Any]:
 
     ``val`` is whole, as for every row: the curve is of what the training images are worth.
     """
-    from benchmark.classifiers import quality, sampling
+    from benchmark.classifiers import metrics, sampling
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import training_config
 
     config, splits = job.config, job.splits()
-    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
+    setting = training_config(config, job.node.seed, job.work, job.progress)
     images = sampling.subset(splits.train, config["share"], job.node.seed)
     trained = training.train(images, images, splits.val, setting)
     scores = training.predict(trained.network, splits.test, setting, training.normalization(images.image))
     _write_curve(job, splits.test, scores, len(images))
-    found = quality.values(splits.test.label, scores)
+    found = metrics.metric_values(splits.test.label, scores)
     return {
         "history": trained.history,
         "chosen": trained.best,

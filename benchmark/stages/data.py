@@ -104,12 +104,13 @@ def pseudo_label(job: Job) -> dict[str, Any]:
     Source: U-SelfTrained of Irvin et al. 2019, section 3.1; the guesses stay soft.
     """
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import training_config
 
     config = job.config
     source = job.input("certain")
     assert source is not None
     splits, unlabeled = arrow.read_splits(source), arrow.read_images(source / UNLABELED)
-    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
+    setting = training_config(config, job.node.seed, job.work, job.progress)
     trained = training.train(splits.train, splits.train, splits.val, setting)
     probability = training.predict(
         trained.network, unlabeled, setting, training.normalization(splits.train.image)

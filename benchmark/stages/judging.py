@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.classifiers import evaluate as judging
-from benchmark.classifiers import train as training
+from benchmark.classifiers import boundary, metrics, quality_filter
+from benchmark.classifiers import evaluator as evaluating
+from benchmark.classifiers.config import training_config
 from benchmark.errors import DataError
 from benchmark.images import arrow
 from benchmark.images import plots as pictures
@@ -21,10 +22,12 @@ from benchmark.tasks.rules import Mix
 SAMPLE = 1000  # images per class that make the plane and the mean distance: Lan 2023, 4.5 and Figure 20
 
 
-def _judges(job: Job, splits: Splits) -> list[judging.Evaluator]:
-    setting = training.setting_of(job.config, job.node.seed, job.work, job.progress)
+def _judges(job: Job, splits: Splits) -> list[evaluating.Evaluator]:
+    setting = training_config(job.config, job.node.seed, job.work, job.progress)
     return [
-        judging.read(folder, setting, len(splits.train.classes), multilabel=splits.train.multilabel)
+        evaluating.load_evaluator(
+            folder, setting, len(splits.train.classes), multilabel=splits.train.multilabel
+        )
         for folder in job.evaluators()
     ]
 
@@ -43,11 +46,11 @@ def select(job: Job) -> dict[str, Any]:
     rows = np.flatnonzero(train.label < len(classes))  # classes that only a label policy has made get none
     known = train.select(rows)
     predicted = evaluator.scores(known).argmax(1)
-    seen = judging.balanced_sample(known.label, SAMPLE, job.node.seed)
-    where = judging.plane(judging.features(evaluator, known), *judging.last_layer(evaluator), seen)
-    distance = judging.boundary_distance(where, predicted)
-    mean = judging.mean_distance(distance[seen])
-    near = judging.near_misses(known.label, predicted, distance, mean)
+    seen = boundary.balanced_sample(known.label, SAMPLE, job.node.seed)
+    where = boundary.fit_plane(evaluator.penultimate_features(known), *evaluator.last_layer(), seen)
+    distance = boundary.boundary_distance(where, predicted)
+    mean = boundary.mean_distance(distance[seen])
+    near = boundary.near_misses(known.label, predicted, distance, mean)
     counts = known.select(np.flatnonzero(near)).counts()
     _check_chosen(counts, receiving(train, Mix(**config["mix"]), classes))
     np.save(job.out / CHOSEN, rows[near])
@@ -94,8 +97,8 @@ def plausible(job: Job) -> dict[str, Any]:
     evaluators, drawn = _judges(job, splits), job.drawn()
     wanted = added_counts(splits.train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
     asked = [name for name, n in wanted.items() if n]
-    least, floor = _least(splits.val, judging.mean_scores(evaluators, splits.val), asked)
-    passes = judging.plausible(drawn.label, judging.mean_scores(evaluators, drawn), least)
+    least, floor = _least(splits.val, evaluating.mean_scores(evaluators, splits.val), asked)
+    passes = quality_filter.passes_filter(drawn.label, evaluating.mean_scores(evaluators, drawn), least)
     rows, rates = _first_plausible(drawn, passes, wanted)
     if not len(rows):
         raise DataError(
@@ -121,9 +124,9 @@ def plausible(job: Job) -> dict[str, Any]:
 def _least(val: ImageSet, scores: np.ndarray, asked: list[str]) -> tuple[np.ndarray | None, float]:
     """The thresholds where an image may have several classes, and the share of real images that pass."""
     if not val.multilabel:
-        passed = judging.by_class(val.label, scores, val.classes)
+        passed = metrics.class_metrics(val.label, scores, val.classes)
         return None, float(np.mean([passed[name] for name in asked]))
-    found = judging.thresholds(val, scores, asked)
+    found = quality_filter.youden_thresholds(val, scores, asked)
     least = np.array([found.get(name, np.inf) for name in val.classes])
     columns = [val.classes.index(name) for name in asked]
     return least, float(np.mean([(scores[val.label[:, k] == 1, k] >= least[k]).mean() for k in columns]))
@@ -163,8 +166,8 @@ def gan_test(job: Job) -> dict[str, Any]:
     evaluators, drawn = _judges(job, splits), job.drawn()
     real, made = _matched(splits.test, like(drawn, splits.train))
     metric = config["metric"]
-    values, of_class = judging.values(evaluators, made, metric)
-    floors, of_real = judging.values(evaluators, real, metric)
+    values, of_class = evaluating.evaluate(evaluators, made, metric)
+    floors, of_real = evaluating.evaluate(evaluators, real, metric)
     per_class = {c: {"value": v, "floor": of_real[c]} for c, v in of_class.items() if c in of_real}
     said: dict[str, Any] = {"values": values, "floors": floors, "per_class": per_class}
     said["metrics"] = {f"gan_test_{c}": v for c, v in of_class.items()}

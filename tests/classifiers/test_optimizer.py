@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.classifiers.optimizer import Adam
+from benchmark.classifiers.optimizer import AdamW
 
 
 def network(memory_format):
@@ -26,7 +26,7 @@ def test_is_torchs_adamw(memory_format):
     plain = torch.optim.AdamW(
         [{"params": weights, "weight_decay": 0.3}, {"params": others, "weight_decay": 0.0}], foreach=False
     )
-    adam = Adam(ours, 0.3)
+    adam = AdamW(ours, 0.3)
     for step in range(10):
         images = torch.randn(6, 3, 4, 4)
         rate = 0.01 / (step + 1)
@@ -49,7 +49,7 @@ def test_gradients_in_another_order_are_put_in_order():
     a.weight.grad = gradient.clone()
     b.weight.grad = gradient.contiguous(memory_format=torch.channels_last)
     for conv in (a, b):
-        Adam(conv, 0.0).step(0.1)
+        AdamW(conv, 0.0).step(0.1)
     assert torch.equal(a.weight, b.weight)
 
 
@@ -58,7 +58,7 @@ def test_frozen_weights_stay():
     layers = network(torch.channels_last)
     layers[0].requires_grad_(False)
     before = layers[0].weight.clone()
-    adam = Adam(layers, 0.5)
+    adam = AdamW(layers, 0.5)
     layers(torch.randn(6, 3, 4, 4)).sum().backward()
     adam.step(0.1)
     assert torch.equal(layers[0].weight, before)

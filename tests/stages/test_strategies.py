@@ -128,8 +128,8 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     """Value and floor of the manifest are those of the networks on samples and on test."""
     from sklearn.metrics import recall_score
 
-    from benchmark.classifiers import evaluate as evaluator
-    from benchmark.classifiers.train import setting_of
+    from benchmark.classifiers import evaluator
+    from benchmark.classifiers.config import training_config
 
     data = selected.outcome.results["data"].folder
     drawn, test = selected.images("generate/oracle"), arrow.read_images(data / "test.arrow")
@@ -140,8 +140,8 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     real = test.select(np.isin(test.label, asked))
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
-        setting = setting_of(result.manifest["config"], seed, Path(), lambda share: None)
-        read = evaluator.read(result.folder, setting, 3, multilabel=False)
+        setting = training_config(result.manifest["config"], seed, Path(), lambda share: None)
+        read = evaluator.load_evaluator(result.folder, setting, 3, multilabel=False)
         for found, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
             found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
