@@ -126,7 +126,6 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     """One training by the suite, on one thread."""
     from benchmark.classifiers import train as training
     from benchmark.classifiers.config import TrainingConfig
-    from benchmark.classifiers.optimizer import AdamW
     from benchmark.images import arrow
     from benchmark.tasks.classifier import Budget, ClassifierConfig, Weights
     from benchmark.utils.training_state import one_thread
@@ -143,10 +142,9 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
         unit="steps", length=updates, batch_size=BATCH, evaluations=epochs_of(updates, len(splits.train))
     )
     spent: dict[str, float] = {}
-    original = {name: getattr(training.Training, name) for name in (*PARTS[:3], "evaluate", "update")}
+    original = {name: getattr(training.Training, name) for name in (*PARTS, "update")}
     for name, method in original.items():
         setattr(training.Training, name, timed(method, name, spent))
-    adam, AdamW.step = AdamW.step, timed(AdamW.step, "step", spent)
     try:
         with tempfile.TemporaryDirectory() as scratch:
             setting = TrainingConfig(
@@ -160,7 +158,6 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     finally:
         for name, method in original.items():
             setattr(training.Training, name, method)
-        AdamW.step = adam
     inside = sum(spent[name] for name in ("load", "augmented", "forward", "step"))
     shares = {name: spent[name] / seconds for name in PARTS}
     shares["backward"] = (spent["update"] - inside) / seconds

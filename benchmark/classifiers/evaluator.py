@@ -13,8 +13,7 @@ import numpy as np
 from benchmark.classifiers import network as networks
 from benchmark.classifiers.config import TrainingConfig
 from benchmark.classifiers.metrics import class_metrics, metric_values
-from benchmark.classifiers.predict import compute_in_batches
-from benchmark.classifiers.train import predict
+from benchmark.classifiers.predict import compute_in_batches, predict
 from benchmark.images.image_set import ImageSet
 
 if TYPE_CHECKING:
@@ -39,14 +38,8 @@ class Evaluator:
 
     def penultimate_features(self, images: ImageSet) -> np.ndarray:
         """Return (N, D) float32 features before the last layer."""
-        network = self.network.eval()
-        parts = compute_in_batches(
-            lambda batch: networks.penultimate_features(network, batch).float(),
-            images,
-            self.normal,
-            device=self.config.device,
-            precision=self.config.precision,
-        )
+        body = self.network.eval().body
+        parts = compute_in_batches(lambda batch: body(batch).float(), images, self.config, self.normal)
         return np.concatenate(list(parts))
 
     def last_layer(self) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +47,7 @@ class Evaluator:
 
         A single logit z of the second of two classes becomes the logits 0 and z.
         """
-        layer = networks.last_layer(self.network)
+        layer = self.network.last
         weight = layer.weight.detach().float().cpu().numpy()
         offset = np.zeros(len(weight)) if layer.bias is None else layer.bias.detach().float().cpu().numpy()
         if len(weight) == 1:

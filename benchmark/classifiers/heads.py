@@ -62,19 +62,6 @@ class Classifier(nn.Module):
         self.train(self.training)
 
 
-class Convolutions(nn.Module):
-    """The convolutions of a VGG under timm's names, without the hidden layers of ImageNet's head."""
-
-    def __init__(self, features: nn.Module) -> None:
-        super().__init__()
-        self.features = features
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, 512, H / 32, W / 32) of (B, 1, H, W)."""
-        features: Tensor = self.features(images)
-        return features
-
-
 def pocovid_body(convolutions: nn.Module, channels: int) -> nn.Module:
     """Build the body of POCOVID-Net, (B, 64) features: convolutions, pooling, dense, normalization, ReLU.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from benchmark.errors import ClassifierError, unknown_name
 from benchmark.tasks.classifier import ClassifierConfig, Weights
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from benchmark.classifiers.heads import Classifier
 
@@ -91,10 +92,10 @@ def _pocovid(classifier: ClassifierConfig, outputs: int) -> Classifier:
     """Build the convolutions of a VGG with the head of POCOVID-Net."""
     from torch import nn
 
-    from benchmark.classifiers.heads import POCOVID_WIDTH, Classifier, Convolutions, pocovid_body
+    from benchmark.classifiers.heads import POCOVID_WIDTH, Classifier, pocovid_body
 
     vgg = _timm(classifier, outputs, mlp_ratio=1 / 4096)  # the hidden layers of ImageNet's head are not used
-    convolutions = Convolutions(vgg.features)
+    convolutions = nn.Sequential(OrderedDict(features=vgg.features))
     return Classifier(
         pocovid_body(convolutions, vgg.num_features), nn.Linear(POCOVID_WIDTH, outputs), classifier.dropout,
         single_logit=False, pretrained=convolutions, first_conv=str(vgg.pretrained_cfg["first_conv"]),
@@ -128,24 +129,6 @@ def _frozen(network: Classifier, classifier: ClassifierConfig) -> Classifier:
         )
     network.freeze_before(layers[-classifier.trained])
     return network
-
-
-def penultimate_features(network: Classifier, batch: Tensor) -> Tensor:
-    """Return (B, D) features before the last linear layer and its dropout, in the network's current mode.
-
-    Args:
-        batch: (B, 1, H, W), normalized as in training.
-    """
-    features: Tensor = network.body(batch)
-    return features
-
-
-def last_layer(network: Classifier) -> nn.Linear:
-    """Return the last linear layer, from (B, D) features to logits.
-
-    With head ``sigmoid`` and single labels it has one output, the logit of the second class.
-    """
-    return network.last
 
 
 def parameter_counts(network: nn.Module) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.classifiers.config import TrainingConfig
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import blocks
 from benchmark.utils.training_state import autocast
@@ -17,21 +18,15 @@ if TYPE_CHECKING:
 LARGEST_BATCH, PIXELS_AT_ONCE = 256, 2**22  # bounds the memory at 320 px
 
 
-def probabilities(
-    network: nn.Module,
-    images: ImageSet,
-    normal: tuple[float, float],
-    *,
-    device: str,
-    precision: str,
-    predicted: int | None = None,
+def predict(
+    network: nn.Module, images: ImageSet, config: TrainingConfig, normal: tuple[float, float]
 ) -> np.ndarray:
     """Return class probabilities of every image.
 
     Args:
         network: is switched to evaluation mode.
+        config: of the network's training.
         normal: mean and standard deviation of its training pixels, in [0, 1].
-        predicted: number of predicted classes, the first ones; None for all.
     Returns:
         (N, K) float64 in [0, 1]; rows sum to 1 with single labels.
     """
@@ -39,33 +34,24 @@ def probabilities(
 
     def scores(batch: Tensor) -> Tensor:
         output = network(batch).double()
-        return torch.sigmoid(output) if images.multilabel else torch.softmax(output[:, :predicted], 1)
+        return torch.sigmoid(output) if images.multilabel else torch.softmax(output[:, : config.predicted], 1)
 
     network.eval()
-    parts = list(compute_in_batches(scores, images, normal, device=device, precision=precision))
-    columns = min(predicted or len(images.classes), len(images.classes))
+    parts = list(compute_in_batches(scores, images, config, normal))
+    columns = min(config.predicted or len(images.classes), len(images.classes))
     return np.concatenate(parts) if parts else np.zeros((0, columns))
 
 
 def compute_in_batches(
-    compute: Callable[[Tensor], Tensor],
-    images: ImageSet,
-    normal: tuple[float, float],
-    *,
-    device: str,
-    precision: str,
+    compute: Callable[[Tensor], Tensor], images: ImageSet, config: TrainingConfig, normal: tuple[float, float]
 ) -> Iterator[np.ndarray]:
-    """Yield ``compute`` of large normalized batches of the images, without gradients.
-
-    Args:
-        normal: mean and standard deviation of the network's training pixels, in [0, 1].
-    """
+    """Yield ``compute`` of large normalized batches of the images, without gradients."""
     import torch
 
     size = min(LARGEST_BATCH, max(8, PIXELS_AT_ONCE // int(np.prod(images.image.shape[1:]))))
     for first in range(0, len(images), size):
-        with torch.inference_mode(), autocast(device, precision):
-            batch = normalize(to_tensor(images.image[first : first + size], device), normal)
+        with torch.inference_mode(), autocast(config.device, config.precision):
+            batch = normalize(to_tensor(images.image[first : first + size], config.device), normal)
             yield compute(batch).cpu().numpy()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.classifiers.config import TrainingConfig
 from benchmark.classifiers.metrics import log_loss, metric_values
 from benchmark.classifiers.network import build
-from benchmark.classifiers.predict import normalization, normalize, probabilities, to_tensor
+from benchmark.classifiers.predict import normalization, normalize, predict, to_tensor
 from benchmark.classifiers.sampling import Batches, stratum
 from benchmark.classifiers.schedule import (
     evaluation_steps,
@@ -69,28 +69,14 @@ def train(real: ImageSet, extra: ImageSet, val: ImageSet, config: TrainingConfig
     return TrainedNetwork(training.network, training.history, training.best, done)
 
 
-def predict(
-    network: nn.Module, images: ImageSet, config: TrainingConfig, normal: tuple[float, float]
-) -> np.ndarray:
-    """Return class probabilities of every image, computed as in training; see ``predict.probabilities``."""
-    return probabilities(
-        network,
-        images,
-        normal,
-        device=config.device,
-        precision=config.precision,
-        predicted=config.predicted,
-    )
-
-
 class Training:
     """The state of one training."""
 
     def __init__(self, real: ImageSet, extra: ImageSet, config: TrainingConfig) -> None:
         import torch
+        from timm.optim import param_groups_weight_decay
 
         from benchmark.classifiers.loss import Loss
-        from benchmark.classifiers.optimizer import AdamW
 
         classifier, self.config, self.extra = config.classifier, config, extra
         torch.manual_seed(config.seed)
@@ -101,7 +87,8 @@ class Training:
         self.steps = total_steps(config.budget, config.batch_size, len(extra))
         self.evaluations = evaluation_steps(self.steps, config.budget.evaluations)
         self.compute = _accelerated(self.network, config.device, self.steps)
-        self.optimizer = AdamW(self.network, classifier.weight_decay)
+        groups = param_groups_weight_decay(self.network, classifier.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
         self.normal = normalization(real.image)
         self.loss = Loss(extra, config.device, weigh_classes=config.balance == "class_weights")
         oversample = config.balance == "oversample"
@@ -131,8 +118,15 @@ class Training:
         self.network.train()
         loss = self.forward(batch, rows)
         loss.backward()
-        self.optimizer.step(learning_rate(self.config.classifier, step, self.steps, self.drops))
+        self.step(learning_rate(self.config.classifier, step, self.steps, self.drops))
         return loss.detach()
+
+    def step(self, rate: float) -> None:
+        """Update the weights by their gradients, and clear the gradients."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def _seed(self, step: int) -> int:
         return (self.config.seed + 1) * 1_000_003 + step

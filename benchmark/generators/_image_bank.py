@@ -56,12 +56,10 @@ class ImageBank(BaseGenerator):
         return replace(images, card={"generator": self.name, "repeated_source_images": repeats})
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the images and their classes."""
         arrays = {"image": self.image, "position": self.position}
         return arrays if self.report is None else {**arrays, "report": self.report}
 
     def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
-        """Take back the images and their classes."""
         self.image, self.position, self.report = arrays["image"], arrays["position"], arrays.get("report")
 
 

@@ -65,11 +65,9 @@ class Noise(BaseGenerator):
         return synthetic_set(images, request, generator=self.name)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the spectrum, the histograms and the weights of the images."""
         return {"amplitude": self.amplitude, "histogram": self.histogram, "weight": self.weight}
 
     def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
-        """Take back the spectrum, the histograms and the weights."""
         self.amplitude, self.histogram, self.weight = (
             arrays[k] for k in ("amplitude", "histogram", "weight")
         )

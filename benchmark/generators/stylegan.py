@@ -228,11 +228,9 @@ class StyleGAN(NetworkGenerator):
         return training.place(critic, self.device)
 
     def settings(self) -> dict[str, Any]:
-        """Return the precision and the phase of the growth."""
         return {**super().settings(), "level": self.phase.level, "blend": self.phase.blend}
 
     def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
-        """Build the generator with stored weights, at the stored phase."""
         super().restore(arrays, settings)
         self.phase = Phase(int(settings["level"]), float(settings["blend"]), 0)
 

@@ -1,4 +1,4 @@
-"""The statistic of the memorization gate: distance of images to training images, relative to other patients."""
+"""The distance of the memorization gate: to training images, relative to images of other patients."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class CopyDistance:
     @classmethod
     def of(cls, train: ImageSet, heldout: ImageSet, extractor: str, device: str) -> CopyDistance:
         """Embed training and held-out images."""
-        sides = (Embedded.of(s.image, extractor, device, s.patient_id) for s in (train, heldout))
-        return cls(*sides, extractor, device)
+        a, b = (Embedded.of(s.image, extractor, device, s.patient_id) for s in (train, heldout))
+        return cls(a, b, extractor, device)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the (N,) distances of (N, H, W) uint8 images."""

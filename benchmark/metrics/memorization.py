@@ -132,9 +132,9 @@ def class_weights(labels: np.ndarray, target: np.ndarray) -> np.ndarray:
 def calibrate(distance: np.ndarray, weights: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:
     """Return the threshold, and the expected rate of images of the same distribution below it.
 
-    The threshold is the smallest distance up to which more than ``alpha`` of the weight lies, the rate is that
-    weight: a new draw is below the k-th of n values with probability k / (n + 1). With fewer than 1 / alpha
-    images the threshold is their minimum, and the expected rate is larger than alpha.
+    The threshold is the smallest distance up to which more than ``alpha`` of the weight lies, the rate is
+    that weight: a new draw is below the k-th of n values with probability k / (n + 1). With fewer than
+    1 / alpha images the threshold is their minimum, and the expected rate is larger than alpha.
     """
     order = np.argsort(distance, kind="stable")
     reached = np.cumsum(weights[order])

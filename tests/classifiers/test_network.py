@@ -108,7 +108,7 @@ def test_one_logit_is_two_columns():
     torch.manual_seed(1)
     built = build(SIGMOID, 2).eval()
     images, label = torch.rand(6, 1, 32, 32), torch.tensor([0, 1, 1, 0, 1, 0])
-    z = network.last_layer(built)(network.penultimate_features(built, images)).squeeze(1)
+    z = built.last(built.body(images)).squeeze(1)
     output = torch.stack([torch.zeros(6), z], 1)
     assert torch.equal(built(images), output)
     assert torch.allclose(torch.softmax(output, 1)[:, 1], torch.sigmoid(z))
@@ -135,7 +135,7 @@ def test_penultimate_features_and_last_layer_are_the_logits(name):
     """Logits in evaluation are the last layer of the penultimate features; POCOVID-Net has 64 of them."""
     built = build(classifier_of(name), 3).eval()
     images = torch.rand(2, 1, 32, 32)
-    features, last = network.penultimate_features(built, images), network.last_layer(built)
+    features, last = built.body(images), built.last
     assert (
         features.shape == (2, last.in_features) == (2, {"pocovid_net": 64, "convnext_t": 768}.get(name, 256))
     )
@@ -146,9 +146,7 @@ def test_dropout_stands_before_the_last_layer_alone():
     """Features are the same each time a training network reads them but for dropout, which the head adds."""
     built = build(TINY.model_copy(update={"dropout": 0.5}), 3).train()
     images = torch.rand(8, 1, 32, 32)
-    assert torch.equal(
-        network.penultimate_features(built, images), network.penultimate_features(built, images)
-    )
+    assert torch.equal(built.body(images), built.body(images))
     assert not torch.equal(built(images), built(images))
 
 
@@ -190,7 +188,7 @@ def test_a_gray_image_gives_what_its_three_channels_gave(tmp_path, name):
         expected = donor.forward_head(donor.forward_features(gray.expand(-1, 3, -1, -1)), pre_logits=True)
         built = build(from_file(TINY, path, timm=name, timm_kwargs=options), 3).eval()
         assert expected.std() > 0.01
-        found = network.penultimate_features(built, gray)
+        found = built.body(gray)
         assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
@@ -226,9 +224,7 @@ def test_pocovid_net_pools_and_normalizes_before_the_relu(pocovid):
         expected = (dense - norm.running_mean) / (
             norm.running_var + norm.eps
         ).sqrt() * norm.weight + norm.bias
-        assert torch.allclose(
-            network.penultimate_features(built, gray), expected.clamp(min=0), rtol=1e-3, atol=1e-4
-        )
+        assert torch.allclose(built.body(gray), expected.clamp(min=0), rtol=1e-3, atol=1e-4)
 
 
 def test_steps_move_the_trained_layers_and_nothing_else(tmp_path):

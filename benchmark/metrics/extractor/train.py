@@ -169,12 +169,10 @@ def fit(pool: Pool, config: ExtractorConfig, progress: Callable[[int, int], None
 
 def instance_loss(features: Tensor, temperature: float) -> Tensor:
     """Return NT-Xent (Chen et al. 2020, arXiv:2002.05709, eq. 1): row i pairs with row i + B of (2B, D)."""
-    unit = F.normalize(features, dim=1)
-    similarity = unit @ unit.T / temperature
-    similarity.fill_diagonal_(float("-inf"))
-    half = len(features) // 2
-    partner = torch.cat([torch.arange(half, 2 * half), torch.arange(half)])
-    return F.cross_entropy(similarity, partner)
+    from monai.losses import ContrastiveLoss
+
+    first, second = features.chunk(2)
+    return ContrastiveLoss(temperature)(first, second)
 
 
 def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, config: ExtractorConfig) -> Tensor:
