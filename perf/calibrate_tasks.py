@@ -19,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.classifiers import quality
+from benchmark.classifiers.config import TrainingConfig
+from benchmark.classifiers.metrics import metric_values
+from benchmark.classifiers.predict import normalization
 from benchmark.classifiers.sampling import training_images
-from benchmark.classifiers.train import Setting, normalization, predict, train
-from benchmark.generators._bank import draw_evenly
+from benchmark.classifiers.train import predict, train
+from benchmark.generators._image_bank import draw_evenly
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.planning.resolve import choices
 from benchmark.plugins.generator import SampleRequest
@@ -83,7 +85,7 @@ def measure(
     bracket = profile.primary_bracket if added is not None else 0
     images = training_images(splits, added, task.mix, bracket, task.classes)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(
+        setting = TrainingConfig(
             profile.classifiers[0], budget, "none", seed, "cpu", options.precision, Path(scratch),
             metric=task.primary_metric.name, predicted=len(task.classes),
         )  # fmt: skip
@@ -94,14 +96,14 @@ def measure(
 
 def figures(test: ImageSet, scores: np.ndarray) -> dict[str, float]:
     """Every figure of one split, and the AUROC (single label: recall too) of every class."""
-    found = quality.values(test.label, scores)
+    found = metric_values(test.label, scores)
     if len(test.classes) == 2:
         found["positive"] = float((scores.argmax(1) == 1).mean())
         return found
     truth = test.label if test.multilabel else np.eye(len(test.classes), dtype=np.int64)[test.label]
     for k, name in enumerate(test.classes):
         both = np.stack([1 - scores[:, k], scores[:, k]], 1)
-        found[name] = quality.values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)
+        found[name] = metric_values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)
     return found
 
 

@@ -11,8 +11,8 @@ for ImageNet's: they are learned in ``--pretraining`` updates from phantoms of o
 The plain loop is one training at a time on all cores: every file (PNG of 1024 pixels, the size of
 ChestX-ray14's) is decoded when its turn comes, made small and augmented on its own by Albumentations, the
 network computes in float32, ``val`` is read image by image. The suite's side is as many trainings at once as
-there are cores, through ``benchmark.classifiers.train``, on images that were decoded once; how long that takes
-is printed.
+there are cores, through ``benchmark.classifiers.train``, on images that were decoded once; the time for
+that is printed.
 
 The sides take turns, so that a noisy machine disturbs both. A round is one training of the loop, then one
 training per core of the suite. Imports are paid before; everything else counts. Prints training images a
@@ -104,6 +104,7 @@ def pretrain(folder: str, updates: int) -> None:
     from safetensors.torch import save_file
 
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import TrainingConfig
     from benchmark.images import arrow
     from benchmark.tasks.classifier import Budget, ClassifierConfig
 
@@ -115,7 +116,7 @@ def pretrain(folder: str, updates: int) -> None:
     )
     budget = Budget(unit="steps", length=updates, batch_size=32, evaluations=4)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = training.Setting(classifier, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
+        setting = TrainingConfig(classifier, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
         network = training.train(splits.train, splits.train, splits.val, setting).network
     state = {k: v.contiguous() for k, v in network.pretrained.state_dict().items()}
     save_file(state, Path(folder) / WEIGHTS)
@@ -124,6 +125,7 @@ def pretrain(folder: str, updates: int) -> None:
 def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     """One training by the suite, on one thread."""
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import TrainingConfig
     from benchmark.images import arrow
     from benchmark.tasks.classifier import Budget, ClassifierConfig, Weights
     from benchmark.utils.training_state import one_thread
@@ -140,13 +142,12 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
         unit="steps", length=updates, batch_size=BATCH, evaluations=epochs_of(updates, len(splits.train))
     )
     spent: dict[str, float] = {}
-    original = {name: getattr(training.Training, name) for name in (*PARTS[:3], "evaluate", "update")}
+    original = {name: getattr(training.Training, name) for name in (*PARTS, "update")}
     for name, method in original.items():
         setattr(training.Training, name, timed(method, name, spent))
-    adam, training.Adam.step = training.Adam.step, timed(training.Adam.step, "step", spent)
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            setting = training.Setting(
+            setting = TrainingConfig(
                 classifier, budget, "none", seed, "cpu", "bfloat16", Path(scratch), metric="balanced_accuracy"
             )
             trained = training.train(splits.train, splits.train, splits.val, setting)
@@ -157,7 +158,6 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     finally:
         for name, method in original.items():
             setattr(training.Training, name, method)
-        training.Adam.step = adam
     inside = sum(spent[name] for name in ("load", "augmented", "forward", "step"))
     shares = {name: spent[name] / seconds for name in PARTS}
     shares["backward"] = (spent["update"] - inside) / seconds

@@ -1,4 +1,4 @@
-"""What every distance between two sets of features asks of them."""
+"""Validation of two sets of features before a metric compares them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmark.errors import MetricError
 
 
 def feature_pair(metric: str, real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides as float64, or the reason why they cannot be compared.
+    """Return both sides as float64.
 
     Args:
         metric: name of the metric, for the message.

@@ -156,9 +156,9 @@ def _with_located_weights(plan: Plan) -> Plan:
     if all(classifier.weights.kind == "none" for classifier in classifiers):
         return plan
     from benchmark.classifiers.network import check_weights
-    from benchmark.classifiers.weights import located
+    from benchmark.classifiers.weights import locate_weights
 
-    found = tuple(located(classifier) for classifier in classifiers)
+    found = tuple(locate_weights(classifier) for classifier in classifiers)
     for classifier in found:
         if classifier.weights.kind != "none":
             check_weights(classifier)

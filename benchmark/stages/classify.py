@@ -49,7 +49,7 @@ class ClassifyResult(TrainingResult):
 
 def classify(job: Job[ClassifyConfig]) -> ClassifyResult:
     """Train one classifier with one bracket and one seed, choose its epoch on ``val``, read the tests."""
-    from benchmark.classifiers import evaluate, network, quality, sampling
+    from benchmark.classifiers import evaluator, metrics, network, sampling
     from benchmark.classifiers import train as training
 
     config, splits, own = job.config, job.splits(), training_config(job)
@@ -58,7 +58,7 @@ def classify(job: Job[ClassifyConfig]) -> ClassifyResult:
     trained = training.train(images.real, images.train, images.val, own)
     normal = training.normalization(images.real.image)
     if config.keep_network:
-        evaluate.keep(trained.network, normal, job.out)
+        evaluator.save_evaluator(trained.network, normal, job.out)
     tests = splits.tests
     scores = {n: training.predict(trained.network, s, own, normal) for n, s in tests.items()}
     predictions.write(job.out / PREDICTIONS, job.node, config.subgroups, tests, scores)
@@ -67,12 +67,12 @@ def classify(job: Job[ClassifyConfig]) -> ClassifyResult:
         history=trained.history,
         chosen=trained.best,
         steps=trained.steps,
-        parameters=NetworkSize(**network.parameters(trained.network)),
+        parameters=NetworkSize(**network.parameter_counts(trained.network)),
         training_images=len(images.train),
         metrics={
             f"{name}_{metric}": value
             for name, images in tests.items()
-            for metric, value in quality.values(images.label, scores[name]).items()
+            for metric, value in metrics.metric_values(images.label, scores[name]).items()
         },
     )
 

@@ -34,13 +34,13 @@ def gan_test(job: Job[GanTestConfig]) -> GanTestResult:
 
     Source: GAN-test of Shmelkov et al. 2018, How good is my GAN?, section 3.
     """
-    from benchmark.classifiers import evaluate
+    from benchmark.classifiers.evaluator import evaluate
 
     metric, splits = job.config.metric, job.splits()
     networks = evaluators(job, splits)
     real, synthetic = _matched(splits.test, like(job.synthetic(), splits.train))
-    values, of_class = evaluate.values(networks, synthetic, metric)
-    floors, of_real = evaluate.values(networks, real, metric)
+    values, of_class = evaluate(networks, synthetic, metric)
+    floors, of_real = evaluate(networks, real, metric)
     per_class = {c: ClassValue(value=v, floor=of_real[c]) for c, v in of_class.items() if c in of_real}
     measures, notes = {}, []
     if values and floors:

@@ -28,7 +28,7 @@ def learning_curve(job: Job[LearningCurveConfig]) -> LearningCurveResult:
 
     ``val`` is whole, as for every row: the curve shows what the training images are worth.
     """
-    from benchmark.classifiers import quality, sampling
+    from benchmark.classifiers import metrics, sampling
     from benchmark.classifiers import train as training
 
     config, splits, own = job.config, job.splits(), training_config(job)
@@ -44,7 +44,7 @@ def learning_curve(job: Job[LearningCurveConfig]) -> LearningCurveResult:
         share=config.share,
         images=len(images),
     )
-    values = quality.values(splits.test.label, scores)
+    values = metrics.metric_values(splits.test.label, scores)
     return LearningCurveResult(
         history=trained.history,
         chosen=trained.best,

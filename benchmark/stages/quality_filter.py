@@ -16,7 +16,7 @@ from benchmark.stages.records import Measure, Record
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 if TYPE_CHECKING:
-    from benchmark.classifiers.evaluate import Evaluator
+    from benchmark.classifiers.evaluator import Evaluator
 
 
 class QualityFilterConfig(
@@ -43,13 +43,14 @@ class QualityFilterResult(ImagesResult):
 
 def quality_filter(job: Job[QualityFilterConfig]) -> QualityFilterResult:
     """Drop the images whose requested class the mean of the evaluators does not see; ``test`` is not read."""
-    from benchmark.classifiers import evaluate
+    from benchmark.classifiers.evaluator import mean_scores
+    from benchmark.classifiers.quality_filter import passes_filter
 
     splits, drawn = job.splits(), job.synthetic()
     networks = evaluators(job, splits)
     requested = {name: n for name, n in job.config.counts(splits.train).items() if n}
     least, floor = _thresholds(networks, splits.val, list(requested))
-    passes = evaluate.plausible(drawn.label, evaluate.mean_scores(networks, drawn), least)
+    passes = passes_filter(drawn.label, mean_scores(networks, drawn), least)
     rows, rates = _first_plausible(drawn, passes, requested)
     if not len(rows):
         raise DataError(
@@ -76,13 +77,15 @@ def _thresholds(
     networks: list[Evaluator], val: ImageSet, requested: list[str]
 ) -> tuple[np.ndarray | None, float]:
     """Return the thresholds (K,), if images may have several classes, and the share of real images passed."""
-    from benchmark.classifiers import evaluate
+    from benchmark.classifiers.evaluator import mean_scores
+    from benchmark.classifiers.metrics import class_metrics
+    from benchmark.classifiers.quality_filter import youden_thresholds
 
-    scores = evaluate.mean_scores(networks, val)
+    scores = mean_scores(networks, val)
     if not val.multilabel:
-        passed = evaluate.by_class(val.label, scores, val.classes)
+        passed = class_metrics(val.label, scores, val.classes)
         return None, float(np.mean([passed[name] for name in requested]))
-    youden = evaluate.thresholds(val, scores, requested)
+    youden = youden_thresholds(val, scores, requested)
     least = np.array([youden.get(name, np.inf) for name in val.classes])
     columns = [val.classes.index(name) for name in requested]
     return least, float(np.mean([(scores[val.label[:, k] == 1, k] >= least[k]).mean() for k in columns]))

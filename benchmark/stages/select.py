@@ -49,7 +49,7 @@ def select(job: Job[SelectConfig]) -> SelectResult:
 
     Source: Lan 2023, section 4.5 and Figure 20.
     """
-    from benchmark.classifiers import evaluate
+    from benchmark.classifiers import boundary
 
     config, splits = job.config, job.splits()
     (evaluator,) = evaluators(job, splits)
@@ -57,12 +57,12 @@ def select(job: Job[SelectConfig]) -> SelectResult:
     rows = np.flatnonzero(train.label < len(classes))  # classes that only a label policy makes get none
     known = train.select(rows)
     predicted = evaluator.scores(known).argmax(1)
-    sample = evaluate.balanced_sample(known.label, SAMPLE, job.node.seed)
-    features, layer = evaluate.features(evaluator, known), evaluate.last_layer(evaluator)
-    plane = evaluate.plane(features, *layer, sample)
-    distance = evaluate.boundary_distance(plane, predicted)
-    mean, wrong = evaluate.mean_distance(distance[sample]), known.label != predicted
-    near = evaluate.near_misses(known.label, predicted, distance, mean)
+    sample = boundary.balanced_sample(known.label, SAMPLE, job.node.seed)
+    features, layer = evaluator.penultimate_features(known), evaluator.last_layer()
+    plane = boundary.fit_plane(features, *layer, sample)
+    distance = boundary.boundary_distance(plane, predicted)
+    mean, wrong = boundary.mean_distance(distance[sample]), known.label != predicted
+    near = boundary.near_misses(known.label, predicted, distance, mean)
     chosen = known.select(np.flatnonzero(near)).counts()
     _check_chosen(chosen, receiving(train, config.mix, classes))
     np.save(job.out / CHOSEN, rows[near])

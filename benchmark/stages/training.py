@@ -12,8 +12,8 @@ from benchmark.tasks.classifier import Budget, ClassifierConfig
 from benchmark.tasks.rules import Mix
 
 if TYPE_CHECKING:
-    from benchmark.classifiers.evaluate import Evaluator
-    from benchmark.classifiers.train import Setting
+    from benchmark.classifiers.config import TrainingConfig
+    from benchmark.classifiers.evaluator import Evaluator
 
 
 class ClassifierStageConfig(StageConfig):
@@ -47,12 +47,12 @@ class AddedImages(StageConfig):
         return added_counts(train, self.mix, self.bracket, self.classes)
 
 
-def training_config(job: Job[ClassifierStageConfig]) -> Setting:
+def training_config(job: Job[ClassifierStageConfig]) -> TrainingConfig:
     """Return the configuration of a job's training, for the training loop."""
-    from benchmark.classifiers.train import Setting
+    from benchmark.classifiers.config import TrainingConfig
 
     config = job.config
-    return Setting(
+    return TrainingConfig(
         classifier=config.classifier,
         budget=config.budget,
         balance=config.balance,
@@ -68,10 +68,10 @@ def training_config(job: Job[ClassifierStageConfig]) -> Setting:
 
 def evaluators(job: Job[ClassifierStageConfig], splits: Splits) -> list[Evaluator]:
     """Return the classifiers of ``real_only`` that score images for this stage."""
-    from benchmark.classifiers import evaluate
+    from benchmark.classifiers.evaluator import load_evaluator
 
     own, classes = training_config(job), len(splits.train.classes)
     return [
-        evaluate.read(folder, own, classes, multilabel=splits.train.multilabel)
+        load_evaluator(folder, own, classes, multilabel=splits.train.multilabel)
         for folder in job.inputs[EVALUATORS]
     ]

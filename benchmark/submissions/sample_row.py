@@ -16,7 +16,7 @@ from benchmark.plugins.registry import Plugin
 from benchmark.submissions.export import FoldData, prepare, required_counts
 from benchmark.tasks.schema import GeneratorEntry
 
-SUBMITTED = Plugin("generators", "submitted", "builtin", "benchmark.generators._submitted")
+SUBMITTED = Plugin("generators", "submitted", "builtin", "benchmark.generators._submitted_samples")
 
 
 def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Row, list[str]]:

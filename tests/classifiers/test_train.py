@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from benchmark.classifiers import train as training
+from benchmark.classifiers.config import TrainingConfig
 from benchmark.classifiers.loss import class_weights, positive_weights
+from benchmark.classifiers.metrics import metric_values
 from benchmark.classifiers.schedule import total_steps
 from benchmark.errors import ClassifierError
 from benchmark.images.lazy import Pixels
@@ -23,9 +25,10 @@ COUNTS = {"a": 40, "b": 30, "c": 20}
 
 
 def setting(folder, **changes):
-    given = {"classifier": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "balance": "none",
-             "seed": 0, "device": "cpu", "precision": "float32", "scratch": folder}  # fmt: skip
-    return training.Setting(**(given | changes))
+    budget = Budget(length=60, batch_size=16, evaluations=6)
+    given = {"classifier": RECIPE, "budget": budget, "balance": "none", "seed": 0, "device": "cpu",
+             "precision": "float32", "scratch": folder}  # fmt: skip
+    return TrainingConfig(**(given | changes))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_several_classes_at_once_are_learned(tmp_path):
     given = setting(tmp_path, budget=Budget(length=150, batch_size=16, evaluations=6), metric="auroc")
     trained = training.train(real, real, val, given)
     scores = training.predict(trained.network, fresh, given, training.normalization(real.image))
-    assert training.quality.values(fresh.label, scores)["auroc"] > 0.95
+    assert metric_values(fresh.label, scores)["auroc"] > 0.95
     assert abs(scores.sum(1) - 1).max() > 0.1
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError, SubmissionError
-from benchmark.generators import _submitted
+from benchmark.generators import _submitted_samples as _submitted
 from benchmark.images.duplicates import moved
 from benchmark.intake import folder as folders
 from benchmark.intake import samples as intake
@@ -230,7 +230,7 @@ def test_the_row_hands_out_each_image_once_and_knows_its_fold(tmp_path, monkeypa
             assert {p.tobytes() for p in drawn.of_class(k).image} == {
                 p.tobytes() for p in IMAGES.of_class(k).image
             }
-    with pytest.raises(GeneratorError, match="has 2 samples of 'c', 3 are asked for"):
+    with pytest.raises(GeneratorError, match="has 2 samples of 'c', the request is for 3"):
         loaded.sample(SampleRequest.of_counts({"c": 3}, CLASSES, 16), seed=0)
     with pytest.raises(GeneratorError, match="no samples for fold 2"):
         row.fit(blobs({"a": 5}), FakeContext(tmp_path, fold=2))

@@ -13,7 +13,7 @@ import pytest
 from benchmark import stages
 from benchmark.bundles import assemble as report
 from benchmark.bundles.folds import joined_measures
-from benchmark.classifiers import evaluate
+from benchmark.classifiers import evaluator as evaluators
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import Outcome, input_keys
 from benchmark.engine.store import Store
@@ -138,7 +138,8 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     """Value and floor of the manifest are those of the networks on samples and on test."""
     from sklearn.metrics import recall_score
 
-    from benchmark.classifiers.train import Setting
+    from benchmark.classifiers.config import TrainingConfig
+    from benchmark.classifiers.evaluator import load_evaluator
 
     data = selected.outcome.results["data"].folder
     drawn, test = selected.images("generate/oracle"), arrow.read_images(data / "test.arrow")
@@ -150,10 +151,10 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
         config = ClassifyConfig(**result.manifest["config"])
-        setting = Setting(
+        own = TrainingConfig(
             config.classifier, config.budget, config.balance, seed, "cpu", "float32", Path(), predicted=3
         )
-        read = evaluate.read(result.folder, setting, 3, multilabel=False)
+        read = load_evaluator(result.folder, own, 3, multilabel=False)
         for found, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
             found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
@@ -319,11 +320,17 @@ class Oracle:
         scores = np.eye(3)[corners.argmax(1)] * 0.8 + 0.1
         return scores if self.multilabel else scores / scores.sum(1, keepdims=True)
 
+    def penultimate_features(self, images):
+        return np.eye(len(images), 5)
+
+    def last_layer(self):
+        return np.eye(3, 5), np.zeros(3)
+
 
 def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
     """A stage with an evaluator that is always right, and no training."""
     multilabel = splits.train.multilabel
-    monkeypatch.setattr(evaluate, "read", lambda *_, **__: Oracle(multilabel))
+    monkeypatch.setattr(evaluators, "load_evaluator", lambda *_, **__: Oracle(multilabel))
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)
@@ -426,8 +433,6 @@ def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
 def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
     """A perfect network leaves nothing to choose; the error names the class and what to do."""
     given = job(tmp_path, SelectConfig, splits, splits.test, monkeypatch, fit_on="misclassified")
-    monkeypatch.setattr(evaluate, "features", lambda evaluator, images: np.eye(len(images), 5))
-    monkeypatch.setattr(evaluate, "last_layer", lambda evaluator: (np.eye(3, 5), np.zeros(3)))
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         select(given)
 

@@ -1,4 +1,4 @@
-"""The parts of StyleGAN (Karras et al. 2019, arXiv:1812.04948): layers, generator, critic, augmentation."""
+"""The networks of StyleGAN (Karras et al. 2019, arXiv:1812.04948): layers, generator, critic."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SLOPE = 0.2  # of every leaky ReLU; Karras et al. 2018, arXiv:1710.10196, appendix A
+SLOPE = 0.2  # negative slope of every leaky ReLU; Karras et al. 2018, arXiv:1710.10196, appendix A
 
 
 class Linear(nn.Module):
-    """Fully connected, with an equalized learning rate: unit weights, scaled at run time."""
+    """Fully connected layer with an equalized learning rate: unit weights, scaled at run time."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: float = 0.0, pace: float = 1.0) -> None:
         super().__init__()
@@ -25,9 +25,9 @@ class Linear(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution that keeps the size, with an equalized learning rate.
+    """Size-preserving convolution with an equalized learning rate.
 
-    ``alike``: all outputs start equal. The pixels of a block do, or they would stay a checkerboard
+    ``alike``: all outputs start equal, as the pixels of a block must, or a checkerboard would remain
     (Aitken et al. 2017, arXiv:1707.02937).
     """
 
@@ -45,7 +45,7 @@ class Conv(nn.Module):
 
 
 class Mapping(nn.Module):
-    """Latent code and class to style: an MLP that learns a hundred times slower (Karras et al. 2019)."""
+    """MLP from latent code and class to style, which learns a hundred times slower (Karras et al. 2019)."""
 
     def __init__(self, width: int, layers: int, classes: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(Linear(a, b, pace=0.01) for a, b in pairwise(sizes))
 
     def forward(self, code: Tensor, label: Tensor) -> Tensor:
-        """(N, D) codes and (N,) classes to (N, D) styles."""
+        """Map (N, D) codes and (N,) classes to (N, D) styles."""
         x = _unit_length(code)
         if self.embedding is not None:
             x = torch.cat([x, _unit_length(self.embedding(label))], 1)
@@ -69,7 +69,7 @@ def _unit_length(x: Tensor) -> Tensor:
 
 
 class StyledConv(nn.Module):
-    """Convolution, noise, leaky ReLU, then AdaIN: the style sets each map's mean and deviation."""
+    """Convolution, noise, leaky ReLU, then AdaIN: the style sets mean and deviation of each map."""
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
@@ -88,9 +88,9 @@ class StyledConv(nn.Module):
 
 
 class Generator(nn.Module):
-    """Mapping and synthesis; ``level`` 0 is the constant's size, each further one doubles it.
+    """Mapping and synthesis networks; level 0 has the size of the constant, each further level doubles it.
 
-    With ``unshuffle`` U, a map's place stands for U x U pixels, and images are U times the level's size.
+    With ``unshuffle`` U, each position of a map stands for U x U pixels: images are U times the level's size.
     """
 
     def __init__(
@@ -106,13 +106,13 @@ class Generator(nn.Module):
         self.unshuffle = unshuffle
 
     def forward(self, styles: Tensor, level: int, fade: float, random: torch.Generator) -> Tensor:
-        """(N, levels, D) styles to (N, 1, S, S) images; ``fade`` < 1 blends in the level before."""
+        """Synthesize (N, 1, S, S) from (N, levels, D) styles; ``fade`` < 1 blends in the previous level."""
         x, image = self.constant.expand(len(styles), -1, -1, -1), None
         for i in range(level + 1):
             if i:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             if i == level and fade < 1:
-                # progressive growing: the picture of the level before, enlarged
+                # progressive growing: the image of the previous level, enlarged
                 image = self.to_gray[i - 1](x)
             x = self.first[i](x, styles[:, i], random)
             x = self.second[i](x, styles[:, i], random)
@@ -122,7 +122,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """The generator's gan_test image: a score per image, higher for real; classes by projection."""
+    """The mirrored generator: one score per image, higher for real; classes by projection."""
 
     def __init__(self, side: int, channels: list[int], classes: int, unshuffle: int) -> None:
         super().__init__()
@@ -133,11 +133,11 @@ class Critic(nn.Module):
         self.last = Conv(channels[0] + 1, channels[0])
         self.dense = Linear(channels[0] * side**2, channels[0])
         self.score = Linear(channels[0], 1)
-        # projection critic (Miyato and Koyama 2018, arXiv:1802.05637): does the picture suit its class?
+        # projection critic (Miyato and Koyama 2018, arXiv:1802.05637): does the image match its class?
         self.embedding = nn.Embedding(classes, channels[0]) if classes > 1 else None
 
     def forward(self, image: Tensor, label: Tensor, level: int, fade: float) -> Tensor:
-        """(N, 1, S, S) images and (N,) classes to (N,) scores."""
+        """Score (N, 1, S, S) images of (N,) classes; return (N,)."""
         image = F.pixel_unshuffle(image, self.unshuffle)
         x = F.leaky_relu(self.from_gray[level](image), SLOPE)
         for i in range(level, 0, -1):
@@ -156,7 +156,7 @@ class Critic(nn.Module):
 
 
 def _group_deviation(x: Tensor, size: int = 4) -> Tensor:
-    """(N, 1, S, S): how much the images of a group differ, so that a generator of one image is seen."""
+    """Return (N, 1, S, S) deviations within groups, which reveal a generator that always draws one image."""
     groups = max(1, len(x) // size)
     if len(x) % groups:
         groups = 1
@@ -164,32 +164,3 @@ def _group_deviation(x: Tensor, size: int = 4) -> Tensor:
     deviation = (spread.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
     each = deviation.repeat_interleave(len(x) // groups)
     return each[:, None, None, None].expand(-1, 1, *x.shape[2:]).to(x.dtype)
-
-
-def augment(x: Tensor, policy: tuple[str, ...], random: torch.Generator) -> Tensor:
-    """DiffAugment (Zhao et al. 2020, arXiv:2006.10738) for gray (N, 1, S, S): color, translation, cutout."""
-
-    def uniform(low: float, high: float) -> Tensor:
-        drawn = torch.rand(len(x), 1, 1, 1, generator=random, device=x.device)
-        return low + (high - low) * drawn
-
-    if "color" in policy:
-        # brightness within half a unit, contrast within half
-        mean = x.mean((1, 2, 3), keepdim=True)
-        x = (x - mean) * uniform(0.5, 1.5) + mean + uniform(-0.5, 0.5)
-    side = x.shape[2]
-    place = torch.arange(side, device=x.device)
-    if "translation" in policy:
-        # by up to an eighth of the side; what comes in is zero
-        reach = side // 8
-        by = torch.randint(-reach, reach + 1, (2, len(x), 1), generator=random, device=x.device)
-        row, column = (place + by + reach).unbind()
-        padded = F.pad(x, (reach,) * 4)
-        index = row[:, :, None] * (side + 2 * reach) + column[:, None, :]
-        x = padded.flatten(2).gather(2, index.flatten(1)[:, None]).view_as(x)
-    if "cutout" in policy:
-        # a zero square of half the side about any pixel
-        center = torch.randint(0, side + 1, (2, len(x), 1), generator=random, device=x.device)
-        row, column = ((place + 0.5 - center).abs() < side / 4).unbind()
-        x = x * ~(row[:, None, :, None] & column[:, None, None, :])
-    return x
