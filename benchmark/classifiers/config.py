@@ -50,12 +50,9 @@ def training_config(
     return TrainingConfig(
         classifier=ClassifierConfig(**config["classifier"]),
         budget=Budget(**config["budget"]),
-        balance=config["balance"],
+        **{name: config[name] for name in ("balance", "device", "precision", "metric")},
         seed=seed,
-        device=config["device"],
-        precision=config["precision"],
         scratch=scratch,
         progress=progress,
-        metric=config["metric"],
         predicted=len(config["classes"]),
     )
