@@ -1,15 +1,15 @@
 """The memorization gate: the rate of synthetic images below a calibrated distance to training images.
 
-The distance of an image is ``sqrt(p f)``. ``f`` is its cosine distance to the nearest training image, in the
-extractor's features, divided by its mean distance to the 5 nearest held-out images: a ratio, so that images in
-a dense region, or typical ones, do not count as copies. ``p`` is one minus the best pixel correlation with the
-5 nearest training images, over shifts of one pixel at 32 pixels. A share ``ALPHA`` of held-out real images (of
-other patients, so none is a copy) lies below the threshold, with classes weighted as among the synthetic
-images. Planted near-copies of training images measure the sensitivity; strong augmentation (rotation by 10
-degrees, scaling by half) is not detected.
+The distance of an image is ``sqrt(p f)``. ``f`` is its cosine distance to the nearest training image, in
+the extractor's features, divided by its mean distance to the 5 nearest held-out images: a ratio, so that
+images in a dense region, or typical ones, do not count as copies. ``p`` is one minus the best pixel
+correlation with the 5 nearest training images, over shifts of one pixel at 32 pixels. A share ``ALPHA`` of
+held-out real images (of other patients, so none is a copy) lies below the threshold, with classes weighted
+as among the synthetic images. Planted near-copies of training images measure the sensitivity; strong
+augmentation (rotation by 10 degrees, scaling by half) is not detected.
 
-Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the planted copies and the distance are
-this suite's own, see docs/metrics.md.
+Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the planted copies and the distance
+are this suite's own, see docs/metrics.md.
 """
 
 from __future__ import annotations
