@@ -139,10 +139,8 @@ class Batches:
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
-            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
-            self._orders[epoch] = draw_order(
-                self.label, oversample=self.oversample, seed=self.seed, epoch=epoch
-            )
+            order = draw_order(self.label, oversample=self.oversample, seed=self.seed, epoch=epoch)
+            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1} | {epoch: order}
         return self._orders[epoch]
 
     def __getitem__(self, step: int) -> np.ndarray:

@@ -27,13 +27,7 @@ class Phase(NamedTuple):
 class Growth:
     """The levels of an image size, and the steps at which each is trained.
 
-    Args:
-        image_size: px of the full images.
-        unshuffle: side of the pixel blocks folded into channels.
-        start_size: px where growing starts.
-        steps: training steps in all.
-        final_share: share of the steps at full size; the other sizes share the rest equally.
-        fade: share of a size's steps that blend it in.
+    The fields are those of ``stylegan.Params``; ``image_size`` is in px.
     """
 
     image_size: int

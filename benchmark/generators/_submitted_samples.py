@@ -17,7 +17,7 @@ version = "1"
 card = {
     "title": "Submitted samples",
     "role": "generator",
-    "description": "Images that were made elsewhere.",
+    "description": "Images made elsewhere, without their generator.",
     "citation": "",
     "license": "",
 }

@@ -35,7 +35,7 @@ class Embedded:
 
 @dataclass(frozen=True, eq=False)
 class CopyDistance:
-    """The distance ``sqrt(p f)`` of images to the training images; see ``memorization.memorization``."""
+    """The distance ``sqrt(p f)`` of images to the training images; see ``memorization``."""
 
     train: Embedded
     heldout: Embedded

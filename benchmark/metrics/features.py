@@ -1,4 +1,4 @@
-"""Feature extractors by name. No weights are ever downloaded."""
+"""Feature extractors by name, and validation of features. No weights are ever downloaded."""
 
 from __future__ import annotations
 
@@ -77,6 +77,36 @@ def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int
             chunk = torch.from_numpy(np.array(images[start : start + batch])).to(device)  # maps are read-only
             parts.append(forward(chunk).float().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
+
+
+def feature_pair(metric: str, real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides as float64.
+
+    Args:
+        metric: name of the metric, for the message.
+        real: (N, D) features, N >= 2.
+        fake: (M, D) features, M >= 2.
+    Raises:
+        MetricError: not a matrix, D differs, fewer than two rows, NaN or infinite values.
+    """
+    for side, rows in (("real", real), ("fake", fake)):
+        if rows.ndim != 2 or len(rows) < 2:
+            raise MetricError(
+                metric,
+                f"{side} has shape {rows.shape}, expected (N, D) features with N >= 2",
+                "Give at least two images on each side.",
+            )
+        if not np.isfinite(rows).all():
+            raise MetricError(
+                metric, f"{side} has NaN or infinite features", "Check the images and the extractor."
+            )
+    if real.shape[1] != fake.shape[1]:
+        raise MetricError(
+            metric,
+            f"real has {real.shape[1]} features, fake has {fake.shape[1]}",
+            "Take both from the same extractor.",
+        )
+    return real.astype(np.float64), fake.astype(np.float64)
 
 
 @lru_cache(maxsize=2)

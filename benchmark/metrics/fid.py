@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.metrics.checks import feature_pair
+from benchmark.metrics.features import feature_pair
 
 version = "1"
 direction = "minimize"

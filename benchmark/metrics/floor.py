@@ -35,19 +35,14 @@ def real_floor(
         MetricError: a half has fewer than n images.
     """
     classes = np.zeros(len(features), dtype=np.int64) if labels is None else np.asarray(labels)
-    scores = []
+    scores: dict[str, list[float]] = {"fid": [], "kid": []}
     for repeat in range(repeats):
         a, b = patient_halves(np.asarray(patient_ids), classes, n, np.random.default_rng([seed, repeat]))
-        scores.append((fid(features[a], features[b]), kid(features[a], features[b])))
-    (fid_mean, kid_mean), (fid_sd, kid_sd) = np.mean(scores, axis=0), np.std(scores, axis=0)
-    return {
-        "fid": float(fid_mean),
-        "kid": float(kid_mean),
-        "fid_sd": float(fid_sd),
-        "kid_sd": float(kid_sd),
-        "n": n,
-        "repeats": repeats,
-    }
+        scores["fid"].append(fid(features[a], features[b]))
+        scores["kid"].append(kid(features[a], features[b]))
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
+    spread = {f"{name}_sd": float(np.std(values)) for name, values in scores.items()}
+    return {**means, **spread, "n": n, "repeats": repeats}
 
 
 def largest_half(patient_ids: np.ndarray, labels: np.ndarray, seed: int, repeats: int = REPEATS) -> int:

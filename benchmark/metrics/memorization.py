@@ -1,4 +1,16 @@
-"""The memorization gate: the rate of synthetic images below a calibrated distance to training images."""
+"""The memorization gate: the rate of synthetic images below a calibrated distance to training images.
+
+The distance of an image is ``sqrt(p f)``. ``f`` is its cosine distance to the nearest training image, in
+the extractor's features, divided by its mean distance to the 5 nearest held-out images: a ratio, so that
+images in a dense region, or typical ones, do not count as copies. ``p`` is one minus the best pixel
+correlation with the 5 nearest training images, over shifts of one pixel at 32 pixels. A share ``ALPHA`` of
+held-out real images (of other patients, so none is a copy) lies below the threshold, with classes weighted
+as among the synthetic images. Planted near-copies of training images measure the sensitivity; strong
+augmentation (rotation by 10 degrees, scaling by half) is not detected.
+
+Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the planted copies and the distance
+are this suite's own, see docs/metrics.md.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +38,6 @@ def memorization(
 ) -> dict[str, Any]:
     """Return the share of synthetic images that lie closer to a training image than real patients ever do.
 
-    The distance of an image is ``sqrt(p f)``. ``f`` is its cosine distance to the nearest training image, in
-    the extractor's features, divided by its mean distance to the 5 nearest held-out images: a ratio, so that
-    images in a dense region, or typical ones, do not count as copies. ``p`` is one minus the best pixel
-    correlation with the 5 nearest training images, over shifts of one pixel at 32 pixels. A share ``alpha``
-    of held-out real images (of other patients, so none is a copy) lies below the threshold, with classes
-    weighted as among the synthetic images.
-
-    ``planted_recall`` is the share of planted near-copies of training images below the threshold. Strong
-    augmentation (rotation by 10 degrees, scaling by half) is not detected.
-
     Args:
         synthetic: classes without held-out images are left out, and listed.
         train: training images of the generator.
@@ -51,8 +53,6 @@ def memorization(
     Raises:
         MetricError: no training images, fewer than two held-out patients, or no synthetic image of a
             class with held-out images.
-    Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the planted copies and the
-        distance are this suite's own, see docs/metrics.md.
     """
     comparable = np.isin(synthetic.label, np.unique(heldout.label))
     images = synthetic.select(comparable)

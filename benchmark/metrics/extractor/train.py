@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from benchmark.metrics.extractor import views
 from benchmark.metrics.extractor.network import DIM, SIDE, Extractor
+from benchmark.utils.files import write_text
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.training_state import autocast
 
@@ -114,19 +115,25 @@ def train(
     card = {
         "name": name,
         "source": source,
-        "command": "python -m benchmark extractor --out FOLDER",
         "config": asdict(config),
+        "figures": figures,
+        "cpu_seconds": round(time.process_time() - started),
+        **_description(net, path),
+    }
+    write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    return card
+
+
+def _description(net: Extractor, path: Path) -> dict[str, Any]:
+    return {
+        "command": "python -m benchmark extractor --out FOLDER",
         "parameters": sum(p.numel() for p in net.parameters()),
         "features": DIM,
         "input": f"gray, resized to {SIDE} x {SIDE} (bilinear, antialiased)",
-        "figures": figures,
-        "cpu_seconds": round(time.process_time() - started),
         "torch": torch.__version__,
         "license": "Apache-2.0",
         "sha256": sha256_file(path),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    return card
 
 
 def collect(draw: Callable[[int], Example], indices: range) -> Pool:
