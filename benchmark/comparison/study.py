@@ -12,6 +12,7 @@ from benchmark.comparison.controls import COPIES, behaved
 from benchmark.comparison.learning_curve import real_image_equivalent
 from benchmark.comparison.panel import Measured, Panel
 from benchmark.comparison.ranks import ranks
+from benchmark.comparison.records import Comparison
 from benchmark.comparison.rows import Protocol, SplitImages, Study, align
 from benchmark.statistics import bootstrap
 from benchmark.statistics.adjust import adjust
@@ -40,7 +41,7 @@ FOLDS = {
 
 def compare(
     bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]], curve: pd.DataFrame | None = None
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare the rows of one leaderboard.
 
     Args:
@@ -86,7 +87,7 @@ def compare(
     controls = behaved(
         primary, gates, failed, settings["primary_metric"], protocol.yardstick, protocol.rebalances
     )
-    return canonical(
+    return Comparison.from_json(
         {
             "schema": 3,
             "settings": settings,
