@@ -283,3 +283,7 @@ class Comparison(Record):
             for m in self.settings.quality_metrics
             if any(m.name in q.overall for q in self.quality.values())
         ]
+
+
+def quality_metrics(comparison: Comparison) -> list[QualityCard]:
+    return comparison.quality_metrics
