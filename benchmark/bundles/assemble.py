@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.bundles.folds import joined_data, joined_filter, joined_gate, joined_measures
-from benchmark.bundles.io import as_stored, write_bundle
-from benchmark.bundles.previews import shown
+from benchmark.bundles.io import write_bundle
+from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import SCHEMA
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results as reported_results
 from benchmark.engine.node import Node, without_fold
 from benchmark.engine.runner import Outcome
@@ -50,7 +51,7 @@ def write_bundles(plan: Plan, outcome: Outcome, folder: Path, only: str | None =
         if predictions is not None:
             manifest["results"] = reported_results(manifest, predictions)
         made = (_of(results, "filter/") or _of(results, "generate/")) if may_show(manifest) else []
-        images = shown([read_images(r.folder / "synthetic.arrow") for r in made]) if made else None
+        images = preview_images([read_images(r.folder / "synthetic.arrow") for r in made]) if made else None
         manifest["samples"] = _samples(results, images)
         write_bundle(
             folder / row.name,

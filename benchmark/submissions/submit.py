@@ -156,7 +156,7 @@ def taken_over(source: Path, card: SubmissionCard, out: Path) -> Path:
         }
         part = Path(temporary) / "made" / card.name
         part.mkdir(parents=True)
-        write_bundle(part, {**said, **changed}, found.predictions, found.grid, found.curve, found.shown)
+        write_bundle(part, {**said, **changed}, found.predictions, found.grid, found.curve, found.previews)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     return folder

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from benchmark.bundles.io import CURVE, KNOWN_TEXTS, PREDICTIONS, Bundle
+from benchmark.bundles.io import CURVE, PREDICTIONS, Bundle
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.tables import KNOWN_TEXTS
 from benchmark.images.image_set import ImageSet
 from benchmark.verification.check import Check, Fault, judged
 from benchmark.verification.data import Truth

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.bundles.assemble import may_show
-from benchmark.bundles.io import SHOWN, Bundle
+from benchmark.bundles.io import PREVIEWS, Bundle
 from benchmark.bundles.schema import Manifest, Memorization
 from benchmark.engine.node import STAGE_VERSION
 from benchmark.errors import BenchmarkError, SubmissionError
@@ -45,9 +45,9 @@ def read_samples(bundle: Bundle, folder: Path) -> Shown:
     Raises:
         SubmissionError: another size or format, or a damaged picture; names the image.
     """
-    manifest, table = bundle.manifest, bundle.shown
+    manifest, table = bundle.manifest, bundle.previews
     assert table is not None
-    where, size = str(folder / SHOWN), manifest.image_size
+    where, size = str(folder / PREVIEWS), manifest.image_size
     pictures = [_picture(b, size, f"{where}: image {k}") for k, b in enumerate(table["image"])]
     label = np.array([manifest.classes.index(c) for c in table["class"]])
     return Shown(np.stack(pictures), label, table["fold"].to_numpy())
@@ -76,7 +76,7 @@ def check_samples(bundle: Bundle, folder: Path, protocol: Protocol, truth: Truth
     """The images that the bundle shows against the data, and the memorization gate against both."""
     manifest = bundle.manifest
     checks = _gate_arithmetic(manifest)
-    if bundle.shown is None:
+    if bundle.previews is None:
         return [_check_none_shown(manifest), *checks]
     try:
         shown = read_samples(bundle, folder)
@@ -114,7 +114,7 @@ def _copy_faults(shown: Shown, splits: Splits, fold: int, hidden: bool) -> list[
     }
     own = np.flatnonzero(shown.fold == fold)
     found = [(k, unseen[shown.image[k].tobytes()]) for k in own if shown.image[k].tobytes() in unseen]
-    return [(f"{SHOWN}: image {k}", f"is real image '{which}'") for k, which in found]
+    return [(f"{PREVIEWS}: image {k}", f"is real image '{which}'") for k, which in found]
 
 
 def _gate_arithmetic(manifest: Manifest) -> list[Check]:

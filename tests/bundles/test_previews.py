@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.bundles.previews import even_shares, shown
+from benchmark.bundles.previews import even_shares, preview_images
 from benchmark.plugins.generator import SampleRequest, synthetic_set
 
 
@@ -30,7 +30,7 @@ def test_images_come_back_pixel_by_pixel():
     for _ in range(2):
         request = SampleRequest.of_counts({"a": 3, "b": 1}, ("a", "b"), 8)
         folds.append(synthetic_set(rng.integers(0, 256, (4, 8, 8)).astype(np.uint8), request, generator="g"))
-    table = shown(folds, most=6)
+    table = preview_images(folds, most=6)
     assert table["class"].tolist() == ["a", "a", "b", "a", "a", "b"]
     assert table["fold"].tolist() == [0, 0, 0, 1, 1, 1]
     second = np.asarray(Image.open(io.BytesIO(table["image"][1])))

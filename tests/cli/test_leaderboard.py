@@ -271,7 +271,7 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
     record["data"]["splits"]["test"]["images"] = table["image_id"].nunique()
     record["results"] = results(record, table)
     other = tmp_path / "other" / "oracle"
-    write_bundle(other, record, table, bundle.grid, shown=bundle.shown)
+    write_bundle(other, record, table, bundle.grid, previews=bundle.previews)
     before = listing(root)
     assert main(["leaderboard", "--root", str(root), "--add", str(other)]) == 1
     assert told in capsys.readouterr().err

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.bundles.io import as_stored, hashes, write_bundle
+from benchmark.bundles.io import hashes, write_bundle
 from benchmark.bundles.previews import png
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
@@ -343,7 +344,7 @@ def make_bundles(
         images = None if grid is None else shown_images(name, variant)
         if images is not None:
             content["samples"] = {"images": 1250, "hash": "5a" * 32, "shown": len(images)}
-        write_bundle(folder / name, content, table, grid, shown=images)
+        write_bundle(folder / name, content, table, grid, previews=images)
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
-from benchmark.bundles.standing import BESIDE, Standing, read_standing
+from benchmark.bundles.standing import ATTACHED, Standing, read_standing
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import look_over
 from benchmark.utils.rounding import canonical
@@ -132,7 +132,7 @@ def one_board_per_protocol(boards: Sequence[Board]) -> None:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    paths = [folder / name for name in (MANIFEST, *BESIDE)]
+    paths = [folder / name for name in (MANIFEST, *ATTACHED)]
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in paths if p.exists()}
 
 

@@ -111,7 +111,7 @@ def test_verified_means_this_very_bundle(folder):
     found = read_standing(row)
     assert (found.status, found.signature, found.signer) == ("verified", "unsigned", "")
     assert found.detail == (
-        "Verified on 2026-11-21 with version 0.2.0: 1 check passed; trained again with seed 1; "
+        "Verified on 2026-11-21 with version 0.2.0: 1 check passed; training repeated with seed 1; "
         "could not be checked: signature."
     )
     with open(row / "bundle.json", "a") as handle:
@@ -125,7 +125,7 @@ def test_verified_means_this_very_bundle(folder):
         ({"checks": [{"name": "metrics", "passed": False}]}, "checks: 'metrics' did not pass"),
         ({"checks": []}, "checks"),
         ({"plausible": False}, "plausible: the reported runs are not plausible"),
-        ({"plausible": None, "seeds": []}, "plausible: nothing was trained again"),
+        ({"plausible": None, "seeds": []}, "plausible: no training was repeated"),
         ({"schema": 2}, "schema"),
         ({"date": "<b>"}, "date"),
         ({"bundle_sha256": "abc"}, "bundle_sha256"),
@@ -156,10 +156,10 @@ def test_a_signature_names_its_key(folder):
 @pytest.mark.parametrize(
     ("signer", "said"),
     [
-        ({"key": KEY, "principal": "a@example.org"}, "; signature good, of a@example.org;"),
-        ({"key": KEY, "principal": None}, "; signature good, of a key that is not known;"),
-        ({"key": "SHA256:another", "principal": "a@example.org"}, "trained again with seed 1; could"),
-        (None, "trained again with seed 1; could"),
+        ({"key": KEY, "principal": "a@example.org"}, "; signature valid, by a@example.org;"),
+        ({"key": KEY, "principal": None}, "; signature valid, by an unknown key;"),
+        ({"key": "SHA256:another", "principal": "a@example.org"}, "training repeated with seed 1; could"),
+        (None, "training repeated with seed 1; could"),
     ],
 )
 def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, said):
@@ -176,8 +176,8 @@ def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, sai
         ("", "expected the lines"),
         (SIGNED.replace("U1NI", "U1N!"), "base64"),
         (SIGNED.replace("U1NIU0lH", "U1NIU0lI"), "SSHSIG"),
-        (SIGNED[:110] + SIGNED[-30:], "cut short"),
-        ("\udcff", "is no signature"),
+        (SIGNED[:110] + SIGNED[-30:], "truncated"),
+        ("\udcff", "is not a signature"),
     ],
 )
 def test_what_is_no_signature_of_a_bundle_is_refused(folder, content, told):

@@ -42,8 +42,8 @@ def test_a_curve_comes_back_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda t: t.drop(columns="share"), "share: missing"),
-        (lambda t: t.assign(images=0.5), "images: missing, or of another kind"),
+        (lambda t: t.drop(columns="share"), "share: is missing"),
+        (lambda t: t.assign(images=0.5), "images: is missing, or does not hold numbers"),
         (lambda t: t.assign(images=0), "expected one number per training, at least 1"),
         (lambda t: t.assign(images=range(len(t))), "expected one number per training"),
         (lambda t: t.assign(share=0.25), r"has \[0.25\], expected \[0.25, 0.5\]"),
@@ -69,7 +69,7 @@ def test_what_is_not_a_whole_curve_is_refused(tmp_path, change, told):
 def test_curve_and_manifest_must_agree(tmp_path):
     """A curve that the manifest does not name is not written, nor is one that it names left out."""
     for shares, table in (((), curve()), (SHARES, None)):
-        with pytest.raises(SubmissionError, match="the manifest's curve and its predictions do not agree"):
+        with pytest.raises(SubmissionError, match=r"curve\.parquet: is (missing|unexpected), according"):
             write_bundle(tmp_path / "real_only", manifest(curve=shares), predictions(), None, table)
 
 
