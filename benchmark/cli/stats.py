@@ -18,9 +18,10 @@ from benchmark.comparison.csv import runs as plain_runs
 from benchmark.comparison.csv.association import associate, read_figures
 from benchmark.comparison.csv.predictions import Settings
 from benchmark.comparison.csv.predictions_table import Predictions, read_predictions
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Study, align
-from benchmark.comparison.spread import association
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.align import align
+from benchmark.comparison.aligned_rows import AlignedRows
+from benchmark.comparison.variance_and_association import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
 from benchmark.images.shards import told
 from benchmark.utils.files import write_json
@@ -92,14 +93,14 @@ def _given(options: argparse.Namespace, *names: str) -> Record:
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _study(folder: Path) -> tuple[list[Bundle], Study, Panel]:
+def _study(folder: Path) -> tuple[list[Bundle], AlignedRows, ComparedRows]:
     """The rows of a folder of bundles at the primary bracket of the test split."""
     bundles = read_bundles(folder)
     study = align((b.manifest.record(), b.predictions) for b in bundles)
-    return bundles, study, Panel(study, "test", study.protocol.primary_bracket)
+    return bundles, study, ComparedRows(study, "test", study.protocol.primary_bracket)
 
 
-def _of_task(study: Study) -> Record:
+def _of_task(study: AlignedRows) -> Record:
     return {"alpha": study.protocol.alpha, "correction": study.protocol.correction}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundle
 from benchmark.bundles.standing import read_standing
 from benchmark.comparison.reported import confirm
-from benchmark.comparison.rows import align
+from benchmark.comparison.align import align
 from benchmark.errors import StoreError, SubmissionError
 from benchmark.intake.archive import extract, look_over, row_name
 from benchmark.reporting.leaderboards.boards import NAME, RESULTS, one_protocol, read_rows

@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from benchmark.comparison import by_class
 from benchmark.comparison.breakdown import breakdown
-from benchmark.comparison.rows import align
+from benchmark.comparison.align import align
 from support.by_hand import bundle, predictions, records, two_generators
 
 

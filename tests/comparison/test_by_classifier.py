@@ -9,8 +9,8 @@ import pytest
 
 from benchmark.bundles.io import read_bundles
 from benchmark.comparison import by_classifier
-from benchmark.comparison.rows import align
-from benchmark.comparison.study import compare
+from benchmark.comparison.align import align
+from benchmark.comparison.compare import compare
 from benchmark.utils.rounding import canonical
 from support.by_hand import records, two_generators
 from support.make_bundles import make_bundles

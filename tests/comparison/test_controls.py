@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.comparison.controls import behaved
+from benchmark.comparison.controls import judge_controls
 
 ACCURACY = {"name": "balanced_accuracy", "noun": "balanced accuracy", "percent": True}
 
@@ -39,7 +39,7 @@ GATES = {
 
 def held(figures: dict, gates: dict, failed: dict | None = None) -> dict:
     """Verdict by claim."""
-    return {c["id"]: c["held"] for c in behaved(figures, gates, failed or {}, ACCURACY)}
+    return {c["id"]: c["held"] for c in judge_controls(figures, gates, failed or {}, ACCURACY)}
 
 
 def test_all_claims_hold_when_the_controls_behave():
@@ -64,22 +64,22 @@ def test_each_claim_can_fail(name, figures, gates, claim):
 def test_a_missing_or_failed_row_cannot_be_judged():
     """No oracle, no verdict; the evidence says whether it failed or was never there."""
     without = {n: f for n, f in FIGURES.items() if n != "oracle"}
-    found = behaved(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"}, ACCURACY)
+    found = judge_controls(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"}, ACCURACY)
     assert found[0]["held"] is None
     assert found[0]["evidence"] == "The row 'oracle' failed."
-    assert behaved({}, {}, {}, ACCURACY)[0]["evidence"] == "There is no row 'oracle'."
+    assert judge_controls({}, {}, {}, ACCURACY)[0]["evidence"] == "There is no row 'oracle'."
 
 
 def test_evidence_gives_numbers():
     """A reader can check the verdict."""
-    evidence = behaved(FIGURES, GATES, {}, ACCURACY)[0]["evidence"]
-    assert evidence == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
+    significance_tests = judge_controls(FIGURES, GATES, {}, ACCURACY)[0]["evidence"]
+    assert significance_tests == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
 
 
 def test_a_blind_gate_says_so():
     """A gate that misses planted copies is named, whatever it says of the row."""
     found = {
-        c["id"]: c for c in behaved(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {}, ACCURACY)
+        c["id"]: c for c in judge_controls(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {}, ACCURACY)
     }
     assert "blind" in found["copycat_caught"]["evidence"]
 
@@ -94,7 +94,7 @@ def test_words_follow_the_primary_metric():
         }
         for name, figure in FIGURES.items()
     }
-    found = {c["id"]: c for c in behaved(figures, GATES, {}, f1)}
+    found = {c["id"]: c for c in judge_controls(figures, GATES, {}, f1)}
     assert found["oracle_beats_real_only"]["evidence"].endswith("+10.0 points [+5.0, +15.0] of F1.")
     assert found["noise_last"]["claim"] == "noise has the lowest F1 of all rows"
     assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"]["evidence"]
@@ -103,7 +103,7 @@ def test_words_follow_the_primary_metric():
 def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
     """Given to one class alone, noise can help as a change of its frequency does: shown, and not decisive."""
     figures = FIGURES | {"noise": row(0.66, 0.01, 0.11)}
-    (claim,) = (c for c in behaved(figures, GATES, {}, ACCURACY, rebalances=True) if c["id"] == "noise_last")
+    (claim,) = (c for c in judge_controls(figures, GATES, {}, ACCURACY, rebalances=True) if c["id"] == "noise_last")
     assert (claim["held"], claim["decisive"]) == (False, False)
     assert "clearly above real_only (+6.0 points [+1.0, +11.0])" in claim["evidence"]
     assert "changes the balance of the classes" in claim["evidence"]
@@ -111,5 +111,5 @@ def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
 
 def test_the_oracle_is_held_against_the_yardstick():
     """Where real_only is itself the ceiling, the oracle must beat another row."""
-    ids = [c["id"] for c in behaved(FIGURES, GATES, {}, ACCURACY, "duplicate_real")]
+    ids = [c["id"] for c in judge_controls(FIGURES, GATES, {}, ACCURACY, "duplicate_real")]
     assert ids[0] == "oracle_beats_duplicate_real"

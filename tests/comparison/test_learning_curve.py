@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from benchmark.comparison import learning_curve as lc
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
 from benchmark.errors import SubmissionError
 from benchmark.statistics import bootstrap, intervals
 from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples

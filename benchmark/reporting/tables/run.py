@@ -23,7 +23,7 @@ class Run:
 
     Attributes:
         manifests: by row; the fields that say the protocol are the same in all.
-        comparison: of ``benchmark.comparison.study.compare``.
+        comparison: of ``benchmark.comparison.compare.compare``.
         breakdown: of ``benchmark.comparison.breakdown.breakdown``.
         variant: the choices that tell this run from the others, by field; empty for a run alone.
     """

@@ -1,164 +1,36 @@
-"""From bundles to aligned arrays: the same images, in the same order, for the same runs, in every row."""
+"""Align the predictions of bundles: the same images, in the same order, for the same runs, in every row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.comparison.aligned_rows import NOT_RECORDED, AlignedRows, Protocol, Row, SplitImages
 from benchmark.errors import SubmissionError
-from benchmark.statistics.metrics import Kind, Metric, kind_of, members, reported
+from benchmark.statistics.metrics import kind_of, members, reported
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHARED = (
-    "task",
-    "profile",
-    "protocol_hash",
-    "source",
-    "data_kind",
-    "classes",
-    "labels",
-    "positive",
-    "folds",
-    "scenario",
-    "mix",
-    "subgroups",
-    "image_size",
-    "primary_metric",
-    "primary_bracket",
-    "brackets",
-    "seeds",
-    "classifiers",
-    "statistics",
-)
-Run = tuple[str, int, int | None]  # classifier, seed, and fold where every fold's model reads all images
-NOT_RECORDED = "not recorded"
+    "task", "profile", "protocol_hash", "source", "data_kind", "classes", "labels", "positive", "folds",
+    "scenario", "mix", "subgroups", "image_size", "primary_metric", "primary_bracket", "brackets", "seeds",
+    "classifiers", "statistics",
+)  # fmt: skip
 AGES = ((0, "0 to 39"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))  # years
 
 
-@dataclass(frozen=True, eq=False)
-class SplitImages:
-    """The images that every row was tested on, and the runs that read them.
-
-    Attributes:
-        image_id: (n,) str, sorted.
-        label: (n,) int index into the classes, or (n, K) 0 or 1 where an image may have several.
-        patient: (n,) int code of the patient.
-        runs: sorted.
-        joined: whether the folds of a cross-validation, each with test images of its own, make up a run.
-        groups: (n,) str by subgroup field that the predictions carry.
-    """
-
-    image_id: np.ndarray
-    label: np.ndarray
-    patient: np.ndarray
-    runs: tuple[Run, ...]
-    joined: bool
-    groups: Mapping[str, np.ndarray]
-
-    @property
-    def patients(self) -> int:
-        """Number of patients."""
-        return len(np.unique(self.patient))
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One row of the leaderboard.
-
-    Attributes:
-        name: of the generator or control.
-        role: ``generator`` or ``control``.
-        error: why it failed, or None.
-        memorization: the record of the gate, or None.
-        scores: (runs, n, classes) float64 by split and bracket; empty for a failed row.
-    """
-
-    name: str
-    role: str
-    error: str | None
-    memorization: Mapping[str, Any] | None
-    scores: Mapping[tuple[str, int], np.ndarray]
-
-    def brackets(self, split: str) -> list[int]:
-        """The brackets that it has on a split; [0] for a row without added images."""
-        return sorted(b for s, b in self.scores if s == split)
-
-    def at(self, split: str, bracket: int) -> int | None:
-        """Its own bracket that stands beside the others at a bracket, or None."""
-        own = self.brackets(split)
-        if bracket in own:
-            return bracket
-        return 0 if own == [0] else None
-
-
-@dataclass(frozen=True, eq=False)
-class Protocol:
-    """What all rows share.
-
-    Attributes:
-        kind: ``binary``, ``multiclass`` or ``multilabel``.
-        metrics: those that are reported, the primary one first.
-        folds: 1 where a part was held out, else the folds of the cross-validation.
-        yardstick: the row that ``oracle`` must beat if the task can measure anything: ``real_only``, or
-            ``noise`` where synthetic images are trained on alone and ``real_only`` is itself the ceiling.
-        rebalances: synthetic images go to some classes, or to some more than to others. Then ``noise`` too
-            changes how often a class is seen, and may help: what a generator brings must exceed that.
-    """
-
-    classes: tuple[str, ...]
-    kind: Kind
-    metrics: Mapping[str, Metric]
-    folds: int
-    subgroups: tuple[str, ...]
-    primary_bracket: int
-    brackets: tuple[int, ...]
-    seeds: tuple[int, ...]
-    classifiers: tuple[str, ...]
-    alpha: float
-    correction: str
-    power: float
-    margin: float = 0.02
-    yardstick: str = "real_only"
-    rebalances: bool = False
-
-    @property
-    def primary(self) -> Metric:
-        """The metric that ranks."""
-        return next(iter(self.metrics.values()))
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """All rows of one leaderboard, aligned."""
-
-    protocol: Protocol
-    splits: Mapping[str, SplitImages]
-    rows: tuple[Row, ...]
-
-    def complete(self) -> list[Row]:
-        """The rows that did not fail."""
-        return [r for r in self.rows if r.error is None]
-
-    def beside(self, split: str, bracket: int) -> list[tuple[Row, int]]:
-        """The rows that are compared at a bracket, each with its own bracket."""
-        pairs = [(row, row.at(split, bracket)) for row in self.complete()]
-        return [(row, own) for row, own in pairs if own is not None]
-
-
-def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> Study:
+def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> AlignedRows:
     """Align the predictions of several bundles.
 
     Args:
-        bundles: for each row, what ``bundle.json`` says and its predictions (None for a failed row).
+        bundles: for each row, the content of ``bundle.json`` and the predictions (None for a failed row).
     Raises:
-        SubmissionError: no finished row, two rows of one name, a metric that the task does not have, a
-            class without images, or rows that differ in protocol, images, labels, patients or runs; names
-            the row and the field.
+        SubmissionError: names the row and the field. No row is complete, two rows have one name, the task
+            lacks the metric, a class has no images, or rows differ in protocol, images, labels, patients or
+            runs.
     """
     given = sorted(bundles, key=lambda b: str(b[0]["row"]["name"]))
     if not given:
@@ -181,7 +53,7 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> S
         raise SubmissionError("predictions", f"have the splits {sorted(splits)}, expected 'test' among them")
     for split, images in splits.items():
         _every_class(split, images.label, protocol.classes)
-    return Study(protocol, splits, tuple(rows))
+    return AlignedRows(protocol, splits, tuple(rows))
 
 
 def _same_protocol(manifests: Sequence[Mapping[str, Any]]) -> None:
@@ -206,13 +78,8 @@ def _same_protocol(manifests: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _rebalances(mix: Mapping[str, Any]) -> bool:
-    """Whether added images change how frequent the classes are by design."""
-    return bool(mix.get("classes") or mix.get("factor") or mix.get("unit") == "deficit")
-
-
 def _protocol(manifest: Mapping[str, Any]) -> Protocol:
-    classes, statistics = tuple(manifest["classes"]), manifest["statistics"]
+    classes, mix = tuple(manifest["classes"]), manifest["mix"]
     kind = kind_of(manifest["labels"], len(classes))
     return Protocol(
         classes=classes,
@@ -221,15 +88,12 @@ def _protocol(manifest: Mapping[str, Any]) -> Protocol:
         folds=int(manifest["folds"]),
         subgroups=tuple(manifest["subgroups"]),
         primary_bracket=int(manifest["primary_bracket"]),
-        rebalances=_rebalances(manifest["mix"]),
-        yardstick="noise" if manifest["mix"].get("training") == "synthetic" else "real_only",
+        rebalances=bool(mix.get("classes") or mix.get("factor") or mix.get("unit") == "deficit"),
+        yardstick="noise" if mix.get("training") == "synthetic" else "real_only",
         brackets=tuple(manifest["brackets"]),
         seeds=tuple(sorted(int(s) for s in manifest["seeds"])),
         classifiers=tuple(sorted(str(c) for c in manifest["classifiers"])),
-        alpha=statistics["alpha"],
-        correction=statistics["correction"],
-        power=statistics["power"],
-        margin=statistics["margin"],
+        **{k: manifest["statistics"][k] for k in ("alpha", "correction", "power", "margin")},
     )
 
 
@@ -241,8 +105,8 @@ def _every_class(split: str, label: np.ndarray, classes: Sequence[str]) -> None:
                 raise SubmissionError(
                     f"split {split}",
                     f"has no image {absent} '{name}'",
-                    "Every class needs images that have it and images that do not: leave the class out, or "
-                    "divide the data otherwise.",
+                    "Every class needs images with and without it: leave the class out, or divide the data "
+                    "otherwise.",
                 )
 
 
@@ -252,7 +116,7 @@ def _row_scores(
     splits: dict[str, SplitImages],
     protocol: Protocol,
 ) -> dict[tuple[str, int], np.ndarray]:
-    """The scores of one row; the first row fills ``splits``, the others must agree with it."""
+    """Return the scores of one row; the first row fills ``splits``, and the others must match it."""
     name = manifest["row"]["name"]
     own = {str(s): part for s, part in predictions.groupby("split")}
     if splits and own.keys() != splits.keys():
@@ -304,7 +168,11 @@ def _group(part: pd.DataFrame, field: str) -> np.ndarray:
 
 
 def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
-    """(runs, n, classes) scores; refuses whatever is not one prediction per run and image."""
+    """Return (runs, n, classes) scores.
+
+    Raises:
+        SubmissionError: not one prediction per run and image, or an image differs from that of other rows.
+    """
     each_fold = protocol.folds > 1 and not split.joined
     key = ["classifier", "seed", *(["fold"] if each_fold else [])]
     part = part.sort_values([*key, "image_id"])
@@ -340,7 +208,7 @@ def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where:
 
 
 def _folds_by_patient(fold: np.ndarray, split: SplitImages, protocol: Protocol, where: str) -> None:
-    """In a cross-validation, all images of a patient are tested in the same fold."""
+    """Raise SubmissionError where a patient of a cross-validation is tested in several folds."""
     for own in fold:
         pairs = np.unique(split.patient * protocol.folds + own)
         if len(pairs) != split.patients:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.comparison.ranks import ranks
+from benchmark.comparison.ranking import ranks
 
 
 def test_not_distinguishable_is_not_transitive():

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.comparison import merits
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Protocol, Row, SplitImages, Study
+from benchmark.comparison import figures_of_merit
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
 from benchmark.comparison.subgroups import subgroups
 from benchmark.statistics import metrics
 
@@ -19,7 +19,7 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "multilabel":
 
 def study(
     kind: metrics.Kind, label: np.ndarray, scores: dict[str, np.ndarray], groups: bool = False
-) -> Study:
+) -> AlignedRows:
     """Rows without added images; one patient has two images."""
     classes, n = CLASSES[kind], len(label)
     protocol = Protocol(
@@ -32,10 +32,10 @@ def study(
         np.arange(n).astype(str), label, np.arange(n) // 2, (("net", 0, None), ("net", 1, None)), False, sex
     )
     rows = [Row(name, "control", None, None, {("test", 0): s}) for name, s in scores.items()]
-    return Study(protocol, {"test": images}, tuple(rows))
+    return AlignedRows(protocol, {"test": images}, tuple(rows))
 
 
-def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: bool = False) -> Study:
+def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: bool = False) -> AlignedRows:
     """Two runs a row of a known skill."""
     k = len(CLASSES[kind])
     rng = np.random.default_rng(3)
@@ -52,8 +52,8 @@ def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: boo
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_estimates_are_those_of_the_leaderboard(kind):
     """Where a metric of the leaderboard is also a figure of merit, both have one value; JSON holds all."""
-    panel = Panel(drawn(kind, {"real_only": 1.0, "oracle": 2.0}), "test", 10)
-    found = merits.merits(panel)
+    panel = ComparedRows(drawn(kind, {"real_only": 1.0, "oracle": 2.0}), "test", 10)
+    found = figures_of_merit.figures_of_merit(panel)
     json.dumps(found, allow_nan=False)
     for name in ("real_only", "oracle"):
         for metric in panel.protocol.metrics:
@@ -71,9 +71,9 @@ def test_estimates_are_those_of_the_leaderboard(kind):
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_every_figure_is_described(kind):
     """The settings name what the records hold, no more and no less."""
-    panel = Panel(drawn(kind, {"real_only": 1.0}), "test", 10)
-    described = merits.describe(panel.protocol)
-    record = merits.merits(panel)["real_only"]
+    panel = ComparedRows(drawn(kind, {"real_only": 1.0}), "test", 10)
+    described = figures_of_merit.describe(panel.protocol)
+    record = figures_of_merit.figures_of_merit(panel)["real_only"]
     assert {d["name"] for d in described if d["overall"]} == record["overall"].keys()
     own = record["per_class"][panel.protocol.classes[0]]
     assert {d["name"] for d in described if d["per_class"]} == own.keys()
@@ -88,7 +88,7 @@ def test_differences_are_paired():
     near = scores.copy()
     near[:, :6] = near[:, :6, ::-1]
     made = study("multiclass", plain.splits["test"].label, {"real_only": scores, "near": near})
-    found = merits.merits(Panel(made, "test", 10))
+    found = figures_of_merit.figures_of_merit(ComparedRows(made, "test", 10))
     assert found["real_only"]["versus_real_only"] is None
     for name in ("accuracy", "auprc", "brier"):
         difference, own = found["near"]["versus_real_only"][name], found["near"]["overall"][name]
@@ -101,8 +101,8 @@ def test_the_reliability_diagram_by_hand():
     """Two images at 0.9, one of them right, two at 0.6, both right: two bins of half the weight each."""
     label = np.array([0, 1, 0, 1])
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]])
-    panel = Panel(study("binary", label, {"real_only": np.stack([scores] * 2)}), "test", 10)
-    bins = merits.calibration(merits.readings(panel, "real_only"), 2)["bins"]
+    panel = ComparedRows(study("binary", label, {"real_only": np.stack([scores] * 2)}), "test", 10)
+    bins = figures_of_merit.calibration(figures_of_merit.readings(panel, "real_only"), 2)["bins"]
     assert len(bins) == 15
     filled = [b for b in bins if b["weight"]]
     assert [b["weight"] for b in filled] == [0.5, 0.5]
@@ -118,14 +118,14 @@ def test_a_class_of_two_patients_has_no_interval_and_a_note():
     label = plain.splits["test"].label % 2
     label[:4] = 2
     made = study("multiclass", label, {"real_only": plain.rows[0].scores["test", 0]})
-    found = merits.merits(Panel(made, "test", 10))
+    found = figures_of_merit.figures_of_merit(ComparedRows(made, "test", 10))
     own = found["real_only"]
     assert own["per_class"]["c"]["auroc"]["low"] is None
     assert own["overall"]["balanced_accuracy"]["low"] is None
     assert own["overall"]["balanced_accuracy"]["estimate"] is not None
     assert own["per_class"]["a"]["auroc"]["low"] is not None
     assert own["overall"]["accuracy"]["low"] is not None
-    (note,) = merits.without_interval(found, "test")
+    (note,) = figures_of_merit.without_interval(found, "test")
     assert " c:" in note
 
 
@@ -134,7 +134,7 @@ def test_subgroups_have_every_figure():
     made = drawn("multiclass", {"real_only": 1.0, "oracle": 3.0}, groups=True)
     female = subgroups(made)["oracle"]["sex"]["female"]
     keep = made.splits["test"].groups["sex"] == "female"
-    panel = Panel(made, "test", 10, keep)
+    panel = ComparedRows(made, "test", 10, keep)
     quality = female["quality"]
     assert quality["overall"]["auroc"]["estimate"] == pytest.approx(
         metrics.auroc(panel.label, panel.scores["oracle"]).mean()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
 from benchmark.errors import SubmissionError
 
 CLASSES = ("a", "b")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.comparison import evidence, spread
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Protocol, Row, SplitImages, Study
+from benchmark.comparison import significance_tests, variance_and_association
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.metrics import reported
 from benchmark.statistics.paired import discordance
@@ -18,7 +18,7 @@ CLASSES = ("healthy", "ill")
 ACCURACY = {"real_only": 0.7, "one": 0.8, "two": 0.8, "three": 0.62, "four": 0.9}
 
 
-def study(brackets: tuple[int, ...] = (10, 20), runs: int = 3) -> Study:
+def study(brackets: tuple[int, ...] = (10, 20), runs: int = 3) -> AlignedRows:
     """Five rows over 200 patients with two images each, two classes, runs that share the patients."""
     rng = np.random.default_rng(4)
     label, patient = np.repeat(rng.integers(0, 2, 200), 2), np.repeat(np.arange(200), 2)
@@ -41,18 +41,18 @@ def study(brackets: tuple[int, ...] = (10, 20), runs: int = 3) -> Study:
             positive = 1 / (1 + np.exp(-logit * (2 * label - 1)))
             scores["test", bracket] = np.stack([1 - positive, positive], -1)
         rows.append(Row(name, "control" if name == "real_only" else "generator", None, None, scores))
-    return Study(protocol, {"test": images}, tuple(rows))
+    return AlignedRows(protocol, {"test": images}, tuple(rows))
 
 
 @pytest.fixture(scope="module")
-def panel() -> Panel:
+def panel() -> ComparedRows:
     """The rows beside each other at the larger bracket."""
-    return Panel(study(), "test", 20)
+    return ComparedRows(study(), "test", 20)
 
 
 def test_mcnemar_counts_images_and_patients(panel):
     """Gained less lost is the difference in images that the mean score has right; both are adjusted."""
-    found = evidence.mcnemar_by_row(panel, "real_only")
+    found = significance_tests.mcnemar_by_row(panel, "real_only")
     assert set(found) == set(ACCURACY) - {"real_only"}
     right = {n: (s.mean(0).argmax(-1) == panel.label).sum() for n, s in panel.scores.items()}
     for name, record in found.items():
@@ -65,33 +65,33 @@ def test_mcnemar_counts_images_and_patients(panel):
 
 def test_delong_compares_the_positive_class_of_mean_scores(panel):
     """The areas are scikit-learn's; several labels or a lone patient have no such test."""
-    found = evidence.delong_by_row(panel, "real_only")
+    found = significance_tests.delong_by_row(panel, "real_only")
     for name, record in found.items():
         own, base = (roc_auc_score(panel.label, panel.scores[n].mean(0)[:, 1]) for n in (name, "real_only"))
         assert record["difference"] == pytest.approx(own - base)
         assert record["p_adjusted"] >= record["p"]
-    assert evidence.can_delong(panel)
-    few = Panel(
+    assert significance_tests.can_delong(panel)
+    few = ComparedRows(
         study(), "test", 20, keep=(panel.label == 0) | (panel.patient == panel.patient[panel.label == 1][0])
     )
-    assert not evidence.can_delong(few)
+    assert not significance_tests.can_delong(few)
 
 
 def test_equivalence_is_that_of_the_interval(panel):
     """A row compared with an equally good one may be equivalent; with a better one it is not."""
     difference = panel.primary.difference("four", "three")
-    record = evidence.difference_record(difference, margin=0.02, alpha=0.05)
+    record = significance_tests.difference_record(difference, margin=0.02, alpha=0.05)
     assert not record["equivalence"]["equivalent"]
     assert record["equivalence"]["rope"]["above"] > 0.99
     values, patient = np.zeros((2, 400)), np.repeat(np.arange(200), 2)
     values[0, :2], values[1, 2:4] = 0.5, -0.5
-    same = evidence.difference_record(interval(values, patient, None, alpha=0.05, power=0.8), 0.02, 0.05)
+    same = significance_tests.difference_record(interval(values, patient, None, alpha=0.05, power=0.8), 0.02, 0.05)
     assert same["equivalence"]["equivalent"]
 
 
 def test_power_says_what_would_have_been_seen(panel):
     """More power needs a larger difference; a difference that was found clearly needs no more than it had."""
-    found = evidence.power(panel, "real_only")
+    found = significance_tests.power(panel, "real_only")
     assert set(found["rows"]) == set(ACCURACY) - {"real_only"}
     for name, own in found["rows"].items():
         assert 0 < own["0.8"] < own["0.95"]
@@ -106,7 +106,7 @@ def test_power_of_mcnemar_is_that_of_the_discordant_images(panel):
     gained, lost = discordance(panel.label, panel.scores["one"], panel.scores["real_only"], panel.patient)
     effect = ((gained - lost) ** 2).sum() / (gained + lost).sum()
     expected = detectable_mcnemar(400, (gained + lost).sum() / 400, 0.05, 0.8, effect)
-    assert evidence.power(panel, "real_only")["mcnemar"]["one"]["0.8"] == pytest.approx(expected)
+    assert significance_tests.power(panel, "real_only")["mcnemar"]["one"]["0.8"] == pytest.approx(expected)
 
 
 def test_letters_follow_the_pairs():
@@ -116,14 +116,14 @@ def test_letters_follow_the_pairs():
         {"a": "x", "b": "z", "p_adjusted": 0.01},
         {"a": "y", "b": "z", "p_adjusted": 0.3},
     ]
-    assert evidence.letters_of({"z": 0.5, "x": 0.9, "y": 0.7}, pairs, 0.05) == {"x": "a", "y": "ab", "z": "b"}
+    assert significance_tests.letters_of({"z": 0.5, "x": 0.9, "y": 0.7}, pairs, 0.05) == {"x": "a", "y": "ab", "z": "b"}
 
 
 def test_most_of_the_spread_is_between_generators_that_differ():
     """Accuracies from 0.62 to 0.9 against runs that differ by chance; one classifier is said to be one."""
     whole = study()
-    panels = {b: Panel(whole, "test", b) for b in (10, 20)}
-    found = spread.variance(panels, [n for n in ACCURACY if n != "real_only"])
+    panels = {b: ComparedRows(whole, "test", b) for b in (10, 20)}
+    found = variance_and_association.variance(panels, [n for n in ACCURACY if n != "real_only"])
     share = {c["source"]: c["share"] for c in found["components"]}
     assert share["generator"] > 0.8
     assert set(found["left_out"]) == {"classifier", "fold"}
@@ -140,7 +140,7 @@ def test_association_is_over_generators_alone(panel):
         }
         for n, v in fid.items()
     ]
-    found = spread.association(panel, manifests, "real_only", 0.05)["fid"]
+    found = variance_and_association.association(panel, manifests, "real_only", 0.05)["fid"]
     assert found["rows"] == ["four", "one", "three", "two"]
     assert found["expected_sign"] == -1
     assert found["rho"] <= -0.8

@@ -1,0 +1,66 @@
+"""Records of the comparison by classifier, by class and by fold."""
+
+from __future__ import annotations
+
+from benchmark.comparison.record_base import Number, Record
+
+
+class Change(Record):
+    """A paired difference to ``real_only`` with its interval; ``p_adjusted`` is None outside the family."""
+
+    estimate: Number
+    low: Number
+    high: Number
+    p: Number
+    p_adjusted: Number | None = None
+
+
+class ClassifierCell(Record):
+    """One metric of a row at a bracket, over the trainings of one classifier."""
+
+    classifier: str
+    row: str
+    bracket: int  # 0 for a row without added images
+    metric: str
+    estimate: Number  # mean over the trainings, 0 to 1; low and high: its interval
+    low: Number
+    high: Number
+    std: Number | None  # sample standard deviation over the trainings; None for one training
+    n: int  # trainings
+    versus: Change | None  # None for ``real_only``, or without it
+
+
+class ClassCell(ClassifierCell):
+    """Precision, recall or F1 of one class."""
+
+    label: str  # the class
+    best: bool  # True at the bracket with the highest primary metric
+
+
+class AverageChange(Change):
+    """The average change from ``real_only`` over all brackets."""
+
+    metric: str
+    row: str | None  # None for the mean over the generators
+    classifier: str | None  # None for all classifiers together
+
+
+class FoldCell(Record):
+    """One metric of a row at the primary bracket, fold by fold."""
+
+    split: str
+    classifier: str
+    metric: str  # precision, recall or f1 of a class; accuracy or balanced_accuracy of all
+    label: str | None  # the class
+    values: dict[int, Number]  # by fold, mean over its seeds
+    estimate: Number  # mean over the folds
+    std: Number | None  # sample standard deviation over the folds; None for one fold
+
+
+class Breakdown(Record):
+    """All parts of the comparison that the papers' tables show."""
+
+    classifiers: tuple[ClassifierCell, ...]
+    changes: tuple[AverageChange, ...]
+    classes: tuple[ClassCell, ...]
+    folds: dict[str, tuple[FoldCell, ...]]  # by row
