@@ -74,7 +74,7 @@ def study() -> list[Pair]:
 
 def test_known_accuracies_come_out():
     """Means are those put in, differences are theirs, at every bracket; real_only stands beside all."""
-    figures = compare(study())["figures"]["test"]
+    figures = compare(study()).to_json()["figures"]["test"]
     for bracket in ("10", "20"):
         means = {n: f["balanced_accuracy"]["estimate"] for n, f in figures[bracket].items()}
         assert means == pytest.approx(
@@ -88,7 +88,7 @@ def test_known_accuracies_come_out():
 
 def test_ranks_leave_out_who_copies_but_not_the_copies_by_definition():
     """The gated generator has the best mean and no rank; duplicate_real ties with real_only."""
-    ranking = compare(study())["ranking"]
+    ranking = compare(study()).to_json()["ranking"]
     assert {n: r["rank"] for n, r in ranking["rows"].items()} == {
         "oracle": 1,
         "gan": 2,
@@ -102,21 +102,21 @@ def test_ranks_leave_out_who_copies_but_not_the_copies_by_definition():
 
 def test_order_of_bundles_does_not_matter_and_json_holds_it():
     """The record is the same for any order, and has no NaN."""
-    text = json.dumps(compare(study()), sort_keys=True, allow_nan=False)
-    assert json.dumps(compare(study()[::-1]), sort_keys=True, allow_nan=False) == text
+    text = json.dumps(compare(study()).to_json(), sort_keys=True, allow_nan=False)
+    assert json.dumps(compare(study()[::-1]).to_json(), sort_keys=True, allow_nan=False) == text
 
 
 def test_a_failed_row_is_named_and_the_others_are_compared():
     """One failure does not take the others with it."""
     rows = [*study()[:3], (manifest("gan", "generator", error="out of memory"), None)]
-    found = compare(rows)
+    found = compare(rows).to_json()
     assert found["failed"] == {"gan": "out of memory"}
     assert set(found["figures"]["test"]["20"]) == {"real_only", "duplicate_real", "oracle"}
 
 
 def test_without_a_baseline_differences_are_left_out_with_a_note():
     """A missing real_only is said, not filled in."""
-    found = compare(study()[2:4])
+    found = compare(study()[2:4]).to_json()
     assert found["figures"]["test"]["20"]["gan"]["versus"] == {}
     assert any("real_only" in note for note in found["notes"])
     assert found["can_measure"] is None
@@ -125,7 +125,7 @@ def test_without_a_baseline_differences_are_left_out_with_a_note():
 def test_classes_with_few_patients_are_noted():
     """Intervals over a handful of patients carry a warning."""
     rows = [(manifest(n), predictions(0.5, (0,), k, n=12)) for k, n in enumerate(("real_only", "oversample"))]
-    assert any("6 patients of class a" in note for note in compare(rows)["notes"])
+    assert any("6 patients of class a" in note for note in compare(rows).to_json()["notes"])
 
 
 def test_all_rows_failed():
@@ -170,7 +170,7 @@ def test_rows_that_cannot_be_compared_are_refused(field):
 
 def test_every_metric_of_the_kind_has_an_interval_and_a_difference():
     """A two-class task reports F1, AUROC, accuracy and kappa beside balanced accuracy, all with intervals."""
-    found = compare(study())
+    found = compare(study()).to_json()
     names = [m["name"] for m in found["settings"]["metrics"]]
     assert set(names) == {"balanced_accuracy", "accuracy", "f1", "auroc", "cohen_kappa"}
     gan = found["figures"]["test"]["20"]["gan"]
@@ -195,7 +195,7 @@ def test_the_primary_metric_ranks():
             parts.append(table(label, np.eye(2)[said] * 0.8 + 0.1, seed=run))
         card = {**manifest(name), "primary_metric": {"name": "f1", "direction": "maximize"}, "positive": "b"}
         rows.append((card, pd.concat(parts, ignore_index=True)))
-    found = compare(rows)
+    found = compare(rows).to_json()
     figures = found["figures"]["test"]["20"]
     assert figures["eager"]["f1"]["estimate"] == pytest.approx(2 * 40 / (2 * 40 + 70))
     assert figures["eager"]["accuracy"]["estimate"] < figures["real_only"]["accuracy"]["estimate"]
@@ -233,7 +233,7 @@ def multilabel(name: str, skill: float, seed: int) -> Pair:
 
 def test_several_labels_an_image():
     """AUROC overall and by class, F1 at 0.5 by class; no accuracy, and McNemar is left out with a reason."""
-    found = compare([multilabel("real_only", 1.0, 1), multilabel("oracle", 2.5, 2)])
+    found = compare([multilabel("real_only", 1.0, 1), multilabel("oracle", 2.5, 2)]).to_json()
     figures = found["figures"]["test"]["20"]
     assert [m["name"] for m in found["settings"]["metrics"]] == ["auroc"]
     oracle = figures["oracle"]
@@ -275,7 +275,7 @@ def folded(name: str, accuracy: float) -> Pair:
 
 def test_folds_are_joined_where_each_image_is_in_one_of_them():
     """Two runs over all 240 images on ``test``; eight runs over 80 images on ``test_site``; both noted."""
-    found = compare([folded("real_only", 0.6), folded("oracle", 0.9)])
+    found = compare([folded("real_only", 0.6), folded("oracle", 0.9)]).to_json()
     test, site = found["splits"]["test"], found["splits"]["test_site"]
     assert (test["images"], len(test["runs"]), test["joined_folds"]) == (240, 2, True)
     assert (site["images"], len(site["runs"]), site["joined_folds"]) == (80, 8, False)
@@ -322,7 +322,7 @@ def grouped(name: str, seed: int) -> Pair:
 
 def test_subgroups_have_their_own_figures():
     """Known accuracies by sex; bands of age; groups too small or not recorded are said, not hidden."""
-    found = compare([grouped("real_only", 1), grouped("oversample", 2)])
+    found = compare([grouped("real_only", 1), grouped("oversample", 2)]).to_json()
     groups = found["subgroups"]["oversample"]
     assert groups["sex"]["female"]["estimate"] == pytest.approx(0.9, abs=0.04)
     assert groups["sex"]["male"]["estimate"] == pytest.approx(0.6, abs=0.06)
@@ -350,7 +350,7 @@ def test_many_sites_are_not_many_columns():
         number = predicted["image_id"].str[1:].astype(int)
         site = "site " + np.minimum(number // 30, 30 - number % 20).astype(str)
         rows.append((card, predicted.assign(site=site)))
-    groups = compare(rows)["subgroups"]["oversample"]["site"]
+    groups = compare(rows).to_json()["subgroups"]["oversample"]["site"]
     assert len(groups) == 10
     assert sum(g["images"] for g in groups.values()) == 400
     assert groups["all others"]["images"] < 160
@@ -363,7 +363,7 @@ def test_a_subgroup_without_a_class_is_too_small():
         assert predicted is not None
         sex = np.where(predicted["label"] == 0, "female", np.where(predicted.index % 400 < 200, "male", None))
         rows.append((card, predicted.assign(sex=sex)))
-    groups = compare(rows)["subgroups"]["real_only"]["sex"]
+    groups = compare(rows).to_json()["subgroups"]["real_only"]["sex"]
     assert groups["female"]["too_small"] == "only images of a"
     assert groups["male"]["too_small"] == "no image of a"
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from benchmark.comparison import figures_of_merit
-from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.notes import without_interval
 from benchmark.comparison.subgroups import subgroups
 from benchmark.statistics import metrics
 
@@ -54,28 +55,28 @@ def test_estimates_are_those_of_the_leaderboard(kind):
     """Where a metric of the leaderboard is also a figure of merit, both have one value; JSON holds all."""
     panel = ComparedRows(drawn(kind, {"real_only": 1.0, "oracle": 2.0}), "test", 10)
     found = figures_of_merit.figures_of_merit(panel)
-    json.dumps(found, allow_nan=False)
+    json.dumps({n: q.to_json() for n, q in found.items()}, allow_nan=False)
     for name in ("real_only", "oracle"):
         for metric in panel.protocol.metrics:
-            own = found[name]["overall"][metric]
-            assert own["estimate"] == pytest.approx(panel.metric(metric).mean(name)["estimate"])
-            assert own["low"] < own["estimate"] < own["high"]
+            own = found[name].overall[metric]
+            assert own.estimate == pytest.approx(panel.metric(metric).mean(name)["estimate"])
+            assert own.low < own.estimate < own.high
         for k, label in enumerate(panel.protocol.classes):
-            own = found[name]["per_class"][label]
-            assert own["recall"]["estimate"] == pytest.approx(panel.recall(k).mean(name)["estimate"])
-            assert own["auroc"]["estimate"] == pytest.approx(panel.class_auroc(k).mean(name)["estimate"])
+            own = found[name].per_class[label]
+            assert own["recall"].estimate == pytest.approx(panel.recall(k).mean(name)["estimate"])
+            assert own["auroc"].estimate == pytest.approx(panel.class_auroc(k).mean(name)["estimate"])
             for figure in ("precision", "f1"):
-                assert own[figure]["estimate"] == pytest.approx(panel.per_class(k)[name][figure])
+                assert own[figure].estimate == pytest.approx(panel.per_class(k)[name][figure])
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_every_figure_is_described(kind):
     """The settings name what the records hold, no more and no less."""
     panel = ComparedRows(drawn(kind, {"real_only": 1.0}), "test", 10)
-    described = figures_of_merit.describe(panel.protocol)
+    described = figures_of_merit.quality_cards(panel.protocol)
     record = figures_of_merit.figures_of_merit(panel)["real_only"]
-    assert {d["name"] for d in described if d["overall"]} == record["overall"].keys()
-    own = record["per_class"][panel.protocol.classes[0]]
+    assert {d["name"] for d in described if d["overall"]} == record.overall.keys()
+    own = record.per_class[panel.protocol.classes[0]]
     assert {d["name"] for d in described if d["per_class"]} == own.keys()
     assert {d["name"] for d in described if d["direction"] == "minimize"} == {"brier", "ece"}
     assert all("{" not in d["meaning"] + d["title"] for d in described)
@@ -89,12 +90,12 @@ def test_differences_are_paired():
     near[:, :6] = near[:, :6, ::-1]
     made = study("multiclass", plain.splits["test"].label, {"real_only": scores, "near": near})
     found = figures_of_merit.figures_of_merit(ComparedRows(made, "test", 10))
-    assert found["real_only"]["versus_real_only"] is None
+    assert found["real_only"].versus_real_only is None
     for name in ("accuracy", "auprc", "brier"):
-        difference, own = found["near"]["versus_real_only"][name], found["near"]["overall"][name]
-        assert difference["high"] - difference["low"] < 0.5 * (own["high"] - own["low"])
-        expected = own["estimate"] - found["real_only"]["overall"][name]["estimate"]
-        assert difference["estimate"] == pytest.approx(expected)
+        difference, own = found["near"].versus_real_only[name], found["near"].overall[name]
+        assert difference.high - difference.low < 0.5 * (own.high - own.low)
+        expected = own.estimate - found["real_only"].overall[name].estimate
+        assert difference.estimate == pytest.approx(expected, abs=1e-7)  # both are rounded
 
 
 def test_the_reliability_diagram_by_hand():
@@ -102,14 +103,14 @@ def test_the_reliability_diagram_by_hand():
     label = np.array([0, 1, 0, 1])
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]])
     panel = ComparedRows(study("binary", label, {"real_only": np.stack([scores] * 2)}), "test", 10)
-    bins = figures_of_merit.calibration(figures_of_merit.readings(panel, "real_only"), 2)["bins"]
+    bins = figures_of_merit.calibration(figures_of_merit.FiguresOfMerit(panel).readings["real_only"], 2).bins
     assert len(bins) == 15
-    filled = [b for b in bins if b["weight"]]
-    assert [b["weight"] for b in filled] == [0.5, 0.5]
-    assert [b["accuracy"] for b in filled] == [1.0, 0.5]
-    assert [b["confidence"] for b in filled] == pytest.approx([0.6, 0.9])
-    assert filled[1]["low"] < 0.9 <= filled[1]["high"]
-    assert bins[0]["accuracy"] is None
+    filled = [b for b in bins if b.weight]
+    assert [b.weight for b in filled] == [0.5, 0.5]
+    assert [b.accuracy for b in filled] == [1.0, 0.5]
+    assert [b.confidence for b in filled] == pytest.approx([0.6, 0.9])
+    assert filled[1].low < 0.9 <= filled[1].high
+    assert bins[0].accuracy is None
 
 
 def test_a_class_of_two_patients_has_no_interval_and_a_note():
@@ -120,12 +121,12 @@ def test_a_class_of_two_patients_has_no_interval_and_a_note():
     made = study("multiclass", label, {"real_only": plain.rows[0].scores["test", 0]})
     found = figures_of_merit.figures_of_merit(ComparedRows(made, "test", 10))
     own = found["real_only"]
-    assert own["per_class"]["c"]["auroc"]["low"] is None
-    assert own["overall"]["balanced_accuracy"]["low"] is None
-    assert own["overall"]["balanced_accuracy"]["estimate"] is not None
-    assert own["per_class"]["a"]["auroc"]["low"] is not None
-    assert own["overall"]["accuracy"]["low"] is not None
-    (note,) = figures_of_merit.without_interval(found, "test")
+    assert own.per_class["c"]["auroc"].low is None
+    assert own.overall["balanced_accuracy"].low is None
+    assert own.overall["balanced_accuracy"].estimate is not None
+    assert own.per_class["a"]["auroc"].low is not None
+    assert own.overall["accuracy"].low is not None
+    (note,) = without_interval(found, "test")
     assert " c:" in note
 
 
@@ -135,10 +136,10 @@ def test_subgroups_have_every_figure():
     female = subgroups(made)["oracle"]["sex"]["female"]
     keep = made.splits["test"].groups["sex"] == "female"
     panel = ComparedRows(made, "test", 10, keep)
-    quality = female["quality"]
-    assert quality["overall"]["auroc"]["estimate"] == pytest.approx(
+    quality = female.quality
+    assert quality.overall["auroc"].estimate == pytest.approx(
         metrics.auroc(panel.label, panel.scores["oracle"]).mean()
     )
-    assert quality["overall"]["balanced_accuracy"]["estimate"] == pytest.approx(female["estimate"])
-    assert quality["versus_real_only"]["auroc"]["low"] > 0
-    assert female["too_small"] is None
+    assert quality.overall["balanced_accuracy"].estimate == pytest.approx(female.estimate)
+    assert quality.versus_real_only["auroc"].low > 0
+    assert female.too_small is None

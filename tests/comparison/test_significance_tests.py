@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark.comparison import significance_tests, variance_and_association
-from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.metrics import reported
 from benchmark.statistics.paired import discordance
@@ -85,7 +85,9 @@ def test_equivalence_is_that_of_the_interval(panel):
     assert record["equivalence"]["rope"]["above"] > 0.99
     values, patient = np.zeros((2, 400)), np.repeat(np.arange(200), 2)
     values[0, :2], values[1, 2:4] = 0.5, -0.5
-    same = significance_tests.difference_record(interval(values, patient, None, alpha=0.05, power=0.8), 0.02, 0.05)
+    same = significance_tests.difference_record(
+        interval(values, patient, None, alpha=0.05, power=0.8), 0.02, 0.05
+    )
     assert same["equivalence"]["equivalent"]
 
 
@@ -116,7 +118,11 @@ def test_letters_follow_the_pairs():
         {"a": "x", "b": "z", "p_adjusted": 0.01},
         {"a": "y", "b": "z", "p_adjusted": 0.3},
     ]
-    assert significance_tests.letters_of({"z": 0.5, "x": 0.9, "y": 0.7}, pairs, 0.05) == {"x": "a", "y": "ab", "z": "b"}
+    assert significance_tests.letters_of({"z": 0.5, "x": 0.9, "y": 0.7}, pairs, 0.05) == {
+        "x": "a",
+        "y": "ab",
+        "z": "b",
+    }
 
 
 def test_most_of_the_spread_is_between_generators_that_differ():
