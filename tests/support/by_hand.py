@@ -10,7 +10,8 @@ import pandas as pd
 from benchmark.bundles.io import Bundle
 from benchmark.bundles.schema import Manifest
 from benchmark.comparison.breakdown import breakdown
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
+from benchmark.comparison.records import Comparison
 from benchmark.reporting.tables.run import Run
 from support import make_bundles
 
@@ -127,5 +128,10 @@ def with_curve(run: Run) -> Run:
     unknown = flat | {"bracket": 2, "difference": 0.0, "bounds": {}, "reason": "it is flat"}
     best = primary | {"bracket": 1, "images": 70.0, "total": 170.0}
     worth = {"one": {"primary": primary, "best": best}, "two": {"primary": unknown, "best": None}}
-    comparison = {**run.comparison, "learning_curve": curve, "equivalent": worth}
+    return with_fields(run, learning_curve=curve, equivalent=worth)
+
+
+def with_fields(run: Run, **fields: Any) -> Run:
+    """Return the run with other fields in the JSON of its comparison."""
+    comparison = Comparison.from_json(run.comparison.to_json() | fields)
     return Run(run.manifests, comparison, run.breakdown, run.variant)
