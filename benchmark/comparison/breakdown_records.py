@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from benchmark.comparison.record_base import Number, Record
+from benchmark.comparison.record_base import Estimate, Number, Record
 
 
-class Change(Record):
-    """A paired difference to ``real_only`` with its interval; ``p_adjusted`` is None outside the family."""
+class Change(Estimate):
+    """A paired difference to ``real_only``."""
 
-    estimate: Number
-    low: Number
-    high: Number
     p: Number
-    p_adjusted: Number | None = None
+    p_adjusted: Number | None = None  # None outside the family
 
 
-class ClassifierCell(Record):
-    """One metric of a row at a bracket, over the trainings of one classifier."""
+class ClassifierCell(Estimate):
+    """One metric of a row at a bracket: the mean over the trainings of one classifier."""
 
     classifier: str
     row: str
     bracket: int  # 0 for a row without added images
     metric: str
-    estimate: Number  # mean over the trainings, 0 to 1; low and high: its interval
-    low: Number
-    high: Number
     std: Number | None  # sample standard deviation over the trainings; None for one training
     n: int  # trainings
     versus: Change | None  # None for ``real_only``, or without it
@@ -34,7 +28,7 @@ class ClassCell(ClassifierCell):
     """Precision, recall or F1 of one class."""
 
     label: str  # the class
-    best: bool  # True at the bracket with the highest primary metric
+    best: bool  # at the bracket with the highest primary metric
 
 
 class AverageChange(Change):

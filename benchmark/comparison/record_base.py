@@ -37,3 +37,11 @@ class Record(BaseModel):
             pydantic.ValidationError: a field is missing, unknown or of another type.
         """
         return cls.model_validate(values)
+
+
+class Estimate(Record):
+    """An estimate with its two-sided interval of level 1 - alpha."""
+
+    estimate: Number
+    low: Number
+    high: Number

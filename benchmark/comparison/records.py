@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from benchmark.comparison.record_base import Number, Record
-from benchmark.comparison.row_records import RowFigures, RowQuality, Subgroup, _is_none
+from benchmark.comparison.record_base import Estimate, Number, Record
+from benchmark.comparison.row_records import RowFigures, RowQuality, Subgroup, is_none
 from benchmark.comparison.significance_records import (
     Association,
     DunnPair,
@@ -18,257 +18,173 @@ from benchmark.comparison.significance_records import (
 )
 
 
-class MetricCard(Record):
-    """A reported metric.
+class Card(Record):
+    """A metric or figure of merit as pages describe it."""
 
-    Attributes:
-        name: in tasks and records.
-        title: for a column; ``noun``: within a sentence, after "points of".
-        meaning: one sentence.
-        percent: True where pages show percent, False where they show decimals.
-    """
-
-    name: str
-    title: str
-    noun: str
-    meaning: str
-    percent: bool
+    name: str  # in tasks and records
+    title: str  # of a column
+    meaning: str  # one sentence
+    percent: bool  # printed in percent, else as a decimal
 
 
-class QualityCard(Record):
-    """A figure of merit with a bootstrap interval.
+class MetricCard(Card):
+    """A reported metric."""
 
-    Attributes:
-        name, title, meaning, percent: as in ``MetricCard``.
-        direction: of better values.
-        overall: True if the kind of task has it over all classes; ``per_class``: for each class.
-    """
+    noun: str  # within a sentence, after "points of"
 
-    name: str
-    title: str
-    meaning: str
+
+class QualityCard(Card):
+    """A figure of merit with a bootstrap interval."""
+
     direction: Literal["maximize", "minimize"]
-    percent: bool
-    overall: bool
-    per_class: bool
+    overall: bool  # defined over all classes for this kind of task
+    per_class: bool  # defined for each class
 
 
 class Settings(Record):
-    """The protocol's choices that shape the comparison.
+    """The protocol's choices that shape the comparison."""
 
-    Attributes:
-        alpha: error rate of every test and interval, 0 to 1.
-        correction: for the number of tests: ``holm``, ``bonferroni``, ``fdr_bh`` or ``none``.
-        power: 0 to 1.
-        margin: smallest difference that matters, in the metric.
-        metrics: all reported metrics; the first is ``primary_metric``.
-        replicates: resamples of the bootstrap.
-        folds: of the cross-validation; 1 with a held-out part.
-        yardstick: the row that ``oracle`` must beat.
-        brackets: synthetic images added per class.
-    """
-
-    alpha: Number
-    correction: str
-    power: Number
-    margin: Number
+    alpha: Number  # error rate of every test and interval, 0 to 1
+    correction: str  # for the number of tests: holm, bonferroni, fdr_bh or none
+    power: Number  # 0 to 1
+    margin: Number  # smallest difference that matters, in the metric
     classes: tuple[str, ...]
     kind: Literal["binary", "multiclass", "multilabel"]
-    metrics: tuple[MetricCard, ...]
+    metrics: tuple[MetricCard, ...]  # the primary metric first
     quality_metrics: tuple[QualityCard, ...]
-    replicates: int
+    replicates: int  # resamples of the bootstrap
     primary_metric: MetricCard
-    folds: int
-    yardstick: str
+    folds: int  # of the cross-validation; 1 with a held-out part
+    yardstick: str  # the row that ``oracle`` must beat
     primary_bracket: int
-    brackets: tuple[int, ...]
+    brackets: tuple[int, ...]  # synthetic images added per class
 
 
 class TrainingRun(Record):
-    """One training; ``fold`` where every fold's model reads all images, else left out."""
+    """One training."""
 
     classifier: str
     seed: int
-    fold: int | None = Field(None, exclude_if=_is_none)
+    fold: int | None = Field(None, exclude_if=is_none)  # where every fold's model reads all images
 
 
 class SplitSummary(Record):
-    """Size of a test split.
-
-    Attributes:
-        counts: images by class.
-        runs: trainings of every row, sorted.
-        joined_folds: True where the folds' test parts are joined into one run.
-    """
+    """A test split."""
 
     images: int
     patients: int
-    counts: dict[str, int]
-    runs: tuple[TrainingRun, ...]
-    joined_folds: bool
+    counts: dict[str, int]  # images by class
+    runs: tuple[TrainingRun, ...]  # of every row, sorted
+    joined_folds: bool  # the folds' test parts are joined into one run
 
 
-class CurvePoint(Record):
-    """The primary metric of ``real_only`` trained on a number of real images (a mean over runs)."""
+class CurvePoint(Estimate):
+    """The primary metric of ``real_only`` trained on a number of real images."""
 
-    images: Number
-    estimate: Number
-    low: Number
-    high: Number
+    images: Number  # mean over runs
 
 
 class Law(Record):
-    """f(n) = a - b n^-c, and the root mean square ``residual`` of the points."""
+    """The law f(n) = a - b n^-c."""
 
     a: Number
     b: Number
     c: Number
-    residual: Number
+    residual: Number  # root mean square distance of the points
 
 
 class LearningCurve(Record):
-    """The learning curve of ``real_only``.
+    """The learning curve of ``real_only``."""
 
-    Attributes:
-        metric: name of the primary metric.
-        runs: trainings at each point.
-        points: ascending in images.
-        law: None with fewer than three points.
-        images: real training images of the whole.
-        farthest: images up to which the law is extrapolated.
-    """
-
-    metric: str
-    runs: int
-    points: tuple[CurvePoint, ...]
-    law: Law | None
-    images: int
-    farthest: Number
+    metric: str  # the primary metric
+    runs: int  # trainings at each point
+    points: tuple[CurvePoint, ...]  # ascending in images
+    law: Law | None  # None with fewer than three points
+    images: int  # real training images of the whole
+    farthest: Number  # images up to which the law is extrapolated
 
 
 class ImageEquivalent(Record):
-    """The number of real images that would bring the same gain as a row's synthetic images.
+    """The number of real images that bring the same gain as a row's synthetic images."""
 
-    Attributes:
-        bracket: of the row.
-        difference: to ``real_only``, in the primary metric.
-        total: real images with the row's performance; ``images``: how many more than now, with ``low`` and
-            ``high``. All are None with a ``reason``.
-        bounds: ``more than`` or ``at most`` for each of ``images``, ``low`` and ``high`` that stands at the
-            limit of the law.
-        chosen_by_result: True for a bracket that was chosen by its test result; left out elsewhere.
-    """
-
-    bracket: int
-    difference: Number
-    total: Number | None
-    images: Number | None
+    bracket: int  # of the row
+    difference: Number  # to ``real_only``, in the primary metric
+    total: Number | None  # real images with the row's performance; None with a reason
+    images: Number | None  # how many more than now
     low: Number | None
     high: Number | None
-    bounds: dict[str, str | None]
+    bounds: dict[str, str | None]  # ``more than`` or ``at most`` where a number stands at the law's limit
     reason: str | None
-    chosen_by_result: bool = Field(False, exclude_if=lambda chosen: not chosen)
+    chosen_by_result: bool = Field(
+        False, exclude_if=lambda chosen: not chosen
+    )  # the bracket, on test patients
 
 
 class RowEquivalent(Record):
-    """Equivalents at the primary bracket, and at the one with the best result (None where it is the same)."""
+    """The equivalents of a row."""
 
     primary: ImageEquivalent
-    best: ImageEquivalent | None
+    best: ImageEquivalent | None  # at the bracket with the best result; None where it is the primary one
 
 
 class RankedRow(Record):
-    """A ranked row.
+    """A ranked row."""
 
-    Attributes:
-        rank: 1 + the number of better rows.
-        letters: rows that share a letter do not differ significantly.
-        tied_with: the other rows of the tie group.
-    """
-
-    rank: int
-    letters: str
-    tied_with: tuple[str, ...]
+    rank: int  # 1 + the number of better rows
+    letters: str  # rows that share a letter do not differ significantly
+    tied_with: tuple[str, ...]  # the other rows of the tie group
 
 
-class RankedPair(Record):
+class RankedPair(Estimate):
     """The paired difference of row ``a`` to row ``b`` in the primary metric."""
 
     a: str
     b: str
-    estimate: Number
-    low: Number
-    high: Number
-    p_adjusted: Number
+    p_adjusted: Number  # over all pairs
 
 
 class Ranking(Record):
-    """Tie groups at the primary bracket.
-
-    Attributes:
-        rows: by row.
-        unranked: the reason, by row.
-        pairs: of all ranked rows; ``compared``: their number.
-    """
+    """Tie groups at the primary bracket."""
 
     rows: dict[str, RankedRow]
-    unranked: dict[str, str]
-    pairs: tuple[RankedPair, ...]
-    compared: int
+    unranked: dict[str, str]  # the reason, by row
+    pairs: tuple[RankedPair, ...]  # of all ranked rows
+    compared: int  # number of pairs
 
 
 class ControlOutcome(Record):
-    """One claim about a control.
-
-    Attributes:
-        held: None where it cannot be judged.
-        evidence: one sentence.
-        decisive: False where the claim is for information.
-    """
+    """One claim about a control."""
 
     id: str
     claim: str
-    held: bool | None
-    evidence: str
-    decisive: bool
+    held: bool | None  # None where it cannot be judged
+    evidence: str  # one sentence
+    decisive: bool  # False where the claim is for information
 
 
 class Comparison(Record):
-    """Everything that is compared over the rows of one leaderboard; docs/statistics.md explains each part.
-
-    Attributes:
-        splits: by test split.
-        figures: by split, bracket and row.
-        quality: figures of merit by row, on ``test`` at the primary bracket; ``quality_of``: by other split.
-        subgroups: by row, field and value.
-        learning_curve: None without one; ``equivalent``: by row.
-        kruskal_wallis, dunn, friedman: over the run values of the primary metric.
-        variance, power: of the primary metric; ``association``: by image measure.
-        controls: one record per claim; ``can_measure``: the first claim's outcome.
-        failed: the error, by row.
-        notes: sentences for the reader.
-    """
+    """Everything compared over the rows of one leaderboard; docs/statistics.md explains each part."""
 
     schema_: Literal[3] = Field(3, alias="schema")
     settings: Settings
     splits: dict[str, SplitSummary]
-    figures: dict[str, dict[int, dict[str, RowFigures]]]
-    quality: dict[str, RowQuality]
-    quality_of: dict[str, dict[str, RowQuality]]
-    subgroups: dict[str, dict[str, dict[str, Subgroup]]]
+    figures: dict[str, dict[int, dict[str, RowFigures]]]  # by split, bracket and row
+    quality: dict[str, RowQuality]  # by row, on ``test`` at the primary bracket
+    quality_of: dict[str, dict[str, RowQuality]]  # by further split and row
+    subgroups: dict[str, dict[str, dict[str, Subgroup]]]  # by row, field and value
     learning_curve: LearningCurve | None
-    equivalent: dict[str, RowEquivalent]
+    equivalent: dict[str, RowEquivalent]  # by row; empty without a learning curve
     ranking: Ranking
-    kruskal_wallis: KruskalWallis
+    kruskal_wallis: KruskalWallis  # this and the next two over the run values of the primary metric
     dunn: tuple[DunnPair, ...]
     friedman: Friedman
     variance: Variance
-    association: dict[str, Association]
+    association: dict[str, Association]  # by image measure
     power: Power
     controls: tuple[ControlOutcome, ...]
-    can_measure: bool | None
-    failed: dict[str, str]
-    notes: tuple[str, ...]
+    can_measure: bool | None  # outcome of the first claim
+    failed: dict[str, str]  # the error, by row
+    notes: tuple[str, ...]  # sentences for the reader
 
     @property
     def primary(self) -> dict[str, RowFigures]:
@@ -278,12 +194,5 @@ class Comparison(Record):
     @property
     def quality_metrics(self) -> list[QualityCard]:
         """The figures of merit that some row has over all classes."""
-        return [
-            m
-            for m in self.settings.quality_metrics
-            if any(m.name in q.overall for q in self.quality.values())
-        ]
-
-
-def quality_metrics(comparison: Comparison) -> list[QualityCard]:
-    return comparison.quality_metrics
+        rows = self.quality.values()
+        return [m for m in self.settings.quality_metrics if any(m.name in q.overall for q in rows)]

@@ -1,6 +1,7 @@
 """Records of one row: its metrics, differences, classes, figures of merit and subgroups.
 
-Metrics and their differences are fractions: 1 is the best value, a difference of 0.01 is one point.
+Metrics and their differences are fractions: 1 is the best value, a difference of 0.01 is one point. P values
+are two-sided, 0 to 1.
 """
 
 from __future__ import annotations
@@ -10,67 +11,43 @@ from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from benchmark.comparison.record_base import Number, Record
+from benchmark.comparison.record_base import Estimate, Number, Record
 
 
-def _is_none(value: Any) -> bool:
+def is_none(value: Any) -> bool:
+    """Return whether a field is left out of the JSON."""
     return value is None
 
 
 class Bounds(Record):
-    """An estimate with its bootstrap interval.
+    """An estimate with its bootstrap interval."""
 
-    Attributes:
-        estimate: mean over runs; None where the metric is not defined.
-        low, high: ends of the interval; None where too many resamples lack a class.
-    """
-
-    estimate: Number | None
-    low: Number | None
+    estimate: Number | None  # mean over runs; None where the metric is not defined
+    low: Number | None  # None where too many resamples lack a class
     high: Number | None
 
 
-class Interval(Record):
-    """An estimate with its interval over test patients and trainings.
+class Interval(Estimate):
+    """A mean over runs with its interval over test patients and trainings."""
 
-    Attributes:
-        estimate: mean over runs.
-        low, high: ends of the two-sided interval of level 1 - alpha.
-        se: standard error, at least 0.
-        df: degrees of freedom of the t distribution.
-        runs, images, patients: sample sizes.
-    """
-
-    estimate: Number
-    low: Number
-    high: Number
-    se: Number
-    df: Number
+    se: Number  # standard error, at least 0
+    df: Number  # degrees of freedom of the t distribution
     runs: int
     images: int
     patients: int
 
 
 class MetricFigures(Interval):
-    """One metric of a row.
+    """One metric of a row."""
 
-    Attributes:
-        run_values: the metric of every run, in the order of ``SplitSummary.runs``.
-    """
-
-    run_values: tuple[Number, ...]
+    run_values: tuple[Number, ...]  # in the order of ``SplitSummary.runs``
 
 
 class Difference(Interval):
-    """A paired difference of two rows, the first minus the second.
-
-    Attributes:
-        p: two-sided p value, 0 to 1.
-        detectable: smallest true difference that the test detects with the task's power.
-    """
+    """A paired difference of two rows, the first minus the second."""
 
     p: Number
-    detectable: Number
+    detectable: Number  # smallest true difference that the test detects with the task's power
 
 
 class Rope(Record):
@@ -82,67 +59,39 @@ class Rope(Record):
 
 
 class Equivalence(Record):
-    """Two one-sided tests against a margin.
+    """Two one-sided tests against a margin."""
 
-    Attributes:
-        margin: smallest difference that matters, above 0.
-        p: the larger of the two one-sided p values.
-        equivalent: True where p is below alpha.
-        rope: probabilities of the region of practical equivalence.
-    """
-
-    margin: Number
-    p: Number
-    equivalent: bool
+    margin: Number  # smallest difference that matters, above 0
+    p: Number  # the larger of the two one-sided p values
+    equivalent: bool  # p is below alpha
     rope: Rope
 
 
 class BaselineDifference(Difference):
-    """A difference to a baseline.
-
-    Attributes:
-        p_adjusted: p corrected over all rows compared with this baseline in this metric.
-        equivalence: the test of equivalence of the same difference.
-    """
+    """A difference to a baseline."""
 
     equivalence: Equivalence
-    p_adjusted: Number
+    p_adjusted: Number  # over all rows compared with this baseline in this metric
 
 
 class ClusteredMcNemar(Record):
-    """McNemar's test with images clustered by patient.
+    """McNemar's test with images clustered by patient."""
 
-    Attributes:
-        statistic: chi-squared; None where the method has none.
-        method: in words.
-        patients: all patients; ``discordant_patients`` are those with unequal gains and losses.
-        design_effect: factor by which clustering multiplies the variance; None without discordant images.
-    """
-
-    statistic: Number | None
+    statistic: Number | None  # chi-squared; None where the method has none
     p: Number
-    p_adjusted: Number
-    method: str
+    p_adjusted: Number  # over the rows
+    method: str  # in words
     patients: int
-    discordant_patients: int
-    design_effect: Number | None
+    discordant_patients: int  # with unequal gains and losses
+    design_effect: Number | None  # factor on the variance due to clustering; None without discordant images
 
 
 class McNemar(Record):
-    """McNemar's test against ``real_only``, images taken as independent.
+    """McNemar's test against ``real_only``, images taken as independent."""
 
-    Attributes:
-        gained, lost: images that only the row, or only the baseline, classifies correctly.
-        discordant: their sum.
-        method: in words.
-        statistic: chi-squared; None where the method has none.
-        p_adjusted: p corrected over the rows.
-        clustered: the same test with images clustered by patient.
-    """
-
-    gained: int
-    lost: int
-    discordant: int
+    gained: int  # images that only the row classifies correctly
+    lost: int  # images that only the baseline classifies correctly
+    discordant: int  # their sum
     method: str
     statistic: Number | None
     p: Number
@@ -160,50 +109,33 @@ class Area(Record):
 
 
 class DeLong(Record):
-    """DeLong's test against ``real_only``, of scores averaged over runs, clustered by patient.
+    """DeLong's test against ``real_only``, of scores averaged over runs, clustered by patient."""
 
-    Attributes:
-        difference: of the areas, a minus b, with its interval ``low`` to ``high`` and standard error ``se``.
-        z: difference / se; None where the components do not vary, as ``reason`` explains.
-        df: degrees of freedom; None where infinite.
-        p: two-sided; None where no p value exists. ``p_adjusted``: corrected over the rows.
-        a, b: areas of the row and of the baseline.
-        positives, negatives: images; ``patients``: patients.
-    """
-
-    difference: Number
+    difference: Number  # of the areas, a minus b
     low: Number
     high: Number
     se: Number
-    z: Number | None
-    df: Number | None
+    z: Number | None  # difference / se; None where the components do not vary
+    df: Number | None  # None where infinite
     p: Number | None
-    p_adjusted: Number | None
-    reason: str | None
-    a: Area
-    b: Area
-    positives: int
+    p_adjusted: Number | None  # over the rows
+    reason: str | None  # of a missing number
+    a: Area  # of the row
+    b: Area  # of the baseline
+    positives: int  # images
     negatives: int
     patients: int | None
 
 
 class ClassFigures(Record):
-    """One class of a row.
+    """One class of a row."""
 
-    Attributes:
-        recall: for single-label tasks; the key is left out elsewhere.
-        auroc: against the rest, for multi-label tasks; the key is left out elsewhere.
-        precision, f1: means over runs, 0 to 1.
-        images: of the class.
-        versus_real_only: paired difference in ``value``; None for ``real_only`` or without it.
-    """
-
-    recall: Interval | None = Field(None, exclude_if=_is_none)
-    auroc: Interval | None = Field(None, exclude_if=_is_none)
-    precision: Number
+    recall: Interval | None = Field(None, exclude_if=is_none)  # of single-label tasks
+    auroc: Interval | None = Field(None, exclude_if=is_none)  # against the rest, of multi-label tasks
+    precision: Number  # mean over runs, 0 to 1
     f1: Number
-    images: int
-    versus_real_only: Difference | None
+    images: int  # of the class
+    versus_real_only: Difference | None  # in recall or AUROC; None for ``real_only`` or without it
 
     @property
     def value(self) -> Interval:
@@ -214,23 +146,14 @@ class ClassFigures(Record):
 
 
 class RowFigures(Record):
-    """A row at one bracket of one split. In JSON, each metric is a key beside the other fields.
+    """A row at one bracket of one split. In JSON, each metric is a key beside the other fields."""
 
-    Attributes:
-        own_bracket: the row's bracket; 0 for a row without added images.
-        metrics: by name, in the order of ``Settings.metrics``.
-        per_class: by class.
-        versus: by baseline and metric; the baseline itself has no entry.
-        mcnemar: None for the baseline, without it, and for multi-label tasks.
-        delong: None except for binary tasks.
-    """
-
-    own_bracket: int
-    metrics: dict[str, MetricFigures]
+    own_bracket: int  # 0 for a row without added images
+    metrics: dict[str, MetricFigures]  # in the order of ``Settings.metrics``
     per_class: dict[str, ClassFigures]
-    versus: dict[str, dict[str, BaselineDifference]]
-    mcnemar: McNemar | None
-    delong: DeLong | None
+    versus: dict[str, dict[str, BaselineDifference]]  # by baseline and metric
+    mcnemar: McNemar | None  # None for the baseline, without it, and for multi-label tasks
+    delong: DeLong | None  # None except for binary tasks
 
     @model_serializer(mode="wrap")
     def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -248,66 +171,48 @@ class RowFigures(Record):
 
 
 class CalibrationBin(Record):
-    """One bin of a reliability diagram.
+    """One bin of a reliability diagram."""
 
-    Attributes:
-        low, high: edges of the confidence, 0 to 1.
-        weight: share of all predictions, 0 to 1.
-        confidence, accuracy: means within the bin; None in an empty bin.
-    """
-
-    low: Number
+    low: Number  # of the confidence, 0 to 1
     high: Number
-    weight: Number
-    confidence: Number | None
+    weight: Number  # share of all predictions, 0 to 1
+    confidence: Number | None  # mean within the bin; None in an empty bin
     accuracy: Number | None
 
 
 class Calibration(Record):
-    """A reliability diagram over all runs: bins of equal width."""
+    """A reliability diagram over all runs."""
 
-    bins: tuple[CalibrationBin, ...]
+    bins: tuple[CalibrationBin, ...]  # of equal width
 
 
 class OverallQuality(Record):
-    """Figures of merit over all classes, by name; ``versus_real_only`` is None for the baseline."""
+    """Figures of merit over all classes, by name."""
 
     overall: dict[str, Bounds]
-    versus_real_only: dict[str, Bounds] | None
+    versus_real_only: dict[str, Bounds] | None  # None for the baseline
 
 
 class RowQuality(OverallQuality):
-    """All figures of merit of a row, with bootstrap intervals.
+    """All figures of merit of a row, with bootstrap intervals."""
 
-    Attributes:
-        per_class: by class and figure.
-        calibration: reliability diagram.
-    """
-
-    per_class: dict[str, dict[str, Bounds]]
+    per_class: dict[str, dict[str, Bounds]]  # by class and name
     calibration: Calibration
 
 
 class Subgroup(Record):
-    """The primary metric of a row in one group of patients; figures are absent where ``too_small`` says why.
-
-    Attributes:
-        images, patients: size of the group.
-        estimate, low, high, se, df, runs: as in ``Interval``.
-        versus_real_only: paired difference, p not adjusted; None for the baseline.
-        quality: figures of merit.
-    """
+    """The primary metric of a row in one group of patients. A group that is too small has no figures."""
 
     images: int
     patients: int
-    too_small: str | None
-    estimate: Number | None = None
+    too_small: str | None  # the reason
+    estimate: Number | None = None  # this and the next as in ``Interval``
     low: Number | None = None
     high: Number | None = None
     se: Number | None = None
     df: Number | None = None
     runs: int | None = None
-    versus_real_only: Difference | None = None
+    versus_real_only: Difference | None = None  # p is not adjusted; None for the baseline
     quality: OverallQuality | None = None
 
     @model_serializer(mode="wrap")
