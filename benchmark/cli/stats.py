@@ -11,6 +11,9 @@ from typing import Any
 from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.cli.stats_text import power, predictions, runs
 from benchmark.cli.stats_text import readers as readers_text
+from benchmark.comparison.align import align
+from benchmark.comparison.aligned_rows import AlignedRows
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.csv import power as plain_power
 from benchmark.comparison.csv import predictions as plain_predictions
 from benchmark.comparison.csv import readers
@@ -18,9 +21,6 @@ from benchmark.comparison.csv import runs as plain_runs
 from benchmark.comparison.csv.association import associate, read_figures
 from benchmark.comparison.csv.predictions import Settings
 from benchmark.comparison.csv.predictions_table import Predictions, read_predictions
-from benchmark.comparison.compared_rows import ComparedRows
-from benchmark.comparison.align import align
-from benchmark.comparison.aligned_rows import AlignedRows
 from benchmark.comparison.variance_and_association import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
 from benchmark.images.shards import told

@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from benchmark.comparison.records import Comparison
 from benchmark.engine.node import Node
 from benchmark.engine.runner import Watcher
 from benchmark.engine.store import Result
@@ -294,12 +295,11 @@ class Tracker(Watcher):
         self.client.set_terminated(run_id, "FINISHED" if state in ("COMPLETE", "PRUNED") else "FAILED")
 
     @_timed
-    def leaderboard(self, folder: Path, comparison: Mapping[str, Any]) -> None:
+    def leaderboard(self, folder: Path, comparison: Comparison) -> None:
         """Log the comparison as a nested run, and the leaderboard on the parent."""
         run_id = self._nested("compare", "compare", "", {})
-        name, bracket = self.plan.task.primary_metric.name, str(self.plan.profile.primary_bracket)
-        rows = comparison["figures"].get("test", {}).get(bracket, {})
-        metrics = {f"{row}.{name}": said[name]["estimate"] for row, said in rows.items()}
+        name = self.plan.task.primary_metric.name
+        metrics = {f"{row}.{name}": f.metrics[name].estimate for row, f in comparison.primary.items()}
         self._batch(run_id, metrics=metrics)
         for path in sorted(folder.glob("leaderboard.*")):
             self.client.log_artifact(run_id, str(path))
