@@ -14,7 +14,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.experiments.progress import clock
 from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
 from benchmark.planning.resolve import make_plan, request_of
-from benchmark.reporting.leaderboards.compare import compare_folder, headline, publish
+from benchmark.reporting.leaderboards.publish import compare_folder, headline, publish
 from benchmark.tasks.pages import write_pages
 from benchmark.tasks.schema import load_task, task_names
 from benchmark.utils.files import write_json
@@ -80,7 +80,7 @@ def compare_bundles(options: argparse.Namespace) -> int:
     """Compare bundles and write ``comparison.json``."""
     out = options.out or options.bundles.parent
     make_folder(out)
-    write_json(out / "comparison.json", compare_folder(options.bundles))
+    write_json(out / "comparison.json", compare_folder(options.bundles).to_json())
     print(out / "comparison.json")
     return 0
 
@@ -111,10 +111,10 @@ def _boards(options: argparse.Namespace, added: list[Path]) -> int:
     if added:
         for path in add(added, root, options.board, options.replace):
             print(f"added {path}")
-    made = leaderboards.make(root, options.workers)
+    made = leaderboards.build_pages(root, options.workers)
     if options.check:
-        return _told(leaderboards.faults(root, made), root)
-    for path in leaderboards.write(root, made):
+        return _told(leaderboards.stale_pages(root, made), root)
+    for path in leaderboards.write_pages(root, made):
         print(path)
     for path in leaderboards.surplus(root, made):
         print(f"no board makes {path}: remove it")

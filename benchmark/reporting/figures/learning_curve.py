@@ -31,8 +31,9 @@ def figure(run: Run) -> Drawn | LeftOut:
     rows = [row for row in run.rows() if row in equivalent and equivalent[row].primary.images is not None]
     for i, row in enumerate(rows):
         own = equivalent[row].primary
-        at = (curve.images + own.images, scale * (curve.points[-1].estimate + own.difference))
-        sides = [[own.images - own.low], [own.high - own.images]]
+        images, low, high = np.array([own.images, own.low, own.high], dtype=float)
+        at = (curve.images + images, scale * (curve.points[-1].estimate + own.difference))
+        sides = [[images - low], [high - images]]
         ax.errorbar(*at, xerr=sides, **look(i), **BARS, linestyle="none", label=row)
     ax.set_xlabel("Real training images")
     ax.set_ylabel(metric.title + (", %" if metric.percent else ""))
