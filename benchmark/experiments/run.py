@@ -19,7 +19,7 @@ from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import store_root
-from benchmark.reporting.leaderboards.compare import publish
+from benchmark.reporting.leaderboards.publish import publish
 from benchmark.stages import run as run_stage
 from benchmark.utils.hashing import sha256_of
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundle
 from benchmark.bundles.standing import read_standing
-from benchmark.comparison.reported import confirm
 from benchmark.comparison.align import align
+from benchmark.comparison.reported import confirm
 from benchmark.errors import StoreError, SubmissionError
 from benchmark.intake.archive import extract, look_over, row_name
-from benchmark.reporting.leaderboards.boards import NAME, RESULTS, one_protocol, read_rows
+from benchmark.reporting.leaderboards.board_folders import NAME, RESULTS, one_protocol, read_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,8 @@ from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row, make_plan, request_of, tuned_params
 from benchmark.plugins.registry import available, find
-from benchmark.reporting.leaderboards.boards import RESULTS, one_protocol, read_rows
-from benchmark.reporting.leaderboards.compare import headline, publish_bundles
+from benchmark.reporting.leaderboards.board_folders import RESULTS, one_protocol, read_rows
+from benchmark.reporting.leaderboards.publish import headline, publish_bundles
 from benchmark.submissions.accept import board_of
 from benchmark.submissions.sample_row import sample_row
 from benchmark.tasks.schema import GeneratorEntry

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmark.bundles.io import read_bundle, write_bundle
 from benchmark.cli.parser import main
 from benchmark.comparison.reported import results
-from benchmark.reporting.leaderboards.build import faults, make
+from benchmark.reporting.leaderboards.build import build_pages, stale_pages
 from support.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
 from support.make_bundles import make_bundles
 
@@ -101,8 +101,8 @@ def changed(path: Path, at: int, by: int) -> None:
 @pytest.fixture(scope="module")
 def found(published) -> Callable[[], list[str]]:
     """What is wrong with the pages now, by the bundles as they were."""
-    made = make(published)
-    return lambda: faults(published, made)
+    contents = build_pages(published)
+    return lambda: stale_pages(published, contents)
 
 
 @settings(max_examples=150, deadline=None)

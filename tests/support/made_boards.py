@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.bundles.standing import Standing
-from benchmark.comparison.study import compare
-from benchmark.reporting.leaderboards.boards import Board
+from benchmark.comparison.compare import compare
+from benchmark.reporting.leaderboards.board import Board
 from support.make_bundles import VARIANTS, make_bundles
 
 SELF = Standing("self-reported", "unsigned", "", "No verification is on record.")
@@ -44,9 +44,8 @@ def altered(bundle: Bundle, **fields: Any) -> Bundle:
 def board(name: str, bundles: list[Bundle], standings: dict[str, Standing] | None = None) -> Board:
     """A board of these bundles, self-reported where nothing else is said."""
     comparison = compare((b.manifest.record(), b.predictions) for b in bundles)
-    head = bundles[0].manifest
     rows = {b.manifest.row.name: (standings or {}).get(b.manifest.row.name, SELF) for b in bundles}
-    return Board(name, head.task, head.profile, bundles, comparison, rows)
+    return Board(bundles, comparison, name, rows)
 
 
 def first() -> list[Bundle]:

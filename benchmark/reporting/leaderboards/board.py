@@ -1,27 +1,28 @@
-"""What a leaderboard shows, in the order in which it shows it; the pages only lay it out."""
+"""Model of a leaderboard: the content of its pages, in order. The pages only lay it out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from benchmark.bundles.io import Bundle
-from benchmark.bundles.schema import Manifest
-from benchmark.comparison.records import quality_metrics
+from benchmark.bundles.io import MANIFEST, Bundle
+from benchmark.bundles.schema import Manifest, Measure
+from benchmark.bundles.standing import Standing
+from benchmark.comparison.records import Comparison, MetricCard, SplitSummary
+from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigures
 from benchmark.errors import SubmissionError
-from benchmark.reporting.leaderboards.findings import findings, metric_of, primary
+from benchmark.reporting.formats import measure_title, percent
+from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
+from benchmark.reporting.leaderboards.findings import Finding, findings
 from benchmark.utils.formatting import listed, plural
 
-COPIES = "duplicate_real"  # copies by definition: shown as gated, ranked all the same
-KINDS = {
-    "phantom": "Phantom results. A program that knows the truth has drawn the images; they show no patients. "
-    "Nothing on this page says how well a generator does on clinical images.",
+NOTICES = {
+    "phantom": "Phantom results. A program drew the images and knows their true content; they do not show "
+    "patients. This page does not say how a generator performs on clinical images.",
     "real": "Results on real images. They hold for this source, these classes and this number of patients.",
 }
-
-
-LAST = ("all others", "not recorded")  # values of subgroups
 UNITS = {  # of rules.Mix
     "class": "class",
     "real_image": "real image",
@@ -31,70 +32,116 @@ UNITS = {  # of rules.Mix
 SPLITS = {
     "test_paper": (
         "On a test split of the published size",
-        "in the published proportions. The intervals show what a study of this size can tell apart",
+        "in the published proportions. The intervals show the precision of a study of this size",
     ),
-    "test_site": ("At another site", "from a site of its own"),
+    "test_site": ("At another site", "from another site"),
 }
+LAST_GROUPS = ("all others", "not recorded")  # values of subgroups
+MEASURE_ORDER = ("fid", "kid", "ms", "gan")
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
-    """One row of the table.
+class Board:
+    """One leaderboard: the rows of one protocol, and everything that its pages show.
 
     Attributes:
-        manifest: what the row's bundle says.
-        rank: tie group, or None with a reason in ``unranked``.
-        figures: at the primary bracket on ``test``; None for a failed row.
-        subgroups: the primary metric by field and value; None for a failed row.
-        grid: PNG of samples, or None.
+        bundles: one per row.
+        comparison: of the same bundles.
+        name: of its folder; the ids of its parts on a page begin with it.
+        standings: by row; empty on the page of a run.
+        hashes: SHA-256 by row and file, of ``bundle.json`` and of the files beside the bundle. Since
+            ``bundle.json`` holds the hashes of the bundle's other files, they cover every byte of a row.
+    Raises:
+        SubmissionError: the comparison is not of these bundles.
     """
 
-    manifest: Manifest
-    rank: int | None
-    tied: int
-    unranked: str | None
-    figures: Mapping[str, Any] | None
-    subgroups: Mapping[str, Any] | None
-    grid: bytes | None
+    bundles: Sequence[Bundle]
+    comparison: Comparison
+    name: str = "board"
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = {b.manifest.row.name for b in self.bundles}
+        compared = set(self.comparison.primary) | set(self.comparison.failed)
+        if names != compared:
+            raise SubmissionError(
+                "leaderboard",
+                f"the comparison is of {sorted(compared)}, the bundles are {sorted(names)}",
+                "Compare again.",
+            )
+
+    @cached_property
+    def head(self) -> Manifest:
+        """The manifest whose shared fields stand for all rows."""
+        return min((b.manifest for b in self.bundles), key=lambda m: m.row.name)
 
     @property
-    def name(self) -> str:
-        """The row's name."""
-        return self.manifest.row.name
+    def task(self) -> str:
+        """The task's name."""
+        return self.head.task
 
     @property
-    def gated(self) -> bool:
-        """Whether the memorization gate holds the row back."""
-        return self.copies and self.name != COPIES
+    def choice(self) -> str:
+        """The board's name without its task's."""
+        return self.name.removeprefix(f"{self.task}-")
 
     @property
-    def copies(self) -> bool:
-        """Whether the memorization gate catches the row's images, be they copies by definition or not."""
-        gate = self.manifest.memorization
-        return gate is not None and gate.gated
+    def title(self) -> str:
+        """The page's title."""
+        return f"{self.task} · {self.head.profile}"
+
+    @cached_property
+    def rows(self) -> list[BoardRow]:
+        """Ranked rows by rank and mean, then unranked, then failed ones."""
+        return sorted(map(self._row, self.bundles), key=self._order)
+
+    def _row(self, bundle: Bundle) -> BoardRow:
+        name, ranking = bundle.manifest.row.name, self.comparison.ranking
+        ranked = ranking.rows.get(name)
+        return BoardRow(
+            manifest=bundle.manifest,
+            rank=ranked.rank if ranked else None,
+            letters=ranked.letters if ranked else "",
+            tied=len(ranked.tied_with) if ranked else 0,
+            unranked=ranking.unranked.get(name),
+            figures=self.comparison.primary.get(name),
+            subgroups=self.comparison.subgroups.get(name, {}),
+            grid=bundle.grid,
+            standing=self.standings.get(name),
+            sha256=self.hashes.get(name, {}).get(MANIFEST, ""),
+        )
+
+    def _order(self, row: BoardRow) -> tuple[float, float, str]:
+        if row.figures is None:
+            return (2e9, 0.0, row.name)
+        mean = row.figures.metrics[self.metric.name].estimate
+        return (1e9 if row.rank is None else row.rank, -mean, row.name)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """Conclusions of the comparison, one sentence each."""
+        return findings(self.comparison, {row.name: row.role for row in self.rows})
 
     @property
-    def absence(self) -> str:
-        """Why there are no figures, in two words."""
-        return "not run" if self.manifest.not_run else "failed"
+    def notes(self) -> list[str]:
+        """Notes about the data and the comparison."""
+        return [*sorted({n for b in self.bundles for n in b.manifest.data.notes}), *self.comparison.notes]
 
+    @property
+    def metric(self) -> MetricCard:
+        """The primary metric."""
+        return self.comparison.settings.primary_metric
 
-@dataclass(frozen=True, eq=False)
-class View:
-    """Everything that the pages show.
+    @property
+    def split_metrics(self) -> list[MetricCard]:
+        """The metrics of a further split: accuracy, since papers report it, and the primary metric."""
+        return [m for m in self.comparison.settings.metrics[1:] if m.name == "accuracy"] + [self.metric]
 
-    Attributes:
-        head: the manifest whose shared fields stand for all rows.
-        lines: ranked rows by rank and mean, then unranked, then failed ones.
-        measures: names of the figures over images, in the order of the columns.
-    """
-
-    head: Manifest
-    lines: Sequence[Line]
-    comparison: Mapping[str, Any]
-    findings: Sequence[Mapping[str, str]]
-    measures: Sequence[str]
-    notes: Sequence[str]
+    @property
+    def level(self) -> str:
+        """The level of the intervals: ``95 %``."""
+        return percent(1 - self.comparison.settings.alpha, 0)
 
     @property
     def bracket(self) -> int:
@@ -102,179 +149,135 @@ class View:
         return self.head.primary_bracket
 
     @property
-    def metric(self) -> Mapping[str, Any]:
-        """Name, title, noun and form of the primary metric."""
-        return metric_of(self.comparison)
-
-    @property
-    def metrics(self) -> Sequence[Mapping[str, Any]]:
-        """All metrics that are reported, the primary one first."""
-        found: Sequence[Mapping[str, Any]] = self.comparison["settings"]["metrics"]
-        return found
-
-    @property
-    def quality_metrics(self) -> Sequence[Mapping[str, Any]]:
-        """The figures of merit with bootstrap intervals; none where the comparison has none."""
-        return quality_metrics(self.comparison)
-
-    def quality(self, row: str) -> Mapping[str, Any]:
-        """The figures of merit of a row that have an interval; none for a failed row."""
-        found: Mapping[str, Any] = self.comparison.get("quality", {}).get(row, {}).get("overall", {})
-        return {name: figure for name, figure in found.items() if figure["low"] is not None}
-
-    @property
     def multilabel(self) -> bool:
-        """Whether an image may have several labels."""
-        return bool(self.comparison["settings"]["kind"] == "multilabel")
+        """True if an image may have several labels."""
+        return self.comparison.settings.kind == "multilabel"
 
     @property
-    def test(self) -> Mapping[str, Any]:
+    def test(self) -> SplitSummary:
         """Size, counts and runs of the split that ranks."""
-        found: Mapping[str, Any] = self.comparison["splits"]["test"]
-        return found
+        return self.comparison.splits["test"]
 
     @property
     def unit(self) -> str:
-        """What a bracket counts: ``images per class``, of the classes that get any."""
+        """The unit of a bracket: ``images per class``, and the classes that get images where not all do."""
         unit = str(self.head.mix.get("unit", "class"))
-        only = self.head.mix.get("classes")
-        return f"images per {UNITS.get(unit, unit)}" + (f" of {listed(only)}" if only else "")
+        classes = self.head.mix.get("classes")
+        return f"images per {UNITS.get(unit, unit)}" + (f" of {listed(classes)}" if classes else "")
 
     @property
-    def alone(self) -> str:
-        """A sentence where synthetic images replace the real ones, else nothing."""
-        if self.head.mix.get("training") != "synthetic":
-            return ""
-        return "Rows with synthetic images are trained on these alone, without real ones."
+    def synthetic_only(self) -> bool:
+        """True if synthetic images replace the real ones."""
+        return self.head.mix.get("training") == "synthetic"
 
     @property
     def trainings(self) -> str:
-        """How many trainings a row has, and of what: ``15 trainings (1 classifier, 3 seeds, 5 folds)``."""
-        head, runs = self.head, len(self.test["runs"])
+        """Number of trainings per row, with its factors: ``3 trainings (1 classifier, 3 seeds)``."""
+        return f"{plural(len(self.test.runs), 'training')} ({self.factors})"
+
+    @property
+    def factors(self) -> str:
+        """Numbers of classifiers, seeds and folds."""
+        head = self.head
         parts = [plural(len(head.classifiers), "classifier"), plural(len(head.seeds), "seed")]
         if head.folds > 1:
-            joined = " joined" if self.test["joined_folds"] else ""
-            parts.append(plural(head.folds, "fold") + joined)
-        return f"{plural(runs, 'training')} ({', '.join(parts)})"
+            parts.append(plural(head.folds, "fold") + (" joined" if self.test.joined_folds else ""))
+        return ", ".join(parts)
 
     @property
-    def splits(self) -> list[dict[str, Any]]:
-        """The further test splits, with a title, a sentence and the metrics that are shown."""
-        found = []
-        for name, said in sorted(self.comparison["splits"].items()):
+    def splits(self) -> list[SplitSection]:
+        """The further test splits."""
+        sections = []
+        for name, split in sorted(self.comparison.splits.items()):
             if name != "test":
-                title, words = SPLITS.get(name, (f"On the split {name}", ""))
-                size = f"{plural(said['images'], 'image')} of {plural(said['patients'], 'patient')}"
-                sentence = f"The same trainings, judged on {size} {words}".strip() + "."
-                found.append({"name": name, "title": title, "sentence": sentence})
-        return found
+                title, origin = SPLITS.get(name, (f"On the split {name}", ""))
+                size = f"{plural(split.images, 'image')} of {plural(split.patients, 'patient')}"
+                sentence = f"The same trainings, evaluated on {size} {origin}".strip() + "."
+                sections.append(SplitSection(name, title, sentence))
+        return sections
 
     @property
-    def split_metrics(self) -> list[Mapping[str, Any]]:
-        """What is shown of a further split: accuracy, since papers report it, and the primary metric."""
-        return [m for m in self.metrics[1:] if m["name"] == "accuracy"] + [self.metric]
-
-    def rules(self) -> list[tuple[str, Any]]:
-        """The scenario and the mix, where the task has them, with their names."""
+    def rules(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The scenario and the mix, where the task has them, with their titles."""
         mix = {k: v for k, v in self.head.mix.items() if v not in (None, {}, [])}
-        found = [("Scenario", self.head.scenario), ("Mix", mix)]
-        return [(name, said) for name, said in found if said]
-
-    def groups(self) -> list[dict[str, Any]]:
-        """The subgroups, the same for every row: ``field``, ``value``, their size and ``too_small``."""
-        fields: Mapping[str, Any] = next((li.subgroups for li in self.lines if li.subgroups), {})
-        keys = ("images", "patients", "too_small")
         return [
-            {"field": field, "value": value, **{k: record[k] for k in keys}}
-            for field, values in sorted(fields.items())
-            for value, record in sorted(values.items(), key=lambda v: (v[0] in LAST, v[0]))
+            (title, values) for title, values in (("Scenario", self.head.scenario), ("Mix", mix)) if values
         ]
 
     @property
-    def title(self) -> str:
-        """The page's title."""
-        return f"{self.head.task} · {self.head.profile}"
+    def groups(self) -> list[Group]:
+        """The subgroups."""
+        fields = next((row.subgroups for row in self.rows if row.subgroups), {})
+        return [
+            Group(name, value, record.images, record.patients, record.too_small)
+            for name, values in sorted(fields.items())
+            for value, record in sorted(values.items(), key=lambda v: (v[0] in LAST_GROUPS, v[0]))
+        ]
 
     @property
-    def kind(self) -> str:
-        """In plain words, what kind of images these are."""
-        return KINDS[self.head.data_kind]
+    def notice(self) -> str:
+        """Sentences about the kind of images."""
+        return NOTICES[self.head.data_kind]
 
-    def figures(self, split: str, bracket: int) -> Mapping[str, Any]:
-        """The figures by row on a split at a bracket; empty where there are none."""
-        found: Mapping[str, Any] = self.comparison["figures"].get(split, {}).get(str(bracket), {})
-        return found
+    def figures(self, split: str, bracket: int) -> Mapping[str, RowFigures]:
+        """Figures by row on a split at a bracket; empty where there are none."""
+        return self.comparison.figures.get(split, {}).get(bracket, {})
 
-    def difference(self, line: Line, base: str = "real_only") -> Mapping[str, Any] | None:
-        """The paired difference of a row to a baseline, in the primary metric at the primary bracket."""
-        versus: Mapping[str, Any] = (line.figures or {}).get("versus", {}).get(base) or {}
-        return versus.get(self.metric["name"])
+    def quality(self, row: str) -> dict[str, Bounds]:
+        """Figures of merit of a row that have an interval; none for a failed row."""
+        record = self.comparison.quality.get(row)
+        return {n: f for n, f in record.overall.items() if f.low is not None} if record else {}
 
-    def environments(self) -> list[dict[str, Any]]:
-        """Software, hardware, device and precision, with the rows that ran on them."""
-        found: list[dict[str, Any]] = []
-        for line in sorted(self.lines, key=lambda li: li.name):
-            m = line.manifest
-            own = {
-                "software": m.software,
-                "hardware": m.hardware,
-                "device": m.device,
-                "precision": m.precision,
-            }
-            same = next((e for e in found if {k: e[k] for k in own} == own), None)
-            if same is None:
-                found.append({**own, "rows": [line.name]})
-            else:
-                same["rows"].append(line.name)
-        return found
+    def difference(self, row: BoardRow, base: str = "real_only") -> BaselineDifference | None:
+        """Paired difference of a row to a baseline, in the primary metric at the primary bracket."""
+        return row.figures.versus.get(base, {}).get(self.metric.name) if row.figures else None
 
+    @property
+    def environments(self) -> list[Environment]:
+        """The environments of the rows, in the order of the rows' names."""
+        own = [
+            (Environment(m.software, m.hardware, m.device, m.precision), m.row.name)
+            for m in sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
+        ]
+        different = [e for i, (e, _) in enumerate(own) if e not in [other for other, _ in own[:i]]]
+        return [replace(e, rows=tuple(name for other, name in own if other == e)) for e in different]
 
-def build(bundles: Sequence[Bundle], comparison: Mapping[str, Any]) -> View:
-    """Order the rows and gather what is shown.
+    @property
+    def hardware(self) -> str:
+        """The machine of all rows, or the number of different machines."""
+        machines = {e.machine for e in self.environments}
+        return machines.pop() if len(machines) == 1 else f"{len(machines)} kinds of machines"
 
-    Raises:
-        SubmissionError: the comparison is not of these bundles.
-    """
-    figures = primary(comparison)
-    names = {b.manifest.row.name for b in bundles}
-    known = set(figures) | set(comparison["failed"])
-    if names != known:
-        raise SubmissionError(
-            "leaderboard",
-            f"the comparison is of {sorted(known)}, the bundles are {sorted(names)}",
-            "Compare again.",
-        )
-    metric = metric_of(comparison)["name"]
-    lines = sorted((_line(b, comparison, figures) for b in bundles), key=lambda line: _order(line, metric))
-    head = min((b.manifest for b in bundles), key=lambda m: m.row.name)
-    measures = sorted({k for b in bundles for k in b.manifest.measures}, key=_measure_order)
-    notes = sorted({n for b in bundles for n in b.manifest.data.notes}) + list(comparison["notes"])
-    roles = {b.manifest.row.name: b.manifest.row.role for b in bundles}
-    return View(head, lines, comparison, findings(comparison, roles), measures, notes)
+    @cached_property
+    def measures(self) -> list[str]:
+        """Names of the image measures, in the order of the columns."""
+        names = {name for row in self.rows for name in row.manifest.measures}
+        return sorted(names, key=_measure_order)
 
+    def measure_values(self, name: str) -> dict[str, Measure]:
+        """A measure by row."""
+        return {r.name: r.manifest.measures[name] for r in self.rows if name in r.manifest.measures}
 
-def _line(bundle: Bundle, comparison: Mapping[str, Any], figures: Mapping[str, Any]) -> Line:
-    name = bundle.manifest.row.name
-    ranked = comparison["ranking"]["rows"].get(name)
-    return Line(
-        manifest=bundle.manifest,
-        rank=ranked["rank"] if ranked else None,
-        tied=len(ranked["tied_with"]) if ranked else 0,
-        unranked=comparison["ranking"]["unranked"].get(name),
-        figures=figures.get(name),
-        subgroups=comparison["subgroups"].get(name),
-        grid=bundle.grid,
-    )
+    def measure_note(self, name: str) -> str:
+        """The extractor of a measure, and the number of images where it is the same for all rows."""
+        extractor = measure_title(name).partition(" (")[2].rstrip(")")
+        sizes = {m.n for m in self.measure_values(name).values()}
+        size = f"n {sizes.pop()}" if len(sizes) == 1 else ""
+        return " · ".join(part for part in (extractor, size) if part)
 
+    @property
+    def copies_note(self) -> str:
+        """The share expected of new patients, where it is the same for all rows."""
+        gates = [row.manifest.memorization for row in self.rows]
+        expected = {gate.expected for gate in gates if gate}
+        return f"expected {percent(expected.pop(), 0)}" if len(expected) == 1 else "share of images"
 
-def _order(line: Line, metric: str) -> tuple[float, float, str]:
-    mean = line.figures[metric]["estimate"] if line.figures else 0.0
-    if line.rank is None:
-        return (1e9 if line.figures else 2e9, -mean, line.name)
-    return (line.rank, -mean, line.name)
+    @property
+    def letters(self) -> list[str]:
+        """All letters in use."""
+        return sorted({letter for row in self.rows for letter in row.letters})
 
 
 def _measure_order(name: str) -> tuple[int, str]:
-    known = ("fid", "kid", "ms", "gan")
     kind = name.partition("_")[0]
-    return (known.index(kind) if kind in known else len(known), name)
+    return (MEASURE_ORDER.index(kind) if kind in MEASURE_ORDER else len(MEASURE_ORDER), name)

@@ -1,62 +1,57 @@
-"""Everything that a bundle says about its row, and how far it is trusted, as terms and texts."""
+"""Details of a row: the content of its bundle and its standing, as terms and texts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from benchmark.reporting.leaderboards import words
-from benchmark.reporting.leaderboards.view import Line
+from benchmark.reporting.formats import number, percent, settings
+from benchmark.reporting.leaderboards.board import Board, BoardRow
+from benchmark.reporting.leaderboards.sentences import Item, row_tests
 from benchmark.utils.formatting import listed, plural
 
-if TYPE_CHECKING:
-    from benchmark.reporting.leaderboards.boards import Standing
-
-WAYS = {
-    "suite": "run by the project itself",
-    "generator": "a generator handed in; the suite trained and judged it",
-    "samples": "images handed in; the suite judged them with its own classifiers",
-    "bundle": "predictions handed in, made elsewhere with the same protocol",
+SUBMISSION_TYPES = {
+    "suite": "run by the project",
+    "generator": "submitted generator, trained and evaluated by the suite",
+    "samples": "submitted samples, evaluated by the suite",
+    "bundle": "submitted bundle, computed elsewhere with the same protocol",
 }
 STATUS = {
-    "verified": "verified: checked again, and a share of its trainings repeated",
-    "self-reported": "self-reported: no record of a deep verification",
-    "changed": "changed since it was verified, so the verification no longer counts",
+    "verified": "verified: checked, and a share of its trainings repeated",
+    "self-reported": "self-reported: no deep verification on record",
+    "changed": "changed since its verification, which no longer counts",
 }
 WEB = re.compile(r"https?://[^\s<>\"']+")
 DOI = re.compile(r"(?:doi:)?(10\.\d{4,9}/[^\s<>\"']+)")
-Item = tuple[str, str]  # a term and what is said of it; Markup for a link
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the card: its title and its items."""
+class DetailGroup:
+    """A title, and its terms with their texts; ``Markup`` for a link."""
 
     title: str
-    items: list[Item]
+    entries: list[Item]
 
 
-def parts(line: Line, standing: Standing | None, compared: Sequence[Item]) -> list[Part]:
-    """The card of a row, without the parts that it lacks; ``compared`` says how it did."""
-    said = line.manifest.record()
-    found = [
-        Part("What it is", _what(said)),
-        Part("How it compares", list(compared)),
-        Part("Submission", _submission(said["submission"])),
-        Part("Standing", _standing(said, standing)),
-        Part("Memorization gate", _gate(said["memorization"])),
-        Part("How it ran", _ran(said)),
-        Part("Content", _content(said)),
-    ]
-    return [part for part in found if part.items]
+def details(board: Board, row: BoardRow) -> list[DetailGroup]:
+    """All groups of a row that have entries; entries without a text are left out."""
+    groups = {
+        "Description": _description(row),
+        "Comparison": row_tests(board, row),
+        "Submission": _submission(row),
+        "Standing": _standing(row),
+        "Memorization gate": _gate(row),
+        "Execution": _execution(row),
+        "Content": _content(row),
+    }
+    present = {title: [(term, text) for term, text in items if text] for title, items in groups.items()}
+    return [DetailGroup(title, entries) for title, entries in present.items() if entries]
 
 
 def link(text: str) -> str:
-    """A link where the text is a web address or a DOI, else the text."""
+    """Make a link of a web address or a DOI; return any other text as it is."""
     doi = DOI.fullmatch(text)
     address = f"https://doi.org/{doi[1]}" if doi else text
     if not WEB.fullmatch(address):
@@ -64,60 +59,76 @@ def link(text: str) -> str:
     return Markup('<a href="{}" rel="noopener noreferrer nofollow">{}</a>').format(address, text)
 
 
-def _what(said: Mapping[str, Any]) -> list[Item]:
-    row = said["row"]
-    items = [(row["title"] or row["name"], row["description"]), ("Source", row["citation"])]
-    items += [("License", row["license"]), ("Version", row["version"])]
-    return _present([*items, ("Parameters", words.settings(row["params"]) if row["params"] else "")])
-
-
-def _submission(card: Mapping[str, Any] | None) -> list[Item]:
-    if card is None:
-        return []
-    items = [("Title", card["title"]), ("Authors", listed(list(card["authors"])))]
-    items += [("Paper", link(card["paper"])), ("Code", link(card["code"])), ("License", card["license"])]
-    items += [("Training data", card["training_data"]), ("Pre-trained weights", card["pretrained_weights"])]
-    return _present([*items, ("Compute", card["compute"])])
-
-
-def _standing(said: Mapping[str, Any], standing: Standing | None) -> list[Item]:
-    if standing is None:
-        return []
-    submission_type = WAYS[said["submission_type"]]
-    signed = standing.signature + (f", key {standing.signer}" if standing.signer else "")
-    items = [("Way in", submission_type), ("Status", STATUS[standing.status]), ("Signature", signed)]
-    return _present([*items, ("Record", standing.detail)])
-
-
-def _gate(gate: Mapping[str, Any] | None) -> list[Item]:
-    if gate is None:
-        return []
-    low, high = (f"{100 * end:.1f}" for end in gate["interval"])
-    verdict = "gated" if gate["gated"] else "passed"
+def _description(row: BoardRow) -> list[Item]:
+    card = row.manifest.row
     return [
-        ("Verdict", "blind: planted copies are not found" if gate["blind"] else verdict),
-        (
-            "Copies",
-            f"{words.percent(gate['rate'])} [{low}, {high}] of {gate['n']} images",
-        ),
-        ("Expected of fresh patients", words.percent(gate["expected"])),
-        ("Nearer than", f"distance {words.number(gate['threshold'])} counts as a copy"),
-        ("Planted copies found", words.percent(gate["planted_recall"])),
+        (card.title or card.name, card.description),
+        ("Source", card.citation),
+        ("License", card.license),
+        ("Version", card.version),
+        ("Parameters", settings(card.params) if card.params else ""),
     ]
 
 
-def _ran(said: Mapping[str, Any]) -> list[Item]:
-    items = [("Seeds", words.settings(said["seeds"])), ("Device", f"{said['device']}, {said['precision']}")]
-    items += [("Hardware", words.settings(said["hardware"])), ("Software", words.settings(said["software"]))]
-    return _present(items)
+def _submission(row: BoardRow) -> list[Item]:
+    card = row.manifest.submission
+    if card is None:
+        return []
+    return [
+        ("Title", card.title),
+        ("Authors", listed(list(card.authors))),
+        ("Paper", link(card.paper)),
+        ("Code", link(card.code)),
+        ("License", card.license),
+        ("Training data", card.training_data),
+        ("Pre-trained weights", card.pretrained_weights),
+        ("Compute", card.compute),
+    ]
 
 
-def _content(said: Mapping[str, Any]) -> list[Item]:
-    samples = said["samples"]
-    images = f"{plural(samples['images'], 'image')}, content {samples['hash']}" if samples else ""
-    items = [("Protocol", said["protocol_hash"]), ("Data", said["data"]["fingerprint"]), ("Samples", images)]
-    return _present(items + [(name, f"sha256 {sha}") for name, sha in sorted(said["files"].items())])
+def _standing(row: BoardRow) -> list[Item]:
+    standing = row.standing
+    if standing is None:
+        return []
+    key = f", key {standing.signer}" if standing.signer else ""
+    return [
+        ("Submission type", SUBMISSION_TYPES[row.manifest.submission_type]),
+        ("Status", STATUS[standing.status]),
+        ("Signature", standing.signature + key),
+        ("Record", standing.detail),
+    ]
 
 
-def _present(items: Sequence[tuple[str, str | None]]) -> list[Item]:
-    return [(term, text) for term, text in items if text]
+def _gate(row: BoardRow) -> list[Item]:
+    gate = row.manifest.memorization
+    if gate is None:
+        return []
+    low, high = (f"{100 * end:.1f}" for end in gate.interval)
+    result = "blind: it does not detect planted copies" if gate.blind else "gated" if gate.gated else "passed"
+    return [
+        ("Result", result),
+        ("Copies", f"{percent(gate.rate)} [{low}, {high}] of {gate.n} images"),
+        ("Expected of new patients", percent(gate.expected)),
+        ("Threshold", f"an image nearer than distance {number(gate.threshold)} counts as a copy"),
+        ("Planted copies detected", percent(gate.planted_recall)),
+    ]
+
+
+def _execution(row: BoardRow) -> list[Item]:
+    manifest = row.manifest
+    return [
+        ("Seeds", settings(manifest.seeds)),
+        ("Device", f"{manifest.device}, {manifest.precision}"),
+        ("Hardware", settings(manifest.hardware)),
+        ("Software", settings(manifest.software)),
+    ]
+
+
+def _content(row: BoardRow) -> list[Item]:
+    manifest, samples = row.manifest, row.manifest.samples
+    return [
+        ("Protocol", manifest.protocol_hash),
+        ("Data", manifest.data.fingerprint),
+        ("Samples", f"{plural(samples.images, 'image')}, content {samples.hash}" if samples else ""),
+        *((name, f"sha256 {sha}") for name, sha in sorted(manifest.files.items())),
+    ]

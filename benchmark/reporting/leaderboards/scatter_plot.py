@@ -8,8 +8,8 @@ from math import log10
 
 from markupsafe import Markup, escape
 
-from benchmark.reporting.leaderboards.charts import Scale, decades, ticks
-from benchmark.reporting.leaderboards.words import points
+from benchmark.reporting.formats import points
+from benchmark.reporting.leaderboards.charts import Scale, decades, picture, ticks
 
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 50, 466, 12, 288
@@ -23,7 +23,7 @@ class Mark:
 
     Attributes:
         x: lower is better; positive where the axis is logarithmic.
-        y, low, high: difference to the baseline with its interval, as a share.
+        estimate, low, high: difference to the baseline with its interval, as a share.
         control: drawn as a square, a generator as a circle.
         gated: drawn hollow; never on the front.
         front: on the Pareto front.
@@ -31,7 +31,7 @@ class Mark:
 
     name: str
     x: float
-    y: float
+    estimate: float
     low: float
     high: float
     control: bool
@@ -41,34 +41,30 @@ class Mark:
 
 @dataclass(frozen=True)
 class Axis:
-    """The horizontal axis: its title, whether it is logarithmic, and a value to mark with its name."""
+    """The horizontal axis: its title, whether it is logarithmic, and a value to mark, with its label."""
 
     title: str
     log: bool
     guide: tuple[float, str] | None = None
 
     def place(self, value: float) -> float:
-        """The value on the linear scale that is drawn."""
+        """Convert a value to the linear scale of the drawing."""
         return log10(value) if self.log else value
 
 
 def scatter(marks: Sequence[Mark], axis: Axis, y_title: str, label: str) -> Markup:
-    """The plot; ``label`` is read out instead of it.
+    """Draw the plot; ``label`` is read out instead of it.
 
     Args:
         marks: at least one.
     """
     x, y = _scales(marks, axis)
-    at = {m.name: (x(axis.place(m.x)), y(m.y)) for m in marks}
-    steps = _steps([at[m.name] for m in sorted(marks, key=lambda m: (m.x, m.y)) if m.front])
+    at = {m.name: (x(axis.place(m.x)), y(m.estimate)) for m in marks}
+    steps = _steps([at[m.name] for m in sorted(marks, key=lambda m: (m.x, m.estimate)) if m.front])
     parts = [*_grid(x, y, axis), *_titles(axis, y_title), steps]
     parts += [_whisker(at[m.name][0], y(m.low), y(m.high), m) for m in marks]
     parts += _labels(marks, at, y) + [_mark(at[m.name], m) for m in marks]
-    return Markup(
-        f'<svg class="scatter" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    return picture("scatter", WIDTH, HEIGHT, label, parts)
 
 
 def _scales(marks: Sequence[Mark], axis: Axis) -> tuple[Scale, Scale]:
@@ -93,7 +89,7 @@ def _grid(x: Scale, y: Scale, axis: Axis) -> list[str]:
         tick = points(value).removesuffix(".0")
         parts.append(f'<text x="{LEFT - 6}" y="{round(y(value) + 4, 1)}" text-anchor="end">{tick}</text>')
     values = decades(10**x.low, 10**x.high) if axis.log else ticks(x.low, x.high)
-    if len(values) < 2:  # less than two powers of ten: the ends say more
+    if len(values) < 2:  # an axis below two powers of ten gets plain ticks
         values = _between(x, axis)
     for value in values:
         at = x(axis.place(value))
@@ -122,7 +118,7 @@ def _titles(axis: Axis, y_title: str) -> list[str]:
 
 
 def _steps(front: Sequence[tuple[float, float]]) -> str:
-    """The staircase through the front: how good the best row is that has no more than this x."""
+    """Draw the staircase through the front: the best result for at most this x."""
     if not front:
         return ""
     path = f"M{front[0][0]},{front[0][1]}"
@@ -141,18 +137,18 @@ def _whisker(x: float, low: float, high: float, mark: Mark) -> str:
 
 def _mark(at: tuple[float, float], mark: Mark) -> str:
     x, y = at
-    told = f"<title>{escape(mark.name)}</title>"
+    title = f"<title>{escape(mark.name)}</title>"
     if mark.control:
         side = 2 * RADIUS - 1
         left, top = round(x - side / 2, 1), round(y - side / 2, 1)
         return (
-            f'<rect class="{_kinds(mark)}" x="{left}" y="{top}" width="{side}" height="{side}">{told}</rect>'
+            f'<rect class="{_kinds(mark)}" x="{left}" y="{top}" width="{side}" height="{side}">{title}</rect>'
         )
-    return f'<circle class="{_kinds(mark)}" cx="{x}" cy="{y}" r="{RADIUS}">{told}</circle>'
+    return f'<circle class="{_kinds(mark)}" cx="{x}" cy="{y}" r="{RADIUS}">{title}</circle>'
 
 
 def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], y: Scale) -> list[str]:
-    """The names, each where it covers least of the marks, whiskers and names before it."""
+    """Place each name where it covers least of the marks, whiskers and earlier names."""
     taken: list[Box] = [_around(*at[m.name], RADIUS + 1) for m in marks]
     taken += [(at[m.name][0] - 1, y(m.high), at[m.name][0] + 1, y(m.low)) for m in marks]
     parts = []
@@ -173,7 +169,7 @@ def _around(x: float, y: float, reach: float) -> Box:
 
 
 def _candidates(x: float, y: float, width: float) -> list[Box]:
-    """Places for a label, the usual one first: right, left, above and below, near and further off."""
+    """Return the positions for a label, the usual one first: right, left, above and below, near and far."""
     lefts = [(x + 8, 0.0), (x - 8 - width, 0.0), (x + 5, -12.0), (x + 5, 12.0)]
     lefts += [(x - 5 - width, -12.0), (x - 5 - width, 12.0), (x - width / 2, -15.0), (x - width / 2, 15.0)]
     lefts += [(x + 8, -26.0), (x + 8, 26.0), (x - 8 - width, -26.0), (x - 8 - width, 26.0)]

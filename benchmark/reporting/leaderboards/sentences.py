@@ -1,92 +1,185 @@
-"""Sentences about the tests over all rows: Friedman, power, association, equivalence, variance."""
+"""Sentences about tests: over all rows, and of one row against the baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from benchmark.reporting.leaderboards.words import measure_title, number, p_equals, percent, points
+from benchmark.comparison.row_records import DeLong, Equivalence, McNemar
+from benchmark.comparison.significance_records import (
+    Association,
+    Friedman,
+    KruskalWallis,
+    Needed,
+    Power,
+    Variance,
+)
+from benchmark.reporting.formats import (
+    measure_title,
+    number,
+    p_equals,
+    percent,
+    plus_minus,
+    points,
+    points_range,
+    points_with_range,
+)
+from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.utils.formatting import listed, plural
 
+Item = tuple[str, str]  # a term and its text
 
-def friedman(found: Mapping[str, Any]) -> str:
-    """Whether the rows' ranks within the blocks of the design differ at all."""
-    if found["reason"] is not None:
-        return f"A critical-difference diagram cannot be drawn: {found['reason']}."
-    verdict = "the rows differ" if found["p"] < found["alpha"] else "no difference between the rows is shown"
+
+def kruskal_wallis(test: KruskalWallis) -> str:
+    """Result of the Kruskal-Wallis test."""
+    if test.p is None:
+        return f"Kruskal-Wallis test: not available, {test.reason}."
     return (
-        f"Friedman's test over {plural(found['blocks'], 'block')}: χ²({found['df']}) = "
-        f"{number(found['statistic'])}, {p_equals(found['p'])}, "
-        f"Kendall's W {found['kendall_w']:.2f}; {verdict}. "
-        f"Rows whose mean ranks lie less than {found['critical_difference']:.2f} apart are joined by a bar: "
-        f"Nemenyi's test does not tell them apart at the {percent(found['alpha'], 0)} level."
+        f"Kruskal-Wallis test over {plural(test.n, 'training')}: H({test.df}) = {number(test.statistic)}, "
+        f"{p_equals(test.p)}, ε² = {test.epsilon_squared:.2f}. It treats the trainings as independent draws "
+        "and the test images as fixed."
     )
 
 
-def associations(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Whether rows with better images help more: a sentence for each measure that has a correlation.
-
-    One more sentence for each reason why others have none.
-    """
-    said = [_association(name, own) for name, own in sorted(found.items()) if own["rho"] is not None]
-    without: dict[str, list[str]] = {}
-    for name, own in sorted(found.items()):
-        if own["rho"] is None:
-            without.setdefault(own["reason"], []).append(measure_title(name))
-    return said + [f"No rank correlation for {listed(names)}: {why}." for why, names in without.items()]
-
-
-def _association(name: str, found: Mapping[str, Any]) -> str:
-    reach = f" ({found['reason']})"
-    if found["low"] is not None:
-        sure = "" if found["low"] * found["high"] > 0 else ", an interval that holds zero"
-        reach = f" [{_signed(found['low'])}, {_signed(found['high'])}]{sure}"
+def friedman(test: Friedman) -> str:
+    """Result of Friedman's test, and the critical difference of mean ranks."""
+    if test.p is None:
+        return f"Friedman's test and the critical-difference diagram: not available, {test.reason}."
+    verdict = "the rows differ" if test.p < test.alpha else "no significant difference between the rows"
     return (
-        f"{measure_title(name)}: over {plural(found['n'], 'generator')} Spearman's ρ with the difference to "
-        f"real_only is {_signed(found['rho'])}{reach}, {p_equals(found['p'])}; {_expected(found)}."
+        f"Friedman's test over {plural(test.blocks, 'block')}: χ²({test.df}) = {number(test.statistic)}, "
+        f"{p_equals(test.p)}, Kendall's W {test.kendall_w:.2f}; {verdict}. Mean ranks closer than "
+        f"{test.critical_difference:.2f} are joined by a bar: they do not differ significantly in Nemenyi's "
+        f"test at the {percent(test.alpha, 0)} level."
     )
 
 
-def _expected(found: Mapping[str, Any]) -> str:
-    wanted = "negative" if found["expected_sign"] < 0 else "positive"
-    return f"where fidelity foretells utility it is {wanted}"
+def mean_ranks(test: Friedman) -> str:
+    """The critical-difference diagram as text."""
+    ranks = sorted(test.mean_ranks.items(), key=lambda r: (r[1], r[0]))
+    cliques = [listed(list(clique)) for clique in test.cliques if len(clique) > 1]
+    joined = f" No significant difference within: {'; '.join(cliques)}." if cliques else ""
+    return f"Mean ranks, 1 is best: {', '.join(f'{name} {rank:.2f}' for name, rank in ranks)}.{joined}"
+
+
+def associations(tests: Mapping[str, Association]) -> list[str]:
+    """One sentence per measure with a rank correlation with utility, and one per reason for having none."""
+    sentences: list[str] = []
+    missing: dict[str | None, list[str]] = {}
+    for name, test in sorted(tests.items()):
+        if test.rho is None:
+            missing.setdefault(test.reason, []).append(measure_title(name))
+            continue
+        interval = f" ({test.reason})"
+        if test.low is not None and test.high is not None:
+            includes_zero = "" if test.low * test.high > 0 else ", which includes zero"
+            interval = f" [{_signed(test.low)}, {_signed(test.high)}]{includes_zero}"
+        sign = "negative" if test.expected_sign < 0 else "positive"
+        sentences.append(
+            f"{measure_title(name)}: over {plural(test.n, 'generator')}, Spearman's ρ with the difference to "
+            f"real_only is {_signed(test.rho)}{interval}, {p_equals(test.p)}; {sign} where fidelity predicts "
+            "utility."
+        )
+    return sentences + [f"No rank correlation for {listed(names)}: {why}." for why, names in missing.items()]
 
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def power(found: Mapping[str, Any]) -> list[str]:
-    """The smallest difference to real_only that can be seen, a sentence for each level of power."""
-    return [said for level in found["levels"] if (said := _level(found["rows"], level))]
+def power(record: Power) -> list[str]:
+    """The smallest detectable difference to real_only, one sentence per level of power."""
+    sentences = []
+    for level in record.levels:
+        rows = [(own[str(level)], name) for name, own in record.rows.items() if str(level) in own]
+        if rows:
+            (least, first), (most, last) = min(rows), max(rows)
+            span = (
+                f"{_size(least)} points"
+                if _size(least) == _size(most)
+                else (f"{_size(least)} ({first}) to {_size(most)} points ({last})")
+            )
+            sentences.append(
+                f"With {percent(level, 0)} power, the smallest detectable difference to real_only is {span}."
+            )
+    return sentences
 
 
-def _level(rows: Mapping[str, Mapping[str, Any]], level: float) -> str:
-    each = {name: own[str(level)] for name, own in rows.items() if own.get(str(level)) is not None}
-    if not each:
-        return ""
-    ordered = sorted(each, key=lambda n: (each[n], n))
-    least, most = (points(each[n]).lstrip("+") for n in (ordered[0], ordered[-1]))
-    span = f"{least} points" if least == most else f"{least} ({ordered[0]}) to {most} points ({ordered[-1]})"
-    return f"With {percent(level, 0)} power the smallest difference to real_only that is seen is {span}."
+def _size(difference: float) -> str:
+    return points(difference).lstrip("+")
 
 
-def equivalence(found: Mapping[str, Any]) -> str:
-    """What can be said for the claim that a row is no different from real_only."""
-    margin = points(found["margin"]).lstrip("+")
-    verdict = "shown to lie" if found["equivalent"] else "not shown to lie"
-    rope = found["rope"]
+def equivalence(test: Equivalence) -> str:
+    """Result of the two one-sided tests, and the posterior probabilities around the margin."""
+    rope = test.rope
     return (
-        f"The difference is {verdict} within ±{margin} points (two one-sided tests, "
-        f"{p_equals(found['p'])}); {percent(rope['below'], 0)} of its distribution is below, "
-        f"{percent(rope['within'], 0)} within and {percent(rope['above'], 0)} above."
+        f"The difference is {'' if test.equivalent else 'not '}shown to lie within {plus_minus(test.margin)} "
+        f"points (two one-sided tests, {p_equals(test.p)}); {percent(rope.below, 0)} of its distribution is "
+        f"below, {percent(rope.within, 0)} within and {percent(rope.above, 0)} above."
     )
 
 
-def variance(found: Mapping[str, Any]) -> str:
-    """How much of the spread between trainings each source brings, the largest first."""
-    if found["reason"] is not None:
-        return f"The spread cannot be divided among its sources: {found['reason']}."
-    each = sorted(found["components"], key=lambda c: (-c["share"], c["source"]))
-    parts = [f"{c['source']} {percent(c['share'], 0)} (SD {100 * c['sd']:.1f} points)" for c in each]
-    return f"Of the spread between {plural(found['n'], 'value')}: {listed(parts)}."
+def variance(record: Variance) -> str:
+    """Variance components of the runs, the largest first."""
+    if record.reason is not None:
+        return f"Variance components: not available, {record.reason}."
+    components = sorted(record.components, key=lambda c: (-c.share, c.source))
+    parts = [f"{c.source} {percent(c.share, 0)} (SD {100 * c.sd:.1f} points)" for c in components]
+    return f"Variance components of {plural(record.n, 'value')}: {listed(parts)}."
+
+
+def needed(record: Needed) -> str:
+    """Number of runs or patients that would detect the observed difference."""
+    numbers = [("run", record.runs), ("patient", record.patients)]
+    enough = [plural(count, noun) for noun, count in numbers if count is not None]
+    difference = f"a difference of {100 * record.difference:.1f} points"
+    if not enough:
+        return f"No study of this kind detects {difference}: {record.reason}."
+    text = f"{' or '.join(enough)} to detect {difference}"
+    return f"{text}; {record.reason}." if record.reason else f"{text}."
+
+
+def row_tests(board: Board, row: BoardRow) -> list[Item]:
+    """Every test of a row at the primary bracket; empty for a failed row.
+
+    McNemar's test, DeLong's and the equivalence test are against real_only.
+    """
+    if row.figures is None:
+        return []
+    noun, name = board.metric.noun, board.metric.name
+    items = [
+        (f"Against {base}", f"{points_with_range(d[name], noun)}, adjusted {p_equals(d[name].p_adjusted)}")
+        for base, d in row.figures.versus.items()
+    ]
+    if difference := board.difference(row):
+        items.append(("Equivalence", equivalence(difference.equivalence)))
+        items.append(("Needed", needed(board.comparison.power.needed[row.name])))
+    if row.figures.mcnemar:
+        items += _mcnemar(row.figures.mcnemar)
+    if row.figures.delong:
+        items.append(("DeLong", _delong(row.figures.delong)))
+    return items
+
+
+def _mcnemar(test: McNemar) -> list[Item]:
+    by_patient = test.clustered
+    return [
+        (
+            "McNemar",
+            f"{test.gained} images gained, {test.lost} lost: adjusted {p_equals(test.p_adjusted)} "
+            f"({test.method})",
+        ),
+        (
+            "McNemar by patient",
+            f"{plural(by_patient.patients, 'patient')}: adjusted {p_equals(by_patient.p_adjusted)} "
+            f"({by_patient.method})",
+        ),
+    ]
+
+
+def _delong(test: DeLong) -> str:
+    """Result of DeLong's test of the scores averaged over trainings."""
+    if test.low is None:
+        return f"{number(100 * test.difference)} points of AUROC ({test.reason})"
+    reason = [test.reason] if test.reason else []
+    results = listed(["adjusted " + p_equals(test.p_adjusted), *reason])
+    return f"{points(test.difference)} points of AUROC {points_range(test)}, {results}"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from benchmark.bundles.standing import fingerprint, read_standing
 from benchmark.errors import SubmissionError
-from benchmark.reporting.leaderboards.boards import (
+from benchmark.reporting.leaderboards.board_folders import (
     board_folders,
-    make_board,
     one_board_per_protocol,
+    read_board,
     read_rows,
 )
 from support.make_boards import BOARD, KEY, SIGNED, SIGNED_FOR_FILES, edit, make_board_folder, verify
@@ -30,22 +30,11 @@ def folder(tmp_path: Path) -> Path:
 def test_a_board_is_its_rows_with_their_standings(tmp_path, folder):
     """Name, task, profile, rows by name, a standing and the hash of bundle.json for each."""
     assert board_folders(tmp_path) == [folder]
-    board = make_board(folder, read_rows(folder), {})
-    assert (board.name, board.task, board.profile) == (BOARD, "cxr_pneumonia", "demo")
+    board = read_board(folder)
+    assert (board.name, board.task, board.head.profile) == (BOARD, "cxr_pneumonia", "demo")
     assert [b.manifest.row.name for b in board.bundles] == ["ddpm", "duplicate_real", "real_only"]
     assert {s.status for s in board.standings.values()} == {"self-reported"}
     assert set(board.hashes["ddpm"]) == {"bundle.json"}
-
-
-def test_the_last_bits_of_a_sum_are_no_part_of_a_board(folder):
-    """Another processor adds in another order; the figures of a board are the same to the last byte."""
-    rows, figure = read_rows(folder), 0.1 + 0.2
-    one, two = (make_board(folder, rows, {"a": [x, 3, True, None]}) for x in (figure, 0.3))
-    assert one.comparison == two.comparison == {"a": [0.3, 3, True, None]}
-    assert (
-        make_board(folder, rows, {"a": 0.3000001}).comparison
-        != make_board(folder, rows, {"a": 0.3}).comparison
-    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +72,7 @@ def test_a_board_never_mixes(folder, fields, named):
 
 def test_two_boards_of_one_protocol_are_one(tmp_path, folder):
     """The same protocol and data under two names is refused; other data under another name is not."""
-    one = make_board(folder, read_rows(folder), {})
+    one = read_board(folder)
     one_board_per_protocol([one])
     with pytest.raises(SubmissionError, match=f"{BOARD}-b: has the protocol and the data of board '{BOARD}'"):
         one_board_per_protocol([one, replace(one, name=f"{BOARD}-b")])

@@ -14,24 +14,25 @@ import pytest
 
 from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.bundles.schema import ClassifierCard
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
+from benchmark.comparison.records import Comparison
 from benchmark.errors import SubmissionError
-from benchmark.reporting.leaderboards.render import render, without_costs
-from benchmark.reporting.leaderboards.words import classifier
+from benchmark.reporting.formats import classifier_summary
+from benchmark.reporting.leaderboards.publish import without_costs, write_leaderboard
 from benchmark.utils.rounding import canonical
 from support.make_bundles import VARIANTS, make_bundles
 
 KINDS = ("md", "json", "html")
 
 
-def compared(bundles: list[Bundle]) -> dict[str, Any]:
+def compared(bundles: list[Bundle]) -> Comparison:
     """The comparison, as the pipeline calls it."""
     return compare((b.manifest.record(), b.predictions) for b in bundles)
 
 
-def pages(bundles: list[Bundle], out: Path, comparison: dict[str, Any] | None = None) -> dict[str, str]:
+def pages(bundles: list[Bundle], out: Path, comparison: Comparison | None = None) -> dict[str, str]:
     """The three pages as text."""
-    written = render(bundles, comparison or compared(bundles), out)
+    written = write_leaderboard(bundles, comparison or compared(bundles), out)
     return {k: p.read_text() for k, p in written.items()}
 
 
@@ -50,7 +51,7 @@ def bundles(tmp_path_factory) -> list[Bundle]:
 
 
 @pytest.fixture(scope="module")
-def comparison(bundles) -> dict[str, Any]:
+def comparison(bundles) -> Comparison:
     """Their comparison."""
     return compared(bundles)
 
@@ -132,7 +133,7 @@ def test_hostile_texts_are_shown_not_obeyed(bundles, tmp_path):
     assert "<script" not in found["md"]
     assert "<img" not in found["md"]
     assert "[c](d)" not in found["md"]
-    main = found["md"].split("## Leaderboard")[1].split("## Did")[0]
+    main = found["md"].split("## Leaderboard")[1].split("## Controls")[0]
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in main.splitlines() if line.startswith("| ")}
     assert len(widths) == 1  # every line of the table has the same number of cells
 
@@ -142,9 +143,9 @@ def test_json_holds_everything_and_no_nan(bundles, shown, comparison):
     record = json.loads(shown["json"], parse_constant=lambda name: pytest.fail(name))
     assert set(record["rows"]) == {b.manifest.row.name for b in bundles} == set(record["costs"])
     assert list(record) == sorted(record)
-    expected = comparison["figures"]["test"]["250"]["ddpm"]["balanced_accuracy"]
+    expected = comparison.primary["ddpm"].metrics["balanced_accuracy"]
     found = record["rows"]["ddpm"]["figures"]["balanced_accuracy"]
-    assert found["estimate"] == pytest.approx(expected["estimate"], rel=1e-7)
+    assert found["estimate"] == pytest.approx(expected.estimate, rel=1e-7)
     assert record["data"]["proof"]
 
 
@@ -155,13 +156,13 @@ def test_rounding_keeps_integers_and_eight_digits():
 
 def test_main_figures_are_on_both_pages(shown, comparison):
     """Mean with interval, difference with interval, FID with extractor, n and floor, rate of copies."""
-    figures = comparison["figures"]["test"]["250"]["stylegan"]
-    own, real = figures["balanced_accuracy"], figures["versus"]["real_only"]["balanced_accuracy"]
+    figures = comparison.primary["stylegan"]
+    own, real = figures.metrics["balanced_accuracy"], figures.versus["real_only"]["balanced_accuracy"]
     for kind in ("html", "md"):
         page = shown[kind].replace("\\", "")
-        assert f"{100 * own['estimate']:.1f} %" in page
-        assert f"[{100 * own['low']:.1f}, {100 * own['high']:.1f}]" in page
-        assert f"{100 * real['estimate']:+.1f}".replace("-", "−") in page
+        assert f"{100 * own.estimate:.1f} %" in page
+        assert f"[{100 * own.low:.1f}, {100 * own.high:.1f}]" in page
+        assert f"{100 * real.estimate:+.1f}".replace("-", "−") in page
         for text in ("phantom_cxr_v1", "n 600", "real 2.10", "21.5", "±", "97.0 %", "Kruskal-Wallis"):
             assert text in page
 
@@ -205,14 +206,14 @@ def test_a_task_that_cannot_measure_says_so(bundles, tmp_path):
     weak = [table.assign(bracket=b, run="oracle") for b in (100, 250)]
     by_name["oracle"] = replace(by_name["oracle"], predictions=pd.concat(weak, ignore_index=True))
     found = pages(list(by_name.values()), tmp_path)
-    assert "This task cannot measure anything at this size" in found["html"]
-    assert "This task cannot measure anything at this size" in found["md"]
+    assert "This task cannot measure an effect at this size" in found["html"]
+    assert "This task cannot measure an effect at this size" in found["md"]
 
 
 def test_a_comparison_of_other_bundles_is_refused(bundles, comparison, tmp_path):
     """Pages never mix the figures of one run with the cards of another."""
     with pytest.raises(SubmissionError, match="Compare again"):
-        render(bundles[:-1], comparison, tmp_path)
+        write_leaderboard(bundles[:-1], comparison, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -223,7 +224,7 @@ def test_one_generator_and_the_baseline_are_enough(tmp_path):
     )
     found = pages(read_bundles(folder), tmp_path / "p")
     assert "There is no row 'oracle'" in found["md"]
-    assert "not judged" in found["html"]
+    assert "no result" in found["html"]
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +300,7 @@ def test_subgroups_are_shown_and_small_ones_named(others):
         assert "F1 by subgroup" in page
         for group in ("sex female", "age 80 and over", "view AP", "site B"):
             assert group in page
-        assert re.search(r"Too small to judge: .*site C \(\d patients, fewer than 10 patients\)", page)
+        assert re.search(r"Too small to evaluate: .*site C \(\d patients, fewer than 10 patients\)", page)
     assert "by subgroup" not in others["multilabel"]["html"]
 
 
@@ -307,7 +308,7 @@ def test_a_row_without_its_plug_in_was_not_run(others):
     """It is no failure, and the error says what is missing."""
     assert "Not run: no generator named &#39;dreambooth&#39; is installed" in others["binary"]["html"]
     assert "`stylegan` was not run: no generator named" in others["binary"]["md"]
-    assert "1 row was not run, since no such generator is installed: stylegan." in others["binary"]["md"]
+    assert "1 row was not run, since its generator is not installed: stylegan." in others["binary"]["md"]
     assert "failed" not in others["binary"]["md"]
 
 
@@ -324,7 +325,7 @@ def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
         {**scratch, "name": "d", "parameters": {"total": 14_746_691, "trained": 2_392_963}},
     ]  # fmt: skip
     count = "; all of 4.92 M parameters trained"
-    told = [classifier(ClassifierCard.model_validate(card)) for card in cards]
+    told = [classifier_summary(ClassifierCard.model_validate(card)) for card in cards]
     assert told == [
         f"resnet10 (timm resnet10t), from scratch{count}",
         f"b (timm resnet10t), ImageNet weights a1_in1k (sha256 abababababababab…){count}",

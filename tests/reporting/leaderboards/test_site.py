@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from benchmark.bundles.standing import Standing
 from benchmark.intake.card import SubmissionCard
-from benchmark.reporting.leaderboards.board_pages import pages
-from benchmark.reporting.leaderboards.boards import Board
+from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.build import read_boards
-from benchmark.reporting.leaderboards.statistic_words import variance
+from benchmark.reporting.leaderboards.sentences import variance
+from benchmark.reporting.leaderboards.site import pages
 from support.make_boards import BOARD, KEY, SIGNED, edit, make_board_folder, verify
 
 HOSTILE = "</script><script>alert(1)</script> | **b** [c](d)\n# head `e` $(rm) '"
@@ -42,10 +40,12 @@ def made(boards) -> dict[str, str]:
 
 def lettered(board: Board, letters: dict[str, str]) -> Board:
     """The board with a compact letter display in its comparison."""
-    comparison: dict[str, Any] = copy.deepcopy(dict(board.comparison))
-    for row, said in comparison["ranking"]["rows"].items():
-        said["letters"] = letters.get(row, "c")
-    return replace(board, comparison=comparison)
+    ranking = board.comparison.ranking
+    rows = {
+        name: row.model_copy(update={"letters": letters.get(name, "c")}) for name, row in ranking.rows.items()
+    }
+    changed = ranking.model_copy(update={"rows": rows})
+    return replace(board, comparison=board.comparison.model_copy(update={"ranking": changed}))
 
 
 def section(page: str, title: str) -> str:
@@ -101,19 +101,17 @@ def test_the_statistics_are_those_of_the_comparison(boards, made):
     """Power, equivalence, Friedman, variance, association, and every test of a row."""
     demo = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
     comparison = boards[0].comparison
-    seen = section(demo, "What could have been seen")
-    for level, detectable in comparison["power"]["rows"]["ddpm"].items():
-        assert f"Seen with {100 * float(level):.0f} % power" in seen
+    seen = section(demo, "Smallest detectable differences")
+    for level, detectable in comparison.power.rows["ddpm"].items():
+        assert f"With {100 * float(level):.0f} % power" in seen
         assert f" ±{100 * detectable:.1f} |" in seen
-    same = comparison["figures"]["test"]["250"]["ddpm"]["versus"]["real_only"]["balanced_accuracy"][
-        "equivalence"
-    ]
-    line = next(li for li in section(demo, "No different from real_only?").splitlines() if "| ddpm" in li)
-    assert line.startswith(f"| ddpm | not shown | {same['p']:.3f} | {100 * same['rope']['below']:.0f} % |")
+    same = comparison.primary["ddpm"].versus["real_only"]["balanced_accuracy"].equivalence
+    line = next(li for li in section(demo, "Equivalence to real_only").splitlines() if "| ddpm" in li)
+    assert line.startswith(f"| ddpm | not shown | {same.p:.3f} | {100 * same.rope.below:.0f} % |")
     tests = section(demo, "Tests over all rows")
-    assert f"Kendall's W {comparison['friedman']['kendall_w']:.2f}" in tests
-    assert all(f"{row} {rank:.2f}" in tests for row, rank in comparison["friedman"]["mean_ranks"].items())
-    assert variance(comparison["variance"]) in tests
+    assert f"Kendall's W {comparison.friedman.kendall_w:.2f}" in tests
+    assert all(f"{row} {rank:.2f}" in tests for row, rank in comparison.friedman.mean_ranks.items())
+    assert variance(comparison.variance) in tests
     assert "No rank correlation for FID" in tests
     assert "| ddpm | McNemar by patient |" in tests
 
@@ -168,7 +166,7 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     bad = [replace(b, manifest=b.manifest.model_copy(update=card)) for b in board.bundles]
     odd = {name: Standing("self-reported", "unsigned", "", HOSTILE) for name in board.standings}
     page = pages([replace(board, bundles=bad, standings=odd)])["cxr_pneumonia.md"]
-    commands = section(page, "To get the same")
+    commands = section(page, "Reproduction")
     assert "<script" not in page.replace(commands, "")
     assert "[c](d)" not in page.replace(commands, "")
     assert not re.search(r"^#+ head", page, re.MULTILINE)
@@ -180,7 +178,7 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
 
 def test_what_was_handed_in_is_said(boards, made):
     """A submission's way in and its card; nothing of the kind where no row was handed in."""
-    assert "What was handed in" not in made["cxr_pneumonia.md"]
+    assert "Submissions" not in made["cxr_pneumonia.md"]
     card = SubmissionCard(
         name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
         license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",
@@ -192,11 +190,11 @@ def test_what_was_handed_in_is_said(boards, made):
         for b in boards[0].bundles
     ]
     page = pages([replace(boards[0], bundles=rows)])["cxr_pneumonia.md"]
-    assert "| samples, judged by the suite |" in section(page, "Standing of the rows")
+    assert "| samples |" in section(page, "Standing of the rows")
     line = (
         "| **ddpm** | Mine \\| yours | A. One, B. Two | – | https://example.org/c | MIT | the task's | none |"
     )
-    assert line in section(page, "What was handed in")
+    assert line in section(page, "Submissions")
 
 
 def test_a_question_cannot_be_a_heading(boards):

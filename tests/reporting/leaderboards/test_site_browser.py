@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.reporting.leaderboards import site_page as index
+from benchmark.reporting.leaderboards.site import pages
 from support.made_boards import FIRST, SECOND, boards
 
 playwright = pytest.importorskip(
@@ -27,7 +27,7 @@ SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 def address(tmp_path_factory) -> str:
     """The page as a file."""
     path: Path = tmp_path_factory.mktemp("site") / "index.html"
-    path.write_text(index.page(boards()), encoding="utf-8")
+    path.write_text(pages(boards())["index.html"], encoding="utf-8")
     return path.as_uri()
 
 
@@ -119,8 +119,8 @@ def by_measure(name: str) -> list[str]:
 
 def by_mean() -> list[str]:
     """Rows of the first board by the mean of the primary metric in its comparison, largest first."""
-    figures = boards()[0].comparison["figures"]["test"]["250"]
-    return sorted(figures, key=lambda n: -figures[n]["balanced_accuracy"]["estimate"])
+    figures = boards()[0].comparison.primary
+    return sorted(figures, key=lambda n: -figures[n].metrics["balanced_accuracy"].estimate)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -179,7 +179,7 @@ def test_filters_and_their_count(visit, size):
     assert said.inner_text().startswith(f"2 of {len(everything)} rows; ranks are of all rows")
     group.get_by_label("only not gated").check()
     assert seen.rows() == ["ddpm"]
-    tied = boards()[0].comparison["ranking"]["rows"]["ddpm"]["tied_with"]
+    tied = boards()[0].comparison.ranking.rows["ddpm"].tied_with
     for name in tied:
         assert name in said.inner_text()
     group.get_by_label("Standing").select_option("self-reported")
