@@ -129,9 +129,7 @@ class WeightsCard(Part):
     @model_validator(mode="after")
     def _named_by_content(self) -> WeightsCard:
         if (self.sha256 is None) != (self.kind == "none") or (self.tag is None) != (self.kind != "imagenet"):
-            raise ValueError(
-                "ImageNet weights need a tag and a sha256, a file a sha256, none neither"
-            )
+            raise ValueError("ImageNet weights need a tag and a sha256, a file a sha256, none neither")
         return self
 
 

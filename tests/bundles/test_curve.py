@@ -61,7 +61,7 @@ def test_what_is_not_a_whole_curve_is_refused(tmp_path, change, told):
         write_bundle(tmp_path / "real_only", manifest(), predictions(), None, change(curve()))
     write_bundle(tmp_path / "real_only", manifest(), predictions(), None, curve())
     change(curve()).to_parquet(tmp_path / "real_only" / CURVE)
-    made.vouch(tmp_path / "real_only")
+    made.update_hashes(tmp_path / "real_only")
     with pytest.raises(SubmissionError, match=told):
         read_bundle(tmp_path / "real_only")
 

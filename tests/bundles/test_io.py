@@ -21,7 +21,7 @@ from support.make_bundles import (
     make_bundles,
     manifest,
     predictions,
-    vouch,
+    update_hashes,
 )
 
 SMALL: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
@@ -137,7 +137,7 @@ def test_wrong_predictions_are_refused(folder, fault, named):
     """NaN, missing, duplicate or foreign predictions: the error names the column."""
     table = spoil(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
-    vouch(folder)
+    update_hashes(folder)
     with pytest.raises(SubmissionError, match=named):
         read_bundle(folder)
 
@@ -253,7 +253,7 @@ def test_wrong_predictions_of_other_kinds_are_refused(tmp_path, variant, fault, 
     folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=variant) / "ddpm"
     table = spoil_other(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
-    vouch(folder)
+    update_hashes(folder)
     with pytest.raises(SubmissionError, match=named):
         read_bundle(folder)
 
@@ -264,7 +264,7 @@ def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
     table = pd.read_parquet(folder / "predictions.parquet").drop(columns=["sex"])
     table["age"], table["view"] = np.nan, None
     table.to_parquet(folder / "predictions.parquet", index=False)
-    vouch(folder)
+    update_hashes(folder)
     bundle = read_bundle(folder)
     assert bundle.predictions is not None
     assert "sex" not in bundle.predictions.columns
@@ -273,7 +273,7 @@ def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
 
 @pytest.mark.parametrize("name", ["predictions.parquet", "samples/grid.png", "samples/images.parquet"])
 def test_a_changed_file_is_refused_by_its_name(folder, name):
-    """``bundle.json`` vouches for every other file."""
+    """``bundle.json`` update_hasheses for every other file."""
     with open(folder / name, "ab") as handle:
         handle.write(b"x")
     with pytest.raises(SubmissionError, match=rf"{name}: does not match its SHA-256"):

@@ -16,7 +16,7 @@ from benchmark.bundles.io import read_bundle, write_bundle
 from benchmark.cli.parser import main
 from benchmark.comparison.reported import results
 from benchmark.reporting.leaderboards.build import build_pages, stale_pages
-from support.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
+from support.board_folders import BOARD, ROWS, TINY, edit, make_board_folder, verify
 from support.make_bundles import make_bundles
 
 PAGES = ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]

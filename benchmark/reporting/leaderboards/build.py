@@ -1,4 +1,4 @@
-"""The pages under ``leaderboards/``, made from the bundles there and compared with them."""
+"""Build the pages under ``leaderboards/`` from the bundles there, and find pages that are stale."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from benchmark.reporting.leaderboards.board_folders import (
     read_board,
     read_rows,
 )
-from support.make_boards import BOARD, KEY, SIGNED, SIGNED_FOR_FILES, edit, make_board_folder, verify
+from support.board_folders import BOARD, KEY, SIGNED, SIGNED_FOR_FILES, edit, make_board_folder, verify
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from benchmark.reporting.leaderboards.html import TEMPLATES
 from benchmark.reporting.leaderboards.row_details import link
 from benchmark.reporting.leaderboards.site import pages
 from benchmark.reporting.leaderboards.trade_offs import front_sentence, marks
-from support.made_boards import CARD, FIRST, SECOND, altered, board, boards, first
+from support.example_boards import CARD, FIRST, SECOND, altered, board, boards, first
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\"'><b>"
 

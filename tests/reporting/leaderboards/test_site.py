@@ -14,7 +14,7 @@ from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.build import read_boards
 from benchmark.reporting.leaderboards.sentences import variance
 from benchmark.reporting.leaderboards.site import pages
-from support.make_boards import BOARD, KEY, SIGNED, edit, make_board_folder, verify
+from support.board_folders import BOARD, KEY, SIGNED, edit, make_board_folder, verify
 
 HOSTILE = "</script><script>alert(1)</script> | **b** [c](d)\n# head `e` $(rm) '"
 

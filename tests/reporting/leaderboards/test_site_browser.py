@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmark.reporting.leaderboards.site import pages
-from support.made_boards import FIRST, SECOND, boards
+from support.example_boards import FIRST, SECOND, boards
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install .[dev]"

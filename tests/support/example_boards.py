@@ -1,4 +1,4 @@
-"""Two made boards: five classes with a gated generator, and a binary task with samples handed in."""
+"""Two example boards: five classes with a gated generator, and a binary task with submitted samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CARD = {
     "paper": "https://example.org/paper?a=1&b=2",
     "code": "",
     "license": "CC-BY-4.0",
-    "training_data": "The task's own.",
+    "training_data": "The task's training images.",
     "pretrained_weights": "none",
     "compute": "1 GPU, 3 hours",
 }
@@ -33,38 +33,38 @@ COPIES = {"rate": 0.5, "interval": [0.47, 0.53], "gated": True}
 
 
 def altered(bundle: Bundle, **fields: Any) -> Bundle:
-    """The bundle with other fields in its manifest."""
+    """Return the bundle with other fields in its manifest."""
     record = bundle.manifest.record()
     for name, value in fields.items():
-        known = isinstance(value, dict) and value and isinstance(record[name], dict)
-        record[name] = {**record[name], **value} if known else value
+        merge = isinstance(value, dict) and value and isinstance(record[name], dict)
+        record[name] = {**record[name], **value} if merge else value
     return replace(bundle, manifest=type(bundle.manifest).model_validate(record))
 
 
 def board(name: str, bundles: list[Bundle], standings: dict[str, Standing] | None = None) -> Board:
-    """A board of these bundles, self-reported where nothing else is said."""
+    """Return a board of these bundles; rows are self-reported unless ``standings`` has them."""
     comparison = compare((b.manifest.record(), b.predictions) for b in bundles)
     rows = {b.manifest.row.name: (standings or {}).get(b.manifest.row.name, SELF) for b in bundles}
     return Board(bundles, comparison, name, rows)
 
 
 def first() -> list[Bundle]:
-    """Seven phantom rows of five classes; the generator stylegan is gated."""
+    """Return seven phantom rows of five classes; the generator stylegan is gated."""
     rows = ("real_only", "duplicate_real", "traditional", "oracle", "noise", "stylegan", "ddpm")
     with tempfile.TemporaryDirectory() as folder:
-        made = make_bundles(Path(folder), rows, (24,) * 5, None, seeds=(0, 1))
-        found = read_bundles(made)
-    return [altered(b, memorization=COPIES) if b.manifest.row.name == "stylegan" else b for b in found]
+        bundles = read_bundles(make_bundles(Path(folder), rows, (24,) * 5, None, seeds=(0, 1)))
+    return [altered(b, memorization=COPIES) if b.manifest.row.name == "stylegan" else b for b in bundles]
 
 
 def second() -> list[Bundle]:
-    """Four rows of a binary task on real images, of which one was not run."""
+    """Return four rows of a binary task on real images; one was not run."""
     missing = {"stylegan": "no generator named 'dreambooth' is installed"}
     rows = ("real_only", "oracle", "ddpm", "stylegan")
     with tempfile.TemporaryDirectory() as folder:
-        made = make_bundles(Path(folder), rows, seeds=(0, 1), failed=missing, variant=VARIANTS["binary"])
-        found = read_bundles(made)
-    real = [altered(b, task="cxr_pneumothorax", profile="lite", data_kind="real") for b in found]
+        bundles = read_bundles(
+            make_bundles(Path(folder), rows, seeds=(0, 1), failed=missing, variant=VARIANTS["binary"])
+        )
+    real = [altered(b, task="cxr_pneumothorax", profile="lite", data_kind="real") for b in bundles]
     return [
         altered(b, submission_type="samples", submission=CARD) if b.manifest.row.name == "ddpm" else b
         for b in real
@@ -73,6 +73,6 @@ def second() -> list[Bundle]:
 
 @cache
 def boards() -> tuple[Board, Board]:
-    """The two boards, made once."""
-    told = {"ddpm": VERIFIED, "stylegan": CHANGED}
-    return board(FIRST, first(), told), board(SECOND, second())
+    """Return the two boards, computed once."""
+    standings = {"ddpm": VERIFIED, "stylegan": CHANGED}
+    return board(FIRST, first(), standings), board(SECOND, second())

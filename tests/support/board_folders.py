@@ -1,4 +1,4 @@
-"""Folders of boards with made bundles, and what may lie beside a bundle."""
+"""Folders of boards with simulated bundles, and files that may lie beside a bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.make_bundles import make_bundles
 
 TINY: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
 ROWS = ("real_only", "duplicate_real", "ddpm")
-BOARD = "cxr_pneumonia-demo"  # of what make_bundles makes
+BOARD = "cxr_pneumonia-demo"  # of the bundles of make_bundles
 # Signed with a key made for this file: ssh-keygen -Y sign -n synththorax-bundle -f key bundle.json
 SIGNED = """-----BEGIN SSH SIGNATURE-----
 U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgnR7yNz72HpnILqZlC1C/ujNwlp
@@ -32,12 +32,12 @@ RKCTqZDkQrzkKw2CdquuII
 
 
 def make_board_folder(root: Path, name: str = BOARD, rows: tuple[str, ...] = ROWS, **sizes: Any) -> Path:
-    """A board of made bundles under ``root/results``."""
+    """Write a board of simulated bundles under ``root/results``."""
     return make_bundles(root / "results" / name, rows=rows, **{**TINY, **sizes})
 
 
 def edit(folder: Path, **fields: Any) -> None:
-    """Change fields of a ``bundle.json``; dicts are merged."""
+    """Change fields of a ``bundle.json``; dictionaries are merged."""
     path = folder / "bundle.json"
     record = json.loads(path.read_text())
     for name, value in fields.items():
@@ -46,7 +46,7 @@ def edit(folder: Path, **fields: Any) -> None:
 
 
 def verify(folder: Path, **fields: Any) -> None:
-    """Write the record of a verification of a bundle."""
+    """Write the verification record of a bundle."""
     record = {
         "schema": 1,
         "bundle_sha256": hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest(),
