@@ -40,7 +40,7 @@ def test_a_curve_comes_back_in_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda t: t.drop(columns="share"), "share: is missing"),
         (lambda t: t.assign(images=0.5), "images: is missing, or does not hold numbers"),
@@ -55,14 +55,14 @@ def test_a_curve_comes_back_in_order(tmp_path):
         (lambda t: t.assign(more=1), "more: missing or unknown column"),
     ],
 )
-def test_what_is_not_a_whole_curve_is_refused(tmp_path, change, told):
+def test_what_is_not_a_whole_curve_is_refused(tmp_path, change, message):
     """As strictly as the predictions, on writing and on reading."""
-    with pytest.raises(SubmissionError, match=told):
+    with pytest.raises(SubmissionError, match=message):
         write_bundle(tmp_path / "real_only", manifest(), predictions(), None, change(curve()))
     write_bundle(tmp_path / "real_only", manifest(), predictions(), None, curve())
     change(curve()).to_parquet(tmp_path / "real_only" / CURVE)
     made.update_hashes(tmp_path / "real_only")
-    with pytest.raises(SubmissionError, match=told):
+    with pytest.raises(SubmissionError, match=message):
         read_bundle(tmp_path / "real_only")
 
 

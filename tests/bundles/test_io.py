@@ -304,7 +304,7 @@ def test_scores_are_stored_with_seven_digits_and_results_are_of_these(folder):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("class", "elephant", "class: holds a class"),
         ("fold", 7, r"fold: outside 0\.\.0"),
@@ -312,10 +312,10 @@ def test_scores_are_stored_with_seven_digits_and_results_are_of_these(folder):
         ("image", "text", "image: does not hold bytes"),
     ],
 )
-def test_shown_images_are_checked(tmp_path, folder, field, value, said):
+def test_previews_are_checked(tmp_path, folder, field, value, message):
     """A class of the task, a fold of it, and PNG bytes."""
     bundle = read_bundle(folder)
     bad = bundle.previews.astype({field: object})
     bad.loc[0, field] = value
-    with pytest.raises(SubmissionError, match=said):
+    with pytest.raises(SubmissionError, match=message):
         write_bundle(tmp_path / "x", bundle.manifest.record(), bundle.predictions, None, previews=bad)

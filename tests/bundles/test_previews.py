@@ -15,7 +15,7 @@ from benchmark.plugins.generator import SampleRequest, synthetic_set
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(0, 100))
 def test_shares_are_as_even_as_there_are_images(available, most):
-    """As many as asked for or there are; nobody gets two more than one who could have had more."""
+    """The requested total or all; no group gets two more than another that had more to give."""
     taken = even_shares(available, most)
     assert sum(taken) == min(most, sum(available))
     for count, own in zip(available, taken, strict=True):

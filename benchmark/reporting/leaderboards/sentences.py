@@ -47,9 +47,9 @@ def friedman(test: Friedman) -> str:
     verdict = "the rows differ" if test.p < test.alpha else "no significant difference between the rows"
     return (
         f"Friedman's test over {plural(test.blocks, 'block')}: χ²({test.df}) = {number(test.statistic)}, "
-        f"{p_equals(test.p)}, Kendall's W {test.kendall_w:.2f}; {verdict}. Mean ranks closer than "
-        f"{test.critical_difference:.2f} are joined by a bar: they do not differ significantly in Nemenyi's "
-        f"test at the {percent(test.alpha, 0)} level."
+        f"{p_equals(test.p)}, Kendall's W {test.kendall_w:.2f}; {verdict}. Rows whose mean ranks are "
+        f"closer than {test.critical_difference:.2f} do not differ significantly in Nemenyi's test at the "
+        f"{percent(test.alpha, 0)} level."
     )
 
 

@@ -41,7 +41,7 @@ def test_a_board_is_its_rows_with_their_standings(tmp_path, folder):
     "name", ["cxr_pneumonia", "lus_limited-demo", "cxr_pneumonia-demos", "cxr_pneumonia-demo-a b", "demo"]
 )
 def test_a_board_is_named_by_task_and_profile(tmp_path, name):
-    """Any other name is refused, and the right one told."""
+    """Any other name is refused; the error states the expected one."""
     folder = make_board_folder(tmp_path, name)
     with pytest.raises(
         SubmissionError, match=r"(?s)task 'cxr_pneumonia', profile 'demo'.*'cxr_pneumonia-demo'"
@@ -50,7 +50,7 @@ def test_a_board_is_named_by_task_and_profile(tmp_path, name):
 
 
 def test_what_was_chosen_may_follow(tmp_path):
-    """A scenario, weights or a source are told apart by the end of the name."""
+    """The end of the name states a scenario, weights or a source."""
     assert read_rows(make_board_folder(tmp_path, f"{BOARD}-scarce.keep=0.5-weights=imagenet"))
 
 
@@ -87,7 +87,7 @@ def test_stray_files_are_refused(tmp_path, folder, place):
 
 
 def test_no_board_is_an_error(tmp_path):
-    """It is told how to get one."""
+    """The error states how to add one."""
     with pytest.raises(SubmissionError, match=r"(?s)holds no board.*--add"):
         board_folders(tmp_path)
 
@@ -97,9 +97,9 @@ def test_verified_means_this_very_bundle(folder):
     row = folder / "ddpm"
     assert read_standing(row).status == "self-reported"
     verify(row)
-    found = read_standing(row)
-    assert (found.status, found.signature, found.signer) == ("verified", "unsigned", "")
-    assert found.detail == (
+    standing = read_standing(row)
+    assert (standing.status, standing.signature, standing.signer) == ("verified", "unsigned", "")
+    assert standing.detail == (
         "Verified on 2026-11-21 with version 0.2.0: 1 check passed; training repeated with seed 1; "
         "could not be checked: signature."
     )
@@ -138,12 +138,12 @@ def test_other_content_than_a_record_is_refused(folder, content):
 def test_a_signature_names_its_key(folder):
     """The fingerprint is what ``ssh-keygen -l`` prints of the key that signed."""
     (folder / "ddpm" / "bundle.json.sig").write_text(SIGNED)
-    found = read_standing(folder / "ddpm")
-    assert (found.status, found.signature, found.signer) == ("self-reported", "signed", KEY)
+    standing = read_standing(folder / "ddpm")
+    assert (standing.status, standing.signature, standing.signer) == ("self-reported", "signed", KEY)
 
 
 @pytest.mark.parametrize(
-    ("signer", "said"),
+    ("signer", "phrase"),
     [
         ({"key": KEY, "principal": "a@example.org"}, "; signature valid, by a@example.org;"),
         ({"key": KEY, "principal": None}, "; signature valid, by an unknown key;"),
@@ -151,15 +151,15 @@ def test_a_signature_names_its_key(folder):
         (None, "training repeated with seed 1; could"),
     ],
 )
-def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, said):
+def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, phrase):
     """What the verification says of a signature holds for the key that it looked at."""
     (folder / "ddpm" / "bundle.json.sig").write_text(SIGNED)
     verify(folder / "ddpm", signer=signer)
-    assert said in read_standing(folder / "ddpm").detail
+    assert phrase in read_standing(folder / "ddpm").detail
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (SIGNED_FOR_FILES, "namespace"),
         ("", "expected the lines"),
@@ -169,10 +169,10 @@ def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, sai
         ("\udcff", "is not a signature"),
     ],
 )
-def test_what_is_no_signature_of_a_bundle_is_refused(folder, content, told):
+def test_what_is_no_signature_of_a_bundle_is_refused(folder, content, message):
     """Another purpose, another armor, or not all of it."""
     (folder / "ddpm" / "bundle.json.sig").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(SubmissionError, match=told):
+    with pytest.raises(SubmissionError, match=message):
         read_standing(folder / "ddpm")
 
 
@@ -183,10 +183,10 @@ def test_no_bytes_break_the_reading_of_a_signature(blob):
 
     middle = base64.b64encode(b"SSHSIG\0\0\0\1" + blob).decode()
     try:
-        found = fingerprint(f"-----BEGIN SSH SIGNATURE-----\n{middle}\n-----END SSH SIGNATURE-----")
+        standing = fingerprint(f"-----BEGIN SSH SIGNATURE-----\n{middle}\n-----END SSH SIGNATURE-----")
     except ValueError:
         return
-    assert found.startswith("SHA256:")
+    assert standing.startswith("SHA256:")
 
 
 def test_links_beside_a_bundle_are_not_followed(folder, tmp_path):

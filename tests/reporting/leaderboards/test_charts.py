@@ -1,4 +1,4 @@
-"""Pictures within the pages: where the marks stand, which rows are on the front, and what is said."""
+"""Charts of the pages, the Pareto front, and sentences about tests."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from benchmark.reporting.leaderboards.trade_offs import pareto_front
 LINEAR = Axis("cost", log=False)
 
 
-def mark(name: str, x: float, y: float, **said: bool) -> Mark:
+def mark(name: str, x: float, y: float, **changes: bool) -> Mark:
     """A row with an interval of two points on either side."""
-    kinds = {"control": False, "gated": False, "front": False, **said}
+    kinds = {"control": False, "gated": False, "front": False, **changes}
     return Mark(name, x, y, y - 0.02, y + 0.02, **kinds)
 
 
@@ -43,11 +43,11 @@ def test_equal_rows_are_on_the_front_together():
 @given(st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=9))
 def test_front_is_what_a_search_over_all_pairs_finds(points):
     """On the front: nothing is as good in both and better in one. Sorted, it rises in both respects."""
-    found = pareto_front(points)
+    on_front = pareto_front(points)
     for name, (x, y) in points.items():
         beaten = any((u < x and v >= y) or (u <= x and v > y) for u, v in points.values())
-        assert (name in found) is not beaten
-    on = [points[n] for n in found]
+        assert (name in on_front) is not beaten
+    on = [points[n] for n in on_front]
     assert on == sorted(on)
     assert all(a[1] <= b[1] for a, b in pairwise(on))
 
@@ -61,16 +61,16 @@ def test_front_is_what_a_search_over_all_pairs_finds(points):
     ],
 )
 def test_ticks_are_round(low, high, count, expected):
-    """Steps of 1, 2 or 5 times a power of ten, the smallest that give no more than asked for."""
+    """Steps of 1, 2 or 5 times a power of ten, the smallest that give at most ``count`` + 1."""
     assert ticks(low, high, count) == pytest.approx(expected)
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(3, 9))
 def test_ticks_lie_between_the_ends_and_are_few(low, span, count):
     """At least one and at most count + 1, all inside, for three and more."""
-    found = ticks(low, low + span, count)
-    assert 1 <= len(found) <= count + 1
-    assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in found)
+    values = ticks(low, low + span, count)
+    assert 1 <= len(values) <= count + 1
+    assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in values)
 
 
 def test_decades_are_thinned():
@@ -81,8 +81,8 @@ def test_decades_are_thinned():
 
 def elements(svg: str, tag: str, kind: str) -> list[ElementTree.Element]:
     """The elements of a tag with a class among theirs; the SVG must be well-formed."""
-    found = ElementTree.fromstring(svg).iter(tag)
-    return [e for e in found if kind in e.get("class", "").split()]
+    all_of_tag = ElementTree.fromstring(svg).iter(tag)
+    return [e for e in all_of_tag if kind in e.get("class", "").split()]
 
 
 def test_a_logarithmic_axis_is_one():

@@ -39,9 +39,9 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Notes what the tag says."""
-        said = dict(attrs)
-        self.ids += [said["id"] or ""] if "id" in said else []
-        self.named += [said["aria-labelledby"] or ""] if "aria-labelledby" in said else []
+        values = dict(attrs)
+        self.ids += [values["id"] or ""] if "id" in values else []
+        self.named += [values["aria-labelledby"] or ""] if "aria-labelledby" in values else []
         self.links += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
         self.levels += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
         self.tags[tag] += 1
@@ -99,7 +99,7 @@ def test_same_boards_same_bytes_in_any_order(page):
 
 
 def test_every_board_and_every_row_is_there(page):
-    """A board of its own for each, with a link in the chooser, and a card for every row."""
+    """One board each, with a link in the chooser, and a card for every row."""
     read = Reader(page)
     assert {FIRST, SECOND} <= set(read.ids)
     assert {f"#{FIRST}", f"#{SECOND}"} <= set(read.links)
@@ -116,15 +116,15 @@ def test_every_row_stands_across_the_boards(page):
     ]
     names = re.findall(r'data-v="([a-z_]+)">', table)
     assert names == ["ddpm", "stylegan", "duplicate_real", "noise", "oracle", "real_only", "traditional"]
-    found = dict(zip(names, re.findall(r"<tr class.*?</tr>", table, re.DOTALL), strict=True))
+    by_name = dict(zip(names, re.findall(r"<tr class.*?</tr>", table, re.DOTALL), strict=True))
     real = boards()[0].comparison.primary["ddpm"].versus["real_only"]
     shown = f"{100 * real['balanced_accuracy'].estimate:+.1f}".replace("-", "−")
-    assert f'href="#{FIRST}--row-ddpm"' in found["ddpm"]
-    assert shown in found["ddpm"]
-    assert "gated" in found["stylegan"]
-    assert "not run" in found["stylegan"]
-    assert "–" in found["traditional"]
-    assert found["real_only"].count("baseline") == 2
+    assert f'href="#{FIRST}--row-ddpm"' in by_name["ddpm"]
+    assert shown in by_name["ddpm"]
+    assert "gated" in by_name["stylegan"]
+    assert "not run" in by_name["stylegan"]
+    assert "–" in by_name["traditional"]
+    assert by_name["real_only"].count("baseline") == 2
 
 
 def test_phantom_results_are_named_before_anything_else(page):
@@ -144,15 +144,15 @@ def test_hostile_texts_stay_text():
     """Titles, parameters, errors, standings and notes of a bundle never become markup or script."""
     card = {"title": HOSTILE, "description": HOSTILE, "citation": HOSTILE, "params": {HOSTILE: HOSTILE}}
     bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in first()]
-    said = {**CARD, "title": HOSTILE, "authors": [HOSTILE], "license": HOSTILE, "compute": HOSTILE}
-    said["name"] = bad[1].manifest.row.name
-    bad[1] = altered(bad[1], submission_type="generator", submission=said)
+    card_of_author = {**CARD, "title": HOSTILE, "authors": [HOSTILE], "license": HOSTILE, "compute": HOSTILE}
+    card_of_author["name"] = bad[1].manifest.row.name
+    bad[1] = altered(bad[1], submission_type="generator", submission=card_of_author)
     bad[0] = replace(
         altered(bad[0], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
     )
     made = board(FIRST, bad)
-    told = replace(next(iter(made.standings.values())), signer=HOSTILE, detail=HOSTILE)
-    page = site_of([replace(made, standings=dict.fromkeys(made.standings, told))])
+    standing = replace(next(iter(made.standings.values())), signer=HOSTILE, detail=HOSTILE)
+    page = site_of([replace(made, standings=dict.fromkeys(made.standings, standing))])
     read = Reader(page)
     assert read.open == []
     assert read.tags["script"] == 1
@@ -176,8 +176,8 @@ def test_hostile_texts_stay_text():
 )
 def test_only_web_addresses_and_dois_become_links(text, address):
     """Whatever else stands in a card is shown as it is."""
-    found = link(text)
-    assert (f'href="{address}"' in found) if address else found == text
+    result = link(text)
+    assert (f'href="{address}"' in result) if address else result == text
 
 
 def test_one_board_per_name():
@@ -196,27 +196,27 @@ def rows_of(page: str, name: str) -> list[str]:
 
 def test_standing_stands_beside_every_row(page):
     """Verified and signed, changed, or self-reported; the card says by whom and when."""
-    found = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, FIRST)}
-    assert 'data-standing="verified"' in found["ddpm"]
-    assert ">signed<" in found["ddpm"]
-    assert 'data-standing="changed"' in found["stylegan"]
-    assert 'data-standing="self-reported"' in found["noise"]
+    by_name = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, FIRST)}
+    assert 'data-standing="verified"' in by_name["ddpm"]
+    assert ">signed<" in by_name["ddpm"]
+    assert 'data-standing="changed"' in by_name["stylegan"]
+    assert 'data-standing="self-reported"' in by_name["noise"]
     assert "signed, key SHA256:abc" in page
     assert "Checked on 2026-11-01 with release 0.1.0." in page
 
 
-def test_what_is_handed_in_says_so_and_by_whom(page):
+def test_a_submission_shows_its_type_and_its_authors(page):
     """The way beside the standing, and the card of the submission in the row's card."""
-    found = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, SECOND)}
-    assert "submitted samples" in found["ddpm"]
-    assert "submitted" not in found["oracle"]
-    for said in (
+    by_name = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, SECOND)}
+    assert "submitted samples" in by_name["ddpm"]
+    assert "submitted" not in by_name["oracle"]
+    for text in (
         "A. Author and B. Author",
         "CC-BY-4.0",
         "1 GPU, 3 hours",
         "submitted samples, evaluated by the suite",
     ):
-        assert said in page
+        assert text in page
 
 
 def test_rows_hold_what_filters_and_ties_need(page):
@@ -315,7 +315,7 @@ def test_text_is_readable_on_its_ground(theme):
 
 
 def test_against_cost_a_row_must_be_above_doing_nothing():
-    """real_only costs nothing, so a cheap row below it is on no front; with none above, this is said."""
+    """real_only costs nothing, so a cheap row below it is on no front; the sentence states an empty front."""
     made = boards()[0]
     values = {row.name: 1.0 for row in made.rows}
     assert all(m.estimate > 0 for m in marks(made, values, least=0.0) if m.front)

@@ -125,15 +125,15 @@ def test_hostile_texts_are_shown_not_obeyed(bundles, tmp_path):
     bad[1] = replace(
         altered(bad[1], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
     )
-    found = pages(bad, tmp_path)
+    texts = pages(bad, tmp_path)
     parser = Outward()
-    parser.feed(found["html"])
+    parser.feed(texts["html"])
     assert parser.scripts == 1
-    assert "<img src=x" not in found["html"]
-    assert "<script" not in found["md"]
-    assert "<img" not in found["md"]
-    assert "[c](d)" not in found["md"]
-    main = found["md"].split("## Leaderboard")[1].split("## Controls")[0]
+    assert "<img src=x" not in texts["html"]
+    assert "<script" not in texts["md"]
+    assert "<img" not in texts["md"]
+    assert "[c](d)" not in texts["md"]
+    main = texts["md"].split("## Leaderboard")[1].split("## Controls")[0]
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in main.splitlines() if line.startswith("| ")}
     assert len(widths) == 1  # every line of the table has the same number of cells
 
@@ -144,8 +144,8 @@ def test_json_holds_everything_and_no_nan(bundles, shown, comparison):
     assert set(record["rows"]) == {b.manifest.row.name for b in bundles} == set(record["costs"])
     assert list(record) == sorted(record)
     expected = comparison.primary["ddpm"].metrics["balanced_accuracy"]
-    found = record["rows"]["ddpm"]["figures"]["balanced_accuracy"]
-    assert found["estimate"] == pytest.approx(expected.estimate, rel=1e-7)
+    metric = record["rows"]["ddpm"]["figures"]["balanced_accuracy"]
+    assert metric["estimate"] == pytest.approx(expected.estimate, rel=1e-7)
     assert record["data"]["proof"]
 
 
@@ -191,11 +191,11 @@ def test_a_failed_row_shows_its_error(tmp_path):
     folder = make_bundles(
         tmp_path / "b", test_counts=(10,) * 5, paper_counts=None, failed={"ddpm": "NaN loss"}
     )
-    found = pages(read_bundles(folder), tmp_path / "p")
-    assert "Failed: NaN loss" in found["html"]
-    assert "`ddpm` failed: NaN loss" in found["md"]
-    assert "published size" not in found["html"] + found["md"]
-    assert "1 row failed and has no figures: ddpm." in found["md"]
+    texts = pages(read_bundles(folder), tmp_path / "p")
+    assert "Failed: NaN loss" in texts["html"]
+    assert "`ddpm` failed: NaN loss" in texts["md"]
+    assert "published size" not in texts["html"] + texts["md"]
+    assert "1 row failed and has no figures: ddpm." in texts["md"]
 
 
 def test_a_task_that_cannot_measure_says_so(bundles, tmp_path):
@@ -205,9 +205,9 @@ def test_a_task_that_cannot_measure_says_so(bundles, tmp_path):
     assert table is not None
     weak = [table.assign(bracket=b, run="oracle") for b in (100, 250)]
     by_name["oracle"] = replace(by_name["oracle"], predictions=pd.concat(weak, ignore_index=True))
-    found = pages(list(by_name.values()), tmp_path)
-    assert "This task cannot measure an effect at this size" in found["html"]
-    assert "This task cannot measure an effect at this size" in found["md"]
+    texts = pages(list(by_name.values()), tmp_path)
+    assert "This task cannot measure an effect at this size" in texts["html"]
+    assert "This task cannot measure an effect at this size" in texts["md"]
 
 
 def test_a_comparison_of_other_bundles_is_refused(bundles, comparison, tmp_path):
@@ -222,22 +222,22 @@ def test_one_generator_and_the_baseline_are_enough(tmp_path):
     folder = make_bundles(
         tmp_path / "b", rows=("real_only", "ddpm"), test_counts=(10,) * 5, paper_counts=None, seeds=(0, 1)
     )
-    found = pages(read_bundles(folder), tmp_path / "p")
-    assert "There is no row 'oracle'" in found["md"]
-    assert "no result" in found["html"]
+    texts = pages(read_bundles(folder), tmp_path / "p")
+    assert "There is no row 'oracle'" in texts["md"]
+    assert "no result" in texts["html"]
 
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory) -> dict[str, dict[str, str]]:
     """The pages of a binary, a multi-label and a cross-validated task, two seeds each."""
-    found = {}
+    texts = {}
     for name in ("binary", "multilabel", "folds"):
         folder = tmp_path_factory.mktemp(name)
         failed = {"stylegan": "no generator named 'dreambooth' is installed"} if name == "binary" else None
         rows = ("real_only", "oracle", "noise", "ddpm", "stylegan")
         made = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
-        found[name] = pages(read_bundles(made), folder / "p")
-    return found
+        texts[name] = pages(read_bundles(made), folder / "p")
+    return texts
 
 
 @pytest.mark.parametrize("name", ["binary", "multilabel", "folds"])
@@ -325,14 +325,14 @@ def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
         {**scratch, "name": "d", "parameters": {"total": 14_746_691, "trained": 2_392_963}},
     ]  # fmt: skip
     count = "; all of 4.92 M parameters trained"
-    told = [classifier_summary(ClassifierCard.model_validate(card)) for card in cards]
-    assert told == [
+    summaries = [classifier_summary(ClassifierCard.model_validate(card)) for card in cards]
+    assert summaries == [
         f"resnet10 (timm resnet10t), from scratch{count}",
         f"b (timm resnet10t), ImageNet weights a1_in1k (sha256 abababababababab…){count}",
         "c (timm vgg16, head pocovid), weights of a file (sha256 cdcdcdcdcdcdcdcd…)",
         "d (timm resnet10t), from scratch; 2.39 M of 14.7 M parameters trained",
     ]
     written = pages(bundles, tmp_path)
-    assert told[0] in written["html"]
-    assert told[0] in written["md"].replace("\\", "")
+    assert summaries[0] in written["html"]
+    assert summaries[0] in written["md"].replace("\\", "")
     assert json.loads(written["json"])["classifier_cards"][0] == scratch

@@ -87,14 +87,16 @@ def test_every_row_has_its_standing(made):
 
 
 def test_letters_have_a_column(boards):
-    """Rows that share a letter are not told apart; the gated and the failed have none."""
+    """Every ranked row shows its letters; gated and failed rows have none."""
     each = {"ddpm": "a", "duplicate_real": "ab", "real_only": "b"}
     page = pages([lettered(b, each) for b in boards])["cxr_pneumonia.md"]
     lines = section(page, "Leaderboard").splitlines()
     head = next(line for line in lines if line.startswith("| Rank"))
-    found = {cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)}
+    letters = {
+        cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)
+    }
     assert head.startswith("| Rank | Letters | Row |")
-    assert found == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
+    assert letters == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
 
 
 def test_the_statistics_are_those_of_the_comparison(boards, made):
@@ -176,8 +178,8 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}
 
 
-def test_what_was_handed_in_is_said(boards, made):
-    """A submission's way in and its card; nothing of the kind where no row was handed in."""
+def test_submissions_are_listed(boards, made):
+    """The type and the card of a submission; no such section without one."""
     assert "Submissions" not in made["cxr_pneumonia.md"]
     card = SubmissionCard(
         name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
