@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.bundles.folds import joined_data, joined_filter, joined_gate, joined_measures
-from benchmark.bundles.io import as_stored, write_bundle
-from benchmark.bundles.previews import shown
+from benchmark.bundles.io import write_bundle
+from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import SCHEMA
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results as reported_results
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
@@ -112,7 +113,7 @@ def _write_row(plan: Plan, run: RunResults, row: Row, content: dict[str, Any], f
         curve = run.tables("learning_curve", row.name, CURVE)
         content["results"] = reported_results(content, predictions)
     sources = run.images(row.name) if may_show(content) else []
-    images = shown([read_images(r.folder / SYNTHETIC) for r in sources]) if sources else None
+    images = preview_images([read_images(r.folder / SYNTHETIC) for r in sources]) if sources else None
     content["samples"] = _samples(run, row.name, images)
     grid = (sources[0].folder / "grid.png").read_bytes() if sources else None
     write_bundle(folder, content, predictions, grid, curve, images)

@@ -14,7 +14,7 @@ from benchmark.experiments.progress import clock
 from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.resolve import make_plan, request_of
-from benchmark.reporting.leaderboards.compare import compare_folder, headline, publish
+from benchmark.reporting.leaderboards.publish import compare_folder, headline, publish
 from benchmark.stages.data import DataResult
 from benchmark.tasks.pages import write_pages
 from benchmark.tasks.schema import load_task, task_names
@@ -81,7 +81,7 @@ def compare_bundles(options: argparse.Namespace) -> int:
     """Compare bundles and write ``comparison.json``."""
     out = options.out or options.bundles.parent
     make_folder(out)
-    write_json(out / "comparison.json", compare_folder(options.bundles))
+    write_json(out / "comparison.json", compare_folder(options.bundles).to_json())
     print(out / "comparison.json")
     return 0
 
@@ -112,10 +112,10 @@ def _boards(options: argparse.Namespace, added: list[Path]) -> int:
     if added:
         for path in add(added, root, options.board, options.replace):
             print(f"added {path}")
-    made = leaderboards.make(root, options.workers)
+    made = leaderboards.build_pages(root, options.workers)
     if options.check:
-        return _told(leaderboards.faults(root, made), root)
-    for path in leaderboards.write(root, made):
+        return _told(leaderboards.stale_pages(root, made), root)
+    for path in leaderboards.write_pages(root, made):
         print(path)
     for path in leaderboards.surplus(root, made):
         print(f"no board makes {path}: remove it")

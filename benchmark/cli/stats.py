@@ -13,12 +13,13 @@ from benchmark.cli.stats_text import power as power_text
 from benchmark.cli.stats_text import predictions as predictions_text
 from benchmark.cli.stats_text import readers as readers_text
 from benchmark.cli.stats_text import runs as runs_text
+from benchmark.comparison.align import align
+from benchmark.comparison.aligned_rows import AlignedRows
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.csv import power, predictions, readers, runs
 from benchmark.comparison.csv.association import associate, read_figures
 from benchmark.comparison.csv.predictions_table import Predictions, read_predictions
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Study, align
-from benchmark.comparison.spread import association
+from benchmark.comparison.variance_and_association import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
 from benchmark.images.shards import told
 from benchmark.utils.files import write_json
@@ -88,11 +89,11 @@ def _given(options: argparse.Namespace, *names: str) -> Record:
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _rows(folder: Path) -> tuple[list[Bundle], Study, Panel]:
+def _rows(folder: Path) -> tuple[list[Bundle], AlignedRows, ComparedRows]:
     """Bundles of a folder, and their rows at the primary bracket of the test split."""
     bundles = read_bundles(folder)
     study = align((b.manifest.record(), b.predictions) for b in bundles)
-    return bundles, study, Panel(study, "test", study.protocol.primary_bracket)
+    return bundles, study, ComparedRows(study, "test", study.protocol.primary_bracket)
 
 
 def _runs(options: argparse.Namespace) -> Record:

@@ -13,6 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.comparison.records import Comparison
 from benchmark.engine.events import RunObserver
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.store import Result
@@ -241,12 +242,11 @@ class Tracker(RunObserver):
         self.client.set_terminated(run_id, "FINISHED" if state in ("COMPLETE", "PRUNED") else "FAILED")
 
     @_timed
-    def leaderboard(self, folder: Path, comparison: Mapping[str, Any]) -> None:
+    def leaderboard(self, folder: Path, comparison: Comparison) -> None:
         """Log the comparison as a nested run, and the leaderboard on the parent."""
         run_id = self._nested("compare", "compare", {})
-        name, bracket = self.plan.task.primary_metric.name, str(self.plan.profile.primary_bracket)
-        rows = comparison["figures"].get("test", {}).get(bracket, {})
-        metrics = {f"{row}.{name}": figures[name]["estimate"] for row, figures in rows.items()}
+        name = self.plan.task.primary_metric.name
+        metrics = {f"{row}.{name}": f.metrics[name].estimate for row, f in comparison.primary.items()}
         self._batch(run_id, metrics=metrics)
         for path in sorted(folder.glob("leaderboard.*")):
             self.client.log_artifact(run_id, str(path))

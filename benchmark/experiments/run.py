@@ -18,7 +18,7 @@ from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build, data_nodes
 from benchmark.planning.plan import Plan
-from benchmark.reporting.leaderboards.compare import publish
+from benchmark.reporting.leaderboards.publish import publish
 from benchmark.stages import run as run_stage
 from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_of

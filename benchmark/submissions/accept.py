@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmark.bundles.io import MANIFEST, PREDICTIONS, Bundle, read_bundle
 from benchmark.bundles.standing import read_standing
+from benchmark.comparison.align import align
 from benchmark.comparison.reported import confirm
-from benchmark.comparison.rows import align
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import bundle_folder, validate_bundle_folder
-from benchmark.reporting.leaderboards.boards import NAME, RESULTS, one_protocol, read_rows
+from benchmark.reporting.leaderboards.board_folders import NAME, RESULTS, one_protocol, read_rows
 from benchmark.submissions.tested_images import IMAGE, RUN, image_faults
 from benchmark.utils.files import atomic_folder, disk_errors
 

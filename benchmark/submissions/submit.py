@@ -19,8 +19,8 @@ from benchmark.planning.plan import Plan, Row
 from benchmark.planning.resolve import make_plan, request_of
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row, tuned_params
 from benchmark.plugins.registry import available, find
-from benchmark.reporting.leaderboards.boards import RESULTS, one_protocol, read_rows
-from benchmark.reporting.leaderboards.compare import headline, publish_bundles
+from benchmark.reporting.leaderboards.board_folders import RESULTS, one_protocol, read_rows
+from benchmark.reporting.leaderboards.publish import headline, publish_bundles
 from benchmark.submissions.accept import board_of
 from benchmark.submissions.sample_row import sample_row
 from benchmark.tasks.schema import GeneratorEntry
@@ -151,7 +151,7 @@ def import_bundle(source: Path, card: SubmissionCard, out: Path) -> Path:
     }
     folder = out / card.name
     with atomic_folder(folder) as part:
-        write_bundle(part, record, bundle.predictions, bundle.grid, bundle.curve, bundle.shown)
+        write_bundle(part, record, bundle.predictions, bundle.grid, bundle.curve, bundle.previews)
     return folder
 
 

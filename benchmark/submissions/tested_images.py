@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from benchmark.bundles.io import KNOWN_TEXTS
+from benchmark.bundles.tables import KNOWN_TEXTS
 
 if TYPE_CHECKING:
     import pandas as pd

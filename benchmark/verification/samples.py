@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.bundles.assemble import may_show
-from benchmark.bundles.io import SHOWN, Bundle
+from benchmark.bundles.io import PREVIEWS, Bundle
 from benchmark.bundles.schema import Manifest, Memorization
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.images.image_set import Splits
@@ -58,9 +58,9 @@ def read_sample_images(bundle: Bundle, folder: Path) -> SampleImages:
     Raises:
         SubmissionError: another size or format, or a damaged picture; names the image.
     """
-    manifest, table = bundle.manifest, bundle.shown
+    manifest, table = bundle.manifest, bundle.previews
     assert table is not None
-    where, size = str(folder / SHOWN), manifest.image_size
+    where, size = str(folder / PREVIEWS), manifest.image_size
     pictures = [_picture(content, size, f"{where}: image {k}") for k, content in enumerate(table["image"])]
     label = np.array([manifest.classes.index(c) for c in table["class"]])
     return SampleImages(np.stack(pictures), label, table["fold"].to_numpy())
@@ -88,7 +88,7 @@ def check_samples(
     """Check the images that the bundle shows against the data, and the memorization gate against both."""
     manifest = bundle.manifest
     gate_checks = [] if manifest.memorization is None else _check_gate_fields(manifest, manifest.memorization)
-    if bundle.shown is None:
+    if bundle.previews is None:
         return [_check_none_shown(manifest), *gate_checks]
     checks: list[Check] = []
     with errors_as_check(checks, "samples"):
@@ -125,7 +125,7 @@ def _copy_faults(samples: SampleImages, splits: Splits, fold: int, hide_reserve:
         for picture, image_id in zip(np.asarray(images.image), images.image_id, strict=True)
     }
     own = [(k, names.get(samples.image[k].tobytes())) for k in np.flatnonzero(samples.fold == fold)]
-    return [(f"{SHOWN}: image {k}", f"is real image '{name}'") for k, name in own if name]
+    return [(f"{PREVIEWS}: image {k}", f"is real image '{name}'") for k, name in own if name]
 
 
 def _check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:

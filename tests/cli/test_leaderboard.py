@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from benchmark.bundles.io import read_bundle, write_bundle
 from benchmark.cli.parser import main
 from benchmark.comparison.reported import results
-from benchmark.reporting.leaderboards.build import faults, make
-from support.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
+from benchmark.reporting.leaderboards.build import build_pages, stale_pages
+from support.board_folders import BOARD, ROWS, TINY, edit, make_board_folder, verify
 from support.make_bundles import make_bundles
 
 PAGES = ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
@@ -101,8 +101,8 @@ def changed(path: Path, at: int, by: int) -> None:
 @pytest.fixture(scope="module")
 def found(published) -> Callable[[], list[str]]:
     """What is wrong with the pages now, by the bundles as they were."""
-    made = make(published)
-    return lambda: faults(published, made)
+    contents = build_pages(published)
+    return lambda: stale_pages(published, contents)
 
 
 @settings(max_examples=150, deadline=None)
@@ -274,7 +274,7 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
     record["data"]["splits"]["test"]["images"] = table["image_id"].nunique()
     record["results"] = results(record, table)
     other = tmp_path / "other" / "oracle"
-    write_bundle(other, record, table, bundle.grid, shown=bundle.shown)
+    write_bundle(other, record, table, bundle.grid, previews=bundle.previews)
     before = listing(root)
     assert main(["leaderboard", "--root", str(root), "--add", str(other)]) == 1
     assert told in capsys.readouterr().err

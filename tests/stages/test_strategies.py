@@ -23,7 +23,7 @@ from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.planning.graph import build
 from benchmark.planning.resolve import RunRequest, make_plan
-from benchmark.reporting.leaderboards.compare import compare_folder, publish
+from benchmark.reporting.leaderboards.publish import compare_folder, publish
 from benchmark.stages.classify import ClassifyConfig
 from benchmark.stages.gan_test import GanTestConfig, gan_test
 from benchmark.stages.job import Job
@@ -192,7 +192,7 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
 
 def test_rows_are_read_off_the_curve(selected, folded):
     """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
-    found = compare_folder(selected.bundles)
+    found = compare_folder(selected.bundles).to_json()
     full = selected.result("data")["splits"]["train"]["images"]
     points = found["learning_curve"]["points"]
     assert len(points) == 3
@@ -202,7 +202,7 @@ def test_rows_are_read_off_the_curve(selected, folded):
     assert found["equivalent"].keys() == found["figures"]["test"]["8"].keys() - {"real_only"}
     for worth in found["equivalent"].values():
         assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
-    folds = compare_folder(folded.bundles)
+    folds = compare_folder(folded.bundles).to_json()
     assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
 
 

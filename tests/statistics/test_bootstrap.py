@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from benchmark.comparison.merits import OF_ALL
+from benchmark.comparison.figures_of_merit import OF_ALL
 from benchmark.errors import MetricError
 from benchmark.statistics import bootstrap, intervals
 from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples

@@ -12,9 +12,10 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from benchmark.bundles import assemble as report
-from benchmark.bundles.io import as_stored, hashes, write_bundle
-from benchmark.bundles.previews import shown
+from benchmark.bundles.io import hashes, write_bundle
+from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
@@ -47,11 +48,11 @@ def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
     images = _images(plan)
     splits = data.folds[0]
     content["memorization"] = memorization(images, splits.train, splits.test, PHANTOM, "cpu", 2)
-    some = shown([images])
+    some = preview_images([images])
     content["samples"] = {"images": len(images), "hash": images.content_hash(), "shown": len(some)}
     table = as_stored(_predictions(plan, content, data))
     content["results"] = results(content, table)
-    write_bundle(folder, content, table, picture("ddpm"), shown=some)
+    write_bundle(folder, content, table, picture("ddpm"), previews=some)
     return data
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmark.bundles.io import as_stored, read_bundle
+from benchmark.bundles.io import read_bundle
 from benchmark.bundles.standing import read_standing
+from benchmark.bundles.tables import as_stored
 from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.comparison.csv.predictions import Settings, chosen_baseline, detectable, panel_of
 from benchmark.comparison.csv.predictions_table import Predictions
-from benchmark.comparison.evidence import POWERS
+from benchmark.comparison.significance_tests import POWERS
 from benchmark.statistics import power
 from benchmark.statistics.intervals import Interval
 

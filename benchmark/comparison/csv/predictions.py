@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.comparison import evidence
+from benchmark.comparison import significance_tests
+from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.csv.predictions_table import Predictions
-from benchmark.comparison.evidence import POWERS
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Protocol, Row, SplitImages, Study
+from benchmark.comparison.significance_tests import POWERS
 from benchmark.errors import SubmissionError, unknown_name
 from benchmark.statistics import power, weighted
 from benchmark.statistics.adjust import adjust
@@ -64,8 +64,10 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
     tests: dict[str, Mapping[str, Record]] = {
         "difference": {m: panel.primary.difference(m, baseline).record() for m in others},
         "bootstrap": {m: _bootstrap(panel, metric, m, baseline) for m in others},
-        "mcnemar": {} if given.kind == "multilabel" else evidence.mcnemar_by_row(panel, baseline),
-        "delong": evidence.delong_by_row(panel, baseline) if evidence.can_delong(panel) else {},
+        "mcnemar": {} if given.kind == "multilabel" else significance_tests.mcnemar_by_row(panel, baseline),
+        "delong": significance_tests.delong_by_row(panel, baseline)
+        if significance_tests.can_delong(panel)
+        else {},
     }
     for name in ("difference", "bootstrap"):
         _adjust(tests[name], settings.correction)
@@ -87,7 +89,7 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
     }  # fmt: skip
 
 
-def panel_of(given: Predictions, settings: Settings) -> Panel:
+def panel_of(given: Predictions, settings: Settings) -> ComparedRows:
     """Arrange the models as rows of a leaderboard, so that both share one implementation.
 
     Raises:
@@ -106,7 +108,7 @@ def panel_of(given: Predictions, settings: Settings) -> Panel:
     ids = np.arange(len(given.label)).astype(str)
     images = SplitImages(ids, given.label, given.patient, tuple(("", r, None) for r in runs), False, {})
     rows = [Row(m, "generator", None, None, {(SPLIT, BRACKET): s}) for m, s in given.scores.items()]
-    return Panel(Study(protocol, {SPLIT: images}, tuple(rows)), SPLIT, BRACKET)
+    return ComparedRows(AlignedRows(protocol, {SPLIT: images}, tuple(rows)), SPLIT, BRACKET)
 
 
 def chosen_baseline(given: Predictions, settings: Settings) -> str:
@@ -131,7 +133,11 @@ def detectable(difference: Interval, alpha: float) -> dict[str, float]:
 
 
 def _versus(
-    panel: Panel, settings: Settings, model: str, baseline: str, tests: Mapping[str, Mapping[str, Record]]
+    panel: ComparedRows,
+    settings: Settings,
+    model: str,
+    baseline: str,
+    tests: Mapping[str, Mapping[str, Record]],
 ) -> Record:
     own, alpha, margin = panel.primary.difference(model, baseline), settings.alpha, settings.margin
     record: Record = {name: records.get(model) for name, records in tests.items()}
@@ -145,7 +151,7 @@ def _versus(
     return record
 
 
-def _bootstrap(panel: Panel, metric: str, model: str, baseline: str) -> Record:
+def _bootstrap(panel: ComparedRows, metric: str, model: str, baseline: str) -> Record:
     a, b = (panel.scores[name].swapaxes(0, 1) for name in (model, baseline))
     statistic = statistic_of(metric, panel.protocol.kind)
     alpha = panel.protocol.alpha

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.comparison.csv.realism import REAL, image_means, realism
 from benchmark.comparison.csv.table import CsvTable, read_csv
-from benchmark.comparison.evidence import letters_of
+from benchmark.comparison.significance_tests import letters_of
 from benchmark.errors import SubmissionError
 from benchmark.statistics import agreement
 from benchmark.statistics.between_runs import dunn, kruskal_wallis

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.comparison.csv.table import read_csv
-from benchmark.comparison.evidence import letters_of
+from benchmark.comparison.significance_tests import letters_of
 from benchmark.errors import SubmissionError, unknown_name
 from benchmark.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.statistics.friedman import friedman
