@@ -28,7 +28,8 @@ import torch
 
 from benchmark.classifiers.train import Setting, normalization, predict, train
 from benchmark.datasets.phantom import ultrasound
-from benchmark.images.image_set import ImageSet, Splits, concatenate, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits, concatenate
 from benchmark.phantoms.ultrasound.findings import CLASSES
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario

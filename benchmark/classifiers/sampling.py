@@ -75,8 +75,8 @@ def training_images(
     train = splits.train
     if synthetic is None or bracket == 0:
         return TrainingImages(train, train, splits.val)
-    counts, train = added_counts(train, mix, bracket, classes), train.unread()
-    chosen = like(first_of_each(synthetic.unread(), counts, or_fewer=mix.filter != "none"), train)
+    counts, train = added_counts(train, mix, bracket, classes), train.as_lazy()
+    chosen = like(first_of_each(synthetic.as_lazy(), counts, or_fewer=mix.filter != "none"), train)
     if mix.training == "add":
         return TrainingImages(train, concatenate([train, chosen]), splits.val)
     turn = np.zeros(len(chosen), dtype=np.int64)

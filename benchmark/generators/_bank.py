@@ -73,7 +73,7 @@ class ImageBank:
         self.image_size = square_size(kept, self.name)
         self.classes = trained_classes(kept)
         self.image, self.position = np.ascontiguousarray(kept.image), class_positions(kept)
-        self.report = kept.report
+        self.report = kept.reported_labels
 
     def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
         """Images of the requested classes; the card counts how many come more than once.
@@ -87,7 +87,7 @@ class ImageBank:
         images = synthetic_set(self.change(self.image[drawn], rng), request, generator=self.name)
         repeats = len(drawn) - len(np.unique(drawn))
         if self.report is not None:  # a copy has every class that its original has
-            images = replace(images, report=self.report[drawn])
+            images = replace(images, reported_labels=self.report[drawn])
         return replace(images, card={"generator": self.name, "repeated_source_images": repeats})
 
     def save(self, folder: Path) -> None:

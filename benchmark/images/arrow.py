@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import PER_IMAGE, TABLES, ImageSet, Learning, Splits
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,11 +78,11 @@ def read_images(path: Path) -> ImageSet:
         chunks = table[name].chunks
         return [c.flatten().to_numpy(zero_copy_only=True).reshape(len(c), *shape) for c in chunks]
 
-    def pixels(name: str) -> np.ndarray | Pixels | None:
+    def pixels(name: str) -> np.ndarray | LazyImages | None:
         if name not in table.column_names:
             return None
         found = parts(name, picture) or [np.zeros((0, *picture), np.uint8)]
-        return found[0] if len(found) == 1 else Pixels.joined(found)
+        return found[0] if len(found) == 1 else LazyImages.joined(found)
 
     def numbers(name: str) -> np.ndarray | None:
         if name not in table.column_names:

@@ -19,7 +19,7 @@ import numpy as np
 from benchmark.errors import DataError, StoreError
 from benchmark.images import arrow
 from benchmark.images.image_set import PER_IMAGE, TABLES, ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.utils.files import write_json
 from benchmark.utils.hashing import sha256_file, sha256_of
 
@@ -32,7 +32,7 @@ MAPPED = "images.arrow"
 GROUP_BYTES = 2**24  # of pixels in a row group, which is what a writer or reader holds at once
 COMPRESSION, LEVEL = "zstd", 1  # measured in docs/data_store.md
 _PIXELS = ("image", "mask")
-_LISTS = {"label": "uint8", "report": "int8", "soft": "float32", "box": "float32"}
+_LISTS = {"label": "uint8", "reported_labels": "int8", "soft": "float32", "box": "float32"}
 _TYPES = {"U": "string", "i": "int64", "f": "float64"}
 
 
@@ -282,7 +282,7 @@ def read_shards(folder: Path) -> ImageSet:
     columns: dict[str, Any] = {name: _column(table, name) for name in names}
     for name in _PIXELS:
         if name in about["columns"]:
-            columns[name] = Pixels(_Reader(paths, name, picture), (table.num_rows, *picture))
+            columns[name] = LazyImages(_Reader(paths, name, picture), (table.num_rows, *picture))
     return ImageSet(classes=tuple(about["classes"]), card=card_of(about), **columns)
 
 

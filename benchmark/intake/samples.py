@@ -16,7 +16,7 @@ from benchmark.errors import DataError, SubmissionError
 from benchmark.images import arrow, duplicates
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels, join
+from benchmark.images.lazy import LazyImages, join
 from benchmark.intake import folder, table
 from benchmark.intake.sample import Sample
 from benchmark.utils.hashing import sha256_of
@@ -158,13 +158,13 @@ def _as_images(samples: Sequence[Sample], classes: Sequence[str], size: int, fit
     ids = np.array([f"sample-{k:06d}" for k in range(len(samples))])
     reports = [s.report for s in samples if s.report is not None]
     return ImageSet(
-        image=Pixels.each(read, len(samples), size),
+        image=LazyImages.each(read, len(samples), size),
         label=label,
         classes=tuple(classes),
         image_id=ids,
         patient_id=ids,
         origin=np.full(len(samples), "synthetic:submission"),
-        report=np.array(reports, np.int8) if reports else None,
+        reported_labels=np.array(reports, np.int8) if reports else None,
     )
 
 

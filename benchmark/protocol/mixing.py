@@ -90,12 +90,12 @@ def like(synthetic: ImageSet, train: ImageSet) -> ImageSet:
     """
     # classes that only a label policy has made come last, so the numbers of the others are the same
     synthetic = replace(
-        synthetic, classes=train.classes, report=None if not train.multilabel else synthetic.report
+        synthetic, classes=train.classes, reported_labels=None if not train.multilabel else synthetic.reported_labels
     )
     one_hot = np.eye(len(train.classes), dtype=np.uint8)[synthetic.label]
     if train.soft is not None:
         synthetic = replace(synthetic, soft=one_hot.astype(np.float32))
     if not train.multilabel:
         return synthetic
-    known = one_hot if synthetic.report is None else (synthetic.report == POSITIVE).astype(np.uint8)
-    return replace(synthetic, label=known, report=None)
+    known = one_hot if synthetic.reported_labels is None else (synthetic.reported_labels == POSITIVE).astype(np.uint8)
+    return replace(synthetic, label=known, reported_labels=None)

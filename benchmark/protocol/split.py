@@ -358,7 +358,7 @@ def _only(images: ImageSet, kept: list[int]) -> ImageSet:
         chosen,
         label=label,
         classes=tuple(images.classes[c] for c in kept),
-        report=None if chosen.report is None else chosen.report[:, kept],
+        reported_labels=None if chosen.reported_labels is None else chosen.reported_labels[:, kept],
         soft=None if chosen.soft is None else chosen.soft[:, kept],
     )
 

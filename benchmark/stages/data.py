@@ -10,7 +10,8 @@ from typing import Any
 from benchmark.errors import DataError
 from benchmark.images import arrow
 from benchmark.images import plots as pictures
-from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.protocol.rules.label_policy import join_taught, of_training_patients, with_teacher

@@ -153,14 +153,14 @@ def _write_split(
             "sha256": sha256_file(out / path),
             "origin": images.origin[k],
             "license": "" if images.license is None else images.license[k] or "",
-            **({} if images.report is None else _labels(images, k)),
+            **({} if images.reported_labels is None else _labels(images, k)),
         }
 
 
 def _labels(images: ImageSet, row: int) -> dict[str, int]:
     """All labels of an image that may have several."""
-    assert images.report is not None
-    return {f"label:{c}": int(v) for c, v in zip(images.classes, images.report[row], strict=True)}
+    assert images.reported_labels is not None
+    return {f"label:{c}": int(v) for c, v in zip(images.classes, images.reported_labels[row], strict=True)}
 
 
 def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: RunRequest) -> str:

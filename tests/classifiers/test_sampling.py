@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmark.classifiers.sampling import Batches, draw_order, stratum, subset, training_images
 from benchmark.errors import DataError
 from benchmark.images.image_set import Splits
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.protocol.mixing import added_counts, first_of_each, like, receiving
 from benchmark.tasks.rules import Mix
 from support.samples import blobs
@@ -179,7 +179,7 @@ def test_synthetic_labels_become_what_the_training_images_have():
     fake, train = blobs({"a": 1, "b": 1, "c": 1}, prefix="f"), multilabel(blobs(COUNTS))
     assert like(fake, train).label.tolist() == np.eye(3, dtype=int).tolist()
     report = np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]], np.int8)
-    assert like(replace(fake, report=report), train).label.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert like(replace(fake, reported_labels=report), train).label.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
     soft = replace(blobs(COUNTS), soft=np.full((21, 3), 1 / 3, np.float32))
     assert like(fake, soft).soft.tolist() == np.eye(3).tolist()
 
@@ -221,7 +221,7 @@ def test_bracket_copies_no_image():
     """Real and synthetic images stay in maps that workers share, and read as if they were joined."""
     train, fake = blobs(COUNTS, prefix="real"), blobs({"a": 50, "b": 50, "c": 50}, prefix="fake", seed=3)
     found = with_mix(train=train, fake=fake, bracket=4).train
-    assert isinstance(found.image, Pixels)
+    assert isinstance(found.image, LazyImages)
     first = np.concatenate([np.flatnonzero(fake.label == k)[:4] for k in range(3)])
     assert np.array_equal(found.image[:], np.concatenate([train.image, fake.image[first]]))
     rows = np.array([30, 0, 20, 21])

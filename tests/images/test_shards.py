@@ -21,7 +21,7 @@ from benchmark.datasets import _build as building
 from benchmark.datasets._build import BuildConfig, build
 from benchmark.errors import DataError, StoreError
 from benchmark.images import shards
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.plugins.registry import Plugin
 from support.samples import ROOT
 from support.stores import full_set, store
@@ -121,7 +121,7 @@ def test_large_pictures_are_written_a_row_group_at_a_time(tmp_path, monkeypatch)
     monkeypatch.setattr(shards, "GROUP_BYTES", 3 * 36)
     asked = []
     images = full_set()
-    seen = Pixels(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
+    seen = LazyImages(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
     again = shards.read_shards(store(tmp_path, replace(images, image=seen), shard=20))
     assert max(asked) == 3
     assert again.content_hash() == images.content_hash()

@@ -129,8 +129,8 @@ def test_a_table_may_say_all_labels(tmp_path):
     rows = [[1, 1, 0]] * 4 + [[0, 1, 0]] * 3 + [[1, 0, 1]] * 2
     labels = {f"label:{c}": [r[k] for r in rows] for k, c in enumerate(CLASSES)}
     found = kept(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
-    assert found.report is not None
-    np.testing.assert_array_equal(found.report, rows)
+    assert found.reported_labels is not None
+    np.testing.assert_array_equal(found.reported_labels, rows)
     np.testing.assert_array_equal(found.label, IMAGES.label)
 
 

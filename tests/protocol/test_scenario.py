@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from benchmark.datasets import covid_chestxray
 from benchmark.errors import DataError, TaskError, UnknownNameError
-from benchmark.images.image_set import ImageSet, concatenate, prove_disjoint
-from benchmark.images.lazy import Pixels
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, concatenate
+from benchmark.images.lazy import LazyImages
 from benchmark.protocol import scenario
 from benchmark.protocol.rules import amount, label_policy, mask, sites, view
 from benchmark.protocol.split import divide
@@ -62,13 +63,13 @@ def reported(report: np.ndarray, **columns: Any) -> ImageSet:
     """Images with these reports on two findings, a patient each; pixels that no rule may read."""
     n = len(report)
     base = ImageSet(
-        image=Pixels(unread, (n, 4, 4)),
+        image=LazyImages(unread, (n, 4, 4)),
         label=(report == POSITIVE).astype(np.uint8),
         classes=FINDINGS,
         image_id=np.array([f"i{k}" for k in range(n)]),
         patient_id=np.array([f"p{k}" for k in range(n)]),
         origin=np.full(n, "real:test"),
-        report=report.astype(np.int8),
+        reported_labels=report.astype(np.int8),
     )
     return replace(base, **columns)
 
@@ -192,7 +193,7 @@ def test_evaluation_keeps_certain_labels(split: str) -> None:
     assert notes(kept) == [
         "label_policy: 2 of 4 images for evaluation left out, Pneumothorax uncertain or not mentioned"
     ]
-    assert kept.report is None
+    assert kept.reported_labels is None
     assert kept.classes == ("negative", "positive")
 
 
@@ -393,7 +394,7 @@ def test_mask_is_applied_when_a_pixel_is_read() -> None:
         calls.append(len(rows))
         return original[rows]
 
-    images = replace(labeled([0, 1, 0, 1, 0]), image=Pixels(read, original.shape))
+    images = replace(labeled([0, 1, 0, 1, 0]), image=LazyImages(read, original.shape))
     masked = mask.apply(images, Mask(rule="mask", shape="separate"))
     assert calls == []
     shown = mask.shown_by("separate", 32, 32)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import DataError
-from benchmark.images.image_set import ImageSet, Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol.split import (
     PARTS,
     divide,
@@ -301,13 +302,13 @@ def test_class_of_several_can_be_excluded() -> None:
     images = several_labels(2, patients=80, classes=3)
     label = images.label.copy()
     label[:, 1] = np.isin(images.patient_id, ["p0030", "p0031"])
-    images = replace(images, label=label, report=label.astype(np.int8))
+    images = replace(images, label=label, reported_labels=label.astype(np.int8))
     splits = split_by_patient(images, SEVERAL_RULE.model_copy(update={"too_few": "exclude"}), seed=0)
     assert splits.train.classes == ("a", "c")
     assert splits.notes == ("class 'b' excluded: 2 patients, the split needs at least 4",)
     only_b = (label == [0, 1, 0]).all(1)
     assert sum(len(s) for s in splits.named().values()) == len(images) - only_b.sum()
-    assert all(np.array_equal(s.report, s.label) for s in splits.named().values())
+    assert all(np.array_equal(s.reported_labels, s.label) for s in splits.named().values())
 
 
 def with_split(images: ImageSet, given: list[str] | np.ndarray) -> ImageSet:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmark.comparison.csv import realism
-from benchmark.comparison.csv.table import CsvTable, read_csv
 from benchmark.comparison.evidence import letters_of
 from benchmark.errors import SubmissionError
 from benchmark.statistics import agreement
 from benchmark.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.statistics.bootstrap import REPLICATES
 from benchmark.statistics.crossed import mean_interval, variance
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED, CsvTable
 
 REAL = realism.REAL
 ANSWERS = ("real", "fake")
@@ -74,10 +75,10 @@ def read_study(path: Path) -> ReaderStudy:
     ``class``, and ``truth`` (``real`` or ``fake``), where the source of a real image is its model.
 
     Raises:
-        SubmissionError: see ``table.read_csv``; a score off its scale, a reader who rated an image
+        SubmissionError: see ``csv_file.read_csv``; a score off its scale, a reader who rated an image
             twice, a line without any score, or an image of two models, classes or truths.
     """
-    table = read_csv(path, ("reader", "image", "model"), ("class", "truth", *ASKED))
+    table = read_csv(path, ("reader", "image", "model"), ("class", "truth", *ASKED), SUBMITTED)
     asked = [q for q in ASKED if q in table.names]
     if not asked:
         raise SubmissionError(f"{path}: line 1", f"has no scores, expected one of {', '.join(ASKED)}")
@@ -90,17 +91,17 @@ def read_study(path: Path) -> ReaderStudy:
         raise table.fault(int(i), asked[0], "no score at all in this line", "Leave the line out.")
     scores = {q: found for q, found in scores.items() if not np.isnan(found).all()}
     return ReaderStudy(
-        reader=table.texts("reader"),
-        image=table.texts("image"),
+        reader=table.filled("reader"),
+        image=table.filled("image"),
         model=_model(table),
-        label=np.array(table.cells("class") if "class" in table.names else [NO_CLASS] * len(table), object),
+        label=table.text("class") if "class" in table else np.full(len(table), NO_CLASS),
         scores=scores,
     )
 
 
 def _model(table: CsvTable) -> np.ndarray:
     """The model of each image, ``real`` for those that truly are."""
-    model = table.texts("model")
+    model = table.filled("model")
     if "truth" not in table.names:
         return model
     truth = table.choices("truth", ANSWERS)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.comparison.csv.table import read_csv
 from benchmark.comparison.evidence import letters_of
 from benchmark.errors import SubmissionError, unknown_name
 from benchmark.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.statistics.friedman import friedman
 from benchmark.statistics.variance import components
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED
 
 MOST_ROWS = 100
 DIRECTIONS = ("maximize", "minimize")
@@ -44,15 +45,15 @@ def read_runs(path: Path) -> RunTable:
     """Read ``row,value`` and any further columns, each a factor such as ``seed`` or ``classifier``.
 
     Raises:
-        SubmissionError: see ``table.read_csv``; a value that is no finite number, an empty factor, the
+        SubmissionError: see ``csv_file.read_csv``; a value that is no finite number, an empty factor, the
             same run of a row twice, or more than 100 rows.
     """
-    table = read_csv(path, ("row", "value"), None)
+    table = read_csv(path, ("row", "value"), None, SUBMITTED)
     names = [n for n in table.names if n not in ("row", "value")]
-    factors = {name: table.texts(name) for name in names}
+    factors = {name: table.filled(name) for name in names}
     if names:
         table.unique("row", *names)
-    found = RunTable(table.texts("row"), table.numbers("value"), factors)
+    found = RunTable(table.filled("row"), table.numbers("value"), factors)
     rows = len(set(found.row))
     if rows > MOST_ROWS:
         raise SubmissionError(f"{path}: row", f"has {rows} rows, at most {MOST_ROWS} are compared")

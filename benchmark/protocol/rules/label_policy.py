@@ -132,7 +132,7 @@ def join_taught(train: ImageSet, taught: ImageSet) -> ImageSet:
 
 def _said(images: ImageSet, rule: LabelPolicy, where: str) -> np.ndarray:
     """(N,) what the reports say of the rule's finding."""
-    if images.report is None:
+    if images.reported_labels is None:
         raise DataError(
             where,
             "the source has no reports, only labels",
@@ -140,7 +140,7 @@ def _said(images: ImageSet, rule: LabelPolicy, where: str) -> np.ndarray:
         )
     if rule.finding not in images.classes:
         raise unknown_name("finding", rule.finding, list(images.classes), f"{where}: finding")
-    return images.report[:, images.classes.index(rule.finding)]
+    return images.reported_labels[:, images.classes.index(rule.finding)]
 
 
 def _training(images: ImageSet) -> np.ndarray:
@@ -167,4 +167,4 @@ def _if_certain(said: np.ndarray) -> np.ndarray:
 
 
 def _relabeled(images: ImageSet, label: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
-    return replace(images, label=label.astype(np.int64), classes=classes, report=None, soft=None)
+    return replace(images, label=label.astype(np.int64), classes=classes, reported_labels=None, soft=None)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import as_lazy
 from benchmark.protocol.rules.notes import noted
 from benchmark.protocol.rules.view import kinds
 from benchmark.tasks.rules import Mask
@@ -40,7 +40,7 @@ def apply(images: ImageSet, rule: Mask, *, where: str = "mask") -> ImageSet:
     if rule.shape == "none":
         return images
     shown = np.where(shown_by(rule.shape, *images.image.shape[1:]), np.uint8(255), np.uint8(0))
-    masked = replace(images, image=Pixels.map(_unread(images), lambda block: block & shown))
+    masked = replace(images, image=as_lazy(images.image).map(lambda block: block & shown))
     lateral = int((kinds(images) == "lateral").sum())
     if lateral and rule.shape != "square":
         masked = noted(masked, f"{where}: {lateral} lateral images got the lung mask of frontal images")
@@ -79,11 +79,3 @@ def _polygon(corners: tuple[tuple[float, float], ...], height: int, width: int) 
 
 def _mirrored(half: np.ndarray) -> np.ndarray:
     return half | half[:, ::-1]
-
-
-def _unread(images: ImageSet) -> Pixels:
-    """The images as ``Pixels``, which an array in memory becomes too."""
-    if isinstance(images.image, Pixels):
-        return images.image
-    array = images.image
-    return Pixels(lambda rows: array[rows], array.shape)
