@@ -22,7 +22,7 @@ from benchmark.comparison.panel import Panel
 from benchmark.comparison.rows import Study, align
 from benchmark.comparison.spread import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
-from benchmark.images.shards import told
+from benchmark.images.shards import build_errors
 from benchmark.utils.files import write_json
 
 Record = dict[str, Any]
@@ -68,7 +68,7 @@ def stats(options: argparse.Namespace) -> int:
         raise SubmissionError(error.where, error.problem, error.remedy) from None
     print("\n".join(kind.show(record)))
     if options.out:
-        with told(options.out.parent):
+        with build_errors(options.out.parent):
             options.out.parent.mkdir(parents=True, exist_ok=True)
             write_json(options.out, {"kind": options.kind, **record})
         print(f"\nrecord: {options.out}")
