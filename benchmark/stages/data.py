@@ -14,7 +14,11 @@ from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
-from benchmark.protocol.rules.label_policy import join_taught, of_training_patients, with_teacher
+from benchmark.protocol.rules.label_policy import (
+    join_pseudo_labeled,
+    of_training_patients,
+    with_pseudo_labels,
+)
 from benchmark.stages.job import Job
 from benchmark.tasks.rules import parse_rules
 from benchmark.tasks.schema import SplitRule
@@ -115,8 +119,8 @@ def pseudo_label(job: Job) -> dict[str, Any]:
     probability = training.predict(
         trained.network, unlabeled, setting, training.normalization(splits.train.image)
     )[:, 1]
-    guessed = with_teacher(unlabeled, probability)
-    train = join_taught(splits.train, guessed)
+    guessed = with_pseudo_labels(unlabeled, probability)
+    train = join_pseudo_labeled(splits.train, guessed)
     note = (
         f"{len(guessed)} uncertain images labeled by a classifier trained on the {len(splits.train)} others, "
         f"{int((probability >= 0.5).sum())} of them positive"

@@ -19,7 +19,7 @@ from benchmark.images.image_set import ImageSet, Learning
 from benchmark.images.lazy import blocks
 from benchmark.plugins.generator import SampleRequest, synthetic_set
 from benchmark.plugins.registry import Plugin
-from benchmark.protocol.mixing import added_counts, receiving
+from benchmark.protocol.mixing import added_counts, receiving_classes
 from benchmark.stages.fit_context import Fit
 from benchmark.stages.job import CHOSEN, Job, first_line
 from benchmark.tasks.rules import Mix
@@ -43,7 +43,7 @@ def _blamed(name: str, act: str) -> Iterator[None]:
 def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False) -> dict[str, Any]:
     """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
     seen = arrow.read_learning(job.data, reserve=job.config["reserve"])
-    asked = receiving(seen.train, Mix(**job.config["mix"]), tuple(job.config["classes"]))
+    asked = receiving_classes(seen.train, Mix(**job.config["mix"]), tuple(job.config["classes"]))
     seen = seen_by_generators(seen, job.input("select"), job.config["classes"])
     if not job.config["per_class"]:
         return {"joint": _fit_one(job, seen, "joint", 0, 1, asks_to_stop)}

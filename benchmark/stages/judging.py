@@ -13,7 +13,7 @@ from benchmark.errors import DataError
 from benchmark.images import arrow
 from benchmark.images import plots as pictures
 from benchmark.images.image_set import ImageSet, Splits
-from benchmark.protocol.mixing import added_counts, like, receiving
+from benchmark.protocol.mixing import added_counts, receiving_classes, with_labels_like
 from benchmark.stages.job import CHOSEN, Job
 from benchmark.stages.measure import in_proportion
 from benchmark.tasks.rules import Mix
@@ -49,7 +49,7 @@ def select(job: Job) -> dict[str, Any]:
     mean = judging.mean_distance(distance[seen])
     near = judging.near_misses(known.label, predicted, distance, mean)
     counts = known.select(np.flatnonzero(near)).counts()
-    _check_chosen(counts, receiving(train, Mix(**config["mix"]), classes))
+    _check_chosen(counts, receiving_classes(train, Mix(**config["mix"]), classes))
     np.save(job.out / CHOSEN, rows[near])
     title = f"{100 * where.explained:.0f} % of the variance; shaded: predicted class"
     pictures.boundary_picture(
@@ -161,7 +161,7 @@ def gan_test(job: Job) -> dict[str, Any]:
     """
     config, splits = job.config, job.splits()
     evaluators, drawn = _judges(job, splits), job.drawn()
-    real, made = _matched(splits.test, like(drawn, splits.train))
+    real, made = _matched(splits.test, with_labels_like(drawn, splits.train))
     metric = config["metric"]
     values, of_class = judging.values(evaluators, made, metric)
     floors, of_real = judging.values(evaluators, real, metric)

@@ -14,7 +14,7 @@ from benchmark.datasets._readers.folder_tree import note_missing
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
-from benchmark.protocol.split import PARTS
+from benchmark.protocol.patients import PARTS
 from benchmark.utils.hashing import sha256_file, sha256_of
 
 LARGE = 10_000  # images; above, they are not compared, and their sizes stand for their bytes
