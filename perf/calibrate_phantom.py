@@ -21,7 +21,8 @@ from benchmark.classifiers.predict import normalization
 from benchmark.classifiers.sampling import with_bracket
 from benchmark.classifiers.train import predict, train
 from benchmark.datasets.phantom import chest
-from benchmark.images.image_set import ImageSet, Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule, load_task
 

@@ -30,7 +30,8 @@ from benchmark.classifiers.config import TrainingConfig
 from benchmark.classifiers.predict import normalization
 from benchmark.classifiers.train import predict, train
 from benchmark.datasets.phantom import ultrasound
-from benchmark.images.image_set import ImageSet, Splits, concatenate, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits, concatenate
 from benchmark.phantoms.ultrasound.findings import CLASSES
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario

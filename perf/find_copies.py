@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.images import duplicates, shards
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def main() -> None:
     count = len(image)
     rows = np.sort(np.random.default_rng(0).choice(count, options.planted, replace=False))
     copies = [np.stack([change(image[row]) for row in rows]) for change in COPIES.values()]
-    together = Pixels.joined([image, *copies])
+    together = LazyImages.joined([image, *copies])
     began = time.perf_counter()
     seen = duplicates.scan(together)
     scanned = time.perf_counter()

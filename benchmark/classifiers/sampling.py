@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet, Splits, concatenate
-from benchmark.protocol.mixing import added_counts, first_of_each, like
+from benchmark.protocol.mixing import added_counts, first_of_each, with_labels_like
 from benchmark.tasks.rules import Mix
 
 HELD_OUT = 6  # one in six synthetic images chooses the epoch of a training without real images
@@ -87,8 +87,9 @@ def training_images(
     train = splits.train
     if synthetic is None or bracket == 0:
         return TrainingImages(train, train, splits.val)
-    counts, train = added_counts(train, mix, bracket, classes), train.unread()
-    chosen = like(first_of_each(synthetic.unread(), counts, or_fewer=mix.filter != "none"), train)
+    counts, train = added_counts(train, mix, bracket, classes), train.as_lazy()
+    chosen = first_of_each(synthetic.as_lazy(), counts, or_fewer=mix.filter != "none")
+    chosen = with_labels_like(chosen, train)
     if mix.training == "add":
         return TrainingImages(train, concatenate([train, chosen]), splits.val)
     turn = np.zeros(len(chosen), dtype=np.int64)

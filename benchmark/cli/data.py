@@ -109,7 +109,7 @@ def build(options: argparse.Namespace) -> int:
     config = build_config_of(options, to_build=True)
     workers = worker_count("cpu", options.workers)
     progress = _Progress()
-    about = building.build(config, options.out, workers=workers, told=progress.told)
+    about = building.build(config, options.out, workers=workers, progress=progress.told)
     shards.open(options.out)
     size = sum(record["bytes"] for record in about["shards"])
     print(f"{about['rows']} images in {len(about['shards'])} shards, {size / 2**20:.1f} MiB: {options.out}")
@@ -154,7 +154,7 @@ def show(options: argparse.Namespace) -> int:
     name, images = images_of(options)
     print("\n".join(card_lines(name, images)))
     out = options.out or Path("outputs") / f"{Path(name).name}.png"
-    with shards.told(out.parent):
+    with shards.build_errors(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
         pictures.sample_grid(for_grid(images, options.columns), out, options.columns)
     print(f"grid: {out}")
@@ -262,7 +262,7 @@ def verify(options: argparse.Namespace) -> int:
     print("\n".join(line for check in checks for line in check.lines()))
     right = all(check.ok for check in checks)
     if options.out:
-        with shards.told(options.out.parent):
+        with shards.build_errors(options.out.parent):
             options.out.parent.mkdir(parents=True, exist_ok=True)
             write_json(options.out, {"target": options.target, "ok": right, "checks": _as_json(checks)})
         print(f"report: {options.out}")

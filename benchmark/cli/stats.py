@@ -21,7 +21,7 @@ from benchmark.comparison.csv.association import associate, read_figures
 from benchmark.comparison.csv.predictions_table import Predictions, read_predictions
 from benchmark.comparison.variance_and_association import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
-from benchmark.images.shards import told
+from benchmark.images.shards import build_errors
 from benchmark.utils.files import write_json
 
 Record = dict[str, Any]
@@ -67,7 +67,7 @@ def stats(options: argparse.Namespace) -> int:
         raise SubmissionError(error.where, error.problem, error.remedy) from None
     print("\n".join(analysis.show(record)))
     if options.out:
-        with told(options.out.parent):
+        with build_errors(options.out.parent):
             options.out.parent.mkdir(parents=True, exist_ok=True)
             write_json(options.out, {"kind": options.kind, **record})
         print(f"\nrecord: {options.out}")

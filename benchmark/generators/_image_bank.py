@@ -38,7 +38,7 @@ class ImageBank(BaseGenerator):
     def store(self, images: ImageSet) -> None:
         """Store these images."""
         self.position = self.record_classes(images)
-        self.image, self.report = np.ascontiguousarray(images.image), images.report
+        self.image, self.report = np.ascontiguousarray(images.image), images.reported_labels
 
     def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
         """Draw images of the requested classes; the card counts the repeated ones.
@@ -52,7 +52,7 @@ class ImageBank(BaseGenerator):
         images = synthetic_set(self.change(self.image[drawn], rng), request, generator=self.name)
         repeats = len(drawn) - len(np.unique(drawn))
         if self.report is not None:  # a copy has every class of its original
-            images = replace(images, report=self.report[drawn])
+            images = replace(images, reported_labels=self.report[drawn])
         return replace(images, card={"generator": self.name, "repeated_source_images": repeats})
 
     def arrays(self) -> dict[str, np.ndarray]:

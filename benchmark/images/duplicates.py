@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.images.lazy import Pixels, blocks
+from benchmark.images.lazy import LazyImages, blocks, select
 
 WORK = 64  # pixels; larger pictures are reduced to it
 CELLS = 16
@@ -61,7 +61,7 @@ class Pair:
     similarity: float
 
 
-def scan(image: np.ndarray | Pixels) -> Scan:
+def scan(image: np.ndarray | LazyImages) -> Scan:
     """Go through all pictures once.
 
     Args:
@@ -90,7 +90,7 @@ def scan(image: np.ndarray | Pixels) -> Scan:
     )
 
 
-def _readable(image: np.ndarray | Pixels) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
+def _readable(image: np.ndarray | LazyImages) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
     """All pictures in blocks, and the faults of those that cannot be read, which are left black."""
     step = _at_once(image)
     for start in range(0, len(image), step):
@@ -107,7 +107,7 @@ def _readable(image: np.ndarray | Pixels) -> Iterator[tuple[np.ndarray, dict[int
             yield block, lost
 
 
-def _at_once(image: np.ndarray | Pixels) -> int:
+def _at_once(image: np.ndarray | LazyImages) -> int:
     """Pictures that are held at once: many small ones, few large ones."""
     return int(np.clip(2**23 // (image.shape[1] * image.shape[2]), 1, 256))
 
@@ -120,7 +120,7 @@ def same_bytes(found: Scan) -> list[np.ndarray]:
     return sorted(groups, key=lambda g: int(g[0]))
 
 
-def same_picture(image: np.ndarray | Pixels, found: Scan, apart: np.ndarray) -> list[Pair]:
+def same_picture(image: np.ndarray | LazyImages, found: Scan, apart: np.ndarray) -> list[Pair]:
     """Pairs of different groups whose pictures are copies of each other, though not byte by byte.
 
     Args:
@@ -164,10 +164,10 @@ def _standard(block: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
-def _axes(image: np.ndarray | Pixels) -> tuple[np.ndarray, np.ndarray]:
+def _axes(image: np.ndarray | LazyImages) -> tuple[np.ndarray, np.ndarray]:
     """(D, 128) projections and (D,) mean of a sample; a small sample counts little."""
     rows = np.unique(np.linspace(0, len(image) - 1, min(SAMPLE, len(image))).astype(np.int64))
-    sampled = image.take(rows) if isinstance(image, Pixels) else image[rows]
+    sampled = select(image, rows)
     seen = np.concatenate([_standard(reduce(reduce(block), CELLS)) for block, _ in _readable(sampled)])
     mean = seen.mean(0) * (len(seen) / (len(seen) + 10))
     spread, axes = np.linalg.eigh((seen - mean).T @ (seen - mean) / len(seen))
@@ -224,14 +224,10 @@ def _meetings(
 def _similarity(image: Any, pairs: np.ndarray) -> np.ndarray:
     """(P,) correlation of the details of (P, 2) pairs, after the best move."""
     rows, place = np.unique(pairs, return_inverse=True)
-    band = np.concatenate([_details(reduce(part)) for part in blocks(_taken(image, rows), _at_once(image))])
+    band = np.concatenate([_details(reduce(part)) for part in blocks(select(image, rows), _at_once(image))])
     first, second = place.reshape(-1, 2).T
     fixed = _standard(_inner(band[second], (0, 0)))
     return np.max([(_standard(_inner(band[first], move)) * fixed).sum(1) for move in MOVES], axis=0)
-
-
-def _taken(image: Any, rows: np.ndarray) -> Any:
-    return image.take(rows) if isinstance(image, Pixels) else image[rows]
 
 
 def _details(small: np.ndarray) -> np.ndarray:

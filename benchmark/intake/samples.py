@@ -16,7 +16,7 @@ from benchmark.errors import SubmissionError
 from benchmark.images import arrow, duplicates
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels, join
+from benchmark.images.lazy import LazyImages, join
 from benchmark.intake.folder import list_folder
 from benchmark.intake.sample import Sample
 from benchmark.intake.table import list_table
@@ -166,13 +166,13 @@ def _image_set(samples: Sequence[Sample], classes: Sequence[str], size: int, fit
     ids = np.array([f"sample-{k:06d}" for k in range(len(samples))])
     reports = [s.report for s in samples if s.report is not None]
     return ImageSet(
-        image=Pixels.each(read, len(samples), size),
+        image=LazyImages.each(read, len(samples), size),
         label=np.array([s.label for s in samples], np.int64),
         classes=tuple(classes),
         image_id=ids,
         patient_id=ids,
         origin=np.full(len(samples), "synthetic:submission"),
-        report=np.array(reports, np.int8) if reports else None,
+        reported_labels=np.array(reports, np.int8) if reports else None,
     )
 
 

@@ -12,7 +12,8 @@ from pydantic import Field
 from benchmark.engine.node import StageConfig
 from benchmark.errors import DataError
 from benchmark.images import arrow, plots
-from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.protocol.rules.label_policy import of_training_patients

@@ -13,7 +13,7 @@ from benchmark.engine.node import StageConfig
 from benchmark.errors import BenchmarkError, GeneratorError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
-from benchmark.protocol.mixing import receiving
+from benchmark.protocol.mixing import receiving_classes
 from benchmark.stages.fit_context import Fit, ShouldPrune, never
 from benchmark.stages.job import DATA, SELECTION, Job, first_line
 from benchmark.stages.plugin import PluginReference, generator_errors
@@ -70,7 +70,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = never) -> FitResult:
         joint = _fit_part(job, learning, "joint", job.progress, should_prune)
         return FitResult(parts={"joint": joint}, history=joint.history)
     train = arrow.read_learning(job.input(DATA), reserve=False).train
-    requested = receiving(train, config.mix, config.classes)
+    requested = receiving_classes(train, config.mix, config.classes)
     names = [name for name in learning.train.classes if name in requested]
     parts: dict[str, FittedPart] = {}
     for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.mixing import like
+from benchmark.protocol.mixing import with_labels_like
 from benchmark.stages.job import Job
 from benchmark.stages.measure import in_proportion
 from benchmark.stages.records import ClassValue, Measure, StageResult
@@ -38,7 +38,7 @@ def gan_test(job: Job[GanTestConfig]) -> GanTestResult:
 
     metric, splits = job.config.metric, job.splits()
     networks = evaluators(job, splits)
-    real, synthetic = _matched(splits.test, like(job.synthetic(), splits.train))
+    real, synthetic = _matched(splits.test, with_labels_like(job.synthetic(), splits.train))
     values, of_class = evaluate(networks, synthetic, metric)
     floors, of_real = evaluate(networks, real, metric)
     per_class = {c: ClassValue(value=v, floor=of_real[c]) for c, v in of_class.items() if c in of_real}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
-from benchmark.protocol.rules.label_policy import join_taught, with_teacher
+from benchmark.protocol.rules.label_policy import join_pseudo_labeled, with_pseudo_labels
 from benchmark.stages.data import DataResult, describe
 from benchmark.stages.job import DATA, UNLABELED, Job
 from benchmark.stages.training import ClassifierStageConfig, training_config
@@ -28,12 +28,12 @@ def pseudo_label(job: Job[PseudoLabelConfig]) -> DataResult:
     trained = training.train(splits.train, splits.train, splits.val, own)
     normal = training.normalization(splits.train.image)
     probability = training.predict(trained.network, unlabeled, own, normal)[:, 1]
-    labeled = with_teacher(unlabeled, probability)
+    labeled = with_pseudo_labels(unlabeled, probability)
     note = (
         f"{len(labeled)} uncertain images labeled by a classifier trained on the {len(splits.train)} others, "
         f"{int((probability >= 0.5).sum())} of them positive"
     )
-    train, notes = join_taught(splits.train, labeled), (*splits.notes, note)
+    train, notes = join_pseudo_labeled(splits.train, labeled), (*splits.notes, note)
     arrow.write_splits(
         job.out, Splits(train, splits.val, splits.test, splits.reserve, splits.more_tests, notes)
     )

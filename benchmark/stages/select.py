@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.errors import DataError
 from benchmark.images import arrow, plots
 from benchmark.images.image_set import Learning
-from benchmark.protocol.mixing import receiving
+from benchmark.protocol.mixing import receiving_classes
 from benchmark.stages.job import CHOSEN, Job
 from benchmark.stages.records import StageResult
 from benchmark.stages.training import ClassifierStageConfig, evaluators
@@ -64,7 +64,7 @@ def select(job: Job[SelectConfig]) -> SelectResult:
     mean, wrong = boundary.mean_distance(distance[sample]), known.label != predicted
     near = boundary.near_misses(known.label, predicted, distance, mean)
     chosen = known.select(np.flatnonzero(near)).counts()
-    _check_chosen(chosen, receiving(train, config.mix, classes))
+    _check_chosen(chosen, receiving_classes(train, config.mix, classes))
     np.save(job.out / CHOSEN, rows[near])
     title = f"{100 * plane.explained:.0f} % of the variance; shaded: predicted class"
     shown = (plane.points[sample], plane.logits, known.label[sample], near[sample], classes)

@@ -153,7 +153,11 @@ def _write_split(
         path = Path(f"fold_{fold}" if folds > 1 else "", split, name, f"{split}-{k:06d}.png")
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.ascontiguousarray(pixels)).save(out / path)
-        labels = [] if images.report is None else list(zip(images.classes, images.report[k], strict=True))
+        labels = (
+            []
+            if images.reported_labels is None
+            else list(zip(images.classes, images.reported_labels[k], strict=True))
+        )
         yield {
             "image": path.as_posix(),
             "class": name,

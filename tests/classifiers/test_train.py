@@ -13,7 +13,7 @@ from benchmark.classifiers.loss import class_weights, positive_weights
 from benchmark.classifiers.metrics import metric_values
 from benchmark.classifiers.schedule import total_steps
 from benchmark.errors import ClassifierError
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.tasks.classifier import Budget, ClassifierConfig
 from support.samples import blobs
 
@@ -116,7 +116,7 @@ def test_a_class_beside_the_task_is_left_out_of_the_prediction(images, tmp_path)
 def test_normalization_reads_unread_pixels_block_by_block():
     """Mean and deviation of lazily read images are those of the array, to rounding."""
     image = blobs({"a": 700, "b": 3}).image
-    unread = Pixels.each(lambda i: image[i], len(image), 16)
+    unread = LazyImages.each(lambda i: image[i], len(image), 16)
     assert training.normalization(unread) == pytest.approx((image.mean() / 255, image.std() / 255), rel=1e-6)
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.plugins.generator import SampleRequest
 from benchmark.plugins.registry import find
 from support.fit_context import FakeContext, KilledError
@@ -261,7 +261,7 @@ def test_fit_reports_and_stops_when_told(name: str, tmp_path: Path) -> None:
 def test_unread_pixels_are_as_good_as_an_array(name: str, tmp_path: Path) -> None:
     """A fit on images that are read when indexed gives the same samples as one on an array."""
     images = blobs(COUNTS)
-    unread = replace(images, image=Pixels.each(lambda row: images.image[row], len(images), 16))
+    unread = replace(images, image=LazyImages.each(lambda row: images.image[row], len(images), 16))
     request = SampleRequest.balanced(2, CLASSES, 16)
     drawn = []
     for number, train in enumerate((images, unread)):

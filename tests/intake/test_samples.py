@@ -129,8 +129,8 @@ def test_a_table_may_say_all_labels(tmp_path):
     rows = [[1, 1, 0]] * 4 + [[0, 1, 0]] * 3 + [[1, 0, 1]] * 2
     labels = {f"label:{c}": [r[k] for r in rows] for k, c in enumerate(CLASSES)}
     result = stored(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
-    assert result.report is not None
-    np.testing.assert_array_equal(result.report, rows)
+    assert result.reported_labels is not None
+    np.testing.assert_array_equal(result.reported_labels, rows)
     np.testing.assert_array_equal(result.label, IMAGES.label)
 
 

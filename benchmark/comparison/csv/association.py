@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.comparison.csv.table import read_csv
 from benchmark.errors import SubmissionError
 from benchmark.statistics.association import spearman
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED
 
 Figures = Mapping[str, float]  # by model
 
@@ -19,14 +20,14 @@ def read_figures(path: Path) -> tuple[Figures, Mapping[str, Figures]]:
     Returns:
         Utility by model, and fidelity by measure and model.
     Raises:
-        SubmissionError: see ``table.read_csv``; no column of fidelity, a duplicate model, or no number.
+        SubmissionError: see ``csv_file.read_csv``; no column of fidelity, a duplicate model, or no number.
     """
-    table = read_csv(path, ("model", "utility"), None)
+    table = read_csv(path, ("model", "utility"), None, SUBMITTED)
     measures = [n for n in table.names if n not in ("model", "utility")]
     if not measures:
         raise SubmissionError(f"{path}: line 1", "has no column of fidelity", "Add one, such as fid.")
     table.unique("model")
-    models = table.texts("model").tolist()
+    models = table.filled("model").tolist()
     columns = {n: dict(zip(models, table.numbers(n).tolist(), strict=True)) for n in ("utility", *measures)}
     return columns.pop("utility"), columns
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.comparison.csv.table import CsvTable, read_csv
 from benchmark.errors import SubmissionError
 from benchmark.statistics.metrics import Kind
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED, CsvTable
 
 KEYS = ("image_id", "patient_id", "label")
 SCORE = "score_"
@@ -52,11 +53,11 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
     Args:
         positive: the positive class of two; default: the last.
     Raises:
-        SubmissionError: see ``table.read_csv``; a label that no score belongs to, fewer than two classes
+        SubmissionError: see ``csv_file.read_csv``; a label that no score belongs to, fewer than two classes
             or patients; an image that a model or a run lacks, has twice, or has with another label or
             patient; a score that is no finite number.
     """
-    table = read_csv(path, KEYS, None)
+    table = read_csv(path, KEYS, None, SUBMITTED)
     long = "model" in table.names
     columns = _long_columns(table) if long else _wide_columns(table)
     trainings = _trainings(table) if long else {m: {"": np.arange(len(table))} for m in columns}
@@ -64,19 +65,19 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
         raise SubmissionError(str(path), f"has {len(trainings)} models, at most {MOST_MODELS} are compared")
     classes = _classes(table, columns, positive)
     _same_images(table, trainings, long)
-    ids = table.texts("image_id")
+    ids = table.filled("image_id")
     order = {
         (m, r): lines[np.argsort(ids[lines])] for m, own in trainings.items() for r, lines in own.items()
     }
     first = next(iter(order.values()))
-    patients, patient = np.unique(table.texts("patient_id")[first], return_inverse=True)
+    patients, patient = np.unique(table.filled("patient_id")[first], return_inverse=True)
     if len(patients) < 2:
         raise SubmissionError(f"{path}: patient_id", "there is one patient, at least two are needed")
     scores = {m: _scores(table, columns[m], classes) for m in trainings}
     return Predictions(
         kind="binary" if len(classes) == 2 else "multiclass",
         classes=classes,
-        label=np.array([classes.index(v) for v in table.texts("label")[first]]),
+        label=np.array([classes.index(v) for v in table.filled("label")[first]]),
         patient=patient,
         scores={m: np.stack([scores[m][order[m, r]] for r in own]) for m, own in trainings.items()},
     )
@@ -105,13 +106,13 @@ def _long_columns(table: CsvTable) -> Columns:
         raise SubmissionError(f"{table.path}: line 1", problem, HOW)
     for column in ("label", "patient_id"):
         table.constant("image_id", column)
-    return dict.fromkeys(table.texts("model"), columns)
+    return dict.fromkeys(table.filled("model"), columns)
 
 
 def _trainings(table: CsvTable) -> dict[str, dict[str, np.ndarray]]:
     """By model and run, the rows of the table, in the order of the runs' names."""
-    run = table.texts("run") if "run" in table.names else np.full(len(table), "", dtype=object)
-    model = table.texts("model")
+    run = table.filled("run") if "run" in table.names else np.full(len(table), "", dtype=object)
+    model = table.filled("model")
     table.unique(*(["model", "run"] if "run" in table.names else ["model"]), "image_id")
     return {
         m: {r: np.flatnonzero((model == m) & (run == r)) for r in sorted(set(run[model == m]))}
@@ -121,7 +122,7 @@ def _trainings(table: CsvTable) -> dict[str, dict[str, np.ndarray]]:
 
 def _same_images(table: CsvTable, trainings: Mapping[str, Mapping[str, np.ndarray]], long: bool) -> None:
     """Refuse models of other runs, or runs on other images, than the first."""
-    ids = table.texts("image_id")
+    ids = table.filled("image_id")
     head, runs = next(iter(trainings.items()))
     images = set(ids[next(iter(runs.values()))])
     for model, own in trainings.items():
@@ -143,7 +144,7 @@ def _same_images(table: CsvTable, trainings: Mapping[str, Mapping[str, np.ndarra
 
 def _classes(table: CsvTable, columns: Columns, positive: str | None) -> tuple[str, ...]:
     """The classes in the order of the scores, the positive one of two last."""
-    label = table.texts("label")
+    label = table.filled("label")
     named = list(dict.fromkeys(c for own in columns.values() for c in own))
     for model, own in columns.items():
         if missing := [c for c in named if c not in own]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.comparison.csv.realism import REAL, image_means, realism
-from benchmark.comparison.csv.table import CsvTable, read_csv
 from benchmark.comparison.significance_tests import letters_of
 from benchmark.errors import SubmissionError
 from benchmark.statistics import agreement
 from benchmark.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.statistics.bootstrap import REPLICATES
 from benchmark.statistics.crossed import mean_interval, variance
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED, CsvTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,12 +66,12 @@ def read_study(path: Path) -> ReaderStudy:
     ``class``, and ``truth`` (``real`` or ``fake``), with which ``model`` may name the source of a real image.
 
     Raises:
-        SubmissionError: see ``table.read_csv``; a score off its scale, two records of a reader for one
+        SubmissionError: see ``csv_file.read_csv``; a score off its scale, two records of a reader for one
             image, a line without any score, or an image of two models, classes or truths.
     """
     import pandas as pd
 
-    table = read_csv(path, ("reader", "image", "model"), ("class", "truth", *QUESTIONS))
+    table = read_csv(path, ("reader", "image", "model"), ("class", "truth", *QUESTIONS), SUBMITTED)
     questions = [q for q in QUESTIONS if q in table.names]
     if not questions:
         raise SubmissionError(f"{path}: line 1", f"has no scores, expected one of {', '.join(QUESTIONS)}")
@@ -83,15 +84,15 @@ def read_study(path: Path) -> ReaderStudy:
     )
     for i in np.flatnonzero(scores.isna().all(axis=1)):
         raise table.fault(int(i), questions[0], "no score at all in this line", "Leave the line out.")
-    label = table.cells("class") if "class" in table.names else ""
-    names = {"reader": table.texts("reader"), "image": table.texts("image"), "model": _model(table)}
+    label = table.text("class") if "class" in table.names else ""
+    names = {"reader": table.filled("reader"), "image": table.filled("image"), "model": _model(table)}
     answers = pd.DataFrame(names, index=scores.index).assign(**{"class": label})
     return ReaderStudy(answers.join(scores.dropna(axis=1, how="all")))
 
 
 def _model(table: CsvTable) -> np.ndarray:
     """Model of each image, ``real`` if the truth is real."""
-    model = table.texts("model")
+    model = table.filled("model")
     if "truth" not in table.names:
         return model
     truth = table.choices("truth", ANSWERS)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.comparison.csv.table import read_csv
 from benchmark.comparison.significance_tests import letters_of
 from benchmark.errors import SubmissionError, unknown_name
 from benchmark.statistics.between_runs import dunn, kruskal_wallis
 from benchmark.statistics.friedman import friedman
 from benchmark.statistics.variance import components
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +32,15 @@ def read_runs(path: Path) -> pd.DataFrame:
         One record per run: ``row`` str, ``value`` float, and the factors as str, which together name the
         block of the run.
     Raises:
-        SubmissionError: see ``table.read_csv``; a value that is not a finite number, an empty factor, a
+        SubmissionError: see ``csv_file.read_csv``; a value that is not a finite number, an empty factor, a
             duplicate run of a row, or more than 100 rows.
     """
-    table = read_csv(path, COLUMNS, None)
+    table = read_csv(path, COLUMNS, None, SUBMITTED)
     factors = [n for n in table.names if n not in COLUMNS]
-    levels = {name: table.texts(name) for name in factors}
+    levels = {name: table.filled(name) for name in factors}
     if factors:
         table.unique("row", *factors)
-    runs = _frame({"row": table.texts("row"), "value": table.numbers("value"), **levels})
+    runs = _frame({"row": table.filled("row"), "value": table.numbers("value"), **levels})
     count = runs["row"].nunique()
     if count > MOST_ROWS:
         raise SubmissionError(f"{path}: row", f"has {count} rows, at most {MOST_ROWS} are allowed")

@@ -171,14 +171,14 @@ def test_truth_may_be_a_column(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("r1,i1,gan,x,3,2,fake", "line 3: image: reader 'r1', image 'i1' is there already in line 2"),
+        ("r1,i1,gan,x,3,2,fake", "line 3: image: reader 'r1', image 'i1' is already in line 2"),
         ("r2,i1,ddpm,x,3,2,fake", "line 3: model: of image 'i1' is 'ddpm', in line 2 it is 'gan'"),
         ("r2,i1,gan,y,3,2,fake", "line 3: class: of image 'i1'"),
         ("r1,i2,gan,x,6,2,fake", "line 3: quality: is '6', expected a whole number from 1 to 5"),
         ("r1,i2,gan,x,3,0,fake", "line 3: plausibility: is '0', expected a whole number from 1 to 3"),
         ("r1,i2,gan,x,3,2,synthetic", "line 3: real_or_fake: is 'synthetic', expected real or fake"),
         ("r1,i2,gan,x,,,", "line 3: quality: no score at all"),
-        (",i2,gan,x,3,2,fake", "line 3: reader: is empty"),
+        (",i2,gan,x,3,2,fake", "line 3: reader: is missing"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):

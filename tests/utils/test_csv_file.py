@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.comparison.csv import table as csv_table
-from benchmark.comparison.csv.table import read_csv
 from benchmark.errors import SubmissionError
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED
 
 
-def table(folder, text, required=("a", "b"), optional=("c",)):
+def table(folder, text, required=("a", "b"), optional=("c",), rules=SUBMITTED):
     """Read a text as a file."""
     path = folder / "t.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_csv(path, required, optional)
+    return read_csv(path, required, optional, rules)
 
 
 def test_cells_keep_their_lines(tmp_path):
     """Blank lines are skipped, a byte order mark too, and a quoted text may hold a comma and a line's end."""
     found = table(tmp_path, '\ufeffa,b\n\n1, x \n\n2,"y, z"\n')
     assert found.names == ("a", "b")
-    assert found.cells("b") == ["x", "y, z"]
-    assert found.lines == (3, 5)
+    assert found.text("b").tolist() == ["x", "y, z"]
+    assert found.lines.tolist() == [3, 5]
     assert found.numbers("a").tolist() == [1, 2]
 
 
@@ -35,17 +36,17 @@ def test_cells_keep_their_lines(tmp_path):
     ("text", "told"),
     [
         ("", "is empty"),
-        ("a,b\n", "no line below"),
-        ("a;b\n1;2\n", "Separate the cells with commas"),
-        ("a\n1\n", "line 1: column 'b' is missing"),
-        ("a,b,a\n1,2,3\n", "column 'a' is there twice"),
+        ("a,b\n", "no records"),
+        ("a;b\n1;2\n", "separated by semicolons: save it with commas"),
+        ("a\n1\n", "line 1: b: column is missing"),
+        ("a,b,a\n1,2,3\n", "line 1: a: column is there twice"),
         ("a,b,\n1,2,3\n", "column 3 has no name"),
         ("a,b,cc\n1,2,3\n", "unknown column 'cc'\n.*Did you mean 'c'"),
         ("a,b\n1,2\n1\n", "line 3: has 1 cells, expected 2"),
         ('a,b\n1,"2\n', "is not CSV"),
-        ("a,b\n1,\x07\n", "line 2: cell .* control characters"),
-        (b"a,b\n1,\xff\n", "is not UTF-8 at byte 6"),
-        ("a,b\n1," + "x" * 201 + "\n", "201 characters, at most 200"),
+        ("a,b\n1,\x07\n", "line 2: b: cell .* control characters"),
+        (b"a,b\n1,\xff\n", r"line 2: b: '\\xff' is not UTF-8"),
+        ("a,b\n1," + "x" * 201 + "\n", "201 characters, expected at most 200"),
         ("a,b," + ",".join(f"x{i}" for i in range(2000)) + "\n", "2002 columns"),
     ],
 )
@@ -55,20 +56,19 @@ def test_what_is_no_table_is_refused(tmp_path, text, told):
         table(tmp_path, text)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
     """Missing, a folder, or too large."""
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(SubmissionError, match="cannot be read"):
-            read_csv(path, ("a",))
-    monkeypatch.setattr(csv_table, "LARGEST", 3)
-    with pytest.raises(SubmissionError, match="more than 3 bytes"):
-        table(tmp_path, "a,b\n1,2\n")
+            read_csv(path, ("a",), rules=SUBMITTED)
+    with pytest.raises(SubmissionError, match="has 8 bytes, expected at most 3"):
+        table(tmp_path, "a,b\n1,2\n", rules=replace(SUBMITTED, most_bytes=3))
 
 
 @pytest.mark.parametrize(
     ("cell", "read", "told"),
     [
-        ("", lambda t: t.texts("b"), "is empty, expected a name"),
+        ("", lambda t: t.filled("b"), "is missing"),
         ("x", lambda t: t.numbers("b"), "is 'x', expected a number"),
         ("nan", lambda t: t.numbers("b"), "expected a finite number"),
         ("1e999", lambda t: t.numbers("b"), "expected a finite number"),
@@ -93,7 +93,7 @@ def test_missing_answers_are_nan(tmp_path):
 def test_lines_that_contradict_are_refused(tmp_path):
     """The same key twice, or with another value; both lines are named."""
     found = table(tmp_path, "a,b\n1,x\n2,y\n1,y\n")
-    with pytest.raises(SubmissionError, match="line 4: a: a '1' is there already in line 2"):
+    with pytest.raises(SubmissionError, match="line 4: a: a '1' is already in line 2"):
         found.unique("a")
     with pytest.raises(SubmissionError, match="line 4: b: of a '1' is 'y', in line 2 it is 'x'"):
         found.constant("a", "b")
@@ -107,5 +107,5 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_bytes(content)
     with suppress(SubmissionError):
-        found = read_csv(path, ("a",), None)
-        assert all(len(row) == len(found.names) for row in found.rows)
+        found = read_csv(path, ("a",), None, SUBMITTED)
+        assert {len(texts) for texts in found.columns.values()} == {len(found)}
