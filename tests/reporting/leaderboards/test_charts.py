@@ -198,9 +198,7 @@ def test_association_is_said_with_its_interval():
     found = {"rho": -0.6, "low": -0.9, "high": 0.1, "p": 0.09, "n": 7, "expected_sign": -1, "reason": None}
     one = {**found, "rho": 1.0, "low": None, "high": None, "reason": "all rows in one order: no interval"}
     none = {**dict.fromkeys(found), "reason": "fewer than four rows"}
-    said = statistic_words.associations(
-        {"fid_x": found, "kid_x": one, "ms_ssim": none, "filter_pass_rate": none}
-    )
+    said = statistic_words.associations({"fid_x": found, "kid_x": one, "ms_ssim": none, "filter_pass_rate": none})
     assert said == [
         "FID (x): over 7 generators Spearman's ρ with the difference to real_only is −0.60 [−0.90, +0.10], "
         "an interval that holds zero, p = 0.090; where fidelity foretells utility it is negative.",
