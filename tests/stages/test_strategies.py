@@ -218,9 +218,7 @@ def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     assert set(kept.image_id) <= set(drawn.image_id)
     position = {i: p for p, i in enumerate(drawn.image_id)}
     assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
-    assert (
-        len({r["retained"] for r in counts.values()}) > 1
-    )  # so little trained, they do not know all classes
+    assert len({r["retained"] for r in counts.values()}) > 1  # so little trained, they do not know all classes
 
 
 def test_a_training_has_what_the_filter_left(filtered):
