@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "model.safetensors"  # of a model on the hub; its older pickles are not read
 PROBE_SECONDS = 5.0
-LONGEST_REASON = 160  # characters of torch's message
+LONGEST_REASON = 240  # characters of torch's message
 REMEDY = (
     "Download them once with network access, or put {name}.safetensors into a folder and give it with "
     "--weights FOLDER; --weights none is another protocol."

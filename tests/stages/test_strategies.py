@@ -320,6 +320,13 @@ class Oracle:
 
     def penultimate_features(self, images):
         return np.eye(len(images), 5)
+<<<<<<< HEAD
+=======
+
+    def last_layer(self):
+        return np.eye(3, 5), np.zeros(3)
+
+>>>>>>> area-generators
 
     def last_layer(self):
         return np.eye(3, 5), np.zeros(3)
@@ -328,7 +335,11 @@ class Oracle:
 def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
     """A stage with an evaluator that is always right, and no training."""
     multilabel = splits.train.multilabel
+<<<<<<< HEAD
     monkeypatch.setattr(evaluators, "load_evaluator", lambda *_, **__: Oracle(multilabel))
+=======
+    monkeypatch.setattr(stages.judging.evaluating, "load_evaluator", lambda *_, **__: Oracle(multilabel))
+>>>>>>> area-generators
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)
@@ -430,7 +441,11 @@ def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
 
 def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
     """A perfect network leaves nothing to choose; the error names the class and what to do."""
+<<<<<<< HEAD
     given = job(tmp_path, SelectConfig, splits, splits.test, monkeypatch, fit_on="misclassified")
+=======
+    given = job(tmp_path, "select", splits, splits.test, monkeypatch, fit_on="misclassified")
+>>>>>>> area-generators
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         select(given)
 
