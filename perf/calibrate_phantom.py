@@ -24,7 +24,8 @@ from benchmark.datasets.phantom import chest
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol import load as loading
-from benchmark.tasks.schema import SplitRule, load_task
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.schema import SplitRule
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 

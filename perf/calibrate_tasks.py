@@ -32,7 +32,8 @@ from benchmark.plugins.registry import find
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.protocol.mixing import added_counts
-from benchmark.tasks.schema import Task, load_task
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.schema import Task
 
 
 def load(task: Task, profile_name: str, seed: int) -> Splits:

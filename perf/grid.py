@@ -34,10 +34,11 @@ from benchmark.engine.runner import Outcome, execute
 from benchmark.engine.store import Result, Store
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
 from benchmark.tasks.classifier import ClassifierConfig, Weights
-from benchmark.tasks.schema import load_task
+from benchmark.tasks.loading import load_task
 from benchmark.utils.files import write_json
 
 WARM_UP = 3  # trainings of a worker before its memory counts: imports, first allocations

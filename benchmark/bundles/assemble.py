@@ -31,7 +31,8 @@ from benchmark.stages.names import REAL_ONLY
 from benchmark.stages.quality_filter import FilterRate, QualityFilterResult
 from benchmark.stages.records import StageResult
 from benchmark.stages.select import SelectResult
-from benchmark.tasks.schema import Profile, Task
+from benchmark.tasks.profile import Profile
+from benchmark.tasks.schema import Task
 from benchmark.utils.environment import hardware, software
 from benchmark.utils.hashing import sha256_of
 
@@ -173,7 +174,7 @@ def manifest(
         "error": error,
         "data": {"fingerprint": plan.source_fingerprint, **_data_card(data, notes)},
         **measured,
-        "curve": list(profile.curve) if row.name == REAL_ONLY else [],
+        "curve": list(profile.learning_curve) if row.name == REAL_ONLY else [],
         "costs": _costs(row.name, run),
         "software": software(),
         "hardware": hardware(plan.device),

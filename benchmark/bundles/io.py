@@ -12,7 +12,7 @@ from benchmark.bundles.tables import as_stored, check_curve, check_png, check_pr
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.untrusted import read_json, validate_parquet
-from benchmark.tasks.schema import parse
+from benchmark.tasks.parsing import parse
 from benchmark.utils.files import atomic_path, write_bytes, write_text
 from benchmark.utils.hashing import sha256_file
 

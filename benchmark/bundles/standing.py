@@ -16,7 +16,7 @@ from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.signature import NAMESPACE
 from benchmark.intake.untrusted import read_json
-from benchmark.tasks.schema import parse
+from benchmark.tasks.parsing import parse
 from benchmark.utils.formatting import listed, plural
 from benchmark.utils.hashing import sha256_file
 

@@ -1,37 +1,38 @@
-"""Train the embedded feature extractor again."""
+"""The verb that trains the embedded feature extractor again."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-EXTRACTOR_SEED = 987_654_321  # far from the seeds of any task, so that no test patient was seen
+from benchmark.cli.requests import ExtractorRequest
+from benchmark.datasets.phantom import chest
+from benchmark.experiments.run import make_folder
+from benchmark.metrics.extractor.train import Example, ExtractorConfig, train
+
+EXTRACTOR_SEED = 987_654_321  # far from the seeds of every task, so that no test patient is seen
 
 
-def train_extractor(out: Path, steps: int | None) -> dict[str, Any]:
-    """Train the embedded extractor on phantom chests drawn at the demo's size and at its own."""
-    from dataclasses import replace
+def train_extractor(request: ExtractorRequest) -> int:
+    """Train the extractor on phantom chests at two sizes, and write its weights and model card."""
+    make_folder(request.out)
+    config = ExtractorConfig()
+    if steps := request.steps:
+        config = replace(config, steps=steps, pool=max(200, steps), held_out=100)
+    source = f"phantom.chest version {chest.version}"
+    train(_example, request.out, config=config, source=source, progress=_progress)
+    print(request.out)
+    return 0
 
-    from benchmark.datasets.phantom import chest
-    from benchmark.metrics.extractor.train import Example, ExtractorConfig, train
 
-    def draw(index: int) -> Example:
-        finding = index % len(chest.CLASSES)
-        phantom = chest.draw(
-            chest.CLASSES[finding], seed=EXTRACTOR_SEED, index=index, size=(32, 64)[index // 5 % 2]
-        )
-        return Example(
-            phantom.image, finding, int(phantom.view == "AP"), int(phantom.sex == "male"), phantom.mask
-        )
-
-    config = (
-        ExtractorConfig()
-        if steps is None
-        else replace(ExtractorConfig(), steps=steps, pool=max(200, steps), held_out=100)
+def _example(index: int) -> Example:
+    finding = index % len(chest.CLASSES)
+    size = (32, 64)[index // 5 % 2]  # the demo's size, and the extractor's
+    phantom = chest.draw(chest.CLASSES[finding], seed=EXTRACTOR_SEED, index=index, size=size)
+    return Example(
+        phantom.image, finding, int(phantom.view == "AP"), int(phantom.sex == "male"), phantom.mask
     )
 
-    def progress(step: int, total: int) -> None:
-        if step % 50 == 0:
-            print(f"step {step} of {total}", flush=True)
 
-    return train(draw, out, config=config, source=f"phantom.chest version {chest.version}", progress=progress)
+def _progress(step: int, total: int) -> None:
+    if step % 50 == 0:
+        print(f"step {step} of {total}", flush=True)

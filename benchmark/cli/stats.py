@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.bundles.io import Bundle, read_bundles
+from benchmark.cli.requests import StatsRequest
 from benchmark.cli.stats_text import power as power_text
 from benchmark.cli.stats_text import predictions as predictions_text
 from benchmark.cli.stats_text import readers as readers_text
@@ -41,12 +41,12 @@ class Analysis:
         options: that apply to it.
     """
 
-    compute: Callable[[argparse.Namespace], Record]
+    compute: Callable[[StatsRequest], Record]
     show: Callable[[Record], list[str]]
     options: frozenset[str]
 
 
-def stats(options: argparse.Namespace) -> int:
+def stats(options: StatsRequest) -> int:
     """Run ``stats``: compute, print, and write JSON if requested.
 
     Raises:
@@ -74,7 +74,7 @@ def stats(options: argparse.Namespace) -> int:
     return 0
 
 
-def _csv_path(options: argparse.Namespace) -> Path | None:
+def _csv_path(options: StatsRequest) -> Path | None:
     """Path of the CSV file, or None for bundles."""
     if (options.csv is None) == (options.bundles is None):
         raise BenchmarkError(
@@ -84,19 +84,20 @@ def _csv_path(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def _given(options: argparse.Namespace, *names: str) -> Record:
+def _given(options: StatsRequest, *names: str) -> Record:
     """Options that were given; the others keep the defaults of the functions that take them."""
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _rows(folder: Path) -> tuple[list[Bundle], AlignedRows, ComparedRows]:
+def _rows(folder: Path | None) -> tuple[list[Bundle], AlignedRows, ComparedRows]:
     """Bundles of a folder, and their rows at the primary bracket of the test split."""
+    assert folder is not None
     bundles = read_bundles(folder)
     study = align((b.manifest.record(), b.predictions) for b in bundles)
     return bundles, study, ComparedRows(study, "test", study.protocol.primary_bracket)
 
 
-def _runs(options: argparse.Namespace) -> Record:
+def _runs(options: StatsRequest) -> Record:
     path, given = _csv_path(options), _given(options, "alpha", "correction", "direction")
     if path is not None:
         return runs.compare_runs(runs.read_runs(path), **given)
@@ -110,7 +111,7 @@ def _runs(options: argparse.Namespace) -> Record:
     return runs.compare_runs(runs.runs_of_rows(values, factors), **{**of_task, **given})
 
 
-def _predicted(options: argparse.Namespace) -> tuple[Predictions, predictions.Settings]:
+def _predicted(options: StatsRequest) -> tuple[Predictions, predictions.Settings]:
     path, given = _csv_path(options), _given(options, "alpha", "correction", "metric", "baseline")
     margin = getattr(options, "margin", None)
     if path is not None:
@@ -127,11 +128,11 @@ def _predicted(options: argparse.Namespace) -> tuple[Predictions, predictions.Se
     return table, predictions.Settings(**{**usual, **given}, margin=margin)
 
 
-def _predictions(options: argparse.Namespace) -> Record:
+def _predictions(options: StatsRequest) -> Record:
     return predictions.compare_predictions(*_predicted(options))
 
 
-def _power(options: argparse.Namespace) -> Record:
+def _power(options: StatsRequest) -> Record:
     if options.csv is None and options.bundles is None:
         if options.images is None or options.discordant is None:
             raise BenchmarkError(
@@ -146,7 +147,7 @@ def _power(options: argparse.Namespace) -> Record:
     return power.of_predictions(*_predicted(options), difference=options.difference, level=options.power)
 
 
-def _association(options: argparse.Namespace) -> Record:
+def _association(options: StatsRequest) -> Record:
     path, given = _csv_path(options), _given(options, "alpha")
     if path is not None:
         return associate(*read_figures(path), **given)
@@ -158,7 +159,7 @@ def _association(options: argparse.Namespace) -> Record:
     return {"schema": 1, "settings": {"alpha": alpha}, "measures": measures, "notes": notes}
 
 
-def _readers(options: argparse.Namespace) -> Record:
+def _readers(options: StatsRequest) -> Record:
     if options.csv is None:
         raise BenchmarkError("command line", "--csv is missing", "docs/readers.md shows its columns.")
     return readers.analyze(readers.read_study(options.csv), **_given(options, "alpha", "correction"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -10,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,12 @@ import yaml
 
 from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingError, unknown_name
 from benchmark.experiments.progress import clock
+from benchmark.experiments.request import SweepRequest
 from benchmark.experiments.run import folder_name, folder_part, make_folder, run, weights_part
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import choices, make_plan, request_of
-from benchmark.tasks.schema import Task, load_task
+from benchmark.planning.resolve import choices, make_plan
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.schema import Task
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Variant:
     out: Path
 
 
-def run_sweep(options: argparse.Namespace) -> int:
+def run_sweep(options: SweepRequest) -> int:
     """Run every variant, then write the tables over those with a leaderboard; return 1 when one failed.
 
     Raises:
@@ -53,7 +54,7 @@ def run_sweep(options: argparse.Namespace) -> int:
     return 1 if any(failed) else 0
 
 
-def plan_variants(options: argparse.Namespace) -> list[Variant]:
+def plan_variants(options: SweepRequest) -> list[Variant]:
     """Plan every combination of the values.
 
     Raises:
@@ -68,7 +69,7 @@ def plan_variants(options: argparse.Namespace) -> list[Variant]:
     for values in itertools.product(*over.values()):
         chosen = ",".join(f"{path}={_text(v)}" for path, v in zip(over, values, strict=True))
         scenario = ",".join(filter(None, [options.scenario, chosen]))
-        plans[chosen] = make_plan(replace(request_of(options), scenario=scenario))
+        plans[chosen] = make_plan(options.run_request(scenario=scenario))
     out = _out(options, next(iter(plans.values())))
     return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
 
@@ -104,7 +105,7 @@ def _text(value: Any) -> str:
     return value if plain else json.dumps(value)
 
 
-def _out(options: argparse.Namespace, plan: Plan) -> Path:
+def _out(options: SweepRequest, plan: Plan) -> Path:
     """Return the folder of the variants' folders."""
     name = f"sweep-{plan.task.name}-{plan.profile_name}"
     return options.out or Path("outputs") / folder_name(
@@ -112,7 +113,7 @@ def _out(options: argparse.Namespace, plan: Plan) -> Path:
     )
 
 
-def _run(variant: Variant, place: str, options: argparse.Namespace) -> bool:
+def _run(variant: Variant, place: str, options: SweepRequest) -> bool:
     """Run one variant and print its failures; return whether every row finished."""
     began = time.monotonic()
     print(f"\nvariant {place}: {variant.name}", flush=True)

@@ -17,7 +17,8 @@ from benchmark.errors import BenchmarkError, TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
@@ -25,7 +26,7 @@ from benchmark.stages.fit import FitConfig, fit
 from benchmark.stages.job import DATA, Job
 from benchmark.stages.names import REAL_ONLY
 from benchmark.stages.records import History
-from benchmark.tasks.schema import GeneratorEntry
+from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import write_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from benchmark.intake.untrusted import as_submission_error, validate_file
-from benchmark.tasks.schema import parse, read_yaml
+from benchmark.tasks.parsing import parse, read_yaml
 
 MAX_BYTES = 100_000  # of a card
 # Unicode categories of characters that are invisible or reverse the text after them

@@ -161,7 +161,7 @@ class _Fold:
             mix=_receiving(self.mix) if row.per_class else Mix(),  # a joint fit is of all classes
             extractor=plan.extractor,
             extractor_hash=plan.extractor_hash,
-            preview=self.profile.measures.preview,
+            preview=self.profile.measures.preview_images,
             device=plan.device,
             precision=plan.precision,
             reserve=row.name == "oracle" and row.role == "control",
@@ -207,7 +207,7 @@ class _Fold:
 
     def _learning_curve(self, row: Row) -> None:
         """Add the trainings of the row without images on shares of the training patients."""
-        for share in self.profile.curve:
+        for share in self.profile.learning_curve:
             for classifier, seed in self._classifiers_and_seeds():
                 self._add(
                     f"learning_curve/{share:g}/{classifier.name}/{seed}",

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.tasks.schema import Profile, SplitRule, Task
+from benchmark.tasks.profile import Profile
+from benchmark.tasks.schema import SplitRule, Task
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,29 +14,15 @@ import yaml
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
+from benchmark.planning.request import RunRequest
 from benchmark.planning.rows import resolve_rows
 from benchmark.plugins.registry import find
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import ClassifierConfig
-from benchmark.tasks.schema import Task, load_task, parse
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.parsing import parse
+from benchmark.tasks.schema import Task
 from benchmark.utils.hashing import sha256_file
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What a user asked for; None means the task's own choice."""
-
-    task: str
-    profile: str = "demo"
-    source: str | None = None
-    root: Path | None = None
-    generators: tuple[str, ...] | None = None
-    params: Path | None = None
-    extractor: str | None = None
-    scenario: str | None = None
-    weights: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
 
 
 def resolve_device(device: str, precision: str) -> tuple[str, str]:
@@ -219,26 +204,3 @@ def source_params(module: ModuleType, source: str, values: Mapping[str, Any], ro
     elif "root" in fields and "root" not in given:
         raise DataError(f"source {source}", "needs the folder of the dataset", "Give it with --root PATH.")
     return parse(module.Params, given, f"source {source}: params")
-
-
-def split_names(value: str | None) -> tuple[str, ...] | None:
-    """``a,b,c`` as names; nothing as None."""
-    names = tuple(n.strip() for n in (value or "").split(",") if n.strip())
-    return names or None
-
-
-def request_of(options: argparse.Namespace) -> RunRequest:
-    """The wish that the options of a verb express."""
-    return RunRequest(
-        task=options.task,
-        profile=options.profile,
-        source=options.source,
-        root=options.root,
-        generators=split_names(getattr(options, "generators", None)),
-        params=getattr(options, "params", None),
-        extractor=getattr(options, "extractor", None),
-        scenario=options.scenario,
-        weights=getattr(options, "weights", None),
-        device=options.device,
-        precision=options.precision,
-    )

@@ -11,7 +11,9 @@ from typing import Any
 from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.plan import Row
 from benchmark.plugins.registry import Plugin, available, find
-from benchmark.tasks.schema import GeneratorEntry, Task, parse, read_yaml
+from benchmark.tasks.parsing import parse, read_yaml
+from benchmark.tasks.profile import GeneratorEntry
+from benchmark.tasks.schema import Task
 
 WITHOUT_IMAGES = {
     "real_only": {

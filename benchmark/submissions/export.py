@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,12 @@ from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
 from benchmark.planning.graph import build, data_nodes
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
 from benchmark.stages.generate import drawn_counts
 from benchmark.stages.select import learning_images
+from benchmark.submissions.request import ExportRequest
 from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.processes import worker_count
@@ -104,21 +105,12 @@ def required_counts(plan: Plan, folds: Sequence[FoldData]) -> list[dict[str, int
     ]
 
 
-def export(options: argparse.Namespace) -> int:
+def export(options: ExportRequest) -> int:
     """Write the training images of a task, and instructions for submitting samples."""
     out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(str(out), "already exists and is not empty", "Give an empty folder, or a new one.")
-    request = RunRequest(
-        task=options.task,
-        profile=options.profile,
-        source=options.source,
-        root=options.root,
-        scenario=options.scenario,
-        device=options.device,
-        precision=options.precision,
-        generators=(),
-    )
+    request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
     folds = prepare(plan, options.workers)
     readme = _readme(plan, required_counts(plan, folds), request)

@@ -14,7 +14,7 @@ from benchmark.planning.plan import Plan, Row
 from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin
 from benchmark.submissions.export import FoldData, prepare, required_counts
-from benchmark.tasks.schema import GeneratorEntry
+from benchmark.tasks.profile import GeneratorEntry
 
 SUBMITTED = Plugin("generators", "submitted", "builtin", "benchmark.generators._submitted_samples")
 

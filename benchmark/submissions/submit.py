@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -16,28 +15,30 @@ from benchmark.experiments.run import UNTIL, make_folder, run
 from benchmark.intake.archive import bundle_folder
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import make_plan, request_of
+from benchmark.planning.resolve import make_plan
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.board_folders import RESULTS, one_protocol, read_rows
 from benchmark.reporting.leaderboards.publish import headline, publish_bundles
 from benchmark.submissions.accept import board_of
+from benchmark.submissions.request import SubmitRequest
 from benchmark.submissions.sample_row import sample_row
-from benchmark.tasks.schema import GeneratorEntry
+from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import atomic_folder, atomic_path
 
 SUBMISSION_TYPES = ("generator", "samples", "bundle")
 DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a ZIP can hold, so that equal files give equal archives
 
 
-def submit(options: argparse.Namespace) -> int:
+def submit(options: SubmitRequest) -> int:
     """Make the bundle of a submission; return 1 if its row failed."""
     submission_type = _submission_type(options)
+    assert options.card is not None
     card = read_card(options.card)
     _validate_name(card, f"{options.card}: name")
     out = options.out or Path("outputs") / "submissions" / card.name
     make_folder(out)
-    if submission_type == "bundle":
+    if options.bundle is not None:
         folder = import_bundle(options.bundle, card, out)
     else:
         folder = evaluate(options, card, submission_type, out)
@@ -61,7 +62,7 @@ def submit(options: argparse.Namespace) -> int:
     return 0
 
 
-def _submission_type(options: argparse.Namespace) -> str:
+def _submission_type(options: SubmitRequest) -> str:
     given = [name for name in SUBMISSION_TYPES if getattr(options, name)]
     if len(given) != 1:
         names = " and ".join(f"--{name}" for name in given) or "nothing"
@@ -78,12 +79,13 @@ def _validate_name(card: SubmissionCard, where: str) -> None:
         raise SubmissionError(where, f"'{card.name}' is a row of the suite", "Choose another name.")
 
 
-def evaluate(options: argparse.Namespace, card: SubmissionCard, submission_type: str, out: Path) -> Path:
+def evaluate(options: SubmitRequest, card: SubmissionCard, submission_type: str, out: Path) -> Path:
     """Run a generator or samples through the task like any row; return the bundle's folder."""
-    plan = make_plan(replace(request_of(options), generators=(), params=None), stages=UNTIL["run"])
+    plan = make_plan(options.run_request(generators=(), params=None), stages=UNTIL["run"])
     if submission_type == "generator":
         row = _generator_row(options, plan)
     else:
+        assert options.samples is not None
         row, notes = sample_row(plan, options.samples, options.workers)
         for note in notes:
             print(f"note: {note}")
@@ -112,8 +114,9 @@ def _row_card(card: SubmissionCard, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "title": card.title, "citation": citation, "license": card.license}
 
 
-def _generator_row(options: argparse.Namespace, plan: Plan) -> Row:
+def _generator_row(options: SubmitRequest, plan: Plan) -> Row:
     """Return the row of a Python file or of an installed package."""
+    assert options.generator is not None
     plugin = find("generators", [options.generator])[0]
     tuned = tuned_params(options.params)
     if odd := sorted(set(tuned) - {plugin.name}):

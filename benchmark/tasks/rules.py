@@ -1,4 +1,4 @@
-"""What a task may do to its images, declared: the scenario's rules, and how synthetic images join."""
+"""Rules of a scenario, and the rule by which synthetic images join the training images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class Strict(BaseModel):
-    """Frozen, and refuses unknown fields."""
+    """A frozen model that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,14 +22,14 @@ class View(Strict):
 
 
 class LabelPolicy(Strict):
-    """Make a class of what reports say of one finding. Irvin et al. 2019, 3.1; Lan 2023, 4.1 and Tables 6-8.
+    """Derive a class from the reported label of one finding. Irvin et al. 2019, 3.1; Lan 2023, 4.1.
 
     Attributes:
         finding: a name among the source's findings.
-        uncertain: what "uncertain" becomes in ``train``: ``ones`` and ``zeros`` a label, ``ignore`` leaves
-            the image out, ``self_trained`` lets a classifier trained without them guess,
-            ``multi_class`` makes it a class of its own that is left out of the prediction.
-        not_mentioned: what "not mentioned" becomes in ``train``.
+        uncertain: treatment of "uncertain" in ``train``: ``ones`` and ``zeros`` make it a label, ``ignore``
+            leaves the image out, ``self_trained`` takes the pseudo-label of a classifier trained without
+            these images, ``multi_class`` makes it a third class that predictions leave out.
+        not_mentioned: treatment of "not mentioned" in ``train``.
     """
 
     rule: Literal["label_policy"]
@@ -39,14 +39,14 @@ class LabelPolicy(Strict):
 
 
 class Mask(Strict):
-    """Black out a part of every image. Lan 2023, section 4.3."""
+    """Black out part of every image. Lan 2023, section 4.3."""
 
     rule: Literal["mask"]
     shape: Literal["none", "square", "separate", "joint", "inverted_joint"] = "none"
 
 
 class Imbalance(Strict):
-    """Keep so many training images of a class, whole patients in random order. Classes not named stay."""
+    """Keep at most n training images of a class, whole patients in random order. Other classes stay."""
 
     rule: Literal["imbalance"]
     keep: dict[str, int]
@@ -61,18 +61,18 @@ class Fraction(Strict):
 
 
 class Sites(Strict):
-    """Train on some sites and read another one as ``test_site``. Papadopoulos and Georgiou."""
+    """Train on some sites and test on the others as ``test_site``. Papadopoulos and Georgiou."""
 
     rule: Literal["sites"]
     train: tuple[str, ...] = Field(min_length=1)
 
 
 Rule = Annotated[View | LabelPolicy | Mask | Imbalance | Fraction | Sites, Field(discriminator="rule")]
-ON_TRAIN = (Imbalance, Fraction)  # the rules that apply after the division, to the training images alone
+ON_TRAIN = (Imbalance, Fraction)  # rules that apply after the split, to the training images alone
 
 
 def parse_rules(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
-    """Named rules from plain data, in order.
+    """Validate named rules, in order.
 
     Raises:
         ValueError: an unknown rule, field or value.
@@ -85,17 +85,17 @@ class Mix(Strict):
 
     Attributes:
         training: ``add`` them to the real images, or train on ``synthetic`` images alone.
-        classes: which classes get them; None for all.
-        unit: what a bracket counts: synthetic images per ``class``, per ``real_image`` of the class, per
-            ``still_image`` of the class, which is no frame of a clip, or per image of its ``deficit``: what
-            the class lacks to the largest one, so that bracket 1 makes all classes equally frequent.
-        factor: by class, how many brackets it gets; 1 where it is not named.
-        ratio: times what the bracket says: the mixing ratio of Papadopoulos and Georgiou ("Integration with
-            real data"), as one number over all classes.
+        classes: the classes that get them; None for all.
+        unit: the unit of a bracket: synthetic images per ``class``, per ``real_image`` of the class, per
+            ``still_image`` of the class (not a frame of a clip), or per image of its ``deficit``, the
+            difference to the largest class, so that bracket 1 makes all classes equally frequent.
+        factor: brackets per class; 1 for a class that is not named.
+        ratio: multiplies every bracket: the mixing ratio of Papadopoulos and Georgiou ("Integration with real
+            data"), one number for all classes.
         fit_on: the real images that generators learn from: ``all`` training images, or those that a
             classifier of real images has ``misclassified`` near its boundary (Lan 2023, section 4.5).
-        filter: ``evaluators`` drops synthetic images that classifiers of real images take for another class.
-        surplus: with a filter, how many times the bracket is drawn, so that enough are left.
+        filter: ``evaluators`` drops synthetic images that the evaluators take for another class.
+        surplus: with a filter, images drawn per image needed, so that enough pass.
     """
 
     training: Literal["add", "synthetic"] = "add"

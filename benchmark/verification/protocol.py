@@ -12,10 +12,12 @@ from benchmark.bundles.assemble import task_fields
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
-from benchmark.planning.resolve import RunRequest
+from benchmark.planning.request import RunRequest
 from benchmark.stages.names import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
-from benchmark.tasks.schema import Profile, Task, load_task, task_names
+from benchmark.tasks.loading import load_task, task_names
+from benchmark.tasks.profile import Profile
+from benchmark.tasks.schema import Task
 from benchmark.verification.check import Check, Fault, checks_of, difference, differences
 
 
@@ -160,7 +162,7 @@ def _expected_fields(manifest: Manifest, protocol: Protocol) -> dict[str, Any]:
         "folds": protocol.folds,
         "scenario": protocol.rules,
         "classifier_cards": classifiers,
-        "curve": list(profile.curve) if manifest.row.name == REAL_ONLY else [],
+        "curve": list(profile.learning_curve) if manifest.row.name == REAL_ONLY else [],
     }
 
 

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic.dataclasses import dataclass
+
+from benchmark.planning.request import STRICT, Count, Option, Root, Workers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class VerifyRequest:
-    """The inputs of a verification, and how thorough it is.
+    """What a verifier has at hand, and how thorough the verification is."""
 
-    Attributes:
-        task: its file, for a task that is not in the suite.
-        root: folder of a real dataset.
-        allowed_signers: known authors and their keys.
-        deep: retrain some seeds.
-        seeds: how many; None for a third.
-        seed: of the choice of seeds, to repeat it; None for the system's randomness.
-        generator, samples: the source of a row that the suite does not have.
-        board: folder of bundles of the same protocol, to estimate the spread between runs.
-        workers: stages at once; None for one per core.
-    """
+    task: Annotated[Path | None, Option("task file, for a task that is not in the suite")] = None
+    root: Root = None
+    allowed_signers: Annotated[Path | None, Option("authors and their keys, see ssh-keygen(1)")] = None
+    deep: Annotated[bool, Option("train a random share of the seeds again")] = False
+    seeds: Annotated[Count | None, Option("with --deep: number of seeds; default: a third")] = None
+    seed: Annotated[Count | None, Option("with --deep: seed of the choice of seeds; default: random")] = None
+    generator: Annotated[Path | None, Option("with --deep: Python file of a submitted row")] = None
+    samples: Annotated[Path | None, Option("with --deep: images of a submitted row")] = None
+    board: Annotated[Path | None, Option("with --deep: bundles that show the spread between runs")] = None
+    workers: Workers = None
 
-    task: Path | None = None
-    root: Path | None = None
-    allowed_signers: Path | None = None
-    deep: bool = False
-    seeds: int | None = None
-    seed: int | None = None
-    generator: Path | None = None
-    samples: Path | None = None
-    board: Path | None = None
-    workers: int | None = None
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class VerifyBundleRequest(VerifyRequest):
+    """Check a bundle: safety, protocol, data, metrics, copies, signature; --deep trains seeds again."""
+
+    bundle: Annotated[
+        Path, Option("folder or ZIP of a bundle", "outputs/cxr_pneumonia-demo/bundles/ddpm", positional=True)
+    ]
+    record: Annotated[bool, Option("with --deep: write verified.json into the bundle")] = False
+    out: Annotated[Path | None, Option("JSON file of every check")] = None

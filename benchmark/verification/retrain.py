@@ -20,7 +20,8 @@ from benchmark.errors import SubmissionError
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
 from benchmark.stages.classify import PREDICTIONS
 from benchmark.stages.measure import MeasureResult

@@ -12,7 +12,7 @@ from benchmark.planning.plan import Row
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row
 from benchmark.plugins.registry import available
 from benchmark.stages.names import REAL_ONLY
-from benchmark.tasks.schema import GeneratorEntry
+from benchmark.tasks.profile import GeneratorEntry
 from benchmark.verification.check import FAILED, NOT_CHECKED, Check, Fault, checks_of, differences
 from benchmark.verification.protocol import Protocol
 

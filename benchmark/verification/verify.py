@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from benchmark.verification.data import check_data, recompute_data
 from benchmark.verification.deep import RetrainingRecord, check_retraining
 from benchmark.verification.predictions import check_images, check_scores
 from benchmark.verification.protocol import Protocol, check_protocol, claimed_protocol
-from benchmark.verification.request import VerifyRequest
+from benchmark.verification.request import VerifyBundleRequest, VerifyRequest
 from benchmark.verification.retrain import draw_seeds, retrain, retraining_plan
 from benchmark.verification.row import SUITE, check_costs, check_row
 from benchmark.verification.samples import check_samples
@@ -163,11 +162,9 @@ def _verify_deep(
         result.checks += [Check("retrained", PASSED, f"seeds {', '.join(map(str, seeds))}, {drawn}"), *checks]
 
 
-def run_verify(options: argparse.Namespace) -> int:
+def run_verify(options: VerifyBundleRequest) -> int:
     """Verify a bundle and print every check; return 1 if one failed."""
-    names = (f.name for f in fields(VerifyRequest))
-    request = VerifyRequest(**{name: getattr(options, name) for name in names if hasattr(options, name)})
-    result = verify(options.bundle, request)
+    result = verify(options.bundle, options)
     for check in result.checks:
         print(check.line())
     print(f"\n{result.summary()}")
@@ -175,7 +172,7 @@ def run_verify(options: argparse.Namespace) -> int:
         write_json(options.out, result.record())
         print(options.out)
     if options.record:
-        print(write_record(options.bundle, request, result))
+        print(write_record(options.bundle, options, result))
     return 1 if result.failed else 0
 
 

@@ -107,7 +107,7 @@ def test_a_source_is_shown_and_verified_without_building(tmp_path, capsys):
         (["verify", "no_such_source"], "unknown source"),
     ],
 )
-def test_wrong_wish_is_one_line(arguments, told, capsys, tmp_path, monkeypatch):
+def test_wrong_request_is_one_line(arguments, told, capsys, tmp_path, monkeypatch):
     """A wrong source, parameter or folder ends with status 1 and one line, and leaves nothing."""
     monkeypatch.chdir(tmp_path)
     assert main(["data", *arguments]) == 1
@@ -163,7 +163,7 @@ def test_patient_in_two_splits(tmp_path):
     images.patient_id[3] = "p0"
     status, checks = report(tmp_path, images)
     assert status == 1
-    assert checks["patients"]["found"] == ["p0: test, train"]
+    assert checks["patients"]["findings"] == ["p0: test, train"]
 
 
 def test_exact_copy_in_two_splits(tmp_path):
@@ -172,7 +172,7 @@ def test_exact_copy_in_two_splits(tmp_path):
     images.image[5] = images.image[0]
     status, checks = report(tmp_path, images)
     assert status == 1
-    assert checks["exact copies"]["found"] == ["i0 (patient p0 in train) and i5 (patient p5 in test)"]
+    assert checks["exact copies"]["findings"] == ["i0 (patient p0 in train) and i5 (patient p5 in test)"]
 
 
 def test_near_copy_in_two_splits(tmp_path):
@@ -182,7 +182,7 @@ def test_near_copy_in_two_splits(tmp_path):
     status, checks = report(tmp_path, images)
     assert status == 1
     assert checks["exact copies"]["ok"]
-    (line,) = checks["near copies"]["found"]
+    (line,) = checks["near copies"]["findings"]
     assert line.startswith("i0 (patient p0 in train) and i5 (patient p5 in test), correlation ")
 
 
@@ -203,7 +203,7 @@ def test_without_splits_a_copy_of_another_patient_is_wrong(tmp_path):
     images.image[2] = images.image[0]
     status, checks = report(tmp_path, replace(images, split=None))
     assert status == 1
-    assert checks["exact copies"]["found"] == ["i0 (patient p0) and i2 (patient p2)"]
+    assert checks["exact copies"]["findings"] == ["i0 (patient p0) and i2 (patient p2)"]
 
 
 def test_pictures_that_show_nothing(tmp_path):
@@ -214,7 +214,7 @@ def test_pictures_that_show_nothing(tmp_path):
     images.image[7, :2, :9] = 4
     status, checks = report(tmp_path, images)
     assert status == 1
-    assert checks["contrast"]["found"] == ["i4", "i7"]
+    assert checks["contrast"]["findings"] == ["i4", "i7"]
 
 
 def test_changed_bytes_are_found(tmp_path, capsys):

@@ -87,7 +87,7 @@ def test_what_no_board_makes_is_named_and_kept(root, capsys):
     """Making the pages removes nothing."""
     (root / "lus_limited.md").write_text("mine")
     assert main(["leaderboard", "--root", str(root)]) == 0
-    assert f"no board makes {root / 'lus_limited.md'}: remove it" in capsys.readouterr().out
+    assert f"no leaderboard has the page {root / 'lus_limited.md'}: remove it" in capsys.readouterr().out
     assert (root / "lus_limited.md").read_text() == "mine"
 
 
@@ -285,9 +285,10 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
     ("options", "told"),
     [
         (["--add", "/not/there"], "/not/there: holds no bundle"),
-        (["--check", "--add", "x"], "--check writes nothing"),
-        (["--bundles", "x", "--check"], "--bundles goes with neither"),
-        (["--check", "maybe"], "expected true or false"),
+        (["--check", "--add", "x"], "--check and --add exclude each other"),
+        (["--bundles", "x", "--check"], "--check and --bundles exclude each other"),
+        (["--bundles", "x", "--add", "y"], "--bundles and --add exclude each other"),
+        (["--check", "maybe"], "should be a valid boolean"),
         (["--board", "../../etc", "--add", "OTHER"], "board ../../etc"),
         (["--board", "lus_limited-demo", "--add", "OTHER"], "holds rows of task 'cxr_pneumonia'"),
         (["--board", f"{BOARD}-x", "--add", "RUN"], f"has the protocol and the data of board '{BOARD}'"),

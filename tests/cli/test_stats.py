@@ -243,8 +243,8 @@ def test_bundles_give_power_and_association(tmp_path, bundles):
         (["power", "--images", "100"], "expected --images and --discordant"),
         (["power", "--images", "100", "--discordant", "0.1", "--difference", "0.2"], "share of discordant"),
         (["power", "--images", "100", "--csv", "a"], "go without --csv"),
-        (["power", "--images", "many"], "expected a whole number"),
-        (["power", "--discordant", "1.5"], "expected a number between 0 and 1"),
+        (["power", "--images", "many"], "should be a valid integer"),
+        (["power", "--discordant", "1.5"], "should be less than 1"),
         (["runs", "--csv", "{runs}", "--correction", "tukey"], "tukey"),
         (["runs", "--csv", "{runs}", "--direction", "up"], "unknown direction 'up'"),
         (

@@ -17,7 +17,7 @@ from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
-from benchmark.tasks.schema import load_task
+from benchmark.tasks.loading import load_task
 
 HEADER = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS]
 EFFUSION = OBSERVATIONS.index("Pleural Effusion")

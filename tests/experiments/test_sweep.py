@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.cli.parser import main, parser
+from benchmark.cli.parser import main, read_request
 from benchmark.engine.runner import Outcome
 from benchmark.errors import DataError, StoreError
 from benchmark.experiments import sweep
@@ -22,7 +22,7 @@ OVER = ["sweep", "--task", BINARY, "--over", "mask.shape"]
 def test_two_choices_give_the_product(tmp_path):
     """Two views by two masks: four protocols, each with its values, its folder and the fixed choice."""
     given = [*OVER, "--over", "view.keep", "--scenario", "labels.uncertain=ones", "--out", str(tmp_path)]
-    found = sweep.plan_variants(parser().parse_args(given))
+    found = sweep.plan_variants(read_request(given)[1])
     assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in found] == [
         ("none", "frontal"),
         ("none", "both"),
@@ -37,7 +37,7 @@ def test_two_choices_give_the_product(tmp_path):
 def test_values_are_read_as_yaml_and_in_the_order_given():
     """``--values 1.0,0.25`` of a share of patients: numbers, the others left out."""
     given = ["sweep", "--task", "lus_limited", "--over", "scarce.keep", "--values", "1.0,0.25"]
-    found = sweep.plan_variants(parser().parse_args(given))
+    found = sweep.plan_variants(read_request(given)[1])
     assert [v.plan.chosen["scarce.keep"] for v in found] == [1.0, 0.25]
     assert [v.name for v in found] == ["scarce.keep=1.0", "scarce.keep=0.25"]
     assert str(found[0].out) == "outputs/sweep-lus_limited-demo/scarce.keep=1.0"

@@ -12,8 +12,8 @@ from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import Weights
+from benchmark.tasks.loading import load_task
 from benchmark.tasks.rules import LabelPolicy, Mix
-from benchmark.tasks.schema import load_task
 
 GAN = Row("gan", "generator", {}, {"name": "gan", "origin": "builtin"}, params={"steps": 5}, trained=True)
 ROWS = (Row("real_only", "control", {}), Row("oversample", "control", {}), GAN)
@@ -138,7 +138,7 @@ def strategic(plan, folds=0, curve=(), **mix):
     names = ("oracle", "noise", "duplicate_real")
     controls = [replace(GAN, name=n, role="control", plugin={"name": n, "origin": "builtin"}) for n in names]
     plan = replace(plan, rows=(GAN, *controls, *ROWS[:2]))  # real_only need not be the first row
-    profiles = {n: p.model_copy(update={"curve": curve}) for n, p in plan.task.profiles.items()}
+    profiles = {n: p.model_copy(update={"learning_curve": curve}) for n, p in plan.task.profiles.items()}
     plan = with_task(plan, mix=Mix(**mix), profiles=profiles)
     return folded(plan, folds) if folds else plan
 

@@ -10,7 +10,8 @@ from benchmark.classifiers.network import check_weights
 from benchmark.errors import ClassifierError, TaskError, UnknownNameError
 from benchmark.experiments.run import weights_part
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import RunRequest, choices, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import choices, make_plan
 from benchmark.stages.job import Job
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.utils.hashing import sha256_file

@@ -21,8 +21,9 @@ from benchmark.images.lazy import LazyImages
 from benchmark.protocol import scenario
 from benchmark.protocol.rules import amount, label_policy, mask, sites, view
 from benchmark.protocol.split import divide
+from benchmark.tasks.loading import load_task
 from benchmark.tasks.rules import Fraction, Imbalance, LabelPolicy, Mask, Rule, Sites, View, parse_rules
-from benchmark.tasks.schema import SplitRule, Task, load_task
+from benchmark.tasks.schema import SplitRule, Task
 from support.samples import ROOT, TINY, blobs
 
 FINDINGS = ("Pneumothorax", "Pleural Effusion")
@@ -233,10 +234,10 @@ def test_finding_that_the_source_lacks() -> None:
 
 
 def test_source_without_reports() -> None:
-    """A source with labels alone is an error that names sources.<source>.without."""
+    """A source with labels alone is an error that names sources.<source>.skip_steps."""
     with pytest.raises(DataError, match="no reports") as error:
         label_policy.apply(labeled([0, 1]), policy())
-    assert "sources.<source>.without" in error.value.remedy
+    assert "sources.<source>.skip_steps" in error.value.remedy
 
 
 def test_self_trained_is_ignore_until_the_teacher_comes() -> None:

@@ -22,7 +22,8 @@ from benchmark.errors import DataError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.reporting.leaderboards.publish import compare_folder, publish
 from benchmark.stages.classify import ClassifyConfig
 from benchmark.stages.gan_test import GanTestConfig, gan_test
@@ -218,7 +219,9 @@ def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     assert set(kept.image_id) <= set(drawn.image_id)
     position = {i: p for p, i in enumerate(drawn.image_id)}
     assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
-    assert len({r["retained"] for r in counts.values()}) > 1  # so little trained, they do not know all classes
+    assert (
+        len({r["retained"] for r in counts.values()}) > 1
+    )  # so little trained, they do not know all classes
 
 
 def test_a_training_has_what_the_filter_left(filtered):
@@ -320,13 +323,6 @@ class Oracle:
 
     def penultimate_features(self, images):
         return np.eye(len(images), 5)
-<<<<<<< HEAD
-=======
-
-    def last_layer(self):
-        return np.eye(3, 5), np.zeros(3)
-
->>>>>>> area-generators
 
     def last_layer(self):
         return np.eye(3, 5), np.zeros(3)
@@ -335,11 +331,7 @@ class Oracle:
 def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
     """A stage with an evaluator that is always right, and no training."""
     multilabel = splits.train.multilabel
-<<<<<<< HEAD
     monkeypatch.setattr(evaluators, "load_evaluator", lambda *_, **__: Oracle(multilabel))
-=======
-    monkeypatch.setattr(stages.judging.evaluating, "load_evaluator", lambda *_, **__: Oracle(multilabel))
->>>>>>> area-generators
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)
@@ -441,11 +433,7 @@ def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
 
 def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
     """A perfect network leaves nothing to choose; the error names the class and what to do."""
-<<<<<<< HEAD
     given = job(tmp_path, SelectConfig, splits, splits.test, monkeypatch, fit_on="misclassified")
-=======
-    given = job(tmp_path, "select", splits, splits.test, monkeypatch, fit_on="misclassified")
->>>>>>> area-generators
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         select(given)
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from benchmark.cli.parser import main
 from benchmark.images import arrow
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
 from support.samples import ROOT, TINY
 

@@ -19,10 +19,11 @@ import yaml
 from PIL import Image
 
 from benchmark.bundles.io import read_bundle
-from benchmark.cli.parser import main, parser
+from benchmark.cli.parser import main, read_request
 from benchmark.images import arrow
 from benchmark.intake.signature import check
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
 from benchmark.submissions.submit import zip_bundle
 from support.samples import ROOT, TINY
@@ -237,8 +238,9 @@ def test_the_commands_of_the_pages_are_commands():
     for page in sorted((ROOT / "docs").glob("submit*.md")):
         text = page.read_text().replace("\\\n", " ")
         for line in re.findall(r"^python -m benchmark (.*)$", text, re.MULTILINE):
-            options = parser().parse_args(shlex.split(line))
-            known.add(options.verb)
+            words = shlex.split(line)
+            _, options = read_request(words)
+            known.add(words[0])
             for path in (getattr(options, "card", None), getattr(options, "generator", None)):
                 assert path is None or (ROOT / path).is_file(), line
     assert known == {"submit", "data", "verify", "leaderboard"}

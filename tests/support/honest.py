@@ -22,7 +22,8 @@ from benchmark.engine.runner import Outcome
 from benchmark.metrics.features import PHANTOM
 from benchmark.metrics.memorization import memorization
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.plugins.generator import SampleRequest, synthetic_set
 from benchmark.stages.data import DataResult
 from benchmark.verification.data import RecomputedData, recompute_data

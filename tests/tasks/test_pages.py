@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark.tasks.loading import load_task, task_names
 from benchmark.tasks.pages import index, page, write_pages
-from benchmark.tasks.schema import load_task, task_names
 from support.samples import ROOT
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import TaskError, UnknownNameError
-from benchmark.tasks.schema import PROFILES, Task, load_task, read_yaml, task_names
+from benchmark.tasks.loading import load_task, task_names
+from benchmark.tasks.parsing import read_yaml
+from benchmark.tasks.schema import PROFILES, Task
 from support.samples import ROOT
 
 # a packaged task without the parts that the tests add in their own way
 SOURCE = re.sub(
-    r"^choices:\n  .*\n\n|^mix: .*\n|^ +curve: .*\n",
+    r"^choices:\n  .*\n\n|^mix: .*\n|^ +learning_curve: .*\n",
     "",
     (ROOT / "tasks" / "cxr_pneumonia.yaml").read_text(),
     flags=re.M,
@@ -58,7 +60,7 @@ def test_task_of_schaudt_has_the_published_protocol():
         ("primary_bracket: 250", "primary_bracket: 251", "primary_bracket must be one of brackets"),
         ("seeds: [0, 1, 2]", "seeds: [0, 0, 2]", "distinct"),
         ("val: 0.15}", "val: 0.95}", "leave less than a tenth"),
-        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2]\n    curve: [0.5, 1.0]", "shares between 0 and 1"),
+        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2]\n    learning_curve: [0.5, 1.0]", "shares between 0 and 1"),
         ("controls:", "mix: {ratio: 0}\ncontrols:", "mix.ratio: Input should be greater than 0"),
         ("controls:", "mix: {unit: deficit}\ncontrols:", "'deficit' needs a reserve in every profile"),
         (
@@ -166,7 +168,7 @@ def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, told):
         ("rule: view", "rule: veiw", "does not match any of the expected tags"),
         ("keep: both", "keep: all", "Input should be 'frontal', 'lateral' or 'both'"),
         ("view.keep: [frontal", "view.keep: [oblique", "Input should be"),
-        ("mix.training:", "mix.sharing:", "no field of a step"),
+        ("mix.training:", "mix.sharing:", "not a field of a step"),
     ],
 )
 def test_faults_of_a_scenario_are_told(tmp_path, old, new, told):
@@ -178,7 +180,7 @@ def test_faults_of_a_scenario_are_told(tmp_path, old, new, told):
 def test_a_source_may_do_without_a_step(tmp_path):
     """A step that a source cannot take is left out for it alone, and must exist."""
     text = RULES.replace("default_source:", "") + "default_source: phantom.chest\n#"
-    changed = SOURCE.replace("covid_chestxray:", "covid_chestxray:\n    without: [labels]", 1)
+    changed = SOURCE.replace("covid_chestxray:", "covid_chestxray:\n    skip_steps: [labels]", 1)
     task = load_task(written(tmp_path, changed.replace("default_source:", text.lstrip(), 1)))
     assert list(task.steps("demo", "covid_chestxray")) == ["view"]
     assert list(task.steps("demo", "phantom.chest")) == ["labels", "view"]
@@ -229,7 +231,7 @@ def test_choices_that_exclude_each_other_are_told():
 def test_a_learning_curve_is_no_part_of_the_protocol():
     """It says more of real_only, and nothing else on the leaderboard depends on it."""
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
-    demo = task.profile("demo").model_copy(update={"curve": ()})
+    demo = task.profile("demo").model_copy(update={"learning_curve": ()})
     without = task.model_copy(update={"profiles": {**task.profiles, "demo": demo}})
     hashes = {t.protocol_hash("demo", "phantom.chest", "x") for t in (task, without)}
     assert len(hashes) == 1

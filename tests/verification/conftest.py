@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.metrics.features import PHANTOM
-from benchmark.tasks.schema import load_task
+from benchmark.tasks.loading import load_task
 from benchmark.verification import samples, verify
 from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.protocol import Protocol

@@ -16,7 +16,8 @@ from benchmark.bundles.tables import as_stored
 from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.verification.deep import Agreement, check_plausible, check_retraining, per_seed, run_values
 from benchmark.verification.plausibility import compare_runs
 from benchmark.verification.request import VerifyRequest

@@ -10,7 +10,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
 from benchmark.metrics.features import INCEPTION, PHANTOM
 from benchmark.planning.resolve import make_plan
-from benchmark.tasks.schema import load_task
+from benchmark.tasks.loading import load_task
 from benchmark.verification.protocol import claimed_protocol
 from support.samples import ROOT
 

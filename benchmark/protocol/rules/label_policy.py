@@ -137,7 +137,7 @@ def _reported(images: ImageSet, rule: LabelPolicy, where: str) -> np.ndarray:
         raise DataError(
             where,
             "the source has no reports, only labels",
-            "Name the step in sources.<source>.without, or choose a source with reports.",
+            "Name the step in sources.<source>.skip_steps, or choose a source with reports.",
         )
     if rule.finding not in images.classes:
         raise unknown_name("finding", rule.finding, list(images.classes), f"{where}: finding")

@@ -27,7 +27,7 @@ def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
         raise DataError(
             where,
             f"{unknown} of {len(images)} images have no known site",
-            "Fill in the sites, or name the step in sources.<source>.without.",
+            "Fill in the sites, or name the step in sources.<source>.skip_steps.",
         )
     known = sorted(set(site.tolist()))
     for name in rule.train:

@@ -48,7 +48,7 @@ def apply(images: ImageSet, rule: View, *, where: str = "view") -> ImageSet:
         raise DataError(
             where,
             f"{unknown} of {len(images)} images have no known view ({counted(t or 'none' for t in texts)})",
-            "Fill in PA, AP or LATERAL, or name the step in sources.<source>.without.",
+            "Fill in PA, AP or LATERAL, or name the step in sources.<source>.skip_steps.",
         )
     mask = kind == rule.keep
     return select_noted(images, mask, where, f"not {rule.keep} ({counted(images.view[~mask].tolist())})")  # type: ignore[index]

@@ -255,7 +255,9 @@ def test_a_measure_where_more_is_better_sorts_descending():
     changed = [altered(b, measures=more) if b.manifest.measures else b for b in first()]
     head = rows_head(site_of([board(FIRST, changed)]), FIRST)
     assert re.search(r'data-first="descending" data-kind="number"><button type="button">GAN-test', head)
-    assert re.search(r'data-first="descending" data-kind="number"><button type="button">Filter pass rate', head)
+    assert re.search(
+        r'data-first="descending" data-kind="number"><button type="button">Filter pass rate', head
+    )
 
 
 def test_letters_stand_each_in_its_place():

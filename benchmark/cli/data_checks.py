@@ -1,0 +1,162 @@
+"""``data verify``: hashes, images, copies and patients of a source or a built folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.cli.data import target_images
+from benchmark.cli.requests import CheckRequest
+from benchmark.errors import BenchmarkError, TaskError
+from benchmark.images import duplicates, shards
+from benchmark.images.image_set import ImageSet
+from benchmark.utils.files import disk_errors, write_json
+from benchmark.utils.hashing import sha256_file
+
+PRINTED = 5  # findings of a check that are printed
+WRITTEN = 1000  # findings of a check that are in the JSON file
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """One check, and its outcome.
+
+    Attributes:
+        ok: False if the data must not be used as they are.
+        detail: the outcome in words.
+        findings: every single fault.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    findings: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The outcome and the first findings, to print."""
+        more = len(self.findings) - PRINTED
+        return [
+            f"{self.name:<17}  {'ok' if self.ok else 'WRONG':<6} {self.detail}",
+            *(f"{'':20}{line}" for line in self.findings[:PRINTED]),
+            *([f"{'':20}and {more} more"] if more > 0 else []),
+        ]
+
+    def record(self) -> dict[str, object]:
+        """The outcome as JSON values."""
+        return {
+            "name": self.name, "ok": self.ok, "detail": self.detail, "count": len(self.findings),
+            "findings": list(self.findings[:WRITTEN]),
+        }  # fmt: skip
+
+
+def verify(request: CheckRequest) -> int:
+    """``data verify``: print every check; return 1 if one failed."""
+    checks = run_checks(request)
+    print("\n".join(line for check in checks for line in check.lines()))
+    ok = all(check.ok for check in checks)
+    if request.out:
+        record = {"target": request.target, "ok": ok, "checks": [check.record() for check in checks]}
+        with disk_errors(request.out.parent):
+            request.out.parent.mkdir(parents=True, exist_ok=True)
+            write_json(request.out, record)
+        print(f"result: {request.out}")
+    return 0 if ok else 1
+
+
+def run_checks(request: CheckRequest) -> list[DataCheck]:
+    """Run all checks of a target; images that cannot be read end the list with a failed check."""
+    checks: list[DataCheck] = []
+    if Path(request.target).is_dir():
+        checks = check_files(Path(request.target))
+        if not checks[0].ok:
+            return checks
+    try:
+        images = target_images(request)
+    except TaskError:
+        raise
+    except BenchmarkError as error:
+        return [*checks, DataCheck("images", False, str(error).replace("\n       ", " "))]
+    return [*checks, check_patients(images), *check_images(images)]
+
+
+def check_files(folder: Path) -> list[DataCheck]:
+    """Compare the shards and the memory-mapped file of a folder with their hashes."""
+    about = shards.describe(folder)
+    faults = tuple(
+        f"{record['file']}: SHA-256 differs from dataset.json"
+        for record in about["shards"]
+        if sha256_file(folder / record["file"]) != record["sha256"]
+    )
+    detail = f"{len(about['shards'])} shards, {about['rows']} images, {len(faults)} with another hash"
+    record = shards.mapped_record(folder, about)
+    if record is None:
+        mapped = DataCheck("memory map", True, "not made yet from these shards; the first use makes it")
+    elif sha256_file(folder / shards.MAPPED) == record["sha256"]:
+        mapped = DataCheck("memory map", True, "hash agrees")
+    else:
+        mapped = DataCheck("memory map", False, f"hash differs; remove {shards.MAPPED}, it is made again")
+    return [DataCheck("shards", not faults, detail, faults), mapped]
+
+
+def check_patients(images: ImageSet) -> DataCheck:
+    """Check that no patient is in two splits."""
+    if images.split is None:
+        detail = f"{len(images.patients())} patients, no splits in the data: the task splits by patient"
+        return DataCheck("patients", True, detail)
+    pairs = np.unique(np.stack([images.patient_id.astype(str), images.split.astype(str)], axis=1), axis=0)
+    ids, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    faults = tuple(
+        f"{ids[k]}: {', '.join(pairs[first[k] : first[k] + count[k], 1])}"
+        for k in np.flatnonzero(count > 1).tolist()
+    )
+    patients = Counter(pairs[:, 1].tolist())
+    detail = ", ".join(f"{name} {n}" for name, n in sorted(patients.items()))
+    return DataCheck("patients", not faults, f"{detail}; {len(faults)} in two splits", faults)
+
+
+def check_images(images: ImageSet) -> list[DataCheck]:
+    """Check that every image can be decoded and has contrast, and that no copy leaks.
+
+    A copy leaks if it is in another split. Without splits it leaks if it is of another patient, since the
+    task's split by patient may separate the two. Other copies are only counted.
+    """
+    scan = duplicates.scan(images.image)
+    broken = tuple(f"{images.image_id[index]}: {fault}" for index, fault in scan.broken)
+    empty = tuple(str(i) for i in images.image_id[scan.rows[scan.empty]])
+    exact = [(int(g[0]), int(other), "") for g in duplicates.same_bytes(scan) for other in g[1:]]
+    _, patient = np.unique(images.patient_id, return_inverse=True)
+    near = [
+        (p.first, p.second, f", correlation {p.similarity:.3f}")
+        for p in duplicates.same_picture(images.image, scan, patient)
+    ]
+    return [
+        DataCheck("images", not broken, f"{len(scan.rows)} read, {len(broken)} cannot be decoded", broken),
+        DataCheck("contrast", not empty, f"{len(empty)} of one gray value throughout, or nearly", empty),
+        _check_copies("exact copies", images, exact),
+        _check_copies("near copies", images, near),
+    ]
+
+
+def _check_copies(name: str, images: ImageSet, pairs: Sequence[tuple[int, int, str]]) -> DataCheck:
+    leaks: list[str] = []
+    harmless: Counter[str] = Counter()
+    has_splits = images.split is not None
+    for a, b, note in pairs:
+        other_split = images.split is not None and images.split[a] != images.split[b]
+        other_patient = images.patient_id[a] != images.patient_id[b]
+        if other_split or (other_patient and not has_splits):
+            leaks.append(f"{_describe(images, a)} and {_describe(images, b)}{note}")
+        else:
+            harmless["of two patients in one split" if other_patient else "of one patient"] += 1
+    kind = "in two splits" if has_splits else "of two patients"
+    counts = [f"{len(leaks)} {kind}", *(f"{n} {kind}" for kind, n in sorted(harmless.items()))]
+    return DataCheck(name, not leaks, ", ".join(counts), tuple(leaks))
+
+
+def _describe(images: ImageSet, index: int) -> str:
+    split = f" in {images.split[index]}" if images.split is not None else ""
+    return f"{images.image_id[index]} (patient {images.patient_id[index]}{split})"

@@ -1,0 +1,78 @@
+"""Verbs that compare bundles, and that write leaderboards and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.cli.options import WHERE
+from benchmark.cli.requests import CompareRequest, LeaderboardRequest, TablesRequest
+from benchmark.errors import BenchmarkError
+from benchmark.experiments.run import make_folder
+from benchmark.reporting import write_tables as reporting
+from benchmark.reporting.leaderboards import build
+from benchmark.reporting.leaderboards.compare import compare_folder
+from benchmark.reporting.leaderboards.publish import publish
+from benchmark.submissions.accept import add
+from benchmark.utils.files import write_json
+
+
+def compare_bundles(request: CompareRequest) -> int:
+    """Compare bundles and write ``comparison.json``."""
+    out = request.out or request.bundles.parent
+    make_folder(out)
+    write_json(out / "comparison.json", compare_folder(request.bundles))
+    print(out / "comparison.json")
+    return 0
+
+
+def write_tables(request: TablesRequest) -> int:
+    """Write tables and figures in the shapes of the papers'."""
+    make_folder(request.out)
+    for path in reporting.write_tables(list(request.bundles), request.out):
+        print(path)
+    return 0
+
+
+def render_leaderboards(request: LeaderboardRequest) -> int:
+    """Render the bundles of one run; without any, make, check or extend the pages of all leaderboards.
+
+    Raises:
+        BenchmarkError: options that exclude each other.
+    """
+    if request.check and (request.add or request.bundles):
+        other = "--add" if request.add else "--bundles"
+        raise BenchmarkError(WHERE, f"--check and {other} exclude each other", "Leave one out.")
+    if not request.bundles:
+        return _make_pages(request)
+    if request.add:
+        raise BenchmarkError(WHERE, "--bundles and --add exclude each other", "Leave one out.")
+    out = request.out or request.bundles.parent
+    make_folder(out)
+    publish(request.bundles, out)
+    for kind in ("md", "json", "html"):
+        print(out / f"leaderboard.{kind}")
+    return 0
+
+
+def _make_pages(request: LeaderboardRequest) -> int:
+    """Make the pages under ``--root``; return 1 if ``--check`` finds one that is not up to date."""
+    root = request.root
+    if request.add:
+        for path in add(request.add, root, request.board, request.replace):
+            print(f"added {path}")
+    pages = build.build_pages(root, request.workers)
+    if request.check:
+        return _print_faults(build.stale_pages(root, pages), root)
+    for path in build.write_pages(root, pages):
+        print(path)
+    for path in build.surplus(root, pages):
+        print(f"no leaderboard has the page {path}: remove it")
+    return 0
+
+
+def _print_faults(faults: list[str], root: Path) -> int:
+    for fault in faults:
+        print(fault)
+    if faults:
+        print(f"Make the pages again: python -m benchmark leaderboard --root {root}")
+    return 1 if faults else 0

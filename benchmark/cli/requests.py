@@ -1,0 +1,131 @@
+"""Options of the verbs that no other folder reads; the other requests lie in the folders that read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic.dataclasses import dataclass
+
+from benchmark.planning.request import STRICT, Count, Names, Option, Paths, Root, Share, Workers
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TasksRequest:
+    """List the tasks, or show one."""
+
+    task: Annotated[str | None, Option("task to show; default: all", positional=True)] = None
+    pages: Annotated[Path | None, Option("write one page per task into this folder")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ReadRequest:
+    """How a data source is read."""
+
+    task: Annotated[str | None, Option("task to take classes and parameters from")] = None
+    root: Root = None
+    set: Annotated[tuple[str, ...], Option("parameters of the source: key=value or {key: value, ...}")] = ()
+    classes: Annotated[Names | None, Option("separated by commas; default: the task's or the source's")] = (
+        None
+    )
+    size: Annotated[Count, Option("side of the images in pixels")] = 64
+    reserve: Annotated[int, Option("images per class held out for the control oracle")] = 0
+    seed: Annotated[int, Option("seed of sources that draw their images")] = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class BuildRequest(ReadRequest):
+    """Convert a source into a folder of Parquet shards that is read by memory map."""
+
+    source: Annotated[str | None, Option("data source; default: the task's", "phantom.chest")] = None
+    out: Annotated[Path, Option("folder of the built dataset", "outputs/dataset")]
+    workers: Workers = None
+    shard_size: Annotated[Count, Option("images per shard")] = 2048
+    limit: Annotated[Count | None, Option("number of images, spread over the source; default: all")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TargetRequest(ReadRequest):
+    """A source, or a folder that ``data build`` made."""
+
+    target: Annotated[str, Option("built folder, or data source", "phantom.chest", positional=True)]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ShowRequest(TargetRequest):
+    """Describe a source or a built folder, and write a grid of its images."""
+
+    columns: Annotated[Count, Option("images per class in the grid")] = 10
+    out: Annotated[Path | None, Option("PNG file of the grid; default: outputs/<name>.png")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CheckRequest(TargetRequest):
+    """Check hashes, images, copies and patients of a source or a built folder."""
+
+    out: Annotated[Path | None, Option("JSON file of the result")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CompareRequest:
+    """Compare bundles by intervals, tests and ranks, as JSON."""
+
+    bundles: Annotated[Path, Option("folder of bundles", "outputs/cxr_pneumonia-demo/bundles")]
+    out: Annotated[Path | None, Option("default: beside the bundles")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LeaderboardRequest:
+    """Make, check or extend the pages of all leaderboards, or render the bundles of one run."""
+
+    bundles: Annotated[Path | None, Option("bundles of one run; default: all leaderboards")] = None
+    out: Annotated[Path | None, Option("with --bundles: where to; default: beside the bundles")] = None
+    root: Annotated[Path, Option("folder of the leaderboards' pages")] = Path("leaderboards")
+    check: Annotated[bool, Option("write nothing; exit with 1 if a page is stale, missing or surplus")] = (
+        False
+    )
+    add: Annotated[Paths, Option("bundles, ZIP files of bundles or folders of runs to add")] = ()
+    board: Annotated[str | None, Option("of the added rows; default: that of their protocol")] = None
+    replace: Annotated[bool, Option("replace rows that have the name of an added row")] = False
+    workers: Workers = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TablesRequest:
+    """Write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG."""
+
+    bundles: Annotated[
+        Paths, Option("folders of runs, one per variant of a task", "outputs/cxr_pneumonia-demo")
+    ]
+    out: Annotated[Path, Option("folder of the tables and figures", "outputs/tables")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class StatsRequest:
+    """Compare runs, predictions or reader scores from a CSV file, or from bundles; see docs/comparing.md."""
+
+    kind: Annotated[str, Option("runs, predictions, power, association or readers", "runs", positional=True)]
+    csv: Annotated[Path | None, Option("table of the kind")] = None
+    bundles: Annotated[Path | None, Option("folder of bundles, instead of a table")] = None
+    out: Annotated[Path | None, Option("JSON file of all results")] = None
+    alpha: Annotated[Share | None, Option("significance level; default: 0.05, or the task's")] = None
+    correction: Annotated[str | None, Option("holm, bonferroni, fdr_bh or none")] = None
+    direction: Annotated[str | None, Option("maximize or minimize the value of a run")] = None
+    metric: Annotated[str | None, Option("default: balanced_accuracy, or the task's")] = None
+    baseline: Annotated[str | None, Option("model that the others are compared with")] = None
+    positive: Annotated[str | None, Option("positive class of two; default: the last")] = None
+    margin: Annotated[Share | None, Option("smallest relevant difference, such as 0.02")] = None
+    images: Annotated[Count | None, Option("number of test images")] = None
+    discordant: Annotated[Share | None, Option("share of images that only one of two models has right")] = (
+        None
+    )
+    difference: Annotated[Share | None, Option("difference to detect, such as 0.02")] = None
+    power: Annotated[Share | None, Option("probability to detect it; default: 0.8 and 0.95")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ExtractorRequest:
+    """Train the embedded feature extractor again."""
+
+    out: Annotated[Path, Option("folder of the weights and their model card", "outputs/extractor")]
+    steps: Annotated[Count | None, Option("training steps; default: the full training")] = None

@@ -1,0 +1,69 @@
+"""Verbs that run the stages of a task, and the search of a generator's parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.experiments.progress import clock
+from benchmark.experiments.request import TuneRequest
+from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
+from benchmark.experiments.tune import tune
+from benchmark.planning.graph import data_nodes
+from benchmark.planning.request import StageRequest
+from benchmark.planning.resolve import make_plan
+from benchmark.reporting.leaderboards.publish import compare_folder, headline
+from benchmark.stages.data import DataResult
+
+
+def run_stages(request: StageRequest, verb: str) -> int:
+    """Run a task up to the stage of a verb; return 1 if a row failed."""
+    plan = make_plan(request, stages=UNTIL[verb])
+    name = f"{plan.task.name}-{plan.profile_name}"
+    weights = weights_part(plan, request.weights)
+    out = request.out or Path("outputs") / folder_name(name, request.scenario, *weights)
+    finished = run(plan, verb, out, request.workers)
+    _summary(finished)
+    return 1 if finished.outcome.failures else 0
+
+
+def _summary(finished: Finished) -> None:
+    outcome = finished.outcome
+    data = next((outcome.results[n.id] for n in data_nodes(finished.graph) if n.id in outcome.results), None)
+    if data is not None:
+        _show_data(data.read(DataResult))
+    reused = len(outcome.results) - len(outcome.computed)
+    print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
+    for path in finished.written:
+        print(f"  {path}")
+    for line in dict.fromkeys(outcome.failures.values()):
+        print(f"failed: {line}")
+    if finished.written and finished.written[0].suffix == ".md":
+        print("\n" + headline(compare_folder(finished.out / "bundles")))
+        print("Look at the runs with: mlflow ui")
+
+
+def _show_data(result: DataResult) -> None:
+    """Print the sizes of the splits, and every recorded exclusion or warning."""
+    print()
+    for name, split in result.splits.items():
+        counts = ", ".join(f"{label} {n}" for label, n in split.counts.items())
+        print(f"{name:<10} {split.images:>5} images of {split.patients:>5} patients: {counts}")
+    for note in result.notes:
+        print(f"note: {note}")
+
+
+def run_tuning(request: TuneRequest) -> int:
+    """Search a generator's parameters and write the best ones."""
+    out = request.out or Path("outputs") / f"tune-{request.task}-{Path(request.generator).stem}"
+    make_folder(out)
+    path = tune(
+        request.run_request(),
+        request.generator,
+        trials=request.trials,
+        seed=request.seed,
+        study_file=request.study or out / "study.db",
+        out=out,
+    )
+    print(f"Best parameters: {path}")
+    print(f"Use them with: python -m benchmark run --task {request.task} --params {path}")
+    return 0

@@ -1,0 +1,23 @@
+"""The verb that lists and describes tasks."""
+
+from __future__ import annotations
+
+import json
+
+from benchmark.cli.requests import TasksRequest
+from benchmark.tasks.loading import load_task, task_names
+from benchmark.tasks.pages import write_pages
+
+
+def show_tasks(request: TasksRequest) -> int:
+    """List the tasks, print one as JSON, or write a page per task."""
+    if request.pages:
+        for path in write_pages(request.pages):
+            print(path)
+    elif request.task:
+        print(json.dumps(load_task(request.task).model_dump(mode="json"), indent=1))
+    else:
+        for task in map(load_task, task_names()):
+            print(f"{task.name}: {task.question}")
+            print(f"  classes: {', '.join(task.classes)}\n  sources: {', '.join(task.sources)}")
+    return 0

@@ -1,0 +1,35 @@
+"""Options of ``sweep`` and ``tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic.dataclasses import dataclass
+
+from benchmark.planning.request import STRICT, Count, Option, StageRequest, TaskRequest
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SweepRequest(StageRequest):
+    """Run a task for every value of a choice, then write tables over all runs."""
+
+    task: Annotated[str, Option("name of a task, or path of a task file", "lus_limited")] = "cxr_pneumonia"
+    over: Annotated[
+        tuple[str, ...], Option("choice of the task, step.field; several for a product", "scarce.keep")
+    ]
+    values: Annotated[
+        tuple[str, ...], Option("values of the choice, separated by commas; default: all on offer")
+    ] = ()
+    out: Annotated[Path | None, Option("default: outputs/sweep-<task>-<profile>")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TuneRequest(TaskRequest):
+    """Search the parameters of a generator by the FID of its images to the val split."""
+
+    generator: Annotated[str, Option("name, or path of a Python file", "ddpm")]
+    trials: Annotated[Count, Option("total number of trials, including finished ones")] = 20
+    study: Annotated[Path | None, Option("SQLite file of the study; default: <out>/study.db")] = None
+    seed: Annotated[int, Option("seed of the sampler")] = 0
+    out: Annotated[Path | None, Option("default: outputs/tune-<task>-<generator>")] = None

@@ -1,0 +1,98 @@
+"""Options of a run as typed records; the command line and `MLproject` are generated from their fields.
+
+A field's name, type and default are those of the option. The docstring of a request is the help of its verb.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """How the command line presents a field.
+
+    Attributes:
+        help: line of help.
+        example: value in `MLproject` for an option without a default.
+        positional: an argument without dashes.
+    """
+
+    help: str
+    example: str | None = None
+    positional: bool = False
+
+
+def _split_at_commas(value: str | Iterable[Any]) -> list[Any]:
+    """Split texts at commas: MLflow passes several values as one text."""
+    items = [value] if isinstance(value, str) else value
+    parts = [part for item in items for part in (item.split(",") if isinstance(item, str) else [item])]
+    return [part.strip() if isinstance(part, str) else part for part in parts if str(part).strip()]
+
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_split_at_commas)]
+Root = Annotated[Path | None, Option("folder of a real dataset, for sources that read one")]
+Workers = Annotated[Count | None, Option("parallel processes; default: one per core")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class TaskRequest:
+    """A task with its data and device; None means the task's own choice."""
+
+    task: Annotated[str, Option("name of a task, or path of a task file")] = "cxr_pneumonia"
+    profile: Annotated[str, Option("demo (minutes), lite (hours) or paper (GPUs)")] = "demo"
+    source: Annotated[str | None, Option("data source; default: the task's packaged phantoms")] = None
+    root: Root = None
+    scenario: Annotated[
+        str | None, Option("choices of the task, such as view.keep=frontal,mask.shape=joint")
+    ] = None
+    device: Annotated[str, Option("auto, cpu or cuda")] = "auto"
+    precision: Annotated[str, Option("auto, float32 or bfloat16")] = "auto"
+
+    def run_request(self, **changes: Any) -> RunRequest:
+        """The part of this request that planning reads, with some fields replaced."""
+        shared = {f.name for f in dataclasses.fields(self)} & {f.name for f in dataclasses.fields(RunRequest)}
+        return RunRequest(**{name: getattr(self, name) for name in shared} | changes)
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingRequest(TaskRequest):
+    """A task, and how its rows are fitted, measured and trained on."""
+
+    params: Annotated[Path | None, Option("YAML of generator parameters, as tune writes it")] = None
+    extractor: Annotated[str | None, Option("auto, phantom_cxr_v1 or inception; default: the task's")] = None
+    weights: Annotated[
+        str | None,
+        Option(
+            "initial weights of every classifier: none, imagenet, or a folder of <timm name>.safetensors; "
+            "default: the task's"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunRequest(TrainingRequest):
+    """Everything that a run plan is resolved from."""
+
+    generators: Annotated[
+        Names | None, Option("names or Python files, separated by commas; default: the task's")
+    ] = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class StageRequest(RunRequest):
+    """Run the whole benchmark: data, generate, measure, classify, compare, leaderboard."""
+
+    workers: Workers = None
+    out: Annotated[Path | None, Option("folder of results; default: outputs/<task>-<profile>")] = None
