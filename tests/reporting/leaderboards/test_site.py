@@ -92,9 +92,7 @@ def test_letters_have_a_column(boards):
     page = pages([lettered(b, each) for b in boards])["cxr_pneumonia.md"]
     lines = section(page, "Leaderboard").splitlines()
     head = next(line for line in lines if line.startswith("| Rank"))
-    letters = {
-        cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)
-    }
+    letters = {cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)}
     assert head.startswith("| Rank | Letters | Row |")
     assert letters == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
 
