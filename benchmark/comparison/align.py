@@ -188,6 +188,16 @@ def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where:
             f"the images are not those of the other rows and runs ({n} images, {runs} runs)",
             "Give one prediction per image and run.",
         )
+    _same_images(part, split, protocol, where)
+    if split.joined:
+        _folds_by_patient(part["fold"].to_numpy(dtype=np.int64).reshape(runs, n), split, protocol, where)
+    columns = [f"score_{k}" for k in range(len(protocol.classes))]
+    return part[columns].to_numpy(dtype=np.float64).reshape(runs, n, len(columns))
+
+
+def _same_images(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> None:
+    """Raise SubmissionError where an image's label, patient or subgroup differs from that of other rows."""
+    runs, n = len(split.runs), len(split.image_id)
     label = _labels(part, protocol).reshape(runs, *split.label.shape)
     patients = _texts(part, "patient_id").reshape(runs, n)
     codes = np.unique(patients, return_inverse=True)[1].reshape(patients.shape)
@@ -201,10 +211,6 @@ def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where:
         if not same.all():
             image = split.image_id[np.argwhere(~same)[0][1]]
             raise SubmissionError(f"{where}: {field}", f"of image '{image}' differs from that of other rows")
-    if split.joined:
-        _folds_by_patient(part["fold"].to_numpy(dtype=np.int64).reshape(runs, n), split, protocol, where)
-    columns = [f"score_{k}" for k in range(len(protocol.classes))]
-    return part[columns].to_numpy(dtype=np.float64).reshape(runs, n, len(columns))
 
 
 def _folds_by_patient(fold: np.ndarray, split: SplitImages, protocol: Protocol, where: str) -> None:

@@ -116,6 +116,10 @@ class AlignedRows:
         """The rows that did not fail."""
         return [r for r in self.rows if r.error is None]
 
+    def failed(self) -> dict[str, str]:
+        """The error of each failed row."""
+        return {r.name: r.error for r in self.rows if r.error is not None}
+
     def generators(self) -> list[str]:
         """Names of the complete rows that are generators."""
         return sorted(r.name for r in self.complete() if r.role == "generator")

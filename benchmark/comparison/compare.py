@@ -35,8 +35,7 @@ def compare(
 
     Args:
         bundles: for each row, the content of ``bundle.json`` and the predictions, None for a failed row.
-        curve: predictions of ``real_only`` trained on subsets of the training patients, see
-            ``learning_curve.real_image_equivalents``.
+        curve: predictions of ``real_only`` on subsets, see ``learning_curve.real_image_equivalents``.
     Raises:
         SubmissionError: the rows cannot be compared.
     """
@@ -66,7 +65,7 @@ def compare(
         power=power(head, BASELINE),
         controls=controls,
         can_measure=controls[0].held,
-        failed={row.name: row.error for row in aligned.rows if row.error is not None},
+        failed=aligned.failed(),
         notes=notes(aligned, head, quality, equivalents),
     )
 

@@ -35,7 +35,7 @@ def judge_controls(aligned: AlignedRows, figures: Mapping[str, RowFigures]) -> l
     return Controls(
         figures=figures,
         gates={row.name: row.memorization for row in aligned.complete()},
-        failed={row.name for row in aligned.rows if row.error is not None},
+        failed=aligned.failed(),
         metric=MetricCard(**protocol.primary.record(protocol.classes[-1])),
         yardstick=protocol.yardstick,
         rebalances=protocol.rebalances,

@@ -22,7 +22,7 @@ def ranking(aligned: AlignedRows, compared: ComparedRows, figures: Mapping[str, 
         compared: at the primary bracket of ``test``; ``figures``: of the same rows.
     """
     protocol = aligned.protocol
-    unranked = {row.name: "failed" for row in aligned.rows if row.error is not None}
+    unranked = dict.fromkeys(aligned.failed(), "failed")
     for name, (row, _) in compared.rows.items():
         if row.memorization and row.memorization["gated"] and name != COPIES:
             unranked[name] = "copies training images"
