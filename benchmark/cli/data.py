@@ -335,9 +335,9 @@ def check_pictures(images: ImageSet) -> list[Check]:
     """
     seen = duplicates.scan(images.image)
     broken = tuple(f"{images.image_id[row]}: {fault}" for row, fault in seen.broken)
-    empty = tuple(str(i) for i in images.image_id[seen.rows[seen.empty]])
+    empty = tuple(str(i) for i in images.image_id[seen.indices[seen.empty]])
     return [
-        Check("pictures", not broken, f"{len(seen.rows)} read, {len(broken)} that cannot be decoded", broken),
+        Check("pictures", not broken, f"{len(seen.indices)} read, {len(broken)} not decodable", broken),
         Check("contrast", not empty, f"{len(empty)} of one gray value throughout, or nearly", empty),
         _exact(images, seen),
         _near(images, seen),

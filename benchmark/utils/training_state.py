@@ -1,16 +1,17 @@
-"""Small helpers for every training loop: seeds, autocast, resumable states. Imports torch when used."""
+"""Helpers of every training loop: threads, autocast, random states, checkpoints. Imports torch when used."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from benchmark.utils.files import atomic_path
+
 
 def one_thread() -> None:
-    """One thread a worker: as many trainings as cores beats as many threads, and sums come out the same."""
+    """Limit this worker to one thread: one training per core is faster, and sums are reproducible."""
     import torch
 
     torch.set_num_threads(1)
@@ -18,14 +19,14 @@ def one_thread() -> None:
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager[None]:
-    """Autocast to bfloat16, or a context that does nothing for float32."""
+    """Return an autocast to bfloat16, or a context without effect for float32."""
     import torch
 
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def rng_state(device: str) -> dict[str, Any]:
-    """The state of torch's global generators."""
+    """Return the state of torch's random number generators."""
     import torch
 
     state = {"cpu": torch.get_rng_state()}
@@ -35,7 +36,7 @@ def rng_state(device: str) -> dict[str, Any]:
 
 
 def set_rng_state(state: Mapping[str, Any], device: str) -> None:
-    """Put torch's global generators back."""
+    """Restore torch's random number generators."""
     import torch
 
     torch.set_rng_state(state["cpu"].cpu())
@@ -47,16 +48,12 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write a training state atomically."""
     import torch
 
-    part = path.with_suffix(".part")
-    with open(part, "wb") as handle:
+    with atomic_path(path) as part, open(part, "wb") as handle:
         torch.save(dict(state), handle)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(part, path)
 
 
 def load_state(path: Path, device: str = "cpu") -> dict[str, Any] | None:
-    """Read a training state without unpickling code, or None where there is none."""
+    """Read a training state without unpickling code, or return None if there is none."""
     import torch
 
     if not path.exists():

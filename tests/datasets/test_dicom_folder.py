@@ -305,7 +305,8 @@ def test_unknown_labels_are_refused_or_ignored(tmp_path: Path) -> None:
     dicom(tmp_path / "odema/x.dcm", picture(900))
     with pytest.raises(DataError, match=r"'odema'.*\n.*Did you mean 'edema'"):
         read(tmp_path)
-    assert "1 images left out, label 'odema' ignored" in read(tmp_path, ignore_labels=("odema",)).card["notes"]
+    notes = read(tmp_path, ignore_labels=("odema",)).card["notes"]
+    assert "1 images left out, label 'odema' ignored" in notes
 
 
 def test_of_several_frames_the_first_is_read(tmp_path: Path) -> None:

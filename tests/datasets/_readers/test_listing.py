@@ -215,7 +215,11 @@ def test_licenses(license: str, forbidden: bool) -> None:
 
 def test_forbidden_rows_are_counted() -> None:
     """Rows whose license forbids the use are left out and counted by license."""
-    rows = [Record(where="", path=Path("x"), image_id=str(k), patient_id="p", label="a", license=["CC BY", "CC BY-NC", ""][k % 3]) for k in range(7)]
+    licenses = [["CC BY", "CC BY-NC", ""][k % 3] for k in range(7)]
+    rows = [
+        Record(where="", path=Path("x"), image_id=str(k), patient_id="p", label="a", license=license)
+        for k, license in enumerate(licenses)
+    ]
     kept, notes = allowed(rows, "commercial")
     assert [row.image_id for row in kept] == ["0", "3", "6"]
     assert notes == ["4 records left out, license forbids commercial use: CC BY-NC 2, not stated 2"]
