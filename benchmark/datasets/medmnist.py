@@ -208,17 +208,13 @@ def _check_classes(path: Path, classes: tuple[str, ...], names: tuple[str, ...])
 
 def _unique(arrays: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
     """Return a mask without repeated images; of equal images that of test, then of val, stays."""
-    ends = np.cumsum([0, *(len(part) for part in arrays)])
-    unique = np.ones(ends[-1], bool)
-    seen: set[bytes] = set()
-    dropped = dict.fromkeys(PARTS, 0)
-    for p in reversed(range(len(PARTS))):
-        for k, digest in enumerate(_digests(arrays[p])):
-            if digest in seen:
-                unique[ends[p] + k] = False
-                dropped[PARTS[p]] += 1
-            seen.add(digest)
-    counts = ", ".join(f"{n} of {name}" for name, n in dropped.items() if n)
+    part = np.repeat(np.arange(len(PARTS)), [len(array) for array in arrays])
+    order = np.argsort(-part, kind="stable")
+    digest = np.array([digest for array in arrays for digest in _digests(array)], "V16")
+    unique = np.zeros(len(part), bool)
+    unique[order[np.unique(digest[order], return_index=True)[1]]] = True
+    dropped = np.bincount(part[~unique], minlength=len(PARTS)).tolist()
+    counts = ", ".join(f"{n} of {name}" for name, n in zip(PARTS, dropped, strict=True) if n)
     return unique, [f"images dropped that are equal to another one: {counts}"] if counts else []
 
 

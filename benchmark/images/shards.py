@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,45 +157,32 @@ def describe(folder: Path) -> dict[str, Any]:
     return about
 
 
-class _Reader:
-    """Reads one column of pixels from Parquet, a row group at a time; the last group stays in memory."""
+def _lazy_pixels(paths: Sequence[Path], column: str, shape: tuple[int, int]) -> LazyImages:
+    """Return a column of (H, W) pixels, read a row group at a time; the last group stays in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    def __init__(self, paths: Sequence[Path], column: str, shape: tuple[int, int]) -> None:
-        import pyarrow.parquet as pq
+    @lru_cache(maxsize=1)
+    def read(path: Path, group: int) -> np.ndarray:
+        try:
+            with pq.ParquetFile(path) as file:
+                table = file.read_row_group(group, columns=[column], use_threads=False)
+            pixels = b"".join(table[column].to_pylist())
+            return np.frombuffer(pixels, np.uint8).reshape(table.num_rows, *shape)
+        except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+            raise damaged(path, error) from None
 
-        self._column, self._shape = column, shape
-        self._groups: list[tuple[Path, int]] = []
-        counts = [0]
-        for path in paths:
-            footer = pq.read_metadata(path)
-            self._groups += [(path, k) for k in range(footer.num_row_groups)]
-            counts += [footer.row_group(k).num_rows for k in range(footer.num_row_groups)]
-        self._first = np.cumsum(counts)
-        self._last: tuple[int, np.ndarray] = (-1, np.empty(0, np.uint8))
+    def group_of(path: Path, group: int, count: int) -> LazyImages:
+        return LazyImages(lambda indices: read(path, group)[indices], (count, *shape))
 
-    def __call__(self, indices: np.ndarray) -> np.ndarray:
-        """Return the (M, H, W) uint8 images at (M,) indices of the whole set."""
-        block = np.empty((len(indices), *self._shape), np.uint8)
-        group = np.searchsorted(self._first, indices, side="right") - 1
-        for k in np.unique(group).tolist():
-            block[group == k] = self._read(k)[indices[group == k] - self._first[k]]
-        return block
-
-    def _read(self, k: int) -> np.ndarray:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if self._last[0] != k:
-            path, group = self._groups[k]
-            try:
-                with pq.ParquetFile(path) as file:
-                    table = file.read_row_group(group, columns=[self._column], use_threads=False)
-                pixels = b"".join(table[self._column].to_pylist())
-                images = np.frombuffer(pixels, np.uint8).reshape(table.num_rows, *self._shape)
-            except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-                raise damaged(path, error) from None
-            self._last = (k, images)
-        return self._last[1]
+    footers = [(path, pq.read_metadata(path)) for path in paths]
+    return LazyImages.joined(
+        [
+            group_of(path, k, footer.row_group(k).num_rows)
+            for path, footer in footers
+            for k in range(footer.num_row_groups)
+        ]
+    )
 
 
 def damaged(path: Path, error: Exception) -> DataError:
@@ -224,9 +212,7 @@ def read_shards(folder: Path) -> ImageSet:
             raise damaged(path, error) from None
     table, shape = pa.concat_tables(tables), (about["height"], about["width"])
     pixels: dict[str, Any] = {
-        name: LazyImages(_Reader(paths, name, shape), (table.num_rows, *shape))
-        for name in arrow.PIXELS
-        if name in about["columns"]
+        name: _lazy_pixels(paths, name, shape) for name in arrow.PIXELS if name in about["columns"]
     }
     return ImageSet(classes=tuple(about["classes"]), card=card_of(about), **pixels, **arrow.columns_of(table))
 

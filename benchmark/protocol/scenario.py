@@ -28,12 +28,17 @@ def before_split(rules: Mapping[str, Rule]) -> Change:
         TaskError: ``sites`` after ``label_policy``, or ``self_trained`` beside ``imbalance`` or ``fraction``.
         DataError: by the function, when a rule cannot be applied.
     """
+    return _change(rules, BEFORE)
+
+
+def _change(rules: Mapping[str, Rule], apply: Mapping[type, Any]) -> Change:
+    """Return the rules before the division as one function, each applied by its kind's ``apply``."""
     _check_steps(rules)
 
     def change(images: ImageSet) -> ImageSet:
         for step, rule in rules.items():
             if not isinstance(rule, ON_TRAIN):
-                images = BEFORE[type(rule)](images, rule, where=f"scenario.{step}")
+                images = apply[type(rule)](images, rule, where=f"scenario.{step}")
         return images
 
     return change
@@ -48,17 +53,7 @@ def uncertain_before_split(rules: Mapping[str, Rule]) -> Change | None:
     """
     if not any(isinstance(r, LabelPolicy) and r.uncertain == "self_trained" for r in rules.values()):
         return None
-    _check_steps(rules)
-
-    def change(images: ImageSet) -> ImageSet:
-        for step, rule in rules.items():
-            if isinstance(rule, LabelPolicy):
-                images = label_policy.uncertain_images(images, rule, where=f"scenario.{step}")
-            elif not isinstance(rule, ON_TRAIN):
-                images = BEFORE[type(rule)](images, rule, where=f"scenario.{step}")
-        return images
-
-    return change
+    return _change(rules, {**BEFORE, LabelPolicy: label_policy.uncertain_images})
 
 
 def on_train(rules: Mapping[str, Rule], *, seed: int) -> Change:

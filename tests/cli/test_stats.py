@@ -274,7 +274,7 @@ HEAD = "image_id,patient_id,label,"
         (HEAD + "a:x,a:y\ni,p,z,1,0\n", "line 2: label: is 'z', expected one of x, y"),
         (HEAD + "a:x,a:y\ni,p,x,1,0\nj,q,x,1,0\n", "no image is 'y'"),
         (HEAD + "a:y\ni,p,y,1\nj,q,y,1\n", "every image is 'y'"),
-        (HEAD + "a:x,a:y\ni,p,x,1,0\ni,q,y,1,0\n", "line 3: image_id: image_id 'i' is there already"),
+        (HEAD + "a:x,a:y\ni,p,x,1,0\ni,q,y,1,0\n", "line 3: image_id: image_id 'i' is already"),
         (HEAD + "a:x,a:y\ni,p,x,1,0\nj,p,y,1,0\n", "one patient"),
         (HEAD + "a:x,a:y\ni,p,x,1,inf\nj,q,y,1,0\n", "line 2: a:y: is 'inf', expected a finite number"),
         (HEAD + "a:y,b:y\ni,p,x,1,2\nj,q,y,1,0\n", "b:y: is 2, expected a probability"),
@@ -297,7 +297,7 @@ def test_predictions_that_do_not_fit_are_refused(tmp_path, capsys, text, message
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("row,value,seed\na,1,0\na,2,0\n", "line 3: seed: row 'a', seed '0' is there already in line 2"),
+        ("row,value,seed\na,1,0\na,2,0\n", "line 3: seed: row 'a', seed '0' is already in line 2"),
         ("row,value\na,much\n", "line 2: value: is 'much', expected a number"),
         ("row,value\n" + "".join(f"r{k},1\n" for k in range(101)), "has 101 rows, at most 100"),
     ],

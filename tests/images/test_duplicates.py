@@ -146,7 +146,7 @@ def test_broken_and_empty_pictures_are_recorded():
 
     found = duplicates.scan(LazyImages.each(read, 300, 16))
     assert found.broken == ((290, "x.png: is corrupt"),)
-    assert found.rows.tolist() == [i for i in range(300) if i != 290]
+    assert found.indices.tolist() == [i for i in range(300) if i != 290]
     assert np.flatnonzero(found.empty).tolist() == [7]
 
 
