@@ -71,7 +71,9 @@ def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
     rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
     ids = np.array([f"added-{i}" for i in range(len(rows))])
     known = None if one.reported_labels is None else one.reported_labels[rows]
-    return ImageSet(one.image[rows], one.label[rows], one.classes, ids, ids, one.origin[rows], reported_labels=known)
+    return ImageSet(
+        one.image[rows], one.label[rows], one.classes, ids, ids, one.origin[rows], reported_labels=known
+    )
 
 
 def measure(
