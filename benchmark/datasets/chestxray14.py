@@ -7,8 +7,6 @@ and the image files in ``images/`` or ``images_001/images/`` to ``images_012/ima
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -32,10 +30,11 @@ from benchmark.datasets._readers.large_tables import (
     without_repeats,
 )
 from benchmark.datasets._readers.listing import Use, with_card
+from benchmark.datasets._readers.nih_boxes import read_boxes
 from benchmark.errors import DataError
 from benchmark.images.decoding import Fit
 from benchmark.images.image_set import ImageSet
-from benchmark.utils.csv_file import header_of, read_csv
+from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import CsvTable, number_or_nan
 
 version = "1"
@@ -56,8 +55,6 @@ BOXES = "BBox_List_2017.csv"
 LISTS = {"train": "train_val_list.txt", "test": "test_list.txt"}
 COLUMNS = ("image index", "finding labels", "patient id")
 FURTHER = ("patient age", "patient gender", "patient sex", "view position")
-CORNERS = (("bbox [x", "y", "w", "h]"), ("bbox x", "bbox y", "bbox w", "bbox h"), ("x", "y", "w", "h"))
-SIDE = 1024  # pixels; frame of the boxes, whatever the size of the image files
 OLDEST = 120  # years; some ages are 148 to 414
 LICENSE = "NIH Clinical Center: unrestricted, with citation"
 
@@ -121,7 +118,8 @@ def images(
     table, tree, paths, notes = _read(params)
     label = _findings(table)[:, columns]
     age, odd_ages = _ages(table)
-    box, more_boxes = _boxes(params, table, columns, image_size)
+    index_of = {name: k for k, name in enumerate(FINDINGS)} | {"Infiltrate": FINDINGS.index("Infiltration")}
+    box, more_boxes = read_boxes(params.root / BOXES, table, index_of, columns, image_size)
     split, unlisted = _splits(params, table)
     listed = ImageSet(
         image=lazy_files(tree, paths, image_size, params.fit),
@@ -262,46 +260,6 @@ def _splits(params: Params, table: CsvTable) -> tuple[np.ndarray | None, list[st
     others = names[split == ""].tolist()
     note = f"{len(others)} records left out, on no official list: {first_of(others)}"
     return split, [note] if others else []
-
-
-def _boxes(
-    params: Params, table: CsvTable, columns: Sequence[int], size: int
-) -> tuple[np.ndarray | None, list[str]]:
-    """Return (N, 4) float32 left, top, width, height in pixels of the square, NaN without a box.
-
-    An image with several boxes gets that of the first of the task's classes; of one class, the largest.
-    """
-    path = params.root / BOXES
-    if not path.is_file():
-        return None, []
-    header = header_of(path)
-    corners = next((names for names in CORNERS if set(names) <= set(header)), CORNERS[0])
-    drawn = read_csv(path, ["image index", "finding label", *corners])
-    place = {name: k for k, name in enumerate(FINDINGS)} | {"Infiltrate": FINDINGS.index("Infiltration")}
-    finding = drawn.among("finding label", place)
-    frame = _within(drawn, np.stack([drawn.numbers_or_nan(name) for name in corners], axis=1))
-    index_of = {name: k for k, name in enumerate(table.text("image index").tolist())}
-    candidates: dict[int, list[tuple[int, float, int]]] = defaultdict(list)
-    for k, name in enumerate(drawn.text("image index").tolist()):
-        if name in index_of and finding[k] in columns:
-            order = (list(columns).index(finding[k]), -float(frame[k, 2] * frame[k, 3]), k)
-            candidates[index_of[name]].append(order)
-    box = np.full((len(table), 4), np.nan, np.float32)
-    for index, orders in candidates.items():
-        box[index] = frame[min(orders)[2]] * (size / SIDE)
-    several = sum(len(orders) > 1 for orders in candidates.values())
-    return box, [f"{several} images have several boxes: that of the first class used"] if several else []
-
-
-def _within(drawn: CsvTable, frame: np.ndarray) -> np.ndarray:
-    """Clip (M, 4) left, top, width, height to the image; raise DataError for a box without area in it."""
-    first = frame[:, :2].clip(0, SIDE)
-    last = (frame[:, :2] + frame[:, 2:]).clip(0, SIDE)
-    empty = ~(last > first).all(axis=1)
-    if empty.any():
-        where = drawn.where(int(empty.argmax()))
-        raise DataError(where, f"the box has no area in {SIDE} x {SIDE} pixels", "Correct the table.")
-    return np.concatenate([first, last - first], axis=1)
 
 
 def _single(images: ImageSet) -> tuple[ImageSet, list[str]]:

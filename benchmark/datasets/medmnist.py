@@ -138,7 +138,7 @@ def _file(params: Params) -> Path:
     if len(paths) != 1:
         names = ", ".join(path.name for path in paths) or "none"
         remedy = "Name one with the parameter file."
-        raise DataError(str(root), f"expected one .npz file, found {names}", remedy)
+        raise DataError(str(root), f"expected one .npz file, the folder has {names}", remedy)
     return paths[0]
 
 

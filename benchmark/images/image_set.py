@@ -65,8 +65,8 @@ class ImageSet:
     def __post_init__(self) -> None:
         n, k = len(self.image), len(self.classes)
         if self.image.dtype != np.uint8 or self.image.ndim != 3:
-            problem = f"is {self.image.dtype} of shape {self.image.shape}, expected uint8 (N, H, W)"
-            raise DataError("ImageSet.image", problem)
+            shape = self.image.shape
+            raise DataError("ImageSet.image", f"is {self.image.dtype} {shape}, expected uint8 (N, H, W)")
         if self.mask is not None and (self.mask.shape != self.image.shape or self.mask.dtype != np.uint8):
             raise DataError("ImageSet.mask", f"expected uint8 of shape {self.image.shape}")
         for name in ("label", *PER_IMAGE, *TABLES):
@@ -78,8 +78,8 @@ class ImageSet:
             if column is not None and column.shape != (n, width):
                 raise DataError(f"ImageSet.{name}", f"has shape {column.shape}, expected {(n, width)}")
         if self.multilabel and (self.label.shape[1] != k or self.label.dtype != np.uint8):
-            problem = f"is {self.label.dtype} of shape {self.label.shape}, expected uint8 (N, {k})"
-            raise DataError("ImageSet.label", problem)
+            shape = self.label.shape
+            raise DataError("ImageSet.label", f"is {self.label.dtype} {shape}, expected uint8 (N, {k})")
         highest = 1 if self.multilabel else k - 1
         if self.label.size and (self.label.min() < 0 or self.label.max() > highest):
             raise DataError("ImageSet.label", f"outside 0..{highest}")
@@ -110,26 +110,22 @@ class ImageSet:
 
     def columns(self) -> dict[str, Any]:
         """Return every array that has an entry per image, in the order of the fields."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("classes", "card")}
-        return {name: column for name, column in named.items() if column is not None}
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("classes", "card")}
+        return {name: column for name, column in columns.items() if column is not None}
 
     def select(self, index: np.ndarray | Sequence[int]) -> ImageSet:
         """Return the images at these indices (or under this boolean mask), in this order."""
-        indices = np.asarray(index)
-        if indices.size == 0:
-            indices = indices.astype(np.int64)
+        indices = np.asarray(index, dtype=None if len(index) else np.int64)
         return replace(self, **{name: select(column, indices) for name, column in self.columns().items()})
 
     def as_lazy(self) -> ImageSet:
         """Return the same set, whose selections copy no pixels of a memory map that processes share."""
-        return replace(
-            self, image=as_lazy(self.image), mask=None if self.mask is None else as_lazy(self.mask)
-        )
+        mask = None if self.mask is None else as_lazy(self.mask)
+        return replace(self, image=as_lazy(self.image), mask=mask)
 
     def of_class(self, label: int) -> ImageSet:
         """Return the images of one class."""
-        members = np.asarray(self.label[:, label] == 1 if self.multilabel else self.label == label)
-        return self.select(np.flatnonzero(members))
+        return self.select(np.flatnonzero(self.label[:, label] if self.multilabel else self.label == label))
 
     def to_single_label(self) -> ImageSet:
         """Return the images with one class index each: of several classes, the rarest in this set.
@@ -162,9 +158,8 @@ class ImageSet:
         chosen = self.select(np.flatnonzero(self.members(indices)))
         number = np.full(len(self.classes), -1)
         number[list(indices)] = np.arange(len(indices))
-        tables = {
-            name: getattr(chosen, name)[:, indices] for name in TABLES[:2] if getattr(self, name) is not None
-        }
+        per_class = ("reported_labels", "soft")
+        tables = {n: table[:, indices] for n, table in chosen.columns().items() if n in per_class}
         label = chosen.label[:, indices] if self.multilabel else number[chosen.label]
         return replace(chosen, label=label, classes=tuple(self.classes[k] for k in indices), **tables)
 
@@ -183,8 +178,7 @@ class ImageSet:
 
 def concatenate(parts: Iterable[ImageSet]) -> ImageSet:
     """Join several sets in order; a column that one of them lacks is dropped."""
-    sets = list(parts)
-    first = sets[0]
+    first, *_ = sets = list(parts)
     if any(s.classes != first.classes or s.image.shape[1:] != first.image.shape[1:] for s in sets):
         raise DataError("concatenate", "the sets differ in classes or image size")
     if any(s.multilabel != first.multilabel for s in sets):

@@ -140,8 +140,8 @@ def _names(
 
 
 def _remedy(header: Sequence[str], required: Sequence[str]) -> str:
-    found = ", ".join(map(_printable, header[:LISTED])) + (", ..." if len(header) > LISTED else "")
-    expected = f"Expected the columns {', '.join(required)}; the file has {found}."
+    present = ", ".join(map(_printable, header[:LISTED])) + (", ..." if len(header) > LISTED else "")
+    expected = f"Expected the columns {', '.join(required)}; the file has {present}."
     separators = {";": "semicolons", "\t": "tabs"}
     used = next((name for mark, name in separators.items() if mark in header[0]), "")
     return f"{expected} It seems to be separated by {used}: save it with commas." if used else expected

@@ -195,7 +195,7 @@ def test_same_picture_in_two_files_is_one_patient(tmp_path: Path) -> None:
     write(tmp_path, [*rows, row("copy", FINDINGS["fungal"], "again.jpg")])
     splits = read(tmp_path)
     assert "again.jpg" not in all_rows(splits, "label")
-    assert "1 duplicates dropped: images found in several files" in splits.notes
+    assert "1 duplicates dropped: images in several files" in splits.notes
     assert "ids joined, one patient each: fungal-0 = copy" in splits.notes
 
 
@@ -327,7 +327,7 @@ def test_real_pack_counts() -> None:
     assert splits.notes[:5] == (
         "13 records left out, finding not among the classes: Pneumonia 9, ARDS 3, Lipoid 1",
         "1 duplicates dropped: files listed in several records",
-        "4 duplicates dropped: images found in several files",
+        "4 duplicates dropped: images in several files",
         "ids joined, one patient each: 97 = 178, 287 = 340",
         "class 'viral' excluded: 1 patient, the split needs at least 4",
     )

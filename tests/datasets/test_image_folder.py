@@ -151,7 +151,7 @@ def test_frames_of_one_patient_are_all_kept(tmp_path: Path) -> None:
     write(tmp_path, [*rows, {**rows[0], "image": "next.png"}, {**rows[0], "image": "third.png"}])
     splits = read(tmp_path)
     assert total(splits) == 25
-    assert splits.notes == ("1 duplicates dropped: images found in several files",)
+    assert splits.notes == ("1 duplicates dropped: images in several files",)
 
 
 def test_reserve_is_drawn_from_given_train(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_the_file_is_found_or_named(tmp_path: Path) -> None:
     write(tmp_path / "pneumoniamnist.npz", arrays())
     assert len(read(tmp_path)) == 110
     write(tmp_path / "pneumoniamnist_64.npz", arrays(64))
-    with pytest.raises(DataError, match=r"found pneumoniamnist\.npz, pneumoniamnist_64\.npz"):
+    with pytest.raises(DataError, match=r"the folder has pneumoniamnist\.npz, pneumoniamnist_64\.npz"):
         read(tmp_path)
     assert read(tmp_path, file="pneumoniamnist_64.npz").card["size"] == [64, 64]
     with pytest.raises(DataError, match="not in this folder"):

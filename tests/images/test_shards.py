@@ -149,6 +149,19 @@ def test_datasets_library_opens_the_shards(tmp_path):
     np.testing.assert_array_equal(found, images.image)
 
 
+def test_datasets_library_opens_the_memory_map(tmp_path):
+    """Anybody can map ``images.arrow``: images are two-dimensional, labels have their class names."""
+    import datasets
+
+    images = full_set()
+    folder = store(tmp_path, images)
+    shards.open(folder)
+    mapped = datasets.Dataset.from_file(str(folder / "images.arrow")).with_format("numpy")
+    np.testing.assert_array_equal(mapped[:]["image"], images.image)
+    assert mapped.features["label"].names == list(images.classes)
+    assert mapped.features["label"].int2str(int(mapped[3]["label"])) == images.classes[images.label[3]]
+
+
 def test_build_has_the_sources_images(tmp_path):
     """What is built is what the source gives, with its card, whatever the shards."""
     made = config(tmp_path)

@@ -148,7 +148,7 @@ def _unique(
         if a.patient_id != b.patient_id or digest(a.path) == digest(b.path):
             groups.join(i, j)
     by_image = [[listed[k] for k in group] for group in groups.members()]
-    return _merge(by_image, patients, "images found in several files")
+    return _merge(by_image, patients, "images in several files")
 
 
 def _digest(path: Path) -> str:
