@@ -101,6 +101,7 @@ def reads(folder: Path) -> dict[str, float]:
 def library_reads(folder: Path) -> dict[str, float]:
     """The same reads by the datasets library (memory-mapped cache) and straight from Parquet."""
     import datasets
+
     from benchmark.images import shards
 
     figures = {}

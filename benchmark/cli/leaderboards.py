@@ -10,8 +10,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.experiments.run import make_folder
 from benchmark.reporting import write_tables as reporting
 from benchmark.reporting.leaderboards import build
-from benchmark.reporting.leaderboards.publish import compare_folder
-from benchmark.reporting.leaderboards.publish import publish
+from benchmark.reporting.leaderboards.publish import compare_folder, publish
 from benchmark.submissions.accept import add
 from benchmark.utils.files import write_json
 

@@ -16,7 +16,6 @@ from benchmark.utils.files import write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
     from datasets import Features
 
 BATCH_BYTES = 2**28
