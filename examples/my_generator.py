@@ -1,4 +1,4 @@
-"""A Gaussian per class in the space of its principal components: a real model in one short file."""
+"""A Gaussian per class in the space of its principal components: a complete model in one short file."""
 
 import json
 
@@ -26,7 +26,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 def search_space(trial):
-    """What `tune` may change: fields of Params, drawn from an Optuna trial."""
+    """Suggest fields of Params for `tune`, from an Optuna trial."""
     return {
         "components": trial.suggest_int("components", 5, 100, log=True),
         "spread": trial.suggest_float("spread", 0.7, 1.1),

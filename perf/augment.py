@@ -1,9 +1,9 @@
-"""Milliseconds that each augmentation takes for a batch, beside Schaudt's table in Albumentations.
+"""Milliseconds of each augmentation per batch, beside Schaudt's table in Albumentations.
 
     OMP_NUM_THREADS=1 python perf/augment.py [--batch 8] [--sides 32 64 224] [--repeat 100]
 
-One thread, as a worker has. Figures are processor time of the thread, on which other programs on the machine
-have little influence, and means over seeds, since which operations an image draws is chance.
+One thread, as in a worker. The figures are the thread's processor time, which other programs on the machine
+barely affect, averaged over seeds, since the operations of an image are random.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ Augment = Callable[[int], object]
 
 
 def radiographs(count: int, side: int) -> np.ndarray:
-    """(N, S, S) uint8 phantoms."""
+    """Draw (N, S, S) uint8 phantoms."""
     return np.stack(
         [chest.draw(chest.CLASSES[i % 5], seed=0, index=i, size=side).image for i in range(count)]
     )
 
 
 def on_batches(name: str, images: np.ndarray) -> Augment:
-    """The pipeline of that name on the whole batch, by its seed."""
+    """Return the pipeline of that name on the whole batch, as a function of the seed."""
     batch = torch.from_numpy(images[:, None] / np.float32(255))
     return lambda seed: PIPELINES[name](batch, torch.Generator().manual_seed(seed))
 
 
 def one_by_one(images: np.ndarray, channels: int) -> Augment:
-    """Schaudt et al. 2023, Table 4, without resizing and normalization, in Albumentations."""
+    """Return Schaudt et al. 2023, Table 4, without resizing and normalization, in Albumentations."""
     import albumentations as a
     import cv2
 
@@ -60,7 +60,7 @@ def one_by_one(images: np.ndarray, channels: int) -> Augment:
 
 
 def milliseconds(augment: Augment, repeat: int) -> float:
-    """Mean processor time over so many seeds, after a few to warm up."""
+    """Return the mean processor time over ``repeat`` seeds, after a warm-up."""
     for seed in range(5):
         augment(seed)
     began = time.thread_time()
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 64, 224])
-    parser.add_argument("--repeat", type=int, default=100, help="seeds, of which each draws its own changes")
+    parser.add_argument("--repeat", type=int, default=100, help="number of seeds")
     options = parser.parse_args()
     torch.set_num_threads(1)
     images = {side: radiographs(options.batch, side) for side in options.sides}
@@ -85,7 +85,7 @@ def main() -> None:
         os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or it asks the network for its newest release
         import albumentations
     except ImportError:
-        print("Albumentations is not installed (extra 'dev'): the batches stand alone")
+        print("Albumentations is not installed (extra 'dev'): only the suite's pipelines are timed")
     else:
         title = f"schaudt in Albumentations {albumentations.__version__}"
         rows[f"{title}, gray"] = lambda batch: one_by_one(batch, 1)

@@ -16,10 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmark.classifiers.config import TrainingConfig
+from benchmark.classifiers.predict import normalization
 from benchmark.classifiers.sampling import with_bracket
-from benchmark.classifiers.train import Setting, normalization, predict, train
+from benchmark.classifiers.train import predict, train
 from benchmark.datasets.phantom import chest
-from benchmark.images.image_set import ImageSet, Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol import load as loading
 from benchmark.tasks.loading import load_task
 from benchmark.tasks.schema import SplitRule
@@ -59,7 +62,7 @@ def measure(
     demo = load_task("cxr_pneumonia").profiles["demo"]
     budget = demo.budget.model_copy(update={"length": steps})
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(demo.classifiers[0], budget, "none", seed, "cpu", "bfloat16", Path(scratch))
+        setting = TrainingConfig(demo.classifiers[0], budget, "none", seed, "cpu", "bfloat16", Path(scratch))
         images = with_bracket(bare(splits.train), added, bracket)
         trained = train(splits.train, images, splits.val, setting)
     normal = normalization(splits.train.image)

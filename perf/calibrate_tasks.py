@@ -19,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.classifiers import quality
+from benchmark.classifiers.config import TrainingConfig
+from benchmark.classifiers.metrics import metric_values
+from benchmark.classifiers.predict import normalization
 from benchmark.classifiers.sampling import training_images
-from benchmark.classifiers.train import Setting, normalization, predict, train
-from benchmark.generators._bank import draw_evenly
+from benchmark.classifiers.train import predict, train
+from benchmark.generators._image_bank import draw_evenly
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.planning.resolve import choices
 from benchmark.plugins.generator import SampleRequest
@@ -71,8 +73,10 @@ def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
     wanted = SampleRequest.of_counts(counts, kept.classes, kept.size).label
     rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
     ids = np.array([f"added-{i}" for i in range(len(rows))])
-    known = None if one.report is None else one.report[rows]
-    return ImageSet(one.image[rows], one.label[rows], one.classes, ids, ids, one.origin[rows], report=known)
+    known = None if one.reported_labels is None else one.reported_labels[rows]
+    return ImageSet(
+        one.image[rows], one.label[rows], one.classes, ids, ids, one.origin[rows], reported_labels=known
+    )
 
 
 def measure(
@@ -84,7 +88,7 @@ def measure(
     bracket = profile.primary_bracket if added is not None else 0
     images = training_images(splits, added, task.mix, bracket, task.classes)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(
+        setting = TrainingConfig(
             profile.classifiers[0], budget, "none", seed, "cpu", options.precision, Path(scratch),
             metric=task.primary_metric.name, predicted=len(task.classes),
         )  # fmt: skip
@@ -95,14 +99,14 @@ def measure(
 
 def figures(test: ImageSet, scores: np.ndarray) -> dict[str, float]:
     """Every figure of one split, and the AUROC (single label: recall too) of every class."""
-    found = quality.values(test.label, scores)
+    found = metric_values(test.label, scores)
     if len(test.classes) == 2:
         found["positive"] = float((scores.argmax(1) == 1).mean())
         return found
     truth = test.label if test.multilabel else np.eye(len(test.classes), dtype=np.int64)[test.label]
     for k, name in enumerate(test.classes):
         both = np.stack([1 - scores[:, k], scores[:, k]], 1)
-        found[name] = quality.values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)
+        found[name] = metric_values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)
     return found
 
 

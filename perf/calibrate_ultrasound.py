@@ -26,9 +26,12 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from benchmark.classifiers.train import Setting, normalization, predict, train
+from benchmark.classifiers.config import TrainingConfig
+from benchmark.classifiers.predict import normalization
+from benchmark.classifiers.train import predict, train
 from benchmark.datasets.phantom import ultrasound
-from benchmark.images.image_set import ImageSet, Splits, concatenate, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits, concatenate
 from benchmark.phantoms.ultrasound.findings import CLASSES
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
@@ -101,7 +104,7 @@ def measure(row: str, splits: Splits, options: argparse.Namespace, fold: int) ->
     chosen = training_set(row, splits, options.share, options.bracket, fold)
     budget = Budget(length=options.steps, batch_size=32)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(RECIPE, budget, "none", fold, "cpu", "bfloat16", Path(scratch))
+        setting = TrainingConfig(RECIPE, budget, "none", fold, "cpu", "bfloat16", Path(scratch))
         trained = train(splits.train, chosen, splits.val, setting)
     normal = normalization(splits.train.image)
     held = splits.more_tests["test_paper"]

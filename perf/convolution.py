@@ -1,10 +1,10 @@
-"""Where a convolution is faster as a matrix product: milliseconds of one core, forward and backward.
+"""Convolutions beside matrix products: milliseconds of one core, forward and backward.
 
     python perf/convolution.py [--batch 8]
 
 Prints, for layers of ResNet-50 at 64 and 224 pixels in bfloat16, the time of the library's convolution and
-of the product, and their ratio: what ``WEIGHTS_PER_PIXEL`` of benchmark/classifiers/convolution.py was read
-from. Times are CPU time, the smallest of some repetitions.
+of the product, and their ratio. ``WEIGHTS_PER_PIXEL`` of benchmark/classifiers/convolution.py is based on
+these figures. Times are CPU time, the smallest of several repetitions.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ LAYERS = (
     (64, 64, 3), (256, 64, 1), (128, 128, 3), (512, 128, 1), (256, 256, 3), (1024, 256, 1), (512, 512, 3),
     (2048, 512, 1),
 )  # fmt: skip
-SIDES = {64: 16, 128: 8, 256: 4, 512: 2}  # of the maps with so many channels within a block, at 64 pixels
+SIDES = {
+    64: 16,
+    128: 8,
+    256: 4,
+    512: 2,
+}  # side of the maps by their number of channels within a block, at 64 pixels
 
 
 def milliseconds(work: Callable[[], object], repetitions: int = 10) -> float:
-    """The shortest CPU time."""
+    """Return the shortest CPU time."""
     times = []
     for _ in range(repetitions):
         began = time.process_time()
@@ -39,7 +44,7 @@ def milliseconds(work: Callable[[], object], repetitions: int = 10) -> float:
 def both(
     convolve: Callable[..., torch.Tensor], image: torch.Tensor, weight: torch.Tensor
 ) -> Callable[[], object]:
-    """Forward and both gradients."""
+    """Return a function that computes the output and both gradients."""
     gradient = torch.randn_like(convolve(image, weight))
     return lambda: torch.autograd.grad(convolve(image, weight), (image, weight), gradient)
 

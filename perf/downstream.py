@@ -1,21 +1,20 @@
-"""How fast a grid of trainings is, beside a plain loop that does what published scripts do.
+"""Speed of a grid of trainings, beside a plain loop like those of published scripts.
 
     python perf/downstream.py --size 64 --updates 400 --rounds 5
     python perf/downstream.py --size 224 --updates 40 --rounds 3
 
 Both sides train the same network (ResNet-50, one channel) from the same weights on the same phantoms, with
 the same batch size, number of updates, augmentation (Schaudt et al. 2023, Table 4), learning rate and
-schedule; both read ``val`` after every epoch, and are judged on the same fresh test images. The weights stand
-for ImageNet's: they are learned in ``--pretraining`` updates from phantoms of other patients.
+schedule; both score ``val`` after every epoch, and are tested on the same unseen images. The weights stand in
+for ImageNet's: ``--pretraining`` updates learn them from phantoms of other patients.
 
-The plain loop is one training at a time on all cores: every file (PNG of 1024 pixels, the size of
-ChestX-ray14's) is decoded when its turn comes, made small and augmented on its own by Albumentations, the
-network computes in float32, ``val`` is read image by image. The suite's side is as many trainings at once as
-there are cores, through ``benchmark.classifiers.train``, on images that were decoded once; how long that takes
-is printed.
+The plain loop runs one training at a time on all cores: for every image it decodes a file (PNG of 1024
+pixels, the size of ChestX-ray14's), shrinks and augments it by Albumentations; the network computes in
+float32, and scores ``val`` image by image. The suite runs one training per core at once, through
+``benchmark.classifiers.train``, on images that were decoded once; the time for that is printed.
 
-The sides take turns, so that a noisy machine disturbs both. A round is one training of the loop, then one
-training per core of the suite. Imports are paid before; everything else counts. Prints training images a
+The sides alternate, so that a noisy machine disturbs both. A round is one training of the loop, then one
+training per core of the suite. Imports do not count; everything else does. Prints training images per
 second of wall time, the share of each part, balanced accuracies, and ``ratio: N``, the median of the rounds.
 """
 
@@ -43,7 +42,7 @@ PARTS = ("load", "augmented", "forward", "step", "evaluate")
 
 
 def draw(size: int, folder: Path) -> None:
-    """Phantoms in the paper's numbers: as Arrow files for one side, as PNG files for the other."""
+    """Draw phantoms in the paper's numbers: as Arrow files for one side, as PNG files for the other."""
     from PIL import Image
 
     from benchmark.datasets.phantom import chest
@@ -67,7 +66,7 @@ def draw(size: int, folder: Path) -> None:
 
 
 def timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    """The same method, its seconds added up under a name."""
+    """Return the method with its seconds added up under a name."""
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -81,7 +80,7 @@ def timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Cal
 
 
 def ready(threads: int) -> None:
-    """Import what a training needs, before the clock starts."""
+    """Import the libraries of a training, before the clock starts."""
     import torch
 
     torch.set_num_threads(threads)
@@ -90,20 +89,21 @@ def ready(threads: int) -> None:
 
 
 def epochs_of(updates: int, images: int) -> int:
-    """How often ``val`` is read: once for every pass over the training images, at least once."""
+    """Return the number of evaluations: one per pass over the training images, at least one."""
     return max(1, round(updates * BATCH / images))
 
 
 def balanced_accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean recall of the classes."""
+    """Return the mean recall of the classes."""
     return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
 
 
 def pretrain(folder: str, updates: int) -> None:
-    """Weights of the network without its last layer, learned from other patients; none for 0 updates."""
+    """Learn the weights of all but the last layer from other patients; nothing for 0 updates."""
     from safetensors.torch import save_file
 
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import TrainingConfig
     from benchmark.images import arrow
     from benchmark.tasks.classifier import Budget, ClassifierConfig
 
@@ -115,15 +115,16 @@ def pretrain(folder: str, updates: int) -> None:
     )
     budget = Budget(unit="steps", length=updates, batch_size=32, evaluations=4)
     with tempfile.TemporaryDirectory() as scratch:
-        setting = training.Setting(classifier, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
+        setting = TrainingConfig(classifier, budget, "none", 99, "cpu", "bfloat16", Path(scratch))
         network = training.train(splits.train, splits.train, splits.val, setting).network
     state = {k: v.contiguous() for k, v in network.pretrained.state_dict().items()}
     save_file(state, Path(folder) / WEIGHTS)
 
 
 def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
-    """One training by the suite, on one thread."""
+    """Run one training by the suite, on one thread."""
     from benchmark.classifiers import train as training
+    from benchmark.classifiers.config import TrainingConfig
     from benchmark.images import arrow
     from benchmark.tasks.classifier import Budget, ClassifierConfig, Weights
     from benchmark.utils.training_state import one_thread
@@ -140,13 +141,12 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
         unit="steps", length=updates, batch_size=BATCH, evaluations=epochs_of(updates, len(splits.train))
     )
     spent: dict[str, float] = {}
-    original = {name: getattr(training.Training, name) for name in (*PARTS[:3], "evaluate", "update")}
+    original = {name: getattr(training.Training, name) for name in (*PARTS, "update")}
     for name, method in original.items():
         setattr(training.Training, name, timed(method, name, spent))
-    adam, training.Adam.step = training.Adam.step, timed(training.Adam.step, "step", spent)
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            setting = training.Setting(
+            setting = TrainingConfig(
                 classifier, budget, "none", seed, "cpu", "bfloat16", Path(scratch), metric="balanced_accuracy"
             )
             trained = training.train(splits.train, splits.train, splits.val, setting)
@@ -157,7 +157,6 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
     finally:
         for name, method in original.items():
             setattr(training.Training, name, method)
-        training.Adam.step = adam
     inside = sum(spent[name] for name in ("load", "augmented", "forward", "step"))
     shares = {name: spent[name] / seconds for name in PARTS}
     shares["backward"] = (spent["update"] - inside) / seconds
@@ -170,7 +169,7 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
 
 
 def pipeline(size: int) -> tuple[Any, Any]:
-    """Table 4 by the library that the paper names, for training, and its normalization for ``val``."""
+    """Return Table 4 by the paper's library, for training, and its normalization for ``val``."""
     import albumentations as A
     from cv2 import BORDER_REFLECT_101 as REFLECT_101  # the default of the release of the paper's time
 
@@ -195,7 +194,7 @@ def pipeline(size: int) -> tuple[Any, Any]:
 
 
 def changed(image: np.ndarray, change: Any) -> Any:
-    """A (S, S) or (S, S, 3) picture changed as one of three channels, of which the first stays: (1, S, S)."""
+    """Change an (S, S) or (S, S, 3) image as one of three channels, and return the first: (1, S, S)."""
     import torch
 
     colors = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
@@ -203,7 +202,7 @@ def changed(image: np.ndarray, change: Any) -> Any:
 
 
 def decode(folder: str, size: int) -> float:
-    """Seconds that it takes one core to read every file as the suite does, once for all trainings."""
+    """Return the seconds of one core to read every file as the suite does, once for all trainings."""
     from benchmark.images.decoding import read_gray
 
     began = time.perf_counter()
@@ -213,7 +212,7 @@ def decode(folder: str, size: int) -> float:
 
 
 def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
-    """One training by a plain loop, on all cores."""
+    """Run one training by a plain loop, on all cores."""
     import timm
     import torch
     from PIL import Image
@@ -264,7 +263,7 @@ def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
 
 
 def _read_all(network: Any, loader: Any) -> float:
-    """Balanced accuracy on ``val``, image by image."""
+    """Return the balanced accuracy on ``val``, image by image."""
     import torch
 
     network.eval()
@@ -277,7 +276,7 @@ def _read_all(network: Any, loader: Any) -> float:
 
 
 def _judge(network: Any, folder: str, plain: Any) -> float:
-    """Balanced accuracy on the test images; not counted."""
+    """Return the balanced accuracy on the test images; not timed."""
     import torch
 
     from benchmark.images import arrow

@@ -1,9 +1,9 @@
-"""How well and how fast copies are found in a large set: plant some into a built folder, look for them.
+"""Sensitivity and speed of the duplicate search: plant copies into a built folder, and search for them.
 
     python perf/find_copies.py FOLDER [--planted 200]
 
-Prints seconds, peak memory, the share of the planted copies of each kind that is found, and the pairs of
-different pictures that are taken for copies.
+Prints seconds, peak memory, the detected share of the planted copies of each kind, and the false pairs of
+different images.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ import numpy as np
 from PIL import Image
 
 from benchmark.images import duplicates, shards
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """Saved as JPEG and read again."""
+    """Save as JPEG and read again."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
-    """Resized and back."""
+    """Resize and resize back."""
     side = round(picture.shape[0] * factor)
     other = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(other.resize(picture.shape[::-1], Image.Resampling.BICUBIC))
 
 
 def zoomed(picture: np.ndarray, cut: int) -> np.ndarray:
-    """Without so many pixels at every border, enlarged to the old size."""
+    """Cut this number of pixels at every border, and enlarge to the old size."""
     inner = Image.fromarray(picture[cut:-cut, cut:-cut])
     return np.asarray(inner.resize(picture.shape[::-1], Image.Resampling.LANCZOS))
 
@@ -55,7 +55,7 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def main() -> None:
-    """Plant, look, print."""
+    """Plant copies, search, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--planted", type=int, default=200, help="copies of each kind")
@@ -64,14 +64,14 @@ def main() -> None:
     count = len(image)
     rows = np.sort(np.random.default_rng(0).choice(count, options.planted, replace=False))
     copies = [np.stack([change(image[row]) for row in rows]) for change in COPIES.values()]
-    together = Pixels.joined([image, *copies])
+    together = LazyImages.joined([image, *copies])
     began = time.perf_counter()
     seen = duplicates.scan(together)
     scanned = time.perf_counter()
     pairs = duplicates.same_picture(together, seen, np.arange(len(together)))
     ended = time.perf_counter()
     source = np.concatenate([np.arange(count), *(rows for _ in copies)])
-    said = {(p.first, p.second) for p in pairs}
+    detected = {(p.first, p.second) for p in pairs}
     print(f"{len(together)} pictures: scan {scanned - began:.0f} s, pairs {ended - scanned:.0f} s")
     print(
         f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB, mapped pages too"
@@ -79,10 +79,10 @@ def main() -> None:
     for k, name in enumerate(COPIES):
         places = count + k * len(rows) + np.arange(len(rows))
         exact = seen.digest[places] == seen.digest[rows]
-        found = [(int(a), int(b)) in said for a, b in zip(rows, places, strict=True)]
-        print(f"{name}: {np.mean(np.logical_or(found, exact)):.3f} found")
+        near = [(int(a), int(b)) in detected for a, b in zip(rows, places, strict=True)]
+        print(f"{name}: {np.mean(np.logical_or(near, exact)):.3f} detected")
     wrong = [p for p in pairs if source[p.first] != source[p.second]]
-    print(f"different pictures taken for copies: {len(wrong)} of {count * (count - 1) // 2} pairs")
+    print(f"false pairs of different images: {len(wrong)} of {count * (count - 1) // 2} pairs")
     for pair in wrong[:10]:
         print(f"  {pair.first} and {pair.second}: {pair.similarity:.3f}")
 

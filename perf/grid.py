@@ -6,11 +6,11 @@
 Draws phantoms and noise once, then trains two small networks with many seeds on the phantoms alone and with
 two brackets of noise, as a task does: the same graph, store and workers. Prints
 
-- of each worker the pages of its own (RssAnon of Linux, USS elsewhere; those of libraries and memory-mapped
-  images, which workers share and the system takes back, are no part of it) as means of the first and the
-  last quarter of its time after its first trainings, and the growth in MB per training by least squares;
-- the share of the workers' time that was spent inside nodes, and the seconds between two nodes;
-- the error of the time left, told after 10, 25 and 50 % of the wall time, in percent of what was left.
+- the private memory of each worker (RssAnon on Linux, USS elsewhere; without libraries and memory-mapped
+  images, which workers share): its mean in the first and the last quarter of the time after the first
+  trainings, and its growth in MB per training by least squares;
+- the share of the workers' time that is spent inside nodes, and the seconds between two nodes;
+- the error of the time left, estimated after 10, 25 and 50 % of the wall time, in percent of what was left.
 
 Writes all samples to ``grid.json`` in the folder.
 """
@@ -18,7 +18,6 @@ Writes all samples to ``grid.json`` in the folder.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 import threading
@@ -29,22 +28,25 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmark.engine.node import Node
-from benchmark.engine.runner import CompositeWatcher, Outcome, Watcher, execute
+from benchmark.engine.events import CompositeObserver, RunObserver
+from benchmark.engine.node import Graph, Node
+from benchmark.engine.runner import Outcome, execute
 from benchmark.engine.store import Result, Store
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
 from benchmark.tasks.classifier import ClassifierConfig, Weights
 from benchmark.tasks.loading import load_task
+from benchmark.utils.files import write_json
 
-FORGOTTEN = 3  # trainings of a worker before its memory counts: imports, first allocations
+WARM_UP = 3  # trainings of a worker before its memory counts: imports, first allocations
 MARKS = (0.1, 0.25, 0.5)
 
 
 def small(name: str, width: int) -> ClassifierConfig:
-    """A ResNet-10 of this width, trained from scratch."""
+    """Return a ResNet-10 of this width, trained from scratch."""
     return ClassifierConfig(
         name=name,
         timm="resnet10t",
@@ -56,8 +58,8 @@ def small(name: str, width: int) -> ClassifierConfig:
     )
 
 
-def nodes_of(options: argparse.Namespace) -> list[Node]:
-    """The graph: data, noise, and trainings of two networks with 0, 50 and 100 noise images per class."""
+def graph_of(options: argparse.Namespace) -> Graph:
+    """Return data, noise, and trainings of two networks with 0, 50 and 100 noise images per class."""
     task = load_task("cxr_pneumonia")
     demo = task.profile("demo")
     classifiers = (small("narrow", 8), small("wide", 24))
@@ -92,45 +94,46 @@ def nodes_of(options: argparse.Namespace) -> list[Node]:
         rows=tuple(r for r in plan.rows if r.name in chosen.controls),
         source_params={**plan.source_params, **drawn},
     )
-    nodes = [n for n in build(plan) if n.stage in ("data", "fit", "generate", "classify")]
-    trainings = [n.id for n in nodes if n.stage == "classify"][: options.trainings]
-    return [n for n in nodes if n.stage != "classify" or n.id in trainings]
+    graph = build(plan)
+    trainings = {n.id for n in graph.find("classify")[: options.trainings]}
+    return graph.needed(lambda n: n.id in trainings or n.stage in ("data", "fit", "generate"))
 
 
-class Clock(Watcher):
-    """When nodes began and ended, and what time was said to be left."""
+class Clock(RunObserver):
+    """Records when nodes began and ended, and the estimates of the time left."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.began = progress, time.monotonic()
-        self.spans: dict[str, list[float]] = {}
+        self.spans: dict[str, list[float]] = {}  # of trainings
         self.costs: dict[str, float] = {}
-        self.said: list[tuple[float, float]] = []
+        self.estimates: list[tuple[float, float]] = []
 
     def _now(self) -> float:
         return time.monotonic() - self.began
 
     def started(self, node: Node) -> None:
-        """A span begins."""
-        self.spans[node.id] = [self._now()]
+        """Begin a span."""
+        if node.stage == "classify":
+            self.spans[node.id] = [self._now()]
 
     def progressed(self, node_id: str, share: float) -> None:
-        """Ask for the time left."""
-        self.said.append((self._now(), self.progress.seconds_left()))
+        """Estimate the time left."""
+        self.estimates.append((self._now(), self.progress.seconds_left()))
 
     def finished(self, node: Node, result: Result) -> None:
-        """A span ends."""
-        self.spans[node.id].append(self._now())
+        """End a span."""
         if node.stage == "classify":
-            self.costs[node.id] = result.manifest["costs"]["seconds"]
-        self.said.append((self._now(), self.progress.seconds_left()))
+            self.spans[node.id].append(self._now())
+            self.costs[node.id] = result.costs.seconds
+        self.estimates.append((self._now(), self.progress.seconds_left()))
 
     def trainings(self) -> int:
-        """How many have finished."""
-        return sum(len(span) == 2 for name, span in self.spans.items() if name.startswith("classify"))
+        """Return the number of finished trainings."""
+        return sum(len(span) == 2 for span in self.spans.values())
 
 
 def own_bytes(process: psutil.Process, uss: int) -> int:
-    """Bytes of no file; ``uss`` where the system does not tell them."""
+    """Return the bytes of private memory; ``uss`` where the system does not report them."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
@@ -139,7 +142,7 @@ def own_bytes(process: psutil.Process, uss: int) -> int:
 
 
 class Sampler:
-    """Of every worker, twice a second: seconds, trainings done, own bytes, PSS, RSS, processor seconds."""
+    """Samples every worker twice a second: seconds, trainings done, private bytes, PSS, RSS, CPU seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.samples = clock, dict[int, list[tuple[float, ...]]]()
@@ -159,7 +162,7 @@ class Sampler:
             for child in me.children():
                 try:
                     if "spawn_main" not in " ".join(child.cmdline()):
-                        continue  # the tracker of shared resources is no worker
+                        continue  # the tracker of shared resources is not a worker
                     held, cpu = child.memory_full_info(), child.cpu_times()
                 except psutil.Error:
                     continue
@@ -170,9 +173,9 @@ class Sampler:
 
 
 def memory_of(samples: list[tuple[float, ...]], workers: int) -> dict[str, float]:
-    """MB of the first and the last quarter, and the growth per training of this worker."""
+    """Return MB of the first and the last quarter, and the growth per training of this worker."""
     table = np.array(samples)
-    warm = table[table[:, 1] >= FORGOTTEN * workers]
+    warm = table[table[:, 1] >= WARM_UP * workers]
     own, quarter = warm[:, 2] / 2**20, max(1, len(warm) // 4)
     slope = np.polyfit(warm[:, 1] / workers, own, 1)[0]
     return {
@@ -184,21 +187,21 @@ def memory_of(samples: list[tuple[float, ...]], workers: int) -> dict[str, float
     }
 
 
-def left_errors(said: list[tuple[float, float]], wall: float) -> dict[str, float]:
-    """Error of the time left at each mark, in percent of what was left."""
-    found = {}
+def left_errors(estimates: list[tuple[float, float]], wall: float) -> dict[str, float]:
+    """Return the error of the time left at each mark, in percent of what was left."""
+    errors = {}
     for mark in MARKS:
-        at, told = next((t, left) for t, left in said if t >= mark * wall)
-        found[f"time_left_error_at_{mark:.0%}"] = 100 * (told / (wall - at) - 1)
-    return found
+        at, estimate = next((t, left) for t, left in estimates if t >= mark * wall)
+        errors[f"time_left_error_at_{mark:.0%}"] = 100 * (estimate / (wall - at) - 1)
+    return errors
 
 
 def figures_of(
     clock: Clock, sampler: Sampler, outcome: Outcome, workers: int, wall: float
 ) -> dict[str, object]:
-    """All that is printed."""
-    first = min(span[0] for name, span in clock.spans.items() if name.startswith("classify"))
-    spans = [span for name, span in clock.spans.items() if name.startswith("classify")]
+    """Return the figures to print."""
+    spans = list(clock.spans.values())
+    first = min(span[0] for span in spans)
     inside = sum(end - begin for begin, end in spans)
     cpu = sum(s[-1][5] for s in sampler.samples.values())
     return {
@@ -208,17 +211,17 @@ def figures_of(
         "occupied_share": round(inside / (workers * (wall - first)), 4),
         "processor_share": round(cpu / (workers * wall), 4),
         "seconds_beside_the_work_of_a_node": round((inside - sum(clock.costs.values())) / len(spans), 4),
-        **{k: round(v, 1) for k, v in left_errors(clock.said, wall).items()},
+        **{k: round(v, 1) for k, v in left_errors(clock.estimates, wall).items()},
         "workers": [
             {k: round(v, 3) for k, v in memory_of(s, workers).items()}
             for s in sampler.samples.values()
-            if s[-1][1] >= 4 * FORGOTTEN * workers
+            if s[-1][1] >= 4 * WARM_UP * workers
         ],
     }
 
 
 def main() -> None:
-    """Run the grid and print what it took."""
+    """Run the grid and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainings", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
@@ -228,16 +231,16 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="use this folder and leave it")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-grid-"))
-    nodes = nodes_of(options)
-    progress = Progress(nodes, options.workers)
+    graph = graph_of(options)
+    progress = Progress(graph, options.workers)
     clock = Clock(progress)
     with Sampler(clock) as sampler:
         outcome = execute(
-            nodes,
+            graph,
             Store(folder / "store"),
             run_stage,
             workers=options.workers,
-            watcher=CompositeWatcher(progress, clock),
+            observer=CompositeObserver(progress, clock),
         )
     wall = time.monotonic() - clock.began
     progress.close()
@@ -246,8 +249,8 @@ def main() -> None:
         print(f"{name}: {value}")
     for line in sorted(set(outcome.failures.values()))[:3]:
         print(f"failed: {line}")
-    text = json.dumps({"figures": figures, "said": clock.said, "samples": sampler.samples}, indent=1)
-    (folder / "grid.json").write_text(text + "\n")
+    record = {"figures": figures, "estimates": clock.estimates, "samples": sampler.samples}
+    write_json(folder / "grid.json", record)
     print(folder / "grid.json")
 
 

@@ -1,0 +1,1 @@
+"""Bundles: the results of one row, written, read and validated."""

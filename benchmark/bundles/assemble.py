@@ -1,23 +1,36 @@
-"""From stage results to bundles, from bundles to a leaderboard."""
+"""Assemble bundles from the results of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.bundles.folds import joined_data, joined_filter, joined_gate, joined_measures
-from benchmark.bundles.io import as_stored, write_bundle
-from benchmark.bundles.previews import shown
+from benchmark.bundles.io import write_bundle
+from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import SCHEMA
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results as reported_results
-from benchmark.engine.node import Node, without_fold
+from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
 from benchmark.engine.store import Result
 from benchmark.images.arrow import read_images
-from benchmark.planning.graph import build
+from benchmark.planning.graph import data_nodes
 from benchmark.planning.plan import Plan, Row
+from benchmark.stages.classify import PREDICTIONS, ClassifyResult, NetworkSize
+from benchmark.stages.data import DataResult
+from benchmark.stages.gan_test import GanTestResult
+from benchmark.stages.generate import GenerateResult, ImagesResult
+from benchmark.stages.job import SYNTHETIC
+from benchmark.stages.learning_curve import CURVE
+from benchmark.stages.measure import MeasureResult
 from benchmark.stages.names import REAL_ONLY
+from benchmark.stages.quality_filter import FilterRate, QualityFilterResult
+from benchmark.stages.records import StageResult
+from benchmark.stages.select import SelectResult
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import Task
 from benchmark.utils.environment import hardware, software
@@ -26,105 +39,121 @@ from benchmark.utils.hashing import sha256_of
 if TYPE_CHECKING:
     import pandas as pd
 
+Reported = TypeVar("Reported", bound=StageResult)
 
-def write_bundles(plan: Plan, outcome: Outcome, folder: Path, only: str | None = None) -> None:
-    """A bundle per row, also for a row that failed; bundles of rows that are not in this run go.
+
+@dataclass(frozen=True)
+class RunResults:
+    """The results of a run, by stage and row; those of failed nodes are absent."""
+
+    graph: Graph
+    outcome: Outcome
+
+    def results(self, stage: str, row: str | None = None) -> list[Result]:
+        """Return the results of a stage, of one row or of all, fold by fold."""
+        ids = [node.id for node in self.graph.find(stage, row)]
+        return [self.outcome.results[i] for i in ids if i in self.outcome.results]
+
+    def read(self, stage: str, kind: type[Reported], row: str | None = None) -> list[Reported]:
+        """Return what a stage reported, of one row or of all, fold by fold."""
+        return [result.read(kind) for result in self.results(stage, row)]
+
+    def images(self, row: str) -> list[Result]:
+        """Return the results that hold the images which a row adds."""
+        return self.results("quality_filter", row) or self.results("generate", row)
+
+    def tables(self, stage: str, row: str, name: str) -> pd.DataFrame | None:
+        """Return the Parquet tables of a stage, joined; None where there are none."""
+        import pandas as pd
+
+        paths = [result.folder / name for result in self.results(stage, row)]
+        return pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True) if paths else None
+
+    def synthetic(self, row: str) -> Sequence[ImagesResult]:
+        """Return number and hash of the images which a row adds, fold by fold."""
+        filtered = self.read("quality_filter", QualityFilterResult, row)
+        return filtered or self.read("generate", GenerateResult, row)
+
+    def network_sizes(self, row: str | None = None) -> dict[str, NetworkSize]:
+        """Return the sizes of the trained networks, by classifier."""
+        nodes = [n for n in self.graph.find("classify", row) if n.id in self.outcome.results]
+        return {n.classifier: self.outcome.results[n.id].read(ClassifyResult).parameters for n in nodes}
+
+    def data(self) -> DataResult:
+        """Return what the data hold, over all folds."""
+        return joined_data([self.outcome.results[n.id].read(DataResult) for n in data_nodes(self.graph)])
+
+    def failure(self, row: Row) -> str | None:
+        """Return why a row has no results, or None."""
+        broken = (self.outcome.failures.get(n.id) for n in self.graph if n.row == row.name)
+        return row.absent or next(filter(None, broken), None)
+
+
+def write_bundles(plan: Plan, graph: Graph, outcome: Outcome, folder: Path, only: str | None = None) -> None:
+    """Write a bundle per row, also of a failed one, and remove the bundles of rows that are not in this run.
 
     Args:
-        only: write the bundle of this row, and leave whatever else is in the folder.
+        only: write the bundle of this row, and leave all else in the folder.
     """
-    import shutil
-
-    nodes = build(plan)
-    data = [outcome.results[n.id] for n in nodes if without_fold(n.id) == "data"]
-    classifiers = _classifier_cards(plan, nodes, outcome)
-    chosen = [outcome.results[n.id] for n in nodes if n.stage == "select" and n.id in outcome.results]
+    run = RunResults(graph, outcome)
+    data, sizes = run.data(), run.network_sizes()
     for row in plan.rows:
-        if only not in (None, row.name):
-            continue
-        own = [n for n in nodes if n.row == row.name]
-        broken = (outcome.failures[n.id] for n in own if n.id in outcome.failures)
-        failed = row.absent or next(broken, None)
-        results = {n.id: outcome.results[n.id] for n in own if n.id in outcome.results}
-        manifest = _manifest(plan, row, data, classifiers, chosen, results, failed)
-        predictions = None if failed else as_stored(_predictions(own, results))
-        if predictions is not None:
-            manifest["results"] = reported_results(manifest, predictions)
-        made = (_of(results, "filter/") or _of(results, "generate/")) if may_show(manifest) else []
-        images = shown([read_images(r.folder / "synthetic.arrow") for r in made]) if made else None
-        manifest["samples"] = _samples(results, images)
-        write_bundle(
-            folder / row.name,
-            manifest,
-            predictions,
-            (made[0].folder / "grid.png").read_bytes() if made else None,
-            None if failed else _curve(own, results),
-            images,
-        )
+        if only in (None, row.name):
+            _write_row(plan, run, row, manifest(plan, run, row, data, sizes), folder / row.name)
     for old in folder.iterdir() if only is None else ():
         if old.is_dir() and old.name not in {r.name for r in plan.rows}:
             shutil.rmtree(old)
 
 
+def _write_row(plan: Plan, run: RunResults, row: Row, content: dict[str, Any], folder: Path) -> None:
+    predictions = curve = None
+    if content["error"] is None:
+        table = run.tables("classify", row.name, PREDICTIONS)
+        assert table is not None
+        predictions = as_stored(table)
+        curve = run.tables("learning_curve", row.name, CURVE)
+        content["results"] = reported_results(content, predictions)
+    sources = run.images(row.name) if may_show(content) else []
+    images = preview_images([read_images(r.folder / SYNTHETIC) for r in sources]) if sources else None
+    content["samples"] = _samples(run, row.name, images)
+    grid = (sources[0].folder / "grid.png").read_bytes() if sources else None
+    write_bundle(folder, content, predictions, grid, curve, images)
+
+
 def may_show(manifest: Mapping[str, Any]) -> bool:
-    """Whether a bundle may hold images of the row.
+    """Return whether a bundle may hold images of the row.
 
     Controls of a real source are images of its patients, changed a little or not at all, and so are those of
-    a generator that the gate has caught: they do not leave with a bundle.
+    a generator that the memorization gate has caught: they do not leave with a bundle.
     """
     gate = manifest["memorization"]
     copies = manifest["row"]["role"] == "control" or (gate is not None and gate["gated"])
     return manifest["data_kind"] == "phantom" or not copies
 
 
-def _samples(results: Mapping[str, Result], images: pd.DataFrame | None) -> dict[str, Any] | None:
-    """The card of a row's synthetic images, all folds together."""
-    made = [r.manifest["result"] for r in _of(results, "filter/") or _of(results, "generate/")]
-    if not made:
+def _samples(run: RunResults, row: str, images: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Return the card of a row's synthetic images, all folds together."""
+    parts = run.synthetic(row)
+    if not parts:
         return None
     return {
-        "images": sum(m["images"] for m in made),
-        "hash": made[0]["hash"] if len(made) == 1 else sha256_of([m["hash"] for m in made]),
+        "images": sum(p.images for p in parts),
+        "hash": parts[0].hash if len(parts) == 1 else sha256_of([p.hash for p in parts]),
         "shown": 0 if images is None else len(images),
     }
 
 
-def _of(results: Mapping[str, Result], stage: str) -> list[Result]:
-    """The results of one stage, a fold after the other."""
-    return [result for id_, result in results.items() if id_.startswith(stage)]
-
-
-def _predictions(nodes: Iterable[Node], results: dict[str, Result]) -> pd.DataFrame:
-    import pandas as pd
-
-    parts = [results[n.id].folder / "predictions.parquet" for n in nodes if n.stage == "classify"]
-    return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True)
-
-
-def _curve(nodes: Iterable[Node], results: dict[str, Result]) -> pd.DataFrame | None:
-    """Predictions of the trainings on shares of the patients, or None where there are none."""
-    import pandas as pd
-
-    parts = [results[n.id].folder / "curve.parquet" for n in nodes if n.stage == "curve"]
-    return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True) if parts else None
-
-
-def _manifest(
-    plan: Plan,
-    row: Row,
-    data: list[Result],
-    classifiers: list[dict[str, Any]],
-    chosen: list[Result],
-    results: dict[str, Result],
-    failed: str | None,
+def manifest(
+    plan: Plan, run: RunResults, row: Row, data: DataResult, sizes: Mapping[str, NetworkSize]
 ) -> dict[str, Any]:
-    selected = [c.manifest["result"] for c in chosen]
-    said = joined_data([d.manifest["result"] for d in data])
-    looked = [
-        [r.manifest["result"] for r in _of(results, f"{s}/")] for s in ("measure", "filter", "gan_test")
-    ]
-    measured, filtered, _ = looked
-    task, profile = plan.task, plan.profile
+    """Return the content of ``bundle.json``, but for ``samples``, ``results`` and ``files``.
+
+    Args:
+        data: over all folds.
+        sizes: of the classifiers that were trained, by name.
+    """
+    error, task, profile = run.failure(row), plan.task, plan.profile
+    measured, notes = _measured(run, row.name)
     return {
         "schema": SCHEMA,
         "task": task.name,
@@ -133,35 +162,20 @@ def _manifest(
         "protocol_hash": plan.protocol_hash,
         "source": plan.source,
         "data_kind": "phantom" if plan.source.startswith("phantom.") else "real",
-        "classes": said["classes"],
-        "positive": said["classes"][-1] if task.primary_metric.name == "f1" else None,
+        "classes": data.classes,
+        "positive": data.classes[-1] if task.primary_metric.name == "f1" else None,
         "folds": len(plan.folds),
         "scenario": plan.steps,
-        "classifier_cards": classifiers,
-        "row": {
-            "name": row.name,
-            "role": row.role,
-            **{k: row.card.get(k, "") for k in ("title", "description", "citation", "license")},
-            "version": row.version,
-            "params": dict(row.params),
-        },
+        "classifier_cards": _classifier_cards(profile, sizes),
+        "row": _row_card(row),
         "submission_type": row.submission_type,
         "submission": row.submission,
-        "status": "failed" if failed else "complete",
-        "error": failed,
-        "data": {
-            "fingerprint": plan.source_fingerprint,
-            "splits": said["splits"],
-            "proof": said["proof"],
-            "notes": [*said["notes"], *_notes(row, selected, looked)],
-        },
-        "measures": {
-            k: v for part in looked for k, v in joined_measures([p["measures"] for p in part]).items()
-        },
-        "quality_filter": joined_filter([f["quality_filter"] for f in filtered]),
+        "status": "failed" if error else "complete",
+        "error": error,
+        "data": {"fingerprint": plan.source_fingerprint, **_data_card(data, notes)},
+        **measured,
         "curve": list(profile.learning_curve) if row.name == REAL_ONLY else [],
-        "memorization": joined_gate([m["memorization"] for m in measured]),
-        "costs": _costs(row, results),
+        "costs": _costs(row.name, run),
         "software": software(),
         "hardware": hardware(plan.device),
         "device": plan.device,
@@ -169,8 +183,38 @@ def _manifest(
     }
 
 
+def _row_card(row: Row) -> dict[str, Any]:
+    card = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
+    return {"name": row.name, "role": row.role, **card, "version": row.version, "params": dict(row.params)}
+
+
+def _data_card(data: DataResult, notes: Sequence[str]) -> dict[str, Any]:
+    splits = {name: split.record() for name, split in data.splits.items()}
+    return {"splits": splits, "proof": data.proof, "notes": [*data.notes, *notes]}
+
+
+def _measured(run: RunResults, row: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what ``bundle.json`` holds of the measures of a row's images, and the notes on them."""
+    measured = run.read("measure", MeasureResult, row)
+    filtered = run.read("quality_filter", QualityFilterResult, row)
+    tested = run.read("gan_test", GanTestResult, row)
+    rates = joined_filter([f.quality_filter for f in filtered])
+    measures = [joined_measures([r.measures for r in part]) for part in (measured, filtered, tested)]
+    gate = joined_gate([m.memorization for m in measured])
+    notes = [note for r in (*measured, *filtered, *tested) for note in r.notes]
+    if row == REAL_ONLY:
+        notes += _selection_notes(run.read("select", SelectResult))
+    notes += _filter_notes(row, rates or {})
+    fields = {
+        "measures": {name: m.record() for part in measures for name, m in part.items()},
+        "quality_filter": None if rates is None else {name: r.record() for name, r in rates.items()},
+        "memorization": None if gate is None else gate.record(),
+    }
+    return fields, list(dict.fromkeys(notes))
+
+
 def task_fields(task: Task, profile: Profile) -> dict[str, Any]:
-    """What ``bundle.json`` says of the task and its profile, the same for every source and row."""
+    """Return what ``bundle.json`` holds of the task and its profile, the same for every source and row."""
     return {
         "question": task.question,
         "citation": task.citation,
@@ -187,59 +231,49 @@ def task_fields(task: Task, profile: Profile) -> dict[str, Any]:
     }
 
 
-def _classifier_cards(plan: Plan, nodes: Iterable[Node], outcome: Outcome) -> list[dict[str, Any]]:
-    """The cards of the classifiers; how many parameters they have is said by any training of the run."""
-    counted = {
-        n.tags["classifier"]: outcome.results[n.id].manifest["result"]["parameters"]
-        for n in nodes
-        if n.stage == "classify" and n.id in outcome.results
-    }
+def _classifier_cards(profile: Profile, sizes: Mapping[str, NetworkSize]) -> list[dict[str, Any]]:
     return [
         {
             **classifier.model_dump(mode="json", exclude={"plateau_patience"}),
-            "batch_size": classifier.batch_size or plan.profile.budget.batch_size,
-            "parameters": counted.get(classifier.name),
+            "batch_size": classifier.batch_size or profile.budget.batch_size,
+            "parameters": sizes[classifier.name].record() if classifier.name in sizes else None,
         }
-        for classifier in plan.profile.classifiers
+        for classifier in profile.classifiers
     ]
 
 
-def _notes(
-    row: Row, selected: Sequence[Mapping[str, Any]], looked: Sequence[Sequence[Mapping[str, Any]]]
-) -> list[str]:
-    """What the strategies have done to a row's images, in words."""
-    notes = [note for part in looked for said in part for note in said.get("notes", [])]
-    for k, said in enumerate(selected if row.name == REAL_ONLY else []):
-        shares = ", ".join(f"{c} {n} of {said['training_images'][c]}" for c, n in said["chosen"].items())
-        fold = f" of fold {k}" if len(selected) > 1 else ""
+def _selection_notes(folds: Sequence[SelectResult]) -> list[str]:
+    """Return a note per fold on the training images that generators learn from."""
+    notes = []
+    for k, fold in enumerate(folds):
+        shares = ", ".join(f"{c} {n} of {fold.training_images[c]}" for c, n in fold.chosen.items())
+        of_fold = f" of fold {k}" if len(folds) > 1 else ""
         notes.append(
-            f"Generators learn from the training images{fold} that real_only misclassifies near its "
+            f"Generators learn from the training images{of_fold} that real_only misclassifies near its "
             f"boundary: {shares}"
         )
-    rates = joined_filter([said["quality_filter"] for said in looked[1]]) or {}
-    few = [
-        f"{name} {r['retained']} of {r['requested']}"
-        for name, r in rates.items()
-        if r["retained"] < r["requested"]
-    ]
-    if few:
-        notes.append(
-            f"{row.name}: of the images that the largest bracket asks for the quality filter leaves "
-            f"{', '.join(few)}"
-        )
-    return list(dict.fromkeys(notes))
+    return notes
 
 
-def _costs(row: Row, results: dict[str, Result]) -> dict[str, float | None]:
+def _filter_notes(row: str, rates: Mapping[str, FilterRate]) -> list[str]:
+    """Return a note where the quality filter leaves fewer images than the largest bracket requests."""
+    few = [f"{name} {r.retained} of {r.requested}" for name, r in rates.items() if r.retained < r.requested]
+    left = (
+        f"{row}: of the images that the largest bracket requests the quality filter leaves {', '.join(few)}"
+    )
+    return [left] if few else []
+
+
+def _costs(row: str, run: RunResults) -> dict[str, float | None]:
     def seconds(stage: str) -> float | None:
-        own = [float(r.manifest["costs"]["seconds"]) for n, r in results.items() if n.startswith(stage)]
+        own = [float(result.costs.seconds) for result in run.results(stage, row)]
         return round(sum(own), 2) if own else None
 
+    results = run.outcome.results
+    peaks = [float(results[n.id].costs.peak_memory_mb) for n in run.graph if n.row == row and n.id in results]
     return {
-        "fit_seconds": seconds("fit/"),
-        "sample_seconds": seconds("generate/"),
-        "classify_seconds": seconds("classify/"),
-        "peak_memory_mb": max(
-            (float(r.manifest["costs"]["peak_memory_mb"]) for r in results.values()), default=None
-        ),
+        "fit_seconds": seconds("fit"),
+        "sample_seconds": seconds("generate"),
+        "classify_seconds": seconds("classify"),
+        "peak_memory_mb": max(peaks, default=None),
     }

@@ -1,4 +1,4 @@
-"""The few images of a row that its bundle shows: enough to look at, and to check for copies."""
+"""Select the images of a row that its bundle shows: enough to look at, and to check for copies."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.bundles.io import MOST_SHOWN
+from benchmark.bundles.tables import MAX_PREVIEWS
 from benchmark.images.image_set import ImageSet
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def shown(folds: Sequence[ImageSet], most: int = MOST_SHOWN) -> pd.DataFrame:
-    """Some images of every fold and class, as even as there are images.
+def preview_images(folds: Sequence[ImageSet], most: int = MAX_PREVIEWS) -> pd.DataFrame:
+    """Take the first images of every fold and class, as evenly as possible.
 
     Args:
-        folds: the row's synthetic images, (N, H, W) uint8 with one class each, fold by fold.
-        most: images in all.
+        folds: the row's synthetic images by fold, (N, H, W) uint8 with one class each.
+        most: total number of images.
     Returns:
-        ``class``, ``fold`` and ``image`` (PNG without loss), by fold and class; the first of each.
+        ``class``, ``fold`` and ``image`` (PNG, lossless), sorted by fold and class.
     """
     import pandas as pd
 
@@ -41,7 +41,7 @@ def shown(folds: Sequence[ImageSet], most: int = MOST_SHOWN) -> pd.DataFrame:
 
 
 def even_shares(available: Sequence[int], most: int) -> list[int]:
-    """How many to take of each group: one after the other in turn, until there are enough.
+    """Number to take of each group, in turns, until there are ``most``.
 
     >>> even_shares([5, 1, 5], 6)
     [3, 1, 2]
@@ -55,7 +55,7 @@ def even_shares(available: Sequence[int], most: int) -> list[int]:
 
 
 def png(image: np.ndarray) -> bytes:
-    """An (H, W) uint8 image as PNG."""
+    """Encode an (H, W) uint8 image as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()

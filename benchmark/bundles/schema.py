@@ -15,22 +15,22 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
-    """Frozen, and refuses unknown fields, NaN and infinity."""
+    """Base of the records: frozen, without unknown fields, NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # what a row was left out for
+NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # error of a row that was left out
 SCHEMA = 5
 
 
 def was_not_run(error: str) -> bool:
-    """Whether an error says that what the row needs is not installed, so that nothing of it was run."""
+    """True for the error of a row whose plug-in is not installed, so that no stage ran."""
     return NOT_RUN.match(error) is not None
 
 
 class RowCard(Part):
-    """What the row is."""
+    """Name, role, description and parameters of a row."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
     role: Literal["generator", "control"]
@@ -38,7 +38,7 @@ class RowCard(Part):
     description: str
     citation: str
     license: str
-    version: str = Field("", max_length=64, description="of the plug-in that made the images")
+    version: str = Field("", max_length=64, description="of the plug-in that generated the images")
     params: dict[str, Any] = {}
 
 
@@ -52,7 +52,7 @@ class SplitCard(Part):
 
 
 class DataCard(Part):
-    """Which data, and the proof that its splits are disjoint."""
+    """Identity of the data, and the proof that its splits are disjoint."""
 
     fingerprint: Hash
     splits: dict[str, SplitCard]
@@ -61,7 +61,7 @@ class DataCard(Part):
 
 
 class Measure(Part):
-    """One figure over a row's images; further keys say more about it."""
+    """One metric of a row's images; further keys are details of it."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
@@ -72,7 +72,7 @@ class Measure(Part):
 
 
 class Memorization(Part):
-    """The memorization gate; further keys say more about it."""
+    """Result of the memorization gate; further keys are details of it."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
@@ -87,14 +87,14 @@ class Memorization(Part):
 
 
 class RunValues(Part):
-    """A reported metric of every run, in the order of the sorted runs, and their mean."""
+    """A reported metric of every run, sorted by run, and their mean."""
 
     mean: FiniteFloat
     runs: tuple[FiniteFloat, ...] = Field(min_length=1)
 
 
 class SamplesCard(Part):
-    """The row's synthetic images: how many, the hash of all, and how many the bundle shows."""
+    """The row's synthetic images: their number, their hash, and the number that the bundle shows."""
 
     images: int = Field(ge=0)
     hash: Hash
@@ -102,7 +102,7 @@ class SamplesCard(Part):
 
 
 class FilterRate(Part):
-    """What the quality filter did to a row's images of one class, over all folds."""
+    """Counts of the quality filter for one class, over all folds."""
 
     drawn: int = Field(ge=0)
     accepted: int = Field(ge=0)
@@ -111,7 +111,7 @@ class FilterRate(Part):
 
 
 class Costs(Part):
-    """Measured, so different from run to run; nothing else on the leaderboard depends on them."""
+    """Measured costs. They differ from run to run; no other figure of the leaderboard depends on them."""
 
     fit_seconds: float | None = Field(ge=0)
     sample_seconds: float | None = Field(ge=0)
@@ -120,7 +120,7 @@ class Costs(Part):
 
 
 class WeightsCard(Part):
-    """Where a classifier began: at random, at ImageNet weights (tag and hash), or at a file (hash)."""
+    """Initial weights of a classifier: random, ImageNet (tag and hash), or from a file (hash)."""
 
     kind: Literal["none", "imagenet", "file"]
     tag: str | None = Field(None, pattern=r"^[0-9A-Za-z_]{1,64}$")
@@ -129,19 +129,19 @@ class WeightsCard(Part):
     @model_validator(mode="after")
     def _named_by_content(self) -> WeightsCard:
         if (self.sha256 is None) != (self.kind == "none") or (self.tag is None) != (self.kind != "imagenet"):
-            raise ValueError("ImageNet weights have a tag and a sha256, a file a sha256, others neither")
+            raise ValueError("ImageNet weights need a tag and a sha256, a file a sha256, none neither")
         return self
 
 
 class Parameters(Part):
-    """How many parameters a network has, and how many of them were trained."""
+    """Number of parameters of a network, in total and trained."""
 
     total: int = Field(ge=1)
     trained: int = Field(ge=1)
 
 
 class ClassifierCard(Part):
-    """What a classifier was, and how it was trained; ``parameters`` is None where none was."""
+    """Architecture and training of a classifier; ``parameters`` is None where none was trained."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
     timm: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
@@ -162,21 +162,21 @@ class Manifest(Part):
     """The content of ``bundle.json``, schema 5.
 
     Attributes:
-        way: how the row came to be: run by the project itself (``suite``), or handed in as a generator that
-            the suite trained and judged, as samples that it judged, or as a bundle made elsewhere.
-        submission: who hands it in, and what it was made from; of every way but ``suite``.
-        labels: whether an image has one class or may have several.
-        positive: the last class of a binary task, where the task gives it that role.
-        folds: of the cross-validation; 1 where a part was held out.
-        scenario: the rules that made the training data what they are (imbalance, labels, masks, view).
+        submission_type: ``suite`` for a row that the project ran itself; ``generator`` for a submitted
+            generator that the suite trained and evaluated; ``samples`` for submitted samples that it
+            evaluated; ``bundle`` for a bundle from elsewhere.
+        submission: the submission card, of every type except ``suite``.
+        positive: the last class of a binary task that ranks by F1.
+        folds: of the cross-validation; 1 for a hold-out split.
+        scenario: the rules that shape the training data (imbalance, labels, masks, view).
         mix: how synthetic images are added to the real ones.
-        classifier_cards: of the classifiers, in the same order.
-        subgroups: the columns of the predictions by which the primary metric is shown.
-        quality_filter: by class, where implausible images were dropped.
-        curve: shares of the training patients of ``curve.parquet``; of ``real_only`` alone.
-        results: every reported metric by split, bracket and metric; comes out again from the predictions.
-        samples: of rows with synthetic images.
-        files: SHA-256 of every other file of the bundle, by its name.
+        classifier_cards: in the order of ``classifiers``.
+        subgroups: columns of the predictions by which the primary metric is broken down.
+        quality_filter: by class, where the quality filter dropped images.
+        curve: shares of the training patients in ``curve.parquet``; only for ``real_only``.
+        results: every reported metric by split, bracket and metric, reproducible from the predictions.
+        samples: only for rows with synthetic images.
+        files: SHA-256 of every other file of the bundle, by name.
     """
 
     schema_: Literal[5] = Field(5, alias="schema")
@@ -223,38 +223,37 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        if (self.status == "failed") != (self.error is not None):
-            raise ValueError("a failed row, and no other, has an error")
-        if self.status == "failed" and self.results:
-            raise ValueError("a failed row has no results")
-        if (self.submission_type == "suite") != (self.submission is None):
-            raise ValueError("a row that is handed in, and no other, has a submission card")
-        if self.submission is not None and self.submission.name != self.row.name:
-            raise ValueError("submission.name must be row.name")
-        if self.primary_bracket not in self.brackets:
-            raise ValueError("primary_bracket must be one of brackets")
-        if self.positive is not None and self.positive != self.classes[-1]:
-            raise ValueError("positive must be the last of classes")
-        if tuple(card.name for card in self.classifier_cards) != self.classifiers:
-            raise ValueError("classifier_cards must be those of classifiers, in the same order")
         metric = self.primary_metric.name
-        if self.labels == "multilabel" and metric != "auroc":
-            raise ValueError(
-                f"primary_metric '{metric}' is not defined where an image may have several labels"
-            )
-        if metric == "f1" and len(self.classes) != 2:
-            raise ValueError("primary_metric 'f1' needs two classes, the positive one last")
+        failed, suite = self.status == "failed", self.submission_type == "suite"
+        cards = tuple(card.name for card in self.classifier_cards)
+        wrong = {
+            "a failed row has an error, a complete one has none": failed != (self.error is not None),
+            "a failed row has no results": failed and bool(self.results),
+            "a submitted row has a submission card, a row of the suite has none": suite
+            != (self.submission is None),
+            "submission.name must be row.name": self.submission is not None
+            and self.submission.name != self.row.name,
+            "primary_bracket must be one of brackets": self.primary_bracket not in self.brackets,
+            "positive must be the last of classes": self.positive not in (None, self.classes[-1]),
+            "classifier_cards must be those of classifiers, in the same order": cards != self.classifiers,
+            f"primary_metric '{metric}' is not defined for a multi-label task": self.labels == "multilabel"
+            and metric != "auroc",
+            "primary_metric 'f1' needs two classes, the positive one last": metric == "f1"
+            and len(self.classes) != 2,
+        }
         for name in ("seeds", "classifiers", "brackets", "classes", "subgroups", "curve"):
             values = getattr(self, name)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} holds a value twice")
+            wrong[f"{name} holds a value twice"] = len(set(values)) != len(values)
+        for problem, holds in wrong.items():
+            if holds:
+                raise ValueError(problem)
         return self
 
     @property
     def not_run(self) -> bool:
-        """Whether the row was left out because what it needs is not installed."""
+        """True for a row that was left out because its plug-in is not installed."""
         return self.error is not None and was_not_run(self.error)
 
     def record(self) -> dict[str, Any]:
-        """As JSON values, under the names that the file has."""
+        """Convert to JSON values, under the keys of the file."""
         return self.model_dump(mode="json", by_alias=True)

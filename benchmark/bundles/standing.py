@@ -1,28 +1,29 @@
-"""How far a row's claims were checked: read from what lies beside its ``bundle.json``."""
+"""Standing of a row: what its verification record and its signature say, read from beside ``bundle.json``."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED
+from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, check_size
 from benchmark.errors import SubmissionError, TaskError
-from benchmark.intake.archive import MOST
+from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.signature import NAMESPACE
+from benchmark.intake.untrusted import read_json
 from benchmark.tasks.parsing import parse
 from benchmark.utils.formatting import listed, plural
+from benchmark.utils.hashing import sha256_file
 
-BESIDE = (VERIFIED, SIGNATURE)  # what may lie beside a bundle's own files
-MAGIC, VERSION = b"SSHSIG", 1  # of OpenSSH's PROTOCOL.sshsig
+ATTACHED = (VERIFIED, SIGNATURE)  # files that may lie beside a bundle
+MAGIC, VERSION = b"SSHSIG", 1  # OpenSSH, PROTOCOL.sshsig
 ARMOR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
-AGAIN = "Take the row out, or verify it again: python -m benchmark verify FOLDER --deep --record."
+VERIFY_AGAIN = "Remove the row, or verify it again: python -m benchmark verify FOLDER --deep --record."
 
 
 class _Record(BaseModel):
@@ -30,21 +31,21 @@ class _Record(BaseModel):
 
 
 class Check(_Record):
-    """One check of a verification; ``passed`` is None where it could not be made."""
+    """One check of a verification; ``passed`` is None where it could not run."""
 
     name: str = Field(max_length=200)
     passed: bool | None
 
 
 class Signer(_Record):
-    """Whose signature the verification found good; ``principal`` is None where the key is not known."""
+    """The key of a valid signature; ``principal`` is None where the key is not known."""
 
     key: str = Field(max_length=200)
     principal: str | None = Field(None, max_length=200)
 
 
 class Verification(_Record):
-    """What is read of ``verified.json``, schema 1."""
+    """The fields of ``verified.json``, schema 1, that a board reads."""
 
     schema_: Literal[1] = Field(alias="schema")
     bundle_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -58,15 +59,15 @@ class Verification(_Record):
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a row's claims were checked.
+    """Standing of a row.
 
     Attributes:
-        status: ``verified`` when a verification of this very ``bundle.json`` is on record, ``changed`` when
-            the record is of another one, else ``self-reported``.
-        signature: whether a signature lies beside the bundle. It is read here, not checked: ``verify`` does
-            that.
+        status: ``verified`` with a verification record of this very ``bundle.json``, ``changed`` with a
+            record of another one, else ``self-reported``.
+        signature: whether a signature lies beside the bundle. It is read here, not checked; ``verify``
+            checks it.
         signer: fingerprint of the signing key as ``ssh-keygen -l`` prints it, or "".
-        detail: a sentence for people.
+        detail: a sentence for readers.
     """
 
     status: Literal["verified", "self-reported", "changed"]
@@ -76,32 +77,30 @@ class Standing:
 
 
 def read_standing(folder: Path) -> Standing:
-    """The standing of the bundle in a folder.
+    """Read the standing of the bundle in a folder.
 
     Raises:
-        SubmissionError: ``verified.json`` or the signature is not what it should be, or the verification
-            did not pass.
+        SubmissionError: ``verified.json`` or the signature is malformed, or the verification failed.
     """
     signer = _signer(folder / SIGNATURE)
     signature: Literal["signed", "unsigned"] = "signed" if signer else "unsigned"
     record = _verification(folder / VERIFIED)
     if record is None:
-        return Standing(
-            "self-reported", signature, signer, "Reported by its author; nobody trained it again."
-        )
-    if record.bundle_sha256 != hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest():
+        detail = "Reported by its author; no training was repeated."
+        return Standing("self-reported", signature, signer, detail)
+    if record.bundle_sha256 != sha256_file(folder / MANIFEST):
         detail = f"Verified on {record.date[:10]}, but {MANIFEST} was changed since."
         return Standing("changed", signature, signer, detail)
-    _passed(record, folder / VERIFIED)
-    return Standing("verified", signature, signer, _said(record, signer))
+    _require_passed(record, folder / VERIFIED)
+    return Standing("verified", signature, signer, _summary(record, signer))
 
 
 def fingerprint(armored: str) -> str:
-    """Of the key in an OpenSSH signature: ``SHA256:`` and the unpadded base64 of the key blob's hash.
+    """Fingerprint of the key in an OpenSSH signature: ``SHA256:`` and the unpadded base64 of its hash.
 
     Raises:
-        ValueError: no such signature, or one of another namespace.
-    Source: OpenSSH, PROTOCOL.sshsig, section "Armored format" and "Blob format".
+        ValueError: not an OpenSSH signature, or one of another namespace.
+    Source: OpenSSH, PROTOCOL.sshsig, sections "Armored format" and "Blob format".
     """
     lines = armored.strip().splitlines()
     if len(lines) < 3 or (lines[0], lines[-1]) != ARMOR:
@@ -120,69 +119,59 @@ def fingerprint(armored: str) -> str:
 
 
 def _string(blob: bytes) -> tuple[bytes, bytes]:
-    """The first of the length-prefixed strings of a blob, and what follows it."""
+    """Split a blob after its first length-prefixed string."""
     end = 4 + int.from_bytes(blob[:4])
     if not 4 < end <= len(blob):
-        raise ValueError("is cut short")
+        raise ValueError("is truncated")
     return blob[4:end], blob[end:]
 
 
 def _signer(path: Path) -> str:
-    content = _content(path)
-    if content is None:
+    """Fingerprint of the key that signed, or "" without a signature."""
+    if not _exists(path):
         return ""
+    check_size(path)
     try:
-        return fingerprint(content.decode("ascii"))
+        return fingerprint(path.read_bytes().decode("ascii"))
     except ValueError as error:
         remedy = f"Sign again: ssh-keygen -Y sign -n {NAMESPACE} -f KEY {MANIFEST}."
-        raise SubmissionError(str(path), f"is no signature of a bundle: {error}", remedy) from None
+        raise SubmissionError(str(path), f"is not a signature of a bundle: {error}", remedy) from None
 
 
 def _verification(path: Path) -> Verification | None:
-    content = _content(path)
-    if content is None:
+    if not _exists(path):
         return None
     try:
-        record: Verification = parse(Verification, json.loads(content), str(path))
-    except TaskError as error:
-        raise SubmissionError(error.where, error.problem, AGAIN) from None
-    except (ValueError, RecursionError) as error:
-        raise SubmissionError(str(path), f"is not JSON: {error}", AGAIN) from None
+        record: Verification = parse(Verification, read_json(path, MAX_FILE_BYTES[VERIFIED]), str(path))
+    except (TaskError, SubmissionError) as error:
+        raise SubmissionError(error.where, error.problem, VERIFY_AGAIN) from None
     return record
 
 
-def _passed(record: Verification, path: Path) -> None:
+def _exists(path: Path) -> bool:
+    """True for a file or a link, even a broken one."""
+    return path.exists() or path.is_symlink()
+
+
+def _require_passed(record: Verification, path: Path) -> None:
     failed = [check.name for check in record.checks if check.passed is False]
     if failed:
-        raise SubmissionError(f"{path}: checks", f"'{failed[0]}' did not pass", AGAIN)
+        raise SubmissionError(f"{path}: checks", f"'{failed[0]}' did not pass", VERIFY_AGAIN)
     if not record.plausible or not record.seeds:
-        why = (
-            "nothing was trained again" if record.plausible is None else "the reported runs are not plausible"
-        )
-        raise SubmissionError(f"{path}: plausible", why, AGAIN)
+        no_training = record.plausible is None
+        reason = "no training was repeated" if no_training else "the reported runs are not plausible"
+        raise SubmissionError(f"{path}: plausible", reason, VERIFY_AGAIN)
 
 
-def _said(record: Verification, signer: str) -> str:
+def _summary(record: Verification, signer: str) -> str:
+    """Sentence with the date, the checks, the repeated seeds and the signer of a verification."""
     passed = sum(check.passed is True for check in record.checks)
-    unknown = [check.name for check in record.checks if check.passed is None]
+    unchecked = [check.name for check in record.checks if check.passed is None]
+    seeds = f"{'seed' if len(record.seeds) == 1 else 'seeds'} {listed([str(s) for s in record.seeds])}"
     when = f"Verified on {record.date[:10]} with version {record.suite_version}"
-    parts = [f"{when}: {plural(passed, 'check')} passed"]
-    noun = "seed" if len(record.seeds) == 1 else "seeds"
-    parts.append(f"trained again with {noun} {listed([str(s) for s in record.seeds])}")
+    parts = [f"{when}: {plural(passed, 'check')} passed", f"training repeated with {seeds}"]
     if record.signer is not None and record.signer.key == signer:
-        parts.append(f"signature good, of {record.signer.principal or 'a key that is not known'}")
-    if unknown:
-        parts.append(f"could not be checked: {listed(unknown)}")
+        parts.append(f"signature valid, by {record.signer.principal or 'an unknown key'}")
+    if unchecked:
+        parts.append(f"could not be checked: {listed(unchecked)}")
     return "; ".join(parts) + "."
-
-
-def _content(path: Path) -> bytes | None:
-    """Of a small plain file, or None where there is none."""
-    if not path.exists() and not path.is_symlink():
-        return None
-    if path.is_symlink() or not path.is_file():
-        raise SubmissionError(str(path), "is not a plain file", "A bundle holds its own files.")
-    limit = MOST[path.name]
-    if path.stat().st_size > limit:
-        raise SubmissionError(str(path), f"has {path.stat().st_size} bytes, at most {limit} are read")
-    return path.read_bytes()

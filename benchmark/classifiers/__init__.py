@@ -1,1 +1,1 @@
-"""Downstream classifiers: recipes, training loop, augmentation, sampling."""
+"""Downstream classifiers: networks, training, augmentation, sampling, evaluators."""

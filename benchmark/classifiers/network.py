@@ -1,44 +1,42 @@
-"""Build a classifier from its recipe, keep it, and read it again."""
+"""Build a classifier's network from its configuration, save it, and load it."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.classifiers.weights import check_fit, read_body
+from benchmark.classifiers.weights import check_fit, load_initial_weights
 from benchmark.errors import ClassifierError, unknown_name
 from benchmark.tasks.classifier import ClassifierConfig, Weights
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from benchmark.classifiers.heads import Classifier
 
 
 def build(classifier: ClassifierConfig, n_classes: int, *, multilabel: bool = False) -> Classifier:
-    """A network for one-channel images, with the recipe's initial weights and no others.
+    """Build a network for one-channel images, with the configured initial weights.
 
     Args:
-        recipe: architecture, head, weights, trained layers, dropout before the last layer.
+        classifier: architecture, head, weights, trained layers, dropout before the last layer.
         n_classes: columns of the logits, at least 2.
-        several: whether an image may have several of the classes.
     Returns:
-        A module that makes (B, K) logits of (B, 1, H, W) images: of a softmax, or with ``several`` each of a
-        sigmoid. Parameters that are not trained do not require a gradient.
+        A module from (B, 1, H, W) images to (B, K) logits: of a softmax, or with ``multilabel`` of a sigmoid
+        each. Parameters that are not trained do not require a gradient.
     Raises:
         UnknownNameError: timm has no such architecture.
         ClassifierError: the weights are missing, altered or do not fit, or the head does not fit the classes.
     """
-    network = _random(classifier, n_classes, multilabel=multilabel)
+    network = _untrained(classifier, n_classes, multilabel=multilabel)
     if classifier.weights.kind != "none":
-        read_body(network, classifier)
-    if classifier.trained != "all":
-        network.freeze_before(_first_trained(network, classifier, classifier.trained))
-    return network
+        load_initial_weights(network, classifier)
+    return _frozen(network, classifier)
 
 
 def check_weights(classifier: ClassifierConfig) -> None:
-    """See that the file of a recipe's weights has every tensor of its network, without making either.
+    """Check that the file of the weights has every tensor of the network, without reading or building either.
 
     Raises:
         UnknownNameError, ClassifierError: as ``build`` would.
@@ -46,30 +44,30 @@ def check_weights(classifier: ClassifierConfig) -> None:
     import torch
 
     with torch.device("meta"):
-        network = _random(classifier, 2, multilabel=True)
+        network = _untrained(classifier, 2, multilabel=True)
     check_fit(network, classifier)
 
 
-def _random(classifier: ClassifierConfig, n_classes: int, *, multilabel: bool) -> Classifier:
-    """The network with random weights, drawn from torch's global generator."""
+def _untrained(classifier: ClassifierConfig, n_classes: int, *, multilabel: bool) -> Classifier:
+    """Build the network with random weights, drawn from torch's global generator."""
     import timm
 
     if not timm.is_model(classifier.timm):
         raise unknown_name("timm architecture", classifier.timm, timm.list_models(), classifier.where)
-    yes_or_no = classifier.head == "sigmoid" and not multilabel
-    if yes_or_no and n_classes != 2:
+    single_logit = classifier.head == "sigmoid" and not multilabel
+    if single_logit and n_classes != 2:
         raise ClassifierError(
             f"{classifier.where}: head",
-            f"'sigmoid' answers yes or no, but one of {n_classes} classes is asked for",
+            f"'sigmoid' has one logit, but there are {n_classes} classes to choose from",
             "Use head linear, or labels multilabel.",
         )
     if classifier.head == "pocovid":
         return _pocovid(classifier, n_classes)
-    return _standard(classifier, 1 if yes_or_no else n_classes, yes_or_no)
+    return _standard(classifier, 1 if single_logit else n_classes, single_logit)
 
 
-def _standard(classifier: ClassifierConfig, outputs: int, yes_or_no: bool) -> Classifier:
-    """timm's network and its own last layer, taken apart."""
+def _standard(classifier: ClassifierConfig, outputs: int, single_logit: bool) -> Classifier:
+    """Split timm's network into body and last layer."""
     from torch import nn
 
     from benchmark.classifiers.heads import Classifier
@@ -85,22 +83,22 @@ def _standard(classifier: ClassifierConfig, outputs: int, yes_or_no: bool) -> Cl
     config = body.pretrained_cfg
     body.reset_classifier(0)
     return Classifier(
-        body, last, classifier.dropout, yes_or_no=yes_or_no, pretrained=body,
+        body, last, classifier.dropout, single_logit=single_logit, pretrained=body,
         first_conv=str(config["first_conv"]), replaced=(f"{config['classifier']}.",),
     )  # fmt: skip
 
 
 def _pocovid(classifier: ClassifierConfig, outputs: int) -> Classifier:
-    """The convolutions of a VGG with the head of POCOVID-Net."""
+    """Build the convolutions of a VGG with the head of POCOVID-Net."""
     from torch import nn
 
-    from benchmark.classifiers.heads import POCOVID_WIDTH, Classifier, Convolutions, pocovid_body
+    from benchmark.classifiers.heads import POCOVID_WIDTH, Classifier, pocovid_body
 
-    vgg = _timm(classifier, outputs, mlp_ratio=1 / 4096)  # ImageNet's hidden layers would be thrown away
-    convolutions = Convolutions(vgg.features)
+    vgg = _timm(classifier, outputs, mlp_ratio=1 / 4096)  # the hidden layers of ImageNet's head are not used
+    convolutions = nn.Sequential(OrderedDict(features=vgg.features))
     return Classifier(
         pocovid_body(convolutions, vgg.num_features), nn.Linear(POCOVID_WIDTH, outputs), classifier.dropout,
-        yes_or_no=False, pretrained=convolutions, first_conv=str(vgg.pretrained_cfg["first_conv"]),
+        single_logit=False, pretrained=convolutions, first_conv=str(vgg.pretrained_cfg["first_conv"]),
         replaced=("pre_logits.", "head."),
     )  # fmt: skip
 
@@ -119,36 +117,22 @@ def _timm(classifier: ClassifierConfig, outputs: int, **more: Any) -> Any:
         ) from None
 
 
-def _first_trained(network: nn.Module, classifier: ClassifierConfig, count: int) -> nn.Module:
-    """The first of the last so many layers with a matrix of weights; a normalization is no layer here."""
+def _frozen(network: Classifier, classifier: ClassifierConfig) -> Classifier:
+    """Freeze all but the last ``trained`` layers with weight matrices; normalizations do not count."""
+    if classifier.trained == "all":
+        return network
     layers = [m for m in network.modules() if any(p.ndim > 1 for p in m.parameters(recurse=False))]
-    if count > len(layers):
+    if classifier.trained > len(layers):
         raise ClassifierError(
-            f"{classifier.where}: trained", f"is {count}, the network has {len(layers)} layers with weights"
+            f"{classifier.where}: trained",
+            f"is {classifier.trained}, the network has {len(layers)} layers with weights",
         )
-    return layers[-count]
+    network.freeze_before(layers[-classifier.trained])
+    return network
 
 
-def penultimate(network: Classifier, batch: Tensor) -> Tensor:
-    """(B, D) features before the last linear layer and its dropout, in whatever mode the network is.
-
-    Args:
-        batch: (B, 1, H, W), normalized as in training.
-    """
-    features: Tensor = network.body(batch)
-    return features
-
-
-def last_layer(network: Classifier) -> nn.Linear:
-    """The last linear layer: logits are its weight (outputs, D) times the features, plus its bias.
-
-    With head ``sigmoid`` and one label per image it has one output, the logit of the second class.
-    """
-    return network.last
-
-
-def parameters(network: nn.Module) -> dict[str, int]:
-    """How many parameters there are in all, and how many of them are trained; statistics do not count."""
+def parameter_counts(network: nn.Module) -> dict[str, int]:
+    """Count all parameters and the trained ones; running statistics do not count."""
     each = list(network.parameters())
     return {"total": sum(p.numel() for p in each), "trained": sum(p.numel() for p in each if p.requires_grad)}
 
@@ -162,10 +146,10 @@ def save(network: nn.Module, path: Path) -> None:
 
 
 def load(classifier: ClassifierConfig, n_classes: int, path: Path, *, multilabel: bool = False) -> Classifier:
-    """The network that ``save`` wrote; the initial weights of the recipe are not read again.
+    """Load the network that ``save`` wrote; the initial weights are not read again.
 
     Raises:
-        ClassifierError: the file is missing, no safetensors, or of another recipe.
+        ClassifierError: the file is missing, not safetensors, or of another network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -180,6 +164,4 @@ def load(classifier: ClassifierConfig, n_classes: int, path: Path, *, multilabel
             f"does not hold this network: {str(error).splitlines()[0]}",
             "Train it again.",
         ) from None
-    if classifier.trained != "all":
-        network.freeze_before(_first_trained(network, classifier, classifier.trained))
-    return network
+    return _frozen(network, classifier)

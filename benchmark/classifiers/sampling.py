@@ -1,4 +1,4 @@
-"""Which images a training sees, and in what order."""
+"""The images of a training, and their order."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet, Splits, concatenate
-from benchmark.protocol.mixing import added_counts, first_of_each, like
+from benchmark.protocol.mixing import added_counts, first_of_each, with_labels_like
 from benchmark.tasks.rules import Mix
 
-HELD_OUT = 6  # one in so many synthetic images chooses the epoch of a training without real images
+HELD_OUT = 6  # one in six synthetic images chooses the epoch of a training without real images
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """What one training learns from.
+    """The images of one training.
 
     Attributes:
-        real: gives the normalization.
-        train: every image that is trained on.
-        val: chooses the epoch.
+        real: determine the normalization.
+        train: all training images.
+        val: choose the epoch.
     """
 
     real: ImageSet
@@ -30,53 +30,66 @@ class TrainingImages:
 
 
 def subset(train: ImageSet, share: float, seed: int) -> ImageSet:
-    """A share of the training patients, whole, in the order of ``train``.
+    """Return the images of a share of the training patients, in the order of ``train``.
 
     Each patient belongs to the rarest of their classes (by patients); of each class the first patients of a
-    random order are taken, as many as the share says. A patient of every class is always among them. Of one
-    seed, the subset of a share lies within that of a larger one.
+    random order are taken. At least one patient of every class is included. With the same seed, the subset
+    of a share contains those of all smaller shares.
 
     Args:
         share: above 0, at most 1.
-        seed: names the order; no other state.
+        seed: of the order.
     """
     patients, of_image = np.unique(train.patient_id, return_inverse=True)
     n_classes = len(train.classes)
-    has = np.zeros((len(patients), n_classes + 1), dtype=bool)
+    member = np.zeros((len(patients), n_classes + 1), dtype=bool)
     if train.multilabel:
         for k in range(n_classes):
-            has[of_image[train.label[:, k] == 1], k] = True
-        has[:, n_classes] = ~has.any(1)  # an image without any class
+            member[of_image[train.label[:, k] == 1], k] = True
+        member[:, n_classes] = ~member.any(1)  # an image without any class
     else:
-        has[of_image, train.label] = True
-    rarest_first = np.argsort(has.sum(0), kind="stable")
-    own = rarest_first[has[:, rarest_first].argmax(1)]
+        member[of_image, train.label] = True
+    own = _rarest_class(member)
     order = np.random.default_rng([seed, 29]).permutation(len(patients))
     chosen = np.zeros(len(patients), dtype=bool)
     for k in range(n_classes + 1):
         members = order[own[order] == k]
         chosen[members[: round(share * len(members))]] = True
-        chosen[order[has[order, k]][:1]] = True
+        chosen[order[member[order, k]][:1]] = True
     return train.select(np.flatnonzero(chosen[of_image]))
+
+
+def stratum(images: ImageSet) -> np.ndarray:
+    """Return (N,) one class index per image; of several classes the rarest, K for an image without any."""
+    if not images.multilabel:
+        return images.label
+    return np.where(images.label.any(1), _rarest_class(images.label), images.label.shape[1])
+
+
+def _rarest_class(member: np.ndarray) -> np.ndarray:
+    """Return (N,) the rarest of the classes of each row of (N, K) memberships."""
+    rarest_first = np.argsort(member.sum(0), kind="stable")
+    return rarest_first[member[:, rarest_first].argmax(1)]
 
 
 def training_images(
     splits: Splits, synthetic: ImageSet | None, mix: Mix, bracket: int, classes: tuple[str, ...]
 ) -> TrainingImages:
-    """The images of one training: real ones, with the bracket added, or the bracket alone.
+    """Return the images of one training: real ones, with the bracket added, or the bracket alone.
 
     A training on synthetic images alone chooses its epoch on synthetic images too, every
-    ``HELD_OUT``-th of each class, so that no real image but the test's is seen (Segal et al. 2021, 4.5).
+    ``HELD_OUT``-th of each class, so that it uses no real image except the test's (Segal et al. 2021, 4.5).
 
     Raises:
-        DataError: a class has fewer synthetic images than the bracket, and no filter has dropped some; or
-            too few are left to choose an epoch with.
+        DataError: a class has fewer synthetic images than the bracket although no filter dropped any; or too
+            few remain to choose an epoch with.
     """
     train = splits.train
     if synthetic is None or bracket == 0:
         return TrainingImages(train, train, splits.val)
-    counts, train = added_counts(train, mix, bracket, classes), train.unread()
-    chosen = like(first_of_each(synthetic.unread(), counts, or_fewer=mix.filter != "none"), train)
+    counts, train = added_counts(train, mix, bracket, classes), train.as_lazy()
+    chosen = first_of_each(synthetic.as_lazy(), counts, or_fewer=mix.filter != "none")
+    chosen = with_labels_like(chosen, train)
     if mix.training == "add":
         return TrainingImages(train, concatenate([train, chosen]), splits.val)
     turn = np.zeros(len(chosen), dtype=np.int64)
@@ -88,28 +101,18 @@ def training_images(
         raise DataError(
             "training on synthetic images alone",
             f"no class has {HELD_OUT} images, of which one would choose the epoch",
-            "Raise the bracket, or mix.surplus where a filter has dropped many.",
+            "Raise the bracket, or mix.surplus if a filter dropped many.",
         )
     learned = chosen.select(np.flatnonzero(~held))
     return TrainingImages(learned, learned, chosen.select(np.flatnonzero(held)))
 
 
-def stratum(images: ImageSet) -> np.ndarray:
-    """(N,) one class index per image; of several classes the rarest, K for an image without any."""
-    if not images.multilabel:
-        return images.label
-    rarest_first = np.argsort(images.label.sum(0), kind="stable")
-    first = rarest_first[images.label[:, rarest_first].argmax(1)]
-    return np.where(images.label.any(1), first, images.label.shape[1])
-
-
 def draw_order(label: np.ndarray, *, oversample: bool, seed: int, epoch: int) -> np.ndarray:
-    """The order of one epoch: every image once, or minority classes drawn again.
+    """Return the order of one epoch: every image once, or minority classes repeatedly.
 
     Args:
         label: (N,) class indices.
         oversample: draw every class as often as the largest one, the extra draws with replacement.
-        seed, epoch: name the order; no other state.
     Returns:
         (M,) positions; M = N, or classes times the size of the largest class.
     """
@@ -125,7 +128,7 @@ def draw_order(label: np.ndarray, *, oversample: bool, seed: int, epoch: int) ->
 
 
 class Batches:
-    """Positions of the batch of any step, without a state to save.
+    """The positions of the batch of any step, without a state to save.
 
     Epochs follow each other without a gap, so every batch is full.
     """
@@ -137,14 +140,12 @@ class Batches:
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
-            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
-            self._orders[epoch] = draw_order(
-                self.label, oversample=self.oversample, seed=self.seed, epoch=epoch
-            )
+            order = draw_order(self.label, oversample=self.oversample, seed=self.seed, epoch=epoch)
+            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1} | {epoch: order}
         return self._orders[epoch]
 
     def __getitem__(self, step: int) -> np.ndarray:
-        """Positions (batch_size,) of this step's batch."""
+        """Return the (batch_size,) positions of this step's batch."""
         first = step * self.batch_size
         at = np.arange(first, first + self.batch_size)
         epochs = at // self.per_epoch

@@ -1,4 +1,4 @@
-"""The learning rate and the end of a training, as functions of what ``val`` said so far."""
+"""The learning rate and the end of a training, as functions of the evaluations so far."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from benchmark.tasks.classifier import Budget, ClassifierConfig
 
 
 def learning_rate(classifier: ClassifierConfig, step: int, steps: int, drops: int) -> float:
-    """The learning rate of an update.
+    """Return the learning rate of an update.
 
     Args:
         step: 0 to ``steps`` - 1.
-        drops: how often a plateau was met.
+        drops: number of plateaus so far.
     """
     if classifier.schedule == "cosine":
         return classifier.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -24,36 +24,36 @@ def learning_rate(classifier: ClassifierConfig, step: int, steps: int, drops: in
 
 
 def plateaus(qualities: Sequence[Any], patience: int) -> int:
-    """How often so many evaluations in a row were not better than the best before; each counts once.
+    """Count the runs of ``patience`` evaluations that were not better than the best one before them.
 
     Args:
         qualities: of each evaluation so far, larger is better.
     """
-    best, waited, found = None, 0, 0
+    best, waited, count = None, 0, 0
     for quality in qualities:
         if best is None or quality > best:
             best, waited = quality, 0
             continue
         waited += 1
         if waited == patience:
-            found, waited = found + 1, 0
-    return found
+            count, waited = count + 1, 0
+    return count
 
 
-def is_over(qualities: Sequence[Any], budget: Budget) -> bool:
-    """Whether the last ``budget.patience`` evaluations were all not better than the best before them."""
+def should_stop(qualities: Sequence[Any], budget: Budget) -> bool:
+    """Return whether none of the last ``budget.patience`` evaluations beat the best one before them."""
     if budget.patience is None or len(qualities) <= budget.patience:
         return False
     return max(qualities[: -budget.patience]) >= max(qualities[-budget.patience :])
 
 
 def total_steps(budget: Budget, batch_size: int, images: int) -> int:
-    """Most updates of a training: the budget's own, or its epochs over so many images."""
+    """Return the largest number of updates: the budget's, or its epochs over this number of images."""
     if budget.unit == "steps":
         return budget.length
     return budget.length * math.ceil(images / batch_size)
 
 
 def evaluation_steps(steps: int, evaluations: int) -> set[int]:
-    """After which updates ``val`` is read: evenly, and after the last."""
+    """Return the updates after which ``val`` is scored: evenly spaced, and the last."""
     return {round(steps * (i + 1) / evaluations) for i in range(evaluations)} - {0}

@@ -16,7 +16,6 @@ import yaml
 
 from benchmark.cli.requests import BuildRequest, ReadRequest, ShowRequest, TargetRequest
 from benchmark.datasets import _build as building
-from benchmark.engine.runner import worker_count
 from benchmark.errors import TaskError
 from benchmark.experiments.progress import clock
 from benchmark.images import plots, shards
@@ -25,6 +24,7 @@ from benchmark.planning.resolve import source_params
 from benchmark.plugins.registry import find
 from benchmark.tasks.loading import load_task, task_names
 from benchmark.utils.files import disk_errors
+from benchmark.utils.processes import worker_count
 
 CLASS_CONSTANTS = (
     "CLASSES",
@@ -103,7 +103,7 @@ def build(request: BuildRequest) -> int:
     """``data build``: convert a source into a folder of shards and its memory-mapped file."""
     config = build_config(request, request.source, limit=request.limit, shard_size=request.shard_size)
     workers = worker_count("cpu", request.workers)
-    about = building.build(config, request.out, workers=workers, told=_Progress().update)
+    about = building.build(config, request.out, workers=workers, progress=_Progress().update)
     shards.open(request.out)
     size = sum(record["bytes"] for record in about["shards"])
     print(f"{about['rows']} images in {len(about['shards'])} shards, {size / 2**20:.1f} MiB: {request.out}")

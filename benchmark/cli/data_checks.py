@@ -126,7 +126,7 @@ def check_images(images: ImageSet) -> list[DataCheck]:
     """
     scan = duplicates.scan(images.image)
     broken = tuple(f"{images.image_id[index]}: {fault}" for index, fault in scan.broken)
-    empty = tuple(str(i) for i in images.image_id[scan.rows[scan.empty]])
+    empty = tuple(str(i) for i in images.image_id[scan.indices[scan.empty]])
     exact = [(int(g[0]), int(other), "") for g in duplicates.same_bytes(scan) for other in g[1:]]
     _, patient = np.unique(images.patient_id, return_inverse=True)
     near = [
@@ -134,7 +134,7 @@ def check_images(images: ImageSet) -> list[DataCheck]:
         for p in duplicates.same_picture(images.image, scan, patient)
     ]
     return [
-        DataCheck("images", not broken, f"{len(scan.rows)} read, {len(broken)} cannot be decoded", broken),
+        DataCheck("images", not broken, f"{len(scan.indices)} read, {len(broken)} cannot be decoded", broken),
         DataCheck("contrast", not empty, f"{len(empty)} of one gray value throughout, or nearly", empty),
         _check_copies("exact copies", images, exact),
         _check_copies("near copies", images, near),

@@ -10,7 +10,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.experiments.run import make_folder
 from benchmark.reporting import write_tables as reporting
 from benchmark.reporting.leaderboards import build
-from benchmark.reporting.leaderboards.compare import compare_folder, publish
+from benchmark.reporting.leaderboards.publish import compare_folder, publish
 from benchmark.submissions.accept import add
 from benchmark.utils.files import write_json
 
@@ -59,10 +59,10 @@ def _make_pages(request: LeaderboardRequest) -> int:
     if request.add:
         for path in add(request.add, root, request.board, request.replace):
             print(f"added {path}")
-    pages = build.make(root, request.workers)
+    pages = build.build_pages(root, request.workers)
     if request.check:
-        return _print_faults(build.faults(root, pages), root)
-    for path in build.write(root, pages):
+        return _print_faults(build.stale_pages(root, pages), root)
+    for path in build.write_pages(root, pages):
         print(path)
     for path in build.surplus(root, pages):
         print(f"no leaderboard has the page {path}: remove it")

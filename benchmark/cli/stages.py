@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from benchmark.engine.node import without_fold
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import TuneRequest
 from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
 from benchmark.experiments.tune import tune
+from benchmark.planning.graph import data_nodes
 from benchmark.planning.request import StageRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.reporting.leaderboards.compare import compare_folder, headline
+from benchmark.reporting.leaderboards.publish import compare_folder, headline
+from benchmark.stages.data import DataResult
 
 
 def run_stages(request: StageRequest, verb: str) -> int:
@@ -29,9 +28,9 @@ def run_stages(request: StageRequest, verb: str) -> int:
 
 def _summary(finished: Finished) -> None:
     outcome = finished.outcome
-    data = next((r for id_, r in outcome.results.items() if without_fold(id_) == "data"), None)
+    data = next((outcome.results[n.id] for n in data_nodes(finished.graph) if n.id in outcome.results), None)
     if data is not None:
-        _show_data(data.manifest["result"])
+        _show_data(data.read(DataResult))
     reused = len(outcome.results) - len(outcome.computed)
     print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
     for path in finished.written:
@@ -43,13 +42,13 @@ def _summary(finished: Finished) -> None:
         print("Look at the runs with: mlflow ui")
 
 
-def _show_data(result: Mapping[str, Any]) -> None:
+def _show_data(result: DataResult) -> None:
     """Print the sizes of the splits, and every recorded exclusion or warning."""
     print()
-    for name, split in result["splits"].items():
-        counts = ", ".join(f"{label} {n}" for label, n in split["counts"].items())
-        print(f"{name:<10} {split['images']:>5} images of {split['patients']:>5} patients: {counts}")
-    for note in result["notes"]:
+    for name, split in result.splits.items():
+        counts = ", ".join(f"{label} {n}" for label, n in split.counts.items())
+        print(f"{name:<10} {split.images:>5} images of {split.patients:>5} patients: {counts}")
+    for note in result.notes:
         print(f"note: {note}")
 
 

@@ -1,4 +1,4 @@
-"""What ``stats KIND`` does: the comparisons of ``benchmark.comparison`` for a plain CSV, or for bundles."""
+"""Command ``stats KIND``: the statistics of ``benchmark.comparison`` for a plain CSV file, or for bundles."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any
 
 from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.cli.requests import StatsRequest
-from benchmark.cli.stats_text import power, predictions, runs
+from benchmark.cli.stats_text import power as power_text
+from benchmark.cli.stats_text import predictions as predictions_text
 from benchmark.cli.stats_text import readers as readers_text
-from benchmark.comparison.csv import power as plain_power
-from benchmark.comparison.csv import predictions as plain_predictions
-from benchmark.comparison.csv import readers
-from benchmark.comparison.csv import runs as plain_runs
+from benchmark.cli.stats_text import runs as runs_text
+from benchmark.comparison.align import align
+from benchmark.comparison.aligned_rows import AlignedRows
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.csv import power, predictions, readers, runs
 from benchmark.comparison.csv.association import associate, read_figures
-from benchmark.comparison.csv.predictions import Settings
 from benchmark.comparison.csv.predictions_table import Predictions, read_predictions
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Study, align
-from benchmark.comparison.spread import association
+from benchmark.comparison.variance_and_association import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
-from benchmark.images.shards import told
+from benchmark.images.shards import build_errors
 from benchmark.utils.files import write_json
 
 Record = dict[str, Any]
@@ -33,12 +32,12 @@ OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Kind:
+class Analysis:
     """One kind of statistics.
 
     Attributes:
         compute: from the options to JSON values.
-        show: these as lines.
+        show: these as lines of text.
         options: that apply to it.
     """
 
@@ -48,145 +47,135 @@ class Kind:
 
 
 def stats(options: StatsRequest) -> int:
-    """``stats``: compute, print, and write JSON where asked.
+    """Run ``stats``: compute, print, and write JSON if requested.
 
     Raises:
-        SubmissionError, BenchmarkError: an input or an option that does not fit.
+        SubmissionError, BenchmarkError: an invalid input or option.
     """
-    if options.kind not in KINDS:
-        raise unknown_name("kind", options.kind, list(KINDS), "command line")
-    kind = KINDS[options.kind]
+    if options.kind not in ANALYSES:
+        raise unknown_name("kind", options.kind, list(ANALYSES), "command line")
+    analysis = ANALYSES[options.kind]
     for name in OPTIONS:
-        if getattr(options, name) is not None and name not in kind.options:
+        if getattr(options, name) is not None and name not in analysis.options:
             raise BenchmarkError(
                 "command line", f"--{name} does not apply to 'stats {options.kind}'",
-                f"It takes: {', '.join(f'--{o}' for o in OPTIONS if o in kind.options)}.",
+                f"It takes: {', '.join(f'--{o}' for o in OPTIONS if o in analysis.options)}.",
             )  # fmt: skip
     try:
-        record = kind.compute(options)
+        record = analysis.compute(options)
     except MetricError as error:
         raise SubmissionError(error.where, error.problem, error.remedy) from None
-    print("\n".join(kind.show(record)))
+    print("\n".join(analysis.show(record)))
     if options.out:
-        with told(options.out.parent):
+        with build_errors(options.out.parent):
             options.out.parent.mkdir(parents=True, exist_ok=True)
             write_json(options.out, {"kind": options.kind, **record})
         print(f"\nrecord: {options.out}")
     return 0
 
 
-def _source(options: StatsRequest) -> Path | None:
-    """The CSV, or None for bundles."""
+def _csv_path(options: StatsRequest) -> Path | None:
+    """Path of the CSV file, or None for bundles."""
     if (options.csv is None) == (options.bundles is None):
         raise BenchmarkError(
-            "command line",
-            "expected one of --csv and --bundles",
-            "docs/comparing.md shows what each CSV holds.",
+            "command line", "expected one of --csv and --bundles", "docs/comparing.md shows the columns."
         )
-    found: Path | None = options.csv
-    return found
+    path: Path | None = options.csv
+    return path
 
 
 def _given(options: StatsRequest, *names: str) -> Record:
-    """The options that were given, so that defaults stay where they are written."""
+    """Options that were given; the others keep the defaults of the functions that take them."""
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _study(folder: Path | None) -> tuple[list[Bundle], Study, Panel]:
-    """The rows of a folder of bundles at the primary bracket of the test split."""
+def _rows(folder: Path | None) -> tuple[list[Bundle], AlignedRows, ComparedRows]:
+    """Bundles of a folder, and their rows at the primary bracket of the test split."""
     assert folder is not None
     bundles = read_bundles(folder)
     study = align((b.manifest.record(), b.predictions) for b in bundles)
-    return bundles, study, Panel(study, "test", study.protocol.primary_bracket)
-
-
-def _of_task(study: Study) -> Record:
-    return {"alpha": study.protocol.alpha, "correction": study.protocol.correction}
+    return bundles, study, ComparedRows(study, "test", study.protocol.primary_bracket)
 
 
 def _runs(options: StatsRequest) -> Record:
-    path, asked = _source(options), _given(options, "alpha", "correction", "direction")
+    path, given = _csv_path(options), _given(options, "alpha", "correction", "direction")
     if path is not None:
-        return plain_runs.compare_runs(plain_runs.read_runs(path), **asked)
-    _, study, panel = _study(options.bundles)
-    runs = panel.images.runs
-    factors = {
-        "classifier": [c for c, _, _ in runs], "seed": [str(s) for _, s, _ in runs],
-        **({"fold": [str(f) for _, _, f in runs]} if runs[0][2] is not None else {}),
-    }  # fmt: skip
+        return runs.compare_runs(runs.read_runs(path), **given)
+    _, study, panel = _rows(options.bundles)
+    classifier, seed, fold = zip(*panel.images.runs, strict=True)
+    factors = {"classifier": classifier, "seed": list(map(str, seed))}
+    if fold[0] is not None:
+        factors["fold"] = list(map(str, fold))
     values = {name: panel.primary.run_values(name) for name in panel.rows}
-    return plain_runs.compare_runs(plain_runs.runs_of_rows(values, factors), **{**_of_task(study), **asked})
+    of_task = {"alpha": study.protocol.alpha, "correction": study.protocol.correction}
+    return runs.compare_runs(runs.runs_of_rows(values, factors), **{**of_task, **given})
 
 
-def _predicted(options: StatsRequest) -> tuple[Predictions, Settings]:
-    path, asked = _source(options), _given(options, "alpha", "correction", "metric", "baseline")
+def _predicted(options: StatsRequest) -> tuple[Predictions, predictions.Settings]:
+    path, given = _csv_path(options), _given(options, "alpha", "correction", "metric", "baseline")
     margin = getattr(options, "margin", None)
     if path is not None:
-        return read_predictions(path, options.positive), Settings(**asked, margin=margin)
+        return read_predictions(path, options.positive), predictions.Settings(**given, margin=margin)
     if options.positive is not None:
-        raise BenchmarkError("command line", "--positive does not apply to bundles", "Their task says it.")
-    _, study, panel = _study(options.bundles)
-    protocol = study.protocol
-    usual = {**_of_task(study), "metric": protocol.primary.name, "baseline": "real_only"}
-    given = Predictions(protocol.kind, protocol.classes, panel.label, panel.patient, panel.scores)
-    return given, Settings(**{**usual, **asked}, margin=margin)
+        raise BenchmarkError(
+            "command line", "--positive does not apply to bundles", "Their task sets the positive class."
+        )
+    _, study, panel = _rows(options.bundles)
+    task = study.protocol
+    usual = {"alpha": task.alpha, "correction": task.correction, "metric": task.primary.name,
+             "baseline": "real_only"}  # fmt: skip
+    table = Predictions(task.kind, task.classes, panel.label, panel.patient, panel.scores)
+    return table, predictions.Settings(**{**usual, **given}, margin=margin)
 
 
 def _predictions(options: StatsRequest) -> Record:
-    return plain_predictions.compare_predictions(*_predicted(options))
+    return predictions.compare_predictions(*_predicted(options))
 
 
 def _power(options: StatsRequest) -> Record:
-    levels = [options.power] if options.power is not None else None
     if options.csv is None and options.bundles is None:
         if options.images is None or options.discordant is None:
             raise BenchmarkError(
                 "command line", "expected --images and --discordant, or --csv, or --bundles",
                 "For example: stats power --images 217 --discordant 0.15 --difference 0.0052",
             )  # fmt: skip
-        alpha = {"alpha": options.alpha} if options.alpha is not None else {}
-        return plain_power.of_counts(
-            options.images, options.discordant, difference=options.difference, levels=levels, **alpha
-        )
+        levels = [options.power] if options.power is not None else None
+        given = _given(options, "alpha", "difference")
+        return power.of_counts(options.images, options.discordant, levels=levels, **given)
     if options.images is not None or options.discordant is not None:
         raise BenchmarkError("command line", "--images and --discordant go without --csv and --bundles")
-    return plain_power.of_predictions(
-        *_predicted(options), difference=options.difference, level=options.power
-    )
+    return power.of_predictions(*_predicted(options), difference=options.difference, level=options.power)
 
 
 def _association(options: StatsRequest) -> Record:
-    path, asked = _source(options), _given(options, "alpha")
+    path, given = _csv_path(options), _given(options, "alpha")
     if path is not None:
-        return associate(*read_figures(path), **asked)
-    bundles, study, panel = _study(options.bundles)
-    alpha = asked.get("alpha", study.protocol.alpha)
-    found = association(panel, (b.manifest.record() for b in bundles), "real_only", alpha)
-    notes = (
-        [] if found else ["No finished generator has a measure of its images beside a finished 'real_only'."]
-    )
-    return {"schema": 1, "settings": {"alpha": alpha}, "measures": found, "notes": notes}
+        return associate(*read_figures(path), **given)
+    bundles, study, panel = _rows(options.bundles)
+    alpha = given.get("alpha", study.protocol.alpha)
+    measures = association(panel, (b.manifest.record() for b in bundles), "real_only", alpha)
+    note = "No finished generator has a measure of its images beside a finished 'real_only'."
+    notes = [] if measures else [note]
+    return {"schema": 1, "settings": {"alpha": alpha}, "measures": measures, "notes": notes}
 
 
 def _readers(options: StatsRequest) -> Record:
     if options.csv is None:
-        raise BenchmarkError("command line", "--csv is missing", "docs/readers.md shows what it holds.")
+        raise BenchmarkError("command line", "--csv is missing", "docs/readers.md shows its columns.")
     return readers.analyze(readers.read_study(options.csv), **_given(options, "alpha", "correction"))
 
 
-SOURCES = {"csv", "bundles", "alpha"}
-KINDS = {
-    "runs": Kind(_runs, runs.runs, frozenset(SOURCES | {"correction", "direction"})),
-    "predictions": Kind(
-        _predictions, predictions.predictions,
-        frozenset(SOURCES | {"correction", "metric", "baseline", "positive", "margin"}),
+SHARED = frozenset({"csv", "bundles", "alpha"})
+ANALYSES = {
+    "runs": Analysis(_runs, runs_text.runs, SHARED | {"correction", "direction"}),
+    "predictions": Analysis(
+        _predictions, predictions_text.predictions,
+        SHARED | {"correction", "metric", "baseline", "positive", "margin"},
     ),
-    "power": Kind(
-        _power, power.power,
-        frozenset(
-            SOURCES | {"metric", "baseline", "positive", "images", "discordant", "difference", "power"}
-        ),
+    "power": Analysis(
+        _power, power_text.power,
+        SHARED | {"metric", "baseline", "positive", "images", "discordant", "difference", "power"},
     ),
-    "association": Kind(_association, runs.figures, frozenset(SOURCES)),
-    "readers": Kind(_readers, readers_text.readers, frozenset({"csv", "alpha", "correction"})),
+    "association": Analysis(_association, runs_text.figures, SHARED),
+    "readers": Analysis(_readers, readers_text.readers, frozenset({"csv", "alpha", "correction"})),
 }  # fmt: skip

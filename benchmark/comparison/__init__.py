@@ -1,4 +1,4 @@
-"""Figures over stored predictions: scores, intervals, tests, ranks and the verdict on the controls.
+"""Compare rows from their stored predictions: metrics, intervals, tests, ranks and the controls.
 
-Pure functions of arrays and data frames; no torch, no files. ``study.compare`` composes them.
+Pure functions of arrays and data frames, without torch and files. ``compare.compare`` composes them.
 """

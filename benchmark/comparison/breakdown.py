@@ -1,4 +1,4 @@
-"""What the papers' tables need beyond the leaderboard's comparison, as one JSON record."""
+"""The comparison by classifier, by class and by fold, for the tables of the papers."""
 
 from __future__ import annotations
 
@@ -6,31 +6,26 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.comparison import by_class, by_classifier
-from benchmark.comparison.rows import align
-from benchmark.utils.rounding import canonical
+from benchmark.comparison.align import align
+from benchmark.comparison.breakdown_records import Breakdown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def breakdown(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> dict[str, Any]:
-    """The rows by classifier, by class and by fold.
+def breakdown(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> Breakdown:
+    """Break the comparison down.
 
     Args:
-        bundles: as of ``study.compare``.
-    Returns:
-        ``classifiers`` (see ``by_classifier.cells``), ``changes`` (``by_classifier.changes``), ``classes``
-        (``by_class.classes``) and ``folds``: by row the records of ``by_class.folds``.
+        bundles: as of ``compare``.
     Raises:
         SubmissionError: the rows cannot be compared.
     """
     given = list(bundles)
-    study = align(given)
-    generators = sorted(r.name for r in study.complete() if r.role == "generator")
-    record = {
-        "classifiers": by_classifier.cells(study),
-        "changes": by_classifier.changes(study, generators),
-        "classes": by_class.classes(study),
-        "folds": {m["row"]["name"]: by_class.folds(m, table) for m, table in given if table is not None},
-    }
-    return canonical(record)
+    aligned = align(given)
+    return Breakdown(
+        classifiers=by_classifier.cells(aligned),
+        changes=by_classifier.changes(aligned, aligned.generators()),
+        classes=by_class.classes(aligned),
+        folds={m["row"]["name"]: by_class.folds(m, table) for m, table in given if table is not None},
+    )

@@ -1,4 +1,4 @@
-"""The rows judged by each classifier on its own, and their average change over all brackets."""
+"""The rows by classifier, and their average change over all brackets."""
 
 from __future__ import annotations
 
@@ -7,134 +7,122 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.comparison.panel import Measured, Panel
-from benchmark.comparison.rows import Study
-from benchmark.statistics.adjust import adjust
-from benchmark.statistics.intervals import interval
-from benchmark.utils.rounding import canonical
+from benchmark.comparison.aligned_rows import AlignedRows
+from benchmark.comparison.breakdown_records import AverageChange, ClassifierCell
+from benchmark.comparison.compared_rows import ComparedRows, MetricValues
+from benchmark.comparison.figures import BASELINE
+from benchmark.comparison.significance_tests import add_adjusted
+from benchmark.statistics.intervals import Interval, interval
 
-BASELINE = "real_only"
 DIFFERENCE = ("estimate", "low", "high", "p")
 
 
-def cells(study: Study, split: str = "test") -> list[dict[str, Any]]:
-    """Every metric of every row, bracket and classifier, with its difference to ``real_only``.
+def cells(aligned: AlignedRows, split: str = "test") -> list[ClassifierCell]:
+    """Return every metric of every row, bracket and classifier, with its difference to ``real_only``.
 
-    The intervals are those of the leaderboard (see ``intervals``) over the trainings of one classifier.
+    The intervals are those of the leaderboard over the trainings of one classifier. ``p_adjusted`` is over
+    all differences in a metric: rows, brackets and classifiers.
 
-    Returns:
-        Records of ``classifier``, ``row``, ``bracket`` (0 for a row without added images), ``metric``,
-        ``estimate``, ``low``, ``high``, ``std`` (sample standard deviation over the trainings, None for
-        one training), ``n`` trainings, and ``versus``: the paired difference with ``p`` and
-        ``p_adjusted`` over all differences in the metric (rows, brackets and classifiers), or None.
     Source: shape of Schaudt et al. 2023, Table 7.
     """
-    found: list[dict[str, Any]] = []
-    for metric in study.protocol.metrics:
-        own = [
-            {"classifier": c, "row": row, "bracket": bracket, "metric": metric, **summary(measured, row)}
-            for bracket, panel, rows in _by_bracket(study, split)
-            for c in study.protocol.classifiers
-            for measured in [of_classifier(panel.metric(metric), panel, c)]
+    records: list[ClassifierCell] = []
+    for metric in aligned.protocol.metrics:
+        family = [
+            {"classifier": c, "row": row, "bracket": bracket, "metric": metric, **summary(values, row)}
+            for bracket, compared, rows in _by_bracket(aligned, split)
+            for c in aligned.protocol.classifiers
+            for values in [of_classifier(compared.metric(metric), compared, c)]
             for row in rows
         ]
-        adjust_family(own, study.protocol.correction)
-        found += own
-    return found
+        adjust_family(family, aligned.protocol.correction)
+        records += [ClassifierCell(**record) for record in family]
+    return records
 
 
 def changes(
-    study: Study, generators: Sequence[str], split: str = "test", baseline: str = BASELINE
-) -> list[dict[str, Any]]:
-    """The average change from the baseline over all brackets, by row and classifier.
+    aligned: AlignedRows, generators: Sequence[str], split: str = "test", baseline: str = BASELINE
+) -> list[AverageChange]:
+    """Return the average change from the baseline over all brackets, by row and classifier.
 
-    The values of each image are averaged over the brackets before the difference is taken, so that the
-    interval knows that all brackets share the baseline and the test images.
+    The values of each image are averaged over the brackets before the difference is taken, so the interval
+    takes into account that all brackets share the baseline and the test images. ``p_adjusted`` is over the
+    metric's rows and classifiers; means have their own p alone.
 
     Args:
         generators: the rows that ``row`` None averages over: all of them and all their brackets weigh the
             same, as in the paper.
-    Returns:
-        Records of ``metric``, ``row`` (None for the mean over the generators), ``classifier`` (None for
-        all together), ``estimate``, ``low``, ``high``, ``p``, and ``p_adjusted`` over the metric's rows
-        and classifiers (means are left out of that family and have their own p alone).
     Source: shape of Schaudt et al. 2023, Table 8.
     """
-    panels = [Panel(study, split, b) for b in study.protocol.brackets]
-    if baseline not in panels[0].rows:
+    by_bracket = [ComparedRows(aligned, split, b) for b in aligned.protocol.brackets]
+    if baseline not in by_bracket[0].rows:
         return []
-    found: list[dict[str, Any]] = []
-    for metric in study.protocol.metrics:
-        averaged = _over_brackets(panels, metric, baseline)
-        own: list[dict[str, Any]] = []
-        for classifier in (*study.protocol.classifiers, None):
-            measured = of_classifier(averaged, panels[0], classifier)
-            for row in (r for r in measured.values if r != baseline):
-                difference = measured.difference(row, baseline).record()
-                own.append({"metric": metric, "row": row, "classifier": classifier,
-                            **{k: difference[k] for k in DIFFERENCE}})  # fmt: skip
-            if inside := [r for r in generators if r in measured.values]:
-                own.append({"metric": metric, "row": None, "classifier": classifier,
-                            **_mean_change(measured, inside, baseline)})  # fmt: skip
-        family = [r for r in own if r["row"] and r["classifier"]]
-        adjusted = canonical(adjust([float(r["p"]) for r in family], study.protocol.correction))
-        for record, p in zip(family, adjusted, strict=True):
-            record["p_adjusted"] = p
-        found += own
-    return found
+    records: list[AverageChange] = []
+    for metric in aligned.protocol.metrics:
+        averaged = _over_brackets(by_bracket, metric, baseline)
+        changed: list[dict[str, Any]] = []
+        for classifier in (*aligned.protocol.classifiers, None):
+            values = of_classifier(averaged, by_bracket[0], classifier)
+            means: dict[str | None, Interval] = {
+                row: values.difference(row, baseline) for row in values.values if row != baseline
+            }
+            if inside := [r for r in generators if r in values.values]:
+                means[None] = _mean_change(values, inside, baseline)
+            changed += [
+                {"metric": metric, "row": row, "classifier": classifier, **_difference(mean)}
+                for row, mean in means.items()
+            ]
+        add_adjusted([r for r in changed if r["row"] and r["classifier"]], aligned.protocol.correction)
+        records += [AverageChange(**record) for record in changed]
+    return records
 
 
-def of_classifier(measured: Measured, panel: Panel, classifier: str | None) -> Measured:
-    """The same metric over the trainings of one classifier; None for all."""
+def of_classifier(values: MetricValues, compared: ComparedRows, classifier: str | None) -> MetricValues:
+    """Return the same metric over the trainings of one classifier; None for all."""
     if classifier is None:
-        return measured
-    runs = [i for i, run in enumerate(panel.images.runs) if run[0] == classifier]
-    kept = {row: values[runs] for row, values in measured.values.items()}
-    return Measured(kept, measured.patient, measured.protocol, measured.lowest)
+        return values
+    return values.of_runs([i for i, run in enumerate(compared.images.runs) if run[0] == classifier])
 
 
 def adjust_family(records: Sequence[dict[str, Any]], correction: str) -> None:
-    """Put ``p_adjusted`` beside the p of every difference, as one family."""
-    compared = [r["versus"] for r in records if r["versus"]]
-    for versus, p in zip(compared, adjust([v["p"] for v in compared], correction), strict=True):
-        versus["p_adjusted"] = p
+    """Set ``p_adjusted`` of the difference of every record, as one family."""
+    add_adjusted([r["versus"] for r in records if r["versus"]], correction)
 
 
-def summary(measured: Measured, row: str, baseline: str = BASELINE) -> dict[str, Any]:
-    """Mean, interval and spread of a row over its trainings, and its difference to the baseline."""
-    mean, values = measured.mean(row), measured.run_values(row)
-    versus = None
-    if row != baseline and baseline in measured.values:
-        record = measured.difference(row, baseline).record()
-        versus = {k: record[k] for k in DIFFERENCE}
+def summary(values: MetricValues, row: str) -> dict[str, Any]:
+    """Return mean, interval and spread of a row over its trainings, and its difference to ``real_only``."""
+    mean, by_run = values.mean(row), values.run_values(row)
+    compared = row != BASELINE and BASELINE in values.values
     return {
         **{k: mean[k] for k in ("estimate", "low", "high")},
-        "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "n": len(values),
-        "versus": versus,
+        "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else None,
+        "n": len(by_run),
+        "versus": _difference(values.difference(row, BASELINE)) if compared else None,
     }
 
 
-def _by_bracket(study: Study, split: str) -> list[tuple[int, Panel, list[str]]]:
-    """Rows without added images once, as bracket 0 beside the primary one; then the others by bracket."""
-    head = Panel(study, split, study.protocol.primary_bracket)
-    found = [(0, head, [n for n, (_, own) in head.rows.items() if own == 0])]
-    for bracket in sorted(study.protocol.brackets):
-        panel = Panel(study, split, bracket)
-        found.append((bracket, panel, [n for n, (_, own) in panel.rows.items() if own == bracket != 0]))
-    return found
+def _difference(difference: Interval) -> dict[str, float]:
+    return {k: getattr(difference, k) for k in DIFFERENCE}
 
 
-def _over_brackets(panels: Sequence[Panel], metric: str, baseline: str) -> Measured:
-    """(R, n) values of each row with added images, averaged over its brackets; and the baseline's."""
-    each = [p.metric(metric) for p in panels]
-    rows = [n for n, (_, own) in panels[0].rows.items() if own != 0 or n == baseline]
+def _by_bracket(aligned: AlignedRows, split: str) -> list[tuple[int, ComparedRows, list[str]]]:
+    """Return rows without added images once, as bracket 0; then the others by bracket."""
+    head = ComparedRows(aligned, split, aligned.protocol.primary_bracket)
+    parts = [(0, head, [n for n, (_, own) in head.rows.items() if own == 0])]
+    for bracket in sorted(aligned.protocol.brackets):
+        compared = ComparedRows(aligned, split, bracket)
+        parts.append((bracket, compared, [n for n, (_, own) in compared.rows.items() if own == bracket != 0]))
+    return parts
+
+
+def _over_brackets(by_bracket: Sequence[ComparedRows], metric: str, baseline: str) -> MetricValues:
+    """Return (R, n) values of each row with added images, averaged over its brackets; and the baseline's."""
+    each = [compared.metric(metric) for compared in by_bracket]
+    rows = [n for n, (_, own) in by_bracket[0].rows.items() if own != 0 or n == baseline]
     values = {n: np.mean([m.values[n] for m in each], axis=0) for n in rows}
-    return Measured(values, each[0].patient, each[0].protocol, each[0].lowest)
+    return MetricValues(values, each[0].patient, each[0].protocol, each[0].lowest)
 
 
-def _mean_change(measured: Measured, rows: Sequence[str], baseline: str) -> dict[str, Any]:
-    protocol = measured.protocol
-    values = np.mean([measured.values[r] for r in rows], axis=0) - measured.values[baseline]
-    record = interval(values, measured.patient, None, alpha=protocol.alpha, power=protocol.power).record()
-    return {k: record[k] for k in DIFFERENCE}
+def _mean_change(values: MetricValues, rows: Sequence[str], baseline: str) -> Interval:
+    protocol = values.protocol
+    change = np.mean([values.values[r] for r in rows], axis=0) - values.values[baseline]
+    return interval(change, values.patient, None, alpha=protocol.alpha, power=protocol.power)

@@ -1,98 +1,153 @@
-"""Did the controls behave? A benchmark that cannot fail proves nothing."""
+"""Judge whether the controls behave: a benchmark that cannot fail proves nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-Figures = Mapping[str, Mapping[str, Any]]
+from benchmark.comparison.aligned_rows import AlignedRows
+from benchmark.comparison.records import ControlOutcome, MetricCard
+from benchmark.comparison.row_records import Difference, RowFigures
+
 COPIES = "duplicate_real"  # copies by definition: gated, and exempt from it
 NEVER_GATED = ("oracle", "noise")
 
 
 def points(value: float, digits: int = 1) -> str:
-    """A difference of a metric in points (hundredths), with its sign: ``+3.2``."""
+    """Return a difference of a metric in points (hundredths), with its sign: ``+3.2``."""
     text = f"{100 * value:+.{digits}f}"
     return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
 
-def spread(interval: Mapping[str, Any]) -> str:
-    """A difference with its interval, in points: ``+3.2 points [+1.0, +5.4]``."""
-    return f"{points(interval['estimate'])} points [{points(interval['low'])}, {points(interval['high'])}]"
+def _with_interval(difference: Difference) -> str:
+    low, high = points(difference.low), points(difference.high)
+    return f"{points(difference.estimate)} points [{low}, {high}]"
 
 
-def value(estimate: float, metric: Mapping[str, Any]) -> str:
-    """A metric's value as pages show it: in percent, or with three decimals."""
-    return f"{100 * estimate:.1f} %" if metric["percent"] else f"{estimate:.3f}"
-
-
-def behaved(
-    figures: Figures,
-    gates: Mapping[str, Mapping[str, Any] | None],
-    failed: Mapping[str, str],
-    metric: Mapping[str, Any],
-    yardstick: str = "real_only",
-    rebalances: bool = False,
-) -> list[dict[str, Any]]:
-    """Judge the controls at the primary bracket.
+def judge_controls(aligned: AlignedRows, figures: Mapping[str, RowFigures]) -> list[ControlOutcome]:
+    """Judge the controls at the primary bracket, one outcome per claim.
 
     Args:
-        figures: by complete row, the primary metric and ``versus`` (see ``study``).
-        gates: the memorization record by complete row, None for a row without images.
-        failed: the error by failed row.
-        metric: ``name``, ``noun`` and ``percent`` of the primary metric.
-        yardstick: the row that ``oracle`` must beat, see ``rows.Protocol``.
-        rebalances: synthetic images change how often a class is seen, so that ``noise`` may help and its
-            rank is for information.
-    Returns:
-        One record per claim: ``id``, ``claim``, ``held`` (True, False, or None where it cannot be judged
-        or is for information), ``evidence`` in one sentence, and ``decisive`` for those that must hold.
+        figures: of every complete row.
     """
-    return [
-        _beats("oracle", yardstick, figures, failed, metric, decisive=True),
-        _beats("oracle", COPIES, figures, failed, metric, decisive=False),
-        _caught("copycat", gates, failed),
-        _last("noise", figures, failed, metric, decisive=not rebalances),
-        _spared(gates),
-    ]
+    protocol = aligned.protocol
+    return Controls(
+        figures=figures,
+        gates={row.name: row.memorization for row in aligned.complete()},
+        failed=aligned.failed(),
+        metric=MetricCard(**protocol.primary.record(protocol.classes[-1])),
+        yardstick=protocol.yardstick,
+        rebalances=protocol.rebalances,
+    ).outcomes()
 
 
-def _claim(id_: str, claim: str, held: bool | None, evidence: str, decisive: bool = True) -> dict[str, Any]:
-    return {"id": id_, "claim": claim, "held": held, "evidence": evidence, "decisive": decisive}
+@dataclass(frozen=True)
+class Controls:
+    """The claims about the controls, and the evidence for each.
+
+    Attributes:
+        figures: by complete row.
+        gates: memorization record by complete row, None for a row without images.
+        failed: names of the failed rows.
+        metric: the primary metric.
+        yardstick, rebalances: see ``Protocol``.
+    """
+
+    figures: Mapping[str, RowFigures]
+    gates: Mapping[str, Mapping[str, Any] | None]
+    failed: Collection[str]
+    metric: MetricCard
+    yardstick: str = "real_only"
+    rebalances: bool = False
+
+    def outcomes(self) -> list[ControlOutcome]:
+        """Judge every claim; the first decides whether the task can measure anything."""
+        return [
+            self._beats("oracle", self.yardstick, decisive=True),
+            self._beats("oracle", COPIES, decisive=False),
+            self._caught("copycat"),
+            self._last("noise", decisive=not self.rebalances),
+            self._spared(),
+        ]
+
+    def _absent(self, *rows: str) -> str | None:
+        """The reason why a claim about these rows cannot be judged, or None."""
+        row = next((r for r in rows if r not in self.figures), None)
+        if row is None:
+            return None
+        return f"The row '{row}' failed." if row in self.failed else f"There is no row '{row}'."
+
+    def _beats(self, row: str, base: str, *, decisive: bool) -> ControlOutcome:
+        claim = _Claim(f"{row}_beats_{base}", f"{row} beats {base}, interval above zero", decisive)
+        if absent := self._absent(row, base):
+            return claim.outcome(None, absent)
+        difference = self.figures[row].versus[base][self.metric.name]
+        evidence = f"{row} minus {base} is {_with_interval(difference)} of {self.metric.noun}."
+        return claim.outcome(difference.low > 0, evidence)
+
+    def _caught(self, row: str) -> ControlOutcome:
+        claim = _Claim(f"{row}_caught", f"{row} is caught by the memorization gate")
+        if absent := self._absent(row):
+            return claim.outcome(None, absent)
+        gate = self.gates[row]
+        if gate is None:
+            return claim.outcome(None, f"The row '{row}' has no memorization figure.")
+        return claim.outcome(bool(gate["gated"]), _rate(row, gate))
+
+    def _last(self, row: str, *, decisive: bool) -> ControlOutcome:
+        claim = _Claim(f"{row}_last", f"{row} has the lowest {self.metric.noun} of all rows", decisive)
+        if absent := self._absent(row):
+            return claim.outcome(None, absent)
+        means = {name: f.metrics[self.metric.name].estimate for name, f in self.figures.items()}
+        others = {name: mean for name, mean in means.items() if name != row}
+        if not others:
+            return claim.outcome(None, "There is no other row.")
+        lowest = min(others, key=lambda name: (others[name], name))
+        own, least = self._value(means[row]), self._value(others[lowest])
+        evidence = f"{row} has {own}, the lowest other row ({lowest}) {least}{self._against_real_only(row)}"
+        if not decisive:
+            evidence += (
+                ". Only some classes get synthetic images, so noise changes the balance of the classes too"
+            )
+        return claim.outcome(means[row] < others[lowest], f"{evidence}.")
+
+    def _against_real_only(self, row: str) -> str:
+        if "real_only" not in self.figures:
+            return ""
+        difference = self.figures[row].versus["real_only"][self.metric.name]
+        where = "not distinguishable from"
+        if difference.low * difference.high > 0:
+            where = "clearly below" if difference.high < 0 else "clearly above"
+        return f"; it is {where} real_only ({_with_interval(difference)})"
+
+    def _value(self, estimate: float) -> str:
+        return f"{100 * estimate:.1f} %" if self.metric.percent else f"{estimate:.3f}"
+
+    def _spared(self) -> ControlOutcome:
+        spared = f"the gate spares controls that are no copies ({', '.join(NEVER_GATED)})"
+        claim = _Claim("others_spared", spared)
+        judged = [gate for name in NEVER_GATED if (gate := self.gates.get(name))]
+        if not judged:
+            return claim.outcome(None, "None of them has a memorization figure.")
+        shown = {n: g for n, g in self.gates.items() if g and n in (*NEVER_GATED, "traditional", COPIES)}
+        rates = ", ".join(
+            f"{n} {100 * g['rate']:.1f} %{' (gated)' if g['gated'] else ''}" for n, g in sorted(shown.items())
+        )
+        evidence = f"Rates: {rates}. traditional and {COPIES} derive from training images and are not judged."
+        return claim.outcome(not any(gate["gated"] for gate in judged), evidence)
 
 
-def _absent(name: str, failed: Mapping[str, str]) -> str:
-    return f"The row '{name}' failed." if name in failed else f"There is no row '{name}'."
+@dataclass(frozen=True)
+class _Claim:
+    id: str
+    claim: str
+    decisive: bool = True
 
-
-def _beats(
-    row: str,
-    base: str,
-    figures: Figures,
-    failed: Mapping[str, str],
-    metric: Mapping[str, Any],
-    *,
-    decisive: bool,
-) -> dict[str, Any]:
-    id_, claim = f"{row}_beats_{base}", f"{row} beats {base}, interval above zero"
-    for name in (row, base):
-        if name not in figures:
-            return _claim(id_, claim, None, _absent(name, failed), decisive)
-    difference = figures[row]["versus"][base][metric["name"]]
-    evidence = f"{row} minus {base} is {spread(difference)} of {metric['noun']}."
-    return _claim(id_, claim, difference["low"] > 0, evidence, decisive)
-
-
-def _caught(
-    row: str, gates: Mapping[str, Mapping[str, Any] | None], failed: Mapping[str, str]
-) -> dict[str, Any]:
-    id_, claim = f"{row}_caught", f"{row} is caught by the memorization gate"
-    if row not in gates:
-        return _claim(id_, claim, None, _absent(row, failed))
-    gate = gates[row]
-    if gate is None:
-        return _claim(id_, claim, None, f"The row '{row}' has no memorization figure.")
-    return _claim(id_, claim, bool(gate["gated"]), _rate(row, gate))
+    def outcome(self, held: bool | None, evidence: str) -> ControlOutcome:
+        return ControlOutcome(
+            id=self.id, claim=self.claim, held=held, evidence=evidence, decisive=self.decisive
+        )
 
 
 def _rate(row: str, gate: Mapping[str, Any]) -> str:
@@ -102,42 +157,3 @@ def _rate(row: str, gate: Mapping[str, Any]) -> str:
         f"{100 * gate['rate']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of the images of {row} lie nearer "
         f"to a training image than fresh patients do ({100 * gate['expected']:.1f} % expected).{blind}"
     )
-
-
-def _last(
-    row: str, figures: Figures, failed: Mapping[str, str], metric: Mapping[str, Any], *, decisive: bool
-) -> dict[str, Any]:
-    id_, claim = f"{row}_last", f"{row} has the lowest {metric['noun']} of all rows"
-    if row not in figures:
-        return _claim(id_, claim, None, _absent(row, failed), decisive)
-    means = {name: f[metric["name"]]["estimate"] for name, f in figures.items()}
-    others = {name: mean for name, mean in means.items() if name != row}
-    if not others:
-        return _claim(id_, claim, None, "There is no other row.", decisive)
-    lowest = min(others, key=lambda name: (others[name], name))
-    own, least = value(means[row], metric), value(others[lowest], metric)
-    evidence = f"{row} has {own}, the lowest other row ({lowest}) {least}"
-    if "real_only" in figures:
-        difference = figures[row]["versus"]["real_only"][metric["name"]]
-        where = "not distinguishable from"
-        if difference["low"] * difference["high"] > 0:
-            where = "clearly below" if difference["high"] < 0 else "clearly above"
-        evidence += f"; it is {where} real_only ({spread(difference)})"
-    if not decisive:
-        evidence += (
-            ". Only some classes get synthetic images, so noise changes the balance of the classes too"
-        )
-    return _claim(id_, claim, means[row] < others[lowest], evidence + ".", decisive)
-
-
-def _spared(gates: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
-    judged = {name: gates[name] for name in NEVER_GATED if gates.get(name)}
-    claim = "the gate spares controls that are no copies (" + ", ".join(NEVER_GATED) + ")"
-    if not judged:
-        return _claim("others_spared", claim, None, "None of them has a memorization figure.")
-    shown = {n: g for n, g in gates.items() if g and n in (*NEVER_GATED, "traditional", COPIES)}
-    rates = ", ".join(
-        f"{n} {100 * g['rate']:.1f} %{' (gated)' if g['gated'] else ''}" for n, g in sorted(shown.items())
-    )
-    evidence = f"Rates: {rates}. traditional and {COPIES} derive from training images and are not judged."
-    return _claim("others_spared", claim, not any(g["gated"] for g in judged.values() if g), evidence)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import align
+from benchmark.comparison.align import align
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ TOLERANCE = 1e-9  # of every number
 
 
 def results(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
-    """What ``bundle.json`` says under ``results``.
+    """Return the ``results`` of ``bundle.json``.
 
     Args:
         manifest: the content of ``bundle.json``; its own ``results`` are not read.
@@ -25,19 +25,20 @@ def results(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> dict[str,
     Returns:
         ``{split: {bracket: {metric: {"mean", "runs"}}}}``, runs sorted by classifier, seed and fold.
     Raises:
-        SubmissionError: the predictions are not those of the manifest's protocol.
+        SubmissionError: the predictions do not fit the manifest's protocol.
     """
-    study = align([(manifest, predictions)])
-    (row,) = study.complete()
-    found: dict[str, Any] = {split: {} for split in sorted(study.splits)}
+    aligned = align([(manifest, predictions)])
+    (row,) = aligned.complete()
+    record: dict[str, Any] = {split: {} for split in sorted(aligned.splits)}
     for split, bracket in sorted(row.scores):
-        panel = Panel(study, split, bracket)
-        found[split][str(bracket)] = {m: _runs(panel, m, row.name) for m in study.protocol.metrics}
-    return found
+        compared = ComparedRows(aligned, split, bracket)
+        runs = {m: compared.metric(m).run_values(row.name) for m in aligned.protocol.metrics}
+        record[split][str(bracket)] = {m: {"mean": sum(v) / len(v), "runs": v} for m, v in runs.items()}
+    return record
 
 
 def confirm(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> None:
-    """Refuse a row whose ``results`` do not come out again from its predictions, to ``TOLERANCE``.
+    """Refuse a row whose ``results`` differ from those of its predictions by more than ``TOLERANCE``.
 
     Raises:
         SubmissionError: names the row, the split, the bracket and the metric.
@@ -50,30 +51,25 @@ def confirm(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> None:
         )
 
 
-def differences(said: Any, true: Any, where: str = "results") -> Iterator[tuple[str, str]]:
-    """Every number that is said and is not the true one, to ``TOLERANCE``: its field, and what is wrong.
+def differences(reported: Any, true: Any, where: str = "results") -> Iterator[tuple[str, str]]:
+    """Yield every reported number that is not the true one, to ``TOLERANCE``: its field, and the problem.
 
     Args:
-        said, true: of ``results``, or a part of them.
+        reported, true: ``results``, or a part of them.
     """
     if isinstance(true, Mapping):
-        for key in sorted(said.keys() | true.keys()):
-            if key not in said:
+        for key in sorted(reported.keys() | true.keys()):
+            if key not in reported:
                 yield f"{where}.{key}", "is missing"
             elif key not in true:
                 yield f"{where}.{key}", "does not come from the predictions"
             else:
-                yield from differences(said[key], true[key], f"{where}.{key}")
+                yield from differences(reported[key], true[key], f"{where}.{key}")
     elif isinstance(true, (list, tuple)):
-        if len(said) != len(true):
-            yield where, f"has {len(said)} runs, the predictions have {len(true)}"
+        if len(reported) != len(true):
+            yield where, f"has {len(reported)} runs, the predictions have {len(true)}"
             return
-        for k, (one, other) in enumerate(zip(said, true, strict=True)):
+        for k, (one, other) in enumerate(zip(reported, true, strict=True)):
             yield from differences(one, other, f"{where}[{k}]")
-    elif not abs(said - true) <= TOLERANCE:
-        yield where, f"is {said!r}, the predictions give {true!r}"
-
-
-def _runs(panel: Panel, metric: str, row: str) -> dict[str, Any]:
-    runs = panel.metric(metric).run_values(row)
-    return {"mean": sum(runs) / len(runs), "runs": runs}
+    elif not abs(reported - true) <= TOLERANCE:
+        yield where, f"is {reported!r}, the predictions give {true!r}"

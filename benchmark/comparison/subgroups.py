@@ -2,80 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from benchmark.comparison.merits import Merits
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import NOT_RECORDED, SplitImages, Study
+from benchmark.comparison.aligned_rows import AlignedRows, SplitImages
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.figures import BASELINE
+from benchmark.comparison.figures_of_merit import FiguresOfMerit
+from benchmark.comparison.row_records import OverallQuality, Subgroup
 from benchmark.statistics.metrics import members
 
 FEWEST_PATIENTS = 10
 MOST_VALUES, OTHERS = 10, "all others"  # of a field, by patients
-BASELINE = "real_only"
 
 
-def subgroups(study: Study, split: str = "test") -> dict[str, dict[str, dict[str, Any]]]:
-    """``[row][field][value]`` with the metrics at the primary bracket.
+def subgroups(aligned: AlignedRows, split: str = "test") -> dict[str, dict[str, dict[str, Subgroup]]]:
+    """Return ``[row][field][value]`` with the metrics at the primary bracket.
 
-    Returns:
-        The interval of the primary metric with ``images`` and ``patients``, the difference to the baseline
-        in ``versus_real_only`` (not adjusted), all figures of merit in ``quality`` (``overall`` and
-        ``versus_real_only``, with bootstrap intervals), and ``too_small`` None; or, for a group of fewer
-        than 10 patients or one that lacks a class, ``images``, ``patients`` and the reason in ``too_small``.
+    A group of fewer than ten patients, or one that lacks a class, has no figures.
     """
-    images = study.splits[split]
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    images, bracket = aligned.splits[split], aligned.protocol.primary_bracket
+    records: dict[str, dict[str, dict[str, Subgroup]]] = {}
     for field, every in images.groups.items():
         values = _largest(every, images.patient)
         for value in np.unique(values):
-            keep = values == value
-            reason = _too_small(images, keep, study.protocol.classes)
-            panel = Panel(study, split, study.protocol.primary_bracket, keep)
-            figures = {} if reason else Merits(panel, per_class=False).records()
-            for name in panel.rows:
-                size = {"images": int(keep.sum()), "patients": len(np.unique(panel.patient))}
-                record = size if reason else {**_record(panel, name), "quality": _overall(figures[name])}
-                found.setdefault(name, {}).setdefault(field, {})[str(value)] = {**record, "too_small": reason}
-    return found
+            inside = values == value
+            reason = _too_small(images, inside, aligned.protocol.classes)
+            for name, record in _by_row(ComparedRows(aligned, split, bracket, inside), reason).items():
+                records.setdefault(name, {}).setdefault(field, {})[str(value)] = record
+    return records
 
 
 def _largest(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
-    """The values, where those beyond the ten with most patients are one group."""
+    """Return the values, those beyond the ten with most patients joined to one group."""
     names, code = np.unique(values, return_inverse=True)
     if len(names) <= MOST_VALUES:
         return values
     patients = np.bincount(np.unique(np.stack([code, patient]), axis=1)[0])
-    kept = np.argsort(-patients, kind="stable")[: MOST_VALUES - 1]
-    return np.where(np.isin(code, kept), values, OTHERS)
+    largest = np.argsort(-patients, kind="stable")[: MOST_VALUES - 1]
+    return np.where(np.isin(code, largest), values, OTHERS)
 
 
-def _record(panel: Panel, name: str) -> dict[str, Any]:
-    compared = name != BASELINE and BASELINE in panel.rows
-    difference = panel.primary.difference(name, BASELINE).record() if compared else None
-    return {**panel.primary.mean(name), "versus_real_only": difference}
+def _by_row(compared: ComparedRows, too_small: str | None) -> dict[str, Subgroup]:
+    size = {"images": len(compared.label), "patients": len(np.unique(compared.patient))}
+    if too_small:
+        return {name: Subgroup(**size, too_small=too_small) for name in compared.rows}
+    quality, tested = FiguresOfMerit(compared, per_class=False).records(), BASELINE in compared.rows
+    return {
+        name: Subgroup(
+            **compared.primary.mean(name),
+            too_small=None,
+            versus_real_only=compared.primary.difference(name, BASELINE).record()
+            if tested and name != BASELINE
+            else None,
+            quality=OverallQuality(**{k: quality[name][k] for k in ("overall", "versus_real_only")}),
+        )
+        for name in compared.rows
+    }
 
 
-def _overall(record: dict[str, Any]) -> dict[str, Any]:
-    return {part: record[part] for part in ("overall", "versus_real_only")}
-
-
-def _too_small(images: SplitImages, keep: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    patients = len(np.unique(images.patient[keep]))
-    if patients < FEWEST_PATIENTS:
+def _too_small(images: SplitImages, inside: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    """Return the reason why a group has no figures, or None."""
+    if len(np.unique(images.patient[inside])) < FEWEST_PATIENTS:
         return f"fewer than {FEWEST_PATIENTS} patients"
     for k, name in enumerate(classes):
-        inside = members(images.label[keep], k)
-        if inside.all() or not inside.any():
-            return f"{'only images' if inside.all() else 'no image'} of {name}"
+        present = members(images.label[inside], k)
+        if present.all() or not present.any():
+            return f"{'only images' if present.all() else 'no image'} of {name}"
     return None
-
-
-def notes(study: Study, split: str = "test") -> list[str]:
-    """What the subgroups leave out."""
-    groups = study.splits[split].groups
-    missing = [f for f in study.protocol.subgroups if f not in groups or (groups[f] == NOT_RECORDED).all()]
-    return [
-        f"No image of split {split} has its {field} recorded: no subgroups by {field}." for field in missing
-    ]

@@ -1,76 +1,72 @@
 """CheXpert (Irvin et al. 2019, arXiv:1901.07031), read in its public layout, full or ``-small``.
 
 ``train.csv`` and ``valid.csv`` beside ``train/`` and ``valid/``, or the four folders of the full download;
-and the published test labels: ``test_labels.csv`` of CheXlocalize, which lists pictures, or
+and the published test labels: ``test_labels.csv`` of CheXlocalize, which lists images, or
 ``groundtruth.csv`` of https://github.com/rajpurkarlab/cheXpert-test-set-labels, which lists studies.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.datasets._readers.folder_tree import Tree, Use, by_name, note_missing, walk
+from benchmark.datasets._readers.chexpert_parts import (
+    OBSERVATIONS,
+    Part,
+    key_of,
+    list_images,
+    list_test,
+    present,
+)
+from benchmark.datasets._readers.folder_tree import Tree, by_name, existing_folder, walk
 from benchmark.datasets._readers.large_tables import (
     fingerprint_tree,
-    first_places,
+    lazy_files,
     refuse_shared,
-    unread,
-    wanted,
+    requested_findings,
+    without_repeats,
 )
-from benchmark.datasets._readers.listing import existing_folder
-from benchmark.datasets._readers.tables import Table, header_of, read_columns
+from benchmark.datasets._readers.listing import Use, with_card
 from benchmark.errors import DataError
 from benchmark.images.decoding import Fit, inside
 from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, ImageSet
+from benchmark.utils.csv_table import CsvTable
 
 version = "1"
 
-OBSERVATIONS = (
-    "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
-    "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other",
-    "Fracture", "Support Devices",
-)  # fmt: skip
 TEST_TABLES = ("test_labels.csv", "test.csv", "groundtruth.csv")
 LICENSE = "CheXpert research use agreement"
 
-REPORT = {
+REPORTED = {
     "1.0": POSITIVE, "1": POSITIVE, "0.0": NEGATIVE, "0": NEGATIVE, "-1.0": UNCERTAIN, "-1": UNCERTAIN,
     "": NOT_MENTIONED, "nan": NOT_MENTIONED,
 }  # fmt: skip
-FURTHER = ("sex", "age", "frontal/lateral", "ap/pa")
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
-SEX = {"Male": 1, "Female": 2, "Unknown": 0, "": 0, "nan": 0}
-SIDE = {"Frontal": 1, "Lateral": 2, "": 0, "nan": 0}
-RAY = {"AP": 1, "PA": 2, "LL": 0, "RL": 0, "": 0, "nan": 0}
-VIEWS = np.array(["FRONTAL", "AP", "PA", "LATERAL"])
+SEX = {"Male": "male", "Female": "female", "Unknown": "", "": "", "nan": ""}
+SIDE = {"Frontal": "frontal", "Lateral": "lateral", "": "", "nan": ""}
+DIRECTION = {"AP": "AP", "PA": "PA", "LL": "FRONTAL", "RL": "FRONTAL", "": "FRONTAL", "nan": "FRONTAL"}
 OLDEST = 120  # years; CheXpert itself caps at 90
 
-OWN = re.compile(r"CheXpert-v1\.0.*")  # folders of the public download
-PICTURE = re.compile(r"(?:.*/)?(patient\d+/study\d+/view\d+_(?:frontal|lateral)\.jpg)")
-LISTED = r"(?:[^/.][^/]*/)?(?:{folder})/(patient\d+/study\d+{rest})"  # after the dataset's folder or not
-PICTURE_END = r"/view\d+_(?:frontal|lateral)\.jpg"
-FOLDERS = {"train": "train", "valid": "valid|val", "test": "test"}
+DOWNLOADED = re.compile(r"CheXpert-v1\.0.*")  # folders of the public download
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
-    """Where the dataset lies and how it is read.
+    """Location of the dataset, and how it is read.
 
     Attributes:
         root: the folder with ``train.csv``, or the folder that holds it.
         test: ``published`` reads the published test set, with labels by radiologists; ``from_train`` draws
             test patients from ``train.csv``, with labels from reports (Lan et al. 2023, section 3.1).
         test_share: share of the images of ``train.csv`` that ``from_train`` draws.
-        test_labels: name of the table of the test set in ``root``; without it, one of ``TEST_TABLES``.
+        test_labels: name of the table of the test set in ``root``; by default one of ``TEST_TABLES``.
         fit: ``stretch`` to a square, or ``pad`` with black.
-        allow_missing: share of the listed pictures that may not be there, and are left out with a note.
-        use: what the pictures are for; the agreement allows research alone.
+        allow_missing: share of the listed images whose files may be missing; they are left out with a note.
+        use: intended use; the agreement allows research alone.
     """
 
     root: Path
@@ -82,53 +78,37 @@ class Params(BaseModel, extra="forbid", frozen=True):
     use: Use = "research"
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """What one table lists.
-
-    Attributes:
-        split: ``train``, ``valid`` or ``test``, as the dataset calls it.
-        row: (N,) the table's row of every picture; a row that names a study has several.
-        key: (N,) patient/study/picture.
-    """
-
-    split: str
-    table: Table
-    row: np.ndarray
-    key: list[str]
-
-
 def fingerprint(params: Params) -> str:
-    """SHA-256 over the bytes of the tables, and over path and size of every picture that they list.
+    """Return the SHA-256 of the tables, and of path and size of every image file that they list.
 
     Raises:
         DataError: as ``images`` for the folder and the tables.
     """
-    parts, tree, pictures = _read(params)
-    parts, _ = _present(parts, pictures, params, tree.outside)
-    listed = [pictures[key] for part in parts for key in part.key]
+    parts, tree, files = _read(params)
+    parts, _ = present(parts, files, params.allow_missing, params.root, tree.outside)
+    listed = [files[key] for part in parts for key in part.key]
     return fingerprint_tree([part.table.path for part in parts], tree, listed)
 
 
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
-    """All radiographs, frontal and lateral, with what their reports say of the 14 observations.
+    """Read all radiographs, frontal and lateral, with the reported labels of the 14 observations.
 
     Args:
-        classes: where these are observations, the set has these alone, in this order; otherwise all 14, and
+        classes: if these are observations, the set has these alone, in this order; otherwise all 14, and
             the task's label policy makes classes of them.
         image_size: side in pixels.
         seed: of the draw of test patients, for ``test: from_train``.
     Returns:
-        Label (N, K) with 1 for positive, report (N, K); ``split`` is ``train``, ``val`` (``valid.csv``) or
-        ``test``. The pictures are read when they are looked at.
+        Label (N, K) with 1 for positive, ``reported_labels`` (N, K); ``split`` is ``train``, ``val``
+        (``valid.csv``) or ``test``. Each file is decoded when its image is read.
     Raises:
-        DataError: the folder, a table, a picture that is missing, or the license stands against it.
+        DataError: the folder, a table or an image is missing or wrong, or the license forbids the use.
     """
-    columns, names = wanted(classes, OBSERVATIONS, {}, "source chexpert")
-    parts, tree, pictures = _read(params)
-    parts, notes = _present(parts, pictures, params, tree.outside)
+    columns, names = requested_findings(classes, OBSERVATIONS, {}, "source chexpert")
+    parts, tree, files = _read(params)
+    parts, notes = present(parts, files, params.allow_missing, params.root, tree.outside)
     key = [k for part in parts for k in part.key]
     patient = np.array([k.partition("/")[0] for k in key])
     split = np.concatenate([np.full(len(part.key), SPLITS[part.split]) for part in parts])
@@ -137,102 +117,79 @@ def images(
         train = np.flatnonzero(split == "train")
         split[train[_draw_patients(patient[train], params.test_share, seed)]] = "test"
         notes.append("test patients drawn from train.csv: their labels are those of reports")
-    said = np.concatenate([_report(part.table)[part.row] for part in parts])[:, columns]
-    view, no_ray = _joined_views(parts)
-    age, no_age = _joined_ages(parts)
-    sex = np.concatenate([part.table.among("sex", SEX)[part.row] for part in parts])
+    reported = np.concatenate([_reported_labels(part.table)[part.record] for part in parts])[:, columns]
+    view, no_direction = _views(parts, key)
+    age, no_age = _ages(parts)
     listed = ImageSet(
-        image=unread(tree, [pictures[k] for k in key], image_size, params.fit),
-        label=(said == POSITIVE).astype(np.uint8),
+        image=lazy_files(tree, [files[k] for k in key], image_size, params.fit),
+        label=(reported == POSITIVE).astype(np.uint8),
         classes=names,
         image_id=np.array([f"{part.split}/{k}" for part in parts for k in part.key]),
         patient_id=patient,
         origin=np.full(len(key), "real:chexpert"),
         view=view,
         age=age,
-        sex=np.array(["", "male", "female"])[sex],
+        sex=_joined(parts, lambda table: table.among("sex", SEX)),
         license=np.full(len(key), LICENSE),
         split=split,
-        report=said,
+        reported_labels=reported,
     )
-    return replace(listed, card=_card(listed, params, [*notes, *no_ray, *no_age]))
+    return with_card(
+        listed,
+        [*notes, *no_direction, *no_age],
+        name="CheXpert",
+        url="https://aimi.stanford.edu/datasets/chexpert-chest-x-rays",
+        citation="Irvin et al. 2019, arXiv:1901.07031",
+        license=LICENSE,
+        reports=_counts(reported, names),
+        fit=params.fit,
+    )
 
 
-def _read(params: Params) -> tuple[list[_Part], Tree, dict[str, str]]:
-    """What the tables list, the pictures that are there, and the path of each by patient/study/picture."""
+def _read(params: Params) -> tuple[list[Part], Tree, dict[str, str]]:
+    """Return the images that the tables list, the tree of files, and their paths by patient/study/image."""
     if params.use != "research":
         raise DataError(
             "source chexpert: use",
             f"is {params.use}, the dataset's agreement allows research alone",
-            "Choose another dataset, or set use to research where it is.",
+            "Choose another dataset, or set use to research if it is.",
         )
     home, tree = _home(params.root)
-    pictures = by_name(tree, _key, str(tree.root))
-    parts = [_pictures(name, home / f"{name}.csv") for name in ("train", "valid")]
+    files = by_name(tree, key_of, str(tree.root))
+    parts = [list_images(name, home / f"{name}.csv") for name in ("train", "valid")]
     if params.test == "published":
-        parts.append(_test(_test_table(params, home), pictures))
-    return [_once(part) for part in parts], tree, pictures
+        parts.append(list_test(_test_table(params, home), files))
+    return [part.take(without_repeats(part.table, part.record, part.key)) for part in parts], tree, files
 
 
 def _home(root: Path) -> tuple[Path, Tree]:
-    """The folder of the tables, and the pictures: beside them, or in the folders of the full download."""
+    """Return the folder of the tables, and the tree of files: beside them, or in the downloaded folders."""
     existing_folder(root)
-    own = sorted(p.name for p in root.iterdir() if p.is_dir() and OWN.fullmatch(p.name))
-    homes = [root, *(root / name for name in own)]
+    downloaded = sorted(p.name for p in root.iterdir() if p.is_dir() and DOWNLOADED.fullmatch(p.name))
+    homes = [root, *(root / name for name in downloaded)]
     homes = [home for home in homes if (home / "train.csv").is_file()]
     if len(homes) != 1:
-        found = ", ".join(home.name for home in homes)
-        raise DataError(
-            str(root),
-            f"holds the dataset twice: {found}"
-            if homes
-            else "has no train.csv, nor has a CheXpert-v1.0 folder in it",
-            "Give the folder that holds train.csv.",
-        )
+        names = ", ".join(home.name for home in homes)
+        missing = "has no train.csv, nor has a CheXpert-v1.0 folder in it"
+        problem = f"contains the dataset twice: {names}" if homes else missing
+        raise DataError(str(root), problem, "Give the folder that contains train.csv.")
     home = homes[0]
     if (home / "train").is_dir():
         return home, walk(home, [name for name in ("train", "valid", "test") if (home / name).is_dir()])
-    if not own:
+    if not downloaded:
         raise DataError(
             str(home / "train"),
             "no such folder",
-            "Put train/ beside train.csv, or give the folder in which the downloaded folders lie.",
+            "Put train/ beside train.csv, or give the folder that contains the downloaded folders.",
         )
-    return home, walk(root, own)
-
-
-def _key(path: str) -> str:
-    match = PICTURE.fullmatch(path)
-    return match[1] if match else ""
-
-
-def _pictures(split: str, path: Path) -> _Part:
-    """A table with one picture per row."""
-    table = read_columns(path, ["path", *(name.lower() for name in OBSERVATIONS)], FURTHER)
-    return _Part(split, table, np.arange(len(table)), _keys(table, "path", split, PICTURE_END))
-
-
-def _test(path: Path, pictures: dict[str, str]) -> _Part:
-    """The published test labels, per picture, or per study and then for all its pictures."""
-    if "path" in header_of(path):
-        return _pictures("test", path)
-    table = read_columns(path, ["study", *(name.lower() for name in OBSERVATIONS)], FURTHER)
-    of_study: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(pictures):
-        of_study[key.rpartition("/")[0]].append(key)
-    rows, keys = [], []
-    for row, study in enumerate(_keys(table, "study", "test", "")):
-        for key in of_study.get(study, [study]):
-            rows.append(row)
-            keys.append(key)
-    return _Part("test", table, np.array(rows, np.int64), keys)
+    return home, walk(root, downloaded)
 
 
 def _test_table(params: Params, home: Path) -> Path:
     if params.test_labels:
         return inside(params.root, params.test_labels, "source chexpert: test_labels")
-    found = [folder / name for name in TEST_TABLES for folder in (params.root, home)]
-    path = next((path for path in found if path.is_file()), None)
+    candidates = [folder / name for name in TEST_TABLES for folder in (params.root, home)]
+    path = next((path for path in candidates if path.is_file()), None)
     if path is None:
         raise DataError(
             str(home),
@@ -242,82 +199,36 @@ def _test_table(params: Params, home: Path) -> Path:
     return path
 
 
-def _keys(table: Table, column: str, split: str, rest: str) -> list[str]:
-    """patient/study or patient/study/picture of every row, as its path says."""
-    listed = re.compile(LISTED.format(folder=FOLDERS[split], rest=rest))
-    matches = [listed.fullmatch(text) for text in table.filled(column).tolist()]
-    if None in matches:
-        row = matches.index(None)
-        where, text = table.where(row, column), str(table.text(column)[row])
-        inside(table.path.parent, text, where)
-        raise DataError(
-            where,
-            f"'{text}' is no path of CheXpert's part {split}",
-            f"Expected {split}/patient00001/study1{'/view1_frontal.jpg' if rest else ''}.",
-        )
-    return [match[1] for match in matches if match]
-
-
-def _once(part: _Part) -> _Part:
-    """Rows that repeat another one word by word are dropped; rows that contradict another one are refused."""
-    first, again = first_places(part.key)
-    if not len(again):
-        return part
-    for row in again.tolist():
-        one, other = part.row[first[row]], part.row[row]
-        if any(texts[one] != texts[other] for texts in part.table.columns.values()):
-            raise DataError(
-                part.table.where(int(other)),
-                f"says something else of '{part.key[row]}' than line {part.table.line[one]}",
-                "Keep one of the two rows.",
-            )
-    kept = np.setdiff1d(np.arange(len(part.key)), again)
-    return replace(part, row=part.row[kept], key=[part.key[row] for row in kept.tolist()])
-
-
-def _present(
-    parts: list[_Part], pictures: dict[str, str], params: Params, outside: tuple[str, ...]
-) -> tuple[list[_Part], list[str]]:
-    """The parts without the pictures that are not there, and a note on these."""
-    kept, missing, places = [], [], []
-    for part in parts:
-        there = np.array([key in pictures for key in part.key], bool)
-        missing += [f"{part.split}/{part.key[row]}" for row in np.flatnonzero(~there).tolist()]
-        places += [part.table.where(int(part.row[row])) for row in np.flatnonzero(~there)[:1].tolist()]
-        key = [k for k, here in zip(part.key, there.tolist(), strict=True) if here]
-        kept.append(replace(part, row=part.row[there], key=key))
-    total = sum(len(part.key) for part in parts)
-    where = places[0] if places else ""
-    return kept, note_missing(missing, total, params.allow_missing, where, params.root, outside)
-
-
-def _report(table: Table) -> np.ndarray:
-    """(N, 14) int8, what the reports say of every observation."""
-    columns = [table.among(name.lower(), REPORT) for name in OBSERVATIONS]
+def _reported_labels(table: CsvTable) -> np.ndarray:
+    """Return (N, 14) int8, the reported label of every observation."""
+    columns = [table.among(name.lower(), REPORTED) for name in OBSERVATIONS]
     return np.stack(columns, axis=1).astype(np.int8)
 
 
-def _joined_views(parts: list[_Part]) -> tuple[np.ndarray, list[str]]:
-    """(N,) view; of a frontal picture without a stated direction it is FRONTAL."""
-    side = np.concatenate([part.table.among("frontal/lateral", SIDE)[part.row] for part in parts])
-    lateral = np.array([key.endswith("_lateral.jpg") for part in parts for key in part.key])
-    if (wrong := np.flatnonzero((side != 0) & ((side == 2) != lateral))).size:
-        key = [k for part in parts for k in part.key][int(wrong[0])]
+def _joined(parts: list[Part], read: Callable[[CsvTable], np.ndarray]) -> np.ndarray:
+    """Return (N,) values of a column for the images of all parts."""
+    return np.concatenate([read(part.table)[part.record] for part in parts])
+
+
+def _views(parts: list[Part], key: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Return (N,) view; FRONTAL for a frontal image without a stated direction."""
+    side = _joined(parts, lambda table: table.among("frontal/lateral", SIDE))
+    lateral = np.array([name.endswith("_lateral.jpg") for name in key])
+    if (wrong := np.flatnonzero((side != "") & ((side == "lateral") != lateral))).size:
         raise DataError(
             "source chexpert: Frontal/Lateral",
-            f"contradicts the file name of {len(wrong)} pictures, the first is '{key}'",
+            f"contradicts the file name of {len(wrong)} images, the first is '{key[int(wrong[0])]}'",
             "Take the tables from the dataset's own site.",
         )
-    ray = np.concatenate([part.table.among("ap/pa", RAY)[part.row] for part in parts])
-    view = VIEWS[np.where(lateral, 3, ray)]
+    view = np.where(lateral, "LATERAL", _joined(parts, lambda table: table.among("ap/pa", DIRECTION)))
     unknown = int((view == "FRONTAL").sum())
     note = f"{unknown} frontal images are stated neither as AP nor as PA: view FRONTAL"
     return view, [note] if unknown else []
 
 
-def _joined_ages(parts: list[_Part]) -> tuple[np.ndarray, list[str]]:
-    """(N,) years; 0 and what no person reaches is unknown."""
-    age = np.concatenate([part.table.number("age")[part.row] for part in parts])
+def _ages(parts: list[Part]) -> tuple[np.ndarray, list[str]]:
+    """Return (N,) years; 0 and impossible ages count as unknown, with a note."""
+    age = _joined(parts, lambda table: table.numbers_or_nan("age"))
     odd = (age <= 0) | (age > OLDEST)
     age[odd] = np.nan
     note = f"{odd.sum()} ages of 0, below or over {OLDEST} years counted as unknown"
@@ -325,33 +236,22 @@ def _joined_ages(parts: list[_Part]) -> tuple[np.ndarray, list[str]]:
 
 
 def _draw_patients(patient: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """(N,) bool, the images of patients in random order until the share of the images is reached."""
-    _, who, images = np.unique(patient, return_inverse=True, return_counts=True)
+    """Return (N,) bool, the images of random patients, up to a share of the images."""
+    _, person, images = np.unique(patient, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(images))
     before = np.cumsum(images[order]) - images[order]
-    return np.isin(who, order[before < share * len(patient)])
+    return np.isin(person, order[before < share * len(patient)])
 
 
-def _card(images: ImageSet, params: Params, notes: list[str]) -> dict[str, object]:
-    assert images.report is not None
+def _counts(reported: np.ndarray, names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Return the number of images per observation and reported label."""
     words = {
-        POSITIVE: "positive",
-        NEGATIVE: "negative",
-        UNCERTAIN: "uncertain",
-        NOT_MENTIONED: "not mentioned",
-    }
-    said = {
-        name: {word: int((images.report[:, k] == value).sum()) for value, word in words.items()}
-        for k, name in enumerate(images.classes)
+        "positive": POSITIVE,
+        "negative": NEGATIVE,
+        "uncertain": UNCERTAIN,
+        "not mentioned": NOT_MENTIONED,
     }
     return {
-        "name": "CheXpert",
-        "url": "https://aimi.stanford.edu/datasets/chexpert-chest-x-rays",
-        "citation": "Irvin et al. 2019, arXiv:1901.07031",
-        "license": LICENSE,
-        "images": images.counts(),
-        "patients": len(images.patients()),
-        "reports": said,
-        "fit": params.fit,
-        "notes": notes,
+        name: {word: int((reported[:, k] == value).sum()) for word, value in words.items()}
+        for k, name in enumerate(names)
     }

@@ -1,14 +1,14 @@
-"""A folder that ``data build`` made, as a source of tasks: patients, splits and labels as they were built."""
+"""A folder written by ``data build`` as a source: patients, splits and labels stay as they were built."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel
 
-from benchmark.errors import DataError, unknown_name
+from benchmark.datasets._readers.listing import check_classes
+from benchmark.errors import DataError
 from benchmark.images import shards
 from benchmark.images.image_set import ImageSet
 
@@ -16,7 +16,7 @@ version = "1"
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
-    """Where the built folder lies.
+    """Location of the built folder.
 
     Attributes:
         root: folder with ``dataset.json`` and the shards.
@@ -26,10 +26,10 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 def fingerprint(params: Params) -> str:
-    """Hash of the hashes of all shards, as recorded when they were built; ``data verify`` compares them.
+    """Return the hash of the hashes of all shards, recorded by the build; ``data verify`` compares them.
 
     Raises:
-        DataError: no finished dataset, or a shard is missing or has another size.
+        DataError: not a finished dataset, or a shard is missing or has another size.
     """
     return str(shards.describe(params.root)["content"])
 
@@ -37,12 +37,12 @@ def fingerprint(params: Params) -> str:
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
-    """The images by memory map.
+    """Read the images by memory map.
 
     Args:
-        classes: of the task; images of other classes are left out with a note, unless the dataset names
-            several findings per image, which are handed over as they are.
-        image_size: must be the size that was built.
+        classes: of the task; images of other classes are left out with a note. A multi-label dataset is
+            returned as it is.
+        image_size: must be the size of the build.
     Raises:
         DataError: not a built folder, or of another size.
         UnknownNameError: a class that the dataset does not have.
@@ -52,22 +52,19 @@ def images(
         height, width = stored.image.shape[1:]
         raise DataError(
             f"{params.root}",
-            f"holds images of {width} x {height} pixels, the task asks for {image_size}",
+            f"contains images of {width} x {height} pixels, the task requests {image_size}",
             f"Build another one with --size {image_size}.",
         )
     return stored if stored.multilabel else of_classes(stored, classes)
 
 
 def of_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
-    """The images of these classes, labels in the order of these; the card notes how many are left out."""
-    for name in classes:
-        if name not in images.classes:
-            raise unknown_name("class", name, list(images.classes), "source parquet_store")
+    """Return the images of these classes, in this order of classes; the card notes the others."""
+    check_classes(classes, images.classes, "parquet_store")
     if classes == images.classes:
         return images
-    number = np.array([classes.index(name) if name in classes else -1 for name in images.classes])
-    kept = images.select(np.flatnonzero(number[images.label] >= 0))
     counts = {name: n for name, n in images.counts().items() if name not in classes and n}
-    left = [f"images of other classes left out: {', '.join(f'{k} {n}' for k, n in counts.items())}"]
-    notes = [*images.card.get("notes", ()), *(left if counts else [])]
-    return replace(kept, label=number[kept.label], classes=classes, card={**images.card, "notes": notes})
+    left = f"images of other classes left out: {', '.join(f'{k} {n}' for k, n in counts.items())}"
+    notes = [*images.card.get("notes", ()), *([left] if counts else [])]
+    chosen = images.restrict([images.classes.index(name) for name in classes])
+    return replace(chosen, card={**images.card, "notes": notes})

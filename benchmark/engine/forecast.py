@@ -1,78 +1,81 @@
-"""How long the nodes of a graph take, learned while it runs, and the order in which they are started."""
+"""Expected duration of the nodes of a graph, learned while it runs, and the order in which they start."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmark.engine.node import Node, weights_left
+from benchmark.engine.node import Graph, Node
 
-# Standard deviations of the logarithm of seconds, before anything has run: how far this machine is from the
-# guesses, a stage from the others, one of its tags (a classifier, a bracket, a generator) from its stage,
-# their combination from their sum, and one node from the next of the same kind.
+# Standard deviations of log seconds before any node has run: this machine against the expected seconds, a
+# stage against the others, one of its tags (a classifier, a bracket, a generator) against its stage, their
+# combination against their sum, and one node against the next of the same kind.
 HERE, STAGE, TAG, KIND, NODE = 3.0, 2.0, 0.7, 0.3, 0.2
-ALIKE = ("seed", "fold", "role")  # tags in which nodes of one kind differ
+TAGS = ("bracket", "classifier", "generator", "share")  # the tags that decide how long a node takes
 
 
 def kind(node: Node) -> tuple[str, ...]:
-    """The stage and the tags that decide how long a node takes, its repetitions left out."""
-    return (node.stage, *(f"{k}={v}" for k, v in sorted(node.tags.items()) if k not in ALIKE))
+    """Return the stage and the tags that decide how long a node takes; repetitions share one kind."""
+    tags = node.tags
+    return (node.stage, *(f"{name}={tags[name]}" for name in TAGS if name in tags))
 
 
-def start_order(nodes: Iterable[Node]) -> dict[str, int]:
-    """The place of every node in the order of starting; of the nodes that could run, the first one does.
+def start_order(graph: Graph) -> dict[str, int]:
+    """Return the place of every node in the order of starting; the first node that could run does.
 
-    The longest expected path to the end goes first, since it bounds the whole. Ahead of that goes the first
-    training with each tag (a classifier, a bracket, a row), and any other node that nothing waits for: a
-    few minutes, after which the time that all the others will take is known. The repetitions of a kind come
-    last among equals for the same reason.
+    The longest expected path to the end goes first, since it bounds the whole. Before it goes the first
+    training with each tag (a classifier, a bracket, a row), and any other node that no node waits for: after
+    a few minutes the duration of all the others is known. Repetitions of a kind come last among equals for
+    the same reason.
     """
-    ordered = list(nodes)
-    rank, awaited = weights_left(ordered), {need for n in ordered for need in n.needs}
-    met: set[str] = set()
-    times: dict[tuple[str, ...], int] = {}
+    longest, awaited = graph.longest_paths(), {need for node in graph for need in node.needs}
+    seen: set[str] = set()
+    repetitions: dict[tuple[str, ...], int] = {}
     key = {}
-    for place, node in enumerate(ordered):
-        tags = {f"{node.stage} {t}" for t in kind(node)}
-        pilot = node.id not in awaited and not tags <= met
-        times[kind(node)] = times.get(kind(node), -1) + 1
-        met |= tags
-        key[node.id] = (not pilot, -rank[node.id], times[kind(node)], place)
+    for place, node in enumerate(graph):
+        tags = {f"{node.stage} {tag}" for tag in kind(node)}
+        pilot = node.id not in awaited and not tags <= seen
+        repetitions[kind(node)] = repetitions.get(kind(node), -1) + 1
+        seen |= tags
+        key[node.id] = (not pilot, -longest[node.id], repetitions[kind(node)], place)
     return {name: i for i, name in enumerate(sorted(key, key=key.__getitem__))}
 
 
-class Durations:
-    """Expected seconds of every node: its guess, times what its stage, tags and kind turn out to cost.
+def _effects(node: Node) -> dict[str, float]:
+    """Return the effects that a node's duration is a sum of (``here`` first) and their prior deviations."""
+    stage, *tags = kind(node)
+    return {"here": HERE, stage: STAGE, **{f"{stage} {t}": TAG for t in tags}, " ".join(kind(node)): KIND}
 
-    A Bayesian linear regression of log(seconds / guess) on indicators, whose prior variances are the
-    constants above: a kind that has run speaks for itself, one that has not borrows from what shares its
-    classifier or its bracket. Nodes reused from an earlier run count too, but not for this machine's pace.
+
+class Durations:
+    """Expected seconds of every node: the prior ones, corrected by what its stage, tags and kind cost.
+
+    A Bayesian linear regression of log(seconds / prior seconds) on indicators, whose prior variances are the
+    constants above. A kind that has run determines its own estimate; one that has not borrows from the nodes
+    that share its classifier or its bracket. Nodes reused from an earlier run count too, except for the
+    speed of this machine.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.at = {n.id: i for i, n in enumerate(nodes)}
-        self.log_guess = np.log([max(n.guess, 1e-3) for n in nodes])
-        effects: dict[str, float] = {"here": HERE}
-        for node in nodes:
-            stage, *tags = kind(node)
-            effects |= {stage: STAGE, **{f"{stage} {t}": TAG for t in tags}, " ".join(kind(node)): KIND}
+        self.index = {n.id: i for i, n in enumerate(nodes)}
+        self.log_prior = np.log([max(n.expected_seconds, 1e-3) for n in nodes])
+        own = [_effects(node) for node in nodes]
+        effects = {name: deviation for each in own for name, deviation in each.items()}
         column = {name: i for i, name in enumerate(effects)}
-        self.prior = np.array([sd**-2 for sd in effects.values()])
+        self.prior = np.array([deviation**-2 for deviation in effects.values()])
         self.design = np.zeros((len(nodes), len(effects)))
-        for i, node in enumerate(nodes):
-            stage, *tags = kind(node)
-            mine = ("here", stage, *(f"{stage} {t}" for t in tags), " ".join(kind(node)))
-            self.design[i, [column[name] for name in mine]] = 1.0
+        for i, each in enumerate(own):
+            self.design[i, [column[name] for name in each]] = 1.0
         self.seen: dict[str, tuple[float, bool]] = {}
 
     def learn(self, node_id: str, seconds: float, *, here: bool = True) -> None:
-        """A node took so many seconds, in this run or in an earlier one."""
+        """Record the seconds of a node, in this run or in an earlier one."""
         self.seen[node_id] = (max(seconds, 1e-3), here)
 
     def expected(self, running: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-        """Seconds of every node.
+        """Return the expected seconds of every node.
 
         Args:
             running: by node id, the seconds that it seems to need, and its share done, which weighs them.
@@ -80,36 +83,36 @@ class Durations:
         known = [(n, s, 1.0, here) for n, (s, here) in self.seen.items()]
         known += [(n, s, share, True) for n, (s, share) in running.items() if share > 0]
         if not known:
-            return dict(zip(self.at, np.exp(self.log_guess).tolist(), strict=True))
-        rows = np.array([self.at[n] for n, *_ in known])
+            return dict(zip(self.index, np.exp(self.log_prior).tolist(), strict=True))
+        rows = np.array([self.index[n] for n, *_ in known])
         design = self.design[rows]
         design[:, 0] = [here for *_, here in known]
         seconds, weight = np.array([s for _, s, *_ in known]), np.array([w for *_, w, _ in known])
-        target = np.log(seconds) - self.log_guess[rows]
+        target = np.log(seconds) - self.log_prior[rows]
         weighted = design.T * (weight / NODE**2)
         effect = np.linalg.solve(weighted @ design + np.diag(self.prior), weighted @ target)
         # A mean of logarithms lies below the logarithm of the mean (smearing, Duan 1983).
-        fitted = np.exp(design @ effect + self.log_guess[rows])
+        fitted = np.exp(design @ effect + self.log_prior[rows])
         smear = (weight @ seconds) / (weight @ fitted)
-        found = np.exp(self.design @ effect + self.log_guess) * smear
-        return dict(zip(self.at, found.tolist(), strict=True))
+        expected = np.exp(self.design @ effect + self.log_prior) * smear
+        return dict(zip(self.index, expected.tolist(), strict=True))
 
 
-def play(
+def simulate(
     seconds: Mapping[str, float],
     running: Mapping[str, float],
     needs: Mapping[str, Sequence[str]],
     order: Mapping[str, int],
     workers: int,
 ) -> float:
-    """Wall seconds until the end, by playing the rest of the graph forward.
+    """Return the wall seconds until the end, by simulating the rest of the graph.
 
     Args:
-        seconds: of the nodes that wait.
+        seconds: of the waiting nodes.
         running: seconds that the running nodes still need.
-        needs: what each node waits for; what is in neither of the two above is done.
+        needs: the inputs of each node; a node in neither of the two above is done.
         order: of starting, see ``start_order``.
-        workers: how many run at once.
+        workers: how many nodes run at once.
     """
     unfinished = seconds.keys() | running.keys()
     missing = {n: sum(m in unfinished for m in needs[n]) for n in seconds}

@@ -1,4 +1,4 @@
-"""The store of stage results: one folder per key, complete when its manifest is there and agrees."""
+"""Store of stage results: one folder per cache key, complete when its manifest is present and agrees."""
 
 from __future__ import annotations
 
@@ -6,49 +6,66 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from benchmark.errors import StoreError
-from benchmark.utils.files import write_json
+from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
 
 MANIFEST = "manifest.json"
+Record = TypeVar("Record", bound=BaseModel)
 
 
 def store_root() -> Path:
-    """Where stage results are kept: SYNTHTHORAX_STORE, or ``.store`` here."""
+    """Return the folder of stage results: SYNTHTHORAX_STORE, or ``.store`` in the working directory."""
     return Path(os.environ.get("SYNTHTHORAX_STORE") or ".store")
+
+
+def store_errors(path: Path | str) -> AbstractContextManager[None]:
+    """Report every ``OSError`` of a block as a StoreError that names the store and the remedy."""
+    return disk_errors(
+        f"store {path}",
+        free_space="Free some space, or set SYNTHTHORAX_STORE to a folder on another disk.",
+        writable="Make the folder writable, or set SYNTHTHORAX_STORE to another one.",
+    )
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What computing a result took, all attempts together."""
+
+    seconds: float
+    peak_memory_mb: float
 
 
 @dataclass(frozen=True)
 class Result:
-    """A complete stage result."""
+    """A complete stage result: its folder, and the manifest of the node that it belongs to."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Mapping[str, Any]
 
+    @property
+    def costs(self) -> Costs:
+        """What computing it took."""
+        return Costs(**self.manifest["costs"])
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        remedy = "Free some space, or set SYNTHTHORAX_STORE to a folder on another disk."
-        if error.errno in (13, 30):
-            remedy = "Make the folder writable, or set SYNTHTHORAX_STORE to another one."
-        raise StoreError(f"store {path}", f"{error.strerror or error}", remedy) from error
+    def read(self, kind: type[Record]) -> Record:
+        """Return what the stage reported, as the stage's result type; the only reader of that part."""
+        return kind.model_validate(self.manifest["result"])
 
 
 class Store:
-    """A folder of results by key, with room for half-done work beside them."""
+    """A folder of results by cache key, with room for unfinished work beside them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        with _told(root):
+        with store_errors(root):
             for name in ("results", "partial", "work", "locks"):
                 (root / name).mkdir(parents=True, exist_ok=True)
             probe = root / f".probe-{os.getpid()}"
@@ -56,18 +73,18 @@ class Store:
             probe.unlink()
 
     def folder(self, stage: str, key: str) -> Path:
-        """Where the result of a key lies once it is complete."""
+        """Return where the result of a key lies once it is complete."""
         return self.root / "results" / stage / key
 
     def work(self, key: str) -> Path:
-        """Scratch of an unfinished stage; survives a crash."""
+        """Return the scratch folder of an unfinished stage; it survives a crash."""
         path = self.root / "work" / key
-        with _told(path):
+        with store_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         return path
 
     def get(self, stage: str, key: str) -> Result | None:
-        """The result of a key if it is complete and its files agree with their hashes."""
+        """Return the result of a key if it is complete and its files agree with their hashes."""
         folder = self.folder(stage, key)
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -81,25 +98,25 @@ class Store:
 
     @contextmanager
     def locked(self, key: str) -> Iterator[None]:
-        """Hold a key, so that two runs never compute it at once."""
+        """Lock a key, so that two runs never compute it at once."""
         from filelock import FileLock
 
         path = self.root / "locks" / f"{key}.lock"
-        with _told(path), FileLock(path):
+        with store_errors(path), FileLock(path):
             yield
 
     def begin(self, key: str) -> Path:
-        """An empty folder to write a result into."""
+        """Return an empty folder to write a result into."""
         path = self.root / "partial" / key
-        with _told(path):
+        with store_errors(path):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
         return path
 
     def commit(self, stage: str, key: str, record: Mapping[str, Any]) -> Result:
-        """Seal what was written since ``begin``: hash the files, write the manifest last, move into place."""
+        """Complete a result since ``begin``: hash its files, write the manifest last, move it into place."""
         part, final = self.root / "partial" / key, self.folder(stage, key)
-        with _told(part):
+        with store_errors(part):
             files = {
                 str(p.relative_to(part)): {"sha256": sha256_file(p), "size": p.stat().st_size}
                 for p in sorted(part.rglob("*"))
@@ -110,7 +127,7 @@ class Store:
             shutil.rmtree(final, ignore_errors=True)
             os.replace(part, final)
             shutil.rmtree(self.root / "work" / key, ignore_errors=True)
-        done = self.get(stage, key)
-        if done is None:
+        result = self.get(stage, key)
+        if result is None:
             raise StoreError(f"store {final}", "does not read back as it was written", "Check the disk.")
-        return done
+        return result

@@ -1,106 +1,102 @@
-"""What a user sees while a run goes on: a bar on a terminal, a line per stage elsewhere."""
+"""Progress of a run: a bar on a terminal, a line per node elsewhere."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from benchmark.engine.forecast import Durations, play, start_order
-from benchmark.engine.node import Node
-from benchmark.engine.runner import Watcher
+from benchmark.engine.events import RunObserver
+from benchmark.engine.forecast import Durations, simulate, start_order
+from benchmark.engine.node import Graph, Node
 from benchmark.engine.store import Result
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, ``m:ss``."""
+    """Return minutes and seconds, ``m:ss``."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 class _Running:
-    """What is known of a running node: when it began, and how far it was when it last told."""
+    """A running node: when it began, the share that it last reported, and when."""
 
     def __init__(self, began: float) -> None:
         self.began, self.share, self.at = began, 0.0, began
 
-    def tell(self, share: float, now: float) -> None:
-        """It is that far, 0 to 1; at 0 its work begins, after what its worker had to import."""
+    def report(self, share: float, now: float) -> None:
+        """Record the share done, 0 to 1; at 0 the work begins, after the imports of its worker."""
         self.share, self.at = share, now
         self.began = self.began if share else now
 
     @property
     def total(self) -> float:
-        """Seconds that it needs in all, by its own pace; 0 before it has told."""
+        """Seconds that it needs in all, by its own pace; 0 before its first report."""
         return (self.at - self.began) / self.share if self.share > 0 else 0.0
 
     def left(self, expected: float, now: float) -> float:
-        """Seconds that it still needs."""
+        """Return the seconds that it still needs."""
         return max((1 - self.share) * expected - (now - self.at), 0.0)
 
 
-class Progress(Watcher):
-    """Stage, step and time left.
+class Progress(RunObserver):
+    """Shows stage, step and time left.
 
-    The time left is that of the rest of the graph, played forward on the workers with the seconds that each
-    node is expected to take (``forecast.Durations``): finished nodes of its kind say so, and running ones by
-    the share that they have done.
+    The time left is that of the rest of the graph, simulated on the workers with the expected seconds of each
+    node (``forecast.Durations``), which finished nodes of its kind correct, and running ones by their share
+    done.
 
     Args:
-        nodes: of the run, each after what it needs.
-        workers: how many run at once.
+        workers: how many nodes run at once.
         now: the clock, in seconds.
     """
 
-    def __init__(
-        self, nodes: Iterable[Node], workers: int, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        known = list(nodes)
-        self.needs = {n.id: n.needs for n in known}
-        self.order, self.durations = start_order(known), Durations(known)
-        self.workers, self.total, self.now = workers, len(known), now
+    def __init__(self, graph: Graph, workers: int, now: Callable[[], float] = time.monotonic) -> None:
+        self.needs = {n.id: n.needs for n in graph}
+        self.order, self.durations = start_order(graph), Durations(graph.nodes)
+        self.workers, self.total, self.now = workers, len(graph), now
         self.left = dict.fromkeys(self.needs)
         self.running: dict[str, _Running] = {}
         self.began, self.bar = now(), _bar()
-        self._told = (-math.inf, 0.0)
+        self._estimate = (-math.inf, 0.0)  # when it was made, and the seconds left then
 
     def seconds_left(self) -> float:
-        """Expected wall seconds until the end."""
+        """Return the expected wall seconds until the end."""
         now = self.now()
         seconds = self.durations.expected({n: (r.total, r.share) for n, r in self.running.items()})
         busy = {n: r.left(seconds[n], now) for n, r in self.running.items()}
         waiting = {n: seconds[n] for n in self.left if n not in self.running}
-        return play(waiting, busy, self.needs, self.order, self.workers)
+        return simulate(waiting, busy, self.needs, self.order, self.workers)
 
     def reused(self, node: Node, result: Result) -> None:
-        """A reused node takes no time; what it took once tells of its kind."""
+        """Remove a reused node; its earlier duration informs those of its kind."""
         self.left.pop(node.id, None)
-        self.durations.learn(node.id, result.manifest["costs"]["seconds"], here=False)
+        self.durations.learn(node.id, result.costs.seconds, here=False)
         self._show(node.id, "reused", quiet=True)
 
     def started(self, node: Node) -> None:
-        """A node begins."""
+        """Begin the time of a node."""
         self.running[node.id] = _Running(self.now())
         self._show(node.id, "started", quiet=True)
 
     def progressed(self, node_id: str, share: float) -> None:
-        """A node goes on."""
+        """Record how far a node is."""
         if node_id in self.running:
-            self.running[node_id].tell(share, self.now())
+            self.running[node_id].report(share, self.now())
             self._show(node_id, f"{100 * share:.0f} %", quiet=True)
 
     def finished(self, node: Node, result: Result) -> None:
-        """A node is done; learn how long its kind takes."""
-        seconds = result.manifest["costs"]["seconds"]
+        """Remove a finished node, and learn how long its kind takes."""
+        seconds = result.costs.seconds
         occupied = self.now() - self.running[node.id].began if node.id in self.running else 0.0
-        # a worker also hashes and commits; an interrupted run had done a part before
+        # a worker also hashes and commits; an interrupted run did a part before
         self.durations.learn(node.id, max(seconds, occupied))
         self._end(node.id)
         self._show(node.id, f"done in {clock(seconds)}")
 
     def failed(self, node: Node, line: str) -> None:
-        """A node failed."""
+        """Remove a failed node."""
         self._end(node.id)
         self._show(node.id, "FAILED: " + line.splitlines()[0])
 
@@ -109,51 +105,38 @@ class Progress(Watcher):
         self.running.pop(node_id, None)
 
     def _shown_left(self) -> float:
-        """The seconds left, worked out anew once a second."""
-        at, seconds = self._told
+        """Return the seconds left, estimated once a second."""
+        at, seconds = self._estimate
         if self.now() - at > 1.0:
-            self._told = (self.now(), self.seconds_left())
-            return self._told[1]
+            self._estimate = (self.now(), self.seconds_left())
+            return self._estimate[1]
         return max(seconds - (self.now() - at), 0.0)
 
     def _show(self, node_id: str, what: str, quiet: bool = False) -> None:
         done = self.total - len(self.left)
         text = f"{node_id}: {what}"
         if self.bar:
-            self.bar.show(done, self.total, text, clock(self._shown_left()))
+            left = clock(self._shown_left())
+            self.bar.update(0, completed=done, total=self.total, description=text, left=left)
         elif not quiet:
-            took = clock(self.now() - self.began)
-            print(f"[{done}/{self.total}] {took} gone, {clock(self._shown_left())} left  {text}", flush=True)
+            gone, left = clock(self.now() - self.began), clock(self._shown_left())
+            print(f"[{done}/{self.total}] {gone} gone, {left} left  {text}", flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.bar:
-            self.bar.close()
+            self.bar.stop()
 
 
-class _Bar:
-    """A rich progress bar with stage, step and time left."""
+def _bar() -> Any:
+    """Return a started rich progress bar on a terminal, else None."""
+    if not sys.stdout.isatty():
+        return None
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Rich
 
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Rich
-
-        self.rich = Rich(
-            BarColumn(24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]} left"),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-        )
-        self.task: Any = self.rich.add_task("", total=1, left="?")
-        self.rich.start()
-
-    def show(self, done: int, total: int, text: str, left: str) -> None:
-        self.rich.update(self.task, completed=done, total=total, description=text, left=left)
-
-    def close(self) -> None:
-        self.rich.stop()
-
-
-def _bar() -> _Bar | None:
-    return _Bar() if sys.stdout.isatty() else None
+    left, text = TextColumn("{task.fields[left]} left"), TextColumn("{task.description}")
+    bar = Rich(BarColumn(24), MofNCompleteColumn(), left, TimeElapsedColumn(), text)
+    bar.add_task("", total=1, left="?")
+    bar.start()
+    return bar

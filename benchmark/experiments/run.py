@@ -1,43 +1,46 @@
-"""What each verb does, out of the parts below it."""
+"""Execute a plan up to a verb's stage: compute, track, and write what people read."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.bundles import assemble as report
-from benchmark.engine.node import Node, keys, needed
-from benchmark.engine.runner import CompositeWatcher, Outcome, execute, worker_count
-from benchmark.engine.store import Store
-from benchmark.errors import BenchmarkError, StoreError
+from benchmark.bundles.assemble import write_bundles
+from benchmark.engine.events import CompositeObserver
+from benchmark.engine.node import Graph
+from benchmark.engine.runner import Outcome, execute
+from benchmark.engine.store import Store, store_root
+from benchmark.errors import BenchmarkError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
-from benchmark.planning.graph import build
+from benchmark.planning.graph import build, data_nodes
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import store_root
-from benchmark.reporting.leaderboards.compare import publish
+from benchmark.reporting.leaderboards.publish import publish
 from benchmark.stages import run as run_stage
+from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_of
+from benchmark.utils.processes import worker_count
 
-# What each verb computes, with all that it needs; a verb stops where its own stage ends.
+# Stages in which each verb ends; it computes them and all that they need.
 UNTIL = {
     "data": {"data", "pseudo_label"},
-    "generate": {"generate", "filter"},
+    "generate": {"generate", "quality_filter"},
     "measure": {"measure"},
-    "classify": {"classify", "curve"},
-    "run": {"measure", "gan_test", "classify", "curve"},
+    "classify": {"classify", "learning_curve"},
+    "run": {"measure", "gan_test", "classify", "learning_curve"},
 }
+NOT_COPIED = ("fit", "reference")  # results that no reader looks at
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that has ended: what became of it, and what it left."""
+    """A run that has ended, and the paths that it wrote."""
 
     plan: Plan
+    graph: Graph
     outcome: Outcome
     out: Path
     written: list[Path]
@@ -55,21 +58,20 @@ def run(
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
     Args:
-        parent: MLflow run that this run is nested in, for one of several.
+        parent: MLflow run to nest this run in, for one of several.
         only: compute this row and what it needs, and write its bundle to ``out / only``, no leaderboard.
     Raises:
-        StoreError, TrackingError: nothing half-done counts as done.
+        StoreError, TrackingError: nothing unfinished counts as complete.
     """
     began = time.monotonic()
     make_folder(out)
-    nodes = needed(build(plan), UNTIL[verb], only)
-    count = worker_count(plan.device, workers)
-    store, tracker = Store(store_root()), Tracker(plan, verb, keys(nodes), parent=parent)
-    progress = Progress(nodes, count)
-    status = "FAILED"
+    graph, count = build(plan).until(UNTIL[verb], only), worker_count(plan.device, workers)
+    store, tracker = Store(store_root()), Tracker(plan, verb, graph, parent=parent)
+    progress, status = Progress(graph, count), "FAILED"
     try:
-        outcome = execute(nodes, store, run_stage, workers=count, watcher=CompositeWatcher(progress, tracker))
-        written = _write(plan, verb, nodes, outcome, out, tracker, only)
+        observer = CompositeObserver(progress, tracker)
+        outcome = execute(graph, store, run_stage, workers=count, observer=observer)
+        written = _write(plan, verb, graph, outcome, out, tracker, only)
         status = "FAILED" if outcome.failures else "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -77,22 +79,22 @@ def run(
     finally:
         progress.close()
         tracker.close(status, time.monotonic() - began)
-    return Finished(plan, outcome, out, written, time.monotonic() - began)
+    return Finished(plan, graph, outcome, out, written, time.monotonic() - began)
 
 
 def folder_name(name: str, scenario: str | None, *more: str) -> str:
-    """Another protocol, another folder."""
+    """Return the name of an output folder; another protocol has another folder."""
     chosen = [p for p in (scenario or "").split(",") if p.strip()]
     return "-".join([name, *map(folder_part, (*chosen, *more))])
 
 
 def folder_part(text: str) -> str:
-    """A choice as a part of a folder's name."""
+    """Return a choice as a part of a folder's name."""
     return re.sub("[^0-9A-Za-z_.=]+", "_", text)
 
 
 def weights_part(plan: Plan, weights: str | None) -> list[str]:
-    """Chosen weights, for a folder's name: a folder of weights by its name and the hash of what it holds."""
+    """Return chosen weights as parts of a folder's name; a folder of weights by its name and content hash."""
     if not weights:
         return []
     if weights in ("none", "imagenet"):
@@ -102,50 +104,38 @@ def weights_part(plan: Plan, weights: str | None) -> list[str]:
 
 
 def make_folder(folder: Path) -> None:
-    """Create an output folder, or say why not."""
-    try:
+    """Create an output folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with disk_errors(f"--out {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"--out {folder}", f"{error.strerror}", "Give a folder that can be written."
-        ) from error
 
 
 def _write(
-    plan: Plan,
-    verb: str,
-    nodes: list[Node],
-    outcome: Outcome,
-    out: Path,
-    tracker: Tracker,
-    only: str | None,
+    plan: Plan, verb: str, graph: Graph, outcome: Outcome, out: Path, tracker: Tracker, only: str | None
 ) -> list[Path]:
     if verb != "run":
-        return copy_results(nodes, outcome, out)
-    for node in nodes:
-        if node.stage in ("data", "pseudo_label") and node.id in outcome.failures:
+        return copy_results(graph, outcome, out)
+    for node in data_nodes(graph):
+        if node.id in outcome.failures:
             raise BenchmarkError("", outcome.failures[node.id])
     if only is not None:
-        report.write_bundles(plan, outcome, out, only)
+        write_bundles(plan, graph, outcome, out, only)
         return [out / only]
-    report.write_bundles(plan, outcome, out / "bundles")
+    write_bundles(plan, graph, outcome, out / "bundles")
     comparison = publish(out / "bundles", out)
     tracker.leaderboard(out, comparison)
     return [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")] + [out / "bundles"]
 
 
-def copy_results(nodes: Iterable[Node], outcome: Outcome, out: Path) -> list[Path]:
-    """Copy what a partial verb computed to where the user looks for it."""
+def copy_results(graph: Graph, outcome: Outcome, out: Path) -> list[Path]:
+    """Copy the results of a partial verb to the folder that the user named."""
     written = []
-    for node in nodes:
-        result = outcome.results.get(node.id)
-        if result is None or node.stage in ("fit", "reference"):
-            continue
-        target = out / node.id
-        part = target.with_name(target.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(result.folder, part)
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
-        written.append(target)
+    for node in graph:
+        if node.id in outcome.results and node.stage not in NOT_COPIED:
+            with atomic_folder(out / node.id) as part:
+                shutil.copytree(outcome.results[node.id].folder, part, dirs_exist_ok=True)
+            written.append(out / node.id)
     return written

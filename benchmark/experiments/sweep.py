@@ -1,4 +1,4 @@
-"""The same task for every value of a choice: each variant a run of its own, then tables over all of them."""
+"""Run a task for every value of a choice, one run per variant, then write tables over all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from benchmark.tasks.schema import Task
 
 @dataclass(frozen=True)
 class Variant:
-    """One run of a sweep: what it chooses, as text, its plan and its folder."""
+    """One run of a sweep: its choices as text, its plan and its folder."""
 
     name: str
     plan: Plan
@@ -35,11 +35,11 @@ class Variant:
 
 
 def run_sweep(options: SweepRequest) -> int:
-    """Run every variant, then write the tables over those that have a leaderboard; 1 when one failed.
+    """Run every variant, then write the tables over those with a leaderboard; return 1 when one failed.
 
     Raises:
         TaskError: a name or a value that the task does not offer, before anything is computed.
-        StoreError, TrackingError: nothing can go on.
+        StoreError, TrackingError: no variant can continue.
     """
     variants = plan_variants(options)
     out = variants[0].out.parent
@@ -55,7 +55,7 @@ def run_sweep(options: SweepRequest) -> int:
 
 
 def plan_variants(options: SweepRequest) -> list[Variant]:
-    """Every combination of the values, planned and checked.
+    """Plan every combination of the values.
 
     Raises:
         TaskError: a choice named twice, an unknown one, or a value that the task does not offer.
@@ -75,38 +75,38 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
 
 
 def _values(task: Task, over: Sequence[str], values: Sequence[str | None]) -> dict[str, tuple[Any, ...]]:
-    """The values of each choice: those given, or all that the task offers."""
+    """Return the values of each choice: the given ones, or all that the task offers."""
     given = [v for v in values if v]
     if len(given) > len(over):
         raise TaskError("--values", "is given more often than --over", "Give one --values for each --over.")
-    found: dict[str, tuple[Any, ...]] = {}
+    chosen: dict[str, tuple[Any, ...]] = {}
     for path, text in itertools.zip_longest(over, given):
         if path not in task.choices:
             raise unknown_name("choice", path, list(task.choices), "--over")
-        if path in found:
+        if path in chosen:
             raise TaskError("--over", f"names '{path}' twice", "Name it once.")
-        found[path] = _listed(path, text) if text else task.choices[path]
-    return found
+        chosen[path] = _listed(path, text) if text else task.choices[path]
+    return chosen
 
 
 def _listed(path: str, text: str) -> tuple[Any, ...]:
-    """Values with commas, as YAML reads them."""
+    """Read values that commas separate as YAML."""
     try:
         return tuple(yaml.safe_load(f"[{text}]"))
     except yaml.YAMLError:
         raise TaskError(
-            f"--values of {path}", f"'{text}' is no list of values", "Such as 0.25,0.5."
+            f"--values of {path}", f"'{text}' is not a list of values", "Such as 0.25,0.5."
         ) from None
 
 
 def _text(value: Any) -> str:
-    """A value as ``--scenario`` takes it."""
+    """Return a value as ``--scenario`` takes it."""
     plain = isinstance(value, str) and yaml.safe_load(value) == value
     return value if plain else json.dumps(value)
 
 
 def _out(options: SweepRequest, plan: Plan) -> Path:
-    """Where the variants lie, each in a folder of its own."""
+    """Return the folder of the variants' folders."""
     name = f"sweep-{plan.task.name}-{plan.profile_name}"
     return options.out or Path("outputs") / folder_name(
         name, options.scenario, *weights_part(plan, options.weights)
@@ -114,7 +114,7 @@ def _out(options: SweepRequest, plan: Plan) -> Path:
 
 
 def _run(variant: Variant, place: str, options: SweepRequest) -> bool:
-    """Run one variant, tell its faults; True when every row finished."""
+    """Run one variant and print its failures; return whether every row finished."""
     began = time.monotonic()
     print(f"\nvariant {place}: {variant.name}", flush=True)
     try:

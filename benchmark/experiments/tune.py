@@ -1,4 +1,4 @@
-"""The only file that talks to Optuna: search a generator's parameters. It is never handed the test split."""
+"""The only file that talks to Optuna: search a generator's parameters. The test split is out of its reach."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmark.engine.node import Node, keys, needed, without_fold
+from benchmark.engine.node import Graph
 from benchmark.engine.runner import execute
-from benchmark.engine.store import Store
+from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError, TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import RunRequest, generator_row, make_plan, store_root
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
+from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin, find
-from benchmark.stages import Job, fit
 from benchmark.stages import run as run_stage
+from benchmark.stages.fit import FitConfig, fit
+from benchmark.stages.job import DATA, Job
 from benchmark.stages.names import REAL_ONLY
+from benchmark.stages.records import History
 from benchmark.tasks.profile import GeneratorEntry
+from benchmark.utils.files import write_text
 
 if TYPE_CHECKING:
     import optuna
@@ -31,17 +36,17 @@ HEARTBEAT_SECONDS = 30
 
 
 class Pruned(Exception):
-    """The pruner gave this trial up."""
+    """The pruner ended this trial."""
 
 
 def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
     """Search the generator's own space; the objective is its best preview FID against ``val``.
 
-    A study that is there already goes on: ``trials`` counts the finished ones too, and a trial whose process
-    was killed is run again.
+    An existing study continues: ``trials`` counts the finished ones too, and a trial whose process was killed
+    runs again.
 
     Args:
-        wish: task, profile, source; its generators are not used.
+        request: task, profile, source; its generators are not used.
         generator: name, or path of a file.
         trials: in all.
         seed: of the sampler.
@@ -53,19 +58,18 @@ def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_f
         TaskError: the generator has no search space, or no trial succeeded.
     """
     plugin = find("generators", [generator])[0]
-    module = plugin.load()
-    if not hasattr(module, "search_space"):
+    if not hasattr(plugin.load(), "search_space"):
         raise TaskError(
             f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
         )
     plan = make_plan(replace(request, generators=(generator,)), stages=("fit",))
     entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
     study = _study(study_file, f"{plan.task.name}/{plan.profile_name}/{plan.source}/{plugin.name}", seed)
-    search = _Search(plan, plugin, entry, Store(store_root()), study)
+    search = _Search(plan, plugin, entry, Store(store_root()))
     left = trials - len(_finished(study))
     if left > 0:
         study.optimize(search.objective, n_trials=left, callbacks=[search.log])
-    search.tracker.close("FINISHED", search.seconds())
+    search.tracker.close("FINISHED", time.monotonic() - search.began)
     return _write_best(study, plan, plugin, entry, out)
 
 
@@ -101,74 +105,66 @@ def _finished(study: optuna.Study) -> list[Any]:
 
 
 class _Search:
-    """The objective: one fit per trial, reported to pruner and tracker as it goes."""
+    """The objective: one fit per trial, reported to pruner and tracker."""
 
-    def __init__(
-        self, plan: Plan, plugin: Plugin, entry: GeneratorEntry, store: Store, study: optuna.Study
-    ) -> None:
-        self.plan, self.plugin, self.entry, self.store, self.study = plan, plugin, entry, store, study
+    def __init__(self, plan: Plan, plugin: Plugin, entry: GeneratorEntry, store: Store) -> None:
+        self.plan, self.plugin, self.entry, self.store = plan, plugin, entry, store
         self.module, self.began = plugin.load(), time.monotonic()
-        self.tracker = Tracker(plan, "tune", {})
-        self.inputs = self._without_test()
-        self.history: list[dict[str, float]] = []
+        self.tracker = Tracker(plan, "tune", Graph(()))
+        self.inputs = self._inputs_without_test()
+        self.history: History = []
 
-    def seconds(self) -> float:
-        """Wall seconds since the search began."""
-        return time.monotonic() - self.began
-
-    def _without_test(self) -> dict[str, Path]:
-        """What a fit needs; of the data train and val alone: the search cannot read test."""
-        *before, node = self._nodes(generator_row(self.plugin, self.entry, {}))
-        outcome = execute(before, self.store, run_stage, workers=1)
+    def _inputs_without_test(self) -> dict[str, tuple[Path, ...]]:
+        """Compute the inputs of a fit; of the data train and val alone, so that no trial can read test."""
+        graph = self._graph(generator_row(self.plugin, self.entry, {}))
+        (node,) = graph.find("fit")
+        outcome = execute(graph.needed(lambda n: n.id in node.needs), self.store, run_stage, workers=1)
         for line in outcome.failures.values():
             raise BenchmarkError("", line)
-        inputs = {need: outcome.results[need].folder for need in node.needs}
-        data = next(need for need in node.needs if without_fold(need) == "data")
-        folder = self.store.work(f"tune-{keys(before)[data]}")
+        inputs = {role: tuple(outcome.results[i].folder for i in ids) for role, ids in node.inputs.items()}
+        (data,), (folder,) = node.inputs[DATA], inputs[DATA]
+        reduced = self.store.work(f"tune-{graph.keys[data]}")
         for name in ("train.arrow", "val.arrow"):
-            shutil.copyfile(inputs[data] / name, folder / name)
-        return {**inputs, data: folder}
+            shutil.copyfile(folder / name, reduced / name)
+        return {**inputs, DATA: (reduced,)}
 
     def objective(self, trial: optuna.Trial) -> float:
-        """Best preview FID on ``val`` of one set of parameters."""
+        """Return the best preview FID on ``val`` of one set of parameters."""
         import optuna
 
-        row = generator_row(self.plugin, self.entry, self.module.search_space(trial))
-        nodes = self._nodes(row)
-        node = nodes[-1]
-        key = f"trial-{keys(nodes)[node.id]}"
-        self.history, shown = [], 0
+        graph = self._graph(generator_row(self.plugin, self.entry, self.module.search_space(trial)))
+        (node,) = graph.find("fit")
+        key = f"trial-{graph.keys[node.id]}"
+        self.history = []
 
-        def asks_to_stop(step: int, fid: float) -> bool:
-            nonlocal shown
-            trial.report(fid, shown)
-            shown += 1
+        def should_prune(step: int, fid: float) -> bool:
+            trial.report(fid, len(self.history))
             self.history.append({"step": float(step), "val_fid": fid})
             if trial.should_prune():
                 raise Pruned
             return False
 
-        job = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
+        job: Job[FitConfig] = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
         try:
-            said = fit(job, asks_to_stop)
+            result = fit(job, should_prune)
         except Pruned:
             raise optuna.TrialPruned from None
         except BenchmarkError as error:
             if isinstance(error.__cause__, Pruned):
                 raise optuna.TrialPruned from None
             trial.set_user_attr("error", str(error))
-            return float("nan")  # Optuna counts the trial as failed and goes on
-        chosen = [part["chosen"][f"val_fid_{self.plan.extractor}"] for part in said.values()]
+            return float("nan")  # Optuna counts the trial as failed and continues
+        chosen = [part.chosen[f"val_fid_{self.plan.extractor}"] for part in result.parts.values()]
         return float(sum(chosen) / len(chosen))
 
-    def _nodes(self, row: Row) -> list[Node]:
-        """The fit of a row in the first fold, after all that it needs."""
-        judging = [r for r in self.plan.rows if r.name == REAL_ONLY]
-        nodes = build(replace(self.plan, rows=(*judging, row)))
-        return needed((n for n in nodes if n.fold == 0), {"fit"})
+    def _graph(self, row: Row) -> Graph:
+        """Return the fit of a row in the first fold, and all that it needs."""
+        evaluating = [r for r in self.plan.rows if r.name == REAL_ONLY]
+        graph = build(replace(self.plan, rows=(*evaluating, row)))
+        return graph.needed(lambda node: node.stage == "fit" and node.fold == 0)
 
     def log(self, study: optuna.Study, trial: Any) -> None:
-        """A nested run per trial, once it has ended."""
+        """Log a trial that has ended as a nested run."""
         self.tracker.trial(trial.number, trial.state.name, trial.params, trial.value, self.history)
         value = "-" if trial.value is None else f"{trial.value:.3f}"
         print(
@@ -201,7 +197,5 @@ def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, entry: Generato
         },
     }
     path = out / "best_params.yaml"
-    part = path.with_suffix(".part")
-    part.write_text(yaml.safe_dump(about, sort_keys=True), encoding="utf-8")
-    part.replace(path)
+    write_text(path, yaml.safe_dump(about, sort_keys=True))
     return path

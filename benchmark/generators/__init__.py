@@ -1,4 +1,4 @@
-"""Generators and control generators: one file per plug-in, found by its name.
+"""Generators and control generators, one plug-in per file, named after the file.
 
-Files that begin with an underscore are helpers. docs/add_a_generator.md states the contract.
+Files that begin with an underscore are helpers. docs/add_a_generator.md describes the contract.
 """

@@ -1,13 +1,11 @@
-"""Control: near-copies of training images. The memorization gate must catch it."""
+"""Control: near-copies of training images, which the memorization gate must catch."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.generators._bank import ImageBank
+from benchmark.generators._image_bank import ImageBank
 
 version = "1"
 
@@ -22,7 +20,7 @@ card = {
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
-    """How near the copies are; no paper gives these limits, they are the suite's own."""
+    """Limits of the changes; no paper gives them, they are the suite's own choice."""
 
     shift: float = Field(1 / 32, ge=0, le=0.1, description="largest per axis, share of the side; own choice")
     brightness: float = Field(0.02, ge=0, le=0.2, description="most added gray, of the range; own choice")
@@ -31,13 +29,13 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 class Copycat(ImageBank):
-    """Hands out training images, barely changed."""
+    """Return training images, barely changed."""
 
-    name: ClassVar[str] = "copycat"
-    params_type: ClassVar[type[BaseModel]] = Params
+    name = "copycat"
+    params_type = Params
 
     def change(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Shift, brightness, contrast and noise for (N, S, S) uint8 images; float32 in [0, 1]."""
+        """Shift, brighten, add contrast and noise to (N, S, S) uint8 images; return float32 in [0, 1]."""
         from scipy import ndimage
 
         limit, side = self.params, images.shape[1]

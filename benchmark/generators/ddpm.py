@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DModel
+from diffusers.optimization import get_scheduler
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.errors import GeneratorError
-from benchmark.generators import _training as training
-from benchmark.generators._store import (
-    class_positions,
-    load_folder,
-    requested_positions,
-    save_folder,
-    square_size,
-    trained_classes,
-)
+from benchmark.generators import _network_training as training
+from benchmark.generators._network_generator import NetworkGenerator
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
-from benchmark.utils.training_state import autocast
+from benchmark.plugins.generator import FitContext
 
-version = "1"
+version = "2"
 
 TABLE = "Schaudt et al. 2023, Table 3, Unconditional"
 DIFFUSERS = "default of diffusers' train_unconditional.py, on which Schaudt et al. built"
@@ -37,8 +26,8 @@ OWN = "own addition; the default is what the paper does"
 card = {
     "title": "DDPM",
     "role": "generator",
-    "description": "Denoising diffusion in pixel space with a U-Net, told the class by an embedding; "
-    "with one class it is the paper's unconditional model.",
+    "description": "Denoising diffusion in pixel space with a U-Net, conditioned on the class by an "
+    "embedding; with one class it is the paper's unconditional model.",
     "citation": "Ho et al. 2020, arXiv:2006.11239; protocol: Schaudt et al. 2023",
     "license": "Apache-2.0",
 }
@@ -79,14 +68,14 @@ class Params(BaseModel, extra="forbid", frozen=True):
     def _consistent(self) -> Params:
         odd = [c for c in self.channels if c % self.groups]
         if odd:
-            raise ValueError(f"channels: {odd[0]} is no multiple of groups {self.groups}")
+            raise ValueError(f"channels: {odd[0]} is not a multiple of groups {self.groups}")
         if self.denoising_steps > self.noise_steps:
             raise ValueError("denoising_steps exceeds noise_steps")
         return self
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What tuning may change: the pace of learning, what is predicted, and the mixture of classes."""
+    """Suggest the learning rate, the prediction target, the averaging and the mixture of classes."""
     return {
         "learning_rate": trial.suggest_float("learning_rate", 5e-5, 3e-3, log=True),
         "prediction": trial.suggest_categorical("prediction", ["epsilon", "v_prediction"]),
@@ -96,13 +85,11 @@ def search_space(trial: Any) -> dict[str, Any]:
     }
 
 
-class DDPM:
+class DDPM(NetworkGenerator):
     """A U-Net that predicts the noise (or the image, or the velocity) of a noised image."""
 
-    conditions: ClassVar[set[str]] = {"label"}
-
-    def __init__(self, params: Params) -> None:
-        self.params, self.device, self.precision = params, "cpu", "float32"
+    name = "ddpm"
+    params_type = Params
 
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on the images by class; a single class gives the unconditional model.
@@ -110,100 +97,68 @@ class DDPM:
         Raises:
             GeneratorError: the image size does not fit the levels of the network, or the loss is not finite.
         """
-        p, self.device, self.precision = self.params, context.device, context.precision
-        self.image_size, self.classes = square_size(train, "ddpm"), trained_classes(train)
-        images, position = np.ascontiguousarray(train.image), class_positions(train)
+        p, batches = self.params, self.start(train, context)
         with training.seeded_weights(context.seed):
-            live = self._network()
-        self.network = copy.deepcopy(live) if p.average else live
-        optimizer = torch.optim.AdamW(
-            live.parameters(), betas=(p.beta1, p.beta2), weight_decay=p.weight_decay, fused=True
-        )
-        parts = {"live": live, "kept": self.network, "optimizer": optimizer}
-        keeper = training.Keeper(context)
+            live = self.build()
+        self.start_average(live)
+        optimizer, schedule = make_optimizer(live, p)
+        parts = {"live": live, "average": self.average, "optimizer": optimizer, "schedule": schedule}
+        saver = training.StateSaver(context)
         noising: Any = DDPMScheduler(**self._schedule())
-        for step in range(keeper.resume(parts), p.steps):
-            rows = training.draw_batch(position, p.batch_size, step, context.seed, p.balance)
-            clean = F.pixel_unshuffle(training.to_network(images[rows], self.device), p.unshuffle)
-            label = torch.from_numpy(position[rows]).to(self.device)
+        start = saver.resume(parts)
+        self.use_average()
+        for step in range(start, p.steps):
+            images, label = batches(step, p.batch_size)
+            clean = F.pixel_unshuffle(images, p.unshuffle)
             random = training.step_generator(context.seed, step, self.device)
             loss = self._loss(live, noising, clean, label, random)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(live.parameters(), p.max_gradient_norm)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, p)
             optimizer.step()
-            if p.average:
-                training.update_average(self.network, live, p.average, step)
-            if self._report(step + 1, loss.detach(), context):
+            schedule.step()
+            self.average.step(live.parameters())
+            (rate,) = schedule.get_last_lr()
+            if self.report(step + 1, {"loss": loss.detach()}, context, learning_rate=rate):
                 return
-            keeper.keep(step + 1, parts)
+            saver.save_if_due(step + 1, parts)
 
     def _loss(
-        self,
-        network: nn.Module,
-        noising: Any,
-        clean: Tensor,
-        label: Tensor,
-        random: torch.Generator,
+        self, network: nn.Module, noising: Any, clean: Tensor, label: Tensor, random: torch.Generator
     ) -> Tensor:
-        """Algorithm 1 of Ho et al.: noise the images and let the network say what is in them."""
-        # a random time for every image
+        """Return the loss of algorithm 1 of Ho et al.: noise the images and predict the noise."""
         time = torch.randint(self.params.noise_steps, (len(clean),), generator=random, device=clean.device)
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
         noised = noising.add_noise(clean, noise, time)
-        # what the network is to predict
         target = {"epsilon": lambda: noise, "sample": lambda: clean}.get(
             self.params.prediction, lambda: noising.get_velocity(clean, noise, time)
         )()
         error = (self._predict(network, noised, time, label) - target).square().mean((1, 2, 3))
-        # min-SNR: hardly noised images, whose error says little, weigh less
         return (error * self._loss_weight(noising, time)).mean()
 
     def _loss_weight(self, noising: Any, time: Tensor) -> Tensor:
-        """(N,) weights of arXiv:2303.09556, section 3.4; ones without snr_gamma."""
+        """Return (N,) weights of arXiv:2303.09556, section 3.4; ones without snr_gamma.
+
+        Barely noised images, whose error is not informative, weigh less.
+        """
         if self.params.snr_gamma is None:
             return torch.ones(len(time), device=time.device)
-        kept = noising.alphas_cumprod.to(time.device)[time]
-        ratio = kept / (1 - kept)
+        from diffusers.training_utils import compute_snr
+
+        ratio = compute_snr(noising, time)
         capped = ratio.clamp(max=self.params.snr_gamma)
         return {"epsilon": capped / ratio, "sample": capped}.get(self.params.prediction, capped / (ratio + 1))
 
     def _predict(self, network: nn.Module, noised: Tensor, time: Tensor, label: Tensor) -> Tensor:
         noised = noised.contiguous(memory_format=training.memory_format(self.device))
-        with autocast(torch.device(self.device).type, self.precision):
-            told = label if len(self.classes) > 1 else None
-            predicted: Tensor = network(noised, time, class_labels=told).sample
+        with self.autocast():
+            predicted: Tensor = network(
+                noised, time, class_labels=label if len(self.classes) > 1 else None
+            ).sample
         return predicted.float()
 
-    def _report(self, step: int, loss: Tensor, context: FitContext) -> bool:
-        """Report now and then, with a preview ``params.previews`` times; True when the fit should stop."""
-        p = self.params
-        every, preview = max(1, p.steps // 50), math.ceil(p.steps / p.previews)
-        sampler = None
-        if step % preview == 0 or step == p.steps:
-            sampler = lambda request, seed: self.sample(request, seed=seed)  # noqa: E731
-        if sampler is None and step % every:
-            return False
-        training.check_finite(float(loss), "ddpm", step)
-        return context.report(step, p.steps, sampler, loss=float(loss), learning_rate=learning_rate(step, p))
-
-    @torch.no_grad()
-    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
-        """Denoise from pure noise; the same seed gives the same bytes.
-
-        Raises:
-            GeneratorError: a class or size that it was not fitted on, or NaN.
-        """
-        position = requested_positions(request, self.classes, self.image_size, "ddpm")
-        random = torch.Generator(self.device).manual_seed(seed)
-        batches = torch.from_numpy(position).to(self.device).split(training.SAMPLE_BATCH)
-        images = [training.to_pixels(self._denoise(label, random)) for label in batches]
-        return synthetic_set(np.concatenate(images), request, generator="ddpm")
-
-    def _denoise(self, label: Tensor, random: torch.Generator) -> Tensor:
-        """Algorithm 2 of Ho et al., or a faster sampler over fewer times."""
+    def draw(self, label: Tensor, random: torch.Generator) -> Tensor:
+        """Denoise by algorithm 2 of Ho et al., or by a faster sampler over fewer times."""
         scheduler = self._sampler()
         side = self.image_size // self.params.unshuffle
         shape = (len(label), self.params.unshuffle**2, side, side)
@@ -234,7 +189,12 @@ class DDPM:
             "prediction_type": p.prediction,
         }
 
-    def _network(self) -> nn.Module:
+    def build(self) -> nn.Module:
+        """Build the U-Net.
+
+        Raises:
+            GeneratorError: its levels do not divide the image size.
+        """
         p, levels = self.params, len(self.params.channels)
         if self.image_size % (p.unshuffle * 2 ** (levels - 1)):
             raise GeneratorError(
@@ -258,44 +218,19 @@ class DDPM:
         )
         return training.place(network, self.device)
 
-    def to(self, device: str) -> Self:
-        """Move to a device; a loaded generator starts on the CPU."""
-        self.device, self.network = device, training.place(self.network, device)
-        return self
 
-    def save(self, folder: Path) -> None:
-        """Write the weights that are sampled from, and what is needed to build the network again."""
-        meta = {
-            "generator": "ddpm",
-            "params": self.params.model_dump(mode="json"),
-            "classes": list(self.classes),
-            "image_size": self.image_size,
-            "precision": self.precision,
-        }
-        save_folder(Path(folder), training.numpy_weights(self.network), meta)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """The generator that ``save`` wrote, on the CPU.
-
-        Raises:
-            GeneratorError: the folder cannot be read.
-        """
-        weights, meta = load_folder(Path(folder), "ddpm")
-        model = cls(Params.model_validate(meta["params"]))
-        model.classes, model.image_size = tuple(meta["classes"]), int(meta["image_size"])
-        model.precision = meta["precision"]
-        model.network = model._network()
-        training.set_weights(model.network, weights, "ddpm")
-        return model
-
-
-def learning_rate(step: int, params: Params) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if step < params.warmup:
-        return params.learning_rate * step / params.warmup
-    done = (step - params.warmup) / max(1, params.steps - params.warmup)
-    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+def make_optimizer(network: nn.Module, params: Params) -> tuple[torch.optim.Optimizer, Any]:
+    """Return AdamW, and its learning rate: a linear warm-up, then half a cosine to zero."""
+    optimizer = torch.optim.AdamW(
+        network.parameters(),
+        lr=params.learning_rate,
+        betas=(params.beta1, params.beta2),
+        weight_decay=params.weight_decay,
+        fused=True,
+    )
+    return optimizer, get_scheduler(
+        "cosine", optimizer, num_warmup_steps=params.warmup, num_training_steps=params.steps
+    )
 
 
 Generator = DDPM

@@ -1,12 +1,9 @@
-"""Control: copies of real training images. Shows what mere quantity and longer training give."""
+"""Control: copies of real training images, which show the effect of mere quantity and longer training."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from pydantic import BaseModel
-
-from benchmark.generators._bank import ImageBank
+from benchmark.generators._base import NoParams
+from benchmark.generators._image_bank import ImageBank
 
 version = "1"
 
@@ -19,16 +16,13 @@ card = {
     "license": "Apache-2.0",
 }
 
-
-class Params(BaseModel, extra="forbid", frozen=True):
-    """Nothing to set."""
+Params = NoParams
 
 
 class DuplicateReal(ImageBank):
-    """Hands out training images unchanged."""
+    """Return training images unchanged."""
 
-    name: ClassVar[str] = "duplicate_real"
-    params_type: ClassVar[type[BaseModel]] = Params
+    name = "duplicate_real"
 
 
 Generator = DuplicateReal

@@ -1,18 +1,18 @@
-"""The eight traditional augmentations of Lan 2023, each applied to a training image or not by a coin."""
+"""The eight traditional augmentations of Lan 2023, each applied to a training image with probability 0.5."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, Field, field_validator
 
-from benchmark.generators._bank import ImageBank
+from benchmark.generators._image_bank import ImageBank, affine, change_each, rotation_matrix
 
 version = "1"
 
 SECTION = "Lan 2023, section 4.4"
-WIDTH, HEIGHT = 389, 320  # of the thesis's images in pixels, section 4.3: what its lengths are relative to
+WIDTH, HEIGHT = 389, 320  # pixels of the thesis's images, section 4.3; its lengths are relative to them
 
 Operation = Literal[
     "rotation", "flipping", "translation", "shearing", "cropping", "noise", "blurring", "coloring"
@@ -35,7 +35,7 @@ card = {
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
-    """Which operations, and how far each goes."""
+    """The operations and their limits."""
 
     operations: tuple[Operation, ...] = Field(
         OPERATIONS, min_length=1, description=f"in the order in which they are applied; all of {SECTION}"
@@ -76,7 +76,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What the thesis tuned: how far the operations go that it kept."""
+    """Suggest limits of the operations that the thesis tuned."""
     return {
         "rotate": trial.suggest_float("rotate", 5, 90),
         "shear": trial.suggest_int("shear", 5, 40),
@@ -86,44 +86,41 @@ def search_space(trial: Any) -> dict[str, Any]:
 
 
 class LanAugmentation(ImageBank):
-    """Hands out training images, changed by the operations of the thesis."""
+    """Return training images, changed by the operations of the thesis."""
 
-    name: ClassVar[str] = "lan_augmentation"
-    params_type: ClassVar[type[BaseModel]] = Params
+    name = "lan_augmentation"
+    params_type = Params
 
     def change(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Every image on its own; (N, S, S) uint8 to float32 in [0, 1]."""
-        changed = np.empty(images.shape, dtype=np.float32)
-        for image, out in zip(images, changed, strict=True):
-            drawn = image.astype(np.float32) / 255
-            for name in self.params.operations:
-                if rng.random() < self.params.probability:
-                    drawn = np.clip(getattr(self, f"_{name}")(drawn, rng), 0, 1)
-            out[:] = drawn
-        return changed
+        """Change every (S, S) uint8 image by its own draws; return (N, S, S) float32 in [0, 1]."""
+        return change_each(images, lambda image: self._change_one(image, rng))
+
+    def _change_one(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        for name in self.params.operations:
+            if rng.random() < self.params.probability:
+                image = np.clip(getattr(self, f"_{name}")(image, rng), 0, 1)
+        return image
 
     def _rotation(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """About the center; the border repeats the edge."""
-        angle = np.deg2rad(rng.uniform(-self.params.rotate, self.params.rotate))
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        return _affine(image, turn, "nearest")
+        """Rotate about the center; the border repeats the edge."""
+        return affine(image, rotation_matrix(rng.uniform(-self.params.rotate, self.params.rotate)), "nearest")
 
     def _flipping(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Upside down, or left to right."""
+        """Flip upside down, or left to right."""
         return image[::-1] if rng.random() < self.params.flip else image[:, ::-1]
 
     def _translation(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The border is black."""
+        """Shift; the border is black."""
         shift = rng.uniform(-self.params.shift, self.params.shift, 2) * image.shape
-        return _affine(image, np.eye(2), "constant", shift)
+        return affine(image, np.eye(2), "constant", shift)
 
     def _shearing(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Rows slide along themselves about the middle; the border repeats the edge."""
+        """Slide rows along themselves about the middle; the border repeats the edge."""
         angle = np.deg2rad(rng.integers(0, self.params.shear + 1) / 2)
-        return _affine(image, np.array([[1, 0], [np.tan(angle), 1]]), "nearest")
+        return affine(image, np.array([[1, 0], [np.tan(angle), 1]]), "nearest")
 
     def _cropping(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random window, enlarged to the image's size, which all images of a task share."""
+        """Enlarge a random window to the image's size, which all images of a task share."""
         from scipy import ndimage
 
         share = np.array(self.params.crop)
@@ -131,39 +128,28 @@ class LanAugmentation(ImageBank):
         return ndimage.affine_transform(image, np.diag(share), rng.uniform(0, room), order=1, mode="nearest")
 
     def _noise(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Gaussian noise, or black pixels."""
+        """Add Gaussian noise, or black pixels."""
         if rng.random() < 0.5:
             amplitude = rng.uniform(0, self.params.noise_amplitude) / 255
             return image + amplitude * rng.normal(0, np.sqrt(self.params.noise_variance), image.shape)
         return np.where(rng.random(image.shape) < self.params.pepper, 0, image)
 
     def _blurring(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A Gaussian of the deviation that the truncated kernel has, at the image's own size."""
+        """Blur with a Gaussian of the truncated kernel's deviation, scaled to the image's size."""
         from scipy import ndimage
 
         deviation = kernel_deviation(*self.params.blur) * image.shape[0] / HEIGHT
         return ndimage.gaussian_filter(image, deviation, mode="mirror")
 
     def _coloring(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Brighter, then more contrast about the mean."""
+        """Raise brightness, then contrast about the mean."""
         bright = np.clip(image * rng.uniform(*self.params.brighten), 0, 1)
         mean = bright.mean()
         return mean + (bright - mean) * rng.uniform(*self.params.contrast)
 
 
-def _affine(
-    image: np.ndarray, matrix: np.ndarray, border: str, shift: np.ndarray | tuple[float, float] = (0, 0)
-) -> np.ndarray:
-    """Row and column of the source by a matrix about the center, after a shift in pixels."""
-    from scipy import ndimage
-
-    center = (np.array(image.shape) - 1) / 2
-    offset = center - matrix @ (center + shift)
-    return ndimage.affine_transform(image, matrix, offset, order=1, mode=border)
-
-
 def kernel_deviation(width: int, sigma: float) -> float:
-    """Standard deviation of a Gaussian kernel that is cut off at ``width`` pixels.
+    """Return the standard deviation of a Gaussian kernel that is cut off at ``width`` pixels.
 
     >>> round(kernel_deviation(11, 10.0), 2), round(kernel_deviation(11, 0.5), 2)
     (3.09, 0.5)

@@ -1,13 +1,10 @@
-"""Control: real images that nobody else has seen. The ceiling of what added images can give."""
+"""Control: unseen real images, the upper bound of the gain from added images."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from pydantic import BaseModel
-
 from benchmark.errors import GeneratorError
-from benchmark.generators._bank import ImageBank
+from benchmark.generators._base import NoParams
+from benchmark.generators._image_bank import ImageBank
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.generator import FitContext
 
@@ -17,34 +14,31 @@ card = {
     "title": "Oracle: fresh real images",
     "role": "control",
     "description": "Images drawn from the true distribution: fresh draws of phantom data, or real images of "
-    "patients kept aside. If this row does not beat the one without added images, the task measures nothing.",
+    "reserved patients. If this row does not beat the one without added images, the task measures nothing.",
     "citation": "",
     "license": "Apache-2.0",
 }
 
-
-class Params(BaseModel, extra="forbid", frozen=True):
-    """Nothing to set."""
+Params = NoParams
 
 
 class Oracle(ImageBank):
-    """Hands out the reserve: distinct images while they last, then again, with the repeats counted."""
+    """Return images of the reserve: distinct ones first, then repeats, which the card counts."""
 
-    name: ClassVar[str] = "oracle"
-    params_type: ClassVar[type[BaseModel]] = Params
+    name = "oracle"
 
     def source(self, train: ImageSet, context: FitContext) -> ImageSet:
-        """The reserve.
+        """Return the reserve.
 
         Raises:
-            GeneratorError: there is no reserve, or it lacks a class that the training images have.
+            GeneratorError: there is no reserve, or it lacks a class of the training images.
         """
         where, reserve = "generator 'oracle'", context.reserve
         if reserve is None:
-            raise GeneratorError(where, "was given no reserve", "Set split.reserve in the task's source.")
-        have = reserve.counts()
+            raise GeneratorError(where, "got no reserve", "Set split.reserve in the task's source.")
+        available = reserve.counts()
         for name, count in train.counts().items():
-            if count and not have.get(name):
+            if count and not available.get(name):
                 raise GeneratorError(
                     where,
                     f"the reserve has no image of class '{name}'",

@@ -1,11 +1,9 @@
-"""StyleGAN (Karras et al. 2019) with DiffAugment, as in Schaudt et al. 2023, section 3.2.1; our own code."""
+"""StyleGAN (Karras et al. 2019) with DiffAugment, as in Schaudt et al. 2023, section 3.2.1."""
 
 from __future__ import annotations
 
-import copy
-import math
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,22 +11,15 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.errors import GeneratorError
-from benchmark.generators import _stylegan_blocks as blocks
-from benchmark.generators import _training as training
-from benchmark.generators._store import (
-    class_positions,
-    load_folder,
-    requested_positions,
-    save_folder,
-    square_size,
-    trained_classes,
-)
+from benchmark.generators import _network_training as training
+from benchmark.generators import _stylegan_network as networks
+from benchmark.generators._diff_augment import diff_augment
+from benchmark.generators._network_generator import NetworkGenerator
+from benchmark.generators._stylegan_growth import Growth, Phase
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
-from benchmark.utils.training_state import autocast
+from benchmark.plugins.generator import FitContext
 
-version = "1"
+version = "2"
 
 TABLE = "Schaudt et al. 2023, Table 3, GAN"
 KARRAS = "Karras et al. 2019, arXiv:1812.04948"
@@ -39,7 +30,7 @@ card = {
     "title": "StyleGAN",
     "role": "generator",
     "description": "Mapping network, AdaIN, noise inputs and progressive growing, trained with WGAN-GP and "
-    "DiffAugment; told the class by an embedding and a projection critic.",
+    "DiffAugment; conditioned on the class by an embedding and a projection critic.",
     "citation": f"{KARRAS}; Zhao et al. 2020, arXiv:2006.10738; protocol: Schaudt et al. 2023",
     "license": "Apache-2.0",
 }
@@ -82,7 +73,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What tuning may change: the pace of learning, the penalty, and the mixture of classes."""
+    """Suggest the learning rates, the penalty, the averaging, the growth and the mixture of classes."""
     rate = trial.suggest_float("learning_rate", 5e-4, 4e-3, log=True)
     return {
         "learning_rate": (rate, rate / 2),
@@ -93,233 +84,160 @@ def search_space(trial: Any) -> dict[str, Any]:
     }
 
 
-class StyleGAN:
-    """A generator against a critic, growing from small pictures to full size."""
+class StyleGAN(NetworkGenerator):
+    """A generator against a critic, growing from small images to full size."""
 
-    conditions: ClassVar[set[str]] = {"label"}
+    name = "stylegan"
+    params_type = Params
+
+    network: networks.Generator
 
     def __init__(self, params: Params) -> None:
-        self.params, self.device, self.precision = params, "cpu", "float32"
-        self.level, self.blend = 0, 1.0
+        super().__init__(params)
+        self.phase = Phase(0, 1.0, 0)
+
+    @property
+    def growth(self) -> Growth:
+        """The growth to the fitted image size."""
+        p = self.params
+        return Growth(self.image_size, p.unshuffle, p.start_size, p.steps, p.final_share, p.fade)
 
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on the images by class; a single class gives an unconditional StyleGAN.
 
         Raises:
-            GeneratorError: the image size cannot be reached by doubling, or the loss is not finite.
+            GeneratorError: doubling does not reach the image size, or the loss is not finite.
         """
-        self.device, self.precision = context.device, context.precision
-        self.image_size, self.classes = square_size(train, "stylegan"), trained_classes(train)
-        images, position = np.ascontiguousarray(train.image), class_positions(train)
+        p, batches = self.params, self.start(train, context)
+        growth = self.growth
         with training.seeded_weights(context.seed):
-            live, critic = self._generator(), self._critic()
-        self.network = copy.deepcopy(live)
-        adam: dict[str, Any] = {"betas": (self.params.beta1, self.params.beta2), "fused": True}
-        parts: dict[str, Any] = {"live": live, "kept": self.network, "critic": critic}
-        parts["live_adam"] = torch.optim.Adam(live.parameters(), **adam)
-        parts["critic_adam"] = torch.optim.Adam(critic.parameters(), **adam)
-        keeper = training.Keeper(context)
-        start = keeper.resume(parts)
-        self.level, self.blend, _ = self._growth(max(start - 1, 0))
-        for step in range(start, self.params.steps):
-            self.level, self.blend, since = self._growth(step)
-            high = self.image_size >> (self._levels() - 1 - self.level) >= HIGH
-            rows = training.draw_batch(
-                position, self.params.batch_size[high], step, context.seed, self.params.balance
-            )
-            rate = self.params.learning_rate[high]
-            parts["live_adam"].param_groups[0]["lr"] = rate
-            parts["critic_adam"].param_groups[0]["lr"] = rate * self.params.critic_pace
-            real = self._shrink(training.to_network(images[rows], self.device))
-            label = torch.from_numpy(position[rows]).to(self.device)
-            losses = self._step(
-                parts, real, label, step, training.step_generator(context.seed, step, self.device)
-            )
-            training.update_average(self.network, live, self.params.average, since)
-            if self._report(step + 1, losses, context):
+            live, critic = self.build(), self._critic()
+        self.start_average(live)
+        parts: dict[str, Any] = {"live": live, "average": self.average, "critic": critic}
+        for name, network in (("live_adam", live), ("critic_adam", critic)):
+            parts[name] = torch.optim.Adam(network.parameters(), betas=(p.beta1, p.beta2), fused=True)
+        saver = training.StateSaver(context)
+        start = saver.resume(parts)
+        self.use_average()
+        self.phase = growth.at(max(start - 1, 0))
+        for step in range(start, p.steps):
+            self.phase = growth.at(step)
+            high = growth.size(self.phase.level) >= HIGH
+            _set_rate(parts["live_adam"], p.learning_rate[high])
+            _set_rate(parts["critic_adam"], p.learning_rate[high] * p.critic_pace)
+            images, label = batches(step, p.batch_size[high])
+            random = training.step_generator(context.seed, step, self.device)
+            losses = self._step(parts, self._shrink(images), label, step, random)
+            self.average.optimization_step = self.phase.since  # a new level starts a new average
+            self.average.step(live.parameters())
+            level = float(self.phase.level)
+            if self.report(step + 1, losses, context, first=growth.growing_steps, level=level):
                 return
-            keeper.keep(step + 1, parts)
+            saver.save_if_due(step + 1, parts)
 
     def _step(
         self, parts: dict[str, Any], real: Tensor, label: Tensor, step: int, random: torch.Generator
     ) -> dict[str, Tensor]:
-        """One update of the critic and one of the generator, on the same made pictures."""
+        """Update the critic, then the generator, on the same synthetic images."""
         p, critic = self.params, parts["critic"]
-        with autocast(torch.device(self.device).type, self.precision):
-            # make pictures of the same classes as the real ones
-            made = self._make(parts["live"], label, random, mixing=p.mixing)
-            # the critic sees both through random augmentations, so that it cannot learn few images by heart
-            real = blocks.augment(real, p.augmentation, random)
-            fake = blocks.augment(made, p.augmentation, random)
-            # critic: real scores up, made scores down, neither far from zero
-            real_score = critic(real, label, self.level, self.blend)
-            fake_score = critic(fake.detach(), label, self.level, self.blend)
+        with self.autocast():
+            synthetic = self._synthesize(parts["live"], label, random, mixing=p.mixing)
+            # random augmentations keep the critic from memorizing a small training set
+            real = diff_augment(real, p.augmentation, random)
+            fake = diff_augment(synthetic, p.augmentation, random)
+            # critic: real scores up, synthetic scores down, neither far from zero
+            real_score = self._score(critic, real, label)
+            fake_score = self._score(critic, fake.detach(), label)
             loss = fake_score.mean() - real_score.mean() + p.drift * real_score.square().mean()
             if step % p.penalty_every == 0:
-                slope = self._slope_penalty(critic, real, fake.detach(), label, random)
-                loss = loss + p.penalty_every * p.penalty * slope
+                penalty = self._gradient_penalty(critic, real, fake.detach(), label, random)
+                loss = loss + p.penalty_every * p.penalty * penalty
         _update(parts["critic_adam"], loss)
-        with autocast(torch.device(self.device).type, self.precision):
-            # generator: scores of made pictures up
+        with self.autocast():
+            # generator: scores of synthetic images up
             critic.requires_grad_(False)
-            score = critic(fake, label, self.level, self.blend)
+            score = self._score(critic, fake, label)
             critic.requires_grad_(True)
         _update(parts["live_adam"], -score.mean())
         return {"critic_loss": loss.detach(), "distance": (real_score.mean() - fake_score.mean()).detach()}
 
-    def _slope_penalty(
-        self, critic: blocks.Critic, real: Tensor, fake: Tensor, label: Tensor, random: torch.Generator
+    def _score(self, critic: networks.Critic, images: Tensor, label: Tensor) -> Tensor:
+        score: Tensor = critic(images, label, self.phase.level, self.phase.blend)
+        return score
+
+    def _gradient_penalty(
+        self, critic: networks.Critic, real: Tensor, fake: Tensor, label: Tensor, random: torch.Generator
     ) -> Tensor:
-        """WGAN-GP (Gulrajani et al. 2017): between real and made, the critic's slope should be one."""
+        """Penalize gradients of the critic whose norm is not one (WGAN-GP; Gulrajani et al. 2017).
+
+        The gradients are taken between real and synthetic images.
+        """
         share = torch.rand(len(real), 1, 1, 1, generator=random, device=real.device)
         between = torch.lerp(fake, real, share).requires_grad_(True)
-        score = critic(between, label, self.level, self.blend)
-        (slope,) = torch.autograd.grad(score.sum(), between, create_graph=True)
-        return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        score = self._score(critic, between, label)
+        (gradient,) = torch.autograd.grad(score.sum(), between, create_graph=True)
+        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
-    def _make(
-        self, network: blocks.Generator, label: Tensor, random: torch.Generator, *, mixing: float
+    def _synthesize(
+        self, network: networks.Generator, label: Tensor, random: torch.Generator, *, mixing: float
     ) -> Tensor:
-        """(N, 1, S, S) images of the classes at the present size."""
-        shape = (len(label), self.params.style)
+        """Synthesize (N, 1, S, S) images of the classes at the current size."""
+        shape, levels = (len(label), self.params.style), self.phase.level + 1
         styles = network.mapping(torch.randn(shape, generator=random, device=self.device), label)
-        styles = styles[:, None].expand(-1, self.level + 1, -1)
+        styles = styles[:, None].expand(-1, levels, -1)
         if mixing:
             # style mixing: from a random level on, some images take the style of another code
             other = network.mapping(torch.randn(shape, generator=random, device=self.device), label)
-            start = torch.randint(1, self.level + 2, (len(label), 1), generator=random, device=self.device)
+            start = torch.randint(1, levels + 1, (len(label), 1), generator=random, device=self.device)
             chosen = torch.rand(len(label), 1, generator=random, device=self.device) < mixing
-            late = chosen & (torch.arange(self.level + 1, device=self.device) >= start)
+            late = chosen & (torch.arange(levels, device=self.device) >= start)
             styles = torch.where(late[:, :, None], other[:, None], styles)
-        return network(styles, self.level, self.blend, random)
-
-    def _growth(self, step: int) -> tuple[int, float, int]:
-        """Level, share of its blending done, and steps since it began."""
-        p, top, first, growing = self.params, self._levels() - 1, self._first_level(), self._growing_steps()
-        if step >= growing:
-            level, began, length = top, growing, float(p.steps - growing)
-        else:
-            length = growing / (top - first)
-            level = first + int(step / length)
-            began = math.ceil((level - first) * length)
-        if level == first or not p.fade:
-            return level, 1.0, step - began
-        return level, min(1.0, (step - began + 1) / (p.fade * length)), step - began
-
-    def _first_level(self) -> int:
-        """The level that training starts at."""
-        doublings = round(math.log2(self.params.start_size / (self.params.unshuffle * self._constant_side())))
-        return min(self._levels() - 1, max(0, doublings))
-
-    def _growing_steps(self) -> int:
-        """Steps before the size is full."""
-        if self._first_level() == self._levels() - 1:
-            return 0
-        return self.params.steps - max(1, round(self.params.steps * self.params.final_share))
+        return network(styles, self.phase.level, self.phase.blend, random)
 
     def _shrink(self, images: Tensor) -> Tensor:
-        """Real images at the present size, blended like the made ones."""
-        small = F.avg_pool2d(images, 2 ** (self._levels() - 1 - self.level))
-        if self.blend == 1:
+        """Shrink real images to the current size, blended like the synthetic ones."""
+        small = F.avg_pool2d(images, 2 ** (self.growth.levels - 1 - self.phase.level))
+        if self.phase.blend == 1:
             return small
-        return torch.lerp(F.interpolate(F.avg_pool2d(small, 2), scale_factor=2), small, self.blend)
+        return torch.lerp(F.interpolate(F.avg_pool2d(small, 2), scale_factor=2), small, self.phase.blend)
 
-    def _report(self, step: int, losses: dict[str, Tensor], context: FitContext) -> bool:
-        """Report now and then, with previews once the size is full; True when the fit should stop."""
-        p, full = self.params, step - self._growing_steps()
-        sampler = None
-        if step == p.steps or (full > 0 and full % math.ceil((p.steps - step + full) / p.previews) == 0):
-            sampler = lambda request, seed: self.sample(request, seed=seed)  # noqa: E731
-        if sampler is None and step % max(1, p.steps // 50):
-            return False
-        scalars = {k: float(v) for k, v in losses.items()}
-        training.check_finite(scalars["critic_loss"], "stylegan", step)
-        return context.report(step, p.steps, sampler, level=float(self.level), **scalars)
+    def draw(self, label: Tensor, random: torch.Generator) -> Tensor:
+        """Draw from the averaged generator, enlarged to the full size."""
+        with self.autocast():
+            images = self._synthesize(self.network, label, random, mixing=0.0)
+        return F.interpolate(images, size=self.image_size, mode="bilinear", align_corners=False)
 
-    @torch.no_grad()
-    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
-        """Draw from the averaged generator; the same seed gives the same bytes.
+    def _sizes(self) -> tuple[int, list[int]]:
+        p = self.params
+        return self.growth.constant_side, self.growth.channels(p.channels, p.channels_by_side)
+
+    def build(self) -> networks.Generator:
+        """Build the generator.
 
         Raises:
-            GeneratorError: a class or size that it was not fitted on, or NaN.
+            GeneratorError: doubling does not reach the image size.
         """
-        position = requested_positions(request, self.classes, self.image_size, "stylegan")
-        random = torch.Generator(self.device).manual_seed(seed)
-        images = []
-        for label in torch.from_numpy(position).to(self.device).split(training.SAMPLE_BATCH):
-            with autocast(torch.device(self.device).type, self.precision):
-                made = self._make(self.network, label, random, mixing=0.0)
-            full = F.interpolate(made, size=self.image_size, mode="bilinear", align_corners=False)
-            images.append(training.to_pixels(full))
-        return synthetic_set(np.concatenate(images), request, generator="stylegan")
-
-    def _levels(self) -> int:
-        """Sizes from the constant's, 4 to 7 places, to the full one, each double the one before."""
-        return max(1, int(math.log2(self.image_size / (4 * self.params.unshuffle))) + 1)
-
-    def _constant_side(self) -> int:
-        return self.image_size // (self.params.unshuffle << (self._levels() - 1))
-
-    def _channels(self) -> list[int]:
-        """Maps per level; also checks the image size."""
-        side, p = self._constant_side(), self.params
-        if side < 4 or side * p.unshuffle << (self._levels() - 1) != self.image_size:
-            raise GeneratorError(
-                "generator 'stylegan'",
-                f"cannot grow to {self.image_size} px by doubling",
-                f"Use {p.unshuffle} times 4 to 7 times a power of two, such as {p.unshuffle * 32}.",
-            )
-        return [max(1, min(p.channels, p.channels_by_side // (side << i))) for i in range(self._levels())]
-
-    def _generator(self) -> blocks.Generator:
         p = self.params
-        network = blocks.Generator(
-            self._constant_side(), self._channels(), p.style, p.mapping_layers, len(self.classes), p.unshuffle
+        network = networks.Generator(
+            *self._sizes(), p.style, p.mapping_layers, len(self.classes), p.unshuffle
         )
         return training.place(network, self.device)
 
-    def _critic(self) -> blocks.Critic:
-        critic = blocks.Critic(
-            self._constant_side(), self._channels(), len(self.classes), self.params.unshuffle
-        )
+    def _critic(self) -> networks.Critic:
+        critic = networks.Critic(*self._sizes(), len(self.classes), self.params.unshuffle)
         return training.place(critic, self.device)
 
-    def to(self, device: str) -> Self:
-        """Move to a device; a loaded generator starts on the CPU."""
-        self.device, self.network = device, training.place(self.network, device)
-        return self
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "level": self.phase.level, "blend": self.phase.blend}
 
-    def save(self, folder: Path) -> None:
-        """Write the averaged generator's weights, and what is needed to build it again."""
-        meta = {
-            "generator": "stylegan",
-            "params": self.params.model_dump(mode="json"),
-            "classes": list(self.classes),
-            "image_size": self.image_size,
-            "precision": self.precision,
-            "level": self.level,
-            "blend": self.blend,
-        }
-        save_folder(Path(folder), training.numpy_weights(self.network), meta)
+    def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+        super().restore(arrays, settings)
+        self.phase = Phase(int(settings["level"]), float(settings["blend"]), 0)
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """The generator that ``save`` wrote, on the CPU.
 
-        Raises:
-            GeneratorError: the folder cannot be read.
-        """
-        weights, meta = load_folder(Path(folder), "stylegan")
-        model = cls(Params.model_validate(meta["params"]))
-        model.classes, model.image_size = tuple(meta["classes"]), int(meta["image_size"])
-        model.precision, model.level, model.blend = (
-            meta["precision"],
-            int(meta["level"]),
-            float(meta["blend"]),
-        )
-        model.network = model._generator()
-        training.set_weights(model.network, weights, "stylegan")
-        return model
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

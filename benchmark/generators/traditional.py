@@ -1,13 +1,11 @@
-"""Control: classical augmentation of real training images. Shows what is to be had for free."""
+"""Control: classical augmentation of real training images, the gain to be had without a generator."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.generators._bank import ImageBank
+from benchmark.generators._image_bank import ImageBank, affine, change_each, rotation_matrix
 
 version = "1"
 
@@ -40,39 +38,35 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 class Traditional(ImageBank):
-    """Hands out training images, changed as classical augmentation changes them."""
+    """Return training images, changed by classical augmentation."""
 
-    name: ClassVar[str] = "traditional"
-    params_type: ClassVar[type[BaseModel]] = Params
+    name = "traditional"
+    params_type = Params
 
     def change(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Every image on its own; (N, S, S) uint8 to float32 in [0, 1]."""
-        changed = np.empty(images.shape, dtype=np.float32)
-        for image, out in zip(images, changed, strict=True):
-            moved = self._affine(image.astype(np.float32) / 255, rng)
-            if rng.random() < self.params.probability:
-                moved = self._tone(moved, rng, gamma=rng.random() < 0.5)
-            if rng.random() < self.params.probability:
-                moved = self._focus(moved, rng, sharpen=rng.random() < 1 / 3)
-            if rng.random() < self.params.probability:
-                moved = self._tone(moved, rng, gamma=False)
-            out[:] = np.clip(moved, 0, 1)
-        return changed
+        """Change every (S, S) uint8 image by its own draws; return (N, S, S) float32 in [0, 1]."""
+        return change_each(images, lambda image: self._change_one(image, rng))
+
+    def _change_one(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        image = self._affine(image, rng)
+        if rng.random() < self.params.probability:
+            image = self._tone(image, rng, gamma=rng.random() < 0.5)
+        if rng.random() < self.params.probability:
+            image = self._focus(image, rng, sharpen=rng.random() < 1 / 3)
+        if rng.random() < self.params.probability:
+            image = self._tone(image, rng, gamma=False)
+        return image
 
     def _affine(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Shift, scale and rotate about the center; the border is mirrored."""
-        from scipy import ndimage
-
-        limit, center = self.params, (np.array(image.shape) - 1) / 2
-        angle = np.deg2rad(rng.uniform(-limit.rotate, limit.rotate))
+        limit = self.params
+        rotation = rotation_matrix(rng.uniform(-limit.rotate, limit.rotate))
         scale = 1 + rng.uniform(-limit.scale, limit.scale)
         shift = rng.uniform(-limit.shift, limit.shift, 2) * image.shape[0]
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
-        offset = center - turn @ (center + shift)
-        return ndimage.affine_transform(image, turn, offset, order=1, mode="mirror")
+        return affine(image, rotation / scale, "mirror", shift)
 
     def _tone(self, image: np.ndarray, rng: np.random.Generator, *, gamma: bool) -> np.ndarray:
-        """A gamma curve, or brightness and contrast."""
+        """Apply a gamma curve, or brightness and contrast."""
         limit = self.params
         if gamma:
             return np.clip(image, 0, 1) ** rng.uniform(1 - limit.gamma, 1 + limit.gamma)

@@ -1,61 +1,117 @@
-"""ImageSets on disk: an Arrow stream that the ``datasets`` library opens and that is read by memory map."""
+"""Image sets on disk: Arrow streams that the ``datasets`` library opens, read by memory map."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.images.image_set import PER_IMAGE, TABLES, ImageSet, Learning, Splits
-from benchmark.images.lazy import Pixels
+from benchmark.images.image_set import ImageSet, Learning, Splits
+from benchmark.images.lazy import LazyImages
+from benchmark.utils.files import write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import Features
 
 BATCH_BYTES = 2**28
-_SHAPE = b"synththorax"
-_TYPES = {"U": "string", "i": "int64", "f": "float64"}  # of columns that may be empty in one batch
+PIXELS = ("image", "mask")
+DESCRIPTION = "synththorax"  # key of the schema's metadata, beside the features of ``datasets``
+_TYPES = {"U": "string", "i": "int64", "f": "float64"}
+
+
+def features_of(images: ImageSet, pixels: Any = None) -> Features:
+    """Return the columns of a set as features of ``datasets``: image shapes, class names, types.
+
+    Args:
+        pixels: feature of an image or mask; by default ``Array2D``.
+    """
+    from datasets import Array2D, ClassLabel, Features, List, Value
+
+    def feature(name: str, column: Any) -> Any:
+        if name in PIXELS:
+            return pixels or Array2D(shape=column.shape[1:], dtype="uint8")
+        if column.ndim == 2:
+            return List(Value(column.dtype.name), length=column.shape[1])
+        return ClassLabel(names=list(images.classes)) if name == "label" else Value(_type_of(column))
+
+    return Features({name: feature(name, column) for name, column in images.columns().items()})
+
+
+def _type_of(column: np.ndarray) -> str:
+    """Return the type of all of a column's values, so that every batch has the same."""
+    if column.dtype.kind in _TYPES:
+        return _TYPES[column.dtype.kind]
+    known = [value for value in column.tolist() if value is not None]
+    return "float64" if known and not isinstance(known[0], str) else "string"
+
+
+def schema_of(features: Features, about: Mapping[str, Any]) -> pa.Schema:
+    """Return the Arrow schema of features, with a description (JSON values) in its metadata."""
+    schema = features.arrow_schema
+    description = json.dumps(dict(about), sort_keys=True).encode()
+    return schema.with_metadata({**(schema.metadata or {}), DESCRIPTION.encode(): description})
+
+
+def table_of(images: ImageSet, schema: pa.Schema) -> pa.Table:
+    """Read a set into an Arrow table."""
+    import pyarrow as pa
+
+    def array(column: Any, kind: pa.DataType) -> pa.Array:
+        if kind == pa.binary():
+            return pa.array([pixels.tobytes() for pixels in column[:]], kind)
+        if column.ndim == 3:
+            return pa.ExtensionArray.from_storage(kind, _nested(column[:]))
+        if column.ndim == 2:
+            return pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(column).ravel(), column.shape[1])
+        return pa.array(column.tolist(), kind)
+
+    arrays = [array(column, schema.field(name).type) for name, column in images.columns().items()]
+    return pa.table(arrays, schema=schema)
+
+
+def _nested(block: np.ndarray) -> pa.ListArray:
+    """Return (M, H, W) as lists of lists, without a copy of the pixels."""
+    import pyarrow as pa
+
+    values = pa.array(np.ascontiguousarray(block).reshape(-1))
+    for length in block.shape[:0:-1]:
+        values = pa.ListArray.from_arrays(np.arange(0, len(values) + 1, length, dtype=np.int32), values)
+    return values
+
+
+def columns_of(table: pa.Table) -> dict[str, np.ndarray]:
+    """Return all columns but the pixels as arrays in memory."""
+    columns: dict[str, np.ndarray] = {}
+    for name in table.column_names:
+        column, kind = table[name].combine_chunks(), table.schema.field(name).type
+        if hasattr(kind, "list_size"):
+            columns[name] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
+        elif name == "label":
+            columns[name] = np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
+        elif name not in PIXELS:
+            values = column.to_pylist()
+            columns[name] = np.array(values, dtype=object if None in values else None)
+    return columns
 
 
 def write_images(path: Path, images: ImageSet) -> None:
-    """Write a set in batches of ``BATCH_BYTES``, so that unread images never fill the memory."""
+    """Write a set in batches of ``BATCH_BYTES``, so that lazy images never fill the memory."""
     import pyarrow as pa
 
-    n, h, w = images.image.shape
-    about = {"classes": list(images.classes), "height": h, "width": w, "card": dict(images.card)}
-    step = max(1, BATCH_BYTES // (h * w * (1 if images.mask is None else 2)))
-    batch = _batch(images.select(np.arange(min(step, n))))
-    schema = batch.schema.with_metadata({_SHAPE: json.dumps(about, sort_keys=True).encode()})
+    height, width = images.image.shape[1:]
+    about = {"classes": images.classes, "height": height, "width": width, "card": dict(images.card)}
+    schema = schema_of(features_of(images), about)
+    step = max(1, BATCH_BYTES // (height * width * (1 if images.mask is None else 2)))
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for start in range(0, n, step):
-            if start:
-                batch = _batch(images.select(np.arange(start, min(start + step, n))))
-            writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
-
-
-def _batch(images: ImageSet) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    def flat(array: Any) -> pa.Array:
-        """Rows of numbers of one length each."""
-        whole = np.ascontiguousarray(array)
-        return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), int(np.prod(whole.shape[1:])))
-
-    columns: dict[str, pa.Array] = {
-        "image": flat(images.image),
-        "label": flat(images.label) if images.multilabel else pa.array(images.label, pa.int64()),
-    }
-    for name in (*TABLES, "mask"):
-        if getattr(images, name) is not None:
-            columns[name] = flat(getattr(images, name))
-    for name in PER_IMAGE:
-        column = getattr(images, name)
-        if column is not None:
-            columns[name] = pa.array(column.tolist(), _TYPES.get(column.dtype.kind))
-    return pa.RecordBatch.from_pydict(columns)
+        for start in range(0, max(1, len(images)), step):
+            indices = np.arange(start, min(start + step, len(images)))
+            batch = images if len(indices) == len(images) else images.select(indices)
+            writer.write_table(table_of(batch, schema))
 
 
 def read_images(path: Path) -> ImageSet:
@@ -65,64 +121,33 @@ def read_images(path: Path) -> ImageSet:
         DataError: missing, or not written by ``write_images``.
     """
     import pyarrow as pa
+    from datasets.table import MemoryMappedTable
 
     try:
-        source = pa.memory_map(str(path), "r")
-        table = pa.ipc.open_stream(source).read_all()
-        about: dict[str, Any] = json.loads((table.schema.metadata or {})[_SHAPE])
+        table = MemoryMappedTable.from_file(str(path)).table
+        about: dict[str, Any] = json.loads((table.schema.metadata or {})[DESCRIPTION.encode()])
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise DataError(str(path), f"is not an image set: {error}", "Remove it; it is made again.") from None
-    picture = (about["height"], about["width"])
 
-    def parts(name: str, shape: tuple[int, ...]) -> list[np.ndarray]:
-        chunks = table[name].chunks
-        return [c.flatten().to_numpy(zero_copy_only=True).reshape(len(c), *shape) for c in chunks]
+    def pixels(name: str) -> np.ndarray | LazyImages:
+        chunks = [chunk.to_numpy(zero_copy_only=True) for chunk in table[name].chunks if len(chunk)]
+        if not chunks:
+            return np.zeros((0, about["height"], about["width"]), np.uint8)
+        return chunks[0] if len(chunks) == 1 else LazyImages.joined(chunks)
 
-    def pixels(name: str) -> np.ndarray | Pixels | None:
-        if name not in table.column_names:
-            return None
-        found = parts(name, picture) or [np.zeros((0, *picture), np.uint8)]
-        return found[0] if len(found) == 1 else Pixels.joined(found)
-
-    def numbers(name: str) -> np.ndarray | None:
-        if name not in table.column_names:
-            return None
-        kind = table.schema.field(name).type
-        if not hasattr(kind, "list_size"):
-            return table[name].to_numpy().astype(np.int64)
-        found = parts(name, (kind.list_size,))
-        return (
-            np.concatenate(found)
-            if found
-            else np.zeros((0, kind.list_size), kind.value_type.to_pandas_dtype())
-        )
-
-    def column(name: str) -> np.ndarray | None:
-        if name not in table.column_names:
-            return None
-        values = table[name].to_pylist()
-        return np.array(values) if None not in values else np.array(values, dtype=object)
-
-    return ImageSet(
-        image=pixels("image"),
-        label=numbers("label"),  # type: ignore[arg-type]
-        classes=tuple(about["classes"]),
-        mask=pixels("mask"),
-        card=about["card"],
-        **{name: column(name) for name in PER_IMAGE},  # type: ignore[arg-type]
-        **{name: numbers(name) for name in TABLES},  # type: ignore[arg-type]
-    )
+    columns: dict[str, Any] = {name: pixels(name) for name in PIXELS if name in table.column_names}
+    return ImageSet(classes=tuple(about["classes"]), card=about["card"], **columns, **columns_of(table))
 
 
 def write_splits(folder: Path, splits: Splits) -> None:
-    """One Arrow file per split, and the notes."""
+    """Write one Arrow file per split, and the notes."""
     for name, images in splits.named().items():
         write_images(folder / f"{name}.arrow", images)
-    (folder / "notes.json").write_text(json.dumps(list(splits.notes), indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "notes.json", list(splits.notes))
 
 
 def read_splits(folder: Path) -> Splits:
-    """The splits that ``write_splits`` wrote."""
+    """Read the splits that ``write_splits`` wrote."""
     more = sorted(folder.glob("test_*.arrow"))
     return Splits(
         **{name: read_images(folder / f"{name}.arrow") for name in ("train", "val", "test", "reserve")},
@@ -132,7 +157,7 @@ def read_splits(folder: Path) -> Splits:
 
 
 def read_learning(folder: Path, *, reserve: bool) -> Learning:
-    """What a generator may see: ``train`` and ``val``, and ``reserve`` for the control ``oracle`` alone."""
+    """Read the data that a fit may read: ``train``, ``val``, and ``reserve`` for the control ``oracle``."""
     return Learning(
         train=read_images(folder / "train.arrow"),
         val=read_images(folder / "val.arrow"),

@@ -1,4 +1,4 @@
-"""Reads pictures from others safely: one file in, one square gray uint8 array out."""
+"""Decode image files from others safely, each into one square gray uint8 array."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Fit = Literal["stretch", "pad"]
 FORMATS = ("PNG", "JPEG", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
 MAX_PIXELS = 50_000_000  # five times the largest chest radiograph of the public sets; decodes into 50 MB
-BIT_DEPTHS = (8, 10, 12, 14, 16)  # of detectors, when a picture has more than 8 bits
+BIT_DEPTHS = (8, 10, 12, 14, 16)  # of detectors, for images of more than 8 bits
 
 _MODES_8_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-_REPLACE = "Replace the file by the original, or remove its row."
+_REPLACE = "Replace the file by the original, or remove its record."
 
 
 def inside(root: Path, name: str, where: str) -> Path:
-    """The path of a file that a table or folder names, which must lie inside ``root``.
+    """Return the path of a file that a table or folder names, which must be inside ``root``.
 
     Args:
         root: the folder that the user gave.
-        name: relative path as written in the table.
+        name: relative path in the table.
         where: place of the name, for errors.
     Raises:
-        DataError: empty, absolute, outside ``root`` (also by a symbolic link), or not a plain file.
-            A path where nothing is passes, since some callers may allow that.
+        DataError: empty, absolute, outside ``root`` (also by a symbolic link), or not a plain file. A
+            missing file is no error, since some callers allow it.
     """
     remedy = f"Name a file inside {root}, relative to it."
     if not name or "\0" in name or Path(name).is_absolute():
@@ -48,10 +48,10 @@ def inside(root: Path, name: str, where: str) -> Path:
 
 
 def read_gray(path: Path, size: int, *, fit: Fit = "stretch") -> np.ndarray:
-    """Read a picture as a square of gray values; see ``decode_gray`` and ``to_square``.
+    """Read an image file as a square of gray values; see ``decode_gray`` and ``to_square``.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size, if that still is three times ``size``
-    or more; the result differs by less than a gray level on average.
+    A JPEG is decoded at a half, a quarter or an eighth of its size if the result is at least three times
+    ``size``; that changes it by less than a gray level on average.
 
     Returns:
         (size, size) uint8, 0 black to 255 white.
@@ -64,14 +64,13 @@ def read_gray(path: Path, size: int, *, fit: Fit = "stretch") -> np.ndarray:
 def decode_gray(path: Path, *, at_least: int | None = None) -> Image:
     """Decode a PNG, a JPEG or the first frame of a GIF into 8-bit gray.
 
-    Transparency is laid on black, color becomes luminance (ITU-R 601), EXIF orientation is applied.
-    More than 8 bits are scaled by the smallest bit depth of ``BIT_DEPTHS`` that holds the picture's
-    maximum, so that a 12-bit picture in a 16-bit file is not read as black, and the relation
-    between its gray values stays linear.
+    Transparency becomes black, color becomes luminance (ITU-R 601), EXIF orientation is applied. More than 8
+    bits are scaled by the smallest bit depth of ``BIT_DEPTHS`` that holds the image's maximum, so that a
+    12-bit image in a 16-bit file does not turn black, and gray values stay linear.
 
     Args:
-        at_least: shorter side in pixels to which a JPEG may be reduced in decoding; without it, and for
-            other formats, the picture keeps its own size.
+        at_least: shorter side in pixels to which decoding may reduce a JPEG; by default, and for other
+            formats, the image keeps its size.
     Returns:
         Pillow image of mode L.
     Raises:
@@ -79,21 +78,21 @@ def decode_gray(path: Path, *, at_least: int | None = None) -> Image:
             ``MAX_PIXELS`` (refused before decoding), or of one gray value throughout.
     """
     if not path.is_file():
-        raise DataError(str(path), "no such file, expected a picture", _REPLACE)
+        raise DataError(str(path), "no such file, expected an image", _REPLACE)
     if path.stat().st_size == 0:
-        raise DataError(str(path), "is empty (0 bytes), expected a picture", _REPLACE)
+        raise DataError(str(path), "is empty (0 bytes), expected an image", _REPLACE)
     return _decode(path, str(path), FORMATS, at_least)
 
 
 def decode_bytes(content: bytes, where: str, formats: tuple[str, ...] = FORMATS) -> Image:
-    """Decode the bytes of a picture; see ``decode_gray``.
+    """Decode the bytes of an image file; see ``decode_gray``.
 
     Args:
-        where: what they are of, for errors.
-        formats: Pillow's names of the formats that are admitted, told by their first bytes.
+        where: name of the file, for errors.
+        formats: Pillow's names of the admitted formats, recognized by their first bytes.
     """
     if not content:
-        raise DataError(where, "is empty (0 bytes), expected a picture", _REPLACE)
+        raise DataError(where, "is empty (0 bytes), expected an image", _REPLACE)
     return _decode(BytesIO(content), where, formats, None)
 
 
@@ -116,13 +115,13 @@ def _decode(source: Path | BytesIO, where: str, formats: tuple[str, ...], at_lea
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(where, "over 89 million") from None  # Pillow's own limit
     except Image.UnidentifiedImageError:
-        raise DataError(where, f"is not a {', '.join(formats)} picture", _REPLACE) from None
+        raise DataError(where, f"is not a {', '.join(formats)} image", _REPLACE) from None
     except Exception as error:  # on malformed files Pillow's decoders raise nearly anything
         reason = str(error) or type(error).__name__
         raise DataError(where, f"is corrupt or truncated: {reason}", _REPLACE) from None
     low, high = gray.getextrema()
     if low == high:
-        raise DataError(where, f"has one gray value ({low}) throughout, expected a picture", _REPLACE)
+        raise DataError(where, f"has one gray value ({low}) throughout, expected an image", _REPLACE)
     return gray
 
 
@@ -133,7 +132,7 @@ def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
         gray: Pillow image of mode L.
         size: side in pixels.
         fit: ``stretch`` ignores the aspect ratio, as in Schaudt et al. 2023, Table 4 (Resize to 224 by
-            224); ``pad`` keeps it and fills up with black on both sides.
+            224); ``pad`` keeps it and fills both sides with black.
     Returns:
         (size, size) uint8.
     """
@@ -148,28 +147,28 @@ def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
 
 def _too_large(where: str, size: str) -> DataError:
     limit = f"{MAX_PIXELS // 10**6} million"
-    return DataError(where, f"has {size} pixels, expected at most {limit}", "Reduce the picture before use.")
+    return DataError(where, f"has {size} pixels, expected at most {limit}", "Reduce the image before use.")
 
 
-def _to_gray(where: str, picture: Image) -> Image:
-    """Any admitted mode to L."""
+def _to_gray(where: str, image: Image) -> Image:
+    """Convert any admitted mode to L."""
     from PIL import Image
 
-    if picture.mode.startswith("I"):
-        return Image.fromarray(_scale_depth(where, np.asarray(picture).astype(np.int64)))
-    if picture.mode not in _MODES_8_BIT:
-        raise DataError(where, f"has pixel mode {picture.mode}, expected gray or color", _REPLACE)
-    if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA"):
-        layered = picture.convert("RGBA")
+    if image.mode.startswith("I"):
+        return Image.fromarray(_scale_depth(where, np.asarray(image).astype(np.int64)))
+    if image.mode not in _MODES_8_BIT:
+        raise DataError(where, f"has pixel mode {image.mode}, expected gray or color", _REPLACE)
+    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
+        layered = image.convert("RGBA")
         black = Image.new("RGBA", layered.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, layered).convert("L")
-    if picture.mode in ("P", "CMYK"):
-        picture = picture.convert("RGB")
-    return picture.convert("L")
+    if image.mode in ("P", "CMYK"):
+        image = image.convert("RGB")
+    return image.convert("L")
 
 
 def _scale_depth(where: str, values: np.ndarray) -> np.ndarray:
-    """(H, W) integers to uint8 by the smallest bit depth that holds their maximum."""
+    """Scale (H, W) integers to uint8 by the smallest bit depth that holds their maximum."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2**16:
         raise DataError(where, f"has values in [{low}, {high}], expected at most 16 bits", _REPLACE)

@@ -1,10 +1,10 @@
-"""Finds the same picture twice in sets of any size: exact copies, and copies re-saved, scaled or moved.
+"""Find the same image twice in sets of any size: exact copies, and copies re-saved, scaled or moved.
 
-A picture becomes 128 bits: 16 x 16 means, standardized, seen from the sample's mean along its whitened axes,
-and the signs of 128 random projections of that (SimHash: Charikar 2002, STOC, section 3). Two pictures are
-candidates when one of 8 bands of 16 bits agrees and at most ``MOST_BITS`` bits differ, for one of nine moves
-by up to one pixel. What decides is the correlation of the details, the band between two Gaussians, after the
-best move: noise and edges of one exposure come back in its copies and in no other picture.
+An image becomes 128 bits: 16 x 16 means, standardized, centered on the sample's mean and projected on its
+whitened axes; then the signs of 128 random projections (SimHash: Charikar 2002, STOC, section 3). Two images
+are candidates if one of 8 bands of 16 bits agrees and at most ``MOST_BITS`` bits differ, for one of nine
+moves by up to one pixel. The correlation of the details, the band between two Gaussians, after the best move
+decides: noise and edges of one exposure recur in its copies and in no other image.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.images.lazy import Pixels, blocks
+from benchmark.images.lazy import LazyImages, blocks, select
 
-WORK = 64  # pixels; larger pictures are reduced to it
+WORK = 64  # pixels; larger images are reduced to it
 CELLS = 16
 BITS, BANDS = 128, 8
 MOST_BITS = 20  # copies differ in 7 (median, gamma 1.3) or fewer; a millionth of other pairs in 23 or fewer
-SAME_DETAIL = (
-    0.95  # correlation; copies have 0.975 and more, other pictures 0.88 at most (docs/data_store.md)
-)
-EMPTY = 2.0  # gray values; a black first frame has 0.1, the palest picture of the real packs 11.7
-SAMPLE = 2048  # pictures that give the mean and the axes
+SAME_DETAIL = 0.95  # correlation; 0.975 and more in copies, at most 0.88 otherwise (docs/data_store.md)
+EMPTY = 2.0  # gray values; a black first frame has 0.1, the palest image of the real packs 11.7
+SAMPLE = 2048  # images that give the mean and the axes
 MOVES = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
 _MARGIN = 3
 _PAIRS = 2**20  # compared at once
@@ -35,17 +33,17 @@ _PAIRS = 2**20  # compared at once
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What one pass over the pictures found.
+    """Result of one pass over the images.
 
     Attributes:
-        rows: (M,) positions of the pictures that could be read.
+        indices: (M,) of the images that could be read.
         digest: (M,) 16 bytes of BLAKE2b of the pixels.
         empty: (M,) bool, the means over cells deviate by less than ``EMPTY``: one gray value, or nearly.
         code: (M, 9, 2) uint64, the 128 bits of every move; ``MOVES[4]`` is no move.
-        broken: position and fault of every picture that could not be read.
+        broken: index and fault of every image that could not be read.
     """
 
-    rows: np.ndarray
+    indices: np.ndarray
     digest: np.ndarray
     empty: np.ndarray
     code: np.ndarray
@@ -54,35 +52,35 @@ class Scan:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two positions, first < second, and the correlation of their details."""
+    """Two indices, first < second, and the correlation of their details."""
 
     first: int
     second: int
     similarity: float
 
 
-def scan(image: np.ndarray | Pixels) -> Scan:
-    """Go through all pictures once.
+def scan(image: np.ndarray | LazyImages) -> Scan:
+    """Read all images once.
 
     Args:
-        image: (N, H, W) uint8; a picture whose reading raises ``DataError`` is recorded as broken.
+        image: (N, H, W) uint8; an image whose reading raises ``DataError`` is recorded as broken.
     """
     axes, mean = _axes(image)
-    rows, digest, empty, code = [], [], [], []
+    indices, digest, empty, code = [], [], [], []
     broken: list[tuple[int, str]] = []
     start = 0
     for block, lost in _readable(image):
         broken += [(start + i, fault) for i, fault in lost.items()]
-        kept = np.array([i for i in range(len(block)) if i not in lost], np.int64)
-        rows.append(start + kept)
+        readable = np.array([i for i in range(len(block)) if i not in lost], np.int64)
+        indices.append(start + readable)
         start += len(block)
-        whole = block[kept]
-        digest.append([hashlib.blake2b(picture.tobytes(), digest_size=16).digest() for picture in whole])
+        whole = block[readable]
+        digest.append([hashlib.blake2b(pixels.tobytes(), digest_size=16).digest() for pixels in whole])
         small = reduce(whole)
         empty.append(small.std(axis=(1, 2)) < EMPTY)
         code.append(np.stack([_bits(moved(small, move), axes, mean) for move in MOVES], axis=1))
     return Scan(
-        rows=np.concatenate(rows),
+        indices=np.concatenate(indices),
         digest=np.array([d for some in digest for d in some], dtype="V16"),
         empty=np.concatenate(empty),
         code=np.concatenate(code),
@@ -90,8 +88,8 @@ def scan(image: np.ndarray | Pixels) -> Scan:
     )
 
 
-def _readable(image: np.ndarray | Pixels) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
-    """All pictures in blocks, and the faults of those that cannot be read, which are left black."""
+def _readable(image: np.ndarray | LazyImages) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
+    """Yield all images in blocks, and the faults of those that cannot be read, which are left black."""
     step = _at_once(image)
     for start in range(0, len(image), step):
         stop = min(start + step, len(image))
@@ -107,39 +105,39 @@ def _readable(image: np.ndarray | Pixels) -> Iterator[tuple[np.ndarray, dict[int
             yield block, lost
 
 
-def _at_once(image: np.ndarray | Pixels) -> int:
-    """Pictures that are held at once: many small ones, few large ones."""
+def _at_once(image: np.ndarray | LazyImages) -> int:
+    """Return the number of images to hold at once: many small ones, few large ones."""
     return int(np.clip(2**23 // (image.shape[1] * image.shape[2]), 1, 256))
 
 
-def same_bytes(found: Scan) -> list[np.ndarray]:
-    """Groups of two and more positions with the same pixels, each in order."""
-    order = np.argsort(found.digest, kind="stable")
-    change = np.flatnonzero(found.digest[order][1:] != found.digest[order][:-1]) + 1
-    groups = [np.sort(found.rows[g]) for g in np.split(order, change) if len(g) > 1]
+def same_bytes(scanned: Scan) -> list[np.ndarray]:
+    """Return groups of two and more indices with the same pixels, each in order."""
+    order = np.argsort(scanned.digest, kind="stable")
+    change = np.flatnonzero(scanned.digest[order][1:] != scanned.digest[order][:-1]) + 1
+    groups = [np.sort(scanned.indices[g]) for g in np.split(order, change) if len(g) > 1]
     return sorted(groups, key=lambda g: int(g[0]))
 
 
-def same_picture(image: np.ndarray | Pixels, found: Scan, apart: np.ndarray) -> list[Pair]:
-    """Pairs of different groups whose pictures are copies of each other, though not byte by byte.
+def same_picture(image: np.ndarray | LazyImages, scanned: Scan, apart: np.ndarray) -> list[Pair]:
+    """Return pairs of different groups whose images are copies of each other, though not byte by byte.
 
     Args:
-        image: what was scanned.
-        apart: (N,) group of every picture, such as its patient; pairs within a group are not looked at.
+        image: as given to ``scan``.
+        apart: (N,) group of every image, such as its patient; pairs within a group are not compared.
     """
-    _, first = np.unique(found.digest, return_index=True)
-    some = np.sort(first[~found.empty[first]])  # of exact copies, one
-    pairs = _candidates(found.code[some], apart[found.rows[some]])
-    rows = found.rows[some][pairs]
+    _, first = np.unique(scanned.digest, return_index=True)
+    some = np.sort(first[~scanned.empty[first]])  # of exact copies, one
+    pairs = _candidates(scanned.code[some], apart[scanned.indices[some]])
+    indices = scanned.indices[some][pairs]
     similarity = np.concatenate(
-        [_similarity(image, rows[i : i + 256]) for i in range(0, len(rows), 256)] or [np.zeros(0)]
+        [_similarity(image, indices[i : i + 256]) for i in range(0, len(indices), 256)] or [np.zeros(0)]
     )
-    kept = similarity >= SAME_DETAIL
-    return [Pair(int(a), int(b), float(c)) for (a, b), c in zip(rows[kept], similarity[kept], strict=True)]
+    same = similarity >= SAME_DETAIL
+    return [Pair(int(a), int(b), float(c)) for (a, b), c in zip(indices[same], similarity[same], strict=True)]
 
 
 def reduce(block: np.ndarray, side: int = WORK) -> np.ndarray:
-    """(M, H, W) of any size to means over cells, at most ``side`` a way; float32."""
+    """Reduce (M, H, W) of any size to means over cells, at most ``side`` per axis; float32."""
     means: np.ndarray = block.astype(np.float32)
     for axis in (1, 2):
         length = means.shape[axis]
@@ -150,7 +148,7 @@ def reduce(block: np.ndarray, side: int = WORK) -> np.ndarray:
 
 
 def moved(block: np.ndarray, move: tuple[int, int]) -> np.ndarray:
-    """(M, H, W) moved by up to one pixel, the border repeated."""
+    """Move (M, H, W) by up to one pixel, with the border repeated."""
     y, x = move
     h, w = block.shape[1:]
     padded = np.pad(block, ((0, 0), (1, 1), (1, 1)), mode="edge")
@@ -158,16 +156,16 @@ def moved(block: np.ndarray, move: tuple[int, int]) -> np.ndarray:
 
 
 def _standard(block: np.ndarray) -> np.ndarray:
-    """(M, ...) to (M, D) rows of mean 0 and length 1, so that brightness and contrast drop out."""
+    """Standardize (M, ...) to (M, D) of mean 0 and length 1, so that brightness and contrast drop out."""
     rows = block.reshape(len(block), -1)
     rows = rows - rows.mean(1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
-def _axes(image: np.ndarray | Pixels) -> tuple[np.ndarray, np.ndarray]:
-    """(D, 128) projections and (D,) mean of a sample; a small sample counts little."""
+def _axes(image: np.ndarray | LazyImages) -> tuple[np.ndarray, np.ndarray]:
+    """Return (D, 128) projections and (D,) mean of a sample; the mean of a small sample shrinks to 0."""
     rows = np.unique(np.linspace(0, len(image) - 1, min(SAMPLE, len(image))).astype(np.int64))
-    sampled = image.take(rows) if isinstance(image, Pixels) else image[rows]
+    sampled = select(image, rows)
     seen = np.concatenate([_standard(reduce(reduce(block), CELLS)) for block, _ in _readable(sampled)])
     mean = seen.mean(0) * (len(seen) / (len(seen) + 10))
     spread, axes = np.linalg.eigh((seen - mean).T @ (seen - mean) / len(seen))
@@ -177,20 +175,20 @@ def _axes(image: np.ndarray | Pixels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bits(small: np.ndarray, axes: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(M, 2) uint64 of reduced pictures."""
+    """Return (M, 2) uint64 of reduced images."""
     signs = (_standard(reduce(small, CELLS)) - mean) @ axes > 0
     return np.packbits(signs, axis=1).view(np.uint64)
 
 
 def _candidates(code: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """(P, 2) pairs i < j of different groups with a band in common and few bits apart, for some move.
+    """Return (P, 2) pairs i < j of different groups with a common band and few different bits, for some move.
 
     Args:
         code: (M, 9, 2) uint64.
     """
     still = np.ascontiguousarray(code[:, 4])
     bands = np.ascontiguousarray(code).view(np.uint16).reshape(len(code), len(MOVES), BANDS)
-    found: set[tuple[int, int]] = set()
+    pairs: set[tuple[int, int]] = set()
     for k in range(BANDS):
         order = np.argsort(bands[:, 4, k], kind="stable")
         sorted_band = bands[order, 4, k]
@@ -200,19 +198,19 @@ def _candidates(code: np.ndarray, group: np.ndarray) -> np.ndarray:
                 i, j = i[use], j[use]
                 differ = np.bitwise_count(code[i, move] ^ still[j]).sum(1)
                 near = differ <= MOST_BITS
-                found.update(zip(i[near].tolist(), j[near].tolist(), strict=True))
-    return np.array(sorted(found), np.int64).reshape(-1, 2)
+                pairs.update(zip(i[near].tolist(), j[near].tolist(), strict=True))
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
 def _meetings(
-    asked: np.ndarray, sorted_band: np.ndarray, order: np.ndarray
+    query: np.ndarray, sorted_band: np.ndarray, order: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All pairs (i, j) where ``asked[i]`` is the band of j, about ``_PAIRS`` at a time."""
-    left = np.searchsorted(sorted_band, asked, "left")
-    many = np.searchsorted(sorted_band, asked, "right") - left
+    """Yield all pairs (i, j) where ``query[i]`` is the band of j, about ``_PAIRS`` at a time."""
+    left = np.searchsorted(sorted_band, query, "left")
+    many = np.searchsorted(sorted_band, query, "right") - left
     ends = np.cumsum(many)
     start = 0
-    while start < len(asked):
+    while start < len(query):
         before = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, before + _PAIRS, "right")))
         i = np.repeat(np.arange(start, stop), many[start:stop])
@@ -222,26 +220,22 @@ def _meetings(
 
 
 def _similarity(image: Any, pairs: np.ndarray) -> np.ndarray:
-    """(P,) correlation of the details of (P, 2) pairs, after the best move."""
+    """Return (P,) correlation of the details of (P, 2) pairs, after the best move."""
     rows, place = np.unique(pairs, return_inverse=True)
-    band = np.concatenate([_details(reduce(part)) for part in blocks(_taken(image, rows), _at_once(image))])
+    band = np.concatenate([_details(reduce(part)) for part in blocks(select(image, rows), _at_once(image))])
     first, second = place.reshape(-1, 2).T
     fixed = _standard(_inner(band[second], (0, 0)))
     return np.max([(_standard(_inner(band[first], move)) * fixed).sum(1) for move in MOVES], axis=0)
 
 
-def _taken(image: Any, rows: np.ndarray) -> Any:
-    return image.take(rows) if isinstance(image, Pixels) else image[rows]
-
-
 def _details(small: np.ndarray) -> np.ndarray:
-    """(M, H, W) the band between Gaussians of 0.7 and 2 pixels."""
+    """Return (M, H, W), the band between Gaussians of 0.7 and 2 pixels."""
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(small, (0, 0.7, 0.7)) - gaussian_filter(small, (0, 2, 2)))
 
 
 def _inner(band: np.ndarray, move: tuple[int, int]) -> np.ndarray:
-    """(M, H, W) without the margin, moved."""
+    """Return (M, H, W) without the margin, moved."""
     (y, x), (h, w) = move, band.shape[1:]
     return band[:, _MARGIN + y : h - _MARGIN + y, _MARGIN + x : w - _MARGIN + x]

@@ -1,4 +1,4 @@
-"""Small pictures for people: grids of images, confusion matrices, a scatter of features."""
+"""Figures: grids of images, confusion matrices, scatter plots of features."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LABEL_WIDTH = 84
 
 
 def sample_grid(images: ImageSet, path: Path, columns: int = 10, side: int = 72) -> None:
-    """A row per class with its first images, written as PNG.
+    """Write a PNG with one line per class of its first images.
 
     Args:
         images: the set; a class with fewer images leaves gaps.
         path: of the PNG.
         columns: images per class.
-        side: of one image in the picture, in pixels; enlarged images keep their pixels visible.
+        side: of one image in the figure, in pixels.
     """
     from PIL import Image, ImageDraw
 
@@ -40,7 +40,7 @@ def sample_grid(images: ImageSet, path: Path, columns: int = 10, side: int = 72)
 
 
 def confusion_picture(counts: np.ndarray, classes: tuple[str, ...], path: Path, side: int = 64) -> None:
-    """Confusion matrix as PNG: rows true, columns predicted, shaded by the share of the row."""
+    """Write a confusion matrix as PNG: true classes down, predicted ones across."""
     from PIL import Image, ImageDraw
 
     k, left = len(classes), _label_width(classes)
@@ -68,16 +68,16 @@ def boundary_picture(
     title: str,
     path: Path,
 ) -> None:
-    """Images in the plane of their features, the classes' regions and which images were chosen, as PNG.
+    """Write a PNG of the plane of features: images, the classes' regions, and the chosen images.
 
     After Figure 20 of Lan 2023.
 
     Args:
-        points: (N, 2) where the images lie.
+        points: (N, 2) coordinates of the images.
         logits: of the K classes at any points (..., 2).
         label: (N,) class index.
-        chosen: (N,) whether an image was chosen: it has a black edge.
-        classes: their names.
+        chosen: (N,) bool, True for a chosen image, which gets a black edge.
+        classes: names of the classes.
         title: above the picture.
         path: of the PNG.
     """
@@ -108,7 +108,7 @@ def boundary_picture(
 
 
 def _label_width(names: tuple[str, ...]) -> int:
-    """Room for the longest name, and for short ones as much as ever."""
+    """Return the width of the longest name, at least ``LABEL_WIDTH``."""
     from PIL import ImageFont
 
     font = ImageFont.load_default()

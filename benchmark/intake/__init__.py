@@ -1,1 +1,1 @@
-"""What others hand in, taken as data: nothing of it is run, and nothing of it is believed unchecked."""
+"""Third-party submissions, read as data: no code of them runs, and every value is validated."""

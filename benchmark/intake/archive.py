@@ -1,26 +1,27 @@
-"""A bundle from somebody else, as a ZIP or as a folder: looked over before anything in it is read.
+"""Validate and unpack a third party's bundle, a ZIP or a folder, before any file of it is read.
 
-A bundle is a fixed list of files. Whatever else there is, however large it claims to be and wherever it
-wants to be written, is refused before a byte of it is trusted.
+A bundle is a fixed list of files. Every other file, a size over its limit and a path outside the target are
+refused before any content is trusted.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from benchmark.errors import SubmissionError
+from benchmark.utils.files import atomic_folder
 
-MOST = {
+MAX_FILE_BYTES = {
     "bundle.json": 5_000_000,
     "predictions.parquet": 1_000_000_000,
     "curve.parquet": 1_000_000_000,
@@ -28,83 +29,88 @@ MOST = {
     "samples/images.parquet": 50_000_000,
     "bundle.json.sig": 10_000,
     "verified.json": 1_000_000,
-}  # bytes of the files that a bundle may have
+}  # of every file that a bundle may have
+MAX_TOTAL_BYTES = 1_200_000_000
+MAX_RATIO = 250  # unpacked to packed; zeros reach 1000, and Parquet and PNG are compressed already
+RATIO_FREE_BYTES = 1_000_000  # allowed for a file at any ratio
+MAX_DIRECTORY_BYTES = 65_536  # of a ZIP; a bundle's ten names need one
 FOLDER = "samples"
-RECORD = "verified.json"  # who verifies writes it beside the bundle; nobody hands it in
-MOST_TOGETHER = 1_200_000_000  # bytes
-MOST_RATIO = 250  # unpacked to packed; zeros have 1000, and Parquet and PNG are packed already
-FREE = 1_000_000  # bytes that a file may have whatever its ratio
+RECORD = "verified.json"  # the verifier writes it; a submission may not contain it
 ROW = re.compile(r"[a-z0-9_]{1,64}")
 BLOCK = 2**20
 ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zip")
 CODE = (".pkl", ".pickle", ".py", ".pyc", ".pt", ".pth", ".ckpt", ".npy", ".joblib", ".so", ".sh")
 _END = struct.Struct("<4s4H2LH")  # the end of a ZIP's directory: APPNOTE 6.3.10, section 4.3.16
-_DIRECTORY_MOST = 65_536  # bytes; some ten names need one
+
+
+@contextmanager
+def bundle_folder(source: Path) -> Iterator[Path]:
+    """Yield a validated bundle's folder: ``source`` itself, or a temporary one to unpack its ZIP.
+
+    Raises:
+        SubmissionError: see ``validate_bundle_folder`` and ``extract``.
+    """
+    if source.is_dir():
+        validate_bundle_folder(source)
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="synththorax-bundle-") as scratch:
+        yield extract(source, Path(scratch) / row_name(source))
 
 
 def row_name(archive: Path) -> str:
-    """The row that an archive is of: its one top folder, or else its file's name without the ending."""
-    with _opened(archive) as bundle:
-        return _prefix(bundle, archive) or archive.stem
+    """Return the row of an archive: its one top folder, else its file name without the suffix."""
+    with _open_zip(archive) as bundle:
+        return _top_folder(bundle, archive) or archive.stem
 
 
 def extract(archive: Path, into: Path) -> Path:
-    """Unpack a bundle's ZIP into a new folder: completely, or not at all.
-
-    It is unpacked into a temporary folder beside ``into``, looked over there, and renamed at the end.
+    """Unpack a bundle's ZIP into a new folder, completely or not at all.
 
     Args:
         archive: a ZIP with the files of a bundle, or with one folder that has them.
-        into: does not exist; its parent does.
+        into: a path that does not exist, in a folder that does.
     Returns:
         ``into``.
     Raises:
         SubmissionError: not a ZIP, or one with anything but the files of a bundle: other or repeated names,
-            paths that lead elsewhere, links, devices, encryption, too many or too large files.
+            paths outside the folder, links, devices, encryption, too many or too large files.
     """
     if os.path.lexists(into):
-        raise SubmissionError(str(into), "is there already", "Name a folder that is not there.")
-    if not into.parent.is_dir():
-        raise SubmissionError(str(into.parent), "is no folder", "Make it first.")
-    with _opened(archive) as bundle:
-        wanted = _checked(bundle, archive)
-        part = Path(tempfile.mkdtemp(prefix=".incoming-", dir=into.parent))
-        try:
-            _unpack(bundle, wanted, part, archive)
-            look_over(part)
-            part.chmod(0o755)  # it was made for its owner alone
-            part.rename(into)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        raise SubmissionError(str(into), "already exists", "Name a new folder.")
+    with _open_zip(archive) as bundle:
+        entries = _validated_entries(bundle, archive)
+        with atomic_folder(into) as part:
+            _unpack(bundle, entries, part, archive)
+            validate_bundle_folder(part)
     return into
 
 
-def look_over(folder: Path) -> list[str]:
-    """Names of the files of a bundle's folder, after making sure that there is nothing else in it.
+def validate_bundle_folder(folder: Path) -> list[str]:
+    """Return the names of a bundle's files after validating that the folder holds nothing else.
 
     Raises:
-        SubmissionError: a link, a device, a pipe, an unknown or too large file, or two names that differ in
-            nothing but case.
+        SubmissionError: a link, a device, a pipe, an unknown or too large file, or a name in another case.
     """
     if folder.is_symlink() or not folder.is_dir():
-        raise SubmissionError(str(folder), "is no folder, or a link to one", "Give the folder itself.")
+        raise SubmissionError(str(folder), "is not a folder, or a link to one", "Give the folder itself.")
     sizes: dict[str, int] = {}
     for path in _walk(folder):
         name = path.relative_to(folder).as_posix()
-        _check_known(name, f"{folder}: {name}")
-        about = path.lstat()
-        if not stat.S_ISREG(about.st_mode):
-            raise SubmissionError(f"{folder}: {name}", "is a link or a device, expected a plain file")
-        if about.st_nlink > 1:
-            raise SubmissionError(f"{folder}: {name}", "is a hard link to another file", "Copy the file.")
-        sizes[name] = about.st_size
-        _check_size(name, about.st_size, f"{folder}: {name}")
-    _check_together(sum(sizes.values()), str(folder))
+        where, info = f"{folder}: {name}", path.lstat()
+        _validate_name(name, where)
+        if not stat.S_ISREG(info.st_mode):
+            raise SubmissionError(where, "is a link or a device, expected a plain file")
+        if info.st_nlink > 1:
+            raise SubmissionError(where, "is a hard link to another file", "Copy the file.")
+        _validate_size(info.st_size, MAX_FILE_BYTES[name], where)
+        sizes[name] = info.st_size
+    _validate_size(sum(sizes.values()), MAX_TOTAL_BYTES, f"{folder}: all files together")
     return sorted(sizes)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything in a bundle's folder but ``samples`` itself; links are never followed."""
+    """Yield everything in a bundle's folder but ``samples`` itself; never follow a link."""
     for entry in os.scandir(folder):
         if entry.name == FOLDER and entry.is_dir(follow_symlinks=False):
             yield from (Path(inner.path) for inner in os.scandir(entry.path))
@@ -112,116 +118,102 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _check_known(name: str, where: str) -> None:
-    """Refuse what is not one of the files of a bundle."""
-    if name in MOST:
+def _validate_name(name: str, where: str) -> None:
+    """Refuse a file that no bundle has."""
+    if name in MAX_FILE_BYTES:
         return
-    if name.casefold() in MOST:
+    if name.casefold() in MAX_FILE_BYTES:
         raise SubmissionError(where, "is written in another case", f"Name it {name.casefold()}.")
-    low = name.lower()
-    if low.endswith(CODE):
-        raise SubmissionError(where, "could run code, and is not read", "A bundle holds data alone.")
-    if low.endswith(ARCHIVES):
-        raise SubmissionError(where, "is an archive within the bundle", "Leave it out.")
-    raise SubmissionError(where, "is no file of a bundle", f"Leave it out; known are {', '.join(MOST)}.")
+    if name.lower().endswith(CODE):
+        raise SubmissionError(where, "could run code, and is not read", "A bundle holds only data.")
+    if name.lower().endswith(ARCHIVES):
+        raise SubmissionError(where, "is an archive inside the bundle", "Leave it out.")
+    known = ", ".join(MAX_FILE_BYTES)
+    raise SubmissionError(where, "is not a file of a bundle", f"Leave it out; the known files are {known}.")
 
 
-def _check_size(name: str, size: int, where: str) -> None:
-    if size > MOST[name]:
-        raise SubmissionError(where, f"has {size} bytes, at most {MOST[name]} are read")
+def _validate_size(size: int, limit: int, where: str) -> None:
+    if size > limit:
+        raise SubmissionError(where, f"has {size} bytes; at most {limit} are allowed")
 
 
-def _check_together(size: int, where: str) -> None:
-    if size > MOST_TOGETHER:
-        raise SubmissionError(where, f"has {size} bytes in all, at most {MOST_TOGETHER} are read")
-
-
-def _opened(archive: Path) -> zipfile.ZipFile:
-    """The archive with its directory read, once that is known to be small and where it should be."""
+def _open_zip(archive: Path) -> zipfile.ZipFile:
+    """Open an archive once its directory is known to be small and in its place."""
     if not archive.is_file():
-        raise SubmissionError(str(archive), "is no file", "Give a bundle's folder, or its ZIP.")
+        raise SubmissionError(str(archive), "is not a file", "Give a bundle's folder, or its ZIP.")
     size = archive.stat().st_size
-    if size > MOST_TOGETHER:
-        raise SubmissionError(str(archive), f"has {size} bytes, at most {MOST_TOGETHER} are read")
+    _validate_size(size, MAX_TOTAL_BYTES, str(archive))
     with archive.open("rb") as handle:
-        begin = handle.read(4)
+        start = handle.read(4)
         handle.seek(max(0, size - _END.size))
-        _check_end(handle.read(), size, begin, archive)
+        _validate_ends(start, handle.read(), size, archive)
     try:
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeError, ValueError, OSError) as error:
-        raise SubmissionError(str(archive), f"is a damaged ZIP: {error}", "Make it again.") from None
+        raise SubmissionError(str(archive), f"is a damaged ZIP: {error}", "Pack it again.") from None
 
 
-def _check_end(end: bytes, size: int, begin: bytes, archive: Path) -> None:
-    """Refuse what is not one plain ZIP from its first byte to its last."""
-    if begin != b"PK\x03\x04":
-        raise SubmissionError(
-            str(archive), "is no ZIP", "Give a bundle's folder, or a ZIP of it; of a tar make a ZIP."
-        )
+def _validate_ends(start: bytes, end: bytes, size: int, archive: Path) -> None:
+    """Refuse anything but one plain ZIP from its first byte to its last."""
+    where, again = str(archive), "Pack it again."
+    if start != b"PK\x03\x04":
+        raise SubmissionError(where, "is not a ZIP", "Give a bundle's folder, or a ZIP of it; repack a tar.")
     if len(end) < _END.size or end[:4] != b"PK\x05\x06":
-        raise SubmissionError(str(archive), "is a damaged ZIP, or has bytes after its end", "Make it again.")
+        raise SubmissionError(where, "is a damaged ZIP, or has bytes after its end", again)
     _, disk, first, here, entries, length, offset, comment = _END.unpack(end)
     if comment or disk or first or here != entries or offset + length + _END.size != size:
-        raise SubmissionError(str(archive), "is no plain ZIP of one part without a comment", "Make it again.")
-    if entries > len(MOST) + 2 or length > _DIRECTORY_MOST:
-        raise SubmissionError(
-            str(archive),
-            f"lists {entries} entries, a bundle has at most {len(MOST)} files",
-            "Leave them out.",
-        )
+        raise SubmissionError(where, "is not a plain ZIP of one part without a comment", again)
+    if entries > len(MAX_FILE_BYTES) + 2 or length > MAX_DIRECTORY_BYTES:
+        problem = f"lists {entries} entries; a bundle has at most {len(MAX_FILE_BYTES)} files"
+        raise SubmissionError(where, problem, "Leave the others out.")
 
 
-def _prefix(bundle: zipfile.ZipFile, archive: Path) -> str:
-    """The one folder that everything lies in, or nothing."""
+def _top_folder(bundle: zipfile.ZipFile, archive: Path) -> str:
+    """Return the one folder that holds everything, or an empty text."""
     tops = {name.split("/", 1)[0] for name in bundle.namelist()}
     if len(tops) != 1 or not all("/" in name for name in bundle.namelist()) or tops == {FOLDER}:
         return ""
     top = tops.pop()
     if not ROW.fullmatch(top):
-        raise SubmissionError(
-            f"{archive}: {top!r}", "is no name of a row", "Use small letters, digits and _, at most 64."
-        )
+        remedy = "Use lower-case letters, digits and _, at most 64."
+        raise SubmissionError(f"{archive}: {top!r}", "is not a row's name", remedy)
     return top
 
 
-def _checked(bundle: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
-    """The entries to unpack, by the names that they will have."""
-    entries = bundle.infolist()
-    for entry in entries:
-        _check_entry(entry, f"{archive}: {entry.orig_filename!r}")
-    prefix = _prefix(bundle, archive)
-    wanted: dict[str, zipfile.ZipInfo] = {}
+def _validated_entries(bundle: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the files to unpack by their names in the bundle's folder."""
+    places = {id(entry): f"{archive}: {entry.orig_filename!r}" for entry in bundle.infolist()}
+    for entry in bundle.infolist():
+        _validate_entry(entry, places[id(entry)])
+    top = _top_folder(bundle, archive)
+    files: dict[str, zipfile.ZipInfo] = {}
     seen: set[str] = set()
-    for entry in entries:
-        name, where = _within(entry.filename, prefix), f"{archive}: {entry.orig_filename!r}"
+    for entry in bundle.infolist():
+        name, where = entry.filename.removeprefix(f"{top}/" if top else ""), places[id(entry)]
         if name.casefold() in seen:
-            raise SubmissionError(where, "is there twice, or in two cases", "Keep one.")
+            raise SubmissionError(where, "is there twice, or in two cases", "Remove one.")
         seen.add(name.casefold())
         if entry.is_dir():
-            _check_folder(entry, name, where)
+            if name not in ("", f"{FOLDER}/") or entry.file_size or entry.compress_size:
+                raise SubmissionError(where, "is not a folder of a bundle", "Leave it out.")
             continue
-        _check_known(name, where)
+        _validate_name(name, where)
         if name == RECORD:
-            raise SubmissionError(where, "is written by whoever verifies, and not handed in", "Leave it out.")
-        _check_claim(entry, name, where)
-        wanted[name] = entry
-    _check_together(sum(e.file_size for e in wanted.values()), str(archive))
-    return wanted
+            raise SubmissionError(where, "may be written only by the verifier", "Leave it out.")
+        _validate_stated_size(entry, name, where)
+        files[name] = entry
+    _validate_size(
+        sum(e.file_size for e in files.values()), MAX_TOTAL_BYTES, f"{archive}: all files together"
+    )
+    return files
 
 
-def _within(name: str, prefix: str) -> str:
-    """The name inside the one top folder."""
-    return name.removeprefix(f"{prefix}/") if prefix else name
-
-
-def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
-    """Refuse a name that leads elsewhere, and anything but plain files and folders."""
+def _validate_entry(entry: zipfile.ZipInfo, where: str) -> None:
+    """Refuse a path outside the folder, and anything but plain files and folders."""
     name = entry.orig_filename
     if name.startswith("/") or "\\" in name or ":" in name:
         raise SubmissionError(where, "is an absolute path, or one of another system", "Use relative names.")
-    parts = name.removesuffix("/").split("/")
-    if any(part in ("", ".", "..") for part in parts):
+    if any(part in ("", ".", "..") for part in name.removesuffix("/").split("/")):
         raise SubmissionError(where, "leads out of the folder", "Use plain names.")
     if not name.isprintable() or not name.isascii():
         raise SubmissionError(where, "has characters that no file of a bundle has", "Use plain names.")
@@ -231,43 +223,39 @@ def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
     if entry.flag_bits & 0x2041:  # encrypted, strongly encrypted, or with a masked directory
         raise SubmissionError(where, "is encrypted", "Pack it without a password.")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise SubmissionError(where, f"is packed by method {entry.compress_type}", "Use deflate.")
+        raise SubmissionError(where, f"uses compression method {entry.compress_type}", "Use deflate.")
 
 
-def _check_folder(entry: zipfile.ZipInfo, name: str, where: str) -> None:
-    if name not in ("", f"{FOLDER}/") or entry.file_size or entry.compress_size:
-        raise SubmissionError(where, "is no folder of a bundle", "Leave it out.")
+def _max_unpacked(entry: zipfile.ZipInfo) -> int:
+    return max(RATIO_FREE_BYTES, MAX_RATIO * entry.compress_size)
 
 
-def _check_claim(entry: zipfile.ZipInfo, name: str, where: str) -> None:
-    """Refuse what says itself that it is too large, or packed as only a bomb is."""
-    _check_size(name, entry.file_size, where)
-    if entry.file_size > max(FREE, MOST_RATIO * entry.compress_size):
-        raise SubmissionError(
-            where,
-            f"unpacks {entry.compress_size} bytes to {entry.file_size}, at most {MOST_RATIO} times as many "
-            "are read",
-            "Pack what the suite wrote.",
-        )
+def _validate_stated_size(entry: zipfile.ZipInfo, name: str, where: str) -> None:
+    """Refuse an entry whose header states too large a size, or the compression ratio of a bomb."""
+    _validate_size(entry.file_size, MAX_FILE_BYTES[name], where)
+    if entry.file_size > _max_unpacked(entry):
+        problem = f"unpacks {entry.compress_size} bytes to {entry.file_size}, over {MAX_RATIO} times as many"
+        raise SubmissionError(where, problem, "Pack the files that the suite wrote.")
 
 
-def _unpack(bundle: zipfile.ZipFile, wanted: dict[str, zipfile.ZipInfo], into: Path, archive: Path) -> None:
-    """Write every entry, counting what really comes out of it."""
-    for name, entry in wanted.items():
+def _unpack(bundle: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], into: Path, archive: Path) -> None:
+    """Write every entry, and count the bytes that really come out of it."""
+    for name, entry in entries.items():
         target, where = into / name, f"{archive}: {entry.orig_filename!r}"
         target.parent.mkdir(exist_ok=True)
         try:
             with bundle.open(entry) as source, target.open("xb") as sink:
-                _pour(source, sink, min(MOST[name], max(FREE, MOST_RATIO * entry.compress_size)), where)
+                _copy(source, sink, min(MAX_FILE_BYTES[name], _max_unpacked(entry)), where)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
             raise SubmissionError(where, f"cannot be unpacked: {error}", "Pack it again.") from None
 
 
-def _pour(source: IO[bytes], sink: IO[bytes], most: int, where: str) -> None:
-    """Copy at most so many bytes; what has more is a bomb, whatever its header says."""
-    left = most
+def _copy(source: IO[bytes], sink: IO[bytes], limit: int, where: str) -> None:
+    """Copy at most ``limit`` bytes; more of them are a bomb, whatever the header states."""
+    left = limit
     while block := source.read(min(BLOCK, left + 1)):
         left -= len(block)
         if left < 0:
-            raise SubmissionError(where, f"unpacks to more than {most} bytes", "Pack what the suite wrote.")
+            problem = f"unpacks to more than {limit} bytes"
+            raise SubmissionError(where, problem, "Pack the files that the suite wrote.")
         sink.write(block)

@@ -1,4 +1,4 @@
-"""The card of a submission: who made it, of what, with what."""
+"""The card of a submission: its authors, license and training data."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from benchmark.errors import SubmissionError, TaskError
+from benchmark.intake.untrusted import as_submission_error, validate_file
 from benchmark.tasks.parsing import parse, read_yaml
 
-LARGEST = 100_000  # bytes of a card
-HIDDEN = {"Cc", "Cf", "Co", "Cs", "Cn"}  # Unicode categories that show nothing, or turn what follows around
+MAX_BYTES = 100_000  # of a card
+# Unicode categories of characters that are invisible or reverse the text after them
+INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Cn"}
 REFERENCE = r"""^$|^https?://[^\s<>"'`\\^{}|]+$|^(doi:)?10\.[0-9]{4,9}/[^\s<>"'`\\]+$"""
 
 
-def _shown(text: str) -> str:
-    """The text, stripped, if every character of it can be seen; a line may end."""
-    odd = next((c for c in text if c not in "\n\t" and unicodedata.category(c) in HIDDEN), None)
+def _visible(text: str) -> str:
+    """Strip a text; refuse an empty one and invisible characters other than tabs and line ends."""
+    odd = next((c for c in text if c not in "\n\t" and unicodedata.category(c) in INVISIBLE), None)
     if odd is not None:
         raise ValueError(f"holds the control character U+{ord(odd):04X}")
     if not (text := text.strip()):
@@ -26,28 +27,28 @@ def _shown(text: str) -> str:
     return text
 
 
-def _absent(value: Any) -> Any:
-    """An empty value of YAML as an empty text."""
+def _empty_text(value: Any) -> Any:
+    """Read an empty YAML value as an empty text."""
     return "" if value is None else value
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
-Line = Annotated[str, Field(max_length=200), AfterValidator(_shown)]
-Text = Annotated[str, Field(max_length=2000), AfterValidator(_shown)]
-Reference = Annotated[str, BeforeValidator(_absent), Field(max_length=500, pattern=REFERENCE)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
+Text = Annotated[str, Field(max_length=2000), AfterValidator(_visible)]
+Reference = Annotated[str, BeforeValidator(_empty_text), Field(max_length=500, pattern=REFERENCE)]
 
 
 class SubmissionCard(BaseModel):
-    """What a submission says of itself; shown beside its row, checked by nobody but its readers.
+    """The author's description of a submission; shown beside its row, and not verified.
 
     Attributes:
         name: of the row: a-z, 0-9 and _.
-        title: of the row, for people.
-        authors: who answers for it.
+        title: of the row, for readers.
+        authors: the people responsible.
         paper, code: a web address (http or https), a DOI, or empty.
         license: of the images or the generator, as an SPDX identifier or in words.
-        training_data: every dataset that the generator was trained on, the task's own included.
-        pretrained_weights: what it began from; ``none`` where it began at random.
+        training_data: every dataset that the generator was trained on, including the task's.
+        pretrained_weights: initial weights; ``none`` for random initialization.
         compute: hardware and hours.
     """
 
@@ -64,19 +65,14 @@ class SubmissionCard(BaseModel):
     compute: Text
 
 
+@as_submission_error()
 def read_card(path: Path) -> SubmissionCard:
     """Read ``submission.yaml``.
 
     Raises:
         SubmissionError: not a plain file, too large, not plain YAML, or a field is missing, unknown (with a
-            "did you mean") or not what it should be.
+            "did you mean") or invalid.
     """
-    if path.is_symlink() or not path.is_file():
-        raise SubmissionError(str(path), "is missing or not a plain file", "Give a submission.yaml.")
-    if path.stat().st_size > LARGEST:
-        raise SubmissionError(str(path), f"has {path.stat().st_size} bytes, at most {LARGEST} are read")
-    try:
-        card: SubmissionCard = parse(SubmissionCard, read_yaml(path), str(path))
-    except TaskError as error:
-        raise SubmissionError(error.where, error.problem, error.remedy) from None
+    validate_file(path, MAX_BYTES, "Give a submission.yaml.")
+    card: SubmissionCard = parse(SubmissionCard, read_yaml(path), str(path))
     return card

@@ -1,24 +1,24 @@
-"""One picture that was handed in, before it is opened."""
+"""One submitted picture, before it is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST = 500_000  # pictures of a submission; the papers' largest bracket is 3000 in 5 classes
-LARGEST_PICTURE = 32_000_000  # bytes
+MAX_IMAGES = 500_000  # of a submission; the papers' largest bracket is 3000 in 5 classes
+MAX_PICTURE_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Where a picture is, and what it is said to show.
+    """A submitted picture and its labels.
 
     Attributes:
         where: file, or row of a table, for errors.
-        fold: for which it was made; 0 without folds.
-        label: index of the class that it was asked to show.
-        read: gives its bytes.
-        report: where images have several labels: 1 or 0 of every class; None where only ``label`` is said.
+        fold: the fold that it was generated for; 0 without folds.
+        label: index of the requested class.
+        read: returns its bytes.
+        report: in a multi-label task 1 or 0 for each class; None where only ``label`` is given.
     """
 
     where: str

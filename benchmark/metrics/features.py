@@ -1,4 +1,4 @@
-"""Extractors by name: pictures in, feature vectors out. No weights are ever downloaded."""
+"""Feature extractors by name, and validation of features. No weights are ever downloaded."""
 
 from __future__ import annotations
 
@@ -23,22 +23,20 @@ INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb91
 
 
 def inception_path() -> Path:
-    """Where the weights of Inception are looked for, as torch and torch-fidelity do."""
+    """Return the path of Inception's weights, the same as for torch and torch-fidelity."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
     home = Path(os.environ.get("TORCH_HOME", cache)).expanduser()
     return home / "hub" / "checkpoints" / INCEPTION_FILE
 
 
 def resolve(name: str) -> str:
-    """The extractor that a name stands for.
+    """Resolve ``auto``: ``inception`` if its weights are on this machine, else ``phantom_cxr_v1``.
 
-    ``auto`` is ``inception`` where its weights are on this machine, else ``phantom_cxr_v1``. The
-    resolved name belongs into the name of every metric computed from its features, such as
-    ``fid_phantom_cxr_v1``.
+    The resolved name is part of the name of every metric of its features, such as ``fid_phantom_cxr_v1``.
 
     Raises:
         UnknownNameError: no extractor has this name.
-        MetricError: ``inception`` is asked for and its weights are not there.
+        MetricError: the weights of ``inception`` are missing.
     """
     if name == "auto":
         return INCEPTION if inception_path().is_file() else PHANTOM
@@ -54,7 +52,7 @@ def resolve(name: str) -> str:
 
 
 def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int = 64) -> np.ndarray:
-    """Features of one extractor, in evaluation mode and float32.
+    """Compute the features of one extractor, in evaluation mode and float32.
 
     Args:
         images: (N, H, W) uint8, any size; the extractor resizes them itself.
@@ -81,9 +79,39 @@ def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int
     return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 
 
+def feature_pair(metric: str, real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides as float64.
+
+    Args:
+        metric: name of the metric, for the message.
+        real: (N, D) features, N >= 2.
+        fake: (M, D) features, M >= 2.
+    Raises:
+        MetricError: not a matrix, D differs, fewer than two rows, NaN or infinite values.
+    """
+    for side, rows in (("real", real), ("fake", fake)):
+        if rows.ndim != 2 or len(rows) < 2:
+            raise MetricError(
+                metric,
+                f"{side} has shape {rows.shape}, expected (N, D) features with N >= 2",
+                "Give at least two images on each side.",
+            )
+        if not np.isfinite(rows).all():
+            raise MetricError(
+                metric, f"{side} has NaN or infinite features", "Check the images and the extractor."
+            )
+    if real.shape[1] != fake.shape[1]:
+        raise MetricError(
+            metric,
+            f"real has {real.shape[1]} features, fake has {fake.shape[1]}",
+            "Take both from the same extractor.",
+        )
+    return real.astype(np.float64), fake.astype(np.float64)
+
+
 @lru_cache(maxsize=2)
 def _phantom(device: str) -> Callable[[Tensor], Tensor]:
-    """The embedded network; expects uint8 (B, H, W)."""
+    """Load the embedded network, for uint8 (B, H, W)."""
     import torch
 
     from benchmark.metrics.extractor.network import load_embedded, to_input
@@ -94,21 +122,21 @@ def _phantom(device: str) -> Callable[[Tensor], Tensor]:
 
 @lru_cache(maxsize=2)
 def _inception(device: str) -> Callable[[Tensor], Tensor]:
-    """torch-fidelity's Inception; expects uint8 (B, H, W), gray is repeated over the channels."""
+    """Load torch-fidelity's Inception, for uint8 (B, H, W); gray is repeated over the channels."""
     net = _load_inception(inception_path()).to(device).eval()
     return lambda images: net(images.unsqueeze(1).expand(-1, 3, -1, -1))[0]
 
 
 def _load_inception(path: Path) -> nn.Module:
-    """Load the weights after comparing their hash, since torch-fidelity unpickles them."""
+    """Load the weights after verifying their hash, since torch-fidelity unpickles them."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    found = sha256_file(path)
-    if found != INCEPTION_SHA256:
+    actual = sha256_file(path)
+    if actual != INCEPTION_SHA256:
         raise MetricError(
             str(path),
-            f"has SHA-256 {found}, expected {INCEPTION_SHA256}",
-            "Remove the file and get it again from torch-fidelity's release v0.2.0.",
+            f"has SHA-256 {actual}, expected {INCEPTION_SHA256}",
+            "Remove the file and download it again from torch-fidelity's release v0.2.0.",
         )
     net: nn.Module = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.metrics.checks import feature_pair
+from benchmark.metrics.features import feature_pair
 
 version = "1"
 direction = "minimize"
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Fréchet distance of two Gaussians fitted to features; lower is better.
+    """Return the Fréchet distance of two Gaussians fitted to features; lower is better.
 
-    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, computed by torch-fidelity. The estimate is
-    biased upwards, the more so the fewer images: never read it without its sample size and the
-    real-against-real floor of the same size (``floor.real_floor``).
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, computed by torch-fidelity. The estimate is biased
+    upwards, the more so the fewer images: never read it without its sample size and the real-against-real
+    floor of the same size (``floor.real_floor``).
 
     Args:
         real: (N, D) float features of one extractor, N >= 2.

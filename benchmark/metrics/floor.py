@@ -1,4 +1,4 @@
-"""What two sets of real images score against each other: the least that a generator can be asked for."""
+"""The real-against-real floor: FID and KID between two sets of real images."""
 
 from __future__ import annotations
 
@@ -20,38 +20,33 @@ def real_floor(
     labels: np.ndarray | None = None,
     repeats: int = REPEATS,
 ) -> dict[str, float]:
-    """FID and KID between two patient-disjoint halves of real images, n images on each side.
+    """Return FID and KID between two patient-disjoint halves of real images, n images on each side.
 
     Args:
         features: (N, D) features of real images.
-        patient_ids: (N,) patient of each image; nobody is on both sides.
-        n: images per side, the same as in the score that the floor stands beside.
+        patient_ids: (N,) patient of each image; no patient is on both sides.
+        n: images per side, the same as for the score beside the floor.
         seed: of the random halves.
-        labels: (N,) class of each image; both sides then hold the classes in the same shares.
-        repeats: random halvings that are averaged.
+        labels: (N,) class of each image; both sides then have the same shares of the classes.
+        repeats: number of averaged random halvings.
     Returns:
         ``fid`` and ``kid`` (means over the halvings), ``fid_sd``, ``kid_sd``, ``n``, ``repeats``.
     Raises:
         MetricError: a half has fewer than n images.
     """
     classes = np.zeros(len(features), dtype=np.int64) if labels is None else np.asarray(labels)
-    scores = []
+    scores: dict[str, list[float]] = {"fid": [], "kid": []}
     for repeat in range(repeats):
         a, b = patient_halves(np.asarray(patient_ids), classes, n, np.random.default_rng([seed, repeat]))
-        scores.append((fid(features[a], features[b]), kid(features[a], features[b])))
-    (fid_mean, kid_mean), (fid_sd, kid_sd) = np.mean(scores, axis=0), np.std(scores, axis=0)
-    return {
-        "fid": float(fid_mean),
-        "kid": float(kid_mean),
-        "fid_sd": float(fid_sd),
-        "kid_sd": float(kid_sd),
-        "n": n,
-        "repeats": repeats,
-    }
+        scores["fid"].append(fid(features[a], features[b]))
+        scores["kid"].append(kid(features[a], features[b]))
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
+    spread = {f"{name}_sd": float(np.std(values)) for name, values in scores.items()}
+    return {**means, **spread, "n": n, "repeats": repeats}
 
 
 def largest_half(patient_ids: np.ndarray, labels: np.ndarray, seed: int, repeats: int = REPEATS) -> int:
-    """The most images per side that every halving of ``real_floor`` with this seed can give."""
+    """Return the most images per side that every halving of ``real_floor`` with this seed allows."""
     rngs = (np.random.default_rng([seed, repeat]) for repeat in range(repeats))
     return min(len(half) for rng in rngs for half in _sides(patient_ids, labels, rng))
 
@@ -59,7 +54,7 @@ def largest_half(patient_ids: np.ndarray, labels: np.ndarray, seed: int, repeats
 def patient_halves(
     patient_ids: np.ndarray, labels: np.ndarray, n: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of two sets of n images that share no patient, classes in equal shares.
+    """Return the positions of two sets of n images that share no patient, classes in equal shares.
 
     Raises:
         MetricError: a half has fewer than n images.
@@ -69,24 +64,24 @@ def patient_halves(
     if smallest < n:
         raise MetricError(
             "real_floor",
-            f"{n} images per side wanted, but a half of the real images has {smallest}",
-            "Measure with fewer images per side, or bring more real images.",
+            f"{n} images per side requested, but a half of the real images has {smallest}",
+            "Measure with fewer images per side, or add real images.",
         )
     return _stratified(halves[0], labels, n), _stratified(halves[1], labels, n)
 
 
 def _sides(patient_ids: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """All rows, shuffled, on two sides that share no patient."""
+    """Assign all images, shuffled, to two sides that share no patient."""
     _, first, patient = np.unique(patient_ids, return_index=True, return_inverse=True)
     order = rng.permutation(len(first))
-    order = order[np.argsort(labels[first][order], kind="stable")]  # dealt out class by class
+    order = order[np.argsort(labels[first][order], kind="stable")]  # assigned class by class
     side = np.empty(len(first), dtype=np.int64)
     side[order] = np.arange(len(first)) % 2
     return [rng.permutation(np.flatnonzero(side[patient] == half)) for half in (0, 1)]
 
 
 def _stratified(rows: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
-    """The first n of these shuffled rows, each class in its share of them (largest remainders)."""
+    """Return the first n of these shuffled positions, each class in its share (largest remainders)."""
     names, counts = np.unique(labels[rows], return_counts=True)
     quota = counts * n / len(rows)
     take = np.floor(quota).astype(np.int64)

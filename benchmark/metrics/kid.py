@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.metrics.checks import feature_pair
+from benchmark.metrics.features import feature_pair
 
 version = "1"
 direction = "minimize"
@@ -12,10 +12,10 @@ BLOCK = 1024  # rows of the kernel matrix held at once
 
 
 def kid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Squared maximum mean discrepancy, cubic kernel, unbiased; lower is better.
+    """Return the unbiased squared maximum mean discrepancy with a cubic kernel; lower is better.
 
-    The kernel is ``(x.y / D + 1)^3``. All pairs enter, so there is no random choice of subsets, and
-    the two sides may differ in size.
+    The kernel is ``(x.y / D + 1)^3``, by torch-fidelity. All pairs enter, so there is no random choice of
+    subsets, and the two sides may differ in size.
 
     Args:
         real: (N, D) float features of one extractor, N >= 2.
@@ -34,12 +34,12 @@ def kid(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def _kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
-    """Sum of the kernel over all pairs of rows of x and y."""
+    """Return the sum of the kernel over all pairs of rows of x and y."""
     from torch_fidelity.metric_kid import kernel_poly
 
     return float(sum(kernel_poly(x[i : i + BLOCK], y).sum() for i in range(0, len(x), BLOCK)))
 
 
 def _diagonal_sum(x: np.ndarray) -> float:
-    """Sum of the kernel of every row with itself."""
+    """Return the sum of the kernel of every row with itself."""
     return float((((x * x).sum(1) / x.shape[1] + 1) ** 3).sum())

@@ -18,9 +18,9 @@ CHUNK = 256 * 64 * 64  # pixels compared at once
 
 
 def scales_that_fit(side: int) -> int:
-    """How many of the five scales a picture has room for: each halves it, the kernel needs 11 pixels.
+    """Return how many of the five scales fit an image: each halves it, the kernel needs 11 pixels.
 
-    MONAI asks for ``side // (scales - 1)^2 > 10`` as well.
+    MONAI requires ``side // (scales - 1)^2 > 10`` as well.
 
     Raises:
         MetricError: the side is below 11 pixels.
@@ -38,20 +38,19 @@ def ms_ssim_within_classes(
     per_class: int = IMAGES,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Mean MS-SSIM over all pairs of the first 50 images of each class; lower is more diverse.
+    """Return the mean MS-SSIM over all pairs of the first 50 images of each class; lower is more diverse.
 
-    At sides below 176 pixels fewer than five scales fit; the first ones are then used with their
-    weights scaled to the sum of all five, and ``scales`` says how many. Values of different ``scales``
-    or image sizes do not compare.
+    Below 176 pixels fewer than five scales fit; then the first ``scales`` are used, with their weights scaled
+    to the sum of all five. Values of different ``scales`` or image sizes are not comparable.
 
     Args:
         images: (N, H, W) uint8.
         labels: (N,) index into ``classes``; a class with a single image has no pair and is left out.
         classes: names of the classes.
-        per_class: at most so many images of a class.
+        per_class: largest number of images of a class.
         device: torch device.
     Returns:
-        ``mean`` over classes (0 to 1; 1 means that all images are alike), ``per_class`` {class: value},
+        ``mean`` over classes (0 to 1; 1 if all images are alike), ``per_class`` {class: value},
         ``scales``, and ``n``, the images compared in all.
     Raises:
         MetricError: no class has two images, or the images are smaller than the kernel.
@@ -72,7 +71,7 @@ def ms_ssim_within_classes(
 
 
 def pairwise(images: np.ndarray, scales: int, device: str = "cpu") -> np.ndarray:
-    """MS-SSIM of every pair of images.
+    """Return the MS-SSIM of every pair of images.
 
     Args:
         images: (N, H, W) uint8.

@@ -1,4 +1,4 @@
-"""A run plan: every choice made and validated before anything is computed."""
+"""Run plan: every choice made and validated before anything is computed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from benchmark.tasks.schema import SplitRule, Task
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the leaderboard: a generator or a control.
+    """One line of the leaderboard: a generator or a control.
 
     Attributes:
-        plugin: its name and origin, or None for rows without images.
-        target: where to import it from; not part of any key.
+        plugin: name and origin of the plug-in, or None for rows without images.
+        target: where to import the plug-in from; part of no cache key.
         params: canonical parameters, defaults filled in.
         per_class: fit once per class.
-        trained: whether fitting it is real work (for the progress bar alone).
-        absent: why it cannot be run here, or empty.
-        way: how it came in: ``suite``, or ``generator`` or ``samples`` of a submission.
-        submission: the card of a submission, as JSON; None for the suite's own.
+        trained: fitting takes time (for the progress bar alone).
+        absent: why the row cannot be run here, or empty.
+        submission_type: ``suite``, or ``generator`` or ``samples`` of a submission.
+        submission: card of a submission, as JSON; None for the suite's own rows.
     """
 
     name: str
@@ -40,16 +40,18 @@ class Row:
 
     @property
     def has_images(self) -> bool:
-        """Whether this row adds images."""
+        """Return whether this row adds images."""
         return self.plugin is not None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run has decided before it starts.
+    """Everything that is decided before a run starts.
 
-    ``task`` is the task with the run's choices made. ``source_paths`` are the parameters that say where the
-    data lies; the fingerprint stands for them in keys.
+    Attributes:
+        task: with the run's choices made.
+        source_paths: the parameters of the source that are paths; the fingerprint stands for them in cache
+            keys.
     """
 
     task: Task
@@ -73,12 +75,12 @@ class Plan:
 
     @property
     def split(self) -> SplitRule:
-        """How the source's images are divided."""
+        """The division of the source's images."""
         return self.task.source(self.source).split
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """The folds that are run; one for a hold-out."""
+        """The folds of the run; one for a hold-out."""
         return tuple(range(max(self.split.folds, 1)))
 
     @property
@@ -100,5 +102,5 @@ class Plan:
 
     @property
     def protocol_hash(self) -> str:
-        """What two results must share to be compared."""
+        """Hash of all that two results must share to be compared."""
         return self.task.protocol_hash(self.profile_name, self.source, self.extractor)

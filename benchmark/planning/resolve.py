@@ -1,4 +1,4 @@
-"""From names that a user typed to a plan in which everything is decided and checked."""
+"""Resolve and validate user options into a run plan."""
 
 from __future__ import annotations
 
@@ -11,47 +11,25 @@ from typing import Any
 
 import yaml
 
-from benchmark.engine.node import needed
-from benchmark.engine.store import store_root as store_root
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
-from benchmark.planning.plan import Plan, Row
+from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
-from benchmark.plugins.registry import Plugin, available, find
+from benchmark.planning.rows import resolve_rows
+from benchmark.plugins.registry import find
+from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task
-from benchmark.tasks.parsing import parse, read_yaml
-from benchmark.tasks.profile import GeneratorEntry
+from benchmark.tasks.parsing import parse
 from benchmark.tasks.schema import Task
 from benchmark.utils.hashing import sha256_file
 
-WITHOUT_IMAGES = {
-    "real_only": {
-        "title": "Real images only",
-        "description": "No added images: the baseline of every difference.",
-        "citation": "",
-        "license": "Apache-2.0",
-    },
-    "oversample": {
-        "title": "Oversampling",
-        "description": "Minority classes drawn again until every class is as frequent as the largest.",
-        "citation": "Schaudt et al. 2023, Table 9",
-        "license": "Apache-2.0",
-    },
-    "class_weights": {
-        "title": "Class weights",
-        "description": "Every class weighs as much in the loss as any other, however rare it is.",
-        "citation": "King and Zeng 2001, Logistic regression in rare events data",
-        "license": "Apache-2.0",
-    },
-}
-
 
 def resolve_device(device: str, precision: str) -> tuple[str, str]:
-    """The device and precision of a run: CUDA where there is one, bfloat16 where the device computes in it.
+    """Return device and precision of a run: CUDA where present, bfloat16 where the device computes in it.
 
     Raises:
-        TaskError: an unknown word, or CUDA asked for where there is none.
+        TaskError: an unknown name, or CUDA where there is none.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise unknown_name("device", device, ["auto", "cpu", "cuda"], "--device")
@@ -70,7 +48,7 @@ def resolve_device(device: str, precision: str) -> tuple[str, str]:
 
 
 def _cpu_has_bfloat16() -> bool:
-    """Whether this processor multiplies in bfloat16; elsewhere it would be emulated, and slower."""
+    """Return whether this processor multiplies in bfloat16; elsewhere it would be emulated, and slower."""
     import torch
 
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -78,7 +56,7 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def resolve_extractor(name: str) -> tuple[str, str]:
-    """The extractor that a name stands for, and the SHA-256 of its weights: other weights, other keys."""
+    """Return the extractor of a name and the SHA-256 of its weights; other weights give other cache keys."""
     from benchmark.metrics.features import INCEPTION, inception_path, resolve
 
     resolved = resolve(name)
@@ -89,12 +67,11 @@ def resolve_extractor(name: str) -> tuple[str, str]:
 
 
 def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Plan:
-    """Check every name and parameter of a run before anything is computed.
+    """Resolve and validate every name and parameter of a run before anything is computed.
 
     Args:
-        wish: what the user asked for.
-        stages: those that will be run with whatever they need; None for all. Initial weights are found
-            where a classifier is among them.
+        stages: the stages to run with all that they need; None for all. Initial weights are located only
+            where one of them trains a classifier.
     Raises:
         TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
@@ -122,17 +99,17 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         source_paths=paths,
         source_fingerprint=module.fingerprint(params),
         source_version=plugin.version(module),
-        rows=tuple(_rows(task, request)),
+        rows=tuple(resolve_rows(task, request.profile, request.generators, request.params)),
         extractor=extractor,
         extractor_hash=extractor_hash,
         device=device,
         precision=precision,
     )
-    return _with_found_weights(plan) if _trains(plan, stages) else plan
+    return _with_located_weights(plan) if _trains(plan, stages) else plan
 
 
 def _check_heads(task: Task, profile: str, source: str) -> None:
-    """A yes or no cannot tell the two classes from the third that ``multi_class`` makes of uncertain labels.
+    """Refuse a sigmoid head where ``multi_class`` makes a third class of uncertain labels.
 
     Raises:
         TaskError: names the classifier and the step.
@@ -148,24 +125,25 @@ def _check_heads(task: Task, profile: str, source: str) -> None:
 
 
 def _trains(plan: Plan, stages: Iterable[str] | None) -> bool:
-    """Whether any of the stages, or of what they need, has to do with a classifier."""
-    nodes = build(plan)
-    return any("classifier" in n.config for n in (nodes if stages is None else needed(nodes, stages)))
+    """Return whether any of the stages, or of their inputs, trains or reads a classifier."""
+    graph = build(plan)
+    nodes = graph if stages is None else graph.until(stages)
+    return any(isinstance(node.config, ClassifierStageConfig) for node in nodes)
 
 
-def _with_found_weights(plan: Plan) -> Plan:
-    """The plan with the initial weights of its classifiers named by their content.
+def _with_located_weights(plan: Plan) -> Plan:
+    """Return the plan with the initial weights of its classifiers named by their content.
 
     Raises:
-        ClassifierError: weights that cannot be had, or do not fit.
+        ClassifierError: weights are missing, or do not fit.
     """
     classifiers = plan.profile.classifiers
     if all(classifier.weights.kind == "none" for classifier in classifiers):
         return plan
     from benchmark.classifiers.network import check_weights
-    from benchmark.classifiers.weights import located
+    from benchmark.classifiers.weights import locate_weights
 
-    found = tuple(located(classifier) for classifier in classifiers)
+    found = tuple(locate_weights(classifier) for classifier in classifiers)
     for classifier in found:
         if classifier.weights.kind != "none":
             check_weights(classifier)
@@ -173,14 +151,14 @@ def _with_found_weights(plan: Plan) -> Plan:
 
 
 def _with_weights(classifier: ClassifierConfig, choice: str) -> ClassifierConfig:
-    """The recipe with ``none``, ``imagenet``, or the file of its architecture in a folder."""
+    """Return the classifier with weights ``none``, ``imagenet``, or from its file in a folder."""
     weights: dict[str, Any] = {"kind": choice}
     if choice == "imagenet" and classifier.weights.kind == "imagenet":
         return classifier
     if choice not in ("none", "imagenet"):
         folder = Path(choice)
         if not folder.is_dir():
-            raise TaskError(f"--weights {choice}", "is no folder", "Give none, imagenet, or a folder.")
+            raise TaskError(f"--weights {choice}", "is not a folder", "Give none, imagenet, or a folder.")
         weights = {"kind": "file", "path": folder / f"{classifier.timm}.safetensors"}
     return parse(
         ClassifierConfig,
@@ -190,32 +168,32 @@ def _with_weights(classifier: ClassifierConfig, choice: str) -> ClassifierConfig
 
 
 def choices(text: str | None) -> dict[str, Any]:
-    """``step.field=value,...`` as values of YAML: numbers are numbers.
+    """Parse ``step.field=value,...``; values are YAML, so that numbers are numbers.
 
     Raises:
         TaskError: not of this form.
     """
-    found = {}
-    for part in re.split(r",(?=\s*\w+\.\w+\s*=)", text or ""):  # a value may hold commas of its own
+    chosen = {}
+    for part in re.split(r",(?=\s*\w+\.\w+\s*=)", text or ""):  # a value may hold commas
         path, equals, value = part.partition("=")
         if not part.strip():
             continue
         if not equals or not re.fullmatch(r"\w+\.\w+", path.strip()):
             raise TaskError("--scenario", f"'{part}' is not of the form step.field=value", "See: tasks NAME.")
         try:
-            found[path.strip()] = yaml.safe_load(value)
+            chosen[path.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise TaskError(
-                f"--scenario {path}", f"'{value}' is no plain value", "See: tasks NAME."
+                f"--scenario {path}", f"'{value}' is not a plain value", "See: tasks NAME."
             ) from None
-    return found
+    return chosen
 
 
 def source_params(module: ModuleType, source: str, values: Mapping[str, Any], root: Path | None) -> Any:
-    """The validated parameters of a source, with the folder that the user gave.
+    """Return the validated parameters of a source, with the folder that the user gave.
 
     Raises:
-        TaskError, DataError: a root where none is read, none where one is needed, or a wrong parameter.
+        TaskError, DataError: a root that the source does not read, a missing root, or a wrong parameter.
     """
     fields = module.Params.model_fields
     given = dict(values)
@@ -226,99 +204,3 @@ def source_params(module: ModuleType, source: str, values: Mapping[str, Any], ro
     elif "root" in fields and "root" not in given:
         raise DataError(f"source {source}", "needs the folder of the dataset", "Give it with --root PATH.")
     return parse(module.Params, given, f"source {source}: params")
-
-
-def _rows(task: Task, request: RunRequest) -> list[Row]:
-    profile = task.profile(request.profile)
-    rows = [_control(name) for name in task.controls]
-    wanted = request.generators if request.generators is not None else tuple(profile.generators)
-    tuned = tuned_params(request.params)
-    for name in wanted:
-        entry = profile.generators.get(name, GeneratorEntry())
-        if request.generators is None and (entry.plugin or name) not in available("generators"):
-            rows.append(_absent(name, entry))
-            continue
-        plugin = find("generators", [entry.plugin or name])[0]
-        named = name if entry.plugin else plugin.name
-        entry = profile.generators.get(named, entry)
-        rows.append(replace(generator_row(plugin, entry, tuned.pop(named, {})), name=named))
-    if tuned:
-        raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(request.params))
-    names = [r.name for r in rows]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise TaskError("--generators", f"'{twice[0]}' is named twice, or is a control that runs anyway")
-    return rows
-
-
-def _absent(name: str, entry: GeneratorEntry) -> Row:
-    """The row of a generator that the task names and nobody has installed."""
-    known = entry.plugin or name
-    return Row(
-        name=name,
-        role="generator",
-        card={"title": name, "description": "Named by the task; not installed here."},
-        params=entry.params,
-        absent=f"no generator named '{known}' is installed; docs/add_a_generator.md says how to add one",
-    )
-
-
-def tuned_params(path: Path | None) -> dict[str, dict[str, Any]]:
-    """Parameters by generator, from a YAML that ``tune`` wrote or a person did."""
-    if path is None:
-        return {}
-    value = read_yaml(path).get("generators")
-    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-        raise TaskError(f"{path}: generators", "expected a mapping from generator to its parameters")
-    return value
-
-
-def _control(name: str) -> Row:
-    if name in WITHOUT_IMAGES:
-        return Row(name, "control", WITHOUT_IMAGES[name])
-    plugin = available("generators").get(name)
-    if plugin is None:
-        raise unknown_name("control", name, [*WITHOUT_IMAGES, *available("generators")], "task: controls")
-    return generator_row(plugin, GeneratorEntry(), {})
-
-
-def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any]) -> Row:
-    """The row of a generator, its contract looked over and its parameters validated.
-
-    Raises:
-        TaskError: the plug-in lacks a part of the contract, or a parameter is wrong.
-    """
-    module = plugin.load()
-    kind = check_contract(module, plugin)
-    where = f"generator '{plugin.name}': params"
-    params = parse(module.Params, {**entry.params, **tuned}, where)
-    card = {k: str(v) for k, v in dict(getattr(module, "card", {})).items()}
-    return Row(
-        name=plugin.name,
-        role=card.pop("role", "generator"),
-        card=card,
-        plugin={"name": plugin.name, "origin": plugin.origin},
-        target=plugin.target,
-        version=plugin.version(module),
-        params=params.model_dump(mode="json"),
-        per_class=entry.fit == "per_class" or not kind.conditions,
-        trained=hasattr(module, "search_space"),
-    )
-
-
-def check_contract(module: ModuleType, plugin: Plugin) -> Any:
-    """The generator class of a plug-in.
-
-    Raises:
-        TaskError: names the part of the contract that is missing.
-    """
-    for name in ("Params", "Generator"):
-        if not hasattr(module, name):
-            raise TaskError(f"{plugin.target}: {name}", "is missing", "See docs/add_a_generator.md.")
-    kind = module.Generator
-    missing = [m for m in ("fit", "sample", "save", "load", "conditions") if not hasattr(kind, m)]
-    if missing:
-        raise TaskError(
-            f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
-        )
-    return kind

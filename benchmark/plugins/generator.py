@@ -1,4 +1,4 @@
-"""What the suite lends a generator while it is fitted, and the base of every generator."""
+"""Contract of a generator, and the context that the suite gives to its fit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from benchmark.images.image_set import ImageSet
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What a generator is asked for: one class index per image wanted.
+    """The images that a generator must draw.
 
-    Where images may have several classes, the index names the one that the image must show.
+    Attributes:
+        label: (N,) class index per image. Where images may have several classes, the image must show this
+            one.
+        classes: names of the classes.
+        image_size: height and width in pixels.
     """
 
     label: np.ndarray
@@ -26,22 +30,23 @@ class SampleRequest:
 
     @classmethod
     def balanced(cls, per_class: int, classes: tuple[str, ...], image_size: int) -> SampleRequest:
-        """``per_class`` images of each class, interleaved, so that every prefix is balanced."""
+        """Request ``per_class`` images of each class, interleaved, so that every prefix is balanced."""
         return cls.of_counts(dict.fromkeys(classes, per_class), classes, image_size)
 
     @classmethod
     def of_counts(cls, counts: Mapping[str, int], classes: tuple[str, ...], image_size: int) -> SampleRequest:
-        """So many images of each class, interleaved while they last."""
+        """Request a number of images of each class; classes alternate while they last."""
         label = np.concatenate([np.full(counts.get(c, 0), k) for k, c in enumerate(classes)]).astype(np.int64)
         turn = np.concatenate([np.arange(counts.get(c, 0)) for c in classes])
         return cls(label[np.argsort(turn, kind="stable")], classes, image_size)
 
 
 def synthetic_set(image: np.ndarray, request: SampleRequest, *, generator: str) -> ImageSet:
-    """Wrap what a generator drew, in the order of the request.
+    """Return an image set of the images that a generator drew, in the order of the request.
 
     Args:
         image: (N, H, W), uint8, or float in [0, 1].
+        generator: name of the generator; image ids begin with it.
     Raises:
         GeneratorError: wrong count, shape or range, or NaN.
     """
@@ -78,15 +83,15 @@ Sampler = Callable[[SampleRequest, int], ImageSet]
 
 
 class FitContext(Protocol):
-    """Given to ``fit``; a generator sees nothing else of the suite.
+    """Context of a fit; a generator sees nothing else of the suite.
 
     Attributes:
         device: a torch device name, ``cpu`` or ``cuda``.
         precision: ``float32`` or ``bfloat16``, for autocast.
-        seed: of every random act of this fit.
-        scratch: an empty folder of this fit, gone afterwards.
-        reserve: real images kept aside; None but for the control ``oracle``.
-        fold: of the cross-validation; 0 without one.
+        seed: of all randomness of this fit.
+        scratch: an empty folder for this fit, removed afterwards.
+        reserve: held-out real images for the control ``oracle``; None for all others.
+        fold: index of the cross-validation fold; 0 without folds.
     """
 
     device: str
@@ -99,22 +104,22 @@ class FitContext(Protocol):
     def report(self, step: int, total: int, sampler: Sampler | None = None, **scalars: float) -> bool:
         """Log scalars at a step; with a sampler, also measure a preview on ``val``.
 
-        The state with the best preview FID is saved through the generator's own ``save`` and is
-        what is sampled from in the end.
+        The suite saves the state with the best preview FID through the generator's own ``save``, and samples
+        from that state in the end.
 
         Returns:
-            True when the fit should stop (a tuner pruned it).
+            True when the fit should stop, since a tuner prunes it.
         """
 
     def load_state(self) -> Mapping[str, Any] | None:
-        """The last saved state of this very fit after a crash, or None."""
+        """Return the last saved state of this fit after a crash, or None."""
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Keep a state to resume from, atomically: tensors, numbers, strings, dicts and lists of them."""
+        """Save a state to resume from, atomically: tensors, numbers, strings, dicts and lists of them."""
 
 
 class Generator(Protocol):
-    """The contract of a generator; see docs/add_a_generator.md."""
+    """Contract of a generator; see docs/add_a_generator.md."""
 
     conditions: ClassVar[set[str]]
 

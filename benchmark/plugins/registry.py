@@ -1,4 +1,4 @@
-"""Finds plug-ins by file name, by entry point or by path, without importing them."""
+"""Find plug-ins by file name, by entry point or by path, without importing them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDERS = {"generators": "generators", "sources": "datasets"}  # packages of the
 
 @dataclass(frozen=True)
 class Plugin:
-    """Where a plug-in lives; ``load`` imports it."""
+    """Location of a plug-in; ``load`` imports it."""
 
     kind: Kind
     name: str
@@ -46,11 +46,15 @@ class Plugin:
             raise TaskError(
                 f"{self.kind[:-1]} '{self.name}' ({self.target})",
                 f"cannot be imported: {type(error).__name__}: {error}",
-                "Mend the file, or install what it imports.",
+                "Fix the file, or install what it imports.",
             ) from error
 
     def version(self, module: ModuleType) -> str:
-        """Code version for stage keys; of a file, its content counts too, since its author is editing it."""
+        """Return the code version for cache keys; of a file the content counts too, since it may be edited.
+
+        Raises:
+            TaskError: the module has no ``version``.
+        """
         own = str(getattr(module, "version", ""))
         if not own:
             raise TaskError(f"{self.target}: version", "is missing", 'Add a line such as: version = "1"')
@@ -79,41 +83,50 @@ def _import_file(path: Path) -> ModuleType:
 def _builtin(kind: Kind) -> dict[str, Plugin]:
     folder = FOLDERS[kind]
     root = Path(__file__).parent.parent / folder
-    found = {}
+    plugins = {}
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         if not any(p.startswith("_") for p in parts):
             name = ".".join(parts)
-            found[name] = Plugin(kind, name, "builtin", f"benchmark.{folder}.{name}")
-    return found
+            plugins[name] = Plugin(kind, name, "builtin", f"benchmark.{folder}.{name}")
+    return plugins
 
 
 def available(kind: Kind) -> dict[str, Plugin]:
-    """Every plug-in that can be named: the suite's own, and those of installed packages."""
-    found = _builtin(kind)
+    """Return all plug-ins by name: the suite's own, and those of installed packages.
+
+    Raises:
+        TaskError: two plug-ins have the same name.
+    """
+    plugins = _builtin(kind)
     for point in entry_points(group=ENTRY_POINTS + kind):
-        if point.name in found:
+        if point.name in plugins:
             raise TaskError(
                 f"entry point {ENTRY_POINTS}{kind}: {point.name}",
-                f"the name is taken by {found[point.name].target}",
+                f"the name is taken by {plugins[point.name].target}",
                 "Rename the plug-in in its package.",
             )
-        found[point.name] = Plugin(kind, point.name, "entry_point", point.value.split(":")[0])
-    return found
+        plugins[point.name] = Plugin(kind, point.name, "entry_point", point.value.split(":")[0])
+    return plugins
 
 
 def find(kind: Kind, names: Sequence[str]) -> list[Plugin]:
-    """The plug-ins of these names, or of the Python files at these paths."""
+    """Return the plug-ins of these names, or of the Python files at these paths.
+
+    Raises:
+        UnknownNameError: no plug-in has the name.
+        TaskError: the file is missing, or its name is taken or unsuitable.
+    """
     known = available(kind)
-    found = []
+    plugins = []
     for name in names:
         if name.endswith(".py"):
-            found.append(_from_file(kind, Path(name), known))
+            plugins.append(_from_file(kind, Path(name), known))
         elif name in known:
-            found.append(known[name])
+            plugins.append(known[name])
         else:
             raise unknown_name(kind[:-1], name, list(known))
-    return found
+    return plugins
 
 
 def _from_file(kind: Kind, path: Path, known: dict[str, Plugin]) -> Plugin:

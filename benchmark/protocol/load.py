@@ -1,4 +1,4 @@
-"""From a source to the splits of a task: its images, the task's rules, the division by patient."""
+"""Load a task's splits: read the source, apply the task's rules, divide by patient."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def load(
     before: Rule = lambda images: images,
     on_train: Rule = lambda images: images,
 ) -> Splits:
-    """Read a source, change its images by the task's rules, and divide them by patient.
+    """Read a source, apply the task's rules to its images, and divide them by patient.
 
     Args:
         source: a data plug-in, see docs/add_a_dataset.md.
         params: its ``Params``.
         classes: of the task, in its order.
         image_size: side in pixels.
-        reserve_per_class: images that ``oracle`` would like; fewer are noted.
-        before: the rules that every image passes before the division (view, label policy, mask, site).
-        on_train: the rules for the training images alone (imbalance, fraction).
+        reserve_per_class: images per class that ``oracle`` requests; fewer are noted.
+        before: rules for every image before the division (view, label policy, mask, site).
+        on_train: rules for the training images alone (imbalance, fraction).
     Raises:
-        DataError: what the source, a rule or the division cannot do; names the field and the remedy.
+        DataError: the source, a rule or the division fails; names the field and the remedy.
     """
     images = source.images(
         params, classes=classes, image_size=image_size, reserve_per_class=reserve_per_class, seed=seed
@@ -51,21 +51,16 @@ def load(
 
 
 def _with_every_class(
-    more: Mapping[str, ImageSet], wanted: set[str]
+    more: Mapping[str, ImageSet], classes: set[str]
 ) -> tuple[dict[str, ImageSet], list[str]]:
-    """The further tests that can be scored; one that lacks a class is left out, with a note."""
-    kept, notes = {}, []
+    """Return the further tests that can be scored, and a note on each that lacks a class."""
+    complete, notes = {}, []
     for name, images in more.items():
-        lacking = [c for c, n in images.counts().items() if not n and c in wanted]
+        lacking = [c for c, n in images.counts().items() if not n and c in classes]
         if lacking:
             notes.append(
                 f"split {name} ({len(images)} images) left out: it has no image of {', '.join(lacking)}"
             )
         else:
-            kept[name] = images
-    return kept, notes
-
-
-def with_note(images: ImageSet, note: str) -> dict[str, Any]:
-    """The card of a set with one more recorded warning."""
-    return {**images.card, "notes": [*images.card.get("notes", ()), note]}
+            complete[name] = images
+    return complete, notes

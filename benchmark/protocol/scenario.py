@@ -1,4 +1,4 @@
-"""The rules of a task's scenario: what is kept, relabeled or blacked out, each a function of an ImageSet."""
+"""The rules of a task's scenario, which select, relabel or black out images, as functions of an ImageSet."""
 
 from __future__ import annotations
 
@@ -22,47 +22,42 @@ AFTER: dict[type, Any] = {Imbalance: amount.imbalance, Fraction: amount.fraction
 
 
 def before_split(rules: Mapping[str, Rule]) -> Change:
-    """The rules that every image passes before the division, in order, as one function.
+    """Return the rules that apply to every image before the division, in order, as one function.
 
     Raises:
         TaskError: ``sites`` after ``label_policy``, or ``self_trained`` beside ``imbalance`` or ``fraction``.
-        DataError: when applied, what a rule cannot do.
+        DataError: by the function, when a rule cannot be applied.
     """
+    return _change(rules, BEFORE)
+
+
+def _change(rules: Mapping[str, Rule], apply: Mapping[type, Any]) -> Change:
+    """Return the rules before the division as one function, each applied by its kind's ``apply``."""
     _check_steps(rules)
 
     def change(images: ImageSet) -> ImageSet:
         for step, rule in rules.items():
             if not isinstance(rule, ON_TRAIN):
-                images = BEFORE[type(rule)](images, rule, where=f"scenario.{step}")
+                images = apply[type(rule)](images, rule, where=f"scenario.{step}")
         return images
 
     return change
 
 
 def uncertain_before_split(rules: Mapping[str, Rule]) -> Change | None:
-    """As ``before_split``, but the function gives the images that ``self_trained`` waits to label.
+    """Return as ``before_split``, but for the images that ``self_trained`` will pseudo-label.
 
-    None where no step is ``self_trained``. Of the result, ``label_policy.of_training_patients`` gives what
-    may be trained on, ``label_policy.with_teacher`` labels it, ``label_policy.join_taught`` adds it to
-    ``train``.
+    None if no step is ``self_trained``. Of the result, ``label_policy.of_training_patients`` selects the
+    images that may be trained on, ``label_policy.with_pseudo_labels`` labels them, and
+    ``label_policy.join_pseudo_labeled`` adds them to ``train``.
     """
     if not any(isinstance(r, LabelPolicy) and r.uncertain == "self_trained" for r in rules.values()):
         return None
-    _check_steps(rules)
-
-    def change(images: ImageSet) -> ImageSet:
-        for step, rule in rules.items():
-            if isinstance(rule, LabelPolicy):
-                images = label_policy.uncertain_images(images, rule, where=f"scenario.{step}")
-            elif not isinstance(rule, ON_TRAIN):
-                images = BEFORE[type(rule)](images, rule, where=f"scenario.{step}")
-        return images
-
-    return change
+    return _change(rules, {**BEFORE, LabelPolicy: label_policy.uncertain_images})
 
 
 def on_train(rules: Mapping[str, Rule], *, seed: int) -> Change:
-    """The rules for the training images alone, in order, as one function."""
+    """Return the rules for the training images alone, in order, as one function."""
 
     def change(images: ImageSet) -> ImageSet:
         for step, rule in rules.items():
@@ -76,20 +71,20 @@ def on_train(rules: Mapping[str, Rule], *, seed: int) -> Change:
 def _check_steps(rules: Mapping[str, Rule]) -> None:
     """Refuse steps that contradict each other.
 
-    Whose labels must be certain is known only when the sites have been told apart; and what a teacher labels
-    would bring back patients that imbalance or fraction left out.
+    Only after the division by site is it known which labels must be certain; and pseudo-labeled images would
+    bring back patients that imbalance or fraction left out.
     """
-    policy, taught = "", ""
+    policy, self_trained = "", ""
     for step, rule in rules.items():
         if isinstance(rule, Sites) and policy:
             raise TaskError(
                 f"scenario.{step}", "comes after a label_policy", "Put it before: test labels stay certain."
             )
-        if isinstance(rule, ON_TRAIN) and amount.leaves_out(rule) and taught:
+        if isinstance(rule, ON_TRAIN) and amount.leaves_out(rule) and self_trained:
             raise TaskError(
                 f"scenario.{step}",
-                f"cannot stand beside '{taught}' with uncertain: self_trained",
-                "Choose another policy: a teacher's labels would undo the step.",
+                f"conflicts with '{self_trained}', whose policy is uncertain: self_trained",
+                "Choose another policy: pseudo-labels would undo the step.",
             )
         if isinstance(rule, LabelPolicy):
-            policy, taught = step, step if rule.uncertain == "self_trained" else taught
+            policy, self_trained = step, step if rule.uncertain == "self_trained" else self_trained

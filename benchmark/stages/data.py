@@ -1,125 +1,134 @@
-"""The data of a run: load and divide them, prove it, and let a teacher guess uncertain labels."""
+"""Load a source, apply the scenario's rules, and prove the splits disjoint."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from benchmark.engine.node import StageConfig
 from benchmark.errors import DataError
-from benchmark.images import arrow
-from benchmark.images import plots as pictures
-from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.images import arrow, plots
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
-from benchmark.protocol.rules.label_policy import join_taught, of_training_patients, with_teacher
-from benchmark.stages.job import Job
-from benchmark.tasks.rules import parse_rules
+from benchmark.protocol.rules.label_policy import of_training_patients
+from benchmark.stages.job import UNLABELED, Job
+from benchmark.stages.records import Record, StageResult
+from benchmark.tasks.rules import Rule
 from benchmark.tasks.schema import SplitRule
 
-UNLABELED = "unlabeled.arrow"
+
+class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=()):
+    """Configuration of ``data``.
+
+    Attributes:
+        fingerprint: of the source's files or parameters; it stands for ``paths`` in the cache key.
+        target: module of the source.
+        paths: parameters of the source that say where the data lie.
+    """
+
+    source: str
+    source_version: str
+    fingerprint: str
+    params: dict[str, Any]
+    classes: tuple[str, ...]
+    labels: Literal["single", "multilabel"]
+    image_size: int
+    split: SplitRule
+    scenario: dict[str, Rule]
+    reserve_per_class: int
+    target: str = Field(exclude=True)
+    paths: dict[str, str] = Field(exclude=True)
 
 
-def data(job: Job) -> dict[str, Any]:
-    """Load the source, apply the rules, write the splits, prove that they are disjoint."""
-    config, local = job.config, job.node.local
-    module = importlib.import_module(local["target"])
-    params = module.Params(**{**config["params"], **local["paths"]})
-    rules = parse_rules(config["scenario"])
+class SplitSummary(Record):
+    """Size and content hash of one split."""
+
+    images: int
+    patients: int
+    counts: dict[str, int]
+    hash: str
+
+
+class DataResult(StageResult):
+    """What the data hold; ``proof`` shows that no two splits share a patient or an image."""
+
+    proof: dict[str, Any]
+    classes: list[str]
+    splits: dict[str, SplitSummary]
+
+
+def data(job: Job[DataConfig]) -> DataResult:
+    """Load the source, apply the rules, write the splits, and prove that they are disjoint."""
+    config = job.config
+    module = importlib.import_module(config.target)
+    params = module.Params(**{**config.params, **config.paths})
+    request: Mapping[str, Any] = {
+        "classes": config.classes,
+        "image_size": config.image_size,
+        "reserve_per_class": config.reserve_per_class,
+        "seed": job.node.seed,
+    }
     splits = loading.load(
         module,
         params,
-        **_request(job),
-        split=SplitRule(**config["split"]),
-        before=scenario.before_split(rules),
-        on_train=scenario.on_train(rules, seed=job.node.seed),
+        **request,
+        split=config.split,
+        before=scenario.before_split(config.scenario),
+        on_train=scenario.on_train(config.scenario, seed=job.node.seed),
     )
     arrow.write_splits(job.out, splits)  # pixels are drawn and decoded here, once
-    uncertain = scenario.uncertain_before_split(rules)
+    uncertain = scenario.uncertain_before_split(config.scenario)
     if uncertain is not None:
-        everything = module.images(params, **_request(job))
-        arrow.write_images(job.out / UNLABELED, of_training_patients(uncertain(everything), splits))
-    return describe(job.out, config)
+        unlabeled = of_training_patients(uncertain(module.images(params, **request)), splits)
+        arrow.write_images(job.out / UNLABELED, unlabeled)
+    return describe(job.out, config.source, config.classes, config.labels)
 
 
-def _request(job: Job) -> dict[str, Any]:
-    """What a source is asked for."""
-    config = job.config
-    return {
-        "classes": tuple(config["classes"]),
-        "image_size": config["image_size"],
-        "reserve_per_class": config["reserve_per_class"],
-        "seed": job.node.seed,
-    }
-
-
-def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Prove the splits in a folder disjoint, picture them, and say what they hold.
+def describe(folder: Path, source: str, classes: tuple[str, ...], labels: str) -> DataResult:
+    """Prove the splits in a folder disjoint, draw a sample of them, and report what they hold.
 
     Raises:
-        DataError: two splits share a patient or a picture, or a class has no image.
+        DataError: two splits share a patient or an image, or a class has no image.
     """
     splits = arrow.read_splits(folder)
-    if splits.train.multilabel != (config["labels"] == "multilabel"):
-        has = "several labels" if splits.train.multilabel else "one label"
+    if splits.train.multilabel != (labels == "multilabel"):
+        actual = "several labels" if splits.train.multilabel else "one label"
         raise DataError(
-            f"source {config['source']}",
-            f"has {has} per image, the task's labels are '{config['labels']}'",
+            f"source {source}",
+            f"has {actual} per image, the task's labels are '{labels}'",
             "Choose another source, or add a label_policy to the task's scenario.",
         )
-    _check_classes(splits, config)
+    _check_classes(splits, source, classes)
     proof = prove_disjoint(splits)
-    pictures.sample_grid(splits.train.to_single_label(), folder / "grid.png")
-    return {
-        "proof": proof,
-        "notes": list(splits.notes),
-        "classes": [c for c in splits.train.classes if c in config["classes"]],
-        "splits": {
-            name: {
-                "images": len(images),
-                "patients": len(images.patients()),
-                "counts": images.counts(),
-                "hash": images.content_hash(),
-            }
+    plots.sample_grid(splits.train.to_single_label(), folder / "grid.png")
+    return DataResult(
+        proof=proof,
+        notes=list(splits.notes),
+        classes=[c for c in splits.train.classes if c in classes],
+        splits={
+            name: SplitSummary(
+                images=len(images),
+                patients=len(images.patients()),
+                counts=images.counts(),
+                hash=images.content_hash(),
+            )
             for name, images in splits.named().items()
         },
-    }
+    )
 
 
-def _check_classes(splits: Splits, config: Mapping[str, Any]) -> None:
-    """Every class of the task has an image in every split that is trained or tested on."""
+def _check_classes(splits: Splits, source: str, classes: tuple[str, ...]) -> None:
+    """Require an image of every class of the task in every split that is trained or tested on."""
     for name, images in splits.named().items():
         rare = images.multilabel and name == "val"  # a mean over the classes that val has
         for label, count in images.counts().items():
-            if count == 0 and name != "reserve" and not rare and label in config["classes"]:
+            if count == 0 and name != "reserve" and not rare and label in classes:
                 raise DataError(
-                    f"source {config['source']}: split {name}", f"class '{label}' has no image", "Exclude it."
+                    f"source {source}: split {name}", f"class '{label}' has no image", "Exclude it."
                 )
-
-
-def pseudo_label(job: Job) -> dict[str, Any]:
-    """Train on the certain labels, guess the uncertain ones, and hand on the data with both.
-
-    Source: U-SelfTrained of Irvin et al. 2019, section 3.1; the guesses stay soft.
-    """
-    from benchmark.classifiers import train as training
-
-    config = job.config
-    source = job.input("certain")
-    assert source is not None
-    splits, unlabeled = arrow.read_splits(source), arrow.read_images(source / UNLABELED)
-    setting = training.setting_of(config, job.node.seed, job.work, job.progress)
-    trained = training.train(splits.train, splits.train, splits.val, setting)
-    probability = training.predict(
-        trained.network, unlabeled, setting, training.normalization(splits.train.image)
-    )[:, 1]
-    guessed = with_teacher(unlabeled, probability)
-    train = join_taught(splits.train, guessed)
-    note = (
-        f"{len(guessed)} uncertain images labeled by a classifier trained on the {len(splits.train)} others, "
-        f"{int((probability >= 0.5).sum())} of them positive"
-    )
-    taught = Splits(train, splits.val, splits.test, splits.reserve, splits.more_tests, (*splits.notes, note))
-    arrow.write_splits(job.out, taught)
-    return {**describe(job.out, config), "history": trained.history}

@@ -1,4 +1,4 @@
-"""The context of a fit: previews on ``val``, the best checkpoint, resumable states."""
+"""Context of a fit: previews on ``val``, the best checkpoint, resumable states."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ import numpy as np
 from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.generator import Generator, Sampler, SampleRequest
-from benchmark.utils.files import write_json
+from benchmark.utils.files import atomic_folder, write_json
 from benchmark.utils.training_state import load_state, save_state
 
 PREVIEW_SEED = 77
+ShouldPrune = Callable[[int, float], bool]
+
+
+def never(step: int, fid: float) -> bool:
+    """Return False: no tuner prunes this fit."""
+    return False
 
 
 @dataclass
 class Fit:
-    """A ``plugins.generator.FitContext`` that keeps the generator's best state by preview FID on ``val``.
+    """A ``plugins.generator.FitContext`` that saves the generator's best state by preview FID on ``val``.
 
     Attributes:
-        preview_fid: maps a preview to its FID against ``val``.
-        kept: folder that holds the best state.
-        asks_to_stop: given (step, fid), whether a tuner wants the fit to end.
+        preview: images of a preview; ``preview_fid`` maps them to their FID against ``val``.
+        metric: name of that FID in the history.
+        checkpoints: folder of the best state.
+        should_prune: called with step and FID; whether a tuner ends the fit.
     """
 
     generator: Generator
@@ -41,11 +48,11 @@ class Fit:
     precision: str
     seed: int
     scratch: Path
-    kept: Path
+    checkpoints: Path
     reserve: ImageSet | None = None
     fold: int = 0
     progress: Callable[[float], None] = lambda share: None
-    asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False
+    should_prune: ShouldPrune = never
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -67,43 +74,39 @@ class Fit:
         stop = False
         if sampler is not None:
             entry[self.metric] = fid = self.preview_fid(sampler(self.request(), PREVIEW_SEED))
-            stop = self.asks_to_stop(step, fid)
+            stop = self.should_prune(step, fid)
             if fid < min((h[self.metric] for h in earlier if self._folder(h).exists()), default=math.inf):
-                self._keep(entry)
+                self._save(entry)
         self.history = [*earlier, entry]
         write_json(self.scratch / "history.json", self.history)
         self.progress(min(step / max(total, 1), 1.0))
         return stop
 
     def request(self) -> SampleRequest:
-        """A preview with the classes in the proportions of ``val``, every class of it present."""
+        """Return the request for a preview: the classes of ``val`` in its proportions, each present."""
         label = np.resize(
             self.val.label[np.random.default_rng(PREVIEW_SEED).permutation(len(self.val))], self.preview
         )
         return SampleRequest(label, self.val.classes, self.val.size)
 
     def _folder(self, entry: Mapping[str, float]) -> Path:
-        return self.kept / f"step_{int(entry['step'])}"
+        return self.checkpoints / f"step_{int(entry['step'])}"
 
-    def _keep(self, entry: Mapping[str, float]) -> None:
-        """Save the state of this step, then drop the older one: at any instant one of them is whole."""
-        part = self.kept / "part"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        self.generator.save(part)
+    def _save(self, entry: Mapping[str, float]) -> None:
+        """Save the state of this step, then remove the older one: one of them is complete at any instant."""
         folder = self._folder(entry)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-        for old in self.kept.glob("step_*"):
+        with atomic_folder(folder) as part:
+            self.generator.save(part)
+        for old in self.checkpoints.glob("step_*"):
             if old != folder:
                 shutil.rmtree(old)
 
     def best(self) -> tuple[Path, dict[str, float]]:
-        """The kept state, and its entry of the history; the final state where no preview was asked for."""
+        """Return the best state and its entry of the history; the final state where there was no preview."""
         scored = [h for h in self.history if self.metric in h and self._folder(h).exists()]
         if not scored:
             entry = {"step": -1.0}
-            self._keep(entry)
+            self._save(entry)
             return self._folder(entry), {}
         entry = min(scored, key=lambda h: h[self.metric])
         return self._folder(entry), entry

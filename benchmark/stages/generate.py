@@ -1,177 +1,88 @@
-"""Fit a generator, and draw from it."""
+"""Draw synthetic images from a row's fitted generator."""
 
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from benchmark.errors import BenchmarkError, GeneratorError, MetricError
-from benchmark.images import arrow
-from benchmark.images import plots as pictures
-from benchmark.images.image_set import ImageSet, Learning
+from benchmark.errors import GeneratorError
+from benchmark.images import arrow, plots
+from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import blocks
 from benchmark.plugins.generator import SampleRequest, synthetic_set
-from benchmark.plugins.registry import Plugin
-from benchmark.protocol.mixing import added_counts, receiving
-from benchmark.stages.fit_context import Fit
-from benchmark.stages.job import CHOSEN, Job, first_line
+from benchmark.protocol.mixing import added_counts
+from benchmark.stages.job import DATA, GENERATOR, SYNTHETIC, Job
+from benchmark.stages.plugin import PluginReference, generator_errors
+from benchmark.stages.records import StageResult
+from benchmark.stages.training import AddedImages
 from benchmark.tasks.rules import Mix
 
 
-@contextmanager
-def _blamed(name: str, act: str) -> Iterator[None]:
-    """Whatever a generator raises becomes one line that names it."""
-    try:
-        yield
-    except BenchmarkError:
-        raise
-    except Exception as error:  # a third party's code may raise anything
-        raise GeneratorError(
-            f"generator '{name}'",
-            f"{act} raised {type(error).__name__}: {first_line(error)}",
-            "Mend the generator; the whole traceback is in the logs folder of the store.",
-        ) from error
+class GenerateConfig(AddedImages, stage="generate", version="2", seconds=20.0):
+    """Configuration of ``generate``; ``per_class`` as in ``fit``."""
+
+    plugin: PluginReference
+    per_class: bool
+    image_size: int
+    device: str
+    precision: str
 
 
-def fit(job: Job, asks_to_stop: Callable[[int, float], bool] = lambda step, fid: False) -> dict[str, Any]:
-    """Fit a generator on ``train``, once or once per class, and keep its best state by FID on ``val``."""
-    seen = arrow.read_learning(job.data, reserve=job.config["reserve"])
-    asked = receiving(seen.train, Mix(**job.config["mix"]), tuple(job.config["classes"]))
-    seen = seen_by_generators(seen, job.input("select"), job.config["classes"])
-    if not job.config["per_class"]:
-        return {"joint": _fit_one(job, seen, "joint", 0, 1, asks_to_stop)}
-    wanted = [c for c in seen.train.classes if c in asked]
-    return {
-        name: _fit_one(job, seen.of_class(seen.train.classes.index(name)), name, k, len(wanted), asks_to_stop)
-        for k, name in enumerate(wanted)
-    }
+class ImagesResult(StageResult):
+    """Number and content hash of the synthetic images that a stage wrote."""
+
+    images: int
+    hash: str
 
 
-def seen_by_generators(seen: Learning, select: Path | None, classes: Sequence[str]) -> Learning:
-    """What generators learn from: what was selected of ``train``, where something was; one label each.
+class GenerateResult(ImagesResult):
+    """The synthetic images; ``card`` is what the generator reports of them."""
 
-    Args:
-        select: folder of the stage ``select``, or None.
-        classes: of the task.
-    """
-    return _selected(seen, select).only(classes).to_single_label()
-
-
-def _selected(seen: Learning, source: Path | None) -> Learning:
-    """What was selected of the training images, where something was; ``val`` of the same classes."""
-    if source is None:
-        return seen
-    train = seen.train.select(np.load(source / CHOSEN))
-    present = [name for name, n in train.counts().items() if n]
-    return Learning(train, seen.val, seen.reserve).only(present)
-
-
-def _fit_one(
-    job: Job, seen: Learning, part: str, index: int, parts: int, asks_to_stop: Callable[[int, float], bool]
-) -> dict[str, Any]:
-    from benchmark.metrics.features import features
-    from benchmark.metrics.fid import fid
-
-    config, name = job.config, job.node.row
-    module = _plugin(job).load()
-    scratch = job.work / part
-    scratch.mkdir(parents=True, exist_ok=True)
-    real: dict[str, np.ndarray] = {}
-
-    def preview_fid(preview: ImageSet) -> float:
-        try:
-            if not real:
-                real["val"] = features(seen.val.image, config["extractor"], config["device"])
-            return fid(real["val"], features(preview.image, config["extractor"], config["device"]))
-        except BenchmarkError:
-            raise
-        except Exception as error:  # the suite's own fault, not to be blamed on the generator
-            raise MetricError("preview FID", f"{type(error).__name__}: {first_line(error)}") from error
-
-    with _blamed(name, "fit()"):
-        generator = module.Generator(module.Params(**config["params"]))
-        context = Fit(
-            generator=generator,
-            name=name,
-            val=seen.val,
-            preview=config["preview"],
-            preview_fid=preview_fid,
-            metric=f"val_fid_{config['extractor']}",
-            device=config["device"],
-            precision=config["precision"],
-            seed=job.node.seed,
-            scratch=scratch,
-            kept=scratch / "kept",
-            reserve=seen.reserve,
-            fold=job.node.fold,
-            progress=lambda share: job.progress((index + share) / parts),
-            asks_to_stop=asks_to_stop,
-        )
-        generator.fit(seen.train, context)
-        folder, entry = context.best()
-    refuse_pickles(folder, name)
-    shutil.copytree(folder, job.out / part, dirs_exist_ok=True)
-    return {"chosen": entry, "history": context.history}
-
-
-def refuse_pickles(folder: Path, name: str) -> None:
-    """A saved generator is safetensors and JSON; anything that could run code on loading is refused."""
-    for path in folder.rglob("*"):
-        if path.is_file() and path.suffix not in {".safetensors", ".json", ".txt", ".yaml"}:
-            raise GeneratorError(
-                f"generator '{name}'", f"save() wrote '{path.name}'", "Save as safetensors and JSON only."
-            )
-
-
-def _plugin(job: Job) -> Plugin:
-    about = job.config["plugin"]
-    return Plugin("generators", about["name"], about["origin"], job.node.local["target"])
+    card: dict[str, Any]
 
 
 def drawn_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ...]) -> dict[str, int]:
-    """Images of each class that are drawn for a bracket: what it adds, or more where a filter drops some."""
-    wanted = added_counts(train, mix, bracket, classes)
+    """Return the images of each class to draw for a bracket: a surplus where a filter drops some."""
+    counts = added_counts(train, mix, bracket, classes)
     if mix.filter == "none":
-        return wanted
-    return {name: math.ceil(mix.surplus * n) for name, n in wanted.items()}
+        return counts
+    return {name: math.ceil(mix.surplus * n) for name, n in counts.items()}
 
 
-def generate(job: Job) -> dict[str, Any]:
-    """Sample the largest bracket from a fitted generator; more of it where a filter will drop some."""
+def generate(job: Job[GenerateConfig]) -> GenerateResult:
+    """Sample the largest bracket from a fitted generator, and a surplus where a filter drops some."""
     config, name = job.config, job.node.row
-    train = arrow.read_learning(job.data, reserve=False).train.only(config["classes"])
-    wanted = drawn_counts(train, Mix(**config["mix"]), config["bracket"], tuple(config["classes"]))
-    request = SampleRequest.of_counts(wanted, train.classes, config["image_size"])
-    module = _plugin(job).load()
-    source = job.input(f"fit/{name}")
-    assert source is not None
-    with _blamed(name, "sample()"):
-        if config["per_class"]:
-            drawn = _sample_per_class(module, source, request, job)
+    train = arrow.read_learning(job.input(DATA), reserve=False).train.only(config.classes)
+    counts = drawn_counts(train, config.mix, config.bracket, config.classes)
+    request = SampleRequest.of_counts(counts, train.classes, config.image_size)
+    module, folder = config.plugin.load(), job.input(GENERATOR)
+    with generator_errors(name, "sample()"):
+        if config.per_class:
+            drawn = _sample_per_class(module, folder, request, job)
         else:
-            drawn = _loaded(module, source / "joint", config["device"]).sample(request, seed=job.node.seed)
+            drawn = _loaded(module, folder / "joint", config.device).sample(request, seed=job.node.seed)
     check_samples(drawn, request, name)
-    arrow.write_images(job.out / "synthetic.arrow", drawn)
-    pictures.sample_grid(drawn, job.out / "grid.png")
-    return {"images": len(drawn), "hash": drawn.content_hash(), "card": dict(drawn.card)}
+    arrow.write_images(job.out / SYNTHETIC, drawn)
+    plots.sample_grid(drawn, job.out / "grid.png")
+    return GenerateResult(images=len(drawn), hash=drawn.content_hash(), card=dict(drawn.card))
 
 
-def _loaded(module: Any, folder: Path, device: str) -> Any:
-    """A fitted generator, on the run's device if it can move there."""
+def _loaded(module: ModuleType, folder: Path, device: str) -> Any:
+    """Return a fitted generator, on the run's device if it can move there."""
     generator = module.Generator.load(folder)
     if hasattr(generator, "to"):
         generator.to(device)
     return generator
 
 
-def _sample_per_class(module: Any, source: Path, request: SampleRequest, job: Job) -> ImageSet:
+def _sample_per_class(
+    module: ModuleType, folder: Path, request: SampleRequest, job: Job[GenerateConfig]
+) -> ImageSet:
     image = np.zeros((len(request.label), request.image_size, request.image_size), np.uint8)
     cards: dict[str, Any] = {}
     for k, part in enumerate(request.classes):
@@ -179,16 +90,15 @@ def _sample_per_class(module: Any, source: Path, request: SampleRequest, job: Jo
         if not len(rows):
             continue
         own = SampleRequest(np.full(len(rows), k), request.classes, request.image_size)
-        drawn = _loaded(module, source / part, job.config["device"]).sample(
-            own, seed=job.node.seed * 1009 + k
-        )
+        generator, seed = _loaded(module, folder / part, job.config.device), job.node.seed * 1009 + k
+        drawn = generator.sample(own, seed=seed)
         check_samples(drawn, own, job.node.row)
         image[rows], cards[part] = drawn.image, dict(drawn.card)
     return replace(synthetic_set(image, request, generator=job.node.row), card=cards)
 
 
 def check_samples(drawn: Any, request: SampleRequest, name: str) -> None:
-    """Hold what ``sample`` gave against what was asked for.
+    """Compare the samples of a generator with the request.
 
     Raises:
         GeneratorError: not an ImageSet, or another count, size, order of labels, or set of classes; or flat.
@@ -198,7 +108,7 @@ def check_samples(drawn: Any, request: SampleRequest, name: str) -> None:
         raise GeneratorError(
             where,
             f"sample() gave {type(drawn).__name__}, expected an ImageSet",
-            "Use records.synthetic_set().",
+            "Use plugins.generator.synthetic_set().",
         )
     expected = (len(request.label), request.image_size, request.image_size)
     if drawn.image.shape != expected:
@@ -209,5 +119,5 @@ def check_samples(drawn: Any, request: SampleRequest, name: str) -> None:
         )
     if len(drawn) > 1 and all((part == drawn.image[0]).all() for part in blocks(drawn.image)):
         raise GeneratorError(
-            where, "sample() gave the same picture for every request", "Train longer, or mend it."
+            where, "sample() gave the same picture for every request", "Train longer, or fix it."
         )

@@ -1,6 +1,7 @@
 """Agreement between readers beyond chance: weighted kappa and Krippendorff's alpha, with intervals.
 
-Both are ratios of sums over images, so the images of a study are resampled by weighting them.
+scikit-learn and statsmodels have kappa of two readers, but neither Krippendorff's alpha nor intervals over
+images. Both statistics are ratios of sums over images, so that a resample is a weighting of the images.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import MetricError
-from benchmark.statistics.bootstrap import MOST_EMPTY, REPLICATES, SEED
+from benchmark.statistics.bootstrap import REPLICATES, SEED, percentile_interval
 from benchmark.statistics.weighted import ratio
 
 KAPPA_WEIGHTS = ("nominal", "linear", "quadratic")
@@ -29,15 +30,15 @@ def weighted_kappa(
     counts 1 (``nominal``), i (``linear``) or i squared (``quadratic``).
 
     Args:
-        ratings: (readers, images), NaN where a reader did not rate an image.
-        scale: all values that the scale has, in order.
+        ratings: (readers, images), NaN if a reader did not rate an image.
+        scale: all values of the scale, in order.
         weights: ``nominal``, ``linear`` or ``quadratic``.
         alpha: of the percentile interval over resampled images.
         seed: of the resamples.
     Returns:
         ``estimate`` from -1 to 1 (1 is perfect, 0 is chance), ``low``, ``high``, ``images`` rated by at
-        least two readers, ``readers``, ``pairs`` of ``{a, b, estimate, images}`` with the readers' places,
-        and ``reason`` why there is no estimate or no interval, or None.
+        least two readers, ``readers``, ``pairs`` of ``{a, b, estimate, images}`` with the indices of the
+        readers, and ``reason`` why there is no estimate or no interval, or None.
     Raises:
         MetricError: a rating that is not on the scale, or an unknown weighting.
     Source: Cohen 1968; the mean over pairs as Light 1971.
@@ -47,41 +48,42 @@ def weighted_kappa(
         raise MetricError("kappa", f"'{weights}' is no weighting", f"Known: {', '.join(KAPPA_WEIGHTS)}.")
     steps = np.abs(np.subtract.outer(np.arange(len(scale)), np.arange(len(scale)))).astype(float)
     cost = {"nominal": (steps > 0).astype(float), "linear": steps, "quadratic": steps**2}[weights]
-    both = [(a, b, (code[a] >= 0) & (code[b] >= 0)) for a, b in combinations(range(len(code)), 2)]
-    pairs = [(a, b, shared) for a, b, shared in both if shared.any()]
-
-    def of_pair(a: int, b: int, shared: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        first, second = np.eye(len(scale))[code[a, shared]], np.eye(len(scale))[code[b, shared]]
-        weight = weight[:, shared]
-        observed = weight @ cost[code[a, shared], code[b, shared]]
-        chance = np.einsum("bi,ij,bj->b", weight @ first, cost, weight @ second)
-        return 1 - ratio(observed * weight.sum(1), chance)
+    pairs = [p for p in combinations(range(len(code)), 2) if (code[list(p)] >= 0).all(0).any()]
 
     def mean(weight: np.ndarray) -> np.ndarray:
-        return np.mean([of_pair(a, b, shared, weight) for a, b, shared in pairs], axis=0)
+        return np.mean([_kappa(code[a], code[b], cost, weight) for a, b in pairs], axis=0)
 
-    found = _with_interval(mean if pairs else None, code, alpha, seed)
-    one = np.ones((1, code.shape[1]))
-    return {**found, "pairs": [_pair(a, b, s, float(of_pair(a, b, s, one)[0])) for a, b, s in pairs]}
+    records = []
+    for a, b in pairs:
+        kappa = float(_kappa(code[a], code[b], cost, np.ones((1, code.shape[1])))[0])
+        images = int(((code[a] >= 0) & (code[b] >= 0)).sum())
+        records.append({"a": a, "b": b, "estimate": kappa if np.isfinite(kappa) else None, "images": images})
+    return {**_with_interval(mean if pairs else None, code, alpha, seed), "pairs": records}
 
 
-def _pair(a: int, b: int, shared: np.ndarray, kappa: float) -> Record:
-    estimate = kappa if np.isfinite(kappa) else None
-    return {"a": a, "b": b, "estimate": estimate, "images": int(shared.sum())}
+def _kappa(a: np.ndarray, b: np.ndarray, cost: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(B,) kappa of two readers' (n,) codes under (B, n) weights; NaN if chance agreement is perfect."""
+    shared = (a >= 0) & (b >= 0)
+    a, b, weight = a[shared], b[shared], weight[:, shared]
+    observed = weight @ cost[a, b]
+    values = np.eye(len(cost))
+    chance = np.einsum("bi,ij,bj->b", weight @ values[a], cost, weight @ values[b])
+    return 1 - ratio(observed * weight.sum(1), chance)
 
 
 def krippendorff_alpha(
     ratings: np.ndarray, scale: tuple[float, ...], level: str, *, alpha: float = 0.05, seed: int = SEED
 ) -> Record:
-    """Krippendorff's alpha of any number of readers, with ratings missing anywhere.
+    """Krippendorff's alpha of any number of readers, with or without missing ratings.
 
     1 minus the ratio of observed to expected disagreement over the pairs of ratings within images. Images
     with a single rating do not count.
 
     Args:
         ratings, scale, alpha, seed: as in ``weighted_kappa``.
-        level: what a disagreement of the values c and k counts: ``nominal`` 1, ``interval`` (c - k)
-            squared, ``ordinal`` the square of the ratings between them, the ends counting half.
+        level: of measurement, which sets the disagreement of the values c and k: ``nominal`` 1, ``interval``
+            (c - k) squared, ``ordinal`` the square of the number of ratings between them, the ends counting
+            half.
     Returns:
         ``estimate`` (1 is perfect, 0 is chance), ``low``, ``high``, ``images``, ``readers``, ``reason``.
     Raises:
@@ -93,9 +95,9 @@ def krippendorff_alpha(
         raise MetricError("alpha", f"'{level}' is no level of measurement", f"Known: {', '.join(LEVELS)}.")
     counts = np.stack([(code == k).sum(0) for k in range(len(scale))], axis=1).astype(float)
     rated = counts.sum(1)
-    kept = np.where(rated >= 2, rated, np.inf)[:, None, None]
+    pairable = np.where(rated >= 2, rated, np.inf)[:, None, None]
     within = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(len(scale))
-    coincidence = (within / (kept - 1)).reshape(len(counts), -1)
+    coincidence = (within / (pairable - 1)).reshape(len(counts), -1)
 
     def estimate(weight: np.ndarray) -> np.ndarray:
         joint = (weight @ coincidence).reshape(-1, len(scale), len(scale))
@@ -109,8 +111,8 @@ def krippendorff_alpha(
 
 
 def _disagreement(total: np.ndarray, scale: np.ndarray, level: str) -> np.ndarray:
-    """(B, V, V) what each pair of values counts, where ``total`` (B, V) is how often each is given."""
-    if level == "ordinal":  # ratings from c to k, the ends counting half
+    """(B, V, V) disagreement of each pair of values, given the (B, V) number of ratings of each."""
+    if level == "ordinal":
         middle = np.cumsum(total, axis=1) - total / 2
         return np.asarray((middle[:, :, None] - middle[:, None, :]) ** 2)
     steps = np.subtract.outer(scale, scale)
@@ -119,37 +121,33 @@ def _disagreement(total: np.ndarray, scale: np.ndarray, level: str) -> np.ndarra
 
 
 def _on_scale(ratings: np.ndarray, scale: tuple[float, ...]) -> np.ndarray:
-    """(readers, images) place of each rating on the scale; -1 where there is none."""
+    """(readers, images) index of each rating on the scale; -1 if missing."""
     code = np.full(ratings.shape, -1)
     for k, value in enumerate(scale):
         code[ratings == value] = k
     wrong = ~np.isnan(ratings) & (code < 0)
     if wrong.any():
-        raise MetricError(
-            "agreement", f"{ratings[wrong][0]:g} is not on the scale {', '.join(f'{v:g}' for v in scale)}"
-        )
+        known = ", ".join(f"{v:g}" for v in scale)
+        raise MetricError("agreement", f"{ratings[wrong][0]:g} is not on the scale {known}")
     return code
 
 
 def _with_interval(
     statistic: Callable[[np.ndarray], np.ndarray] | None, code: np.ndarray, alpha: float, seed: int
 ) -> Record:
-    """The statistic of the images as they are, and the quantiles of it over resampled images."""
+    """Statistic of all images, with its percentile interval over resampled images."""
     rated = (code >= 0).sum(0) >= 2
     images, readers = int(rated.sum()), int((code >= 0).any(1).sum())
-    found: Record = {"estimate": None, "low": None, "high": None, "images": images, "readers": readers}
+    record: Record = {"estimate": None, "low": None, "high": None, "images": images, "readers": readers}
     if statistic is None:
-        return {**found, "reason": "no image was rated by two readers"}
+        return {**record, "reason": "no image was rated by two readers"}
     estimate = float(statistic(np.ones((1, code.shape[1])))[0])
     if not np.isfinite(estimate):
-        return {**found, "reason": "readers gave one rating throughout, so chance agreement is perfect too"}
+        return {**record, "reason": "readers gave one rating throughout, so chance agreement is perfect too"}
     weight = np.zeros((REPLICATES, code.shape[1]))
-    weight[:, rated] = np.random.default_rng(seed).multinomial(
-        images, np.full(images, 1 / images), REPLICATES
-    )
-    drawn = statistic(weight)
-    defined = drawn[np.isfinite(drawn)]
-    if images < 2 or len(defined) < (1 - MOST_EMPTY) * REPLICATES:
-        return {**found, "estimate": estimate, "reason": "too few images that differ for an interval"}
-    low, high = np.quantile(defined, [alpha / 2, 1 - alpha / 2])
-    return {**found, "estimate": estimate, "low": float(low), "high": float(high), "reason": None}
+    uniform = np.full(images, 1 / images)
+    weight[:, rated] = np.random.default_rng(seed).multinomial(images, uniform, REPLICATES)
+    limits = percentile_interval(statistic(weight), alpha) if images > 1 else None
+    if limits is None:
+        return {**record, "estimate": estimate, "reason": "too few images that differ for an interval"}
+    return {**record, "estimate": estimate, "low": limits[0], "high": limits[1], "reason": None}

@@ -1,9 +1,9 @@
-"""Intervals of what several readers said of the same images: readers and images both vary.
+"""Intervals of a reader study: readers and images both vary.
 
 The variance is that of Obuchowski and Rockette (1995), with the degrees of freedom of Hillis (2007), as in
-``intervals``; here the readers are people, and not every reader needs to have seen every image. A share goes
-into Wilson's interval with the number of independent answers that would vary as much, so that none wrong of
-32 does not look certain. docs/readers.md shows the simulations that the choice rests on.
+``intervals``; here not every reader needs to see every image. Wilson's interval of a share uses the number of
+independent answers with the same variance, so that 0 errors in 32 answers do not look certain.
+docs/readers.md shows the simulations behind this choice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from benchmark.errors import MetricError
-from benchmark.statistics.bootstrap import AT_ONCE, MOST_EMPTY, REPLICATES, SEED
+from benchmark.statistics.bootstrap import AT_ONCE, REPLICATES, SEED, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Variance:
     Attributes:
         total: of the estimate.
         df: degrees of freedom of the t distribution.
-        readers, images: how many stand behind it.
+        readers, images: sample sizes.
     """
 
     total: float
@@ -57,20 +57,20 @@ def variance(
 ) -> Variance:
     """Variance of an estimate from the influences of single answers.
 
-    What another set of readers would change is the sum of squares of the readers' summed influences, times
-    R / (R - 1); what readers share because they see the same images is the sum of products of different
-    readers' influences on one image. Their sum, and never less than the variance over images alone. One
-    reader: that of the images alone, so it says nothing of other readers.
+    The part between readers is the sum of squares of the readers' summed influences, times R / (R - 1). The
+    part that readers share, since they see the same images, is the sum of products of different readers'
+    influences on one image. The variance is their sum, at least the variance over images alone. With one
+    reader it is that of the images alone and does not describe other readers.
 
     Args:
-        influence: (n,) what the estimate would change by, per weight, if the answer weighed a little more;
-            sums to 0 over each part.
+        influence: (n,) derivative of the estimate with respect to the weight of an answer; sums to 0 over
+            each part.
         reader, image: (n,) labels.
-        part: (n,) labels of the sets of images whose means the estimate is made of; None for one.
+        part: (n,) integer labels of the sets of images that the estimate averages over; None for one set.
     Raises:
         MetricError: fewer than two images.
-    Source: Obuchowski and Rockette 1995, with the degrees of freedom of Hillis 2007; where every reader saw
-        every image it is the variance of ``intervals.interval``.
+    Source: Obuchowski and Rockette 1995, with the degrees of freedom of Hillis 2007; for complete designs
+        equal to the variance of ``intervals.interval``.
     """
     readers, images = len(np.unique(reader)), len(np.unique(image))
     if images < 2:
@@ -93,7 +93,7 @@ def _between(influence: np.ndarray, group: np.ndarray) -> float:
 
 
 def _means(influence: np.ndarray, reader: np.ndarray, part: np.ndarray | None) -> np.ndarray:
-    """(n,) mean influence of the same reader in the same part: how severe the reader is."""
+    """(n,) mean influence of the same reader in the same part: the severity of the reader."""
     cell = np.unique(reader, return_inverse=True)[1]
     if part is not None:
         cell = cell * (int(part.max()) + 1) + part
@@ -109,36 +109,36 @@ def _shared(influence: np.ndarray, image: np.ndarray) -> float:
     return max(float((weight * products).sum()) * len(seen) / (len(seen) - 1), 0.0)
 
 
-def mean_interval(estimate: float, found: Variance, alpha: float, low: float, high: float) -> ReaderInterval:
-    """t interval of a mean, cut where the scale ends."""
+def mean_interval(
+    estimate: float, variance: Variance, alpha: float, lowest: float, highest: float
+) -> ReaderInterval:
+    """t interval of a mean, limited to its scale."""
     from scipy import stats
 
-    se = float(np.sqrt(found.total))
-    half = float(stats.t.ppf(1 - alpha / 2, found.df)) * se
-    return ReaderInterval(
-        estimate, max(low, estimate - half), min(high, estimate + half), se, found.df,
-        found.readers, found.images,
-    )  # fmt: skip
+    half = float(stats.t.ppf(1 - alpha / 2, variance.df) * np.sqrt(variance.total))
+    return _interval(estimate, max(lowest, estimate - half), min(highest, estimate + half), variance)
 
 
-def share_interval(share: float, found: Variance, alpha: float) -> ReaderInterval:
-    """Wilson's interval of a share, with the t quantile and the number of answers that would vary as much.
+def share_interval(share: float, variance: Variance, alpha: float) -> ReaderInterval:
+    """Wilson's interval of a share, with the t quantile and the effective number of answers.
 
-    A share of 0 or 1 shows no variance; it counts as one answer an image then, since the answers of several
-    readers to one image may all be one.
+    A share of 0 or 1 has no observed variance. Then each image counts as one answer, since the answers of
+    several readers to one image may be perfectly correlated.
 
     Source: Wilson 1927; the effective number as in Korn and Graubard 1998.
     """
     from scipy import stats
 
-    t = float(stats.t.ppf(1 - alpha / 2, found.df))
-    n = share * (1 - share) / found.total if found.total > 0 else found.images
+    t = float(stats.t.ppf(1 - alpha / 2, variance.df))
+    n = share * (1 - share) / variance.total if variance.total > 0 else variance.images
     center = (share + t * t / (2 * n)) / (1 + t * t / n)
     half = t * np.sqrt(share * (1 - share) / n + t * t / (4 * n * n)) / (1 + t * t / n)
-    return ReaderInterval(
-        share, max(0.0, float(center - half)), min(1.0, float(center + half)), float(np.sqrt(found.total)),
-        found.df, found.readers, found.images,
-    )  # fmt: skip
+    return _interval(share, max(0.0, float(center - half)), min(1.0, float(center + half)), variance)
+
+
+def _interval(estimate: float, low: float, high: float, variance: Variance) -> ReaderInterval:
+    se = float(np.sqrt(variance.total))
+    return ReaderInterval(estimate, low, high, se, variance.df, variance.readers, variance.images)
 
 
 def two_way_bootstrap(
@@ -150,35 +150,27 @@ def two_way_bootstrap(
     replicates: int = REPLICATES,
     seed: int = SEED,
 ) -> tuple[float, float] | None:
-    """Percentile interval when readers and images are drawn with replacement, each on its own.
+    """Percentile interval by independent resampling of readers and of images.
 
-    With one reader, only the images are drawn. Resamples that the statistic is not defined for (NaN) are
-    left out.
+    With one reader, only the images are resampled.
 
     Args:
-        statistic: of (b, n) weights of the answers, to (b,) values.
+        statistic: maps (b, n) weights of the answers to (b,) values, NaN where it is not defined.
         reader, image: (n,) labels.
     Returns:
-        ``low`` and ``high``, or None where more than 5 % of the resamples are not defined.
+        ``low`` and ``high``, see ``percentile_interval``.
     Source: the two-way ("pigeonhole") bootstrap of Owen 2007.
     """
     rng = np.random.default_rng(seed)
     codes = [np.unique(label, return_inverse=True)[1] for label in (image, reader)]
-    counts = []
-    for code in codes:
-        k = int(code.max()) + 1
-        counts.append(
-            rng.multinomial(k, np.full(k, 1 / k), replicates) if k > 1 else np.ones((replicates, 1))
-        )
+    sizes = [int(code.max()) + 1 for code in codes]
+    counts = [
+        rng.multinomial(k, np.full(k, 1 / k), replicates) if k > 1 else np.ones((replicates, 1))
+        for k in sizes
+    ]
     step = max(1, AT_ONCE // len(reader))
-    drawn = np.concatenate(
-        [
-            statistic(counts[0][s : s + step, codes[0]] * counts[1][s : s + step, codes[1]])
-            for s in range(0, replicates, step)
-        ]
+    weights = (
+        counts[0][start : start + step, codes[0]] * counts[1][start : start + step, codes[1]]
+        for start in range(0, replicates, step)
     )
-    defined = drawn[np.isfinite(drawn)]
-    if len(defined) < (1 - MOST_EMPTY) * replicates:
-        return None
-    low, high = np.quantile(defined, [alpha / 2, 1 - alpha / 2])
-    return float(low), float(high)
+    return percentile_interval(np.concatenate([statistic(w) for w in weights]), alpha)

@@ -1,4 +1,4 @@
-"""Areas under two ROC curves of the same images, compared by DeLong's test, plain or clustered by patient."""
+"""DeLong's test of two ROC curves of the same images, of independent images or clustered by patient."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def delong(
     patient: np.ndarray | None = None,
     alpha: float = 0.05,
 ) -> dict[str, Any]:
-    """Does one of two scores order the images better?
+    """Compare the areas under the ROC curves of two scores.
 
     Args:
         label: (n,) 0 or 1, or bool; both present.
         a, b: (n,) scores, higher is more likely 1; ties count half.
-        patient: (n,) labels, to sum the structural components by patient; None takes images as independent.
-            The error with one image per patient is the same.
+        patient: (n,) labels, to sum the structural components by patient; None for independent images.
+            The standard error with one image per patient is the same.
         alpha: of the intervals of level 1 - alpha.
     Returns:
         ``difference`` of the areas a - b, with ``se``, ``low``, ``high``, ``z`` = difference / se and
-        two-sided ``p``: normal; by patient of t with ``df`` by Satterthwaite from the patients on either side
-        (else None), since with few of them normal p values are too small, see
+        two-sided ``p``: normal; with patients from a t distribution with ``df`` (else None) by Satterthwaite
+        from the patients on either side, since with few patients normal p-values are too small, see
         docs/statistics_predictions.md. ``a`` and ``b``: the areas, each {``auroc``, ``se``, ``low``,
-        ``high``}, by the logit, which keeps it within 0 and 1; no interval for an area of 0 or 1.
-        ``positives`` and ``negatives`` (images), ``patients`` (None where not given). ``reason``: where the
-        components do not vary there is no ``z``, and ``p`` is 1 for equal areas, else None; this says why.
+        ``high``}, on the logit scale, which stays within 0 and 1; no interval for an area of 0 or 1.
+        ``positives`` and ``negatives`` (images), ``patients`` (None if not given). ``reason``: if the
+        components do not vary there is no ``z``, and ``p`` is 1 for equal areas, else None; this is why.
     Raises:
         MetricError: arrays of different length, a side with fewer than two images (or patients), or a score
             that is not finite.
@@ -44,20 +44,19 @@ def delong(
     """
     actual = np.asarray(label) == 1
     group = np.arange(len(actual)) if patient is None else np.unique(patient, return_inverse=True)[1]
-    _check(actual, np.asarray(a), np.asarray(b), group)
-    scores = np.stack([a, b]).astype(np.float64)
-    parts = auroc_components(actual, scores)
-    one, other, gap = (
+    _validate(actual, np.asarray(a), np.asarray(b), group)
+    parts = auroc_components(actual, np.stack([a, b]).astype(np.float64))
+    area_a, area_b, difference = (
         _Area.of(actual, part, group, clustered=patient is not None)
         for part in (parts[0], parts[1], parts[0] - parts[1])
     )
     return {
-        "difference": gap.value,
-        **gap.interval(alpha),
-        "se": gap.se,
-        **gap.test(),
-        "a": one.record(alpha),
-        "b": other.record(alpha),
+        "difference": difference.value,
+        **difference.interval(alpha),
+        "se": difference.se,
+        **difference.test(),
+        "a": area_a.record(alpha),
+        "b": area_b.record(alpha),
         "positives": int(actual.sum()),
         "negatives": int((~actual).sum()),
         "patients": None if patient is None else int(group.max()) + 1,
@@ -66,7 +65,7 @@ def delong(
 
 @dataclass(frozen=True)
 class _Area:
-    """An area, or a difference of two, with its standard error and the degrees of freedom of that."""
+    """An area, or a difference of two, with its standard error and degrees of freedom."""
 
     value: float
     se: float
@@ -74,7 +73,7 @@ class _Area:
 
     @classmethod
     def of(cls, actual: np.ndarray, component: np.ndarray, group: np.ndarray, *, clustered: bool) -> _Area:
-        """From the (n,) structural components of the images, summed by group.
+        """Estimate from the (n,) structural components of the images, summed by group.
 
         With m_i and n_i images of group i on each side and X_i, Y_i the sums of their components, the
         variance is the sum of squares of (X_i - m_i area) / m over the groups with positives, times
@@ -91,19 +90,18 @@ class _Area:
         df = sum(sides) ** 2 / spread if clustered and spread > 0 else np.inf
         return cls(value, float(np.sqrt(variance)), df)
 
-    def quantile(self, alpha: float) -> float:
-        """Of the standardized error, two-sided."""
+    def reach(self, alpha: float) -> float:
+        """Half the width of the symmetric interval."""
         from scipy.stats import t
 
-        return float(t.ppf(1 - alpha / 2, self.df))
+        return float(t.ppf(1 - alpha / 2, self.df)) * self.se
 
     def interval(self, alpha: float) -> dict[str, float]:
-        """Symmetric, as of a difference."""
-        reach = self.quantile(alpha) * self.se
-        return {"low": self.value - reach, "high": self.value + reach}
+        """Symmetric interval of a difference."""
+        return {"low": self.value - self.reach(alpha), "high": self.value + self.reach(alpha)}
 
     def test(self) -> dict[str, Any]:
-        """Of the hypothesis that it is 0."""
+        """Test of the hypothesis that the value is 0."""
         from scipy.stats import t
 
         df = float(self.df) if np.isfinite(self.df) else None
@@ -115,21 +113,21 @@ class _Area:
         return {"z": None, "df": df, "p": None, "reason": "the difference is the same for every image"}
 
     def record(self, alpha: float) -> dict[str, Any]:
-        """As an area, with the interval of its logit."""
+        """The area with the interval of its logit."""
         from scipy.special import expit, logit
 
-        found: dict[str, Any] = {"auroc": self.value, "se": self.se, "low": None, "high": None}
+        low = high = None
         if ROUNDING < self.value < 1 - ROUNDING:
-            reach = self.quantile(alpha) * self.se / (self.value * (1 - self.value))
-            found["low"], found["high"] = (float(expit(logit(self.value) + s * reach)) for s in (-1, 1))
-        return found
+            reach = self.reach(alpha) / (self.value * (1 - self.value))
+            low, high = (float(expit(logit(self.value) + side * reach)) for side in (-1, 1))
+        return {"auroc": self.value, "se": self.se, "low": low, "high": high}
 
 
 def _unbiased(groups: int) -> float:
     return float(groups / (groups - 1))
 
 
-def _check(actual: np.ndarray, a: np.ndarray, b: np.ndarray, group: np.ndarray) -> None:
+def _validate(actual: np.ndarray, a: np.ndarray, b: np.ndarray, group: np.ndarray) -> None:
     if not actual.shape == a.shape == b.shape == group.shape:
         raise MetricError("delong", "labels, scores and patients differ in length", "Give one per image.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):

@@ -1,4 +1,8 @@
-"""Can "no difference that matters" be claimed? Two one-sided tests, and a region of practical equivalence."""
+"""Test of equivalence by two one-sided tests (TOST), and the region of practical equivalence (ROPE).
+
+``ttost_paired`` of statsmodels tests two samples; here an estimate has a standard error and degrees of
+freedom that do not belong to one sample.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,18 @@ from benchmark.errors import MetricError
 
 
 def equivalence(estimate: float, se: float, df: float, margin: float, alpha: float = 0.05) -> dict[str, Any]:
-    """Is the true difference smaller in size than the margin?
+    """Test whether the true difference is smaller in size than the margin.
 
     Args:
         estimate: of the difference.
         se: its standard error, at least 0.
         df: degrees of freedom of its t distribution; infinite for a normal one.
-        margin: smallest difference that would matter, above 0, in the unit of the estimate.
+        margin: smallest difference that matters, above 0, in the unit of the estimate.
         alpha: level of each of the two one-sided tests.
     Returns:
-        ``margin``; ``p``, the larger of the two one-sided ones; ``equivalent`` where p < alpha, that is where
-        the interval ``low`` to ``high`` of level 1 - 2 alpha lies inside the margins; and ``rope``, the
-        posterior chances (flat prior) that the true difference is ``below`` -margin, ``within`` the
+        ``margin``; ``p``, the larger of the two one-sided ones; ``equivalent``: p < alpha, or equally the
+        interval ``low`` to ``high`` of level 1 - 2 alpha lies inside the margins; and ``rope``, the
+        posterior probabilities (flat prior) that the true difference is ``below`` -margin, ``within`` the
         margins, or ``above`` margin; they sum to 1.
     Raises:
         MetricError: the margin is not above 0, or the standard error is negative.
@@ -35,8 +39,8 @@ def equivalence(estimate: float, se: float, df: float, margin: float, alpha: flo
         )
     if not se >= 0:
         raise MetricError("equivalence", f"a standard error of {se:g}", "It is at least 0.")
-    below, above = (_beyond(margin + side * estimate, se, df) for side in (1, -1))
-    p = max(below, above)  # a flat prior's posterior tails are the p values of the one-sided tests
+    below, above = (_tail(margin + side * estimate, se, df) for side in (1, -1))
+    p = max(below, above)  # a flat prior's posterior tails are the p-values of the one-sided tests
     reach = float(t.ppf(1 - alpha, df)) * se
     return {
         "margin": float(margin),
@@ -48,8 +52,8 @@ def equivalence(estimate: float, se: float, df: float, margin: float, alpha: flo
     }
 
 
-def _beyond(gap: float, se: float, df: float) -> float:
-    """Chance of an error larger than the gap."""
+def _tail(gap: float, se: float, df: float) -> float:
+    """Probability of an error larger than the gap."""
     from scipy.stats import t
 
     if se == 0:

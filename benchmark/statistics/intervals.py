@@ -1,9 +1,9 @@
-"""Intervals for a row's mean and for paired differences: test patients and training runs both vary.
+"""Intervals of a row's mean and of paired differences: test patients and training runs both vary.
 
-The design is that of a reader study with many cases: every run (a classifier with a seed, and with a fold
-where each fold's model reads all images) of every row scores the same test images. The variance is that of
-Obuchowski and Rockette (1995), with the degrees of freedom by Satterthwaite, as Hillis (2007) proposes for
-it, and two cautions of our own; see docs/statistics.md, which shows the simulations that the choice rests on.
+The design is that of a multi-reader multi-case study, with runs as readers: every run (a classifier, a seed
+and, if each fold's model reads all images, a fold) of every row scores the same test images. The variance is
+that of Obuchowski and Rockette (1995), with Satterthwaite's degrees of freedom as proposed by Hillis (2007),
+and two conservative maxima. docs/statistics.md shows the simulations behind this choice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class RunVariance:
-    """Variance of one run's value (or difference) around its row, pooled over rows, with its df."""
+    """Variance of one run's value (or difference) around its row's mean, pooled over rows, with its df."""
 
     variance: float
     df: int
@@ -29,7 +29,7 @@ class RunVariance:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with what is known about its error.
+    """An estimate with its interval and test.
 
     Attributes:
         estimate: in the unit of the values (1 is the best value of every metric).
@@ -37,9 +37,9 @@ class Interval:
         se: standard error.
         df: degrees of freedom of the t distribution.
         p: two-sided, of the hypothesis that the estimated quantity is 0.
-        detectable: smallest true difference that would be found with the task's power.
-        runs, images, patients: how many stand behind it.
-        parts: what the variance is made of, for ``power.needed``; None with one run. Not in the record.
+        detectable: smallest true difference that is detected with the given power.
+        runs, images, patients: sample sizes.
+        parts: components of the variance, for ``power.needed``; None with one run. Not in the record.
     """
 
     estimate: float
@@ -62,8 +62,8 @@ class Interval:
 def sampling_variance(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
     """(...) variance of the mean of ``values`` over draws of patients, by its influence function.
 
-    An image's influence is (value - mean) / n; influences are summed by patient, squared, summed, and
-    multiplied by P / (P - 1). With one image per patient and plain correctness this is the textbook s^2 / n.
+    The influence of an image is (value - mean) / n; influences are summed by patient, squared, summed, and
+    multiplied by P / (P - 1). For accuracy with one image per patient this is the textbook s^2 / n.
 
     Args:
         values: (..., n) values per image, see ``metrics``.
@@ -89,7 +89,7 @@ def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
     Args:
         run_values: (T, R) values of T rows in the same R runs.
     Returns:
-        None where there are fewer than two rows or two runs.
+        None with fewer than two rows or two runs.
     """
     t, r = run_values.shape
     if t < 2 or r < 2:
@@ -105,7 +105,7 @@ def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
     Args:
         run_values: (T, R).
     Returns:
-        None where there are fewer than two runs.
+        None with fewer than two runs.
     """
     t, r = run_values.shape
     if r < 2:
@@ -123,38 +123,21 @@ def interval(
 ) -> Interval:
     """Interval of the mean over runs of a metric.
 
-    Variance: between-run part, the larger of the pooled variance and the row's (or pair's) own,
-    divided by R; plus the sampling covariance of two runs on the same patients (not below 0); and
-    never less than the sampling variance of the run average. With one run: the sampling variance alone.
+    Variance: the between-run part, which is the larger of the pooled variance and that of this row (or
+    pair), divided by R; plus the sampling covariance of two runs on the same patients (at least 0); at least
+    the sampling variance of the mean over runs. With one run: the sampling variance alone.
 
     Args:
         values: (R, n) values per image of each run, whose mean is the metric (see ``metrics``), or the
             difference of those of two rows run by run.
         patient: (n,) labels.
-        pooled: from ``pooled_mean`` or ``pooled_difference``; None to use the own variance alone.
+        pooled: from ``pooled_mean`` or ``pooled_difference``; None to use the variance of this row alone.
     Raises:
         MetricError: fewer than two patients.
     """
     runs, images = values.shape
-    run_values = values.mean(-1)
-    estimate = float(run_values.mean())
-    test = float(sampling_variance(values.mean(0), patient))
-    patients = len(np.unique(patient))
-    parts = None
-    if runs == 1:
-        variance, df = test, float(patients - 1)
-    else:
-        each = float(sampling_variance(values, patient).mean())
-        shared = max((runs * test - each) / (runs - 1), 0.0)
-        own = float(run_values.var(ddof=1))
-        between = max(own, pooled.variance) / runs if pooled else own / runs
-        between_df = pooled.df if pooled else runs - 1
-        parts = VarianceParts(shared, runs * (test - shared), runs * between, between_df, runs, patients)
-        total = shared + between
-        spread = shared**2 / (patients - 1) + between**2 / between_df
-        # runs that agree but for rounding leave the patients' df, whatever the order of the sums
-        df = total**2 / spread if total > ROUNDING * test and spread > 0 else float(patients - 1)
-        variance = max(total, test)
+    estimate = float(values.mean(-1).mean())
+    variance, df, parts = _variance(values, patient, pooled)
     se = float(np.sqrt(variance))
     t = float(stats.t.ppf(1 - alpha / 2, df))
     return Interval(
@@ -167,12 +150,33 @@ def interval(
         detectable=smallest_detectable(se, df, alpha, power),
         runs=runs,
         images=images,
-        patients=patients,
+        patients=len(np.unique(patient)),
         parts=parts,
     )
 
 
+def _variance(
+    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None
+) -> tuple[float, float, VarianceParts | None]:
+    """Variance of the mean over runs, its degrees of freedom, and its components (None with one run)."""
+    runs, patients = len(values), len(np.unique(patient))
+    test = float(sampling_variance(values.mean(0), patient))
+    if runs == 1:
+        return test, float(patients - 1), None
+    each = float(sampling_variance(values, patient).mean())
+    shared = max((runs * test - each) / (runs - 1), 0.0)
+    of_row = float(values.mean(-1).var(ddof=1))
+    between = max(of_row, pooled.variance) / runs if pooled else of_row / runs
+    between_df = pooled.df if pooled else runs - 1
+    parts = VarianceParts(shared, runs * (test - shared), runs * between, between_df, runs, patients)
+    total = shared + between
+    spread = shared**2 / (patients - 1) + between**2 / between_df
+    # runs that agree except for rounding leave the df of the patients, whatever the order of the sums
+    df = total**2 / spread if total > ROUNDING * test and spread > 0 else float(patients - 1)
+    return max(total, test), df, parts
+
+
 def _p_value(estimate: float, se: float, df: float) -> float:
-    if se < 1e-12:  # nothing varied, neither between runs nor between images
+    if se < 1e-12:  # no variation, neither between runs nor between images
         return 1.0 if abs(estimate) < 1e-12 else 0.0
     return float(2 * stats.t.sf(abs(estimate) / se, df))

@@ -1,10 +1,9 @@
 """Classification metrics, each as one value per image whose mean is the metric.
 
-A metric of n images is turned into values v (n,) with ``mean(v)`` equal to the metric and (v - mean) / n
-equal to the images' influence on it: what the metric would change by if the image weighed a little more.
-One interval machinery (see ``intervals``) then serves metrics that are means and metrics that are not.
-Accuracy and balanced accuracy are linear, so exact; F1 and kappa are ratios, by the delta method; AUROC by
-its structural components (DeLong et al. 1988).
+A metric of n images becomes values v (n,) such that ``mean(v)`` is the metric and (v - mean) / n is the
+influence of an image: the derivative of the metric with respect to the weight of the image. One method for
+intervals (see ``intervals``) then serves all metrics. Accuracy and balanced accuracy are linear, so exact; F1
+and kappa are ratios, by the delta method; AUROC by its structural components (DeLong et al. 1988).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from benchmark.errors import SubmissionError
 
 Kind = Literal["binary", "multiclass", "multilabel"]
 SINGLE: tuple[Kind, ...] = ("binary", "multiclass")
-THRESHOLD = 0.5  # at which a score of a multi-label task counts as a finding
+THRESHOLD = 0.5  # from which a score of a multi-label task counts as a positive prediction
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,14 @@ class Metric:
 
     Attributes:
         name: in tasks and records.
-        title: at the head of a column.
+        title: heading of a column.
         noun: within a sentence, after "points of".
-        meaning: one sentence for the glossary; ``{positive}`` stands for the positive class.
-        kinds: of task that it is defined for.
+        meaning: one sentence for the glossary; ``{positive}`` is replaced by the positive class.
+        kinds: kinds of task that it is defined for.
         percent: shown in percent, or as a decimal.
-        lowest: the smallest value that it can take; the largest is 1.
-        values: (label, scores) to (R, n) values per image; label (n,) int, or (n, K) 0 or 1 for
-            multi-label tasks, scores (R, n, K).
+        lowest: smallest possible value; the largest is 1.
+        values: function of label, (n,) int or (n, K) 0 or 1 for multi-label tasks, and scores (R, n, K);
+            returns (R, n) values per image.
     """
 
     name: str
@@ -48,18 +47,14 @@ class Metric:
     values: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     def record(self, positive: str) -> dict[str, Any]:
-        """What a page needs to know of it, as JSON values."""
+        """Description for the pages, as JSON values."""
         meaning = self.meaning.format(positive=positive)
         return {"name": self.name, "title": self.title, "noun": self.noun, "meaning": meaning,
                 "percent": self.percent}  # fmt: skip
 
 
 def predicted(scores: np.ndarray) -> np.ndarray:
-    """(..., n) class of the highest score; the first of equals.
-
-    Args:
-        scores: (..., n, K) one score per class, higher is more likely.
-    """
+    """(..., n) class of the highest of the (..., n, K) scores; the first of equals."""
     return np.asarray(scores).argmax(-1)
 
 
@@ -80,7 +75,7 @@ def by_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def accuracy(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(R, n) correctness; the mean is the share of images classified correctly, 0 to 1."""
+    """(R, n) correctness; the mean is the share of correct predictions, 0 to 1."""
     return (predicted(scores) == label).astype(np.float64)
 
 
@@ -89,19 +84,18 @@ def balanced_accuracy(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return by_group(accuracy(label, scores), label)
 
 
-def f1_of(actual: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """Values per image for F1 = 2 TP / (actual positives + predicted positives), 0 to 1, by the delta method.
+def f1_of(actual: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Values per image for F1 = 2 TP / (actual + predicted positives), 0 to 1, by the delta method.
 
-    Where nothing is predicted positive, F1 and all values are 0: more images of the same kind would
-    not change it.
+    Without a predicted positive, F1 and all values are 0: more images of the same kind would not change it.
 
     Args:
         actual: (n,) bool, at least one True.
-        said: (..., n) bool.
+        positive: (..., n) bool, predicted as positive.
     Returns:
         (..., n).
     """
-    both, size = (said & actual).astype(np.float64), said.astype(np.float64) + actual
+    both, size = (positive & actual).astype(np.float64), positive.astype(np.float64) + actual
     mean = size.mean(-1, keepdims=True)
     f1 = 2 * both.mean(-1, keepdims=True) / mean
     return np.asarray(f1 + (2 * both - f1 * size) / mean)
@@ -114,24 +108,24 @@ def f1(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 def macro_f1(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """(R, n) values whose mean is the mean of the classes' F1, each class against the rest."""
-    said = predicted(scores)
-    return np.mean([f1_of(label == k, said == k) for k in range(scores.shape[-1])], axis=0)
+    guess = predicted(scores)
+    return np.mean([f1_of(label == k, guess == k) for k in range(scores.shape[-1])], axis=0)
 
 
 def cohen_kappa(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """(R, n) values whose mean is Cohen's kappa, -1 to 1, 0 at chance; by the delta method.
 
-    The variance agrees with Fleiss, Cohen and Everitt 1969 (a test holds it against statsmodels).
+    The variance agrees with Fleiss, Cohen and Everitt 1969; a test compares it with statsmodels.
     """
-    said = predicted(scores)
-    agree = (said == label).astype(np.float64)
+    guess = predicted(scores)
+    agree = (guess == label).astype(np.float64)
     observed = agree.mean(-1, keepdims=True)
     expected, partial = np.zeros_like(observed), np.zeros_like(agree)
     for k in range(scores.shape[-1]):
-        actual, guess = label == k, said == k
-        p, q = actual.mean(), guess.mean(-1, keepdims=True)
+        actual, positive = label == k, guess == k
+        p, q = actual.mean(), positive.mean(-1, keepdims=True)
         expected += p * q
-        partial += actual * q + p * guess
+        partial += actual * q + p * positive
     kappa = (observed - expected) / (1 - expected)
     change = (agree - observed) * (1 - expected) - (partial - 2 * expected) * (1 - observed)
     return np.asarray(kappa + change / (1 - expected) ** 2)
@@ -140,8 +134,8 @@ def cohen_kappa(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def auroc_components(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Structural components of the area under the ROC curve; their mean over either side is the area.
 
-    An image's component is the share of images of the other side that it is ordered rightly against, ties
-    counting half, from midranks, in O(n log n).
+    The component of an image is the share of the images of the other side that are ordered correctly relative
+    to it, ties counting half; from midranks, in O(n log n).
 
     Args:
         actual: (n,) bool, some True and some False.
@@ -185,23 +179,18 @@ def class_auroc(label: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def members(label: np.ndarray, k: int) -> np.ndarray:
-    """(n,) bool: the images of class k."""
+    """(n,) bool, the images of class k."""
     return np.asarray(label[:, k] == 1 if label.ndim == 2 else label == k)
 
 
 def findings(label: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
-    """(R, n) bool: the images predicted as class k; at a score of 0.5 where an image may have several."""
+    """(R, n) bool, the images predicted as class k; by a threshold of 0.5 in multi-label tasks."""
     return np.asarray(scores[..., k] >= THRESHOLD if label.ndim == 2 else predicted(scores) == k)
 
 
-def precision_of(actual: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """(...) share of the predicted positives that are positive, 0 where there are none.
-
-    Args:
-        actual: (n,) bool.
-        said: (..., n) bool.
-    """
-    return np.asarray((said & actual).sum(-1) / np.maximum(said.sum(-1), 1))
+def precision_of(actual: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """(...) share of the (..., n) predicted positives that are actual (n,) ones; 0 if there are none."""
+    return np.asarray((positive & actual).sum(-1) / np.maximum(positive.sum(-1), 1))
 
 
 TABLE: tuple[Metric, ...] = (
@@ -245,14 +234,14 @@ TABLE: tuple[Metric, ...] = (
 
 
 def kind_of(labels: str, classes: int) -> Kind:
-    """The kind of task: several findings an image, or one of two, or one of many classes."""
+    """Kind of task: multi-label, or single-label with two or with more classes."""
     if labels == "multilabel":
         return "multilabel"
     return "binary" if classes == 2 else "multiclass"
 
 
 def reported(kind: Kind, primary: str) -> dict[str, Metric]:
-    """The metrics that are reported for a kind of task, the primary one first.
+    """Metrics that are reported for a kind of task, the primary one first.
 
     Raises:
         SubmissionError: the primary metric is not defined for the kind.

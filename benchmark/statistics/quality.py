@@ -1,4 +1,4 @@
-"""All figures of merit of one run, overall and by class, under many weightings of its images."""
+"""All metrics of one run, overall and by class, under many weightings of its images."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from benchmark.statistics import weighted
 from benchmark.statistics.metrics import SINGLE, Kind, findings, members
 
 ALL: tuple[Kind, ...] = (*SINGLE, "multilabel")
-SEVERAL: tuple[Kind, ...] = ("multiclass", "multilabel")
 BINARY: tuple[Kind, ...] = ("binary",)
-Column = tuple[str, int | None]  # a figure of merit, overall (None) or of a class
+Column = tuple[str, int | None]  # a metric, overall (None) or of a class
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One named figure of merit.
+    """One named metric.
 
     Attributes:
         name: in records.
-        title: at the head of a column.
-        meaning: one sentence for the glossary; ``{positive}`` stands for the positive class.
-        overall: the kinds of task that have it overall: of the last class of a binary task for what is a
-            figure of one class, of all classes for others.
-        per_class: whether it is given of each class against the rest.
+        title: heading of a column.
+        meaning: one sentence for the glossary; ``{positive}`` is replaced by the positive class.
+        overall: kinds of task that have it overall: of the last class of a binary task for a metric of one
+            class, else of all classes.
+        per_class: whether each class has it, against the rest.
         percent: shown in percent, or as a decimal.
         direction: ``maximize`` or ``minimize``.
     """
@@ -40,7 +39,7 @@ class Figure:
     direction: str = "maximize"
 
     def record(self, kind: Kind, positive: str) -> dict[str, Any]:
-        """What a page needs to know of it, as JSON values."""
+        """Description for the pages, as JSON values."""
         return {
             "name": self.name,
             "title": self.title,
@@ -112,13 +111,13 @@ FIGURES: tuple[Figure, ...] = (
 
 
 def columns(kind: Kind, classes: int) -> list[Column]:
-    """The figures of a kind of task: overall first, then by class."""
+    """Metrics of a kind of task: overall first, then by class."""
     overall: list[Column] = [(f.name, None) for f in FIGURES if kind in f.overall]
     return overall + [(f.name, k) for k in range(classes) for f in FIGURES if f.per_class]
 
 
 class Reading:
-    """The scores of one run, sorted and counted once for all weightings.
+    """Labels and scores of one run, prepared for many weightings.
 
     Args:
         kind: of the task.
@@ -131,30 +130,30 @@ class Reading:
         self.kind = kind
         self.scores = scores
         self.actual = np.stack([members(label, k) for k in classes], axis=1)
-        self.said = np.stack([findings(label, scores, k) for k in classes], axis=1)
+        self.predicted = np.stack([findings(label, scores, k) for k in classes], axis=1)
         self.ranked = [weighted.RankedClass(self.actual[:, k], scores[:, k]) for k in classes]
 
     def figures(self, weight: np.ndarray) -> np.ndarray:
-        """(B, M) the figures in the order of ``columns``, for (B, n) weights; NaN where not defined."""
+        """(B, M) metrics in the order of ``columns``, for (B, n) weights; NaN where not defined."""
         classes = self.scores.shape[1]
-        found: dict[Column, np.ndarray] = {}
+        values: dict[Column, np.ndarray] = {}
         for k in range(classes):
-            found |= {(name, k): value for name, value in self._of_class(k, weight).items()}
-        counts = weighted.counts(self.actual, self.said, weight)
+            values |= {(name, k): value for name, value in self._of_class(k, weight).items()}
+        counts = weighted.counts(self.actual, self.predicted, weight)
         for name in ("precision", "recall", "f1"):
-            found |= {(name, k): getattr(counts, name)[:, k] for k in range(classes)}
+            values |= {(name, k): getattr(counts, name)[:, k] for k in range(classes)}
         for figure in FIGURES:
             if figure.per_class and self.kind in figure.overall:
-                own = [1] if self.kind == "binary" else range(classes)
-                found[figure.name, None] = np.mean([found[figure.name, k] for k in own], axis=0)
-        found["macro_f1", None] = counts.f1.mean(1)
+                averaged = [1] if self.kind == "binary" else range(classes)
+                values[figure.name, None] = np.mean([values[figure.name, k] for k in averaged], axis=0)
+        values["macro_f1", None] = counts.f1.mean(1)
         if self.kind != "multilabel":
             for name in ("accuracy", "balanced_accuracy", "cohen_kappa"):
-                found[name, None] = getattr(counts, name)
-            found["ece", None] = weighted.calibration_error(*self.top_label(), weight)
+                values[name, None] = getattr(counts, name)
+            values["ece", None] = weighted.calibration_error(*self.top_label(), weight)
         if self.kind == "multiclass":
-            found["brier", None] = weighted.brier(self.actual, self.scores, weight)
-        return np.stack([found[c] for c in columns(self.kind, classes)], axis=1)
+            values["brier", None] = weighted.brier(self.actual, self.scores, weight)
+        return np.stack([values[c] for c in columns(self.kind, classes)], axis=1)
 
     def _of_class(self, k: int, weight: np.ndarray) -> dict[str, np.ndarray]:
         actual, score = self.actual[:, k], self.scores[:, k]
@@ -165,6 +164,6 @@ class Reading:
         }
 
     def top_label(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) confidence of the predicted class, and whether it is right; one class an image."""
+        """(n,) confidence of the predicted class, and its correctness; of single-label tasks."""
         top = self.scores.argmax(1)[:, None]
         return np.take_along_axis(self.scores, top, 1)[:, 0], np.take_along_axis(self.actual, top, 1)[:, 0]

@@ -1,9 +1,7 @@
-"""``data export``: the images that a generator may learn from, as files, for whoever fits one elsewhere."""
+"""``data export``: write the images that a generator may learn from as files, to fit it outside the suite."""
 
 from __future__ import annotations
 
-import csv
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,124 +9,135 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.engine.node import needed, without_fold
-from benchmark.engine.runner import execute, worker_count
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.experiments.progress import Progress
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
-from benchmark.planning.graph import build
+from benchmark.planning.graph import build, data_nodes
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.stages import drawn_counts, seen_by_generators
 from benchmark.stages import run as run_stage
+from benchmark.stages.generate import drawn_counts
+from benchmark.stages.select import learning_images
 from benchmark.submissions.request import ExportRequest
+from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.processes import worker_count
 
 MANIFEST, README = "manifest.csv", "README.txt"
 STAGES = {"data", "pseudo_label", "select"}  # those that decide what generators learn from
+README_TEXT = """\
+Training images of task {task}, profile {profile}, source {source}.
+
+{place}train/<class>/*.png: training images of a generator, {size} x {size} pixels, 8-bit gray
+{place}val/<class>/*.png: for choosing a checkpoint or parameters; do not train on them
+{manifest}: class, patient, split, fold and SHA-256 of every file
+
+Test and reserve images are not included; samples that copy one of them are refused.
+The real images keep their license and terms of use.
+{notes}
+Submit {place}<class>/*.png (PNG or JPEG, {size} x {size} pixels, gray), this many of each class:
+{counts}
+
+Write submission.yaml (docs/submit.md) and run
+{command}
+"""
+LABELS_NOTE = """\
+An image may have several labels: it lies in the folder of its rarest, and the table
+gives all of them in the columns label:<class>.
+"""
+FOLDS_NOTE = """\
+Fit your generator once for each of the {folds} folds, only on that fold's train/: the test
+patients of a fold are training patients of the others.
+"""
 
 
 @dataclass(frozen=True)
-class Prepared:
+class FoldData:
     """One fold's data in the store.
 
     Attributes:
         folder: of the splits.
-        select: of the training images that generators learn from, where the task selects some.
+        select: of the selected training images, where the task selects some for generators.
     """
 
     folder: Path
     select: Path | None
 
-    def learning(self, classes: Sequence[str]) -> Learning:
-        """What generators see."""
-        return seen_by_generators(arrow.read_learning(self.folder, reserve=False), self.select, classes)
+    def learning(self, classes: tuple[str, ...]) -> Learning:
+        """Return the images that generators see."""
+        return learning_images(self.folder, self.select, classes)
 
 
-def prepare(plan: Plan, workers: int | None) -> list[Prepared]:
-    """The data of every fold, computed or found in the store.
+def prepare(plan: Plan, workers: int | None) -> list[FoldData]:
+    """Compute the data of every fold, or read them from the store.
 
     Raises:
-        BenchmarkError: they cannot be had; says why.
+        BenchmarkError: a stage failed.
     """
-    nodes = needed(build(plan), STAGES)
+    nodes = build(plan).until(STAGES)
     count = worker_count(plan.device, workers)
     progress = Progress(nodes, count)
     try:
-        outcome = execute(nodes, Store(store_root()), run_stage, workers=count, watcher=progress)
+        outcome = execute(nodes, Store(store_root()), run_stage, workers=count, observer=progress)
     finally:
         progress.close()
     if outcome.failures:
         raise BenchmarkError("", next(iter(outcome.failures.values())))
 
-    def folders(name: str) -> list[Path]:
-        return [outcome.results[n.id].folder for n in nodes if without_fold(n.id) == name]
+    data, select = (
+        [outcome.results[n.id].folder for n in chosen] for chosen in (data_nodes(nodes), nodes.find("select"))
+    )
+    return [FoldData(d, select[k] if select else None) for k, d in enumerate(data)]
 
-    data, select = folders("data"), folders("select")
-    return [Prepared(d, select[k] if select else None) for k, d in enumerate(data)]
 
-
-def wanted(plan: Plan, prepared: Sequence[Prepared]) -> list[dict[str, int]]:
-    """How many synthetic images of each class the largest bracket takes, for every fold."""
+def required_counts(plan: Plan, folds: Sequence[FoldData]) -> list[dict[str, int]]:
+    """Return the number of synthetic images by class that the largest bracket takes, for every fold."""
     classes, bracket = plan.task.classes, max(plan.profile.brackets)
     return [
         drawn_counts(
-            arrow.read_learning(p.folder, reserve=False).train.only(classes), plan.task.mix, bracket, classes
+            arrow.read_learning(f.folder, reserve=False).train.only(classes), plan.task.mix, bracket, classes
         )
-        for p in prepared
+        for f in folds
     ]
 
 
 def export(options: ExportRequest) -> int:
-    """``data export``: write the training images of a task, and how to hand in what was made of them."""
+    """Write the training images of a task, and instructions for submitting samples."""
     out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoreError(str(out), "is there already, and not empty", "Give an empty folder, or a new one.")
+        raise StoreError(str(out), "already exists and is not empty", "Give an empty folder, or a new one.")
     request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
-    prepared = prepare(plan, options.workers)
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        readme = _readme(plan, wanted(plan, prepared), request)
+    folds = prepare(plan, options.workers)
+    readme = _readme(plan, required_counts(plan, folds), request)
+    with disk_errors(out), atomic_folder(out) as part:
         (part / README).write_text(readme, encoding="utf-8")
-        write(part, [p.learning(plan.task.classes) for p in prepared])
-        shutil.rmtree(out, ignore_errors=True)
-        part.rename(out)
-    except OSError as error:
-        raise StoreError(
-            str(out), error.strerror or str(error), "Give a folder that can be written."
-        ) from error
+        write(part, [fold.learning(plan.task.classes) for fold in folds])
     print(f"{out}: see {out / README}")
     return 0
 
 
-def write(out: Path, seen: Sequence[Learning]) -> None:
-    """Write the pictures and their table.
+def write(out: Path, folds: Sequence[Learning]) -> None:
+    """Write the images that generators see in every fold, and their table."""
+    import pandas as pd
 
-    Args:
-        seen: of every fold, what generators see.
-    """
     records = [
         record
-        for fold, learning in enumerate(seen)
+        for fold, learning in enumerate(folds)
         for split, images in (("train", learning.train), ("val", learning.val))
-        for record in _write_split(out, split, images, fold, folds=len(seen))
+        for record in _write_split(out, split, images, fold, folds=len(folds))
     ]
-    with open(out / MANIFEST, "w", encoding="utf-8", newline="") as handle:
-        table = csv.DictWriter(handle, list(records[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(records)
+    pd.DataFrame(records).to_csv(out / MANIFEST, index=False, lineterminator="\n")
 
 
 def _write_split(
     out: Path, split: str, images: ImageSet, fold: int, *, folds: int
 ) -> Iterator[dict[str, Any]]:
-    """One PNG per image; yields what the table says of each."""
+    """Write one PNG per image, and yield its record for the table."""
     from PIL import Image
 
     for k, pixels in enumerate(images.image):
@@ -136,6 +145,11 @@ def _write_split(
         path = Path(f"fold_{fold}" if folds > 1 else "", split, name, f"{split}-{k:06d}.png")
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.ascontiguousarray(pixels)).save(out / path)
+        labels = (
+            []
+            if images.reported_labels is None
+            else list(zip(images.classes, images.reported_labels[k], strict=True))
+        )
         yield {
             "image": path.as_posix(),
             "class": name,
@@ -145,65 +159,31 @@ def _write_split(
             "sha256": sha256_file(out / path),
             "origin": images.origin[k],
             "license": "" if images.license is None else images.license[k] or "",
-            **({} if images.report is None else _labels(images, k)),
+            **{f"label:{c}": int(v) for c, v in labels},
         }
 
 
-def _labels(images: ImageSet, row: int) -> dict[str, int]:
-    """All labels of an image that may have several."""
-    assert images.report is not None
-    return {f"label:{c}": int(v) for c, v in zip(images.classes, images.report[row], strict=True)}
-
-
 def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: RunRequest) -> str:
-    """What is in the folder, and what to hand back.
-
-    Args:
-        counts: of every fold, the images by class that a submission needs.
-    """
-    size, folds = plan.profile.image_size, len(counts)
-    place = "fold_<k>/" if folds > 1 else ""
-    chosen = f" --scenario '{request.scenario}'" if request.scenario else ""
-    root = " --root FOLDER" if request.root else ""
-    lines = [
-        f"Training images of task {plan.task.name}, profile {plan.profile_name}, source {plan.source}.",
-        "",
-        f"{place}train/<class>/*.png: what a generator learns from, {size} x {size} pixels, 8-bit gray",
-        f"{place}val/<class>/*.png: for choosing a checkpoint or parameters, never to be learned from",
-        f"{MANIFEST}: class, patient, split, fold and SHA-256 of every file",
-        "",
-        "Test and reserve images are not here; samples that copy one of them are refused.",
-        "The real images keep their own license and terms of use.",
-        *_on_labels(plan),
-        *_on_folds(folds),
-        "",
-        f"Hand back {place}<class>/*.png (PNG or JPEG, {size} x {size} pixels, gray), of each class as many:",
-        *(line for k, c in enumerate(counts) for line in _needed(f"fold {k}: " if folds > 1 else "", c)),
-        "",
-        "Write submission.yaml (docs/submit.md) and run",
-        f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {request.task} "
-        f"--profile {plan.profile_name} --source {plan.source}{root}{chosen}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _on_labels(plan: Plan) -> list[str]:
-    if plan.task.labels == "single":
-        return []
-    return [
-        "An image may have several labels: it lies in the folder of the rarest that it has, and the table",
-        "says all of them in the columns label:<class>.",
-    ]
-
-
-def _on_folds(folds: int) -> list[str]:
-    if folds == 1:
-        return []
-    return [
-        f"Fit your generator once for each of the {folds} folds, on that fold's train/ alone: the test",
-        "patients of a fold are training patients of the others.",
-    ]
-
-
-def _needed(place: str, counts: Mapping[str, int]) -> list[str]:
-    return [f"  {place}{name}: {n}" for name, n in counts.items() if n]
+    """Describe the folder and the samples to submit; ``counts`` are the images by class of every fold."""
+    folds = len(counts)
+    notes = ["" if plan.task.labels == "single" else LABELS_NOTE, FOLDS_NOTE.format(folds=folds)]
+    command = f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {request.task}"
+    command += f" --profile {plan.profile_name} --source {plan.source}"
+    command += " --root FOLDER" if request.root else ""
+    command += f" --scenario '{request.scenario}'" if request.scenario else ""
+    return README_TEXT.format(
+        task=plan.task.name,
+        profile=plan.profile_name,
+        source=plan.source,
+        place="fold_<k>/" if folds > 1 else "",
+        size=plan.profile.image_size,
+        manifest=MANIFEST,
+        notes="".join(notes if folds > 1 else notes[:1]),
+        counts="\n".join(
+            f"  {f'fold {fold}: ' if folds > 1 else ''}{name}: {n}"
+            for fold, by_class in enumerate(counts)
+            for name, n in by_class.items()
+            if n
+        ),
+        command=command,
+    )

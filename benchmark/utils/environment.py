@@ -6,10 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 PACKAGES = (
     "synththorax",
@@ -30,24 +27,28 @@ PACKAGES = (
 
 
 def software() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of the packages that a result depends on."""
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed as a package"
-    return found
+            versions[name] = "not installed as a package"
+    return versions
 
 
 def hardware(device: str) -> dict[str, Any]:
-    """The machine, in words."""
-    found: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
+    """Describe the machine."""
+    machine: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
     if device == "cuda":
         import torch
 
-        found["gpu"] = torch.cuda.get_device_name(0)
-    return found
+        machine["gpu"] = torch.cuda.get_device_name(0)
+    return machine
 
 
 def _processor() -> str:

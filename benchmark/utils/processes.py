@@ -1,4 +1,4 @@
-"""Worker processes: how many, how they start, and how they end."""
+"""Worker processes: their number, their start and their end."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def worker_count(device: str, requested: int | None) -> int:
-    """Return how many nodes run at once, at least one.
+    """Return the number of workers, at least one.
 
-    The default is one per core on a CPU. On a GPU it is half as many, since each worker also keeps a core busy
-    launching kernels, and no more than the free memory holds at ``GPU_BYTES`` each. The default is never
-    above ``MOST_WORKERS``.
+    The default is one per core on a CPU. On a GPU it is half as many, since each worker also keeps a core
+    busy launching kernels, and no more than the free memory allows at ``GPU_BYTES`` each. The default is
+    never above ``MOST_WORKERS``.
 
     Raises:
         BenchmarkError: the GPU does not report its free memory.
@@ -46,7 +46,7 @@ def worker_count(device: str, requested: int | None) -> int:
 def free_gpu_bytes() -> int:
     """Return the free memory of the GPU.
 
-    A process of its own asks the driver, since the question itself occupies some of that memory for good.
+    A separate process asks the driver, since the query itself occupies some of that memory for good.
 
     Raises:
         BenchmarkError: the driver does not answer.
@@ -63,7 +63,7 @@ def free_gpu_bytes() -> int:
 
 
 def die_with_parent() -> None:
-    """End this worker when its parent is gone, so that a kill leaves no orphan that goes on writing."""
+    """End this worker when its parent is gone, so that a kill leaves no orphan that continues to write."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -77,29 +77,29 @@ def die_with_parent() -> None:
 def process_pool(
     workers: int, initializer: Callable[..., None] = die_with_parent, arguments: tuple[Any, ...] = ()
 ) -> ProcessPoolExecutor:
-    """Return a pool of spawned workers; an ``initializer`` of the caller's own must call ``die_with_parent``."""
+    """Return a pool of spawned workers; another ``initializer`` must call ``die_with_parent``."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, context, initializer, arguments)
 
 
-def process_map(
-    function: Callable[[Item], Value], items: Iterable[Item], workers: int, *, where: str
-) -> Iterator[Value]:
-    """Yield ``function(item)`` for each item, in order; in this process where there is one worker.
+@contextmanager
+def worker_map(workers: int, *, where: str) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Yield a function like ``map`` that runs in ``workers`` processes, or in this one if there is one.
+
+    The processes stay alive between calls, so their global variables may hold what several calls need.
 
     Args:
-        function: importable by name.
         where: the command to name in an error.
     Raises:
         StoreError: the system ended a worker.
     """
     if workers == 1:
-        yield from map(function, items)
+        yield map
         return
     with single_threaded_children():
         pool = process_pool(workers)
         try:
-            yield from pool.map(function, items)
+            yield pool.map
         except BrokenProcessPool:
             raise StoreError(
                 where,
@@ -110,9 +110,17 @@ def process_map(
             pool.shutdown(cancel_futures=True)
 
 
+def process_map(
+    function: Callable[[Item], Value], items: Iterable[Item], workers: int, *, where: str
+) -> Iterator[Value]:
+    """Yield ``function(item)`` for each item, in order, by ``worker_map``; the function has a module name."""
+    with worker_map(workers, where=where) as each:
+        yield from each(function, items)
+
+
 @contextmanager
 def single_threaded_children() -> Iterator[None]:
-    """Give processes that start meanwhile one thread each: one worker per core beats threads on all cores."""
+    """Limit processes that start within the block to one thread: one worker per core beats many threads."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:

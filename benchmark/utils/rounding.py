@@ -8,7 +8,7 @@ from typing import Any
 
 DIGITS = 7  # significant
 QUANTUM = 8  # decimals: no number is finer than 1e-8
-NOISE = 12  # significant digits; whatever lies below is arithmetic noise
+NOISE = 12  # significant digits; smaller digits are arithmetic noise
 NOISE_QUANTUM = 13  # decimals
 
 
@@ -17,8 +17,8 @@ def canonical(value: Any) -> Any:
 
     Processors order sums in their own way, so the last bits of a result differ between them. Significant
     digits alone are no canonical form: a sum that should be zero is 4e-18 on one processor and 0 on another.
-    Hence an absolute quantum too. A first, finer rounding moves values such as 257/512 back to where they
-    belong exactly; otherwise noise would decide on which side of a tie the second one lands.
+    Hence an absolute quantum too. A first, finer rounding restores values such as 257/512 exactly; otherwise
+    noise would decide the direction in which the second one rounds a tie.
     """
     if isinstance(value, float):
         return canonical_float(value)

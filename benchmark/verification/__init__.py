@@ -1,1 +1,1 @@
-"""Is a bundle what it says that it is? Everything that can be computed again is, and the rest is named."""
+"""Verify a bundle: recompute what can be recomputed, and name the rest."""

@@ -1,8 +1,9 @@
-"""What trainings done again say of a bundle: the same images, the same predictions, plausible runs."""
+"""Compare a bundle with its retrained seeds: the same images, the same predictions, plausible runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,62 +15,108 @@ from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
 from benchmark.statistics.metrics import kind_of, reported
 from benchmark.utils.environment import hardware, software
-from benchmark.utils.hashing import sha256_of
-from benchmark.verification.check import Check, Fault, judged, unlike
-from benchmark.verification.plausibility import ALPHA, POWER, Verdict, compare_runs
-from benchmark.verification.retrain import Again
+from benchmark.verification.check import (
+    FAILED,
+    NOT_CHECKED,
+    PASSED,
+    Check,
+    checks_of,
+    difference,
+    differences,
+)
+from benchmark.verification.plausibility import ALPHA, POWER, PlausibilityTest, compare_runs
+from benchmark.verification.retrain import RegeneratedImages, Retraining
 
+CLOSE = 1e-4  # relative, of measures of the same images on different machines
 EXACT = 1e-5  # of a score; float32 sums in one order agree to less
-
-
-def check_again(
-    bundle: Bundle, again: Again, plan: Plan, board: Path | None
-) -> tuple[list[Check], dict[str, Any]]:
-    """Everything that the new trainings say of the bundle, and the record of it."""
-    same_machine = _same_machine(bundle.manifest, plan)
-    old, new = run_values(bundle.predictions, bundle.manifest), run_values(again.predictions, bundle.manifest)
-    others = [list(per_seed(run_values(b.predictions, b.manifest)).values()) for b in _others(board, bundle)]
-    verdict = compare_runs(list(per_seed(old).values()), list(per_seed(new).values()), others)
-    agreement = _agreement(bundle, again)
-    checks = [
-        *_check_images(bundle.manifest, again.facts, same_machine),
-        _check_repeated(agreement, same_machine),
-        check_plausible(verdict, agreement),
-    ]
-    record = {
-        "seeds": list(again.seeds),
-        "retrained": _retrained(old, new),
-        "difference": verdict.difference,
-        "spread": verdict.spread,
-        "df": verdict.df,
-        "detectable": verdict.detectable,
-        "agreement": agreement,
-        "p": verdict.p,
-        "plausible": checks[-1].passed,
-    }
-    return checks, record
-
-
+SAME_MACHINE = "although software and hardware are those that the bundle names"
 Run = tuple[str, int, int]  # classifier, seed, bracket
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of the scores of reported and retrained runs, image by image.
+
+    Attributes:
+        same_class: share of images with the same highest score; multi-label: of labels on one side of 0.5.
+        largest: largest difference of a score.
+    """
+
+    same_class: float
+    largest: float
+
+
+@dataclass(frozen=True)
+class RetrainedRun:
+    """The primary metric of one run, reported and again, under the keys of ``verified.json``."""
+
+    classifier: str
+    seed: int
+    bracket: int
+    reported: float
+    again: float
+    difference: float
+    fold: None = None
+
+
+@dataclass(frozen=True)
+class RetrainingRecord:
+    """The outcome of retraining, under the keys of ``verified.json``; see ``PlausibilityTest``."""
+
+    seeds: tuple[int, ...]
+    retrained: tuple[RetrainedRun, ...]
+    difference: float
+    spread: float | None
+    df: int
+    detectable: float | None
+    agreement: Agreement
+    p: float | None
+    plausible: bool | None
+
+
+def check_retraining(
+    bundle: Bundle, retraining: Retraining, plan: Plan, board: Path | None
+) -> tuple[list[Check], RetrainingRecord]:
+    """Compare the bundle with its retrained seeds; ``board`` holds other rows of the same protocol."""
+    manifest = bundle.manifest
+    same_machine = _same_machine(manifest, plan)
+    old, new = run_values(bundle.predictions, manifest), run_values(retraining.predictions, manifest)
+    others = [list(per_seed(run_values(b.predictions, b.manifest)).values()) for b in _others(board, bundle)]
+    test = compare_runs(list(per_seed(old).values()), list(per_seed(new).values()), others)
+    agreement = _agreement(bundle, retraining)
+    sizes = {c.name: c.parameters.model_dump() for c in manifest.classifier_cards if c.parameters}
+    faults = differences(sizes, retraining.parameters, "classifier_cards.parameters.")
+    checks = [
+        *checks_of("networks", faults, "have the reported number of parameters"),
+        *_check_regenerated(manifest, retraining.regenerated, same_machine),
+        _check_reproduced(agreement, same_machine),
+        check_plausible(test, agreement),
+    ]
+    runs = (RetrainedRun(*run, old[run], value, old[run] - value) for run, value in sorted(new.items()))
+    record = RetrainingRecord(
+        retraining.seeds, tuple(runs), test.difference, test.spread, test.df, test.detectable, agreement,
+        test.p, plausible=checks[-1].passed,
+    )  # fmt: skip
+    return checks, record
+
+
 def run_values(table: Any, manifest: Manifest) -> dict[Run, float]:
-    """The primary metric of every run on ``test``, the folds of a cross-validation joined."""
+    """Return the primary metric of every run on ``test``, with the folds of a cross-validation joined."""
     kind = kind_of(manifest.labels, len(manifest.classes))
     metric = reported(kind, manifest.primary_metric.name)[manifest.primary_metric.name]
     each = range(len(manifest.classes))
     labels = [f"label_{k}" for k in each] if manifest.labels == "multilabel" else "label"
-    found = {}
+    values = {}
     for group, part in table[table["split"] == "test"].groupby(["classifier", "seed", "bracket"]):
         classifier, seed, bracket = group
         scores = part[[f"score_{k}" for k in each]].to_numpy(np.float64)
-        values = metric.values(part[labels].to_numpy(), scores[None])
-        found[str(classifier), int(seed), int(bracket)] = float(values.mean())
-    return found
+        value = metric.values(part[labels].to_numpy(), scores[None]).mean()
+        values[str(classifier), int(seed), int(bracket)] = float(value)
+    return values
 
 
 def per_seed(values: Mapping[Run, float]) -> dict[int, float]:
-    """The mean over classifiers and brackets of every seed, since its trainings share what it draws."""
+    """Return the mean over classifiers and brackets of every seed, whose trainings are not independent."""
     by_seed: dict[int, list[float]] = {}
     for (_, seed, _), value in values.items():
         by_seed.setdefault(seed, []).append(value)
@@ -77,119 +124,86 @@ def per_seed(values: Mapping[Run, float]) -> dict[int, float]:
 
 
 def _others(board: Path | None, bundle: Bundle) -> list[Bundle]:
-    """The complete rows of a board beside this one."""
+    """Return the other complete rows of a board."""
     if board is None:
         return []
-    rows = [
-        read_bundle(p) for p in sorted(board.iterdir()) if p.is_dir() and p.name != bundle.manifest.row.name
-    ]
-    odd = [r.manifest.row.name for r in rows if r.manifest.protocol_hash != bundle.manifest.protocol_hash]
-    if odd:
-        raise SubmissionError(f"--board {board}", f"row '{odd[0]}' has another protocol than the bundle")
+    own = bundle.manifest
+    rows = [read_bundle(p) for p in sorted(board.iterdir()) if p.is_dir() and p.name != own.row.name]
+    for row in rows:
+        if row.manifest.protocol_hash != own.protocol_hash:
+            problem = f"row '{row.manifest.row.name}' has another protocol than the bundle"
+            raise SubmissionError(f"--board {board}", problem)
     return [r for r in rows if r.predictions is not None]
 
 
-def _retrained(old: Mapping[Run, float], new: Mapping[Run, float]) -> list[dict[str, Any]]:
-    return [
-        {
-            "classifier": run[0], "seed": run[1], "bracket": run[2], "fold": None,
-            "reported": old[run], "again": value, "difference": old[run] - value,
-        }
-        for run, value in sorted(new.items())
-    ]  # fmt: skip
-
-
-def _agreement(bundle: Bundle, again: Again) -> dict[str, float]:
-    """How alike the scores of the same run are, image by image.
-
-    Returns:
-        ``same_class``: share of images with the same highest score (of several labels: the same side of 0.5,
-        over labels); ``largest``: the largest difference of a score.
-    """
+def _agreement(bundle: Bundle, retraining: Retraining) -> Agreement:
     key = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
     assert bundle.predictions is not None
-    columns = [c for c in again.predictions.columns if c.startswith("score_")]
-    both = again.predictions.merge(bundle.predictions, on=key, suffixes=("", "_old"), validate="one_to_one")
-    if len(both) != len(again.predictions):
-        raise SubmissionError("predictions.parquet", "has other runs or images than the trainings done again")
+    predictions = retraining.predictions
+    columns = [c for c in predictions.columns if c.startswith("score_")]
+    both = predictions.merge(bundle.predictions, on=key, suffixes=("", "_old"), validate="one_to_one")
+    if len(both) != len(predictions):
+        raise SubmissionError("predictions.parquet", "has other runs or images than the retrained ones")
     new, old = both[columns].to_numpy(), both[[f"{c}_old" for c in columns]].to_numpy()
     multilabel = bundle.manifest.labels == "multilabel"
     same = (new >= 0.5) == (old >= 0.5) if multilabel else new.argmax(1) == old.argmax(1)
-    return {"same_class": float(same.mean()), "largest": float(np.abs(new - old).max())}
+    return Agreement(float(same.mean()), float(np.abs(new - old).max()))
 
 
 def _same_machine(manifest: Manifest, plan: Plan) -> bool:
-    """Whether the bundle says that it was made by this software, on such a machine as this one."""
+    """Return whether the bundle names the software, hardware, device and precision of this machine."""
     here = {**hardware(plan.device), **software()}
-    said = {**manifest.hardware, **manifest.software}
-    return here == said and (manifest.device, manifest.precision) == (plan.device, plan.precision)
+    named = {**manifest.hardware, **manifest.software}
+    return here == named and (manifest.device, manifest.precision) == (plan.device, plan.precision)
 
 
-def _check_repeated(agreement: Mapping[str, float], same_machine: bool) -> Check:
-    """The same key gives the same bytes on the same hardware."""
-    found = f"{100 * agreement['same_class']:.1f} % of the decisions are the same, scores differ by at most "
-    found += f"{agreement['largest']:.2g}"
-    if agreement["largest"] <= EXACT:
-        return Check("repeated", True, found)
+def _check_reproduced(agreement: Agreement, same_machine: bool) -> Check:
+    """Expect the same scores on the same hardware."""
+    detail = f"{100 * agreement.same_class:.1f} % of the decisions agree, scores differ by at most "
+    detail += f"{agreement.largest:.2g}"
+    if agreement.largest <= EXACT:
+        return Check("reproduced", PASSED, detail)
     if same_machine:
-        why = "though software and hardware are those that the bundle names"
-        return Check("repeated", False, f"{found}, {why}", "predictions.parquet: score_*")
-    return Check("repeated", None, f"{found}; on other software or hardware than the bundle names they may")
-
-
-def _check_images(manifest: Manifest, facts: Mapping[str, Any], same_machine: bool) -> list[Check]:
-    """The images drawn again, and the measures of them; the sizes of the networks."""
-    said = {r.name: r.parameters.model_dump() for r in manifest.classifier_cards if r.parameters}
-    sizes = unlike(said, facts["parameters"], "classifier_cards.parameters.")
-    checks = judged("networks", sizes, "have as many parameters as the bundle says")
-    if "hashes" not in facts or manifest.samples is None:
-        return checks
-    if manifest.samples.images != facts["images"]:
-        fault = f"is {manifest.samples.images}, {facts['images']} were drawn again"
-        checks.append(Check("images", False, fault, "samples.images"))
-    if manifest.samples.hash != joined_hash(facts["hashes"]):
-        why = "the images that were drawn again are not the same"
-        if same_machine:
-            why += ", though software and hardware are those that the bundle names"
-        return [*checks, Check("images", False if same_machine else None, why, "samples.hash")]
-    faults = _figure_faults(manifest, facts)
-    return [*checks, *judged("images", faults, "drawn again they are the same, and so are their measures")]
-
-
-def _figure_faults(manifest: Manifest, facts: Mapping[str, Any]) -> list[Fault]:
-    """Measures of the same images, within what machines differ by."""
-    record = manifest.record()
-    own = {name: record["measures"][name] for name in record["measures"] if name in facts["measures"]}
-    faults = unlike(_rounded(own), _rounded(facts["measures"]), "measures.")
-    gate = record["memorization"]
-    return faults + unlike(_rounded(gate or {}), _rounded(facts["memorization"] or {}), "memorization.")
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers to as many digits as machines agree in, through mappings and lists."""
-    if isinstance(value, Mapping):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def check_plausible(verdict: Verdict, agreement: Mapping[str, float]) -> Check:
-    """The test, and what it could have found; without a spread, whether the very scores came out again."""
-    if verdict.p is None and agreement["largest"] <= EXACT:
-        return Check("plausible", True, "no spread to test against, but every score came out again")
-    if verdict.p is None:
-        why = "one run, and nothing that says how runs spread: give --board, or train more seeds with --seeds"
-        return Check("plausible", None, why)
-    assert verdict.detectable is not None
-    detail = (
-        f"reported {100 * verdict.reported:.2f}, trained again {100 * verdict.again:.2f}, p = "
-        f"{verdict.p:.3g} (df {verdict.df}; below {ALPHA:g} is not plausible); a difference of "
-        f"{100 * verdict.detectable:.1f} points would be found in {100 * POWER:.0f} of 100 cases"
+        return Check("reproduced", FAILED, f"{detail}, {SAME_MACHINE}", "predictions.parquet: score_*")
+    return Check(
+        "reproduced", NOT_CHECKED, f"{detail}; other software or hardware than the bundle's may differ"
     )
-    return Check("plausible", verdict.plausible, detail, "" if verdict.plausible else "predictions.parquet")
 
 
-def joined_hash(hashes: Sequence[str]) -> str:
-    """The hash of a row's images over the folds, as the bundle has it."""
-    return hashes[0] if len(hashes) == 1 else sha256_of(list(hashes))
+def _check_regenerated(
+    manifest: Manifest, images: RegeneratedImages | None, same_machine: bool
+) -> list[Check]:
+    """Compare number, hash and measures of the images that were generated again."""
+    if images is None or manifest.samples is None:
+        return []
+    faults = difference("samples.images", manifest.samples.images, images.images)
+    count = checks_of("images", faults, "") if faults else []
+    if manifest.samples.hash != images.hash:
+        why = "generated again, the images differ"
+        if same_machine:
+            return [*count, Check("images", FAILED, f"{why}, {SAME_MACHINE}", "samples.hash")]
+        return [*count, Check("images", NOT_CHECKED, why, "samples.hash")]
+    record = manifest.record()
+    measures = {name: value for name, value in record["measures"].items() if name in images.measures}
+    faults = differences(measures, images.measures, "measures.", CLOSE)
+    faults += differences(record["memorization"] or {}, images.memorization or {}, "memorization.", CLOSE)
+    return [
+        *count,
+        *checks_of("images", faults, "generated again, the images and their measures are the same"),
+    ]
+
+
+def check_plausible(test: PlausibilityTest, agreement: Agreement) -> Check:
+    """Judge the test and state its power; without a spread, equal scores decide."""
+    if test.p is None and agreement.largest <= EXACT:
+        return Check("plausible", PASSED, "every score was reproduced, so no test is needed")
+    if test.p is None:
+        why = "one run has no spread: give --board, or retrain more seeds with --seeds"
+        return Check("plausible", NOT_CHECKED, why)
+    assert test.detectable is not None
+    detail = (
+        f"reported {100 * test.reported:.2f}, retrained {100 * test.retrained:.2f}, p = {test.p:.3g} "
+        f"(df {test.df}; below {ALPHA:g} is implausible); the test detects a difference of "
+        f"{100 * test.detectable:.1f} points with {100 * POWER:.0f} % power"
+    )
+    return Check("plausible", test.plausible, detail, "" if test.plausible else "predictions.parquet")

@@ -1,4 +1,4 @@
-"""Could these runs have been reported honestly? Reported runs against those that were trained again."""
+"""Test whether honest training could have produced the reported runs, given some retrained ones."""
 
 from __future__ import annotations
 
@@ -6,85 +6,73 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean
 
-ALPHA = 0.01  # of honest rows, this share is doubted
+ALPHA = 0.01  # share of honest rows that fail the test
 POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What trainings that were done again say of those that were reported.
+class PlausibilityTest:
+    """Student's t test of reported against retrained runs.
 
     Attributes:
-        reported, again: means over the runs.
-        difference: reported minus again.
-        spread: standard deviation from run to run, pooled; None where nothing says what it is.
+        reported, retrained: means over the runs.
+        difference: reported minus retrained.
+        spread: pooled standard deviation between runs; None without degrees of freedom.
         df: its degrees of freedom.
-        p: of a difference at least as large, either way, if both are runs of the same; None without a spread.
-        detectable: the difference that is found in ``POWER`` of all cases; None without a spread.
+        p: two-sided; None without a spread.
+        detectable: the difference that the test detects with ``POWER``; None without a spread.
     """
 
     reported: float
-    again: float
+    retrained: float
     difference: float
-    spread: float | None
-    df: int
-    p: float | None
-    detectable: float | None
+    spread: float | None = None
+    df: int = 0
+    p: float | None = None
+    detectable: float | None = None
 
     @property
     def plausible(self) -> bool | None:
-        """Whether ``p`` is at least ``ALPHA``; None where there is no ``p``."""
+        """Whether ``p`` is at least ``ALPHA``; None without a ``p``."""
         return None if self.p is None else self.p >= ALPHA
 
 
 def compare_runs(
-    reported: Sequence[float], again: Sequence[float], others: Sequence[Sequence[float]] = ()
-) -> Verdict:
-    """Student's t of two samples of runs, their spread pooled with that of other rows.
+    reported: Sequence[float], retrained: Sequence[float], others: Sequence[Sequence[float]] = ()
+) -> PlausibilityTest:
+    """Compare two samples of runs by Student's t, with the spread pooled over other rows too.
 
-    A run is the primary metric of one seed, averaged over brackets and classifiers, so that whatever the
-    trainings of one seed share is part of the spread. Runs with the same seeds are taken for independent:
-    where they are alike, the test is the more cautious. Other rows are taken to spread as this one does.
+    A run is the primary metric of one seed, averaged over brackets and classifiers, so that the spread
+    includes whatever the trainings of one seed share. The test treats runs with equal seeds as independent,
+    which makes it conservative where they correlate, and assumes that all rows have one spread.
 
     Args:
         reported: (n,) values of the bundle.
-        again: (m,) values of trainings done again.
-        others: values of other rows of the same protocol, each row by itself.
+        retrained: (m,) values of the retrained seeds.
+        others: the values of each other row of the same protocol.
     Source: two-sample t with pooled variance; power by the noncentral t.
     """
-    n, m = len(reported), len(again)
-    groups = [reported, again, *others]
-    df = sum(max(len(g) - 1, 0) for g in groups)
-    means = _mean(reported), _mean(again)
-    difference = means[0] - means[1]
-    if not df:
-        return Verdict(*means, difference, None, 0, None, None)
-    spread = math.sqrt(sum((v - _mean(g)) ** 2 for g in groups for v in g) / df)
-    error = spread * math.sqrt(1 / n + 1 / m)
-    return Verdict(
-        *means, difference, spread, df, _two_sided(difference, error, df), error * _noncentrality(df)
-    )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
-def _two_sided(difference: float, error: float, df: int) -> float:
-    """p of the difference; without any spread, equal is equal and different is different."""
     from scipy.stats import t
 
-    if error == 0:
-        return 1.0 if difference == 0 else 0.0
-    return float(2 * t.sf(abs(difference) / error, df))
+    groups = [reported, retrained, *others]
+    df = sum(max(len(g) - 1, 0) for g in groups)
+    means = fmean(reported), fmean(retrained)
+    difference = means[0] - means[1]
+    if not df:
+        return PlausibilityTest(*means, difference)
+    spread = math.sqrt(sum((v - fmean(g)) ** 2 for g in groups for v in g) / df)
+    error = spread * math.sqrt(1 / len(reported) + 1 / len(retrained))
+    p = float(2 * t.sf(abs(difference) / error, df)) if error else float(difference == 0)
+    return PlausibilityTest(*means, difference, spread, df, p, error * _noncentrality(df))
 
 
 @cache
 def _noncentrality(df: int) -> float:
-    """The true difference, in standard errors, that the test at ``ALPHA`` finds with ``POWER``.
+    """Return the true difference, in standard errors, that the test at ``ALPHA`` detects with ``POWER``.
 
-    On its own side, that is; the other side adds less than 1e-6.
+    Rejections on the opposite side, less than 1e-6, do not count.
     """
     from scipy.optimize import brentq
     from scipy.stats import nct, t

@@ -1,28 +1,35 @@
-"""Some seeds of a bundle trained again, from the generator or the samples on, in a store of their own."""
+"""Retrain some seeds of a bundle, from its generator or its samples on, in an empty store."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.bundles.assemble import RunResults
 from benchmark.bundles.folds import joined_gate, joined_measures
 from benchmark.bundles.schema import Manifest
-from benchmark.engine.node import Node
-from benchmark.engine.runner import Outcome, execute, worker_count
+from benchmark.engine.node import Graph
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
 from benchmark.errors import SubmissionError
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
-from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.plan import Plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
+from benchmark.stages.classify import PREDICTIONS
+from benchmark.stages.measure import MeasureResult
 from benchmark.submissions.sample_row import sample_row
+from benchmark.utils.hashing import sha256_of
+from benchmark.utils.processes import worker_count
 from benchmark.verification.protocol import Protocol
+from benchmark.verification.request import VerifyRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,68 +38,77 @@ SHARE = 1 / 3  # of the seeds
 
 
 @dataclass(frozen=True)
-class Again:
-    """What was trained again.
+class RegeneratedImages:
+    """A row's images, generated again, and their measures as a bundle reports them.
 
     Attributes:
-        seeds: of the classifiers, drawn at random.
+        hash: of the images of all folds.
+        images: their number.
+    """
+
+    hash: str
+    images: int
+    measures: Mapping[str, Any]
+    memorization: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The results of retraining.
+
+    Attributes:
+        seeds: of the classifiers.
         predictions: with the columns of a bundle's.
-        facts: of the row's images, by what the bundle calls them; empty for a row without images.
+        parameters: the network size of every classifier.
+        regenerated: None for a row without images.
     """
 
     seeds: tuple[int, ...]
     predictions: pd.DataFrame
-    facts: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    regenerated: RegeneratedImages | None = None
 
 
-def draw_seeds(seeds: Sequence[int], count: int | None, repeatable: int | None) -> tuple[int, ...]:
-    """A random share of the seeds; by the system's randomness, or by a seed of one's own to repeat it."""
-    wanted = min(len(seeds), count or math.ceil(SHARE * len(seeds)))
-    dice = random.SystemRandom() if repeatable is None else random.Random(repeatable)
-    return tuple(sorted(dice.sample(list(seeds), wanted)))
+def draw_seeds(seeds: Sequence[int], count: int | None, draw_seed: int | None) -> tuple[int, ...]:
+    """Draw a random share of the seeds, by the system's randomness or repeatably by ``draw_seed``."""
+    size = min(len(seeds), count or math.ceil(SHARE * len(seeds)))
+    rng = random.SystemRandom() if draw_seed is None else random.Random(draw_seed)
+    return tuple(sorted(rng.sample(list(seeds), size)))
 
 
-@dataclass(frozen=True)
-class Given:
-    """What a verifier has at hand: the folder of a real dataset, and what the row is made from."""
-
-    root: Path | None = None
-    generator: Path | None = None
-    samples: Path | None = None
-
-
-def plan_again(manifest: Manifest, protocol: Protocol, given: Given, scratch: Path) -> Plan:
-    """The plan of a run with the controls and this row, with the parameters of the bundle.
+def retraining_plan(manifest: Manifest, protocol: Protocol, request: VerifyRequest, scratch: Path) -> Plan:
+    """Plan a run with the controls and this row, with the parameters of the bundle.
 
     Args:
         scratch: a folder for the parameters.
     Raises:
-        SubmissionError: the suite does not have what the row is made from, and it was not given.
+        SubmissionError: the suite lacks the row's generator or samples, and ``request`` gives neither.
         BenchmarkError: the plan cannot be made here.
     """
-    request = as_computed(manifest, protocol.request(given.root, protocol.extractor))
-    plan = make_plan(request)
+    run = on_this_machine(manifest, protocol.request(request.root, protocol.extractor))
+    plan = make_plan(run)
     name = manifest.row.name
     if name in {r.name for r in plan.rows}:
         return plan
-    if given.samples is not None:
-        return replace(plan, rows=(*plan.rows, _of_samples(manifest, plan, given.samples)))
-    if manifest.submission_type != "suite" and given.generator is None:
-        raise SubmissionError(
-            f"row '{name}'", f"was handed in by way of {manifest.submission_type}",
-            "Give --generator FILE or --samples FOLDER.",
-        )  # fmt: skip
-    source = str(given.generator) if given.generator else name
-    plugin = Path(source).stem if given.generator else name
+    if request.samples is not None:
+        row, _ = sample_row(plan, request.samples)
+        if dict(row.params) != manifest.row.params:
+            problem = "do not have the content hash of the bundle's images"
+            raise SubmissionError(f"--samples {request.samples}", problem)
+        return replace(plan, rows=(*plan.rows, replace(row, name=name)))
+    if manifest.submission_type != "suite" and request.generator is None:
+        problem = f"was submitted as {manifest.submission_type}"
+        raise SubmissionError(f"row '{name}'", problem, "Give --generator FILE or --samples FOLDER.")
+    source = str(request.generator) if request.generator else name
+    plugin = Path(source).stem if request.generator else name
     params = scratch / "params.json"  # JSON is YAML
     params.write_text(json.dumps({"generators": {plugin: dict(manifest.row.params)}}), encoding="utf-8")
-    plan = make_plan(replace(request, generators=(source,), params=params))
-    rows = tuple(_as_bundle(r, manifest) if r.name == plugin else r for r in plan.rows)
-    return replace(plan, rows=rows)
+    plan = make_plan(replace(run, generators=(source,), params=params))
+    return replace(plan, rows=tuple(replace(r, name=name) if r.name == plugin else r for r in plan.rows))
 
 
-def as_computed(manifest: Manifest, request: RunRequest) -> RunRequest:
-    """On the device and in the precision of the bundle where they are there, else on what there is."""
+def on_this_machine(manifest: Manifest, request: RunRequest) -> RunRequest:
+    """Request the device and precision of the bundle where available, else those that are."""
     from torch.cuda import is_available
 
     device = "cuda" if manifest.device == "cuda" and is_available() else "cpu"
@@ -100,79 +116,47 @@ def as_computed(manifest: Manifest, request: RunRequest) -> RunRequest:
     return replace(request, device=device, precision=precision)
 
 
-def _of_samples(manifest: Manifest, plan: Plan, samples: Path) -> Row:
-    """The row of images that were made elsewhere, if they are those that the bundle was made from.
-
-    Raises:
-        SubmissionError: they are others, or are refused.
-    """
-    row, _ = sample_row(plan, samples)
-    if dict(row.params) != manifest.row.params:
-        raise SubmissionError(
-            f"--samples {samples}", "are not the images that the bundle was made from, by their content"
+def required_nodes(plan: Plan, row: str, seeds: Sequence[int]) -> Graph:
+    """Return the trainings of a row with some seeds, the measures of its images, and their inputs."""
+    return build(plan).needed(
+        lambda node: (
+            node.row == row and (node.stage == "measure" or (node.stage == "classify" and node.seed in seeds))
         )
-    return _as_bundle(row, manifest)
+    )
 
 
-def _as_bundle(row: Row, manifest: Manifest) -> Row:
-    """The row under the name that the bundle gives it."""
-    return replace(row, name=manifest.row.name)
-
-
-def wanted_nodes(plan: Plan, row: str, seeds: Iterable[int]) -> list[Node]:
-    """The trainings of a row with some seeds, the measures of its images, and what these need."""
-    nodes, chosen = build(plan), {str(s) for s in seeds}
-    found: set[str] = set()
-    for node in reversed(nodes):
-        own = node.row == row and (node.stage == "measure" or node.stage == "classify")
-        if (own and node.tags.get("seed", next(iter(chosen))) in chosen) or node.id in found:
-            found |= {node.id, *node.needs}
-    return [n for n in nodes if n.id in found]
-
-
-def train_again(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: int | None) -> Again:
-    """Train some seeds of a row again.
+def retrain(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: int | None) -> Retraining:
+    """Retrain some seeds of a row.
 
     Args:
-        store: an empty folder, so that nothing of an earlier run is taken for a new one.
+        store: an empty folder, so that no earlier result is reused.
     Raises:
         SubmissionError: a stage failed.
     """
-    nodes, count = wanted_nodes(plan, row, seeds), worker_count(plan.device, workers)
+    nodes, count = required_nodes(plan, row, seeds), worker_count(plan.device, workers)
     progress = Progress(nodes, count)
     try:
-        outcome = execute(nodes, Store(store), run_stage, workers=count, watcher=progress)
+        outcome = execute(nodes, Store(store), run_stage, workers=count, observer=progress)
     finally:
         progress.close()
     for line in outcome.failures.values():
-        raise SubmissionError(f"row '{row}'", f"could not be run again: {line}")
-    own = [n for n in nodes if n.row == row]
-    return Again(seeds, _predictions(own, outcome), _facts(own, outcome))
+        raise SubmissionError(f"row '{row}'", f"could not be retrained: {line}")
+    results = RunResults(nodes, outcome)
+    predictions = results.tables("classify", row, PREDICTIONS)
+    assert predictions is not None
+    sizes = {name: size.record() for name, size in results.network_sizes(row).items()}
+    return Retraining(seeds, predictions, sizes, _regenerated(results, row))
 
 
-def _predictions(nodes: Iterable[Node], outcome: Outcome) -> pd.DataFrame:
-    import pandas as pd
-
-    parts = [outcome.results[n.id].folder / "predictions.parquet" for n in nodes if n.stage == "classify"]
-    return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True)
-
-
-def _facts(nodes: Iterable[Node], outcome: Outcome) -> dict[str, Any]:
-    """Hashes and measures of the images, and the sizes of the networks."""
-    by_stage: dict[str, list[dict[str, Any]]] = {}
-    parameters = {}
-    for node in nodes:
-        said = outcome.results[node.id].manifest["result"]
-        by_stage.setdefault(node.stage, []).append(said)
-        if node.stage == "classify":
-            parameters[node.tags["classifier"]] = said["parameters"]
-    facts: dict[str, Any] = {"parameters": parameters}
-    if "measure" in by_stage:
-        drawn = by_stage.get("filter") or by_stage["generate"]
-        facts |= {
-            "hashes": [d["hash"] for d in drawn],
-            "images": sum(d["images"] for d in drawn),
-            "measures": joined_measures([m["measures"] for m in by_stage["measure"]]),
-            "memorization": joined_gate([m["memorization"] for m in by_stage["measure"]]),
-        }
-    return facts
+def _regenerated(results: RunResults, row: str) -> RegeneratedImages | None:
+    """Return the hash and the measures of the row's images, or None for a row without images."""
+    measured, drawn = results.read("measure", MeasureResult, row), results.synthetic(row)
+    gate = joined_gate([m.memorization for m in measured])
+    if gate is None:
+        return None
+    return RegeneratedImages(
+        hash=drawn[0].hash if len(drawn) == 1 else sha256_of([d.hash for d in drawn]),
+        images=sum(d.images for d in drawn),
+        measures={name: m.record() for name, m in joined_measures([m.measures for m in measured]).items()},
+        memorization=gate.record(),
+    )

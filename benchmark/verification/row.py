@@ -1,4 +1,4 @@
-"""What a bundle says of its row: name, card, way in, costs."""
+"""Check a bundle's account of its row: name, card, submission type, brackets and costs."""
 
 from __future__ import annotations
 
@@ -9,87 +9,86 @@ from benchmark.bundles.io import Bundle
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import BenchmarkError
 from benchmark.planning.plan import Row
-from benchmark.planning.resolve import WITHOUT_IMAGES, generator_row
+from benchmark.planning.rows import WITHOUT_IMAGES, generator_row
 from benchmark.plugins.registry import available
 from benchmark.stages.names import REAL_ONLY
 from benchmark.tasks.profile import GeneratorEntry
-from benchmark.verification.check import Check, Fault, judged, unlike
+from benchmark.verification.check import FAILED, NOT_CHECKED, Check, Fault, checks_of, differences
 from benchmark.verification.protocol import Protocol
 
 SUITE = "suite"
 
 
 def check_row(bundle: Bundle, protocol: Protocol) -> list[Check]:
-    """Its name is its own, a row of the suite is what the suite runs, and its brackets are the task's."""
+    """Check the row's name, role and brackets; a row of the suite must be what the suite runs."""
     manifest = bundle.manifest
-    faults = [*_way_faults(manifest, protocol), *_bracket_faults(bundle, protocol)]
-    checks = judged(
-        "row", faults, f"{manifest.row.name}, {manifest.row.role}, by way of {manifest.submission_type}"
-    )
+    faults = [*_type_faults(manifest, protocol), *_bracket_faults(bundle, protocol)]
     if manifest.submission_type == SUITE and not faults:
-        return check_suite_row(manifest, protocol)
-    return checks
+        return _check_suite_row(manifest, protocol)
+    row, submission_type = manifest.row, manifest.submission_type
+    return checks_of("row", faults, f"{row.name}, {row.role}, submission type {submission_type}")
 
 
-def _way_faults(manifest: Manifest, protocol: Protocol) -> Iterable[Fault]:
-    controls = {*WITHOUT_IMAGES, *protocol.task.controls}
+def _type_faults(manifest: Manifest, protocol: Protocol) -> Iterable[Fault]:
+    controls, row = {*WITHOUT_IMAGES, *protocol.task.controls}, manifest.row
     if manifest.submission_type == SUITE:
-        if (manifest.row.role == "control") != (manifest.row.name in controls):
-            yield "row.role", f"is '{manifest.row.role}'; the task's controls are {sorted(controls)}"
+        if (row.role == "control") != (row.name in controls):
+            yield "row.role", f"is '{row.role}'; the task's controls are {sorted(controls)}"
         return
-    if manifest.row.name in controls or manifest.row.role == "control":
-        yield "row.name", f"'{manifest.row.name}' is a control, which the suite alone runs"
-    if manifest.row.name in available("generators"):
-        yield "row.name", f"'{manifest.row.name}' is a generator of the suite; a submission has its own name"
+    if row.name in controls or row.role == "control":
+        yield "row.name", f"'{row.name}' is a control, which only the suite runs"
+    if row.name in available("generators"):
+        yield "row.name", f"'{row.name}' is a generator of the suite; a submission needs another name"
     if manifest.submission is None:
-        yield "submission", "is missing: who made it, of what?"
-    elif manifest.submission.name != manifest.row.name:
-        yield "submission.name", f"is '{manifest.submission.name}', expected '{manifest.row.name}'"
+        yield "submission", "is missing: the submission card"
+    elif manifest.submission.name != row.name:
+        yield "submission.name", f"is '{manifest.submission.name}', expected '{row.name}'"
 
 
 def _bracket_faults(bundle: Bundle, protocol: Protocol) -> Iterable[Fault]:
-    """Rows without images have bracket 0 alone, others all of the task's."""
+    """Expect bracket 0 alone of rows without images, and all of the task's of others."""
     if bundle.predictions is None:
         return
-    has = sorted(set(bundle.predictions["bracket"].tolist()))
+    brackets = sorted(set(bundle.predictions["bracket"].tolist()))
     without = bundle.manifest.row.name in WITHOUT_IMAGES
     expected = [0] if without else sorted(protocol.profile.brackets)
-    if has != expected:
-        yield "predictions.parquet: bracket", f"has {has}, expected {expected}"
-    if without == bool(bundle.manifest.measures):
-        yield "measures", "are of a row without images" if without else "are missing"
-    if without == (bundle.manifest.memorization is not None):
-        yield "memorization", "is of a row without images" if without else "is missing"
+    if brackets != expected:
+        yield "predictions.parquet: bracket", f"has {brackets}, expected {expected}"
+    for name in ("measures", "memorization"):
+        if bool(getattr(bundle.manifest, name)) == without:
+            yield name, "is not expected of a row without images" if without else "is missing"
 
 
-def check_suite_row(manifest: Manifest, protocol: Protocol) -> list[Check]:
-    """Card, version and parameters of a row that this version of the suite has itself."""
+def _check_suite_row(manifest: Manifest, protocol: Protocol) -> list[Check]:
+    """Compare card, version and parameters with the row of this version of the suite."""
     name = manifest.row.name
     try:
-        own = _own(name, protocol)
+        own = _suite_row(name, protocol)
     except BenchmarkError as error:
-        return [Check("row", False, f"{error.problem} {error.remedy}".strip(), "row.name")]
+        return [Check("row", FAILED, f"{error.problem} {error.remedy}".strip(), "row.name")]
     if own is None:
-        why = f"'{name}' is no row of the suite here: what it is comes from elsewhere"
-        return [Check("row", None, why, "row.name")]
-    said = manifest.record()["row"]
-    true: dict[str, Any] = {
+        return [
+            Check(
+                "row", NOT_CHECKED, f"'{name}' is not a row of this suite: its origin is unknown", "row.name"
+            )
+        ]
+    reported = manifest.record()["row"]
+    expected: dict[str, Any] = {
         "name": name, "role": own.role, "version": own.version, "params": dict(own.params),
         **{k: own.card.get(k, "") for k in ("title", "description", "citation", "license")},
     }  # fmt: skip
-    tuned = own.role == "generator" and said["params"] != true["params"]
+    tuned = own.role == "generator" and reported["params"] != expected["params"]
     if tuned:
-        said, true = {**said, "params": {}}, {**true, "params": {}}
-    checks = judged("row", unlike(said, true, "row."), f"{name}, as the suite has it")
+        expected["params"] = reported["params"]
+    checks = checks_of("row", differences(reported, expected, "row."), f"{name}, the same as the suite's")
     if tuned:
-        checks.append(
-            Check("row", None, "other parameters than the task's own: tuned, or changed", "row.params")
-        )
+        why = "parameters differ from the task's defaults: tuned, or changed"
+        checks.append(Check("row", NOT_CHECKED, why, "row.params"))
     return checks
 
 
-def _own(name: str, protocol: Protocol) -> Row | None:
-    """The row as this version would run it; None for a generator that is not here."""
+def _suite_row(name: str, protocol: Protocol) -> Row | None:
+    """Return the row as this version runs it; None for a generator that is not installed."""
     if name in WITHOUT_IMAGES:
         return Row(name, "control", WITHOUT_IMAGES[name])
     is_control = name in protocol.task.controls
@@ -99,7 +98,7 @@ def _own(name: str, protocol: Protocol) -> Row | None:
 
 
 def check_costs(manifest: Manifest) -> list[Check]:
-    """Costs are there for what the row did; how large they are depends on the machine, and is believed."""
+    """Check that every stage has costs; their size depends on the machine, and is taken on trust."""
     costs, faults = manifest.costs, list[Fault]()
     if manifest.status == "complete":
         if not costs.classify_seconds:
@@ -108,5 +107,5 @@ def check_costs(manifest: Manifest) -> list[Check]:
             if (getattr(costs, name) is None) != (manifest.row.name in WITHOUT_IMAGES):
                 faults.append((f"costs.{name}", f"is {getattr(costs, name)}, for a row of another kind"))
     if manifest.curve and manifest.row.name != REAL_ONLY:
-        faults.append(("curve", f"is of {REAL_ONLY} alone"))
-    return judged("costs", faults, "there for every stage; their size is not checked")
+        faults.append(("curve", f"is expected only of {REAL_ONLY}"))
+    return checks_of("costs", faults, "present for every stage; their size is not checked")

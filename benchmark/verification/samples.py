@@ -1,4 +1,4 @@
-"""The sample images of a bundle: no copies of test images, and of training images as the gate says."""
+"""Check a bundle's sample images for copies of test images, and its memorization gate."""
 
 from __future__ import annotations
 
@@ -10,166 +10,179 @@ from typing import Any
 import numpy as np
 
 from benchmark.bundles.assemble import may_show
-from benchmark.bundles.io import SHOWN, Bundle
+from benchmark.bundles.io import PREVIEWS, Bundle
 from benchmark.bundles.schema import Manifest, Memorization
-from benchmark.engine.node import STAGE_VERSION
 from benchmark.errors import BenchmarkError, SubmissionError
 from benchmark.images.image_set import Splits
 from benchmark.metrics.memorization import RECALL, TOLERANCE, Gate, calibrated, clopper_pearson
-from benchmark.verification.check import Check, Fault, judged, shown
-from benchmark.verification.data import Truth
+from benchmark.stages.measure import MeasureConfig
+from benchmark.verification.check import (
+    FAILED,
+    NOT_CHECKED,
+    PASSED,
+    Check,
+    Fault,
+    checks_of,
+    difference,
+    differences,
+    errors_as_check,
+    shortened,
+)
+from benchmark.verification.data import RecomputedData
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.row import SUITE
 
-LARGEST = 5_000_000  # bytes of one picture
-MEASURE_SEED = 2  # of the stage `measure`, whose planted copies these are
-ODDS = 1e-4  # of a share among the shown images as far from the claimed one, if they are drawn from all
-EXTRA = {"tolerance", "left_out"}  # what the gate says beside the fields of the schema, and ``folds``
-MOST_JUDGED = 10**9  # images
+MAX_PICTURE_BYTES = 5_000_000
+MEASURE_SEED = 2  # of the stage `measure`, which plants the copies
+MIN_P = 1e-4  # of the share among the shown images, if they are drawn from all
+EXTRA = ("tolerance", "left_out")  # the gate's fields beside those of the schema, and ``folds``
+MAX_IMAGES = 10**9  # that a gate may report
+EXACT = 1e-9  # relative, of figures that follow from others
 CLOSE = 1e-3  # relative, of a threshold computed on another machine
-assert STAGE_VERSION["measure"] == "3"  # another version may calibrate otherwise: look here again
+CLOSE_RECALL = 0.02
+assert MeasureConfig.version == "3"  # another version may calibrate differently: revise this module
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """The sample images of a bundle: (n, H, W) uint8, their classes by number, their folds."""
+class SampleImages:
+    """The sample images of a bundle: (n, H, W) uint8, their class indices, their folds."""
 
     image: np.ndarray
     label: np.ndarray
     fold: np.ndarray
 
 
-def read_samples(bundle: Bundle, folder: Path) -> Shown:
-    """The images that a bundle shows; nothing but gray PNGs of the task's size.
+def read_sample_images(bundle: Bundle, folder: Path) -> SampleImages:
+    """Read the images that a bundle shows: gray PNGs of the task's size.
 
     Raises:
         SubmissionError: another size or format, or a damaged picture; names the image.
     """
-    manifest, table = bundle.manifest, bundle.shown
+    manifest, table = bundle.manifest, bundle.previews
     assert table is not None
-    where, size = str(folder / SHOWN), manifest.image_size
-    pictures = [_picture(b, size, f"{where}: image {k}") for k, b in enumerate(table["image"])]
+    where, size = str(folder / PREVIEWS), manifest.image_size
+    pictures = [_picture(content, size, f"{where}: image {k}") for k, content in enumerate(table["image"])]
     label = np.array([manifest.classes.index(c) for c in table["class"]])
-    return Shown(np.stack(pictures), label, table["fold"].to_numpy())
+    return SampleImages(np.stack(pictures), label, table["fold"].to_numpy())
 
 
 def _picture(content: Any, size: int, where: str) -> np.ndarray:
-    """(size, size) uint8; the size is looked at before a pixel is decoded."""
+    """Return (size, size) uint8; checks the size before it decodes a pixel."""
     from PIL import Image
 
-    if not isinstance(content, bytes) or len(content) > LARGEST:
-        raise SubmissionError(where, f"expected bytes of a PNG, at most {LARGEST}")
+    if not isinstance(content, bytes) or len(content) > MAX_PICTURE_BYTES:
+        raise SubmissionError(where, f"expected bytes of a PNG, at most {MAX_PICTURE_BYTES}")
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-            if picture.size != (size, size) or picture.mode != "L":
-                raise SubmissionError(
-                    where, f"is {picture.mode} of {picture.size}, expected gray of {size} by {size}"
-                )
-            return np.asarray(picture)
-    except SubmissionError:
-        raise
+            if picture.size == (size, size) and picture.mode == "L":
+                return np.asarray(picture)
+            problem = f"is {picture.mode} of {picture.size}, expected gray of {size} by {size}"
     except Exception as error:  # a damaged picture raises many kinds
-        raise SubmissionError(where, f"cannot be decoded: {type(error).__name__}") from None
+        problem = f"cannot be decoded: {type(error).__name__}"
+    raise SubmissionError(where, problem)
 
 
-def check_samples(bundle: Bundle, folder: Path, protocol: Protocol, truth: Truth | None) -> list[Check]:
-    """The images that the bundle shows against the data, and the memorization gate against both."""
+def check_samples(
+    bundle: Bundle, folder: Path, protocol: Protocol, data: RecomputedData | None
+) -> list[Check]:
+    """Check the images that the bundle shows against the data, and the memorization gate against both."""
     manifest = bundle.manifest
-    checks = _gate_arithmetic(manifest)
-    if bundle.shown is None:
-        return [_check_none_shown(manifest), *checks]
-    try:
-        shown = read_samples(bundle, folder)
-    except SubmissionError as error:
-        return [Check("samples", False, error.problem, error.where), *checks]
-    if truth is None:
-        return [Check("samples", None, f"{len(shown.image)} pictures, not held against the data"), *checks]
-    hidden = manifest.submission_type != SUITE  # oracle alone learns from reserve
-    faults = [f for k, splits in enumerate(truth.folds) for f in _copy_faults(shown, splits, k, hidden)]
-    good = f"none of the {len(shown.image)} that are shown is a test image"
-    return [*judged("samples", faults, good), *checks, *_against_gate(shown, manifest, protocol, truth)]
+    gate_checks = [] if manifest.memorization is None else _check_gate_fields(manifest, manifest.memorization)
+    if bundle.previews is None:
+        return [_check_none_shown(manifest), *gate_checks]
+    checks: list[Check] = []
+    with errors_as_check(checks, "samples"):
+        samples = read_sample_images(bundle, folder)
+    if checks:
+        return [*checks, *gate_checks]
+    n = len(samples.image)
+    if data is None:
+        return [Check("samples", NOT_CHECKED, f"{n} pictures, without data to compare with"), *gate_checks]
+    hide_reserve = manifest.submission_type != SUITE  # the control oracle learns from reserve
+    faults = [f for k, s in enumerate(data.folds) for f in _copy_faults(samples, s, k, hide_reserve)]
+    if manifest.memorization is not None:
+        gate_checks += _check_calibration(samples, manifest, manifest.memorization, protocol, data)
+    return [*checks_of("samples", faults, f"none of the {n} shown images is a test image"), *gate_checks]
 
 
 def _check_none_shown(manifest: Manifest) -> Check:
-    """A row has no images, or none that may be shown."""
+    """Expect no shown images only of a row without images, or with images that may not be shown."""
     if manifest.samples is None:
-        has = manifest.status == "complete" and manifest.memorization is not None
-        return Check(
-            "samples", not has, "missing" if has else "the row has no images", "samples" if has else ""
-        )
+        if manifest.status == "complete" and manifest.memorization is not None:
+            return Check("samples", FAILED, "is missing", "samples")
+        return Check("samples", PASSED, "the row has no images")
     if may_show(manifest.record()):
-        return Check("samples", False, "is 0, though the row's images may be shown", "samples.shown")
-    return Check(
-        "samples", None, "images too close to those of patients are not shown, so they were not seen"
-    )
+        return Check("samples", FAILED, "is 0, though the row's images may be shown", "samples.shown")
+    return Check("samples", NOT_CHECKED, "images that are too similar to patients' are not shown")
 
 
-def _copy_faults(shown: Shown, splits: Splits, fold: int, hidden: bool) -> list[Fault]:
-    """Exact copies of images that no generator may see: of tests, and where ``hidden`` of reserve."""
-    sets = {**splits.tests, **({"reserve": splits.reserve} if hidden else {})}
-    unseen = {
-        picture.tobytes(): f"{name}, {id_}"
-        for name, images in sets.items()
-        for picture, id_ in zip(np.asarray(images.image), images.image_id, strict=True)
+def _copy_faults(samples: SampleImages, splits: Splits, fold: int, hide_reserve: bool) -> list[Fault]:
+    """Return the exact copies of test images, and of reserve where ``hide_reserve``."""
+    hidden = {**splits.tests, **({"reserve": splits.reserve} if hide_reserve else {})}
+    names = {
+        picture.tobytes(): f"{split}, {image_id}"
+        for split, images in hidden.items()
+        for picture, image_id in zip(np.asarray(images.image), images.image_id, strict=True)
     }
-    own = np.flatnonzero(shown.fold == fold)
-    found = [(k, unseen[shown.image[k].tobytes()]) for k in own if shown.image[k].tobytes() in unseen]
-    return [(f"{SHOWN}: image {k}", f"is real image '{which}'") for k, which in found]
+    own = [(k, names.get(samples.image[k].tobytes())) for k in np.flatnonzero(samples.fold == fold)]
+    return [(f"{PREVIEWS}: image {k}", f"is real image '{name}'") for k, name in own if name]
 
 
-def _gate_arithmetic(manifest: Manifest) -> list[Check]:
-    """What the gate says follows from its rate, its number and what is to be expected."""
-    gate = manifest.memorization
-    if gate is None:
-        return []
-    tolerance = (gate.model_extra or {}).get("tolerance")
-    if gate.n > MOST_JUDGED:
-        return [Check("memorization", False, f"is {shown(gate.n)}, more than any row has", "memorization.n")]
+def _check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:
+    """Check that interval, tolerance and verdict of the gate follow from its rate and number of images."""
+    extra = gate.model_extra or {}
+    tolerance = extra.get("tolerance")
+    if gate.n > MAX_IMAGES:
+        problem = f"is {shortened(gate.n)}, more than any row has"
+        return [Check("memorization", FAILED, problem, "memorization.n")]
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= TOLERANCE:
-        return [Check("memorization", False, f"is {shown(tolerance)}, no share", "memorization.tolerance")]
-    faults: list[Fault] = []
-    extra, said = EXTRA | ({"folds"} if manifest.folds > 1 else set()), set(gate.model_extra or {})
-    faults += [(f"memorization.{name}", "is nothing that the gate says") for name in sorted(said - extra)]
-    faults += [(f"memorization.{name}", "is missing") for name in sorted(extra - said)]
-    hits = gate.rate * gate.n
-    if abs(hits - round(hits)) > 1e-6 * max(gate.n, 1):
-        faults.append(("memorization.rate", f"is {gate.rate}, no share of {gate.n} images"))
-    interval = clopper_pearson(round(hits), gate.n)
-    if not np.allclose(gate.interval, interval, atol=1e-9):
-        faults.append(("memorization.interval", f"is {list(gate.interval)}, expected {list(interval)}"))
-    if not np.isclose(tolerance, TOLERANCE * gate.expected, rtol=1e-9):
-        faults.append(("memorization.tolerance", f"is {tolerance}, expected {TOLERANCE * gate.expected}"))
-    if gate.gated != (interval[0] > TOLERANCE * gate.expected):
-        faults.append(("memorization.gated", f"is {gate.gated}, the interval says {not gate.gated}"))
-    if gate.blind != (gate.planted_recall < max(RECALL, tolerance)) and manifest.folds == 1:
-        faults.append(("memorization.blind", f"is {gate.blind}, the planted copies say {not gate.blind}"))
-    return judged("memorization", faults, f"rate {gate.rate:.3g} of {gate.n} images follows from its parts")
+        problem = f"is {shortened(tolerance)}, expected a share up to {TOLERANCE:g}"
+        return [Check("memorization", FAILED, problem, "memorization.tolerance")]
+    reported, hits = gate.model_dump(), round(gate.rate * gate.n)
+    interval, expected_tolerance = clopper_pearson(hits, gate.n), TOLERANCE * gate.expected
+    names = [*Memorization.model_fields, *EXTRA, *(["folds"] if manifest.folds > 1 else [])]
+    expected = {name: reported.get(name) for name in names} | {
+        "rate": hits / gate.n,
+        "interval": list(interval),
+        "tolerance": expected_tolerance,
+        "gated": bool(interval[0] > expected_tolerance),
+    }
+    if manifest.folds == 1:
+        expected["blind"] = bool(gate.planted_recall < max(RECALL, tolerance))
+    faults = differences(reported, expected, "memorization.", EXACT)
+    success = f"rate {gate.rate:.3g} of {gate.n} images, with a consistent verdict"
+    return checks_of("memorization", faults, success)
 
 
-def _against_gate(shown: Shown, manifest: Manifest, protocol: Protocol, truth: Truth) -> list[Check]:
-    """The threshold, computed again, and the share of the shown images below it."""
-    gate = manifest.memorization
-    if gate is None:
-        return []
+def _check_calibration(
+    samples: SampleImages, manifest: Manifest, gate: Memorization, protocol: Protocol, data: RecomputedData
+) -> list[Check]:
+    """Recompute the threshold, and compare the share of the shown images below it."""
     if protocol.task.mix.filter != "none":
-        why = "a filter decided which images were measured, so the threshold was not computed again"
-        return [Check("memorization", None, why)]
+        why = "threshold not recomputed, since a filter decided which images were measured"
+        return [Check("memorization", NOT_CHECKED, why)]
     try:
-        gates = [calibrated_gate(splits, protocol) for splits in truth.folds]
+        gates = [calibrated_gate(splits, protocol) for splits in data.folds]
     except BenchmarkError as error:
-        return [Check("memorization", None, f"was not computed again: {error.problem}")]
+        return [Check("memorization", NOT_CHECKED, f"could not be recomputed: {error.problem}")]
     faults = [*_number_faults(manifest, gate, gates), *_calibration_faults(gate, gates)]
     hits, n = 0, 0
-    for k, own in enumerate(gates):
-        mine = (shown.fold == k) & np.isin(shown.label, own.labels)
-        hits, n = hits + own.gate.hits(shown.image[mine]), n + int(mine.sum())
+    for fold, own in enumerate(gates):
+        gated = (samples.fold == fold) & np.isin(samples.label, own.labels)
+        hits, n = hits + own.gate.hits(samples.image[gated]), n + int(gated.sum())
     faults += _share_faults(gate, hits, n)
-    return judged("memorization", faults, f"{hits} of {n} shown images lie below the threshold")
+    return checks_of("memorization", faults, f"{hits} of {n} shown images lie below the threshold")
 
 
 @dataclass(frozen=True, eq=False)
 class FoldGate:
-    """The gate of one fold: a row's images, the classes of those that are judged, the others by class."""
+    """The gate of one fold.
+
+    Attributes:
+        images: of the row.
+        labels: of the gated images; a class without test images is not gated.
+        left_out: images by class that are not gated.
+    """
 
     gate: Gate
     images: int
@@ -178,58 +191,49 @@ class FoldGate:
 
 
 def calibrated_gate(splits: Splits, protocol: Protocol) -> FoldGate:
-    """The gate of one fold for as many images as the largest bracket has."""
+    """Calibrate the gate of one fold for the number of images of the largest bracket."""
     from benchmark.protocol.mixing import added_counts
 
     train, test = splits.train.to_single_label(), splits.test.to_single_label()
     bracket, classes = max(protocol.profile.brackets), tuple(protocol.task.classes)
     counts = added_counts(splits.train, protocol.task.mix, bracket, classes)
     labels = np.repeat(np.arange(len(train.classes)), [counts.get(c, 0) for c in train.classes])
-    judged_too = np.isin(labels, np.unique(test.label))
-    seen = labels[judged_too]
-    numbers = np.bincount(labels[~judged_too], minlength=len(train.classes)).tolist()
+    gated = np.isin(labels, np.unique(test.label))
+    numbers = np.bincount(labels[~gated], minlength=len(train.classes)).tolist()
     left_out = {c: n for c, n in zip(train.classes, numbers, strict=True) if n}
-    gate = calibrated(seen, train, test, protocol.extractor, "cpu", MEASURE_SEED)
-    return FoldGate(gate, len(labels), seen, left_out)
+    gate = calibrated(labels[gated], train, test, protocol.extractor, "cpu", MEASURE_SEED)
+    return FoldGate(gate, len(labels), labels[gated], left_out)
 
 
-def _number_faults(manifest: Manifest, said: Memorization, gates: list[FoldGate]) -> list[Fault]:
-    """How many images a row has, and how many of them the gate judged."""
+def _number_faults(manifest: Manifest, gate: Memorization, gates: list[FoldGate]) -> list[Fault]:
+    """Compare the number of a row's images, and of those that were gated."""
+    faults = difference("memorization.n", gate.n, sum(len(g.labels) for g in gates))
+    if manifest.samples is not None:
+        faults += difference("samples.images", manifest.samples.images, sum(g.images for g in gates))
+    left_out = (gate.model_extra or {}).get("left_out", {})
+    return faults + difference("memorization.left_out", left_out, gates[0].left_out)
+
+
+def _calibration_faults(gate: Memorization, gates: list[FoldGate]) -> list[Fault]:
+    """Compare threshold, expected rate and planted copies with their mean over the folds."""
     faults: list[Fault] = []
-    images, n = sum(g.images for g in gates), sum(len(g.labels) for g in gates)
-    if manifest.samples is not None and manifest.samples.images != images:
-        faults.append(("samples.images", f"is {manifest.samples.images}, the largest bracket has {images}"))
-    if said.n != n:
-        faults.append(("memorization.n", f"is {said.n}, expected {n}"))
-    extra = said.model_extra or {}
-    if extra.get("left_out", {}) != gates[0].left_out:
-        faults.append(("memorization.left_out", f"is {extra.get('left_out')}, expected {gates[0].left_out}"))
-    return faults
-
-
-def _calibration_faults(said: Memorization, gates: list[FoldGate]) -> list[Fault]:
-    """Threshold, expected rate and planted copies, the mean over the folds as the bundle has it."""
-    faults: list[Fault] = []
-    for name, close in (("threshold", CLOSE), ("expected", CLOSE), ("planted_recall", 0.02)):
-        values, weights = [getattr(g.gate, name) for g in gates], [len(g.labels) for g in gates]
-        true = float(np.average(values, weights=weights))
-        if not np.isclose(getattr(said, name), true, rtol=close, atol=close * 0.1):
-            faults.append((f"memorization.{name}", f"is {getattr(said, name):.6g}, expected {true:.6g}"))
+    weights = [len(g.labels) for g in gates]
+    for name, close in (("threshold", CLOSE), ("expected", CLOSE), ("planted_recall", CLOSE_RECALL)):
+        mean = float(np.average([getattr(g.gate, name) for g in gates], weights=weights))
+        if not np.isclose(getattr(gate, name), mean, rtol=close, atol=close * 0.1):
+            faults.append((f"memorization.{name}", f"is {getattr(gate, name):.6g}, expected {mean:.6g}"))
     return faults
 
 
 def _share_faults(gate: Memorization, hits: int, n: int) -> list[Fault]:
-    """Two shares of one kind of image: of all, as claimed, and of those that are shown."""
+    """Compare the share below the threshold of all images, as reported, with that of the shown ones."""
     from scipy.stats import fisher_exact
 
-    if not n or gate.n > MOST_JUDGED:
+    if not n or gate.n > MAX_IMAGES:
         return []
     all_hits = round(gate.rate * gate.n)
     p = fisher_exact([[hits, n - hits], [all_hits, gate.n - all_hits]]).pvalue
-    if p >= ODDS:
+    if p >= MIN_P:
         return []
-    return [(
-        "memorization.rate",
-        f"is {gate.rate:.3g} of {gate.n} images, of those that are shown {hits} of {n} lie as close to "
-        f"training images (p = {p:.1g})",
-    )]  # fmt: skip
+    shown = f"of the shown ones {hits} of {n} are as close to training images (p = {p:.1g})"
+    return [("memorization.rate", f"is {gate.rate:.3g} of {gate.n} images, {shown}")]

@@ -1,12 +1,9 @@
-"""``verify``: every check of a bundle in its order, the record of it, and what is printed."""
+"""``verify``: run every check of a bundle in order, print the outcomes and record them."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,33 +11,42 @@ from typing import Any
 from benchmark import __version__
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
 from benchmark.comparison.reported import TOLERANCE, differences, results
-from benchmark.errors import BenchmarkError, SubmissionError
-from benchmark.intake import archive, signature
-from benchmark.planning.resolve import store_root
+from benchmark.engine.store import store_root
+from benchmark.errors import SubmissionError
+from benchmark.intake import signature
+from benchmark.intake.archive import bundle_folder
 from benchmark.utils.files import write_json
 from benchmark.utils.hashing import sha256_file
-from benchmark.verification import deep, retrain
-from benchmark.verification.check import Check, claims, judged, refused
-from benchmark.verification.data import Truth, check_data, found_data
+from benchmark.verification.check import (
+    NOT_CHECKED,
+    PASSED,
+    Check,
+    checks_of,
+    errors_as_check,
+    unverified_claims,
+)
+from benchmark.verification.data import check_data, recompute_data
+from benchmark.verification.deep import RetrainingRecord, check_retraining
 from benchmark.verification.predictions import check_images, check_scores
-from benchmark.verification.protocol import Protocol, claimed
-from benchmark.verification.request import VerifyBundleRequest
-from benchmark.verification.request import VerifyRequest as Asked
+from benchmark.verification.protocol import Protocol, check_protocol, claimed_protocol
+from benchmark.verification.request import VerifyBundleRequest, VerifyRequest
+from benchmark.verification.retrain import draw_seeds, retrain, retraining_plan
 from benchmark.verification.row import SUITE, check_costs, check_row
 from benchmark.verification.samples import check_samples
 
 SCHEMA = 1
+NOT_RETRAINED: dict[str, Any] = {"seeds": [], "retrained": [], "p": None, "plausible": None}
 
 
 @dataclass
-class Report:
-    """What was found: every check, and what trainings done again have given."""
+class VerificationResult:
+    """The outcomes of all checks, and of retraining with ``--deep``."""
 
     checks: list[Check] = field(default_factory=list)
     signer: signature.Signature | None = None
     protocol_hash: str = ""
     bundle_sha256: str = ""
-    again: dict[str, Any] = field(default_factory=dict)
+    retraining: RetrainingRecord | None = None
 
     @property
     def failed(self) -> list[Check]:
@@ -48,174 +54,138 @@ class Report:
         return [c for c in self.checks if c.passed is False]
 
     def record(self) -> dict[str, Any]:
-        """As JSON values, such as ``verified.json`` has them."""
-        signer = self.signer
+        """Return the content of ``verified.json``."""
+        signer = self.signer if self.signer is not None and self.signer.good else None
         return {
             "schema": SCHEMA,
             "bundle_sha256": self.bundle_sha256,
             "suite_version": __version__,
             "protocol_hash": self.protocol_hash,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "checks": [c.record() for c in self.checks],
-            "signer": None if signer is None or not signer.good
-            else {"key": signer.key, "principal": signer.principal},
-            "seeds": [], "retrained": [], "p": None, "plausible": None,
-            **self.again,
-        }  # fmt: skip
+            "checks": [asdict(c) for c in self.checks],
+            "signer": None if signer is None else {"key": signer.key, "principal": signer.principal},
+            **(NOT_RETRAINED if self.retraining is None else asdict(self.retraining)),
+        }
+
+    def summary(self) -> str:
+        """Return the verdict and the number of checks by outcome."""
+        failed, unknown = len(self.failed), sum(c.passed is None for c in self.checks)
+        verdict = "NOT VERIFIED" if failed else "no check failed"
+        return (
+            f"{verdict}: {failed} failed, {len(self.checks) - failed - unknown} passed, {unknown} not checked"
+        )
 
 
-@contextmanager
-def opened(given: Path) -> Iterator[Path]:
-    """The folder of a bundle: that which is given, or where a ZIP of it is unpacked for a while.
+def verify(source: Path, request: VerifyRequest) -> VerificationResult:
+    """Check a bundle, a folder or a ZIP of one; writes nothing, and runs no code of it.
 
-    Raises:
-        SubmissionError: anything in it is not what a bundle has.
+    With ``request.deep`` its generator runs, if it is given or in the suite.
     """
-    if given.is_dir():
-        archive.look_over(given)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="synththorax-verify-") as scratch:
-        yield archive.extract(given, Path(scratch) / archive.row_name(given))
+    result = VerificationResult()
+    checks = result.checks
+    with errors_as_check(checks, "safety"), bundle_folder(source) as folder:
+        checks.append(Check("safety", PASSED, "only the files of a bundle, none too large"))
+        with errors_as_check(checks, "schema"):
+            _verify(folder, request, result)
+    return result
 
 
-def verify(given: Path, asked: Asked) -> Report:
-    """Check a bundle, a folder or a ZIP of one; nothing is written, and no code of it is run.
-
-    With ``asked.deep`` its generator is run, where one is given or the suite has it.
-    """
-    report = Report()
-    try:
-        with opened(given) as folder:
-            report.checks.append(Check("safety", True, "nothing but the files of a bundle, none too large"))
-            _verify(folder, asked, report)
-    except BenchmarkError as error:
-        report.checks.append(refused("schema" if report.checks else "safety", error))
-    return report
-
-
-def _verify(folder: Path, asked: Asked, report: Report) -> None:
-    report.bundle_sha256 = sha256_file(folder / MANIFEST) if (folder / MANIFEST).is_file() else ""
+def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) -> None:
+    if (folder / MANIFEST).is_file():
+        result.bundle_sha256 = sha256_file(folder / MANIFEST)
     bundle = read_bundle(folder)
-    manifest = bundle.manifest
-    report.protocol_hash = manifest.protocol_hash
-    report.checks += [
-        Check("schema", True, f"schema {manifest.schema_}, every field as it should be"),
-        Check("files", True, f"{len(manifest.files)} with the hashes that bundle.json names"),
-        *_check_signature(folder, asked, report),
-        *_check_record(folder),
+    manifest, checks = bundle.manifest, result.checks
+    result.protocol_hash = manifest.protocol_hash
+    result.signer = signature.check(folder / MANIFEST, folder / SIGNATURE, request.allowed_signers)
+    checks += [
+        Check("schema", PASSED, f"schema {manifest.schema_}, every field valid"),
+        Check("files", PASSED, f"{len(manifest.files)} with the hashes in bundle.json"),
+        _check_signature(result.signer, request),
     ]
-    protocol, checks = claimed(manifest, asked.task)
-    report.checks += checks
-    report.checks += [*_check_results(bundle), *check_scores(bundle), *check_costs(manifest)]
+    if (folder / VERIFIED).exists():
+        why = "came with the bundle, so only its author vouches for it; ignored"
+        checks.append(Check("record", NOT_CHECKED, why, VERIFIED))
+    protocol = data = None
+    with errors_as_check(checks, "protocol"):
+        protocol = claimed_protocol(manifest, request.task)
+        checks += check_protocol(manifest, protocol)
+    checks += [*_check_results(bundle), *check_scores(bundle), *check_costs(manifest)]
     if protocol is None:
-        report.checks.append(Check("data", None, "without a task there is nothing to hold them against"))
+        checks.append(Check("data", NOT_CHECKED, "no task to compare with"))
         return
-    report.checks += check_row(bundle, protocol)
-    truth, checks = found_data(protocol, asked.root, store_root())
-    report.checks += checks if truth is None else _against(bundle, truth)
-    report.checks += check_samples(bundle, folder, protocol, truth)
-    report.checks.append(claims(manifest.submission_type != SUITE))
-    if asked.deep:
-        _deep(bundle, protocol, asked, report)
+    checks += check_row(bundle, protocol)
+    with errors_as_check(checks, "data", NOT_CHECKED):  # unavailable data are not the bundle's fault
+        data = recompute_data(protocol, request.root, store_root())
+    if data is not None:
+        checks += [*check_data(manifest, data), *check_images(bundle, data)]
+    checks += check_samples(bundle, folder, protocol, data)
+    checks.append(unverified_claims(manifest.submission_type != SUITE))
+    if request.deep:
+        _verify_deep(bundle, protocol, request, result)
 
 
-def _against(bundle: Bundle, truth: Truth) -> list[Check]:
-    return [*check_data(bundle.manifest, truth), *check_images(bundle, truth)]
-
-
-def _check_signature(folder: Path, asked: Asked, report: Report) -> list[Check]:
-    """Good, forged, or none; that nobody is known by the key is no fault."""
-    found = signature.check(folder / MANIFEST, folder / SIGNATURE, asked.allowed_signers)
-    report.signer = found
-    known = asked.allowed_signers is None or found.principal is not None
-    passed = True if found.good and known else found.good and None
-    return [Check("signature", passed, found.detail, SIGNATURE if found.good is False else "")]
-
-
-def _check_record(folder: Path) -> list[Check]:
-    """A record of an earlier verification proves nothing to those who did not write it."""
-    if not (folder / VERIFIED).exists():
-        return []
-    why = "came with the bundle: whoever wrote it vouches for it, and it was not read"
-    return [Check("record", None, why, VERIFIED)]
+def _check_signature(signed: signature.Signature, request: VerifyRequest) -> Check:
+    """Pass a good signature, fail a forged one; an unknown author or no signature is not a fault."""
+    known = request.allowed_signers is None or signed.principal is not None
+    outcome = None if signed.good and not known else signed.good
+    return Check("signature", outcome, signed.detail, SIGNATURE if signed.good is False else "")
 
 
 def _check_results(bundle: Bundle) -> list[Check]:
-    """Every reported metric comes out again from the stored predictions."""
-    manifest = bundle.manifest
+    """Recompute every reported metric from the stored predictions."""
     if bundle.predictions is None:
-        return [Check("results", None, "the row failed, and has none")]
-    try:
-        true = results(manifest.record(), bundle.predictions)
-    except BenchmarkError as error:
-        return [refused("results", error)]
-    faults = differences(manifest.record()["results"], true)
-    return judged("results", faults, f"every metric comes out again from the predictions, to {TOLERANCE:g}")
+        return [Check("results", NOT_CHECKED, "the row failed, and has none")]
+    record, checks = bundle.manifest.record(), list[Check]()
+    with errors_as_check(checks, "results"):
+        faults = differences(record["results"], results(record, bundle.predictions))
+        checks += checks_of("results", faults, f"every metric follows from the predictions, to {TOLERANCE:g}")
+    return checks
 
 
-def _deep(bundle: Bundle, protocol: Protocol, asked: Asked, report: Report) -> None:
-    """Train some seeds again in a store of their own, which is gone afterwards."""
+def _verify_deep(
+    bundle: Bundle, protocol: Protocol, request: VerifyRequest, result: VerificationResult
+) -> None:
+    """Retrain some seeds in a temporary store."""
     if bundle.predictions is None:
-        report.checks.append(Check("retrained", None, "the row failed, and has no runs"))
+        result.checks.append(Check("retrained", NOT_CHECKED, "the row failed, and has no runs"))
         return
     manifest = bundle.manifest
-    scratch = Path(tempfile.mkdtemp(prefix="synththorax-deep-"))
-    try:
-        seeds = retrain.draw_seeds(manifest.seeds, asked.seeds, asked.seed)
-        source = retrain.Given(asked.root, asked.generator, asked.samples)
-        plan = retrain.plan_again(manifest, protocol, source, scratch)
-        again = retrain.train_again(plan, manifest.row.name, seeds, scratch / "store", asked.workers)
-        checks, report.again = deep.check_again(bundle, again, plan, asked.board)
-        report.checks += [
-            Check("retrained", True, _which(seeds, asked)),
-            *checks,
-        ]
-    except BenchmarkError as error:
-        why = f"{error.where}: {error.problem} {error.remedy}".strip()
-        report.checks.append(Check("retrained", None, f"nothing was trained again: {why}"))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _which(seeds: tuple[int, ...], asked: Asked) -> str:
-    how = "drawn at random" if asked.seed is None else f"drawn by --seed {asked.seed}"
-    return f"seeds {', '.join(map(str, seeds))}, {how}"
+    drawn = "drawn at random" if request.seed is None else f"drawn by --seed {request.seed}"
+    with (
+        errors_as_check(result.checks, "retrained", NOT_CHECKED),
+        tempfile.TemporaryDirectory(prefix="synththorax-deep-", ignore_cleanup_errors=True) as scratch,
+    ):
+        seeds = draw_seeds(manifest.seeds, request.seeds, request.seed)
+        plan = retraining_plan(manifest, protocol, request, Path(scratch))
+        retrained = retrain(plan, manifest.row.name, seeds, Path(scratch) / "store", request.workers)
+        checks, result.retraining = check_retraining(bundle, retrained, plan, request.board)
+        result.checks += [Check("retrained", PASSED, f"seeds {', '.join(map(str, seeds))}, {drawn}"), *checks]
 
 
 def run_verify(options: VerifyBundleRequest) -> int:
-    """The verb: print every check; 1 when one failed."""
-    report = verify(options.bundle, options)
-    for check in report.checks:
+    """Verify a bundle and print every check; return 1 if one failed."""
+    result = verify(options.bundle, options)
+    for check in result.checks:
         print(check.line())
-    print(_summary(report))
+    print(f"\n{result.summary()}")
     if options.out:
-        write_json(options.out, report.record())
+        write_json(options.out, result.record())
         print(options.out)
     if options.record:
-        print(write_record(options.bundle, options, report))
-    return 1 if report.failed else 0
+        print(write_record(options.bundle, options, result))
+    return 1 if result.failed else 0
 
 
-def _summary(report: Report) -> str:
-    unknown = sum(c.passed is None for c in report.checks)
-    passed = sum(c.passed is True for c in report.checks)
-    said = f"{len(report.failed)} failed, {passed} passed, {unknown} could not be checked"
-    return f"\n{'NOT VERIFIED' if report.failed else 'nothing speaks against it'}: {said}"
-
-
-def write_record(folder: Path, asked: Asked, report: Report) -> Path:
-    """Write ``verified.json`` into a bundle's folder: its seeds were trained again, and nothing failed.
+def write_record(folder: Path, request: VerifyRequest, result: VerificationResult) -> Path:
+    """Write ``verified.json`` into a bundle's folder after a successful ``--deep`` verification.
 
     Raises:
-        SubmissionError: a ZIP, no ``--deep``, a check that failed, or nothing that was trained again.
+        SubmissionError: a ZIP, no ``--deep``, a failed check, or nothing was retrained.
     """
     if not folder.is_dir():
         raise SubmissionError("--record", "needs a bundle's folder", "Unpack the ZIP.")
-    if not asked.deep or report.failed or not report.again.get("plausible"):
-        raise SubmissionError(
-            "--record", "nothing is recorded: the bundle was not verified by trainings done again",
-            "Give --deep, and mend what failed.",
-        )  # fmt: skip
-    write_json(folder / VERIFIED, report.record())
+    if not request.deep or result.failed or result.retraining is None or not result.retraining.plausible:
+        problem = "nothing is recorded: retraining did not verify the bundle"
+        raise SubmissionError("--record", problem, "Give --deep, and fix the failed checks.")
+    write_json(folder / VERIFIED, result.record())
     return folder / VERIFIED

@@ -1,8 +1,8 @@
-"""Draw the tables of this folder: invented numbers, to show the form and to try the commands.
+"""Draw the tables of this folder: invented numbers that show the format and serve to try the commands.
 
     python examples/comparing/make_examples.py [FOLDER]
 
-The same seed gives the same bytes. Nothing here was measured.
+The same seed gives the same bytes. The numbers are no measurements.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def fidelity(rng: np.random.Generator) -> list[str]:
 
 
 def readers(rng: np.random.Generator) -> list[str]:
-    """What three readers said of 16 images of each of two generators and of 16 real ones."""
+    """Answers of three readers about 16 images of each of two generators and 16 real ones."""
     images = [
         (f"{model}-{label}-{k}", model, label, rng.normal(look, 0.5))
         for model, look in LOOK.items()
@@ -71,7 +71,7 @@ def readers(rng: np.random.Generator) -> list[str]:
 
 
 def main(folder: Path) -> None:
-    """Write all four."""
+    """Write all four tables."""
     for k, table in enumerate((runs, predictions, fidelity, readers)):
         text = "\n".join(table(np.random.default_rng([SEED, k]))) + "\n"
         (folder / f"{table.__name__}.csv").write_text(text, encoding="utf-8")

@@ -21,7 +21,7 @@ from support.make_bundles import (
     make_bundles,
     manifest,
     predictions,
-    vouch,
+    update_hashes,
 )
 
 SMALL: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
@@ -39,7 +39,7 @@ def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
     assert bundle.predictions is not None
     again = tmp_path / "again" / "ddpm"
     shuffled = bundle.predictions.sample(frac=1, random_state=0)
-    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid, shown=bundle.shown)
+    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid, previews=bundle.previews)
     for name in ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
     assert len(bundle.predictions) == 20 * 2 * 2
@@ -137,7 +137,7 @@ def test_wrong_predictions_are_refused(folder, fault, named):
     """NaN, missing, duplicate or foreign predictions: the error names the column."""
     table = spoil(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
-    vouch(folder)
+    update_hashes(folder)
     with pytest.raises(SubmissionError, match=named):
         read_bundle(folder)
 
@@ -207,7 +207,7 @@ def test_other_kinds_of_tasks_survive_writing_and_reading(tmp_path, variant):
     assert bundle.predictions is not None
     again = tmp_path / "again" / "ddpm"
     shuffled = bundle.predictions.sample(frac=1, random_state=0)
-    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid, shown=bundle.shown)
+    write_bundle(again, bundle.manifest.record(), shuffled, bundle.grid, previews=bundle.previews)
     for name in ("bundle.json", "predictions.parquet"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
     assert set(variant.subgroups) <= set(bundle.predictions.columns)
@@ -253,7 +253,7 @@ def test_wrong_predictions_of_other_kinds_are_refused(tmp_path, variant, fault, 
     folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=variant) / "ddpm"
     table = spoil_other(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
-    vouch(folder)
+    update_hashes(folder)
     with pytest.raises(SubmissionError, match=named):
         read_bundle(folder)
 
@@ -264,7 +264,7 @@ def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
     table = pd.read_parquet(folder / "predictions.parquet").drop(columns=["sex"])
     table["age"], table["view"] = np.nan, None
     table.to_parquet(folder / "predictions.parquet", index=False)
-    vouch(folder)
+    update_hashes(folder)
     bundle = read_bundle(folder)
     assert bundle.predictions is not None
     assert "sex" not in bundle.predictions.columns
@@ -273,10 +273,10 @@ def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
 
 @pytest.mark.parametrize("name", ["predictions.parquet", "samples/grid.png", "samples/images.parquet"])
 def test_a_changed_file_is_refused_by_its_name(folder, name):
-    """``bundle.json`` vouches for every other file."""
+    """``bundle.json`` update_hasheses for every other file."""
     with open(folder / name, "ab") as handle:
         handle.write(b"x")
-    with pytest.raises(SubmissionError, match=rf"{name}: is not the file that bundle.json names"):
+    with pytest.raises(SubmissionError, match=rf"{name}: does not match its SHA-256"):
         read_bundle(folder)
 
 
@@ -288,7 +288,7 @@ def test_a_file_that_is_gone_or_new_is_refused(folder):
         read_bundle(folder)
     (folder / "samples/grid.png").write_bytes(grid)
     (folder / "curve.parquet").write_bytes(b"x")
-    with pytest.raises(SubmissionError, match=r"curve.parquet: is not the file"):
+    with pytest.raises(SubmissionError, match=r"curve.parquet: does not match"):
         read_bundle(folder)
 
 
@@ -304,18 +304,18 @@ def test_scores_are_stored_with_seven_digits_and_results_are_of_these(folder):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("class", "elephant", "class: holds a class"),
         ("fold", 7, r"fold: outside 0\.\.0"),
         ("image", b"GIF89a", "is not a PNG"),
-        ("image", "text", "image: holds something else than bytes"),
+        ("image", "text", "image: does not hold bytes"),
     ],
 )
-def test_shown_images_are_checked(tmp_path, folder, field, value, said):
+def test_previews_are_checked(tmp_path, folder, field, value, message):
     """A class of the task, a fold of it, and PNG bytes."""
     bundle = read_bundle(folder)
-    bad = bundle.shown.astype({field: object})
+    bad = bundle.previews.astype({field: object})
     bad.loc[0, field] = value
-    with pytest.raises(SubmissionError, match=said):
-        write_bundle(tmp_path / "x", bundle.manifest.record(), bundle.predictions, None, shown=bad)
+    with pytest.raises(SubmissionError, match=message):
+        write_bundle(tmp_path / "x", bundle.manifest.record(), bundle.predictions, None, previews=bad)

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.bundles.previews import even_shares, shown
+from benchmark.bundles.previews import even_shares, preview_images
 from benchmark.plugins.generator import SampleRequest, synthetic_set
 
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(0, 100))
 def test_shares_are_as_even_as_there_are_images(available, most):
-    """As many as asked for or there are; nobody gets two more than one who could have had more."""
+    """The requested total or all; no group gets two more than another that had more to give."""
     taken = even_shares(available, most)
     assert sum(taken) == min(most, sum(available))
     for count, own in zip(available, taken, strict=True):
@@ -30,7 +30,7 @@ def test_images_come_back_pixel_by_pixel():
     for _ in range(2):
         request = SampleRequest.of_counts({"a": 3, "b": 1}, ("a", "b"), 8)
         folds.append(synthetic_set(rng.integers(0, 256, (4, 8, 8)).astype(np.uint8), request, generator="g"))
-    table = shown(folds, most=6)
+    table = preview_images(folds, most=6)
     assert table["class"].tolist() == ["a", "a", "b", "a", "a", "b"]
     assert table["fold"].tolist() == [0, 0, 0, 1, 1, 1]
     second = np.asarray(Image.open(io.BytesIO(table["image"][1])))

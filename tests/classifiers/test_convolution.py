@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.classifiers import convolution
-from benchmark.classifiers.convolution import matmul_convolution, quicken
+from benchmark.classifiers.convolution import matmul_convolution, use_matrix_products
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -44,7 +44,7 @@ def test_a_quick_network_computes_the_same(name, monkeypatch):
     gradients = [p.grad.clone() for p in network.parameters()]
     names = list(network.state_dict())
     network.zero_grad()
-    quicken(network)
+    use_matrix_products(network)
     after = network(images)
     after.square().sum().backward()
     assert any(type(m) is not nn.Conv2d and isinstance(m, nn.Conv2d) for m in network.modules())
@@ -64,7 +64,7 @@ def test_convolutions_of_another_kind_stay():
         nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
     ]
     network = nn.Sequential(*kinds)
-    quicken(network)
+    use_matrix_products(network)
     assert all(type(m) is nn.Conv2d for m in network)
 
 
@@ -75,7 +75,7 @@ def test_many_pixels_go_to_the_library(monkeypatch):
     network = nn.Conv2d(256, 256, 3, padding=1)
     narrow = nn.Conv2d(256, 256, 1)
     for conv in (network, narrow):
-        quicken(nn.Sequential(conv))
+        use_matrix_products(nn.Sequential(conv))
     network(torch.zeros(128, 256, 4, 4))
     network(torch.zeros(4, 256, 4, 4))
     narrow(torch.zeros(32, 256, 4, 4))

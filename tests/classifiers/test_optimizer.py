@@ -1,64 +1,72 @@
-"""Adam on views of the weights."""
+"""The optimizer of a training."""
 
 from __future__ import annotations
 
-import pytest
 import torch
-from torch import nn
 
-from benchmark.classifiers.optimizer import Adam
+from benchmark.classifiers.config import TrainingConfig
+from benchmark.classifiers.train import Training
+from benchmark.tasks.classifier import Budget, ClassifierConfig
+from support.samples import blobs
+
+RECIPE = ClassifierConfig(
+    name="tiny",
+    timm="resnet10t",
+    timm_kwargs={"channels": [8, 8, 16, 16]},
+    weight_decay=0.3,
+    augmentation="none",
+)
 
 
-def network(memory_format):
-    torch.manual_seed(0)
-    # no bias before the normalization: its gradient is rounding alone, of which Adam makes whole steps
-    first = nn.Conv2d(3, 4, 3, padding=1, bias=False)
-    layers = nn.Sequential(first, nn.BatchNorm2d(4), nn.Conv2d(4, 5, 1), nn.Flatten(), nn.Linear(80, 2))
-    return layers.to(memory_format=memory_format)
+def training(tmp_path) -> Training:
+    images = blobs({"a": 8, "b": 8})
+    config = TrainingConfig(RECIPE, Budget(length=9, batch_size=4), "none", 0, "cpu", "float32", tmp_path)
+    return Training(images, images, config)
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_is_torchs_adamw(memory_format):
-    """Ten updates end where torch's plain AdamW ends, with decay on weights alone, in either format."""
-    ours, reference = network(memory_format), network(torch.contiguous_format)
-    weights = [p for p in reference.parameters() if p.ndim > 1]
-    others = [p for p in reference.parameters() if p.ndim <= 1]
+def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
+    """Ten updates with changing rates end where torch's plain AdamW ends, biases and norms without decay."""
+    run = training(tmp_path)
+    ours = list(run.network.parameters())
+    reference = [p.detach().clone().contiguous().requires_grad_() for p in ours]
     plain = torch.optim.AdamW(
-        [{"params": weights, "weight_decay": 0.3}, {"params": others, "weight_decay": 0.0}], foreach=False
+        [
+            {"params": [p for p in reference if p.ndim > 1], "weight_decay": 0.3},
+            {"params": [p for p in reference if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        foreach=False,
     )
-    adam = Adam(ours, 0.3)
     for step in range(10):
-        images = torch.randn(6, 3, 4, 4)
+        for a, b in zip(ours, reference, strict=True):
+            gradient = torch.randn(b.shape)
+            for p in (a, b):  # autograd puts it in the memory order of a channels_last weight
+                (p * gradient).sum().backward()
         rate = 0.01 / (step + 1)
-        plain.zero_grad()
-        reference(images).square().sum().backward()
         for group in plain.param_groups:
             group["lr"] = rate
         plain.step()
-        ours(images.contiguous(memory_format=memory_format)).square().sum().backward()
-        adam.step(rate)
-    for a, b in zip(ours.parameters(), reference.parameters(), strict=True):
+        plain.zero_grad()
+        run.step(rate)
+    assert all(p.grad is None for p in ours)
+    for a, b in zip(ours, reference, strict=True):
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_gradients_in_another_order_are_put_in_order():
-    """A gradient that lies in memory as (D, C, H, W) updates a channels_last weight rightly."""
-    a, b = (nn.Conv2d(2, 3, 3, bias=False).to(memory_format=torch.channels_last) for _ in range(2))
-    b.load_state_dict(a.state_dict())
-    gradient = torch.randn(3, 2, 3, 3)
-    a.weight.grad = gradient.clone()
-    b.weight.grad = gradient.contiguous(memory_format=torch.channels_last)
-    for conv in (a, b):
-        Adam(conv, 0.0).step(0.1)
-    assert torch.equal(a.weight, b.weight)
+def test_frozen_weights_stay(tmp_path):
+    """Parameters without a gradient are not touched, not even by decay."""
+    first = RECIPE.model_copy(update={"trained": 1})
+    images = blobs({"a": 8, "b": 8})
+    config = TrainingConfig(first, Budget(length=9, batch_size=4), "none", 0, "cpu", "float32", tmp_path)
+    run = Training(images, images, config)
+    before = {k: v.detach().clone() for k, v in run.network.named_parameters()}
+    run.update(0)
+    run.step(0.1)
+    changed = {k for k, v in run.network.named_parameters() if not torch.equal(v, before[k])}
+    assert changed == {"last.weight", "last.bias"}
 
 
-def test_frozen_weights_stay():
-    """What needs no gradient is not touched, not even by decay."""
-    layers = network(torch.channels_last)
-    layers[0].requires_grad_(False)
-    before = layers[0].weight.clone()
-    adam = Adam(layers, 0.5)
-    layers(torch.randn(6, 3, 4, 4)).sum().backward()
-    adam.step(0.1)
-    assert torch.equal(layers[0].weight, before)
+def test_every_trained_parameter_is_in_one_group(tmp_path):
+    """No parameter is lost between the groups."""
+    run = training(tmp_path)
+    grouped = [p for group in run.optimizer.param_groups for p in group["params"]]
+    assert len(grouped) == len({id(p) for p in grouped}) == len(list(run.network.parameters()))

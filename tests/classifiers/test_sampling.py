@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from benchmark.classifiers.sampling import Batches, draw_order, stratum, subset, training_images
 from benchmark.errors import DataError
 from benchmark.images.image_set import Splits
-from benchmark.images.lazy import Pixels
-from benchmark.protocol.mixing import added_counts, first_of_each, like, receiving
+from benchmark.images.lazy import LazyImages
+from benchmark.protocol.mixing import added_counts, first_of_each, receiving_classes, with_labels_like
 from benchmark.tasks.rules import Mix
 from support.samples import blobs
 
@@ -76,7 +76,7 @@ def test_a_class_that_would_get_nothing_is_told():
     """Frames of clips alone: no still image to count, and nobody would see that nothing was added."""
     train = replace(blobs(COUNTS), clip=np.full(21, "film"))
     with pytest.raises(
-        DataError, match="'c': gets no synthetic image: train has 0 of what 'still image' counts"
+        DataError, match="'c': gets no synthetic image: train has 0 of the unit 'still image'"
     ):
         added_counts(train, Mix(unit="still_image", classes=("c",)), 32, train.classes)
 
@@ -94,16 +94,16 @@ def test_half_the_deficit_closes_half_of_the_gap():
 def test_balanced_classes_have_no_deficit():
     """Nothing would be added anywhere, and nobody would see it."""
     train = blobs({"a": 5, "b": 5})
-    with pytest.raises(DataError, match="no class lacks anything to the largest one"):
+    with pytest.raises(DataError, match="no class is smaller than the largest one"):
         added_counts(train, Mix(unit="deficit"), 1, train.classes)
 
 
 def test_who_receives_images_does_not_depend_on_the_bracket():
     """Not the largest class by deficit, none with factor 0, none that mix.classes leaves out."""
     train = blobs(COUNTS)
-    assert receiving(train, Mix(unit="deficit"), train.classes) == ("b", "c")
-    assert receiving(train, Mix(factor={"b": 0.0}), train.classes) == ("a", "c")
-    assert receiving(train, Mix(classes=("a",)), train.classes) == ("a",)
+    assert receiving_classes(train, Mix(unit="deficit"), train.classes) == ("b", "c")
+    assert receiving_classes(train, Mix(factor={"b": 0.0}), train.classes) == ("a", "c")
+    assert receiving_classes(train, Mix(classes=("a",)), train.classes) == ("a",)
 
 
 def test_a_filter_may_leave_fewer_than_the_bracket():
@@ -177,11 +177,15 @@ def test_training_on_synthetic_images_sees_no_real_one():
 def test_synthetic_labels_become_what_the_training_images_have():
     """Of several classes: all that the generator knows, else the one asked for; soft labels: certainty."""
     fake, train = blobs({"a": 1, "b": 1, "c": 1}, prefix="f"), multilabel(blobs(COUNTS))
-    assert like(fake, train).label.tolist() == np.eye(3, dtype=int).tolist()
+    assert with_labels_like(fake, train).label.tolist() == np.eye(3, dtype=int).tolist()
     report = np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]], np.int8)
-    assert like(replace(fake, report=report), train).label.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert with_labels_like(replace(fake, reported_labels=report), train).label.tolist() == [
+        [1, 0, 0],
+        [1, 1, 0],
+        [0, 0, 1],
+    ]
     soft = replace(blobs(COUNTS), soft=np.full((21, 3), 1 / 3, np.float32))
-    assert like(fake, soft).soft.tolist() == np.eye(3).tolist()
+    assert with_labels_like(fake, soft).soft.tolist() == np.eye(3).tolist()
 
 
 def test_oversampling_several_labels_goes_by_the_rarest():
@@ -221,7 +225,7 @@ def test_bracket_copies_no_image():
     """Real and synthetic images stay in maps that workers share, and read as if they were joined."""
     train, fake = blobs(COUNTS, prefix="real"), blobs({"a": 50, "b": 50, "c": 50}, prefix="fake", seed=3)
     found = with_mix(train=train, fake=fake, bracket=4).train
-    assert isinstance(found.image, Pixels)
+    assert isinstance(found.image, LazyImages)
     first = np.concatenate([np.flatnonzero(fake.label == k)[:4] for k in range(3)])
     assert np.array_equal(found.image[:], np.concatenate([train.image, fake.image[first]]))
     rows = np.array([30, 0, 20, 21])

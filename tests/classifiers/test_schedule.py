@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.classifiers.schedule import evaluation_steps, is_over, learning_rate, plateaus
+from benchmark.classifiers.schedule import evaluation_steps, learning_rate, plateaus, should_stop
 from benchmark.tasks.classifier import Budget, ClassifierConfig
 
 
@@ -56,12 +56,12 @@ def test_plateaus_divide_by_ten_as_torch_does():
 )  # fmt: skip
 def test_patience_ends_a_training(qualities, over):
     """Over after three evaluations in a row that were not better than the best before them."""
-    assert is_over(qualities, Budget(length=10, batch_size=2, patience=3)) == over
+    assert should_stop(qualities, Budget(length=10, batch_size=2, patience=3)) == over
 
 
 def test_without_patience_a_training_goes_to_its_end():
     """However long nothing improves."""
-    assert not is_over([1.0] * 100, Budget(length=10, batch_size=2))
+    assert not should_stop([1.0] * 100, Budget(length=10, batch_size=2))
 
 
 def test_val_is_read_evenly_and_at_the_end():

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from benchmark.classifiers import train as training
+from benchmark.classifiers.config import TrainingConfig
 from benchmark.classifiers.loss import class_weights, positive_weights
+from benchmark.classifiers.metrics import metric_values
 from benchmark.classifiers.schedule import total_steps
 from benchmark.errors import ClassifierError
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.tasks.classifier import Budget, ClassifierConfig
 from support.samples import blobs
 
@@ -23,9 +25,10 @@ COUNTS = {"a": 40, "b": 30, "c": 20}
 
 
 def setting(folder, **changes):
-    given = {"classifier": RECIPE, "budget": Budget(length=60, batch_size=16, evaluations=6), "balance": "none",
-             "seed": 0, "device": "cpu", "precision": "float32", "scratch": folder}  # fmt: skip
-    return training.Setting(**(given | changes))
+    budget = Budget(length=60, batch_size=16, evaluations=6)
+    given = {"classifier": RECIPE, "budget": budget, "balance": "none", "seed": 0, "device": "cpu",
+             "precision": "float32", "scratch": folder}  # fmt: skip
+    return TrainingConfig(**(given | changes))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_several_classes_at_once_are_learned(tmp_path):
     given = setting(tmp_path, budget=Budget(length=150, batch_size=16, evaluations=6), metric="auroc")
     trained = training.train(real, real, val, given)
     scores = training.predict(trained.network, fresh, given, training.normalization(real.image))
-    assert training.quality.values(fresh.label, scores)["auroc"] > 0.95
+    assert metric_values(fresh.label, scores)["auroc"] > 0.95
     assert abs(scores.sum(1) - 1).max() > 0.1
 
 
@@ -113,7 +116,7 @@ def test_a_class_beside_the_task_is_left_out_of_the_prediction(images, tmp_path)
 def test_normalization_reads_unread_pixels_block_by_block():
     """Mean and deviation of lazily read images are those of the array, to rounding."""
     image = blobs({"a": 700, "b": 3}).image
-    unread = Pixels.each(lambda i: image[i], len(image), 16)
+    unread = LazyImages.each(lambda i: image[i], len(image), 16)
     assert training.normalization(unread) == pytest.approx((image.mean() / 255, image.std() / 255), rel=1e-6)
 
 

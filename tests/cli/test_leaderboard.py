@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from benchmark.bundles.io import read_bundle, write_bundle
 from benchmark.cli.parser import main
 from benchmark.comparison.reported import results
-from benchmark.reporting.leaderboards.build import faults, make
-from support.make_boards import BOARD, ROWS, TINY, edit, make_board_folder, verify
+from benchmark.reporting.leaderboards.build import build_pages, stale_pages
+from support.board_folders import BOARD, ROWS, TINY, edit, make_board_folder, verify
 from support.make_bundles import make_bundles
 
 PAGES = ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
@@ -101,8 +101,8 @@ def changed(path: Path, at: int, by: int) -> None:
 @pytest.fixture(scope="module")
 def found(published) -> Callable[[], list[str]]:
     """What is wrong with the pages now, by the bundles as they were."""
-    made = make(published)
-    return lambda: faults(published, made)
+    contents = build_pages(published)
+    return lambda: stale_pages(published, contents)
 
 
 @settings(max_examples=150, deadline=None)
@@ -213,7 +213,7 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
     before, new = listing(root), bundles / "ddpm"
     edit(new, hardware={"cpu": "64 cores"})
     assert main(["leaderboard", "--root", str(root), "--add", str(new)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert listing(root) == before
     assert main(["leaderboard", "--root", str(root), "--add", str(new), "--replace"]) == 0
     assert listing(root / "results" / BOARD / "ddpm") == listing(new)
@@ -257,10 +257,13 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda t: t[t["image_id"] != "test-00003"], "lacks image 'test-00003' of split test"),
-        (lambda t: t.replace({"image_id": {"test-00003": "x"}}), "lacks image 'test-00003' of split test"),
-        (lambda t: t.assign(patient_id="p"), "patient_id: of image 'test-00000'"),
-        (lambda t: t.assign(label=(t["label"] + 1) % 5), "of image 'test-00000' of split test differ"),
+        (lambda t: t[t["image_id"] != "test-00003"], "lacks a prediction of 'test, fold 0, test-00003'"),
+        (
+            lambda t: t.replace({"image_id": {"test-00003": "x"}}),
+            "lacks a prediction of 'test, fold 0, test-00003'",
+        ),
+        (lambda t: t.assign(patient_id="p"), "patient_id: of 'test, fold 0, test-00000' is p"),
+        (lambda t: t.assign(label=(t["label"] + 1) % 5), "label: of 'test, fold 0, test-00000' is"),
     ],
 )
 def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):
@@ -271,7 +274,7 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
     record["data"]["splits"]["test"]["images"] = table["image_id"].nunique()
     record["results"] = results(record, table)
     other = tmp_path / "other" / "oracle"
-    write_bundle(other, record, table, bundle.grid, shown=bundle.shown)
+    write_bundle(other, record, table, bundle.grid, previews=bundle.previews)
     before = listing(root)
     assert main(["leaderboard", "--root", str(root), "--add", str(other)]) == 1
     assert told in capsys.readouterr().err

@@ -23,8 +23,8 @@ from sklearn.metrics import (
 from benchmark.cli.parser import main
 from benchmark.comparison.csv.predictions import Settings, compare_predictions, statistic_of
 from benchmark.comparison.csv.predictions_table import read_predictions
-from benchmark.comparison.csv.runs import compare_runs, read_runs
-from benchmark.reporting.leaderboards.compare import compare_folder
+from benchmark.comparison.csv.runs import compare_runs, read_runs, values_by_row
+from benchmark.reporting.leaderboards.publish import compare_folder
 from support.make_bundles import make_bundles
 from support.samples import ROOT
 
@@ -61,11 +61,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_the_examples(tmp_path, capsys, kind):
     """Each prints its sentences and writes the same record that the library gives."""
-    found = record(tmp_path, kind, "--csv", str(EXAMPLES / KINDS[kind]))
-    assert found["kind"] == kind
-    said = capsys.readouterr().out
-    assert "record: " in said
-    assert max(len(line) for line in said.splitlines()) < 260
+    result = record(tmp_path, kind, "--csv", str(EXAMPLES / KINDS[kind]))
+    assert result["kind"] == kind
+    output = capsys.readouterr().out
+    assert "record: " in output
+    assert max(len(line) for line in output.splitlines()) < 260
 
 
 def test_the_examples_are_drawn_by_their_script(tmp_path):
@@ -80,19 +80,24 @@ def test_the_examples_are_drawn_by_their_script(tmp_path):
     assert drawn == {p.name: p.read_bytes() for p in EXAMPLES.glob("*.csv")}
 
 
-def test_runs_say_which_rows_were_told_apart(tmp_path, capsys):
+def test_runs_report_which_rows_differ(tmp_path, capsys):
     """Letters, blocks and shares: Kruskal-Wallis as scipy's, the best row first."""
-    found = record(tmp_path, "runs", "--csv", str(EXAMPLES / "runs.csv"))
+    result = record(tmp_path, "runs", "--csv", str(EXAMPLES / "runs.csv"))
     table = read_runs(EXAMPLES / "runs.csv")
-    assert found["kruskal_wallis"]["statistic"] == pytest.approx(
-        scipy_stats.kruskal(*table.by_row().values()).statistic
+    assert result["kruskal_wallis"]["statistic"] == pytest.approx(
+        scipy_stats.kruskal(*values_by_row(table).values()).statistic
     )
-    assert found["friedman"]["blocks"] == 9
-    assert found["rows"][0]["row"] == "ddpm"
-    assert {c["source"] for c in found["variance"]["components"]} == {"row", "classifier", "seed", "residual"}
-    said = capsys.readouterr().out
-    assert "Rows that share a letter were not told apart" in said
-    assert "Nemenyi" in said
+    assert result["friedman"]["blocks"] == 9
+    assert result["rows"][0]["row"] == "ddpm"
+    assert {c["source"] for c in result["variance"]["components"]} == {
+        "row",
+        "classifier",
+        "seed",
+        "residual",
+    }
+    output = capsys.readouterr().out
+    assert "Rows that share a letter do not differ significantly" in output
+    assert "Nemenyi" in output
     worst = compare_runs(table, direction="minimize")
     assert worst["rows"][0]["row"] == "noise"
     assert worst["friedman"]["mean_ranks"]["noise"] == 1
@@ -101,24 +106,24 @@ def test_runs_say_which_rows_were_told_apart(tmp_path, capsys):
 def test_rows_in_other_blocks_are_not_ranked_by_block(tmp_path):
     """Friedman needs every row in every block; without, it says which is missing, and the rest stands."""
     text = "row,value,seed\na,1,0\na,2,1\nb,3,0\nb,4,2\nc,5,0\nc,7,1\n"
-    found = record(tmp_path, "runs", "--csv", csv(tmp_path, text))
-    assert found["friedman"]["reason"] == "'a' was not run in every block: seed 2 is missing"
-    assert found["kruskal_wallis"]["p"] is not None
-    found = record(tmp_path, "runs", "--csv", csv(tmp_path, "row,value\na,1\na,2\nb,3\nb,4\n"))
-    assert "no column names the blocks" in found["friedman"]["reason"]
+    result = record(tmp_path, "runs", "--csv", csv(tmp_path, text))
+    assert result["friedman"]["reason"] == "'a' was not run in every block: seed 2 is missing"
+    assert result["kruskal_wallis"]["p"] is not None
+    result = record(tmp_path, "runs", "--csv", csv(tmp_path, "row,value\na,1\na,2\nb,3\nb,4\n"))
+    assert "no column names the blocks" in result["friedman"]["reason"]
 
 
 def test_predictions_are_those_of_scikit_learn(tmp_path):
     """Balanced accuracy and AUROC of the example, and the discordant images by hand."""
     given_ = read_predictions(EXAMPLES / "predictions.csv")
     assert given_.classes == ("healthy", "pneumonia")
-    said = {m: s[0].argmax(1) for m, s in given_.scores.items()}
-    found = record(tmp_path, "predictions", "--csv", str(EXAMPLES / "predictions.csv"), "--margin", "0.05")
-    for model, own in said.items():
+    predicted = {m: s[0].argmax(1) for m, s in given_.scores.items()}
+    result = record(tmp_path, "predictions", "--csv", str(EXAMPLES / "predictions.csv"), "--margin", "0.05")
+    for model, own in predicted.items():
         known = balanced_accuracy_score(given_.label, own)
-        assert found["models"][model]["estimate"] == pytest.approx(known)
-    versus = found["versus"]["ddpm"]
-    right = {m: own == given_.label for m, own in said.items()}
+        assert result["models"][model]["estimate"] == pytest.approx(known)
+    versus = result["versus"]["ddpm"]
+    right = {m: own == given_.label for m, own in predicted.items()}
     assert versus["mcnemar"]["gained"] == (right["ddpm"] & ~right["real_only"]).sum()
     assert versus["mcnemar"]["lost"] == (right["real_only"] & ~right["ddpm"]).sum()
     assert versus["delong"]["a"]["auroc"] == pytest.approx(
@@ -126,7 +131,7 @@ def test_predictions_are_those_of_scikit_learn(tmp_path):
     )
     assert versus["bootstrap"]["difference"] == pytest.approx(versus["difference"]["estimate"])
     assert versus["equivalence"]["margin"] == 0.05
-    assert found["test_set"] == {
+    assert result["test_set"] == {
         "images": 240, "patients": 160, "counts": {"healthy": 159, "pneumonia": 81}, "runs": 1
     }  # fmt: skip
 
@@ -158,11 +163,11 @@ def test_several_runs_are_averaged(tmp_path):
                 p = 1 / (1 + np.exp(-((k % 2) * 2 - 1) * pull + rng.normal()))
                 lines.append(f"i{k},p{k // 2},{'ab'[k % 2]},{model},{run},{p:.5f},{1 - p:.5f}")
     path = csv(tmp_path, "\n".join(lines) + "\n")
-    found = record(tmp_path, "predictions", "--csv", path, "--metric", "accuracy")
+    result = record(tmp_path, "predictions", "--csv", path, "--metric", "accuracy")
     own = read_predictions(Path(path))
     known = np.mean([(s.argmax(1) == own.label).mean() for s in own.scores["better"]])
-    assert found["models"]["better"]["estimate"] == pytest.approx(known)
-    assert found["versus"]["better"]["difference"]["runs"] == 3
+    assert result["models"]["better"]["estimate"] == pytest.approx(known)
+    assert result["versus"]["better"]["difference"]["runs"] == 3
     needed = record(tmp_path, "power", "--csv", path, "--difference", "0.05")["rows"]["better"]["needed"]
     assert needed["difference"] == 0.05
     assert needed["patients"] is None or needed["patients"] > 1
@@ -170,7 +175,7 @@ def test_several_runs_are_averaged(tmp_path):
 
 def test_the_power_of_schaudts_test_set(tmp_path, capsys):
     """217 images with 15 % discordant find about 7 points at 80 % power; 0.52 points take forty thousand."""
-    found = record(
+    result = record(
         tmp_path,
         "power",
         "--images",
@@ -182,17 +187,17 @@ def test_the_power_of_schaudts_test_set(tmp_path, capsys):
         "--power",
         "0.8",
     )
-    assert found["mcnemar"]["detectable"]["0.8"] == pytest.approx(0.073, abs=0.001)
-    assert found["mcnemar"]["needed"]["0.8"] == pytest.approx(43_500, rel=0.01)
+    assert result["mcnemar"]["detectable"]["0.8"] == pytest.approx(0.073, abs=0.001)
+    assert result["mcnemar"]["needed"]["0.8"] == pytest.approx(43_500, rel=0.01)
     assert "7.33 points at 80 % power" in capsys.readouterr().out
 
 
 def test_association_is_spearmans(tmp_path, capsys):
     """The correlation of the example is scipy's; five models prove nothing, and it says so."""
-    found = record(tmp_path, "association", "--csv", str(EXAMPLES / "fidelity.csv"))
+    result = record(tmp_path, "association", "--csv", str(EXAMPLES / "fidelity.csv"))
     table = np.genfromtxt(EXAMPLES / "fidelity.csv", delimiter=",", skip_header=1, usecols=(1, 2))
-    assert found["measures"]["fid"]["rho"] == pytest.approx(scipy_stats.spearmanr(*table.T).statistic)
-    assert "no association with utility was shown over 5 models" in capsys.readouterr().out
+    assert result["measures"]["fid"]["rho"] == pytest.approx(scipy_stats.spearmanr(*table.T).statistic)
+    assert "no significant association with utility over 5 models" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -205,28 +210,28 @@ def bundles(tmp_path_factory) -> Path:
 
 def test_bundles_take_the_place_of_a_table(tmp_path, bundles):
     """Runs and predictions of bundles give the figures of the comparison, with the task's correction."""
-    whole = compare_folder(bundles)
+    whole = compare_folder(bundles).to_json()
     runs = record(tmp_path, "runs", "--bundles", str(bundles))
     assert runs["kruskal_wallis"]["statistic"] == pytest.approx(whole["kruskal_wallis"]["statistic"])
-    found = record(tmp_path, "predictions", "--bundles", str(bundles))
+    result = record(tmp_path, "predictions", "--bundles", str(bundles))
     primary = whole["settings"]["primary_metric"]["name"]
     known = whole["figures"]["test"][str(whole["settings"]["primary_bracket"])]
     for name in ("ddpm", "stylegan"):
-        own, theirs = found["versus"][name]["difference"], known[name]["versus"]["real_only"][primary]
+        own, theirs = result["versus"][name]["difference"], known[name]["versus"]["real_only"][primary]
         assert own["estimate"] == pytest.approx(theirs["estimate"])
         assert own["p_adjusted"] == pytest.approx(theirs["p_adjusted"])
 
 
 def test_bundles_give_power_and_association(tmp_path, bundles):
     """What less would take, and why three rows show no association."""
-    found = record(tmp_path, "power", "--bundles", str(bundles), "--difference", "0.01")
-    assert found["rows"]["ddpm"]["needed"]["difference"] == 0.01
-    found = record(tmp_path, "association", "--bundles", str(bundles))
-    assert {own["reason"] for own in found["measures"].values()} == {"fewer than four rows"}
+    result = record(tmp_path, "power", "--bundles", str(bundles), "--difference", "0.01")
+    assert result["rows"]["ddpm"]["needed"]["difference"] == 0.01
+    result = record(tmp_path, "association", "--bundles", str(bundles))
+    assert {own["reason"] for own in result["measures"].values()} == {"fewer than four rows"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["ruins"], "unknown kind 'ruins'\n.*Did you mean 'runs'"),
         (["runs"], "expected one of --csv and --bundles"),
@@ -251,17 +256,17 @@ def test_bundles_give_power_and_association(tmp_path, bundles):
         (["predictions", "--bundles", "b", "--positive", "flu"], "--positive does not apply to bundles"),
     ],
 )
-def test_a_wrong_command_is_refused(capsys, arguments, told):
+def test_a_wrong_command_is_refused(capsys, arguments, message):
     """One clear line; a wrong option before anything is read."""
     paths = {k: str(EXAMPLES / f"{k}.csv") for k in ("runs", "predictions")}
-    assert re.search(told, refused(capsys, *(a.format(**paths) for a in arguments)))
+    assert re.search(message, refused(capsys, *(a.format(**paths) for a in arguments)))
 
 
 HEAD = "image_id,patient_id,label,"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (HEAD + "a\ni,p,x,0.5\n", "column 'a' is not <model>:<class>"),
         (HEAD[:-1] + "\ni,p,x\n", "has no scores"),
@@ -269,7 +274,7 @@ HEAD = "image_id,patient_id,label,"
         (HEAD + "a:x,a:y\ni,p,z,1,0\n", "line 2: label: is 'z', expected one of x, y"),
         (HEAD + "a:x,a:y\ni,p,x,1,0\nj,q,x,1,0\n", "no image is 'y'"),
         (HEAD + "a:y\ni,p,y,1\nj,q,y,1\n", "every image is 'y'"),
-        (HEAD + "a:x,a:y\ni,p,x,1,0\ni,q,y,1,0\n", "line 3: image_id: image_id 'i' is there already"),
+        (HEAD + "a:x,a:y\ni,p,x,1,0\ni,q,y,1,0\n", "line 3: image_id: image_id 'i' is already"),
         (HEAD + "a:x,a:y\ni,p,x,1,0\nj,p,y,1,0\n", "one patient"),
         (HEAD + "a:x,a:y\ni,p,x,1,inf\nj,q,y,1,0\n", "line 2: a:y: is 'inf', expected a finite number"),
         (HEAD + "a:y,b:y\ni,p,x,1,2\nj,q,y,1,0\n", "b:y: is 2, expected a probability"),
@@ -284,22 +289,22 @@ HEAD = "image_id,patient_id,label,"
         (HEAD + "model,score_y\ni,p,x,a,1\ni,p,x,a,1\n", "line 3: image_id: model 'a', image_id 'i'"),
     ],
 )
-def test_predictions_that_do_not_fit_are_refused(tmp_path, capsys, text, told):
+def test_predictions_that_do_not_fit_are_refused(tmp_path, capsys, text, message):
     """The line and the column, the model or the image are named."""
-    assert told in refused(capsys, "predictions", "--csv", csv(tmp_path, text))
+    assert message in refused(capsys, "predictions", "--csv", csv(tmp_path, text))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("row,value,seed\na,1,0\na,2,0\n", "line 3: seed: row 'a', seed '0' is there already in line 2"),
+        ("row,value,seed\na,1,0\na,2,0\n", "line 3: seed: row 'a', seed '0' is already in line 2"),
         ("row,value\na,much\n", "line 2: value: is 'much', expected a number"),
         ("row,value\n" + "".join(f"r{k},1\n" for k in range(101)), "has 101 rows, at most 100"),
     ],
 )
-def test_runs_that_do_not_fit_are_refused(tmp_path, capsys, text, told):
+def test_runs_that_do_not_fit_are_refused(tmp_path, capsys, text, message):
     """The line and the column are named."""
-    assert told in refused(capsys, "runs", "--csv", csv(tmp_path, text))
+    assert message in refused(capsys, "runs", "--csv", csv(tmp_path, text))
 
 
 ODD = st.sampled_from(
@@ -319,8 +324,8 @@ def test_no_table_gives_a_traceback(tmp_path, capsys, kind, data):
         row[data.draw(st.integers(0, len(row) - 1))] = data.draw(ODD)
     path = csv(tmp_path, "\n".join(",".join(row) for row in cells))
     status = main(["stats", kind, "--csv", path, "--out", str(tmp_path / "r.json")])
-    said = capsys.readouterr()
-    assert status == 0 or said.err.startswith("error: ")
+    output = capsys.readouterr()
+    assert status == 0 or output.err.startswith("error: ")
 
 
 @pytest.mark.parametrize(("classes", "metrics"), [

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
 from benchmark.comparison import by_class
+from benchmark.comparison.align import align
 from benchmark.comparison.breakdown import breakdown
-from benchmark.comparison.rows import align
+from benchmark.comparison.compared_rows import precision_values
 from support.by_hand import bundle, predictions, records, two_generators
 
 
@@ -21,14 +22,14 @@ def test_precision_values_average_to_precision(pairs):
     """Of TP images among the predicted positives; 0 where there are none."""
     actual, said = np.array(pairs).T
     expected = (actual & said).sum() / said.sum() if said.any() else 0.0
-    assert by_class.precision_values(actual, said).mean() == pytest.approx(expected)
+    assert precision_values(actual, said).mean() == pytest.approx(expected)
 
 
 def test_precision_values_are_influences():
     """(value - mean) / n is the change of the metric when an image's weight grows by a little of its own."""
     actual = np.array([1, 1, 0, 0, 1], dtype=bool)
     said = np.array([1, 0, 1, 0, 1], dtype=bool)
-    values, step = by_class.precision_values(actual, said), 1e-6
+    values, step = precision_values(actual, said), 1e-6
     for i in range(5):
         weight = np.ones(5)
         weight[i] += step
@@ -40,27 +41,25 @@ def test_figures_of_each_class_agree_with_scikit_learn():
     """Mean over the trainings of a classifier of scikit-learn's precision, recall and F1."""
     bundles = two_generators()
     found = by_class.classes(align(records(bundles)))
-    for record in (r for r in found if r["classifier"] == "a"):
-        table = next(b.predictions for b in bundles if b.manifest.row.name == record["row"])
-        own = table[(table["classifier"] == "a") & (table["bracket"] == record["bracket"])]
+    for record in (r for r in found if r.classifier == "a"):
+        table = next(b.predictions for b in bundles if b.manifest.row.name == record.row)
+        own = table[(table["classifier"] == "a") & (table["bracket"] == record.bracket)]
         each = []
         for _, part in own.groupby("seed"):
             said = part[["score_0", "score_1"]].to_numpy().argmax(1)
             each.append(precision_recall_fscore_support(part["label"], said, zero_division=0)[:3])
-        k, metric = ("left", "right").index(record["class"]), by_class.KINDS.index(record["metric"])
-        assert record["estimate"] == pytest.approx(np.mean([e[metric][k] for e in each]))
-        assert record["std"] == pytest.approx(np.std([e[metric][k] for e in each], ddof=1))
+        k, metric = ("left", "right").index(record.label), by_class.METRICS.index(record.metric)
+        assert record.estimate == pytest.approx(np.mean([e[metric][k] for e in each]))
+        assert record.std == pytest.approx(np.std([e[metric][k] for e in each], ddof=1))
 
 
 def test_the_best_bracket_stands_beside_the_primary_one():
     """On classifier b generator one does best at bracket 1, and the primary bracket is 2."""
     found = by_class.classes(align(records(two_generators())))
-    shown = {(r["bracket"], r["best"]) for r in found if r["row"] == "one" and r["classifier"] == "b"}
+    shown = {(r.bracket, r.best) for r in found if r.row == "one" and r.classifier == "b"}
     assert shown == {(2, False), (1, True)}
-    assert {(r["bracket"], r["best"]) for r in found if r["row"] == "two" and r["classifier"] == "b"} == {
-        (2, True)
-    }
-    assert {(r["bracket"], r["best"]) for r in found if r["row"] == "real_only"} == {(0, False)}
+    assert {(r.bracket, r.best) for r in found if r.row == "two" and r.classifier == "b"} == {(2, True)}
+    assert {(r.bracket, r.best) for r in found if r.row == "real_only"} == {(0, False)}
 
 
 def folded(right: dict[tuple[int, int], tuple[int, int]]) -> pd.DataFrame:
@@ -73,15 +72,15 @@ def test_each_fold_has_a_value_of_its_own():
     table = folded({(0, 0): (6, 8), (0, 1): (6, 8), (1, 0): (7, 8), (1, 1): (9, 8)})
     own = bundle("real_only", table, folds=2, brackets=(1, 2))
     found = by_class.folds(*records([own])[0])
-    by_key = {(r["metric"], r["class"]): r for r in found}
+    by_key = {(r.metric, r.label): r for r in found}
     recall = by_key["recall", "left"]
-    assert recall["values"] == pytest.approx({0: 0.6, 1: 0.8})
-    assert recall["estimate"] == pytest.approx(0.7)
-    assert recall["std"] == pytest.approx(0.1 * np.sqrt(2))
-    assert by_key["accuracy", None]["values"] == pytest.approx({0: 0.7, 1: 0.8})
-    assert by_key["balanced_accuracy", None]["estimate"] == pytest.approx(0.75)
+    assert recall.values == pytest.approx({0: 0.6, 1: 0.8})
+    assert recall.estimate == pytest.approx(0.7)
+    assert recall.std == pytest.approx(0.1 * np.sqrt(2))
+    assert by_key["accuracy", None].values == pytest.approx({0: 0.7, 1: 0.8})
+    assert by_key["balanced_accuracy", None].estimate == pytest.approx(0.75)
     # fold 0: 6 right among 6 + 2 predicted as left; both seeds alike
-    assert by_key["precision", "left"]["values"][0] == pytest.approx(6 / 8)
+    assert by_key["precision", "left"].values[0] == pytest.approx(6 / 8)
 
 
 def test_a_fold_without_images_of_a_class_has_no_figures_of_it():
@@ -89,15 +88,15 @@ def test_a_fold_without_images_of_a_class_has_no_figures_of_it():
     table = folded({(0, 0): (6, 8), (1, 0): (7, 8)})
     table = table[(table["fold"] == 0) | (table["label"] == 0)]
     found = by_class.folds(*records([bundle("real_only", table, folds=2)])[0])
-    by_key = {(r["metric"], r["class"]): r for r in found}
-    assert by_key["recall", "right"]["values"] == pytest.approx({0: 0.8})
-    assert by_key["recall", "right"]["std"] is None
-    assert by_key["balanced_accuracy", None]["values"] == pytest.approx({0: 0.7})
-    assert by_key["accuracy", None]["values"] == pytest.approx({0: 0.7, 1: 0.7})
+    by_key = {(r.metric, r.label): r for r in found}
+    assert by_key["recall", "right"].values == pytest.approx({0: 0.8})
+    assert by_key["recall", "right"].std is None
+    assert by_key["balanced_accuracy", None].values == pytest.approx({0: 0.7})
+    assert by_key["accuracy", None].values == pytest.approx({0: 0.7, 1: 0.7})
 
 
 def test_without_folds_there_are_no_figures_of_folds():
     """A part was held out."""
     found = breakdown(records(two_generators()))
-    assert found["folds"] == {"real_only": [], "one": [], "two": []}
-    assert {r["row"] for r in found["changes"]} == {"one", "two", None}
+    assert found.folds == {"real_only": (), "one": (), "two": ()}
+    assert {r.row for r in found.changes} == {"one", "two", None}

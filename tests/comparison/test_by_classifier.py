@@ -9,9 +9,8 @@ import pytest
 
 from benchmark.bundles.io import read_bundles
 from benchmark.comparison import by_classifier
-from benchmark.comparison.rows import align
-from benchmark.comparison.study import compare
-from benchmark.utils.rounding import canonical
+from benchmark.comparison.align import align
+from benchmark.comparison.compare import compare
 from support.by_hand import records, two_generators
 from support.make_bundles import make_bundles
 
@@ -22,9 +21,9 @@ def study():
     return align(records(two_generators()))
 
 
-def one(found: list[dict[str, Any]], **keys: Any) -> dict[str, Any]:
-    """The only record with these keys."""
-    (record,) = [r for r in found if all(r[k] == v for k, v in keys.items())]
+def one(found: list[Any], **keys: Any) -> Any:
+    """The only record with these values."""
+    (record,) = [r for r in found if all(getattr(r, k) == v for k, v in keys.items())]
     return record
 
 
@@ -32,19 +31,19 @@ def test_cells_are_means_over_the_seeds_of_a_classifier(study):
     """Generator one, bracket 2, classifier a: 14 and 16 of 20 are right; their std is 0.05 sqrt 2."""
     found = by_classifier.cells(study)
     cell = one(found, row="one", bracket=2, classifier="a", metric="accuracy")
-    assert cell["estimate"] == pytest.approx(0.75)
-    assert cell["std"] == pytest.approx(0.05 * math.sqrt(2))
-    assert cell["n"] == 2
-    assert cell["versus"]["estimate"] == pytest.approx(0.25)
+    assert cell.estimate == pytest.approx(0.75)
+    assert cell.std == pytest.approx(0.05 * math.sqrt(2))
+    assert cell.n == 2
+    assert cell.versus.estimate == pytest.approx(0.25)
     base = one(found, row="real_only", classifier="b", metric="accuracy")
-    assert (base["bracket"], base["versus"]) == (0, None)
-    assert base["estimate"] == pytest.approx(0.65)
+    assert (base.bracket, base.versus) == (0, None)
+    assert base.estimate == pytest.approx(0.65)
 
 
 def test_every_row_bracket_and_classifier_stands_there_once(study):
     """A row without images once per classifier, the others once per bracket and classifier."""
-    found = [r for r in by_classifier.cells(study) if r["metric"] == "balanced_accuracy"]
-    keys = [(r["row"], r["bracket"], r["classifier"]) for r in found]
+    found = [r for r in by_classifier.cells(study) if r.metric == "balanced_accuracy"]
+    keys = [(r.row, r.bracket, r.classifier) for r in found]
     expected = [("real_only", 0, c) for c in "ab"]
     expected += [(g, b, c) for g in ("one", "two") for b in (1, 2) for c in "ab"]
     assert sorted(keys) == sorted(expected)
@@ -52,26 +51,26 @@ def test_every_row_bracket_and_classifier_stands_there_once(study):
 
 def test_p_values_are_adjusted_over_all_differences_of_a_metric(study):
     """Holm: of m sorted p values the k-th times (m - k), running maximum, at most 1."""
-    found = [r["versus"] for r in by_classifier.cells(study) if r["metric"] == "accuracy" and r["versus"]]
+    found = [r.versus for r in by_classifier.cells(study) if r.metric == "accuracy" and r.versus]
     assert len(found) == 8
     highest = 0.0
-    for k, versus in enumerate(sorted(found, key=lambda v: v["p"])):
-        highest = max(highest, min(1.0, versus["p"] * (8 - k)))
-        assert versus["p_adjusted"] == pytest.approx(highest)
+    for k, versus in enumerate(sorted(found, key=lambda v: v.p)):
+        highest = max(highest, min(1.0, versus.p * (8 - k)))
+        assert versus.p_adjusted == pytest.approx(highest)
 
 
 def test_with_one_classifier_the_cells_are_the_leaderboard(tmp_path):
     """The same estimates and intervals as ``compare``."""
     rows = ("real_only", "oversample", "ddpm", "noise")
     bundles = read_bundles(make_bundles(tmp_path, rows=rows, test_counts=(30,) * 5, paper_counts=None))
-    comparison = compare(records(bundles))
-    for cell in canonical(by_classifier.cells(align(records(bundles)))):
-        figures = comparison["figures"]["test"][str(cell["bracket"] or 250)][cell["row"]]
+    comparison = compare(records(bundles)).to_json()
+    for cell in by_classifier.cells(align(records(bundles))):
+        figures = comparison["figures"]["test"][str(cell.bracket or 250)][cell.row]
         for key in ("estimate", "low", "high"):
-            assert cell[key] == figures[cell["metric"]][key]
-        if cell["versus"]:
+            assert getattr(cell, key) == figures[cell.metric][key]
+        if cell.versus:
             for key in ("estimate", "low", "high", "p"):
-                assert cell["versus"][key] == figures["versus"]["real_only"][cell["metric"]][key]
+                assert getattr(cell.versus, key) == figures["versus"]["real_only"][cell.metric][key]
 
 
 def test_changes_average_over_brackets(study):
@@ -84,11 +83,11 @@ def test_changes_average_over_brackets(study):
     means = {("one", "a"): 3.5, ("one", "b"): 0, ("two", "a"): -0.5, ("two", "b"): 1}
     for (row, classifier), images in means.items():
         record = one(found, row=row, classifier=classifier, metric="accuracy")
-        assert record["estimate"] == pytest.approx(images / 20)
-        assert record["low"] < record["estimate"] < record["high"]
-    assert one(found, row="one", classifier=None, metric="accuracy")["estimate"] == pytest.approx(1.75 / 20)
-    assert one(found, row=None, classifier="a", metric="accuracy")["estimate"] == pytest.approx(1.5 / 20)
-    assert one(found, row=None, classifier=None, metric="accuracy")["estimate"] == pytest.approx(1 / 20)
+        assert record.estimate == pytest.approx(images / 20)
+        assert record.low < record.estimate < record.high
+    assert one(found, row="one", classifier=None, metric="accuracy").estimate == pytest.approx(1.75 / 20)
+    assert one(found, row=None, classifier="a", metric="accuracy").estimate == pytest.approx(1.5 / 20)
+    assert one(found, row=None, classifier=None, metric="accuracy").estimate == pytest.approx(1 / 20)
 
 
 def test_an_average_over_brackets_is_surer_than_one_bracket():
@@ -96,16 +95,12 @@ def test_an_average_over_brackets_is_surer_than_one_bracket():
     study = align(records(two_generators()))
     cells = by_classifier.cells(study)
     change = one(by_classifier.changes(study, []), row="two", classifier=None, metric="accuracy")
-    widths = [
-        c["versus"]["high"] - c["versus"]["low"]
-        for c in cells
-        if c["row"] == "two" and c["metric"] == "accuracy"
-    ]
-    assert change["high"] - change["low"] < max(widths)
+    widths = [c.versus.high - c.versus.low for c in cells if c.row == "two" and c.metric == "accuracy"]
+    assert change.high - change.low < max(widths)
 
 
 def test_without_the_baseline_there_are_no_changes():
     """And no differences."""
     study = align(records(two_generators()[1:]))
     assert by_classifier.changes(study, ["one"]) == []
-    assert all(c["versus"] is None for c in by_classifier.cells(study))
+    assert all(c.versus is None for c in by_classifier.cells(study))

@@ -1,19 +1,40 @@
-"""The verdict on the controls."""
+"""The outcomes of the controls."""
+
+from typing import Any
 
 import pytest
 
-from benchmark.comparison.controls import behaved
+from benchmark.comparison.controls import Controls
+from benchmark.comparison.records import ControlOutcome, MetricCard
+from benchmark.comparison.row_records import BaselineDifference, MetricFigures, RowFigures
 
-ACCURACY = {"name": "balanced_accuracy", "noun": "balanced accuracy", "percent": True}
+
+def card(name: str, noun: str, percent: bool) -> MetricCard:
+    """A primary metric."""
+    return MetricCard(name=name, title="", noun=noun, meaning="", percent=percent)
 
 
-def row(mean: float, low: float | None = None, high: float | None = None) -> dict:
+ACCURACY = card("balanced_accuracy", "balanced accuracy", True)
+
+
+def row(
+    mean: float, low: float | None = None, high: float | None = None, metric: str = ACCURACY.name
+) -> RowFigures:
     """Figures of a row with its difference to both baselines."""
     versus = {}
     if low is not None:
-        record = {"estimate": (low + high) / 2, "low": low, "high": high}
-        versus = {b: {"balanced_accuracy": record} for b in ("real_only", "duplicate_real")}
-    return {"balanced_accuracy": {"estimate": mean}, "versus": versus}
+        record = BaselineDifference.model_construct(estimate=(low + high) / 2, low=low, high=high)
+        versus = {b: {metric: record} for b in ("real_only", "duplicate_real")}
+    return RowFigures.model_construct(
+        metrics={metric: MetricFigures.model_construct(estimate=mean)}, versus=versus
+    )
+
+
+def outcomes(
+    figures: dict, gates: dict, failed: tuple = (), metric: MetricCard = ACCURACY, **options: Any
+) -> list[ControlOutcome]:
+    """The outcome of every claim."""
+    return Controls(figures, gates, failed, metric, **options).outcomes()
 
 
 def gate(rate: float, gated: bool, blind: bool = False) -> dict:
@@ -37,9 +58,9 @@ GATES = {
 }
 
 
-def held(figures: dict, gates: dict, failed: dict | None = None) -> dict:
-    """Verdict by claim."""
-    return {c["id"]: c["held"] for c in behaved(figures, gates, failed or {}, ACCURACY)}
+def held(figures: dict, gates: dict) -> dict:
+    """Outcome by claim."""
+    return {c.id: c.held for c in outcomes(figures, gates)}
 
 
 def test_all_claims_hold_when_the_controls_behave():
@@ -64,52 +85,52 @@ def test_each_claim_can_fail(name, figures, gates, claim):
 def test_a_missing_or_failed_row_cannot_be_judged():
     """No oracle, no verdict; the evidence says whether it failed or was never there."""
     without = {n: f for n, f in FIGURES.items() if n != "oracle"}
-    found = behaved(without, {n: GATES[n] for n in without}, {"oracle": "out of memory"}, ACCURACY)
-    assert found[0]["held"] is None
-    assert found[0]["evidence"] == "The row 'oracle' failed."
-    assert behaved({}, {}, {}, ACCURACY)[0]["evidence"] == "There is no row 'oracle'."
+    found = outcomes(without, {n: GATES[n] for n in without}, ("oracle",))
+    assert found[0].held is None
+    assert found[0].evidence == "The row 'oracle' failed."
+    assert outcomes({}, {})[0].evidence == "There is no row 'oracle'."
 
 
 def test_evidence_gives_numbers():
     """A reader can check the verdict."""
-    evidence = behaved(FIGURES, GATES, {}, ACCURACY)[0]["evidence"]
+    evidence = outcomes(FIGURES, GATES)[0].evidence
     assert evidence == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
 
 
 def test_a_blind_gate_says_so():
     """A gate that misses planted copies is named, whatever it says of the row."""
-    found = {
-        c["id"]: c for c in behaved(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)}, {}, ACCURACY)
-    }
-    assert "blind" in found["copycat_caught"]["evidence"]
+    found = {c.id: c for c in outcomes(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)})}
+    assert "blind" in found["copycat_caught"].evidence
 
 
 def test_words_follow_the_primary_metric():
     """A task that ranks by F1 is judged by F1, shown as a decimal, its differences in points of F1."""
-    f1 = {"name": "f1", "noun": "F1", "percent": False}
+    f1 = card("f1", "F1", False)
     figures = {
-        name: {
-            "f1": figure["balanced_accuracy"],
-            "versus": {b: {"f1": d["balanced_accuracy"]} for b, d in figure["versus"].items()},
-        }
+        name: row(0.0, metric="f1").model_copy(
+            update={
+                "metrics": {"f1": figure.metrics[ACCURACY.name]},
+                "versus": {b: {"f1": d[ACCURACY.name]} for b, d in figure.versus.items()},
+            }
+        )
         for name, figure in FIGURES.items()
     }
-    found = {c["id"]: c for c in behaved(figures, GATES, {}, f1)}
-    assert found["oracle_beats_real_only"]["evidence"].endswith("+10.0 points [+5.0, +15.0] of F1.")
-    assert found["noise_last"]["claim"] == "noise has the lowest F1 of all rows"
-    assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"]["evidence"]
+    found = {c.id: c for c in outcomes(figures, GATES, metric=f1)}
+    assert found["oracle_beats_real_only"].evidence.endswith("+10.0 points [+5.0, +15.0] of F1.")
+    assert found["noise_last"].claim == "noise has the lowest F1 of all rows"
+    assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"].evidence
 
 
 def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
     """Given to one class alone, noise can help as a change of its frequency does: shown, and not decisive."""
     figures = FIGURES | {"noise": row(0.66, 0.01, 0.11)}
-    (claim,) = (c for c in behaved(figures, GATES, {}, ACCURACY, rebalances=True) if c["id"] == "noise_last")
-    assert (claim["held"], claim["decisive"]) == (False, False)
-    assert "clearly above real_only (+6.0 points [+1.0, +11.0])" in claim["evidence"]
-    assert "changes the balance of the classes" in claim["evidence"]
+    (claim,) = (c for c in outcomes(figures, GATES, rebalances=True) if c.id == "noise_last")
+    assert (claim.held, claim.decisive) == (False, False)
+    assert "clearly above real_only (+6.0 points [+1.0, +11.0])" in claim.evidence
+    assert "changes the balance of the classes" in claim.evidence
 
 
 def test_the_oracle_is_held_against_the_yardstick():
     """Where real_only is itself the ceiling, the oracle must beat another row."""
-    ids = [c["id"] for c in behaved(FIGURES, GATES, {}, ACCURACY, "duplicate_real")]
+    ids = [c.id for c in outcomes(FIGURES, GATES, yardstick="duplicate_real")]
     assert ids[0] == "oracle_beats_duplicate_real"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from benchmark.comparison import learning_curve as lc
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
 from benchmark.errors import SubmissionError
 from benchmark.statistics import bootstrap, intervals
 from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples
@@ -142,7 +142,7 @@ def bundles() -> list[tuple[dict[str, Any], pd.DataFrame]]:
 
 def test_predictions_with_a_known_curve_give_the_known_number():
     """0.9 - 40 / 1200 is worth 400 images more than 800; at the best bracket 533; noise costs 400."""
-    found = compare(bundles(), subsets())
+    found = compare(bundles(), subsets()).to_json()
     gan = found["equivalent"]["gan"]
     assert gan["primary"]["bracket"] == 20
     assert gan["primary"]["images"] == pytest.approx(400, rel=1e-3)
@@ -161,7 +161,7 @@ def test_predictions_with_a_known_curve_give_the_known_number():
 
 def test_without_a_curve_nothing_is_said():
     """The keys are there, and empty."""
-    found = compare(bundles())
+    found = compare(bundles()).to_json()
     assert (found["learning_curve"], found["equivalent"]) == (None, {})
 
 
@@ -172,7 +172,7 @@ def test_a_class_of_two_patients_has_no_curve_and_this_is_said():
         number = table["image_id"].str[1:].astype(int)
         return table[(table["label"] == 0) | (number < 4)]
 
-    found = compare([(m, rare(p)) for m, p in bundles()], rare(subsets()))
+    found = compare([(m, rare(p)) for m, p in bundles()], rare(subsets())).to_json()
     assert found["learning_curve"] is None
     assert found["equivalent"] == {}
     assert any("There is no learning curve: too many resamples" in note for note in found["notes"])
@@ -181,7 +181,7 @@ def test_a_class_of_two_patients_has_no_curve_and_this_is_said():
 
 def test_a_flat_curve_is_noted():
     """No number, and a note on the page says why."""
-    found = compare(bundles(), subsets({100: 0.85, 200: 0.85, 400: 0.85}))
+    found = compare(bundles(), subsets({100: 0.85, 200: 0.85, 400: 0.85})).to_json()
     assert found["equivalent"]["gan"]["primary"]["images"] is None
     assert any("does not get better for sure" in note for note in found["notes"])
 
@@ -204,7 +204,7 @@ def test_a_curve_of_something_else_is_refused(change, named):
 def test_a_curve_of_some_runs_is_compared_with_these_runs():
     """Two of three seeds on the curve: the rows are read in these two."""
     curve = subsets()
-    found = compare(bundles(), curve[curve["seed"] < 2])
+    found = compare(bundles(), curve[curve["seed"] < 2]).to_json()
     assert found["learning_curve"]["runs"] == 2
     assert found["equivalent"]["gan"]["primary"]["images"] == pytest.approx(400, rel=1e-3)
 

@@ -1,4 +1,4 @@
-"""What every generator and control keeps, the example of docs/add_a_generator.md among them."""
+"""The contract of every generator and control, the example of docs/add_a_generator.md included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.plugins.generator import SampleRequest
 from benchmark.plugins.registry import find
 from support.fit_context import FakeContext, KilledError
@@ -179,8 +179,8 @@ def test_single_class(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_another_size_is_refused(name: str, tmp_path: Path) -> None:
-    """A generator fitted at 16 px says so when asked for 32 px."""
-    with pytest.raises(GeneratorError, match="16 px and asked for 32 px"):
+    """A generator fitted at 16 px refuses a request for 32 px."""
+    with pytest.raises(GeneratorError, match="16 px, the request is for 32 px"):
         fitted(name, tmp_path).sample(request(32), seed=1)
 
 
@@ -211,8 +211,8 @@ def test_killed_fit_resumes_to_the_same_bytes(
     name: str, kill_after: int, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fit that is killed and goes on from its last state ends in the bytes of one that was left alone."""
-    monkeypatch.setattr("benchmark.generators._training.SAVE_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr("benchmark.generators._training.SAVE_AT_MOST", 1e9)
+    monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
     train = blobs(COUNTS)
     whole = make(name)
     whole.fit(train, context(tmp_path, 16, precision=precision))
@@ -232,8 +232,8 @@ def test_state_after_the_last_step_is_complete(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after its last step, a fit resumes with nothing to do and can be saved and sampled."""
-    monkeypatch.setattr("benchmark.generators._training.SAVE_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr("benchmark.generators._training.SAVE_AT_MOST", 1e9)
+    monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
     dying = context(tmp_path, 16, kill_after=TINY[name]["steps"])
     with pytest.raises(KilledError):
         make(name).fit(blobs(COUNTS), dying)
@@ -261,7 +261,7 @@ def test_fit_reports_and_stops_when_told(name: str, tmp_path: Path) -> None:
 def test_unread_pixels_are_as_good_as_an_array(name: str, tmp_path: Path) -> None:
     """A fit on images that are read when indexed gives the same samples as one on an array."""
     images = blobs(COUNTS)
-    unread = replace(images, image=Pixels.each(lambda row: images.image[row], len(images), 16))
+    unread = replace(images, image=LazyImages.each(lambda row: images.image[row], len(images), 16))
     request = SampleRequest.balanced(2, CLASSES, 16)
     drawn = []
     for number, train in enumerate((images, unread)):

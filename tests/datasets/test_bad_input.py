@@ -123,7 +123,7 @@ def test_table_has_a_header_alone(folder: Folder) -> None:
     """A table without rows says so."""
     folder.rows = []
     folder.write()
-    assert folder.refused().problem == "has no rows"
+    assert folder.refused().problem == "has a header and no records"
 
 
 def test_folder_lacks_a_class(folder: Folder) -> None:
@@ -300,7 +300,7 @@ def test_large_table_is_no_table(large: Large, content: bytes) -> None:
 def test_large_table_has_a_header_alone(large: Large) -> None:
     """A table without rows says so."""
     large.write(large.root / large.tables[0], [])
-    assert large.refused().problem == "has no rows"
+    assert large.refused().problem == "has a header and no records"
 
 
 def test_large_table_cut_off(large: Large) -> None:

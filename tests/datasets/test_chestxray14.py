@@ -12,7 +12,8 @@ from PIL import Image
 from benchmark.datasets import chestxray14
 from benchmark.datasets.chestxray14 import FINDINGS, Params, fingerprint, images
 from benchmark.errors import DataError, UnknownNameError
-from benchmark.images.image_set import ImageSet, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 
@@ -93,7 +94,7 @@ def test_public_layout(tree: Tree) -> None:
     for column, value in (("patient_id", "00000003"), ("sex", "female"), ("age", 43), ("view", "PA")):
         assert getattr(found, column)[row] == value
     assert found.image[row].shape == (16, 16)
-    assert found.card["notes"] == ["1 images have several boxes: that of the first class kept"]
+    assert found.card["notes"] == ["1 images have several boxes: that of the first class used"]
 
 
 def test_findings_become_several_labels(tree: Tree) -> None:
@@ -102,8 +103,8 @@ def test_findings_become_several_labels(tree: Tree) -> None:
     assert found.classes == ("mass", "effusion", "infiltration")
     of = dict(zip(found.patient_id.tolist(), found.label.tolist(), strict=True))
     assert [of[f"{k:08d}"] for k in range(4, 8)] == [[0, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0]]
-    assert found.report is not None
-    assert (found.report == found.label).all()
+    assert found.reported_labels is not None
+    assert (found.reported_labels == found.label).all()
     with pytest.raises(UnknownNameError, match="Did you mean 'Effusion'"):
         tree.read(("Efusion", "Mass"))
 
@@ -112,8 +113,8 @@ def test_single_label(tree: Tree) -> None:
     """labels: single keeps the images that have just one of the classes; normal is No Finding."""
     found = tree.read(("normal", "effusion", "infiltration"), labels="single")
     assert found.counts() == {"normal": 12, "effusion": 12, "infiltration": 0}
-    assert "12 images left out, labels single: none of the classes" in found.card["notes"]
-    assert "12 images left out, labels single: several" in found.card["notes"]
+    assert "12 images left out, labels single: no class" in found.card["notes"]
+    assert "12 images left out, labels single: several classes" in found.card["notes"]
 
 
 def test_official_lists(tree: Tree) -> None:
@@ -146,7 +147,7 @@ def test_image_on_no_list(tree: Tree) -> None:
     found = tree.read()
     assert len(found) == 37
     assert any(
-        note.startswith("11 rows left out, on no official list: 00000019") for note in found.card["notes"]
+        note.startswith("11 records left out, on no official list: 00000019") for note in found.card["notes"]
     )
 
 
@@ -192,7 +193,7 @@ def test_other_box_header(tree: Tree) -> None:
         (["00000001_000.png", "Effusion", "5", "5", "0", "9"], "no area"),
         (["00000001_000.png", "Effusion", "5", "5", "", "9"], "no area"),
         (["00000001_000.png", "Effusion", "5", "x", "5", "9"], "'x' is not a number"),
-        (["00000001_000.png", "Pneu", "5", "5", "5", "9"], "'Pneu' is none of Atelectasis"),
+        (["00000001_000.png", "Pneu", "5", "5", "5", "9"], "'Pneu' is not one of Atelectasis"),
     ],
 )
 def test_bad_box(tree: Tree, box: list[str], problem: str) -> None:
@@ -213,7 +214,7 @@ def test_corrected_table_comes_first(tree: Tree) -> None:
     assert found.age[0] == 57
     assert found.sex is not None
     assert found.sex[0] == "female"
-    assert found.card["notes"][0] == "Data_Entry_2017.csv not read, since Data_Entry_2017_v2020.csv is there"
+    assert found.card["notes"][0] == "Data_Entry_2017.csv not read, since Data_Entry_2017_v2020.csv exists"
     assert tree.read(table="Data_Entry_2017.csv").age[0] == 41  # type: ignore[index]
 
 
@@ -234,17 +235,17 @@ def test_ages(tree: Tree, text: str, years: float) -> None:
 @pytest.mark.parametrize(
     ("column", "text", "where", "problem"),
     [
-        (1, "Effusion|Pneu", "line 3: Finding Labels", "'Pneu' is none of Atelectasis, Cardiomegaly"),
-        (1, "No Finding|Mass", "line 3: Finding Labels", "names No Finding beside a finding"),
+        (1, "Effusion|Pneu", "line 3: finding labels", "'Pneu' is not one of Atelectasis, Cardiomegaly"),
+        (1, "No Finding|Mass", "line 3: finding labels", "names No Finding beside a finding"),
         (1, "", "line 3: finding labels", "is missing"),
         (3, "7", "line 3: Patient ID", "'7' is not the patient of '00000001_001.png'"),
         (3, "nan", "line 3: patient id", "is missing"),
         (4, "old", "line 3: patient age", "'old' is not a number"),
-        (5, "X", "line 3: patient gender", "'X' is none of M, F, blank"),
-        (6, "LL", "line 3: view position", "'LL' is none of PA, AP, blank"),
+        (5, "X", "line 3: patient gender", "'X' is not one of M, F, blank"),
+        (6, "LL", "line 3: view position", "'LL' is not one of PA, AP, blank"),
         (0, "../00000001_001.png", "line 3: Image Index", "points outside the folder"),
         (0, "00000099_000.png", "line 3", "lists '00000099_000.png', which is not at"),
-        (0, "00000001_000.png", "line 3", "says something else of '00000001_000.png' than line 2"),
+        (0, "00000001_000.png", "line 3", "contradicts line 2 on '00000001_000.png'"),
     ],
 )
 def test_bad_row(tree: Tree, column: int, text: str, where: str, problem: str) -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 from benchmark.datasets import chexpert
 from benchmark.datasets.chexpert import OBSERVATIONS, Params, fingerprint, images
 from benchmark.errors import DataError, UnknownNameError
-from benchmark.images.image_set import ImageSet, prove_disjoint
-from benchmark.images.lazy import Pixels
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet
+from benchmark.images.lazy import LazyImages
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.tasks.loading import load_task
@@ -128,14 +129,14 @@ def test_small_layout(tree: Tree) -> None:
 def test_reports_and_labels(tree: Tree) -> None:
     """1.0, 0.0, -1.0 and a blank become 1, 0, -1 and -2; the label is 1 where the report is 1."""
     found = tree.read(OBSERVATIONS)
-    assert found.report is not None
-    said = {i: found.report[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
+    assert found.reported_labels is not None
+    said = {i: found.reported_labels[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
     label = {i: found.label[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
     for number, report in ((4, 1), (1, 0), (2, -1), (7, -2)):
         one = f"train/patient{number:05d}/study1/view1_frontal.jpg"
         assert said[one] == report
         assert label[one] == (report == 1)
-    assert (found.report[:, 0] == np.where(found.split == "train", -2, 0)).all()
+    assert (found.reported_labels[:, 0] == np.where(found.split == "train", -2, 0)).all()
     assert found.card["reports"]["Pleural Effusion"] == {
         "positive": 6 + 3 + 4,
         "negative": 6 + 2 + 4,
@@ -149,7 +150,7 @@ def test_pictures_are_read_when_looked_at(tree: Tree) -> None:
     broken = tree.folder / "train/patient00002/study1/view1_frontal.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
     found = tree.read()
-    assert isinstance(found.image, Pixels)
+    assert isinstance(found.image, LazyImages)
     assert found.image[0].shape == (16, 16)
     with pytest.raises(DataError, match="corrupt or truncated") as caught:
         found.image[1]
@@ -184,7 +185,7 @@ def test_two_copies_are_refused(tree: Tree) -> None:
     (tree.root / "CheXpert-v1.0").mkdir()
     (tree.root / "CheXpert-v1.0/train.csv").write_text("Path\n")
     error = tree.refused(root=tree.root)
-    assert error.problem == "holds the dataset twice: CheXpert-v1.0, CheXpert-v1.0-small"
+    assert error.problem == "contains the dataset twice: CheXpert-v1.0, CheXpert-v1.0-small"
 
 
 def test_folders_of_the_full_download(tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_folders_of_the_full_download(tmp_path: Path) -> None:
         folder.rename(batch / folder.name)
     (tree.folder / "test").rename(full / "CheXpert-v1.0 test")
     assert tree.read(root=full).content_hash() == expected
-    assert "the folder in which the downloaded folders lie" in tree.refused(root=first).remedy
+    assert "the folder that contains the downloaded folders" in tree.refused(root=first).remedy
 
 
 def test_published_labels_per_study(tree: Tree) -> None:
@@ -280,25 +281,25 @@ def test_shuffled_columns_bom_and_crlf(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("change", "where", "problem"),
     [
-        ({"Pleural Effusion": "2.0"}, "line 3: pleural effusion", "'2.0' is none of 1.0, 1, 0.0"),
-        ({"Sex": "X"}, "line 3: sex", "'X' is none of Male, Female, Unknown"),
-        ({"AP/PA": "XX"}, "line 3: ap/pa", "'XX' is none of AP, PA, LL, RL"),
+        ({"Pleural Effusion": "2.0"}, "line 3: pleural effusion", "'2.0' is not one of 1.0, 1, 0.0"),
+        ({"Sex": "X"}, "line 3: sex", "'X' is not one of Male, Female, Unknown"),
+        ({"AP/PA": "XX"}, "line 3: ap/pa", "'XX' is not one of AP, PA, LL, RL"),
         ({"Age": "old"}, "line 3: age", "'old' is not a number"),
         ({"Path": ""}, "line 3: path", "is missing"),
         ({"Path": "../../secret/patient00001/study1/view1_frontal.jpg"}, "line 3: path", "points outside"),
         ({"Path": "/etc/patient00001/study1/view1_frontal.jpg"}, "line 3: path", "is not a relative file"),
-        ({"Path": f"{SMALL}/train/p1/view1.jpg"}, "line 3: path", "is no path of CheXpert's part train"),
+        ({"Path": f"{SMALL}/train/p1/view1.jpg"}, "line 3: path", "is not a path of CheXpert's part train"),
         ({"Path": f"{SMALL}/valid/patient64541/study1/view1_frontal.jpg"}, "line 3: path", "part train"),
         (
             {"Path": f"{SMALL}/train/patient00099/study1/view1_frontal.jpg"},
             "line 3",
             "lists 'train/patient00099",
         ),
-        ({"Frontal/Lateral": "Lateral"}, "Frontal/Lateral", "contradicts the file name of 1 pictures"),
+        ({"Frontal/Lateral": "Lateral"}, "Frontal/Lateral", "contradicts the file name of 1 images"),
         (
             {"Path": f"{SMALL}/train/patient00001/study1/view1_frontal.jpg"},
             "line 3",
-            "says something else of",
+            "contradicts line 2 on",
         ),
     ],
 )
@@ -341,7 +342,7 @@ def test_missing_pictures(tree: Tree) -> None:
     found = tree.read(allow_missing=0.11)
     assert len(found) == 35
     first = [f"train/patient{k:05d}/study1/view1_frontal.jpg" for k in (1, 2, 4)]
-    assert found.card["notes"][0] == f"4 rows left out, picture not there: {', '.join(first)} and 1 more"
+    assert found.card["notes"][0] == f"4 records left out, image file missing: {', '.join(first)} and 1 more"
 
 
 def test_links_out_of_the_folder_are_not_followed(tree: Tree) -> None:
@@ -371,7 +372,7 @@ def test_missing_column(tree: Tree, column: str) -> None:
     """A table without a column that is needed is refused by its name."""
     write(tree.folder / "train.csv", tree.rows["train"], [name for name in HEADER if name != column])
     error = tree.refused()
-    assert error.where.endswith(f"train.csv: {column.lower()}")
+    assert error.where.endswith(f"train.csv: line 1: {column.lower()}")
     assert error.problem == "column is missing"
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from benchmark.datasets import covid_chestxray
 from benchmark.datasets.covid_chestxray import Params, class_of, fingerprint
 from benchmark.errors import DataError, UnknownNameError
-from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 
@@ -128,7 +129,7 @@ def all_rows(splits: Splits, column: str) -> dict[str, object]:
     ],
 )
 def test_class_of_finding(finding: str, expected: str | None) -> None:
-    """Both forms of the finding map to Schaudt's classes; what is none of them, or two, maps to none."""
+    """Both forms of the finding map to Schaudt's classes; what is not one of them, or two, maps to none."""
     assert class_of(finding) == expected
 
 
@@ -167,8 +168,8 @@ def test_other_views_modalities_and_findings_are_left_out(tmp_path: Path) -> Non
     write(tmp_path, rows)
     splits = read(tmp_path)
     assert sum(len(s) for s in splits.named().values()) == 25
-    assert "3 rows left out, not a frontal radiograph: CT AP 1, CT Axial 1, X-ray L 1" in splits.notes
-    assert "2 rows left out, finding not among the classes: Tuberculosis 2" in splits.notes
+    assert "3 records left out, not a frontal radiograph: CT AP 1, CT Axial 1, X-ray L 1" in splits.notes
+    assert "2 records left out, finding not among the classes: Tuberculosis 2" in splits.notes
 
 
 def test_file_listed_under_two_ids_is_one_patient(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_file_listed_under_two_ids_is_one_patient(tmp_path: Path) -> None:
     patients = all_rows(splits, "patient_id")
     assert patients["viral0.png"] == patients["later.png"] == "viral-0"
     assert sum(len(s) for s in splits.named().values()) == 26
-    assert "1 duplicates dropped: files listed in several rows" in splits.notes
+    assert "1 duplicates dropped: files listed in several records" in splits.notes
     assert "ids joined, one patient each: viral-0 = copy" in splits.notes
 
 
@@ -194,7 +195,7 @@ def test_same_picture_in_two_files_is_one_patient(tmp_path: Path) -> None:
     write(tmp_path, [*rows, row("copy", FINDINGS["fungal"], "again.jpg")])
     splits = read(tmp_path)
     assert "again.jpg" not in all_rows(splits, "label")
-    assert "1 duplicates dropped: pictures found in several files" in splits.notes
+    assert "1 duplicates dropped: images in several files" in splits.notes
     assert "ids joined, one patient each: fungal-0 = copy" in splits.notes
 
 
@@ -204,7 +205,7 @@ def test_picture_under_two_classes_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, [*rows, row("viral-0", FINDINGS["healthy"], "viral0.png")])
     splits = read(tmp_path)
     assert "viral0.png" not in all_rows(splits, "label")
-    assert "1 pictures left out, listed under two classes: viral0.png" in splits.notes
+    assert "1 images left out, listed under two classes: viral0.png" in splits.notes
 
 
 def test_known_ids_of_one_person_are_joined(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_missing_picture(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\(3\.3%, allow_missing is 3\.0%\)"):
         read(tmp_path, allow_missing=0.03)
     splits = read(tmp_path, allow_missing=0.04)
-    assert "1 rows left out, picture not there: healthy1.png" in splits.notes
+    assert "1 records left out, image file missing: healthy1.png" in splits.notes
 
 
 def test_commercial_use(tmp_path: Path) -> None:
@@ -237,7 +238,9 @@ def test_commercial_use(tmp_path: Path) -> None:
     write(tmp_path, rows)
     splits = read(tmp_path, use="commercial")
     assert sum(len(s) for s in splits.named().values()) == 27
-    note = "3 rows left out, license forbids commercial use: CC BY-NC-SA 1, CC BY-NC-SA 4.0 1, not stated 1"
+    note = (
+        "3 records left out, license forbids commercial use: CC BY-NC-SA 1, CC BY-NC-SA 4.0 1, not stated 1"
+    )
     assert note in splits.notes
     assert sum(len(s) for s in read(tmp_path).named().values()) == 30
 
@@ -248,7 +251,7 @@ def test_use_that_leaves_no_picture_of_a_class(tmp_path: Path) -> None:
     for r in rows[5:10]:
         r["license"] = "CC BY-NC"
     write(tmp_path, rows)
-    with pytest.raises(DataError, match="'fungal': none of its 5 pictures has a license that allows comm"):
+    with pytest.raises(DataError, match="'fungal': none of its 5 images has a license that allows comm"):
         read(tmp_path, use="commercial")
 
 
@@ -258,7 +261,7 @@ def test_column_given_twice(tmp_path: Path) -> None:
     write(tmp_path, rows, [*HEADER, ""])
     assert sum(len(s) for s in read(tmp_path).named().values()) == 25
     write(tmp_path, rows, [*HEADER, "age"])
-    with pytest.raises(DataError, match="age: column is given twice"):
+    with pytest.raises(DataError, match="age: column is there twice"):
         read(tmp_path)
 
 
@@ -322,9 +325,9 @@ def test_real_pack_counts() -> None:
     assert splits.train.classes == ("healthy", "fungal", "covid19", "bacterial")
     assert sum(len(s) for s in splits.named().values()) == 9 + 9 + 126 + 23
     assert splits.notes[:5] == (
-        "13 rows left out, finding not among the classes: Pneumonia 9, ARDS 3, Lipoid 1",
-        "1 duplicates dropped: files listed in several rows",
-        "4 duplicates dropped: pictures found in several files",
+        "13 records left out, finding not among the classes: Pneumonia 9, ARDS 3, Lipoid 1",
+        "1 duplicates dropped: files listed in several records",
+        "4 duplicates dropped: images in several files",
         "ids joined, one patient each: 97 = 178, 287 = 340",
         "class 'viral' excluded: 1 patient, the split needs at least 4",
     )

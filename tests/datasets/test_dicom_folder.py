@@ -24,10 +24,12 @@ from pydicom.uid import (
 )
 
 from benchmark.datasets import dicom_folder
-from benchmark.datasets._readers.dicom import read_header, read_picture, window
+from benchmark.datasets._readers.dicom import read_header
+from benchmark.datasets._readers.dicom_pixels import read_pixels, window
 from benchmark.datasets.dicom_folder import Params, fingerprint
 from benchmark.errors import DataError
-from benchmark.images.image_set import ImageSet, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet
 from benchmark.protocol.load import load
 from benchmark.tasks.schema import SplitRule
 
@@ -69,7 +71,7 @@ def dicom(
 
 def shown(path: Path) -> np.ndarray:
     """(H, W) uint8, the picture of a file."""
-    return np.asarray(read_picture(path))
+    return np.asarray(read_pixels(path))
 
 
 def picture(seed: int, side: int = 24, high: int = 4095) -> np.ndarray:
@@ -303,7 +305,9 @@ def test_unknown_labels_are_refused_or_ignored(tmp_path: Path) -> None:
     dicom(tmp_path / "odema/x.dcm", picture(900))
     with pytest.raises(DataError, match=r"'odema'.*\n.*Did you mean 'edema'"):
         read(tmp_path)
-    assert "1 files left out, label 'odema' ignored" in read(tmp_path, ignore_labels=("odema",)).card["notes"]
+    assert (
+        "1 images left out, label 'odema' ignored" in read(tmp_path, ignore_labels=("odema",)).card["notes"]
+    )
 
 
 def test_of_several_frames_the_first_is_read(tmp_path: Path) -> None:
@@ -324,7 +328,7 @@ def test_a_file_without_pixel_data_is_named(tmp_path: Path) -> None:
     del data.PixelData
     data.save_as(tmp_path / "normal/a.dcm", enforce_file_format=True)
     with pytest.raises(DataError, match=r"a\.dcm: has no pixel data \(modality SR\)"):
-        read_picture(tmp_path / "normal/a.dcm")
+        read_pixels(tmp_path / "normal/a.dcm")
 
 
 def test_an_unreadable_compression_is_named(tmp_path: Path) -> None:
@@ -340,7 +344,7 @@ def test_an_unreadable_compression_is_named(tmp_path: Path) -> None:
     data.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
     data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     with pytest.raises(DataError, match=r"JPEG Lossless.*\n.*pylibjpeg"):
-        read_picture(tmp_path / "a.dcm")
+        read_pixels(tmp_path / "a.dcm")
 
 
 def test_implicit_syntax_is_read(tmp_path: Path) -> None:
@@ -361,15 +365,15 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     ):
         (tmp_path / "bad.dcm").write_bytes(content)
         with pytest.raises(DataError, match=f"bad\\.dcm: .*({problem})"):
-            read_picture(tmp_path / "bad.dcm")
+            read_pixels(tmp_path / "bad.dcm")
     dicom(tmp_path / "gray.dcm", np.full((8, 8), 7))
     with pytest.raises(DataError, match="one gray value"):
-        read_picture(tmp_path / "gray.dcm")
+        read_pixels(tmp_path / "gray.dcm")
     dicom(tmp_path / "huge.dcm", picture(0), Rows=60000, Columns=60000)
     with pytest.raises(DataError, match="60000 x 60000 pixels"):
-        read_picture(tmp_path / "huge.dcm")
+        read_pixels(tmp_path / "huge.dcm")
     with pytest.raises(DataError, match="no such file"):
-        read_picture(tmp_path / "none.dcm")
+        read_pixels(tmp_path / "none.dcm")
 
 
 def test_one_instance_under_two_labels_is_refused(tmp_path: Path) -> None:
@@ -377,7 +381,7 @@ def test_one_instance_under_two_labels_is_refused(tmp_path: Path) -> None:
     folder(tmp_path)
     copy = (tmp_path / "normal/0.dcm").read_bytes()
     (tmp_path / "normal/again.dcm").write_bytes(copy)
-    assert read(tmp_path).card["notes"] == ["1 files dropped: SOPInstanceUID there before"]
+    assert read(tmp_path).card["notes"] == ["1 files dropped: repeated SOPInstanceUID"]
     (tmp_path / "edema/again.dcm").write_bytes(copy)
     with pytest.raises(DataError, match="same SOP instance"):
         read(tmp_path)
@@ -390,10 +394,10 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty"):
         read(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match="holds no DICOM file"):
+    with pytest.raises(DataError, match="contains no DICOM file"):
         read(tmp_path)
     dicom(tmp_path / "a.dcm", picture(0))
-    with pytest.raises(DataError, match="lies in no subfolder"):
+    with pytest.raises(DataError, match="is in no subfolder"):
         read(tmp_path)
 
 

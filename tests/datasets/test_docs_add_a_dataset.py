@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from benchmark.datasets import image_folder
-from benchmark.images.image_set import prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import Source, SplitRule
 

@@ -12,7 +12,8 @@ from PIL import Image
 from benchmark.datasets import image_folder
 from benchmark.datasets.image_folder import Params, fingerprint
 from benchmark.errors import DataError
-from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 
@@ -100,7 +101,7 @@ def test_subfolders_without_separator_say_so(tmp_path: Path) -> None:
     (tmp_path / "cat/.hidden").write_bytes(b"x")
     splits = read(tmp_path)
     assert sum(len(s.patients()) for s in splits.named().values()) == total(splits) == 24
-    assert splits.notes[0] == "every file counts as a patient of its own: no patient_separator"
+    assert splits.notes[0] == "every file counts as a patient: no patient_separator"
     assert splits.notes[1].startswith("1 files in the class folders left out")
 
 
@@ -150,7 +151,7 @@ def test_frames_of_one_patient_are_all_kept(tmp_path: Path) -> None:
     write(tmp_path, [*rows, {**rows[0], "image": "next.png"}, {**rows[0], "image": "third.png"}])
     splits = read(tmp_path)
     assert total(splits) == 25
-    assert splits.notes == ("1 duplicates dropped: pictures found in several files",)
+    assert splits.notes == ("1 duplicates dropped: images in several files",)
 
 
 def test_reserve_is_drawn_from_given_train(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_same_picture_in_two_given_splits(tmp_path: Path) -> None:
         row["split"] = names[int(row["patient_id"][4:])]
     (tmp_path / rows[-1]["image"]).write_bytes((tmp_path / rows[1]["image"]).read_bytes())
     write(tmp_path, rows)
-    with pytest.raises(DataError, match=r"the same person as 'dog-0' \(they share a picture\)"):
+    with pytest.raises(DataError, match=r"the same person as 'dog-0' \(they share an image\)"):
         read(tmp_path)
 
 
@@ -204,7 +205,7 @@ def test_same_picture_in_two_given_splits(tmp_path: Path) -> None:
         ({"image": "nothing.png"}, "line 2", "lists 'nothing.png', which is not at"),
         ({"label": "dgo"}, "line 2", "unknown label 'dgo'"),
         ({"age": "old"}, "line 2: age", "'old' is not a number"),
-        ({"split": "training"}, "line 2: split", "'training' is none of train, val, test, reserve"),
+        ({"split": "training"}, "line 2: split", "'training' is not one of train, val, test, reserve"),
         ({"split": "train"}, "line 3: split", "is missing"),
     ],
 )
@@ -229,7 +230,7 @@ def test_missing_pictures_up_to_a_share(tmp_path: Path) -> None:
         read(tmp_path)
     splits = read(tmp_path, allow_missing=0.1)
     assert total(splits) == 22
-    assert splits.notes == ("2 rows left out, picture not there: pictures/0.png, pictures/1.png",)
+    assert splits.notes == ("2 records left out, image file missing: pictures/0.png, pictures/1.png",)
 
 
 def test_commercial_use(tmp_path: Path) -> None:
@@ -241,7 +242,7 @@ def test_commercial_use(tmp_path: Path) -> None:
     write(tmp_path, licensed, [*HEADER, "license"])
     splits = read(tmp_path, use="commercial")
     assert total(splits) == 23
-    assert splits.notes == ("1 rows left out, license forbids commercial use: CC BY-NC 1",)
+    assert splits.notes == ("1 records left out, license forbids commercial use: CC BY-NC 1",)
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN"])
@@ -282,7 +283,7 @@ def test_label_that_is_no_class(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="unknown label 'bird'"):
         read(tmp_path)
     splits = read(tmp_path, ignore_labels=["bird"])
-    assert "1 pictures left out, label 'bird' ignored" in splits.notes
+    assert "1 images left out, label 'bird' ignored" in splits.notes
 
 
 def test_folder_that_lacks_a_class(tmp_path: Path) -> None:

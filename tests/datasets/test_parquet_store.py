@@ -10,7 +10,8 @@ import pytest
 from benchmark.datasets import parquet_store
 from benchmark.datasets.parquet_store import Params
 from benchmark.errors import DataError, UnknownNameError
-from benchmark.images.image_set import ImageSet, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 from support.stores import full_set, store
@@ -19,7 +20,7 @@ from support.stores import full_set, store
 def three_classes(n: int = 60) -> ImageSet:
     """Images of three classes, all patients different."""
     plain = full_set(n)
-    return replace(plain, label=np.arange(n) % 3, classes=("a", "b", "c"), report=None, soft=None)
+    return replace(plain, label=np.arange(n) % 3, classes=("a", "b", "c"), reported_labels=None, soft=None)
 
 
 def read(folder, classes=("a", "b", "c"), size=6):
@@ -71,7 +72,7 @@ def test_several_findings_are_handed_over(tmp_path):
     images = full_set(multilabel=True)
     found = read(store(tmp_path, images), classes=("negative", "positive"))
     assert found.classes == images.classes
-    np.testing.assert_array_equal(found.report, images.report)
+    np.testing.assert_array_equal(found.reported_labels, images.reported_labels)
 
 
 def test_another_size_is_refused(tmp_path):

@@ -15,10 +15,12 @@ import pytest
 from PIL import Image
 
 from benchmark.datasets import pocus
-from benchmark.datasets._readers.video import crop, read_clip, sector_box
+from benchmark.datasets._readers.sector import crop, sector_box
+from benchmark.datasets._readers.video import read_clip
 from benchmark.datasets.pocus import Params, fingerprint
 from benchmark.errors import DataError, UnknownNameError
-from benchmark.images.image_set import ImageSet, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet
 from benchmark.protocol.load import load
 from benchmark.tasks.schema import SplitRule
 
@@ -303,10 +305,10 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     table(tmp_path, rows)
     Image.fromarray(moving(77)[0]).save(tmp_path / "pocus_images/convex/spare.png")
     assert read(tmp_path).card["notes"] == [
-        "1 rows left out, another probe: linear 1",
-        "1 rows left out, label not among the classes: Viral pneumonia 1",
-        "1 rows left out, not part of the public repository: butterfly 1",
-        "1 files of this probe left out: in no row of the table",
+        "1 records left out, another probe: linear 1",
+        "1 records left out, label not among the classes: Viral pneumonia 1",
+        "1 records left out, not part of the public repository: butterfly 1",
+        "1 files of this probe left out: in no record of the table",
     ]
 
 
@@ -320,7 +322,7 @@ def test_missing_files_are_an_error_above_a_stated_share(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"'pocus_images/healthy_1', .* 1 more of 30"):
         read(tmp_path, allow_missing=0.05)
     notes = read(tmp_path, allow_missing=0.07).card["notes"]
-    assert notes == ["2 rows left out, picture not there: pocus_images/healthy_1, pocus_videos/healthy_2"]
+    assert notes == ["2 records left out, image file missing: pocus_images/healthy_1, pocus_videos/healthy_2"]
 
 
 def test_one_picture_of_two_patients_makes_them_one(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import time
 
 import pytest
 
-import benchmark.engine.runner
-from benchmark.engine.node import Node
-from benchmark.engine.runner import Watcher, execute, free_gpu_bytes, worker_count
+from benchmark.engine.events import RunObserver
+from benchmark.engine.node import Graph, Node
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
 from benchmark.errors import BenchmarkError, StoreError
-from support.acts import act
+from benchmark.utils import processes
+from benchmark.utils.processes import free_gpu_bytes, worker_count
+from support.acts import ActConfig, act
 from support.samples import ROOT
 
 
@@ -24,10 +26,10 @@ def tests_are_importable(monkeypatch):
 
 
 def node(name, what="square", n=1, needs=()):
-    return Node(name, "data", {"act": what, "n": n}, tuple(needs))
+    return Node(name, ActConfig(act=what, n=n), {"terms": tuple(needs)} if needs else {})
 
 
-class Log(Watcher):
+class Log(RunObserver):
     def __init__(self):
         self.lines = []
 
@@ -43,7 +45,7 @@ class Log(Watcher):
 
 def run(folder, *nodes):
     log = Log()
-    return execute(nodes, Store(folder / "store"), act, workers=2, watcher=log), log.lines
+    return execute(Graph(nodes), Store(folder / "store"), act, workers=2, observer=log), log.lines
 
 
 def test_results_flow_and_are_reused(tmp_path):
@@ -104,7 +106,7 @@ def test_store_that_vanishes_is_an_error(tmp_path):
     (tmp_path / "store" / "partial").rmdir()
     (tmp_path / "store" / "partial").write_text("in the way")
     with pytest.raises(StoreError, match="SYNTHTHORAX_STORE"):
-        execute([node("a")], store, act, workers=1)
+        execute(Graph([node("a")]), store, act, workers=1)
 
 
 def test_a_grid_goes_past_a_bug_and_a_kill(tmp_path):
@@ -118,20 +120,20 @@ def test_a_grid_goes_past_a_bug_and_a_kill(tmp_path):
 
 
 def test_worker_gets_its_next_node_before_anybody_is_told_of_the_last(tmp_path):
-    """However long a watcher takes over a finished node, the next one is at work meanwhile."""
+    """However long an observer takes over a finished node, the next one is at work meanwhile."""
 
-    class Slow(Watcher):
+    class Slow(RunObserver):
         seen = False
 
         def finished(self, node, result):
             until = time.monotonic() + 30
             while node.id == "a" and not self.seen and time.monotonic() < until:
-                self.seen = len(list((tmp_path / "store" / "results" / "data").iterdir())) == 2
+                self.seen = len(list((tmp_path / "store" / "results" / "act").iterdir())) == 2
                 time.sleep(0.02)
 
-    watcher = Slow()
-    execute([node("a", n=1), node("b", n=2)], Store(tmp_path / "store"), act, workers=1, watcher=watcher)
-    assert watcher.seen
+    observer, graph = Slow(), Graph([node("a", n=1), node("b", n=2)])
+    execute(graph, Store(tmp_path / "store"), act, workers=1, observer=observer)
+    assert observer.seen
 
 
 def test_worker_count(monkeypatch):
@@ -140,7 +142,7 @@ def test_worker_count(monkeypatch):
     assert worker_count("cpu", None) >= 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
     for free, workers in ((80, 6), (20, 3), (2, 1)):
-        monkeypatch.setattr(benchmark.engine.runner, "free_gpu_bytes", lambda free=free: free * 2**30)
+        monkeypatch.setattr(processes, "free_gpu_bytes", lambda free=free: free * 2**30)
         assert worker_count("cuda", None) == workers
     assert worker_count("cuda", 7) == 7
 

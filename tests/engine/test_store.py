@@ -72,10 +72,10 @@ def test_store_that_cannot_be_written_is_told(tmp_path):
 
 def test_full_disk_is_told():
     """Writing to a full device is a StoreError that says so, with the remedy."""
-    from benchmark.engine.store import _told
+    from benchmark.engine.store import store_errors
 
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(StoreError, match="No space left on device"), _told("here"):  # noqa: SIM117
+    with pytest.raises(StoreError, match="No space left on device"), store_errors("here"):  # noqa: SIM117
         with open("/dev/full", "wb", buffering=0) as handle:
             handle.write(b"x")

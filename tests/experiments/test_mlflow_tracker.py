@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow.utils.validation import _validate_metric_name
 
-from benchmark.engine.node import Node
-from benchmark.experiments.mlflow_tracker import create_whole, metric_name, run_name
+from benchmark.engine.node import Node, StageConfig
+from benchmark.experiments.mlflow_tracker import metric_name, run_name
+from benchmark.experiments.tracking_store import create_whole
 
 
 @pytest.mark.parametrize(
@@ -24,9 +25,16 @@ def test_a_class_of_any_name_has_a_metric(name, shown):
 
 def test_a_training_on_a_share_is_told_from_the_others():
     """The run of the learning curve names its share, classifier and seed."""
-    tags = {"share": "0.25", "classifier": "resnet50", "seed": "3"}
-    assert run_name(Node("curve/0.25/resnet50/3", "curve", {}, tags=tags)) == "curve 0.25 resnet50 seed 3"
-    assert run_name(Node("filter/ddpm", "filter", {}, row="ddpm")) == "filter ddpm"
+
+    class Curve(StageConfig, stage="learning_curve"):
+        pass
+
+    class Filter(StageConfig, stage="quality_filter"):
+        pass
+
+    node = Node("x", Curve(), share=0.25, classifier="resnet50", seed=3)
+    assert run_name(node) == "learning_curve 0.25 resnet50 seed 3"
+    assert run_name(Node("y", Filter(), row="ddpm")) == "quality_filter ddpm"
 
 
 def test_a_store_is_made_whole_or_not_at_all(tmp_path):

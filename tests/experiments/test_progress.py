@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.engine.forecast import Durations, kind, play, start_order
-from benchmark.engine.node import Node
+from benchmark.engine.forecast import Durations, kind, simulate, start_order
+from benchmark.engine.node import Graph, Node, StageConfig
+from benchmark.engine.store import Costs
 from benchmark.experiments.progress import Progress
 
 ROWS = ("real_only", "traditional", "ddpm", "stylegan", "noise")
@@ -23,23 +24,36 @@ def quiet(monkeypatch):
     monkeypatch.setattr(Progress, "_show", lambda *_, **__: None)
 
 
+class Data(StageConfig, stage="data"):
+    pass
+
+
+class Fit(StageConfig, stage="fit"):
+    pass
+
+
+class Classify(StageConfig, stage="classify"):
+    pass
+
+
 def result(seconds):
-    return SimpleNamespace(manifest={"costs": {"seconds": seconds}})
+    return SimpleNamespace(costs=Costs(seconds, 0.0))
 
 
 def training(row, bracket, network, seed, needs=(), guess=15.0):
-    tags = {"generator": row, "bracket": str(bracket), "classifier": network, "seed": str(seed)}
-    name = f"classify/{row}/{bracket}/{network}/{seed}"
-    return Node(name, "classify", {}, tuple(needs), seed, row, tags, guess=guess)
+    return Node(
+        f"classify/{row}/{bracket}/{network}/{seed}", Classify(), {"data": tuple(needs)}, seed=seed, row=row,
+        bracket=bracket, classifier=network, expected_seconds=guess,
+    )  # fmt: skip
 
 
 def grid(seeds, *, fits=False):
     """The graph of a study: data, perhaps fits and samples of each row, and trainings."""
-    nodes = [Node("data", "data", {}, guess=10.0)]
+    nodes = [Node("data", Data(), expected_seconds=10.0)]
     for row in ROWS:
         needs = ["data"]
         if fits and row != "real_only":
-            nodes.append(Node(f"fit/{row}", "fit", {}, ("data",), 0, row, {"generator": row}, guess=100.0))
+            nodes.append(Node(f"fit/{row}", Fit(), {"data": ("data",)}, row=row, expected_seconds=100.0))
             needs.append(f"fit/{row}")
         for bracket in BRACKETS if row != "real_only" else (0,):
             nodes += [training(row, bracket, n, s, needs) for n in NETWORKS for s in range(seeds)]
@@ -59,7 +73,7 @@ def truth(nodes, rng, *, pace=1.0, networks=0.7, brackets=0.3, noise=0.2):
         return factor.setdefault(name, float(np.exp(rng.normal(0, sd))))
 
     return {
-        n.id: n.guess
+        n.id: n.expected_seconds
         * drawn("pace", pace)
         * drawn(n.stage, pace / 2)
         * float(np.prod([drawn(f"{k}={n.tags[k]}", sd) for k, sd in spread.items() if k in n.tags]))
@@ -71,8 +85,8 @@ def truth(nodes, rng, *, pace=1.0, networks=0.7, brackets=0.3, noise=0.2):
 def played(nodes, seconds, workers, tells=5, ask_at=None):
     """Run a graph on a fake clock, in the runner's order; the wall seconds, and what was left when asked."""
     now = [0.0]
-    progress = Progress(nodes, workers, now=lambda: now[0])
-    order, by_id = start_order(nodes), {n.id: n for n in nodes}
+    progress = Progress(Graph(nodes), workers, now=lambda: now[0])
+    order, by_id = start_order(Graph(nodes)), {n.id: n for n in nodes}
     waiting, done, events, busy, said = dict(by_id), set(), [], 0, None
     if ask_at is not None:
         heapq.heappush(events, (ask_at, "ask", ""))
@@ -123,20 +137,20 @@ def test_time_left_is_right_over_many_grids(workers, fits, within, share, quiet)
     assert np.mean(errors(grid(5, fits=fits), 100, workers) <= within) >= share
 
 
-def test_play_is_hand_arithmetic():
+def test_simulation_is_hand_arithmetic():
     """Two workers: a (2 more seconds) runs; b 3, then c 4 and d 1 after a: c 2-6, d 3-4. One worker: 10."""
     seconds, needs = {"b": 3.0, "c": 4.0, "d": 1.0}, {"b": (), "c": ("a",), "d": ("a",)}
     order = {"b": 0, "c": 1, "d": 2}
-    assert play(seconds, {"a": 2.0}, needs, order, 2) == 6.0
-    assert play(seconds, {"a": 2.0}, needs, order, 1) == 10.0
-    assert play({}, {}, needs, order, 2) == 0.0
+    assert simulate(seconds, {"a": 2.0}, needs, order, 2) == 6.0
+    assert simulate(seconds, {"a": 2.0}, needs, order, 1) == 10.0
+    assert simulate({}, {}, needs, order, 2) == 0.0
 
 
 def test_time_left_is_never_below_the_critical_path(quiet):
     """With more workers than nodes the chain data, fit, training is what is left: 10 + 100 + 15 seconds."""
     nodes = [n for n in grid(1, fits=True) if n.row in ("", "ddpm")]
-    assert Progress(nodes, 50, now=lambda: 0.0).seconds_left() == pytest.approx(125)
-    assert Progress(nodes, 1, now=lambda: 0.0).seconds_left() == pytest.approx(110 + 12 * 15)
+    assert Progress(Graph(nodes), 50, now=lambda: 0.0).seconds_left() == pytest.approx(125)
+    assert Progress(Graph(nodes), 1, now=lambda: 0.0).seconds_left() == pytest.approx(110 + 12 * 15)
 
 
 def test_kind_that_has_not_run_borrows_from_its_tags():
@@ -144,9 +158,9 @@ def test_kind_that_has_not_run_borrows_from_its_tags():
     nodes = [training("ddpm", b, n, s) for b in (100, 250) for n in "ab" for s in range(6)]
     known = Durations(nodes)
     for n in nodes:
-        bracket, network = n.tags["bracket"], n.tags["classifier"]
-        if (bracket, network) != ("250", "a"):
-            known.learn(n.id, 15.0 * (2 if network == "a" else 1) * (1.5 if bracket == "250" else 1))
+        bracket, network = n.bracket, n.classifier
+        if (bracket, network) != (250, "a"):
+            known.learn(n.id, 15.0 * (2 if network == "a" else 1) * (1.5 if bracket == 250 else 1))
     assert known.expected({})["classify/ddpm/250/a/0"] == pytest.approx(45, rel=0.2)
     assert known.expected({})["classify/ddpm/100/a/5"] == pytest.approx(30, rel=0.05)
 
@@ -164,7 +178,7 @@ def test_earlier_run_tells_what_kinds_take_and_not_how_fast_this_machine_is():
     known = Durations(nodes)
     for n in nodes:
         if n.seed > 0:
-            known.learn(n.id, 30.0 if n.tags["classifier"] == "a" else 60.0, here=False)
+            known.learn(n.id, 30.0 if n.classifier == "a" else 60.0, here=False)
     known.learn(nodes[0].id, 3.0)
     assert known.expected({})["classify/ddpm/100/b/0"] == pytest.approx(6, rel=0.15)
 
@@ -172,7 +186,7 @@ def test_earlier_run_tells_what_kinds_take_and_not_how_fast_this_machine_is():
 def test_first_training_of_each_kind_goes_ahead_then_the_longest_path():
     """First one training per network of real_only, then the fits, which most wait for; repetitions last."""
     nodes = grid(2, fits=True)
-    order = start_order(nodes)
+    order = start_order(Graph(nodes))
     real = [[order[training("real_only", 0, n, s).id] for n in NETWORKS] for s in (0, 1)]
     fits = [order[n.id] for n in nodes if n.stage == "fit"]
     assert max(real[0]) < min(fits) <= max(fits) < min(real[1])
@@ -182,7 +196,7 @@ def test_first_training_of_each_kind_goes_ahead_then_the_longest_path():
 def test_progress_counts_down_as_a_node_goes_on(quiet):
     """One training of a known kind, 20 s: at 25 % after 5 s 15 are left, 5 s later without a word 10."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(2)]
-    progress = Progress(nodes, 1, now=lambda: now[0])
+    progress = Progress(Graph(nodes), 1, now=lambda: now[0])
     progress.started(nodes[0])
     now[0] = 20.0
     progress.finished(nodes[0], result(20.0))
@@ -197,7 +211,7 @@ def test_progress_counts_down_as_a_node_goes_on(quiet):
 def test_what_a_worker_imports_first_is_not_what_its_kind_takes(quiet):
     """Started at 0, at work from 50, done at 70, of which 18 in the stage: the next one takes 20."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(2)]
-    progress = Progress(nodes, 1, now=lambda: now[0])
+    progress = Progress(Graph(nodes), 1, now=lambda: now[0])
     progress.started(nodes[0])
     now[0] = 50.0
     progress.progressed(nodes[0].id, 0.0)
@@ -209,7 +223,7 @@ def test_what_a_worker_imports_first_is_not_what_its_kind_takes(quiet):
 def test_lines_tell_what_is_done_and_how_long_the_rest_takes(capsys):
     """Without a terminal: a line per finished or failed node."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(3)]
-    progress = Progress(nodes, 1, now=lambda: now[0])
+    progress = Progress(Graph(nodes), 1, now=lambda: now[0])
     progress.started(nodes[0])
     now[0] = 20.0
     progress.finished(nodes[0], result(20.0))

@@ -49,7 +49,7 @@ def test_values_are_read_as_yaml_and_in_the_order_given():
         (["--over", "mask.shap"], "Did you mean 'mask.shape'"),
         (["--over", "mask.shape"], "names 'mask.shape' twice"),
         (["--values", "square"], "Choose one of: none, joint"),
-        (["--values", "[none"], "is no list of values"),
+        (["--values", "[none"], "is not a list of values"),
         (["--values", "none", "--values", "joint"], "given more often than --over"),
         (["--scenario", "mask.shape=none"], "set by --scenario too"),
     ],

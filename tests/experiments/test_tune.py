@@ -83,7 +83,8 @@ def trials(folder: Path) -> list:
 
 def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypatch):
     """best_params.yaml holds the parameters of the finished trial with the lowest preview FID."""
-    from benchmark.planning.resolve import RunRequest, make_plan
+    from benchmark.planning.request import RunRequest
+    from benchmark.planning.resolve import make_plan
 
     folder, done = searched
     assert done.returncode == 0, done.stdout + done.stderr

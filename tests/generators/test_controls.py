@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.errors import GeneratorError
 from benchmark.generators import copycat, duplicate_real, noise, oracle, traditional
-from benchmark.generators._bank import draw_evenly
+from benchmark.generators._image_bank import draw_evenly
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.generator import SampleRequest
 from support.fit_context import FakeContext

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from benchmark.errors import GeneratorError
-from benchmark.generators import _stylegan_blocks as blocks
+from benchmark.generators import _stylegan_network as blocks
 from benchmark.generators import stylegan
+from benchmark.generators._diff_augment import diff_augment
 from benchmark.plugins.generator import SampleRequest
 from support.fit_context import FakeContext
 from support.samples import blobs
@@ -43,7 +44,7 @@ def test_defaults_are_the_paper() -> None:
 
 def test_growth_at_paper_size() -> None:
     """256 px: 8 to 256 px take a sixth of the steps each; a size blends in over its first half."""
-    grown = [model(256)._growth(step) for step in range(0, 37_500, 1250)]
+    grown = [model(256).growth.at(step) for step in range(0, 37_500, 1250)]
     assert [level for level, _, _ in grown] == [k for k in range(1, 7) for _ in range(5)]
     blends = [round(blend, 2) for _, blend, _ in grown[5:10]]
     assert blends == pytest.approx([0, 0.4, 0.8, 1, 1], abs=0.01)
@@ -53,10 +54,10 @@ def test_growth_at_paper_size() -> None:
 @pytest.mark.parametrize("size", [16, 32, 64, 96, 224])
 def test_growth_ends_at_full_size(size: int) -> None:
     """Levels never fall, each begins with since = 0, and the last step is at full size without blending."""
-    grown = [model(size, steps=97, final_share=0.4)._growth(step) for step in range(97)]
+    grown = [model(size, steps=97, final_share=0.4).growth.at(step) for step in range(97)]
     levels = [level for level, _, _ in grown]
     assert levels == sorted(levels)
-    assert levels[-1] == model(size)._levels() - 1
+    assert levels[-1] == model(size).growth.levels - 1
     assert grown[-1][1] == 1
     for before, after in pairwise(grown):
         assert after[2] == (before[2] + 1 if after[0] == before[0] else 0)
@@ -82,7 +83,7 @@ def test_slope_penalty_of_a_linear_critic(slope: float) -> None:
 
     real, fake = torch.randn(5, 1, 4, 4, generator=random()), torch.zeros(5, 1, 4, 4)
     critic: Any = Linear()
-    penalty = model(32)._slope_penalty(critic, real, fake, torch.zeros(5, dtype=torch.long), random())
+    penalty = model(32)._gradient_penalty(critic, real, fake, torch.zeros(5, dtype=torch.long), random())
     assert penalty.item() == pytest.approx((slope - 1) ** 2, abs=1e-5)
 
 
@@ -135,7 +136,7 @@ def test_critic_sees_the_class_and_a_lack_of_variety() -> None:
 def test_augment_color_keeps_the_picture_up_to_gain_and_offset() -> None:
     """Color changes one gain in [0.5, 1.5] and one offset in [-0.5, 0.5] per image."""
     images = torch.randn(50, 1, 8, 8, generator=random())
-    changed = blocks.augment(images, ("color",), random(1))
+    changed = diff_augment(images, ("color",), random(1))
     gain = changed.std((2, 3)) / images.std((2, 3))
     offset = changed.mean((2, 3)) - images.mean((2, 3))
     assert 0.5 <= gain.min() < 0.65 < 1.35 < gain.max() <= 1.5
@@ -150,14 +151,14 @@ def test_augment_translates_by_up_to_an_eighth() -> None:
     """A single bright pixel moves by -2 to 2 of 16 in both directions, all 25 moves occur."""
     images = torch.zeros(600, 1, 16, 16)
     images[:, :, 7, 9] = 1
-    places = blocks.augment(images, ("translation",), random()).nonzero()[:, 2:]
+    places = diff_augment(images, ("translation",), random()).nonzero()[:, 2:]
     assert len(places) == 600
     assert {tuple(p) for p in places.tolist()} == {(7 + i, 9 + j) for i in range(-2, 3) for j in range(-2, 3)}
 
 
 def test_augment_cuts_out_a_square_of_half_the_side() -> None:
     """Zeros form a rectangle, 8 by 8 of 16 where the border does not cut it."""
-    cut = blocks.augment(torch.ones(300, 1, 16, 16), ("cutout",), random())[:, 0] == 0
+    cut = diff_augment(torch.ones(300, 1, 16, 16), ("cutout",), random())[:, 0] == 0
     height, width = cut.any(2).sum(1), cut.any(1).sum(1)
     assert torch.equal(cut.sum((1, 2)), height * width)
     assert height.max() == width.max() == 8
@@ -167,7 +168,7 @@ def test_augment_cuts_out_a_square_of_half_the_side() -> None:
 def test_augmentation_lets_gradients_through() -> None:
     """The generator learns through every augmentation."""
     images = torch.randn(4, 1, 8, 8, generator=random(), requires_grad=True)
-    blocks.augment(images, ("color", "translation", "cutout"), random()).square().sum().backward()
+    diff_augment(images, ("color", "translation", "cutout"), random()).square().sum().backward()
     assert images.grad is not None
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
 

@@ -1,8 +1,9 @@
-"""Batches, averaged weights, and the keeping of states."""
+"""Batches, averaged weights, and saved states."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,17 @@ import torch
 from torch import nn
 
 from benchmark.errors import GeneratorError
-from benchmark.generators import _training as training
+from benchmark.generators import _network_training as training
+from benchmark.generators._network_generator import NetworkGenerator, check_finite
 from support.fit_context import FakeContext
 
 POSITION = np.array([0] * 80 + [1] * 20)
+
+
+class Averaging(NetworkGenerator):
+    """A generator of which only the averaged weights matter."""
+
+    name = "averaging"
 
 
 @pytest.mark.parametrize(("balance", "share"), [(0.0, 0.2), (0.5, 1 / 3), (1.0, 0.5)])
@@ -44,17 +52,24 @@ def test_pixels_survive_the_way_to_the_network_and_back() -> None:
 
 
 def test_average_follows_the_live_weights() -> None:
-    """At first a tenth of the old is kept; later the decay itself, so the weights lag behind."""
-    average, live = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-    nn.init.constant_(average.weight, 0.0)
-    nn.init.constant_(live.weight, 1.0)
-    training.update_average(average, live, decay=0.99, updates=0)
-    assert average.weight.item() == pytest.approx(0.9)
-    training.update_average(average, live, decay=0.99, updates=10_000)
-    assert average.weight.item() == pytest.approx(0.901)
+    """The first update copies; the next one retains 2/11 of the average; a late one the decay itself."""
+    generator, live = Averaging(SimpleNamespace(average=0.99)), nn.Linear(1, 1, bias=False)
+    nn.init.constant_(live.weight, 0.0)
+    generator.start_average(live)
+
+    def averaged(weight: float) -> float:
+        nn.init.constant_(live.weight, weight)
+        generator.average.step(live.parameters())
+        generator.use_average()
+        return generator.network.weight.item()
+
+    assert averaged(1.0) == 1
+    assert averaged(0.0) == pytest.approx(2 / 11)
+    generator.average.optimization_step = 10_000
+    assert averaged(1.0) == pytest.approx(0.99 * 2 / 11 + 0.01)
 
 
-def test_seeded_weights_leave_the_global_state() -> None:
+def test_seeded_weights_preserve_the_global_state() -> None:
     """The same seed gives the same weights, and torch's global generator does not move."""
     before = torch.get_rng_state()
     found = []
@@ -65,15 +80,15 @@ def test_seeded_weights_leave_the_global_state() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_states_are_kept_at_most_every_so_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_are_saved_at_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First after 20 s; a state that took 1.5 s to save is worth 30 s: three states in 96 s."""
     clock = iter(np.arange(0.0, 10_000.0, 1.5))
-    monkeypatch.setattr("benchmark.generators._training.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("benchmark.generators._network_training.time.monotonic", lambda: next(clock))
     context = FakeContext(tmp_path)
-    keeper = training.Keeper(context)
+    saver = training.StateSaver(context)
     saved = []
     for step in range(60):
-        keeper.keep(step, {})
+        saver.save_if_due(step, {})
         saved.append(context.saved)
     assert saved[12] == 0
     assert saved[13] == 1
@@ -82,6 +97,6 @@ def test_states_are_kept_at_most_every_so_often(tmp_path: Path, monkeypatch: pyt
 
 def test_a_loss_that_is_not_finite_is_an_error() -> None:
     """NaN stops the fit with the step and the remedy."""
-    training.check_finite(1.0, "x", 7)
+    check_finite({"loss": 1.0}, "x", 7)
     with pytest.raises(GeneratorError, match="nan at step 7"):
-        training.check_finite(float("nan"), "x", 7)
+        check_finite({"loss": float("nan")}, "x", 7)

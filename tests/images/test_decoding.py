@@ -157,8 +157,8 @@ def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "truncated.png": (data[: len(data) // 2], "truncated"),
         "truncated.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "flipped.png": (data[:middle] + bytes(64) + data[middle + 64 :], "corrupt"),
-        "text.png": (b"not a picture at all", "is not a PNG, JPEG, GIF picture"),
-        "pickle.png": (b"\x80\x04\x95\x00\x00.", "is not a PNG, JPEG, GIF picture"),
+        "text.png": (b"not a picture at all", "is not a PNG, JPEG, GIF image"),
+        "pickle.png": (b"\x80\x04\x95\x00\x00.", "is not a PNG, JPEG, GIF image"),
     }
     for name, (body, _) in contents.items():
         (folder / name).write_bytes(body)
@@ -172,7 +172,7 @@ def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:
         png_header(folder / "giga.png", 60000, 60000),
         "pixels, expected at most 50 million",
     )
-    files["tiff"] = (saved(folder / "a.tif", GRADIENT), "is not a PNG, JPEG, GIF picture")
+    files["tiff"] = (saved(folder / "a.tif", GRADIENT), "is not a PNG, JPEG, GIF image")
     return files
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from benchmark.datasets.phantom import chest
 from benchmark.errors import DataError
 from benchmark.images import duplicates
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 
 SIZE, COUNT, PLANTED = 64, 600, 60
 
@@ -144,9 +144,9 @@ def test_broken_and_empty_pictures_are_recorded():
             raise DataError("x.png", "is corrupt", "Replace it.")
         return image[row]
 
-    found = duplicates.scan(Pixels.each(read, 300, 16))
+    found = duplicates.scan(LazyImages.each(read, 300, 16))
     assert found.broken == ((290, "x.png: is corrupt"),)
-    assert found.rows.tolist() == [i for i in range(300) if i != 290]
+    assert found.indices.tolist() == [i for i in range(300) if i != 290]
     assert np.flatnonzero(found.empty).tolist() == [7]
 
 

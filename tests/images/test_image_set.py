@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from benchmark.errors import DataError, GeneratorError
 from benchmark.images import arrow
-from benchmark.images.image_set import concatenate, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import concatenate
 from benchmark.plugins.generator import SampleRequest, synthetic_set
 from support.samples import blobs
 
@@ -143,7 +144,7 @@ def test_one_label_each_takes_the_rarest_and_keeps_the_truth():
     label = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], np.uint8)
     single = replace(images, label=label).to_single_label()
     assert single.label.tolist() == [0, 1, 0]
-    assert single.report.tolist() == [[1, 0], [1, 1], [1, 0]]
+    assert single.reported_labels.tolist() == [[1, 0], [1, 1], [1, 0]]
 
 
 def test_several_labels_and_tables_round_trip(tmp_path):
@@ -152,7 +153,7 @@ def test_several_labels_and_tables_round_trip(tmp_path):
     images = replace(
         images,
         label=np.eye(2, dtype=np.uint8)[images.label],
-        report=np.full((7, 2), -1, np.int8),
+        reported_labels=np.full((7, 2), -1, np.int8),
         soft=np.full((7, 2), 0.5, np.float32),
         box=np.full((7, 4), np.nan, np.float32),
         clip=np.array(["", "film", "", "", "", "", "film"]),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import DataError
-from benchmark.images.lazy import Pixels, blocks, join, select
+from benchmark.images.lazy import LazyImages, blocks, join, select
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (23, 4, 4), dtype=np.uint8)
 rows = st.lists(st.integers(0, 22), max_size=30).map(lambda r: np.array(r, dtype=np.int64))
@@ -22,7 +22,7 @@ def unread(log=None):
             log.append(row)
         return IMAGE[row]
 
-    return Pixels.each(read, len(IMAGE), 4)
+    return LazyImages.each(read, len(IMAGE), 4)
 
 
 @given(rows, rows)
@@ -55,7 +55,7 @@ def test_masks_slices_numbers_and_the_whole():
 @given(rows)
 def test_joined_parts_are_one_after_the_other(index):
     """Arrays and unread parts mix; rows come in the order asked for."""
-    parts = [IMAGE[:5], Pixels.each(lambda r: IMAGE[5 + r], 7, 4), IMAGE[12:]]
+    parts = [IMAGE[:5], LazyImages.each(lambda r: IMAGE[5 + r], 7, 4), IMAGE[12:]]
     assert np.array_equal(join(parts)[index], IMAGE[index])
 
 
@@ -72,7 +72,7 @@ def test_a_pair_reads_each_image_once():
         log.append(row)
         return IMAGE[row], 255 - IMAGE[row]
 
-    image, mask = Pixels.pair(read, len(IMAGE), 4)
+    image, mask = LazyImages.pair(read, len(IMAGE), 4)
     assert np.array_equal(image[:6], IMAGE[:6])
     assert np.array_equal(mask[:6], 255 - IMAGE[:6])
     assert log == list(range(6))
@@ -81,7 +81,7 @@ def test_a_pair_reads_each_image_once():
 def test_a_reader_of_the_wrong_kind_is_told():
     """Floats, or another size, are refused where they arise."""
     with pytest.raises(DataError, match="float64"):
-        Pixels(lambda rows: np.zeros((len(rows), 4, 4)), (3, 4, 4))[0]
+        LazyImages(lambda rows: np.zeros((len(rows), 4, 4)), (3, 4, 4))[0]
 
 
 def test_arrays_are_selected_as_arrays():

@@ -21,7 +21,7 @@ from benchmark.datasets import _build as building
 from benchmark.datasets._build import BuildConfig, build
 from benchmark.errors import DataError, StoreError
 from benchmark.images import shards
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.plugins.registry import Plugin
 from support.samples import ROOT
 from support.stores import full_set, store
@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 from benchmark.errors import DataError
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.images.image_set import ImageSet
 
 version = "1"
@@ -59,7 +59,7 @@ def images(params, *, classes, image_size, reserve_per_class, seed):
         return np.random.default_rng([seed, row]).integers(0, 256, (image_size, image_size), np.uint8)
     ids = np.array([f"i{k}" for k in range(n)])
     return ImageSet(
-        image=Pixels.each(read, n, image_size), label=np.arange(n) % 2, classes=classes, image_id=ids,
+        image=LazyImages.each(read, n, image_size), label=np.arange(n) % 2, classes=classes, image_id=ids,
         patient_id=ids, origin=np.full(n, "real:x"), age=np.array([None, 3.0] * (n // 2), dtype=object),
         split=np.array(["train", "test"] * (n // 2)), card={"name": "noise", "notes": ["made up"]},
     )
@@ -121,7 +121,7 @@ def test_large_pictures_are_written_a_row_group_at_a_time(tmp_path, monkeypatch)
     monkeypatch.setattr(shards, "GROUP_BYTES", 3 * 36)
     asked = []
     images = full_set()
-    seen = Pixels(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
+    seen = LazyImages(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
     again = shards.read_shards(store(tmp_path, replace(images, image=seen), shard=20))
     assert max(asked) == 3
     assert again.content_hash() == images.content_hash()
@@ -147,6 +147,19 @@ def test_datasets_library_opens_the_shards(tmp_path):
     assert table["label"][:] == images.label.tolist()
     found = np.stack([np.frombuffer(row, np.uint8).reshape(6, 6) for row in table["image"][:]])
     np.testing.assert_array_equal(found, images.image)
+
+
+def test_datasets_library_opens_the_memory_map(tmp_path):
+    """Anybody can map ``images.arrow``: images are two-dimensional, labels have their class names."""
+    import datasets
+
+    images = full_set()
+    folder = store(tmp_path, images)
+    shards.open(folder)
+    mapped = datasets.Dataset.from_file(str(folder / "images.arrow")).with_format("numpy")
+    np.testing.assert_array_equal(mapped[:]["image"], images.image)
+    assert mapped.features["label"].names == list(images.classes)
+    assert mapped.features["label"].int2str(int(mapped[3]["label"])) == images.classes[images.label[3]]
 
 
 def test_build_has_the_sources_images(tmp_path):
@@ -323,14 +336,14 @@ def test_worker_that_the_system_ends(tmp_path):
     """A worker that is killed is told as such, with what to do."""
     source = SOURCE.replace("time.sleep(params.seconds)", "import os; os.kill(os.getpid(), 9)")
     (tmp_path / "noisy.py").write_text(source)
-    with pytest.raises(StoreError, match="ended by the system"):
+    with pytest.raises(StoreError, match="the system ended a worker"):
         build(config(tmp_path), tmp_path / "out", workers=2)
 
 
 def test_two_builds_at_once(tmp_path):
     """A folder that is being built is not built a second time at once."""
     (tmp_path / "out").mkdir()
-    with building._alone(tmp_path / "out"), pytest.raises(StoreError, match="another build"):
+    with building._locked(tmp_path / "out"), pytest.raises(StoreError, match="another build"):
         build(config(tmp_path), tmp_path / "out", workers=1)
 
 
@@ -345,15 +358,15 @@ def damage(folder: Path) -> dict[str, SimpleNamespace]:
         return json.dumps(about)
 
     return {
-        "lost": SimpleNamespace(do=part.unlink, said="not there"),
+        "lost": SimpleNamespace(do=part.unlink, said="missing"),
         "cut": SimpleNamespace(do=lambda: part.write_bytes(part.read_bytes()[:-9]), said="bytes, expected"),
         "other": SimpleNamespace(
             do=lambda: part.write_bytes(bytes(part.stat().st_size)), said="cannot be read"
         ),
         "no json": SimpleNamespace(do=lambda: listing.write_text("{"), said="cannot be read"),
-        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), said="not there"),
+        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), said="missing"),
         "format": SimpleNamespace(
-            do=lambda: listing.write_text(listing.read_text().replace("images/1", "images/9")), said="format"
+            do=lambda: listing.write_text(listing.read_text().replace("images/2", "images/9")), said="format"
         ),
     }
 

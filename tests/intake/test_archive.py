@@ -1,4 +1,4 @@
-"""Archives and folders from others: what is refused, and that nothing outside the target is touched."""
+"""Archives and folders from third parties: bad ones are refused, and nothing outside the target changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.errors import SubmissionError
 from benchmark.intake import archive as archives
-from benchmark.intake.archive import extract, look_over, row_name
+from benchmark.intake.archive import extract, row_name, validate_bundle_folder
 
 GOOD = {"bundle.json": b"{}", "predictions.parquet": b"PAR1", "samples/grid.png": b"\x89PNG"}
 
@@ -59,7 +59,7 @@ def test_a_bundle_comes_out_as_it_went_in(tmp_path: Path, top: str):
     path = packed(tmp_path / "row.zip", {top + name: content for name, content in GOOD.items()})
     assert row_name(path) == "row"
     folder = extract(path, tmp_path / "out")
-    assert {n: (folder / n).read_bytes() for n in look_over(folder)} == GOOD
+    assert {n: (folder / n).read_bytes() for n in validate_bundle_folder(folder)} == GOOD
     assert listing(tmp_path).keys() == {
         "row.zip", "out", "out/samples", *(f"out/{n}" for n in GOOD)
     }  # fmt: skip
@@ -71,7 +71,7 @@ def test_folders_of_an_archive_may_be_listed(tmp_path: Path):
         out.writestr("row/bundle.json", b"{}")
         out.mkdir("row")
         out.mkdir("row/samples")
-    assert look_over(extract(tmp_path / "x.zip", tmp_path / "out")) == ["bundle.json"]
+    assert validate_bundle_folder(extract(tmp_path / "x.zip", tmp_path / "out")) == ["bundle.json"]
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path):
         ("model.pkl", "could run code"),
         ("generator.py", "could run code"),
         ("samples/weights.pt", "could run code"),
-        ("more.zip", "archive within"),
-        ("samples/more.tar.gz", "archive within"),
-        ("notes.txt", "no file of a bundle"),
-        (".bashrc", "no file of a bundle"),
-        ("samples/deep/grid.png", "no file of a bundle"),
-        ("<script>alert(1)</script>", "no file of a bundle"),
+        ("more.zip", "archive inside"),
+        ("samples/more.tar.gz", "archive inside"),
+        ("notes.txt", "not a file of a bundle"),
+        (".bashrc", "not a file of a bundle"),
+        ("samples/deep/grid.png", "not a file of a bundle"),
+        ("<script>alert(1)</script>", "not a file of a bundle"),
     ],
 )
 def test_an_unknown_file_is_refused(tmp_path: Path, name: str, words: str):
@@ -137,8 +137,8 @@ def test_an_unknown_file_is_refused(tmp_path: Path, name: str, words: str):
 
 
 def test_a_record_of_verification_is_not_handed_in(tmp_path: Path):
-    """Whoever packs a bundle could write one: it would call itself verified."""
-    refused(packed(tmp_path / "x.zip", {**GOOD, "verified.json": b"{}"}), tmp_path, "whoever verifies")
+    """A submitter could write one and call the bundle verified."""
+    refused(packed(tmp_path / "x.zip", {**GOOD, "verified.json": b"{}"}), tmp_path, "only by the verifier")
 
 
 def test_an_encrypted_entry_is_refused(tmp_path: Path):
@@ -158,12 +158,12 @@ def test_an_odd_method_of_packing_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
 def test_a_tar_is_refused_with_the_remedy(tmp_path: Path, suffix: str):
-    """Tar files hold owners, links and devices; ZIP is asked for."""
+    """Tar files hold owners, links and devices; the error asks for a ZIP."""
     path = tmp_path / f"x{suffix}"
     with tarfile.open(path, "w:gz" if suffix.endswith("gz") else "w") as out:
         (tmp_path / "bundle.json").write_text("{}")
         out.add(tmp_path / "bundle.json", "bundle.json")
-    refused(path, tmp_path, "of a tar make a ZIP")
+    refused(path, tmp_path, "repack a tar")
 
 
 def test_many_entries_are_refused_before_the_directory_is_read(tmp_path: Path):
@@ -189,11 +189,11 @@ def test_bytes_around_an_archive_are_refused(tmp_path: Path, change: str):
 def test_a_file_that_says_that_it_is_too_large_is_refused(tmp_path: Path):
     """8 MB of a picture are read, the entry says 9."""
     path = packed(tmp_path / "x.zip", {**GOOD, "samples/grid.png": os.urandom(9_000_000)}, zipfile.ZIP_STORED)
-    refused(path, tmp_path, "9000000 bytes, at most 8000000")
+    refused(path, tmp_path, "9000000 bytes; at most 8000000")
 
 
 def test_a_bomb_that_is_honest_about_its_size_is_refused(tmp_path: Path):
-    """Zeros are packed a thousand times; 250 is what is read."""
+    """Zeros compress a thousandfold; the limit is 250."""
     refused(
         packed(tmp_path / "x.zip", {**GOOD, "predictions.parquet": bytes(30_000_000)}), tmp_path, "times as"
     )
@@ -201,9 +201,9 @@ def test_a_bomb_that_is_honest_about_its_size_is_refused(tmp_path: Path):
 
 def test_files_that_are_too_large_together_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each may be within its limit."""
-    monkeypatch.setattr(archives, "MOST_TOGETHER", 150_000)
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 150_000)
     files = {"predictions.parquet": bytes(100_000), "curve.parquet": bytes(100_000)}
-    refused(packed(tmp_path / "x.zip", files), tmp_path, "200000 bytes in all")
+    refused(packed(tmp_path / "x.zip", files), tmp_path, "all files together: has 200000 bytes")
 
 
 def hundred_gigabytes(name: bytes, says: int) -> bytes:
@@ -224,24 +224,24 @@ def hundred_gigabytes(name: bytes, says: int) -> bytes:
 
 
 def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The header says 4 MB: no more than that is unpacked, and what was is gone.
+    """The header states 4 MB: no more is unpacked, and nothing remains.
 
     The stream is 97 MB; its first megabytes are read, and the checksum of what it says agrees, so nothing
     but the stream itself could tell.
     """
-    monkeypatch.setattr(archives, "FREE", 2_000_000)
-    monkeypatch.setattr(archives, "MOST_RATIO", 0)
+    monkeypatch.setattr(archives, "RATIO_FREE_BYTES", 2_000_000)
+    monkeypatch.setattr(archives, "MAX_RATIO", 0)
     read: list[int] = []
-    pour = archives._pour
+    copy = archives._copy
 
     def counted(source, sink, most, where):  # type: ignore[no-untyped-def]
         try:
-            pour(source, sink, most, where)
+            copy(source, sink, most, where)
         finally:
             read.append(sink.tell())
 
-    monkeypatch.setattr(archives, "_pour", counted)
-    monkeypatch.setattr(archives, "_check_claim", lambda *_: None)  # as if what it says were all right
+    monkeypatch.setattr(archives, "_copy", counted)
+    monkeypatch.setattr(archives, "_validate_stated_size", lambda *_: None)  # as if the header passed
     path = tmp_path / "x.zip"
     path.write_bytes(hundred_gigabytes(b"predictions.parquet", 4_000_000))
     refused(path, tmp_path, "unpacks to more than 2000000 bytes")
@@ -249,7 +249,7 @@ def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: p
 
 
 def test_a_hundred_gigabytes_are_refused_by_what_they_say(tmp_path: Path):
-    """What says 4 GB, the most that a plain ZIP can, is not unpacked at all."""
+    """An entry that states 4 GB, the most that a plain ZIP can, is not unpacked."""
     path = tmp_path / "x.zip"
     content = bytearray(packed(path, GOOD).read_bytes())
     at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 4)  # of predictions.parquet
@@ -259,7 +259,7 @@ def test_a_hundred_gigabytes_are_refused_by_what_they_say(tmp_path: Path):
 
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path):
-    """What comes out is not what was put in."""
+    """The unpacked bytes differ from the packed ones."""
     path = packed(tmp_path / "x.zip", GOOD, zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"PAR1", b"PAR2", 1))
     refused(path, tmp_path, "cannot be unpacked")
@@ -279,7 +279,7 @@ def test_a_target_that_is_there_is_never_overwritten(tmp_path: Path):
     (tmp_path / "row").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("row", "link"):
-        with pytest.raises(SubmissionError, match="there already"):
+        with pytest.raises(SubmissionError, match="already exists"):
             extract(path, tmp_path / name)
     assert not (tmp_path / "nowhere").exists()
     assert not list((tmp_path / "row").iterdir())
@@ -295,32 +295,32 @@ def test_a_link_in_a_folder_is_refused(folder: Path):
     """A link may lead anywhere, wherever in the folder it lies."""
     (folder / "curve.parquet").symlink_to("/etc/passwd")
     with pytest.raises(SubmissionError, match="is a link or a device"):
-        look_over(folder)
+        validate_bundle_folder(folder)
 
 
 def test_a_link_in_place_of_a_folder_is_refused(folder: Path, tmp_path: Path):
     """Neither the folder itself nor ``samples`` may be one."""
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(SubmissionError, match="a link to one"):
-        look_over(tmp_path / "link")
+        validate_bundle_folder(tmp_path / "link")
     (folder / "samples").rename(tmp_path / "samples")
     (folder / "samples").symlink_to(tmp_path / "samples")
     with pytest.raises(SubmissionError, match="samples"):
-        look_over(folder)
+        validate_bundle_folder(folder)
 
 
 def test_a_hard_link_is_refused(folder: Path, tmp_path: Path):
-    """Its other name could change what was verified."""
+    """Its other name could change a verified file."""
     os.link(folder / "bundle.json", tmp_path / "same.json")
     with pytest.raises(SubmissionError, match="hard link"):
-        look_over(folder)
+        validate_bundle_folder(folder)
 
 
 def test_a_pipe_in_a_folder_is_refused(folder: Path):
     """Reading it would never end."""
     os.mkfifo(folder / "verified.json")
     with pytest.raises(SubmissionError, match="a device"):
-        look_over(folder)
+        validate_bundle_folder(folder)
 
 
 def test_a_hundred_gigabytes_in_a_folder_are_refused(folder: Path):
@@ -328,15 +328,15 @@ def test_a_hundred_gigabytes_in_a_folder_are_refused(folder: Path):
     with (folder / "predictions.parquet").open("wb") as out:
         out.truncate(100 * 10**9)
     with pytest.raises(SubmissionError, match="has 100000000000 bytes"):
-        look_over(folder)
+        validate_bundle_folder(folder)
 
 
 @pytest.mark.parametrize("name", ["extra.json", "samples/more.png", "evil.pkl", "BUNDLE.json", "deep"])
 def test_an_unknown_file_in_a_folder_is_refused(folder: Path, name: str):
-    """Also a folder, whatever is in it."""
+    """The same holds for a folder."""
     if name == "deep":
         (folder / name).mkdir()
     else:
         (folder / name).write_bytes(b"x")
     with pytest.raises(SubmissionError, match=name):
-        look_over(folder)
+        validate_bundle_folder(folder)

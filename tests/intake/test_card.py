@@ -1,4 +1,4 @@
-"""The card of a submission: what is needed is there, what is odd is refused by name."""
+"""The card of a submission: required fields are present, invalid ones are refused by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmark.errors import SubmissionError
-from benchmark.intake.card import LARGEST, SubmissionCard, read_card
+from benchmark.intake.card import MAX_BYTES, SubmissionCard, read_card
 from support.samples import ROOT
 
 GOOD = {
@@ -102,7 +102,7 @@ def test_papers_and_code_are_addresses_or_dois(reference, tmp_path):
 
 
 def test_markup_in_a_title_is_a_text_like_any_other(tmp_path):
-    """Markup is kept as it is, since pages escape it: an author may mean p < 0.05."""
+    """Markup is not changed, since pages escape it: an author may mean p < 0.05."""
     assert card(tmp_path, title="<b>p < 0.05</b> & more").title == "<b>p < 0.05</b> & more"
 
 
@@ -123,15 +123,15 @@ HOSTILE = {
     "a date that is none": ("compute: 2020-99-99", "no plain YAML"),
     "a number of 5000 digits": ("compute: " + "9" * 5000, "no plain YAML"),
     "deep nesting": ("[" * 50_000, "no plain YAML"),
-    "too much": ("# " + "x" * LARGEST, "at most 100000 are read"),
+    "too much": ("# " + "x" * MAX_BYTES, "at most 100000 are allowed"),
 }
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_yaml_is_refused_in_one_line(what, tmp_path):
     """Tags, double keys, pickles, absurd numbers, endless nesting and sizes: one error, no traceback."""
-    text, told = HOSTILE[what]
-    with pytest.raises(SubmissionError, match=told):
+    text, message = HOSTILE[what]
+    with pytest.raises(SubmissionError, match=message):
         read_card(written(tmp_path, text))
 
 

@@ -1,4 +1,4 @@
-"""Samples that were made elsewhere: the right ones come out as they went in, odd ones are refused by name."""
+"""Submitted samples: valid ones are stored unchanged, invalid ones are refused by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError, SubmissionError
-from benchmark.generators import _submitted
+from benchmark.generators import _submitted_samples as _submitted
 from benchmark.images.duplicates import moved
 from benchmark.intake import folder as folders
 from benchmark.intake import samples as intake
@@ -53,11 +53,11 @@ def as_table(path: Path, **columns: Any) -> Path:
     return path
 
 
-def kept(
+def stored(
     source: Path, store: Path, folds: int = 1, *, multilabel: bool = False, size: int = 16
-) -> intake.Kept:
-    listed = intake.listed(source, CLASSES, folds, multilabel=multilabel)
-    return intake.keep(listed, CLASSES, folds=folds, size=size, store=store)
+) -> intake.StoredSamples:
+    listed = intake.list_samples(source, CLASSES, folds, multilabel=multilabel)
+    return intake.store_samples(listed, CLASSES, folds=folds, size=size, store=store)
 
 
 # --- what goes in comes out ---------------------------------------------------------------------------------
@@ -65,39 +65,39 @@ def kept(
 
 def test_a_folder_and_a_table_of_the_same_pictures_are_the_same_content(tmp_path):
     """Pixels, labels and order come out as they went in; the hash is of them, not of the files."""
-    from_folder = kept(as_folder(tmp_path / "f"), tmp_path / "s1")
-    from_table = kept(as_table(tmp_path / "t.parquet"), tmp_path / "s2")
+    from_folder = stored(as_folder(tmp_path / "f"), tmp_path / "s1")
+    from_table = stored(as_table(tmp_path / "t.parquet"), tmp_path / "s2")
     assert from_folder.content == from_table.content
-    for found in (from_folder, from_table):
-        assert len(found) == 9
-        np.testing.assert_array_equal(found.folds[0].image[:], IMAGES.image)
-        np.testing.assert_array_equal(found.folds[0].label, IMAGES.label)
+    for result in (from_folder, from_table):
+        assert len(result) == 9
+        np.testing.assert_array_equal(result.folds[0].image[:], IMAGES.image)
+        np.testing.assert_array_equal(result.folds[0].label, IMAGES.label)
 
 
 def test_one_gray_value_more_is_another_content(tmp_path):
     """The smallest change of one pixel changes the hash."""
-    first = kept(as_folder(tmp_path / "f"), tmp_path / "s")
+    first = stored(as_folder(tmp_path / "f"), tmp_path / "s")
     changed = IMAGES.image[8].copy()
     changed[0, 0] ^= 1
     (tmp_path / "f" / "c" / "8.png").write_bytes(png(changed))
-    assert kept(tmp_path / "f", tmp_path / "s").content != first.content
+    assert stored(tmp_path / "f", tmp_path / "s").content != first.content
 
 
-def test_what_is_kept_is_found_again_and_its_hash_is_checked(tmp_path):
-    """Samples are found by their hash; a byte changed in the store is told, and mended by the next time."""
-    content = kept(as_folder(tmp_path / "f"), tmp_path / "s").content
-    assert intake.kept(content, tmp_path / "s").content == content
-    stored = tmp_path / "s" / "submissions" / content / "fold_0.arrow"
-    raw = bytearray(stored.read_bytes())
+def test_stored_samples_are_read_and_their_hash_is_checked(tmp_path):
+    """Samples are read by their hash; storing again repairs a changed byte, which reading reports."""
+    content = stored(as_folder(tmp_path / "f"), tmp_path / "s").content
+    assert intake.read_samples(content, tmp_path / "s").content == content
+    path = tmp_path / "s" / "submissions" / content / "fold_0.arrow"
+    raw = bytearray(path.read_bytes())
     at = raw.find(IMAGES.image[0].tobytes())
     raw[at] ^= 1
-    stored.write_bytes(raw)
-    with pytest.raises(SubmissionError, match="not what its hash says"):
-        intake.kept(content, tmp_path / "s")
-    assert kept(tmp_path / "f", tmp_path / "s").content == content
-    assert intake.kept(content, tmp_path / "s").content == content
+    path.write_bytes(raw)
+    with pytest.raises(SubmissionError, match="does not match its hash"):
+        intake.read_samples(content, tmp_path / "s")
+    assert stored(tmp_path / "f", tmp_path / "s").content == content
+    assert intake.read_samples(content, tmp_path / "s").content == content
     with pytest.raises(SubmissionError, match="not in the store"):
-        intake.kept("0" * 64, tmp_path / "s")
+        intake.read_samples("0" * 64, tmp_path / "s")
 
 
 def test_color_and_size_become_the_tasks(tmp_path):
@@ -107,7 +107,7 @@ def test_color_and_size_become_the_tasks(tmp_path):
     color = np.zeros((40, 20, 3), np.uint8)
     color[:20, :, 0], color[20:, :, 2] = 255, 255  # red above blue
     (tmp_path / "a" / "1.jpg").write_bytes(png(color, "JPEG"))
-    pixels = kept(tmp_path, tmp_path / "s").folds[0].image[0]
+    pixels = stored(tmp_path, tmp_path / "s").folds[0].image[0]
     assert pixels.shape == (16, 16)
     assert pixels[:6].mean() == pytest.approx(0.299 * 255, abs=2)
     assert pixels[-6:].mean() == pytest.approx(0.114 * 255, abs=2)
@@ -118,20 +118,20 @@ def test_folds_are_kept_apart(tmp_path):
     as_folder(tmp_path / "f", "fold_0")
     (tmp_path / "f" / "fold_1" / "b").mkdir(parents=True)
     (tmp_path / "f" / "fold_1" / "b" / "x.png").write_bytes(png(IMAGES.image[4]))
-    found = kept(tmp_path / "f", tmp_path / "s", folds=2)
-    assert [len(images) for images in found.folds] == [9, 1]
+    result = stored(tmp_path / "f", tmp_path / "s", folds=2)
+    assert [len(images) for images in result.folds] == [9, 1]
     table = as_table(tmp_path / "t.parquet", fold=[0, 1] * 4 + [0])
-    assert [len(images) for images in kept(table, tmp_path / "s", folds=2).folds] == [5, 4]
+    assert [len(images) for images in stored(table, tmp_path / "s", folds=2).folds] == [5, 4]
 
 
 def test_a_table_may_say_all_labels(tmp_path):
-    """With several labels per image ``label:<class>`` says them all, and ``class`` the one asked for."""
+    """With several labels per image ``label:<class>`` gives them all, and ``class`` the requested one."""
     rows = [[1, 1, 0]] * 4 + [[0, 1, 0]] * 3 + [[1, 0, 1]] * 2
     labels = {f"label:{c}": [r[k] for r in rows] for k, c in enumerate(CLASSES)}
-    found = kept(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
-    assert found.report is not None
-    np.testing.assert_array_equal(found.report, rows)
-    np.testing.assert_array_equal(found.label, IMAGES.label)
+    result = stored(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
+    assert result.reported_labels is not None
+    np.testing.assert_array_equal(result.reported_labels, rows)
+    np.testing.assert_array_equal(result.label, IMAGES.label)
 
 
 # --- as many as are needed ----------------------------------------------------------------------------------
@@ -139,21 +139,21 @@ def test_a_table_may_say_all_labels(tmp_path):
 
 def test_the_first_of_each_class_are_taken_and_the_rest_is_said(tmp_path):
     """Of 4, 3 and 2 images the first 2, 3 and 0 are taken when these are wanted; 4 are left over."""
-    listed = intake.listed(as_folder(tmp_path), CLASSES, 1, multilabel=False)
-    used, notes = intake.chosen(listed, [{"a": 2, "b": 3}], CLASSES)
+    listed = intake.list_samples(as_folder(tmp_path), CLASSES, 1, multilabel=False)
+    used, notes = intake.select_samples(listed, [{"a": 2, "b": 3}], CLASSES)
     assert [Path(s.where).name for s in used] == ["0.png", "1.png", "4.png", "5.png", "6.png"]
     assert notes == ["4 of 9 images left out as not needed, the last of each class"]
-    assert intake.chosen(listed, [{"a": 4, "b": 3, "c": 2}], CLASSES)[1] == []
+    assert intake.select_samples(listed, [{"a": 4, "b": 3, "c": 2}], CLASSES)[1] == []
 
 
 def test_too_few_images_are_told_with_class_number_and_need(tmp_path):
-    """Each class that is short is named with what there is and what is needed, and its fold."""
-    listed = intake.listed(as_folder(tmp_path / "f"), CLASSES, 1, multilabel=False)
+    """Each class with too few is named with both numbers, and its fold."""
+    listed = intake.list_samples(as_folder(tmp_path / "f"), CLASSES, 1, multilabel=False)
     with pytest.raises(SubmissionError, match="class 'a' has 4, needs 5; 'c' has 2, needs 3"):
-        intake.chosen(listed, [{"a": 5, "b": 3, "c": 3}], CLASSES)
-    listed = intake.listed(as_folder(tmp_path / "g", "fold_1"), CLASSES, 2, multilabel=False)
+        intake.select_samples(listed, [{"a": 5, "b": 3, "c": 3}], CLASSES)
+    listed = intake.list_samples(as_folder(tmp_path / "g", "fold_1"), CLASSES, 2, multilabel=False)
     with pytest.raises(SubmissionError, match="class fold 0: 'a' has 0, needs 1"):
-        intake.chosen(listed, [{"a": 1}, {"a": 1}], CLASSES)
+        intake.select_samples(listed, [{"a": 1}, {"a": 1}], CLASSES)
 
 
 # --- copies -------------------------------------------------------------------------------------------------
@@ -178,8 +178,8 @@ def test_repeats_among_samples_are_counted():
     """Twenty pictures, one of them again twice, another again moved by a pixel: 2 exact and 1 near copies."""
     pixels = textures(20, 0)
     again = np.concatenate([pixels, pixels[3:4], pixels[3:4], moved(pixels[5:6], (0, 1))])
-    assert intake.repeats(of_pixels(again)) == {"exact": 2, "near": 1}
-    assert intake.repeats(of_pixels(pixels)) == {"exact": 0, "near": 0}
+    assert intake.count_copies(of_pixels(again)) == (2, 1)
+    assert intake.count_copies(of_pixels(pixels)) == (0, 0)
 
 
 @pytest.mark.parametrize("change", ["exact", "moved", "brighter"])
@@ -188,12 +188,12 @@ def test_a_copy_of_a_test_image_is_refused(change):
     image that they show; pictures of their own pass."""
     real, learned, own = of_pixels(textures(30, 1)), of_pixels(textures(20, 3)), textures(30, 2)
     where = [f"s/a/{k}.png" for k in range(30)]
-    intake.refuse_copies(of_pixels(own), where, real, "test", learned)
+    intake.validate_no_copies(of_pixels(own), where, real, "test", learned)
     leak = real.image[[7]]
     changed = {"exact": leak, "moved": moved(leak, (1, 0)), "brighter": (leak * 0.8 + 30).astype(np.uint8)}
     own[11] = changed[change][0]
     with pytest.raises(SubmissionError, match=r"s/a/11\.png: is a copy of the real image 'p-00007' of test"):
-        intake.refuse_copies(of_pixels(own), where, real, "test", learned)
+        intake.validate_no_copies(of_pixels(own), where, real, "test", learned)
 
 
 def test_what_two_patients_share_by_chance_is_no_copy():
@@ -204,20 +204,20 @@ def test_what_two_patients_share_by_chance_is_no_copy():
     noisier = np.clip(real.image[7] + rng.normal(0, 3, (1, 64, 64)), 0, 255).astype(np.uint8)
     far, near = textures(20, 3), np.concatenate([textures(20, 3), noisy])
     with pytest.raises(SubmissionError, match="is a copy"):
-        intake.refuse_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(far))
-    intake.refuse_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(near))
+        intake.validate_no_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(far))
+    intake.validate_no_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(near))
 
 
 # --- as a row -----------------------------------------------------------------------------------------------
 
 
 def test_the_row_hands_out_each_image_once_and_knows_its_fold(tmp_path, monkeypatch):
-    """The plug-in takes the images of its fold, gives each once whatever the seed, and refuses to repeat."""
+    """The plug-in takes the images of its fold, draws each once with any seed, and refuses to repeat."""
     monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "s"))
     as_folder(tmp_path / "f", "fold_1")
     (tmp_path / "f" / "fold_0" / "a").mkdir(parents=True)
     (tmp_path / "f" / "fold_0" / "a" / "x.png").write_bytes(png(IMAGES.image[0]))
-    content = kept(tmp_path / "f", store_root(), folds=2).content
+    content = stored(tmp_path / "f", store_root(), folds=2).content
     row = _submitted.Generator(_submitted.Params(content=content))
     row.fit(blobs({"a": 5, "b": 5, "c": 5}), FakeContext(tmp_path, fold=1))
     row.save(tmp_path / "saved")
@@ -230,7 +230,7 @@ def test_the_row_hands_out_each_image_once_and_knows_its_fold(tmp_path, monkeypa
             assert {p.tobytes() for p in drawn.of_class(k).image} == {
                 p.tobytes() for p in IMAGES.of_class(k).image
             }
-    with pytest.raises(GeneratorError, match="has 2 samples of 'c', 3 are asked for"):
+    with pytest.raises(GeneratorError, match="has 2 samples of 'c', the request is for 3"):
         loaded.sample(SampleRequest.of_counts({"c": 3}, CLASSES, 16), seed=0)
     with pytest.raises(GeneratorError, match="no samples for fold 2"):
         row.fit(blobs({"a": 5}), FakeContext(tmp_path, fold=2))
@@ -260,10 +260,10 @@ def bomb(width: int, height: int) -> bytes:
 PICTURES: Mapping[str, tuple[bytes, str]] = {
     "a decompression bomb": (bomb(100_000, 100_000), "pixels, expected at most 50 million"),
     "a bomb below Pillow's limit": (bomb(8000, 8000), "8000 x 8000 pixels"),
-    "a GIF by another name": (png(IMAGES.image[0], "GIF"), "is not a PNG, JPEG picture"),
-    "a TIFF by another name": (png(IMAGES.image[0], "TIFF"), "is not a PNG, JPEG picture"),
-    "a pickle": (b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00.", "is not a PNG, JPEG picture"),
-    "a script": (b"<script>alert(1)</script>", "is not a PNG, JPEG picture"),
+    "a GIF by another name": (png(IMAGES.image[0], "GIF"), "is not a PNG, JPEG image"),
+    "a TIFF by another name": (png(IMAGES.image[0], "TIFF"), "is not a PNG, JPEG image"),
+    "a pickle": (b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00.", "is not a PNG, JPEG image"),
+    "a script": (b"<script>alert(1)</script>", "is not a PNG, JPEG image"),
     "half a picture": (png(IMAGES.image[0])[:120], "corrupt or truncated"),
     "nothing": (b"", "is empty"),
     "one gray value": (png(np.full((16, 16), 7, np.uint8)), "one gray value"),
@@ -275,14 +275,14 @@ PICTURES: Mapping[str, tuple[bytes, str]] = {
 def test_an_odd_picture_is_refused_by_name_and_nothing_is_kept(what, kind, tmp_path):
     """Bombs, other formats under a PNG's name, pickles, scripts, broken and flat pictures, from both ways in:
     the file or row is named, and the store holds nothing of it."""
-    content, told = PICTURES[what]
+    content, message = PICTURES[what]
     if kind == "folder":
         source = as_folder(tmp_path / "f")
         (source / "b" / "odd.png").write_bytes(content)
     else:
         source = as_table(tmp_path / "t.parquet", image=[*map(png, IMAGES.image[:8]), content])
-    with pytest.raises(SubmissionError, match=told) as error:
-        kept(source, tmp_path / "s")
+    with pytest.raises(SubmissionError, match=message) as error:
+        stored(source, tmp_path / "s")
     assert ("odd.png" if kind == "folder" else "row 8") in error.value.where
     assert list((tmp_path / "s" / "submissions").iterdir()) == []
 
@@ -303,69 +303,69 @@ def test_links_are_refused_wherever_they_are(what, tmp_path):
     else:
         (tmp_path / "l").symlink_to(root)
         root = tmp_path / "l"
-    with pytest.raises(SubmissionError, match=r"is a link|is no folder"):
-        folders.listed(root, CLASSES, 1)
+    with pytest.raises(SubmissionError, match=r"is a link|is not a folder"):
+        folders.list_folder(root, CLASSES, 1)
 
 
 FOLDERS = {
     "an unknown class": ("d/1.png", "unknown class 'd'"),
     "a class with markup in its name": ("<img src=x>/1.png", "unknown class '<img src=x>'"),
     "a picture outside any class": ("1.png", "outside any class"),
-    "a folder in a class": ("a/more/1.png", "no file that ends in"),
-    "a script among the pictures": ("a/run.py", "no file that ends in"),
-    "a pickle among the pictures": ("a/model.pkl", "no file that ends in"),
+    "a folder in a class": ("a/more/1.png", "not a .png, .jpg or .jpeg file"),
+    "a script among the pictures": ("a/run.py", "not a .png, .jpg or .jpeg file"),
+    "a pickle among the pictures": ("a/model.pkl", "not a .png, .jpg or .jpeg file"),
 }
 
 
 @pytest.mark.parametrize("what", FOLDERS)
 def test_an_odd_name_in_a_folder_is_refused(what, tmp_path):
     """Other classes, other files and other depths than the layout's are named."""
-    name, told = FOLDERS[what]
+    name, message = FOLDERS[what]
     path = as_folder(tmp_path) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png(IMAGES.image[0]))
-    with pytest.raises(SubmissionError, match=told):
-        folders.listed(tmp_path, CLASSES, 1)
+    with pytest.raises(SubmissionError, match=message):
+        folders.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_a_misspelled_class_is_answered_with_the_right_one(tmp_path):
     """``bacterail`` is answered with ``bacterial``."""
     (tmp_path / "bacterail").mkdir()
     with pytest.raises(SubmissionError, match="Did you mean 'bacterial'"):
-        folders.listed(tmp_path, ("bacterial", "viral"), 1)
+        folders.list_folder(tmp_path, ("bacterial", "viral"), 1)
 
 
 def test_a_flat_folder_is_refused_where_there_are_folds(tmp_path):
     """The refusal says why: the test patients of one fold are training patients of the others."""
     with pytest.raises(SubmissionError, match=r"no folders fold_0 to fold_4: the test patients of one fold"):
-        folders.listed(as_folder(tmp_path), CLASSES, 5)
+        folders.list_folder(as_folder(tmp_path), CLASSES, 5)
 
 
 def test_a_pipe_is_no_picture(tmp_path):
     """A named pipe would make the reader wait for ever."""
     os.mkfifo(as_folder(tmp_path) / "a" / "p.png")
     with pytest.raises(SubmissionError, match=r"p\.png"):
-        folders.listed(tmp_path, CLASSES, 1)
+        folders.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_limits_on_number_and_size(tmp_path, monkeypatch):
     """A file over the limit, and more files than the limit, are refused before any is read."""
     as_folder(tmp_path)
-    monkeypatch.setattr(folders, "MOST", 8)
-    with pytest.raises(SubmissionError, match="holds 9 pictures, at most 8"):
-        folders.listed(tmp_path, CLASSES, 1)
+    monkeypatch.setattr(folders, "MAX_IMAGES", 8)
+    with pytest.raises(SubmissionError, match="holds 9 pictures; at most 8"):
+        folders.list_folder(tmp_path, CLASSES, 1)
     with open(tmp_path / "a" / "large.png", "wb") as handle:
         handle.truncate(100 * 2**30)  # 100 GB of zeros, of which none is on the disk
     with pytest.raises(SubmissionError, match=r"large\.png: has 107374182400 bytes"):
-        folders.listed(tmp_path, CLASSES, 1)
+        folders.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_hidden_files_and_notes_do_not_matter(tmp_path):
-    """What operating systems leave behind is passed over, as is a text beside the classes."""
+    """Files of operating systems are ignored, as is a text beside the classes."""
     as_folder(tmp_path)
     (tmp_path / "a" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "README.txt").write_text("x")
-    assert len(folders.listed(tmp_path, CLASSES, 1)) == 9
+    assert len(folders.list_folder(tmp_path, CLASSES, 1)) == 9
 
 
 # --- bad input, tables --------------------------------------------------------------------------------------
@@ -386,19 +386,19 @@ TABLES: Mapping[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("what", TABLES)
 def test_an_odd_table_is_refused_by_its_column(what, tmp_path):
     """Missing, unknown, mistyped and half-filled columns are named, with the row where there is one."""
-    columns, told = TABLES[what]
-    with pytest.raises(SubmissionError, match=told):
-        tables.listed(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
+    columns, message = TABLES[what]
+    with pytest.raises(SubmissionError, match=message):
+        tables.list_table(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
 
 
 def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
     """As a flat folder is."""
     with pytest.raises(SubmissionError, match="fold: is a missing column: the task has 3 folds"):
-        tables.listed(as_table(tmp_path / "t.parquet"), CLASSES, 3, multilabel=False)
+        tables.list_table(as_table(tmp_path / "t.parquet"), CLASSES, 3, multilabel=False)
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         ({"label:a": [1] * 9}, "label:b: is a missing or unknown column"),
         ({"label:a": [2] * 9, "label:b": [1] * 9, "label:c": [1] * 9}, "expected 0 or 1"),
@@ -406,10 +406,10 @@ def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
         ({"label:a": [np.nan] * 9, "label:b": [1] * 9, "label:c": [1] * 9}, "label:a: is a column of double"),
     ],
 )
-def test_labels_that_cannot_be_are_refused(labels, told, tmp_path):
-    """One column for each class, 0 or 1, and 1 for the class that the image was asked to show."""
-    with pytest.raises(SubmissionError, match=told):
-        tables.listed(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
+def test_labels_that_cannot_be_are_refused(labels, message, tmp_path):
+    """One column for each class, 0 or 1, and 1 for the requested class."""
+    with pytest.raises(SubmissionError, match=message):
+        tables.list_table(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\x80\x04.", b"PAR1" + bytes(100) + b"PAR1"])
@@ -417,8 +417,8 @@ def test_what_is_no_parquet_is_refused(content, tmp_path):
     """Nothing, half a file and a pickle under a Parquet's name."""
     path = tmp_path / "t.parquet"
     path.write_bytes(content)
-    with pytest.raises(SubmissionError, match="cannot be read as Parquet"):
-        tables.listed(path, CLASSES, 1, multilabel=False)
+    with pytest.raises(SubmissionError, match="not readable as Parquet"):
+        tables.list_table(path, CLASSES, 1, multilabel=False)
 
 
 def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
@@ -426,12 +426,12 @@ def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
     is a single picture above its own limit."""
     path = as_table(tmp_path / "t.parquet", image=[bytes(2_000_000)] * 9)
     assert path.stat().st_size < 3_000_000
-    monkeypatch.setattr(tables, "LARGEST_PICTURE", 1_000_000)
+    monkeypatch.setattr(tables, "MAX_PICTURE_BYTES", 1_000_000)
     with pytest.raises(SubmissionError, match="image: has 2000000 bytes"):
-        tables.listed(path, CLASSES, 1, multilabel=False)
-    monkeypatch.setattr(tables, "LARGEST_TABLE", 1_000_000)
-    with pytest.raises(SubmissionError, match=r"holds .* bytes, at most 1000000"):
-        tables.listed(path, CLASSES, 1, multilabel=False)
+        tables.list_table(path, CLASSES, 1, multilabel=False)
+    monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 1_000_000)
+    with pytest.raises(SubmissionError, match=r"bytes; at most 1000000"):
+        tables.list_table(path, CLASSES, 1, multilabel=False)
 
 
 def test_a_link_to_a_table_is_refused(tmp_path):
@@ -439,4 +439,4 @@ def test_a_link_to_a_table_is_refused(tmp_path):
     as_table(tmp_path / "t.parquet")
     (tmp_path / "l.parquet").symlink_to(tmp_path / "t.parquet")
     with pytest.raises(SubmissionError, match="not a plain file"):
-        tables.listed(tmp_path / "l.parquet", CLASSES, 1, multilabel=False)
+        tables.list_table(tmp_path / "l.parquet", CLASSES, 1, multilabel=False)

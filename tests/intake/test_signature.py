@@ -31,7 +31,7 @@ def allowed(path: Path, **keys: Path) -> Path:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """What is signed."""
+    """The file to sign."""
     path = tmp_path / "bundle.json"
     path.write_bytes(b'{"schema": 5}\n')
     return path
@@ -43,24 +43,23 @@ def test_a_signature_is_of_its_file_and_key(tmp_path: Path, file: Path):
     key = new_key(tmp_path / "key")
     made = sign(file, key)
     assert made.name == "bundle.json.sig"
-    found = check(file, made)
-    said = subprocess.run(
+    result = check(file, made)
+    output = subprocess.run(
         ["ssh-keygen", "-l", "-f", str(key) + ".pub"], capture_output=True, text=True, check=True
     )
-    assert found.good is True
-    assert found.signed
-    assert found.principal is None
-    assert found.key == said.stdout.split()[1]
+    assert result.good is True
+    assert result.principal is None
+    assert result.key == output.stdout.split()[1]
 
 
 @needs_tool
 def test_a_changed_file_does_not_have_its_signature(tmp_path: Path, file: Path):
     """One byte is enough."""
     made = sign(file, new_key(tmp_path / "key"))
-    file.write_bytes(file.read_bytes().replace(b"4", b"5"))
-    found = check(file, made)
-    assert found.good is False
-    assert "not of this bundle.json" in found.detail
+    file.write_bytes(file.read_bytes().replace(b"5", b"6"))
+    result = check(file, made)
+    assert result.good is False
+    assert "does not match this bundle.json" in result.detail
 
 
 @needs_tool
@@ -72,12 +71,12 @@ def test_a_known_author_is_named(tmp_path: Path, file: Path):
     unknown = check(file, sign(file, eve), known)
     assert unknown.good is True
     assert unknown.principal is None
-    assert "nobody known" in unknown.detail
+    assert "an unknown author" in unknown.detail
 
 
 @needs_tool
 def test_a_signature_for_another_purpose_does_not_count(tmp_path: Path, file: Path):
-    """The namespace is part of what is signed: a signed commit or mail is no signed bundle."""
+    """The signature covers the namespace: a signed commit or mail is not a signed bundle."""
     key, other = new_key(tmp_path / "key"), tmp_path / "bundle.json.sig"
     with file.open("rb") as source:
         done = subprocess.run(
@@ -101,18 +100,19 @@ def test_what_is_no_signature_is_not_good(tmp_path: Path, file: Path, content: b
 
 def test_without_a_signature_that_is_said(file: Path):
     """Unsigned is neither good nor bad."""
-    found = check(file, file.with_name("bundle.json.sig"))
-    assert (found.signed, found.good) == (False, None)
-    assert "unsigned" in found.detail
+    result = check(file, file.with_name("bundle.json.sig"))
+    assert result.good is None
+    assert "unsigned" in result.detail
 
 
 def test_without_ssh_keygen_nothing_is_passed(file: Path, monkeypatch: pytest.MonkeyPatch):
     """It cannot be checked, and says so; signing is refused."""
     file.with_name("bundle.json.sig").write_bytes(b"x")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    found = check(file, file.with_name("bundle.json.sig"))
-    assert (found.signed, found.good) == (True, None)
-    assert "cannot be checked" in found.detail
+    result = check(file, file.with_name("bundle.json.sig"))
+    assert result.good is None
+    assert result.detail.startswith("signed")
+    assert "cannot be checked" in result.detail
     with pytest.raises(SubmissionError, match="not installed"):
         sign(file, file)
 
@@ -121,18 +121,18 @@ def test_a_signature_that_is_a_link_or_too_large_is_refused(tmp_path: Path, file
     """It is read by another program, so it is looked at first."""
     link, large = tmp_path / "link.sig", tmp_path / "large.sig"
     link.symlink_to("/etc/passwd")
-    large.write_bytes(bytes(signatures.LARGEST + 1))
-    for path in (link, large):
-        with pytest.raises(SubmissionError, match="plain file"):
+    large.write_bytes(bytes(signatures.MAX_BYTES + 1))
+    for path, problem in ((link, "plain file"), (large, "at most 10000 are allowed")):
+        with pytest.raises(SubmissionError, match=problem):
             check(file, path)
 
 
 @needs_tool
 def test_a_key_that_is_none_is_refused(tmp_path: Path, file: Path):
-    """What ssh-keygen says is handed on; nothing is written."""
+    """The error quotes ssh-keygen; nothing is written."""
     (tmp_path / "key").write_text("no key")
     with pytest.raises(SubmissionError, match="ssh-keygen:"):
         sign(file, tmp_path / "key")
-    with pytest.raises(SubmissionError, match="is no file"):
+    with pytest.raises(SubmissionError, match="is not a file"):
         sign(file, tmp_path / "absent")
     assert not file.with_name("bundle.json.sig").exists()

@@ -91,13 +91,13 @@ def test_other_types_of_images_are_refused():
 
 
 def test_embedded_weights_are_the_ones_of_the_card():
-    """At most 5 MB and 1.2 million parameters, and the card tells recipe, figures and hash."""
+    """At most 5 MB and 1.2 million parameters, and the card has configuration, figures and hash."""
     path = FOLDER / "phantom_cxr_v1.safetensors"
     card = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size <= 5_000_000
     net = load_embedded("phantom_cxr_v1")
     assert sum(p.numel() for p in net.parameters()) == card["parameters"] <= 1_200_000
-    assert {"classifier", "figures", "source", "command", "sha256", "license"} <= card.keys()
+    assert {"config", "figures", "source", "command", "sha256", "license"} <= card.keys()
 
 
 def test_altered_embedded_weights_are_refused(tmp_path):

@@ -8,14 +8,14 @@ import pytest
 from benchmark.datasets.phantom.chest import draw
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics import memorization as module
+from benchmark.metrics import copy_distance as module
+from benchmark.metrics.copy_distance import pixel_distance
 from benchmark.metrics.memorization import (
     calibrate,
     class_weights,
     clopper_pearson,
     memorization,
     near_copies,
-    pixel_distance,
 )
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")

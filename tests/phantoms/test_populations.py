@@ -12,7 +12,8 @@ import pytest
 
 from benchmark.datasets.phantom import chexpert, cxr14, rare_lesion
 from benchmark.errors import BenchmarkError
-from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, ImageSet, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, ImageSet
 from benchmark.phantoms.radiograph import cohort, reports
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
@@ -165,16 +166,16 @@ def test_chexpert_paper_splits_have_lans_table_2():
     for split, n, patients, positive in (("test_paper", 668, 500, [10, 120]), ("val", 234, 200, [8, 67])):
         mine = images.select(images.split == split)
         assert (len(mine), len(mine.patients())) == (n, patients)
-        assert (mine.report[:, of] == POSITIVE).sum(0).tolist() == positive
+        assert (mine.reported_labels[:, of] == POSITIVE).sum(0).tolist() == positive
 
 
 def test_chexpert_reports_err_in_train_alone():
     """Only train has uncertain and unmentioned findings; elsewhere every report is positive or negative."""
     images = small(chexpert, SMALL_CHEXPERT)
-    noisy = images.report[images.split == "train"]
+    noisy = images.reported_labels[images.split == "train"]
     assert set(np.unique(noisy)) == {POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED}
-    assert set(np.unique(images.report[images.split != "train"])) == {POSITIVE, NEGATIVE}
-    assert (images.label == (images.report == POSITIVE)).all()
+    assert set(np.unique(images.reported_labels[images.split != "train"])) == {POSITIVE, NEGATIVE}
+    assert (images.label == (images.reported_labels == POSITIVE)).all()
 
 
 def test_chexpert_reserve_has_as_many_with_as_without():
@@ -192,7 +193,7 @@ def test_chexpert_frontal_and_lateral_of_one_study_share_patient_and_report():
     row = int(np.flatnonzero((images.view == "LATERAL") & (images.split == "train"))[0])
     frontal = images.image_id.tolist().index(images.image_id[row].removesuffix("L"))
     assert images.patient_id[row] == images.patient_id[frontal]
-    assert (images.report[row] == images.report[frontal]).all()
+    assert (images.reported_labels[row] == images.reported_labels[frontal]).all()
     assert images.view[frontal] in ("PA", "AP")
     assert (images.image[row] != images.image[frontal]).any()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.engine.node import keys, needed
 from benchmark.experiments.run import UNTIL
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
+from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import Weights
 from benchmark.tasks.loading import load_task
 from benchmark.tasks.rules import LabelPolicy, Mix
@@ -30,7 +30,7 @@ def plan():
 
 def changed(plan, **what):
     """Ids of the nodes whose key differs after a change of the plan."""
-    before, after = keys(build(plan)), keys(build(replace(plan, **what)))
+    before, after = build(plan).keys, build(replace(plan, **what)).keys
     return {n for n in after if before.get(n) != after[n]}
 
 
@@ -75,14 +75,14 @@ def test_only_the_oracle_is_handed_the_reserve(plan):
     control = replace(GAN, name="oracle", role="control")
     for row, expected in ((GAN, False), (control, True), (replace(GAN, name="oracle"), False)):
         fit = next(n for n in build(replace(plan, rows=(ROWS[0], row))) if n.stage == "fit")
-        assert fit.config["reserve"] is expected
+        assert fit.config.reserve is expected
 
 
 def test_fits_do_not_depend_on_what_reads_test(plan):
     """No fit or sample needs a node that measures or classifies."""
     for node in build(plan):
         if node.stage in ("fit", "generate"):
-            assert not any(n.startswith(("reference", "measure", "classify")) for n in node.needs)
+            assert set(node.inputs) <= {"data", "generator"}
 
 
 def with_task(plan, **what):
@@ -103,12 +103,10 @@ def test_every_fold_is_a_run_of_its_own(plan):
     assert len(three) == 3 * len(one)
     for node in three:
         assert node.id.endswith(f"@{node.fold}")
-        assert all(need.endswith(f"@{node.fold}") for need in node.needs)
-        assert node.tags.get("fold") == str(node.fold)
-    held = {n.config["split"]["fold"] for n in three if n.stage == "data"}
+        assert {three[need].fold for need in node.needs} <= {node.fold}
+    held = {n.config.split.fold for n in three if n.stage == "data"}
     assert held == {0, 1, 2}
-    found = keys(three)
-    assert len(set(found.values())) == len(three)
+    assert len(set(three.keys.values())) == len(three)
 
 
 def test_a_teacher_stands_between_the_certain_labels_and_the_rest(plan):
@@ -117,9 +115,9 @@ def test_a_teacher_stands_between_the_certain_labels_and_the_rest(plan):
     nodes = {n.id: n for n in build(with_task(plan, scenario={"labels": rule}))}
     assert nodes["certain"].stage == "data"
     assert nodes["data"].stage == "pseudo_label"
-    assert nodes["data"].needs == ("certain",)
+    assert nodes["data"].inputs == {"data": ("certain",)}
     assert not any("certain" in n.needs for n in nodes.values() if n.id != "data")
-    assert nodes["data"].config["metric"] == "balanced_accuracy"
+    assert nodes["data"].config.metric == "balanced_accuracy"
 
 
 def test_mix_changes_what_is_drawn_and_trained_and_not_the_data(plan):
@@ -156,34 +154,37 @@ def test_every_strategy_at_once_is_a_graph(plan, folds):
         assert set(node.needs) <= seen
         assert node.id not in seen
         seen.add(node.id)
-    assert len(set(keys(nodes).values())) == len(nodes)
-    assert {n.fold for n in nodes if n.stage == "filter"} == set(range(max(folds, 1)))
+    assert len(set(nodes.keys.values())) == len(nodes)
+    assert {n.fold for n in nodes if n.stage == "quality_filter"} == set(range(max(folds, 1)))
     end = "@2" if folds else ""
-    found = {n.id: n for n in nodes}
+    data, drawn = (f"data{end}",), (f"generate/gan{end}",)
     evaluators = tuple(f"classify/real_only/0/resnet10_narrow/{seed}{end}" for seed in (0, 1, 2))
-    assert found[f"select{end}"].needs == (f"data{end}", evaluators[0])
-    assert found[f"filter/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *evaluators)
-    assert found[f"gan_test/gan{end}"].needs == (f"data{end}", f"generate/gan{end}", *evaluators)
-    assert f"filter/gan{end}" in found[f"measure/gan{end}"].needs
-    assert f"filter/gan{end}" in found[f"classify/gan/250/resnet10_narrow/1{end}"].needs
-    assert found[f"curve/0.25/resnet10_narrow/1{end}"].row == "real_only"
+    evaluating = {"data": data, "synthetic": drawn, "evaluators": evaluators}
+    assert nodes[f"select{end}"].inputs == {"data": data, "evaluators": evaluators[:1]}
+    assert nodes[f"quality_filter/gan{end}"].inputs == evaluating
+    assert nodes[f"gan_test/gan{end}"].inputs == evaluating
+    assert nodes[f"measure/gan{end}"].inputs["synthetic"] == (f"quality_filter/gan{end}",)
+    training = nodes[f"classify/gan/250/resnet10_narrow/1{end}"]
+    assert training.inputs == {"data": data, "synthetic": (f"quality_filter/gan{end}",)}
+    assert (training.bracket, training.classifier, training.seed) == (250, "resnet10_narrow", 1)
+    assert nodes[f"learning_curve/0.25/resnet10_narrow/1{end}"].row == "real_only"
 
 
 def test_ceiling_and_floor_see_what_they_always_see(plan):
     """Of the misclassified images generators and copies are made; oracle and noise keep to theirs."""
-    needs = {n.row: n.needs for n in build(strategic(plan, fit_on="misclassified")) if n.stage == "fit"}
-    assert {row for row, need in needs.items() if "select" in need} == {"gan", "duplicate_real"}
+    fits = build(strategic(plan, fit_on="misclassified")).find("fit")
+    assert {n.row for n in fits if n.inputs.get("selection") == ("select",)} == {"gan", "duplicate_real"}
 
 
 def test_networks_are_kept_of_real_only_alone(plan):
     """Those of the first classifier, every seed: the judges; no other training stores a network."""
-    kept = {n.id for n in build(strategic(plan)) if n.config.get("keep")}
+    kept = {n.id for n in build(strategic(plan)) if getattr(n.config, "keep_network", False)}
     assert kept == {f"classify/real_only/0/resnet10_narrow/{seed}" for seed in (0, 1, 2)}
 
 
 def test_a_mixing_ratio_fits_nothing_anew(plan):
     """It says how many images are drawn; the generator is the same."""
-    one, two = (keys(build(strategic(plan, ratio=r))) for r in (1.0, 2.0))
+    one, two = (build(strategic(plan, ratio=r)).keys for r in (1.0, 2.0))
     assert {n for n in one if n.startswith("fit/") and one[n] != two[n]} == set()
     assert one["generate/gan"] != two["generate/gan"]
     assert one["data"] == two["data"]
@@ -191,11 +192,11 @@ def test_a_mixing_ratio_fits_nothing_anew(plan):
 
 def test_a_filter_or_a_curve_leaves_what_it_does_not_touch(plan):
     """The same fits and the same trainings of real_only; a curve changes nothing that is there without it."""
-    plain = keys(build(strategic(plan)))
-    filtered = keys(build(strategic(plan, filter="evaluators")))
-    same = [n for n in plain if n.startswith(("fit/", "curve/"))]
+    plain = build(strategic(plan)).keys
+    filtered = build(strategic(plan, filter="evaluators")).keys
+    same = [n for n in plain if n.startswith(("fit/", "learning_curve/"))]
     assert all(plain[n] == filtered[n] for n in same)
-    curved = keys(build(strategic(plan, curve=(0.5,))))
+    curved = build(strategic(plan, curve=(0.5,))).keys
     assert all(curved[n] == plain[n] for n in plain)
     assert len(curved) == len(plain) + 3
 
@@ -203,14 +204,14 @@ def test_a_filter_or_a_curve_leaves_what_it_does_not_touch(plan):
 def test_a_verb_computes_what_it_ends_in_and_what_that_needs(plan):
     """Samples of misclassified images need one training; no verb but run needs a GAN-test."""
     nodes = build(strategic(plan, **ALL_STRATEGIES))
-    stages = {verb: {n.stage for n in needed(nodes, ends)} for verb, ends in UNTIL.items()}
+    stages = {verb: {n.stage for n in nodes.until(ends)} for verb, ends in UNTIL.items()}
     assert stages["data"] == {"data"}
-    assert stages["generate"] == {"data", "classify", "select", "fit", "generate", "filter"}
+    assert stages["generate"] == {"data", "classify", "select", "fit", "generate", "quality_filter"}
     assert stages["measure"] == stages["generate"] | {"reference", "measure"}
     assert stages["run"] == {n.stage for n in nodes}
     plain = build(strategic(plan))
-    assert {n.stage for n in needed(plain, UNTIL["generate"])} == {"data", "fit", "generate"}
-    trained = [n.id for n in needed(nodes, {"select"}) if n.stage == "classify"]
+    assert {n.stage for n in plain.until(UNTIL["generate"])} == {"data", "fit", "generate"}
+    trained = [n.id for n in nodes.until({"select"}) if n.stage == "classify"]
     assert trained == ["classify/real_only/0/resnet10_narrow/0"]
 
 
@@ -223,6 +224,7 @@ def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
         update={"classifiers": (profile.classifiers[0].model_copy(update={"weights": weights}),)}
     )
     nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": own}))
-    asking = [n for n in nodes if n.stage in ("classify", "curve", "select", "filter", "gan_test")]
-    assert {n.local.get("weights") for n in asking} == {"/here/w.safetensors"}
-    assert not any("/here" in str(n.config) for n in asking)
+    asking = [n for n in nodes if isinstance(n.config, ClassifierStageConfig)]
+    assert {n.stage for n in asking} == {"classify", "learning_curve", "select", "quality_filter", "gan_test"}
+    assert {n.config.classifier.weights.path for n in asking} == {Path("/here/w.safetensors")}
+    assert not any("/here" in n.config.model_dump_json() for n in asking)

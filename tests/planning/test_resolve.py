@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.classifiers.network import check_weights
-from benchmark.engine.node import keys
 from benchmark.errors import ClassifierError, TaskError, UnknownNameError
 from benchmark.experiments.run import weights_part
 from benchmark.planning.graph import build
-from benchmark.planning.resolve import RunRequest, choices, make_plan
-from benchmark.stages import Job
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import choices, make_plan
+from benchmark.stages.job import Job
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.utils.hashing import sha256_file
 from support.samples import ROOT
@@ -88,7 +88,7 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
     """The same file elsewhere is the same protocol with the same keys; another file is neither."""
     here, there, other = weights(tmp_path / "a"), weights(tmp_path / "b"), weights(tmp_path / "c", 1.0)
     plans = [make_plan(RunRequest(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
-    hashes, found = [p.protocol_hash for p in plans], [keys(build(p)) for p in plans]
+    hashes, found = [p.protocol_hash for p in plans], [build(p).keys for p in plans]
     trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in found]
     untouched = [{k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in found]
     assert untouched == untouched[:1] * 4
@@ -100,14 +100,15 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
 
 
 def test_a_training_is_handed_the_place_of_its_weights(tmp_path):
-    """The node's configuration has the hash, its local part the path, and a job joins the two."""
+    """The node's configuration has hash and path; the path is no part of what is hashed."""
     folder = weights(tmp_path / "a")
     plan = make_plan(RunRequest(BINARY, weights=str(folder)))
     node = next(n for n in build(plan) if n.stage == "classify")
     content = sha256_file(folder / "resnet10t.safetensors")
-    assert node.config["classifier"]["weights"] == {"kind": "file", "tag": None, "sha256": content}
-    joined = Job(node, {}, tmp_path, tmp_path).config["classifier"]["weights"]
-    assert joined == {**node.config["classifier"]["weights"], "path": str(folder / "resnet10t.safetensors")}
+    hashed = node.config.model_dump(mode="json")["classifier"]["weights"]
+    assert hashed == {"kind": "file", "tag": None, "sha256": content}
+    config = Job(node, {}, tmp_path, tmp_path).config
+    assert config.classifier.weights.path == folder / "resnet10t.safetensors"
     assert weights_part(plan, str(folder))[0].startswith("weights=a.")
 
 
@@ -122,9 +123,9 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
 @pytest.mark.parametrize(
     ("task", "choice", "told"),
     [
-        (BINARY, "imagnet", "--weights imagnet: is no folder\n.*none, imagenet, or a folder"),
+        (BINARY, "imagnet", "--weights imagnet: is not a folder\n.*none, imagenet, or a folder"),
         (BINARY, "empty", r"empty/resnet10t\.safetensors' is missing"),
-        ("cxr_pneumonia", "narrow", r"does not fit 'resnet10t': layer1.* has shape"),
+        ("cxr_pneumonia", "narrow", r"does not fit 'resnet10t': size mismatch for layer1"),
         ("cxr_pneumonia", "imagenet", r"timm/resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set"),
     ],
 )
@@ -153,7 +154,8 @@ def test_weights_are_looked_for_where_a_classifier_is_needed(tmp_path, monkeypat
 def test_stages_that_only_ask_a_kept_classifier_need_no_path(tmp_path):
     """A judge is read from what was kept: the hash of its first weights is enough to say what it is."""
     plan = make_plan(RunRequest(BINARY, weights=str(weights(tmp_path / "a"))))
-    config = next(n for n in build(plan) if n.stage == "classify").config["classifier"]
+    node = next(n for n in build(plan) if n.stage == "classify")
+    config = node.config.classifier.model_dump(mode="json")
     assert ClassifierConfig(**config).weights.path is None
     with pytest.raises(ClassifierError, match="weights file 'None' is missing"):
         check_weights(ClassifierConfig(**config))

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmark.errors import TaskError, UnknownNameError
-from benchmark.planning.resolve import check_contract
+from benchmark.planning.rows import check_contract
 from benchmark.plugins.registry import available, find
 
 

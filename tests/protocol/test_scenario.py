@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from benchmark.datasets import covid_chestxray
 from benchmark.errors import DataError, TaskError, UnknownNameError
-from benchmark.images.image_set import ImageSet, concatenate, prove_disjoint
-from benchmark.images.lazy import Pixels
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, concatenate
+from benchmark.images.lazy import LazyImages
 from benchmark.protocol import scenario
 from benchmark.protocol.rules import amount, label_policy, mask, sites, view
 from benchmark.protocol.split import divide
@@ -63,13 +64,13 @@ def reported(report: np.ndarray, **columns: Any) -> ImageSet:
     """Images with these reports on two findings, a patient each; pixels that no rule may read."""
     n = len(report)
     base = ImageSet(
-        image=Pixels(unread, (n, 4, 4)),
+        image=LazyImages(unread, (n, 4, 4)),
         label=(report == POSITIVE).astype(np.uint8),
         classes=FINDINGS,
         image_id=np.array([f"i{k}" for k in range(n)]),
         patient_id=np.array([f"p{k}" for k in range(n)]),
         origin=np.full(n, "real:test"),
-        report=report.astype(np.int8),
+        reported_labels=report.astype(np.int8),
     )
     return replace(base, **columns)
 
@@ -193,7 +194,7 @@ def test_evaluation_keeps_certain_labels(split: str) -> None:
     assert notes(kept) == [
         "label_policy: 2 of 4 images for evaluation left out, Pneumothorax uncertain or not mentioned"
     ]
-    assert kept.report is None
+    assert kept.reported_labels is None
     assert kept.classes == ("negative", "positive")
 
 
@@ -262,14 +263,14 @@ def test_teacher_labels_the_uncertain() -> None:
     images = reported(np.vstack([ALL_REPORTS] * 2), split=np.full(8, "train"))
     rule = policy("self_trained", "exclude")
     train, waiting = label_policy.apply(images, rule), label_policy.uncertain_images(images, rule)
-    taught = label_policy.with_teacher(waiting, np.array([0.5, 0.1]))
+    taught = label_policy.with_pseudo_labels(waiting, np.array([0.5, 0.1]))
     assert taught.label.tolist() == [1, 0]
     assert taught.soft == pytest.approx(np.array([[0.5, 0.5], [0.9, 0.1]]))
-    whole = label_policy.join_taught(train, taught)
+    whole = label_policy.join_pseudo_labeled(train, taught)
     assert whole.label.tolist() == [1, 0, 1, 0, 1, 0]
     assert whole.soft is not None
     assert whole.soft[:4].tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
-    assert len(label_policy.join_taught(train, taught.select([]))) == 4
+    assert len(label_policy.join_pseudo_labeled(train, taught.select([]))) == 4
 
 
 @pytest.mark.parametrize("probability", [[0.5], [0.5, 1.2], [0.5, float("nan")], [[0.5], [0.2]]])
@@ -277,8 +278,8 @@ def test_teacher_must_give_probabilities(probability: list[Any]) -> None:
     """One number in [0, 1] per image, nothing else."""
     images = reported(np.full((2, 2), UNCERTAIN))
     waiting = label_policy.uncertain_images(images, policy("self_trained"))
-    with pytest.raises(DataError, match="with_teacher"):
-        label_policy.with_teacher(waiting, np.array(probability))
+    with pytest.raises(DataError, match="pseudo-labels"):
+        label_policy.with_pseudo_labels(waiting, np.array(probability))
 
 
 def test_teacher_never_sees_patients_of_other_splits() -> None:
@@ -394,7 +395,7 @@ def test_mask_is_applied_when_a_pixel_is_read() -> None:
         calls.append(len(rows))
         return original[rows]
 
-    images = replace(labeled([0, 1, 0, 1, 0]), image=Pixels(read, original.shape))
+    images = replace(labeled([0, 1, 0, 1, 0]), image=LazyImages(read, original.shape))
     masked = mask.apply(images, Mask(rule="mask", shape="separate"))
     assert calls == []
     shown = mask.shown_by("separate", 32, 32)
@@ -460,7 +461,7 @@ def test_imbalance_is_exact_and_nested_with_one_image_per_patient() -> None:
     other = amount.imbalance(images, imbalance({"b": 10, "c": 20}), seed=2)
     assert set(other.image_id) != set(ten.image_id)
     assert notes(ten) == [
-        "imbalance: kept for training: b 10 of 200 images, 10 of 200 patients; "
+        "imbalance: retained for training: b 10 of 200 images, 10 of 200 patients; "
         "c 20 of 100 images, 20 of 100 patients"
     ]
 
@@ -487,8 +488,8 @@ def test_imbalance_of_several_labels() -> None:
 @pytest.mark.parametrize(
     ("keep", "error", "problem"),
     [
-        ({"b": 21}, DataError, "'b': wants 21 training images, there are 20"),
-        ({"b": 3}, DataError, "no patient has so few .the smallest has 4"),
+        ({"b": 21}, DataError, "'b': requests 21 training images, there are 20"),
+        ({"b": 3}, DataError, "every patient has more .the smallest has 4"),
         ({"B": 3}, UnknownNameError, "unknown class 'B'"),
     ],
 )
@@ -505,7 +506,7 @@ def test_fraction_is_of_patients(share: float, patients: int) -> None:
     kept = amount.fraction(images, Fraction(rule="fraction", of="b", keep=share), seed=3)
     assert len(kept.of_class(1).patients()) == patients
     assert kept.counts() == {"a": 12, "b": 4 * patients}
-    said = f"fraction: kept for training: b {4 * patients} of 40 images, {patients} of 10 patients"
+    said = f"fraction: retained for training: b {4 * patients} of 40 images, {patients} of 10 patients"
     assert notes(kept) == ([said] if share < 1 else [])
 
 
@@ -612,7 +613,7 @@ def test_self_trained_stands_alone() -> None:
     few = {"rule": "fraction", "of": "positive", "keep": 0.5}
     rules = parse_rules({"labels": policy("self_trained").model_dump(), "few": few})
     for change in (scenario.before_split, scenario.uncertain_before_split):
-        with pytest.raises(TaskError, match="cannot stand beside 'labels'"):
+        with pytest.raises(TaskError, match="conflicts with 'labels'"):
             change(rules)
     scenario.before_split(parse_rules({"labels": policy("ignore").model_dump(), "few": few}))
     everyone = parse_rules({"labels": policy("self_trained").model_dump(), "few": {**few, "keep": 1.0}})

@@ -10,16 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import DataError
-from benchmark.images.image_set import ImageSet, Splits, prove_disjoint
-from benchmark.protocol.split import (
-    PARTS,
-    divide,
-    draw_parts,
-    fold_of,
-    note_reserve,
-    shares_of,
-    split_by_patient,
-)
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.protocol.patients import PARTS
+from benchmark.protocol.split import divide, fold_of, note_reserve, shares_of
+from benchmark.protocol.stratify import draw_parts
 from benchmark.tasks.schema import SplitRule
 
 RULE = SplitRule(test=0.2, val=0.15, reserve=0.1)
@@ -60,7 +55,7 @@ def in_all_parts(splits: Splits) -> bool:
 @given(images=single_class, seed=st.integers(0, 2**31))
 def test_divides_by_patient(images: ImageSet, seed: int) -> None:
     """No patient in two parts, every image in one part, every class in every part, fair shares."""
-    splits = split_by_patient(images, RULE, seed=seed)
+    splits = divide(images, RULE, seed=seed)
     prove_disjoint(splits)
     together = sorted(i for s in splits.named().values() for i in s.image_id.tolist())
     assert together == sorted(images.image_id.tolist())
@@ -82,7 +77,7 @@ def test_patients_of_several_classes(rows: list[tuple[int, int]], seed: int) -> 
     """Patients with images of several classes stay whole, and every class still reaches every part."""
     extra = [(100 + 10 * c + k, c) for c in range(3) for k in range(4)]  # every class has four of its own
     images = image_set([f"p{p}" for p, _ in rows + extra], [c for _, c in rows + extra])
-    splits = split_by_patient(images, RULE, seed=seed)
+    splits = divide(images, RULE, seed=seed)
     prove_disjoint(splits)
     assert sum(len(s) for s in splits.named().values()) == len(images)
     assert in_all_parts(splits)
@@ -90,7 +85,7 @@ def test_patients_of_several_classes(rows: list[tuple[int, int]], seed: int) -> 
 
 def test_one_image_per_patient_is_exact() -> None:
     """With one image per patient, 100 patients divide into 55, 15, 20 and 10 of every class."""
-    splits = split_by_patient(of_sizes([[1] * 100, [1] * 200]), RULE, seed=3)
+    splits = divide(of_sizes([[1] * 100, [1] * 200]), RULE, seed=3)
     assert [s.counts() for s in splits.named().values()] == [
         {"a": 55, "b": 110},
         {"a": 15, "b": 30},
@@ -101,23 +96,23 @@ def test_one_image_per_patient_is_exact() -> None:
 
 def test_smallest_case() -> None:
     """Four patients of a class give one to each part."""
-    splits = split_by_patient(of_sizes([[5, 1, 1, 1], [2, 2, 2, 2]]), RULE, seed=0)
+    splits = divide(of_sizes([[5, 1, 1, 1], [2, 2, 2, 2]]), RULE, seed=0)
     assert all(len(s.of_class(c).patients()) == 1 for s in splits.named().values() for c in (0, 1))
 
 
 def test_smallest_case_is_drawn_too() -> None:
     """Which of four patients goes to test is left to the seed: each does in some of 40 draws."""
     images = of_sizes([[1] * 4, [1] * 4])
-    seen = set().union(*(split_by_patient(images, RULE, seed=s).test.patients() for s in range(40)))
+    seen = set().union(*(divide(images, RULE, seed=s).test.patients() for s in range(40)))
     assert seen == images.patients()
 
 
 def test_rare_class_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four patients of a rare class, also of a common one, reach all parts at the first draw."""
-    monkeypatch.setattr("benchmark.protocol.split.ATTEMPTS", 1)
+    monkeypatch.setattr("benchmark.protocol.stratify.ATTEMPTS", 1)
     common = [f"p{k:02}" for k in range(40)]
     images = image_set(common + common[:4], [0] * 40 + [1] * 4)
-    assert all(in_all_parts(split_by_patient(images, RULE, seed=s)) for s in range(20))
+    assert all(in_all_parts(divide(images, RULE, seed=s)) for s in range(20))
 
 
 def test_same_seed_same_parts() -> None:
@@ -126,7 +121,7 @@ def test_same_seed_same_parts() -> None:
     shuffled = images.select(np.random.default_rng(5).permutation(len(images)))
 
     def test_patients(images: ImageSet, seed: int) -> set[str]:
-        return split_by_patient(images, RULE, seed=seed).test.patients()
+        return divide(images, RULE, seed=seed).test.patients()
 
     assert test_patients(images, 1) == test_patients(images, 1) == test_patients(shuffled, 1)
     assert test_patients(images, 1) != test_patients(images, 2)
@@ -136,7 +131,7 @@ def test_patients_with_many_images_reach_every_part() -> None:
     """The draw is not biased: patients of three images land in test at its share, within 4 sigma."""
     images = of_sizes([[3] * 20 + [1] * 40, [1] * 20])
     heavy = {f"p0-{k}" for k in range(20)}
-    hits = sum(len(heavy & split_by_patient(images, RULE, seed=s).test.patients()) for s in range(60))
+    hits = sum(len(heavy & divide(images, RULE, seed=s).test.patients()) for s in range(60))
     expected = 0.2 * 20 * 60
     assert abs(hits - expected) < 4 * (expected * 0.8) ** 0.5
 
@@ -144,7 +139,7 @@ def test_patients_with_many_images_reach_every_part() -> None:
 def test_too_few_patients_is_an_error() -> None:
     """A class with three patients is refused: class, patients found, patients needed, remedy."""
     with pytest.raises(DataError) as caught:
-        split_by_patient(of_sizes([[1] * 9, [7, 7, 7]]), RULE, seed=0, where="source x")
+        divide(of_sizes([[1] * 9, [7, 7, 7]]), RULE, seed=0, where="source x")
     assert str(caught.value).startswith("source x: 'b': has 3 patients, the split needs at least 4\n")
     assert "exclude" in caught.value.remedy
 
@@ -152,7 +147,7 @@ def test_too_few_patients_is_an_error() -> None:
 def test_too_few_patients_can_be_excluded() -> None:
     """With 'exclude' the class goes, its note stays, and the later classes keep their names."""
     rule = RULE.model_copy(update={"too_few": "exclude"})
-    splits = split_by_patient(of_sizes([[1] * 9, [2], [1] * 12]), rule, seed=0, notes=("earlier",))
+    splits = divide(replace(of_sizes([[1] * 9, [2], [1] * 12]), card={"notes": ["earlier"]}), rule, seed=0)
     assert splits.train.classes == ("a", "c")
     assert splits.notes == ("earlier", "class 'b' excluded: 1 patient, the split needs at least 4")
     assert sum(s.counts()["c"] for s in splits.named().values()) == 12
@@ -162,20 +157,20 @@ def test_too_few_patients_can_be_excluded() -> None:
 def test_min_patients_is_obeyed() -> None:
     """A rule may ask for more than four patients per class."""
     with pytest.raises(DataError, match="'a': has 9 patients, the split needs at least 10"):
-        split_by_patient(of_sizes([[1] * 9, [1] * 12]), RULE.model_copy(update={"min_patients": 10}), seed=0)
+        divide(of_sizes([[1] * 9, [1] * 12]), RULE.model_copy(update={"min_patients": 10}), seed=0)
 
 
 def test_one_class_left_is_an_error() -> None:
     """Exclusion never leaves a single class."""
     with pytest.raises(DataError, match="fewer than two classes"):
-        split_by_patient(of_sizes([[1] * 9, [1]]), RULE.model_copy(update={"too_few": "exclude"}), seed=0)
+        divide(of_sizes([[1] * 9, [1]]), RULE.model_copy(update={"too_few": "exclude"}), seed=0)
 
 
 def test_class_whose_patients_are_tied_elsewhere() -> None:
     """Two classes on the same four patients divide; a class with two patients cannot reach four parts."""
     patients = [f"p{k}" for k in range(4)]
     images = image_set([*patients, *patients], [0, 0, 0, 0, 1, 1, 1, 1])
-    assert in_all_parts(split_by_patient(images, RULE, seed=0))
+    assert in_all_parts(divide(images, RULE, seed=0))
     third = image_set([*patients, "q0", "p0", "p0", "p0", "q0"], [0, 0, 0, 0, 1, 1, 1, 1, 1])
     with pytest.raises(DataError, match="'b': has 2 patients, train and val and test and reserve need 4"):
         draw_parts(third, shares_of(RULE), seed=0)
@@ -183,10 +178,10 @@ def test_class_whose_patients_are_tied_elsewhere() -> None:
 
 def test_short_reserve_is_noted() -> None:
     """The note says which classes of the reserve fall short of what the brackets ask for."""
-    splits = split_by_patient(of_sizes([[1] * 100, [1] * 200]), RULE, seed=0)
+    splits = divide(of_sizes([[1] * 100, [1] * 200]), RULE, seed=0)
     assert note_reserve(splits, 10).notes == ()
     assert note_reserve(splits, 15).notes == (
-        "oracle has fewer reserve images than the 15 per class that are wanted: a 10",
+        "oracle has fewer reserve images than the 15 per class that are requested: a 10",
     )
 
 
@@ -197,7 +192,7 @@ def test_reserve_of_a_class_that_is_not_tested() -> None:
     )
     splits = divide(images, RULE, seed=0)
     assert note_reserve(splits, 5).notes == ("of the source",)
-    assert note_reserve(splits, 6).notes[-1].endswith("wanted: a 5, b 5")
+    assert note_reserve(splits, 6).notes[-1].endswith("requested: a 5, b 5")
 
 
 def test_parts_are_the_splits_of_the_record() -> None:
@@ -301,13 +296,13 @@ def test_class_of_several_can_be_excluded() -> None:
     images = several_labels(2, patients=80, classes=3)
     label = images.label.copy()
     label[:, 1] = np.isin(images.patient_id, ["p0030", "p0031"])
-    images = replace(images, label=label, report=label.astype(np.int8))
-    splits = split_by_patient(images, SEVERAL_RULE.model_copy(update={"too_few": "exclude"}), seed=0)
+    images = replace(images, label=label, reported_labels=label.astype(np.int8))
+    splits = divide(images, SEVERAL_RULE.model_copy(update={"too_few": "exclude"}), seed=0)
     assert splits.train.classes == ("a", "c")
     assert splits.notes == ("class 'b' excluded: 2 patients, the split needs at least 4",)
     only_b = (label == [0, 1, 0]).all(1)
     assert sum(len(s) for s in splits.named().values()) == len(images) - only_b.sum()
-    assert all(np.array_equal(s.report, s.label) for s in splits.named().values())
+    assert all(np.array_equal(s.reported_labels, s.label) for s in splits.named().values())
 
 
 def with_split(images: ImageSet, given: list[str] | np.ndarray) -> ImageSet:
@@ -408,7 +403,7 @@ def test_half_given_is_an_error() -> None:
     images = of_sizes([[1] * 6, [1] * 6])
     with pytest.raises(DataError, match="image 'i1' has none, others have"):
         divide(with_split(images, ["train", "", *["train"] * 10]), RULE, seed=0)
-    with pytest.raises(DataError, match="'dev' is none of"):
+    with pytest.raises(DataError, match="'dev' is not one of"):
         divide(with_split(images, ["dev", *["train"] * 11]), RULE, seed=0)
     with pytest.raises(DataError, match="no image in test"):
         divide(with_split(images, ["train"] * 12), RULE, seed=0)
@@ -441,7 +436,7 @@ def test_training_keeps_a_still_image(stills: int) -> None:
     images = image_set(patients, [0] * stills + [0, 1] * 100)
     images = replace(images, clip=np.array([""] * stills + ["film"] * 200))
     for seed in range(10):
-        assert (split_by_patient(images, RULE, seed=seed).train.clip == "").any()
+        assert (divide(images, RULE, seed=seed).train.clip == "").any()
 
 
 def test_a_class_whose_few_patients_are_of_both_kinds_reaches_every_fold() -> None:

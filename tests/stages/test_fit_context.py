@@ -29,7 +29,7 @@ def made(folder, scores, **changes):
     given = {
         "generator": Counter(), "name": "g", "val": blobs({"a": 6, "b": 3}, prefix="val"), "preview": 27,
         "preview_fid": lambda preview: next(left), "metric": "fid", "device": "cpu",
-        "precision": "float32", "seed": 0, "scratch": folder, "kept": folder / "kept",
+        "precision": "float32", "seed": 0, "scratch": folder, "checkpoints": folder / "checkpoints",
     }  # fmt: skip
     return Fit(**(given | changes))
 
@@ -54,7 +54,7 @@ def test_best_preview_is_kept_not_the_last(tmp_path):
     for step in (10, 20, 30):
         report(fit, step)
     assert kept_state(fit) == (20, {"step": 20.0, "fid": 3.0})
-    assert len(list(fit.kept.glob("step_*"))) == 1
+    assert len(list(fit.checkpoints.glob("step_*"))) == 1
 
 
 def test_first_of_equal_previews_is_kept(tmp_path):
@@ -103,8 +103,8 @@ def test_loss_that_is_not_finite_is_told(tmp_path):
 
 
 def test_tuner_can_stop_a_fit(tmp_path):
-    """``report`` hands on the pruner's word."""
-    fit = made(tmp_path, [9.0, 8.0], asks_to_stop=lambda step, fid: fid < 8.5)
+    """``report`` returns the pruner's decision."""
+    fit = made(tmp_path, [9.0, 8.0], should_prune=lambda step, fid: fid < 8.5)
     assert report(fit, 10) is False
     assert report(fit, 20) is True
 

@@ -16,12 +16,13 @@ from benchmark import stages
 from benchmark.engine.node import Node
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
+from benchmark.stages.classify import ClassifyConfig
 from support.samples import ROOT, blobs
 
 CLASSES = {"a": 24, "b": 24}
 FIRST, MORE = 6, 14  # trainings before the memory counts, and after
 BOUND = 0.2  # MB per training
-CONFIG = {
+CONFIG = ClassifyConfig.model_validate({
     "classes": list(CLASSES),
     "labels": "single",
     "metric": "balanced_accuracy",
@@ -33,8 +34,7 @@ CONFIG = {
     "precision": "float32",
     "mix": {"training": "add"},
     "bracket": 12,
-    "subgroups": [],
-}  # fmt: skip
+})  # fmt: skip
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def train(folder, inputs, seed):
     out, work = folder / f"out{seed}", folder / f"work{seed}"
     out.mkdir()
     work.mkdir()
-    node = Node(f"classify/noise/12/tiny/{seed}", "classify", CONFIG, tuple(inputs), seed, "noise")
+    name = f"classify/noise/12/tiny/{seed}"
+    node = Node(name, CONFIG, {}, seed=seed, row="noise", bracket=12, classifier="tiny")
     stages.run(node, inputs, out, work, lambda share: None)
 
 
@@ -75,7 +76,7 @@ def growth(folder, inputs, seeds, leak):
 
 def growths(folder):
     """MB per training after the first few, and the same with half a megabyte kept from each."""
-    inputs = {"data": folder / "data", "generate/noise": folder / "generate"}
+    inputs = {"data": (folder / "data",), "synthetic": (folder / "generate",)}
     for seed in range(FIRST):
         train(folder, inputs, seed)
     clean = growth(folder, inputs, range(FIRST, FIRST + MORE), leak=0)

@@ -7,12 +7,16 @@ import json
 import numpy as np
 import pytest
 
-from benchmark import stages
 from benchmark.engine.node import Node
 from benchmark.errors import GeneratorError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.plugins.generator import SampleRequest
+from benchmark.stages.fit import FitConfig, fit, refuse_pickles
+from benchmark.stages.generate import GenerateConfig, check_samples, generate
+from benchmark.stages.job import Job
+from benchmark.stages.measure import in_proportion
+from benchmark.stages.reference import ReferenceConfig, reference
 from benchmark.tasks.rules import Mix
 from support.samples import blobs
 
@@ -52,11 +56,12 @@ class Generator:
 '''
 
 
-def job(folder, stage, config, inputs, local):
-    out, work = folder / stage / "out", folder / stage / "work"
+def job(folder, config, inputs):
+    out, work = folder / config.stage / "out", folder / config.stage / "work"
     out.mkdir(parents=True)
     work.mkdir()
-    return stages.Job(Node(stage, stage, config, row="mean_picture", local=local), inputs, out, work)
+    folders = {role: (folder,) for role, folder in inputs.items()}
+    return Job(Node(config.stage, config, row="mean_picture"), folders, out, work)
 
 
 def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits):
@@ -65,24 +70,25 @@ def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits)
     arrow.write_splits(tmp_path / "data", splits)
     path = tmp_path / "mean_picture.py"
     path.write_text(UNCONDITIONAL)
-    shared = {"plugin": {"name": "mean_picture", "origin": "file"}, "per_class": True, "device": "cpu"}
-    shared |= {"mix": Mix().model_dump(), "classes": ["a", "b", "c"]}
-    config = shared | {"params": {}, "extractor": "phantom_cxr_v1", "preview": 20, "precision": "float32"}
-    fitted = job(
-        tmp_path, "fit", config | {"reserve": False}, {"data": tmp_path / "data"}, {"target": str(path)}
+    shared = {
+        "plugin": {"name": "mean_picture", "origin": "file", "version": "1", "target": str(path)},
+        "per_class": True, "device": "cpu", "precision": "float32", "mix": Mix(), "classes": ("a", "b", "c"),
+    }  # fmt: skip
+    config = FitConfig(
+        **shared, params={}, extractor="phantom_cxr_v1", extractor_hash="", preview=20, reserve=False
     )
-    stages.fit(fitted)
+    fitted = job(tmp_path, config, {"data": tmp_path / "data"})
+    assert set(fit(fitted).parts) == {"a", "b", "c"}
     assert sorted(p.name for p in fitted.out.iterdir()) == ["a", "b", "c"]
-    inputs = {"data": tmp_path / "data", "fit/mean_picture": fitted.out}
-    config = shared | {"bracket": 3, "image_size": 16}
-    drawn_job = job(tmp_path, "generate", config, inputs, {"target": str(path)})
-    said = stages.generate(drawn_job)
+    inputs = {"data": tmp_path / "data", "generator": fitted.out}
+    drawn_job = job(tmp_path, GenerateConfig(**shared, bracket=3, image_size=16), inputs)
+    result = generate(drawn_job)
     drawn = arrow.read_images(drawn_job.out / "synthetic.arrow")
     assert drawn.label.tolist() == [0, 1, 2] * 3
     for k in range(3):
         expected = splits.train.of_class(k).image.mean(0)
         assert abs(drawn.of_class(k).image.mean(0) - expected).mean() < 4
-    assert said["card"]["a"]["device"] == "cpu"
+    assert result.card["a"]["device"] == "cpu"
 
 
 def test_fit_sees_neither_test_nor_reserve(tmp_path, splits):
@@ -94,25 +100,26 @@ def test_fit_sees_neither_test_nor_reserve(tmp_path, splits):
     assert arrow.read_learning(tmp_path, reserve=True).reserve.image_id[0].startswith("reserve")
 
 
-def test_floor_and_yardstick_are_of_one_size(tmp_path):
+def test_floor_and_reference_are_of_one_size(tmp_path):
     """20 test images of each of 3 classes make halves of 10 each; the bracket can make them smaller."""
     counts = {"a": 20, "b": 20, "c": 20}
     parts = [blobs(counts, seed=s, prefix=str(s)) for s in range(4)]
     (tmp_path / "data").mkdir()
     arrow.write_splits(tmp_path / "data", Splits(*parts))
     for bracket, expected in ((250, 10), (4, 4)):
-        config = {"extractor": "phantom_cxr_v1", "bracket": bracket, "ms_ssim_images": 3, "device": "cpu"}
-        config |= {"mix": Mix().model_dump(), "classes": ["a", "b", "c"]}
-        place = tmp_path / str(bracket)
-        said = stages.reference(job(place, "reference", config, {"data": tmp_path / "data"}, {}))
-        assert said["counts"] == {"a": expected, "b": expected, "c": expected}
-        assert said["n"] == 3 * expected
+        config = ReferenceConfig(
+            extractor="phantom_cxr_v1", extractor_hash="", bracket=bracket, ms_ssim_images=3, device="cpu",
+            mix=Mix(), classes=("a", "b", "c"),
+        )  # fmt: skip
+        result = reference(job(tmp_path / str(bracket), config, {"data": tmp_path / "data"}))
+        assert result.counts == {"a": expected, "b": expected, "c": expected}
+        assert result.n == 3 * expected
 
 
 def test_measured_images_have_the_proportions_of_the_real_ones():
     """Counts go by the name of the class, in whatever order they were stored."""
     images = blobs({"healthy": 9, "fungal": 9, "covid19": 9})
-    chosen = stages.in_proportion(images, {"covid19": 2, "fungal": 3, "healthy": 5})
+    chosen = in_proportion(images, {"covid19": 2, "fungal": 3, "healthy": 5})
     assert chosen.counts() == {"healthy": 5, "fungal": 3, "covid19": 2}
 
 
@@ -129,13 +136,13 @@ def test_samples_are_held_against_the_request(change, told):
     """Fewer images, another order, other classes, or no ImageSet at all are refused."""
     request = SampleRequest(np.array([0, 0, 0, 1, 1, 1]), ("a", "b"), 16)
     with pytest.raises(GeneratorError, match=told):
-        stages.check_samples(change(blobs({"a": 3, "b": 3})), request, "g")
+        check_samples(change(blobs({"a": 3, "b": 3})), request, "g")
 
 
 def test_pickle_in_a_saved_generator_is_refused(tmp_path):
     """A file that could run code when it is loaded never enters the store."""
     (tmp_path / "model.safetensors").write_bytes(b"")
-    stages.refuse_pickles(tmp_path, "g")
+    refuse_pickles(tmp_path, "g")
     (tmp_path / "state.pt").write_bytes(json.dumps({}).encode())
     with pytest.raises(GeneratorError, match=r"wrote 'state\.pt'"):
-        stages.refuse_pickles(tmp_path, "g")
+        refuse_pickles(tmp_path, "g")

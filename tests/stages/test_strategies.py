@@ -13,17 +13,29 @@ import pytest
 from benchmark import stages
 from benchmark.bundles import assemble as report
 from benchmark.bundles.folds import joined_measures
-from benchmark.engine.node import Node, keys
-from benchmark.engine.runner import Outcome, compute
+from benchmark.classifiers import evaluator as evaluators
+from benchmark.engine.node import Graph, Node
+from benchmark.engine.runner import Outcome, input_keys
 from benchmark.engine.store import Store
+from benchmark.engine.worker import compute
 from benchmark.errors import DataError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.planning.graph import build
-from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import RunRequest, make_plan
-from benchmark.reporting.leaderboards.compare import compare_folder, publish
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
+from benchmark.reporting.leaderboards.publish import compare_folder, publish
+from benchmark.stages.classify import ClassifyConfig
+from benchmark.stages.gan_test import GanTestConfig, gan_test
+from benchmark.stages.job import Job
+from benchmark.stages.measure import MeasureConfig, in_proportion, measure
+from benchmark.stages.quality_filter import QualityFilterConfig, quality_filter
+from benchmark.stages.records import ClassValue, Measure
+from benchmark.stages.reference import Diversity, Floor, ReferenceResult
+from benchmark.stages.select import SelectConfig, select
+from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.rules import Mix
+from benchmark.utils.files import write_json
 from support.samples import ROOT, blobs
 
 
@@ -31,7 +43,7 @@ from support.samples import ROOT, blobs
 class Run:
     """What a run in this process left."""
 
-    plan: Plan
+    graph: Graph
     outcome: Outcome
     bundles: Path
     page: str
@@ -53,16 +65,15 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
     if mix:
         profiles = {n: p.model_copy(update={"curve": curve}) for n, p in plan.task.profiles.items()}
         plan = replace(plan, task=plan.task.model_copy(update={"mix": mix, "profiles": profiles}))
-    store, outcome, nodes = Store(root / "store"), Outcome(), {n.id: n for n in build(plan)}
-    found = keys(nodes.values())
-    for node in nodes.values():
-        needs = {need: (nodes[need].stage, found[need]) for need in node.needs}
-        compute(node, found[node.id], needs, str(store.root), stages.run)
-        outcome.results[node.id] = store.get(node.stage, found[node.id])
+    store, outcome, graph = Store(root / "store"), Outcome(), build(plan)
+    for node in graph:
+        key = graph.keys[node.id]
+        compute(node, key, input_keys(graph, node), str(store.root), stages.run)
+        outcome.results[node.id] = store.get(node.stage, key)
     out = root / (scenario.replace("=", "-") or task)
-    report.write_bundles(plan, outcome, out / "bundles")
+    report.write_bundles(plan, graph, outcome, out / "bundles")
     publish(out / "bundles", out)
-    return Run(plan, outcome, out / "bundles", (out / "leaderboard.md").read_text())
+    return Run(graph, outcome, out / "bundles", (out / "leaderboard.md").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +139,23 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     """Value and floor of the manifest are those of the networks on samples and on test."""
     from sklearn.metrics import recall_score
 
-    from benchmark.classifiers import evaluate as evaluator
-    from benchmark.classifiers.train import setting_of
+    from benchmark.classifiers.config import TrainingConfig
+    from benchmark.classifiers.evaluator import load_evaluator
 
     data = selected.outcome.results["data"].folder
     drawn, test = selected.images("generate/oracle"), arrow.read_images(data / "test.arrow")
     least = min(n for n in drawn.counts().values() if n)  # test has as many of every class
-    drawn = stages.in_proportion(drawn, dict.fromkeys(drawn.classes, least))
+    drawn = in_proportion(drawn, dict.fromkeys(drawn.classes, least))
     values, floors = [], []
     asked = np.unique(drawn.label)
     real = test.select(np.isin(test.label, asked))
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
-        setting = setting_of(result.manifest["config"], seed, Path(), lambda share: None)
-        read = evaluator.read(result.folder, setting, 3, multilabel=False)
+        config = ClassifyConfig(**result.manifest["config"])
+        own = TrainingConfig(
+            config.classifier, config.budget, config.balance, seed, "cpu", "float32", Path(), predicted=3
+        )
+        read = load_evaluator(result.folder, own, 3, multilabel=False)
         for found, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
             found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
@@ -179,7 +193,7 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
 
 def test_rows_are_read_off_the_curve(selected, folded):
     """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
-    found = compare_folder(selected.bundles)
+    found = compare_folder(selected.bundles).to_json()
     full = selected.result("data")["splits"]["train"]["images"]
     points = found["learning_curve"]["points"]
     assert len(points) == 3
@@ -189,14 +203,14 @@ def test_rows_are_read_off_the_curve(selected, folded):
     assert found["equivalent"].keys() == found["figures"]["test"]["8"].keys() - {"real_only"}
     for worth in found["equivalent"].values():
         assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
-    folds = compare_folder(folded.bundles)
+    folds = compare_folder(folded.bundles).to_json()
     assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
 
 
 def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     """Every kept image is what the mean of both networks takes for its class, and the first of those."""
-    drawn, kept = filtered.images("generate/oracle"), filtered.images("filter/oracle")
-    counts = filtered.result("filter/oracle")["quality_filter"]
+    drawn, kept = filtered.images("generate/oracle"), filtered.images("quality_filter/oracle")
+    counts = filtered.result("quality_filter/oracle")["quality_filter"]
     assert drawn.counts() == dict.fromkeys(drawn.classes, 32)  # bracket 8, ratio 2, surplus 2
     for name, rate in counts.items():
         assert rate["drawn"] == 32
@@ -205,13 +219,15 @@ def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     assert set(kept.image_id) <= set(drawn.image_id)
     position = {i: p for p, i in enumerate(drawn.image_id)}
     assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
-    assert len({r["retained"] for r in counts.values()}) > 1  # so little trained, they do not know all classes
+    assert (
+        len({r["retained"] for r in counts.values()}) > 1
+    )  # so little trained, they do not know all classes
 
 
 def test_a_training_has_what_the_filter_left(filtered):
     """Real images, and of each class what is plausible, up to the bracket times the ratio: 2 and 16."""
     real = filtered.result("data")["splits"]["train"]["images"]
-    kept = filtered.images("filter/oracle").counts()
+    kept = filtered.images("quality_filter/oracle").counts()
     for bracket, wanted in ((1, 2), (8, 16)):
         said = filtered.result(f"classify/oracle/{bracket}/resnet10_tiny/0")
         assert said["training_images"] == real + sum(min(wanted, n) for n in kept.values())
@@ -220,7 +236,7 @@ def test_a_training_has_what_the_filter_left(filtered):
 def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
     """By class in the manifest, their mean as a measure beside real images, a note where some lack."""
     said = filtered.bundle("oracle")
-    rates = filtered.result("filter/oracle")["quality_filter"]
+    rates = filtered.result("quality_filter/oracle")["quality_filter"]
     assert said["quality_filter"] == rates
     share = np.mean([r["accepted"] / r["drawn"] for r in rates.values()])
     assert said["measures"]["filter_pass_rate"]["value"] == pytest.approx(share)
@@ -233,7 +249,7 @@ def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
 def test_what_is_measured_is_what_is_trained_on(filtered):
     """No dropped image counts for FID, which names its smaller n with a floor of the same size."""
     measure = filtered.bundle("oracle")["measures"]["fid_phantom_cxr_v1"]
-    kept = filtered.images("filter/oracle").counts()
+    kept = filtered.images("quality_filter/oracle").counts()
     assert measure["n"] <= sum(n for n in kept.values() if n >= 4)
 
 
@@ -246,10 +262,10 @@ def folded(root):
 
 def test_folds_have_judges_of_their_own(folded):
     """The networks of a fold have not seen its held-out patients; no other fold's network judges."""
-    for node in build(folded.plan):
-        if node.stage in ("filter", "gan_test"):
-            assert all(need.endswith(f"@{node.fold}") for need in node.needs)
-    rates = [folded.result(f"filter/oracle@{k}")["quality_filter"] for k in (0, 1)]
+    for node in folded.graph:
+        if node.stage in ("quality_filter", "gan_test"):
+            assert {folded.graph[need].fold for need in node.needs} == {node.fold}
+    rates = [folded.result(f"quality_filter/oracle@{k}")["quality_filter"] for k in (0, 1)]
     joined = folded.bundle("oracle")["quality_filter"]
     for name, said in joined.items():
         assert said == {key: sum(r[name][key] for r in rates) for key in said}
@@ -264,12 +280,12 @@ def test_folds_have_judges_of_their_own(folded):
 def test_synthetic_images_alone_are_the_plausible_ones(folded):
     """Five of six are trained on, one of six chooses the epoch; real_only and its curve stay real."""
     for fold in (0, 1):
-        kept = folded.images(f"filter/oracle@{fold}").counts().values()
+        kept = folded.images(f"quality_filter/oracle@{fold}").counts().values()
         said = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
         assert said["training_images"] == sum(n - n // 6 for n in kept)
         half, full = (
             folded.result(f"{name}/resnet10_tiny/0@{fold}")["training_images"]
-            for name in ("curve/0.5", "classify/real_only/0")
+            for name in ("learning_curve/0.5", "classify/real_only/0")
         )
         assert 0 < half < full
 
@@ -285,13 +301,13 @@ def test_a_curve_over_folds_is_complete(folded):
 def test_measures_of_folds_are_means():
     """0.2 and 0.6 of two folds: 0.4, in total and by class; n is that of the smaller one."""
     folds = [
-        {"gan_test_f1": {"value": v, "floor": 0.5, "n": n, "direction": "maximize",
-                       "per_class": {"a": {"value": v, "floor": 0.5}}}}
+        {"gan_test_f1": Measure(value=v, floor=0.5, n=n, direction="maximize",
+                                per_class={"a": ClassValue(value=v, floor=0.5)})}
         for v, n in ((0.2, 9), (0.6, 7))
     ]  # fmt: skip
-    found = joined_measures(folds)["gan_test_f1"]
-    assert (found["value"], found["n"]) == (pytest.approx(0.4), 7)
-    assert found["per_class"]["a"]["value"] == pytest.approx(0.4)
+    joined = joined_measures(folds)["gan_test_f1"]
+    assert (joined.value, joined.n, joined.folds) == (pytest.approx(0.4), 7, 2)
+    assert joined.per_class["a"].value == pytest.approx(0.4)
 
 
 class Oracle:
@@ -305,27 +321,30 @@ class Oracle:
         scores = np.eye(3)[corners.argmax(1)] * 0.8 + 0.1
         return scores if self.multilabel else scores / scores.sum(1, keepdims=True)
 
+    def penultimate_features(self, images):
+        return np.eye(len(images), 5)
 
-def job(folder: Path, stage: str, splits: Splits, drawn, monkeypatch, **mix) -> stages.Job:
-    """A stage with a judge that is always right, and no training."""
+    def last_layer(self):
+        return np.eye(3, 5), np.zeros(3)
+
+
+def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
+    """A stage with an evaluator that is always right, and no training."""
     multilabel = splits.train.multilabel
-    monkeypatch.setattr(stages.judging.judging, "read", lambda *_, **__: Oracle(multilabel))
+    monkeypatch.setattr(evaluators, "load_evaluator", lambda *_, **__: Oracle(multilabel))
     for name in ("data", "generate", "out"):
         (folder / name).mkdir()
     arrow.write_splits(folder / "data", splits)
     arrow.write_images(folder / "generate" / "synthetic.arrow", drawn)
-    config = {
+    given = {
         "classifier": {"name": "none", "timm": "resnet10t"}, "budget": {"length": 1, "batch_size": 2},
-        "balance": "none", "device": "cpu", "precision": "float32", "metric": "auroc" if multilabel else "f1",
-        "classes": ["a", "b", "c"], "labels": "multilabel" if multilabel else "single", "bracket": 4,
-        "mix": Mix(**mix).model_dump(),
+        "device": "cpu", "precision": "float32", "metric": mix.pop("metric", "auroc" if multilabel else "f1"),
+        "classes": ("a", "b", "c"), "labels": "multilabel" if multilabel else "single", "bracket": 4,
+        "mix": Mix(**mix),
     }  # fmt: skip
-    inputs = {
-        "data": folder / "data",
-        "generate/gan": folder / "generate",
-        "classify/real_only/0/none/0": folder,
-    }
-    return stages.Job(Node(f"{stage}/gan", stage, config, row="gan"), inputs, folder / "out", folder)
+    inputs = {"data": (folder / "data",), "synthetic": (folder / "generate",), "evaluators": (folder,)}
+    config = kind(**{k: v for k, v in given.items() if k in kind.model_fields})
+    return Job(Node("x", config, row="gan"), inputs, folder / "out", folder)
 
 
 def multilabel(images):
@@ -348,10 +367,14 @@ def mislabeled(counts, wrong, **options):
 def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch):
     """Of 9 asked for as b, 3 show a: 6 are plausible, of which the bracket's 4 are kept."""
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
-    said = stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="evaluators"))
-    assert said["quality_filter"]["b"] == {"drawn": 9, "accepted": 6, "requested": 4, "retained": 4}
-    assert said["measures"]["filter_pass_rate"]["value"] == pytest.approx(np.mean([1, 6 / 9, 1]))
-    assert said["measures"]["filter_pass_rate"]["floor"] == 1
+    result = quality_filter(
+        job(tmp_path, QualityFilterConfig, splits, drawn, monkeypatch, filter="evaluators")
+    )
+    assert result.quality_filter["b"].record() == {
+        "drawn": 9, "accepted": 6, "requested": 4, "retained": 4,
+    }  # fmt: skip
+    assert result.measures["filter_pass_rate"].value == pytest.approx(np.mean([1, 6 / 9, 1]))
+    assert result.measures["filter_pass_rate"].floor == 1
     kept = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
     assert kept.counts() == {"a": 4, "b": 4, "c": 4}
     assert not set(kept.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
@@ -363,26 +386,27 @@ def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, sp
         multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
     )
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
-    said = stages.plausible(job(tmp_path, "filter", many, drawn, monkeypatch, filter="evaluators"))
-    assert said["thresholds"] == {"a": 0.9, "b": 0.9, "c": 0.9}
-    assert said["quality_filter"]["b"] == {"drawn": 9, "accepted": 6, "requested": 4, "retained": 4}
+    result = quality_filter(job(tmp_path, QualityFilterConfig, many, drawn, monkeypatch, filter="evaluators"))
+    assert result.thresholds == {"a": 0.9, "b": 0.9, "c": 0.9}
+    assert result.quality_filter["b"].record() == {
+        "drawn": 9, "accepted": 6, "requested": 4, "retained": 4,
+    }  # fmt: skip
 
 
 def test_a_generator_of_which_nothing_is_left_is_told(tmp_path, splits, monkeypatch):
     """A row without a single plausible image ends with the reason, and trains on nothing in silence."""
     drawn = mislabeled({"a": 4, "b": 4, "c": 4}, (4, 4, 4))
     with pytest.raises(DataError, match="row 'gan': none of 12 images passes"):
-        stages.plausible(job(tmp_path, "filter", splits, drawn, monkeypatch, filter="evaluators"))
+        quality_filter(job(tmp_path, QualityFilterConfig, splits, drawn, monkeypatch, filter="evaluators"))
 
 
 def test_the_gan_test_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_path, splits, monkeypatch):
     """All 20 + 20 + 20 real ones are right; of b, a quarter shows a; four of each class are compared."""
     drawn = mislabeled({"a": 9, "b": 3, "c": 8}, (1, 0, 0), prefix="fake")  # 8 of a, 4 of b, 8 of c
-    given = job(tmp_path, "gan_test", splits, drawn, monkeypatch)
-    given.node.config["metric"] = "balanced_accuracy"
-    measure = stages.gan_test(given)["measures"]["gan_test_balanced_accuracy"]
-    assert (measure["value"], measure["floor"], measure["n"]) == (pytest.approx((1 + 0.75 + 1) / 3), 1.0, 12)
-    assert measure["per_class"]["b"] == {"value": 0.75, "floor": 1.0}
+    given = job(tmp_path, GanTestConfig, splits, drawn, monkeypatch, metric="balanced_accuracy")
+    measure = gan_test(given).measures["gan_test_balanced_accuracy"]
+    assert (measure.value, measure.floor, measure.n) == (pytest.approx((1 + 0.75 + 1) / 3), 1.0, 12)
+    assert measure.per_class["b"] == ClassValue(value=0.75, floor=1.0)
 
 
 def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
@@ -391,45 +415,51 @@ def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(t
         multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
     )
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
-    measure = stages.gan_test(job(tmp_path, "gan_test", many, drawn, monkeypatch))["measures"][
-        "gan_test_auroc"
-    ]
+    measure = gan_test(job(tmp_path, GanTestConfig, many, drawn, monkeypatch)).measures["gan_test_auroc"]
     areas = [1 - 3 / 36, 7.5 / 9, 1]
-    assert [v["value"] for v in measure["per_class"].values()] == pytest.approx(areas)
-    assert (measure["value"], measure["floor"]) == pytest.approx((np.mean(areas), 1 - 5 / 90))
-    assert measure["n"] == 27
+    assert [v.value for v in measure.per_class.values()] == pytest.approx(areas)
+    assert (measure.value, measure.floor) == pytest.approx((np.mean(areas), 1 - 5 / 90))
+    assert measure.n == 27
 
 
 def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
     """Images of one class have no AUROC: no measure, a note instead, and the recall by class stays."""
-    given = job(tmp_path, "gan_test", splits, blobs({"a": 0, "b": 5, "c": 0}, prefix="fake"), monkeypatch)
-    given.node.config["metric"] = "auroc"
-    said = stages.gan_test(given)
-    assert said["measures"] == {}
-    assert said["notes"] == ["gan: the GAN-test has no auroc, since images were asked of too few classes"]
-    assert said["per_class"] == {"b": {"value": 1.0, "floor": 1.0}}
+    drawn = blobs({"a": 0, "b": 5, "c": 0}, prefix="fake")
+    result = gan_test(job(tmp_path, GanTestConfig, splits, drawn, monkeypatch, metric="auroc"))
+    assert result.measures == {}
+    assert result.notes == ["gan: the GAN-test has no auroc, since too few classes were requested"]
+    assert result.per_class == {"b": ClassValue(value=1.0, floor=1.0)}
 
 
 def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
     """A perfect network leaves nothing to choose; the error names the class and what to do."""
-    given = job(tmp_path, "select", splits, splits.test, monkeypatch, fit_on="misclassified")
-    monkeypatch.setattr(stages.judging.judging, "features", lambda evaluator, images: np.eye(len(images), 5))
-    monkeypatch.setattr(stages.judging.judging, "last_layer", lambda evaluator: (np.eye(3, 5), np.zeros(3)))
+    given = job(tmp_path, SelectConfig, splits, splits.test, monkeypatch, fit_on="misclassified")
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
-        stages.select(given)
+        select(given)
 
 
-def test_a_class_of_which_little_is_left_is_not_measured(tmp_path, splits, monkeypatch):
+def test_a_class_of_which_little_is_left_is_not_measured(tmp_path, splits):
     """Two images of c cannot be held against real ones: FID is of a and b alone, and says so."""
-    given = job(tmp_path, "measure", splits, blobs({"a": 9, "b": 9, "c": 2}, prefix="fake"), monkeypatch)
-    given.node.config.update(extractor="phantom_cxr_v1", ms_ssim_images=5)
-    (tmp_path / "reference").mkdir()
-    (tmp_path / "reference" / "result.json").write_text(json.dumps({"counts": {"a": 4, "b": 4, "c": 4}}))
-    given.inputs["reference"] = tmp_path / "reference"
-    said = stages.measure(given)
-    assert said["measures"]["fid_phantom_cxr_v1"]["n"] == 18
-    assert "are of a, b alone, since the filter leaves fewer than 4 images of c" in said["notes"][0]
+    config = MeasureConfig(
+        mix=Mix(), bracket=4, classes=("a", "b", "c"), extractor="phantom_cxr_v1", extractor_hash="",
+        ms_ssim_images=5, device="cpu",
+    )  # fmt: skip
+    folders = {name: tmp_path / name for name in ("data", "synthetic", "reference")}
+    for folder in folders.values():
+        folder.mkdir()
+    arrow.write_splits(folders["data"], splits)
+    reference = ReferenceResult(
+        n=12, counts={"a": 4, "b": 4, "c": 4}, fid=Floor(floor=0, floor_sd=0), kid=Floor(floor=0, floor_sd=0),
+        ms_ssim=Diversity(mean=0, per_class={}, scales=1, n=12),
+    )  # fmt: skip
+    write_json(folders["reference"] / "result.json", reference.record())
+    given = Job(Node("x", config, row="gan"), {k: (f,) for k, f in folders.items()}, tmp_path, tmp_path)
+    some = blobs({"a": 9, "b": 9, "c": 2}, prefix="fake")
+    arrow.write_images(folders["synthetic"] / "synthetic.arrow", some)
+    result = measure(given)
+    assert result.measures["fid_phantom_cxr_v1"].n == 18
+    assert "are of a, b alone, since the filter leaves fewer than 4 images of c" in result.notes[0]
     few = blobs({"a": 3, "b": 3, "c": 2}, prefix="fake")
-    arrow.write_images(tmp_path / "generate" / "synthetic.arrow", few)
+    arrow.write_images(folders["synthetic"] / "synthetic.arrow", few)
     with pytest.raises(MetricError, match="leaves at most 3 images of a class, measuring needs 4"):
-        stages.measure(given)
+        measure(given)

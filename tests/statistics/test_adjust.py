@@ -62,6 +62,6 @@ def test_false_discoveries_are_held_to_their_share():
     from scipy import stats
 
     z = np.random.default_rng(0).standard_normal((1000, 20)) + 3.0 * (np.arange(20) < 10)
-    found = np.array([adjust(2 * stats.norm.sf(np.abs(own)), "fdr_bh") for own in z]) <= 0.05
-    shares = found[:, 10:].sum(1) / np.maximum(found.sum(1), 1)
+    result = np.array([adjust(2 * stats.norm.sf(np.abs(own)), "fdr_bh") for own in z]) <= 0.05
+    shares = result[:, 10:].sum(1) / np.maximum(result.sum(1), 1)
     assert shares.mean() == pytest.approx(0.025, abs=0.005)

@@ -30,10 +30,10 @@ SKLEARN = {"nominal": None, "linear": "linear", "quadratic": "quadratic"}
 )
 def test_krippendorffs_four_observers(level, published):
     """Krippendorff 2011, sections C to E: 0.743, 0.815 and 0.849; the unit with one value does not count."""
-    found = krippendorff_alpha(KRIPPENDORFF, FIVE, level)
-    assert found["estimate"] == pytest.approx(published, abs=5e-4)
-    assert (found["images"], found["readers"]) == (11, 4)
-    assert found["low"] < found["estimate"] < found["high"]
+    result = krippendorff_alpha(KRIPPENDORFF, FIVE, level)
+    assert result["estimate"] == pytest.approx(published, abs=5e-4)
+    assert (result["images"], result["readers"]) == (11, 4)
+    assert result["low"] < result["estimate"] < result["high"]
 
 
 def test_krippendorffs_two_observers():
@@ -52,10 +52,10 @@ def test_kappa_of_fleiss():
     ratings = np.array(
         [[i, j] for i in range(3) for j in range(3) for _ in range(table[i, j])], dtype=float
     ).T
-    found = weighted_kappa(ratings, (0.0, 1.0, 2.0), "nominal")
-    assert found["estimate"] == pytest.approx(0.23 / 0.34)
+    result = weighted_kappa(ratings, (0.0, 1.0, 2.0), "nominal")
+    assert result["estimate"] == pytest.approx(0.23 / 0.34)
     # the large-sample standard error of Fleiss, Cohen and Everitt 1969 is 0.087: an interval of 0.34
-    assert found["high"] - found["low"] == pytest.approx(0.34, abs=0.06)
+    assert result["high"] - result["low"] == pytest.approx(0.34, abs=0.06)
 
 
 @settings(max_examples=25, deadline=None)
@@ -65,14 +65,14 @@ def test_kappa_is_scikit_learns_over_pairs(seed, weights, readers):
     rng = np.random.default_rng(seed)
     ratings = rng.integers(1, 6, (readers, 30)).astype(float)
     ratings[rng.random(ratings.shape) < 0.2] = NAN
-    found = weighted_kappa(ratings, FIVE, weights)
-    for pair in found["pairs"]:
+    result = weighted_kappa(ratings, FIVE, weights)
+    for pair in result["pairs"]:
         a, b = ratings[pair["a"]], ratings[pair["b"]]
         both = ~np.isnan(a) & ~np.isnan(b)
         known = cohen_kappa_score(a[both], b[both], labels=FIVE, weights=SKLEARN[weights])
         assert pair["estimate"] == pytest.approx(known)
         assert pair["images"] == both.sum()
-    assert found["estimate"] == pytest.approx(np.mean([p["estimate"] for p in found["pairs"]]))
+    assert result["estimate"] == pytest.approx(np.mean([p["estimate"] for p in result["pairs"]]))
 
 
 @given(st.integers(0, 10**6), st.sampled_from(LEVELS))
@@ -93,11 +93,11 @@ def test_independent_readers_agree_by_chance_alone():
     """Over 60 studies of three independent readers, alpha and kappa are 0 on average."""
     rng = np.random.default_rng(0)
     studies = [rng.choice(FIVE, (3, 40), p=[0.1, 0.2, 0.4, 0.2, 0.1]) for _ in range(60)]
-    for found in (
+    for result in (
         [krippendorff_alpha(s, FIVE, "ordinal")["estimate"] for s in studies],
         [weighted_kappa(s, FIVE, "quadratic")["estimate"] for s in studies],
     ):
-        assert np.mean(found) == pytest.approx(0, abs=0.03)
+        assert np.mean(result) == pytest.approx(0, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_independent_readers_agree_by_chance_alone():
 )
 def test_what_cannot_be_computed_says_why(ratings, reason):
     """Without two ratings of an image, or without any variation, there is a reason and no number."""
-    for found in (
+    for result in (
         krippendorff_alpha(np.array(ratings, dtype=float), FIVE, "ordinal"),
         weighted_kappa(np.array(ratings, dtype=float), FIVE, "linear"),
     ):
-        assert reason in found["reason"]
-        assert found["low"] is None
+        assert reason in result["reason"]
+        assert result["low"] is None
 
 
 def test_what_is_not_on_the_scale_is_refused():
@@ -148,8 +148,8 @@ def coverage(studies: int, readers: int, images: int) -> dict[str, float]:
     for _ in range(studies):
         own = study(rng, readers, images)
         for name, measure in measures.items():
-            found = measure(own)
-            held[name] += found["low"] <= truth[name] <= found["high"]
+            result = measure(own)
+            held[name] += result["low"] <= truth[name] <= result["high"]
     return {name: count / studies for name, count in held.items()}
 
 
@@ -165,5 +165,5 @@ def _point(ratings: np.ndarray, name: str) -> float:
 @pytest.mark.parametrize(("readers", "images"), [(2, 60), (3, 60), (3, 125)])
 def test_intervals_hold_the_truth(readers, images):
     """Of 500 studies, 91 to 98 % have intervals that hold the truth."""
-    found = coverage(500, readers, images)
-    assert all(0.91 <= share <= 0.98 for share in found.values()), found
+    result = coverage(500, readers, images)
+    assert all(0.91 <= share <= 0.98 for share in result.values()), result

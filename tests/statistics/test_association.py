@@ -22,35 +22,35 @@ PAIRS = st.integers(4, 14).flatmap(
 
 def test_correlation_and_exact_p_by_hand():
     """Ranks 1 2 3 4 against 1 2 4 3: 1 - 6 * 2 / 60 = 0.8; of 24 orders 1 + 3 lie as high, as many as low."""
-    found = spearman([1, 2, 3, 4], [10, 20, 40, 30])
-    assert found["rho"] == pytest.approx(0.8)
-    assert found["p"] == pytest.approx(8 / 24)
-    assert found["method"] == "exact, all 24 orders"
+    result = spearman([1, 2, 3, 4], [10, 20, 40, 30])
+    assert result["rho"] == pytest.approx(0.8)
+    assert result["p"] == pytest.approx(8 / 24)
+    assert result["method"] == "exact, all 24 orders"
 
 
 def test_interval_by_hand():
     """rho 0.8 of four rows: arctanh(0.8) -+ 1.96 sqrt((1 + 0.32) / 1), after Bonett and Wright (2000)."""
-    found = spearman([1, 2, 3, 4], [10, 20, 40, 30])
+    result = spearman([1, 2, 3, 4], [10, 20, 40, 30])
     ends = np.tanh(np.arctanh(0.8) + np.array([-1, 1]) * stats.norm.ppf(0.975) * np.sqrt(1.32))
-    assert (found["low"], found["high"]) == pytest.approx(tuple(ends))
+    assert (result["low"], result["high"]) == pytest.approx(tuple(ends))
     wider = spearman([1, 2, 3, 4], [10, 20, 40, 30], alpha=0.01)
-    assert wider["low"] < found["low"]
+    assert wider["low"] < result["low"]
 
 
 @settings(max_examples=30, deadline=None)
 @given(PAIRS)
 def test_agreement_with_scipy(pair):
     """For any ties rho is scipy's, and beyond nine rows p too; the interval holds rho and lies in -1 to 1."""
-    found = spearman(*pair)
-    if found["rho"] is None:
+    result = spearman(*pair)
+    if result["rho"] is None:
         assert min(len(set(own)) for own in pair) == 1
         return
     reference = stats.spearmanr(*pair)
-    assert found["rho"] == pytest.approx(reference.statistic)
-    if found["n"] > 9:
-        assert found["p"] == pytest.approx(reference.pvalue, abs=1e-12)
-    if found["low"] is not None:
-        assert -1 <= found["low"] <= found["rho"] <= found["high"] <= 1
+    assert result["rho"] == pytest.approx(reference.statistic)
+    if result["n"] > 9:
+        assert result["p"] == pytest.approx(reference.pvalue, abs=1e-12)
+    if result["low"] is not None:
+        assert -1 <= result["low"] <= result["rho"] <= result["high"] <= 1
 
 
 @pytest.mark.parametrize("y", [[3, 1, 2, 5, 4, 6], [1, 1, 2, 2, 3, 1]])
@@ -63,7 +63,7 @@ def test_exact_p_counts_all_orders(y):
 
 
 def test_nine_rows_are_exact_and_ten_are_not():
-    """The method is chosen by the number of rows, and said."""
+    """The number of rows decides the method, which the record names."""
     rng = np.random.default_rng(0)
     assert spearman(rng.random(9), rng.random(9))["method"] == "exact, all 362880 orders"
     assert spearman(rng.random(10), rng.random(10))["method"] == "t distribution"
@@ -71,10 +71,10 @@ def test_nine_rows_are_exact_and_ten_are_not():
 
 def test_rows_in_one_order_have_no_interval():
     """rho is 1 and p 2 of 5! orders, but Fisher's z has no end: the interval is left out, with the reason."""
-    found = spearman([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
-    assert (found["rho"], found["p"]) == (pytest.approx(1), pytest.approx(2 / 120))
-    assert (found["low"], found["high"]) == (None, None)
-    assert "one order" in found["reason"]
+    result = spearman([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
+    assert (result["rho"], result["p"]) == (pytest.approx(1), pytest.approx(2 / 120))
+    assert (result["low"], result["high"]) == (None, None)
+    assert "one order" in result["reason"]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_rows_in_one_order_have_no_interval():
 )
 def test_it_says_why_it_cannot_be_computed(x, y, reason):
     """No number is made up for three rows, or for a figure that does not vary."""
-    found = spearman(x, y)
-    assert reason in found["reason"]
-    assert (found["rho"], found["p"], found["n"]) == (None, None, len(x))
+    result = spearman(x, y)
+    assert reason in result["reason"]
+    assert (result["rho"], result["p"], result["n"]) == (None, None, len(x))
 
 
 @pytest.mark.parametrize(("x", "y"), [([1, 2, 3, 4], [1, 2, 3]), ([1, 2, 3, float("nan")], [1, 2, 3, 4])])
@@ -107,16 +107,16 @@ def simulated(n: int, rho: float, draws: int) -> tuple[float, float]:
     rng = np.random.default_rng(n)
     r = 2 * np.sin(np.pi / 6 * rho)
     x, noise = rng.standard_normal((2, draws, n))
-    found = [spearman(a, b) for a, b in zip(x, r * x + np.sqrt(1 - r**2) * noise, strict=True)]
-    covered = [f["low"] is not None and f["low"] <= rho <= f["high"] for f in found]
-    return float(np.mean([f["p"] <= 0.05 for f in found])), float(np.mean(covered))
+    result = [spearman(a, b) for a, b in zip(x, r * x + np.sqrt(1 - r**2) * noise, strict=True)]
+    covered = [f["low"] is not None and f["low"] <= rho <= f["high"] for f in result]
+    return float(np.mean([f["p"] <= 0.05 for f in result])), float(np.mean(covered))
 
 
 @pytest.mark.parametrize("n", [6, 12])
 def test_no_association_is_seldom_found(n):
     """400 studies: 8.3 % or fewer are significant (5 %, three standard errors more); 90 % or more covered."""
-    found, covered = simulated(n, 0.0, 400)
-    assert found <= 0.083
+    result, covered = simulated(n, 0.0, 400)
+    assert result <= 0.083
     assert covered >= 0.9
 
 

@@ -34,34 +34,34 @@ def named(rows) -> dict[str, list[float]]:
 
 def test_kruskal_wallis_by_hand():
     """Rank sums 6, 15, 24: H = 12 / 90 * 279 - 30 = 7.2, the most there is: 3! of 9! / 3!^3 arrangements."""
-    found = kruskal_wallis(RANKED)
-    assert found["statistic"] == pytest.approx(7.2)
-    assert found["df"] == 2
-    assert found["epsilon_squared"] == pytest.approx(0.9)
-    assert found["p"] == pytest.approx(6 / 1680)
-    assert found["method"] == "exact, all 1680 arrangements"
+    result = kruskal_wallis(RANKED)
+    assert result["statistic"] == pytest.approx(7.2)
+    assert result["df"] == 2
+    assert result["epsilon_squared"] == pytest.approx(0.9)
+    assert result["p"] == pytest.approx(6 / 1680)
+    assert result["method"] == "exact, all 1680 arrangements"
 
 
 def test_kruskal_wallis_on_the_published_example():
     """H = 0.7714 on 2 degrees of freedom; p as all 252252 arrangements, listed here, have it."""
-    found = kruskal_wallis(MUCOCILIARY)
-    assert (found["statistic"], found["df"]) == (pytest.approx(0.77143, abs=5e-6), 2)
+    result = kruskal_wallis(MUCOCILIARY)
+    assert (result["statistic"], result["df"]) == (pytest.approx(0.77143, abs=5e-6), 2)
     ranks = stats.rankdata(np.concatenate(list(MUCOCILIARY.values())))
     normal = np.array([sum(ranks[list(c)]) for c in combinations(range(14), 5)])
     others = [np.setdiff1d(range(14), c) for c in combinations(range(14), 5)]
     obstructive = np.array([[ranks[o[list(c)]].sum() for c in combinations(range(9), 4)] for o in others])
     asbestosis = ranks.sum() - normal[:, None] - obstructive
     h = 12 / (14 * 15) * (normal[:, None] ** 2 / 5 + obstructive**2 / 4 + asbestosis**2 / 5) - 3 * 15
-    assert found["p"] == pytest.approx((h >= 0.7714).mean(), abs=0.015)
-    assert found["method"] == "permutation, 9999 arrangements drawn"
+    assert result["p"] == pytest.approx((h >= 0.7714).mean(), abs=0.015)
+    assert result["method"] == "permutation, 9999 arrangements drawn"
 
 
 def test_many_runs_are_judged_by_chi_squared():
     """From ten runs a row on, statistic and p are scipy's, with ties."""
     rows = named(np.random.default_rng(3).integers(0, 12, (4, 10)))
-    found = kruskal_wallis(rows)
-    assert (found["statistic"], found["p"]) == pytest.approx(tuple(stats.kruskal(*rows.values())))
-    assert found["method"] == "chi-squared"
+    result = kruskal_wallis(rows)
+    assert (result["statistic"], result["p"]) == pytest.approx(tuple(stats.kruskal(*rows.values())))
+    assert result["method"] == "chi-squared"
 
 
 def test_one_row_of_fewer_than_ten_runs_asks_for_arrangements():
@@ -74,10 +74,10 @@ def test_one_row_of_fewer_than_ten_runs_asks_for_arrangements():
 @given(RUN_VALUES)
 def test_statistic_agrees_with_scipy_for_any_ties(rows):
     """Whatever the ties and sizes, H is scipy's, epsilon squared lies in 0 to 1, and p is above 0."""
-    found = kruskal_wallis(named(rows))
-    assert found["statistic"] == pytest.approx(stats.kruskal(*rows).statistic)
-    assert -1e-9 <= found["epsilon_squared"] <= 1 + 1e-9
-    assert 0 < found["p"] <= 1
+    result = kruskal_wallis(named(rows))
+    assert result["statistic"] == pytest.approx(stats.kruskal(*rows).statistic)
+    assert -1e-9 <= result["epsilon_squared"] <= 1 + 1e-9
+    assert 0 < result["p"] <= 1
 
 
 def test_the_same_values_give_the_same_p_in_any_order():
@@ -99,10 +99,10 @@ def test_the_same_values_give_the_same_p_in_any_order():
 )
 def test_kruskal_wallis_says_why_it_cannot_be_computed(values, reason):
     """No number is made up where there is nothing to compare."""
-    found = kruskal_wallis(values)
-    assert found["p"] is None
-    assert found["statistic"] is None
-    assert reason in found["reason"]
+    result = kruskal_wallis(values)
+    assert result["p"] is None
+    assert result["statistic"] is None
+    assert reason in result["reason"]
 
 
 @pytest.mark.parametrize("test", [kruskal_wallis, lambda values: dunn(values, "holm")])
@@ -117,11 +117,11 @@ def test_a_value_that_is_not_finite_is_refused(test):
 )
 def test_dunn_by_hand(correction, others):
     """Sums 6, 15, 24: z = -6 / sqrt(5) for a and c, as far apart in 2 of the 84 * 20 ways to fill the two."""
-    found = {(r["a"], r["b"]): r for r in dunn(RANKED, correction)}
-    assert found["a", "c"]["z"] == pytest.approx(-6 / np.sqrt(5))
-    assert found["a", "c"]["p"] == pytest.approx(2 / (84 * 20))
-    assert found["a", "c"]["method"] == "exact"
-    assert found["a", "b"]["p_adjusted"] == pytest.approx(others * found["a", "b"]["p"])
+    result = {(r["a"], r["b"]): r for r in dunn(RANKED, correction)}
+    assert result["a", "c"]["z"] == pytest.approx(-6 / np.sqrt(5))
+    assert result["a", "c"]["p"] == pytest.approx(2 / (84 * 20))
+    assert result["a", "c"]["method"] == "exact"
+    assert result["a", "b"]["p_adjusted"] == pytest.approx(others * result["a", "b"]["p"])
 
 
 @settings(max_examples=15, deadline=None)
@@ -145,10 +145,10 @@ def test_dunn_agrees_with_scikit_posthocs(rows, correction):
     """From ten runs a row on, the outside reference gives the same adjusted p for any ties and sizes."""
     longer = [[v + 0.5 * (i % 3) for i, v in enumerate(row * 5)] for row in rows]
     table = posthoc_dunn(longer, p_adjust=correction).to_numpy()
-    found = dunn(named(longer), correction or "none")
+    result = dunn(named(longer), correction or "none")
     expected = [table[i, j] for i in range(len(rows)) for j in range(i + 1, len(rows))]
-    assert [r["p_adjusted"] for r in found] == pytest.approx(expected)
-    assert {r["method"] for r in found} == {"normal"}
+    assert [r["p_adjusted"] for r in result] == pytest.approx(expected)
+    assert {r["method"] for r in result} == {"normal"}
 
 
 def test_z_of_few_runs_agrees_with_scikit_posthocs():
@@ -162,8 +162,8 @@ def test_z_of_few_runs_agrees_with_scikit_posthocs():
 @pytest.mark.parametrize("runs", [2, 12])
 def test_equal_values_differ_by_nothing(runs):
     """Where every run has the same value, Dunn's z is 0 and p is 1, exact or not."""
-    (found,) = dunn({"a": [1.0] * runs, "b": [1.0] * runs}, "holm")
-    assert (found["z"], found["p"], found["p_adjusted"]) == (0, 1, 1)
+    (result,) = dunn({"a": [1.0] * runs, "b": [1.0] * runs}, "holm")
+    assert (result["z"], result["p"], result["p_adjusted"]) == (0, 1, 1)
 
 
 def test_dunn_without_pairs():
@@ -171,50 +171,50 @@ def test_dunn_without_pairs():
     assert dunn({}, "holm") == dunn({"a": [1.0, 2.0]}, "holm") == []
 
 
-def found_by_kruskal_wallis(values) -> bool:
+def kruskal_wallis_rejects(values) -> bool:
     return kruskal_wallis(values)["p"] <= 0.05
 
 
-def found_by_dunn(values) -> bool:
+def dunn_rejects(values) -> bool:
     """Any pair: the family-wise error with Holm's correction."""
     return any(r["p_adjusted"] <= 0.05 for r in dunn(values, "holm"))
 
 
-def false_positives(found, rows: int, runs: int, draws: int) -> float:
+def false_positives(rejects, rows: int, runs: int, draws: int) -> float:
     """Share of studies of equal rows in which something is found."""
     rng = np.random.default_rng(rows * 100 + runs)
-    return float(np.mean([found(named(rng.standard_normal((rows, runs)))) for _ in range(draws)]))
+    return float(np.mean([rejects(named(rng.standard_normal((rows, runs)))) for _ in range(draws)]))
 
 
 @pytest.mark.parametrize(("rows", "runs"), [(3, 3), (9, 10)])
 def test_equal_rows_are_seldom_told_apart(rows, runs):
     """100 studies of equal rows: at most 11 are significant (5 expected, three standard errors more)."""
-    assert false_positives(found_by_kruskal_wallis, rows, runs, 100) <= 0.11
+    assert false_positives(kruskal_wallis_rejects, rows, runs, 100) <= 0.11
 
 
 def test_a_real_difference_is_found():
     """One of four rows 2.5 standard deviations better, five runs: 80 % of 50 studies or more say so."""
     rng = np.random.default_rng(0)
     shifted = [named(rng.standard_normal((4, 5)) + np.array([[0], [0], [0], [2.5]])) for _ in range(50)]
-    assert np.mean([found_by_kruskal_wallis(v) for v in shifted]) >= 0.8
+    assert np.mean([kruskal_wallis_rejects(v) for v in shifted]) >= 0.8
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "runs"), [(3, 3), (5, 3), (13, 5), (5, 10), (13, 15)])
 def test_kruskal_wallis_keeps_its_level(rows, runs):
     """2000 studies of equal rows: 3 to 7 % are significant at 5 %."""
-    assert 0.03 <= false_positives(found_by_kruskal_wallis, rows, runs, 2000) <= 0.07
+    assert 0.03 <= false_positives(kruskal_wallis_rejects, rows, runs, 2000) <= 0.07
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0.03), (5, 5, 0.03), (5, 10, 0.03), (13, 15, 0)])
 def test_dunn_keeps_its_family_wise_level(rows, runs, least):
     """2000 studies of equal rows: any pair after Holm in 3 to 7 %; in fewer of 13 rows with z as normal."""
-    assert least <= false_positives(found_by_dunn, rows, runs, 2000) <= 0.07
+    assert least <= false_positives(dunn_rejects, rows, runs, 2000) <= 0.07
 
 
 if __name__ == "__main__":
     for rows in (2, 3, 5, 13):
         for runs in (3, 5, 10, 15):
-            shares = [false_positives(f, rows, runs, 2000) for f in (found_by_kruskal_wallis, found_by_dunn)]
+            shares = [false_positives(f, rows, runs, 2000) for f in (kruskal_wallis_rejects, dunn_rejects)]
             print(f"| {rows} | {runs} | {shares[0]:.1%} | {shares[1]:.1%} |", flush=True)

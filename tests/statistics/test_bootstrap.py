@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from benchmark.comparison.merits import OF_ALL
+from benchmark.comparison.figures_of_merit import OF_ALL
 from benchmark.errors import MetricError
 from benchmark.statistics import bootstrap, intervals
 from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples
@@ -19,11 +19,11 @@ ACCURACY, AUROC = COLUMNS.index("accuracy"), COLUMNS.index("auroc")
 
 
 def interval(
-    found: Replicates, column: int, resamples: Resamples, pooled: Pooled | None = None, patients: int = 1000
+    result: Replicates, column: int, resamples: Resamples, pooled: Pooled | None = None, patients: int = 1000
 ) -> tuple[float, float, float]:
     """Estimate, low and high of one figure."""
-    low, high = bootstrap.bounds(found, resamples, pooled, np.full(found.estimate.shape[1], patients), 0.05)
-    return float(found.estimate[:, column].mean()), float(low[column]), float(high[column])
+    low, high = bootstrap.bounds(result, resamples, pooled, np.full(result.estimate.shape[1], patients), 0.05)
+    return float(result.estimate[:, column].mean()), float(low[column]), float(high[column])
 
 
 def drawn(seed: int, patients: int = 100, runs: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,11 +69,11 @@ def test_a_replicate_is_the_figure_of_the_repeated_rows():
     """Against scikit-learn on the rows as drawn, run by run."""
     label, scores, patient = drawn(1)
     resamples = Resamples(patient, 5)
-    found = replicates(label, scores, resamples).drawn
+    result = replicates(label, scores, resamples).drawn
     for b, weight in enumerate(np.concatenate(list(resamples.weights())).astype(int)):
         rows = np.arange(len(label)).repeat(weight)
         for r, own in enumerate(scores):
-            assert found[r, b, AUROC] == pytest.approx(sk.roc_auc_score(label[rows], own[rows, 1]))
+            assert result[r, b, AUROC] == pytest.approx(sk.roc_auc_score(label[rows], own[rows, 1]))
 
 
 def test_one_run_has_the_textbook_interval_of_a_share():
@@ -156,11 +156,11 @@ def population(
 
 def truth(prevalence: float, dominant: str, sharp: float, draws: int = 100) -> np.ndarray:
     """(M,) the figures of endless test patients, mean over trainings."""
-    rng, found = np.random.default_rng(1), []
+    rng, result = np.random.default_rng(1), []
     for _ in range(draws):
         label, scores = population(rng, 10_000, prevalence, 1, dominant, sharp)
-        found += [Reading("binary", label, s).figures(np.ones((1, len(label))))[0] for s in scores[0]]
-    return np.mean(found, axis=0)
+        result += [Reading("binary", label, s).figures(np.ones((1, len(label))))[0] for s in scores[0]]
+    return np.mean(result, axis=0)
 
 
 def coverage(
@@ -183,11 +183,11 @@ def coverage(
         own = [[Reading("binary", label, s) for s in row] for row in scores]
         estimates = np.array([bootstrap.estimates(r) for r in own])
         resamples = Resamples(np.arange(2 * patients) // 2, count, seed=int(rng.integers(1 << 30)))
-        found = bootstrap.replicate(own[0], resamples)
+        result = bootstrap.replicate(own[0], resamples)
         of_class = min(int(label.sum()), int((1 - label).sum())) // 2
         behind = np.array([patients if n in OF_ALL else of_class for n, _ in columns("binary", 2)])
         pooled = Pooled.of(estimates, intervals.pooled_mean)
-        limits = bootstrap.bounds(found, resamples, pooled, behind, 0.05)
+        limits = bootstrap.bounds(result, resamples, pooled, behind, 0.05)
         low.append(np.clip(limits[0][chosen], 0, 1))
         high.append(np.clip(limits[1][chosen], 0, 1))
         every.append(estimates.mean((0, 1)))
@@ -200,8 +200,8 @@ def coverage(
 def test_intervals_cover_the_truth():
     """Clustered patients, 60 studies: 95 %, less three standard errors."""
     names = ("accuracy", "auroc", "auprc")
-    found = coverage(150, 0.3, "patients", studies=60, names=names, draws=20, count=200)
-    assert min(found.values()) >= 0.86, found
+    result = coverage(150, 0.3, "patients", studies=60, names=names, draws=20, count=200)
+    assert min(result.values()) >= 0.86, result
 
 
 NAMED = tuple(n for n in COLUMNS if n not in ("precision", "recall", "macro_f1"))
@@ -214,14 +214,14 @@ NAMED = tuple(n for n in COLUMNS if n not in ("precision", "recall", "macro_f1")
 def test_intervals_cover_the_truth_in_95_percent_of_studies(prevalence, dominant):
     """93 to 97 % of 500 studies, for shares, areas and the Brier score."""
     names = ("accuracy", "balanced_accuracy", "auroc", "auprc", "brier")
-    found = coverage(240, prevalence, dominant, studies=500, names=names)
-    assert all(0.93 <= share <= 0.97 for share in found.values()), found
+    result = coverage(240, prevalence, dominant, studies=500, names=names)
+    assert all(0.93 <= share <= 0.97 for share in result.values()), result
 
 
 if __name__ == "__main__":  # the table in docs/statistics.md
     for shape in ((240, 0.3), (240, 0.1), (100, 0.1)):
         for dominant in CHANCES:
-            found = coverage(*shape, dominant, studies=500, names=NAMED)
+            result = coverage(*shape, dominant, studies=500, names=NAMED)
             print(
-                *shape, dominant, {name: f"{100 * share:.1f} %" for name, share in found.items()}, flush=True
+                *shape, dominant, {name: f"{100 * share:.1f} %" for name, share in result.items()}, flush=True
             )

@@ -31,9 +31,9 @@ def of_mean(table: np.ndarray) -> Variance:
 def test_one_reader_is_the_textbook_standard_error():
     """With one reader the variance of the mean is s^2 / n, on n - 1 degrees of freedom."""
     values = np.array([[3.0, 5.0, 4.0, 1.0]])
-    found = of_mean(values)
-    assert found.total == pytest.approx(values.var(ddof=1) / 4)
-    assert (found.df, found.readers, found.images) == (3, 1, 4)
+    result = of_mean(values)
+    assert result.total == pytest.approx(values.var(ddof=1) / 4)
+    assert (result.df, result.readers, result.images) == (3, 1, 4)
 
 
 def test_complete_studies_are_those_of_the_runs():
@@ -41,10 +41,10 @@ def test_complete_studies_are_those_of_the_runs():
     rng = np.random.default_rng(0)
     for _ in range(20):
         table = rng.normal(size=(4, 15)) + 2 * rng.normal(size=15) + rng.normal(size=(4, 1))
-        found = of_mean(table)
+        result = of_mean(table)
         known = intervals.interval(table, np.arange(15), None, alpha=0.05, power=0.8)
-        assert found.total == pytest.approx(known.se**2)
-        assert found.df == pytest.approx(known.df)
+        assert result.total == pytest.approx(known.se**2)
+        assert result.df == pytest.approx(known.df)
 
 
 def test_readers_who_agree_add_nothing():
@@ -56,17 +56,17 @@ def test_readers_who_agree_add_nothing():
 def test_images_of_no_variance_leave_that_of_readers():
     """Three readers who give each image the same score: the textbook error of three means."""
     table = np.array([[2.0], [3.0], [5.0]]) * np.ones((3, 4))
-    found = of_mean(table)
-    assert found.total == pytest.approx(np.var([2, 3, 5], ddof=1) / 3)
-    assert found.df == pytest.approx(2)
+    result = of_mean(table)
+    assert result.total == pytest.approx(np.var([2, 3, 5], ddof=1) / 3)
+    assert result.df == pytest.approx(2)
 
 
 @pytest.mark.parametrize(("right", "n"), [(3, 32), (11, 32), (32, 32), (0, 25)])
 def test_shares_of_one_reader_are_wilsons(right, n):
     """With one answer an image and a normal quantile it is statsmodels' Wilson interval, 0 and 1 included."""
     share = right / n
-    found = share_interval(share, Variance(share * (1 - share) / n, np.inf, 1, n), 0.05)
-    assert (found.low, found.high) == pytest.approx(proportion_confint(right, n, method="wilson"))
+    result = share_interval(share, Variance(share * (1 - share) / n, np.inf, 1, n), 0.05)
+    assert (result.low, result.high) == pytest.approx(proportion_confint(right, n, method="wilson"))
 
 
 def test_a_mean_stays_on_its_scale():
@@ -130,16 +130,16 @@ def coverage(
     rng = np.random.default_rng(7)
     level = float(logit(share))
     detected = truth(spread, level)
-    found: dict[str, list[float]] = {}
+    result: dict[str, list[float]] = {}
     for _ in range(studies):
         record = realism(*draw(rng, readers, images, spread, level, seen), alpha=0.05, correction="holm")
         for name, known in (("fake_detection", detected), ("hype", 1 - detected)):
             own = record["models"]["gan"][name]
             for kind in ("", "bootstrap_"):
                 low, high = own[f"{kind}low"], own[f"{kind}high"]
-                found.setdefault(f"{kind}{name}", []).append(low <= known <= high)
-                found.setdefault(f"{kind}{name} width", []).append(high - low)
-    return {name: float(np.mean(v)) for name, v in found.items()}
+                result.setdefault(f"{kind}{name}", []).append(low <= known <= high)
+                result.setdefault(f"{kind}{name} width", []).append(high - low)
+    return {name: float(np.mean(v)) for name, v in result.items()}
 
 
 NOTHING, IMAGES, BOTH, READERS = (0.0, 0.0), (0.3, 0.8), (0.8, 0.8), (0.8, 0.3)
@@ -147,18 +147,18 @@ NOTHING, IMAGES, BOTH, READERS = (0.0, 0.0), (0.3, 0.8), (0.8, 0.8), (0.8, 0.3)
 
 def test_intervals_hold_the_truth_quickly():
     """Five readers of 36 images, both of whom vary: about 95 % of 150 studies hold the truth."""
-    found = coverage(150, 5, 36, BOTH)
-    assert found["fake_detection"] > 0.9
-    assert found["hype"] > 0.9
+    result = coverage(150, 5, 36, BOTH)
+    assert result["fake_detection"] > 0.9
+    assert result["hype"] > 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", [IMAGES, BOTH, READERS])
 def test_intervals_hold_the_truth(spread):
     """Eight readers of 36 images, as Segal et al.: 92 to 98.5 % of 500 studies hold the truth."""
-    found = coverage(500, 8, 36, spread)
-    assert 0.92 <= found["fake_detection"] <= 0.985
-    assert 0.92 <= found["hype"] <= 0.985
+    result = coverage(500, 8, 36, spread)
+    assert 0.92 <= result["fake_detection"] <= 0.985
+    assert 0.92 <= result["hype"] <= 0.985
 
 
 DESIGNS = (
@@ -179,9 +179,9 @@ def main() -> None:
         for name, spread in DESIGNS:
             if readers == 1 and spread[0]:
                 continue
-            found = coverage(300, readers, images, spread, seen)
+            result = coverage(300, readers, images, spread, seen)
             cells = [
-                f"{100 * found[k]:.1f} ({100 * found[f'{k} width']:.0f})"
+                f"{100 * result[k]:.1f} ({100 * result[f'{k} width']:.0f})"
                 for k in ("fake_detection", "bootstrap_fake_detection", "hype", "bootstrap_hype")
             ]
             print(f"| {readers} | {images} | {100 * seen:.0f} % | {name} | {' | '.join(cells)} |", flush=True)

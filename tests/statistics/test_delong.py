@@ -49,14 +49,14 @@ def literal(label: np.ndarray, a: np.ndarray, b: np.ndarray, patient: np.ndarray
 
 def test_by_hand():
     """Components 1, 1/2 and 1/2, 1 against all 1/2: area 3/4, difference 1/4, variance 2 (1/8) / 2."""
-    found = delong(np.array([1, 1, 0, 0]), np.array([3, 1, 2, 0]), np.zeros(4))
-    assert found["a"]["auroc"] == pytest.approx(0.75)
-    assert (found["b"]["auroc"], found["b"]["se"]) == (0.5, 0.0)
-    assert found["difference"] == pytest.approx(0.25)
-    assert found["se"] == pytest.approx(np.sqrt(1 / 8))
-    assert found["z"] == pytest.approx(0.25 * np.sqrt(8))
-    assert found["p"] == pytest.approx(2 * stats.norm.sf(np.sqrt(0.5)))
-    assert found["high"] == pytest.approx(0.25 + stats.norm.ppf(0.975) * np.sqrt(1 / 8))
+    result = delong(np.array([1, 1, 0, 0]), np.array([3, 1, 2, 0]), np.zeros(4))
+    assert result["a"]["auroc"] == pytest.approx(0.75)
+    assert (result["b"]["auroc"], result["b"]["se"]) == (0.5, 0.0)
+    assert result["difference"] == pytest.approx(0.25)
+    assert result["se"] == pytest.approx(np.sqrt(1 / 8))
+    assert result["z"] == pytest.approx(0.25 * np.sqrt(8))
+    assert result["p"] == pytest.approx(2 * stats.norm.sf(np.sqrt(0.5)))
+    assert result["high"] == pytest.approx(0.25 + stats.norm.ppf(0.975) * np.sqrt(1 / 8))
 
 
 def test_ovarian_cancer_example_of_delong():
@@ -67,11 +67,11 @@ def test_ovarian_cancer_example_of_delong():
         (albumin, 0.7365591398, 0.0107526882, 0.0953436177, 0.1127782690, 0.9102063472),
         (protein, 0.6478494624, -0.0779569892, 0.1046095887, -0.7452183897, 0.4561397075),
     ):
-        found = delong(label, score, kg)
-        got = [found["a"]["auroc"], *(found[k] for k in ("difference", "se", "z", "p"))]
+        result = delong(label, score, kg)
+        got = [result["a"]["auroc"], *(result[k] for k in ("difference", "se", "z", "p"))]
         assert got == pytest.approx([area, difference, se, z, p], abs=1e-9)
-        assert (found["difference"], found["se"]) == pytest.approx(literal(label, score, kg, np.arange(43)))
-    assert (found["positives"], found["negatives"], found["df"]) == (31, 12, None)
+        assert (result["difference"], result["se"]) == pytest.approx(literal(label, score, kg, np.arange(43)))
+    assert (result["positives"], result["negatives"], result["df"]) == (31, 12, None)
 
 
 @st.composite
@@ -220,10 +220,10 @@ def test_intervals_of_high_areas_cover():
     label, shift = (np.arange(100) < 25).astype(int), np.sqrt(2) * stats.norm.ppf(0.95)
     covered = np.zeros(2)
     for _ in range(DRAWS):
-        found = delong(label, rng.normal(0, 1, 100) + shift * label, np.zeros(100))["a"]
+        result = delong(label, rng.normal(0, 1, 100) + shift * label, np.zeros(100))["a"]
         covered += [
-            found["low"] <= 0.95 <= found["high"] if found["low"] else False,
-            abs(found["auroc"] - 0.95) <= 1.96 * found["se"],
+            result["low"] <= 0.95 <= result["high"] if result["low"] else False,
+            abs(result["auroc"] - 0.95) <= 1.96 * result["se"],
         ]
     logit, symmetric = covered / DRAWS
     assert 0.92 <= logit <= 0.97

@@ -23,13 +23,13 @@ def of_pairs(a: np.ndarray, b: np.ndarray, margin: float) -> dict:
 
 def test_by_hand():
     """Estimate 1, margin 3, error 1: t = 2 above and 4 below, so p is that of 2; a normal posterior."""
-    found = equivalence(1.0, 1.0, np.inf, 3.0)
-    assert found["p"] == pytest.approx(stats.norm.sf(2))
-    assert found["equivalent"]
-    assert found["rope"]["above"] == pytest.approx(stats.norm.sf(2))
-    assert found["rope"]["below"] == pytest.approx(stats.norm.sf(4))
-    assert found["rope"]["within"] == pytest.approx(stats.norm.cdf(2) - stats.norm.cdf(-4))
-    assert (found["low"], found["high"]) == pytest.approx((1 - 1.6448536, 1 + 1.6448536))
+    result = equivalence(1.0, 1.0, np.inf, 3.0)
+    assert result["p"] == pytest.approx(stats.norm.sf(2))
+    assert result["equivalent"]
+    assert result["rope"]["above"] == pytest.approx(stats.norm.sf(2))
+    assert result["rope"]["below"] == pytest.approx(stats.norm.sf(4))
+    assert result["rope"]["within"] == pytest.approx(stats.norm.cdf(2) - stats.norm.cdf(-4))
+    assert (result["low"], result["high"]) == pytest.approx((1 - 1.6448536, 1 + 1.6448536))
 
 
 @settings(max_examples=40, deadline=None)
@@ -44,13 +44,13 @@ def test_agrees_with_statsmodels(seed: int, pairs: int, margin: float):
 @given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(1, 200), st.floats(0.05, 3))
 def test_equivalent_where_the_interval_lies_inside_the_margins(estimate, se, df, margin):
     """The test at 5 % and the 90 % interval say the same; the region's three shares sum to 1."""
-    found = equivalence(estimate, se, df, margin)
-    if abs(found["p"] - 0.05) > 1e-9:
-        assert found["equivalent"] == (-margin < found["low"] and found["high"] < margin)
-    assert sum(found["rope"].values()) == pytest.approx(1)
-    assert min(found["rope"].values()) >= -1e-12
+    result = equivalence(estimate, se, df, margin)
+    if abs(result["p"] - 0.05) > 1e-9:
+        assert result["equivalent"] == (-margin < result["low"] and result["high"] < margin)
+    assert sum(result["rope"].values()) == pytest.approx(1)
+    assert min(result["rope"].values()) >= -1e-12
     mirrored = equivalence(-estimate, se, df, margin)
-    assert mirrored["rope"]["below"] == pytest.approx(found["rope"]["above"])
+    assert mirrored["rope"]["below"] == pytest.approx(result["rope"]["above"])
 
 
 def test_not_significant_is_not_equivalent():
@@ -77,8 +77,8 @@ def claimed(true: float, margin: float, pairs: int = 20, seed: int = 4) -> float
     """Share of 2000 studies of paired normal differences (sd 1) called equivalent."""
     d = np.random.default_rng(seed).normal(true, 1, (DRAWS, pairs))
     se = d.std(1, ddof=1) / np.sqrt(pairs)
-    found = (equivalence(float(m), float(s), pairs - 1, margin) for m, s in zip(d.mean(1), se, strict=True))
-    return sum(f["equivalent"] for f in found) / DRAWS
+    result = (equivalence(float(m), float(s), pairs - 1, margin) for m, s in zip(d.mean(1), se, strict=True))
+    return sum(f["equivalent"] for f in result) / DRAWS
 
 
 def test_at_the_margin_five_percent_are_called_equivalent():

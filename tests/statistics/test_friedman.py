@@ -44,17 +44,17 @@ def named(blocks) -> dict[str, list[float]]:
 
 def test_demsar_ranks_statistic_and_f():
     """Mean ranks 3.143, 2.000, 2.893, 1.964; 9.28 and F = 3.69 as printed, without correction for ties."""
-    found = friedman(DEMSAR)
-    ranks = found["mean_ranks"]
+    result = friedman(DEMSAR)
+    ranks = result["mean_ranks"]
     assert ranks == pytest.approx({"c4.5": 3.143, "m": 2.0, "cf": 2.893, "m+cf": 1.964}, abs=5e-4)
     uncorrected = 12 * 14 / (4 * 5) * (sum(r**2 for r in ranks.values()) - 4 * 5**2 / 4)
     assert uncorrected == pytest.approx(9.28, abs=0.005)
     assert 13 * uncorrected / (14 * 3 - uncorrected) == pytest.approx(3.69, abs=0.005)
     # Tied are two rows in three blocks (2^3 - 2 each) and four in one (4^3 - 4), of 14 (4^3 - 4).
     corrected = uncorrected / (1 - (3 * 6 + 60) / (14 * 60))
-    assert found["statistic"] == pytest.approx(corrected)
-    assert found["f"] == pytest.approx(13 * corrected / (14 * 3 - corrected))
-    assert found["kendall_w"] == pytest.approx(corrected / (14 * 3))
+    assert result["statistic"] == pytest.approx(corrected)
+    assert result["f"] == pytest.approx(13 * corrected / (14 * 3 - corrected))
+    assert result["kendall_w"] == pytest.approx(corrected / (14 * 3))
 
 
 def test_demsar_critical_differences_and_groups():
@@ -79,22 +79,22 @@ def test_critical_value_of_demsar(rows, q):
 
 def test_second_published_example():
     """Rounding first base: chi-squared 11.143, 2 degrees of freedom, p 0.003805; least seconds rank best."""
-    found = friedman(named(ROUNDING), higher_is_better=False)
-    assert found["statistic"] == pytest.approx(11.143, abs=5e-4)
-    assert (found["df"], found["method"]) == (2, "chi-squared")
-    assert found["p"] == pytest.approx(0.003805, abs=5e-7)
-    assert min(found["mean_ranks"], key=found["mean_ranks"].get) == "r2"
+    result = friedman(named(ROUNDING), higher_is_better=False)
+    assert result["statistic"] == pytest.approx(11.143, abs=5e-4)
+    assert (result["df"], result["method"]) == (2, "chi-squared")
+    assert result["p"] == pytest.approx(0.003805, abs=5e-7)
+    assert min(result["mean_ranks"], key=result["mean_ranks"].get) == "r2"
 
 
 def test_full_agreement_by_hand():
     """Three blocks in one order: chi-squared 6, W = 1, 3! of the 3!^3 arrangements agree; F is infinite."""
-    found = friedman(named([[1, 2, 3], [10, 20, 30], [0.1, 0.2, 0.3]]))
-    assert found["statistic"] == pytest.approx(6)
-    assert found["kendall_w"] == pytest.approx(1)
-    assert found["f"] is None
-    assert found["p"] == pytest.approx(6 / 216)
-    assert found["method"] == "exact, all 216 arrangements"
-    assert found["mean_ranks"] == {"r0": 3, "r1": 2, "r2": 1}
+    result = friedman(named([[1, 2, 3], [10, 20, 30], [0.1, 0.2, 0.3]]))
+    assert result["statistic"] == pytest.approx(6)
+    assert result["kendall_w"] == pytest.approx(1)
+    assert result["f"] is None
+    assert result["p"] == pytest.approx(6 / 216)
+    assert result["method"] == "exact, all 216 arrangements"
+    assert result["mean_ranks"] == {"r0": 3, "r1": 2, "r2": 1}
 
 
 def test_the_same_values_give_the_same_p_in_any_order():
@@ -106,9 +106,9 @@ def test_the_same_values_give_the_same_p_in_any_order():
 
 def test_exact_p_agrees_with_published_tables():
     """Four blocks, three rows: P(chi-squared >= 6.5) = 0.042, as in Friedman's own tables (1937)."""
-    found = friedman(named([[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 1, 3]]))
-    assert found["statistic"] == pytest.approx(6.5)
-    assert found["p"] == pytest.approx(0.042, abs=5e-4)
+    result = friedman(named([[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 1, 3]]))
+    assert result["statistic"] == pytest.approx(6.5)
+    assert result["p"] == pytest.approx(0.042, abs=5e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -116,23 +116,23 @@ def test_exact_p_agrees_with_published_tables():
 def test_agreement_with_scipy_and_scikit_posthocs(blocks):
     """For any ties: statistic as scipy has it, Nemenyi's p as scikit-posthocs has it, W from 0 to 1."""
     values = named(blocks)
-    found = friedman(values)
-    if found["reason"]:
+    result = friedman(values)
+    if result["reason"]:
         assert all(len(set(block)) == 1 for block in blocks)
         return
-    assert found["statistic"] == pytest.approx(stats.friedmanchisquare(*values.values()).statistic)
-    assert -1e-9 <= found["kendall_w"] <= 1 + 1e-9
+    assert result["statistic"] == pytest.approx(stats.friedmanchisquare(*values.values()).statistic)
+    assert -1e-9 <= result["kendall_w"] <= 1 + 1e-9
     table = posthoc_nemenyi_friedman(np.array(blocks, dtype=float)).to_numpy()
     expected = [table[i, j] for i, j in combinations(range(len(values)), 2)]
-    assert [r["p"] for r in found["nemenyi"]] == pytest.approx(expected, abs=1e-6)
+    assert [r["p"] for r in result["nemenyi"]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_p_of_nemenyi_and_the_critical_difference_agree():
     """A pair is significant exactly when its mean ranks lie a critical difference apart."""
-    found = friedman(named(np.random.default_rng(0).standard_normal((12, 6)) + np.arange(6) * 0.8))
-    ranks = found["mean_ranks"]
-    for r in found["nemenyi"]:
-        assert (r["p"] <= 0.05) == (abs(ranks[r["a"]] - ranks[r["b"]]) >= found["critical_difference"])
+    result = friedman(named(np.random.default_rng(0).standard_normal((12, 6)) + np.arange(6) * 0.8))
+    ranks = result["mean_ranks"]
+    for r in result["nemenyi"]:
+        assert (r["p"] <= 0.05) == (abs(ranks[r["a"]] - ranks[r["b"]]) >= result["critical_difference"])
 
 
 def test_cliques_are_the_largest_and_overlap():
@@ -159,11 +159,11 @@ def test_the_number_of_blocks_decides_how_p_is_got():
 )
 def test_it_says_why_it_cannot_be_computed(values, reason):
     """No number is made up for fewer than three rows or two blocks, or without any difference."""
-    found = friedman(values)
-    assert reason in found["reason"]
-    assert found["p"] is None
-    assert found["critical_difference"] is None
-    assert (found["cliques"], found["nemenyi"], found["mean_ranks"]) == ([], [], {})
+    result = friedman(values)
+    assert reason in result["reason"]
+    assert result["p"] is None
+    assert result["critical_difference"] is None
+    assert (result["cliques"], result["nemenyi"], result["mean_ranks"]) == ([], [], {})
 
 
 def test_rows_need_the_same_blocks():
@@ -172,35 +172,35 @@ def test_rows_need_the_same_blocks():
         friedman({"a": [1, 2], "b": [1, 2], "c": [1]})
 
 
-def found_by_friedman(values) -> bool:
+def friedman_rejects(values) -> bool:
     return friedman(values)["p"] <= 0.05
 
 
-def found_by_nemenyi(values) -> bool:
+def nemenyi_rejects(values) -> bool:
     """Any pair: the family-wise error. The range alone decides, so that p values need not be had."""
     ranks = stats.rankdata(list(values.values()), axis=0).mean(axis=1)
     return bool(np.ptp(ranks) >= critical_difference(len(values), len(values["r0"]), 0.05))
 
 
-def false_positives(found, rows: int, blocks: int, draws: int) -> float:
+def false_positives(rejects, rows: int, blocks: int, draws: int) -> float:
     """Share of studies in which something is found among equal rows that share the effect of their block."""
     rng = np.random.default_rng(rows * 100 + blocks)
     size = (blocks, rows)
     studies = (rng.standard_normal(size) + 3 * rng.standard_normal((blocks, 1)) for _ in range(draws))
-    return float(np.mean([found(named(study)) for study in studies]))
+    return float(np.mean([rejects(named(study)) for study in studies]))
 
 
 def test_equal_rows_are_seldom_told_apart():
     """100 studies: at most 11 are significant (5 expected, three standard errors more)."""
-    assert false_positives(found_by_friedman, 5, 4, 100) <= 0.11
-    assert false_positives(found_by_nemenyi, 5, 12, 400) <= 0.083
+    assert false_positives(friedman_rejects, 5, 4, 100) <= 0.11
+    assert false_positives(nemenyi_rejects, 5, 12, 400) <= 0.083
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "blocks"), [(5, 3), (13, 5), (5, 10), (13, 15)])
 def test_friedman_keeps_its_level(rows, blocks):
     """2000 studies of equal rows: 3 to 7 % are significant at 5 %."""
-    assert 0.03 <= false_positives(found_by_friedman, rows, blocks, 2000) <= 0.07
+    assert 0.03 <= false_positives(friedman_rejects, rows, blocks, 2000) <= 0.07
 
 
 @pytest.mark.slow
@@ -210,11 +210,11 @@ def test_friedman_keeps_its_level(rows, blocks):
 )
 def test_nemenyi_keeps_its_family_wise_level(rows, blocks, least):
     """2000 studies of equal rows: any pair significant at 5 % in 3 to 7 %; in fewer with three blocks."""
-    assert least <= false_positives(found_by_nemenyi, rows, blocks, 2000) <= 0.07
+    assert least <= false_positives(nemenyi_rejects, rows, blocks, 2000) <= 0.07
 
 
 if __name__ == "__main__":
     for rows in (3, 5, 13):
         for blocks in (2, 3, 5, 10, 15):
-            shares = [false_positives(f, rows, blocks, 2000) for f in (found_by_friedman, found_by_nemenyi)]
+            shares = [false_positives(f, rows, blocks, 2000) for f in (friedman_rejects, nemenyi_rejects)]
             print(f"| {rows} | {blocks} | {shares[0]:.1%} | {shares[1]:.1%} |", flush=True)

@@ -19,19 +19,19 @@ def test_one_run_and_one_image_per_patient_is_the_paired_t_test():
     """The interval of a difference of accuracies is that of scipy's paired t test."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((2, 80)) < 0.6).astype(float)
-    found = intervals.interval((a - b)[None], np.arange(80), None, **LEVELS)
+    result = intervals.interval((a - b)[None], np.arange(80), None, **LEVELS)
     textbook = stats.ttest_rel(a, b)
     low, high = textbook.confidence_interval(0.95)
-    assert (found.low, found.high, found.p) == pytest.approx((low, high, textbook.pvalue))
-    assert found.se == pytest.approx((a - b).std(ddof=1) / np.sqrt(80))
+    assert (result.low, result.high, result.p) == pytest.approx((low, high, textbook.pvalue))
+    assert result.se == pytest.approx((a - b).std(ddof=1) / np.sqrt(80))
 
 
 def test_sampling_variance_by_hand():
     """Classes of 2 and 1 images, K = 2: influences +1/8, -1/8 and 0, of three patients: (1/32) * 3/2."""
-    found = intervals.sampling_variance(
+    result = intervals.sampling_variance(
         by_group(np.array([1.0, 0, 1]), np.array([0, 0, 1])), np.array([0, 1, 2])
     )
-    assert found == pytest.approx(1 / 32 * 3 / 2)
+    assert result == pytest.approx(1 / 32 * 3 / 2)
 
 
 def test_images_of_one_patient_count_once():
@@ -45,9 +45,9 @@ def test_images_of_one_patient_count_once():
 
 def test_pooled_run_variance_by_hand():
     """Two rows of two runs: the row-by-run residuals are all 0.05, the differences +0.1 and -0.1."""
-    found = intervals.pooled_difference(np.array([[0.6, 0.7], [0.5, 0.8]]))
-    assert found is not None
-    assert (found.variance, found.df) == (pytest.approx(np.var([0.1, -0.1], ddof=1)), 1)
+    result = intervals.pooled_difference(np.array([[0.6, 0.7], [0.5, 0.8]]))
+    assert result is not None
+    assert (result.variance, result.df) == (pytest.approx(np.var([0.1, -0.1], ddof=1)), 1)
     mean = intervals.pooled_mean(np.array([[0.6, 0.7], [0.5, 0.8]]))
     assert mean is not None
     assert (mean.variance, mean.df) == (pytest.approx((0.005 + 0.045) / 2), 2)
@@ -61,12 +61,12 @@ def test_nothing_is_pooled_over_one_run():
 
 def test_identical_rows_differ_by_zero_for_sure():
     """A row against itself: difference 0, no error, p = 1."""
-    found = intervals.interval(np.zeros((3, 10)), np.arange(10), None, **LEVELS)
-    assert (found.estimate, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = intervals.interval(np.zeros((3, 10)), np.arange(10), None, **LEVELS)
+    assert (result.estimate, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 def test_one_patient_is_refused():
-    """No variance can be told from one patient."""
+    """One patient has no variance."""
     with pytest.raises(MetricError, match="one patient"):
         intervals.sampling_variance(np.ones(4), np.zeros(4))
 
@@ -114,8 +114,8 @@ def test_equal_rows_are_told_apart_in_five_percent_of_studies(
     for _ in range(STUDIES):
         values = by_group(draw(rng, runs, row_sd, run_sd, noise), group)
         pooled = intervals.pooled_difference(values.mean(-1))
-        found = intervals.interval(values[0] - values[1], patient, pooled, **LEVELS)
-        wrong += found.p < 0.05
+        result = intervals.interval(values[0] - values[1], patient, pooled, **LEVELS)
+        wrong += result.p < 0.05
     assert 0.03 <= wrong / STUDIES <= 0.07
 
 
@@ -128,8 +128,8 @@ def test_the_interval_of_a_mean_covers_the_true_accuracy():
     for _ in range(STUDIES):
         values = by_group(draw(rng, 3, 0.5, 0.15, 0.5), group)
         pooled = intervals.pooled_mean(values.mean(-1))
-        found = intervals.interval(values[0], patient, pooled, **LEVELS)
-        covered += found.low <= truth <= found.high
+        result = intervals.interval(values[0], patient, pooled, **LEVELS)
+        covered += result.low <= truth <= result.high
     assert 0.93 <= covered / STUDIES <= 0.97
 
 
@@ -137,11 +137,11 @@ def test_the_detectable_difference_is_found_with_the_power_stated():
     """Shifting every study by its mean detectable difference, 80 % of them see it."""
     rng = np.random.default_rng(5)
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
-    found = []
+    result = []
     for _ in range(400):
         values = by_group(draw(rng, 3, 0.3, 0.1, 0.5), group)
         pooled = intervals.pooled_difference(values.mean(-1))
-        found.append(intervals.interval(values[0] - values[1], patient, pooled, **LEVELS))
-    shift = np.mean([f.detectable for f in found])
-    seen = np.mean([f.low + shift > 0 for f in found])
+        result.append(intervals.interval(values[0] - values[1], patient, pooled, **LEVELS))
+    shift = np.mean([f.detectable for f in result])
+    seen = np.mean([f.low + shift > 0 for f in result])
     assert 0.74 <= seen <= 0.86

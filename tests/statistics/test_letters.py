@@ -24,10 +24,10 @@ def rows_and_differences(draw):
 def test_rows_share_a_letter_exactly_when_not_told_apart(case):
     """The defining property, for any pattern of differences; and no row is without a letter."""
     names, different = case
-    found = letters(names, different)
-    assert all(found[name] for name in names)
+    result = letters(names, different)
+    assert all(result[name] for name in names)
     for pair in combinations(names, 2):
-        assert bool(set(found[pair[0]]) & set(found[pair[1]])) == (pair not in different)
+        assert bool(set(result[pair[0]]) & set(result[pair[1]])) == (pair not in different)
 
 
 @settings(max_examples=100, deadline=None)
@@ -35,10 +35,10 @@ def test_rows_share_a_letter_exactly_when_not_told_apart(case):
 def test_no_letter_is_idle(case):
     """Without any one of the letters, some row or pair would be without one in common."""
     names, different = case
-    found = letters(names, different)
+    result = letters(names, different)
     alike = [(n,) for n in names] + [p for p in combinations(names, 2) if p not in different]
-    for letter in set("".join(found.values())):
-        left = {name: set(own) - {letter} for name, own in found.items()}
+    for letter in set("".join(result.values())):
+        left = {name: set(own) - {letter} for name, own in result.items()}
         assert not all(set.intersection(*(left[n] for n in group)) for group in alike)
 
 
@@ -49,11 +49,11 @@ def test_ordered_rows_have_the_display_of_the_outside_reference(means, least):
     means = sorted(means, reverse=True)
     names = [f"r{i}" for i in range(len(means))]
     apart = np.abs(np.subtract.outer(means, means)) >= least
-    found = letters(
+    result = letters(
         names, {(names[i], names[j]) for i, j in combinations(range(len(means)), 2) if apart[i, j]}
     )
     reference = compact_letter_display(np.where(apart, 0.0, 1.0), names=names)
-    assert found == {name: reference[name].replace(" ", "") for name in names}
+    assert result == {name: reference[name].replace(" ", "") for name in names}
 
 
 def test_example_of_the_outside_documentation():
@@ -63,14 +63,14 @@ def test_example_of_the_outside_documentation():
 
 def test_published_example():
     """Gramm et al. 2006, Fig. 2: five treatments, differing 1-5, 2-3, 2-5, 3-5; three letters at least."""
-    found = letters("12345", [("1", "5"), ("2", "3"), ("2", "5"), ("3", "5")])
-    assert found == {"1": "ab", "2": "a", "3": "b", "4": "abc", "5": "c"}
+    result = letters("12345", [("1", "5"), ("2", "3"), ("2", "5"), ("3", "5")])
+    assert result == {"1": "ab", "2": "a", "3": "b", "4": "abc", "5": "c"}
 
 
 def test_example_of_demsar():
     """Demsar 2006, section 3.2.2 and Fig. 1(a), at 10 %: C4.5 differs from two; cf cannot be placed."""
-    found = letters(["m+cf", "m", "cf", "c4.5"], [("m+cf", "c4.5"), ("m", "c4.5")])
-    assert found == {"m+cf": "a", "m": "a", "cf": "ab", "c4.5": "b"}
+    result = letters(["m+cf", "m", "cf", "c4.5"], [("m+cf", "c4.5"), ("m", "c4.5")])
+    assert result == {"m+cf": "a", "m": "a", "cf": "ab", "c4.5": "b"}
 
 
 def test_three_letters_suffice_for_the_sun():
@@ -90,10 +90,10 @@ def test_pairs_may_be_tuples_or_sets_in_any_order():
 def test_letters_beyond_z_are_single_characters():
     """Sixty rows that all differ have sixty letters, a to z and A to Z first."""
     names = [str(i) for i in range(60)]
-    found = letters(names, list(combinations(names, 2)))
-    assert "".join(found.values()).startswith("abcdefghijklmnopqrstuvwxyzABC")
-    assert len(set(found.values())) == 60
-    assert all(len(own) == 1 and own.isalpha() for own in found.values())
+    result = letters(names, list(combinations(names, 2)))
+    assert "".join(result.values()).startswith("abcdefghijklmnopqrstuvwxyzABC")
+    assert len(set(result.values())) == 60
+    assert all(len(own) == 1 and own.isalpha() for own in result.values())
 
 
 @pytest.mark.parametrize(("names", "expected"), [([], {}), (["a"], {"a": "a"})])

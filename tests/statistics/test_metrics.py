@@ -27,8 +27,8 @@ def test_accuracy_and_balanced_accuracy_differ_by_the_weight_of_classes():
 
 def test_per_class_scores():
     """Class 1 is predicted twice, once rightly: precision 1/2, F1 2/3; class 0 twice, rightly: F1 0.8."""
-    said = metrics.findings(LABEL, SCORES, 1)
-    assert metrics.precision_of(LABEL == 1, said) == pytest.approx(1 / 2)
+    assigned = metrics.findings(LABEL, SCORES, 1)
+    assert metrics.precision_of(LABEL == 1, assigned) == pytest.approx(1 / 2)
     assert metrics.f1(LABEL, SCORES).mean() == pytest.approx(2 / 3)
     assert metrics.f1_of(LABEL == 0, metrics.findings(LABEL, SCORES, 0)).mean() == pytest.approx(0.8)
 
@@ -50,7 +50,7 @@ def test_a_tie_goes_to_the_first_class():
 
 
 def test_a_score_of_one_half_is_a_finding_where_an_image_may_have_several():
-    """The threshold belongs to the positives; no other class is asked."""
+    """A score equal to the threshold is positive, whatever the other scores."""
     label, scores = np.array([[1, 0], [0, 1]]), np.array([[0.5, 0.9], [0.49, 0.1]])
     assert metrics.findings(label, scores, 0).tolist() == [True, False]
     assert metrics.findings(label, scores, 1).tolist() == [True, False]
@@ -88,8 +88,8 @@ def test_values_agree_with_scikit_learn(seed, classes, ties):
     label, scores = drawn(seed, classes=classes, ties=ties)
     kind = metrics.kind_of("single", classes)
     for name, metric in metrics.reported(kind, "accuracy").items():
-        found = metric.values(label, scores).mean(-1)
-        assert found == pytest.approx([REFERENCES[name](label, s) for s in scores], abs=1e-12), name
+        result = metric.values(label, scores).mean(-1)
+        assert result == pytest.approx([REFERENCES[name](label, s) for s in scores], abs=1e-12), name
 
 
 @settings(max_examples=15, deadline=None)
@@ -137,8 +137,8 @@ def test_kappa_has_the_published_variance():
     """Fleiss, Cohen and Everitt 1969, by statsmodels, on the table of labels and predictions."""
     label, scores = drawn(7, n=500)
     table = sk.confusion_matrix(label, scores[0].argmax(-1))
-    found = intervals.sampling_variance(metrics.cohen_kappa(label, scores)[0], np.arange(500))
-    assert found == pytest.approx(cohens_kappa(table).var_kappa * 500 / 499)
+    result = intervals.sampling_variance(metrics.cohen_kappa(label, scores)[0], np.arange(500))
+    assert result == pytest.approx(cohens_kappa(table).var_kappa * 500 / 499)
 
 
 def test_auroc_has_the_variance_of_delong():
@@ -147,8 +147,8 @@ def test_auroc_has_the_variance_of_delong():
     a, b = scores[0, label == 1, 1], scores[0, label == 0, 1]
     pairs = (a[:, None] > b) + 0.5 * (a[:, None] == b)
     expected = pairs.mean(1).var() / len(a) + pairs.mean(0).var() / len(b)
-    found = intervals.sampling_variance(metrics.auroc(label, scores)[0], np.arange(120))
-    assert found == pytest.approx(expected * 120 / 119)
+    result = intervals.sampling_variance(metrics.auroc(label, scores)[0], np.arange(120))
+    assert result == pytest.approx(expected * 120 / 119)
 
 
 @pytest.mark.parametrize("name", ["f1", "cohen_kappa", "auroc", "macro_f1", "balanced_accuracy"])
@@ -160,12 +160,12 @@ def test_the_variance_is_that_of_the_bootstrap(name):
     patient = np.arange(600) // 2
     se = np.sqrt(intervals.sampling_variance(metric.values(label, scores)[0], patient))
     rng = np.random.default_rng(0)
-    found = []
+    result = []
     for _ in range(1500):
         chosen = rng.integers(0, 300, 300)
         rows = np.concatenate([2 * chosen, 2 * chosen + 1])
-        found.append(metric.values(label[rows], scores[:, rows]).mean())
-    assert se == pytest.approx(np.std(found), rel=0.08)
+        result.append(metric.values(label[rows], scores[:, rows]).mean())
+    assert se == pytest.approx(np.std(result), rel=0.08)
 
 
 def test_no_predicted_positive_is_an_f1_of_zero():
@@ -186,9 +186,9 @@ def test_no_predicted_positive_is_an_f1_of_zero():
 )
 def test_every_kind_of_task_has_its_metrics(kind, primary, others):
     """The primary one comes first; what is not defined for a kind is not reported."""
-    found = metrics.reported(kind, primary)
-    assert next(iter(found)) == primary
-    assert set(found) == {primary} | others
+    result = metrics.reported(kind, primary)
+    assert next(iter(result)) == primary
+    assert set(result) == {primary} | others
 
 
 def test_a_metric_that_the_task_does_not_have_is_refused():
@@ -208,7 +208,7 @@ CHANCES = {  # runs, and spread by row and patient, by run, and by single predic
 def false_positives(
     patients: int, prevalence: float, dominant: str, names: tuple[str, ...]
 ) -> dict[str, float]:
-    """Share of studies in which two of six equally good rows are told apart, by metric.
+    """Share of studies with a significant difference between two of six equally good rows, by metric.
 
     Binary, two images a patient, both of one class; scores are logistic in a normal latent variable.
     """
@@ -236,12 +236,12 @@ def false_positives(
 )
 def test_equal_rows_are_told_apart_in_five_percent_of_studies(prevalence, dominant):
     """Also for metrics that are not means, and at 10 % positives: 3 to 7 % false positives in 800 studies."""
-    found = false_positives(240, prevalence, dominant, ("f1", "cohen_kappa", "auroc"))
-    assert all(0.03 <= share <= 0.07 for share in found.values()), found
+    result = false_positives(240, prevalence, dominant, ("f1", "cohen_kappa", "auroc"))
+    assert all(0.03 <= share <= 0.07 for share in result.values()), result
 
 
 if __name__ == "__main__":  # the table in docs/statistics.md
     for shape in ((240, 0.3), (240, 0.1), (100, 0.1)):
         for dominant in CHANCES:
-            found = false_positives(*shape, dominant, ("balanced_accuracy", "f1", "cohen_kappa", "auroc"))
-            print(*shape, dominant, {name: f"{100 * share:.1f} %" for name, share in found.items()})
+            result = false_positives(*shape, dominant, ("balanced_accuracy", "f1", "cohen_kappa", "auroc"))
+            print(*shape, dominant, {name: f"{100 * share:.1f} %" for name, share in result.items()})

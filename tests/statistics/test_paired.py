@@ -29,10 +29,10 @@ counts = st.integers(0, 60)
 )
 def test_airway_example_of_fagerland(method: str, p: float):
     """Table 1 of Fagerland et al. 2013 (Bentur): 1 against 7 of 21; mid-p is exact less C(8, 1) / 2^8."""
-    found = mcnemar(1, 7, method)
-    assert (found["gained"], found["lost"], found["discordant"]) == (1, 7, 8)
-    assert found["p"] == pytest.approx(p)
-    assert mcnemar(7, 1, method)["p"] == found["p"]
+    result = mcnemar(1, 7, method)
+    assert (result["gained"], result["lost"], result["discordant"]) == (1, 7, 8)
+    assert result["p"] == pytest.approx(p)
+    assert mcnemar(7, 1, method)["p"] == result["p"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -49,8 +49,8 @@ def test_agrees_with_statsmodels(gained: int, lost: int):
     ):
         if method == "corrected" and gained == lost:
             continue  # statsmodels then takes (0 - 1)^2, which calls equality a difference
-        found = mcnemar(gained, lost, method)
-        assert found["p"] == pytest.approx(min(reference(table, **options).pvalue, 1.0), abs=1e-12)
+        result = mcnemar(gained, lost, method)
+        assert result["p"] == pytest.approx(min(reference(table, **options).pvalue, 1.0), abs=1e-12)
 
 
 def test_mid_p_of_as_many_gained_as_lost():
@@ -61,10 +61,10 @@ def test_mid_p_of_as_many_gained_as_lost():
 
 def test_without_discordant_images_there_is_nothing_to_test():
     """p is 1, and the method says so."""
-    found = mcnemar(0, 0)
-    assert (found["p"], found["statistic"], found["method"]) == (1.0, None, "no discordant images")
-    found = mcnemar_clustered(np.array([0, 1, 2]), np.array([0, 1, 2]))
-    assert (found["p"], found["statistic"], found["discordant_patients"]) == (1.0, None, 0)
+    result = mcnemar(0, 0)
+    assert (result["p"], result["statistic"], result["method"]) == (1.0, None, "no discordant images")
+    result = mcnemar_clustered(np.array([0, 1, 2]), np.array([0, 1, 2]))
+    assert (result["p"], result["statistic"], result["discordant_patients"]) == (1.0, None, 0)
 
 
 def test_the_method_is_chosen_by_discordant_images_and_said():
@@ -94,11 +94,11 @@ def test_faulty_counts_by_patient_are_refused():
 def test_clustered_by_hand():
     """d = 2, 1, -1, 0: (2)^2 / 6; of the 8 sums of +-2 +-1 +-1, 2 are beyond 2 and 4 at 2 in size."""
     gained, lost = np.array([3, 1, 0, 2]), np.array([1, 0, 1, 2])
-    found = mcnemar_clustered(gained, lost, "asymptotic")
-    assert found["statistic"] == pytest.approx(4 / 6)
-    assert found["p"] == pytest.approx(stats.chi2.sf(4 / 6, 1))
-    assert found["design_effect"] == pytest.approx(6 / 10)
-    assert (found["patients"], found["discordant_patients"]) == (4, 3)
+    result = mcnemar_clustered(gained, lost, "asymptotic")
+    assert result["statistic"] == pytest.approx(4 / 6)
+    assert result["p"] == pytest.approx(stats.chi2.sf(4 / 6, 1))
+    assert result["design_effect"] == pytest.approx(6 / 10)
+    assert (result["patients"], result["discordant_patients"]) == (4, 3)
     assert mcnemar_clustered(gained, lost, "exact")["p"] == pytest.approx(6 / 8)
     assert mcnemar_clustered(gained, lost, "mid-p")["p"] == pytest.approx(2 / 8 + 4 / 8 / 2)
 

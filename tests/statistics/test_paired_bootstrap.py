@@ -36,8 +36,8 @@ def drawn(seed: int, patients: int = 60, share: float = 0.3, row_sd: float = 0.6
 def balanced_accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(B,) of (B, n) weights, at a threshold of 0.5."""
     classes = np.stack([label == 0, label == 1], axis=1)
-    said = np.stack([score <= 0.5, score > 0.5], axis=1)
-    return weighted.counts(classes, said, weight).balanced_accuracy
+    assigned = np.stack([score <= 0.5, score > 0.5], axis=1)
+    return weighted.counts(classes, assigned, weight).balanced_accuracy
 
 
 def accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.nda
 
 def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(B,) of (B, n) weights."""
-    return weighted.auroc(label == 1, score, weight)
+    return weighted.RankedClass(label == 1, score).areas(weight)["auroc"]
 
 
 def test_any_metric_of_scikit_learn_serves():
@@ -74,18 +74,18 @@ def test_agrees_with_the_bootstrap_of_the_leaderboard():
     column = [name for name, k in columns("binary", 2) if k is None].index("balanced_accuracy")
     behind = np.full(len(columns("binary", 2)), len(np.unique(patient[label == 1])))
     low, high = bootstrap.bounds(replicates[0] - replicates[1], resamples, None, behind, 0.05)
-    found = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
-    assert (found["low"], found["high"]) == (pytest.approx(low[column]), pytest.approx(high[column]))
-    assert found["patients"] == behind[0]
+    result = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
+    assert (result["low"], result["high"]) == (pytest.approx(low[column]), pytest.approx(high[column]))
+    assert result["patients"] == behind[0]
 
 
 def test_spread_of_a_mean_is_its_standard_error():
     """Accuracy: the spread of the resamples is the error of the sum of influences by patient, within 5 %."""
     label, a, b, patient = drawn(2, patients=200)
-    found = paired_bootstrap(accuracy, label, a, b, patient, 4000, vectorized=True)
+    result = paired_bootstrap(accuracy, label, a, b, patient, 4000, vectorized=True)
     values = ((a > 0.5) == label).astype(float) - ((b > 0.5) == label)
-    assert found["difference"] == pytest.approx(values.mean())
-    assert found["se"] == pytest.approx(np.sqrt(sampling_variance(values, patient)), rel=0.05)
+    assert result["difference"] == pytest.approx(values.mean())
+    assert result["se"] == pytest.approx(np.sqrt(sampling_variance(values, patient)), rel=0.05)
 
 
 def test_same_seed_same_result_and_a_swap_flips_the_sign():
@@ -105,25 +105,25 @@ def test_same_seed_same_result_and_a_swap_flips_the_sign():
 def test_a_row_against_itself():
     """Difference, interval and spread are 0, and p is 1."""
     label, a, _, patient = drawn(4)
-    found = paired_bootstrap(auroc, label, a, a, patient, vectorized=True)
-    assert [found[k] for k in ("difference", "low", "high", "se", "p")] == [0, 0, 0, 0, 1]
+    result = paired_bootstrap(auroc, label, a, a, patient, vectorized=True)
+    assert [result[k] for k in ("difference", "low", "high", "se", "p")] == [0, 0, 0, 0, 1]
 
 
 def test_interval_and_p_value_agree():
     """The interval of 95 % excludes 0 where p is below 5 %, but for a width of 1 % around it."""
     for seed in range(40):
-        found = paired_bootstrap(auroc, *drawn(seed, gain=0.8), 400, vectorized=True)
-        if abs(found["p"] - 0.05) > 0.01:
-            assert (found["p"] < 0.05) == (found["low"] > 0 or found["high"] < 0)
+        result = paired_bootstrap(auroc, *drawn(seed, gain=0.8), 400, vectorized=True)
+        if abs(result["p"] - 0.05) > 0.01:
+            assert (result["p"] < 0.05) == (result["low"] > 0 or result["high"] < 0)
 
 
 def test_resamples_without_a_class_are_left_out_and_counted():
     """Two positive patients of 60: one resample in eight has neither, too many; with four there are few."""
     label, a, b, patient = drawn(5, share=2 / 60)
-    found = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
-    assert found["left_out"] / found["replicates"] == pytest.approx((1 - 2 / 60) ** 60, abs=0.04)
-    assert (found["low"], found["p"], found["patients"]) == (None, None, 2)
-    assert "of the resamples lack a class" in found["reason"]
+    result = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
+    assert result["left_out"] / result["replicates"] == pytest.approx((1 - 2 / 60) ** 60, abs=0.04)
+    assert (result["low"], result["p"], result["patients"]) == (None, None, 2)
+    assert "of the resamples lack a class" in result["reason"]
     enough = paired_bootstrap(balanced_accuracy, *drawn(5, share=4 / 60), vectorized=True)
     assert 0 < enough["left_out"] < 0.05 * enough["replicates"]
     assert enough["reason"] is None
@@ -132,8 +132,8 @@ def test_resamples_without_a_class_are_left_out_and_counted():
 def test_metrics_that_need_no_class_keep_all_resamples():
     """Accuracy is defined without the rare class, if the caller says so; all patients are behind it."""
     given = drawn(5, share=2 / 60)
-    found = paired_bootstrap(accuracy, *given, vectorized=True, every_class=False)
-    assert (found["left_out"], found["patients"], found["reason"]) == (0, 60, None)
+    result = paired_bootstrap(accuracy, *given, vectorized=True, every_class=False)
+    assert (result["left_out"], result["patients"], result["reason"]) == (0, 60, None)
 
 
 def test_several_labels_an_image():
@@ -143,18 +143,20 @@ def test_several_labels_an_image():
     scores = [np.stack([s, 1 - s], axis=1) for s in (a, b)]
 
     def macro(y: np.ndarray, s: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.mean([weighted.auroc(y[:, k] == 1, s[:, k], w) for k in range(2)], axis=0)
+        return np.mean(
+            [weighted.RankedClass(y[:, k] == 1, s[:, k]).areas(w)["auroc"] for k in range(2)], axis=0
+        )
 
-    found = paired_bootstrap(macro, both, *scores, patient, vectorized=True)
+    result = paired_bootstrap(macro, both, *scores, patient, vectorized=True)
     plain = paired_bootstrap(auroc, label, a, b, patient, vectorized=True)
-    assert found["low"] == pytest.approx(plain["low"])
+    assert result["low"] == pytest.approx(plain["low"])
 
 
 def test_a_metric_that_is_not_defined_says_so():
     """NaN on the images as they are."""
-    found = paired_bootstrap(lambda y, s, w: float("nan"), *drawn(7), 50)
-    assert (found["a"], found["difference"], found["low"]) == (None, None, None)
-    assert found["reason"] == "the metric is not defined"
+    result = paired_bootstrap(lambda y, s, w: float("nan"), *drawn(7), 50)
+    assert (result["a"], result["difference"], result["low"]) == (None, None, None)
+    assert result["reason"] == "the metric is not defined"
 
 
 def test_faulty_input_is_refused():

@@ -34,8 +34,8 @@ LEVELS = {"alpha": 0.05, "power": 0.8}
 def test_detectable_agrees_with_statsmodels(pairs: int, power: float):
     """The paired t test of so many pairs: the effect size that the outside reference solves for."""
     effect = TTestPower().solve_power(nobs=pairs, alpha=0.05, power=power)
-    found = smallest_detectable(1 / math.sqrt(pairs), pairs - 1, 0.05, power)
-    assert found == pytest.approx(effect, rel=1e-3)
+    result = smallest_detectable(1 / math.sqrt(pairs), pairs - 1, 0.05, power)
+    assert result == pytest.approx(effect, rel=1e-3)
 
 
 def test_detectable_of_a_normal_statistic():
@@ -127,8 +127,8 @@ def clustered_found(power: float, patients: int = 300, seed: int = 1) -> tuple[f
 
 def test_clustered_mcnemar_finds_what_the_formula_says():
     """With the design effect in the formula, within three points of the power, 2000 studies."""
-    wanted, found = clustered_found(0.8)
-    assert found == pytest.approx(wanted, abs=0.03)
+    wanted, result = clustered_found(0.8)
+    assert result == pytest.approx(wanted, abs=0.03)
 
 
 @pytest.mark.slow
@@ -146,8 +146,8 @@ def test_delong_finds_what_the_formula_says():
     many = [study(gain) for _ in range(DRAWS)]
     difference, error = np.mean([f["difference"] for f in many]), np.std([f["difference"] for f in many])
     scale = smallest_detectable(error, math.inf, 0.05, 0.8) / difference
-    found = np.mean([study(gain * scale)["p"] < 0.05 for _ in range(DRAWS)])
-    assert found == pytest.approx(0.8, abs=0.03)
+    result = np.mean([study(gain * scale)["p"] < 0.05 for _ in range(DRAWS)])
+    assert result == pytest.approx(0.8, abs=0.03)
 
 
 @pytest.mark.parametrize("pairs", [4, 20])
@@ -180,20 +180,20 @@ def interval_of(values: np.ndarray) -> intervals.Interval:
 @given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 0.1]))
 def test_the_parts_make_up_the_interval(seed: int, runs: int, shared: float, run_sd: float):
     """At the study's own runs and patients, error and detectable difference are those of the interval."""
-    found = interval_of(drawn(np.random.default_rng(seed), 40, runs, shared, run_sd, 0.5))
-    assert found.parts is not None
-    assert found.parts.at(runs, 40) == pytest.approx((found.se, found.df))
-    assert study_power(found.parts, **LEVELS) == pytest.approx(found.detectable)
-    assert "parts" not in found.record()
+    result = interval_of(drawn(np.random.default_rng(seed), 40, runs, shared, run_sd, 0.5))
+    assert result.parts is not None
+    assert result.parts.at(runs, 40) == pytest.approx((result.se, result.df))
+    assert study_power(result.parts, **LEVELS) == pytest.approx(result.detectable)
+    assert "parts" not in result.record()
 
 
 def test_one_run_leaves_the_parts_unknown():
-    """Nothing can be said of more runs, and that is said."""
+    """One run does not show what more runs would do, and the reason says so."""
     one = intervals.interval(np.eye(1, 10), np.arange(10), None, **LEVELS)
     assert one.parts is None
-    found = needed(one.parts, 0.01, **LEVELS)
-    assert (found["runs"], found["patients"]) == (None, None)
-    assert "one run" in found["reason"]
+    result = needed(one.parts, 0.01, **LEVELS)
+    assert (result["runs"], result["patients"]) == (None, None)
+    assert "one run" in result["reason"]
 
 
 def test_other_numbers_by_hand():
@@ -210,17 +210,17 @@ def test_other_numbers_by_hand():
 def test_needed_numbers_are_the_least_that_suffice():
     """One less does not; and where the patients alone vary too much, no number of runs does."""
     parts = VarianceParts(shared=4e-4, chance=1e-4, between=9e-4, between_df=16, runs=3, patients=200)
-    found = needed(parts, 0.06, **LEVELS)
+    result = needed(parts, 0.06, **LEVELS)
     for what in ("runs", "patients"):
-        assert study_power(parts, **LEVELS, **{what: found[what]}) <= 0.06
-        assert study_power(parts, **LEVELS, **{what: found[what] - 1}) > 0.06
-        assert found[f"with_endless_{what}"] < 0.06
-    assert found["reason"] is None
+        assert study_power(parts, **LEVELS, **{what: result[what]}) <= 0.06
+        assert study_power(parts, **LEVELS, **{what: result[what] - 1}) > 0.06
+        assert result[f"with_endless_{what}"] < 0.06
+    assert result["reason"] is None
     out_of_reach = needed(parts, 0.05, **LEVELS)
     assert out_of_reach["runs"] is None
     assert out_of_reach["with_endless_runs"] > 0.05
     assert "no number of runs suffices" in out_of_reach["reason"]
-    assert out_of_reach["patients"] > found["patients"]
+    assert out_of_reach["patients"] > result["patients"]
     tiny = needed(VarianceParts(4.0, 0.0, 0.0, 16, 3, 200), 1e-3, **LEVELS)
     assert f"more than {MOST:,} patients" in tiny["reason"]
 
@@ -238,12 +238,12 @@ def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
     means = (float(np.mean([getattr(p, n) for p in small])) for n in ("shared", "chance", "between"))
     mean = VarianceParts(*means, between_df=small[0].between_df, runs=3, patients=120)
     difference = study_power(mean, **LEVELS, runs=runs, patients=patients)
-    found = 0
+    result = 0
     for _ in range(DRAWS):
         values = drawn(rng, patients, runs, *levels)
         values[0] += difference
-        found += interval_of(values).p < 0.05
-    assert 0.77 <= found / DRAWS <= 0.85
+        result += interval_of(values).p < 0.05
+    assert 0.77 <= result / DRAWS <= 0.85
 
 
 def test_the_parts_serve_metrics_of_classes():
@@ -252,13 +252,13 @@ def test_the_parts_serve_metrics_of_classes():
 
     def parts(patients: int) -> float:
         label = np.arange(2 * patients) // 2 % 3
-        found = [
+        result = [
             interval_of(
                 by_group((drawn(rng, patients, 3, 0.6, 0.1, 0.5) > -0.5).astype(float), label)
             ).parts.shared
             for _ in range(100)
         ]
-        return float(np.mean(found))
+        return float(np.mean(result))
 
     assert parts(240) / parts(120) == pytest.approx(0.5, abs=0.1)
 

@@ -32,8 +32,8 @@ PENICILLIN = [int(digits) for plate in (
 ) for digits in plate.split()]  # fmt: skip
 
 
-def variances(found) -> dict[str, float]:
-    return {c["source"]: c["variance"] for c in found["components"]}
+def variances(result) -> dict[str, float]:
+    return {c["source"]: c["variance"] for c in result["components"]}
 
 
 def crossed(*sizes: int) -> list[np.ndarray]:
@@ -43,26 +43,26 @@ def crossed(*sizes: int) -> list[np.ndarray]:
 
 def test_dyestuff():
     """Published REML estimates: 1764 between batches, 2451 within; standard deviations 42.00 and 49.51."""
-    found = components(DYESTUFF, {"batch": BATCHES})
-    assert variances(found) == pytest.approx({"batch": 1764.05, "residual": 2451.25}, abs=0.05)
-    batch, residual = found["components"]
+    result = components(DYESTUFF, {"batch": BATCHES})
+    assert variances(result) == pytest.approx({"batch": 1764.05, "residual": 2451.25}, abs=0.05)
+    batch, residual = result["components"]
     assert (batch["sd"], residual["sd"]) == pytest.approx((42.001, 49.510), abs=5e-4)
     assert (batch["share"], batch["levels"]) == (pytest.approx(1764.05 / 4215.3, abs=1e-4), 6)
-    assert found["total"] == pytest.approx(4215.3, abs=0.05)
+    assert result["total"] == pytest.approx(4215.3, abs=0.05)
 
 
 def test_a_variance_of_zero():
     """Dyestuff2, published REML estimates: batch 0, and residual 13.81, the variance of all 30."""
-    found = components(DYESTUFF2, {"batch": BATCHES})
-    assert variances(found) == pytest.approx({"batch": 0, "residual": np.var(DYESTUFF2, ddof=1)})
-    assert variances(found)["residual"] == pytest.approx(13.806, abs=5e-4)
+    result = components(DYESTUFF2, {"batch": BATCHES})
+    assert variances(result) == pytest.approx({"batch": 0, "residual": np.var(DYESTUFF2, ddof=1)})
+    assert variances(result)["residual"] == pytest.approx(13.806, abs=5e-4)
 
 
 def test_penicillin():
     """Two crossed factors, published REML estimates: plates 0.7169, samples 3.731, residual 0.3024."""
     plate, sample = crossed(24, 6)
-    found = variances(components(PENICILLIN, {"plate": plate, "sample": sample}))
-    assert found == pytest.approx({"plate": 0.7169, "sample": 3.731, "residual": 0.3024}, abs=5e-4)
+    result = variances(components(PENICILLIN, {"plate": plate, "sample": sample}))
+    assert result == pytest.approx({"plate": 0.7169, "sample": 3.731, "residual": 0.3024}, abs=5e-4)
 
 
 def by_mean_squares(y: np.ndarray) -> dict[str, float]:
@@ -86,10 +86,10 @@ def test_balanced_designs_agree_with_the_closed_form(a, b, seed):
     y = rng.normal(0, 2, (a, 1)) + rng.normal(0, 1.5, b) + rng.standard_normal((a, b))
     expected = by_mean_squares(y)
     row, column = crossed(a, b)
-    found = variances(components(y.ravel(), {"row": row, "seed": column}))
+    result = variances(components(y.ravel(), {"row": row, "seed": column}))
     if min(expected.values()) > 0.01:
-        assert found == pytest.approx(expected, rel=1e-4)
-    assert min(found.values()) >= 0
+        assert result == pytest.approx(expected, rel=1e-4)
+    assert min(result.values()) >= 0
 
 
 def statsmodels_fit(y: np.ndarray, factors: dict[str, np.ndarray]) -> dict[str, float]:
@@ -110,10 +110,10 @@ def test_agreement_with_statsmodels():
     effects = [scale * rng.standard_normal(8) for scale in (1.0, 2.0, 0.8)]
     y = sum(e[f.astype(int)] for e, f in zip(effects, (row, classifier, seed), strict=True))
     y = y + rng.standard_normal(160)
-    kept = rng.permutation(160)[:120]
-    factors = {"row": row[kept], "classifier": classifier[kept], "seed": seed[kept]}
-    assert variances(components(y[kept], factors)) == pytest.approx(
-        statsmodels_fit(y[kept], factors), rel=2e-3
+    chosen = rng.permutation(160)[:120]
+    factors = {"row": row[chosen], "classifier": classifier[chosen], "seed": seed[chosen]}
+    assert variances(components(y[chosen], factors)) == pytest.approx(
+        statsmodels_fit(y[chosen], factors), rel=2e-3
     )
 
 
@@ -134,11 +134,11 @@ def test_factors_that_cannot_be_told_are_left_out_and_said():
     n = len(DYESTUFF)
     fold = [f"f{'ABCDEF'.index(b)}" for b in BATCHES]
     factors = {"bracket": ["10"] * n, "run": list(map(str, range(n))), "batch": BATCHES, "fold": fold}
-    found = components(DYESTUFF, factors)
-    assert list(variances(found)) == ["batch", "residual"]
-    assert found["left_out"]["bracket"] == "one level"
-    assert "residual" in found["left_out"]["run"]
-    assert "batch" in found["left_out"]["fold"]
+    result = components(DYESTUFF, factors)
+    assert list(variances(result)) == ["batch", "residual"]
+    assert result["left_out"]["bracket"] == "one level"
+    assert "residual" in result["left_out"]["run"]
+    assert "batch" in result["left_out"]["fold"]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_factors_that_cannot_be_told_are_left_out_and_said():
 )
 def test_it_says_why_there_are_no_components(values, factors, reason):
     """No number is made up without factors, spread, enough values, or a residual to compare with."""
-    found = components(values, factors)
-    assert reason in found["reason"]
-    assert (found["components"], found["total"], found["n"]) == ([], None, len(values))
+    result = components(values, factors)
+    assert reason in result["reason"]
+    assert (result["components"], result["total"], result["n"]) == ([], None, len(values))
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, float("inf")], [1.0, 2.0]])
@@ -180,9 +180,9 @@ def test_estimates_are_near_the_truth_on_average(draws):
     A bound at zero lifts the mean of a factor of few levels: 2.25 with three classifiers is seldom hit by it.
     """
     rng = np.random.default_rng(0)
-    found = np.array([list(variances(components(*study(rng))).values()) for _ in range(draws)])
-    error = found.std(0, ddof=1) / np.sqrt(draws)
-    assert (np.abs(found.mean(0) - [1.0, 2.25, 0.25, 0.64]) <= 4 * error + 0.01).all()
+    result = np.array([list(variances(components(*study(rng))).values()) for _ in range(draws)])
+    error = result.std(0, ddof=1) / np.sqrt(draws)
+    assert (np.abs(result.mean(0) - [1.0, 2.25, 0.25, 0.64]) <= 4 * error + 0.01).all()
 
 
 def test_it_is_quick():

@@ -44,27 +44,31 @@ def test_areas_by_hand():
     At a specificity of 2/3, the threshold below 0.8 has one false positive of three and finds both; at 0.9
     it must stay above 0.8, and finds one of two.
     """
-    assert weighted.auroc(LABEL, SCORE, ONE) == pytest.approx((5 + 0.5) / 6)
-    assert weighted.auprc(LABEL, SCORE, ONE) == pytest.approx((1 + 2 / 3) / 2)
-    assert weighted.sensitivity_at(LABEL, SCORE, ONE, 2 / 3) == pytest.approx(1)
-    assert weighted.sensitivity_at(LABEL, SCORE, ONE, 0.9) == pytest.approx(0.5)
+    strict, loose = (
+        weighted.RankedClass(LABEL, SCORE).areas(ONE, specificity) for specificity in (0.9, 2 / 3)
+    )
+    assert strict["auroc"] == pytest.approx((5 + 0.5) / 6)
+    assert strict["auprc"] == pytest.approx((1 + 2 / 3) / 2)
+    assert loose["sensitivity_at_specificity"] == pytest.approx(1)
+    assert strict["sensitivity_at_specificity"] == pytest.approx(0.5)
 
 
 def test_sensitivity_is_zero_where_the_highest_score_has_too_many_others():
     """All scores equal: no threshold spares anyone but the one that finds nothing."""
-    assert weighted.sensitivity_at(LABEL, np.full(5, 0.4), ONE, 0.9).tolist() == [0]
+    areas = weighted.RankedClass(LABEL, np.full(5, 0.4)).areas(ONE, 0.9)
+    assert areas["sensitivity_at_specificity"].tolist() == [0]
 
 
 def test_counts_by_hand():
     """Three images of a and one of b, of which one a is called b: kappa = (3/4 - 1/2) / (1 - 1/2)."""
-    actual, said = np.eye(2)[[0, 0, 0, 1]] == 1, np.eye(2)[[0, 0, 1, 1]] == 1
-    found = weighted.counts(actual, said, np.ones((1, 4)))
-    assert found.precision.tolist() == [[1, 0.5]]
-    assert found.recall[0] == pytest.approx([2 / 3, 1])
-    assert found.f1[0] == pytest.approx([0.8, 2 / 3])
-    assert found.accuracy == pytest.approx(3 / 4)
-    assert found.balanced_accuracy == pytest.approx(5 / 6)
-    assert found.cohen_kappa == pytest.approx(0.5)
+    actual, assigned = np.eye(2)[[0, 0, 0, 1]] == 1, np.eye(2)[[0, 0, 1, 1]] == 1
+    result = weighted.counts(actual, assigned, np.ones((1, 4)))
+    assert result.precision.tolist() == [[1, 0.5]]
+    assert result.recall[0] == pytest.approx([2 / 3, 1])
+    assert result.f1[0] == pytest.approx([0.8, 2 / 3])
+    assert result.accuracy == pytest.approx(3 / 4)
+    assert result.balanced_accuracy == pytest.approx(5 / 6)
+    assert result.cohen_kappa == pytest.approx(0.5)
 
 
 def test_brier_by_hand_in_both_forms():
@@ -93,31 +97,31 @@ def reference(
     """By scikit-learn; of a task with one class an image or several."""
     multilabel, classes = label.ndim == 2, scores.shape[1]
     actual = label == 1 if multilabel else label[:, None] == np.arange(classes)
-    said = scores >= 0.5 if multilabel else scores.argmax(1)[:, None] == np.arange(classes)
-    found: dict[tuple[str, int | None], float] = {}
+    assigned = scores >= 0.5 if multilabel else scores.argmax(1)[:, None] == np.arange(classes)
+    result: dict[tuple[str, int | None], float] = {}
     for k in range(classes):
         a, s = actual[:, k], scores[:, k]
         parts = sk.precision_recall_fscore_support(
-            a, said[:, k], sample_weight=weight, average="binary", zero_division=0
+            a, assigned[:, k], sample_weight=weight, average="binary", zero_division=0
         )
-        found |= {(n, k): v for n, v in zip(("precision", "recall", "f1"), parts, strict=False)}
-        found["auroc", k] = sk.roc_auc_score(a, s, sample_weight=weight)
-        found["auprc", k] = sk.average_precision_score(a, s, sample_weight=weight)
-        found["brier", k] = sk.brier_score_loss(a, s, sample_weight=weight)
+        result |= {(n, k): v for n, v in zip(("precision", "recall", "f1"), parts, strict=False)}
+        result["auroc", k] = sk.roc_auc_score(a, s, sample_weight=weight)
+        result["auprc", k] = sk.average_precision_score(a, s, sample_weight=weight)
+        result["brier", k] = sk.brier_score_loss(a, s, sample_weight=weight)
         false, true, _ = sk.roc_curve(a, s, sample_weight=weight, drop_intermediate=False)
-        found["sensitivity_at_specificity", k] = true[false <= 0.1 + 1e-9].max()
+        result["sensitivity_at_specificity", k] = true[false <= 0.1 + 1e-9].max()
     own = [1] if classes == 2 and not multilabel else range(classes)
     for name in ("precision", "recall", "f1", "auroc", "auprc", "sensitivity_at_specificity", "brier"):
-        found[name, None] = float(np.mean([found[name, k] for k in own]))
-    found["macro_f1", None] = float(np.mean([found["f1", k] for k in range(classes)]))
+        result[name, None] = float(np.mean([result[name, k] for k in own]))
+    result["macro_f1", None] = float(np.mean([result["f1", k] for k in range(classes)]))
     if not multilabel:
         guess = scores.argmax(1)
-        found["accuracy", None] = sk.accuracy_score(label, guess, sample_weight=weight)
-        found["balanced_accuracy", None] = sk.balanced_accuracy_score(label, guess, sample_weight=weight)
-        found["cohen_kappa", None] = sk.cohen_kappa_score(label, guess, sample_weight=weight)
+        result["accuracy", None] = sk.accuracy_score(label, guess, sample_weight=weight)
+        result["balanced_accuracy", None] = sk.balanced_accuracy_score(label, guess, sample_weight=weight)
+        result["cohen_kappa", None] = sk.cohen_kappa_score(label, guess, sample_weight=weight)
         proba = scores[:, 1] if classes == 2 else scores
-        found["brier", None] = sk.brier_score_loss(label, proba, sample_weight=weight)
-    return found
+        result["brier", None] = sk.brier_score_loss(label, proba, sample_weight=weight)
+    return result
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("binary", 2), ("multiclass", 4), ("multilabel", 3)])
@@ -127,10 +131,10 @@ def test_every_figure_agrees_with_scikit_learn(kind, classes, seed, ties):
     """With weights, tied scores or not, overall and by class; the calibration error has tests of its own."""
     label, scores = drawn(seed, kind, classes=classes, ties=ties)
     weight = weights(seed, len(label))
-    found = Reading(kind, label, scores).figures(weight)
+    result = Reading(kind, label, scores).figures(weight)
     for b in range(len(weight)):
         expected = reference(label, scores, weight[b])
-        for column, value in zip(columns(kind, classes), found[b], strict=True):
+        for column, value in zip(columns(kind, classes), result[b], strict=True):
             if column[0] != "ece":
                 assert value == pytest.approx(expected[column], abs=1e-9), column
 
@@ -145,11 +149,11 @@ def test_integer_weights_are_repeated_rows(kind, seed):
     label, scores = drawn(seed, kind, n=25, classes=classes)
     weight = np.random.default_rng([seed, 2]).integers(0, 4, (3, len(label))).astype(float)
     weight[:, 0] = 1
-    found = Reading(kind, label, scores).figures(weight)
+    result = Reading(kind, label, scores).figures(weight)
     for b, times in enumerate(weight.astype(int)):
         rows = np.arange(len(label)).repeat(times)
         alone = Reading(kind, label[rows], scores[rows]).figures(np.ones((1, len(rows))))[0]
-        assert found[b] == pytest.approx(alone, abs=1e-9, nan_ok=True)
+        assert result[b] == pytest.approx(alone, abs=1e-9, nan_ok=True)
 
 
 @settings(max_examples=15, deadline=None)
@@ -158,7 +162,7 @@ def test_the_calibration_error_is_that_of_a_plain_loop(seed):
     """Bin by bin and image by image, over the predicted class and over each class."""
     label, scores = drawn(seed, n=40)
     weight = weights(seed, 40, count=1)
-    found = dict(
+    result = dict(
         zip(columns("multiclass", 3), Reading("multiclass", label, scores).figures(weight)[0], strict=True)
     )
     top = scores.argmax(1)
@@ -170,26 +174,26 @@ def test_the_calibration_error_is_that_of_a_plain_loop(seed):
                 i for i in range(40) if m / 15 < confidence[i] <= (m + 1) / 15 or (m == confidence[i] == 0)
             ]
             total += abs(sum(weight[0, i] * (outcome[i] - confidence[i]) for i in inside))
-        assert found["ece", k] == pytest.approx(total / weight.sum(), abs=1e-9)
+        assert result["ece", k] == pytest.approx(total / weight.sum(), abs=1e-9)
 
 
 def test_a_class_without_weight_has_no_figures():
     """NaN for the class and for what averages over classes, not a number by convention; the rest stands."""
     label, scores = drawn(3, n=30)
     weight = (label != 2).astype(float)[None]
-    found = dict(
+    result = dict(
         zip(columns("multiclass", 3), Reading("multiclass", label, scores).figures(weight)[0], strict=True)
     )
     for name in ("precision", "recall", "f1", "auroc", "auprc", "sensitivity_at_specificity"):
-        assert np.isnan(found[name, 2])
-        assert not np.isnan(found[name, 0])
-    assert all(np.isnan(found[n, None]) for n in ("balanced_accuracy", "macro_f1", "auroc", "auprc"))
-    assert found["accuracy", None] == pytest.approx(
+        assert np.isnan(result[name, 2])
+        assert not np.isnan(result[name, 0])
+    assert all(np.isnan(result[n, None]) for n in ("balanced_accuracy", "macro_f1", "auroc", "auprc"))
+    assert result["accuracy", None] == pytest.approx(
         sk.accuracy_score(label, scores.argmax(1), sample_weight=weight[0])
     )
 
 
 def test_no_predicted_positive_is_a_precision_and_f1_of_zero():
     """A class that is there and never predicted: 0, as in the figures of the leaderboard."""
-    found = weighted.counts(np.eye(2)[[0, 1]] == 1, np.eye(2)[[0, 0]] == 1, np.ones((1, 2)))
-    assert (found.precision[0, 1], found.f1[0, 1]) == (0, 0)
+    result = weighted.counts(np.eye(2)[[0, 1]] == 1, np.eye(2)[[0, 0]] == 1, np.ones((1, 2)))
+    assert (result.precision[0, 1], result.f1[0, 1]) == (0, 0)

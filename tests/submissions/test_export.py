@@ -1,4 +1,4 @@
-"""``data export``: what a generator may learn from leaves the suite, and nothing else does."""
+"""``data export`` writes the images that a generator may learn from, and no others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from PIL import Image
 
 from benchmark.cli.parser import main
 from benchmark.images import arrow
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
 from support.samples import ROOT, TINY
 
@@ -65,9 +66,9 @@ def test_export_is_train_and_val_and_no_pixel_of_test_or_reserve(store, tmp_path
 def test_readme_says_how_many_images_come_back(store, tmp_path):
     """The largest bracket of the task is 12 per class."""
     exported(TINY, tmp_path / "out")
-    said = (tmp_path / "out" / "README.txt").read_text()
-    assert "  viral: 12\n" in said
-    assert f"--task {TINY} --profile demo --source phantom.chest" in said
+    output = (tmp_path / "out" / "README.txt").read_text()
+    assert "  viral: 12\n" in output
+    assert f"--task {TINY} --profile demo --source phantom.chest" in output
 
 
 @pytest.mark.slow
@@ -94,7 +95,7 @@ def test_all_labels_of_an_image_are_in_the_table(store, tmp_path):
 
 @pytest.mark.slow
 def test_where_generators_learn_from_a_selection_that_alone_is_exported(store, tmp_path):
-    """With ``mix.fit_on=misclassified`` only what the stage ``select`` has chosen is exported."""
+    """With ``mix.fit_on=misclassified`` only the selection of the stage ``select`` is exported."""
     task, chosen = TASKS / "tiny_strategies.yaml", "mix.fit_on=misclassified,mix.unit=deficit"
     rows = exported(task, tmp_path / "out", "--scenario", chosen)
     plan = make_plan(RunRequest(str(task), generators=(), scenario=chosen), stages={"select"})

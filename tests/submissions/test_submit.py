@@ -1,4 +1,4 @@
-"""``submit``: a generator, samples, or a bundle made elsewhere become a bundle that can be handed in."""
+"""``submit`` makes a bundle from a generator, from samples or from an external bundle."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from benchmark.bundles.io import read_bundle
 from benchmark.cli.parser import main, read_request
 from benchmark.images import arrow
 from benchmark.intake.signature import check
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
-from benchmark.submissions.submit import zipped
+from benchmark.submissions.submit import zip_bundle
 from support.samples import ROOT, TINY
 
 EXAMPLES = ROOT / "examples" / "submissions"
@@ -65,7 +66,7 @@ def smallest(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a store and a tracking store of its own."""
+    """A folder with a store and a tracking store."""
     folder = tmp_path_factory.mktemp("submit")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNTHTHORAX_STORE", str(folder / "store"))
@@ -91,17 +92,21 @@ def test_samples_go_from_folder_to_bundle(submitted):
     """The bundle of the example is whole: predictions, a grid, measures, the gate, the card, the way, and as
     the one parameter the hash of the samples' content."""
     bundle = read_bundle(submitted.out / "pca_samples")
-    said = bundle.manifest
-    assert (said.row.name, said.row.role, said.submission_type) == ("pca_samples", "generator", "samples")
-    assert said.submission.authors == ("A. Author", "B. Author")
+    manifest = bundle.manifest
+    assert (manifest.row.name, manifest.row.role, manifest.submission_type) == (
+        "pca_samples",
+        "generator",
+        "samples",
+    )
+    assert manifest.submission.authors == ("A. Author", "B. Author")
     assert bundle.grid is not None
     assert set(bundle.predictions["bracket"]) == {6}
-    assert said.memorization is not None
-    assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim"} < set(said.measures)
-    assert said.samples.images == 30
-    assert list(said.row.params) == ["content"]
-    assert "30 images that were made elsewhere" in said.row.description
-    assert "5 of 35 images left out" in said.row.description
+    assert manifest.memorization is not None
+    assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim"} < set(manifest.measures)
+    assert manifest.samples.images == 30
+    assert list(manifest.row.params) == ["content"]
+    assert "30 images generated elsewhere" in manifest.row.description
+    assert "5 of 35 images left out" in manifest.row.description
 
 
 def test_no_path_of_the_submitter_is_in_the_bundle(submitted):
@@ -125,13 +130,13 @@ def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submit
     assert json.loads(before)["row"] == json.loads(after)["row"]
     assert before == after
     assert (
-        zipped(place / "out2" / "pca_samples", place / "a.zip").read_bytes()
+        zip_bundle(place / "out2" / "pca_samples", place / "a.zip").read_bytes()
         == (submitted.out / "pca_samples.zip").read_bytes()
     )
 
 
-def test_too_few_samples_are_told_before_anything_is_trained(submitted, place, capsys):
-    """The class, what there is and what is needed; no bundle is left."""
+def test_too_few_samples_are_refused_before_training(submitted, place, capsys):
+    """The error names the class with both numbers; no bundle remains."""
     shutil.copytree(submitted.samples, place / "few")
     for path in sorted((place / "few" / "viral").iterdir())[:3]:
         path.unlink()
@@ -151,13 +156,13 @@ def test_a_copy_of_a_hidden_image_is_refused(split, submitted, place, capsys):
     Image.fromarray(np.ascontiguousarray(real.image[3])).save(folder / name / "00000.png")
     card = str(EXAMPLES / "samples" / "submission.yaml")
     assert submitted.submit("--samples", str(folder), "--card", card, "--out", str(place / "o4")) == 1
-    told = capsys.readouterr().err
-    assert f"00000.png: is a copy of the real image '{real.image_id[3]}' of {split}" in told
+    message = capsys.readouterr().err
+    assert f"00000.png: is a copy of the real image '{real.image_id[3]}' of {split}" in message
 
 
 @pytest.mark.slow
 def test_copies_of_training_images_are_the_gates_business(submitted, place):
-    """Training images handed in as samples are judged like any others, and the memorization gate closes."""
+    """Training images submitted as samples are evaluated like others, and the memorization gate closes."""
     folder = place / "copies"
     for path in submitted.export.glob("train/*/*.png"):
         target = folder / path.parent.name / path.name
@@ -183,7 +188,7 @@ def test_a_bundle_made_elsewhere_gets_its_card(form, submitted, place):
     assert submitted.submit("--bundle", str(given), "--card", str(card), "--out", str(out)) == 0
     after = read_bundle(out / "pca_samples")
     assert after.manifest.submission_type == "bundle"
-    assert after.manifest.submission.title == "Gaussian in principal components, judged elsewhere"
+    assert after.manifest.submission.title == "Gaussian in principal components, evaluated elsewhere"
     assert after.predictions.equals(before.predictions)
     changed = {"submission_type": "", "submission": None, "files": None, "row": None}
     assert {**after.manifest.record(), **changed} == {**before.manifest.record(), **changed}
@@ -204,7 +209,7 @@ def test_a_bundle_of_another_name_or_with_more_in_it_is_refused(submitted, place
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "Give one of --generator, --samples and --bundle"),
         (["--samples", "a", "--bundle", "b"], "got --samples and --bundle"),
@@ -212,15 +217,15 @@ def test_a_bundle_of_another_name_or_with_more_in_it_is_refused(submitted, place
         (["--samples", "a", "--card", "absent.yaml"], "absent.yaml: is missing"),
     ],
 )
-def test_a_wrong_command_is_told(arguments, told, place, capsys):
+def test_a_wrong_command_is_refused(arguments, message, place, capsys):
     """One way and a card are needed."""
     assert main(["submit", *arguments]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["real_only", "oracle", "ddpm"])
 def test_the_name_of_a_row_of_the_suite_is_taken(name, place, capsys):
-    """A row of this name stands for what the suite runs itself."""
+    """The suite runs a row of this name itself."""
     card = place / f"{name}.yaml"
     card.write_text((EXAMPLES / "samples" / "submission.yaml").read_text().replace("pca_samples", name))
     assert main(["submit", "--samples", "a", "--card", str(card)]) == 1
@@ -249,19 +254,19 @@ def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
         os.utime(tmp_path / str(k) / "row" / "b.json", (k, k))
-        zipped(tmp_path / str(k) / "row", tmp_path / f"{k}.zip")
+        zip_bundle(tmp_path / str(k) / "row", tmp_path / f"{k}.zip")
     assert (tmp_path / "0.zip").read_bytes() == (tmp_path / "1.zip").read_bytes()
 
 
 @pytest.mark.slow
-def test_a_generator_is_trained_and_judged(submitted, place):
-    """docs/submit_generator.md: the suite fits the file and judges it; --with-controls and --board write
+def test_a_generator_is_trained_and_evaluated(submitted, place):
+    """docs/submit_generator.md: the suite fits and evaluates the file; --with-controls and --board write
     leaderboards."""
     card, out = str(EXAMPLES / "generator" / "submission.yaml"), place / "generator"
     example = str(ROOT / "examples" / "my_generator.py")
     assert submitted.submit("--generator", example, "--card", card, "--out", str(out), "--with-controls") == 0
-    said = read_bundle(out / "pca_gaussian").manifest
-    assert (said.submission_type, said.row.title, said.row.params["components"]) == (
+    manifest = read_bundle(out / "pca_gaussian").manifest
+    assert (manifest.submission_type, manifest.row.title, manifest.row.params["components"]) == (
         "generator",
         "Gaussian in principal components",
         30,
@@ -293,7 +298,7 @@ def test_samples_for_each_fold(place):
 @pytest.mark.slow
 def test_samples_made_from_a_real_pack_become_a_row(place, packs):
     """From the covid-chestxray pack's training images to a row of a leaderboard: exported, learned from,
-    drawn, handed in, judged on the pack's test patients. Too rare a class is left out: viral."""
+    drawn, submitted, evaluated on the pack's test patients. Too rare a class is left out: viral."""
     real = ["--source", "covid_chestxray", "--root", str(packs / "covid-chestxray"), "--workers", "1"]
     task, export, samples = ["--task", str(smallest(place)), *real], place / "training_r", place / "samples_r"
     assert main(["data", "export", *task, "--out", str(export)]) == 0
@@ -328,15 +333,15 @@ def test_a_bundle_is_signed_by_its_author(submitted, place):
 
 
 @pytest.mark.slow
-def test_what_was_handed_in_stands_up_to_verification(submitted, place, capsys):
+def test_a_submission_passes_verification(submitted, place, capsys):
     """``verify --deep`` draws the same images from the samples and trains the same network; others than
-    those that were handed in are not trained on."""
+    the submitted ones are refused."""
     deep = ["verify", str(submitted.out / "pca_samples.zip"), "--task", str(submitted.task), "--deep"]
     assert main([*deep, "--samples", str(submitted.samples)]) == 0
-    assert "drawn again they are the same" in capsys.readouterr().out
+    assert "generated again, the images and their measures are the same" in capsys.readouterr().out
     other = shutil.copytree(submitted.samples, place / "other")
     shutil.copy(other / "viral" / "00001.png", other / "viral" / "00000.png")
     main([*deep, "--samples", str(other)])
-    said = capsys.readouterr().out
-    assert "by their content" in said
-    assert "drawn again" not in said
+    output = capsys.readouterr().out
+    assert "do not have the content hash" in output
+    assert "generated again" not in output

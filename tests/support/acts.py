@@ -5,18 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.engine.node import Node
+from benchmark.engine.node import Node, StageConfig
+from benchmark.engine.worker import Inputs
 from benchmark.errors import DataError
+
+
+class ActConfig(StageConfig, stage="act", version="1", imports=()):
+    """Names what to do, and a number."""
+
+    act: str
+    n: int
 
 
 def square(node, inputs, out, work, progress):
     """Write the square of the node's number plus the sum of its inputs."""
-    total = sum(int((folder / "n.txt").read_text()) for folder in inputs.values())
-    (out / "n.txt").write_text(str(total + node.config["n"] ** 2))
+    total = sum(int((folder / "n.txt").read_text()) for each in inputs.values() for folder in each)
+    (out / "n.txt").write_text(str(total + node.config.n**2))
     progress(0.5)
     return {"n": total}
 
@@ -53,7 +61,7 @@ ACTS = {
 
 
 def act(
-    node: Node, inputs: Mapping[str, Path], out: Path, work: Path, progress: Callable[[float], None]
+    node: Node, inputs: Inputs, out: Path, work: Path, progress: Callable[[float], None]
 ) -> dict[str, Any]:
     """Do what the node's configuration names."""
-    return ACTS[node.config["act"]](node, inputs, out, work, progress)
+    return ACTS[node.config.act](node, inputs, out, work, progress)

@@ -1,4 +1,4 @@
-"""Bundles whose figures can be worked out by hand: of each class, the first so many images are right."""
+"""Bundles whose figures can be computed by hand: the first n images of each class are correct."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import pandas as pd
 from benchmark.bundles.io import Bundle
 from benchmark.bundles.schema import Manifest
 from benchmark.comparison.breakdown import breakdown
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
+from benchmark.comparison.records import Comparison
 from benchmark.reporting.tables.run import Run
 from support import make_bundles
 
 TRAINED = 80  # real images
-IMAGES = 10  # of each class, each of a patient of its own
+IMAGES = 10  # of each class, one per patient
 Training = tuple[int, str, int]  # bracket, classifier, seed
 CLASSES = ("left", "right")
 
 
 def predictions(right: Mapping[Training, Sequence[int]], fold: int = 0, images: int = IMAGES) -> pd.DataFrame:
-    """Predictions where of class k ``right[training][k]`` images are right, the others one class on.
+    """Return predictions with ``right[training][k]`` correct images of class k, the others one class off.
 
     Recall of class k is then ``right[k] / images``.
     """
@@ -29,9 +30,9 @@ def predictions(right: Mapping[Training, Sequence[int]], fold: int = 0, images: 
     for (bracket, classifier, seed), each in right.items():
         for k, count in enumerate(each):
             for i in range(images):
-                said = k if i < count else (k + 1) % len(each)
+                predicted = k if i < count else (k + 1) % len(each)
                 scores = {
-                    f"score_{j}": 0.75 if j == said else 0.25 / (len(each) - 1) for j in range(len(each))
+                    f"score_{j}": 0.75 if j == predicted else 0.25 / (len(each) - 1) for j in range(len(each))
                 }
                 name = f"{fold}-{k}-{i:02d}"
                 parts.append({
@@ -43,45 +44,45 @@ def predictions(right: Mapping[Training, Sequence[int]], fold: int = 0, images: 
 
 
 def bundle(row: str, table: pd.DataFrame, role: str = "control", **fields: Any) -> Bundle:
-    """The bundle of a row around its predictions."""
+    """Return a bundle with these predictions."""
     classes = fields.get("classes", CLASSES)
     variant = make_bundles.Variant(classes=tuple(classes), counts=())
     brackets = tuple(sorted(set(fields.get("brackets", (1, 2)))))
-    said = make_bundles.manifest("real_only", {}, brackets, (0, 1), None, variant)
+    manifest = make_bundles.manifest("real_only", {}, brackets, (0, 1), None, variant)
     once = table.drop_duplicates(["split", "image_id"])
-    said["data"]["splits"] = {
+    manifest["data"]["splits"] = {
         str(split): {
             "images": len(part), "patients": part["patient_id"].nunique(), "hash": "0" * 8,
             "counts": {c: int((part["label"] == k).sum()) for k, c in enumerate(classes)},
         }
         for split, part in once.groupby("split")
     } | {"train": {"images": TRAINED, "patients": TRAINED, "hash": "1" * 8, "counts": {}}}  # fmt: skip
-    said |= {
+    manifest |= {
         "classifiers": sorted(set(table["classifier"])),
         "seeds": sorted({int(s) for s in table["seed"]}),
     }
-    said |= fields
-    said = with_cards(said)
-    said["row"] = {**said["row"], "name": row, "role": role}
-    return Bundle(Manifest.model_validate(said), table, None)
+    manifest |= fields
+    manifest = with_cards(manifest)
+    manifest["row"] = {**manifest["row"], "name": row, "role": role}
+    return Bundle(Manifest.model_validate(manifest), table, None)
 
 
-def with_cards(said: dict[str, Any]) -> dict[str, Any]:
-    """The manifest with a recipe for each of its classifiers."""
-    return said | {
-        "classifier_cards": [said["classifier_cards"][0] | {"name": c} for c in said["classifiers"]]
+def with_cards(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest with a card for each of its classifiers."""
+    return manifest | {
+        "classifier_cards": [manifest["classifier_cards"][0] | {"name": c} for c in manifest["classifiers"]]
     }
 
 
 def records(bundles: Sequence[Bundle]) -> list[tuple[dict[str, Any], pd.DataFrame | None]]:
-    """What ``compare`` and ``breakdown`` take."""
+    """Return the arguments of ``compare`` and ``breakdown``."""
     return [(b.manifest.record(), b.predictions) for b in bundles]
 
 
 def two_generators() -> list[Bundle]:
-    """``real_only`` and generators ``one`` and ``two``; brackets 1 and 2, classifiers a and b, seeds 0 and 1.
+    """Return ``real_only``, ``one`` and ``two``, with brackets 1 and 2, classifiers a and b, seeds 0 and 1.
 
-    Right images of the two classes, by training:
+    Correct images of the two classes, by training:
 
     ========= ======= ========== ==========
     row       bracket a 0, a 1   b 0, b 1
@@ -106,14 +107,14 @@ def two_generators() -> list[Bundle]:
 
 
 def run_of(bundles: Sequence[Bundle], **variant: str) -> Run:
-    """A run of these bundles."""
+    """Return a run of these bundles."""
     given = records(bundles)
     manifests = {b.manifest.row.name: b.manifest for b in bundles}
     return Run(manifests, compare(given), breakdown(given), variant)
 
 
 def with_curve(run: Run) -> Run:
-    """The run with a learning curve over 50 and 100 images; f(n) = 0.9 - 3 / n."""
+    """Return the run with a learning curve over 50 and 100 images; f(n) = 0.9 - 3 / n."""
     curve = {
         "metric": "balanced_accuracy", "runs": 4, "images": 100, "farthest": 200.0,
         "points": [{"images": n, "estimate": 0.9 - 3 / n, "low": 0.8, "high": 0.9} for n in (50.0, 100.0)],
@@ -127,5 +128,10 @@ def with_curve(run: Run) -> Run:
     unknown = flat | {"bracket": 2, "difference": 0.0, "bounds": {}, "reason": "it is flat"}
     best = primary | {"bracket": 1, "images": 70.0, "total": 170.0}
     worth = {"one": {"primary": primary, "best": best}, "two": {"primary": unknown, "best": None}}
-    comparison = {**run.comparison, "learning_curve": curve, "equivalent": worth}
+    return with_fields(run, learning_curve=curve, equivalent=worth)
+
+
+def with_fields(run: Run, **fields: Any) -> Run:
+    """Return the run with other fields in the JSON of its comparison."""
+    comparison = Comparison.from_json(run.comparison.to_json() | fields)
     return Run(run.manifests, comparison, run.breakdown, run.variant)

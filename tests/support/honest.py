@@ -12,20 +12,22 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from benchmark.bundles import assemble as report
-from benchmark.bundles.io import as_stored, hashes, write_bundle
-from benchmark.bundles.previews import shown
+from benchmark.bundles.io import hashes, write_bundle
+from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results
+from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
-from benchmark.engine.store import Result
 from benchmark.metrics.features import PHANTOM
 from benchmark.metrics.memorization import memorization
-from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.resolve import RunRequest, make_plan
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
 from benchmark.plugins.generator import SampleRequest, synthetic_set
-from benchmark.verification.data import Truth, data_of
-from benchmark.verification.predictions import true_images
+from benchmark.stages.data import DataResult
+from benchmark.verification.data import RecomputedData, recompute_data
+from benchmark.verification.predictions import expected_images
 from benchmark.verification.protocol import Protocol
 from support.make_bundles import picture
 from support.samples import TINY
@@ -36,29 +38,28 @@ CARD = {
 }  # fmt: skip
 
 
-def write_honest(folder: Path, store: Path, **changed: Any) -> Truth:
-    """Write a bundle of the suite's own ``ddpm``, or of a submission, with nothing in it that is not true."""
+def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
+    """Write a bundle of the suite's own ``ddpm``, or of a submission, with true content."""
     plan = make_plan(RunRequest(task=str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
-    truth = data_of(Protocol(plan.task, str(TINY), "demo", plan.source, PHANTOM, ""), None, store)
+    data = recompute_data(Protocol(plan.task, str(TINY), "demo", plan.source, PHANTOM, ""), None, store)
     row = next(r for r in plan.rows if r.name == "ddpm")
-    content = _manifest(plan, row, truth)
+    content = _manifest(plan, row, data)
     content.update(changed)
     content["row"] = {**content["row"], "name": folder.name}
     images = _images(plan)
-    splits = truth.folds[0]
+    splits = data.folds[0]
     content["memorization"] = memorization(images, splits.train, splits.test, PHANTOM, "cpu", 2)
-    some = shown([images])
+    some = preview_images([images])
     content["samples"] = {"images": len(images), "hash": images.content_hash(), "shown": len(some)}
-    table = as_stored(_predictions(plan, content, truth))
+    table = as_stored(_predictions(plan, content, data))
     content["results"] = results(content, table)
-    write_bundle(folder, content, table, picture("ddpm"), shown=some)
-    return truth
+    write_bundle(folder, content, table, picture("ddpm"), previews=some)
+    return data
 
 
-def _manifest(plan: Plan, row: Row, truth: Truth) -> dict[str, Any]:
-    data = Result(Path(), {"result": truth.said})
-    classifiers = report._classifier_cards(plan, build(plan), Outcome())
-    content = report._manifest(plan, row, [data], classifiers, [], {}, None)
+def _manifest(plan: Plan, row: Row, data: RecomputedData) -> dict[str, Any]:
+    result = DataResult.model_validate(data.summary)
+    content = report.manifest(plan, report.RunResults(Graph(()), Outcome()), row, result, {})
     measure = {"value": 12.5, "floor": 2.5, "n": 60, "direction": "minimize"}
     content["measures"] = {f"fid_{PHANTOM}": measure, "ms_ssim": {**measure, "scales": 2}}
     content["costs"] = {
@@ -77,10 +78,10 @@ def _images(plan: Plan) -> Any:
     return synthetic_set((smooth - low) / (high - low), request, generator="blurred_noise")
 
 
-def _predictions(plan: Plan, content: dict[str, Any], truth: Truth) -> pd.DataFrame:
+def _predictions(plan: Plan, content: dict[str, Any], data: RecomputedData) -> pd.DataFrame:
     """Scores by chance for the true test images."""
     placeholder = {**content, "files": {}, "samples": None, "results": {}, "memorization": None}
-    images = true_images(truth, Manifest.model_validate(placeholder))
+    images = expected_images(data, Manifest.model_validate(placeholder))
     parts, name, classes = [], content["row"]["name"], len(plan.task.classes)
     for bracket in plan.profile.brackets:
         for seed in plan.profile.seeds:

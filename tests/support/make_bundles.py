@@ -1,4 +1,4 @@
-"""Bundles with predictions of known accuracy, to develop and test the leaderboard with.
+"""Simulated bundles with predictions of known accuracy, for developing and testing the leaderboard.
 
 ``python tests/support/make_bundles.py FOLDER [VARIANT]`` writes the nine rows of a demo-sized leaderboard.
 """
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.bundles.io import as_stored, hashes, write_bundle
+from benchmark.bundles.io import hashes, write_bundle
 from benchmark.bundles.previews import png
+from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
@@ -43,7 +44,7 @@ FINDINGS = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of task: its classes and what its manifest says beside the common fields."""
+    """A kind of task: its classes, and the fields of its manifest that differ between kinds."""
 
     classes: tuple[str, ...] = CLASSES
     metric: str = "balanced_accuracy"
@@ -93,9 +94,9 @@ Images = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, patients, labels
 
 
 def images_of(split: str, counts: tuple[int, ...]) -> Images:
-    """Ids, patients (one to three images each, of one class) and labels of a split.
+    """Draw ids, patients (one to three images each, of one class) and labels of a split.
 
-    With one count, that many images of which each may have several of ``FINDINGS``.
+    A single count gives multi-label images, with labels among ``FINDINGS``.
     """
     label = np.repeat(np.arange(len(counts)), counts)
     rng = np.random.default_rng([len(label), 3])
@@ -111,9 +112,9 @@ def images_of(split: str, counts: tuple[int, ...]) -> Images:
 def run_scores(
     label: np.ndarray, accuracy: float, difficulty: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(n, K) softmax-like scores whose argmax is right with about the accuracy given.
+    """Draw (n, K) softmax-like scores whose argmax is correct with about the given accuracy.
 
-    For labels (n, K) of 0 or 1, scores that grow with the label, the more so the higher the accuracy.
+    For labels (n, K) of 0 or 1, the scores grow with the label, and more with a higher accuracy.
     """
     if label.ndim == 2:
         logit = 6 * (accuracy - 0.4) * label + difficulty[:, None] + rng.normal(0, 1, label.shape) - 2
@@ -137,7 +138,7 @@ def predictions(
     seeds: tuple[int, ...],
     variant: Variant = MULTICLASS,
 ) -> pd.DataFrame:
-    """The predictions of a row, at its known accuracies."""
+    """Draw the predictions of a row, at its known accuracies."""
     accuracies = ROWS[name][1]
     own = (0,) if len(accuracies) == 1 else brackets
     parts = []
@@ -165,7 +166,7 @@ def predictions(
 
 
 def labels_and_scores(label: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    """The columns for one class, or for several labels, an image."""
+    """Return the columns of labels and scores of a single-label or multi-label task."""
     columns: dict[str, Any] = {f"score_{k}": scores[:, k] for k in range(scores.shape[1])}
     if label.ndim == 1:
         return {"label": label, **columns}
@@ -173,19 +174,19 @@ def labels_and_scores(label: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
 
 
 def known(patient: np.ndarray, fields: tuple[str, ...]) -> dict[str, Any]:
-    """Made sex, age, view and site of every patient; some are not known."""
+    """Return simulated sex, age, view and site of every patient; some are unknown."""
     number = pd.factorize(patient)[0]
-    made = {
+    values = {
         "sex": np.where(number % 10 == 9, None, np.where(number % 2 == 0, "female", "male")),
         "age": np.where(number % 12 == 11, np.nan, 25 + number * 7 % 62),
         "view": np.where(number % 3 == 0, "PA", "AP"),
         "site": np.where(number % 80 == 7, "C", np.where(number % 4 == 0, "B", "A")),
     }
-    return {field: made[field] for field in fields}
+    return {field: values[field] for field in fields}
 
 
 def measures(fid: float | None) -> dict[str, Any]:
-    """FID, KID and MS-SSIM of a row, or nothing for a row without images."""
+    """Return FID, KID and MS-SSIM of a row; empty for a row without images."""
     if fid is None:
         return {}
     return {
@@ -209,7 +210,7 @@ RESNET10 = {
 
 
 def memorization(rate: float | None) -> dict[str, Any] | None:
-    """The gate's record, or None for a row without images."""
+    """Return the record of the memorization gate, or None for a row without images."""
     if rate is None:
         return None
     interval = [max(0.0, rate - 0.008), min(1.0, rate + 0.008)]
@@ -226,7 +227,7 @@ def manifest(
     error: str | None = None,
     variant: Variant = MULTICLASS,
 ) -> dict[str, Any]:
-    """The ``bundle.json`` of a row."""
+    """Return the content of a row's ``bundle.json``."""
     role, _, rate, fid = ROWS[name]
     splits = {
         split: {
@@ -266,7 +267,7 @@ def manifest(
         "statistics": {"alpha": 0.05, "correction": "holm", "power": 0.8, "margin": 0.02},
         "row": {
             "name": name, "role": role, "title": name.replace("_", " "),
-            "description": f"What {name} is.", "citation": "", "license": "Apache-2.0", "version": "1",
+            "description": f"Description of {name}.", "citation": "", "license": "Apache-2.0", "version": "1",
             "params": {},
         },
         "status": "failed" if error else "complete",
@@ -291,7 +292,7 @@ def manifest(
 
 
 def picture(name: str) -> bytes:
-    """A small PNG that stands for a sample grid."""
+    """Draw a small PNG in place of a sample grid."""
     from PIL import Image
     from scipy.ndimage import gaussian_filter
 
@@ -303,14 +304,14 @@ def picture(name: str) -> bytes:
     return out.getvalue()
 
 
-def vouch(folder: Path) -> None:
-    """Let ``bundle.json`` name the files as they are now, as somebody would who edits a bundle by hand."""
+def update_hashes(folder: Path) -> None:
+    """Write the present hashes of the files into ``bundle.json``, as an edit by hand would."""
     path = folder / "bundle.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "files": hashes(folder)}))
 
 
-def shown_images(name: str, variant: Variant) -> pd.DataFrame:
-    """Two small images of every class that stand for those that a bundle shows."""
+def previews(name: str, variant: Variant) -> pd.DataFrame:
+    """Draw two small images of every class in place of a row's previews."""
     rng = np.random.default_rng([list(ROWS).index(name), 5])
     classes = np.repeat(variant.classes, 2)
     images = [png(rng.integers(0, 256, (16, 16)).astype(np.uint8)) for _ in classes]
@@ -327,7 +328,7 @@ def make_bundles(
     failed: dict[str, str] | None = None,
     variant: Variant = MULTICLASS,
 ) -> Path:
-    """Write a folder of bundles and return it; without ``test_counts``, of the variant's sizes."""
+    """Write a folder of bundles and return it; without ``test_counts``, with the variant's sizes."""
     sets = {split: images_of(split, counts) for split, counts in variant.counts}
     if test_counts:
         sets = {"test": images_of("test", test_counts)}
@@ -340,10 +341,10 @@ def make_bundles(
         if table is not None:
             content["results"] = results(content, table)
         grid = None if error or not content["measures"] else picture(name)
-        images = None if grid is None else shown_images(name, variant)
+        images = None if grid is None else previews(name, variant)
         if images is not None:
             content["samples"] = {"images": 1250, "hash": "5a" * 32, "shown": len(images)}
-        write_bundle(folder / name, content, table, grid, shown=images)
+        write_bundle(folder / name, content, table, grid, previews=images)
     return folder
 
 

@@ -29,7 +29,7 @@ def full_set(n: int = 20, *, multilabel: bool = False, size: int = 6) -> ImageSe
         license=text,
         clip=text,
         split=np.full(n, "train"),
-        report=rng.integers(-2, 2, (n, 2)).astype(np.int8),
+        reported_labels=rng.integers(-2, 2, (n, 2)).astype(np.int8),
         soft=rng.random((n, 2), np.float32),
         mask=rng.integers(0, 2, (n, size, size)).astype(np.uint8) * 255,
         box=np.where(rng.random((n, 4)) < 0.5, np.nan, 1.5).astype(np.float32),

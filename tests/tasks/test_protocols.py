@@ -136,9 +136,9 @@ def test_copies_keep_all_their_labels(multi):
     """The control that copies real images knows every label of its originals, not just the one asked for."""
     drawn = [arrow.read_images(f / "synthetic.arrow") for f, _ in results(multi, "generate")]
     (copies,) = (d for d in drawn if d.origin[0] == "synthetic:duplicate_real")
-    assert copies.report is not None
-    assert (copies.report[np.arange(len(copies)), copies.label] == 1).all()
-    assert (copies.report.sum(1) > 1).any()
+    assert copies.reported_labels is not None
+    assert (copies.reported_labels[np.arange(len(copies)), copies.label] == 1).all()
+    assert (copies.reported_labels.sum(1) > 1).any()
 
 
 def test_a_generator_that_is_not_installed_has_a_row(multi):

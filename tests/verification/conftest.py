@@ -1,4 +1,4 @@
-"""Bundles that are made once, and what does not change while they are verified again and again."""
+"""Bundles that are made once, and a cache of the data that every verification needs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from benchmark.metrics.features import PHANTOM
 from benchmark.tasks.loading import load_task
 from benchmark.verification import samples, verify
-from benchmark.verification.data import Truth, data_of
+from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.protocol import Protocol
-from benchmark.verification.verify import Asked
+from benchmark.verification.request import VerifyRequest
 from support.honest import CARD, write_honest
 from support.samples import TINY
 
@@ -30,15 +30,15 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def remembered(originals: Path):
     """Data and gate of the tiny task are made once per protocol, not once per test."""
     patch = pytest.MonkeyPatch()
-    found, gates = verify.found_data, {}
+    recompute, gates = verify.recompute_data, {}
     patch.setattr(verify, "store_root", lambda: originals / "store")
-    kept: dict[tuple[str, ...], object] = {}
+    cache: dict[tuple[str, ...], object] = {}
 
-    def data(protocol, root, store):  # type: ignore[no-untyped-def]
+    def recomputed(protocol, root, store):  # type: ignore[no-untyped-def]
         key = (protocol.file, protocol.profile_name, protocol.source, protocol.scenario, str(root))
-        if key not in kept:
-            kept[key] = found(protocol, root, store)
-        return kept[key]
+        if key not in cache:
+            cache[key] = recompute(protocol, root, store)
+        return cache[key]
 
     calibrated = samples.calibrated_gate
 
@@ -48,16 +48,16 @@ def remembered(originals: Path):
             gates[key] = calibrated(splits, protocol)
         return gates[key]
 
-    patch.setattr(verify, "found_data", data)
+    patch.setattr(verify, "recompute_data", recomputed)
     patch.setattr(samples, "calibrated_gate", gate)
     yield
     patch.undo()
 
 
 @pytest.fixture
-def asked() -> Asked:
-    """The tiny task is none of the suite's."""
-    return Asked(task=TINY)
+def options() -> VerifyRequest:
+    """The tiny task is not in the suite."""
+    return VerifyRequest(task=TINY)
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def submission(originals: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def truth(originals: Path) -> Truth:
+def data(originals: Path) -> RecomputedData:
     """The data of the tiny task."""
     task = load_task(str(TINY))
-    return data_of(Protocol(task, str(TINY), "demo", "phantom.chest", PHANTOM, ""), None, originals / "store")
+    return recompute_data(
+        Protocol(task, str(TINY), "demo", "phantom.chest", PHANTOM, ""), None, originals / "store"
+    )

@@ -1,4 +1,4 @@
-"""Seeds trained again: which are drawn, what is computed for them, what is said of the runs."""
+"""Retraining: the draw of the seeds, the nodes that run, and the checks of their results."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmark.bundles.io import as_stored, read_bundle
+from benchmark.bundles.io import read_bundle
 from benchmark.bundles.standing import read_standing
+from benchmark.bundles.tables import as_stored
 from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
-from benchmark.planning.resolve import RunRequest, make_plan
-from benchmark.verification.deep import Again, check_again, check_plausible, per_seed, run_values
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
+from benchmark.verification.deep import Agreement, check_plausible, check_retraining, per_seed, run_values
 from benchmark.verification.plausibility import compare_runs
-from benchmark.verification.retrain import as_computed, draw_seeds, wanted_nodes
-from benchmark.verification.verify import Asked, verify, write_record
+from benchmark.verification.request import VerifyRequest
+from benchmark.verification.retrain import Retraining, draw_seeds, on_this_machine, required_nodes
+from benchmark.verification.verify import verify, write_record
 from support.samples import ROOT, TINY
 
 
@@ -27,10 +30,10 @@ from support.samples import ROOT, TINY
     ("seeds", "count", "drawn"), [(3, None, 1), (10, None, 4), (1, None, 1), (3, 2, 2), (3, 9, 3)]
 )
 def test_a_third_of_the_seeds_is_drawn(seeds: int, count: int | None, drawn: int):
-    """Rounded up, at least one, or as many as were asked for; every one of them is a seed of the bundle."""
-    found = draw_seeds(range(seeds), count, None)
-    assert len(found) == drawn
-    assert set(found) <= set(range(seeds))
+    """Rounded up, at least one, or the requested number; each is a seed of the bundle."""
+    result = draw_seeds(range(seeds), count, None)
+    assert len(result) == drawn
+    assert set(result) <= set(range(seeds))
 
 
 def test_a_draw_can_be_repeated_and_is_else_random():
@@ -46,12 +49,12 @@ def plan() -> Plan:
     return make_plan(RunRequest(task=str(TINY), device="cpu", precision="float32"))
 
 
-def test_what_is_trained_again_is_the_row_with_the_seeds(plan: Plan):
+def test_only_the_row_with_the_drawn_seeds_is_retrained(plan: Plan):
     """Its fit, its images, their measures, its trainings with that seed, and no other row."""
-    nodes = wanted_nodes(plan, "ddpm", [1])
+    nodes = required_nodes(plan, "ddpm", [1])
     assert {n.row for n in nodes} == {"", "ddpm"}
     trained = [n for n in nodes if n.stage == "classify"]
-    assert {n.tags["seed"] for n in trained} == {"1"}
+    assert {n.seed for n in trained} == {1}
     assert len(trained) == 2  # brackets
     assert {n.stage for n in nodes} == {"data", "reference", "fit", "generate", "measure", "classify"}
 
@@ -61,75 +64,75 @@ def test_the_primary_metric_of_every_run(suite_row: Path):
     bundle = read_bundle(suite_row)
     values = run_values(bundle.predictions, bundle.manifest)
     for bracket in (4, 12):
-        said = bundle.manifest.results["test"][str(bracket)]["balanced_accuracy"].runs
+        metric = bundle.manifest.results["test"][str(bracket)]["balanced_accuracy"].runs
         assert [values["resnet10_tiny", seed, bracket] for seed in (0, 1)] == pytest.approx(
-            list(said), abs=1e-9
+            list(metric), abs=1e-9
         )
     assert per_seed(values)[1] == pytest.approx(
         (values["resnet10_tiny", 1, 4] + values["resnet10_tiny", 1, 12]) / 2
     )
 
 
-def again(folder: Path, change: float = 0.0) -> Again:
-    """As if the first seed had been trained again, with the scores changed by so much."""
+def again(folder: Path, change: float = 0.0) -> Retraining:
+    """Return a retraining of the first seed whose scores are mixed with a share ``change`` of noise."""
     table = read_bundle(folder).predictions
     assert table is not None
     first = table[table["seed"] == 0].copy()
     scores = [f"score_{k}" for k in range(5)]
     noise = np.random.default_rng(1).dirichlet(np.ones(5), len(first))
     first[scores] = (1 - change) * first[scores] + change * noise
-    return Again((0,), as_stored(first), {"parameters": {}})
+    return Retraining((0,), as_stored(first), {})
 
 
 def test_the_same_scores_are_repeated(suite_row: Path, plan: Plan):
     """To the bit, or nearly."""
-    checks, record = check_again(read_bundle(suite_row), again(suite_row), plan, None)
-    said = {c.name: c.passed for c in checks}
-    assert said["repeated"] is True
-    assert said["plausible"] is True
-    assert record["seeds"] == [0]
-    assert [r["difference"] for r in record["retrained"]] == [0.0, 0.0]
+    checks, record = check_retraining(read_bundle(suite_row), again(suite_row), plan, None)
+    outcomes = {c.name: c.passed for c in checks}
+    assert outcomes["reproduced"] is True
+    assert outcomes["plausible"] is True
+    assert record.seeds == (0,)
+    assert [r.difference for r in record.retrained] == [0.0, 0.0]
 
 
 def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row: Path, plan: Plan):
-    """The same key gives the same bytes on the same hardware; on another, only the spread can tell."""
-    checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
-    assert {c.name: c.passed for c in checks}["repeated"] is False
+    """Scores must be reproduced on the same hardware; on another only the spread counts."""
+    checks, _ = check_retraining(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
+    assert {c.name: c.passed for c in checks}["reproduced"] is False
     content = json.loads((suite_row / "bundle.json").read_text())
     content["hardware"]["processor"] = "another one"
     (suite_row / "bundle.json").write_text(json.dumps(content))
-    checks, _ = check_again(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
-    assert {c.name: c.passed for c in checks}["repeated"] is None
+    checks, _ = check_retraining(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
+    assert {c.name: c.passed for c in checks}["reproduced"] is None
 
 
 def test_one_run_is_plausible_where_its_scores_came_out_again():
-    """No spread to test against: the very same scores settle it, others leave it open."""
+    """Without a spread, equal scores pass the check, and others leave it open."""
     verdict = compare_runs([0.7], [0.7], [])
     assert verdict.p is None
-    assert check_plausible(verdict, {"largest": 3e-8}).passed is True
-    assert check_plausible(verdict, {"largest": 3e-3}).passed is None
+    assert check_plausible(verdict, Agreement(1.0, 3e-8)).passed is True
+    assert check_plausible(verdict, Agreement(1.0, 3e-3)).passed is None
 
 
-def test_a_row_that_was_handed_in_needs_what_it_is_made_from(submission: Path):
-    """Without its generator or its samples nothing is trained again, and nothing is recorded."""
-    asked = Asked(task=TINY, deep=True, workers=1)
-    report = verify(submission, asked)
-    said = {c.name: c for c in report.checks}
-    assert said["retrained"].passed is None
-    assert "--generator FILE or --samples FOLDER" in said["retrained"].detail
+def test_a_submitted_row_needs_its_generator_or_samples(submission: Path):
+    """Without them nothing is retrained, and nothing is recorded."""
+    options = VerifyRequest(task=TINY, deep=True, workers=1)
+    report = verify(submission, options)
+    outcomes = {c.name: c for c in report.checks}
+    assert outcomes["retrained"].passed is None
+    assert "--generator FILE or --samples FOLDER" in outcomes["retrained"].detail
     with pytest.raises(SubmissionError, match="nothing is recorded"):
-        write_record(submission, asked, report)
+        write_record(submission, options, report)
     assert not (submission / "verified.json").exists()
 
 
 @pytest.mark.slow
-def test_runs_that_were_made_up_are_found_by_training_again(suite_row: Path, asked: Asked):
-    """Everything else is true and comes out again; the scores are by chance, and the images by nobody."""
-    assert verify(suite_row, asked).failed == []
-    report = verify(suite_row, Asked(task=TINY, deep=True, workers=1))
-    said = {c.name: c.passed for c in report.checks}
-    assert said["repeated"] is False
-    assert said["images"] is False
+def test_retraining_detects_invented_runs(suite_row: Path, options: VerifyRequest):
+    """All other checks pass; the scores are random, and no generator made the images."""
+    assert verify(suite_row, options).failed == []
+    report = verify(suite_row, VerifyRequest(task=TINY, deep=True, workers=1))
+    outcomes = {c.name: c.passed for c in report.checks}
+    assert outcomes["reproduced"] is False
+    assert outcomes["images"] is False
 
 
 @pytest.mark.slow
@@ -188,13 +191,13 @@ def turned(source: Path, target: Path, quarters: int) -> None:
 
 
 def test_precision_is_that_of_the_bundle(suite_row: Path):
-    """Else the scores could not come out again; a device that is not here is not asked for."""
+    """Otherwise scores could not be reproduced; an unavailable device is not requested."""
     manifest = read_bundle(suite_row).manifest
     for precision in ("float32", "bfloat16"):
-        said = manifest.model_copy(update={"device": "cpu", "precision": precision})
-        found = as_computed(said, RunRequest(task=str(TINY)))
-        assert (found.device, found.precision) == ("cpu", precision)
-    odd = as_computed(
+        other = manifest.model_copy(update={"device": "cpu", "precision": precision})
+        request = on_this_machine(other, RunRequest(task=str(TINY)))
+        assert (request.device, request.precision) == ("cpu", precision)
+    odd = on_this_machine(
         manifest.model_copy(update={"device": "x", "precision": "y"}), RunRequest(task=str(TINY))
     )
     assert (odd.device, odd.precision) == ("cpu", "auto")

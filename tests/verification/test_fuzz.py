@@ -1,7 +1,7 @@
-"""Bundles that were changed at random: no traceback, and none is accepted that is not what it was.
+"""Random changes of a bundle: no traceback, and no changed bundle is accepted.
 
-The bundle is signed by a known author. What is accepted, with that signature, has the very bytes that were
-signed; without a signature, it differs in nothing but what is said to be believed.
+A known author signs the bundle. An accepted bundle with that signature has the signed bytes; one without a
+signature differs only in fields that cannot be verified.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 
 from benchmark.bundles.schema import Manifest
 from benchmark.intake.signature import NAMESPACE, sign
-from benchmark.verification.verify import Asked, verify
+from benchmark.verification.request import VerifyRequest
+from benchmark.verification.verify import verify
 from support.honest import at
 from support.samples import TINY
-from verification.test_verify import is_believed, leaves
+from verification.test_verify import is_unverifiable, leaves
 
 if shutil.which("ssh-keygen") is None:
     pytest.skip("ssh-keygen is not installed", allow_module_level=True)
@@ -44,7 +45,7 @@ CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.d
 
 
 @pytest.fixture(scope="session")
-def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asked]:
+def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, VerifyRequest]:
     """A signed bundle, and a verifier who knows its author."""
     folder = tmp_path_factory.mktemp("signed")
     bundle = Path(shutil.copytree(originals / "ddpm", folder / "ddpm"))
@@ -55,12 +56,12 @@ def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     known = folder / "allowed_signers"
     public = key.with_suffix(".pub").read_text()
     known.write_text(f'ann@example.org namespaces="{NAMESPACE}" {public}')
-    asked = Asked(task=TINY, allowed_signers=known)
-    report = verify(bundle, asked)
+    options = VerifyRequest(task=TINY, allowed_signers=known)
+    report = verify(bundle, options)
     assert report.failed == []
     assert report.signer is not None
     assert report.signer.principal == "ann@example.org"
-    return bundle, asked
+    return bundle, options
 
 
 @contextmanager
@@ -75,9 +76,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
 
 
-def evaluator(path: Path, asked: Asked, original: Path, now: dict[str, bytes] | None) -> None:
+def evaluator(path: Path, options: VerifyRequest, original: Path, now: dict[str, bytes] | None) -> None:
     """No traceback; accepted with a signature only if the bytes are those that were signed."""
-    report = verify(path, asked)
+    report = verify(path, options)
     assert all(isinstance(c.line(), str) for c in report.checks)
     accepted = not report.failed and report.signer is not None and report.signer.good
     if accepted:
@@ -102,17 +103,19 @@ def damages(draw: st.DrawFn) -> Any:
     return damage
 
 
-def file_is_damaged(signed: tuple[Path, Asked], name: str, damage: Any) -> None:
+def file_is_damaged(signed: tuple[Path, VerifyRequest], name: str, damage: Any) -> None:
     """One file with other bytes, or none."""
-    bundle, asked = signed
+    bundle, options = signed
     with copied(bundle) as folder:
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
-        evaluator(folder, asked, bundle, content(folder))
+        evaluator(folder, options, bundle, content(folder))
 
 
-def json_is_changed(signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool) -> None:
+def json_is_changed(
+    signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool
+) -> None:
     """Some values of ``bundle.json`` are deleted, replaced or repeated; with the signature, and without."""
-    bundle, asked = signed
+    bundle, options = signed
     before = json.loads((bundle / "bundle.json").read_text())
     after = json.loads(json.dumps(before))
     for index, act, value in changes:
@@ -120,17 +123,17 @@ def json_is_changed(signed: tuple[Path, Asked], changes: list[tuple[int, str, An
     with copied(bundle) as folder:
         (folder / "bundle.json").write_text(json.dumps(after))
         if keep:
-            evaluator(folder, asked, bundle, content(folder))
+            evaluator(folder, options, bundle, content(folder))
             return
         (folder / "bundle.json.sig").unlink()
-        report = verify(folder, asked)
+        report = verify(folder, options)
         if not report.failed:
             read = [Manifest.model_validate(content).record() for content in (before, after)]
-            assert [p for p in differing(*read) if not is_believed(p, submitted=False)] == []
+            assert [p for p in differing(*read) if not is_unverifiable(p, submitted=False)] == []
 
 
 def mutate(value: Any, index: int, act: str, new: Any) -> None:
-    """Delete or replace a leaf, or what holds it."""
+    """Delete or replace a leaf, or one of its parents."""
     paths = list(leaves(value))
     path = paths[index % len(paths)] if paths else ()
     path = path[: 1 + (index // 7) % len(path)] if path else ()
@@ -163,19 +166,19 @@ def alike(both: list[dict[str, Any]], path: str) -> bool:
     return bool(one == other) and (isinstance(one, bool) == isinstance(other, bool))
 
 
-def zip_is_damaged(signed: tuple[Path, Asked], damage: Any, names: list[str]) -> None:
+def zip_is_damaged(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]) -> None:
     """Bytes of an archive are changed, or its entries have other names."""
-    bundle, asked = signed
+    bundle, options = signed
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "ddpm.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
             for source, name in zip([*FILES, "bundle.json.sig"], names, strict=False):
                 out.writestr(zipfile.ZipInfo(name.split("\0")[0] or "x"), (bundle / source).read_bytes())
         path.write_bytes(damage(path.read_bytes()))
-        report = verify(path, asked)
+        report = verify(path, options)
         accepted = not report.failed and report.signer is not None and report.signer.good
         if accepted:  # the bytes within are those that were signed, by their hashes
-            assert report.bundle_sha256 == verify(bundle, asked).bundle_sha256
+            assert report.bundle_sha256 == verify(bundle, options).bundle_sha256
         assert os.listdir(scratch) == ["ddpm.zip"]
 
 
@@ -196,14 +199,14 @@ NAMES = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=CALM, derandomize=True)
 @given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
-def test_damaged_files(signed: tuple[Path, Asked], name: str, damage: Any):
+def test_damaged_files(signed: tuple[Path, VerifyRequest], name: str, damage: Any):
     """Some bytes of a file."""
     file_is_damaged(signed, name, damage)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=CALM, derandomize=True)
 @given(changes=CHANGES, keep=st.booleans())
-def test_changed_json(signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool):
+def test_changed_json(signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool):
     """Some values of ``bundle.json``."""
     json_is_changed(signed, changes, keep)
 
@@ -211,7 +214,7 @@ def test_changed_json(signed: tuple[Path, Asked], changes: list[tuple[int, str, 
 @settings(max_examples=60, deadline=None, suppress_health_check=CALM, derandomize=True)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(damage=damages(), names=NAMES)
-def test_damaged_archives(signed: tuple[Path, Asked], damage: Any, names: list[str]):
+def test_damaged_archives(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]):
     """Some bytes of a ZIP, or its names."""
     zip_is_damaged(signed, damage, names)
 
@@ -222,7 +225,7 @@ THOROUGH = settings(max_examples=1000, deadline=None, suppress_health_check=CALM
 @pytest.mark.slow
 @THOROUGH
 @given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
-def test_damaged_files_by_the_thousand(signed: tuple[Path, Asked], name: str, damage: Any):
+def test_damaged_files_by_the_thousand(signed: tuple[Path, VerifyRequest], name: str, damage: Any):
     """1000 damaged files."""
     file_is_damaged(signed, name, damage)
 
@@ -231,7 +234,7 @@ def test_damaged_files_by_the_thousand(signed: tuple[Path, Asked], name: str, da
 @THOROUGH
 @given(changes=CHANGES, keep=st.booleans())
 def test_changed_json_by_the_thousand(
-    signed: tuple[Path, Asked], changes: list[tuple[int, str, Any]], keep: bool
+    signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool
 ):
     """1000 changed manifests."""
     json_is_changed(signed, changes, keep)
@@ -241,6 +244,6 @@ def test_changed_json_by_the_thousand(
 @THOROUGH
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(damage=damages(), names=NAMES)
-def test_damaged_archives_by_the_thousand(signed: tuple[Path, Asked], damage: Any, names: list[str]):
+def test_damaged_archives_by_the_thousand(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]):
     """1000 damaged archives."""
     zip_is_damaged(signed, damage, names)

@@ -1,4 +1,4 @@
-"""The test of trainings done again: against scipy, by simulation of honest and of inflated rows."""
+"""The plausibility test against scipy, and on simulated honest and inflated rows."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from benchmark.verification.plausibility import ALPHA, POWER, compare_runs
 def test_two_rows_alone_are_students_t():
     """Without other rows it is the t test of two samples of scipy."""
     one, two = [0.70, 0.72, 0.69, 0.74], [0.66, 0.68]
-    said = stats.ttest_ind(one, two)
-    found = compare_runs(one, two)
-    assert found.p == pytest.approx(said.pvalue, rel=1e-12)
-    assert found.df == 4
+    expected = stats.ttest_ind(one, two)
+    result = compare_runs(one, two)
+    assert result.p == pytest.approx(expected.pvalue, rel=1e-12)
+    assert result.df == 4
 
 
 def test_hand_arithmetic_with_another_row():
     """Squares 2 (of 1, 3), 0 (of one run) and 8 (of 0, 4) with 2 df: variance 5; difference 2 - 1 = 1."""
-    found = compare_runs([1.0, 3.0], [1.0], [[0.0, 4.0]])
-    assert (found.difference, found.df) == (1.0, 2)
-    assert found.spread == pytest.approx(5**0.5)
-    assert found.p == pytest.approx(2 * stats.t.sf(1 / (5 * 1.5) ** 0.5, 2))
+    result = compare_runs([1.0, 3.0], [1.0], [[0.0, 4.0]])
+    assert (result.difference, result.df) == (1.0, 2)
+    assert result.spread == pytest.approx(5**0.5)
+    assert result.p == pytest.approx(2 * stats.t.sf(1 / (5 * 1.5) ** 0.5, 2))
 
 
 def test_one_run_each_and_nothing_else_cannot_be_judged():
     """Nothing says how runs spread: neither plausible nor not."""
-    found = compare_runs([0.7], [0.2])
-    assert (found.p, found.plausible, found.detectable) == (None, None, None)
+    result = compare_runs([0.7], [0.2])
+    assert (result.p, result.plausible, result.detectable) == (None, None, None)
 
 
 def test_runs_without_any_spread():
@@ -39,7 +39,7 @@ def test_runs_without_any_spread():
 
 
 def share_doubted(inflation: float, seed: int, draws: int, others: int) -> float:
-    """Of rows with three runs, one trained again and so many other rows of three, the share doubted."""
+    """Return the share of rows that fail, with three runs, one of them retrained, and other rows of three."""
     rng = np.random.default_rng(seed)
     doubted = 0
     for _ in range(draws):
@@ -56,14 +56,14 @@ def test_honest_rows_are_doubted_in_one_percent(others: int):
 
 
 @pytest.mark.parametrize("others", [0, 8])
-def test_inflation_is_caught_as_often_as_is_said(others: int):
+def test_the_stated_power_is_right(others: int):
     """An inflation of ``detectable``, at the true spread, is caught in 80 % within 3 points."""
     spread = 0.02
     runs = np.full((others + 1, 3), 0.7) + spread * np.array([-1, 0, 1])  # variance is spread squared
-    said = compare_runs(list(runs[0]), [0.7], runs[1:].tolist())
-    assert said.spread == pytest.approx(spread)
-    assert said.detectable is not None
-    assert share_doubted(said.detectable, 2, 4000, others) == pytest.approx(POWER, abs=0.03)
+    expected = compare_runs(list(runs[0]), [0.7], runs[1:].tolist())
+    assert expected.spread == pytest.approx(spread)
+    assert expected.detectable is not None
+    assert share_doubted(expected.detectable, 2, 4000, others) == pytest.approx(POWER, abs=0.03)
 
 
 def test_honest_and_inflated_rows_at_a_glance():

@@ -1,4 +1,4 @@
-"""The protocol of a bundle is put together from the task and the choices that its rules show."""
+"""The protocol of a bundle follows from its task and the choices in its rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.errors import SubmissionError
 from benchmark.metrics.features import INCEPTION, PHANTOM
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
-from benchmark.verification.protocol import protocol_of
+from benchmark.verification.protocol import claimed_protocol
 from support.samples import ROOT
 
 FOLDS = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
@@ -19,35 +19,37 @@ SOURCE = "phantom.ultrasound"
 
 
 def claim(keep: float, extractor: str = PHANTOM, **changed: Any) -> Manifest:
-    """What a bundle says of the protocol with so many of the images kept."""
+    """Return the protocol fields of a bundle whose rule ``few`` retains a share ``keep`` of the images."""
     task = load_task(str(FOLDS))
-    made = task.variant({"few.keep": keep}) if keep in (0.5, 1.0) else task
-    steps = {n: rule.model_dump(mode="json") for n, rule in made.steps("demo", SOURCE).items()}
+    variant = task.variant({"few.keep": keep}) if keep in (0.5, 1.0) else task
+    steps = {n: rule.model_dump(mode="json") for n, rule in variant.steps("demo", SOURCE).items()}
     steps["few"]["keep"] = keep
-    said = {
+    manifest = {
         "task": "tiny_folds", "profile": "demo", "source": SOURCE, "scenario": steps, "classifier_cards": (),
-        "mix": made.mix.model_dump(mode="json"), "measures": {},
-        "protocol_hash": made.protocol_hash("demo", SOURCE, extractor),
+        "mix": variant.mix.model_dump(mode="json"), "measures": {},
+        "protocol_hash": variant.protocol_hash("demo", SOURCE, extractor),
     }  # fmt: skip
-    return Manifest.model_construct(**{**said, **changed})
+    return Manifest.model_construct(**{**manifest, **changed})
 
 
 @pytest.mark.parametrize(("keep", "scenario"), [(0.5, ""), (1.0, "few.keep=1.0")])
 def test_choices_are_read_from_the_rules(keep: float, scenario: str):
     """The task's own are no choice; a run that is planned with the others has the bundle's hash."""
-    said = claim(keep)
-    protocol = protocol_of(said, FOLDS)
+    manifest = claim(keep)
+    protocol = claimed_protocol(manifest, FOLDS)
     assert protocol.scenario == scenario
-    assert make_plan(protocol.request(None, PHANTOM), stages=("data",)).protocol_hash == said.protocol_hash
+    assert (
+        make_plan(protocol.request(None, PHANTOM), stages=("data",)).protocol_hash == manifest.protocol_hash
+    )
 
 
 def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
     """A row without images names none in its measures; its weights need not be here."""
-    assert protocol_of(claim(0.5, INCEPTION), FOLDS).extractor == INCEPTION
+    assert claimed_protocol(claim(0.5, INCEPTION), FOLDS).extractor == INCEPTION
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("manifest", "field"),
     [
         (claim(0.7), "scenario"),
         (claim(0.5, profile="huge"), "profile"),
@@ -56,8 +58,8 @@ def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
     ],
     ids=["choice", "profile", "source", "task"],
 )
-def test_what_the_task_does_not_know_is_named(said: Manifest, field: str):
+def test_a_value_unknown_to_the_task_is_named(manifest: Manifest, field: str):
     """By the field of the bundle."""
-    with pytest.raises(SubmissionError) as found:
-        protocol_of(said, FOLDS)
-    assert found.value.where == field
+    with pytest.raises(SubmissionError) as error:
+        claimed_protocol(manifest, FOLDS)
+    assert error.value.where == field

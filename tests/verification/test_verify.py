@@ -21,22 +21,23 @@ from benchmark.bundles.io import write_bundle
 from benchmark.bundles.previews import png
 from benchmark.cli.parser import main
 from benchmark.comparison.reported import results
+from benchmark.errors import DataError
 from benchmark.intake.signature import sign
-from benchmark.verification.check import BELIEVED, Check
-from benchmark.verification.verify import Asked, Report, verify
+from benchmark.verification.check import SUBMITTED_ONLY, UNVERIFIABLE
+from benchmark.verification.request import VerifyRequest
+from benchmark.verification.verify import VerificationResult, verify
 from support.honest import at, edit, vouch
 from support.samples import TINY
 
 MARKS = ("ok", "FAILED", "not checked")
-SUITE_ALONE = ("what the row says of itself", "what a submission says of itself")
 
 
-def test_honest_bundles_pass(suite_row: Path, submission: Path, asked: Asked):
-    """Nothing fails, and what cannot be checked is said: the signature, and what is believed."""
+def test_honest_bundles_pass(suite_row: Path, submission: Path, options: VerifyRequest):
+    """No check fails; the signature and the unverified claims are not checked."""
     for folder in (suite_row, submission):
-        report = verify(folder, asked)
+        report = verify(folder, options)
         assert report.failed == []
-        assert {c.name for c in report.checks if c.passed is None} == {"signature", "claims"}
+        assert {c.name for c in report.checks if c.passed is None} == {"signature", "unverified claims"}
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -61,16 +62,16 @@ def other(value: Any) -> Any:
     return {"x": 1} if value == {} else ["x"] if value == [] else 1
 
 
-def is_believed(path: str, submitted: bool) -> bool:
-    """Whether nothing is said to check the field."""
+def is_unverifiable(path: str, submitted: bool) -> bool:
+    """Return whether the field is listed as unverifiable."""
     return any(
-        re.fullmatch(pattern, path) for name, pattern in BELIEVED.items()
-        if submitted or name not in SUITE_ALONE
+        re.fullmatch(pattern, path) for name, pattern in UNVERIFIABLE.items()
+        if submitted or name not in SUBMITTED_ONLY
     )  # fmt: skip
 
 
-def edited_leaves(folder: Path, asked: Asked, every: bool) -> tuple[int, list[str]]:
-    """Edit one field after the other; how many, and those that are neither caught nor said to be believed."""
+def edited_leaves(folder: Path, options: VerifyRequest, every: bool) -> tuple[int, list[str]]:
+    """Edit each field in turn; return their number, and those neither caught nor listed as unverifiable."""
     content = json.loads((folder / "bundle.json").read_text())
     submitted, seen, wrong, count = content["submission_type"] != "suite", set(), [], 0
     for submission_type in leaves(content):
@@ -83,34 +84,36 @@ def edited_leaves(folder: Path, asked: Asked, every: bool) -> tuple[int, list[st
         holder = at(changed, submission_type)
         holder[submission_type[-1]] = other(holder[submission_type[-1]])
         (folder / "bundle.json").write_text(json.dumps(changed))
-        failed = verify(folder, asked).failed
-        if not failed and not is_believed(path, submitted):
+        failed = verify(folder, options).failed
+        if not failed and not is_unverifiable(path, submitted):
             wrong.append(path)
     return count, wrong
 
 
-def test_every_part_is_checked_or_said_to_be_believed(suite_row: Path, asked: Asked):
-    """The first field of every part of ``bundle.json``: edited, it is caught, or is said to be believed."""
-    count, wrong = edited_leaves(suite_row, asked, every=False)
+def test_every_part_is_checked_or_listed_as_unverifiable(suite_row: Path, options: VerifyRequest):
+    """An edit of the first field of every part of ``bundle.json`` is caught, or listed as unverifiable."""
+    count, wrong = edited_leaves(suite_row, options, every=False)
     assert wrong == []
     assert count == len(json.loads((suite_row / "bundle.json").read_text()))
 
 
 @pytest.mark.slow
-def test_every_field_is_checked_or_said_to_be_believed(suite_row: Path, submission: Path, asked: Asked):
+def test_every_field_is_checked_or_listed_as_unverifiable(
+    suite_row: Path, submission: Path, options: VerifyRequest
+):
     """The same for every single field, of a row of the suite and of a submission."""
     for folder in (suite_row, submission):
-        count, wrong = edited_leaves(folder, asked, every=True)
+        count, wrong = edited_leaves(folder, options, every=True)
         assert wrong == []
         print(count)
 
 
-def failures(report: Report) -> dict[str, str]:
+def failures(report: VerificationResult) -> dict[str, str]:
     """The checks that failed, by name, with the field and the detail of each fault."""
-    said: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for check in report.failed:
-        said[check.name] = f"{said.get(check.name, '')}{check.field}: {check.detail}\n"
-    return said
+        outcomes[check.name] = f"{outcomes.get(check.name, '')}{check.field}: {check.detail}\n"
+    return outcomes
 
 
 def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None], *, redo: bool) -> None:
@@ -125,20 +128,20 @@ def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None],
     vouch(folder)
 
 
-def test_one_score_that_is_edited_is_found(suite_row: Path, asked: Asked):
-    """The file's hash tells; if that is mended too, the metrics do not come out again."""
+def test_one_score_that_is_edited_is_found(suite_row: Path, options: VerifyRequest):
+    """The file's hash differs; with an adjusted hash the metrics differ."""
     path = suite_row / "predictions.parquet"
     table = pd.read_parquet(path)
     row = table.index[(table["split"] == "test") & (table["label"] == 0)][0]
     scores = [f"score_{k}" for k in range(5)]
     table.loc[row, scores] = np.float32([0.96, 0.01, 0.01, 0.01, 0.01])
     table.to_parquet(path, index=False)
-    assert "predictions.parquet: is not the file" in failures(verify(suite_row, asked))["schema"]
+    assert "predictions.parquet: is not the file" in failures(verify(suite_row, options))["schema"]
     vouch(suite_row)
-    assert "results.test." in failures(verify(suite_row, asked))["results"]
+    assert "results.test." in failures(verify(suite_row, options))["results"]
 
 
-def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, asked: Asked):
+def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, options: VerifyRequest):
     """In every run alike, and with metrics that come out again: the image is named."""
 
     def relabel(table: pd.DataFrame) -> None:
@@ -146,17 +149,17 @@ def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, asked
         table.loc[table["image_id"] == wrong, "label"] = 2
 
     rewrite(suite_row, relabel, redo=True)
-    found = failures(verify(suite_row, asked))
-    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, in the data 1", found["test images"])
+    problems = failures(verify(suite_row, options))
+    assert re.search(r"predictions.parquet: label: of 'test.*' is 2, expected 1", problems["test images"])
 
 
-def test_patients_that_disagree_are_found(suite_row: Path, asked: Asked):
+def test_patients_that_disagree_are_found(suite_row: Path, options: VerifyRequest):
     """Fewer images per patient would make intervals narrower."""
     rewrite(suite_row, lambda t: t.assign(patient_id=t["image_id"]), redo=True)
-    assert "predictions.parquet: patient_id" in failures(verify(suite_row, asked))["test images"]
+    assert "predictions.parquet: patient_id" in failures(verify(suite_row, options))["test images"]
 
 
-def test_an_image_in_place_of_another_is_found(suite_row: Path, asked: Asked):
+def test_an_image_in_place_of_another_is_found(suite_row: Path, options: VerifyRequest):
     """One is added and one is missing; that which is no test image is named."""
 
     def rename(table: pd.DataFrame) -> None:
@@ -164,7 +167,7 @@ def test_an_image_in_place_of_another_is_found(suite_row: Path, asked: Asked):
         table.loc[table["image_id"] == first, "image_id"] = "invented"
 
     rewrite(suite_row, rename, redo=True)
-    assert "invented' is no image" in failures(verify(suite_row, asked))["test images"]
+    assert "invented' is not a test image" in failures(verify(suite_row, options))["test images"]
 
 
 @pytest.mark.parametrize(
@@ -180,14 +183,14 @@ def test_an_image_in_place_of_another_is_found(suite_row: Path, asked: Asked):
     ids=["missing", "twice", "nan", "infinite", "bracket", "column"],
 )
 def test_predictions_that_are_not_whole_are_refused(
-    suite_row: Path, asked: Asked, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
+    suite_row: Path, options: VerifyRequest, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
 ):
     """A missing prediction, one twice, NaN, infinity, a missing column: refused on reading."""
     rewrite(suite_row, change, redo=False)
-    assert words in failures(verify(suite_row, asked))["schema"]
+    assert words in failures(verify(suite_row, options))["schema"]
 
 
-def test_scores_of_one_seed_under_another_name_are_found(suite_row: Path, asked: Asked):
+def test_scores_of_one_seed_under_another_name_are_found(suite_row: Path, options: VerifyRequest):
     """Two seeds never give the same scores."""
 
     def repeat(table: pd.DataFrame) -> pd.DataFrame:
@@ -196,10 +199,10 @@ def test_scores_of_one_seed_under_another_name_are_found(suite_row: Path, asked:
         return pd.concat([first, again], ignore_index=True)
 
     rewrite(suite_row, repeat, redo=True)
-    assert "seeds 0 and 1 are the same" in failures(verify(suite_row, asked))["scores"]
+    assert "seeds 0 and 1 are the same" in failures(verify(suite_row, options))["scores"]
 
 
-def test_rounded_scores_are_found(suite_row: Path, asked: Asked):
+def test_rounded_scores_are_found(suite_row: Path, options: VerifyRequest):
     """One-hot scores, as of somebody who wrote down classes, are multiples of a ten-thousandth."""
 
     def harden(table: pd.DataFrame) -> pd.DataFrame:
@@ -208,7 +211,7 @@ def test_rounded_scores_are_found(suite_row: Path, asked: Asked):
         return table.assign(**dict(zip(scores, hard.T, strict=True)))
 
     rewrite(suite_row, harden, redo=True)
-    assert "rounded, or made up" in failures(verify(suite_row, asked))["scores"]
+    assert "rounded or invented" in failures(verify(suite_row, options))["scores"]
 
 
 def show(folder: Path, images: np.ndarray, classes: list[str]) -> None:
@@ -219,19 +222,19 @@ def show(folder: Path, images: np.ndarray, classes: list[str]) -> None:
     vouch(folder)
 
 
-def test_copies_of_test_images_are_refused(suite_row: Path, asked: Asked, truth):  # type: ignore[no-untyped-def]
+def test_copies_of_test_images_are_refused(suite_row: Path, options: VerifyRequest, data):  # type: ignore[no-untyped-def]
     """A generator that gives a test image has seen it; the image is named."""
-    test = truth.folds[0].test
+    test = data.folds[0].test
     show(suite_row, np.array(test.image[:20]), [test.classes[k] for k in test.label[:20]])
-    found = failures(verify(suite_row, asked))["samples"]
-    assert re.search(r"image 0: is real image 'test, ", found)
+    problems = failures(verify(suite_row, options))["samples"]
+    assert re.search(r"image 0: is real image 'test, ", problems)
 
 
-def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, asked: Asked, truth):  # type: ignore[no-untyped-def]
-    """All that are shown are training images, the bundle says that none of 60 is close to one."""
-    train = truth.folds[0].train
+def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, options: VerifyRequest, data):  # type: ignore[no-untyped-def]
+    """All shown images are training images, but the bundle reports that none of 60 is close to one."""
+    train = data.folds[0].train
     show(suite_row, np.array(train.image[:40]), [train.classes[k] for k in train.label[:40]])
-    assert "memorization.rate" in failures(verify(suite_row, asked))["memorization"]
+    assert "memorization.rate" in failures(verify(suite_row, options))["memorization"]
 
 
 @pytest.mark.parametrize(
@@ -241,18 +244,20 @@ def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, asked: A
         (png(np.zeros((32, 32), np.uint8))[:-30], "cannot be decoded"),
     ],
 )
-def test_a_picture_that_is_none_is_refused(suite_row: Path, asked: Asked, content: bytes, words: str):
+def test_a_picture_that_is_none_is_refused(
+    suite_row: Path, options: VerifyRequest, content: bytes, words: str
+):
     """Another size, or damaged."""
     table = pd.read_parquet(suite_row / "samples" / "images.parquet")
     table.at[3, "image"] = content
     table.to_parquet(suite_row / "samples" / "images.parquet", index=False)
     vouch(suite_row)
-    found = failures(verify(suite_row, asked))["samples"]
-    assert "image 3" in found
-    assert words in found
+    problems = failures(verify(suite_row, options))["samples"]
+    assert "image 3" in problems
+    assert words in problems
 
 
-def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, asked: Asked):
+def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, options: VerifyRequest):
     """A PNG of 8000 by 8000 pixels is 70 kB; its size is looked at first."""
     buffer = io.BytesIO()
     Image.new("L", (8000, 8000)).save(buffer, "PNG")
@@ -260,7 +265,7 @@ def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, asked: Asked):
     table.at[0, "image"] = buffer.getvalue()
     table.to_parquet(suite_row / "samples" / "images.parquet", index=False)
     vouch(suite_row)
-    assert "image 0" in failures(verify(suite_row, asked))["samples"]
+    assert "image 0" in failures(verify(suite_row, options))["samples"]
 
 
 class Evil:
@@ -275,24 +280,24 @@ class Evil:
 
 @pytest.mark.parametrize("name", ["bundle.json", "predictions.parquet", "samples/images.parquet"])
 def test_a_pickle_in_place_of_a_file_is_refused_and_not_loaded(
-    suite_row: Path, asked: Asked, tmp_path: Path, name: str
+    suite_row: Path, options: VerifyRequest, tmp_path: Path, name: str
 ):
     """Nothing of it is run."""
     (suite_row / name).write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
     if name != "bundle.json":
         vouch(suite_row)
-    assert failures(verify(suite_row, asked)).keys() <= {"schema", "safety"}
+    assert failures(verify(suite_row, options)).keys() <= {"schema", "safety"}
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_grid_that_was_replaced_is_found(suite_row: Path, asked: Asked):
+def test_a_grid_that_was_replaced_is_found(suite_row: Path, options: VerifyRequest):
     """By its hash."""
     (suite_row / "samples" / "grid.png").write_bytes(png(np.zeros((8, 8), np.uint8)))
-    assert "grid.png" in failures(verify(suite_row, asked))["schema"]
+    assert "grid.png" in failures(verify(suite_row, options))["schema"]
 
 
 @pytest.mark.parametrize("name", ["real_only", "oracle", "noise", "stylegan"])
-def test_a_submission_has_a_name_of_its_own(submission: Path, asked: Asked, name: str):
+def test_a_submission_has_a_name_of_its_own(submission: Path, options: VerifyRequest, name: str):
     """Not that of a control, and not that of a generator of the suite."""
 
     def rename(content: dict[str, Any]) -> None:
@@ -301,32 +306,32 @@ def test_a_submission_has_a_name_of_its_own(submission: Path, asked: Asked, name
     edit(submission, rename)
     folder = submission.rename(submission.with_name(name))
     rewrite(folder, lambda t: t.assign(run=t["run"].str.replace("blurred_noise", name)), redo=True)
-    assert "row.name" in failures(verify(folder, asked))["row"]
+    assert "row.name" in failures(verify(folder, options))["row"]
 
 
-def test_a_protocol_of_another_version_is_named(suite_row: Path, asked: Asked):
-    """Whatever the difference is, the hashes tell."""
+def test_a_protocol_of_another_version_is_named(suite_row: Path, options: VerifyRequest):
+    """The hashes differ."""
     edit(suite_row, lambda content: content.update(protocol_hash="5b1f" * 16))
-    assert "protocol from another version" in failures(verify(suite_row, asked))["protocol"]
+    assert "protocol from another version" in failures(verify(suite_row, options))["protocol"]
 
 
-def test_another_schema_is_refused(suite_row: Path, asked: Asked):
+def test_another_schema_is_refused(suite_row: Path, options: VerifyRequest):
     """A bundle of another release is not guessed at."""
     edit(suite_row, lambda content: content.update(schema=3))
-    assert "this release reads" in failures(verify(suite_row, asked))["schema"]
+    assert "this release reads" in failures(verify(suite_row, options))["schema"]
 
 
 def test_an_unknown_task_is_a_fault(suite_row: Path):
     """Nothing can be compared, and no file is read because a bundle names it."""
     edit(suite_row, lambda content: content.update(task="../../tests/tasks/tiny.yaml"))
-    assert "unknown task" in failures(verify(suite_row, Asked()))["protocol"]
+    assert "unknown task" in failures(verify(suite_row, VerifyRequest()))["protocol"]
 
 
 def test_a_task_file_with_a_tag_of_yaml_is_refused(suite_row: Path, tmp_path: Path):
     """Plain data alone: a tag could make an object."""
     path = tmp_path / "evil.yaml"
     path.write_text("name: !!python/object/apply:os.system [touch ran]\n")
-    assert "protocol" in failures(verify(suite_row, Asked(task=path)))
+    assert "protocol" in failures(verify(suite_row, VerifyRequest(task=path)))
 
 
 @pytest.mark.parametrize(
@@ -337,21 +342,23 @@ def test_a_task_file_with_a_tag_of_yaml_is_refused(suite_row: Path, tmp_path: Pa
         lambda c: c["row"].update(title="<script>alert(1)</script>"),
     ],
 )
-def test_script_in_names_is_refused(suite_row: Path, asked: Asked, edited: Callable[[dict[str, Any]], None]):
+def test_script_in_names_is_refused(
+    suite_row: Path, options: VerifyRequest, edited: Callable[[dict[str, Any]], None]
+):
     """In a row's name, a class or the card of a suite's row."""
     edit(suite_row, edited)
-    assert verify(suite_row, asked).failed
+    assert verify(suite_row, options).failed
 
 
-def test_what_is_printed_cannot_steer_a_terminal(suite_row: Path, asked: Asked):
+def test_what_is_printed_cannot_steer_a_terminal(suite_row: Path, options: VerifyRequest):
     """Escape sequences of a bundle are shown as text."""
     edit(suite_row, lambda content: content.update(question="\x1b[2Jgone\r"))
-    lines = [c.line() for c in verify(suite_row, asked).checks]
+    lines = [c.line() for c in verify(suite_row, options).checks]
     assert all(line.isprintable() for line in lines)
 
 
 def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
-    suite_row: Path, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    suite_row: Path, options: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The same checks with the same outcome; its folder and the temporary one are as before."""
     scratch = tmp_path / "scratch"
@@ -359,17 +366,17 @@ def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     path = Path(shutil.make_archive(str(tmp_path / "given"), "zip", tmp_path, "ddpm"))
     before = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*"))
-    assert [c.line() for c in verify(path, asked).checks] == [
-        c.line() for c in verify(suite_row, asked).checks
+    assert [c.line() for c in verify(path, options).checks] == [
+        c.line() for c in verify(suite_row, options).checks
     ]
     assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == before
 
 
-def test_a_record_that_came_along_proves_nothing(suite_row: Path, asked: Asked):
-    """It is not read, and that is said."""
+def test_a_record_that_came_along_proves_nothing(suite_row: Path, options: VerifyRequest):
+    """It is reported as ignored."""
     (suite_row / "verified.json").write_text("{}")
-    said = {c.name: c.passed for c in verify(suite_row, asked).checks}
-    assert said["record"] is None
+    outcomes = {c.name: c.passed for c in verify(suite_row, options).checks}
+    assert outcomes["record"] is None
 
 
 def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
@@ -381,28 +388,31 @@ def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
     subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
     sign(suite_row / "bundle.json", key)
     known.write_text("")
-    assert signature_of(suite_row, Asked(task=TINY)) is True
-    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is None
+    assert signature_of(suite_row, VerifyRequest(task=TINY)) is True
+    assert signature_of(suite_row, VerifyRequest(task=TINY, allowed_signers=known)) is None
     known.write_text(f"ann@example.org {key.with_suffix('.pub').read_text()}")
-    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is True
+    assert signature_of(suite_row, VerifyRequest(task=TINY, allowed_signers=known)) is True
     edit(suite_row, lambda content: content["costs"].update(fit_seconds=0.1))
-    assert signature_of(suite_row, Asked(task=TINY, allowed_signers=known)) is False
+    assert signature_of(suite_row, VerifyRequest(task=TINY, allowed_signers=known)) is False
 
 
-def signature_of(folder: Path, asked: Asked) -> bool | None:
-    """What the check of the signature says."""
-    return next(c.passed for c in verify(folder, asked).checks if c.name == "signature")
+def signature_of(folder: Path, options: VerifyRequest) -> bool | None:
+    """Return the outcome of the signature check."""
+    return next(c.passed for c in verify(folder, options).checks if c.name == "signature")
 
 
-def test_without_the_data_nothing_is_held_against_them(suite_row: Path, asked: Asked, monkeypatch):  # type: ignore[no-untyped-def]
-    """A source that needs a folder: not checked, said, and no fault."""
-    unknown = Check("data", None, "the data were not made again")
-    monkeypatch.setattr("benchmark.verification.verify.found_data", lambda *_: (None, [unknown]))
-    report = verify(suite_row, asked)
-    said = {c.name: c.passed for c in report.checks}
+def test_unavailable_data_are_not_a_fault(suite_row: Path, options: VerifyRequest, monkeypatch):  # type: ignore[no-untyped-def]
+    """A source without its folder is not checked, and not a fault."""
+
+    def unavailable(*_: object) -> None:
+        raise DataError("source x", "needs a folder")
+
+    monkeypatch.setattr("benchmark.verification.verify.recompute_data", unavailable)
+    report = verify(suite_row, options)
+    outcomes = {c.name: c.passed for c in report.checks}
     assert report.failed == []
-    assert said["data"] is None
-    assert said["samples"] is None
+    assert outcomes["data"] is None
+    assert outcomes["samples"] is None
 
 
 def test_the_verb_prints_every_check_and_fails_where_one_does(
@@ -421,17 +431,17 @@ def test_the_verb_prints_every_check_and_fails_where_one_does(
     assert "FAILED      protocol: question: is 'Another one?'" in capsys.readouterr().out
 
 
-def test_a_row_that_failed_has_less_to_check(suite_row: Path, asked: Asked, tmp_path: Path):
-    """Its protocol, data and name are checked; what it does not have is not, and is said."""
+def test_a_row_that_failed_has_less_to_check(suite_row: Path, options: VerifyRequest, tmp_path: Path):
+    """Its protocol, data and name are checked; its missing parts are reported as not checked."""
     content = json.loads((suite_row / "bundle.json").read_text())
     content.update(status="failed", error="ddpm: NaN loss", results={}, samples=None, memorization=None)
     content.update(measures={}, files={})
     folder = tmp_path / "failed" / "ddpm"
     write_bundle(folder, content, None, None)
-    said = {c.name: c.passed for c in verify(folder, Asked(task=TINY, deep=True)).checks}
-    assert False not in said.values()
-    assert said["data"] is True
-    assert said["results"] is said["scores"] is said["retrained"] is None
+    outcomes = {c.name: c.passed for c in verify(folder, VerifyRequest(task=TINY, deep=True)).checks}
+    assert False not in outcomes.values()
+    assert outcomes["data"] is True
+    assert outcomes["results"] is outcomes["scores"] is outcomes["retrained"] is None
 
 
 @pytest.mark.parametrize(
@@ -440,7 +450,9 @@ def test_a_row_that_failed_has_less_to_check(suite_row: Path, asked: Asked, tmp_
      {"gated": True}, {"threshold": 0.5}, {"planted_recall": 0.5}],
     ids=lambda changed: next(iter(changed)),
 )  # fmt: skip
-def test_what_the_gate_says_is_computed_again(suite_row: Path, asked: Asked, changed: dict[str, Any]):
+def test_what_the_gate_says_is_computed_again(
+    suite_row: Path, options: VerifyRequest, changed: dict[str, Any]
+):
     """Numbers that are none or too large, fields that it does not have, and figures that do not come out."""
     edit(suite_row, lambda content: content["memorization"].update(changed))
-    assert f"memorization.{next(iter(changed))}" in failures(verify(suite_row, asked))["memorization"]
+    assert f"memorization.{next(iter(changed))}" in failures(verify(suite_row, options))["memorization"]

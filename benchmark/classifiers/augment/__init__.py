@@ -1,26 +1,25 @@
-"""Augmentation of training batches, on their device, by batch and seed alone (docs/augmentation.md)."""
+"""Augmentation pipelines of training batches (docs/augmentation.md).
+
+A pipeline takes a batch (N, 1, H, W) of floats in [0, 1] on any device and a CPU generator, the only source
+of randomness, and returns (N, 1, H, W) floats in [0, 1].
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from torch import Generator, Tensor
 
 from benchmark.classifiers.augment import lan
-from benchmark.classifiers.augment.mild import mild_affine
+from benchmark.classifiers.augment.affine import mild_affine, segal, zhang
+from benchmark.classifiers.augment.draws import Pipeline
 from benchmark.classifiers.augment.schaudt import schaudt
-from benchmark.classifiers.augment.segal import segal
-from benchmark.classifiers.augment.zhang import zhang
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
 
 
 def none(batch: Tensor, rng: Generator) -> Tensor:
-    """The batch itself."""
+    """Return the batch itself."""
     return batch
 
 
-PIPELINES: dict[str, Callable[[Tensor, Generator], Tensor]] = {
+PIPELINES: dict[str, Pipeline] = {
     "none": none,
     "mild_affine": mild_affine,
     "schaudt": schaudt,

@@ -1,29 +1,26 @@
-"""Contrast limited adaptive histogram equalization of a batch, as OpenCV does it to one image."""
+"""Contrast limited adaptive histogram equalization (CLAHE) of a batch, equal to OpenCV's of one image."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
 
 LEVELS = 256
 
 
 def clahe(batch: Tensor, clip_limit: Tensor, tiles: int = 8) -> Tensor:
-    """Gray replaced by its rank among the grays of the surrounding tiles, in which no gray counts too often.
+    """Replace gray by its rank among the grays of the surrounding tiles, where no gray counts too often.
 
     Args:
         batch: (N, 1, H, W) float in [0, 1]; read in 256 levels.
-        clip_limit: (N,) above 0: how often a level counts at most, relative to an even spread. As in OpenCV
-            it is a whole number of pixels, at least one.
+        clip_limit: (N,) above 0: largest count of a level, relative to an even spread. As in OpenCV it is
+            a whole number of pixels, at least one.
         tiles: along each side.
     Returns:
         (N, 1, H, W) float in [0, 1].
     Source: Zuiderveld 1994, Graphics Gems IV, VIII.5; OpenCV's ``createCLAHE``.
     """
-    import torch
-
     height, width = batch.shape[-2:]
     table, tile = _tables(batch, clip_limit, tiles)
     level = _level(batch)[:, 0]
@@ -42,14 +39,12 @@ def clahe(batch: Tensor, clip_limit: Tensor, tiles: int = 8) -> Tensor:
 
 
 def _level(batch: Tensor) -> Tensor:
-    """Gray levels 0 to 255."""
+    """Return gray levels 0 to 255."""
     return (batch * (LEVELS - 1)).round().long()
 
 
 def _tables(batch: Tensor, clip_limit: Tensor, tiles: int) -> tuple[Tensor, tuple[int, int]]:
-    """New gray of each level in each tile, (N * tiles * tiles * 256,), and a tile's height and width."""
-    import torch
-
+    """Return the (N * tiles * tiles * 256,) new grays of each level in each tile, and a tile's sides."""
     whole = _whole_tiles(batch, tiles)
     n, _, height, width = whole.shape
     tile = height // tiles, width // tiles
@@ -66,9 +61,7 @@ def _tables(batch: Tensor, clip_limit: Tensor, tiles: int) -> tuple[Tensor, tupl
 
 
 def _whole_tiles(batch: Tensor, tiles: int) -> Tensor:
-    """Mirrored at the right and bottom to a multiple of the tiles. As in OpenCV both grow, or none."""
-    from torch.nn.functional import pad
-
+    """Mirror at the right and bottom to a multiple of the tiles. As in OpenCV both sides grow, or none."""
     height, width = batch.shape[-2:]
     if height % tiles == 0 and width % tiles == 0:
         return batch
@@ -76,9 +69,7 @@ def _whole_tiles(batch: Tensor, tiles: int) -> Tensor:
 
 
 def _clip(count: Tensor, most: Tensor) -> Tensor:
-    """Counts cut at a limit; what is cut goes to all levels evenly, the remainder at even distances."""
-    import torch
-
+    """Cut counts at a limit; the excess goes to all levels evenly, its remainder at even distances."""
     excess = (count - most).clamp(min=0).sum(-1, keepdim=True)
     level = torch.arange(LEVELS, device=count.device)
     rest = excess % LEVELS
@@ -88,9 +79,7 @@ def _clip(count: Tensor, most: Tensor) -> Tensor:
 
 
 def _neighbors(side: int, tile: int, tiles: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For each pixel along a side: the tiles with centers before and behind it, the latter's weight."""
-    import torch
-
+    """Return, per pixel of a side, the tiles with centers before and behind it, and the latter's weight."""
     place = torch.arange(side, device=like.device, dtype=like.dtype) / tile - 0.5
     first = place.floor()
     weight = place - first

@@ -6,45 +6,41 @@ Every draw is made on the CPU, so that a seed means the same on every device.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+import torch
+from torch import Generator, Tensor
+
+Pipeline = Callable[[Tensor, Generator], Tensor]
+Operation = Callable[[Tensor, Tensor], Tensor]  # of (K, 1, H, W) images and their (K,) places in the batch
 
 
 def uniform(n: int, low: float, high: float, rng: Generator) -> Tensor:
-    """(N,) float draws from [low, high)."""
-    import torch
-
+    """Draw (N,) floats from [low, high)."""
     return torch.rand(n, generator=rng) * (high - low) + low
 
 
 def below(limit: Tensor, rng: Generator) -> Tensor:
-    """One whole number from 0 to ``limit`` - 1 for each of the (N,) limits."""
+    """Draw one whole number from 0 to ``limit`` - 1 for each of the (N,) limits."""
     return (uniform(len(limit), 0, 1, rng) * limit).long()
 
 
 def coin(n: int, probability: float, rng: Generator) -> Tensor:
-    """(N,) bool, true with a probability."""
+    """Draw (N,) booleans, true with this probability."""
     return uniform(n, 0, 1, rng) < probability
 
 
 def per_image(value: Tensor | float, batch: Tensor) -> Tensor:
-    """One number for all images, or (N,) for each, as (1 or N, 1, 1, 1) beside the batch."""
-    import torch
-
+    """Shape one number, or (N,), as (1 or N, 1, 1, 1) on the batch's device."""
     return torch.as_tensor(value).to(batch.device, batch.dtype).reshape(-1, 1, 1, 1)
 
 
-def changed(batch: Tensor, chosen: Tensor, operation: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The batch with an operation on the chosen images alone; nothing is computed for the others.
+def changed(batch: Tensor, chosen: Tensor, operation: Operation) -> Tensor:
+    """Apply an operation to the chosen images alone, and compute nothing for the others.
 
     Args:
-        batch: (N, 1, H, W).
         chosen: (N,) bool on the CPU.
-        operation: of (K, 1, H, W) images and their (K,) places in the batch.
     Returns:
-        (N, 1, H, W); the batch itself where none is chosen.
+        (N, 1, H, W); the batch itself if no image is chosen.
     """
     rows = chosen.nonzero().flatten()
     if not len(rows):
@@ -53,10 +49,8 @@ def changed(batch: Tensor, chosen: Tensor, operation: Callable[[Tensor, Tensor],
     return batch.index_copy(0, at, operation(batch[at], rows))
 
 
-def one_of(
-    batch: Tensor, probability: float, rng: Generator, *operations: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
-    """With a probability one of the operations, each as likely as the others; else no change."""
+def one_of(batch: Tensor, probability: float, rng: Generator, *operations: Operation) -> Tensor:
+    """Apply one of the operations, all equally likely, to each image with this probability."""
     n = len(batch)
     touched, drawn = coin(n, probability, rng), (uniform(n, 0, len(operations), rng)).long()
     for number, operation in enumerate(operations):

@@ -1,21 +1,21 @@
-"""Filters with a kernel per image: sharpening, blur, motion blur, Gaussian blur.
+"""Convolution of each image with a kernel, and the kernels: sharpening, box, line of motion, Gaussian.
 
 Kernels are given in pixels of the size at which a paper worked. On smaller or larger images the kernel is
-drawn at their scale (``pixel``), so that it covers the same part of the chest; at ``pixel`` 1 it is the
-library's own kernel, number for number.
+resampled to their scale (``pixel``), so that it covers the same part of the chest; at ``pixel`` 1 it is the
+library's kernel, number for number.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
 
 
 def convolve(batch: Tensor, kernel: Tensor, pixel: float = 1.0) -> Tensor:
-    """Each image correlated with its kernel about the kernel's center; mirrored at the border (reflect_101).
+    """Correlate each image with its kernel about the kernel's center; mirrored at the border (reflect_101).
 
     Args:
         batch: (N, 1, H, W) float in [0, 1].
@@ -24,8 +24,6 @@ def convolve(batch: Tensor, kernel: Tensor, pixel: float = 1.0) -> Tensor:
     Returns:
         (N, 1, H, W), clipped to [0, 1].
     """
-    from torch.nn.functional import conv2d, pad
-
     spread = spreading(kernel.shape[-1], pixel).to(kernel)
     drawn = (spread @ kernel @ spread.T).to(batch.device, batch.dtype)
     margin = drawn.shape[-1] // 2
@@ -34,14 +32,12 @@ def convolve(batch: Tensor, kernel: Tensor, pixel: float = 1.0) -> Tensor:
 
 
 def spreading(size: int, pixel: float) -> Tensor:
-    """(T, K) how every weight of a kernel is laid on the batch's pixels, along one axis.
+    """Return the (T, K) matrix that distributes a kernel's weights over the batch's pixels, along one axis.
 
-    A weight that falls between pixels is divided among three such that its sum, its mean place and the mean
-    square of its place stay (quadratic interpolation). So a kernel blurs or sharpens as much of the chest as
-    at its own size, even where it is narrower than a pixel. At ``pixel`` 1 this is the identity.
+    A weight between pixels is divided among three such that its sum, its mean place and the mean square of
+    its place stay (quadratic interpolation). So a kernel blurs or sharpens as much of the chest as at its
+    original size, even where it is narrower than a pixel. At ``pixel`` 1 this is the identity.
     """
-    import torch
-
     weight = (torch.arange(size) - size // 2) * pixel
     reach = max(math.ceil(round(size // 2 * pixel, 6)), 1)
     nearest = weight.round().clamp(1 - reach, reach - 1)
@@ -52,18 +48,18 @@ def spreading(size: int, pixel: float) -> Tensor:
 
 
 def identity(size: int) -> Tensor:
-    """(K, K) kernel of no change, of an odd size."""
-    import torch
-
+    """Return the (K, K) kernel of no change, of an odd size."""
     kernel = torch.zeros(size, size)
     kernel[size // 2, size // 2] = 1
     return kernel
 
 
 def sharpening(alpha: Tensor, lightness: Tensor, size: int = 3) -> Tensor:
-    """(N, K, K) kernels of ``sharpen`` in the middle of an odd size, at least 3."""
-    import torch
+    """Return (N, K, K) kernels of Albumentations' Sharpen in the middle of an odd size, at least 3.
 
+    The sharp image, of weight (N,) ``alpha`` over the image, is the image times 8 + (N,) ``lightness`` minus
+    its eight neighbors.
+    """
     middle = slice(size // 2 - 1, size // 2 + 2)
     kernel = torch.zeros(len(alpha), size, size)
     kernel[:, middle, middle] = -alpha[:, None, None]
@@ -71,30 +67,15 @@ def sharpening(alpha: Tensor, lightness: Tensor, size: int = 3) -> Tensor:
     return kernel
 
 
-def sharpen(batch: Tensor, alpha: Tensor, lightness: Tensor, pixel: float = 1.0) -> Tensor:
-    """Sharp image of weight (N,) ``alpha`` over the image; the sharp one is ``lightness`` times as bright.
-
-    Albumentations' Sharpen: the sharp image is the image times 8 + lightness less its eight neighbors.
-    """
-    return convolve(batch, sharpening(alpha, lightness), pixel)
-
-
 def box(width: Tensor, size: int) -> Tensor:
-    """(N, K, K) means over squares of (N,) odd widths in the middle of an odd size."""
-    import torch
-
+    """Return (N, K, K) means over squares of (N,) odd widths in the middle of an odd size."""
     inside = (torch.arange(size) - size // 2).abs() <= (width[:, None] // 2)
     line = inside / width[:, None]
     return line[:, :, None] * line[:, None, :]
 
 
-def blur(batch: Tensor, width: Tensor, pixel: float = 1.0) -> Tensor:
-    """Mean over a square of (N,) odd widths: Albumentations' Blur."""
-    return convolve(batch, box(width, int(width.max())), pixel)
-
-
 def line(width: Tensor, ends: Tensor, size: int) -> Tensor:
-    """(N, K, K) kernels, even along a line of pixels in a square in the middle of an odd size.
+    """Return (N, K, K) kernels of Albumentations' MotionBlur: lines in the middle of an odd size.
 
     Pixel for pixel OpenCV's line of thickness 1: from left to right, ties toward the left end.
 
@@ -102,30 +83,21 @@ def line(width: Tensor, ends: Tensor, size: int) -> Tensor:
         width: (N,) of the square, odd.
         ends: (N, 2, 2) whole numbers from 0 to width - 1: column and row of both ends.
     """
-    import torch
-
     image = torch.arange(len(width))[:, None]
     ends = torch.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends.flip(1), ends)
-    submission_type = ends[:, 1:] - ends[:, :1]
-    steps = submission_type.abs().amax(2, keepdim=True).clamp(min=1)
+    span = ends[:, 1:] - ends[:, :1]
+    steps = span.abs().amax(2, keepdim=True).clamp(min=1)
     step = torch.arange(size)[:, None].minimum(steps)
-    moved = submission_type.sign() * ((2 * step * submission_type.abs() + steps - 1) // (2 * steps))
+    moved = span.sign() * ((2 * step * span.abs() + steps - 1) // (2 * steps))
     at = ends[:, :1] + moved + (size - width)[:, None, None] // 2
     kernel = torch.zeros(len(width), size, size)
     kernel[image, at[:, :, 1], at[:, :, 0]] = 1
     return kernel / kernel.sum((1, 2), keepdim=True)
 
 
-def motion_blur(batch: Tensor, width: Tensor, ends: Tensor, pixel: float = 1.0) -> Tensor:
-    """Mean along a line between two pixels of a square: Albumentations' MotionBlur (see ``line``)."""
-    return convolve(batch, line(width, ends, int(width.max())), pixel)
-
-
-def gaussian_blur(batch: Tensor, width: int, deviation: float, pixel: float = 1.0) -> Tensor:
-    """Weighted mean over a square of an odd width, weights of a Gaussian of a deviation, both in pixels."""
-    import torch
-
+def gaussian(width: int, deviation: float) -> Tensor:
+    """Return the (K, K) kernel of a Gaussian of a deviation, cut off at an odd width, both in pixels."""
     place = torch.arange(width) - (width - 1) / 2
     weight = torch.exp(-(place**2) / (2 * deviation**2))
     weight = weight / weight.sum()
-    return convolve(batch, (weight[:, None] * weight).expand(len(batch), width, width), pixel)
+    return weight[:, None] * weight

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Generator, Tensor
 
 from benchmark.classifiers.augment.clahe import clahe
 from benchmark.classifiers.augment.draws import below, one_of, uniform
@@ -10,24 +11,15 @@ from benchmark.classifiers.augment.kernels import box, convolve, identity, line,
 from benchmark.classifiers.augment.tone import gamma, linear
 from benchmark.classifiers.augment.warp import shift_scale_rotate
 
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-SIDE = 224  # pixels of the table's images, in which it gives the widths of its kernels
+SIDE = 224  # pixels of the table's images; the widths of its kernels are relative to them
 
 
 def schaudt(batch: Tensor, rng: Generator) -> Tensor:
     """Shift, scale and rotate; then, each with probability 0.9: a tone, a filter, and a tone again.
 
-    Table 4, with what Albumentations 1.3.1, the release of the paper's time, does where the table is silent:
-    bilinear, borders mirrored without the edge itself, a clip limit from 1, kernels from 3 pixels. Hue and
-    saturation gray images do not have; the shift of value remains. No flips: the heart is on the left.
-
-    Args:
-        batch: (N, 1, H, W) float in [0, 1].
-        rng: a CPU generator; the only source of randomness.
-    Returns:
-        (N, 1, H, W) float in [0, 1].
+    Where Table 4 is silent, this follows Albumentations 1.3.1, the release of the paper's time: bilinear,
+    borders mirrored without the edge itself, a clip limit from 1, kernels from 3 pixels. Hue and saturation
+    have no effect on gray images; the shift of value remains. No flips: the heart is on the left.
     """
     batch = _moved(batch, rng)
     batch = _toned(batch, rng)
@@ -58,7 +50,7 @@ def _toned(batch: Tensor, rng: Generator) -> Tensor:
 
 
 def _filtered(batch: Tensor, rng: Generator) -> Tensor:
-    """One of Sharpen, Blur, MotionBlur, at the scale of the image: kernels differ, the convolution is one."""
+    """One of Sharpen, Blur, MotionBlur, at the scale of the image: one convolution, a kernel per image."""
     n, size = len(batch), 7
     alpha, lightness = uniform(n, 0.2, 0.5, rng), uniform(n, 0.5, 1, rng)
     width = 3 + 2 * uniform(n, 0, 3, rng).long()
@@ -88,14 +80,12 @@ def _toned_again(batch: Tensor, rng: Generator) -> Tensor:
 
 
 def _light(n: int, rng: Generator) -> tuple[Tensor, Tensor]:
-    """Contrast as a factor of gray, brightness as a share of white: limits 0.2 and 0.2, by the maximum."""
+    """Draw contrast as a factor of gray and brightness as a share of white: limits 0.2 and 0.2."""
     return uniform(n, 0.8, 1.2, rng), uniform(n, -0.2, 0.2, rng)
 
 
 def _ends(width: Tensor, rng: Generator) -> Tensor:
-    """(N, 2, 2) column and row of two different pixels of each square: rows differ where columns do not."""
-    import torch
-
+    """Draw (N, 2, 2) column and row of two pixels of each square; rows differ where columns do not."""
     first, second, top = (below(width, rng) for _ in range(3))
     other = (top + 1 + below(width - 1, rng)) % width
     bottom = torch.where(first == second, other, below(width, rng))

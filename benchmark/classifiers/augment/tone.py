@@ -1,20 +1,17 @@
-"""How gray changes, and noise. Pure functions of a batch and its parameters, clipped to [0, 1].
+"""Changes of gray, and noise: pure functions of a batch and its parameters, clipped to [0, 1].
 
 A parameter is one number, or (N,), one for each image.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor
 
 from benchmark.classifiers.augment.draws import per_image
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 def linear(batch: Tensor, gain: Tensor | float, added: Tensor | float) -> Tensor:
-    """Gray times ``gain`` plus ``added``, in shares of white.
+    """Multiply gray by ``gain`` and add ``added``, in shares of white.
 
     Albumentations' RandomBrightnessContrast with ``brightness_by_max``, and with a gain of 1 the shift of
     value in its HueSaturationValue.
@@ -23,26 +20,26 @@ def linear(batch: Tensor, gain: Tensor | float, added: Tensor | float) -> Tensor
 
 
 def gamma(batch: Tensor, exponent: Tensor | float) -> Tensor:
-    """Gray to a power above 0."""
+    """Raise gray to a power above 0."""
     return batch ** per_image(exponent, batch)
 
 
 def brightness(batch: Tensor, factor: Tensor | float) -> Tensor:
-    """Gray times a factor: torchvision's ``adjust_brightness``."""
+    """Multiply gray by a factor: torchvision's ``adjust_brightness`` with a factor per image."""
     return (batch * per_image(factor, batch)).clamp(0, 1)
 
 
 def contrast(batch: Tensor, factor: Tensor | float) -> Tensor:
-    """Distance from the image's mean times a factor: torchvision's ``adjust_contrast``."""
+    """Scale the distance from the image's mean: torchvision's ``adjust_contrast``, a factor per image."""
     mean = batch.mean((1, 2, 3), keepdim=True)
     return ((batch - mean) * per_image(factor, batch) + mean).clamp(0, 1)
 
 
 def add(batch: Tensor, noise: Tensor, amplitude: Tensor | float) -> Tensor:
-    """Noise of the batch's shape, times an amplitude in shares of white, added."""
+    """Add noise of the batch's shape, times an amplitude in shares of white."""
     return (batch + per_image(amplitude, batch) * noise.to(batch.device, batch.dtype)).clamp(0, 1)
 
 
 def blacken(batch: Tensor, pixels: Tensor) -> Tensor:
-    """Black where the bool mask of the batch's shape says so."""
+    """Blacken the pixels of a bool mask of the batch's shape."""
     return batch.masked_fill(pixels.to(batch.device), 0)

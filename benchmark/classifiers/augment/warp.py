@@ -1,11 +1,13 @@
-"""Where pixels move: rotation, shift, scale, shear, crop, flip. Pure functions of a batch and parameters."""
+"""Rotation, shift, scale, shear, crop and flip: pure functions of a batch and its parameters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+from torchvision.transforms.v2.functional import horizontal_flip, vertical_flip
 
 Border = Literal["black", "edge", "mirror"]
 Interpolation = Literal["bilinear", "nearest"]
@@ -14,13 +16,9 @@ _PADDING = {"black": "zeros", "edge": "border", "mirror": "reflection"}
 
 
 def warp(
-    batch: Tensor,
-    linear: Tensor,
-    offset: Tensor,
-    border: Border,
-    interpolation: Interpolation = "bilinear",
+    batch: Tensor, linear: Tensor, offset: Tensor, border: Border, interpolation: Interpolation = "bilinear"
 ) -> Tensor:
-    """Every pixel taken from ``linear @ place + offset``, places in pixels from the image's center.
+    """Resample every pixel from ``linear @ place + offset``, places in pixels from the image's center.
 
     Args:
         batch: (N, 1, H, W) float.
@@ -30,17 +28,15 @@ def warp(
     Returns:
         (N, 1, H, W).
     """
-    import torch
-    from torch.nn.functional import grid_sample
-
     height, width = batch.shape[-2:]
-    unit = 2 / (_sides(batch) - 1).clamp(min=1)  # pixels as grid_sample counts them, -1 to 1
+    unit = 2 / (_sides(batch) - 1).clamp(min=1)  # grid_sample counts pixels from -1 to 1
     linear = (linear * unit[:, None]).to(batch.device, batch.dtype)
     offset = (offset * unit).to(batch.device, batch.dtype)
     x, y = (
         torch.arange(side, device=batch.device, dtype=batch.dtype) - (side - 1) / 2
         for side in (width, height)
     )
+    # a sum of two lines of places: torch's affine_grid takes up to twice as long on a CPU
     along_x = linear[:, None, :, 0] * x[:, None]
     along_y = linear[:, None, :, 1] * y[:, None] + offset[:, None, :]
     grid = along_x[:, None] + along_y[:, :, None]
@@ -48,70 +44,61 @@ def warp(
 
 
 def turn(angle: Tensor) -> Tensor:
-    """(N, 2, 2) from degrees: seen from the result, so that a positive angle turns counter-clockwise."""
-    import torch
-
+    """Return (N, 2, 2) rotations by degrees; a positive angle turns the result counter-clockwise."""
     cos, sin = torch.cos(torch.deg2rad(angle)), torch.sin(torch.deg2rad(angle))
     return torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
 
 
 def _sides(batch: Tensor) -> Tensor:
-    """(2,) width and height in pixels."""
-    import torch
-
+    """Return (2,) width and height in pixels."""
     return torch.tensor([batch.shape[-1], batch.shape[-2]])
 
 
-def _before(linear: Tensor, shift: Tensor) -> Tensor:
-    """The offset of a warp that shifts its result by (N, 2) pixels."""
-    return -(linear @ shift[:, :, None])[:, :, 0]
-
-
 def rotate(batch: Tensor, angle: Tensor, border: Border, interpolation: Interpolation = "bilinear") -> Tensor:
-    """Turned about the center, counter-clockwise, by (N,) degrees."""
+    """Rotate about the center, counter-clockwise, by (N,) degrees."""
     return warp(batch, turn(angle), angle.new_zeros(len(angle), 2), border, interpolation)
 
 
 def shift_scale_rotate(batch: Tensor, angle: Tensor, scale: Tensor, shift: Tensor, border: Border) -> Tensor:
-    """Turned by (N,) degrees and enlarged (N,) times about the center, then shifted by (N, 2) of the sides.
+    """Rotate by (N,) degrees and enlarge (N,) times about the center, then shift by (N, 2) of the sides.
 
     The operation of that name in Albumentations, and without scale that of Keras' ImageDataGenerator, whose
     angles go the other way. Shifts go right and down.
     """
     linear = turn(angle) / scale[:, None, None]
-    return warp(batch, linear, _before(linear, shift * _sides(batch)), border)
+    offset = -(linear @ (shift * _sides(batch))[:, :, None])[:, :, 0]
+    return warp(batch, linear, offset, border)
 
 
 def translate(batch: Tensor, shift: Tensor, border: Border) -> Tensor:
-    """Shifted right and down by (N, 2) of the sides."""
-    import torch
-
+    """Shift right and down by (N, 2) of the sides."""
     return warp(batch, torch.eye(2).expand(len(shift), 2, 2), -shift * _sides(batch), border)
 
 
 def shear(batch: Tensor, angle: Tensor, border: Border) -> Tensor:
-    """Rows slid along themselves about the middle row, by (N,) degrees from the vertical."""
-    import torch
-
+    """Slide rows along themselves about the middle row, by (N,) degrees from the vertical."""
     linear = torch.eye(2).repeat(len(angle), 1, 1)
     linear[:, 0, 1] = torch.tan(torch.deg2rad(angle))
     return warp(batch, linear, angle.new_zeros(len(angle), 2), border)
 
 
 def crop(batch: Tensor, share: tuple[float, float], start: Tensor) -> Tensor:
-    """A window, enlarged to the image's size: corner pixels of the result are corner pixels of the window.
+    """Enlarge a window to the image's size; corner pixels of the window become corner pixels of the result.
 
     Args:
-        share: of width and height that the window keeps, above 0 and up to 1.
-        start: (N, 2) in [0, 1], where the window lies: 0 left or top, 1 right or bottom.
+        share: of width and height that the window covers, above 0 and up to 1.
+        start: (N, 2) in [0, 1], the window's place: 0 left or top, 1 right or bottom.
     """
-    import torch
-
-    kept = torch.tensor(share)
-    room = (1 - kept) * (_sides(batch) - 1)
-    return warp(batch, torch.diag(kept).expand(len(start), 2, 2), (start - 0.5) * room, "edge")
+    covered = torch.tensor(share)
+    room = (1 - covered) * (_sides(batch) - 1)
+    return warp(batch, torch.diag(covered).expand(len(start), 2, 2), (start - 0.5) * room, "edge")
 
 
-def flip(batch: Tensor, axis: Literal["across", "down"]) -> Tensor:
-    """Left and right exchanged, or top and bottom."""
-    return batch.flip(3 if axis == "across" else 2)
+def flip_across(batch: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Exchange left and right."""
+    return horizontal_flip(batch)
+
+
+def flip_down(batch: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Exchange top and bottom."""
+    return vertical_flip(batch)

@@ -1,1 +1,1 @@
-"""What the verb ``stats`` prints: short tables, and sentences that claim no more than was found."""
+"""Text output of the command ``stats``: short tables, and sentences that claim no more than the results."""

@@ -1,4 +1,4 @@
-"""What a comparison could have found."""
+"""Output of ``stats power``."""
 
 from __future__ import annotations
 
@@ -6,41 +6,39 @@ from benchmark.cli.stats_text.form import Record, amount, grid, percent, points,
 
 
 def power(record: Record) -> list[str]:
-    """What could be found."""
-    lines: list[str] = []
-    if record["mcnemar"] is not None:
-        lines += _power_of_counts(record["mcnemar"])
+    """Format smallest detectable differences and needed sample sizes."""
+    lines = [] if record["mcnemar"] is None else _mcnemar(record["mcnemar"])
     if record["rows"]:
         lines += grid(
             ("row", "difference", "detectable 80 %", "95 %"),
-            [(n, points(r["difference"]), *(size(r["detectable"][p]) for p in ("0.8", "0.95")))
-             for n, r in record["rows"].items()],
-        )  # fmt: skip
-        lines.append(
-            f"In points of {record['settings']['metric']}, against '{record['settings']['baseline']}'."
+            [
+                (name, points(row["difference"]), *(size(row["detectable"][p]) for p in ("0.8", "0.95")))
+                for name, row in record["rows"].items()
+            ],
         )
-        lines += [_needed(n, r["needed"]) for n, r in record["rows"].items() if r["needed"]]
+        settings = record["settings"]
+        lines.append(f"In points of {settings['metric']}, against '{settings['baseline']}'.")
+        lines += [_needed(name, row["needed"]) for name, row in record["rows"].items() if row["needed"]]
     return lines
 
 
-def _power_of_counts(found: Record) -> list[str]:
-    lines = [
-        f"{found['images']} test images, {percent(found['discordant'])} of them discordant: McNemar's test "
-        f"finds a difference in accuracy of {_found(seen)} at {100 * float(level):g} % power."
-        for level, seen in found["detectable"].items()
-    ]
+def _mcnemar(test: Record) -> list[str]:
+    lines = []
+    for level, detectable in test["detectable"].items():
+        gain = "of no size" if detectable is None else f"of {100 * detectable:.2f} points"
+        lines.append(
+            f"{test['images']} test images, {percent(test['discordant'])} of them discordant: McNemar's test "
+            f"detects a difference in accuracy {gain} at {100 * float(level):g} % power."
+        )
     return lines + [
-        f"To find {amount(found['difference'])} at {100 * float(level):g} % power takes {n:,} test images."
-        for level, n in found["needed"].items()
+        f"Detecting {amount(test['difference'])} at {100 * float(level):g} % power takes {n:,} test images."
+        for level, n in test["needed"].items()
     ]
 
 
-def _found(seen: float | None) -> str:
-    return "no size at all" if seen is None else f"{100 * seen:.2f} points"
-
-
-def _needed(row: str, found: Record) -> str:
-    parts = [f"{found[k]:,} {k}" for k in ("runs", "patients") if found[k] is not None]
-    said = f"{row}: to find {amount(found['difference'])} at {100 * found['power']:g} % power takes "
-    said += " or ".join(parts) if parts else "more than can be had"
-    return said + (f" ({found['reason']})." if found["reason"] else ".")
+def _needed(row: str, needed: Record) -> str:
+    numbers = [f"{needed[k]:,} {k}" for k in ("runs", "patients") if needed[k] is not None]
+    takes = " or ".join(numbers) if numbers else "more than is possible"
+    reason = f" ({needed['reason']})" if needed["reason"] else ""
+    goal = f"{amount(needed['difference'])} at {100 * needed['power']:g} % power"
+    return f"{row}: detecting {goal} takes {takes}{reason}."

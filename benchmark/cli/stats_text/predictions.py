@@ -1,4 +1,4 @@
-"""Between predictions on the same images."""
+"""Output of ``stats predictions``."""
 
 from __future__ import annotations
 
@@ -18,98 +18,91 @@ from benchmark.cli.stats_text.form import (
 
 
 def predictions(record: Record) -> list[str]:
-    """Between predictions on the same images."""
-    settings, tested, lines = record["settings"], record["test_set"], []
-    lines.append(
-        f"{tested['images']} images of {tested['patients']} patients, {tested['runs']} run(s) a model; "
-        f"{settings['metric']}, differences to '{settings['baseline']}' in points."
-    )
-    lines += grid(
-        ("model", "value", "interval"),
-        [
-            (m, number(r["estimate"]), between(r["low"], r["high"], number))
-            for m, r in record["models"].items()
-        ],
-    )
-    lines += ["", *grid(
-        ("model", "difference", "interval", "p", f"p ({settings['correction']})", "detectable 80 %", "95 %"),
-        [_difference_row(m, v) for m, v in record["versus"].items()],
-    )]  # fmt: skip
-    for model, found in record["versus"].items():
-        lines += [
-            "",
-            f"{model} against {settings['baseline']}:",
-            *[f"  {s}" for s in _judged(found, settings)],
-        ]
+    """Format the comparison of models with a baseline."""
+    settings, test_set = record["settings"], record["test_set"]
+    models = [
+        (m, number(r["estimate"]), between(r["low"], r["high"], number)) for m, r in record["models"].items()
+    ]
+    adjusted = f"p ({settings['correction']})"
+    lines = [
+        f"{test_set['images']} images of {test_set['patients']} patients, {test_set['runs']} run(s) a model; "
+        f"{settings['metric']}, differences to '{settings['baseline']}' in points.",
+        *grid(("model", "value", "interval"), models),
+        "",
+        *grid(
+            ("model", "difference", "interval", "p", adjusted, "detectable 80 %", "95 %"),
+            [_row(model, versus) for model, versus in record["versus"].items()],
+        ),
+    ]
+    for model, versus in record["versus"].items():
+        lines += ["", f"{model} against {settings['baseline']}:"]
+        lines += [f"  {sentence}" for sentence in _sentences(versus, settings["alpha"])]
     return [*lines, *notes(record)]
 
 
-def _difference_row(model: str, found: Record) -> tuple[str, ...]:
-    own, seen = found["difference"], found["detectable"]
+def _row(model: str, versus: Record) -> tuple[str, ...]:
+    difference, detectable = versus["difference"], versus["detectable"]
     return (
-        model, points(own["estimate"]), between(own["low"], own["high"], points), p_text(own["p"]),
-        p_text(own["p_adjusted"]), size(seen["0.8"]), size(seen["0.95"]),
+        model, points(difference["estimate"]), between(difference["low"], difference["high"], points),
+        p_text(difference["p"]), p_text(difference["p_adjusted"]), size(detectable["0.8"]),
+        size(detectable["0.95"]),
     )  # fmt: skip
 
 
-def _judged(found: Record, settings: Record) -> list[str]:
-    own, alpha = found["difference"], settings["alpha"]
-    if own["p_adjusted"] < alpha:
-        lines = [f"{'Better' if own['estimate'] > 0 else 'Worse'} by {size(own['estimate'])} points."]
+def _sentences(versus: Record, alpha: float) -> list[str]:
+    difference, boot = versus["difference"], versus["bootstrap"]
+    if difference["p_adjusted"] < alpha:
+        better = "Better" if difference["estimate"] > 0 else "Worse"
+        conclusion = f"{better} by {size(difference['estimate'])} points."
     else:
-        lines = [
-            f"Not told apart. A true difference of {size(found['detectable']['0.8'])} points would have been "
-            "found in 80 % of such studies; smaller ones may be there."
-        ]
-    boot = found["bootstrap"]
-    judged = f", {p_is(boot['p'])}." if boot["p"] is not None else f" ({boot['reason']})."
-    limits = between(boot["low"], boot["high"], points)
-    apart = points(boot["difference"])
-    lines.append(f"Paired bootstrap by patient, of these trainings: {apart} points, {limits}{judged}")
+        conclusion = (
+            "No significant difference. Such a study detects a true difference of "
+            f"{size(versus['detectable']['0.8'])} points in 80 % of cases; a smaller one is possible."
+        )
+    outcome = f", {p_is(boot['p'])}" if boot["p"] is not None else f" ({boot['reason']})"
     return [
-        *lines,
-        *_mcnemar(found["mcnemar"]),
-        *_delong(found["delong"]),
-        *_equivalent(found["equivalence"]),
+        conclusion,
+        f"Paired bootstrap by patient, of these trainings: {points(boot['difference'])} points, "
+        f"{between(boot['low'], boot['high'], points)}{outcome}.",
+        *_mcnemar(versus["mcnemar"]),
+        *_delong(versus["delong"]),
+        *_equivalence(versus["equivalence"]),
     ]
 
 
-def _mcnemar(found: Record | None) -> list[str]:
-    if found is None:
+def _mcnemar(test: Record | None) -> list[str]:
+    if test is None:
         return []
-    own, seen = found["clustered"], found["detectable"]["0.8"]
+    clustered, detectable = test["clustered"], test["detectable"]["0.8"]
     lines = [
-        f"McNemar: {found['gained']} images gained, {found['lost']} lost, {p_is(found['p'])} "
-        f"({found['method']}); clustered by patient {p_is(own['p'])} ({own['method']})."
+        f"McNemar: {test['gained']} images gained, {test['lost']} lost, {p_is(test['p'])} "
+        f"({test['method']}); clustered by patient {p_is(clustered['p'])} ({clustered['method']})."
     ]
-    if seen is not None:
+    if detectable is not None:
         lines.append(
-            f"With {percent(found['share'])} discordant images, McNemar's test finds a gain in accuracy of "
-            f"{100 * seen:.1f} points at 80 % power."
+            f"With {percent(test['share'])} discordant images, McNemar's test detects a gain in accuracy of "
+            f"{100 * detectable:.1f} points at 80 % power."
         )
     return lines
 
 
-def _delong(found: Record | None) -> list[str]:
-    if found is None:
+def _delong(test: Record | None) -> list[str]:
+    if test is None:
         return []
-    if found["p"] is None:
-        return [f"DeLong: not computed, {found['reason']}."]
+    if test["p"] is None:
+        return [f"DeLong: not computed, {test['reason']}."]
     return [
-        f"DeLong, clustered by patient: AUROC {found['a']['auroc']:.3f} against {found['b']['auroc']:.3f}, "
-        f"{p_is(found['p'])}."
+        f"DeLong, clustered by patient: AUROC {test['a']['auroc']:.3f} against {test['b']['auroc']:.3f}, "
+        f"{p_is(test['p'])}."
     ]
 
 
-def _equivalent(found: Record | None) -> list[str]:
-    if found is None:
+def _equivalence(test: Record | None) -> list[str]:
+    if test is None:
         return []
-    margin, rope = amount(found["margin"]), found["rope"]
-    said = (
-        f"Equivalent within {margin}" if found["equivalent"]
-        else f"Not shown to be equivalent within {margin}"
-    )  # fmt: skip
+    conclusion = "Equivalent" if test["equivalent"] else "Not shown to be equivalent"
+    chances = ", ".join(percent(test["rope"][k]) for k in ("below", "within", "above"))
     return [
-        f"{said} (two one-sided tests, {p_is(found['p'])}). Chance that the difference is below, within, "
-        f"above the margins: {', '.join(percent(rope[k]) for k in ('below', 'within', 'above'))}."
+        f"{conclusion} within {amount(test['margin'])} (two one-sided tests, {p_is(test['p'])}). Probability "
+        f"that the difference is below, within, above the margins: {chances}."
     ]

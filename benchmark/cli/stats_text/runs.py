@@ -1,10 +1,11 @@
-"""Between runs, and between figures of models."""
+"""Output of ``stats runs`` and ``stats association``."""
 
 from __future__ import annotations
 
 from benchmark.cli.stats_text.form import (
     Record,
     between,
+    dunn,
     grid,
     kruskal,
     notes,
@@ -12,76 +13,66 @@ from benchmark.cli.stats_text.form import (
     p_is,
     p_text,
     percent,
+    two_digits,
 )
 
 
 def runs(record: Record) -> list[str]:
-    """Between runs."""
+    """Format the tests between rows."""
     settings = record["settings"]
-    lines = grid(
-        ("row", "runs", "mean", "sd", "letters"),
-        [
-            (r["row"], str(r["runs"]), number(r["mean"], 4), number(r["sd"], 4), r["letters"] or "-")
-            for r in record["rows"]
-        ],
-    )
-    if record["dunn"]:
-        lines.append(
-            f"Rows that share a letter were not told apart (Dunn's test, {settings['correction']}, alpha "
-            f"{settings['alpha']:g})."
-        )
-    return [*lines, "", kruskal(record["kruskal_wallis"], "rows", settings["alpha"]),
-            *_friedman(record["friedman"]), *_variance(record["variance"])]  # fmt: skip
-
-
-def _friedman(found: Record) -> list[str]:
-    if found["p"] is None:
-        return [f"Friedman: not computed, {found['reason']}."]
-    ranks = ", ".join(f"{n} {r:.2f}" for n, r in sorted(found["mean_ranks"].items(), key=lambda x: x[1]))
-    groups = "; ".join(", ".join(g) for g in found["cliques"]) or "none"
+    rows = [
+        (r["row"], str(r["runs"]), number(r["mean"], 4), number(r["sd"], 4), r["letters"] or "-")
+        for r in record["rows"]
+    ]
     return [
-        f"Friedman over {found['blocks']} blocks: {p_is(found['p'])} ({found['method']}), Kendall's W "
-        f"{found['kendall_w']:.2f}. Mean ranks, 1 is best: {ranks}.",
-        f"Nemenyi: mean ranks closer than {found['critical_difference']:.2f} were not told apart: {groups}.",
+        *grid(("row", "runs", "mean", "sd", "letters"), rows),
+        *([dunn("Rows", settings)] if record["dunn"] else []),
+        "",
+        kruskal(record["kruskal_wallis"], "rows", settings["alpha"]),
+        *_friedman(record["friedman"]),
+        *_variance(record["variance"]),
     ]
 
 
-def _variance(found: Record) -> list[str]:
-    left_out = [f"{name} is left out: {why}." for name, why in found["left_out"].items()]
-    if not found["components"]:
-        return [f"Variance components: not computed, {found['reason']}.", *left_out]
-    shares = ", ".join(f"{c['source']} {percent(c['share'])}" for c in found["components"])
-    return [f"Of the spread of the values comes from: {shares}.", *left_out]
+def _friedman(test: Record) -> list[str]:
+    if test["p"] is None:
+        return [f"Friedman: not computed, {test['reason']}."]
+    ranks = ", ".join(f"{n} {r:.2f}" for n, r in sorted(test["mean_ranks"].items(), key=lambda x: x[1]))
+    groups = "; ".join(", ".join(g) for g in test["cliques"]) or "none"
+    return [
+        f"Friedman over {test['blocks']} blocks: {p_is(test['p'])} ({test['method']}), Kendall's W "
+        f"{test['kendall_w']:.2f}. Mean ranks, 1 is best: {ranks}.",
+        f"Nemenyi: groups of rows without a significant difference (mean ranks closer than "
+        f"{test['critical_difference']:.2f}): {groups}.",
+    ]
+
+
+def _variance(variance: Record) -> list[str]:
+    left_out = [f"{name} is left out: {why}." for name, why in variance["left_out"].items()]
+    if not variance["components"]:
+        return [f"Variance components: not computed, {variance['reason']}.", *left_out]
+    shares = ", ".join(f"{c['source']} {percent(c['share'])}" for c in variance["components"])
+    return [f"Shares of the variance of the values: {shares}.", *left_out]
 
 
 def figures(record: Record) -> list[str]:
-    """Fidelity with utility."""
+    """Format the correlation of fidelity with utility."""
     rows = [
-        (
-            m,
-            str(f["n"]),
-            number(f["rho"], 2),
-            between(f["low"], f["high"], lambda v: f"{v:.2f}"),
-            p_text(f["p"]),
-        )
+        (m, str(f["n"]), number(f["rho"], 2), between(f["low"], f["high"], two_digits), p_text(f["p"]))
         for m, f in record["measures"].items()
     ]
     lines = grid(("measure", "models", "rho", "interval", "p"), rows)
-    for measure, found in record["measures"].items():
-        lines.append(_associated(measure, found, record["settings"]["alpha"]))
+    lines += [_associated(m, f, record["settings"]["alpha"]) for m, f in record["measures"].items()]
     return [*lines, *notes(record)]
 
 
-def _associated(measure: str, found: Record, alpha: float) -> str:
-    if found["p"] is None:
-        return f"{measure}: not computed, {found['reason']}."
-    if found["p"] >= alpha:
-        return (
-            f"{measure}: no association with utility was shown over {found['n']} models ({found['method']})."
-        )
-    expected = found.get("expected_sign")
-    better = "a higher value" if expected is None else "better images by it"
-    same = found["rho"] > 0 if expected is None else found["rho"] * expected > 0
-    return (
-        f"{measure}: models with {better} have {'higher' if same else 'lower'} utility ({found['method']})."
-    )
+def _associated(measure: str, test: Record, alpha: float) -> str:
+    if test["p"] is None:
+        return f"{measure}: not computed, {test['reason']}."
+    if test["p"] >= alpha:
+        models = f"{test['n']} models ({test['method']})"
+        return f"{measure}: no significant association with utility over {models}."
+    expected = test.get("expected_sign")
+    better = "a higher value" if expected is None else "better images by this measure"
+    direction = "higher" if test["rho"] * (expected or 1) > 0 else "lower"
+    return f"{measure}: models with {better} have {direction} utility ({test['method']})."

@@ -1,1 +1,1 @@
-"""The statistics on a plain CSV: what the verb ``stats`` computes."""
+"""Statistics of a plain CSV file, for the command ``stats``."""

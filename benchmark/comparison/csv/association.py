@@ -1,4 +1,4 @@
-"""Do models of higher fidelity have higher utility? From a plain CSV, or from figures by model."""
+"""Correlation of fidelity with utility over models, from a plain CSV file."""
 
 from __future__ import annotations
 
@@ -6,44 +6,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.comparison.csv.table import read_csv
 from benchmark.errors import SubmissionError
 from benchmark.statistics.association import spearman
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED
 
 Figures = Mapping[str, float]  # by model
 
 
 def read_figures(path: Path) -> tuple[Figures, Mapping[str, Figures]]:
-    """Read ``model,utility`` and one or more columns of fidelity, such as ``fidelity`` or ``fid``.
+    """Read ``model``, ``utility`` and one or more columns of fidelity, such as ``fid``.
 
     Returns:
-        Utility, and the fidelity by measure, each by model.
+        Utility by model, and fidelity by measure and model.
     Raises:
-        SubmissionError: see ``table.read_csv``; no column of fidelity, a model twice, or no number.
+        SubmissionError: see ``csv_file.read_csv``; no column of fidelity, a duplicate model, or no number.
     """
-    table = read_csv(path, ("model", "utility"), None)
+    table = read_csv(path, ("model", "utility"), None, SUBMITTED)
     measures = [n for n in table.names if n not in ("model", "utility")]
     if not measures:
         raise SubmissionError(f"{path}: line 1", "has no column of fidelity", "Add one, such as fid.")
     table.unique("model")
-    models = list(table.texts("model"))
-    columns = {
-        n: dict(zip(models, map(float, table.numbers(n)), strict=True)) for n in ("utility", *measures)
-    }
+    models = table.filled("model").tolist()
+    columns = {n: dict(zip(models, table.numbers(n).tolist(), strict=True)) for n in ("utility", *measures)}
     return columns.pop("utility"), columns
 
 
 def associate(utility: Figures, fidelity: Mapping[str, Figures], *, alpha: float = 0.05) -> dict[str, Any]:
-    """Spearman's correlation of each measure of fidelity with utility over the models that have both.
+    """Spearman's correlation of each measure of fidelity with utility, over the models that have both.
 
     Returns:
-        ``settings``, ``measures[name]`` as ``association.spearman``, ``notes``. Negative is what Schaudt et
-        al. 2023 (section 5) found for quality with utility; for a measure such as FID, where lower is
-        better, the sign turns.
+        ``settings``, ``measures[name]`` as ``association.spearman``, ``notes``. Schaudt et al. 2023
+        (section 5) report a negative correlation of quality with utility; for a measure such as FID, for
+        which lower is better, the sign is reversed.
     """
-    found = {}
-    for name, own in fidelity.items():
-        models = sorted(m for m in own if m in utility)
-        found[name] = spearman([own[m] for m in models], [utility[m] for m in models], alpha)
-    notes = [] if found else ["No row has a measure of fidelity."]
-    return {"schema": 1, "settings": {"alpha": alpha}, "measures": found, "notes": notes}
+    measures = {}
+    for name, values in fidelity.items():
+        models = sorted(m for m in values if m in utility)
+        measures[name] = spearman([values[m] for m in models], [utility[m] for m in models], alpha)
+    notes = [] if measures else ["No row has a measure of fidelity."]
+    return {"schema": 1, "settings": {"alpha": alpha}, "measures": measures, "notes": notes}

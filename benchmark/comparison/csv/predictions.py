@@ -1,4 +1,4 @@
-"""Models against a baseline on the same images: everything that can be said of their predictions."""
+"""Models against a baseline on the same images: intervals, tests and power from their predictions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.comparison import evidence
+from benchmark.comparison import significance_tests
+from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.csv.predictions_table import Predictions
-from benchmark.comparison.evidence import POWERS
-from benchmark.comparison.panel import Panel
-from benchmark.comparison.rows import Protocol, Row, SplitImages, Study
+from benchmark.comparison.significance_tests import POWERS
 from benchmark.errors import SubmissionError, unknown_name
 from benchmark.statistics import power, weighted
 from benchmark.statistics.adjust import adjust
@@ -24,18 +24,18 @@ from benchmark.statistics.quality import Reading
 from benchmark.utils.rounding import canonical
 
 FEW_PATIENTS = 10
-SPLIT, BRACKET = "test", 0  # where a table of predictions stands in a study
+SPLIT, BRACKET = "test", 0  # of a table of predictions, which has no splits and brackets
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of a comparison of predictions.
+    """Settings of a comparison of predictions.
 
     Attributes:
-        metric: of ``metrics.reported``; None for balanced accuracy, or AUROC of several labels an image.
+        metric: of ``metrics.reported``; None for balanced accuracy, or AUROC in multi-label tasks.
         baseline: the model that the others are compared with; None for the first.
-        margin: the smallest difference that matters, in the metric, for a test of equivalence; or None.
+        margin: smallest difference that matters, in the metric, for a test of equivalence; or None.
         alpha: of all tests and intervals.
         correction: over the models that are compared with the baseline, see ``adjust``.
     """
@@ -48,14 +48,14 @@ class Settings:
 
 
 def compare_predictions(given: Predictions, settings: Settings) -> Record:
-    """Every model against the baseline, as JSON values.
+    """Compare every model with the baseline.
 
     Returns:
-        ``settings``; ``test_set`` (images, patients, counts by class, runs); ``models[model]`` with the
-        metric's interval; ``versus[model]`` with ``difference`` (interval over new patients and trainings, p,
-        adjusted p), ``detectable`` by power, ``bootstrap``, ``mcnemar`` with ``clustered``, ``delong``
-        clustered by patient (two classes), ``equivalence`` (with a margin), each with adjusted p values over
-        the models, or None where the labels do not admit it; ``notes``.
+        JSON values: ``settings``; ``test_set`` (images, patients, counts by class, runs); ``models[model]``
+        with the interval of the metric; ``versus[model]`` with ``difference`` (interval over new patients and
+        trainings, p), ``detectable`` by power, ``bootstrap``, ``mcnemar`` with ``clustered``, ``delong``
+        clustered by patient (two classes), ``equivalence`` (with a margin), p-values also adjusted over the
+        models, or None if the test does not apply to the labels; ``notes``.
     Raises:
         SubmissionError: an unknown metric or baseline, or no second model.
     """
@@ -64,8 +64,10 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
     tests: dict[str, Mapping[str, Record]] = {
         "difference": {m: panel.primary.difference(m, baseline).record() for m in others},
         "bootstrap": {m: _bootstrap(panel, metric, m, baseline) for m in others},
-        "mcnemar": {} if given.kind == "multilabel" else evidence.mcnemar_by_row(panel, baseline),
-        "delong": evidence.delong_by_row(panel, baseline) if evidence.can_delong(panel) else {},
+        "mcnemar": {} if given.kind == "multilabel" else significance_tests.mcnemar_by_row(panel, baseline),
+        "delong": significance_tests.delong_by_row(panel, baseline)
+        if significance_tests.can_delong(panel)
+        else {},
     }
     for name in ("difference", "bootstrap"):
         _adjust(tests[name], settings.correction)
@@ -75,15 +77,20 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
             "metric": metric, "baseline": baseline, "margin": settings.margin, "alpha": settings.alpha,
             "correction": settings.correction, "classes": list(given.classes), "kind": given.kind,
         },
-        "test_set": _describe(given),
-        "models": {m: _mean(panel, m) for m in panel.rows},
+        "test_set": {
+            "images": len(given.label),
+            "patients": len(np.unique(given.patient)),
+            "counts": {c: int(members(given.label, k).sum()) for k, c in enumerate(given.classes)},
+            "runs": len(panel.images.runs),
+        },
+        "models": {m: {k: panel.primary.mean(m)[k] for k in ("estimate", "low", "high")} for m in panel.rows},
         "versus": {m: _versus(panel, settings, m, baseline, tests) for m in others},
-        "notes": _notes(given),
+        "notes": _notes(given, len(panel.images.runs)),
     }  # fmt: skip
 
 
-def panel_of(given: Predictions, settings: Settings) -> Panel:
-    """The models as the rows of a leaderboard, so that one machinery serves both.
+def panel_of(given: Predictions, settings: Settings) -> ComparedRows:
+    """Arrange the models as rows of a leaderboard, so that both share one implementation.
 
     Raises:
         UnknownNameError: the metric is not defined for the kind of labels.
@@ -101,15 +108,15 @@ def panel_of(given: Predictions, settings: Settings) -> Panel:
     ids = np.arange(len(given.label)).astype(str)
     images = SplitImages(ids, given.label, given.patient, tuple(("", r, None) for r in runs), False, {})
     rows = [Row(m, "generator", None, None, {(SPLIT, BRACKET): s}) for m, s in given.scores.items()]
-    return Panel(Study(protocol, {SPLIT: images}, tuple(rows)), SPLIT, BRACKET)
+    return ComparedRows(AlignedRows(protocol, {SPLIT: images}, tuple(rows)), SPLIT, BRACKET)
 
 
 def chosen_baseline(given: Predictions, settings: Settings) -> str:
-    """The model that the others are compared with.
+    """Name of the model that the others are compared with.
 
     Raises:
         SubmissionError: there is no second model.
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no model has that name.
     """
     names = list(given.scores)
     if len(names) < 2:
@@ -120,66 +127,57 @@ def chosen_baseline(given: Predictions, settings: Settings) -> str:
     return name
 
 
-def detectable(found: Interval, alpha: float) -> dict[str, float]:
-    """The smallest true difference that is found, by power."""
-    return {str(p): power.smallest_detectable(found.se, found.df, alpha, p) for p in POWERS}
-
-
-def _mean(panel: Panel, model: str) -> Record:
-    return {k: v for k, v in panel.primary.mean(model).items() if k in ("estimate", "low", "high")}
+def detectable(difference: Interval, alpha: float) -> dict[str, float]:
+    """Smallest detectable true difference, by power."""
+    return {str(p): power.smallest_detectable(difference.se, difference.df, alpha, p) for p in POWERS}
 
 
 def _versus(
-    panel: Panel, settings: Settings, model: str, baseline: str, tests: Mapping[str, Mapping[str, Record]]
+    panel: ComparedRows,
+    settings: Settings,
+    model: str,
+    baseline: str,
+    tests: Mapping[str, Mapping[str, Record]],
 ) -> Record:
-    found, alpha, margin = panel.primary.difference(model, baseline), settings.alpha, settings.margin
-    record: Record = {name: own.get(model) for name, own in tests.items()}
+    own, alpha, margin = panel.primary.difference(model, baseline), settings.alpha, settings.margin
+    record: Record = {name: records.get(model) for name, records in tests.items()}
     if record["mcnemar"]:
-        record["mcnemar"] = {**record["mcnemar"], **_mcnemar_power(panel, record["mcnemar"])}
-    return {
-        **record,
-        "detectable": detectable(found, alpha),
-        "equivalence": equivalence(found.estimate, found.se, found.df, margin, alpha) if margin else None,
-    }
+        images = len(panel.label)
+        share = record["mcnemar"]["discordant"] / images
+        seen = {str(p): power.detectable_mcnemar(images, share, alpha, p) if share else None for p in POWERS}
+        record["mcnemar"] = {**record["mcnemar"], "share": share, "detectable": seen}
+    record["detectable"] = detectable(own, alpha)
+    record["equivalence"] = equivalence(own.estimate, own.se, own.df, margin, alpha) if margin else None
+    return record
 
 
-def _mcnemar_power(panel: Panel, found: Record) -> Record:
-    """The share of discordant images, and the difference in accuracy that the plain test would find."""
-    images, alpha = len(panel.label), panel.protocol.alpha
-    share = found["discordant"] / images
-    seen = {str(p): power.detectable_mcnemar(images, share, alpha, p) if share else None for p in POWERS}
-    return {"share": share, "detectable": seen}
-
-
-def _bootstrap(panel: Panel, metric: str, model: str, baseline: str) -> Record:
+def _bootstrap(panel: ComparedRows, metric: str, model: str, baseline: str) -> Record:
     a, b = (panel.scores[name].swapaxes(0, 1) for name in (model, baseline))
     statistic = statistic_of(metric, panel.protocol.kind)
     alpha = panel.protocol.alpha
     return paired_bootstrap(statistic, panel.label, a, b, panel.patient, alpha=alpha, vectorized=True)
 
 
-def _adjust(found: Mapping[str, Record], correction: str) -> None:
-    """Adjust the p values over the models that have one."""
-    known = [own for own in found.values() if own["p"] is not None]
-    adjusted = canonical(adjust([own["p"] for own in known], correction))
-    for own in found.values():
-        own["p_adjusted"] = None
-    for own, p in zip(known, adjusted, strict=True):
-        own["p_adjusted"] = p
+def _adjust(records: Mapping[str, Record], correction: str) -> None:
+    """Add ``p_adjusted`` over the models with a p-value; None for the others."""
+    tested = [record for record in records.values() if record["p"] is not None]
+    adjusted = iter(canonical(adjust([record["p"] for record in tested], correction)))
+    for record in records.values():
+        record["p_adjusted"] = None if record["p"] is None else next(adjusted)
 
 
 def statistic_of(metric: str, kind: Kind) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """A metric of weighted images, for ``paired_bootstrap``: the mean over runs, NaN where not defined.
+    """Metric of weighted images for ``paired_bootstrap``: the mean over runs, NaN where not defined.
 
-    It takes labels, (n, R, K) scores and (B, n) weights, and gives (B,). The scores are sorted once, however
-    often they come; so a statistic serves one comparison.
+    The statistic takes labels, (n, R, K) scores and (B, n) weights, and returns (B,). It caches the sorted
+    scores by identity, so that it serves one comparison only.
     """
-    known: dict[int, list[Reading]] = {}
+    prepared: dict[int, list[Reading]] = {}
 
     def mean(label: np.ndarray, scores: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        if id(scores) not in known:
-            known[id(scores)] = [Reading(kind, label, own) for own in scores.swapaxes(0, 1)]
-        return np.asarray(np.mean([_of_run(metric, run, weight) for run in known[id(scores)]], axis=0))
+        if id(scores) not in prepared:
+            prepared[id(scores)] = [Reading(kind, label, run) for run in scores.swapaxes(0, 1)]
+        return np.asarray(np.mean([_of_run(metric, run, weight) for run in prepared[id(scores)]], axis=0))
 
     return mean
 
@@ -188,27 +186,18 @@ def _of_run(metric: str, run: Reading, weight: np.ndarray) -> np.ndarray:
     if metric == "auroc":
         ranked = run.ranked[1:] if run.kind == "binary" else run.ranked
         return np.asarray(np.mean([own.areas(weight)["auroc"] for own in ranked], axis=0))
-    counts = weighted.counts(run.actual, run.said, weight)
+    counts = weighted.counts(run.actual, run.predicted, weight)
     if metric in ("f1", "macro_f1"):
         return counts.f1[:, 1] if metric == "f1" else np.asarray(counts.f1.mean(1))
     return np.asarray(getattr(counts, metric))
 
 
-def _describe(given: Predictions) -> Record:
-    return {
-        "images": len(given.label),
-        "patients": len(np.unique(given.patient)),
-        "counts": {c: int(members(given.label, k).sum()) for k, c in enumerate(given.classes)},
-        "runs": len(next(iter(given.scores.values()))),
-    }
-
-
-def _notes(given: Predictions) -> list[str]:
+def _notes(given: Predictions, runs: int) -> list[str]:
     notes = []
     for k, name in enumerate(given.classes):
         patients = len(np.unique(given.patient[members(given.label, k)]))
         if patients < FEW_PATIENTS:
-            notes.append(f"{patients} patients of class {name}: too few to trust the intervals.")
-    if len(next(iter(given.scores.values()))) == 1:
-        notes.append("One run of each model: how much trainings vary is not known, and no interval shows it.")
+            notes.append(f"{patients} patients of class {name}: too few for reliable intervals.")
+    if runs == 1:
+        notes.append("One run of each model: the intervals do not cover the variation between trainings.")
     return notes

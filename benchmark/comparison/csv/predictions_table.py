@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.comparison.csv.table import CsvTable, read_csv
 from benchmark.errors import SubmissionError
 from benchmark.statistics.metrics import Kind
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import SUBMITTED, CsvTable
 
 KEYS = ("image_id", "patient_id", "label")
 SCORE = "score_"
 MOST_MODELS = 100
-HOW = (
+FORMS = (
     "Give a column <model>:<class> per model and class, or the columns model, score_<class> and, for "
     "several trainings, run."
 )
@@ -42,21 +43,21 @@ class Predictions:
 
 
 def read_predictions(path: Path, positive: str | None = None) -> Predictions:
-    """Read predictions of one class an image.
+    """Read single-label predictions.
 
     Columns ``image_id``, ``patient_id`` (the images of a patient are not independent), ``label`` (the true
-    class), and scores. Wide form: a column ``<model>:<class>`` per model and class, one line an image. Long
-    form: columns ``model``, ``score_<class>`` and, where a model was trained several times, ``run``. Of two
-    classes one may be left out, in every model; the other is the positive one, and its score a probability.
+    class), and scores. Wide form: a column ``<model>:<class>`` per model and class, one line per image. Long
+    form: columns ``model``, ``score_<class>`` and, if a model was trained several times, ``run``. Of two
+    classes every model may omit one; the other is then the positive one, and its score a probability.
 
     Args:
-        positive: the positive class of two; default: the last.
+        positive: the positive class of two; by default the last.
     Raises:
-        SubmissionError: see ``table.read_csv``; a label that no score belongs to, fewer than two classes
-            or patients; an image that a model or a run lacks, has twice, or has with another label or
-            patient; a score that is no finite number.
+        SubmissionError: see ``csv_file.read_csv``; a label without scores; fewer than two classes or
+            patients; an image that a model or a run lacks, has twice, or has with another label or patient;
+            a score that is not a finite number.
     """
-    table = read_csv(path, KEYS, None)
+    table = read_csv(path, KEYS, None, SUBMITTED)
     long = "model" in table.names
     columns = _long_columns(table) if long else _wide_columns(table)
     trainings = _trainings(table) if long else {m: {"": np.arange(len(table))} for m in columns}
@@ -64,19 +65,19 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
         raise SubmissionError(str(path), f"has {len(trainings)} models, at most {MOST_MODELS} are compared")
     classes = _classes(table, columns, positive)
     _same_images(table, trainings, long)
-    ids = table.texts("image_id")
+    ids = table.filled("image_id")
     order = {
         (m, r): lines[np.argsort(ids[lines])] for m, own in trainings.items() for r, lines in own.items()
     }
     first = next(iter(order.values()))
-    patients, patient = np.unique(table.texts("patient_id")[first], return_inverse=True)
+    patients, patient = np.unique(table.filled("patient_id")[first], return_inverse=True)
     if len(patients) < 2:
-        raise SubmissionError(f"{path}: patient_id", "there is one patient, at least two are needed")
+        raise SubmissionError(f"{path}: patient_id", "has one patient, expected at least two")
     scores = {m: _scores(table, columns[m], classes) for m in trainings}
     return Predictions(
         kind="binary" if len(classes) == 2 else "multiclass",
         classes=classes,
-        label=np.array([classes.index(v) for v in table.texts("label")[first]]),
+        label=np.array([classes.index(v) for v in table.filled("label")[first]]),
         patient=patient,
         scores={m: np.stack([scores[m][order[m, r]] for r in own]) for m, own in trainings.items()},
     )
@@ -89,10 +90,10 @@ def _wide_columns(table: CsvTable) -> Columns:
             continue
         model, colon, label = (part.strip() for part in name.rpartition(":"))
         if not (model and colon and label):
-            raise SubmissionError(f"{table.path}: line 1", f"column '{name}' is not <model>:<class>", HOW)
+            raise SubmissionError(f"{table.path}: line 1", f"column '{name}' is not <model>:<class>", FORMS)
         columns.setdefault(model, {})[label] = name
     if not columns:
-        raise SubmissionError(f"{table.path}: line 1", "has no scores", HOW)
+        raise SubmissionError(f"{table.path}: line 1", "has no scores", FORMS)
     table.unique("image_id")
     return columns
 
@@ -102,16 +103,16 @@ def _long_columns(table: CsvTable) -> Columns:
     odd = [n for n in table.names if n not in (*KEYS, "model", "run", *columns.values())]
     if odd or not columns:
         problem = f"unknown column '{odd[0]}'" if odd else "has no scores"
-        raise SubmissionError(f"{table.path}: line 1", problem, HOW)
+        raise SubmissionError(f"{table.path}: line 1", problem, FORMS)
     for column in ("label", "patient_id"):
         table.constant("image_id", column)
-    return dict.fromkeys(table.texts("model"), columns)
+    return dict.fromkeys(table.filled("model"), columns)
 
 
 def _trainings(table: CsvTable) -> dict[str, dict[str, np.ndarray]]:
-    """By model and run, the rows of the table, in the order of the runs' names."""
-    run = table.texts("run") if "run" in table.names else np.full(len(table), "", dtype=object)
-    model = table.texts("model")
+    """Return the records of the table by model and run, in the order of the runs' names."""
+    run = table.filled("run") if "run" in table else table.text("run")
+    model = table.filled("model")
     table.unique(*(["model", "run"] if "run" in table.names else ["model"]), "image_id")
     return {
         m: {r: np.flatnonzero((model == m) & (run == r)) for r in sorted(set(run[model == m]))}
@@ -121,7 +122,7 @@ def _trainings(table: CsvTable) -> dict[str, dict[str, np.ndarray]]:
 
 def _same_images(table: CsvTable, trainings: Mapping[str, Mapping[str, np.ndarray]], long: bool) -> None:
     """Refuse models of other runs, or runs on other images, than the first."""
-    ids = table.texts("image_id")
+    ids = table.filled("image_id")
     head, runs = next(iter(trainings.items()))
     images = set(ids[next(iter(runs.values()))])
     for model, own in trainings.items():
@@ -142,13 +143,13 @@ def _same_images(table: CsvTable, trainings: Mapping[str, Mapping[str, np.ndarra
 
 
 def _classes(table: CsvTable, columns: Columns, positive: str | None) -> tuple[str, ...]:
-    """The classes in the order of the scores, the positive one of two last."""
-    label = table.texts("label")
+    """Return the classes in the order of the scores, the positive one of two last."""
+    label = table.filled("label")
     named = list(dict.fromkeys(c for own in columns.values() for c in own))
     for model, own in columns.items():
         if missing := [c for c in named if c not in own]:
             raise SubmissionError(
-                f"{table.path}: line 1", f"model '{model}' has no score of '{missing[0]}'", HOW
+                f"{table.path}: line 1", f"model '{model}' has no score of '{missing[0]}'", FORMS
             )
     other = sorted(set(label) - set(named))
     if len(named) == 1 and len(other) == 1:
@@ -171,14 +172,14 @@ def _classes(table: CsvTable, columns: Columns, positive: str | None) -> tuple[s
 
 
 def _scores(table: CsvTable, columns: Mapping[str, str], classes: tuple[str, ...]) -> np.ndarray:
-    """(lines, K) scores; of two classes one may be 1 minus the other."""
-    found = {c: table.numbers(column) for c, column in columns.items()}
-    if len(found) < len(classes):
-        ((name, score),) = found.items()
+    """Return (n, K) scores; of two classes one may be 1 minus the other."""
+    scores = {c: table.numbers(column) for c, column in columns.items()}
+    if len(scores) < len(classes):
+        ((name, score),) = scores.items()
         for row in np.flatnonzero((score < 0) | (score > 1)):
             raise table.fault(
                 int(row), columns[name], f"is {score[row]:g}, expected a probability from 0 to 1",
                 "Or give the scores of both classes.",
             )  # fmt: skip
-        found |= {c: 1 - score for c in classes if c != name}
-    return np.stack([found[c] for c in classes], axis=1)
+        scores |= {c: 1 - score for c in classes if c != name}
+    return np.stack([scores[c] for c in classes], axis=1)

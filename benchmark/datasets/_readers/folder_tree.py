@@ -1,4 +1,4 @@
-"""The pictures of a dataset by one walk: which are there, how large, and which links lead out of it."""
+"""The image files of a dataset's folder: their names and sizes, and links that lead out of the folder."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from benchmark.errors import DataError
 from benchmark.images.decoding import SUFFIXES
 
-SHOWN = 3  # names in a note or an error, of however many
+SHOWN = 3  # names in a note or an error
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """The pictures below a folder.
+    """The image files below a folder.
 
     Attributes:
         root: the folder.
-        size: bytes of every picture, by its path relative to the folder.
-        outside: links that lead out of the folder; what they lead to is not listed.
+        size: bytes of every file, by its path relative to the folder.
+        outside: links that lead out of the folder; their targets are not listed.
     """
 
     root: Path
@@ -29,11 +28,20 @@ class Tree:
     outside: tuple[str, ...]
 
 
-def walk(root: Path, below: Sequence[str] = ("",)) -> Tree:
-    """List the pictures below a folder, or below some of its subfolders; hidden names are passed over.
+def existing_folder(root: Path) -> None:
+    """Raise DataError if a root is missing, not a folder, or empty."""
+    if not root.is_dir():
+        raise DataError(str(root), "no such folder", "Give the dataset's folder as root.")
+    if not any(root.iterdir()):
+        remedy = "Download the dataset into it, or give another root."
+        raise DataError(str(root), "the folder is empty", remedy)
 
-    A link to a picture inside the folder counts as one. Links to folders are not followed: what lies
-    inside is found in its own place, what lies outside is not the dataset's.
+
+def walk(root: Path, below: Sequence[str] = ("",)) -> Tree:
+    """List the image files below a folder, or below some of its subfolders; skip hidden names.
+
+    A link to a file inside the folder counts as a file. Links to folders are not followed: a target inside
+    is listed in its own place, a target outside is not part of the dataset.
     """
     home = os.path.realpath(root)
     size: dict[str, int] = {}
@@ -56,21 +64,21 @@ def walk(root: Path, below: Sequence[str] = ("",)) -> Tree:
 
 
 def by_name(tree: Tree, key: Callable[[str], str], where: str) -> dict[str, str]:
-    """The path of every picture by a part of it, which must be its own.
+    """Return the path of every file by a unique part of it.
 
     Args:
-        key: the part; empty for a picture that does not count.
+        key: the part; empty for a file to skip.
         where: the folder, for errors.
     Raises:
-        DataError: two pictures have the same.
+        DataError: two files have the same part.
     """
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for path in tree.size:
         name = key(path)
-        if name and found.setdefault(name, path) != path:
-            problem = f"has '{name}' twice: {found[name]} and {path}"
+        if name and paths.setdefault(name, path) != path:
+            problem = f"has '{name}' twice: {paths[name]} and {path}"
             raise DataError(where, problem, "Give the folder of one copy of the dataset.")
-    return found
+    return paths
 
 
 def note_missing(
@@ -81,17 +89,17 @@ def note_missing(
     path: Path | str,
     outside: Sequence[str] = (),
 ) -> list[str]:
-    """A note on the listed pictures that are not there.
+    """Return a note on listed images whose files are missing.
 
     Args:
-        names: of the missing pictures.
-        total: pictures listed.
-        allowed: the share that may be missing.
-        where: the row of the first of them.
-        path: where that one was looked for.
+        names: of the missing images.
+        total: images listed.
+        allowed: share that may be missing.
+        where: record of the first missing image.
+        path: expected path of its file.
         outside: links that were not followed.
     Raises:
-        DataError: more are missing than is allowed.
+        DataError: more are missing than allowed.
     """
     if not names:
         return []
@@ -102,26 +110,12 @@ def note_missing(
         raise DataError(
             where,
             f"lists '{names[0]}', which is not at {path}{more}{share}{links}",
-            "Add it, or remove the row; allow_missing sets the share that may be left out.",
+            "Add it, or remove the record; allow_missing sets the share that may be left out.",
         )
-    return [f"{len(names)} rows left out, picture not there: {first_of(names)}{links}"]
+    return [f"{len(names)} records left out, image file missing: {first_of(names)}{links}"]
 
 
 def first_of(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names, and the number of the others."""
     shown = ", ".join(names[:SHOWN])
     return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
-
-
-Use = Literal["research", "commercial"]
-
-
-def forbids(license: str, use: Use) -> bool:
-    """Whether a license, as a table words it, keeps a picture from this use; one that is not stated does.
-
-    >>> forbids("CC BY-NC-SA 4.0", "commercial"), forbids("CC BY 4.0", "commercial"), forbids("", "research")
-    (True, False, False)
-    """
-    words = license.lower().replace("-", " ").replace("_", " ").split()
-    reserved = {"nc", "noncommercial", "research", "academic", "unknown"} & set(words)
-    return use == "commercial" and (not words or bool(reserved) or "non commercial" in " ".join(words))

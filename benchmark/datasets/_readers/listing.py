@@ -1,38 +1,36 @@
-"""From the rows of a table of pictures to one ImageSet: reading, merging duplicates, joining patients."""
+"""Records of the images that a source lists: choosing, checking, hashing, and making an ImageSet of them."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from benchmark.datasets._readers.folder_tree import Use, first_of, forbids, note_missing
-from benchmark.datasets._readers.tables import read_table
-from benchmark.errors import DataError
-from benchmark.images.decoding import Fit, decode_gray, read_gray, to_square
+from benchmark.datasets._readers.folder_tree import note_missing
+from benchmark.errors import DataError, unknown_name
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
+from benchmark.protocol.patients import PARTS
 from benchmark.utils.hashing import sha256_file, sha256_of
 
-__all__ = [
-    "Row", "allowed", "existing_folder", "fingerprint_rows", "left_out", "present", "read_rows", "read_table",
-    "refuse_vanished", "same_pictures",
-]  # fmt: skip
+LARGE = 10_000  # images; above, they are not compared, and their sizes stand for their bytes
+TABLE = "metadata.csv"  # of a folder of your own
+OPTIONAL = ("view", "sex", "site", "license", "split")
 
-LARGE = 10_000  # pictures; up to here they are decoded at once and compared, beyond that when looked at
-THUMB = 32
-SAME_PICTURE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved twice, below 0.94 otherwise
+Use = Literal["research", "commercial"]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of a table: a picture, its class and its patient; unknown texts empty, unknown age NaN."""
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """An image, its class and its patient; an unknown text is empty, an unknown age NaN.
+
+    Attributes:
+        where: the line of the table, or the file, for errors.
+    """
 
     where: str
     path: Path
@@ -47,268 +45,186 @@ class Row:
     split: str = ""
 
 
-class _Groups:
-    """Union-find; a group goes by the member that came first."""
-
-    def __init__(self, items: Iterable[Any]) -> None:
-        self._parent: dict[Any, Any] = {item: item for item in items}
-        self._rank = {item: rank for rank, item in enumerate(self._parent)}
-
-    def find(self, item: Any) -> Any:
-        while self._parent[item] != item:
-            item = self._parent[item]
-        return item
-
-    def join(self, a: Any, b: Any) -> None:
-        first, second = sorted((self.find(a), self.find(b)), key=self._rank.__getitem__)
-        self._parent[second] = first
-
-    def members(self) -> list[list[Any]]:
-        """Every group, in the order of its first member."""
-        groups: dict[Any, list[Any]] = {}
-        for item in self._parent:
-            groups.setdefault(self.find(item), []).append(item)
-        return list(groups.values())
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
-def existing_folder(root: Path) -> None:
-    """Refuse a root that is missing, not a folder, or empty."""
-    if not root.is_dir():
-        raise DataError(str(root), "no such folder", "Give the dataset's folder as root.")
-    if not any(root.iterdir()):
-        raise DataError(
-            str(root), "the folder is empty", "Download the dataset into it, or give another root."
-        )
+def forbids(license: str, use: Use) -> bool:
+    """Return whether a license, in a table's words, excludes a use; an unstated one excludes commercial use.
 
-
-def present(rows: Sequence[Row], allow_missing: float) -> tuple[list[Row], list[str]]:
-    """The rows whose picture is there, and a note on the others.
-
-    Args:
-        allow_missing: the share of the rows whose picture may be missing.
-    Raises:
-        DataError: more are missing; names the first.
+    >>> forbids("CC BY-NC-SA 4.0", "commercial"), forbids("CC BY 4.0", "commercial"), forbids("", "research")
+    (True, False, False)
     """
-    there = {path: path.is_file() for path in {row.path for row in rows}}
-    missing = [row for row in rows if not there[row.path]]
-    if not missing:
-        return list(rows), []
-    names = [row.image_id for row in missing]
-    notes = note_missing(names, len(rows), allow_missing, missing[0].where, missing[0].path)
-    return [row for row in rows if there[row.path]], notes
+    words = license.lower().replace("-", " ").replace("_", " ").split()
+    reserved = {"nc", "noncommercial", "research", "academic", "unknown"} & set(words)
+    return use == "commercial" and (not words or bool(reserved) or "non commercial" in " ".join(words))
 
 
-def allowed(rows: Sequence[Row], use: Use) -> tuple[list[Row], list[str]]:
-    """The rows whose license allows a use, and a note on the others."""
-    kept = [row for row in rows if not forbids(row.license, use)]
-    gone = Counter(row.license or "not stated" for row in rows if forbids(row.license, use))
-    return kept, left_out(f"license forbids {use} use", gone)
+def allowed(records: Sequence[Record], use: Use) -> tuple[list[Record], list[str]]:
+    """Return the records whose license allows a use, and a note on the others."""
+    chosen = [record for record in records if not forbids(record.license, use)]
+    others = Counter(record.license or "not stated" for record in records if forbids(record.license, use))
+    return chosen, left_out(f"license forbids {use} use", others)
 
 
 def refuse_vanished(
-    before: Sequence[Row], after: Sequence[Row], classes: Iterable[str], use: Use, where: str
+    before: Sequence[Record], after: Sequence[Record], classes: Iterable[str], use: Use, where: str
 ) -> None:
-    """Refuse a use that leaves a class without pictures.
-
-    Raises:
-        DataError: names the class.
-    """
-    had, have = Counter(row.label for row in before), Counter(row.label for row in after)
+    """Raise DataError if a use leaves a class without images."""
+    had, have = (Counter(record.label for record in records) for records in (before, after))
     for name in classes:
         if had[name] and not have[name]:
             raise DataError(
                 f"{where}: '{name}'",
-                f"none of its {had[name]} pictures has a license that allows {use} use",
-                "Set use to research where it is, drop the class, or ask the owners.",
+                f"none of its {had[name]} images has a license that allows {use} use",
+                "Set use to research if it is, drop the class, or ask the owners.",
             )
+
+
+def present(records: Sequence[Record], allow_missing: float) -> tuple[list[Record], list[str]]:
+    """Return the records whose file exists, and a note on the others.
+
+    Args:
+        allow_missing: share of the records whose file may be missing.
+    Raises:
+        DataError: more are missing; names the first.
+    """
+    exists = {path: path.is_file() for path in {record.path for record in records}}
+    missing = [record for record in records if not exists[record.path]]
+    if not missing:
+        return list(records), []
+    names = [record.image_id for record in missing]
+    notes = note_missing(names, len(records), allow_missing, missing[0].where, missing[0].path)
+    return [record for record in records if exists[record.path]], notes
 
 
 def left_out(reason: str, counts: Counter[str]) -> list[str]:
-    """A note on rows that are left out, by kind, the most frequent first."""
+    """Return a note on records that are left out, by kind, the most frequent first."""
     if not counts:
         return []
     kinds = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [f"{counts.total()} rows left out, {reason}: {', '.join(f'{name} {n}' for name, n in kinds)}"]
+    return [f"{counts.total()} records left out, {reason}: {', '.join(f'{name} {n}' for name, n in kinds)}"]
 
 
-def fingerprint_rows(rows: Sequence[Row]) -> str:
-    """SHA-256 over what the rows say and the bytes of the files that they name, not over where these lie.
-
-    Of more than ``LARGE`` rows the files' sizes stand for their bytes.
-    """
-    large = len(rows) > LARGE
-    files: dict[Path, str | int] = {}
-    said = []
-    for row in rows:
-        if row.path not in files:
-            files[row.path] = row.path.stat().st_size if large else sha256_file(row.path)
-        age = None if np.isnan(row.age) else row.age
-        texts = [row.image_id, row.patient_id, row.label, row.view, row.sex, row.site, row.license, row.split]
-        said.append([texts, age, files[row.path]])
-    return sha256_of(said)
-
-
-def read_rows(
-    rows: Sequence[Row],
-    classes: tuple[str, ...],
-    image_size: int,
-    *,
-    source: str,
-    fit: Fit,
-    same_patient: Iterable[tuple[str, str]] = (),
-) -> ImageSet:
-    """Read the pictures of a table, each once.
-
-    A file that is listed twice, and a picture that is in two files, is kept once, and its patients
-    become one. Listed under two classes, it is left out. Two different files of one patient count as
-    one picture only when they are equal pixel by pixel, since follow-ups and video frames look alike.
-    More than ``LARGE`` files are not compared, and each is decoded when it is looked at.
+def of_classes(
+    records: Sequence[AnyRecord], classes: Sequence[str], ignored: Sequence[str], root: Path, remedy: str
+) -> tuple[list[AnyRecord], list[str]]:
+    """Return the records of the classes, and a note on each ignored label.
 
     Args:
-        rows: their pictures are there, see ``present``.
-        classes: the label of every row is one of them.
-        same_patient: pairs of ids that are known to belong to one person.
-    Returns:
-        The set; its card notes everything that was changed.
+        ignored: labels to leave out.
+        remedy: for a label that is neither a class nor ignored.
     Raises:
-        DataError: a picture cannot be read, or one patient is in two given splits.
+        DataError: such a label, or no record of any class.
     """
-    patients = _Groups(row.patient_id for row in rows)
-    known = {row.patient_id for row in rows}
-    for pair in same_patient:
-        if known.issuperset(pair):
-            patients.join(*pair)
-
-    by_file: dict[Path, list[Row]] = {}
-    for row in rows:
-        by_file.setdefault(row.path.resolve(), []).append(row)
-    listed, notes = _merge(by_file.values(), patients, "files listed in several rows")
-
-    if len(listed) > LARGE:
-        _refuse_two_splits(rows, patients)
-        notes += [*_joined_note(patients), f"{len(listed)} files were not compared; data verify does it"]
-        unread = Pixels.each(
-            lambda i: read_gray(listed[i].path, image_size, fit=fit), len(listed), image_size
-        )
-        return replace(_image_set(listed, unread, patients, classes, source), card={"notes": notes})
-
-    pictures = [_decode(row, image_size, fit) for row in listed]
-    groups, digest = _Groups(range(len(listed))), functools.cache(_digest)
-    for i, j in same_pictures(np.stack([p.thumb for p in pictures])) if pictures else ():
-        if listed[i].patient_id != listed[j].patient_id or digest(listed[i].path) == digest(listed[j].path):
-            groups.join(i, j)
-    by_picture = [[listed[i] for i in group] for group in groups.members()]
-    kept, more = _merge(by_picture, patients, "pictures found in several files")
-
-    _refuse_two_splits(rows, patients)
-    pixels = {row.image_id: picture for row, picture in zip(listed, pictures, strict=True)}
-    shown = [pixels[row.image_id] for row in kept]
-    notes = [*notes, *more, *_joined_note(patients), *_small_note(shown, image_size)]
-    size = (image_size, image_size)
-    pixels_shown = np.stack([p.pixels for p in shown]) if shown else np.zeros((0, *size), np.uint8)
-    return replace(_image_set(kept, pixels_shown, patients, classes, source), card={"notes": notes})
+    chosen = [record for record in records if record.label not in ignored]
+    if not any(record.label in classes for record in records):
+        labels = ", ".join(sorted({record.label for record in records}))
+        expected = f"Expected a folder per class, or a table {TABLE} with the labels {', '.join(classes)}."
+        raise DataError(str(root), f"has no image of any class; its labels are {labels}", expected)
+    for record in chosen:
+        if record.label not in classes:
+            error = unknown_name("label", record.label, list(classes))
+            raise DataError(record.where, error.problem, f"{error.remedy} {remedy}")
+    counts = Counter(record.label for record in records if record.label in ignored)
+    return chosen, [f"{n} images left out, label '{name}' ignored" for name, n in sorted(counts.items())]
 
 
-def same_pictures(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs i < j of thumbnails that correlate by at least ``SAME_PICTURE``.
+def check_classes(classes: Iterable[str], known: Iterable[str], source: str) -> None:
+    """Raise UnknownNameError for a class that a dataset does not have."""
+    for name in classes:
+        if name not in known:
+            raise unknown_name("class", name, list(known), f"source {source}")
+
+
+def split_of(where: str, cells: Mapping[str, str]) -> str:
+    """Return the split of a table's record, which may be blank; raise DataError if it is unknown."""
+    name = cells.get("split", "")
+    if name and name not in PARTS:
+        problem = f"'{name}' is not one of {', '.join(PARTS)}"
+        raise DataError(f"{where}: split", problem, "Use one of these names.")
+    return name
+
+
+def refuse_partial_splits(records: Sequence[Record]) -> None:
+    """Raise DataError if only some records have a split."""
+    blank = [record for record in records if not record.split]
+    if blank and len(blank) < len(records):
+        raise DataError(f"{blank[0].where}: split", "is missing", "Give every record a split, or none.")
+
+
+def refuse_two_splits(records: Sequence[Record], patient_of: Callable[[str], str] = str) -> None:
+    """Raise DataError if the images of one patient are in two splits.
 
     Args:
-        thumbs: (N, H, W) uint8, none constant.
+        patient_of: the person behind a patient id, where several ids are one person's.
     """
-    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    for start in range(0, len(flat), 1024):
-        alike = flat[start : start + 1024] @ flat.T >= SAME_PICTURE
-        for i, j in np.argwhere(alike):
-            if start + i < j:
-                yield int(start + i), int(j)
+    first: dict[str, Record] = {}
+    for record in records:
+        other = first.setdefault(patient_of(record.patient_id), record)
+        if other.split != record.split:
+            person = f"patient '{record.patient_id}'"
+            if other.patient_id != record.patient_id:
+                person += f", the same person as '{other.patient_id}' (they share an image),"
+            problem = f"{person} is in split '{record.split}' and, {other.where}, in split '{other.split}'"
+            raise DataError(record.where, problem, "Give all images of a patient one split.")
 
 
-@dataclass(frozen=True)
-class _Picture:
-    pixels: np.ndarray
-    thumb: np.ndarray
-    small: bool
+def age_or_nan(text: str) -> float:
+    """Return years; a blank, ``nd`` and other texts of the public tables count as unknown."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
-def _decode(row: Row, size: int, fit: Fit) -> _Picture:
-    gray = decode_gray(row.path, at_least=3 * max(size, THUMB))
-    thumb = np.asarray(gray.resize((THUMB, THUMB), reducing_gap=3.0))  # four times faster than to_square
-    return _Picture(to_square(gray, size, fit=fit), thumb, min(gray.size) < size)
+def optional_cells(cells: Mapping[str, str], **fallback: str) -> dict[str, str]:
+    """Return the texts of the optional columns of a record that are not blank, else their fallback."""
+    return {name: cells.get(name) or fallback.get(name, "") for name in OPTIONAL}
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a picture's size and gray values."""
-    gray = decode_gray(path)
-    return hashlib.sha256(repr(gray.size).encode() + gray.tobytes()).hexdigest()
+def fingerprint_records(records: Sequence[Record]) -> str:
+    """Return the SHA-256 of the records' texts and of the bytes of their files, wherever these are.
+
+    Above ``LARGE`` records the sizes of the files stand for their bytes.
+    """
+    large = len(records) > LARGE
+    files: dict[Path, str | int] = {}
+    content = []
+    for r in records:
+        if r.path not in files:
+            files[r.path] = r.path.stat().st_size if large else sha256_file(r.path)
+        texts = [r.image_id, r.patient_id, r.label, r.view, r.sex, r.site, r.license, r.split]
+        content.append([texts, None if np.isnan(r.age) else r.age, files[r.path]])
+    return sha256_of(content)
 
 
-def _merge(groups: Iterable[list[Row]], patients: _Groups, what: str) -> tuple[list[Row], list[str]]:
-    """Keep the first row of each group, join the group's patients; a group of two classes goes."""
-    kept, again, disputed = [], 0, []
-    for group in groups:
-        for row in group[1:]:
-            patients.join(group[0].patient_id, row.patient_id)
-        if len({row.label for row in group}) > 1:
-            disputed.append(group[0].image_id)
-            continue
-        kept.append(group[0])
-        again += len(group) - 1
-    notes = [f"{again} duplicates dropped: {what}"] if again else []
-    if disputed:
-        notes.append(f"{len(disputed)} pictures left out, listed under two classes: {first_of(disputed)}")
-    return kept, notes
-
-
-def _refuse_two_splits(rows: Sequence[Row], patients: _Groups) -> None:
-    first: dict[Any, Row] = {}
-    for row in rows:
-        other = first.setdefault(patients.find(row.patient_id), row)
-        if other.split != row.split:
-            who = f"patient '{row.patient_id}'"
-            if other.patient_id != row.patient_id:
-                who += f", the same person as '{other.patient_id}' (they share a picture),"
-            raise DataError(
-                row.where,
-                f"{who} is in split '{row.split}' and, {other.where}, in split '{other.split}'",
-                "Give all pictures of a patient one split.",
-            )
-
-
-def _joined_note(patients: _Groups) -> list[str]:
-    multilabel = [" = ".join(map(str, group)) for group in patients.members() if len(group) > 1]
-    return [f"ids joined, one patient each: {', '.join(multilabel)}"] if multilabel else []
-
-
-def _small_note(pictures: Sequence[_Picture], size: int) -> list[str]:
-    small = sum(p.small for p in pictures)
-    return [f"{small} pictures with a side below {size} pixels were enlarged"] if small else []
-
-
-def _image_set(
-    rows: Sequence[Row],
-    pixels: np.ndarray | Pixels,
-    patients: _Groups,
+def image_set(
+    records: Sequence[Record],
+    image: np.ndarray | LazyImages,
     classes: tuple[str, ...],
     source: str,
+    patient_of: Callable[[str], str] = str,
 ) -> ImageSet:
-    def column(values: Iterable[str]) -> np.ndarray | None:
+    """Return the ImageSet of records and their images; a column without any value is None."""
+
+    def column(values: Iterator[str]) -> Any:
         texts = np.array(list(values), dtype=np.str_)
         return texts if (texts != "").any() else None
 
-    age = np.array([row.age for row in rows], dtype=np.float64)
+    age = np.array([r.age for r in records], dtype=np.float64)
     return ImageSet(
-        image=pixels,
-        label=np.array([classes.index(row.label) for row in rows], dtype=np.int64),
+        image=image,
+        label=np.array([classes.index(r.label) for r in records], dtype=np.int64),
         classes=classes,
-        image_id=np.array([row.image_id for row in rows], dtype=np.str_),
-        patient_id=np.array([patients.find(row.patient_id) for row in rows], dtype=np.str_),
-        origin=np.full(len(rows), f"real:{source}"),
-        site=column(row.site for row in rows),
-        view=column(row.view for row in rows),
+        image_id=np.array([r.image_id for r in records], dtype=np.str_),
+        patient_id=np.array([patient_of(r.patient_id) for r in records], dtype=np.str_),
+        origin=np.full(len(records), f"real:{source}"),
         age=age if np.isfinite(age).any() else None,
-        sex=column(row.sex for row in rows),
-        license=column(row.license for row in rows),
-        split=column(row.split for row in rows),
+        **{name: column(getattr(r, name) for r in records) for name in OPTIONAL},
     )
+
+
+def with_card(images: ImageSet, notes: Iterable[str], **about: Any) -> ImageSet:
+    """Return the images with a card: facts about the source, counts, and notes."""
+    counts = {"images": images.counts(), "patients": len(images.patients())}
+    return replace(images, card={**about, **counts, "notes": list(notes)})

@@ -1,4 +1,4 @@
-"""Frames of a video at a given rate, as gray pictures, and the square around an ultrasound sector."""
+"""Frames of a video at a given rate, as gray images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from benchmark.errors import DataError
 SUFFIXES = (".mp4", ".avi", ".mov", ".gif", ".mpeg", ".mpg", ".m4v")
 FORMATS = "mov,avi,gif,mpeg,mpegvideo,mpegts"  # FFmpeg's demuxers for these; mov is MP4's too
 MAX_FRAME_PIXELS = 10_000_000  # above 4K; thirty such frames fit into 300 MB
-SQUARE = 0.05  # sides that differ by less are those of a picture that was cropped before
-MOVES = 12  # gray values; compression noise of a standing overlay stays below
-SHOWS = 10  # gray values above the background
 
-_REPLACE = "Replace the file by the original, or remove its row."
+_REPLACE = "Replace the file by the original, or remove its record."
 Broken = Literal["error", "keep_decoded"]
 
 
@@ -28,10 +25,10 @@ class Clip:
 
     Attributes:
         frames: (T, H, W) uint8 gray.
-        number: (T,) int64, place of each in the video, from 0.
+        number: (T,) int64, index of each in the video, from 0.
         rate: frames per second of the video.
-        decoded: frames that were decoded to get them.
-        fault: why decoding stopped before the last frame that was wanted, else empty.
+        decoded: number of frames decoded to get them.
+        fault: reason why decoding stopped before the last requested frame, else empty.
     """
 
     frames: np.ndarray
@@ -42,68 +39,68 @@ class Clip:
 
 
 def read_clip(path: Path, *, hertz: float = 3.0, most: int = 30, broken: Broken = "error") -> Clip:
-    """Every int(rate / hertz)-th decoded frame, at most ``most``; as Born et al. 2021 sampled their videos.
+    """Read every int(rate / hertz)-th frame, at most ``most``; as Born et al. 2021 sampled their videos.
 
-    Decoding ends with the last frame that is kept; what lies behind it is not looked at.
+    Decoding ends with the last frame that is returned; the rest of the file is not checked.
 
     Args:
-        hertz: frames wanted per second; a slower video gives all of its frames.
-        most: frames kept per video.
-        broken: what becomes of a video that stops midway: an error, or the frames before the fault.
+        hertz: requested frames per second; a slower video gives all of its frames.
+        most: frames per video at most.
+        broken: treatment of a video that stops midway: an error, or the frames before the fault.
     Raises:
         DataError: missing, no video, too large, or broken; names the file and the frame.
     """
     if not path.is_file():
         raise DataError(str(path), "no such file, expected a video", _REPLACE)
-    kept: list[np.ndarray] = []
+    frames: list[np.ndarray] = []
     number: list[int] = []
     decoded, rate, fault = 0, 0.0, ""
     try:
         for frame, rate in _decode(path):
             if decoded % max(1, int(rate / hertz)) == 0:
-                kept.append(frame.to_ndarray(format="gray"))
+                frames.append(frame.to_ndarray(format="gray"))
                 number.append(decoded)
             decoded += 1
-            if len(kept) == most:
+            if len(frames) == most:
                 break
     except _Fault as error:
         fault = str(error)
-    if fault and (broken == "error" or not kept):
+    if fault and (broken == "error" or not frames):
         raise DataError(
             str(path),
             f"stops decoding after {decoded} frames: {fault}",
-            _REPLACE if not kept else f"{_REPLACE} Or keep what comes before, with broken: keep_decoded.",
+            _REPLACE if not frames else f"{_REPLACE} Or keep what comes before, with broken: keep_decoded.",
         )
-    if not kept:
+    if not frames:
         raise DataError(str(path), "has no video frame", _REPLACE)
-    return Clip(np.stack(kept), np.array(number), rate, decoded, fault)
+    return Clip(np.stack(frames), np.array(number), rate, decoded, fault)
 
 
 class _Fault(Exception):
-    """The decoder met something that it cannot read."""
+    """The decoder cannot read the file."""
 
 
 def _decode(path: Path) -> Iterator[tuple[Any, float]]:
-    """Frames of the first video stream, strictly, with its frames per second.
+    """Yield the frames of the first video stream, decoded strictly, and its frames per second.
 
     Raises:
-        _Fault: at the first fault that the decoder notices, and where the file ends too early.
+        _Fault: the decoder reports a fault, or the file ends too early.
     """
     import av
 
-    av.logging.set_level(av.logging.PANIC)  # faults come as exceptions; the library's own lines say no more
+    av.logging.set_level(av.logging.PANIC)  # faults come as exceptions, which contain the library's messages
     decoded = 0
     try:
         with av.open(str(path), options=_local_file()) as container:
             if not container.streams.video:
-                raise _Fault("it holds no video")
+                raise _Fault("it contains no video")
             stream = container.streams.video[0]
             stream.thread_type = "NONE"  # one core per worker; and a frame's bytes must not depend on threads
             stream.codec_context.options = {"err_detect": "explode"}
             _check_size(path, stream.width, stream.height)
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             if rate <= 0:
-                raise _Fault("its frame rate is not known")
+                raise _Fault("its frame rate is unknown")
             for frame in container.decode(stream):
                 if (frame.height, frame.width) != (stream.height, stream.width):
                     raise _Fault(f"its frames change size, from {stream.width} x {stream.height}")
@@ -119,7 +116,7 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
 
 
 def _local_file() -> dict[str, str]:
-    """Only containers that hold their video: a playlist, whatever its ending, would name other files."""
+    """Admit containers of a video only: a playlist, whatever its suffix, would name other files."""
     return {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
@@ -133,7 +130,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 def _gif_ends(path: Path) -> bool:
-    """Whether a GIF's blocks lead to its end mark; the decoder takes a cut file for a shorter one."""
+    """Return whether a GIF's blocks lead to its end mark; to the decoder a cut file is a shorter GIF."""
     data = path.read_bytes()
 
     def table(flags: int) -> int:
@@ -156,53 +153,3 @@ def _gif_ends(path: Path) -> bool:
     except IndexError:
         return False
     return True
-
-
-def sector_box(frames: np.ndarray) -> tuple[int, int, int, int] | None:
-    """The square around an ultrasound sector, without the scales, letters and logos beside it.
-
-    The sector is the largest connected area that is brighter than the background and, in a video, changes
-    with time; lines thinner than about a hundredth of the picture do not count. The square has the longer
-    side of its bounding box and the same center, so it may reach beyond the picture.
-
-    Args:
-        frames: (T, H, W) uint8, one for a still image.
-    Returns:
-        left, top, right, bottom in pixels; None where nothing is to be cropped: the picture is a square
-        already, up to ``SQUARE``, as those of Born et al. are, or nothing stands out.
-    """
-    from scipy import ndimage
-
-    height, width = frames.shape[1:]
-    if abs(height - width) <= SQUARE * max(height, width):
-        return None
-    peak, low = frames.max(0).astype(int), frames.min(0).astype(int)
-    content = peak > np.percentile(peak, 5) + SHOWS
-    moves = content & (peak - low > MOVES)
-    thin = max(3, max(height, width) // 100)
-    if len(frames) > 2 and ndimage.binary_opening(moves, iterations=1).mean() > 0.05:
-        content = moves
-    content = ndimage.binary_closing(np.pad(content, thin), np.ones((thin, thin)))[thin:-thin, thin:-thin]
-    content = ndimage.binary_opening(content, np.ones((thin, thin)))
-    areas, count = ndimage.label(content)
-    if not count:
-        return None
-    largest = 1 + int(np.argmax(ndimage.sum_labels(content, areas, np.arange(1, count + 1))))
-    rows, columns = ndimage.find_objects(areas)[largest - 1]
-    side = max(rows.stop - rows.start, columns.stop - columns.start)
-    left = (columns.start + columns.stop - side) // 2
-    top = (rows.start + rows.stop - side) // 2
-    return left, top, left + side, top + side
-
-
-def crop(frame: np.ndarray, box: tuple[int, int, int, int] | None) -> np.ndarray:
-    """(H, W) uint8 cut to a box; black where the box reaches beyond the picture."""
-    if box is None:
-        return frame
-    left, top, right, bottom = box
-    height, width = frame.shape
-    cut = np.zeros((bottom - top, right - left), np.uint8)
-    rows = slice(max(top, 0), min(bottom, height))
-    columns = slice(max(left, 0), min(right, width))
-    cut[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = frame[rows, columns]
-    return cut

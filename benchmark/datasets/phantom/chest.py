@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population, tissue
 from benchmark.phantoms.pneumonia.population import Study
 from benchmark.utils.hashing import canonical_json
@@ -223,7 +223,7 @@ def _image_set(parts: dict[str, list[Study]], classes: tuple[str, ...], size: in
                      age=s.age if s.age >= 0 else None, view=s.view or None)  # fmt: skip
         return drawn.image, drawn.mask
 
-    image, mask = Pixels.pair(read, len(studies), size)
+    image, mask = LazyImages.pair(read, len(studies), size)
     people = [_person(s, seed) for s in studies]
     return ImageSet(
         image=image,

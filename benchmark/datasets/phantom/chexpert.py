@@ -190,7 +190,7 @@ def images(
         image=image,
         mask=mask,
         label=(report == POSITIVE).astype(np.uint8),
-        report=report,
+        reported_labels=report,
         classes=OBSERVATIONS,
         prompt=cohort.sentences(
             "Chest X-ray images of people with", [o.lower() for o in OBSERVATIONS], named,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import console as us_console
 from benchmark.phantoms.ultrasound import echo as us_echo
@@ -195,7 +195,7 @@ def _image_set(parts: dict[str, list[Row]], classes: tuple[str, ...], size: int,
         drawn = draw(r.finding, seed=seed, patient=r.patient, clip=r.clip, frame=r.frame, size=size)
         return drawn.image, drawn.mask
 
-    image, mask = Pixels.pair(read, len(rows), size)
+    image, mask = LazyImages.pair(read, len(rows), size)
     numbers = sorted({r.patient for r in rows})
     people = {k: us_chest.sample_patient(_stream(seed, 1, k)) for k in numbers}
     of_row = [people[r.patient] for r in rows]

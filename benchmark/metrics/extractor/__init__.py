@@ -1,1 +1,1 @@
-"""The extractor that ships with the package: its network, its weights with their card, its training."""
+"""The embedded extractor: its network, its weights with their card, its training."""

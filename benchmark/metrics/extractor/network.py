@@ -20,7 +20,7 @@ WIDTHS = (16, 32, 96, 128)
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a shortcut; the first one may halve the picture."""
+    """Two 3x3 convolutions with a shortcut; the first one may halve the image."""
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Block(nn.Module):
 
 
 class Extractor(nn.Module):
-    """(B, 1, 64, 64) in about [-2, 2] to (B, 128) features."""
+    """Map (B, 1, 64, 64) in about [-2, 2] to (B, 128) features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Extractor(nn.Module):
         self.blocks = nn.Sequential(
             Block(a, a, 1), Block(a, b, 2), Block(b, c, 2), Block(c, d, 2), Block(d, d, 1)
         )
-        # A layout-aware pool: mean over the picture and over its quarters, mixed to DIM features.
+        # A layout-aware pool: means over the image and over its quarters, mixed to DIM features.
         self.mix = nn.Linear(5 * d, DIM)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,15 +58,15 @@ class Extractor(nn.Module):
 
 
 def to_input(images: Tensor) -> Tensor:
-    """(B, H, W) uint8, or float in 0 to 255, to the network's (B, 1, 64, 64) input."""
+    """Convert (B, H, W) uint8, or float in 0 to 255, to the network's (B, 1, 64, 64) input."""
     return views.normalize(views.resize(images.float(), SIDE))
 
 
 def load_embedded(name: str, folder: Path = FOLDER) -> Extractor:
-    """The network with the weights ``<folder>/<name>.safetensors``.
+    """Load the network with the weights ``<folder>/<name>.safetensors``.
 
     Raises:
-        MetricError: the file is missing, or is not the one that its card names.
+        MetricError: the file is missing, or does not match its card.
     """
     from safetensors.torch import load_file
 
@@ -75,9 +75,7 @@ def load_embedded(name: str, folder: Path = FOLDER) -> Extractor:
         raise MetricError(str(path), "is missing", "Install the package again.")
     expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
     if sha256_file(path) != expected:
-        raise MetricError(
-            str(path), "does not have the SHA-256 that its card names", "Install the package again."
-        )
+        raise MetricError(str(path), "does not have the SHA-256 of its card", "Install the package again.")
     net = Extractor()
     net.load_state_dict(load_file(path))
     return net

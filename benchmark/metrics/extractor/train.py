@@ -1,12 +1,10 @@
-"""Train the embedded extractor: what a picture shows, and which picture it is.
+"""Train the embedded extractor by supervised heads and instance discrimination.
 
-Two aims at once. Supervised heads (finding, its coverage of a 4 x 4 grid, view, sex) make the
-features see anatomy and pathology, which FID and KID need. Instance discrimination (two
-augmentations of one picture lie close, other patients lie far) makes near-copies close, which the
-memorization gate needs. The heads are thrown away.
+The heads (finding, its coverage of a 4 x 4 grid, view, sex) make the features represent anatomy and
+pathology, for FID and KID. Instance discrimination (two augmentations of one image lie close, other patients
+far) makes near-copies close, for the memorization gate. The heads are discarded.
 
-The pictures come in through a callable: the command ``python -m benchmark extractor --out FOLDER``
-joins this module with the phantoms.
+A callable draws the images: ``python -m benchmark extractor --out FOLDER`` passes the phantoms.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from torch.nn import functional as F
 
 from benchmark.metrics.extractor import views
 from benchmark.metrics.extractor.network import DIM, SIDE, Extractor
+from benchmark.utils.files import write_text
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.training_state import autocast
 
@@ -33,7 +32,7 @@ GRID = 4
 
 
 class Example(NamedTuple):
-    """One picture to learn from; ``image`` and ``mask`` are uint8 (S, S), any size S."""
+    """One training image; ``image`` and ``mask`` are uint8 (S, S), any size S."""
 
     image: np.ndarray
     finding: int
@@ -44,10 +43,10 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class ExtractorConfig:
-    """Everything that decides the weights but the pictures; sizes fit ten minutes of one core."""
+    """Everything that determines the weights except the images; sizes fit ten minutes of one core."""
 
-    pool: int = 8000  # pictures learned from: indices 0 to pool - 1
-    held_out: int = 1000  # the indices after them: training figures
+    pool: int = 8000  # training images: indices 0 to pool - 1
+    held_out: int = 1000  # the indices after them: evaluation
     steps: int = 1200
     batch: int = 96
     lr: float = 2e-3
@@ -64,7 +63,7 @@ class ExtractorConfig:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Pictures at the network's size with their targets."""
+    """Images at the network's size with their targets."""
 
     image: Tensor  # (N, 64, 64) float, 0 to 255
     target: Tensor  # (N, 3) int64: finding, view, sex
@@ -75,7 +74,7 @@ class Pool:
 
 
 class Heads(nn.Module):
-    """Linear readings of the features, used in training alone."""
+    """Linear heads on the features, used in training alone."""
 
     def __init__(self, findings: int) -> None:
         super().__init__()
@@ -94,45 +93,51 @@ def train(
     source: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Train on ``draw(0)`` to ``draw(pool - 1)`` and write weights and card.
+    """Train on ``draw(0)`` to ``draw(pool - 1)``, and write weights and card.
 
     Args:
-        draw: picture and targets of an index, the same for the same index.
+        draw: image and targets of an index, always the same for an index.
         out: folder for ``<name>.safetensors`` and ``<name>.json``.
-        source: what was drawn from, for the card (name and version of the phantom).
-        progress: called with the step and their number.
+        source: name and version of the phantom, for the card.
+        progress: called with the step and the number of steps.
     Returns:
-        The card: recipe, source, figures on the held-out pictures, seconds of CPU, sha256.
+        The card: configuration, source, figures on the held-out images, seconds of CPU, sha256.
     """
     config = config or ExtractorConfig()
     started = time.process_time()
-    learned = collect(draw, range(config.pool))
+    pool = collect(draw, range(config.pool))
     torch.manual_seed(config.seed)
-    net = fit(learned, config, progress)
-    figures = evaluate(net, learned, collect(draw, range(config.pool, config.pool + config.held_out)))
+    net = fit(pool, config, progress)
+    figures = evaluate(net, pool, collect(draw, range(config.pool, config.pool + config.held_out)))
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.safetensors"
     save_file({k: v.contiguous() for k, v in net.state_dict().items()}, path)
     card = {
         "name": name,
         "source": source,
-        "command": "python -m benchmark extractor --out FOLDER",
         "config": asdict(config),
+        "figures": figures,
+        "cpu_seconds": round(time.process_time() - started),
+        **_description(net, path),
+    }
+    write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    return card
+
+
+def _description(net: Extractor, path: Path) -> dict[str, Any]:
+    return {
+        "command": "python -m benchmark extractor --out FOLDER",
         "parameters": sum(p.numel() for p in net.parameters()),
         "features": DIM,
         "input": f"gray, resized to {SIDE} x {SIDE} (bilinear, antialiased)",
-        "figures": figures,
-        "cpu_seconds": round(time.process_time() - started),
         "torch": torch.__version__,
         "license": "Apache-2.0",
         "sha256": sha256_file(path),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    return card
 
 
 def collect(draw: Callable[[int], Example], indices: range) -> Pool:
-    """Draw pictures and bring them to the network's size."""
+    """Draw images and resize them to the network's size."""
     images, targets, masks = [], [], []
     for index in indices:
         example = draw(index)
@@ -145,7 +150,7 @@ def collect(draw: Callable[[int], Example], indices: range) -> Pool:
 
 
 def fit(pool: Pool, config: ExtractorConfig, progress: Callable[[int, int], None] | None = None) -> Extractor:
-    """The training loop; its randomness is torch's global generator, seeded by the caller."""
+    """Train the network; its randomness is torch's global generator, seeded by the caller."""
     net = Extractor().to(memory_format=torch.channels_last)
     heads = Heads(int(pool.target[:, 0].max()) + 1)
     parameters = [*net.parameters(), *heads.parameters()]
@@ -170,17 +175,15 @@ def fit(pool: Pool, config: ExtractorConfig, progress: Callable[[int, int], None
 
 
 def instance_loss(features: Tensor, temperature: float) -> Tensor:
-    """InfoNCE (NT-Xent; Chen et al. 2020, arXiv:2002.05709, eq. 1): row i pairs with row i + B of (2B, D)."""
-    unit = F.normalize(features, dim=1)
-    similarity = unit @ unit.T / temperature
-    similarity.fill_diagonal_(float("-inf"))
-    half = len(features) // 2
-    partner = torch.cat([torch.arange(half, 2 * half), torch.arange(half)])
-    return F.cross_entropy(similarity, partner)
+    """Return NT-Xent (Chen et al. 2020, arXiv:2002.05709, eq. 1): row i pairs with row i + B of (2B, D)."""
+    from monai.losses import ContrastiveLoss
+
+    first, second = features.chunk(2)
+    return ContrastiveLoss(temperature)(first, second)
 
 
 def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, config: ExtractorConfig) -> Tensor:
-    """Finding, view and sex by cross-entropy; coverage by binary cross-entropy."""
+    """Return the cross-entropy of finding, view and sex, and the binary cross-entropy of coverage."""
     finding, view, sex = pool.target[rows].T
     return (
         config.finding_weight * F.cross_entropy(heads.finding(features), finding)
@@ -193,38 +196,38 @@ def head_loss(heads: Heads, features: Tensor, pool: Pool, rows: Tensor, config: 
 
 @torch.inference_mode()
 def embed(net: Extractor, images: Tensor) -> Tensor:
-    """Features of (N, 64, 64) pictures in 0 to 255."""
+    """Return features of (N, 64, 64) images in 0 to 255."""
     return torch.cat([net(views.normalize(chunk)) for chunk in images.split(256)])
 
 
 @torch.no_grad()
 def rescale(net: Extractor, pool: Pool) -> Extractor:
-    """Scale the features so that their mean square is 1: the cubic kernel of KID then sees all orders."""
+    """Scale the features to a mean square of 1, where the cubic kernel of KID weighs all orders."""
     scale = embed(net, pool.image[:1000]).square().mean().sqrt()
     net.mix.weight.div_(scale)
     net.mix.bias.div_(scale)
     return net
 
 
-def evaluate(net: Extractor, learned: Pool, fresh: Pool) -> dict[str, float]:
-    """Figures on held-out pictures: linear readings, and retrieval of a picture by its near-copy.
+def evaluate(net: Extractor, pool: Pool, held_out: Pool) -> dict[str, float]:
+    """Evaluate linear models on the features of held-out images, and retrieval of an image by its near-copy.
 
     Returns:
-        ``finding_balanced_accuracy``, ``view_accuracy``, ``sex_accuracy`` (logistic regression on
-        the features), ``coverage_r2`` (ridge), ``copy_top1`` (share of near-copies whose nearest
-        picture among the held-out ones is their original).
+        ``finding_balanced_accuracy``, ``view_accuracy``, ``sex_accuracy`` (logistic regression),
+        ``coverage_r2`` (ridge), ``copy_top1`` (share of near-copies whose nearest held-out image is their
+        original).
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.metrics import balanced_accuracy_score, r2_score
 
-    a, b = embed(net, learned.image).numpy(), embed(net, fresh.image).numpy()
+    a, b = embed(net, pool.image).numpy(), embed(net, held_out.image).numpy()
     figures = {}
     for column, key in enumerate(("finding_balanced_accuracy", "view_accuracy", "sex_accuracy")):
-        model = LogisticRegression(max_iter=2000).fit(a, learned.target[:, column])
-        figures[key] = balanced_accuracy_score(fresh.target[:, column], model.predict(b))
-    area = learned.coverage.mean(1).numpy(), fresh.coverage.mean(1).numpy()
+        model = LogisticRegression(max_iter=2000).fit(a, pool.target[:, column])
+        figures[key] = balanced_accuracy_score(held_out.target[:, column], model.predict(b))
+    area = pool.coverage.mean(1).numpy(), held_out.coverage.mean(1).numpy()
     figures["coverage_r2"] = r2_score(area[1], Ridge().fit(a, area[0]).predict(b))
-    copies = embed(net, views.near_copy(fresh.image, torch.Generator().manual_seed(1)))
+    copies = embed(net, views.near_copy(held_out.image, torch.Generator().manual_seed(1)))
     unit = F.normalize(torch.from_numpy(b), dim=1)
     nearest = (F.normalize(copies, dim=1) @ unit.T).argmax(1)
     figures["copy_top1"] = (nearest == torch.arange(len(nearest))).float().mean().item()

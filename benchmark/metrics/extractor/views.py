@@ -1,4 +1,4 @@
-"""The changes of a picture that leave it the same picture, batched; all in gray values 0 to 255."""
+"""Changes of images that preserve their identity, batched; all in gray values 0 to 255."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch.nn import functional as F
 
 
 def resize(images: Tensor, side: int) -> Tensor:
-    """(B, H, W) to (B, side, side), bilinear, antialiased."""
+    """Resize (B, H, W) to (B, side, side), bilinear, antialiased."""
     if images.shape[-2:] == (side, side):
         return images
     return F.interpolate(images[:, None], (side, side), mode="bilinear", antialias=True)[:, 0]
 
 
 def normalize(images: Tensor) -> Tensor:
-    """(B, H, W) in 0 to 255 to the network's (B, 1, H, W) in -2 to 2."""
+    """Convert (B, H, W) in 0 to 255 to the network's (B, 1, H, W) in -2 to 2."""
     return images[:, None] / 63.75 - 2
 
 
 def augment(images: Tensor, generator: Generator | None = None) -> Tensor:
-    """A view for training: turned up to 5 degrees, shifted and scaled up to 5 %, and of another quality.
+    """Return a view for training: rotated up to 5 degrees, shifted and scaled up to 5 %, of another quality.
 
     Args:
         images: (B, S, S) float.
@@ -39,7 +39,7 @@ def augment(images: Tensor, generator: Generator | None = None) -> Tensor:
 
 
 def near_copy(images: Tensor, generator: Generator | None = None) -> Tensor:
-    """What a copying generator gives: shifted up to 1/32 of the side, other brightness, light noise.
+    """Return near-copies, as of a copying generator: shifted up to 1/32, other brightness, light noise.
 
     Args:
         images: (B, S, S) float.
@@ -64,17 +64,17 @@ def move(images: Tensor, turn: float, zoom: float, shift: float, generator: Gene
 
 
 def blur(images: Tensor) -> Tensor:
-    """A 3 x 3 binomial filter."""
+    """Apply a 3 x 3 binomial filter."""
     kernel = torch.tensor([1.0, 2.0, 1.0]) / 4
     padded = F.pad(images[:, None], (1, 1, 1, 1), mode="replicate")
     return F.conv2d(padded, (kernel[:, None] * kernel[None])[None, None])[:, 0]
 
 
 def uniform(n: int, low: float, high: float, generator: Generator | None) -> Tensor:
-    """(n, 1, 1) numbers between low and high."""
+    """Draw (n, 1, 1) numbers between low and high."""
     return low + (high - low) * torch.rand(n, 1, 1, generator=generator)
 
 
 def chance(n: int, share: float, generator: Generator | None) -> Tensor:
-    """(n, 1, 1) booleans, true with this probability."""
+    """Draw (n, 1, 1) booleans, true with this probability."""
     return torch.rand(n, 1, 1, generator=generator) < share

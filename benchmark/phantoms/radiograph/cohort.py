@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
 from benchmark.phantoms.radiograph import thorax
 
 LICENSE = "Apache-2.0"
@@ -258,14 +258,14 @@ def visits_each(seed: int, patients: int, studies: int, first_patient: int) -> n
 
 def picture_reader(
     table: Table, drawn: Sequence[str], shown: np.ndarray, seed: int, size: int, **how: Any
-) -> tuple[Pixels, Pixels]:
+) -> tuple[LazyImages, LazyImages]:
     """Images and masks of a table, drawn when looked at; arguments as of ``draw_row``."""
 
     def read(row: int) -> tuple[np.ndarray, np.ndarray]:
         study = draw_row(table, row, drawn, shown, seed, size, **how)
         return study.image, study.mask
 
-    return Pixels.pair(read, len(table), size)
+    return LazyImages.pair(read, len(table), size)
 
 
 def draw_row(

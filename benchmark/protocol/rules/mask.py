@@ -1,9 +1,9 @@
 """Black out a part of every image. Lan 2023, section 4.3 and Figure 18.
 
-The thesis says of its masks now that they cover the lungs, now that they cover the rest. Its aim ("to cover
-the edge or marker features"), its figure and its results (the joint mask scores best, the inverted one
-worst) fit one reading alone, which is kept here: square, separate and joint leave the lungs to be seen and
-black out the rest; the inverted joint mask blacks out the lungs.
+The thesis states both that its masks cover the lungs and that they cover the rest. Its aim ("to cover the
+edge or marker features"), its figure and its results (the joint mask scores best, the inverted one worst)
+agree with one reading only, which is used here: square, separate and joint show the lungs and black out the
+rest; the inverted joint mask blacks out the lungs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import as_lazy
 from benchmark.protocol.rules.notes import noted
 from benchmark.protocol.rules.view import kinds
 from benchmark.tasks.rules import Mask
@@ -24,9 +24,9 @@ Shape = Literal["square", "separate", "joint", "inverted_joint"]
 
 # 300 of (389, 320) pixels, width by height
 SQUARE_WIDTH, SQUARE_HEIGHT = 300 / 389, 300 / 320
-# The lung on the picture's left, x and y as shares of the picture; the other one is its mirror image. The
+# The lung on the image's left, x and y as shares of the image; the other one is its mirror image. The
 # thesis drew its polygons around the largest lungs of 1000 radiographs and does not print them; these were
-# drawn by eye over radiographs of covid-chestxray, so that lungs which fill the picture are inside.
+# drawn by eye over radiographs of covid-chestxray, so that lungs that fill the image are inside.
 LUNG = (
     (0.43, 0.05), (0.33, 0.07), (0.22, 0.15), (0.14, 0.29), (0.08, 0.50), (0.05, 0.72), (0.05, 0.90),
     (0.14, 0.93), (0.28, 0.90), (0.44, 0.86), (0.45, 0.60), (0.46, 0.08),
@@ -36,11 +36,11 @@ OUTLINE = (LUNG[-1], *LUNG[:10])
 
 
 def apply(images: ImageSet, rule: Mask, *, where: str = "mask") -> ImageSet:
-    """The same images with everything black that the mask does not show; a pixel is read when looked at."""
+    """Black out everything that the mask does not show, when an image is read."""
     if rule.shape == "none":
         return images
     shown = np.where(shown_by(rule.shape, *images.image.shape[1:]), np.uint8(255), np.uint8(0))
-    masked = replace(images, image=Pixels.map(_unread(images), lambda block: block & shown))
+    masked = replace(images, image=as_lazy(images.image).map(lambda block: block & shown))
     lateral = int((kinds(images) == "lateral").sum())
     if lateral and rule.shape != "square":
         masked = noted(masked, f"{where}: {lateral} lateral images got the lung mask of frontal images")
@@ -49,7 +49,7 @@ def apply(images: ImageSet, rule: Mask, *, where: str = "mask") -> ImageSet:
 
 @lru_cache(maxsize=64)
 def shown_by(shape: Shape, height: int, width: int) -> np.ndarray:
-    """(H, W) bool, True where the image stays; symmetric about the vertical axis."""
+    """Return (H, W) bool, True where the image stays; symmetric about the vertical axis."""
     if shape == "square":
         rows, columns = _middle(height, SQUARE_HEIGHT), _middle(width, SQUARE_WIDTH)
         shown = rows[:, None] & columns
@@ -63,7 +63,7 @@ def shown_by(shape: Shape, height: int, width: int) -> np.ndarray:
 
 
 def _middle(side: int, share: float) -> np.ndarray:
-    """(side,) bool, the middle share of a side."""
+    """Return (side,) bool, the middle share of a side."""
     place = (np.arange(side) + 0.5) / side
     return np.abs(place - 0.5) <= share / 2
 
@@ -79,11 +79,3 @@ def _polygon(corners: tuple[tuple[float, float], ...], height: int, width: int) 
 
 def _mirrored(half: np.ndarray) -> np.ndarray:
     return half | half[:, ::-1]
-
-
-def _unread(images: ImageSet) -> Pixels:
-    """The images as ``Pixels``, which an array in memory becomes too."""
-    if isinstance(images.image, Pixels):
-        return images.image
-    array = images.image
-    return Pixels(lambda rows: array[rows], array.shape)

@@ -1,4 +1,4 @@
-"""What every rule does beside its own work: count what it leaves out, and refuse to leave nothing."""
+"""Shared by all rules: count the images left out, and refuse to leave none."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.load import with_note
 
 
-def keep(images: ImageSet, kept: np.ndarray, where: str, why: str) -> ImageSet:
-    """The images under a mask, with a note on how many were left out and why.
+def select_noted(images: ImageSet, mask: np.ndarray, where: str, why: str) -> ImageSet:
+    """Return the images under a mask, with a note on the number left out and the reason.
 
     Raises:
-        DataError: none is left.
+        DataError: no image is left.
     """
-    if not kept.any():
+    if not mask.any():
         raise DataError(where, f"leaves no image: all {len(images)} left out, {why}", "Change the step.")
-    left_out = len(images) - int(kept.sum())
+    left_out = len(images) - int(mask.sum())
     if not left_out:
         return images
-    chosen = images.select(np.flatnonzero(kept))
+    chosen = images.select(np.flatnonzero(mask))
     return noted(chosen, f"{where}: {left_out} of {len(images)} images left out, {why}")
 
 
 def noted(images: ImageSet, note: str) -> ImageSet:
-    """The same images with one more recorded warning."""
-    return replace(images, card=with_note(images, note))
+    """Return the same images with one more recorded warning."""
+    return replace(images, card={**images.card, "notes": [*images.card.get("notes", ()), note]})
 
 
 def counted(values: Iterable[str]) -> str:
-    """How often each value comes, most frequent first.
+    """Return the number of each value, most frequent first.
 
     >>> counted(["LATERAL", "LL", "LATERAL"])
     'LATERAL 2, LL 1'

@@ -1,4 +1,4 @@
-"""Train on some sites and read the others as a test of their own. Papadopoulos and Georgiou, Table 2."""
+"""Train on some sites and test on the others separately. Papadopoulos and Georgiou, Table 2."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SPLIT = "test_site"
 
 
 def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
-    """The images of all other sites go to the split ``test_site``; patients seen at both are left out of it.
+    """Move the images of all other sites to the split ``test_site``, without patients seen at both.
 
     Raises:
         UnknownNameError: a site that no image is from.
-        DataError: images of no known site, or no patient left for ``test_site``.
+        DataError: images of unknown site, or no patient left for ``test_site``.
     """
     site = np.full(len(images), "") if images.site is None else images.site
     unknown = int((site == "").sum())

@@ -1,4 +1,4 @@
-"""Keep the images of one kind of view. Lan 2023, Table 10."""
+"""Select the images of one kind of view. Lan 2023, Table 10."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.rules.notes import counted, keep
+from benchmark.protocol.rules.notes import counted, select_noted
 from benchmark.tasks.rules import View
 
 # "AP Supine" and "AP semi erect" of covid-chestxray, "LL" and "RL" of CheXpert, "L" of covid-chestxray.
@@ -16,7 +16,7 @@ KINDS = {"frontal": r"(pa|ap|frontal)\b.*", "lateral": r"(lateral|lat|l|ll|rl)\b
 
 
 def kind_of(view: str) -> str:
-    """``frontal``, ``lateral``, or empty where the view is not known.
+    """Return ``frontal``, ``lateral``, or empty if the view is unknown.
 
     >>> kind_of("AP Supine"), kind_of("LATERAL"), kind_of("")
     ('frontal', 'lateral', '')
@@ -26,7 +26,7 @@ def kind_of(view: str) -> str:
 
 
 def kinds(images: ImageSet) -> np.ndarray:
-    """(N,) str, the kind of every image's view; empty where it is not known."""
+    """Return (N,) str, the kind of every image's view, empty if unknown."""
     if images.view is None:
         return np.full(len(images), "")
     names, place = np.unique(images.view.astype(str), return_inverse=True)
@@ -34,10 +34,10 @@ def kinds(images: ImageSet) -> np.ndarray:
 
 
 def apply(images: ImageSet, rule: View, *, where: str = "view") -> ImageSet:
-    """The images of the kind that the rule keeps; ``both`` keeps all, known or not.
+    """Return the images of the kind that the rule keeps; ``both`` keeps all, known or not.
 
     Raises:
-        DataError: an image whose view is not known, or no image of the kind.
+        DataError: an image of unknown view, or no image of the kind.
     """
     if rule.keep == "both":
         return images
@@ -50,5 +50,5 @@ def apply(images: ImageSet, rule: View, *, where: str = "view") -> ImageSet:
             f"{unknown} of {len(images)} images have no known view ({counted(t or 'none' for t in texts)})",
             "Fill in PA, AP or LATERAL, or name the step in sources.<source>.skip_steps.",
         )
-    kept = kind == rule.keep
-    return keep(images, kept, where, f"not {rule.keep} ({counted(images.view[~kept].tolist())})")  # type: ignore[index]
+    mask = kind == rule.keep
+    return select_noted(images, mask, where, f"not {rule.keep} ({counted(images.view[~mask].tolist())})")  # type: ignore[index]

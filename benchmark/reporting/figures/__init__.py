@@ -1,4 +1,4 @@
-"""Figures beside the tables: each from runs to a drawn figure, or the reason why there is none."""
+"""Figures beside the tables: each turns runs into a drawn figure, or a reason why there is none."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmark.reporting.tables.run import Run
 
 
 def of_run(run: Run) -> list[Drawn | LeftOut]:
-    """Every figure of one run."""
+    """Draw every figure of one run."""
     with style():
         return [change.figure(run), reliability.figure(run), learning_curve.figure(run)]
 
 
 def of_runs(runs: Sequence[Run]) -> list[Drawn | LeftOut]:
-    """Every figure over all runs of a task."""
+    """Draw every figure over all runs of a task."""
     with style():
         return [fraction.figure(runs)]

@@ -1,4 +1,4 @@
-"""What all figures share: size, colors, and files whose bytes depend on what is shown alone."""
+"""Common parts of all figures: size, colors, axes, and files whose bytes depend on the content alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito 2008, for all kinds of color vision; then the same again with other marks
+# Okabe and Ito 2008, for all kinds of color vision; later series repeat them with other marks
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 MUTED, RULE = "#555555", "#DDDDDD"
@@ -35,7 +35,7 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A figure with the name of its files."""
+    """A figure with its caption and the name of its files."""
 
     name: str
     figure: Figure
@@ -43,7 +43,7 @@ class Drawn:
 
 
 def style() -> Any:
-    """A context in which figures are drawn and saved alike, whatever the user's settings."""
+    """Return a context in which figures look the same whatever the user's settings."""
     import matplotlib
 
     plain: dict[Any, Any] = dict(matplotlib.rcParamsDefault)
@@ -51,7 +51,7 @@ def style() -> Any:
 
 
 def canvas(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5.6, 3.6), **options: Any) -> Any:
-    """A figure and its axes, known to no global state; draw within ``style()``.
+    """Create a figure and its axes without global state; draw within ``style()``.
 
     Args:
         size: inches of one panel.
@@ -65,21 +65,26 @@ def canvas(columns: int = 1, rows: int = 1, size: tuple[float, float] = (5.6, 3.
 
 
 def look(i: int) -> dict[str, Any]:
-    """Color and mark of the i-th series."""
+    """Return color and mark of the i-th series."""
     return {"color": COLORS[i % len(COLORS)], "marker": MARKS[(i + i // len(COLORS)) % len(MARKS)]}
 
 
 def series(
     axes: Axes, i: int, x: Sequence[float], records: Sequence[Any], label: str, scale: float = 1.0
 ) -> None:
-    """Points with their intervals, joined by a line."""
-    y = np.array([r["estimate"] for r in records]) * scale
-    reach = np.array([[r["estimate"] - r["low"], r["high"] - r["estimate"]] for r in records]).T * scale
+    """Draw points with their intervals, joined by a line."""
+    y = np.array([r.estimate for r in records]) * scale
+    reach = np.array([[r.estimate - r.low, r.high - r.estimate] for r in records]).T * scale
     axes.errorbar(x, y, yerr=np.maximum(reach, 0), label=label, linewidth=1.4, **look(i), **BARS)
 
 
+def legend(axes: Axes, columns: int) -> None:
+    """Put the legend below the axes."""
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.18), ncols=columns)
+
+
 def save(drawn: Drawn, folder: Path) -> list[Path]:
-    """Write the figure as PNG and SVG, without a date or a program's version in them."""
+    """Write the figure as PNG and SVG, without a date or a program's version."""
     paths = [folder / f"{drawn.name}.png", folder / f"{drawn.name}.svg"]
     with style():
         drawn.figure.savefig(paths[0], metadata={"Software": None})

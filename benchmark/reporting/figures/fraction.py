@@ -1,11 +1,11 @@
-"""The primary metric against a number that the runs differ in, after Zhang et al. 2023, Figure 3."""
+"""The primary metric against the number in which the runs differ, after Zhang et al. 2023, Figure 3."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from benchmark.reporting.figures.draw import MUTED, RULE, Drawn, canvas, series
+from benchmark.reporting.figures.draw import MUTED, RULE, Drawn, canvas, legend, series
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import BASELINE, Run, with_images
 from benchmark.reporting.tables.variants import numeric_field
@@ -14,7 +14,7 @@ NAME = "metric_by_choice"
 
 
 def figure(runs: Sequence[Run]) -> Drawn | LeftOut:
-    """``real_only`` and every generator, or every row with images where there is no generator."""
+    """Draw ``real_only`` and every generator, or every row with images where there is no generator."""
     field = numeric_field([run.variant for run in runs])
     if field is None:
         return LeftOut(NAME, "it needs runs that differ in one field whose values are numbers")
@@ -27,22 +27,22 @@ def figure(runs: Sequence[Run]) -> Drawn | LeftOut:
         return LeftOut(NAME, "no row finished in every run")
     metric = first.metrics[0]
     x = [float(run.variant[field]) for run in ordered]
-    scale = 100 if metric["percent"] else 1
+    scale = 100 if metric.percent else 1
     gap = min(b - a for a, b in pairwise(x))
     drawn, axes = canvas()
     ax = axes[0][0]
     ax.grid(axis="y", color=RULE, linewidth=0.6)
     for i, row in enumerate(rows):
         aside = (i - (len(rows) - 1) / 2) * 0.05 * gap
-        found = [run.primary[row][metric["name"]] for run in ordered]
-        series(ax, i, [v + aside for v in x], found, row, scale)
+        values = [run.primary[row].metrics[metric.name] for run in ordered]
+        series(ax, i, [v + aside for v in x], values, row, scale)
     ax.set_xticks(x, [run.variant[field] for run in ordered])
     ax.set_xlabel(field)
-    ax.set_ylabel(metric["title"] + (", %" if metric["percent"] else ""))
+    ax.set_ylabel(metric.title + (", %" if metric.percent else ""))
     ax.tick_params(color=MUTED)
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.18), ncols=4)
+    legend(ax, columns=4)
     caption = (
-        f"{metric['title']} by {field}, with and without added images, with intervals over patients and "
+        f"{metric.title} by {field}, with and without added images, with intervals over patients and "
         f"trainings. After Zhang et al. 2023, Figure 3. {first.sentence()}"
     )
     return Drawn(NAME, drawn, caption)

@@ -1,39 +1,32 @@
-"""The pages under ``leaderboards/``: made of the bundles there, and checked against them."""
+"""Build the pages under ``leaderboards/`` from the bundles there, and find pages that are stale."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from pathlib import Path
 
-from benchmark.comparison.reported import confirm
-from benchmark.engine.runner import worker_count
-from benchmark.errors import StoreError
-from benchmark.reporting.leaderboards.board_pages import pages
-from benchmark.reporting.leaderboards.boards import (
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.board_folders import (
     RESULTS,
-    Board,
     board_folders,
-    make_board,
     one_board_per_protocol,
-    read_rows,
+    read_board,
 )
-from benchmark.reporting.leaderboards.compare import compare_rows
-from benchmark.utils.processes import die_with_parent
+from benchmark.reporting.leaderboards.site import pages
+from benchmark.utils.files import disk_errors, write_bytes
+from benchmark.utils.processes import process_map, worker_count
 
-SIGNERS = "allowed_signers"  # keys of known authors, kept by hand
-KEPT = {RESULTS, SIGNERS}
+SIGNERS = "allowed_signers"  # keys of known authors, edited by hand
+NOT_PAGES = (RESULTS, SIGNERS)
 
 
-def make(root: Path, workers: int | None = None) -> dict[str, bytes]:
-    """All pages of the boards under ``root/results``: contents by file name.
+def build_pages(root: Path, workers: int | None = None) -> dict[str, bytes]:
+    """Render all pages of the boards under ``root/results``; write nothing.
 
     Args:
-        root: the folder that the pages lie in; nothing is written.
-        workers: boards that are compared at once; as many as cores where None.
+        root: the folder of the pages.
+        workers: boards compared at once; by default one per core.
+    Returns:
+        Contents by file name.
     Raises:
         SubmissionError: there is no board, or a bundle is refused.
     """
@@ -41,70 +34,41 @@ def make(root: Path, workers: int | None = None) -> dict[str, bytes]:
 
 
 def read_boards(root: Path, workers: int | None = None) -> list[Board]:
-    """The boards under ``root/results``, compared; without predictions, since no page needs them again."""
+    """Read and compare the boards under ``root/results``."""
     folders = board_folders(root)
     count = min(len(folders), worker_count("cpu", workers))
-    boards = [read_board(f) for f in folders] if count == 1 else _in_processes(folders, count)
+    boards = list(process_map(read_board, folders, count, where="leaderboard"))
     one_board_per_protocol(boards)
     return boards
 
 
-def read_board(folder: Path) -> Board:
-    """One board, compared, without predictions; what its rows report must come out of them again."""
-    bundles = read_rows(folder)
-    for bundle in bundles:
-        if bundle.predictions is not None:
-            confirm(bundle.manifest.record(), bundle.predictions)
-    comparison = compare_rows(bundles)
-    return make_board(folder, [replace(b, predictions=None, curve=None) for b in bundles], comparison)
-
-
-def _in_processes(folders: list[Path], count: int) -> list[Board]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=die_with_parent)
-    try:
-        return list(pool.map(read_board, folders))
-    except BrokenProcessPool:
-        raise StoreError(
-            "leaderboard", "a worker was ended by the system, most likely for want of memory",
-            "Use fewer --workers.",
-        ) from None  # fmt: skip
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def write(root: Path, made: dict[str, bytes]) -> list[Path]:
-    """Write the pages that differ, each atomically; returns the paths of all of them.
+def write_pages(root: Path, contents: dict[str, bytes]) -> list[Path]:
+    """Write the pages that differ, each atomically, and return the paths of all pages.
 
     Raises:
         StoreError: ``root`` cannot be written.
     """
-    for name, content in made.items():
+    paths = {root / name: content for name, content in contents.items()}
+    for path, content in paths.items():
+        with disk_errors(path):
+            if not path.is_file() or path.read_bytes() != content:
+                write_bytes(path, content)
+    return list(paths)
+
+
+def stale_pages(root: Path, contents: dict[str, bytes]) -> list[str]:
+    """One line for each page under ``root`` that is stale, missing or surplus."""
+    lines = []
+    for name, content in sorted(contents.items()):
         path = root / name
-        try:
-            if path.is_file() and path.read_bytes() == content:
-                continue
-            part = path.with_name(f"{name}.part")
-            part.write_bytes(content)
-            os.replace(part, path)
-        except OSError as error:
-            raise StoreError(str(path), str(error.strerror), "Give a folder that can be written.") from None
-    return [root / name for name in made]
+        if not path.is_file():
+            lines.append(f"{path}: missing")
+        elif path.read_bytes() != content:
+            lines.append(f"{path}: stale")
+    return lines + [f"{path}: surplus" for path in surplus(root, contents)]
 
 
-def faults(root: Path, made: dict[str, bytes]) -> list[str]:
-    """What under ``root`` is not as the bundles make it: files that are stale, missing or surplus."""
-    wrong = [_fault(root / name, content) for name, content in sorted(made.items())]
-    return [fault for fault in wrong if fault] + [f"{path}: surplus" for path in surplus(root, made)]
-
-
-def surplus(root: Path, made: dict[str, bytes]) -> list[Path]:
-    """What lies under ``root`` though no board makes it; hidden files are left alone."""
-    known = {*made, *KEPT}
+def surplus(root: Path, contents: dict[str, bytes]) -> list[Path]:
+    """Files under ``root`` that no board produces; hidden files are ignored."""
+    known = {*contents, *NOT_PAGES}
     return sorted(p for p in root.iterdir() if p.name not in known and not p.name.startswith("."))
-
-
-def _fault(path: Path, content: bytes) -> str:
-    if not path.is_file():
-        return f"{path}: missing"
-    return "" if path.read_bytes() == content else f"{path}: stale"

@@ -1,20 +1,24 @@
-"""Inline SVG: scales, forest plots of differences, change against bracket; colors are of the page's CSS."""
+"""Inline SVG: scales, forest plots of differences, change by bracket. The page's CSS sets the colors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, log10
-from typing import Any
 
 from markupsafe import Markup, escape
 
-from benchmark.reporting.leaderboards.words import points, spread
+from benchmark.comparison.row_records import BaselineDifference
+from benchmark.reporting.formats import Interval, points, points_with_range
+from benchmark.reporting.leaderboards.board import Board
+
+Series = list[tuple[int, BaselineDifference]]  # (bracket, difference to the baseline)
+TINTS = (0.02, 0.08, 0.2)  # differences, as shares, from which on a cell is tinted more
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear scale from differences to pixels."""
+    """A linear scale from values to pixels."""
 
     low: float
     high: float
@@ -27,7 +31,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round values between two ends, 1 to ``count`` + 1 of them, in steps of 1, 2 or 5 times 10^k.
+    """Return 1 to ``count`` + 1 round values between two ends, in steps of 1, 2 or 5 times 10^k.
 
     Args:
         count: at least 3.
@@ -40,31 +44,45 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """The powers of ten between two positive ends, thinned to at most six."""
+    """Return the powers of ten between two positive ends, thinned to at most six."""
     first, last = ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9)
     each = range(first, last + 1)
     return [10.0**k for k in each[:: 1 + len(each) // 7]]
 
 
-def bounds(differences: Sequence[Mapping[str, Any]], step: float = 0.05) -> tuple[float, float]:
-    """Ends of an axis that holds every interval and zero, on whole steps."""
-    lows = [d["low"] for d in differences] + [0.0]
-    highs = [d["high"] for d in differences] + [0.0]
-    low = floor(min(lows) / step - 0.2) * step
-    high = ceil(max(highs) / step + 0.2) * step
+def bounds(differences: Iterable[Interval], step: float = 0.05) -> tuple[float, float]:
+    """Return the ends of an axis that holds every interval and zero, on multiples of ``step``."""
+    ends = [(d.low, d.high) for d in differences] + [(0.0, 0.0)]
+    low = floor(min(low for low, _ in ends) / step - 0.2) * step
+    high = ceil(max(high for _, high in ends) / step + 0.2) * step
     return round(low, 6), round(high, 6)
 
 
-def forest(difference: Mapping[str, Any], low: float, high: float) -> Markup:
-    """One line of a forest plot: band of undetectable differences, zero, interval, estimate."""
-    x, width, height = Scale(low, high, 4, 146), 150, 24
-    middle, reach = height / 2, difference["detectable"]
-    sign = "up" if difference["low"] > 0 else "down" if difference["high"] < 0 else "flat"
-    left, right, at = x(difference["low"]), x(difference["high"]), x(difference["estimate"])
+def forest_bounds(board: Board) -> tuple[float, float]:
+    """Return the ends of the axis of a board's forest plot."""
+    return bounds(d for row in board.rows if (d := board.difference(row)))
+
+
+def sign_of(interval: Interval) -> str:
+    """Return ``up`` or ``down`` for an interval without zero, else ""."""
+    return "up" if interval.low > 0 else "down" if interval.high < 0 else ""
+
+
+def tint(difference: Interval) -> str:
+    """Return the CSS class of a cell by sign and size: ``up1`` to ``up3``, ``down1`` to ``down3``, or ""."""
+    size = sum(abs(difference.estimate) >= step for step in TINTS)
+    return f"{'up' if difference.estimate > 0 else 'down'}{size}" if size else ""
+
+
+def forest(difference: BaselineDifference, ends: tuple[float, float]) -> Markup:
+    """Draw one line of a forest plot: band of undetectable differences, zero, interval, estimate."""
+    x, width, height = Scale(*ends, 4, 146), 150, 24
+    middle, reach = height / 2, difference.detectable
+    left, right, at = x(difference.low), x(difference.high), x(difference.estimate)
     band_left, band_right = x(-reach), x(reach)
     return Markup(
-        f'<svg class="forest {sign}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{escape(spread(difference))}">'
+        f'<svg class="forest {sign_of(difference) or "flat"}" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-label="{escape(points_with_range(difference))}">'
         f'<rect class="band" x="{band_left}" y="4" width="{round(band_right - band_left, 1)}" height="16"/>'
         f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{height}"/>'
         f'<line class="reach" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>'
@@ -74,49 +92,67 @@ def forest(difference: Mapping[str, Any], low: float, high: float) -> Markup:
     )
 
 
-def forest_axis(low: float, high: float) -> Markup:
-    """The axis above the forest plots."""
-    x = Scale(low, high, 4, 146)
-    ends = [(low, "start"), (high, "end")]
+def forest_axis(ends: tuple[float, float]) -> Markup:
+    """Draw the axis above the forest plots."""
+    x = Scale(*ends, 4, 146)
+    labels = [(ends[0], "start"), (ends[1], "end")]
     if x(0) - 4 > 24 and 146 - x(0) > 24:
-        ends.append((0.0, "middle"))
+        labels.append((0.0, "middle"))
     texts = "".join(
-        f'<text x="{x(v)}" y="10" text-anchor="{anchor}">{points(v).replace(".0", "")}</text>'
-        for v, anchor in ends
+        f'<text x="{x(v)}" y="10" text-anchor="{anchor}">{_tick(v)}</text>' for v, anchor in labels
     )
-    return Markup(
-        '<svg class="axis" viewBox="0 0 150 14" width="150" height="14" aria-hidden="true">'
-        + texts
-        + "</svg>"
-    )
+    head = '<svg class="axis" viewBox="0 0 150 14" width="150" height="14" aria-hidden="true">'
+    return Markup(f"{head}{texts}</svg>")
 
 
-def change(series: Sequence[tuple[int, Mapping[str, Any]]], low: float, high: float, label: str) -> Markup:
-    """Difference to the baseline against the bracket, with intervals.
+def bracket_charts(board: Board) -> list[tuple[str, Markup]]:
+    """Draw change against bracket for each row with added images; none with a single bracket."""
+    rows = [row.name for row in board.rows if row.figures and row.figures.own_bracket != 0]
+    drawn = {name: series for name in rows if len(series := _series(board, name)) > 1}
+    ends = bounds(d for series in drawn.values() for _, d in series)
+    return [(name, bracket_chart(name, series, ends)) for name, series in drawn.items()]
+
+
+def _series(board: Board, row: str) -> Series:
+    """Differences of a row to real_only, by ascending bracket."""
+    brackets = sorted(board.comparison.settings.brackets)
+    versus = [(b, board.figures("test", b)[row].versus.get("real_only", {})) for b in brackets]
+    return [(b, each[board.metric.name]) for b, each in versus if each]
+
+
+def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Markup:
+    """Draw the difference to the baseline against the bracket, with intervals.
 
     Args:
+        name: of the row.
         series: (images added per class, difference), at least one.
-        low, high: ends of the vertical axis, shared by all rows.
-        label: read out instead of the picture.
+        ends: of the vertical axis, shared by all rows.
     """
     width, height, left, bottom = 240, 150, 40, 124
-    y = Scale(low, high, bottom, 10)
+    y = Scale(*ends, bottom, 10)
     gap = (width - left - 20) / len(series)
     xs = [round(left + gap * (i + 0.5), 1) for i in range(len(series))]
     parts = []
-    for value in (low, 0.0, high):
+    for value in (ends[0], 0.0, ends[1]):
         kind = "zero" if value == 0 else "rule"
         parts.append(f'<line class="{kind}" x1="{left}" x2="{width - 8}" y1="{y(value)}" y2="{y(value)}"/>')
-        tick = points(value).replace(".0", "")
-        parts.append(f'<text x="{left - 6}" y="{round(y(value) + 4, 1)}" text-anchor="end">{tick}</text>')
-    track = " ".join(f"{x},{y(d['estimate'])}" for x, (_, d) in zip(xs, series, strict=True))
+        at = round(y(value) + 4, 1)
+        parts.append(f'<text x="{left - 6}" y="{at}" text-anchor="end">{_tick(value)}</text>')
+    track = " ".join(f"{x},{y(d.estimate)}" for x, (_, d) in zip(xs, series, strict=True))
     parts.append(f'<polyline class="track" points="{track}"/>')
     for x, (bracket, d) in zip(xs, series, strict=True):
-        parts.append(f'<line class="reach" x1="{x}" x2="{x}" y1="{y(d["low"])}" y2="{y(d["high"])}"/>')
-        parts.append(f'<circle class="at" cx="{x}" cy="{y(d["estimate"])}" r="4"/>')
+        parts.append(f'<line class="reach" x1="{x}" x2="{x}" y1="{y(d.low)}" y2="{y(d.high)}"/>')
+        parts.append(f'<circle class="at" cx="{x}" cy="{y(d.estimate)}" r="4"/>')
         parts.append(f'<text x="{x}" y="{bottom + 17}" text-anchor="middle">+{bracket}</text>')
-    return Markup(
-        f'<svg class="change" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    label = f"{name}: " + "; ".join(f"+{b} images, {points_with_range(d)}" for b, d in series)
+    return picture("change", width, height, label, parts)
+
+
+def picture(kind: str, width: int, height: float, label: str, parts: Iterable[str]) -> Markup:
+    """Wrap the parts of a picture in an SVG element; ``label`` is read out instead of it."""
+    head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+    return Markup(head + "".join(parts) + "</svg>")
+
+
+def _tick(value: float) -> str:
+    return points(value).replace(".0", "")

@@ -1,127 +1,121 @@
-"""The leaderboard's findings, a sentence each, from the comparison alone."""
+"""Findings of a leaderboard: conclusions from the comparison, one sentence each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from benchmark.bundles.schema import was_not_run
-from benchmark.reporting.leaderboards.words import spread
+from benchmark.comparison.records import Comparison
+from benchmark.comparison.row_records import BaselineDifference
+from benchmark.reporting.formats import points_with_range
 from benchmark.utils.formatting import listed, plural
 
-Finding = dict[str, str]
+NO_DIFFERENCE = "not significantly different from"
 
 
-def findings(comparison: Mapping[str, Any], roles: Mapping[str, str]) -> list[Finding]:
-    """What the leaderboard shows and does not show.
+@dataclass(frozen=True)
+class Finding:
+    """A sentence and its tone."""
+
+    tone: Literal["good", "bad", "plain"]
+    text: str
+
+
+def findings(comparison: Comparison, roles: Mapping[str, str]) -> list[Finding]:
+    """Summarize the controls, every generator and the missing rows.
 
     Args:
-        comparison: of ``benchmark.comparison``.
         roles: ``generator`` or ``control`` by row.
-    Returns:
-        Records of ``tone`` (``good``, ``bad`` or ``plain``) and ``text``.
     """
     generators = [n for n, role in sorted(roles.items()) if role == "generator"]
-    found = [_can_measure(comparison), _controls(comparison)]
-    found += [_generator(comparison, n) for n in generators if n not in comparison["failed"]]
-    return found + _absent(comparison["failed"])
+    return [
+        _can_measure(comparison),
+        _controls(comparison),
+        *(_generator(comparison, n) for n in generators if n not in comparison.failed),
+        *_absent(comparison.failed),
+    ]
+
+
+def verdict(difference: BaselineDifference, alpha: float) -> str:
+    """Result of a test by its adjusted p value, as words before the baseline's name."""
+    if difference.p_adjusted >= alpha:
+        return NO_DIFFERENCE
+    return "better than" if difference.estimate > 0 else "worse than"
+
+
+def _can_measure(comparison: Comparison) -> Finding:
+    claim, metric = comparison.controls[0], comparison.settings.primary_metric
+    if claim.held is None:
+        return Finding("bad", f"It is unknown whether this task can measure an effect. {claim.evidence}")
+    base = comparison.settings.yardstick
+    difference = points_with_range(comparison.primary["oracle"].versus[base][metric.name], metric.noun)
+    if claim.held:
+        text = (
+            f"The task can measure an effect: additional true images (oracle) bring {difference} over {base}."
+        )
+        return Finding("good", text)
+    return Finding(
+        "bad",
+        "This task cannot measure an effect at this size: "
+        f"not even additional true images (oracle) beat {base} ({difference}).",
+    )
+
+
+def _controls(comparison: Comparison) -> Finding:
+    decisive = [c for c in comparison.controls if c.decisive]
+    broken = [c.claim for c in decisive if c.held is False]
+    unknown = [c.claim for c in decisive if c.held is None]
+    if broken:
+        text = f"Controls failed, so the figures are not reliable. Not confirmed: {'; '.join(broken)}."
+        return Finding("bad", text)
+    if unknown:
+        return Finding("bad", f"Controls without a result: {'; '.join(unknown)}.")
+    return Finding("good", f"All {len(decisive)} required controls passed.")
+
+
+def _generator(comparison: Comparison, name: str) -> Finding:
+    alpha, metric = comparison.settings.alpha, comparison.settings.primary_metric
+    reason = comparison.ranking.unranked.get(name)
+    versus = {base: each[metric.name] for base, each in comparison.primary[name].versus.items()}
+    if not versus:
+        return Finding("plain", f"{name} has no baseline to be compared with.")
+    results = listed([_result(d, base, alpha) for base, d in versus.items()])
+    if reason:
+        return Finding("bad", f"{name} {reason} and gets no rank; it is {results}.")
+    verdicts = [verdict(d, alpha) for d in versus.values()]
+    base, first = next(iter(versus.items()))
+    text = f"{name} is {results}."
+    if verdicts[0] == NO_DIFFERENCE:
+        text += (
+            f" A true difference to {base} below {100 * first.detectable:.1f} points of {metric.noun} "
+            "would usually be missed."
+        )
+    if "worse than" in verdicts:
+        return Finding("bad", text)
+    return Finding("good" if set(verdicts) == {"better than"} else "plain", text)
+
+
+def _result(difference: BaselineDifference, base: str, alpha: float) -> str:
+    result = verdict(difference, alpha)
+    uncorrected = difference.low * difference.high > 0 and result == NO_DIFFERENCE
+    caution = ", not significant after correction for the number of rows" if uncorrected else ""
+    return f"{result} {base} ({points_with_range(difference)}{caution})"
 
 
 def _absent(failed: Mapping[str, str]) -> list[Finding]:
-    """The rows without figures: those that failed, and those that were not run."""
-    left_out = sorted(n for n, error in failed.items() if was_not_run(error))
-    broken = sorted(set(failed) - set(left_out))
-    found = []
+    """Findings on the rows that failed and on those that were not run."""
+    not_run = sorted(n for n, error in failed.items() if was_not_run(error))
+    broken = sorted(set(failed) - set(not_run))
+    results = []
     if broken:
-        has = "has" if len(broken) == 1 else "have"
-        text = f"{plural(len(broken), 'row')} failed and {has} no figures: {listed(broken)}."
-        found.append({"tone": "bad", "text": text})
-    if left_out:
-        was = "was" if len(left_out) == 1 else "were"
-        why = f"{was} not run, since no such generator is installed"
-        text = f"{plural(len(left_out), 'row')} {why}: {listed(left_out)}."
-        found.append({"tone": "plain", "text": text})
-    return found
-
-
-def metric_of(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Name, title, noun and form of the primary metric."""
-    found: Mapping[str, Any] = comparison["settings"]["primary_metric"]
-    return found
-
-
-def primary(comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures by row on the test split at the primary bracket."""
-    bracket = str(comparison["settings"]["primary_bracket"])
-    figures: dict[str, Any] = comparison["figures"].get("test", {}).get(bracket, {})
-    return figures
-
-
-def verdict(difference: Mapping[str, Any], alpha: float) -> str:
-    """``better than``, ``worse than`` or ``not told apart from``, by the adjusted p value."""
-    if difference["p_adjusted"] >= alpha:
-        return "not told apart from"
-    return "better than" if difference["estimate"] > 0 else "worse than"
-
-
-def _can_measure(comparison: Mapping[str, Any]) -> Finding:
-    claim = comparison["controls"][0]
-    if claim["held"] is None:
-        return {
-            "tone": "bad",
-            "text": f"Whether this task can measure anything is unknown. {claim['evidence']}",
-        }
-    metric = metric_of(comparison)
-    base = comparison["settings"]["yardstick"]
-    difference = spread(primary(comparison)["oracle"]["versus"][base][metric["name"]], metric["noun"])
-    if claim["held"]:
-        text = f"There is something to find: fresh true images (oracle) bring {difference} over {base}."
-        return {"tone": "good", "text": text}
-    text = (
-        "This task cannot measure anything at this size: "
-        f"even fresh true images (oracle) do not beat {base} ({difference})."
-    )
-    return {"tone": "bad", "text": text}
-
-
-def _controls(comparison: Mapping[str, Any]) -> Finding:
-    decisive = [c for c in comparison["controls"] if c["decisive"]]
-    broken = [c["claim"] for c in decisive if c["held"] is False]
-    unknown = [c["claim"] for c in decisive if c["held"] is None]
-    if broken:
-        return {
-            "tone": "bad",
-            "text": f"Controls misbehaved, so distrust the figures: not true that {listed(broken)}.",
-        }
-    if unknown:
-        return {"tone": "bad", "text": f"Controls that could not be judged: {listed(unknown)}."}
-    return {"tone": "good", "text": f"All {len(decisive)} claims that the controls must meet are met."}
-
-
-def _generator(comparison: Mapping[str, Any], name: str) -> Finding:
-    alpha = comparison["settings"]["alpha"]
-    figures = primary(comparison)[name]
-    reason = comparison["ranking"]["unranked"].get(name)
-    metric = metric_of(comparison)
-    versus = {b: d[metric["name"]] for b, d in figures["versus"].items()}
-    if not versus:
-        return {"tone": "plain", "text": f"{name} has no baseline to be compared with."}
-    said = listed([_said(d, b, alpha) for b, d in versus.items()])
-    if reason:
-        return {"tone": "bad", "text": f"{name} {reason} and gets no rank; it is {said}."}
-    verdicts = [verdict(d, alpha) for d in versus.values()]
-    base, first = next(iter(versus.items()))
-    missed = (
-        f" A true difference to {base} below {100 * first['detectable']:.1f} points of {metric['noun']} "
-        "would mostly go unseen."
-    )
-    text = f"{name} is {said}." + (missed if verdicts[0] == "not told apart from" else "")
-    tone = "bad" if "worse than" in verdicts else "good" if set(verdicts) == {"better than"} else "plain"
-    return {"tone": tone, "text": text}
-
-
-def _said(difference: Mapping[str, Any], base: str, alpha: float) -> str:
-    found = verdict(difference, alpha)
-    alone = difference["low"] * difference["high"] > 0 and found == "not told apart from"
-    caution = ", not significant after correction for the number of rows" if alone else ""
-    return f"{found} {base} ({spread(difference)}{caution})"
+        have = "has" if len(broken) == 1 else "have"
+        results.append(
+            Finding("bad", f"{plural(len(broken), 'row')} failed and {have} no figures: {listed(broken)}.")
+        )
+    if not_run:
+        were = "was not run, since its" if len(not_run) == 1 else "were not run, since their"
+        text = f"{plural(len(not_run), 'row')} {were} generator is not installed: {listed(not_run)}."
+        results.append(Finding("plain", text))
+    return results

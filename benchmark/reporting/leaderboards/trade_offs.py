@@ -1,131 +1,119 @@
-"""What utility is bought with: against fidelity and against cost, with the Pareto front."""
+"""Utility against fidelity and against cost, with the Pareto front."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
-from benchmark.reporting.leaderboards.charts_scatter import Axis, Mark, scatter
-from benchmark.reporting.leaderboards.pareto import front
-from benchmark.reporting.leaderboards.view import Line, View
-from benchmark.reporting.leaderboards.words import measure_title, number, points, spread
+from benchmark.reporting.formats import measure_title, number, points, points_with_range
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.scatter_plot import Axis, Mark, scatter
 from benchmark.utils.formatting import listed
 
-CEILING, FLOOR = "oracle", "noise"  # fresh true images and no images: which no one can, or would, choose
-CHEAPEST = 0.01  # seconds; costs are stored with two decimals
-WIDE = 20.0  # largest to smallest value, from which on an axis is logarithmic
+NOT_ELIGIBLE = ("oracle", "noise")  # the ceiling and the floor: not available, or useless, in practice
+MIN_COST = 0.01  # seconds; costs are stored with two decimals
+WIDE = 20.0  # ratio of the largest to the smallest value from which on an axis is logarithmic
 
 
 @dataclass(frozen=True)
 class TradeOff:
-    """One plot: a title, the picture and what it shows; or, without a picture, why there is none."""
+    """One plot: its title, the picture or None, and the sentence below."""
 
     title: str
     picture: Markup | None
-    said: str
+    sentence: str
 
 
-def against_fidelity(view: View) -> list[TradeOff]:
-    """Utility against every distance to the real images that the board measures in a feature space."""
-    return [_fidelity(view, name) for name in view.measures if name.startswith("fid")]
+def fidelity_trade_offs(board: Board) -> list[TradeOff]:
+    """Plot utility against every FID of the board."""
+    return [_fidelity(board, name) for name in board.measures if name.startswith("fid")]
 
 
-def _fidelity(view: View, name: str) -> TradeOff:
-    title = f"Utility against {measure_title(name)}"
-    values = {
-        line.name: line.manifest.measures[name].value for line in view.lines if name in line.manifest.measures
-    }
-    floors = {li.manifest.measures[name].floor for li in view.lines if name in li.manifest.measures}
+def _fidelity(board: Board, name: str) -> TradeOff:
+    measures = board.measure_values(name)
+    floors = {m.floor for m in measures.values()}
     floor = floors.pop() if len(floors) == 1 else None
-    log = _wide(values, floor)
+    values = {row: m.value for row, m in measures.items()}
+    shown = [*values.values(), *([] if floor is None else [floor])]
+    log = min(shown) > 0 and max(shown) / min(shown) > WIDE
     guide = (floor, "real vs real") if floor is not None else None
     axis = Axis(f"{measure_title(name)}, lower is closer{' (log)' if log else ''}", log, guide)
-    return _plot(view, title, values, axis)
+    return _plot(board, f"Utility against {measure_title(name)}", values, axis)
 
 
-def _wide(values: Mapping[str, float], floor: float | None) -> bool:
-    every = [*values.values(), *([] if floor is None else [floor])]
-    return bool(every) and min(every) > 0 and max(every) / min(every) > WIDE
-
-
-def against_cost(view: View) -> TradeOff:
-    """Utility against the seconds that fitting and sampling took."""
-    costs = {line.name: seconds(line) for line in view.lines}
-    shown = {name: max(cost, CHEAPEST) for name, cost in costs.items() if cost is not None}
+def cost_trade_off(board: Board) -> TradeOff:
+    """Plot utility against the seconds to fit and sample."""
+    values = {row.name: max(row.seconds, MIN_COST) for row in board.rows if row.seconds is not None}
     axis = Axis("seconds to fit and sample (log)", True)
-    return _plot(view, "Utility against cost", shown, axis, least=0.0)
+    return _plot(board, "Utility against cost", values, axis, least=0.0)
 
 
-def seconds(line: Line) -> float | None:
-    """What a row's images cost: fitting and sampling; None for a row that makes none."""
-    costs = line.manifest.costs
-    parts = [v for v in (costs.fit_seconds, costs.sample_seconds) if v is not None]
-    return sum(parts) if parts else None
+def marks(board: Board, values: Mapping[str, float], least: float | None = None) -> list[Mark]:
+    """Marks of the rows that have a value and a difference to real_only.
 
-
-def marks(view: View, values: Mapping[str, float], least: float | None = None) -> list[Mark]:
-    """The rows that have a value and a difference to real_only.
-
-    Rows that the memorization gate catches, the oracle and the noise are never on the front: no one may,
-    can or would choose them.
+    The front is among the eligible rows: those that the memorization gate does not catch, without the oracle
+    and the noise.
 
     Args:
-        least: difference to real_only that a row on the front must exceed; None where any will do.
+        least: difference to real_only that a row on the front must exceed; None for no such limit.
     """
-    lines = [line for line in view.lines if line.name in values and view.difference(line)]
-    differences = {line.name: _given(view.difference(line)) for line in lines}
-    open_to_all = {
-        line.name: (values[line.name], differences[line.name]["estimate"])
-        for line in lines
-        if not line.copies
-        and line.name not in (CEILING, FLOOR)
-        and (least is None or differences[line.name]["estimate"] > least)
+    rows = [(row, d) for row in board.rows if row.name in values and (d := board.difference(row))]
+    eligible = {
+        row.name: (values[row.name], d.estimate)
+        for row, d in rows
+        if not row.copies and row.name not in NOT_ELIGIBLE and (least is None or d.estimate > least)
     }
-    best = set(front(open_to_all))
+    best = set(pareto_front(eligible))
     return [
         Mark(
-            name=line.name,
-            x=values[line.name],
-            y=differences[line.name]["estimate"],
-            low=differences[line.name]["low"],
-            high=differences[line.name]["high"],
-            control=line.manifest.row.role == "control",
-            gated=line.copies,
-            front=line.name in best,
+            name=row.name,
+            x=values[row.name],
+            estimate=d.estimate,
+            low=d.low,
+            high=d.high,
+            control=row.role == "control",
+            gated=row.copies,
+            front=row.name in best,
         )
-        for line in lines
+        for row, d in rows
     ]
 
 
-def _given(difference: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    assert difference is not None
-    return difference
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Names on the Pareto front, where small x and large y are better, by ascending x, then by name.
+
+    A point is on the front unless another one has an x no larger and a y no smaller and differs from it.
+
+    Args:
+        points: (x, y) by name, finite.
+    """
+    front = [
+        name
+        for name, (x, y) in points.items()
+        if not any(u <= x and v >= y and (u, v) != (x, y) for u, v in points.values())
+    ]
+    return sorted(front, key=lambda n: (points[n][0], n))
 
 
 def _plot(
-    view: View, title: str, values: Mapping[str, float], axis: Axis, least: float | None = None
+    board: Board, title: str, values: Mapping[str, float], axis: Axis, least: float | None = None
 ) -> TradeOff:
-    shown = marks(view, values, least)
-    if not shown:
-        return TradeOff(title, None, "Not drawn: no row has both this figure and a difference to real_only.")
-    y_title = f"{view.metric['noun']}, points vs real_only"
-    picture = scatter(shown, axis, y_title, f"{title}. {_read_out(shown)}")
-    return TradeOff(title, picture, said(shown, least))
+    drawn = marks(board, values, least)
+    if not drawn:
+        sentence = "Not available: no row has both this figure and a difference to real_only."
+        return TradeOff(title, None, sentence)
+    y_title = f"{board.metric.noun}, points vs real_only"
+    label = "; ".join(f"{m.name}: {number(m.x)}, {points_with_range(m)}" for m in drawn)
+    return TradeOff(title, scatter(drawn, axis, y_title, f"{title}. {label}"), front_sentence(drawn, least))
 
 
-def _read_out(shown: Sequence[Mark]) -> str:
-    intervals = {m.name: {"estimate": m.y, "low": m.low, "high": m.high} for m in shown}
-    return "; ".join(f"{m.name}: {number(m.x)}, {spread(intervals[m.name])}" for m in shown)
-
-
-def said(shown: Sequence[Mark], least: float | None) -> str:
-    """Which rows are on the front, or why none is."""
-    best = [f"{m.name} ({points(m.y)})" for m in sorted(shown, key=lambda m: (m.x, m.name)) if m.front]
-    if best:
-        return f"On the Pareto front: {listed(best)}."
-    if least is not None and any(not m.gated and m.name not in (CEILING, FLOOR) for m in shown):
-        return "The Pareto front is real_only alone: it costs nothing, and no row open to choice is above it."
-    return "No row that is drawn may stand on the Pareto front: all are gated, the ceiling or the floor."
+def front_sentence(drawn: Sequence[Mark], least: float | None) -> str:
+    """Sentence with the rows on the front, or with the reason why there are none."""
+    front = sorted((m for m in drawn if m.front), key=lambda m: (m.x, m.name))
+    if front:
+        return f"On the Pareto front: {listed([f'{m.name} ({points(m.estimate)})' for m in front])}."
+    if least is not None and any(not m.gated and m.name not in NOT_ELIGIBLE for m in drawn):
+        return "The Pareto front is real_only alone: it costs nothing, and no eligible row is above it."
+    return "The Pareto front is empty: all rows in the plot are gated, the oracle or the noise."

@@ -1,4 +1,4 @@
-"""Tables in the papers' shapes: one file per shape, from runs to ``Table`` records."""
+"""Tables in the papers' shapes: a file per shape turns runs into ``Table`` records."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OF_RUN = (accuracy_by_bracket, change_by_classifier, per_class, folds, auroc_by_
 
 
 def of_run(run: Run) -> list[Table | LeftOut]:
-    """Every table of one run."""
-    return [found for shape in OF_RUN for found in shape.tables(run)]
+    """Return every table of one run."""
+    return [table for shape in OF_RUN for table in shape.tables(run)]
 
 
 def of_runs(runs: Sequence[Run]) -> list[Table | LeftOut]:
-    """Every table that stands over all runs of a task."""
+    """Return every table over all runs of a task."""
     return strategies.tables(runs)

@@ -9,11 +9,11 @@ from benchmark.reporting.tables.record import Key, Table, shown
 
 FIGURES = ("value", "std", "low", "high", "n", "p_adjusted")
 DIGITS = 8  # significant
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # starts of text that a spreadsheet runs
 
 
 def text(table: Table) -> str:
-    """The whole file; the first columns are the levels of the row's and the column's key."""
+    """Return the file; its first columns are the levels of the keys of row and column."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heads = [_name(h, f"row_{i}") for i, h in enumerate(table.row_heads)]
@@ -37,7 +37,7 @@ def _name(head: str, other: str) -> str:
 
 
 def _keys(key: Key) -> list[str]:
-    """Names as texts: one that a spreadsheet would take for a formula gets an apostrophe, but not +250."""
+    """Return keys as text: an apostrophe precedes what a spreadsheet takes for a formula, but not +250."""
     return [k if not k.startswith(FORMULA) or _is_number(k) else f"'{k}" for k in key]
 
 

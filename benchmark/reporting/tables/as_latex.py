@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from benchmark.reporting.leaderboards.words import NONE
+from benchmark.reporting.formats import DASH
 from benchmark.reporting.tables.as_markdown import first_of_group
 from benchmark.reporting.tables.record import Cell, Column, Table, shown
 
@@ -18,12 +18,12 @@ SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX shows as it is."""
+    """Escape text so that LaTeX prints it unchanged."""
     return "".join(SPECIAL.get(c, c) for c in " ".join(text.split()))
 
 
 def text(table: Table) -> str:
-    """A ``table`` environment."""
+    """Return a ``table`` environment."""
     levels, figures = len(table.row_heads), len(table.columns)
     body = [
         r"\begin{tabular}{" + "l" * levels + "r" * figures + "}",
@@ -51,7 +51,7 @@ def text(table: Table) -> str:
 
 
 def _head(table: Table) -> list[str]:
-    """A line per level of the columns' keys; equal neighbors of an upper level share a head."""
+    """Return a line per level of the columns' keys; equal neighbors of an upper level share a head."""
     levels, lines = len(table.row_heads), []
     depth = len(table.columns[0].key)
     for level in range(depth - 1):
@@ -80,6 +80,6 @@ def _rows(table: Table) -> list[str]:
 
 def _cell(cell: Cell, column: Column) -> str:
     text = escape(shown(cell, column.form))
-    if shown(cell, column.form) == NONE:
+    if shown(cell, column.form) == DASH:
         return "--"
     return rf"\textbf{{{text}}}" if cell.bold else text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.reporting.leaderboards.words import markdown as md
+from benchmark.reporting.formats import escape_markdown as md
 from benchmark.reporting.tables.record import Cell, Column, Key, Table, shown
 
 
 def text(table: Table) -> str:
-    """A heading, the caption, the table and its notes."""
+    """Return a heading, the table, its caption and notes."""
     heads = [*table.row_heads, *(" · ".join(c.key) for c in table.columns)]
     rows = [
         [*map(md, first_of_group(table.rows, i)), *[_cell(table.cell(row, c), c) for c in table.columns]]
@@ -26,7 +26,7 @@ def text(table: Table) -> str:
 
 
 def first_of_group(rows: Sequence[Key], i: int) -> Key:
-    """The row's key, where a level that stands above it already is left empty."""
+    """Return the key of a row, with empty levels where the row above has the same."""
     row, above = rows[i], rows[i - 1] if i else None
     same = 0
     while above and same < len(row) - 1 and row[same] == above[same]:

@@ -11,15 +11,12 @@ NAME, AVERAGE = "auroc_by_finding", "Average"
 def tables(run: Run) -> list[Table | LeftOut]:
     """One table."""
     if run.head.labels != "multilabel":
-        return [LeftOut(NAME, "an image has one label, so there are no findings to tell apart one by one")]
-    rows = run.rows()
-    order = [r for r in rows if r != BASELINE] + [r for r in rows if r == BASELINE]
+        return [LeftOut(NAME, "an image has one label, so there are no separate findings")]
+    order = sorted(run.rows(), key=lambda row: row == BASELINE)
     cells: dict[tuple[Key, Key], Cell] = {}
-    for row in order:
-        figures = run.primary[row]
-        for label in run.classes:
-            cells[(label,), (row,)] = figure_cell(figures["per_class"][label]["auroc"])
-        cells[(AVERAGE,), (row,)] = figure_cell(figures["auroc"])
+    for label in run.classes:
+        cells.update({((label,), (r,)): figure_cell(run.primary[r].per_class[label].auroc) for r in order})
+    cells.update({((AVERAGE,), (r,)): figure_cell(run.primary[r].metrics["auroc"]) for r in order})
     alone = run.head.mix.get("training") == "synthetic"
     how = "on its synthetic images alone, real_only on the real ones" if alone else "with its added images"
     return [
@@ -31,7 +28,6 @@ def tables(run: Run) -> list[Table | LeftOut]:
             f"{run.sentence()}",
             row_heads=("Finding",),
             column_heads=("Trained on",),
-            rows=tuple((label,) for label in (*run.classes, AVERAGE)),
             columns=tuple(Column((r,), "decimal") for r in order),
             cells=cells,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.comparison.records import quality_metrics
+from collections.abc import Iterator
+
+from benchmark.comparison.row_records import Subgroup
 from benchmark.reporting.tables.record import Cell, Column, Key, LeftOut, Table, figure_cell
 from benchmark.reporting.tables.run import Run, metric_form
 
@@ -15,26 +17,15 @@ def tables(run: Run) -> list[Table | LeftOut]:
 
 
 def _quality(run: Run) -> Table | LeftOut:
-    found = run.comparison.get("quality")
-    if not found:
+    quality, cards = run.comparison.quality, run.comparison.settings.quality_metrics
+    if not quality:
         return LeftOut("quality", "the comparison has no bootstrap figures")
-    metrics = run.comparison["settings"]["quality_metrics"]
-    rows: list[Key] = []
-    cells: dict[tuple[Key, Key], Cell] = {}
-    for row in (r for r in run.rows() if r in found):
-        parts = {
-            OVERALL: found[row]["overall"],
-            **{c: found[row]["per_class"].get(c, {}) for c in run.classes},
-        }
-        for label, figures in parts.items():
-            rows.append((row, label))
-            cells.update(
-                {
-                    ((row, label), (m["title"],)): figure_cell(f)
-                    for m in metrics
-                    if (f := figures.get(m["name"])) and f["estimate"] is not None
-                }
-            )
+    parts = {
+        (row, label): quality[row].overall if label == OVERALL else quality[row].per_class.get(label, {})
+        for row in run.rows()
+        if row in quality
+        for label in (OVERALL, *run.classes)
+    }
     return Table(
         name="quality",
         title="All figures of merit",
@@ -42,57 +33,56 @@ def _quality(run: Run) -> Table | LeftOut:
         f"and for each class against the rest, at +{run.head.primary_bracket}. {run.sentence()}",
         row_heads=("Row", "Class"),
         column_heads=("",),
-        rows=tuple(rows),
-        columns=tuple(Column((m["title"],), metric_form(m)) for m in metrics),
-        cells=cells,
+        columns=tuple(Column((m.title,), metric_form(m)) for m in cards),
+        cells={
+            (key, (m.title,)): figure_cell(f)
+            for key, figures in parts.items()
+            for m in cards
+            if (f := figures.get(m.name)) and f.estimate is not None
+        },
+        rows=tuple(parts),
     )
 
 
+def _groups(run: Run) -> Iterator[tuple[str, str, str, Subgroup]]:
+    """Yield field, value, row and record of every subgroup."""
+    for row in run.rows():
+        for field, values in run.comparison.subgroups.get(row, {}).items():
+            for value, record in values.items():
+                yield field, value, row, record
+
+
 def _subgroups(run: Run) -> Table | LeftOut:
-    found = run.comparison["subgroups"]
-    if not found:
+    groups = list(_groups(run))
+    if not groups:
         return LeftOut("subgroups", "no subgroup is recorded with the predictions")
     metric = run.metrics[0]
-    cells: dict[tuple[Key, Key], Cell] = {}
-    groups: dict[Key, None] = {}
-    small = {}
-    for row in run.rows():
-        for field, values in found[row].items():
-            for value, record in values.items():
-                if record["too_small"]:
-                    small[f"{field} {value}"] = record["too_small"]
-                    continue
-                groups[field, value] = None
-                cells[(field, value), (row,)] = figure_cell(record)
+    small = {f"{field} {value}": r.too_small for field, value, _, r in groups if r.too_small}
     return Table(
         name="subgroups",
-        title=f"{metric['title']} by subgroup",
-        caption=f"{metric['title']} within each group of test images at +{run.head.primary_bracket}, with "
+        title=f"{metric.title} by subgroup",
+        caption=f"{metric.title} within each group of test images at +{run.head.primary_bracket}, with "
         f"intervals over patients and trainings, not adjusted for the number of groups. {run.sentence()}",
         row_heads=("Field", "Group"),
         column_heads=("Row",),
-        rows=tuple(groups),
         columns=tuple(Column((r,), metric_form(metric)) for r in run.rows()),
-        cells=cells,
+        cells={((f, value), (row,)): figure_cell(r) for f, value, row, r in groups if not r.too_small},
         notes=tuple(f"{group} is too small to judge: {why}." for group, why in sorted(small.items())),
     )
 
 
 def _quality_of_subgroups(run: Run) -> Table | LeftOut:
-    metrics = quality_metrics(run.comparison)
-    rows: list[Key] = []
+    cards = run.comparison.quality_metrics
     cells: dict[tuple[Key, Key], Cell] = {}
-    for row in run.rows():
-        for field, values in run.comparison["subgroups"].get(row, {}).items():
-            for value, record in values.items():
-                overall = record.get("quality", {}).get("overall", {})
-                if overall:
-                    rows.append((field, value, row))
-                cells.update({((field, value, row), (m["title"],)): figure_cell(overall[m["name"]])
-                              for m in metrics if m["name"] in overall})  # fmt: skip
-    if not rows:
+    for field, value, row, record in _groups(run):
+        overall = record.quality.overall if record.quality else {}
+        for m in cards:
+            if m.name in overall:
+                cells[(field, value, row), (m.title,)] = figure_cell(overall[m.name])
+    if not cells:
         return LeftOut("subgroups_quality", "the comparison has no bootstrap figures of subgroups")
-    order = {key: i for i, key in enumerate(dict.fromkeys(key[:2] for key in rows))}
+    groups = list(dict.fromkeys(key[:2] for key, _ in cells))
+    rows = sorted(dict.fromkeys(key for key, _ in cells), key=lambda key: groups.index(key[:2]))
     return Table(
         name="subgroups_quality",
         title="All figures of merit by subgroup",
@@ -101,7 +91,7 @@ def _quality_of_subgroups(run: Run) -> Table | LeftOut:
         f"groups. {run.sentence()}",
         row_heads=("Field", "Group", "Row"),
         column_heads=("",),
-        rows=tuple(sorted(rows, key=lambda key: order[key[:2]])),
-        columns=tuple(Column((m["title"],), metric_form(m)) for m in metrics),
+        columns=tuple(Column((m.title,), metric_form(m)) for m in cards),
         cells=cells,
+        rows=tuple(rows),
     )

@@ -1,4 +1,4 @@
-"""A table before anybody laid it out: keys, cells, a caption."""
+"""Tables independent of their layout: keys, cells and a caption."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.reporting.leaderboards.words import NONE, points
+from benchmark.reporting.formats import DASH, points
 
 Form = Literal["percent", "decimal", "points", "number"]
 Key = tuple[str, ...]
@@ -14,30 +14,21 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure.
+    """One figure with its uncertainty."""
 
-    Attributes:
-        value: as a share (1 is 100 %), a difference of shares, or a number, by the column's form.
-        std: sample standard deviation over ``n`` trainings or folds.
-        low, high: interval at the task's level.
-        p_adjusted: of the difference to the baseline, within the family that the caption names.
-        bold: significant by ``p_adjusted``.
-        text: shown in place of the figures.
-    """
-
-    value: float | None = None
-    std: float | None = None
-    low: float | None = None
+    value: float | None = None  # a fraction, a difference of fractions, or a number, by the column's form
+    std: float | None = None  # sample standard deviation over n trainings or folds
+    low: float | None = None  # interval at the task's level
     high: float | None = None
     n: int | None = None
-    p_adjusted: float | None = None
-    bold: bool = False
-    text: str | None = None
+    p_adjusted: float | None = None  # of the difference to the baseline, in the family that the caption names
+    bold: bool = False  # significant by p_adjusted
+    text: str | None = None  # printed in place of the figures
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key, one text per level of the head, and how its figures are shown."""
+    """A column: its key, one text per level of the head, and the format of its figures."""
 
     key: Key
     form: Form = "percent"
@@ -49,12 +40,11 @@ class Table:
 
     Attributes:
         name: of the files.
-        title: a few words.
-        caption: what it shows, after which table, on what data.
+        caption: content, paper table that it follows, and data.
         row_heads, column_heads: names of the levels of the keys.
-        rows: in order; each key has a text per level.
-        cells: by row key and column key; one that is absent is shown as a dash.
-        notes: below the table.
+        cells: by row key and column key; an absent one is printed as a dash.
+        rows: keys in order, one text per level; by default in the order of ``cells``.
+        notes: printed below the table.
     """
 
     name: str
@@ -62,50 +52,47 @@ class Table:
     caption: str
     row_heads: Key
     column_heads: Key
-    rows: tuple[Key, ...]
     columns: tuple[Column, ...]
     cells: Mapping[tuple[Key, Key], Cell]
+    rows: tuple[Key, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", self.rows or tuple(dict.fromkeys(row for row, _ in self.cells)))
+
     def cell(self, row: Key, column: Column) -> Cell:
-        """The cell, or an empty one."""
+        """Return the cell, or an empty one."""
         return self.cells.get((row, column.key), Cell())
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A table or figure that the data do not admit, and why."""
+    """A table or figure that the data do not admit, with the reason."""
 
     name: str
     reason: str
 
 
-def figure_cell(record: Mapping[str, Any], alpha: float | None = None, *, spread: bool = True) -> Cell:
-    """A cell of a record with ``estimate`` and perhaps ``low``, ``high``, ``std``, ``n``, ``versus``.
+def figure_cell(record: Any, alpha: float | None = None) -> Cell:
+    """Return the cell of a record with ``estimate``, and perhaps an interval, ``std``, ``n`` and ``versus``.
 
     Args:
-        alpha: bold where ``versus.p_adjusted`` is below it; None for never.
-        spread: whether the standard deviation is kept; without it the interval is shown.
+        alpha: the cell is bold if ``versus.p_adjusted`` is below it; None for never.
     """
-    versus = record.get("versus") or {}
-    p = versus.get("p_adjusted")
+    versus = getattr(record, "versus", None)
+    p = versus.p_adjusted if versus else None
+    optional = {name: getattr(record, name, None) for name in ("std", "low", "high", "n")}
     return Cell(
-        value=record["estimate"],
-        std=record.get("std") if spread else None,
-        low=record.get("low"),
-        high=record.get("high"),
-        n=record.get("n"),
-        p_adjusted=p,
-        bold=alpha is not None and p is not None and p < alpha,
+        record.estimate, **optional, p_adjusted=p, bold=alpha is not None and p is not None and p < alpha
     )
 
 
 def shown(cell: Cell, form: Form) -> str:
-    """The cell as a reader sees it: ``67.3 ± 1.2``, ``0.673 [0.640, 0.705]``, ``+0.5``, a text or a dash."""
+    """Format a cell: ``67.30 ± 1.20``, ``0.673 [0.640, 0.705]``, ``+0.50``, a text or a dash."""
     if cell.text is not None:
         return cell.text
     if cell.value is None:
-        return NONE
+        return DASH
     text = _number(cell.value, form)
     if cell.std is not None:
         return f"{text} ± {_number(cell.std, form, plain=True)}"

@@ -1,12 +1,15 @@
-"""A finished run as the tables see it, and what tells it from the other runs of its task."""
+"""A finished run as the tables read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from benchmark.bundles.schema import Manifest
+from benchmark.comparison.breakdown_records import Breakdown
+from benchmark.comparison.records import Comparison, MetricCard, QualityCard
+from benchmark.comparison.row_records import RowFigures
+from benchmark.reporting.tables.record import Form, Key
 from benchmark.utils.formatting import plural
 
 BASELINE = "real_only"
@@ -22,15 +25,13 @@ class Run:
     """One leaderboard.
 
     Attributes:
-        manifests: by row; the fields that say the protocol are the same in all.
-        comparison: of ``benchmark.comparison.study.compare``.
-        breakdown: of ``benchmark.comparison.breakdown.breakdown``.
-        variant: the choices that tell this run from the others, by field; empty for a run alone.
+        manifests: by row; all share the fields of the protocol.
+        variant: the choices that distinguish this run from the others, by field; empty for a single run.
     """
 
     manifests: Mapping[str, Manifest]
-    comparison: Mapping[str, Any]
-    breakdown: Mapping[str, Any]
+    comparison: Comparison
+    breakdown: Breakdown
     variant: Mapping[str, str]
 
     @property
@@ -41,68 +42,72 @@ class Run:
     @property
     def alpha(self) -> float:
         """Level of the tests."""
-        return float(self.comparison["settings"]["alpha"])
+        return self.comparison.settings.alpha
 
     @property
-    def metrics(self) -> Sequence[Mapping[str, Any]]:
+    def metrics(self) -> tuple[MetricCard, ...]:
         """The leaderboard's metrics, the primary one first."""
-        found: Sequence[Mapping[str, Any]] = self.comparison["settings"]["metrics"]
-        return found
+        return self.comparison.settings.metrics
 
     @property
-    def classes(self) -> Sequence[str]:
+    def classes(self) -> tuple[str, ...]:
         """The classes, in the task's order."""
-        found: Sequence[str] = self.comparison["settings"]["classes"]
-        return found
+        return self.comparison.settings.classes
 
     @property
-    def primary(self) -> Mapping[str, Any]:
+    def primary(self) -> Mapping[str, RowFigures]:
         """The figures by row on the test split at the primary bracket."""
-        found: Mapping[str, Any] = self.figures(self.head.primary_bracket)
-        return found
+        return self.comparison.primary
 
     @property
     def label(self) -> str:
         """The variant in a few words."""
         return ", ".join(f"{k}={v}" for k, v in self.variant.items())
 
-    def figures(self, bracket: int) -> Mapping[str, Any]:
-        """The figures by row on the test split at a bracket."""
-        found: Mapping[str, Any] = self.comparison["figures"]["test"][str(bracket)]
-        return found
-
     def rows(self) -> list[str]:
         """The finished rows: the baseline, other rows without images, generators, controls with images."""
         return sorted(self.primary, key=lambda n: (self.place(n), n))
 
     def place(self, row: str) -> tuple[int, int]:
-        """Where a row stands in a table."""
+        """Return the sort key of a row in a table."""
         if row in PLAIN:
             return (0, PLAIN.index(row))
         return (1 if self.manifests[row].row.role == "generator" else 2, 0)
 
+    def bold(self, family: str) -> str:
+        """Return the part of a caption that explains bold figures."""
+        settings = self.comparison.settings
+        return (
+            "Bold: differs from real_only by the paired interval over patients and trainings, p below "
+            f"{settings.alpha} after {settings.correction} over {family}."
+        )
+
     def sentence(self) -> str:
-        """On what the figures are: the kind of images, the task, its size."""
-        head, test = self.head, self.comparison["splits"]["test"]
+        """Describe the data: the kind of images, the task and its size."""
+        head, test = self.head, self.comparison.splits["test"]
         variant = f" ({self.label})" if self.variant else ""
-        size = f"{plural(test['images'], 'test image')} of {plural(test['patients'], 'patient')}"
-        trainings = plural(len(test["runs"]), "training")
+        size = f"{plural(test.images, 'test image')} of {plural(test.patients, 'patient')}"
         return (
             f"{IMAGES[head.data_kind]} Task {head.task}, profile {head.profile}{variant}, source "
-            f"{head.source}: {size}, {trainings} per row."
+            f"{head.source}: {size}, {plural(len(test.runs), 'training')} per row."
         )
 
 
+def classifier_level(runs: Iterable[Run], text: str) -> Key:
+    """Return ``text`` as a level of the rows' keys where the runs have several classifiers, else no level."""
+    return (text,) if len({c for run in runs for c in run.head.classifiers}) > 1 else ()
+
+
 def bracket_title(bracket: int) -> str:
-    """``+250``, or words for no added images."""
+    """Return ``+250``, or words for no added images."""
     return f"+{bracket}" if bracket else "none added"
 
 
 def with_images(rows: Iterable[str]) -> list[str]:
-    """The rows that add images."""
+    """Return the rows that add images."""
     return [r for r in rows if r not in PLAIN]
 
 
-def metric_form(metric: Mapping[str, Any]) -> Any:
-    """How a metric's figures are shown."""
-    return "percent" if metric["percent"] else "decimal"
+def metric_form(metric: MetricCard | QualityCard) -> Form:
+    """Return the format of a metric's figures."""
+    return "percent" if metric.percent else "decimal"

@@ -1,4 +1,4 @@
-"""What tells the runs of one task apart, from the differences between their manifests."""
+"""Variants: the fields in which the runs of one task differ, from their manifests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OTHERS = ("profile", "source", "image_size")
 
 
 def variants(heads: Sequence[Manifest]) -> list[dict[str, str]]:
-    """The fields in which runs of one task differ, with each run's value; empty for a run alone.
+    """Return the fields in which runs of one task differ, with each run's value; empty for a single run.
 
-    Where the runs differ in how the classes are balanced, and each is one of Lan's strategies, the fields
-    of the mix that make it up are given as one, ``strategy`` (see ``strategy``).
+    Where the runs balance the classes in different ways, and each is one of Lan's strategies, the field
+    ``strategy`` replaces the fields of the mix that define it (see ``strategy``).
 
     Args:
         heads: a manifest of each run.
@@ -36,23 +36,23 @@ def variants(heads: Sequence[Manifest]) -> list[dict[str, str]]:
         fields = _named_strategies(heads, fields)
     names = sorted({name for own in fields for name in own})
     differ = [n for n in names if len({own.get(n, "") for own in fields}) > 1]
-    found = [{n: own.get(n, "not set") for n in differ} for own in fields]
-    for i, own in enumerate(found):
-        if own in found[:i]:
-            first = found.index(own)
+    varied = [{n: own.get(n, "not set") for n in differ} for own in fields]
+    for i, own in enumerate(varied):
+        if own in varied[:i]:
+            first = varied.index(own)
             raise SubmissionError(
                 "--bundles",
                 f"folders {first + 1} and {i + 1} hold the same variant ({own or 'no field differs'})",
                 "Give each variant once.",
             )
-    return found
+    return varied
 
 
 def strategy(head: Manifest) -> str | None:
-    """Lan's name for how a binary task's classes are balanced, or None.
+    """Return Lan's name for the way in which a binary task balances its classes, or None.
 
-    ``misclassified``: generators learn from the images that a classifier gets wrong. ``unbalanced``: all
-    training images stay, and the classes get different multiples of them. ``balanced``: a rule thins a
+    ``misclassified``: generators learn from the images that a classifier misclassifies. ``unbalanced``: all
+    training images remain, and the classes get different multiples of them. ``balanced``: a rule thins a
     class out, and all classes get the same multiple.
 
     Source: Lan 2023, section 4.5, Tables 4 and 5.
@@ -70,7 +70,7 @@ def strategy(head: Manifest) -> str | None:
 
 
 def _thinning(scenario: Mapping[str, Any]) -> list[str]:
-    """The rules that leave training images out."""
+    """Return the rules that leave training images out."""
     return [
         name
         for name, rule in scenario.items()
@@ -79,35 +79,34 @@ def _thinning(scenario: Mapping[str, Any]) -> list[str]:
 
 
 def _named_strategies(heads: Sequence[Manifest], fields: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The fields with the strategy's name in place of what makes it up, where that keeps the runs apart."""
+    """Return the fields with the strategy in place of those that define it, if the runs still differ."""
     names = [strategy(h) for h in heads]
     if None in names or len(set(names)) < 2:
         return fields
-    gone = {
+    replaced = {
         "mix.factor",
         "mix.fit_on",
         "mix.unit",
         *(f"{r}.keep" for h in heads for r in _thinning(h.scenario)),
     }
-    found = [
-        {STRATEGY: str(name), **{k: v for k, v in own.items() if k not in gone}}
+    named = [
+        {STRATEGY: str(name), **{k: v for k, v in own.items() if k not in replaced}}
         for name, own in zip(names, fields, strict=True)
     ]
-    return fields if any(own in found[:i] for i, own in enumerate(found)) else found
+    return fields if any(own in named[:i] for i, own in enumerate(named)) else named
 
 
 def _fields(head: Manifest) -> dict[str, str]:
-    found = {name: str(getattr(head, name)) for name in OTHERS}
-    found["classifiers"] = ", ".join(sorted(head.classifiers))
-    for rule, said in head.scenario.items():
-        inner = said.items() if isinstance(said, Mapping) else [("", said)]
-        found.update({f"{rule}.{k}".rstrip("."): _text(v) for k, v in inner})
-    found.update({f"mix.{k}": _text(v) for k, v in head.mix.items()})
-    return found
+    fields = {name: str(getattr(head, name)) for name in OTHERS}
+    fields["classifiers"] = ", ".join(sorted(head.classifiers))
+    for rule, value in head.scenario.items():
+        inner = value.items() if isinstance(value, Mapping) else [("", value)]
+        fields.update({f"{rule}.{k}".rstrip("."): _text(v) for k, v in inner})
+    return fields | {f"mix.{k}": _text(v) for k, v in head.mix.items()}
 
 
 def _classifier_cards(head: Manifest, names: set[str]) -> dict[str, str]:
-    """How the classifiers that all runs have were begun and trained."""
+    """Return weights and training of the classifiers that all runs have."""
     return {
         f"{card.name}.{k}": _text(v)
         for card in head.classifier_cards
@@ -120,13 +119,13 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def numeric_field(found: Sequence[Mapping[str, str]]) -> str | None:
-    """The one field in which runs differ, if its values are numbers; else None."""
-    if len(found) < 2 or any(len(own) != 1 for own in found):
+def numeric_field(varied: Sequence[Mapping[str, str]]) -> str | None:
+    """Return the only field in which runs differ, if its values are numbers; else None."""
+    if len(varied) < 2 or any(len(own) != 1 for own in varied):
         return None
-    name = next(iter(found[0]))
+    name = next(iter(varied[0]))
     try:
-        values = [float(own[name]) for own in found]
+        values = [float(own[name]) for own in varied]
     except ValueError:
         return None
     return name if len(set(values)) == len(values) else None

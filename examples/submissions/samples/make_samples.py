@@ -1,4 +1,4 @@
-"""Synthetic images from exported training images, with nothing of the benchmark: NumPy and Pillow alone.
+"""Draw synthetic images from exported training images, with NumPy and Pillow only.
 
     python -m benchmark data export --task cxr_pneumonia --profile demo --out training
     python make_samples.py training samples 100
@@ -16,12 +16,12 @@ COMPONENTS = 30
 
 
 def read(folder: Path) -> np.ndarray:
-    """(N, H, W) gray values in [0, 1] of the pictures of a folder."""
+    """Return a folder's pictures, (N, H, W) in [0, 1]."""
     return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]) / 255.0
 
 
 def draw(real: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """(count, H, W) uint8 from the normal law whose mean and axes are those of ``real``."""
+    """Draw (count, H, W) uint8 from a Gaussian with the mean and principal axes of ``real``."""
     flat = real.reshape(len(real), -1)
     mean = flat.mean(0)
     _, scale, axes = np.linalg.svd(flat - mean, full_matrices=False)
@@ -31,7 +31,7 @@ def draw(real: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def main(export: Path, out: Path, count: int) -> None:
-    """Read ``train/`` alone, of every fold for itself, and write a folder per class."""
+    """Fit on each fold's ``train/`` separately, and write a folder per class."""
     for k, train in enumerate(sorted(export.glob("**/train"))):
         for folder in sorted(train.iterdir()):
             place = out / train.parent.relative_to(export) / folder.name

@@ -185,9 +185,9 @@ def test_lan_changes_every_second_image(name: str) -> None:
 
 
 def test_lan_combinations() -> None:
-    """All eight leave one image in 256 as it was, the five that the thesis kept one in 32."""
+    """All eight leave one image in 256 as it was, the thesis's final five one in 32."""
     assert len(lan.OPERATIONS) == 8
-    assert {step.__name__ for step in lan.KEPT} == {"rotation", "shearing", "flipping", "noise", "blurring"}
+    assert {step.__name__ for step in lan.FINAL} == {"rotation", "shearing", "flipping", "noise", "blurring"}
     images = batch_of(picture(16)).expand(4000, 1, 16, 16)
     for name, share in (("lan_all", 1 / 256), ("lan", 1 / 32)):
         same = ((PIPELINES[name](images, rng(8)) - images).abs().amax((1, 2, 3)) < 1e-4).float().mean()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark.classifiers.augment import lan, tone, warp
-from benchmark.classifiers.augment.kernels import gaussian_blur
+from benchmark.classifiers.augment.kernels import convolve, gaussian
 from benchmark.generators.lan_augmentation import OPERATIONS, LanAugmentation, Params
 from support.grays import batch_of, farthest, levels, picture
 
@@ -82,6 +82,6 @@ def test_coloring_and_noise() -> None:
 def test_blurring(side: int) -> None:
     """The generator takes a Gaussian of the truncated kernel's deviation: alike but for the shape."""
     image = picture(side)
-    mine = levels(gaussian_blur(batch_of(image), 11, 10.0, side / 320))
+    mine = levels(convolve(batch_of(image), gaussian(11, 10.0)[None], side / 320))
     other = theirs("blurring", image)
     assert float(np.abs(mine - other).mean()) < 0.2 * float(np.abs(other - image).mean())

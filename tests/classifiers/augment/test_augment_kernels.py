@@ -18,12 +18,24 @@ from benchmark.classifiers.augment import kernels
 from support.grays import batch_of, farthest, levels, picture
 
 
+def blur(batch: torch.Tensor, width: torch.Tensor, pixel: float = 1.0) -> torch.Tensor:
+    """Mean over a square of (N,) odd widths."""
+    return kernels.convolve(batch, kernels.box(width, int(width.max())), pixel)
+
+
+def motion_blur(batch: torch.Tensor, width: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Mean along a line between two pixels of a square."""
+    return kernels.convolve(batch, kernels.line(width, ends, int(width.max())))
+
+
 @pytest.mark.parametrize(("alpha", "lightness"), [(0.2, 0.5), (0.5, 1.0), (0.37, 0.7)])
 def test_sharpening_is_that_of_albumentations(alpha: float, lightness: float, albumentations: Any) -> None:
     """Same kernel, which darkens where lightness is below one, same border, clipped alike."""
     image = picture(64)
     theirs = albumentations.Sharpen((alpha, alpha), (lightness, lightness), p=1)(image=image)["image"]
-    mine = kernels.sharpen(batch_of(image), torch.tensor([alpha]), torch.tensor([lightness]))
+    mine = kernels.convolve(
+        batch_of(image), kernels.sharpening(torch.tensor([alpha]), torch.tensor([lightness]))
+    )
     assert farthest(levels(mine), theirs) < 0.55
 
 
@@ -32,7 +44,7 @@ def test_blur_is_that_of_albumentations(width: int, albumentations: Any) -> None
     """The mean over a square, mirrored at the border."""
     image = picture(64)
     theirs = albumentations.Blur((width, width), p=1)(image=image)["image"]
-    assert farthest(levels(kernels.blur(batch_of(image), torch.tensor([width]))), theirs) < 0.55
+    assert farthest(levels(blur(batch_of(image), torch.tensor([width]))), theirs) < 0.55
 
 
 @pytest.mark.parametrize("width", [3, 5, 7])
@@ -50,14 +62,14 @@ def test_motion_blur_is_that_of_albumentations() -> None:
     image, end = picture(64), ((0, 1), (4, 3))
     line = cv2.line(np.zeros((5, 5), np.uint8), *end, 1, thickness=1).astype(np.float32)
     theirs = cv2.filter2D(image, -1, line / line.sum())
-    mine = kernels.motion_blur(batch_of(image), torch.tensor([5]), torch.tensor([end]))
+    mine = motion_blur(batch_of(image), torch.tensor([5]), torch.tensor([end]))
     assert farthest(levels(mine), theirs) < 0.55
 
 
 def test_gaussian_blur_is_that_of_torchvision_and_opencv() -> None:
     """Eleven pixels and a deviation of ten, Lan's, at the thesis's own size."""
     image = picture(64)
-    mine = kernels.gaussian_blur(batch_of(image), 11, 10.0)
+    mine = kernels.convolve(batch_of(image), kernels.gaussian(11, 10.0)[None])
     assert torch.allclose(mine, torchvision.gaussian_blur(batch_of(image), [11, 11], [10.0, 10.0]), atol=1e-5)
     assert farthest(levels(mine), cv2.GaussianBlur(image.astype(np.float32), (11, 11), 10)) < 0.05
 
@@ -67,8 +79,8 @@ def test_each_image_has_its_own_kernel() -> None:
     batch, width = batch_of(*(picture(40, seed=k) for k in range(3))), torch.tensor([3, 7, 5])
     ends = torch.tensor([[[0, 0], [2, 1]], [[6, 2], [0, 3]], [[4, 4], [4, 0]]])
     for blurred, alone in (
-        (kernels.blur(batch, width), lambda k: kernels.blur(batch[k], width[k])),
-        (kernels.motion_blur(batch, width, ends), lambda k: kernels.motion_blur(batch[k], width[k], ends[k])),
+        (blur(batch, width), lambda k: blur(batch[k], width[k])),
+        (motion_blur(batch, width, ends), lambda k: motion_blur(batch[k], width[k], ends[k])),
     ):
         for k in range(3):
             assert torch.allclose(blurred[k : k + 1], alone(slice(k, k + 1)), atol=1e-6)
@@ -77,8 +89,8 @@ def test_each_image_has_its_own_kernel() -> None:
 def test_no_change() -> None:
     """A sharp image of weight zero, and a square of one pixel, leave the batch alone."""
     batch = batch_of(picture(16))
-    assert torch.allclose(kernels.sharpen(batch, torch.zeros(1), torch.ones(1)), batch)
-    assert torch.allclose(kernels.blur(batch, torch.tensor([1])), batch)
+    assert torch.allclose(kernels.convolve(batch, kernels.sharpening(torch.zeros(1), torch.ones(1))), batch)
+    assert torch.allclose(blur(batch, torch.tensor([1])), batch)
 
 
 @pytest.mark.parametrize("pixel", [0.1, 0.25, 2 / 7, 0.9, 1.0, 1.7, 3.0])
@@ -112,6 +124,6 @@ def test_blur_on_a_small_image_is_the_large_one_made_small() -> None:
 
     theirs = small(cv2.blur(large.astype(np.float32), (7, 7)))
     batch = batch_of(small(large))
-    mine = levels(kernels.blur(batch, torch.tensor([7]), pixel=0.25))
+    mine = levels(blur(batch, torch.tensor([7]), pixel=0.25))
     assert farthest(theirs, small(large)) > 5
     assert farthest(mine[2:-2, 2:-2], theirs[2:-2, 2:-2]) < 1.5

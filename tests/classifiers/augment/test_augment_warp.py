@@ -126,8 +126,8 @@ def test_crop_is_a_resized_window() -> None:
 def test_flips_exchange_sides() -> None:
     """Across: left and right; down: top and bottom."""
     batch = batch_of(picture(8))
-    assert torch.equal(warp.flip(batch, "across")[0, 0], batch[0, 0].fliplr())
-    assert torch.equal(warp.flip(batch, "down")[0, 0], batch[0, 0].flipud())
+    assert torch.equal(warp.flip_across(batch)[0, 0], batch[0, 0].fliplr())
+    assert torch.equal(warp.flip_down(batch)[0, 0], batch[0, 0].flipud())
 
 
 def test_parameters_of_no_change() -> None:

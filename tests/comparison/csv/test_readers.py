@@ -22,7 +22,7 @@ TABLE_6 = {
     "LoRA": ((1.31, 0.65), (1.06, 0.25)),
     "Unconditional": ((3.27, 1.01), (2.02, 0.74)),
 }
-ALIKE = {  # section 4.2: the pairs of quality that were not told apart, with their p values
+ALIKE = {  # section 4.2: pairs of quality without a significant difference, with their p-values
     frozenset(("GAN", "Unconditional")): 0.713,
     frozenset(("Unconditional", "Fine-tuning")): 0.51,
     frozenset(("DreamBooth", "LoRA")): 0.3,
@@ -61,9 +61,9 @@ def test_schaudts_models_differ(question):
     for model, own in groups.items():
         assert own.mean() == pytest.approx(TABLE_6[model][question][0], abs=0.03)
         assert own.std(ddof=1) == pytest.approx(TABLE_6[model][question][1], abs=0.06)
-    found = kruskal_wallis(groups)
-    assert found["p"] < 0.0001
-    assert found["n"] == 625
+    result = kruskal_wallis(groups)
+    assert result["p"] < 0.0001
+    assert result["n"] == 625
 
 
 def test_schaudts_pairs_of_quality():
@@ -89,14 +89,14 @@ def test_zhangs_detection_rates(tmp_path):
     """Zhang et al. 2023, Table 4: 32, 3 and 11 of 32 images are 100, 9.37 and 34.37 %."""
     lines = one_reader({"SinGAN": 32, "SinDDM": 3, "FewDDM": 11})
     record = analyze(read_study(write(tmp_path, lines)))
-    found = record["realism"]["models"]
+    result = record["realism"]["models"]
     for model, count in (("SinGAN", 32), ("SinDDM", 3), ("FewDDM", 11)):
-        own = found[model]["fake_detection"]
+        own = result[model]["fake_detection"]
         assert own["estimate"] == count / 32
         wide = proportion_confint(count, 32, alpha=2 * stats.norm.sf(stats.t.ppf(0.975, 31)), method="wilson")
         assert own["low"] == pytest.approx(wide[0], abs=0.004)
         assert own["high"] == pytest.approx(wide[1], abs=0.004)
-    assert found["SinGAN"]["hype"] == {"reason": "no real image was shown"}
+    assert result["SinGAN"]["hype"] == {"reason": "no real image was shown"}
     assert any("always answers fake" in note for note in record["notes"])
     assert record["realism"]["kruskal_wallis"]["p"] < 0.001
 
@@ -111,10 +111,10 @@ def test_segals_error_rate(tmp_path):
     for k in range(100):
         lines.append(f"r1,real-{k},real,x,,,{'fake' if k < 27 else 'real'}")
         lines.append(f"r1,fake-{k},pggan,x,,,{'real' if k < 39 else 'fake'}")
-    found = analyze(read_study(write(tmp_path, lines)))["realism"]
-    assert found["error_real"]["estimate"] == pytest.approx(0.27)
-    assert found["models"]["pggan"]["error_fake"]["estimate"] == pytest.approx(0.39)
-    assert found["models"]["pggan"]["hype"]["estimate"] == pytest.approx(0.33)
+    result = analyze(read_study(write(tmp_path, lines)))["realism"]
+    assert result["error_real"]["estimate"] == pytest.approx(0.27)
+    assert result["models"]["pggan"]["error_fake"]["estimate"] == pytest.approx(0.39)
+    assert result["models"]["pggan"]["hype"]["estimate"] == pytest.approx(0.33)
     assert (18 + 30) / 2 == 24
     assert (37 + 49) / 2 == 43
 
@@ -123,10 +123,10 @@ def test_error_rate_counts_real_and_fake_alike(tmp_path):
     """A reader who always answers fake has an error rate of one half, however many fakes there are."""
     lines = [f"r1,real-{k},real,x,,,fake" for k in range(2)] + one_reader({"gan": 30}, 30)
     lines = [line.replace("s,", "r1,", 1) for line in lines]
-    found = analyze(read_study(write(tmp_path, lines)))["realism"]["models"]["gan"]
-    assert found["fake_detection"]["estimate"] == 1
-    assert found["error_fake"]["estimate"] == 0
-    assert found["hype"]["estimate"] == pytest.approx(0.5)
+    result = analyze(read_study(write(tmp_path, lines)))["realism"]["models"]["gan"]
+    assert result["fake_detection"]["estimate"] == 1
+    assert result["error_fake"]["estimate"] == 0
+    assert result["hype"]["estimate"] == pytest.approx(0.5)
 
 
 def test_means_and_letters_by_hand(tmp_path):
@@ -137,12 +137,12 @@ def test_means_and_letters_by_hand(tmp_path):
         for m, pairs in quality.items() for k, pair in enumerate(pairs) for r in (0, 1)
     ]  # fmt: skip
     record = analyze(read_study(write(tmp_path, lines)))
-    found = record["scores"]["quality"]
-    assert found["models"]["a"]["mean"] == pytest.approx(4.5)
-    assert found["models"]["a"]["sd"] == pytest.approx(np.std([5, 4, 5, 5, 4, 4, 5, 4], ddof=1))
-    assert found["kruskal_wallis"] == kruskal_wallis({"a": [4.5, 5, 4, 4.5], "b": [1.5, 2, 1, 1.5]})
-    assert found["letters"] == {"a": "a", "b": "b"}
-    assert record["study"]["answers"] == {"quality": {"given": 16, "missing": 0}}  # nothing else was asked
+    result = record["scores"]["quality"]
+    assert result["models"]["a"]["mean"] == pytest.approx(4.5)
+    assert result["models"]["a"]["sd"] == pytest.approx(np.std([5, 4, 5, 5, 4, 4, 5, 4], ddof=1))
+    assert result["kruskal_wallis"] == kruskal_wallis({"a": [4.5, 5, 4, 4.5], "b": [1.5, 2, 1, 1.5]})
+    assert result["letters"] == {"a": "a", "b": "b"}
+    assert record["study"]["answers"] == {"quality": {"given": 16, "missing": 0}}  # no other question
 
 
 def test_the_example_is_read_and_is_json():
@@ -169,21 +169,21 @@ def test_truth_may_be_a_column(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
-        ("r1,i1,gan,x,3,2,fake", "line 3: image: reader 'r1', image 'i1' is there already in line 2"),
+        ("r1,i1,gan,x,3,2,fake", "line 3: image: reader 'r1', image 'i1' is already in line 2"),
         ("r2,i1,ddpm,x,3,2,fake", "line 3: model: of image 'i1' is 'ddpm', in line 2 it is 'gan'"),
         ("r2,i1,gan,y,3,2,fake", "line 3: class: of image 'i1'"),
         ("r1,i2,gan,x,6,2,fake", "line 3: quality: is '6', expected a whole number from 1 to 5"),
         ("r1,i2,gan,x,3,0,fake", "line 3: plausibility: is '0', expected a whole number from 1 to 3"),
         ("r1,i2,gan,x,3,2,synthetic", "line 3: real_or_fake: is 'synthetic', expected real or fake"),
         ("r1,i2,gan,x,,,", "line 3: quality: no score at all"),
-        (",i2,gan,x,3,2,fake", "line 3: reader: is empty"),
+        (",i2,gan,x,3,2,fake", "line 3: reader: is missing"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path, line, told):
+def test_a_wrong_line_is_named(tmp_path, line, message):
     """File, line and column of what does not fit."""
-    with pytest.raises(SubmissionError, match=told):
+    with pytest.raises(SubmissionError, match=message):
         read_study(write(tmp_path, ["r1,i1,gan,x,3,2,fake", line]))
 
 

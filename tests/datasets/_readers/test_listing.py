@@ -13,13 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.datasets._readers import listing as _listing
-from benchmark.datasets._readers.folder_tree import by_name, first_of, forbids, note_missing, walk
-from benchmark.datasets._readers.large_tables import fingerprint_tree, first_places, refuse_shared, wanted
-from benchmark.datasets._readers.listing import Row, allowed, read_rows
-from benchmark.datasets._readers.tables import MAX_CELL, read_columns, read_table
+from benchmark.datasets._readers import same_images
+from benchmark.datasets._readers.folder_tree import by_name, first_of, note_missing, walk
+from benchmark.datasets._readers.large_tables import (
+    fingerprint_tree,
+    refuse_shared,
+    requested_findings,
+    without_repeats,
+)
+from benchmark.datasets._readers.listing import Record, allowed, forbids
+from benchmark.datasets._readers.same_images import read_images
 from benchmark.errors import DataError, UnknownNameError
-from benchmark.images.lazy import Pixels
+from benchmark.images.lazy import LazyImages
+from benchmark.utils.csv_file import read_csv
+from benchmark.utils.csv_table import METADATA
 
 
 def table(folder: Path, content: str | bytes) -> Path:
@@ -64,9 +71,9 @@ PLAIN = "image,label\na.png,x\nb.png,y\n"
 def test_same_rows_however_written(tmp_path: Path, content: str | bytes) -> None:
     """Line ends, byte order marks, order, further columns and blank lines do not change what is read."""
     path = table(tmp_path, content)
-    rows = [(cells["image"], cells["label"]) for _, cells in read_table(path, ["image"], ["label"])]
+    rows = [(cells["image"], cells["label"]) for _, cells in read_csv(path, ["image"], ["label"]).records()]
     assert rows == [("a.png", "x"), ("b.png", "y")]
-    columns = read_columns(path, ["image"], ["label", "age"])
+    columns = read_csv(path, ["image"], ["label", "age"])
     assert columns.text("image").tolist() == ["a.png", "b.png"]
     assert columns.text("label").tolist() == ["x", "y"]
     assert columns.text("age").tolist() == ["", ""]
@@ -77,21 +84,21 @@ def test_same_rows_however_written(tmp_path: Path, content: str | bytes) -> None
     ("content", "where", "problem"),
     [
         ("", "table.csv", "is empty"),
-        ("image,label\n", "table.csv", "has no rows"),
-        ("image\na.png\n", "table.csv: label", "column is missing"),
-        ("image;label\na.png;x\n", "table.csv: image", "column is missing"),
-        ("image,label,label\na.png,x,y\n", "table.csv: label", "column is given twice"),
+        ("image,label\n", "table.csv", "has a header and no records"),
+        ("image\na.png\n", "table.csv: line 1: label", "column is missing"),
+        ("image;label\na.png;x\n", "table.csv: line 1: image", "column is missing"),
+        ("image,label,label\na.png,x,y\n", "table.csv: line 1: label", "column is there twice"),
         (PLAIN.encode("utf-16"), "table.csv", "is UTF-16"),
         (b"image,label\na.png,x\nb.png,\xe9\n", "line 3: label", "'\\xe9' is not UTF-8"),
         ('image,label\na.png,x\nb.png,"y\nc.png,z\n', "line 3", "opens a quote that is never closed"),
         ('image,label\na.png,"' + 200_000 * "y", "line 2", "is not CSV: field larger"),
-        ("image,label\na.png," + (MAX_CELL + 1) * "y", "line 2: label", "has 1001 characters"),
+        ("image,label\na.png," + (METADATA.longest_cell + 1) * "y", "line 2: label", "has 1001 characters"),
     ],
 )
 def test_faulty_table(tmp_path: Path, content: str | bytes, where: str, problem: str) -> None:
     """A faulty table is refused with its place, what is wrong and a remedy."""
     with pytest.raises(DataError) as caught:
-        read_columns(table(tmp_path, content), ["image", "label"])
+        read_csv(table(tmp_path, content), ["image", "label"])
     assert caught.value.where.endswith(where)
     assert problem in caught.value.problem
     assert caught.value.remedy
@@ -100,22 +107,22 @@ def test_faulty_table(tmp_path: Path, content: str | bytes, where: str, problem:
 def test_semicolons_are_named(tmp_path: Path) -> None:
     """A table with semicolons, as some spreadsheets write it, is told apart from one without the columns."""
     with pytest.raises(DataError, match="separated by semicolons: save it with commas"):
-        read_columns(table(tmp_path, "image;label\na;x\n"), ["image", "label"])
+        read_csv(table(tmp_path, "image;label\na;x\n"), ["image", "label"])
 
 
 def test_a_column_that_nobody_reads_may_come_twice(tmp_path: Path) -> None:
     """A repeated name is a fault only where it leaves open which column is meant."""
     path = table(tmp_path, "image,note,note\na.png,1,2\n")
-    assert read_columns(path, ["image"]).text("image").tolist() == ["a.png"]
-    with pytest.raises(DataError, match="note: column is given twice"):
-        list(read_table(path, ["image"]))
+    assert read_csv(path, ["image"]).text("image").tolist() == ["a.png"]
+    with pytest.raises(DataError, match="note: column is there twice"):
+        list(read_csv(path, ["image"], None).records())
 
 
 def test_lines_of_rows_behind_quoted_newlines(tmp_path: Path) -> None:
     """The place of a row is the line on which it begins, also behind a cell of several lines."""
     path = table(tmp_path, 'image,note\na.png,"1\n2\n3"\n\nb.png,"4\n5"\n')
-    assert read_columns(path, ["image"]).line.tolist() == [2, 6]
-    assert [where.rpartition(" ")[2] for where, _ in read_table(path, ["image"])] == ["2", "6"]
+    assert read_csv(path, ["image"]).lines.tolist() == [2, 6]
+    assert [where.rpartition(" ")[2] for where, _ in read_csv(path, ["image"], None).records()] == ["2", "6"]
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -129,17 +136,17 @@ def test_any_text_comes_back(tmp_path: Path, rows: list[tuple[str, str]]) -> Non
     csv.writer(written, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
     path = table(tmp_path, written.getvalue())
     expected = [(a.strip(), b.strip()) for a, b in rows]
-    assert [(c["a"], c["b"]) for _, c in read_table(path, ["a", "b"])] == expected
-    columns = read_columns(path, ["a", "b"])
+    assert [(c["a"], c["b"]) for _, c in read_csv(path, ["a", "b"], None).records()] == expected
+    columns = read_csv(path, ["a", "b"])
     assert list(zip(columns.text("a").tolist(), columns.text("b").tolist(), strict=True)) == expected
 
 
 def test_stated_values(tmp_path: Path) -> None:
     """Stated texts are accepted whatever their case; any other is refused with its line."""
-    columns = read_columns(table(tmp_path, "sex,age\nmale,50\nF,\n,nan\n"), ["sex", "age"])
+    columns = read_csv(table(tmp_path, "sex,age\nmale,50\nF,\n,nan\n"), ["sex", "age"])
     assert columns.among("sex", {"Male": 1, "F": 2, "": 0}).tolist() == [1, 2, 0]
-    assert columns.number("age").tolist() == pytest.approx([50, np.nan, np.nan], nan_ok=True)
-    with pytest.raises(DataError, match=r"line 3: sex: 'F' is none of Male, blank"):
+    assert columns.numbers_or_nan("age").tolist() == pytest.approx([50, np.nan, np.nan], nan_ok=True)
+    with pytest.raises(DataError, match=r"line 3: sex: 'F' is not one of Male, blank"):
         columns.among("sex", {"Male": 1, "": 0})
     with pytest.raises(DataError, match=r"line 3: age: is missing"):
         columns.filled("age")
@@ -153,9 +160,9 @@ def test_a_large_table_costs_little(tmp_path: Path) -> None:
     lines = [f"CheXpert-v1.0-small/train/patient{k:05d}/study1/view1_frontal.jpg{row}" for k in range(20_000)]
     path.write_text("\n".join([",".join(names), *lines]))
     begin = time.process_time()
-    assert len(read_columns(path, names)) == 20_000
+    assert len(read_csv(path, names)) == 20_000
     assert time.process_time() - begin < 3
-    columns = read_columns(path, names).columns.values()
+    columns = read_csv(path, names).columns.values()
     assert sum(texts.nbytes for texts in columns) < 20_000 * 4 * (62 + 18 * 3 + 10)
 
 
@@ -185,7 +192,7 @@ def test_missing_share() -> None:
     assert note_missing([], 10, 0, "", "") == []
     names = list("abcde")
     assert note_missing(names, 10, 0.5, "line 2", "x") == [
-        "5 rows left out, picture not there: a, b, c and 2 more"
+        "5 records left out, image file missing: a, b, c and 2 more"
     ]
     with pytest.raises(DataError, match=r"lists 'a', which is not at x, and 4 more of 10 \(50.0%, allow"):
         note_missing(names, 10, 0.4, "line 2", "x")
@@ -208,30 +215,44 @@ def test_licenses(license: str, forbidden: bool) -> None:
 
 def test_forbidden_rows_are_counted() -> None:
     """Rows whose license forbids the use are left out and counted by license."""
-    rows = [Row("", Path("x"), str(k), "p", "a", license=["CC BY", "CC BY-NC", ""][k % 3]) for k in range(7)]
+    rows = [
+        Record(
+            where="",
+            path=Path("x"),
+            image_id=str(k),
+            patient_id="p",
+            label="a",
+            license=["CC BY", "CC BY-NC", ""][k % 3],
+        )
+        for k in range(7)
+    ]
     kept, notes = allowed(rows, "commercial")
     assert [row.image_id for row in kept] == ["0", "3", "6"]
-    assert notes == ["4 rows left out, license forbids commercial use: CC BY-NC 2, not stated 2"]
+    assert notes == ["4 records left out, license forbids commercial use: CC BY-NC 2, not stated 2"]
     assert allowed(rows, "research") == (rows, [])
 
 
 def test_wanted_findings() -> None:
     """A task's spelling is kept, an alias is understood; a class among findings that is none is refused."""
     known, alias = ["Edema", "Pleural_Thickening", "No Finding"], {"normal": "No Finding"}
-    assert wanted(["Normal", "pleural thickening"], known, alias, "") == (
+    assert requested_findings(["Normal", "pleural thickening"], known, alias, "") == (
         [2, 1],
         ("Normal", "pleural thickening"),
     )
-    assert wanted(["yes", "no"], known, alias, "") == ([0, 1, 2], tuple(known))
+    assert requested_findings(["yes", "no"], known, alias, "") == ([0, 1, 2], tuple(known))
     with pytest.raises(UnknownNameError, match="unknown class 'Edena'"):
-        wanted(["normal", "Edena"], known, alias, "source x")
+        requested_findings(["normal", "Edena"], known, alias, "source x")
 
 
-def test_first_places() -> None:
-    """Every row knows the first of its name, and the rows that repeat one are found."""
-    first, again = first_places(["a", "b", "a", "c", "b", "a"])
-    assert first.tolist() == [0, 1, 0, 3, 1, 0]
-    assert again.tolist() == [2, 4, 5]
+def test_repeated_records(tmp_path: Path) -> None:
+    """A record that repeats another is dropped; one that contradicts another is refused with both lines."""
+    content = "name,value\na,1\nb,1\na,1\nc,1\nb,1\na,1\n"
+    found = read_csv(table(tmp_path, content), ["name", "value"])
+    names = found.text("name").tolist()
+    assert without_repeats(found, np.arange(6), names).tolist() == [0, 1, 3]
+    other = read_csv(table(tmp_path, content.replace("c,1\nb,1", "c,1\nb,2")), ["name", "value"])
+    with pytest.raises(DataError, match=r"line 6: contradicts line 3 on 'b'"):
+        without_repeats(other, np.arange(6), names)
 
 
 def test_shared_patients_are_refused() -> None:
@@ -260,12 +281,12 @@ def test_many_pictures_stay_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for k in range(4):
         path = tmp_path / f"{k}.png"
         Image.fromarray(np.random.default_rng(k % 3).integers(0, 256, (20, 20), np.uint8)).save(path)
-        rows.append(Row(f"line {k}", path, path.name, f"p{k}", "a"))
-    small = read_rows(rows, ("a",), 16, source="x", fit="stretch")
+        rows.append(Record(where=f"line {k}", path=path, image_id=path.name, patient_id=f"p{k}", label="a"))
+    small = read_images(rows, ("a",), 16, source="x", fit="stretch")
     assert len(small) == 3
-    monkeypatch.setattr(_listing, "LARGE", 3)
-    large = read_rows(rows, ("a",), 16, source="x", fit="stretch")
-    assert isinstance(large.image, Pixels)
+    monkeypatch.setattr(same_images, "LARGE", 3)
+    large = read_images(rows, ("a",), 16, source="x", fit="stretch")
+    assert isinstance(large.image, LazyImages)
     assert len(large) == 4
     assert np.array_equal(large.image[:3], small.image)
     assert large.card["notes"] == ["4 files were not compared; data verify does it"]

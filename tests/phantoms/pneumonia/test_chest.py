@@ -11,7 +11,8 @@ from PIL import Image
 
 from benchmark.datasets.phantom import chest
 from benchmark.errors import DataError
-from benchmark.images.image_set import Splits, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import Splits
 from benchmark.phantoms.canvas import fields
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population
 from benchmark.protocol import load as loading

@@ -14,7 +14,8 @@ from PIL import Image
 
 from benchmark.datasets.phantom import ultrasound
 from benchmark.errors import DataError
-from benchmark.images.image_set import ImageSet, prove_disjoint
+from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import console as us_console
 from benchmark.phantoms.ultrasound import echo as us_echo

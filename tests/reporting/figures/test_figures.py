@@ -7,7 +7,7 @@ import pytest
 from benchmark.reporting.figures import change, draw, fraction, learning_curve, reliability
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import Run
-from support.by_hand import bundle, predictions, run_of, two_generators, with_curve
+from support.by_hand import bundle, predictions, run_of, two_generators, with_curve, with_fields
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,7 @@ def test_choices_of_numbers_are_an_axis_in_their_order():
 def test_figures_that_the_data_do_not_admit_say_why(run):
     """One run; no calibration; no baseline."""
     assert "differ in one field" in fraction.figure([run]).reason
-    bare = {k: v for k, v in run.comparison.items() if k != "quality"}
-    uncalibrated = Run(run.manifests, bare, run.breakdown, run.variant)
-    assert reliability.figure(uncalibrated) == LeftOut(
+    assert reliability.figure(with_fields(run, quality={})) == LeftOut(
         "reliability", "the comparison has no calibration record"
     )
     assert "no finished row real_only" in change.figure(run_of(two_generators()[1:])).reason
@@ -67,8 +65,8 @@ def calibrated(run: Run) -> Run:
         {"low": 0.0, "high": 0.5, "weight": 0.0, "confidence": None, "accuracy": None},
         {"low": 0.5, "high": 1.0, "weight": 1.0, "confidence": 0.75, "accuracy": 0.6},
     ]
-    quality = {"real_only": {"overall": {}, "per_class": {}, "calibration": {"bins": bins}}}
-    return Run(run.manifests, {**run.comparison, "quality": quality}, run.breakdown, run.variant)
+    quality = {"overall": {}, "per_class": {}, "versus_real_only": None, "calibration": {"bins": bins}}
+    return with_fields(run, quality={"real_only": quality})
 
 
 def test_reliability_leaves_empty_bins_out(run):

@@ -1,4 +1,4 @@
-"""Pictures within the pages: where the marks stand, which rows are on the front, and what is said."""
+"""Charts of the pages, the Pareto front, and sentences about tests."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.reporting.leaderboards import statistic_words
+from benchmark.comparison.row_records import Equivalence
+from benchmark.comparison.significance_records import Association, Friedman, Needed, Power, Variance
+from benchmark.reporting.leaderboards import sentences
 from benchmark.reporting.leaderboards.charts import decades, ticks
-from benchmark.reporting.leaderboards.charts_ranks import critical_difference, joined, read_out
-from benchmark.reporting.leaderboards.charts_scatter import BOTTOM, LEFT, RIGHT, TOP, Axis, Mark, scatter
-from benchmark.reporting.leaderboards.compared import needed_in_words
-from benchmark.reporting.leaderboards.pareto import front
+from benchmark.reporting.leaderboards.rank_diagram import clique_bars, rank_diagram
+from benchmark.reporting.leaderboards.scatter_plot import BOTTOM, LEFT, RIGHT, TOP, Axis, Mark, scatter
+from benchmark.reporting.leaderboards.trade_offs import pareto_front
 
 LINEAR = Axis("cost", log=False)
 
 
-def mark(name: str, x: float, y: float, **said: bool) -> Mark:
+def mark(name: str, x: float, y: float, **changes: bool) -> Mark:
     """A row with an interval of two points on either side."""
-    kinds = {"control": False, "gated": False, "front": False, **said}
+    kinds = {"control": False, "gated": False, "front": False, **changes}
     return Mark(name, x, y, y - 0.02, y + 0.02, **kinds)
 
 
 def test_front_by_hand():
     """b has less gain at more cost than a; d costs more than c without gaining; the others stand."""
     points = {"a": (1.0, 5.0), "b": (2.0, 4.0), "c": (3.0, 7.0), "d": (4.0, 7.0), "e": (0.5, 1.0)}
-    assert front(points) == ["e", "a", "c"]
+    assert pareto_front(points) == ["e", "a", "c"]
 
 
 def test_equal_rows_are_on_the_front_together():
     """Neither beats the other; a row that is equal in one and worse in the other is beaten."""
-    assert front({"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (1.0, 1.0), "d": (2.0, 2.0)}) == ["a", "b"]
-    assert front({}) == []
+    assert pareto_front({"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (1.0, 1.0), "d": (2.0, 2.0)}) == ["a", "b"]
+    assert pareto_front({}) == []
 
 
 @given(st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=9))
 def test_front_is_what_a_search_over_all_pairs_finds(points):
     """On the front: nothing is as good in both and better in one. Sorted, it rises in both respects."""
-    found = front(points)
+    on_front = pareto_front(points)
     for name, (x, y) in points.items():
         beaten = any((u < x and v >= y) or (u <= x and v > y) for u, v in points.values())
-        assert (name in found) is not beaten
-    on = [points[n] for n in found]
+        assert (name in on_front) is not beaten
+    on = [points[n] for n in on_front]
     assert on == sorted(on)
     assert all(a[1] <= b[1] for a, b in pairwise(on))
 
@@ -60,16 +61,16 @@ def test_front_is_what_a_search_over_all_pairs_finds(points):
     ],
 )
 def test_ticks_are_round(low, high, count, expected):
-    """Steps of 1, 2 or 5 times a power of ten, the smallest that give no more than asked for."""
+    """Steps of 1, 2 or 5 times a power of ten, the smallest that give at most ``count`` + 1."""
     assert ticks(low, high, count) == pytest.approx(expected)
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(3, 9))
 def test_ticks_lie_between_the_ends_and_are_few(low, span, count):
     """At least one and at most count + 1, all inside, for three and more."""
-    found = ticks(low, low + span, count)
-    assert 1 <= len(found) <= count + 1
-    assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in found)
+    values = ticks(low, low + span, count)
+    assert 1 <= len(values) <= count + 1
+    assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in values)
 
 
 def test_decades_are_thinned():
@@ -80,8 +81,8 @@ def test_decades_are_thinned():
 
 def elements(svg: str, tag: str, kind: str) -> list[ElementTree.Element]:
     """The elements of a tag with a class among theirs; the SVG must be well-formed."""
-    found = ElementTree.fromstring(svg).iter(tag)
-    return [e for e in found if kind in e.get("class", "").split()]
+    all_of_tag = ElementTree.fromstring(svg).iter(tag)
+    return [e for e in all_of_tag if kind in e.get("class", "").split()]
 
 
 def test_a_logarithmic_axis_is_one():
@@ -150,22 +151,23 @@ def test_names_are_escaped():
     ElementTree.fromstring(svg)
 
 
-def friedman(**said: Any) -> dict[str, Any]:
+def friedman(**changes: Any) -> Friedman:
     """Four classifiers over 14 data sets, with the mean ranks and the critical difference as printed.
 
     Source: Demsar 2006, JMLR 7, section 3.2.4 and Table 6 (chi-squared 9.28, three degrees of freedom).
     """
     ranks = {"C4.5": 3.143, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}
-    return {
+    record = {
         "statistic": 9.28, "df": 3, "p": 0.0258, "kendall_w": 0.221, "blocks": 14, "mean_ranks": ranks,
-        "critical_difference": 1.25, "alpha": 0.05, "reason": None,
-        "cliques": [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]], **said,
+        "critical_difference": 1.25, "alpha": 0.05, "reason": None, "method": "chi-squared", "f": None,
+        "nemenyi": [], "cliques": [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]], **changes,
     }  # fmt: skip
+    return Friedman.from_json(record)
 
 
 def test_critical_difference_diagram_of_demsar():
     """Rows stand by mean rank, best first; marks and ruler are to the scale of the axis."""
-    svg = critical_difference(friedman())
+    svg = rank_diagram(friedman())
     order = [e.text for e in elements(svg, "text", "name")]
     assert order == ["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]
     xs = [float(e.get("cx")) for e in elements(svg, "circle", "mark")]
@@ -175,84 +177,105 @@ def test_critical_difference_diagram_of_demsar():
     start, end = (float(re.findall(rf"{step}([\d.]+)", path)[0]) for step in "MH")
     assert (end - start) / unit == pytest.approx(1.25, abs=0.02)
     assert len(elements(svg, "line", "clique")) == 1
-    assert read_out(friedman()).startswith("Mean ranks: C4.5+m+cf 1.96, C4.5+m 2.00")
+    assert sentences.mean_ranks(friedman()).startswith("Mean ranks, 1 is best: C4.5+m+cf 1.96, C4.5+m 2.00")
 
 
 def test_cliques_become_bars():
     """A bar from the first to the last row of each clique; a row by itself needs none."""
-    assert joined(["a", "b", "c", "d"], [["d"], ["c", "b"], ["a", "b"]]) == [(0, 1), (1, 2)]
+    assert clique_bars(["a", "b", "c", "d"], [["d"], ["c", "b"], ["a", "b"]]) == [(0, 1), (1, 2)]
 
 
-def test_friedman_is_said_in_words():
-    """With its figures and its verdict; or why there is no diagram."""
-    said = statistic_words.friedman(friedman())
-    assert "14 blocks: χ²(3) = 9.28, p = 0.026, Kendall's W 0.22; the rows differ." in said
-    assert "less than 1.25 apart" in said
-    assert "no difference between the rows is shown" in statistic_words.friedman(friedman(p=0.2))
-    reason = statistic_words.friedman({"reason": "fewer than two blocks"})
-    assert reason == "A critical-difference diagram cannot be drawn: fewer than two blocks."
+def test_friedman_sentence():
+    """The figures and the verdict, or the reason why there is no diagram."""
+    text = sentences.friedman(friedman())
+    assert "14 blocks: χ²(3) = 9.28, p = 0.026, Kendall's W 0.22; the rows differ." in text
+    assert "closer than 1.25" in text
+    assert "no significant difference between the rows" in sentences.friedman(friedman(p=0.2))
+    missing = friedman(p=None, critical_difference=None, reason="fewer than two blocks")
+    assert rank_diagram(missing) is None
+    assert sentences.friedman(missing) == (
+        "Friedman's test and the critical-difference diagram: not available, fewer than two blocks."
+    )
 
 
-def test_association_is_said_with_its_interval():
-    """Nothing is claimed where the interval holds zero; measures without a correlation share a reason."""
-    found = {"rho": -0.6, "low": -0.9, "high": 0.1, "p": 0.09, "n": 7, "expected_sign": -1, "reason": None}
-    one = {**found, "rho": 1.0, "low": None, "high": None, "reason": "all rows in one order: no interval"}
-    none = {**dict.fromkeys(found), "reason": "fewer than four rows"}
-    said = statistic_words.associations({"fid_x": found, "kid_x": one, "ms_ssim": none, "filter_pass_rate": none})
-    assert said == [
-        "FID (x): over 7 generators Spearman's ρ with the difference to real_only is −0.60 [−0.90, +0.10], "
-        "an interval that holds zero, p = 0.090; where fidelity foretells utility it is negative.",
-        "KID (x): over 7 generators Spearman's ρ with the difference to real_only is +1.00 (all rows in "
-        "one order: no interval), p = 0.090; where fidelity foretells utility it is negative.",
+def association(**changes: Any) -> Association:
+    """A correlation over seven generators."""
+    record = {
+        "metric": "f1", "rows": [], "method": None, "rho": -0.6, "low": -0.9, "high": 0.1, "p": 0.09, "n": 7,
+        "expected_sign": -1, "reason": None, **changes,
+    }  # fmt: skip
+    return Association.from_json(record)
+
+
+def test_association_sentences_have_intervals():
+    """Zero in the interval is named; measures without a correlation share a reason."""
+    one = association(rho=1.0, low=None, high=None, reason="all rows in one order: no interval")
+    none = association(rho=None, reason="fewer than four rows")
+    tests = {"fid_x": association(), "kid_x": one, "ms_ssim": none, "filter_pass_rate": none}
+    assert sentences.associations(tests) == [
+        "FID (x): over 7 generators, Spearman's ρ with the difference to real_only is −0.60 [−0.90, +0.10], "
+        "which includes zero, p = 0.090; negative where fidelity predicts utility.",
+        "KID (x): over 7 generators, Spearman's ρ with the difference to real_only is +1.00 (all rows in "
+        "one order: no interval), p = 0.090; negative where fidelity predicts utility.",
         "No rank correlation for Filter pass rate and MS-SSIM: fewer than four rows.",
     ]
-    sure = statistic_words.associations({"fid_x": {**found, "high": -0.2}})
-    assert "holds zero" not in sure[0]
+    assert "includes zero" not in sentences.associations({"fid_x": association(high=-0.2)})[0]
 
 
 def test_power_names_the_easiest_and_the_hardest_row():
-    """By level; a row without a figure is left out, and a level without any says nothing."""
-    rows = {"a": {"0.8": 0.031, "0.95": None}, "b": {"0.8": 0.052, "0.95": None}}
-    assert statistic_words.power({"levels": [0.8, 0.95], "rows": rows}) == [
-        "With 80 % power the smallest difference to real_only that is seen is 3.1 (a) to 5.2 points (b)."
+    """By level; a level without any figure has no sentence."""
+    rows = {"a": {"0.8": 0.031}, "b": {"0.8": 0.052}}
+    record = Power.from_json({"levels": [0.8, 0.95], "rows": rows, "needed": {}, "mcnemar": {}})
+    assert sentences.power(record) == [
+        "With 80 % power, the smallest detectable difference to real_only is 3.1 (a) to 5.2 points (b)."
     ]
 
 
 def test_equivalence_claims_only_what_is_shown():
     """The margin in points, the p value, and the three parts of the distribution."""
-    found = {
-        "margin": 0.02,
-        "p": 0.013,
-        "equivalent": True,
-        "rope": {"below": 0.01, "within": 0.97, "above": 0.02},
-    }
-    said = statistic_words.equivalence(found)
-    assert said.startswith(
+    rope = {"below": 0.01, "within": 0.97, "above": 0.02}
+    test = Equivalence.from_json({"margin": 0.02, "p": 0.013, "equivalent": True, "rope": rope})
+    text = sentences.equivalence(test)
+    assert text.startswith(
         "The difference is shown to lie within ±2.0 points (two one-sided tests, p = 0.013)"
     )
-    assert "1 % of its distribution is below, 97 % within and 2 % above" in said
-    assert "not shown to lie" in statistic_words.equivalence({**found, "equivalent": False})
+    assert "1 % of its distribution is below, 97 % within and 2 % above" in text
+    assert "not shown to lie" in sentences.equivalence(test.model_copy(update={"equivalent": False}))
 
 
-def test_variance_is_said_by_size():
-    """The largest source first."""
-    parts = [{"source": "seed", "share": 0.1, "sd": 0.01}, {"source": "generator", "share": 0.9, "sd": 0.03}]
-    said = statistic_words.variance({"components": parts, "n": 27, "reason": None})
-    assert said == (
-        "Of the spread between 27 values: generator 90 % (SD 3.0 points) and seed 10 % (SD 1.0 points)."
+def test_variance_components_are_sorted_by_size():
+    """The largest source first, or the reason why there are none."""
+    common = {"variance": 0.1, "levels": 2}
+    parts = [
+        {"source": "seed", "share": 0.1, "sd": 0.01, **common},
+        {"source": "generator", "share": 0.9, "sd": 0.03, **common},
+    ]
+    record = {"components": parts, "n": 27, "reason": None, "total": 0.2, "method": "REML", "left_out": {}}
+    assert sentences.variance(Variance.from_json(record)) == (
+        "Variance components of 27 values: generator 90 % (SD 3.0 points) and seed 10 % (SD 1.0 points)."
     )
-    assert "the fit did not converge" in statistic_words.variance({"reason": "the fit did not converge"})
+    failed = {**record, "components": [], "reason": "the fit did not converge"}
+    assert "the fit did not converge" in sentences.variance(Variance.from_json(failed))
 
 
-def test_what_it_would_take_by_hand():
-    """Runs, patients, either or neither; with the reason where a number is missing."""
-    found = {"difference": 0.03, "runs": 12, "patients": None, "reason": "no number of patients suffices"}
-    assert needed_in_words(found) == (
-        "12 runs to find a difference of 3.0 points; no number of patients suffices."
-    )
-    both = {"difference": 0.1, "runs": 2, "patients": 136, "reason": None}
-    assert needed_in_words(both) == "2 runs or 136 patients to find a difference of 10.0 points."
-    neither = {"difference": 0.001, "runs": None, "patients": None, "reason": "one run does not show it"}
-    assert needed_in_words(neither) == (
-        "More than any number to find a difference of 0.1 points; one run does not show it."
-    )
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (
+            {"difference": 0.03, "runs": 12, "patients": None, "reason": "no number of patients suffices"},
+            "12 runs to detect a difference of 3.0 points; no number of patients suffices.",
+        ),
+        (
+            {"difference": 0.1, "runs": 2, "patients": 136, "reason": None},
+            "2 runs or 136 patients to detect a difference of 10.0 points.",
+        ),
+        (
+            {"difference": 0.001, "runs": None, "patients": None, "reason": "one run does not show it"},
+            "No study of this kind detects a difference of 0.1 points: one run does not show it.",
+        ),
+    ],
+)
+def test_needed_runs_and_patients(record, expected):
+    """Runs, patients, either or neither; with the reason for a missing number."""
+    limits = {"power": 0.8, "with_endless_runs": None, "with_endless_patients": None}
+    assert sentences.needed(Needed.from_json({**record, **limits})) == expected

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from benchmark.reporting.leaderboards import site_page as index
-from support.made_boards import FIRST, SECOND, boards
+from benchmark.reporting.leaderboards.site import pages
+from support.example_boards import FIRST, SECOND, boards
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install .[dev]"
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER = next((found for name in NAMES if (found := shutil.which(name))), None)
+BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser on the path: none of {', '.join(NAMES)}")
 SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 
@@ -27,7 +27,7 @@ SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 def address(tmp_path_factory) -> str:
     """The page as a file."""
     path: Path = tmp_path_factory.mktemp("site") / "index.html"
-    path.write_text(index.page(boards()), encoding="utf-8")
+    path.write_text(pages(boards())["index.html"], encoding="utf-8")
     return path.as_uri()
 
 
@@ -48,7 +48,7 @@ def ending(text: str) -> re.Pattern[str]:
 
 
 class Visit:
-    """A page that was opened; what it asked for outside its file, and what it complained of."""
+    """An open page, with its requests outside its file and its console messages."""
 
     def __init__(
         self, browser: Any, address: str, size: str = "desk", script: bool = True, **more: Any
@@ -60,7 +60,7 @@ class Visit:
             reduced_motion="reduce",  # scrolls at once
             **more,
         )
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.complaints: list[str] = []
         self.context.route("**/*", self._only_files)
         self.page = self.context.new_page()
@@ -73,13 +73,13 @@ class Visit:
         if route.request.url.startswith("file://"):
             route.continue_()
         else:
-            self.asked.append(route.request.url)
+            self.requests.append(route.request.url)
             route.abort()
 
     def rows(self, board: str = FIRST) -> list[str]:
         """The names of the rows that are shown, from the top down."""
-        found = self.page.locator(f'[id="{board}"] table.rows tbody tr:visible')
-        return list(found.evaluate_all("rows => rows.map(r => r.dataset.name)"))
+        rows = self.page.locator(f'[id="{board}"] table.rows tbody tr:visible')
+        return list(rows.evaluate_all("rows => rows.map(r => r.dataset.name)"))
 
     def head(self, title: str, board: str = FIRST) -> Any:
         """The header of a column of the leaderboard."""
@@ -97,7 +97,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, address) -> Iterator[Any]:
-    """Opens pages; afterwards none has asked for anything or complained."""
+    """Open pages; afterwards check that none made a request or logged an error."""
     made: list[Visit] = []
 
     def open_page(size: str = "desk", part: str = "", **more: Any) -> Visit:
@@ -107,20 +107,20 @@ def visit(browser, address) -> Iterator[Any]:
     yield open_page
     for each in made:
         each.context.close()
-        assert each.asked == []
+        assert each.requests == []
         assert each.complaints == []
 
 
 def by_measure(name: str) -> list[str]:
     """Rows of the first board by a measure of their bundles, smallest first."""
-    found = {b.manifest.row.name: b.manifest.measures.get(name) for b in boards()[0].bundles}
-    return sorted((n for n, m in found.items() if m), key=lambda n: found[n].value)
+    measures = {b.manifest.row.name: b.manifest.measures.get(name) for b in boards()[0].bundles}
+    return sorted((n for n, m in measures.items() if m), key=lambda n: measures[n].value)
 
 
 def by_mean() -> list[str]:
     """Rows of the first board by the mean of the primary metric in its comparison, largest first."""
-    figures = boards()[0].comparison["figures"]["test"]["250"]
-    return sorted(figures, key=lambda n: -figures[n]["balanced_accuracy"]["estimate"])
+    figures = boards()[0].comparison.primary
+    return sorted(figures, key=lambda n: -figures[n].metrics["balanced_accuracy"].estimate)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -171,17 +171,17 @@ def test_filters_and_their_count(visit, size):
     seen = visit(size)
     everything = seen.rows()
     group = seen.page.get_by_role("group", name="Filter the rows")
-    said = group.locator("output")
-    assert said.get_attribute("aria-live") == "polite"
-    assert said.inner_text() == f"{len(everything)} rows"
+    count = group.locator("output")
+    assert count.get_attribute("aria-live") == "polite"
+    assert count.inner_text() == f"{len(everything)} rows"
     group.get_by_label("Role").select_option("generator")
     assert set(seen.rows()) == {"stylegan", "ddpm"}
-    assert said.inner_text().startswith(f"2 of {len(everything)} rows; ranks are of all rows")
+    assert count.inner_text().startswith(f"2 of {len(everything)} rows; ranks are of all rows")
     group.get_by_label("only not gated").check()
     assert seen.rows() == ["ddpm"]
-    tied = boards()[0].comparison["ranking"]["rows"]["ddpm"]["tied_with"]
+    tied = boards()[0].comparison.ranking.rows["ddpm"].tied_with
     for name in tied:
-        assert name in said.inner_text()
+        assert name in count.inner_text()
     group.get_by_label("Standing").select_option("self-reported")
     assert seen.rows() == []
     group.get_by_role("button", name="Show all").click()
@@ -227,8 +227,8 @@ def test_provenance_opens_and_closes(visit, size):
     card = seen.page.get_by_role("dialog")
     card.wait_for()
     text = card.inner_text()
-    for said in ("Apache-2.0", "verified", "SHA256:abc", "5b1f5b1f", "0, 1", "Copies", "torch 2.15.0"):
-        assert said in text
+    for expected in ("Apache-2.0", "verified", "SHA256:abc", "5b1f5b1f", "0, 1", "Copies", "torch 2.15.0"):
+        assert expected in text
     assert seen.overflow() <= 0
     seen.page.keyboard.press("Escape")
     playwright.expect(name).to_be_focused()

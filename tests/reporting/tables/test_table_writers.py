@@ -68,7 +68,7 @@ def test_csv_starts_no_formula():
     """A name that a spreadsheet would run is marked as text; a bracket is a number."""
     rows = (("+100",), ("=1+1",), ("@x",), ("-cmd",))
     cells = {(r, ("v",)): Cell(1.0) for r in rows}
-    table = Table("t", "t", "c", ("Row",), ("",), rows, (Column(("v",)),), cells)
+    table = Table("t", "t", "c", ("Row",), ("",), (Column(("v",)),), cells)
     assert [line.split(",")[0] for line in as_csv.text(table).splitlines()[1:]] == [
         "+100",
         "'=1+1",
@@ -128,6 +128,6 @@ def test_latex_escapes_what_would_be_a_command():
 def test_wide_latex_tables_are_scaled_to_the_line():
     """More than seven columns."""
     columns = tuple(Column((f"c{i}",)) for i in range(8))
-    text = as_latex.text(Table("t", "t", "c", ("Row",), ("",), (("r",),), columns, {}))
+    text = as_latex.text(Table("t", "t", "c", ("Row",), ("",), columns, {}, (("r",),)))
     assert "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}{lrrrrrrrr}" in text
     assert "\\end{tabular}\n}\n" in text

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmark.bundles.io import Bundle
-from benchmark.comparison.study import compare
+from benchmark.comparison.compare import compare
 from benchmark.reporting.figures import draw, learning_curve
 from benchmark.reporting.tables import (
     accuracy_by_bracket,
@@ -26,7 +26,7 @@ from benchmark.reporting.tables import (
 )
 from benchmark.reporting.tables.record import LeftOut, Table
 from benchmark.reporting.tables.run import Run
-from support.by_hand import bundle, predictions, records, run_of, two_generators, with_curve
+from support.by_hand import bundle, predictions, records, run_of, two_generators, with_curve, with_fields
 
 
 def value(table: Table, row: tuple[str, ...], column: tuple[str, ...]) -> Any:
@@ -217,12 +217,13 @@ def with_quality(run: Run) -> Run:
         "real_only": {
             "overall": {"auprc": figure(0.6), "brier": figure(0.3)},
             "per_class": {"left": {"auprc": figure(0.5)}, "right": {"auprc": figure(None)}},
+            "versus_real_only": None,
             "calibration": {"bins": []},
         }
     }
-    settings = run.comparison["settings"] | {"quality_metrics": metrics}
-    comparison = {**run.comparison, "settings": settings, "quality": found}
-    return Run(run.manifests, comparison, run.breakdown, run.variant)
+    metrics = [m | {"overall": True, "per_class": True} for m in metrics]
+    settings = run.comparison.settings.to_json() | {"quality_metrics": metrics}
+    return with_fields(run, settings=settings, quality=found)
 
 
 def test_figures_of_merit_stand_there_overall_and_by_class(run):
@@ -243,8 +244,8 @@ def test_worth_in_real_images_has_its_bounds(run):
     assert cell.text == "+50 [−12, more than +100]"
     assert (cell.value, cell.low, cell.high) == (50.0, -12.4, 100.0)
     assert table.cells[("one", "+1 (best)"), ("Real images that do as well",)].text == "170"
-    assert table.cells[("two", "+2"), ("Worth in real images",)].text == "cannot be said"
-    assert table.notes == ("Nothing can be said where it is flat.",)
+    assert table.cells[("two", "+2"), ("Worth in real images",)].text == "unknown"
+    assert table.notes == ("Unknown: it is flat.",)
 
 
 def test_worth_in_real_images_is_what_the_comparison_says():
@@ -260,9 +261,9 @@ def test_worth_in_real_images_is_what_the_comparison_says():
     comparison = compare(records(bundles), pd.concat(parts, ignore_index=True))
     run = Run(plain.manifests, comparison, plain.breakdown, {})
     (table,) = equivalent.tables(run)
-    record = comparison["equivalent"]["one"]["primary"]
+    record = comparison.equivalent["one"].primary
     assert value(table, ("one", "+1"), ("Difference to real_only",)) == pytest.approx(0.05)
-    assert value(table, ("one", "+1"), ("Worth in real images",)) == record["images"]
+    assert value(table, ("one", "+1"), ("Worth in real images",)) == record.images
     assert "subsets of the 80 training images" in table.caption
     with draw.style():
         assert learning_curve.figure(run).figure.axes[0].get_xlabel() == "Real training images"

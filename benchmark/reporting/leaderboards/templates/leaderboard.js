@@ -1,5 +1,5 @@
 "use strict";
-// Without this script every board is shown, in its own order. It sorts, filters, chooses and opens cards.
+// Sorts and filters rows, chooses boards and opens the details of rows. Without it all boards are shown.
 document.documentElement.classList.add("js");
 
 function sortable(table) {
@@ -10,7 +10,7 @@ function sortable(table) {
   });
 }
 
-// The first click puts the better rows first; cells without a value stay at the end.
+// The first click puts better rows first; cells without a value stay at the end.
 function sort(table, heads, column) {
   const head = heads[column];
   const first = head.dataset.first || "descending";
@@ -40,13 +40,13 @@ function filterable(bar) {
   const controls = {};
   for (const control of bar.querySelectorAll("[data-filter]")) controls[control.dataset.filter] = control;
   const value = (name) => (controls[name] ? controls[name].value : "");
-  const kept = (row) =>
+  const matches = (row) =>
     row.dataset.name.includes(value("text").trim().toLowerCase()) &&
     (!value("role") || row.dataset.role === value("role")) &&
     (!value("standing") || row.dataset.standing === value("standing")) &&
     !(controls.gated.checked && row.dataset.gated === "yes");
   const apply = () => {
-    for (const row of rows) row.hidden = !kept(row);
+    for (const row of rows) row.hidden = !matches(row);
     shown.textContent = count(rows);
   };
   bar.addEventListener("input", apply);
@@ -58,7 +58,7 @@ function filterable(bar) {
   });
 }
 
-// Ranks and letters are of all rows: a row that is hidden but tied with one that is shown is named.
+// Ranks and letters refer to all rows, so hidden rows that are tied with visible ones are named.
 function count(rows) {
   const seen = rows.filter((row) => !row.hidden);
   if (seen.length === rows.length) return `${rows.length} rows`;
@@ -70,7 +70,7 @@ function count(rows) {
 
 const boards = [...document.querySelectorAll("[data-board]")];
 const picker = document.querySelector(".boards select");
-let current = null; // the board that is shown
+let current = null; // the visible board
 
 function show(board) {
   current = board;
@@ -83,8 +83,8 @@ function show(board) {
 }
 
 const dialog = document.querySelector("dialog");
-let opened = null; // the card whose content the dialog holds
-let opener = null; // the link that asked for it
+let opened = null; // the card whose content is in the dialog
+let opener = null; // the link that opened it
 
 function open(card) {
   opened = card;
@@ -100,7 +100,7 @@ function shut() {
 }
 
 dialog.addEventListener("close", () => {
-  if (!opened || dialog.open) return; // shut already, to go elsewhere
+  if (!opened || dialog.open) return; // closed by route()
   shut();
   history.replaceState(null, "", "#" + current.id);
   if (opener) opener.focus({ preventScroll: true });
@@ -110,8 +110,8 @@ dialog.addEventListener("click", (event) => {
   if (event.target === dialog) dialog.close(); // the backdrop
 });
 
-// The address names a board, a part of one, or the card of a row. An empty one shows the first board, and
-// what belongs to no board, such as the glossary, changes none.
+// The address names a board, a section, or the card of a row. An empty one shows the first board; a target
+// outside the boards, such as the glossary, leaves the visible board as it is.
 function route() {
   if (opened) shut();
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -129,8 +129,8 @@ document.querySelectorAll("table.sortable").forEach(sortable);
 document.querySelectorAll(".filters").forEach(filterable);
 for (const link of document.querySelectorAll("a.title")) {
   link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab or a window of its own
-    event.preventDefault(); // the page stays where it is
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // opens a new tab or window
+    event.preventDefault(); // no scrolling
     opener = link;
     history.pushState(null, "", link.hash);
     route();

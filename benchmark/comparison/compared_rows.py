@@ -1,0 +1,162 @@
+"""The rows compared at one bracket of one split, and any metric of them with its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from benchmark.comparison.aligned_rows import AlignedRows, Protocol
+from benchmark.statistics import intervals, metrics
+
+DIGITS = 12  # of a run's value; the last bits of a sum would break ties in tests on ranks
+
+
+@dataclass(frozen=True, eq=False)
+class MetricValues:
+    """One metric of all rows.
+
+    Attributes:
+        values: (R, n) values per image by row, see ``statistics.metrics``.
+        patient: (n,) codes.
+        protocol: for the error rates.
+        lowest: the smallest value that the metric can take; the largest is 1.
+    """
+
+    values: Mapping[str, np.ndarray]
+    patient: np.ndarray
+    protocol: Protocol
+    lowest: float = 0.0
+
+    @cached_property
+    def _by_run(self) -> np.ndarray:
+        return np.array([v.mean(-1) for v in self.values.values()])
+
+    @cached_property
+    def _pooled_mean(self) -> intervals.RunVariance | None:
+        return intervals.pooled_mean(self._by_run)
+
+    @cached_property
+    def _pooled_difference(self) -> intervals.RunVariance | None:
+        return intervals.pooled_difference(self._by_run)
+
+    def _interval(self, values: np.ndarray, pooled: intervals.RunVariance | None) -> intervals.Interval:
+        alpha, power = self.protocol.alpha, self.protocol.power
+        return intervals.interval(values, self.patient, pooled, alpha=alpha, power=power)
+
+    def mean(self, name: str) -> dict[str, float]:
+        """Return a row's mean with its interval, cut at the metric's range.
+
+        The test against zero and its power mean nothing here, so ``p`` and ``detectable`` are left out.
+        """
+        record = self._interval(self.values[name], self._pooled_mean).record()
+        del record["p"], record["detectable"]
+        return {**record, "low": max(self.lowest, record["low"]), "high": min(1.0, record["high"])}
+
+    def difference(self, a: str, b: str) -> intervals.Interval:
+        """Return the paired difference a minus b."""
+        return self._interval(self.values[a] - self.values[b], self._pooled_difference)
+
+    def run_values(self, name: str) -> list[float]:
+        """Return the value of every run of a row."""
+        return [round(float(v), DIGITS) for v in self.values[name].mean(-1)]
+
+    def of_runs(self, runs: list[int]) -> MetricValues:
+        """Return the same metric over some of the runs."""
+        values = {row: v[runs] for row, v in self.values.items()}
+        return MetricValues(values, self.patient, self.protocol, self.lowest)
+
+
+class ComparedRows:
+    """The rows compared at a bracket of a split.
+
+    Args:
+        keep: (n,) bool, the images to read; None for all.
+    Attributes:
+        rows: each row with its own bracket, by name.
+        scores: (R, n, K) by row.
+        label, patient: of the images.
+    """
+
+    def __init__(
+        self, aligned: AlignedRows, split: str, bracket: int, keep: np.ndarray | None = None
+    ) -> None:
+        self.protocol, self.images = aligned.protocol, aligned.splits[split]
+        chosen = slice(None) if keep is None else keep
+        self.label, self.patient = self.images.label[chosen], self.images.patient[chosen]
+        self.rows = {row.name: (row, own) for row, own in aligned.beside(split, bracket)}
+        self.scores = {name: row.scores[split, own][:, chosen] for name, (row, own) in self.rows.items()}
+        self._values: dict[str, MetricValues] = {}
+
+    def metric(self, name: str) -> MetricValues:
+        """One of the protocol's metrics."""
+        if name not in self._values:
+            metric = self.protocol.metrics[name]
+            self._values[name] = self._of(metric.values, metric.lowest)
+        return self._values[name]
+
+    @property
+    def primary(self) -> MetricValues:
+        """The metric that ranks."""
+        return self.metric(self.protocol.primary.name)
+
+    def recall(self, k: int) -> MetricValues:
+        """Share of the images of class k that are predicted as it."""
+        inside = metrics.members(self.label, k)
+        values = {
+            n: metrics.findings(self.label, s, k)[:, inside].astype(np.float64)
+            for n, s in self.scores.items()
+        }
+        return MetricValues(values, self.patient[inside], self.protocol)
+
+    def class_auroc(self, k: int) -> MetricValues:
+        """AUROC of class k against the rest."""
+        return self._of(lambda label, scores: metrics.class_auroc(label, scores, k))
+
+    def class_metric(self, name: str, k: int) -> MetricValues:
+        """``precision``, ``recall`` or ``f1`` of class k."""
+        if name == "recall":
+            return self.recall(k)
+        values = precision_values if name == "precision" else metrics.f1_of
+        actual = metrics.members(self.label, k)
+        return self._of(lambda label, scores: values(actual, metrics.findings(label, scores, k)))
+
+    def per_class(self, k: int) -> dict[str, dict[str, Any]]:
+        """Precision and F1 of class k, means over runs, and its number of images, by row."""
+        actual = metrics.members(self.label, k)
+        predicted = {n: metrics.findings(self.label, s, k) for n, s in self.scores.items()}
+        return {
+            n: {
+                "precision": float(metrics.precision_of(actual, p).mean()),
+                "f1": float(metrics.f1_of(actual, p).mean()),
+                "images": int(actual.sum()),
+            }
+            for n, p in predicted.items()
+        }
+
+    def _of(
+        self, values: Callable[[np.ndarray, np.ndarray], np.ndarray], lowest: float = 0.0
+    ) -> MetricValues:
+        by_row = {n: values(self.label, s) for n, s in self.scores.items()}
+        return MetricValues(by_row, self.patient, self.protocol, lowest)
+
+
+def precision_values(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return values per image for precision = TP / predicted positives, 0 to 1, by the delta method.
+
+    Without a positive prediction, precision and all values are 0.
+
+    Args:
+        actual: (n,) bool.
+        predicted: (..., n) bool.
+    Returns:
+        (..., n).
+    """
+    both, positive = (predicted & actual).astype(np.float64), predicted.astype(np.float64)
+    share = positive.mean(-1, keepdims=True)
+    share = np.where(share > 0, share, 1.0)
+    precision = both.mean(-1, keepdims=True) / share
+    return np.asarray(precision + (both - precision * positive) / share)

@@ -1,0 +1,151 @@
+"""All figures of merit of the rows at one bracket, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmark.comparison.aligned_rows import Protocol
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.figures import BASELINE
+from benchmark.comparison.row_records import Calibration, CalibrationBin, RowQuality
+from benchmark.statistics import bootstrap, intervals, weighted
+from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples
+from benchmark.statistics.metrics import members
+from benchmark.statistics.quality import FIGURES, Reading, columns
+
+TOP = {"binary": 1.0, "multiclass": 2.0, "multilabel": 1.0}  # of the Brier score overall
+OF_ALL = ("accuracy", "brier", "ece")  # figures that rest on all images, not on those of a class
+BOUNDS = ("estimate", "low", "high")
+Record = dict[str, Any]
+
+
+def quality_cards(protocol: Protocol) -> list[Record]:
+    """Return ``records.QualityCard`` of every figure that the kind of task has."""
+    positive = protocol.classes[-1]
+    return [f.record(protocol.kind, positive) for f in FIGURES if f.per_class or protocol.kind in f.overall]
+
+
+class FiguresOfMerit:
+    """The figures of all rows at one bracket of a split, every row in the same resamples of patients.
+
+    Args:
+        compared: the rows.
+        per_class: True to include the figures of each class.
+    """
+
+    def __init__(self, compared: ComparedRows, per_class: bool = True) -> None:
+        self.protocol = compared.protocol
+        every = columns(self.protocol.kind, len(self.protocol.classes))
+        self._chosen = np.array([i for i, c in enumerate(every) if per_class or c[1] is None])
+        self._columns = [every[i] for i in self._chosen]
+        self._limits = np.array([self._range(name, k) for name, k in self._columns])
+        self._patients = np.array(self._supporting_patients(compared))
+        self.resamples = Resamples(compared.patient)
+        self.readings = {
+            name: [Reading(self.protocol.kind, compared.label, s) for s in scores]
+            for name, scores in compared.scores.items()
+        }
+        self._estimates = {name: bootstrap.estimates(runs) for name, runs in self.readings.items()}
+        by_run = np.array(list(self._estimates.values()))[..., self._chosen]
+        self._pooled = Pooled.of(by_run, intervals.pooled_mean)
+        self._pooled_difference = Pooled.of(by_run, intervals.pooled_difference)
+
+    def records(self) -> dict[str, Record]:
+        """Return the fields of ``records.RowQuality`` by row, except ``calibration``."""
+        baseline = self._replicates(BASELINE) if BASELINE in self.readings else None
+        records = {}
+        for name in self.readings:
+            if baseline is not None and name == BASELINE:
+                records[name] = self._record(baseline)
+                continue
+            own = self._replicates(name)
+            records[name] = self._record(own)
+            if baseline is not None:
+                records[name]["versus_real_only"] = self._versus(own - baseline)
+        return records
+
+    def _replicates(self, name: str) -> Replicates:
+        drawn = bootstrap.replicate(self.readings[name], self.resamples, self._estimates[name])
+        return drawn.only(self._chosen)
+
+    def _record(self, own: Replicates) -> Record:
+        per_class: dict[str, Record] = {c: {} for c in self.protocol.classes}
+        record: Record = {"overall": {}, "per_class": per_class, "versus_real_only": None}
+        bounds = self._intervals(own, self._pooled, self._limits)
+        for (name, k), figure in zip(self._columns, bounds, strict=True):
+            into = record["overall"] if k is None else per_class[self.protocol.classes[k]]
+            into[name] = figure
+        return record
+
+    def _versus(self, difference: Replicates) -> Record:
+        """Differences to the baseline over all classes."""
+        widest = (self._limits[:, 1] - self._limits[:, 0])[:, None] * np.array([-1.0, 1.0])
+        bounds = self._intervals(difference, self._pooled_difference, widest)
+        return {name: figure for (name, k), figure in zip(self._columns, bounds, strict=True) if k is None}
+
+    def _intervals(self, own: Replicates, pooled: Pooled | None, limits: np.ndarray) -> list[Record]:
+        """Return the fields of ``records.Bounds`` of every figure, cut at its range."""
+        estimate = own.estimate.mean(0)
+        bounds = bootstrap.bounds(own, self.resamples, pooled, self._patients, self.protocol.alpha)
+        low, high = (np.clip(end, limits[:, 0], limits[:, 1]) for end in bounds)
+        numbers = np.stack([estimate, np.minimum(low, estimate), np.maximum(high, estimate)], axis=1)
+        return [
+            {k: float(v) if np.isfinite(v) else None for k, v in zip(BOUNDS, each, strict=True)}
+            for each in numbers
+        ]
+
+    def _supporting_patients(self, compared: ComparedRows) -> list[int]:
+        """Patients that support each figure: all, or those of the smaller side of its rarest class."""
+        every = len(np.unique(compared.patient))
+        of_class = [_smaller_side(compared, k) for k in range(len(self.protocol.classes))]
+        overall = of_class[1] if self.protocol.kind == "binary" else min(of_class)
+        return [
+            every if name in OF_ALL else overall if k is None else of_class[k] for name, k in self._columns
+        ]
+
+    def _range(self, name: str, k: int | None) -> tuple[float, float]:
+        """The smallest and the largest value of a figure."""
+        top = TOP[self.protocol.kind] if name == "brier" and k is None else 1.0
+        return (-1.0 if name == "cohen_kappa" else 0.0), top
+
+
+def _smaller_side(compared: ComparedRows, k: int) -> int:
+    """Patients with images of class k, or with images of other classes: the fewer."""
+    inside = members(compared.label, k)
+    return min(len(np.unique(compared.patient[side])) for side in (inside, ~inside))
+
+
+def calibration(runs: list[Reading], classes: int) -> Calibration:
+    """Return the reliability diagram of all runs together, in bins of equal width.
+
+    Of the predicted class; for multi-label tasks, of every class's own score.
+    """
+    multilabel = runs[0].kind == "multilabel"
+    pairs = [
+        (r.scores[:, k], r.actual[:, k]) if multilabel else r.top_label()
+        for r in runs
+        for k in range(classes if multilabel else 1)
+    ]
+    confidence, outcome = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    code, edges = weighted.bin_of(confidence), np.arange(weighted.BINS + 1) / weighted.BINS
+    count = np.bincount(code, minlength=weighted.BINS)
+    sums = [np.bincount(code, v.astype(np.float64), minlength=weighted.BINS) for v in (confidence, outcome)]
+    bins = [
+        CalibrationBin(
+            low=edges[m], high=edges[m + 1], weight=n / count.sum(),
+            confidence=sums[0][m] / n if n else None, accuracy=sums[1][m] / n if n else None,
+        )
+        for m, n in enumerate(count)
+    ]  # fmt: skip
+    return Calibration(bins=bins)
+
+
+def figures_of_merit(compared: ComparedRows) -> dict[str, RowQuality]:
+    """Return all figures of merit by row."""
+    figures, classes = FiguresOfMerit(compared), len(compared.protocol.classes)
+    return {
+        name: RowQuality(**record, calibration=calibration(figures.readings[name], classes))
+        for name, record in figures.records().items()
+    }

@@ -1,0 +1,111 @@
+"""Notes for the reader of a comparison: cautions, and what is missing from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmark.comparison.aligned_rows import NOT_RECORDED, AlignedRows
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.comparison.figures import baselines
+from benchmark.comparison.learning_curve import Equivalents
+from benchmark.comparison.row_records import RowQuality
+from benchmark.statistics import bootstrap
+from benchmark.statistics.metrics import findings, members
+
+FEW_PATIENTS = 10
+NO_MCNEMAR = (
+    "McNemar's test is left out: it compares images that are right with images that are wrong, and an image "
+    "with several labels is neither."
+)
+FOLDS = {
+    True: "Each image of split {split} is tested in one of {folds} folds, which are joined into one run. The "
+    "folds' models share most of their training patients, so their errors are related in a way that no "
+    "interval can show.",
+    False: "Each image of split {split} is read by the models of all {folds} folds. They share most of their "
+    "training patients, so they vary less than models trained on fresh patients would.",
+}
+
+
+def notes(
+    aligned: AlignedRows,
+    compared: ComparedRows,
+    quality: Mapping[str, Mapping[str, RowQuality]],
+    equivalents: Equivalents | None,
+) -> list[str]:
+    """Return all notes, in the order of the page.
+
+    Args:
+        compared: at the primary bracket of ``test``.
+        quality: figures of merit by split and row.
+    """
+    return [
+        *_protocol_notes(aligned),
+        *_silent_runs(compared),
+        *(note for split, rows in quality.items() for note in without_interval(rows, split)),
+        *_learning_curve_notes(equivalents),
+        *_subgroup_notes(aligned),
+    ]
+
+
+def _protocol_notes(aligned: AlignedRows) -> list[str]:
+    protocol, notes = aligned.protocol, []
+    for name, split in sorted(aligned.splits.items()):
+        for k, label in enumerate(protocol.classes):
+            patients = len(np.unique(split.patient[members(split.label, k)]))
+            if patients < FEW_PATIENTS:
+                notes.append(
+                    f"Split {name} has {patients} patients of class {label}: too few to trust its intervals."
+                )
+        if protocol.folds > 1:
+            notes.append(FOLDS[split.joined].format(split=name, folds=protocol.folds))
+    if len(aligned.splits["test"].runs) == 1:
+        notes.append("There is one run per row: intervals leave out the variation between trainings.")
+    if protocol.kind == "multilabel":
+        notes.append(NO_MCNEMAR)
+    present = {row.name for row in aligned.complete()}
+    missing = [base for base in baselines(protocol) if base not in present]
+    return notes + [f"Differences to {base} are missing: no such finished row." for base in missing]
+
+
+def _silent_runs(compared: ComparedRows) -> list[str]:
+    """Runs of a binary task that never predict the positive class: their F1 is 0 and seems certain."""
+    if compared.protocol.kind != "binary":
+        return []
+    positive, notes = compared.protocol.classes[1], []
+    for name, scores in compared.scores.items():
+        silent = int((~findings(compared.label, scores, 1).any(-1)).sum())
+        if silent:
+            notes.append(
+                f"{name} predicts no {positive} at all in {silent} of {len(scores)} runs: F1 is 0 there, and "
+                "its interval does not show how near the threshold the scores came."
+            )
+    return notes
+
+
+def without_interval(rows: Mapping[str, RowQuality], split: str) -> list[str]:
+    """Return a note where resamples lack a class too often for an interval."""
+    first = next(iter(rows.values()))
+    classes = [c for c, own in first.per_class.items() if any(f.low is None for f in own.values())]
+    if not classes:
+        return []
+    return [
+        f"More than {bootstrap.MOST_EMPTY:.0%} of the resamples of the patients of split {split} have no "
+        f"image with, or none without, {', '.join(classes)}: figures that need it have no bootstrap interval."
+    ]
+
+
+def _learning_curve_notes(equivalents: Equivalents | None) -> list[str]:
+    if equivalents is None:
+        return []
+    if equivalents.reason:
+        return [f"There is no learning curve: {equivalents.reason}."]
+    reasons = {row.primary.reason for row in equivalents.rows.values()} - {None}
+    return [f"Real-image equivalents are unknown: {reason}." for reason in sorted(map(str, reasons))]
+
+
+def _subgroup_notes(aligned: AlignedRows) -> list[str]:
+    groups = aligned.splits["test"].groups
+    fields = [f for f in aligned.protocol.subgroups if f not in groups or (groups[f] == NOT_RECORDED).all()]
+    return [f"No image of split test has its {field} recorded: no subgroups by {field}." for field in fields]

@@ -1,0 +1,47 @@
+"""The base of all records of a comparison: frozen, with canonical numbers and a JSON form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from benchmark.utils import rounding
+
+
+def _canonical(value: float) -> float:
+    return rounding.canonical_float(value)
+
+
+Number = Annotated[float, AfterValidator(_canonical)]  # rounded once, when the record is made
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown fields.
+
+    Every float is a ``Number``, so records, the decisions that rest on them and the pages that show them are
+    the same on every processor.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: the keys and shape of ``comparison.json``."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """Return the record of these JSON values.
+
+        Raises:
+            pydantic.ValidationError: a field is missing, unknown or of another type.
+        """
+        return cls.model_validate(values)
+
+
+class Estimate(Record):
+    """An estimate with its two-sided interval of level 1 - alpha."""
+
+    estimate: Number
+    low: Number
+    high: Number

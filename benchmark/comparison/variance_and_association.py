@@ -1,0 +1,59 @@
+"""Sources of the primary metric's variance, and the association of fidelity with utility."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.statistics.association import spearman
+from benchmark.statistics.variance import components
+from benchmark.utils.rounding import canonical_float
+
+FACTORS = ("generator", "bracket", "classifier", "seed", "fold")
+
+
+def variance(compared: Mapping[int, ComparedRows], generators: Iterable[str]) -> dict[str, Any]:
+    """Return the variance components of the primary metric over all runs of all generators.
+
+    Args:
+        compared: by bracket, of one split.
+        generators: names; those that did not finish are left out.
+    Returns:
+        Of ``statistics.variance.components``, with the sources ``FACTORS`` and ``residual``.
+    """
+    values: list[float] = []
+    levels: list[tuple[str, ...]] = []
+    for bracket, rows in compared.items():
+        for name in (n for n in generators if n in rows.rows):
+            values += rows.primary.run_values(name)
+            levels += [tuple(map(str, (name, bracket, *run))) for run in rows.images.runs]
+    return components(values, {factor: [own[i] for own in levels] for i, factor in enumerate(FACTORS)})
+
+
+def association(
+    compared: ComparedRows, manifests: Iterable[Mapping[str, Any]], baseline: str, alpha: float
+) -> dict[str, dict[str, Any]]:
+    """Return Spearman's correlation of every image measure with the difference to the baseline.
+
+    Only finished generators count: controls are extremes by design and would cause the correlation.
+
+    Returns:
+        The fields of ``records.Association``, by measure.
+    """
+    if baseline not in compared.rows:
+        return {}
+    measures = {
+        m["row"]["name"]: m["measures"]
+        for m in manifests
+        if m["row"]["role"] == "generator" and m["row"]["name"] in compared.rows
+    }
+    utility = {row: canonical_float(compared.primary.difference(row, baseline).estimate) for row in measures}
+    records = {}
+    for measure in sorted({name for own in measures.values() for name in own}):
+        rows = sorted(row for row, own in measures.items() if measure in own)
+        fidelity = [float(measures[row][measure]["value"]) for row in rows]
+        sign = -1 if measures[rows[0]][measure]["direction"] == "minimize" else 1
+        known = {"metric": compared.protocol.primary.name, "rows": rows, "expected_sign": sign}
+        records[measure] = {**known, **spearman(fidelity, [utility[row] for row in rows], alpha)}
+    return records

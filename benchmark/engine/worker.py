@@ -1,0 +1,128 @@
+"""What a worker process does: compute one node and commit its result."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmark.engine.node import Node
+from benchmark.engine.store import Costs, Store, store_errors
+from benchmark.utils.processes import die_with_parent
+
+Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
+StageRunner = Callable[[Node, Inputs, Path, Path, Callable[[float], None]], dict[str, Any]]
+DISK_FULL_OR_READ_ONLY = (28, 122, 30)  # ENOSPC, EDQUOT, EROFS: faults of the store, not of the stage
+
+_queue: Any = None
+
+
+def start_worker(queue: Any) -> None:
+    """Prepare a worker process that reports progress to a queue."""
+    global _queue
+    _queue = queue
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    die_with_parent()
+
+
+class PeakMemory:
+    """Peak resident memory of this process while a block runs, in bytes."""
+
+    def __enter__(self) -> PeakMemory:
+        import psutil
+
+        process, self.peak, self._stop = psutil.Process(), 0, threading.Event()
+
+        def sample() -> None:
+            while True:
+                self.peak = max(self.peak, process.memory_info().rss)
+                if self._stop.wait(0.1):
+                    return
+
+        self._thread = threading.Thread(target=sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+class Stopwatch:
+    """Seconds that a node takes, those before a crash included; they are noted in its scratch folder."""
+
+    def __init__(self, work: Path) -> None:
+        self.file, self.began = work / "elapsed", time.perf_counter()
+        try:
+            self.before = float(self.file.read_text())
+        except (OSError, ValueError):
+            self.before = 0.0
+
+    def seconds(self) -> float:
+        """Return the seconds so far."""
+        return self.before + time.perf_counter() - self.began
+
+    def note(self) -> None:
+        """Write the seconds so far."""
+        self.file.write_text(str(self.seconds()))
+
+
+def compute(
+    node: Node,
+    key: str,
+    inputs: Mapping[str, tuple[tuple[str, str], ...]],
+    root: str,
+    run_stage: StageRunner,
+) -> str:
+    """Compute a node in a worker unless another run just did; return the path of its folder.
+
+    Args:
+        inputs: stage and key of each input, by role.
+        root: folder of the store.
+        run_stage: called with the node, the folders of its inputs by role, the output folder, the scratch
+            folder and a progress callback; returns the stage's result as JSON values. Importable by name.
+    """
+    store = Store(Path(root))
+    with store.locked(key):
+        done = store.get(node.stage, key)
+        if done:
+            return str(done.folder)
+        for name in node.config.imports:  # once per worker, and before the clock starts
+            importlib.import_module(name)
+        work, out = store.work(key), store.begin(key)
+        stopwatch = Stopwatch(work)
+
+        def progress(share: float) -> None:
+            stopwatch.note()
+            if _queue is not None:
+                _queue.put((node.id, share))
+
+        folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
+        progress(0.0)
+        with PeakMemory() as memory:
+            result = _run(run_stage, root, node, folders, out, work, progress)
+        costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
+        keys = {role: [k for _, k in each] for role, each in inputs.items()}
+        record = {**_description(node), "inputs": keys, "result": result, "costs": asdict(costs)}
+        return str(store.commit(node.stage, key, record).folder)
+
+
+def _description(node: Node) -> dict[str, Any]:
+    """Return what a manifest holds of its node."""
+    config = node.config.model_dump(mode="json")
+    return {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
+
+
+def _run(run_stage: StageRunner, root: str, *arguments: Any) -> dict[str, Any]:
+    try:
+        return run_stage(*arguments)
+    except OSError as error:
+        if error.errno not in DISK_FULL_OR_READ_ONLY:
+            raise
+        with store_errors(root):
+            raise

@@ -1,0 +1,142 @@
+"""Resolve the rows of a run: controls and generators, with validated parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmark.errors import TaskError, unknown_name
+from benchmark.planning.plan import Row
+from benchmark.plugins.registry import Plugin, available, find
+from benchmark.tasks.parsing import parse, read_yaml
+from benchmark.tasks.profile import GeneratorEntry
+from benchmark.tasks.schema import Task
+
+WITHOUT_IMAGES = {
+    "real_only": {
+        "title": "Real images only",
+        "description": "No added images: the baseline of every difference.",
+        "citation": "",
+        "license": "Apache-2.0",
+    },
+    "oversample": {
+        "title": "Oversampling",
+        "description": "Minority classes drawn again until every class is as frequent as the largest.",
+        "citation": "Schaudt et al. 2023, Table 9",
+        "license": "Apache-2.0",
+    },
+    "class_weights": {
+        "title": "Class weights",
+        "description": "Every class weighs as much in the loss as any other, however rare it is.",
+        "citation": "King and Zeng 2001, Logistic regression in rare events data",
+        "license": "Apache-2.0",
+    },
+}
+
+
+def resolve_rows(
+    task: Task, profile_name: str, generators: tuple[str, ...] | None, params: Path | None
+) -> list[Row]:
+    """Return the task's controls, then its generators.
+
+    Args:
+        generators: names or paths of Python files in place of the task's; None for the task's.
+        params: YAML of tuned parameters, or None.
+    Raises:
+        TaskError: an unknown or repeated name, or a wrong parameter.
+    """
+    profile = task.profile(profile_name)
+    rows = [_control(name) for name in task.controls]
+    tuned = tuned_params(params)
+    for name in tuple(profile.generators) if generators is None else generators:
+        entry = profile.generators.get(name, GeneratorEntry())
+        if generators is None and (entry.plugin or name) not in available("generators"):
+            rows.append(_absent(name, entry))
+            continue
+        plugin = find("generators", [entry.plugin or name])[0]
+        row_name = name if entry.plugin else plugin.name
+        entry = profile.generators.get(row_name, entry)
+        rows.append(replace(generator_row(plugin, entry, tuned.pop(row_name, {})), name=row_name))
+    if tuned:
+        raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(params))
+    names = [r.name for r in rows]
+    repeated = sorted({n for n in names if names.count(n) > 1})
+    if repeated:
+        raise TaskError("--generators", f"'{repeated[0]}' is named twice, or is a control that runs anyway")
+    return rows
+
+
+def _absent(name: str, entry: GeneratorEntry) -> Row:
+    """Return the row of a generator that the task names and that is not installed."""
+    known = entry.plugin or name
+    return Row(
+        name=name,
+        role="generator",
+        card={"title": name, "description": "Named by the task; not installed here."},
+        params=entry.params,
+        absent=f"no generator named '{known}' is installed; docs/add_a_generator.md says how to add one",
+    )
+
+
+def tuned_params(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Return parameters by generator, from a YAML file that ``tune`` or a person wrote."""
+    if path is None:
+        return {}
+    value = read_yaml(path).get("generators")
+    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+        raise TaskError(f"{path}: generators", "expected a mapping from generator to its parameters")
+    return value
+
+
+def _control(name: str) -> Row:
+    if name in WITHOUT_IMAGES:
+        return Row(name, "control", WITHOUT_IMAGES[name])
+    plugin = available("generators").get(name)
+    if plugin is None:
+        raise unknown_name("control", name, [*WITHOUT_IMAGES, *available("generators")], "task: controls")
+    return generator_row(plugin, GeneratorEntry(), {})
+
+
+def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any]) -> Row:
+    """Return the row of a generator, after checking its contract and its parameters.
+
+    Raises:
+        TaskError: the plug-in lacks a part of the contract, or a parameter is wrong.
+    """
+    module = plugin.load()
+    kind = check_contract(module, plugin)
+    where = f"generator '{plugin.name}': params"
+    params = parse(module.Params, {**entry.params, **tuned}, where)
+    card = {k: str(v) for k, v in dict(getattr(module, "card", {})).items()}
+    return Row(
+        name=plugin.name,
+        role=card.pop("role", "generator"),
+        card=card,
+        plugin={"name": plugin.name, "origin": plugin.origin},
+        target=plugin.target,
+        version=plugin.version(module),
+        params=params.model_dump(mode="json"),
+        per_class=entry.fit == "per_class" or not kind.conditions,
+        trained=hasattr(module, "search_space"),
+    )
+
+
+def check_contract(module: ModuleType, plugin: Plugin) -> Any:
+    """Return the generator class of a plug-in.
+
+    Raises:
+        TaskError: names the part of the contract that is missing.
+    """
+    for name in ("Params", "Generator"):
+        if not hasattr(module, name):
+            raise TaskError(f"{plugin.target}: {name}", "is missing", "See docs/add_a_generator.md.")
+    kind = module.Generator
+    missing = [m for m in ("fit", "sample", "save", "load", "conditions") if not hasattr(kind, m)]
+    if missing:
+        raise TaskError(
+            f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
+        )
+    return kind

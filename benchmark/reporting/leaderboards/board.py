@@ -1,0 +1,283 @@
+"""Model of a leaderboard: the content of its pages, in order. The pages only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from benchmark.bundles.io import MANIFEST, Bundle
+from benchmark.bundles.schema import Manifest, Measure
+from benchmark.bundles.standing import Standing
+from benchmark.comparison.records import Comparison, MetricCard, SplitSummary
+from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigures
+from benchmark.errors import SubmissionError
+from benchmark.reporting.formats import measure_title, percent
+from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
+from benchmark.reporting.leaderboards.findings import Finding, findings
+from benchmark.utils.formatting import listed, plural
+
+NOTICES = {
+    "phantom": "Phantom results. A program drew the images and knows their true content; they do not show "
+    "patients. This page does not say how a generator performs on clinical images.",
+    "real": "Results on real images. They hold for this source, these classes and this number of patients.",
+}
+UNITS = {  # of rules.Mix
+    "class": "class",
+    "real_image": "real image",
+    "still_image": "still image",
+    "deficit": "image that a class lacks to the largest",
+}
+SPLITS = {
+    "test_paper": (
+        "On a test split of the published size",
+        "in the published proportions. The intervals show the precision of a study of this size",
+    ),
+    "test_site": ("At another site", "from another site"),
+}
+LAST_GROUPS = ("all others", "not recorded")  # values of subgroups
+MEASURE_ORDER = ("fid", "kid", "ms", "gan")
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """One leaderboard: the rows of one protocol, and everything that its pages show.
+
+    Attributes:
+        bundles: one per row.
+        comparison: of the same bundles.
+        name: of its folder; the ids of its parts on a page begin with it.
+        standings: by row; empty on the page of a run.
+        hashes: SHA-256 by row and file, of ``bundle.json`` and of the files beside the bundle. Since
+            ``bundle.json`` holds the hashes of the bundle's other files, they cover every byte of a row.
+    Raises:
+        SubmissionError: the comparison is not of these bundles.
+    """
+
+    bundles: Sequence[Bundle]
+    comparison: Comparison
+    name: str = "board"
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = {b.manifest.row.name for b in self.bundles}
+        compared = set(self.comparison.primary) | set(self.comparison.failed)
+        if names != compared:
+            raise SubmissionError(
+                "leaderboard",
+                f"the comparison is of {sorted(compared)}, the bundles are {sorted(names)}",
+                "Compare again.",
+            )
+
+    @cached_property
+    def head(self) -> Manifest:
+        """The manifest whose shared fields stand for all rows."""
+        return min((b.manifest for b in self.bundles), key=lambda m: m.row.name)
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.head.task
+
+    @property
+    def choice(self) -> str:
+        """The board's name without its task's."""
+        return self.name.removeprefix(f"{self.task}-")
+
+    @property
+    def title(self) -> str:
+        """The page's title."""
+        return f"{self.task} · {self.head.profile}"
+
+    @cached_property
+    def rows(self) -> list[BoardRow]:
+        """Ranked rows by rank and mean, then unranked, then failed ones."""
+        return sorted(map(self._row, self.bundles), key=self._order)
+
+    def _row(self, bundle: Bundle) -> BoardRow:
+        name, ranking = bundle.manifest.row.name, self.comparison.ranking
+        ranked = ranking.rows.get(name)
+        return BoardRow(
+            manifest=bundle.manifest,
+            rank=ranked.rank if ranked else None,
+            letters=ranked.letters if ranked else "",
+            tied=len(ranked.tied_with) if ranked else 0,
+            unranked=ranking.unranked.get(name),
+            figures=self.comparison.primary.get(name),
+            subgroups=self.comparison.subgroups.get(name, {}),
+            grid=bundle.grid,
+            standing=self.standings.get(name),
+            sha256=self.hashes.get(name, {}).get(MANIFEST, ""),
+        )
+
+    def _order(self, row: BoardRow) -> tuple[float, float, str]:
+        if row.figures is None:
+            return (2e9, 0.0, row.name)
+        mean = row.figures.metrics[self.metric.name].estimate
+        return (1e9 if row.rank is None else row.rank, -mean, row.name)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """Conclusions of the comparison, one sentence each."""
+        return findings(self.comparison, {row.name: row.role for row in self.rows})
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes about the data and the comparison."""
+        return [*sorted({n for b in self.bundles for n in b.manifest.data.notes}), *self.comparison.notes]
+
+    @property
+    def metric(self) -> MetricCard:
+        """The primary metric."""
+        return self.comparison.settings.primary_metric
+
+    @property
+    def split_metrics(self) -> list[MetricCard]:
+        """The metrics of a further split: accuracy, since papers report it, and the primary metric."""
+        return [m for m in self.comparison.settings.metrics[1:] if m.name == "accuracy"] + [self.metric]
+
+    @property
+    def level(self) -> str:
+        """The level of the intervals: ``95 %``."""
+        return percent(1 - self.comparison.settings.alpha, 0)
+
+    @property
+    def bracket(self) -> int:
+        """The primary bracket."""
+        return self.head.primary_bracket
+
+    @property
+    def multilabel(self) -> bool:
+        """True if an image may have several labels."""
+        return self.comparison.settings.kind == "multilabel"
+
+    @property
+    def test(self) -> SplitSummary:
+        """Size, counts and runs of the split that ranks."""
+        return self.comparison.splits["test"]
+
+    @property
+    def unit(self) -> str:
+        """The unit of a bracket: ``images per class``, and the classes that get images where not all do."""
+        unit = str(self.head.mix.get("unit", "class"))
+        classes = self.head.mix.get("classes")
+        return f"images per {UNITS.get(unit, unit)}" + (f" of {listed(classes)}" if classes else "")
+
+    @property
+    def synthetic_only(self) -> bool:
+        """True if synthetic images replace the real ones."""
+        return self.head.mix.get("training") == "synthetic"
+
+    @property
+    def trainings(self) -> str:
+        """Number of trainings per row, with its factors: ``3 trainings (1 classifier, 3 seeds)``."""
+        return f"{plural(len(self.test.runs), 'training')} ({self.factors})"
+
+    @property
+    def factors(self) -> str:
+        """Numbers of classifiers, seeds and folds."""
+        head = self.head
+        parts = [plural(len(head.classifiers), "classifier"), plural(len(head.seeds), "seed")]
+        if head.folds > 1:
+            parts.append(plural(head.folds, "fold") + (" joined" if self.test.joined_folds else ""))
+        return ", ".join(parts)
+
+    @property
+    def splits(self) -> list[SplitSection]:
+        """The further test splits."""
+        sections = []
+        for name, split in sorted(self.comparison.splits.items()):
+            if name != "test":
+                title, origin = SPLITS.get(name, (f"On the split {name}", ""))
+                size = f"{plural(split.images, 'image')} of {plural(split.patients, 'patient')}"
+                sentence = f"The same trainings, evaluated on {size} {origin}".strip() + "."
+                sections.append(SplitSection(name, title, sentence))
+        return sections
+
+    @property
+    def rules(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The scenario and the mix, where the task has them, with their titles."""
+        mix = {k: v for k, v in self.head.mix.items() if v not in (None, {}, [])}
+        return [
+            (title, values) for title, values in (("Scenario", self.head.scenario), ("Mix", mix)) if values
+        ]
+
+    @property
+    def groups(self) -> list[Group]:
+        """The subgroups."""
+        fields = next((row.subgroups for row in self.rows if row.subgroups), {})
+        return [
+            Group(name, value, record.images, record.patients, record.too_small)
+            for name, values in sorted(fields.items())
+            for value, record in sorted(values.items(), key=lambda v: (v[0] in LAST_GROUPS, v[0]))
+        ]
+
+    @property
+    def notice(self) -> str:
+        """Sentences about the kind of images."""
+        return NOTICES[self.head.data_kind]
+
+    def figures(self, split: str, bracket: int) -> Mapping[str, RowFigures]:
+        """Figures by row on a split at a bracket; empty where there are none."""
+        return self.comparison.figures.get(split, {}).get(bracket, {})
+
+    def quality(self, row: str) -> dict[str, Bounds]:
+        """Figures of merit of a row that have an interval; none for a failed row."""
+        record = self.comparison.quality.get(row)
+        return {n: f for n, f in record.overall.items() if f.low is not None} if record else {}
+
+    def difference(self, row: BoardRow, base: str = "real_only") -> BaselineDifference | None:
+        """Paired difference of a row to a baseline, in the primary metric at the primary bracket."""
+        return row.figures.versus.get(base, {}).get(self.metric.name) if row.figures else None
+
+    @property
+    def environments(self) -> list[Environment]:
+        """The environments of the rows, in the order of the rows' names."""
+        own = [
+            (Environment(m.software, m.hardware, m.device, m.precision), m.row.name)
+            for m in sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
+        ]
+        different = [e for i, (e, _) in enumerate(own) if e not in [other for other, _ in own[:i]]]
+        return [replace(e, rows=tuple(name for other, name in own if other == e)) for e in different]
+
+    @property
+    def hardware(self) -> str:
+        """The machine of all rows, or the number of different machines."""
+        machines = {e.machine for e in self.environments}
+        return machines.pop() if len(machines) == 1 else f"{len(machines)} kinds of machines"
+
+    @cached_property
+    def measures(self) -> list[str]:
+        """Names of the image measures, in the order of the columns."""
+        names = {name for row in self.rows for name in row.manifest.measures}
+        return sorted(names, key=_measure_order)
+
+    def measure_values(self, name: str) -> dict[str, Measure]:
+        """A measure by row."""
+        return {r.name: r.manifest.measures[name] for r in self.rows if name in r.manifest.measures}
+
+    def measure_note(self, name: str) -> str:
+        """The extractor of a measure, and the number of images where it is the same for all rows."""
+        extractor = measure_title(name).partition(" (")[2].rstrip(")")
+        sizes = {m.n for m in self.measure_values(name).values()}
+        size = f"n {sizes.pop()}" if len(sizes) == 1 else ""
+        return " · ".join(part for part in (extractor, size) if part)
+
+    @property
+    def copies_note(self) -> str:
+        """The share expected of new patients, where it is the same for all rows."""
+        gates = [row.manifest.memorization for row in self.rows]
+        expected = {gate.expected for gate in gates if gate}
+        return f"expected {percent(expected.pop(), 0)}" if len(expected) == 1 else "share of images"
+
+    @property
+    def letters(self) -> list[str]:
+        """All letters in use."""
+        return sorted({letter for row in self.rows for letter in row.letters})
+
+
+def _measure_order(name: str) -> tuple[int, str]:
+    kind = name.partition("_")[0]
+    return (MEASURE_ORDER.index(kind) if kind in MEASURE_ORDER else len(MEASURE_ORDER), name)

@@ -1,0 +1,113 @@
+"""Parts of a board: its rows, their environments, its test splits and subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.bundles.schema import Manifest
+from benchmark.bundles.standing import Standing
+from benchmark.comparison.row_records import RowFigures, Subgroup
+from benchmark.utils.formatting import plural
+
+COPIES = "duplicate_real"  # copies by definition: shown as gated, but ranked
+
+
+@dataclass(frozen=True, eq=False)
+class BoardRow:
+    """One row of a board.
+
+    Attributes:
+        manifest: the content of the row's ``bundle.json``.
+        rank: tie group, or None with a reason in ``unranked``.
+        letters: rows that share a letter do not differ significantly.
+        tied: number of other rows with the same rank.
+        figures: at the primary bracket on ``test``; None for a failed row.
+        subgroups: the primary metric by field and value; empty for a failed row.
+        grid: PNG of samples, or None.
+        standing: None on the page of a run.
+        sha256: of ``bundle.json``; "" on the page of a run.
+    """
+
+    manifest: Manifest
+    rank: int | None
+    letters: str
+    tied: int
+    unranked: str | None
+    figures: RowFigures | None
+    subgroups: Mapping[str, Mapping[str, Subgroup]]
+    grid: bytes | None
+    standing: Standing | None
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The row's name."""
+        return self.manifest.row.name
+
+    @property
+    def role(self) -> str:
+        """``generator`` or ``control``."""
+        return self.manifest.row.role
+
+    @property
+    def copies(self) -> bool:
+        """True if the memorization gate catches the row's images, even those of ``duplicate_real``."""
+        gate = self.manifest.memorization
+        return gate is not None and gate.gated
+
+    @property
+    def gated(self) -> bool:
+        """True if the memorization gate refuses the row a rank."""
+        return self.copies and self.name != COPIES
+
+    @property
+    def absence(self) -> str:
+        """Reason of missing figures, in two words."""
+        return "not run" if self.manifest.not_run else "failed"
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds to fit and sample; None for a row without synthetic images."""
+        costs = self.manifest.costs
+        parts = [v for v in (costs.fit_seconds, costs.sample_seconds) if v is not None]
+        return sum(parts) if parts else None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Software, hardware, device and precision, with the rows that ran on them."""
+
+    software: Mapping[str, Any]
+    hardware: Mapping[str, Any]
+    device: str
+    precision: str
+    rows: tuple[str, ...] = ()
+
+    @property
+    def machine(self) -> str:
+        """Device, GPU, processor and cores, in a few words."""
+        parts = [str(self.hardware[k]) for k in ("gpu", "processor") if self.hardware.get(k)]
+        parts += [plural(self.hardware["cores"], "core")] if "cores" in self.hardware else []
+        return ", ".join([self.device, *parts])
+
+
+@dataclass(frozen=True)
+class SplitSection:
+    """A further test split: its name, and the title and the sentence of its section."""
+
+    name: str
+    title: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A subgroup of test images, the same for every row; ``too_small`` is a reason, or None."""
+
+    field: str
+    value: str
+    images: int
+    patients: int
+    too_small: str | None

@@ -1,0 +1,54 @@
+"""Boards as JSON: everything behind the pages, numbers rounded to eight digits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.utils.rounding import canonical
+
+PER_ROW = ("submission_type", "submission", "row", "status", "error", "measures", "memorization", "samples",
+           "files", "software", "hardware", "device", "precision")  # fmt: skip
+
+
+def dump(record: Any) -> str:
+    """Write a record as canonical JSON: keys sorted, numbers rounded."""
+    return json.dumps(canonical(record), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def board_record(board: Board) -> dict[str, Any]:
+    """Record of a board; measured costs stand under ``costs`` alone."""
+    rows = {}
+    for row in board.rows:
+        manifest = row.manifest.record()
+        rows[row.name] = {
+            **{k: manifest[k] for k in PER_ROW},
+            "rank": row.rank,
+            "unranked": row.unranked,
+            "figures": row.figures.to_json() if row.figures else None,
+        }
+    shared = {k: v for k, v in board.head.record().items() if k not in (*PER_ROW, "costs", "results")}
+    return {
+        **shared,
+        "order": [row.name for row in board.rows],
+        "rows": rows,
+        "findings": [asdict(finding) for finding in board.findings],
+        "comparison": board.comparison.to_json(),
+        "costs": {row.name: row.manifest.costs.model_dump(mode="json") for row in board.rows},
+    }
+
+
+def task_record(boards: Sequence[Board]) -> dict[str, Any]:
+    """Record of all boards of a task, with the standings of their rows."""
+    records = {board.name: {**board_record(board), "standings": _standings(board)} for board in boards}
+    return {"schema": 1, "task": boards[0].task, "boards": records}
+
+
+def _standings(board: Board) -> dict[str, Any]:
+    return {
+        row: {**asdict(standing), "sha256": dict(board.hashes.get(row, {}))}
+        for row, standing in board.standings.items()
+    }

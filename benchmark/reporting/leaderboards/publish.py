@@ -1,0 +1,90 @@
+"""Compare the bundles of a run and write its leaderboard."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmark.bundles.io import Bundle, read_bundles
+from benchmark.comparison.compare import compare
+from benchmark.comparison.records import Comparison
+from benchmark.utils.files import disk_errors, write_text
+
+COSTS = re.compile(r"<!-- costs -->.*?<!-- /costs -->", re.DOTALL)
+RESULTS = {True: "held", False: "DID NOT HOLD", None: "no result"}
+
+
+def compare_folder(folder: Path) -> Comparison:
+    """Compare the bundles in a folder."""
+    return compare_bundles(read_bundles(folder))
+
+
+def compare_bundles(bundles: Iterable[Bundle]) -> Comparison:
+    """Compare bundles, with the learning curve of the one that has it."""
+    rows = list(bundles)
+    curve = next((b.curve for b in rows if b.curve is not None), None)
+    return compare(((b.manifest.record(), b.predictions) for b in rows), curve)
+
+
+def publish(folder: Path, out: Path) -> Comparison:
+    """Compare the bundles in a folder and write their leaderboard into ``out``."""
+    return publish_bundles(read_bundles(folder), out)
+
+
+def publish_bundles(bundles: Sequence[Bundle], out: Path) -> Comparison:
+    """Compare bundles and write their leaderboard into ``out``."""
+    comparison = compare_bundles(bundles)
+    write_leaderboard(bundles, comparison, out)
+    return comparison
+
+
+def write_leaderboard(bundles: Sequence[Bundle], comparison: Comparison, out: Path) -> dict[str, Path]:
+    """Write ``leaderboard.md``, ``leaderboard.json`` and ``leaderboard.html``, each atomically.
+
+    Args:
+        bundles: one per row.
+        comparison: of the same bundles.
+        out: created if it does not exist.
+    Returns:
+        The paths by kind: ``md``, ``json``, ``html``.
+    Raises:
+        SubmissionError: the comparison is not of these bundles.
+        StoreError: ``out`` cannot be written.
+    """
+    from benchmark.reporting.leaderboards import html, markdown
+    from benchmark.reporting.leaderboards.board import Board
+    from benchmark.reporting.leaderboards.json_record import board_record, dump
+
+    board = Board(bundles, comparison)
+    pages = {"md": markdown.run_page(board), "json": dump(board_record(board)), "html": html.run_page(board)}
+    paths = {kind: out / f"leaderboard.{kind}" for kind in pages}
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for kind, path in paths.items():
+            write_text(path, pages[kind])
+    return paths
+
+
+def without_costs(page: str) -> str:
+    """Remove the measured costs from a page of any kind, to compare two runs."""
+    if not page.startswith("{"):
+        return COSTS.sub("", page)
+    record = json.loads(page)
+    del record["costs"]
+    return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+def headline(comparison: Comparison) -> str:
+    """Summary for the terminal: the rows in order, with their intervals, and the controls."""
+    ranks, metric = comparison.ranking.rows, comparison.settings.primary_metric.name
+    means = {name: figures.metrics[metric] for name, figures in comparison.primary.items()}
+    lines = []
+    for name, mean in sorted(means.items(), key=lambda item: -item[1].estimate):
+        rank = ranks[name].rank if name in ranks else "-"
+        interval = f"[{100 * mean.low:.1f}, {100 * mean.high:.1f}]"
+        lines.append(f"  {rank:>2}  {name:<16} {100 * mean.estimate:5.1f} %  {interval}")
+    lines += [f"   -  {name:<16} failed: {why.splitlines()[0]}" for name, why in comparison.failed.items()]
+    lines += [f"control: {c.claim}: {RESULTS[c.held]}" for c in comparison.controls]
+    return "\n".join(lines)

@@ -1,0 +1,134 @@
+"""Details of a row: the content of its bundle and its standing, as terms and texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from benchmark.reporting.formats import number, percent, settings
+from benchmark.reporting.leaderboards.board import Board, BoardRow
+from benchmark.reporting.leaderboards.sentences import Item, row_tests
+from benchmark.utils.formatting import listed, plural
+
+SUBMISSION_TYPES = {
+    "suite": "run by the project",
+    "generator": "submitted generator, trained and evaluated by the suite",
+    "samples": "submitted samples, evaluated by the suite",
+    "bundle": "submitted bundle, computed elsewhere with the same protocol",
+}
+STATUS = {
+    "verified": "verified: checked, and a share of its trainings repeated",
+    "self-reported": "self-reported: no deep verification on record",
+    "changed": "changed since its verification, which no longer counts",
+}
+WEB = re.compile(r"https?://[^\s<>\"']+")
+DOI = re.compile(r"(?:doi:)?(10\.\d{4,9}/[^\s<>\"']+)")
+
+
+@dataclass(frozen=True)
+class DetailGroup:
+    """A title, and its terms with their texts; ``Markup`` for a link."""
+
+    title: str
+    entries: list[Item]
+
+
+def details(board: Board, row: BoardRow) -> list[DetailGroup]:
+    """All groups of a row that have entries; entries without a text are left out."""
+    groups = {
+        "Description": _description(row),
+        "Comparison": row_tests(board, row),
+        "Submission": _submission(row),
+        "Standing": _standing(row),
+        "Memorization gate": _gate(row),
+        "Execution": _execution(row),
+        "Content": _content(row),
+    }
+    present = {title: [(term, text) for term, text in items if text] for title, items in groups.items()}
+    return [DetailGroup(title, entries) for title, entries in present.items() if entries]
+
+
+def link(text: str) -> str:
+    """Make a link of a web address or a DOI; return any other text as it is."""
+    doi = DOI.fullmatch(text)
+    address = f"https://doi.org/{doi[1]}" if doi else text
+    if not WEB.fullmatch(address):
+        return text
+    return Markup('<a href="{}" rel="noopener noreferrer nofollow">{}</a>').format(address, text)
+
+
+def _description(row: BoardRow) -> list[Item]:
+    card = row.manifest.row
+    return [
+        (card.title or card.name, card.description),
+        ("Source", card.citation),
+        ("License", card.license),
+        ("Version", card.version),
+        ("Parameters", settings(card.params) if card.params else ""),
+    ]
+
+
+def _submission(row: BoardRow) -> list[Item]:
+    card = row.manifest.submission
+    if card is None:
+        return []
+    return [
+        ("Title", card.title),
+        ("Authors", listed(list(card.authors))),
+        ("Paper", link(card.paper)),
+        ("Code", link(card.code)),
+        ("License", card.license),
+        ("Training data", card.training_data),
+        ("Pre-trained weights", card.pretrained_weights),
+        ("Compute", card.compute),
+    ]
+
+
+def _standing(row: BoardRow) -> list[Item]:
+    standing = row.standing
+    if standing is None:
+        return []
+    key = f", key {standing.signer}" if standing.signer else ""
+    return [
+        ("Submission type", SUBMISSION_TYPES[row.manifest.submission_type]),
+        ("Status", STATUS[standing.status]),
+        ("Signature", standing.signature + key),
+        ("Record", standing.detail),
+    ]
+
+
+def _gate(row: BoardRow) -> list[Item]:
+    gate = row.manifest.memorization
+    if gate is None:
+        return []
+    low, high = (f"{100 * end:.1f}" for end in gate.interval)
+    result = "blind: it does not detect planted copies" if gate.blind else "gated" if gate.gated else "passed"
+    return [
+        ("Result", result),
+        ("Copies", f"{percent(gate.rate)} [{low}, {high}] of {gate.n} images"),
+        ("Expected of new patients", percent(gate.expected)),
+        ("Threshold", f"an image nearer than distance {number(gate.threshold)} counts as a copy"),
+        ("Planted copies detected", percent(gate.planted_recall)),
+    ]
+
+
+def _execution(row: BoardRow) -> list[Item]:
+    manifest = row.manifest
+    return [
+        ("Seeds", settings(manifest.seeds)),
+        ("Device", f"{manifest.device}, {manifest.precision}"),
+        ("Hardware", settings(manifest.hardware)),
+        ("Software", settings(manifest.software)),
+    ]
+
+
+def _content(row: BoardRow) -> list[Item]:
+    manifest, samples = row.manifest, row.manifest.samples
+    return [
+        ("Protocol", manifest.protocol_hash),
+        ("Data", manifest.data.fingerprint),
+        ("Samples", f"{plural(samples.images, 'image')}, content {samples.hash}" if samples else ""),
+        *((name, f"sha256 {sha}") for name, sha in sorted(manifest.files.items())),
+    ]

@@ -1,0 +1,77 @@
+"""Configuration that stages with a classifier share, and the evaluators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from benchmark.engine.node import StageConfig
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.protocol.mixing import added_counts
+from benchmark.stages.job import EVALUATORS, Job
+from benchmark.tasks.classifier import Budget, ClassifierConfig
+from benchmark.tasks.rules import Mix
+
+if TYPE_CHECKING:
+    from benchmark.classifiers.config import TrainingConfig
+    from benchmark.classifiers.evaluator import Evaluator
+
+
+class ClassifierStageConfig(StageConfig):
+    """Configuration of a stage that trains a classifier or reads a trained one.
+
+    Attributes:
+        metric: on ``val``, chooses the epoch.
+    """
+
+    imports: ClassVar[tuple[str, ...]] = ("torch", "timm", "sklearn.metrics")
+
+    classes: tuple[str, ...]
+    labels: Literal["single", "multilabel"]
+    metric: str
+    balance: Literal["none", "oversample", "class_weights"] = "none"
+    classifier: ClassifierConfig
+    budget: Budget
+    device: str
+    precision: str
+
+
+class AddedImages(StageConfig):
+    """How many synthetic images of which classes a row adds."""
+
+    mix: Mix
+    bracket: int
+    classes: tuple[str, ...]
+
+    def counts(self, train: ImageSet) -> dict[str, int]:
+        """Return the synthetic images of each class that the bracket adds."""
+        return added_counts(train, self.mix, self.bracket, self.classes)
+
+
+def training_config(job: Job[ClassifierStageConfig]) -> TrainingConfig:
+    """Return the configuration of a job's training, for the training loop."""
+    from benchmark.classifiers.config import TrainingConfig
+
+    config = job.config
+    return TrainingConfig(
+        classifier=config.classifier,
+        budget=config.budget,
+        balance=config.balance,
+        seed=job.node.seed,
+        device=config.device,
+        precision=config.precision,
+        scratch=job.work,
+        progress=job.progress,
+        metric=config.metric,
+        predicted=len(config.classes),
+    )
+
+
+def evaluators(job: Job[ClassifierStageConfig], splits: Splits) -> list[Evaluator]:
+    """Return the classifiers of ``real_only`` that score images for this stage."""
+    from benchmark.classifiers.evaluator import load_evaluator
+
+    own, classes = training_config(job), len(splits.train.classes)
+    return [
+        load_evaluator(folder, own, classes, multilabel=splits.train.multilabel)
+        for folder in job.inputs[EVALUATORS]
+    ]

@@ -1,0 +1,39 @@
+"""Tie groups."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.comparison.ranking import ranks
+
+
+def test_not_distinguishable_is_not_transitive():
+    """A beats C, B can be told from neither: A and B share rank 1, C has rank 2."""
+    assert ranks(["a", "b", "c"], {("a", "c"): True}) == {"a": 1, "b": 1, "c": 2}
+
+
+def test_nothing_significant_is_one_tie_group():
+    """Without a significant pair all rows have rank 1."""
+    assert ranks(["a", "b", "c"], {}) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_full_order():
+    """Every pair significant: ranks 1, 2, 3."""
+    assert ranks(["a", "b", "c"], {("a", "b"): True, ("b", "c"): True, ("a", "c"): True}) == {
+        "a": 1,
+        "b": 2,
+        "c": 3,
+    }
+
+
+def test_a_chain_keeps_a_beaten_row_out_of_the_winners_group():
+    """D beats A and A beats C, but D against the variable C is open: C still ranks behind A."""
+    assert ranks(["d", "a", "c"], {("d", "a"): True, ("a", "c"): True}) == {"d": 1, "a": 2, "c": 3}
+
+
+@given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda p: p[0] < p[1])))
+def test_rows_of_one_rank_were_never_told_apart(pairs):
+    """For any set of wins in which the higher mean wins, a winner's rank is the smaller one."""
+    names = [f"r{i}" for i in range(7)]
+    found = ranks(names, {(names[a], names[b]): True for a, b in pairs})
+    assert all(found[names[a]] < found[names[b]] for a, b in pairs)
+    assert min(found.values()) == 1

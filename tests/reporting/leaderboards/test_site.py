@@ -1,0 +1,203 @@
+"""The Markdown and JSON pages of all boards."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from benchmark.bundles.standing import Standing
+from benchmark.intake.card import SubmissionCard
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.build import read_boards
+from benchmark.reporting.leaderboards.sentences import variance
+from benchmark.reporting.leaderboards.site import pages
+from support.board_folders import BOARD, KEY, SIGNED, edit, make_board_folder, verify
+
+HOSTILE = "</script><script>alert(1)</script> | **b** [c](d)\n# head `e` $(rm) '"
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory) -> list[Board]:
+    """Two boards of one task: demo, with a verified and a signed row, and lite."""
+    root = tmp_path_factory.mktemp("boards")
+    demo = make_board_folder(root)
+    lite = make_board_folder(root, "cxr_pneumonia-lite")
+    for row in lite.iterdir():
+        edit(row, profile="lite", protocol_hash="beef" * 16)
+    verify(demo / "ddpm")
+    (demo / "real_only" / "bundle.json.sig").write_text(SIGNED)
+    return read_boards(root, workers=1)
+
+
+@pytest.fixture(scope="module")
+def made(boards) -> dict[str, str]:
+    """Their pages."""
+    return pages(boards)
+
+
+def lettered(board: Board, letters: dict[str, str]) -> Board:
+    """The board with a compact letter display in its comparison."""
+    ranking = board.comparison.ranking
+    rows = {
+        name: row.model_copy(update={"letters": letters.get(name, "c")}) for name, row in ranking.rows.items()
+    }
+    changed = ranking.model_copy(update={"rows": rows})
+    return replace(board, comparison=board.comparison.model_copy(update={"ranking": changed}))
+
+
+def section(page: str, title: str) -> str:
+    """What stands under a heading."""
+    return re.split(r"\n#+ ", page.split(f" {title}\n", 1)[1])[0]
+
+
+def test_same_boards_same_bytes(boards, made):
+    """In any order; and no more pages than tasks need."""
+    assert pages(boards[::-1]) == made
+    assert sorted(made) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
+
+
+def test_a_task_has_its_boards_one_after_the_other(made):
+    """One title, a heading and an anchor per board, one glossary."""
+    page = made["cxr_pneumonia.md"]
+    heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert heads == ["cxr\\_pneumonia-demo", "cxr\\_pneumonia-lite", "Glossary"]
+    assert len(re.findall(r"^# ", page, re.MULTILINE)) == 1
+    assert page.count("### Leaderboard") == 2
+    assert page.count("- **Rank**") == 1
+    for name in ("cxr_pneumonia-demo", "cxr_pneumonia-lite"):
+        assert f'<a id="{name}"></a>' in page
+        assert f"(#{name})" in page
+        assert f"(index.html#{name})" in page
+
+
+def test_every_row_has_its_standing(made):
+    """In the table beside its figures, and below with date, key and hash."""
+    demo, lite = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
+    table = section(demo, "Leaderboard")
+    assert "| **ddpm** | generator | verified |" in table
+    assert "| **real\\_only** | control | self-reported, signed |" in table
+    assert "verified" not in section(lite, "Leaderboard")
+    below = section(demo, "Standing of the rows")
+    assert "Verified on 2026-11-21 with version 0.2.0" in below
+    assert f"signed, key {KEY}" in below
+    assert "not checked" in below  # a signature is read alone
+
+
+def test_letters_have_a_column(boards):
+    """Every ranked row shows its letters; gated and failed rows have none."""
+    each = {"ddpm": "a", "duplicate_real": "ab", "real_only": "b"}
+    page = pages([lettered(b, each) for b in boards])["cxr_pneumonia.md"]
+    lines = section(page, "Leaderboard").splitlines()
+    head = next(line for line in lines if line.startswith("| Rank"))
+    letters = {cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)}
+    assert head.startswith("| Rank | Letters | Row |")
+    assert letters == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
+
+
+def test_the_statistics_are_those_of_the_comparison(boards, made):
+    """Power, equivalence, Friedman, variance, association, and every test of a row."""
+    demo = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
+    comparison = boards[0].comparison
+    seen = section(demo, "Smallest detectable differences")
+    for level, detectable in comparison.power.rows["ddpm"].items():
+        assert f"With {100 * float(level):.0f} % power" in seen
+        assert f" ±{100 * detectable:.1f} |" in seen
+    same = comparison.primary["ddpm"].versus["real_only"]["balanced_accuracy"].equivalence
+    line = next(li for li in section(demo, "Equivalence to real_only").splitlines() if "| ddpm" in li)
+    assert line.startswith(f"| ddpm | not shown | {same.p:.3f} | {100 * same.rope.below:.0f} % |")
+    tests = section(demo, "Tests over all rows")
+    assert f"Kendall's W {comparison.friedman.kendall_w:.2f}" in tests
+    assert all(f"{row} {rank:.2f}" in tests for row, rank in comparison.friedman.mean_ranks.items())
+    assert variance(comparison.variance) in tests
+    assert "No rank correlation for FID" in tests
+    assert "| ddpm | McNemar by patient |" in tests
+
+
+def test_profile_and_hardware_stand_at_the_head(made):
+    """With the source and the size of the images."""
+    head = made["cxr_pneumonia.md"].split("### Leaderboard")[0]
+    assert "Profile **demo**, source phantom.chest, 32 pixels" in head
+    assert "Run on cpu 2 cores, gpu –, cpu, bfloat16 (3 rows)" in head
+    assert head.index("Profile **demo**") < head.index("Phantom results.")
+
+
+def test_commands_name_task_profile_source_and_choices(boards):
+    """What the name of the board says was chosen is in the command; real data need their folder."""
+    demo = boards[0]
+    chosen = replace(demo, name=f"{BOARD}-mix.unit=deficit-weights=imagenet")
+    page = pages([chosen])["cxr_pneumonia.md"]
+    assert (
+        "python -m benchmark run --task cxr_pneumonia --profile demo --source phantom.chest "
+        "--scenario mix.unit=deficit --weights imagenet --generators ddpm "
+    ) in page
+    real = [replace(b, manifest=b.manifest.model_copy(update={"data_kind": "real"})) for b in demo.bundles]
+    assert "--root PATH" in pages([replace(demo, bundles=real)])["cxr_pneumonia.md"]
+
+
+def test_json_has_every_board_and_every_hash(boards, made):
+    """The figures of each board, and the hashes of what lies in and beside each bundle."""
+    record = json.loads(made["cxr_pneumonia.json"], parse_constant=lambda name: pytest.fail(name))
+    assert set(record["boards"]) == {"cxr_pneumonia-demo", "cxr_pneumonia-lite"}
+    demo = record["boards"][BOARD]
+    assert set(demo["rows"]) == {"ddpm", "duplicate_real", "real_only"}
+    assert demo["standings"]["ddpm"]["status"] == "verified"
+    assert set(demo["standings"]["ddpm"]["sha256"]) == {"bundle.json", "verified.json"}
+    assert set(demo["standings"]["real_only"]["sha256"]) == {"bundle.json", "bundle.json.sig"}
+    assert demo["standings"]["real_only"]["sha256"] == dict(boards[0].hashes["real_only"])
+
+
+def test_the_index_counts_rows_and_verified_ones(made):
+    """A line per board: images, rows, verified rows, whether it can measure, links."""
+    lines = [line for line in made["README.md"].splitlines() if line.startswith("| cxr")]
+    assert [line.split(" | ")[1:5] for line in lines] == [
+        ["phantom", "3", "1", "unknown"],  # without oracle nobody knows
+        ["phantom", "3", "0", "unknown"],
+    ]
+    assert "(cxr_pneumonia.md#cxr_pneumonia-lite)" in lines[1]
+
+
+def test_hostile_texts_are_shown_not_obeyed(boards):
+    """HTML, headings, table bars, links, backticks and shell in a bundle's texts stay text."""
+    card = {"question": HOSTILE, "source": HOSTILE, "citation": HOSTILE, "device": HOSTILE}
+    board = boards[0]
+    bad = [replace(b, manifest=b.manifest.model_copy(update=card)) for b in board.bundles]
+    odd = {name: Standing("self-reported", "unsigned", "", HOSTILE) for name in board.standings}
+    page = pages([replace(board, bundles=bad, standings=odd)])["cxr_pneumonia.md"]
+    commands = section(page, "Reproduction")
+    assert "<script" not in page.replace(commands, "")
+    assert "[c](d)" not in page.replace(commands, "")
+    assert not re.search(r"^#+ head", page, re.MULTILINE)
+    assert commands.count("`") == 6  # those of the fence alone
+    assert len(commands.strip().splitlines()) == 4
+    table = section(page, "Standing of the rows")
+    assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}
+
+
+def test_submissions_are_listed(boards, made):
+    """The type and the card of a submission; no such section without one."""
+    assert "Submissions" not in made["cxr_pneumonia.md"]
+    card = SubmissionCard(
+        name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
+        license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",
+    )  # fmt: skip
+    rows = [
+        replace(b, manifest=b.manifest.model_copy(update={"submission_type": "samples", "submission": card}))
+        if b.manifest.row.name == "ddpm"
+        else b
+        for b in boards[0].bundles
+    ]
+    page = pages([replace(boards[0], bundles=rows)])["cxr_pneumonia.md"]
+    assert "| samples |" in section(page, "Standing of the rows")
+    line = (
+        "| **ddpm** | Mine \\| yours | A. One, B. Two | – | https://example.org/c | MIT | the task's | none |"
+    )
+    assert line in section(page, "Submissions")
+
+
+def test_a_question_cannot_be_a_heading(boards):
+    """A text that begins with a number sign stands in the page as it is."""
+    bad = [replace(b, manifest=b.manifest.model_copy(update={"question": "# x"})) for b in boards[0].bundles]
+    assert "\n\\# x\n" in pages([replace(boards[0], bundles=bad)])["cxr_pneumonia.md"]
