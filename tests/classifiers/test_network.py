@@ -255,9 +255,9 @@ def test_more_trained_layers_than_there_are_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"trained": 3}, "would leave random layers as they are"),
+        ({"trained": 3}, "would freeze random layers"),
         ({"trained": 0}, "greater than 0"),
-        ({"head": "pocovid"}, "stands on the convolutions of a vgg"),
+        ({"head": "pocovid"}, "needs the convolutions of a vgg"),
         ({"timm_kwargs": {"drop_rate": 0.1}}, "timm_kwargs cannot set 'drop_rate'"),
         ({"timm": "resnet50.tv_in1k"}, "match pattern"),
         ({"weights": {"kind": "file"}}, "needs a path"),
