@@ -17,7 +17,7 @@ from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population, tissue
-from benchmark.phantoms.pneumonia.population import Study
+from benchmark.phantoms.pneumonia.population import ImageRecord
 from benchmark.utils.hashing import canonical_json
 
 version = "1"
@@ -142,12 +142,12 @@ def _scene(
     """Patient and exposure of one image; arguments as of :func:`draw`."""
     of_patient = _stream(seed, 1, index if patient is None else patient)
     of_exposure = _stream(seed, 2, index)
-    own_sex, own_age = population.person(of_patient)
+    own_sex, own_age = population.sample_demographics(of_patient)
     body = anatomy.sample_body(of_patient, sex or own_sex, own_age if age is None else age)
     own_view = "AP" if of_exposure.random() < population.TRAIN_AP else "PA"
     exposure = acquisition.sample_exposure(of_exposure, view or own_view)
     grid = acquisition.grid_of(exposure, size)
-    return Scene(body, exposure, anatomy.find_lungs(body, exposure.pose, grid))
+    return Scene(body, exposure, anatomy.project_lungs(body, exposure.pose, grid))
 
 
 def images(
@@ -207,13 +207,15 @@ def _counts(counts: dict[str, int], classes: tuple[str, ...], field: str) -> dic
     return {name: counts[name] for name in classes}
 
 
-def _fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[Study]:
+def _fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[ImageRecord]:
     """Patients of their own, one image each, classes in turn so that every prefix is balanced."""
     n = per_class * len(classes)
-    return [Study(first + i, first + i, classes[i % len(classes)], "", -1, "") for i in range(n)]
+    return [ImageRecord(first + i, first + i, classes[i % len(classes)], "", -1, "") for i in range(n)]
 
 
-def _image_set(parts: dict[str, list[Study]], classes: tuple[str, ...], size: int, seed: int) -> ImageSet:
+def _image_set(
+    parts: dict[str, list[ImageRecord]], classes: tuple[str, ...], size: int, seed: int
+) -> ImageSet:
     """The studies of all splits, drawn when looked at; what the table says is known without drawing."""
     studies = [s for rows in parts.values() for s in rows]
 
@@ -245,7 +247,7 @@ def _image_set(parts: dict[str, list[Study]], classes: tuple[str, ...], size: in
     )  # fmt: skip
 
 
-def _person(study: Study, seed: int) -> tuple[str, int, str, str]:
+def _person(study: ImageRecord, seed: int) -> tuple[str, int, str, str]:
     """Sex, age, view and site of a study, as ``draw`` will have them."""
     scene = _scene(seed, study.index, 16, patient=study.patient, sex=study.sex or None,
                    age=study.age if study.age >= 0 else None, view=study.view or None)  # fmt: skip

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import POSITIVE, ImageSet
 from benchmark.phantoms.radiograph import cohort, reports, thorax
-from benchmark.phantoms.radiograph.cohort import Findings, Population, Table
-from benchmark.phantoms.radiograph.reports import DEVICES, OBSERVATIONS, SAYINGS
+from benchmark.phantoms.radiograph.cohort import Findings, Population, CohortTable
+from benchmark.phantoms.radiograph.reports import DEVICES, OBSERVATIONS, REPORTING_RATES
 from benchmark.utils.hashing import canonical_json
 
 version = "1"
@@ -28,7 +28,7 @@ LATERAL_SHARE = 32_387 / 223_414
 # Lan 2023, Table 2: images, studies, and images positive for pneumothorax and for pleural effusion
 PAPER = {"val": (234, 200, 8, 67), "test_paper": (668, 500, 10, 120)}
 # how the scores of two findings correlate (chosen; heart failure, infection, and what a parent term names)
-TOGETHER = {
+SCORE_CORRELATIONS = {
     ("Enlarged Cardiomediastinum", "Cardiomegaly"): 0.5,
     ("Cardiomegaly", "Edema"): 0.4,
     ("Cardiomegaly", "Pleural Effusion"): 0.25,
@@ -59,7 +59,9 @@ DRAWN = {
     "Pleural Other": "pleural_thickening",
 }
 OPACITIES = ("Edema", "Consolidation", "Pneumonia", "Atelectasis", "Lung Lesion")
-MILDEST = {"pneumothorax": 0.5}  # severity: a hospital treats few smaller ones (chosen, see the card)
+MINIMUM_SEVERITY = {
+    "pneumothorax": 0.5
+}  # severity: a hospital treats few smaller ones (chosen, see the card)
 MASSES = 0.3  # of the lung lesions; the others are nodules (chosen)
 
 
@@ -78,15 +80,15 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 def _population() -> Population:
-    names = tuple(SAYINGS)
+    names = tuple(REPORTING_RATES)
     matrix = np.eye(len(names))
-    for (a, b), r in TOGETHER.items():
+    for (a, b), r in SCORE_CORRELATIONS.items():
         i, j = names.index(a), names.index(b)
         matrix[i, j] = matrix[j, i] = r
     return Population(
         findings=Findings(
             names=names,
-            prevalence=np.array([s.prevalence for s in SAYINGS.values()]),
+            prevalence=np.array([s.prevalence for s in REPORTING_RATES.values()]),
             correlation=cohort.nearest_correlation(matrix),
             lasting=0.5,
         ),
@@ -106,37 +108,37 @@ def fingerprint(params: Params) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tables(params: Params, *, reserve: int, seed: int) -> Table:
+def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
     """Every image's truth, patient, view, sex, age, site and split, without a picture.
 
     ``present`` has the columns of ``OBSERVATIONS``; "No Finding" is there where no pathology is.
     """
-    if params.reserve_of not in SAYINGS:
-        raise unknown_name("observation", params.reserve_of, list(SAYINGS), f"{SOURCE}.reserve_of")
+    if params.reserve_of not in REPORTING_RATES:
+        raise unknown_name("observation", params.reserve_of, list(REPORTING_RATES), f"{SOURCE}.reserve_of")
     people, wanted = _population(), params.reserve_of
-    of = list(SAYINGS).index(wanted)
+    of = list(REPORTING_RATES).index(wanted)
     parts = [
         people.cohort(seed, params.train_patients, params.train_images, first_patient=0, first_study=0,
                       split="train", laterals=round(params.train_images * LATERAL_SHARE)),
         _with_laterals(people.fresh(seed, FRESH_TEST, params.test_images, "test"), seed),
-        _paper(people, "test_paper", FRESH_PAPER, seed),
-        _paper(people, "val", FRESH_VAL, seed) if params.val_images is None
+        _published_split(people, "test_paper", FRESH_PAPER, seed),
+        _published_split(people, "val", FRESH_VAL, seed) if params.val_images is None
         else _with_laterals(people.fresh(seed, FRESH_VAL, params.val_images, "val"), seed),
-        _with_laterals(people.fresh_with(seed, FRESH_RESERVE, "reserve", np.array([reserve, reserve]),
+        _with_laterals(people.fresh_by_group(seed, FRESH_RESERVE, "reserve", np.array([reserve, reserve]),
                                          lambda t: t.present[:, of].astype(int), where=SOURCE), seed),
     ]  # fmt: skip
-    table = cohort.join(parts)
+    table = cohort.concatenate(parts)
     clean = ~np.delete(table.present, DEVICES - 1, axis=1).any(1, keepdims=True)
     return replace(table, present=np.hstack([clean, table.present]))
 
 
-def _with_laterals(table: Table, seed: int) -> Table:
+def _with_laterals(table: CohortTable, seed: int) -> CohortTable:
     """The same studies, some of them seen from the side, as often as among CheXpert's images."""
     turn = cohort.uniforms_at(seed, cohort.CHOICE, table.study, 1)[:, 0]
     return replace(table, view=np.where(turn < LATERAL_SHARE, "LATERAL", table.view))
 
 
-def _paper(people: Population, split: str, first: int, seed: int) -> Table:
+def _published_split(people: Population, split: str, first: int, seed: int) -> CohortTable:
     """A split of the published size and counts: one or two images per study, a second one lateral."""
     images, studies, pneumothorax, effusion = PAPER[split]
     pairs = images - studies
@@ -148,16 +150,16 @@ def _paper(people: Population, split: str, first: int, seed: int) -> Table:
     air, fluid = single_and_pair(pneumothorax), single_and_pair(effusion)
     both = air // 2  # as about half of the population's pneumothoraces
     cells = np.stack([[studies - pairs, pairs] - (air + fluid - both), fluid - both, air - both, both])
-    columns = [list(SAYINGS).index(name) for name in ("Pneumothorax", "Pleural Effusion")]
+    columns = [list(REPORTING_RATES).index(name) for name in ("Pneumothorax", "Pleural Effusion")]
 
-    def cell(table: Table) -> np.ndarray:
+    def cell(table: CohortTable) -> np.ndarray:
         return np.asarray(table.present[:, columns] @ [2, 1])
 
-    frontal = people.fresh_with(seed, first, split, cells.sum(1), cell, where=SOURCE)
+    frontal = people.fresh_by_group(seed, first, split, cells.sum(1), cell, where=SOURCE)
     number = cell(frontal)
     second = np.concatenate([np.flatnonzero(number == k)[: cells[k, 1]] for k in range(4)])
     lateral = frontal.select(second)
-    table = cohort.join([frontal, replace(lateral, view=np.full(len(lateral), "LATERAL"))])
+    table = cohort.concatenate([frontal, replace(lateral, view=np.full(len(lateral), "LATERAL"))])
     return table.select(np.argsort(table.study, kind="stable"))
 
 
@@ -178,12 +180,19 @@ def images(
         DataError: a size that cannot be drawn, or numbers that do not fit together.
     """
     cohort.check_size(image_size, SOURCE)
-    table = tables(params, reserve=reserve_per_class, seed=seed)
+    table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
     chance = cohort.uniforms_at(seed, cohort.REPORT, table.study, len(OBSERVATIONS))
     noisy = (table.split == "train")[:, None]
-    report = np.where(noisy, reports.write_reports(table.present, chance), reports.certain(table.present))
-    image, mask = cohort.picture_reader(
-        table, *shown(table, seed), seed, image_size, devices=table.present[:, DEVICES], mildest=MILDEST
+    report = np.where(
+        noisy, reports.sample_reported_labels(table.present, chance), reports.expert_labels(table.present)
+    )
+    image, mask = cohort.lazy_images(
+        table,
+        *drawn_findings(table, seed),
+        seed,
+        image_size,
+        devices=table.present[:, DEVICES],
+        minimum_severity=MINIMUM_SEVERITY,
     )
     named = (report == POSITIVE) & ~np.isin(np.arange(len(OBSERVATIONS)), (0, DEVICES))
     return ImageSet(
@@ -192,7 +201,7 @@ def images(
         label=(report == POSITIVE).astype(np.uint8),
         reported_labels=report,
         classes=OBSERVATIONS,
-        prompt=cohort.sentences(
+        prompt=cohort.prompts(
             "Chest X-ray images of people with", [o.lower() for o in OBSERVATIONS], named,
             "Chest X-ray images of healthy people",
         ),  # the sentences of Lan 2023, section 4.6
@@ -200,11 +209,11 @@ def images(
               "see": "docs/data_cards/phantom_chexpert.md",
               "notes": ["reports of train err by a stated model; those of the other splits say the truth",
                         "not drawn: enlarged cardiomediastinum, fracture"]},
-        **cohort.columns(table, seed, SOURCE),
+        **cohort.metadata_columns(table, seed, SOURCE),
     )  # fmt: skip
 
 
-def shown(table: Table, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
+def drawn_findings(table: CohortTable, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
     """Which findings of ``thorax`` every image shows: their names, and (N, D) bool."""
     truth = dict(zip(OBSERVATIONS, table.present.T, strict=True))
     large = cohort.uniforms_at(seed, cohort.CHOICE, table.study, 2)[:, 1] < MASSES
@@ -221,15 +230,15 @@ def example_grid(path: str, *, size: int = 128, columns: int = 8, seed: int = 0)
     from PIL import Image
 
     params = Params(train_images=4000, train_patients=1500, test_images=50, val_images=20)
-    table = tables(params, reserve=1, seed=seed)
-    names, found = shown(table, seed)
+    table = sample_cohort(params, reserve=1, seed=seed)
+    names, found = drawn_findings(table, seed)
     truth = dict(zip(OBSERVATIONS, table.present.T, strict=True))
     frontal = table.view != "LATERAL"
     kinds = [truth[name] & frontal for name in ("Pneumothorax", "Pleural Effusion", "No Finding")]
     kinds.append(~frontal)
     devices = truth["Support Devices"]
     rows = [
-        [cohort.draw_row(table, int(i), names, found, seed, size, devices=devices, mildest=MILDEST).image
+        [cohort.draw_record(table, int(i), names, found, seed, size, devices=devices, minimum_severity=MINIMUM_SEVERITY).image
          for i in np.flatnonzero(kind)[:columns]]
         for kind in kinds
     ]  # fmt: skip

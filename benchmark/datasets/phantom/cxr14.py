@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.radiograph import cohort, thorax
-from benchmark.phantoms.radiograph.cohort import Findings, Population, Table
+from benchmark.phantoms.radiograph.cohort import Findings, Population, CohortTable
 from benchmark.utils.hashing import canonical_json
 
 version = "1"
@@ -122,7 +122,7 @@ def with_no_finding(present: np.ndarray) -> np.ndarray:
     return np.hstack([~present.any(1, keepdims=True), present])
 
 
-def tables(params: Params, *, reserve: int, seed: int) -> Table:
+def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
     """Every image's truth, patient, view, sex, age, site and split, without a picture.
 
     ``present`` has the 14 findings of ``COUNTS``. ``reserve`` images per label have it as their rarest.
@@ -134,33 +134,33 @@ def tables(params: Params, *, reserve: int, seed: int) -> Table:
     paper = people.cohort(seed, p.paper_patients, p.paper_images, first_patient=p.train_patients,
                           first_study=p.train_images, split="test_paper")  # fmt: skip
     test = people.fresh(seed, FRESH_TEST, p.test_images, "test")
-    rarest = people.fresh_with(
-        seed, FRESH_RESERVE, "reserve", np.full(len(LABELS), reserve), _rarest, where=SOURCE
+    rarest = people.fresh_by_group(
+        seed, FRESH_RESERVE, "reserve", np.full(len(LABELS), reserve), _rarest_label, where=SOURCE
     )
-    return cohort.join([
-        _filled(train, FRESH_TRAIN, p.at_least, seed), paper,
-        _filled(test, FRESH_TEST + p.test_images, p.test_at_least, seed), rarest,
+    return cohort.concatenate([
+        _top_up(train, FRESH_TRAIN, p.at_least, seed), paper,
+        _top_up(test, FRESH_TEST + p.test_images, p.test_at_least, seed), rarest,
     ])  # fmt: skip
 
 
-def _rarest(table: Table) -> np.ndarray:
+def _rarest_label(table: CohortTable) -> np.ndarray:
     """(N,) the rarest label of every image, an index into ``LABELS``."""
     order = np.argsort(list(COUNTS.values()))
     first = order[table.present[:, order].argmax(1)]
     return np.where(table.present.any(1), first + 1, 0)
 
 
-def _filled(table: Table, first: int, at_least: int, seed: int) -> Table:
+def _top_up(table: CohortTable, first: int, at_least: int, seed: int) -> CohortTable:
     """The table and as many fresh patients as it takes to have every label so often, rarest label first."""
     split, people = str(table.split[0]), _population()
     for k in np.argsort([IMAGES, *COUNTS.values()]).tolist():
         lacking = at_least - int(with_no_finding(table.present)[:, k].sum())
         if lacking > 0:
-            more = people.fresh_with(
+            more = people.fresh_by_group(
                 seed, first, split, np.array([lacking]),
                 lambda t, k=k: np.where(with_no_finding(t.present)[:, k], 0, -1), where=SOURCE,
             )  # fmt: skip
-            table, first = cohort.join([table, more]), int(more.study[-1]) + 1
+            table, first = cohort.concatenate([table, more]), int(more.study[-1]) + 1
     return table
 
 
@@ -180,11 +180,11 @@ def images(
     for name in classes:
         if name not in LABELS:
             raise unknown_name("class", name, list(LABELS), SOURCE)
-    table = tables(params, reserve=reserve_per_class, seed=seed)
-    named = mined(table, params.nlp_error, seed)
+    table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
+    named = text_mined_labels(table, params.nlp_error, seed)
     drawn = tuple(name.lower() for name in COUNTS)
     words = [name.replace("_", " ") for name in drawn]
-    image, mask = cohort.picture_reader(table, drawn, table.present, seed, image_size)
+    image, mask = cohort.lazy_images(table, drawn, table.present, seed, image_size)
     error = f"labels of train and test_paper: {params.nlp_error:.0%} of the positives are wrong"
     return ImageSet(
         image=image,
@@ -192,14 +192,14 @@ def images(
         label=with_no_finding(named)[:, [LABELS.index(name) for name in classes]].astype(np.uint8),
         classes=classes,
         box=_boxes(table, params.boxes, image_size, seed),
-        prompt=cohort.sentences("Chest X-ray with", words, named, "Chest X-ray, no finding."),
+        prompt=cohort.prompts("Chest X-ray with", words, named, "Chest X-ray, no finding."),
         card={"source": SOURCE, "version": version, "seed": seed, "license": cohort.LICENSE,
               "see": "docs/data_cards/phantom_cxr14.md", "notes": [error] if params.nlp_error else []},
-        **cohort.columns(table, seed, SOURCE),
+        **cohort.metadata_columns(table, seed, SOURCE),
     )  # fmt: skip
 
 
-def mined(table: Table, error: float, seed: int) -> np.ndarray:
+def text_mined_labels(table: CohortTable, error: float, seed: int) -> np.ndarray:
     """(N, 14) bool labels as text mining gives them: so many of the positives are wrong, counts stay.
 
     A finding that is there is missed with probability ``error``, and one that is not is named as often
@@ -214,7 +214,7 @@ def mined(table: Table, error: float, seed: int) -> np.ndarray:
     return np.asarray(table.present ^ (noisy & (chance < wrong)))
 
 
-def _boxes(table: Table, count: int, size: int, seed: int) -> np.ndarray:
+def _boxes(table: CohortTable, count: int, size: int, seed: int) -> np.ndarray:
     """(N, 4) float32 left, top, width, height of one finding in the first images of train that have one."""
     box = np.full((len(table), 4), np.nan, dtype=np.float32)
     names = list(COUNTS)
@@ -224,9 +224,9 @@ def _boxes(table: Table, count: int, size: int, seed: int) -> np.ndarray:
     pixels = min(size, BOX_PIXELS)
     for row in np.flatnonzero(having)[:count]:
         wanted = drawn[columns[int(table.present[row, columns].argmax())]]
-        study = cohort.draw_row(table, int(row), drawn, table.present, seed, pixels)
+        study = cohort.draw_record(table, int(row), drawn, table.present, seed, pixels)
         lesion = next(lesion for lesion in study.lesions if lesion.finding == wanted)
-        box[row] = cohort.box_around(lesion.mask) * (size / pixels)
+        box[row] = cohort.bounding_box(lesion.mask) * (size / pixels)
     return box
 
 
@@ -234,13 +234,13 @@ def example_grid(path: str, *, size: int = 80, columns: int = 6, seed: int = 0) 
     """Write a PNG: two labels per row, each with images that have it as their rarest."""
     from PIL import Image
 
-    table = _population().fresh_with(
-        seed, FRESH_TEST, "test", np.full(len(LABELS), columns), _rarest, where=SOURCE
+    table = _population().fresh_by_group(
+        seed, FRESH_TEST, "test", np.full(len(LABELS), columns), _rarest_label, where=SOURCE
     )
     drawn = tuple(name.lower() for name in COUNTS)
-    group = _rarest(table)
+    group = _rarest_label(table)
     strips = [
-        np.concatenate([cohort.draw_row(table, int(i), drawn, table.present, seed, size).image
+        np.concatenate([cohort.draw_record(table, int(i), drawn, table.present, seed, size).image
                         for i in np.flatnonzero(group == k)], 1)
         for k in range(len(LABELS))
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.radiograph import cohort, thorax
-from benchmark.phantoms.radiograph.cohort import Findings, Population, Table
+from benchmark.phantoms.radiograph.cohort import Findings, Population, CohortTable
 from benchmark.utils.hashing import canonical_json
 
 version = "1"
@@ -60,7 +60,7 @@ def fingerprint(params: Params) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tables(params: Params, *, reserve: int, seed: int) -> Table:
+def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
     """Every image's lesion, patient, view, sex, age, site and split, without a picture.
 
     ``present`` has a column per name of ``LESIONS``, at most one of them true.
@@ -74,10 +74,10 @@ def tables(params: Params, *, reserve: int, seed: int) -> Table:
     }
     parts = [_labeled(0, cohort_label, HOME, "train", seed)]
     parts += [_labeled(first, label, site, split, seed) for first, label, site, split in turns.values()]
-    return cohort.join(parts)
+    return cohort.concatenate(parts)
 
 
-def _labeled(first: int, label: np.ndarray, site: str, split: str, seed: int) -> Table:
+def _labeled(first: int, label: np.ndarray, site: str, split: str, seed: int) -> CohortTable:
     """Fresh patients with these classes, indices into ``CLASSES``."""
     people = _PEOPLE.fresh(seed, first, len(label), split)
     present = label[:, None] == np.arange(1, len(CLASSES))
@@ -102,10 +102,10 @@ def images(
     for name in classes:
         if name not in CLASSES:
             raise unknown_name("class", name, list(CLASSES), SOURCE)
-    table = tables(params, reserve=reserve_per_class, seed=seed)
+    table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
     name_of = np.array(CLASSES)[np.where(table.present.any(1), table.present.argmax(1) + 1, 0)]
     table, name_of = table.select(np.isin(name_of, classes)), name_of[np.isin(name_of, classes)]
-    image, mask = cohort.picture_reader(table, LESIONS, table.present, seed, image_size)
+    image, mask = cohort.lazy_images(table, LESIONS, table.present, seed, image_size)
     box, prompt = _read_off(table, image_size, seed)
     return ImageSet(
         image=image,
@@ -116,19 +116,19 @@ def images(
         prompt=prompt,
         card={"source": SOURCE, "version": version, "seed": seed, "license": cohort.LICENSE,
               "see": "docs/data_cards/phantom_rare_lesion.md", "notes": []},
-        **cohort.columns(table, seed, SOURCE),
+        **cohort.metadata_columns(table, seed, SOURCE),
     )  # fmt: skip
 
 
-def _read_off(table: Table, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_off(table: CohortTable, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Box (N, 4) around the lesion, NaN for a normal image, and sentence (N,) of every image."""
     pixels = min(size, READ_PIXELS)
     box = np.full((len(table), 4), np.nan, dtype=np.float32)
     normal = thorax.draw((), seed=seed, index=0, size=16).prompt
     prompt = np.full(len(table), normal, dtype=object)
     for row in np.flatnonzero(table.present.any(1)).tolist():
-        study = cohort.draw_row(table, row, LESIONS, table.present, seed, pixels)
-        box[row] = cohort.box_around(study.mask) * (size / pixels)
+        study = cohort.draw_record(table, row, LESIONS, table.present, seed, pixels)
+        box[row] = cohort.bounding_box(study.mask) * (size / pixels)
         prompt[row] = study.prompt
     return box, prompt
 
@@ -142,7 +142,7 @@ def example_grid(path: str, *, size: int = 128, columns: int = 4, seed: int = 0)
     for first, site in ((FRESH_TEST, HOME), (FRESH_SITE, AWAY)):
         table = _labeled(first, label, site, "test", seed)
         drawn = [
-            cohort.draw_row(table, i, LESIONS, table.present, seed, size).image for i in range(len(table))
+            cohort.draw_record(table, i, LESIONS, table.present, seed, size).image for i in range(len(table))
         ]
         both.append(np.stack(drawn).reshape(len(CLASSES), columns, size, size))
     rows = np.concatenate(both, axis=1).transpose(0, 2, 1, 3).reshape(len(CLASSES) * size, -1)

@@ -22,7 +22,7 @@ from benchmark.phantoms.ultrasound import echo as us_echo
 from benchmark.phantoms.ultrasound import findings as us_findings
 from benchmark.phantoms.ultrasound import population as us_population
 from benchmark.phantoms.ultrasound import probe as us_probe
-from benchmark.phantoms.ultrasound.population import Counts, Row
+from benchmark.phantoms.ultrasound.population import Counts, FrameRecord
 from benchmark.utils.hashing import canonical_json
 
 version = "1"
@@ -122,7 +122,7 @@ def _stream(seed: int, what: int, *numbers: int) -> np.random.Generator:
 
 
 def _scatterers(
-    seed: int, patient: int, clip: int, frame: int, place: us_chest.Placement, lines: us_chest.Lines
+    seed: int, patient: int, clip: int, frame: int, place: us_chest.Placement, lines: us_chest.ScanLines
 ) -> np.ndarray:
     """Scatterers of a frame: those of the lung slide with it, and a part of all is new in every frame."""
     steady = us_probe.white(_stream(seed, 5, patient, clip))
@@ -186,7 +186,9 @@ def _counts(params: Params, classes: tuple[str, ...]) -> dict[str, Counts]:
     return {name: Counts(**{field: table[name] for field, table in tables.items()}) for name in classes}
 
 
-def _image_set(parts: dict[str, list[Row]], classes: tuple[str, ...], size: int, seed: int) -> ImageSet:
+def _image_set(
+    parts: dict[str, list[FrameRecord]], classes: tuple[str, ...], size: int, seed: int
+) -> ImageSet:
     """The rows of all splits, drawn when looked at; what the table says is known without drawing."""
     rows = [r for part in parts.values() for r in part]
 

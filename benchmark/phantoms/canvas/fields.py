@@ -90,7 +90,7 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float, *, ridged: bool 
     return map_coordinates(noise, where, order=1, mode="grid-wrap", prefilter=False)
 
 
-def ink(points: Array, amount: Array, width: float, grid: Grid) -> Array:
+def splat(points: Array, amount: Array, width: float, grid: Grid) -> Array:
     """Lines given as dense points, spread over ``width`` body units.
 
     Args:

@@ -12,8 +12,8 @@ from benchmark.phantoms.canvas.fields import Array, Grid
 
 TILE = 64  # cells of the periodic noise that textures are made of
 LOW, HIGH = -1.6, 1.6  # reach of a table, body units
-Window = tuple[slice, slice]
-EVERYWHERE: Window = (slice(None), slice(None))
+Region = tuple[slice, slice]
+EVERYWHERE: Region = (slice(None), slice(None))
 
 
 def edge(distance: Array, width: float, grid: Grid) -> Array:
@@ -34,21 +34,23 @@ def edge(distance: Array, width: float, grid: Grid) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
+class LookupIndex:
     """Where the values of an (S, S) coordinate lie in the tables of :func:`table`."""
 
     index: Array
     length: int
 
 
-def steps(coordinate: Array, size: int) -> Steps:
+def lookup_index(coordinate: Array, size: int) -> LookupIndex:
     """Positions of body coordinates in a table that is finer than the pixels of an image of ``size``."""
     length = max(512, 2 * size)
     scaled = (coordinate - np.float32(LOW)) * np.float32(length / (HIGH - LOW))
-    return Steps(np.minimum(np.maximum(scaled, 0), length - 1).astype(np.int32), length)
+    return LookupIndex(np.minimum(np.maximum(scaled, 0), length - 1).astype(np.int32), length)
 
 
-def table(at: Sequence[float], value: Sequence[float] | Array, where: Steps, smooth: float = 0.04) -> Array:
+def lookup(
+    at: Sequence[float], value: Sequence[float] | Array, where: LookupIndex, smooth: float = 0.04
+) -> Array:
     """A smooth curve through points, read at every pixel.
 
     Args:
@@ -111,7 +113,7 @@ def _kernel(line: Array, half: float, pixel: float, scale: float) -> Array:
     return weights
 
 
-def net(field: Array, width: float = 0.35) -> Array:
+def reticulation(field: Array, width: float = 0.35) -> Array:
     """Thin lines where a texture crosses zero, 0..1."""
     scaled = field * np.float32(1 / width)
     lines: Array = np.exp(-scaled * scaled)
@@ -123,12 +125,12 @@ def wide_blur(image: Array, width: float, grid: Grid) -> Array:
     size = len(grid.row)
     points = min(size, 40)
     half = size * grid.pixel / 2
-    down = _bells(size, points, width / half)
-    up = _between(size, points)
+    down = _gaussian_weights(size, points, width / half)
+    up = _linear_weights(size, points)
     return up @ (down @ image @ down.T) @ up.T
 
 
-def _bells(size: int, points: int, width: float) -> Array:
+def _gaussian_weights(size: int, points: int, width: float) -> Array:
     """Normalized bell weights of the pixels about ``points`` even places, (points, size)."""
     line = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     at = (np.arange(points, dtype=np.float32) + 0.5) * (2 / points) - 1
@@ -138,7 +140,7 @@ def _bells(size: int, points: int, width: float) -> Array:
 
 
 @lru_cache(16)
-def _between(size: int, points: int) -> Array:
+def _linear_weights(size: int, points: int) -> Array:
     """Linear interpolation from ``points`` even places to the pixels, (size, points)."""
     at = np.clip((np.arange(size) + 0.5) * (points / size) - 0.5, 0, points - 1)
     low = np.minimum(at.astype(int), max(points - 2, 0))
@@ -149,7 +151,7 @@ def _between(size: int, points: int) -> Array:
     return weights
 
 
-def window(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Window, Grid] | None:
+def crop_grid(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Region, Grid] | None:
     """The part of a grid within ``reach`` body units of a place; None where the image does not show it."""
     size = len(grid.row)
     col, row = ((np.array(center) - grid.shift) @ grid.back.T + 1) * (size / 2) - 0.5
@@ -172,17 +174,17 @@ def stamp(image: Array, bitmap: Array, left: float, top: float, dot: float, ligh
         light: gray value of its ones.
     """
     size = len(image)
-    down = _overlap(size, bitmap.shape[0], top, dot)
-    right = _overlap(size, bitmap.shape[1], left, dot)
+    down = _coverage(size, bitmap.shape[0], top, dot)
+    right = _coverage(size, bitmap.shape[1], left, dot)
     rows, cols = np.flatnonzero(down.any(1)), np.flatnonzero(right.any(1))
     if not len(rows) or not len(cols):
         return
-    ink = down[rows[0] : rows[-1] + 1] @ bitmap.astype(np.float32) @ right[cols[0] : cols[-1] + 1].T
+    coverage = down[rows[0] : rows[-1] + 1] @ bitmap.astype(np.float32) @ right[cols[0] : cols[-1] + 1].T
     part = image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    part += ink * (np.float32(light) - part)
+    part += coverage * (np.float32(light) - part)
 
 
-def _overlap(size: int, dots: int, start: float, dot: float) -> Array:
+def _coverage(size: int, dots: int, start: float, dot: float) -> Array:
     """Share of every pixel that every dot covers, along one axis, (size, dots)."""
     edges = np.arange(size + 1) * (2 / size) - 1
     first = start + np.arange(dots) * dot

@@ -100,7 +100,7 @@ def draw_devices(names: Sequence[str], seed: int, grid: Grid) -> Array | None:
 
 def _line(corners: list[tuple[float, float]], width: float, grid: Grid) -> Array:
     points, amount = fields.polyline(np.array(corners), width)
-    return fields.ink(points, amount, width, grid)
+    return fields.splat(points, amount, width, grid)
 
 
 def _leads(rng: np.random.Generator, grid: Grid) -> Array:
@@ -194,4 +194,4 @@ def _letter(exposure: Exposure, grid: Grid) -> Array:
     dot = 0.018 / 4
     points = np.stack([x + (cols - 10) * dot, y + (rows - 14) * dot], -1)
     flat = fields.make_grid(len(grid.row), zoom=1.0, angle=0.0, shift=(0.0, 0.0))
-    return unit(fields.ink(points, np.full(len(points), dot**2), 0.004, flat))
+    return unit(fields.splat(points, np.full(len(points), dot**2), 0.004, flat))

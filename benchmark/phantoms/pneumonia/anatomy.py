@@ -123,7 +123,7 @@ def _outer(down: Array, width: float) -> Array:
     return 0.27 + (width - 0.27) * np.sqrt(1 - up**2.1)
 
 
-def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
+def project_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
     """The two lungs of a patient in one exposure."""
     base = body.lung_base + 0.05 * body.emphysema - pose.breath
     side = np.where(grid.x < 0, np.float32(-1), np.float32(1))

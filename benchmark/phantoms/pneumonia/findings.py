@@ -33,14 +33,14 @@ class Finding:
 Rng = np.random.Generator
 
 
-def severity(rng: Rng) -> float:
+def sample_severity(rng: Rng) -> float:
     """Share of the full picture: most patients are moderate, some barely ill, some severe."""
     return float(rng.beta(1.2, 3.0) if rng.random() < 0.2 else rng.beta(4.0, 1.8))
 
 
 def draw_finding(name: str, rng: Rng, lungs: Lungs) -> Finding:
     """The finding of one class, with the atypical presentations of life."""
-    return _FINDINGS[name](rng, lungs, severity(rng))
+    return _FINDINGS[name](rng, lungs, sample_severity(rng))
 
 
 def _healthy(rng: Rng, lungs: Lungs, grade: float) -> Finding:
@@ -97,7 +97,7 @@ def _bronchogram(rng: Rng, lungs: Lungs, side: int) -> Array:
     start = np.array([side * HILUM_X, HILUM_Y])
     total = np.zeros_like(lungs.inside)
     for points, amount in fields.branches(rng, start, angles, 0.22, 2, 0.024):
-        total += fields.ink(points, amount, 0.016, lungs.grid)
+        total += fields.splat(points, amount, 0.016, lungs.grid)
     return unit(total * 30)
 
 
@@ -120,8 +120,8 @@ def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
     most = np.exp(-(((lungs.across - 0.3) / reach) ** 2) - ((lungs.down - zone) / 0.45) ** 2)
     uneven = np.clip(1 + 0.3 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
     extent = unit((0.60 + 0.40 * most) * uneven)
-    net = fields.texture(rng, lungs.grid, 0.10, ridged=True)
-    opacity = extent * (0.25 + 0.60 * grade) * (0.45 + 0.55 * net)
+    reticulation = fields.texture(rng, lungs.grid, 0.10, ridged=True)
+    opacity = extent * (0.25 + 0.60 * grade) * (0.45 + 0.55 * reticulation)
     return Finding(np.minimum(opacity, 0.8), extent)
 
 

@@ -20,7 +20,7 @@ MALE_PATIENTS = 486 / 828
 
 
 @dataclass(frozen=True)
-class Study:
+class ImageRecord:
     """One image to draw."""
 
     index: int
@@ -33,7 +33,7 @@ class Study:
 
 def cohort(
     counts: Mapping[str, int], patients: int, *, first_index: int, first_patient: int, test: bool, seed: int
-) -> list[Study]:
+) -> list[ImageRecord]:
     """Studies of one split of the cohort, with the split's margins of age, sex and view.
 
     Sex, age and view are independent of the class, so that they cannot give it away.
@@ -55,17 +55,17 @@ def cohort(
         )
     rng = np.random.default_rng([seed, 11, int(test)])
     male = np.arange(patients) < round(patients * MALE_PATIENTS)
-    studies = _studies_each(male, images, TEST_MALE if test else TRAIN_MALE, rng)
+    studies = _images_per_patient(male, images, TEST_MALE if test else TRAIN_MALE, rng)
     order = rng.permutation(patients)
     male, studies = male[order], studies[order]
-    finding = _fill(studies, np.array(list(counts.values())), rng)
-    age = _fill(studies, apportion(TEST_AGES if test else TRAIN_AGES, images), rng)
+    finding = _assign_groups(studies, np.array(list(counts.values())), rng)
+    age = _assign_groups(studies, apportion(TEST_AGES if test else TRAIN_AGES, images), rng)
     years = [int(rng.integers(*AGES[k])) for k in age]
     ap = rng.permutation(images) < round(images * (TEST_AP if test else TRAIN_AP))
     names = list(counts)
     rows = np.repeat(np.arange(patients), studies)
     return [
-        Study(
+        ImageRecord(
             index=first_index + i,
             patient=first_patient + int(p),
             finding=names[finding[p]],
@@ -77,7 +77,7 @@ def cohort(
     ]
 
 
-def person(rng: np.random.Generator) -> tuple[str, int]:
+def sample_demographics(rng: np.random.Generator) -> tuple[str, int]:
     """Sex and age of a fresh patient, by the margins of the training images."""
     sex = "male" if rng.random() < TRAIN_MALE else "female"
     group = rng.choice(len(AGES), p=np.array(TRAIN_AGES) / sum(TRAIN_AGES))
@@ -92,7 +92,9 @@ def apportion(weights: tuple[int, ...], total: int) -> np.ndarray:
     return whole
 
 
-def _studies_each(male: np.ndarray, images: int, male_share: float, rng: np.random.Generator) -> np.ndarray:
+def _images_per_patient(
+    male: np.ndarray, images: int, male_share: float, rng: np.random.Generator
+) -> np.ndarray:
     """Images per patient, at least one, such that the men have their share of the images."""
     extra = images - len(male)
     of_men = int(np.clip(round(images * male_share) - male.sum(), 0, extra))
@@ -107,7 +109,7 @@ def _studies_each(male: np.ndarray, images: int, male_share: float, rng: np.rand
     return studies
 
 
-def _fill(studies: np.ndarray, quota: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _assign_groups(studies: np.ndarray, quota: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Give every patient one group such that the images per group meet the quota exactly.
 
     The patients with most images choose first, so that single images fill what is left.

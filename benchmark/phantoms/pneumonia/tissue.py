@@ -56,7 +56,7 @@ def _mirrored(grid: Grid, middle: float = 0.0) -> Grid:
     return replace(grid, x=np.abs(grid.x - middle))
 
 
-def _girdle(body: Body, pose: Pose, grid: Grid) -> Array:
+def _shoulder_girdle(body: Body, pose: Pose, grid: Grid) -> Array:
     """Clavicles, scapulae and the heads of the humeri."""
     half = _mirrored(grid, 0.05 * pose.turn)
     lift = body.shoulder + (-0.06 if pose.view == "AP" else 0.0)
@@ -112,7 +112,7 @@ def _vessels(body: Body, lungs: Lungs) -> Array:
     total = np.zeros_like(lungs.inside)
     for layers, width in zip(zip(*trees, strict=True), (0.024, 0.013, 0.008), strict=True):
         points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
-        total += fields.ink(points, amount, width, lungs.grid)
+        total += fields.splat(points, amount, width, lungs.grid)
     for side in (-1, 1):
         hilum = ellipse(lungs.grid, (side * (HILUM_X + 0.02), HILUM_Y), (0.055, 0.12), 0.3 * side)
         total += 0.013 * edge(hilum, 0.04, lungs.grid)
@@ -157,7 +157,7 @@ def project(body: Body, pose: Pose, lungs: Lungs) -> Tissue:
     if body.stomach > 0.45:
         axes = (0.06 + 0.10 * body.stomach, 0.045 + 0.04 * body.stomach)
         soft -= 0.24 * edge(ellipse(grid, (0.30, lungs.base + 0.20), axes), 0.016, grid)
-    bone = 0.12 * _ribs(body, lungs) + 0.13 * _girdle(body, pose, grid) + 0.11 * _spine(body, grid)
+    bone = 0.12 * _ribs(body, lungs) + 0.13 * _shoulder_girdle(body, pose, grid) + 0.11 * _spine(body, grid)
     profile = (1 - 0.22 * lungs.across**4) * (0.80 + 0.20 * unit(lungs.down * 3))
     density = 0.55 * (1 + 0.10 * body.emphysema)
     air = density * lungs.inside * profile * lungs.free

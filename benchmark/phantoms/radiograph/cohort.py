@@ -117,7 +117,7 @@ def correlation_for_pair(one: float, other: float, both: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class CohortTable:
     """One row per image.
 
     Attributes:
@@ -139,14 +139,16 @@ class Table:
     def __len__(self) -> int:
         return len(self.study)
 
-    def select(self, rows: np.ndarray) -> Table:
+    def select(self, rows: np.ndarray) -> CohortTable:
         """The rows at these positions or under this mask."""
-        return Table(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return CohortTable(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
-def join(parts: Sequence[Table]) -> Table:
+def concatenate(parts: Sequence[CohortTable]) -> CohortTable:
     """Several tables one after the other."""
-    return Table(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Table)})
+    return CohortTable(
+        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(CohortTable)}
+    )
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Population:
     pa: float
     sites: Mapping[str, float]
 
-    def studies(self, seed: int, patient: np.ndarray, first_study: int, split: str) -> Table:
+    def studies(self, seed: int, patient: np.ndarray, first_study: int, split: str) -> CohortTable:
         """One frontal image for each of these studies, of these patients (ascending numbers)."""
         low, n = int(patient.min()), len(patient)
         person = uniforms(seed, PERSON, low, int(patient.max()) - low + 1, 2)[patient - low]
@@ -177,7 +179,7 @@ class Population:
         steps = np.concatenate([[0.0], np.cumsum(self.age_weights) / np.sum(self.age_weights)])
         ends = np.cumsum(list(self.sites.values()))
         site = np.searchsorted(ends / ends[-1], shot[:, 1], side="right")
-        return Table(
+        return CohortTable(
             study=first_study + np.arange(n),
             patient=patient.astype(np.int64),
             present=self.findings.present(seed, patient, first_study),
@@ -191,7 +193,7 @@ class Population:
     def cohort(
         self, seed: int, patients: int, images: int, *, first_patient: int, first_study: int, split: str,
         laterals: int = 0,
-    ) -> Table:  # fmt: skip
+    ) -> CohortTable:  # fmt: skip
         """So many images of so many patients; ``laterals`` of them are second images of a study.
 
         Raises:
@@ -204,7 +206,7 @@ class Population:
                 f"{images} images, {laterals} of them lateral, for {patients} patients",
                 "Give every patient at least one frontal image.",
             )
-        visits = visits_each(seed, patients, studies, first_patient)
+        visits = studies_per_patient(seed, patients, studies, first_patient)
         patient = first_patient + np.repeat(np.arange(patients), visits)
         frontal = self.studies(seed, patient, first_study, split)
         if not laterals:
@@ -213,16 +215,16 @@ class Population:
         turn = uniforms(seed, CHOICE, first_study, studies, 1)[:, 0] + (frontal.view != "PA")
         lateral = frontal.select(np.sort(np.argsort(turn, kind="stable")[:laterals]))
         lateral.view[:] = "LATERAL"
-        both = join([frontal, lateral])
+        both = concatenate([frontal, lateral])
         return both.select(np.argsort(both.study, kind="stable"))
 
-    def fresh(self, seed: int, first: int, count: int, split: str) -> Table:
+    def fresh(self, seed: int, first: int, count: int, split: str) -> CohortTable:
         """Patients of their own, one frontal image each."""
         return self.studies(seed, np.arange(first, first + count), first, split)
 
-    def fresh_with(
+    def fresh_by_group(
         self, seed: int, first: int, split: str, wanted: np.ndarray, groups: Any, *, where: str
-    ) -> Table:
+    ) -> CohortTable:
         """Fresh patients until every group has its number: the first so many of each, by number.
 
         Args:
@@ -245,31 +247,31 @@ class Population:
                 left[k] -= len(rows)
             at += 20_000
         empty = self.fresh(seed, first, 1, split).select(np.zeros(0, np.int64))
-        found = join([empty, *kept])
+        found = concatenate([empty, *kept])
         return found.select(np.argsort(found.study, kind="stable"))
 
 
-def visits_each(seed: int, patients: int, studies: int, first_patient: int) -> np.ndarray:
+def studies_per_patient(seed: int, patients: int, studies: int, first_patient: int) -> np.ndarray:
     """(P,) studies per patient, at least one: most have one, a few have many (negative binomial tail)."""
     rng = np.random.default_rng([seed, VISITS, first_patient, patients, studies])
     weight = rng.gamma(0.45, size=patients)
     return np.asarray(1 + rng.multinomial(studies - patients, weight / weight.sum()))
 
 
-def picture_reader(
-    table: Table, drawn: Sequence[str], shown: np.ndarray, seed: int, size: int, **how: Any
+def lazy_images(
+    table: CohortTable, drawn: Sequence[str], shown: np.ndarray, seed: int, size: int, **how: Any
 ) -> tuple[LazyImages, LazyImages]:
     """Images and masks of a table, drawn when looked at; arguments as of ``draw_row``."""
 
     def read(row: int) -> tuple[np.ndarray, np.ndarray]:
-        study = draw_row(table, row, drawn, shown, seed, size, **how)
+        study = draw_record(table, row, drawn, shown, seed, size, **how)
         return study.image, study.mask
 
     return LazyImages.pair(read, len(table), size)
 
 
-def draw_row(
-    table: Table,
+def draw_record(
+    table: CohortTable,
     row: int,
     drawn: Sequence[str],
     shown: np.ndarray,
@@ -277,8 +279,8 @@ def draw_row(
     size: int,
     *,
     devices: np.ndarray | None = None,
-    mildest: Mapping[str, float] = MappingProxyType({}),
-) -> thorax.Study:
+    minimum_severity: Mapping[str, float] = MappingProxyType({}),
+) -> thorax.Radiograph:
     """Draw one row of a table.
 
     Args:
@@ -290,7 +292,7 @@ def draw_row(
     """
     grade: dict[str, float | None] = {}
     for k in np.flatnonzero(shown[row]).tolist():
-        low = mildest.get(drawn[k])
+        low = minimum_severity.get(drawn[k])
         chance = uniforms(seed, GRADE, int(table.study[row]), 1, len(drawn))[0, k]
         grade[drawn[k]] = None if low is None else float(low + (1 - low) * chance)
     return thorax.draw(
@@ -307,14 +309,14 @@ def draw_row(
     )
 
 
-def ids(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def ids(table: CohortTable, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(N,) id of every image and of its patient; a lateral image ends in L."""
     end = np.where(table.view == "LATERAL", "L", "")
     image = np.char.add(np.char.add(f"phantom-{seed}-", np.char.zfill(table.study.astype(str), 8)), end)
     return image, np.char.add(f"phantom-{seed}-p", np.char.zfill(table.patient.astype(str), 8))
 
 
-def columns(table: Table, seed: int, source: str) -> dict[str, Any]:
+def metadata_columns(table: CohortTable, seed: int, source: str) -> dict[str, Any]:
     """The columns of an ``ImageSet`` that every phantom population has."""
     image_id, patient_id = ids(table, seed)
     return {
@@ -330,7 +332,7 @@ def columns(table: Table, seed: int, source: str) -> dict[str, Any]:
     }
 
 
-def sentences(start: str, words: Sequence[str], named: np.ndarray, otherwise: str) -> np.ndarray:
+def prompts(start: str, words: Sequence[str], named: np.ndarray, otherwise: str) -> np.ndarray:
     """(N,) one sentence per row of ``named`` (N, K) bool; equal rows share one string."""
     code = named @ (1 << np.arange(named.shape[1], dtype=np.int64))
     _, first, which = np.unique(code, return_index=True, return_inverse=True)
@@ -349,7 +351,7 @@ def check_size(size: int, source: str) -> None:
         raise DataError(source, f"cannot draw {size} pixels", "Choose an image size from 16 to 1024.")
 
 
-def box_around(mask: np.ndarray) -> np.ndarray:
+def bounding_box(mask: np.ndarray) -> np.ndarray:
     """(4,) float32 left, top, width, height of what is not 0 in (S, S); NaN where there is nothing."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):

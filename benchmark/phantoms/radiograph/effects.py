@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array
-from benchmark.phantoms.canvas.raster import EVERYWHERE, Window
+from benchmark.phantoms.canvas.raster import EVERYWHERE, Region
 from benchmark.phantoms.radiograph.projection import Chest
 
 
@@ -26,10 +26,10 @@ class Effect:
 
     extent: Array
     opacity: Array | None = None
-    lucent: Array | None = None
-    bare: Array | None = None
+    lucency: Array | None = None
+    vessel_loss: Array | None = None
     added: Array | None = None
-    where: Window = EVERYWHERE
+    where: Region = EVERYWHERE
 
 
 def shadow(chest: Chest, effects: Sequence[Effect]) -> Array:
@@ -40,10 +40,10 @@ def shadow(chest: Chest, effects: Sequence[Effect]) -> Array:
     for effect in effects:
         if effect.opacity is not None:
             air[effect.where] *= 1 - effect.opacity
-        if effect.lucent is not None:
-            air[effect.where] *= 1 + effect.lucent
-        if effect.bare is not None:
-            vessels[effect.where] *= 1 - effect.bare
+        if effect.lucency is not None:
+            air[effect.where] *= 1 + effect.lucency
+        if effect.vessel_loss is not None:
+            vessels[effect.where] *= 1 - effect.vessel_loss
         if effect.added is not None:
             total[effect.where] += effect.added
     drawn: Array = total - air * (1 - vessels)

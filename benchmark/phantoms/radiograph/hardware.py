@@ -26,7 +26,7 @@ def draw_lateral(names: Sequence[str], seed: int, grid: Grid) -> Array | None:
 
 def _wire(corners: list[tuple[float, float]], width: float, grid: Grid) -> Array:
     points, amount = fields.polyline(np.array(corners), width)
-    return fields.ink(points, amount, width, grid)
+    return fields.splat(points, amount, width, grid)
 
 
 def _leads(rng: Rng, grid: Grid) -> Array:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
-from benchmark.phantoms.canvas.raster import Steps, edge, profile, steps, table, window
+from benchmark.phantoms.canvas.raster import LookupIndex, edge, profile, lookup_index, lookup, crop_grid
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.skeleton import rib_bands
-from benchmark.phantoms.radiograph.torso import APEX, Change, Patient, Pose, heart_ratio
+from benchmark.phantoms.radiograph.torso import APEX, AnatomyChange, Patient, Pose, heart_ratio
 from benchmark.phantoms.radiograph.vasculature import blood, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
@@ -19,9 +19,9 @@ _BACK = (0.08, 0.16, 0.23, 0.34, 0.43, 0.45, 0.42, 0.37, 0.33)
 _BEND = (0.4, 0.5, 0.6, 0.9, 1.0, 0.6, 0.2, 0.0, 0.0)
 
 
-def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
+def project(patient: Patient, pose: Pose, change: AnatomyChange, grid: Grid) -> Chest:
     """The chest of a patient, as the findings of one study bend it, seen from the left."""
-    at = steps(grid.y, len(grid.row))
+    at = lookup_index(grid.y, len(grid.row))
     base = patient.base + 0.09 * change.flat - pose.breath
     scale = patient.depth / 0.44 * (1 + 0.08 * change.flat)
     front_line = profile(_HEIGHTS, np.array(_FRONT) * scale - 0.03 * change.flat, at.length, 0.02)
@@ -55,17 +55,17 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     return replace(chest, solid=solid, vessels=_vessels(patient, change, chest) * walls)
 
 
-def _bowl(change: Change, across: Array, size: int) -> Array:
+def _bowl(change: AnatomyChange, across: Array, size: int) -> Array:
     """The diaphragm from front to back: highest in front of the middle, deepest behind."""
     at = (0.0, 0.15, 0.35, 0.55, 0.75, 0.88, 1.0)
     round_dome = np.array([0.09, 0.03, 0.0, 0.035, 0.13, 0.22, 0.33])
     flat_dome = np.array([0.03, 0.01, 0.0, 0.01, 0.04, 0.075, 0.12])
     flat = min(change.flat, 1.0)
-    return table(at, (1 - flat) * round_dome + flat * flat_dome, steps(across, size), 0.04)
+    return lookup(at, (1 - flat) * round_dome + flat * flat_dome, lookup_index(across, size), 0.04)
 
 
 def _heart(
-    patient: Patient, pose: Pose, change: Change, grid: Grid, base: float, scale: float
+    patient: Patient, pose: Pose, change: AnatomyChange, grid: Grid, base: float, scale: float
 ) -> tuple[Array, float]:
     """Shadow of the heart, 0..1, behind the lower sternum; a large one reaches back to the spine."""
     ratio = heart_ratio(patient, change) + 0.25 * pose.breath
@@ -82,7 +82,7 @@ def _heart(
     return 1 - soft, ratio
 
 
-def _solid(patient: Patient, chest: Chest, at: Steps, front: Array, back: Array) -> Array:
+def _solid(patient: Patient, chest: Chest, at: LookupIndex, front: Array, back: Array) -> Array:
     """Attenuation of the body as if the lungs had no air."""
     grid = chest.grid
     inside, depth = _outline(patient, grid, at, front, back)
@@ -97,12 +97,12 @@ def _solid(patient: Patient, chest: Chest, at: Steps, front: Array, back: Array)
     return total
 
 
-def _outline(patient: Patient, grid: Grid, at: Steps, front: Array, back: Array) -> tuple[Array, Array]:
+def _outline(patient: Patient, grid: Grid, at: LookupIndex, front: Array, back: Array) -> tuple[Array, Array]:
     """The body, 0..1, and its depth relative to the deepest; the arms are raised."""
     bust = np.array([0.0, 0.0, 0.1, 0.9, 1.0, 0.35, 0.1]) * (0.6 * patient.breast)
     heights = (-0.9, -0.5, -0.25, 0.05, 0.2, 0.4, 0.6)
-    skin = front - np.float32(0.035 + 0.36 * patient.wall) - table(heights, bust, at, 0.05)
-    neck = table((-1.3, -1.0, -0.8, -0.55), (0.26, 0.22, 0.13, 0.0), at, 0.05)
+    skin = front - np.float32(0.035 + 0.36 * patient.wall) - lookup(heights, bust, at, 0.05)
+    neck = lookup((-1.3, -1.0, -0.8, -0.55), (0.26, 0.22, 0.13, 0.0), at, 0.05)
     rear = back + np.float32(0.11 + 0.5 * patient.wall)
     trunk = np.minimum(grid.x - skin + neck, rear - grid.x + 0.6 * neck)
     arm = ellipse(grid, (-0.10, -1.08), (0.60, 0.32), 0.20)
@@ -111,7 +111,7 @@ def _outline(patient: Patient, grid: Grid, at: Steps, front: Array, back: Array)
     return inside, depth
 
 
-def _aorta(patient: Patient, grid: Grid, at: Steps, back: Array) -> Array:
+def _aorta(patient: Patient, grid: Grid, at: LookupIndex, back: Array) -> Array:
     """Arch and descending aorta, 0..1; an unfolded one is seen better and lies further back."""
     reach = 0.15 + 0.03 * patient.unfolded
     center = (0.08 + 0.03 * patient.unfolded, -0.20)
@@ -129,7 +129,7 @@ def _trachea(grid: Grid) -> Array:
     return np.maximum(tube, 0.7 * edge(ellipse(grid, (0.075, -0.13), (0.033, 0.033)), 0.01, grid))
 
 
-def _spine(patient: Patient, grid: Grid, at: Steps, back: Array) -> Array:
+def _spine(patient: Patient, grid: Grid, at: LookupIndex, back: Array) -> Array:
     """Vertebral bodies with discs, and the arches behind them."""
     away = grid.x - back + 0.085
     level = grid.y + 0.25 * away
@@ -172,7 +172,7 @@ def _shoulders(grid: Grid) -> Array:
     return 0.9 * thin + 0.8 * shaft + head
 
 
-def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
+def _vessels(patient: Patient, change: AnatomyChange, chest: Chest) -> Array:
     """Share of the air that vessels and hila take, 0..1."""
     rng = np.random.default_rng([patient.seed, 5])
     grid = chest.grid
@@ -185,7 +185,7 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
         roots.append((start, fan, thick * upper))
     total = blood(rng, roots, grid)
     for x, y in chest.hila:
-        found = window(grid, (x, y), 0.22)
+        found = crop_grid(grid, (x, y), 0.22)
         if found:
             where, part = found
             total[where] += (
@@ -200,7 +200,7 @@ def _stomach(patient: Patient, chest: Chest, total: Array) -> None:
         return
     grow = 0.06 + 0.08 * patient.stomach
     center = (0.03, chest.domes[1] + 0.06 + grow)
-    found = window(chest.grid, center, 2 * grow + 0.05)
+    found = crop_grid(chest.grid, center, 2 * grow + 0.05)
     if found:
         where, part = found
         hole = edge(ellipse(part, center, (1.3 * grow, 0.7 * grow), 0.2), 0.014, part)

@@ -17,12 +17,12 @@ import numpy as np
 
 from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN
 
-SAID = (POSITIVE, UNCERTAIN, NEGATIVE, NOT_MENTIONED)  # the order of the columns of Table 1
+REPORTED_LABELS = (POSITIVE, UNCERTAIN, NEGATIVE, NOT_MENTIONED)  # the order of the columns of Table 1
 TRAINING_IMAGES = 223_414  # every row of Table 1 sums to it: CheXpert's training images
 
 
 @dataclass(frozen=True)
-class Saying:
+class ReportingRates:
     """How often reports say what of one finding, and how often the finding is there when they do.
 
     Attributes:
@@ -55,28 +55,28 @@ class Saying:
 
 # All shares are chosen: "uncertain" is true more often for atelectasis and edema, where taking it as present
 # is known to do well (U-Ones), and pneumothorax is often excluded in so many words, hence its third number.
-SAYINGS = {
-    "Enlarged Cardiomediastinum": Saying((10_798, 12_403, 21_638, 178_575), 0.85, 0.40, 0.04, 0.03),
-    "Cardiomegaly": Saying((27_000, 8_087, 11_116, 177_211), 0.90, 0.45, 0.05, 0.04),
-    "Lung Opacity": Saying((105_581, 5_598, 6_599, 105_636), 0.93, 0.50, 0.05, 0.12),
-    "Lung Lesion": Saying((9_186, 1_488, 1_270, 211_470), 0.88, 0.40, 0.05, 0.01),
-    "Edema": Saying((52_246, 12_984, 20_726, 137_458), 0.90, 0.60, 0.04, 0.04),
-    "Consolidation": Saying((28_097, 27_742, 14_783, 152_792), 0.85, 0.35, 0.03, 0.03),
-    "Pneumonia": Saying((6_039, 18_770, 2_799, 195_806), 0.80, 0.35, 0.03, 0.02),
-    "Atelectasis": Saying((33_376, 33_739, 1_328, 154_971), 0.90, 0.65, 0.05, 0.06),
-    "Pneumothorax": Saying((19_448, 3_145, 56_341, 144_480), 0.92, 0.45, 0.01, 0.01),
-    "Pleural Effusion": Saying((86_187, 11_628, 35_396, 90_203), 0.94, 0.55, 0.03, 0.08),
-    "Pleural Other": Saying((3_523, 2_653, 316, 216_922), 0.85, 0.40, 0.05, 0.01),
-    "Fracture": Saying((9_040, 642, 2_512, 211_220), 0.90, 0.40, 0.03, 0.01),
-    "Support Devices": Saying((116_001, 1_079, 6_137, 100_197), 0.98, 0.50, 0.03, 0.05),
+REPORTING_RATES = {
+    "Enlarged Cardiomediastinum": ReportingRates((10_798, 12_403, 21_638, 178_575), 0.85, 0.40, 0.04, 0.03),
+    "Cardiomegaly": ReportingRates((27_000, 8_087, 11_116, 177_211), 0.90, 0.45, 0.05, 0.04),
+    "Lung Opacity": ReportingRates((105_581, 5_598, 6_599, 105_636), 0.93, 0.50, 0.05, 0.12),
+    "Lung Lesion": ReportingRates((9_186, 1_488, 1_270, 211_470), 0.88, 0.40, 0.05, 0.01),
+    "Edema": ReportingRates((52_246, 12_984, 20_726, 137_458), 0.90, 0.60, 0.04, 0.04),
+    "Consolidation": ReportingRates((28_097, 27_742, 14_783, 152_792), 0.85, 0.35, 0.03, 0.03),
+    "Pneumonia": ReportingRates((6_039, 18_770, 2_799, 195_806), 0.80, 0.35, 0.03, 0.02),
+    "Atelectasis": ReportingRates((33_376, 33_739, 1_328, 154_971), 0.90, 0.65, 0.05, 0.06),
+    "Pneumothorax": ReportingRates((19_448, 3_145, 56_341, 144_480), 0.92, 0.45, 0.01, 0.01),
+    "Pleural Effusion": ReportingRates((86_187, 11_628, 35_396, 90_203), 0.94, 0.55, 0.03, 0.08),
+    "Pleural Other": ReportingRates((3_523, 2_653, 316, 216_922), 0.85, 0.40, 0.05, 0.01),
+    "Fracture": ReportingRates((9_040, 642, 2_512, 211_220), 0.90, 0.40, 0.03, 0.01),
+    "Support Devices": ReportingRates((116_001, 1_079, 6_137, 100_197), 0.98, 0.50, 0.03, 0.05),
 }
 NO_FINDING = "No Finding"
 NO_FINDING_COUNT = 22_381  # positive; the others of its row are not mentioned
-OBSERVATIONS = (NO_FINDING, *SAYINGS)  # the order of Table 1 and of CheXpert's columns
+OBSERVATIONS = (NO_FINDING, *REPORTING_RATES)  # the order of Table 1 and of CheXpert's columns
 DEVICES = OBSERVATIONS.index("Support Devices")  # no pathology: does not end "No Finding"
 
 
-def write_reports(present: np.ndarray, chance: np.ndarray) -> np.ndarray:
+def sample_reported_labels(present: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """What reports say, given the truth and one random number per finding.
 
     "No Finding" is said where no pathology is positive or uncertain (Lan 2023, 3.1); its share follows from
@@ -89,26 +89,26 @@ def write_reports(present: np.ndarray, chance: np.ndarray) -> np.ndarray:
         (N, 14) int8 of ``SAID``.
     """
     said = np.full(present.shape, NOT_MENTIONED, dtype=np.int8)
-    for k, saying in enumerate(SAYINGS.values(), start=1):
-        steps = np.cumsum(saying.probabilities(), axis=1)[:, :3]
+    for k, rates in enumerate(REPORTING_RATES.values(), start=1):
+        steps = np.cumsum(rates.probabilities(), axis=1)[:, :3]
         below = chance[:, k, None] >= steps[present[:, k].astype(int)]
-        said[:, k] = np.array(SAID, np.int8)[below.sum(1)]
-    clean = ~pathologies(said == POSITIVE).any(1) & ~pathologies(said == UNCERTAIN).any(1)
+        said[:, k] = np.array(REPORTED_LABELS, np.int8)[below.sum(1)]
+    clean = ~pathology_columns(said == POSITIVE).any(1) & ~pathology_columns(said == UNCERTAIN).any(1)
     said[clean, 0] = POSITIVE
     return said
 
 
-def pathologies(columns: np.ndarray) -> np.ndarray:
+def pathology_columns(columns: np.ndarray) -> np.ndarray:
     """The columns of (N, 14) that rule out "No Finding"."""
     return np.delete(columns, [0, DEVICES], axis=1)
 
 
-def certain(present: np.ndarray) -> np.ndarray:
+def expert_labels(present: np.ndarray) -> np.ndarray:
     """(N, 14) int8 reports that say the truth, positive or negative, as experts' labels do."""
     return np.where(present, POSITIVE, NEGATIVE).astype(np.int8)
 
 
-def table() -> str:
+def error_model_table() -> str:
     """The error model as Markdown: prevalence, P(report | present), P(report | absent)."""
     head = "| finding | truly present | P(pos) | P(unc) | P(neg) | P(nm) | P(pos) | P(unc) | P(neg) | P(nm) |"
     lines = [
@@ -116,12 +116,12 @@ def table() -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
         head,
     ]
-    for name, saying in SAYINGS.items():
-        absent, present = saying.probabilities()
+    for name, rates in REPORTING_RATES.items():
+        absent, present = rates.probabilities()
         numbers = " | ".join(f"{p:.4f}" for p in (*present, *absent))
-        lines.append(f"| {name} | {saying.prevalence:.4f} | {numbers} |")
+        lines.append(f"| {name} | {rates.prevalence:.4f} | {numbers} |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    print(table())
+    print(error_model_table())

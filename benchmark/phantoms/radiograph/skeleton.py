@@ -43,7 +43,7 @@ def rib_bands(
     return edge(half - away, 0.006, grid) * (0.52 + 0.48 * part * part * part)
 
 
-def girdle(patient: Patient, pose: Pose, grid: Grid, width: float, lateral: Array) -> Array:
+def shoulder_girdle(patient: Patient, pose: Pose, grid: Grid, width: float, lateral: Array) -> Array:
     """Clavicles, scapulae and the heads of the humeri."""
     lift = patient.shoulder * 0.6 + (-0.05 if pose.view == "AP" else 0.0)
     line = -0.545 + lift - 0.20 * lateral + 0.030 * np.sin(6.5 * lateral - 0.6)

@@ -27,13 +27,13 @@ from benchmark.phantoms.radiograph import (
 from benchmark.phantoms.radiograph.effects import Effect
 from benchmark.phantoms.radiograph.hardware import draw_lateral
 from benchmark.phantoms.radiograph.imaging import SITES, Exposure
-from benchmark.phantoms.radiograph.pathology import FINDINGS, Plan
+from benchmark.phantoms.radiograph.pathology import FINDINGS, FindingSpec
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.torso import CM, NO_CHANGE, Patient, sample_patient
 
 version = "1"
 VIEWS = ("PA", "AP", "LATERAL")
-_PAINTERS: dict[str, Callable[[Plan, Chest], list[Effect]]] = {
+_RENDERERS: dict[str, Callable[[FindingSpec, Chest], list[Effect]]] = {
     "atelectasis": airspace.atelectasis,
     "cardiomegaly": focal.cardiomegaly,
     "consolidation": airspace.consolidation,
@@ -77,7 +77,7 @@ class Lesion:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Radiograph:
     """One radiograph with its truth.
 
     Attributes:
@@ -110,7 +110,7 @@ def draw(
     view: str | None = None,
     site: str | None = None,
     devices: bool | None = None,
-) -> Study:
+) -> Radiograph:
     """Draw one radiograph, the same for the same arguments whatever was drawn before.
 
     Args:
@@ -125,12 +125,12 @@ def draw(
     Raises:
         DataError: an unknown name, a severity outside 0..1, or a size that cannot be drawn.
     """
-    asked = dict(findings) if isinstance(findings, Mapping) else dict.fromkeys(findings)
-    _check(asked, size, view=view, site=site, sex=sex)
+    requested = dict(findings) if isinstance(findings, Mapping) else dict.fromkeys(findings)
+    _check(requested, size, view=view, site=site, sex=sex)
     who = index if patient is None else patient
-    scene = _scene(asked, seed, index, size, who, sex=sex, age=age, view=view, site=site, devices=devices)
+    scene = _scene(requested, seed, index, size, who, sex=sex, age=age, view=view, site=site, devices=devices)
     chest, exposure = scene.chest, scene.exposure
-    found = [_PAINTERS[plan.finding](plan, chest) for plan in scene.plans]
+    found = [_RENDERERS[spec.finding](spec, chest) for spec in scene.specs]
     shadow = effects.shadow(chest, [effect for each in found for effect in each])
     wires = draw_lateral if chest.lateral_view else draw_devices
     metal = wires(exposure.devices, exposure.seed, chest.grid)
@@ -138,10 +138,10 @@ def draw(
         shadow = shadow + metal
     scale = imaging.gray_range(scene.patient, exposure.pose.view)
     lesions = tuple(
-        _lesion(plan, effects.mask_of(each, size), chest)
-        for plan, each in zip(scene.plans, found, strict=True)
+        _lesion(spec, effects.mask_of(each, size), chest)
+        for spec, each in zip(scene.specs, found, strict=True)
     )
-    return Study(
+    return Radiograph(
         image=imaging.expose(shadow, scale, exposure, chest.grid),
         mask=_union([lesion.mask for lesion in lesions], size),
         lesions=lesions,
@@ -149,7 +149,7 @@ def draw(
         sex=scene.patient.sex,
         age=scene.patient.age,
         site=exposure.site,
-        prompt=language.sentence(scene.plans, chest.supine),
+        prompt=language.sentence(scene.specs, chest.supine),
     )
 
 
@@ -159,12 +159,12 @@ class Scene:
 
     patient: Patient
     exposure: Exposure
-    plans: tuple[Plan, ...]
+    specs: tuple[FindingSpec, ...]
     chest: Chest
 
 
 def _scene(
-    asked: Mapping[str, float | None],
+    requested: Mapping[str, float | None],
     seed: int,
     index: int,
     size: int,
@@ -181,15 +181,15 @@ def _scene(
     own_sex, own_age = ("male" if of_patient.random() < 0.56 else "female"), _age(of_patient)
     person = sample_patient(of_patient, sex or own_sex, own_age if age is None else age)
     exposure = imaging.sample_exposure(_stream(seed, 2, index), view, site, devices)
-    plans = tuple(
-        pathology.plan(name, asked[name], _stream(seed, 100 + number, patient),
+    specs = tuple(
+        pathology.sample_finding(name, requested[name], _stream(seed, 100 + number, patient),
                        _stream(seed, 200 + number, index), person, exposure.pose)
-        for number, name in enumerate(FINDINGS) if name in asked
+        for number, name in enumerate(FINDINGS) if name in requested
     )  # fmt: skip
-    change = sum((plan.change for plan in plans), NO_CHANGE)
+    change = sum((spec.change for spec in specs), NO_CHANGE)
     project = lateral.project if exposure.pose.view == "LATERAL" else frontal.project
     chest = project(person, exposure.pose, change, imaging.grid_of(exposure, size))
-    return Scene(person, exposure, plans, chest)
+    return Scene(person, exposure, specs, chest)
 
 
 def _age(rng: np.random.Generator) -> int:
@@ -208,32 +208,32 @@ def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
     return mask
 
 
-def _lesion(plan: Plan, mask: np.ndarray, chest: Chest) -> Lesion:
-    return Lesion(plan.finding, language.side_of(plan), plan.grade, _size(plan, mask, chest), mask)
+def _lesion(spec: FindingSpec, mask: np.ndarray, chest: Chest) -> Lesion:
+    return Lesion(spec.finding, language.side_of(spec), spec.grade, _size(spec, mask, chest), mask)
 
 
-def _size(plan: Plan, mask: np.ndarray, chest: Chest) -> float:
+def _size(spec: FindingSpec, mask: np.ndarray, chest: Chest) -> float:
     """See ``SIZES``."""
-    if plan.finding == "cardiomegaly":
+    if spec.finding == "cardiomegaly":
         return chest.ratio
-    if plan.finding == "nodule":
-        return 2 * focal.nodule_radii(plan)[0] / CM
-    if plan.finding == "mass":
-        return 2 * focal.mass_radius(plan) / CM
-    if plan.finding == "hernia":
-        return 2 * focal.hernia_radius(plan) / CM
+    if spec.finding == "nodule":
+        return 2 * focal.nodule_radii(spec)[0] / CM
+    if spec.finding == "mass":
+        return 2 * focal.mass_radius(spec) / CM
+    if spec.finding == "hernia":
+        return 2 * focal.hernia_radius(spec) / CM
     return float((mask > 0).sum() / max(1.0, (chest.inside > 0.5).sum()))
 
 
-def _check(asked: Mapping[str, float | None], size: int, **names: str | None) -> None:
+def _check(requested: Mapping[str, float | None], size: int, **names: str | None) -> None:
     known = {"view": VIEWS, "site": SITES, "sex": ("male", "female")}
-    wanted = [("finding", name, FINDINGS) for name in asked]
+    wanted = [("finding", name, FINDINGS) for name in requested]
     wanted += [(word, name, known[word]) for word, name in names.items() if name is not None]
     for word, name, choice in wanted:
         if name not in choice:
             remedy = unknown_name(word, name, list(choice)).remedy
             raise DataError(f"phantom.thorax.{word}", f"no {word} '{name}'", remedy)
-    for name, severity in asked.items():
+    for name, severity in requested.items():
         if severity is not None and not 0 <= severity <= 1:
             raise DataError(
                 f"phantom.thorax.{name}", f"severity {severity}", "Give a severity from 0 to 1, or None."

@@ -75,7 +75,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Change:
+class AnatomyChange:
     """What findings do to the anatomy; the changes of several findings add up.
 
     Attributes:
@@ -99,12 +99,12 @@ class Change:
     hilum_right: float = 0.0
     hilum_left: float = 0.0
 
-    def __add__(self, other: Change) -> Change:
+    def __add__(self, other: AnatomyChange) -> AnatomyChange:
         mine, theirs = vars(self), vars(other)
-        return Change(**{name: mine[name] + theirs[name] for name in mine})
+        return AnatomyChange(**{name: mine[name] + theirs[name] for name in mine})
 
 
-NO_CHANGE = Change()
+NO_CHANGE = AnatomyChange()
 
 
 def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
@@ -151,7 +151,7 @@ def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
     )
 
 
-def heart_ratio(patient: Patient, change: Change) -> float:
+def heart_ratio(patient: Patient, change: AnatomyChange) -> float:
     """Cardiothoracic ratio at full breath: heart disease widens it, hyperinflation narrows a sound one."""
     if change.heart > 0:
         return patient.ratio + change.heart

@@ -6,14 +6,14 @@ import numpy as np
 
 from benchmark.phantoms.canvas import fields
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
-from benchmark.phantoms.canvas.raster import edge, texture, window
+from benchmark.phantoms.canvas.raster import edge, texture, crop_grid
 from benchmark.phantoms.radiograph.projection import Chest
-from benchmark.phantoms.radiograph.torso import Change, Patient
+from benchmark.phantoms.radiograph.torso import AnatomyChange, Patient
 
 _OPEN = np.array([[1], [-1]])  # the two twigs of a fork part
 
 
-def frontal(patient: Patient, chest: Chest, change: Change) -> Array:
+def frontal(patient: Patient, chest: Chest, change: AnatomyChange) -> Array:
     """Share of the air that branching vessels, hila and fine tissue take, 0..1."""
     rng = np.random.default_rng([patient.seed, 1])
     grid = chest.grid
@@ -29,7 +29,7 @@ def frontal(patient: Patient, chest: Chest, change: Change) -> Array:
         roots.append((start, fan if side > 0 else np.pi - fan, thick * gravity))
     total = blood(rng, roots, grid)
     for side, (x, y) in zip((-1, 1), chest.hila, strict=True):
-        found = window(grid, (x, y), 0.25)
+        found = crop_grid(grid, (x, y), 0.25)
         if found:
             where, part = found
             knot = edge(ellipse(part, (x + 0.012 * side, y + 0.02), (0.042, 0.10), 0.35 * side), 0.03, part)
@@ -38,7 +38,7 @@ def frontal(patient: Patient, chest: Chest, change: Change) -> Array:
     for _ in range(patient.granulomas):  # old healed scars: dense dots that are no finding
         spot = chest.spot(int(rng.choice([-1, 1])), rng.uniform(0.2, 0.9), 0.5, rng.uniform(0.1, 0.9))
         radius = rng.uniform(0.012, 0.024)
-        found = window(grid, spot, 2 * radius + 0.02)
+        found = crop_grid(grid, spot, 2 * radius + 0.02)
         if found:
             where, part = found
             dot = edge(ellipse(part, spot, (radius, radius)), 0.008, part)
@@ -66,7 +66,7 @@ def blood(rng: np.random.Generator, roots: list[tuple[Array, Array, Array]], gri
     total = np.zeros_like(grid.x)
     for first, soft in ((0, 0.016), (2, 0.006)):
         points, amount = (np.concatenate(part) for part in zip(*layers[first : first + 2], strict=True))
-        total += fields.ink(points, amount, soft, grid)
+        total += fields.splat(points, amount, soft, grid)
     return total
 
 

@@ -83,7 +83,7 @@ class Placement:
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
+class ScanLines:
     """One frame's scan lines, arrays (1, LINES) float32.
 
     Attributes:
@@ -153,7 +153,7 @@ def sample_placement(rng: np.random.Generator) -> Placement:
     )
 
 
-def scan_lines(patient: Patient, place: Placement, frame: int) -> Lines:
+def scan_lines(patient: Patient, place: Placement, frame: int) -> ScanLines:
     """Where every scan line of a frame meets the chest.
 
     The pleura slides along the chest with each breath and the probe drifts with the hand, both smoothly
@@ -172,10 +172,10 @@ def scan_lines(patient: Patient, place: Placement, frame: int) -> Lines:
     slope = np.gradient(pleura[0], angle[0, 1] - angle[0, 0])[None, :] / (probe.radius + pleura)
     facing = np.exp(-((slope / 0.26) ** 2)).astype(np.float32)
     lung = chest - place.along + np.float32(patient.breath * breath)
-    return Lines(angle, chest.astype(np.float32), lung.astype(np.float32), pleura, facing, phase)
+    return ScanLines(angle, chest.astype(np.float32), lung.astype(np.float32), pleura, facing, phase)
 
 
-def wall_table(patient: Patient, lines: Lines, place: Placement) -> Array:
+def wall_table(patient: Patient, lines: ScanLines, place: Placement) -> Array:
     """Echo strength of the chest wall: skin, fat with septa, fascia, muscle with fibers.
 
     Returns:
@@ -197,7 +197,7 @@ def wall_table(patient: Patient, lines: Lines, place: Placement) -> Array:
     return level.astype(np.float32)
 
 
-def _fibers(rng: np.random.Generator, rows: int, lines: Lines) -> Array:
+def _fibers(rng: np.random.Generator, rows: int, lines: ScanLines) -> Array:
     """Streaks along the wall, of deviation 1: fixed to the chest, long sideways and thin in depth."""
     knots = 46
     noise = rng.standard_normal((-(-rows // 5) + 2, knots), dtype=np.float32)
@@ -216,7 +216,7 @@ def _fibers(rng: np.random.Generator, rows: int, lines: Lines) -> Array:
     ) * np.float32(1.4)
 
 
-def ribs(patient: Patient, place: Placement, lines: Lines) -> tuple[Array, Array]:
+def ribs(patient: Patient, place: Placement, lines: ScanLines) -> tuple[Array, Array]:
     """Ribs that cross the picture.
 
     Returns:
@@ -237,7 +237,7 @@ def ribs(patient: Patient, place: Placement, lines: Lines) -> tuple[Array, Array
     return cover.astype(np.float32), surface.astype(np.float32)
 
 
-def columns(patient: Patient, place: Placement, lines: Lines) -> Array:
+def line_attenuation(patient: Patient, place: Placement, lines: ScanLines) -> Array:
     """(1, LINES) dB that the wall takes from or leaves to a line: the soft stripes of every clip."""
     rng = np.random.default_rng([patient.texture, 3])
     uneven = wave(rng, 11.0)(lines.chest)

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import probe as us_probe
-from benchmark.phantoms.ultrasound.chest import TABLE_STEP, Lines, Patient, Placement, wave
+from benchmark.phantoms.ultrasound.chest import TABLE_STEP, ScanLines, Patient, Placement, wave
 from benchmark.phantoms.ultrasound.findings import Finding
 from benchmark.phantoms.ultrasound.probe import LINES, SAMPLES, Array
 
@@ -54,7 +54,7 @@ class Echo:
     mask: Array
 
 
-def find_layers(finding: Finding, place: Placement, lines: Lines) -> Layers:
+def find_layers(finding: Finding, place: Placement, lines: ScanLines) -> Layers:
     """Where fluid, airless lung, air, organ and diaphragm lie along each scan line."""
     side = place.organ_side
     past = side * lines.lung - np.float32(place.organ)
@@ -64,23 +64,25 @@ def find_layers(finding: Finding, place: Placement, lines: Lines) -> Layers:
     fluid = finding.effusion / (1 + near**4) * (1 + 0.12 * finding.border(lines.lung / 8))
     fluid = np.where(fluid > 1, fluid, 0)
     solid = np.zeros_like(lines.pleura)
-    for pocket in finding.pockets:
-        reach = np.clip(1 - ((lines.lung - pocket.at) / pocket.half_width) ** 2, 0, 1)
-        jag = min(finding.shred * pocket.depth, 2.0) * finding.border(lines.lung + 0.3 * pocket.at)
-        shape = pocket.depth * reach**0.6 * (1 + 0.2 * finding.border(lines.lung / 6))
+    for consolidation in finding.consolidations:
+        reach = np.clip(1 - ((lines.lung - consolidation.at) / consolidation.half_width) ** 2, 0, 1)
+        jag = min(finding.shred * consolidation.depth, 2.0) * finding.border(
+            lines.lung + 0.3 * consolidation.at
+        )
+        shape = consolidation.depth * reach**0.6 * (1 + 0.2 * finding.border(lines.lung / 6))
         solid = np.maximum(solid, shape + jag * np.minimum(reach * 3, 1))
     fluid_end = lines.pleura + np.maximum(fluid, 0)
     solid_end = fluid_end + solid
     wet = np.clip((fluid_end - lines.pleura) / 6, 0, 1)
     far_end = solid_end + finding.deep_fluid * wet * (1 + 0.15 * finding.border(lines.lung / 9))
-    seen = finding.beyond & (far_end - lines.pleura > 6)
+    seen = finding.through_transmission & (far_end - lines.pleura > 6)
     air = np.where(seen, NOWHERE, far_end)
     dome = NOWHERE if diaphragm is None else diaphragm
     return Layers(*(np.broadcast_to(v, lines.pleura.shape).astype(np.float32)
                     for v in (fluid_end, solid_end, far_end, air, organ, dome)))  # fmt: skip
 
 
-def assemble(patient: Patient, place: Placement, finding: Finding, lines: Lines) -> Echo:
+def assemble(patient: Patient, place: Placement, finding: Finding, lines: ScanLines) -> Echo:
     """Echoes of one frame."""
     depth = us_probe.depths(place.probe)
     layers = find_layers(finding, place, lines)
@@ -90,15 +92,17 @@ def assemble(patient: Patient, place: Placement, finding: Finding, lines: Lines)
     covered = np.minimum(tails * 8, 1)
     diffuse = _lung(finding, wall, lines, layers, depth)
     diffuse = np.logaddexp(2 * _LOG * diffuse, 2 * np.log(tails + 1e-6)) / (2 * _LOG)
-    airless = finding.effusion > 0 or len(finding.pockets) > 0
+    airless = finding.effusion > 0 or len(finding.consolidations) > 0
     if airless:
         diffuse = _airless(finding, lines, layers, depth, diffuse)
     if np.isfinite(place.organ):
         diffuse = _organ(place, lines, layers, depth, diffuse)
-    diffuse = np.where(depth < lines.pleura, _at(wall, depth), diffuse)
+    diffuse = np.where(depth < lines.pleura, _wall_echo(wall, depth), diffuse)
     specular = _surfaces(finding, place, lines, layers, depth, covered)
     below_skin = np.minimum(depth / lines.pleura, 1)
-    through = us_chest.contact(place) * np.exp(_LOG * us_chest.columns(patient, place, lines) * below_skin)
+    through = us_chest.contact(place) * np.exp(
+        _LOG * us_chest.line_attenuation(patient, place, lines) * below_skin
+    )
     cover, bone = us_chest.ribs(patient, place, lines)
     if cover.any():
         through = through * (1 - 0.985 * cover * _step(depth - bone, 1.5))
@@ -114,7 +118,7 @@ def _bone(cover: Array, bone: Array, depth: Array) -> Array:
     return 0.5 * cover**2 * np.exp(-(((depth - bone) / (0.6 + 0.003 * depth)) ** 2))
 
 
-def _at(table: Array, depth: Array) -> Array:
+def _wall_echo(table: Array, depth: Array) -> Array:
     """Rows of the chest wall's table at these depths, mm."""
     row = np.minimum(depth * np.float32(1 / TABLE_STEP), len(table) - 1).astype(np.int32)
     if row.shape[1] == 1:
@@ -122,15 +126,15 @@ def _at(table: Array, depth: Array) -> Array:
     return np.take_along_axis(table, row, 0)
 
 
-def _lung(finding: Finding, wall: Array, lines: Lines, layers: Layers, depth: Array) -> Array:
+def _lung(finding: Finding, wall: Array, lines: ScanLines, layers: Layers, depth: Array) -> Array:
     """Aerated lung: sound that goes to and fro between pleura and probe draws the wall again, ever weaker."""
     turn = np.floor(depth / lines.pleura)
-    again = _at(wall, depth - turn * lines.pleura) + 19
+    again = _wall_echo(wall, depth - turn * lines.pleura) + 19
     below = np.maximum(depth - layers.air, 0)
     return finding.haze - finding.decay * below + (0.25 + 0.5 * finding.a_lines) ** turn * again
 
 
-def _tails(finding: Finding, lines: Lines, layers: Layers, depth: Array) -> Array:
+def _tails(finding: Finding, lines: ScanLines, layers: Layers, depth: Array) -> Array:
     """Amplitude of the B-lines; each starts where air begins and runs to the bottom."""
     if not finding.b_lines:
         return np.zeros((SAMPLES, LINES), np.float32)
@@ -143,7 +147,7 @@ def _tails(finding: Finding, lines: Lines, layers: Layers, depth: Array) -> Arra
     return (down.T @ across) * _step(depth - layers.air, 1.5)
 
 
-def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung: Array) -> Array:
+def _airless(finding: Finding, lines: ScanLines, layers: Layers, depth: Array, lung: Array) -> Array:
     """Fluid and airless lung laid over what air would show."""
     rng = np.random.default_rng([finding.seed, 2])
     patchy = 2.5 * wave(rng, 9.0)(lines.lung) + 2.5 * wave(rng, 12.0)(depth[:, 0])[:, None]
@@ -163,18 +167,22 @@ def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung:
 
 
 def _bronchograms(
-    rng: np.random.Generator, finding: Finding, lines: Lines, layers: Layers, depth: Array
+    rng: np.random.Generator, finding: Finding, lines: ScanLines, layers: Layers, depth: Array
 ) -> Array | None:
     """Air in airways: bright dots and short branching lines inside airless lung, 0 to 1."""
     spots = np.zeros((SAMPLES, LINES), np.float32)
-    for pocket in finding.pockets:
+    for consolidation in finding.consolidations:
         hilum = rng.normal(np.pi / 2, 0.5)  # airways run together
-        area = 2 * pocket.half_width * pocket.depth * 0.7 / 1000
+        area = 2 * consolidation.half_width * consolidation.depth * 0.7 / 1000
         for _ in range(int(rng.poisson(finding.bronchograms * area))):
             steps = 1 + int(rng.exponential(1.3))
             bend = np.cumsum(rng.normal(0, 0.2, steps)) + rng.normal(hilum, 0.35)
-            x = pocket.at + pocket.half_width * rng.uniform(-0.8, 0.8) + np.cumsum(1.3 * np.cos(bend))
-            y = pocket.depth * rng.uniform(0.12, 0.9) + np.cumsum(1.3 * np.sin(bend))
+            x = (
+                consolidation.at
+                + consolidation.half_width * rng.uniform(-0.8, 0.8)
+                + np.cumsum(1.3 * np.cos(bend))
+            )
+            y = consolidation.depth * rng.uniform(0.12, 0.9) + np.cumsum(1.3 * np.sin(bend))
             line = np.round(np.interp(x, lines.lung[0], np.arange(LINES))).astype(int)
             row = ((layers.fluid[0, line] + y) * SAMPLES / (depth[-1, 0] + depth[0, 0])).astype(int)
             keep = (row < SAMPLES) & (line > 0) & (line < LINES - 1)
@@ -184,7 +192,7 @@ def _bronchograms(
     return np.minimum(gaussian_filter(spots, (1.1, 0.8), truncate=2.5) * 6, 1)
 
 
-def _organ(place: Placement, lines: Lines, layers: Layers, depth: Array, lung: Array) -> Array:
+def _organ(place: Placement, lines: ScanLines, layers: Layers, depth: Array, lung: Array) -> Array:
     """Liver or spleen with its vessels, and its mirror image above the diaphragm."""
     rng = np.random.default_rng([place.seed, 3])
     level = float(rng.normal(-19, 2.0)) - 0.03 * depth
@@ -201,7 +209,7 @@ def _organ(place: Placement, lines: Lines, layers: Layers, depth: Array, lung: A
 
 
 def _surfaces(
-    finding: Finding, place: Placement, lines: Lines, layers: Layers, depth: Array, covered: Array
+    finding: Finding, place: Placement, lines: ScanLines, layers: Layers, depth: Array, covered: Array
 ) -> Array:
     """Pleural line, A-lines at multiples of its depth, surface of airless lung, diaphragm."""
     rng = np.random.default_rng([finding.seed, 4])
@@ -238,7 +246,7 @@ def _surfaces(
     return shown + dome * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
 
 
-def _mask(finding: Finding, lines: Lines, layers: Layers, depth: Array, covered: Array) -> Array:
+def _mask(finding: Finding, lines: ScanLines, layers: Layers, depth: Array, covered: Array) -> Array:
     """Fluid, airless lung and B-lines; a healthy lung's few B-lines are no finding."""
     airless = (depth > lines.pleura) & (depth < layers.far) & (layers.far - lines.pleura > 1.5)
     tails = covered > 0.6

@@ -28,7 +28,7 @@ class BLine:
 
 
 @dataclass(frozen=True)
-class Pocket:
+class Consolidation:
     """Airless lung below the pleura: middle, half width and depth in mm."""
 
     at: float
@@ -58,7 +58,7 @@ class Finding:
     haze: float
     decay: float
     b_lines: tuple[BLine, ...] = ()
-    pockets: tuple[Pocket, ...] = ()
+    consolidations: tuple[Consolidation, ...] = ()
     shred: float = 0.2
     echo: float = -16.0  # dB of airless lung
     bronchograms: float = 0.0
@@ -67,7 +67,7 @@ class Finding:
     effusion_width: float = 30.0
     debris: float = -48.0
     deep_fluid: float = 0.0
-    beyond: bool = False
+    through_transmission: bool = False
     border: Wave = field(default_factory=lambda: wave(np.random.default_rng(0), 6.0))
     seed: int = 0
 
@@ -128,9 +128,9 @@ def _covid(rng: np.random.Generator) -> Finding:
         base |= {"thickness": float(rng.uniform(1.3, 3.0)), "rough": float(rng.uniform(0.2, 0.65)),
                  "broken": float(rng.uniform(0.05, 0.35))}  # fmt: skip
     if rng.random() < 0.35:
-        base["pockets"] = _pockets(rng, 1 + int(rng.poisson(0.9)), (4, 11), (3, 9))
+        base["consolidations"] = _consolidations(rng, 1 + int(rng.poisson(0.9)), (4, 11), (3, 9))
     if rng.random() < 0.06:  # the disease that looks like a bacterial one
-        base["pockets"] = _pockets(rng, 1, (14, 30), (12, 30))
+        base["consolidations"] = _consolidations(rng, 1, (14, 30), (12, 30))
         base["bronchograms"] = float(rng.uniform(0, 8))
     if rng.random() < 0.10:
         base |= _fluid(rng, (3, 10))
@@ -142,17 +142,17 @@ def _pneumonia(rng: np.random.Generator) -> Finding:
     base = _base(rng)
     kind = rng.choice(4, p=[0.75, 0.23, 0.01, 0.01])
     if kind == 0:  # hepatization
-        base["pockets"] = _pockets(rng, 1, (45, 85), (32, 70))
-        base |= {"bronchograms": float(rng.uniform(3, 25)), "beyond": bool(rng.random() < 0.35)}
+        base["consolidations"] = _consolidations(rng, 1, (45, 85), (32, 70))
+        base |= {"bronchograms": float(rng.uniform(3, 25)), "through_transmission": bool(rng.random() < 0.35)}
         if rng.random() < 0.5:
             base |= _fluid(rng, (4, 25))
     elif kind == 1:  # an effusion with collapsed lung in it
-        base["pockets"] = _pockets(rng, 1, (28, 60), (12, 35))
-        base |= {"bronchograms": float(rng.uniform(0, 8)), "beyond": bool(rng.random() < 0.7)}
+        base["consolidations"] = _consolidations(rng, 1, (28, 60), (12, 35))
+        base |= {"bronchograms": float(rng.uniform(0, 8)), "through_transmission": bool(rng.random() < 0.7)}
         base["deep_fluid"] = float(rng.uniform(0, 40)) if rng.random() < 0.6 else 0.0
         base |= _fluid(rng, (16, 60))
     elif kind == 2:  # a small focus
-        base["pockets"] = _pockets(rng, 1 + int(rng.random() < 0.3), (6, 16), (6, 18))
+        base["consolidations"] = _consolidations(rng, 1 + int(rng.random() < 0.3), (6, 16), (6, 18))
         base["bronchograms"] = float(rng.uniform(0, 8))
     if kind < 3:  # fluid and airless lung attenuate little, so what lies behind them is bright
         base["decay"] = 0.25 * float(base["decay"])  # type: ignore[arg-type]
@@ -164,12 +164,12 @@ def _pneumonia(rng: np.random.Generator) -> Finding:
     return Finding(**base)  # type: ignore[arg-type]
 
 
-def _pockets(
+def _consolidations(
     rng: np.random.Generator, n: int, half_width: tuple[float, float], depth: tuple[float, float]
-) -> tuple[Pocket, ...]:
+) -> tuple[Consolidation, ...]:
     """``n`` pieces of airless lung near the middle of the picture."""
     return tuple(
-        Pocket(float(rng.normal(0, 11)), float(rng.uniform(*half_width)), float(rng.uniform(*depth)))
+        Consolidation(float(rng.normal(0, 11)), float(rng.uniform(*half_width)), float(rng.uniform(*depth)))
         for _ in range(n)
     )
 

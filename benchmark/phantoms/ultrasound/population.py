@@ -11,7 +11,7 @@ from benchmark.errors import DataError
 
 
 @dataclass(frozen=True)
-class Row:
+class FrameRecord:
     """One picture to draw; a still image is a clip of one frame."""
 
     finding: str
@@ -32,13 +32,13 @@ class Counts:
     image_patients: int
 
 
-def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[Row]:
+def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[FrameRecord]:
     """The frames of all videos, and the images, of every class; videos and images are of different patients.
 
     Raises:
         DataError: more patients than videos or images, or fewer frames than videos.
     """
-    rows: list[Row] = []
+    rows: list[FrameRecord] = []
     patient = 0
     for number, (name, c) in enumerate(counts.items()):
         _check(name, c)
@@ -46,19 +46,20 @@ def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[Row]:
         lengths = _lengths(c.videos, c.frames - c.images, rng)
         clips = _clips(patient, c.videos, c.video_patients, rng)
         for (who, clip), length in zip(clips, lengths, strict=True):
-            rows += [Row(name, who, clip, frame, False) for frame in range(length)]
+            rows += [FrameRecord(name, who, clip, frame, False) for frame in range(length)]
         patient += c.video_patients
         rows += [
-            Row(name, who, clip, 0, True) for who, clip in _clips(patient, c.images, c.image_patients, rng)
+            FrameRecord(name, who, clip, 0, True)
+            for who, clip in _clips(patient, c.images, c.image_patients, rng)
         ]
         patient += c.image_patients
     return rows
 
 
-def fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[Row]:
+def fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[FrameRecord]:
     """Patients of their own, one image each, classes in turn so that every prefix is balanced."""
     n = per_class * len(classes)
-    return [Row(classes[i % len(classes)], first + i, 0, 0, True) for i in range(n)]
+    return [FrameRecord(classes[i % len(classes)], first + i, 0, 0, True) for i in range(n)]
 
 
 def _check(name: str, c: Counts) -> None:

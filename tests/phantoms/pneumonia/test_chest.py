@@ -206,7 +206,7 @@ def test_line_drawing_keeps_its_amount():
     points, amount = fields.polyline(np.array([[-0.3, -0.2], [0.1, 0.0], [0.3, 0.3]]), 0.02)
     for size, angle in ((32, 0.0), (64, 0.3), (200, -0.2)):
         grid = fields.make_grid(size, zoom=1.1, angle=angle, shift=(0.02, -0.05))
-        total = fields.ink(points, amount, 0.02, grid).sum() * grid.pixel**2
+        total = fields.splat(points, amount, 0.02, grid).sum() * grid.pixel**2
         assert total == pytest.approx(amount.sum(), rel=1e-3)
 
 

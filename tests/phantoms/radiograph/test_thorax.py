@@ -17,13 +17,15 @@ from PIL import Image
 from benchmark.errors import DataError
 from benchmark.phantoms.radiograph import airspace, imaging, pleura, thorax
 from benchmark.phantoms.radiograph.projection import Chest
-from benchmark.phantoms.radiograph.thorax import FINDINGS, SITES, VIEWS, Study
+from benchmark.phantoms.radiograph.thorax import FINDINGS, SITES, VIEWS, Radiograph
 
 ONE_SIDED = ("consolidation", "effusion", "mass", "nodule", "pneumonia", "pneumothorax")
 MIDLINE = ("cardiomegaly", "hernia")
 
 
-def pictures(names: dict[str, float | None] | tuple[str, ...], count: int, **given: object) -> list[Study]:
+def pictures(
+    names: dict[str, float | None] | tuple[str, ...], count: int, **given: object
+) -> list[Radiograph]:
     """Studies 0, 1, ... of seed 4 at 64 pixels."""
     settings = {"seed": 4, "size": 64, **given}
     return [thorax.draw(names, index=index, **settings) for index in range(count)]  # type: ignore[arg-type]
@@ -88,8 +90,8 @@ def test_a_second_finding_leaves_the_first_and_the_nuisances_alone(finding: str)
         none = thorax._scene({}, 4, index, 32, index)
         assert alone.patient == both.patient == none.patient
         assert alone.exposure == both.exposure == none.exposure
-        assert alone.plans[0] in both.plans
-        assert none.plans == ()
+        assert alone.specs[0] in both.specs
+        assert none.specs == ()
 
 
 def test_nuisances_do_not_tell_the_finding():
@@ -190,10 +192,10 @@ def test_pneumothorax_has_a_line_and_no_vessels():
     for index in range(8):
         names: dict[str, float | None] = {"pneumothorax": 0.4}
         scene = thorax._scene(names, 4, index, 256, index, view="PA")
-        (effect,) = pleura.pneumothorax(scene.plans[0], scene.chest)
-        assert effect.bare is not None
+        (effect,) = pleura.pneumothorax(scene.specs[0], scene.chest)
+        assert effect.vessel_loss is not None
         assert effect.added is not None
-        assert effect.bare[effect.extent > 0.99].min() > 0.98
+        assert effect.vessel_loss[effect.extent > 0.99].min() > 0.98
         assert effect.added.max() > 0.03
         line = effect.added > 0.02
         border = (effect.extent > 0.02) & (effect.extent < 0.98)
@@ -207,7 +209,7 @@ def test_supine_pneumothorax_deepens_the_angle():
     for index in range(40):
         scene = thorax._scene({"pneumothorax": 0.8}, 4, index, 32, index, view="AP")
         if scene.exposure.pose.supine:
-            change = scene.plans[0].change
+            change = scene.specs[0].change
             assert max(change.sulcus_left, change.sulcus_right) > 0.1
             assert min(change.sulcus_left, change.sulcus_right) == 0
             return
@@ -219,9 +221,9 @@ def test_large_unilateral_disease_moves_the_mediastinum():
     for finding, towards in (("pneumothorax", -1), ("effusion", -1), ("atelectasis", 1)):
         moved = []
         for index in range(60):
-            plan = thorax._scene({finding: 1.0}, 4, index, 16, index, view="PA").plans[0]
-            if len(plan.sides) == 1 and plan.form != "plate":
-                moved.append(plan.change.shift * plan.sides[0] * towards)
+            spec = thorax._scene({finding: 1.0}, 4, index, 16, index, view="PA").specs[0]
+            if len(spec.sides) == 1 and spec.form != "plate":
+                moved.append(spec.change.shift * spec.sides[0] * towards)
         assert len(moved) > 5
         assert min(moved) > 0.03
 
@@ -275,7 +277,7 @@ def test_nodules_are_below_and_masses_above_3_cm():
     scene = thorax._scene({"nodule": 1.0}, 4, 3, 256, 3)
     drawn = thorax.draw({"nodule": 1.0}, seed=4, index=3, size=256)
     rows = np.nonzero(drawn.lesions[0].mask.any(1))[0]
-    if scene.plans[0].count == 1:
+    if scene.specs[0].count == 1:
         assert np.ptp(rows) * scene.chest.grid.pixel * 20 == pytest.approx(drawn.lesions[0].size, rel=0.2)
 
 
@@ -292,9 +294,9 @@ def test_lobes_do_not_overlap():
     """From the front and from the side the upper and the lower lobe of one lung share little."""
     for view in ("LATERAL",):
         scene = thorax._scene({"consolidation": 1.0}, 4, 0, 64, 0, view=view)
-        plan = scene.plans[0]
+        spec = scene.specs[0]
         parts = [
-            airspace.lobe(type(plan)(**{**vars(plan), "form": form}), scene.chest, -1)
+            airspace.lobe(type(spec)(**{**vars(spec), "form": form}), scene.chest, -1)
             for form in ("upper", "middle", "lower")
         ]
         assert np.maximum.reduce(parts).sum() > 0.9 * scene.chest.lung(-1).sum()
@@ -307,8 +309,8 @@ def test_a_repeated_study_shares_anatomy_and_the_place_of_disease():
         one, two = (thorax._scene({finding: None}, 4, index, 32, 5) for index in (70, 71))
         assert one.patient == two.patient
         assert one.exposure != two.exposure
-        assert (one.plans[0].sides, one.plans[0].form) == (two.plans[0].sides, two.plans[0].form)
-        assert one.plans[0].grade != two.plans[0].grade
+        assert (one.specs[0].sides, one.specs[0].form) == (two.specs[0].sides, two.specs[0].form)
+        assert one.specs[0].grade != two.specs[0].grade
 
 
 @pytest.mark.parametrize(("fine", "coarse"), [(256, 64), (128, 32)])
@@ -357,25 +359,25 @@ def test_sites_differ_in_style_alone():
 def test_devices_may_be_asked_for_or_refused():
     """With and without, and nothing else changes."""
     for index in range(12):
-        bare, wired = (
+        vessel_loss, wired = (
             thorax._scene({}, 4, index, 16, index, devices=request).exposure for request in (False, True)
         )
-        assert bare.devices == () != wired.devices
-        assert {**vars(bare), "devices": ()} == {**vars(wired), "devices": ()}
+        assert vessel_loss.devices == () != wired.devices
+        assert {**vars(vessel_loss), "devices": ()} == {**vars(wired), "devices": ()}
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_devices_are_dense_and_leave_the_truth_alone(view: str):
     """Metal brightens, in every view, and neither mask nor sentence knows of it."""
     for index in range(6):
-        bare, wired = (
+        vessel_loss, wired = (
             thorax.draw(["edema"], seed=4, index=index, size=64, view=view, devices=d) for d in (False, True)
         )
-        change = wired.image.astype(float) - bare.image
+        change = wired.image.astype(float) - vessel_loss.image
         assert change.max() > 15
         assert change.min() > -0.5 * change.max()  # edge enhancement darkens what lies beside
-        assert (wired.mask == bare.mask).all()
-        assert wired.prompt == bare.prompt
+        assert (wired.mask == vessel_loss.mask).all()
+        assert wired.prompt == vessel_loss.prompt
 
 
 def test_bedside_views_say_so():

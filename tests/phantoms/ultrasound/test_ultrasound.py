@@ -55,7 +55,7 @@ def frame(
 
 def bare_scene(
     patient: int = 0, **lung: object
-) -> tuple[us_chest.Patient, us_chest.Placement, us_findings.Finding, us_chest.Lines]:
+) -> tuple[us_chest.Patient, us_chest.Placement, us_findings.Finding, us_chest.ScanLines]:
     """A chest without ribs, organ or poor contact, and a normal lung with these attributes."""
     person = us_chest.sample_patient(np.random.default_rng([1, patient]))
     place = us_chest.sample_placement(np.random.default_rng([2, patient]))
@@ -318,9 +318,15 @@ def test_b_line_runs_from_pleura_to_bottom():
 
 def test_effusion_is_dark_and_airless_lung_between():
     """From the pleura down: fluid without echoes, airless lung with some, then the bright border of air."""
-    pocket = us_findings.Pocket(at=0.0, half_width=40.0, depth=30.0)
+    consolidation = us_findings.Consolidation(at=0.0, half_width=40.0, depth=30.0)
     person, place, lung, lines = bare_scene(
-        2, pockets=(pocket,), effusion=15.0, effusion_width=60.0, echo=-25.0, haze=-15.0, shred=0.0
+        2,
+        consolidations=(consolidation,),
+        effusion=15.0,
+        effusion_width=60.0,
+        echo=-25.0,
+        haze=-15.0,
+        shred=0.0,
     )
     place = replace(place, probe=PROBE)
     lines = us_chest.scan_lines(person, place, 0)
