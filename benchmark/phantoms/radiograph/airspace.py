@@ -1,22 +1,24 @@
-"""Findings of the lung itself: fluid in the air, nets of scar, collapse, destroyed tissue."""
+"""Parenchymal findings: consolidation, edema, fibrosis, emphysema, atelectasis."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from benchmark.phantoms.canvas import fields
 from benchmark.phantoms.canvas.fields import Array, ellipse, unit
-from benchmark.phantoms.canvas.raster import edge, reticulation, texture, crop_grid
+from benchmark.phantoms.canvas.raster import crop_grid, edge, reticulation, texture
 from benchmark.phantoms.radiograph.effects import Effect
 from benchmark.phantoms.radiograph.pathology import FindingSpec
 from benchmark.phantoms.radiograph.projection import Chest
 
 
 def lobe(spec: FindingSpec, chest: Chest, side: int) -> Array:
-    """Projected lobe of one lung, 0..1; sharp where a fissure is seen edge-on."""
+    """Projected lobe of one lung, 0..1; sharp where a fissure is tangential to the beam."""
     grid, down, across = chest.grid, chest.down, chest.across
     if chest.lateral_view:
-        behind = down - 0.28 - (0.85 - across) * 1.15  # of the oblique fissure
+        behind = down - 0.28 - (0.85 - across) * 1.15  # the oblique fissure
         if spec.form == "lower":
             shape = edge(behind, 0.012, grid)
         elif spec.form == "middle":
@@ -33,7 +35,7 @@ def lobe(spec: FindingSpec, chest: Chest, side: int) -> Array:
 
 
 def _start(spec: FindingSpec) -> tuple[float, float, float]:
-    """Where in its lobe a consolidation starts."""
+    """Lung coordinates at which a consolidation begins in its lobe."""
     across, depth, down = spec.spots[0]
     if spec.form == "upper":
         return across, 0.3 + 0.4 * depth, 0.14 + 0.32 * down
@@ -43,11 +45,11 @@ def _start(spec: FindingSpec) -> tuple[float, float, float]:
 
 
 def consolidation(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """A lobe filled with fluid up to its fissure, bronchi black inside it."""
-    return [_top_up(spec, chest, side) for side in spec.sides]
+    """Lobar consolidation up to the fissure, with air bronchograms."""
+    return [_lobar(spec, chest, side) for side in spec.sides]
 
 
-def _top_up(spec: FindingSpec, chest: Chest, side: int) -> Effect:
+def _lobar(spec: FindingSpec, chest: Chest, side: int) -> Effect:
     grid, grade = chest.grid, spec.grade
     rng = np.random.default_rng([spec.seeds[0], side + 1])
     center = chest.spot(side, *_start(spec))
@@ -62,7 +64,7 @@ def _top_up(spec: FindingSpec, chest: Chest, side: int) -> Effect:
 
 
 def _bronchi(rng: np.random.Generator, chest: Chest, side: int, towards: tuple[float, float]) -> Array:
-    """Air-filled bronchi from the hilum into a consolidation, 0..1."""
+    """Air bronchogram from the hilum into a consolidation, 0..1."""
     x, y = chest.hila[side > 0]
     aim = np.arctan2(towards[1] - y, towards[0] - x)
     angles = aim + np.linspace(-0.55, 0.55, 4) + rng.normal(0, 0.12, 4)
@@ -73,12 +75,12 @@ def _bronchi(rng: np.random.Generator, chest: Chest, side: int, towards: tuple[f
 
 
 def pneumonia(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Patches of ill-defined consolidation that merge, mostly within one lobe."""
+    """Ill-defined patches of consolidation that merge, mostly within one lobe."""
     grid, grade = chest.grid, spec.grade
     rng = np.random.default_rng(spec.seeds[0])
     crumbly = 0.06 * texture(rng, grid, 0.15)
     fine = 1 + 0.22 * texture(rng, grid, 0.07)
-    found = []
+    effects = []
     for side in spec.sides:
         clear = np.ones_like(chest.air)
         across, depth, down = _start(spec)
@@ -92,29 +94,29 @@ def pneumonia(spec: FindingSpec, chest: Chest) -> list[Effect]:
                 clear *= 1 - edge(blob + crumbly, 0.055, grid)
         extent = (1 - clear) * chest.lung(side)
         opacity = np.clip(extent * fine * (0.28 + 0.50 * grade), 0, 0.9)
-        found.append(Effect(extent=extent, opacity=chest.share * opacity))
-    return found
+        effects.append(Effect(extent=extent, opacity=chest.share * opacity))
+    return effects
 
 
 def infiltration(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Ill-defined haze with a net of fine lines."""
+    """Ill-defined haze with fine reticulation."""
     grid, grade = chest.grid, spec.grade
     rng = np.random.default_rng(spec.seeds[0])
     lines = reticulation(texture(rng, grid, 0.045), 0.6)
     cloud = 0.5 * texture(rng, grid, 0.30)
-    found = []
+    effects = []
     for side in spec.sides:
         center = chest.spot(side, *spec.spots[0])
         reach = 0.20 + 0.26 * grade
         away = ellipse(grid, center, (reach, reach * rng.uniform(0.9, 1.4)), rng.normal(0, 0.4))
         extent = unit(0.5 + (away + 0.10 * cloud) * np.float32(1 / 0.22)) * chest.lung(side)
         opacity = extent * (0.12 + 0.34 * grade) * (0.55 + 0.55 * lines)
-        found.append(Effect(extent=extent, opacity=chest.share * opacity))
-    return found
+        effects.append(Effect(extent=extent, opacity=chest.share * opacity))
+    return effects
 
 
 def edema(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Fluid about both hila like the wings of a bat, or in the septa (Kerley's lines); seen on both sides."""
+    """Bilateral edema: perihilar bat-wing opacities, or interstitial with Kerley lines."""
     grid, grade = chest.grid, spec.grade
     rng = np.random.default_rng(spec.seeds[0])
     cloud = texture(rng, grid, 0.22)
@@ -134,7 +136,7 @@ def edema(spec: FindingSpec, chest: Chest) -> list[Effect]:
 
 
 def _kerley(rng: np.random.Generator, spec: FindingSpec, chest: Chest) -> Array:
-    """Short horizontal lines at the lateral bases, and fluid in the horizontal fissure."""
+    """Kerley B lines at the lateral bases, and fluid in the horizontal fissure."""
     ramp = np.linspace(0, 1, 10)
     points, amounts = [], []
     for number in range(14):
@@ -154,7 +156,7 @@ def _kerley(rng: np.random.Generator, spec: FindingSpec, chest: Chest) -> Array:
 
 
 def fibrosis(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """A coarse net of scar, mostly at the outer bases, or pulled up to the apices."""
+    """Coarse reticulation, mostly peripheral and basal, or apical."""
     grid, grade = chest.grid, spec.grade
     rng = np.random.default_rng(spec.seeds[0])
     lines = reticulation(texture(rng, grid, 0.040), 0.45)
@@ -167,25 +169,25 @@ def fibrosis(spec: FindingSpec, chest: Chest) -> list[Effect]:
     else:
         zone = unit((0.18 + 0.30 * grade - chest.down) * 4.5) * (0.75 + 0.25 * rim)
     zone = unit(zone * (1 + 0.25 * cloud))
-    found = []
+    effects = []
     for side in spec.sides:
         here = zone * chest.lung(side)
         opacity = np.minimum(here * (0.10 + 0.20 * grade + (0.30 + 0.45 * grade) * weave), 0.85)
-        found.append(
+        effects.append(
             Effect(extent=edge(here - 0.2, 0.02, grid), opacity=chest.share * opacity, vessel_loss=0.4 * here)
         )
-    return found
+    return effects
 
 
 def emphysema(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Destroyed lung: too much air, too few vessels, at times thin-walled bullae."""
+    """Hyperlucency with few vessels, sometimes thin-walled bullae."""
     grid, grade = chest.grid, spec.grade
     rng = np.random.default_rng(spec.seeds[0])
     cloud = texture(rng, grid, 0.30)
     upper = unit(1.25 - chest.down) if spec.form == "upper" else np.ones_like(chest.down)
     weight = upper * np.maximum(1 + 0.25 * cloud, 0.2) * chest.inside
     extent = chest.inside * edge(0.32 + 0.72 * grade - chest.down, 0.03, grid)
-    found = [
+    effects = [
         Effect(
             extent=extent,
             lucency=(0.05 + 0.15 * grade) * weight,
@@ -196,49 +198,43 @@ def emphysema(spec: FindingSpec, chest: Chest) -> list[Effect]:
         side = -1 if rng.random() < 0.5 else 1
         across, depth, down = spec.spots[number]
         radius = rng.uniform(0.05, 0.13) * (0.5 + grade)
-        seen = crop_grid(grid, chest.spot(side, across, depth, down), radius + 0.04)
-        if seen:
-            where, part = seen
-            away = ellipse(part, chest.spot(side, across, depth, down), (radius, 0.85 * radius))
-            hole = edge(away, 0.012, part) * chest.inside[where]
-            wall = edge(0.005 - np.abs(away), 0.003, part) * chest.inside[where]
-            found.append(
-                Effect(
-                    extent=hole, lucency=0.12 * hole, vessel_loss=0.8 * hole, added=0.03 * wall, where=where
-                )
-            )
-    return found
+        where, part = crop_grid(grid, chest.spot(side, across, depth, down), radius + 0.04)
+        away = ellipse(part, chest.spot(side, across, depth, down), (radius, 0.85 * radius))
+        hole = edge(away, 0.012, part) * chest.inside[where]
+        wall = edge(0.005 - np.abs(away), 0.003, part) * chest.inside[where]
+        effects.append(
+            Effect(extent=hole, lucency=0.12 * hole, vessel_loss=0.8 * hole, added=0.03 * wall, where=where)
+        )
+    return effects
 
 
 def atelectasis(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Collapsed lung: thin plates at the base, or a lobe that has shrunk towards the hilum."""
+    """Plate-like atelectasis at the base, or collapse of a lobe towards the hilum."""
     if spec.form == "plate":
         return [effect for side in spec.sides for effect in _plates(spec, chest, side)]
-    return [_shrunk(spec, chest, side) for side in spec.sides]
+    return [_lobar_collapse(spec, chest, side) for side in spec.sides]
 
 
 def _plates(spec: FindingSpec, chest: Chest, side: int) -> list[Effect]:
     rng = np.random.default_rng([spec.seeds[0], side + 1])
-    found = []
+    effects = []
     for number in range(spec.count):
         across, depth, down = spec.spots[number]
         place = (across + rng.normal(0, 0.05), depth, down + rng.normal(0, 0.04))
         length = (0.09 + 0.15 * spec.grade) * rng.uniform(0.8, 1.2)
         thick = (0.009 + 0.013 * spec.grade) * rng.uniform(0.8, 1.3)
         center, tilt = chest.spot(side, *place), rng.normal(0.1 * side, 0.16)
-        seen = crop_grid(chest.grid, center, length + 0.04)
-        if seen:
-            where, part = seen
-            bent = 0.25 * (part.x - center[0]) ** 2
-            level = fields.Grid(part.x, part.y + bent, part.col, part.row, part.back, part.shift, part.pixel)
-            plate = edge(ellipse(level, center, (length, thick), tilt), 0.007, part) * chest.lung(side)[where]
-            found.append(
-                Effect(extent=plate, opacity=(0.36 + 0.28 * spec.grade) * chest.share * plate, where=where)
-            )
-    return found
+        where, part = crop_grid(chest.grid, center, length + 0.04)
+        bent = 0.25 * (part.x - center[0]) ** 2
+        level = replace(part, y=part.y + bent)
+        plate = edge(ellipse(level, center, (length, thick), tilt), 0.007, part) * chest.lung(side)[where]
+        effects.append(
+            Effect(extent=plate, opacity=(0.36 + 0.28 * spec.grade) * chest.share * plate, where=where)
+        )
+    return effects
 
 
-def _shrunk(spec: FindingSpec, chest: Chest, side: int) -> Effect:
+def _lobar_collapse(spec: FindingSpec, chest: Chest, side: int) -> Effect:
     """A collapsed lobe: a wedge between the hilum and the apex, or a triangle behind the heart."""
     grid, grade, lung = chest.grid, spec.grade, chest.lung(side)
     behind = np.zeros_like(lung)

@@ -1,4 +1,4 @@
-"""What a finding does to the picture, and how the effects of several findings add up."""
+"""Effects of findings on the image, and their superposition."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from benchmark.phantoms.radiograph.projection import Chest
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What one finding does to the picture; arrays cover ``where``.
+    """Effect of one finding on the image; arrays cover ``where``.
 
     Attributes:
-        extent: 0..1, where the finding lies; the mask is what exceeds half its peak.
-        opacity: share of the air that fluid or tissue replaces.
+        extent: coverage, 0..1; the mask is where it exceeds half its peak.
+        opacity: share of the air replaced by fluid or tissue.
         lucent: additional air, as a share of the normal air.
-        bare: share of the vessels that are gone.
-        added: attenuation that is added, whatever the air: walls, chalk; negative for gas.
+        bare: share of the vessels removed.
+        added: added attenuation, independent of the air: walls, calcification; negative for gas.
     """
 
     extent: Array
@@ -33,7 +33,7 @@ class Effect:
 
 
 def shadow(chest: Chest, effects: Sequence[Effect]) -> Array:
-    """Attenuation of the chest with its findings, whatever their order; (S, S)."""
+    """(S, S) attenuation of the chest with its findings, independent of their order."""
     air, vessels, total = chest.air, chest.vessels, chest.solid
     if effects:
         air, vessels, total = air.copy(), vessels.copy(), total.copy()
@@ -51,10 +51,10 @@ def shadow(chest: Chest, effects: Sequence[Effect]) -> Array:
 
 
 def mask_of(effects: Sequence[Effect], size: int) -> np.ndarray:
-    """255 where one of the effects lies, (S, S) uint8."""
+    """(S, S) uint8, 255 inside any effect."""
     mask = np.zeros((size, size), np.uint8)
     for effect in effects:
-        # a line thinner than a pixel has no half-covered pixel, but it has a place
+        # a line thinner than a pixel covers no pixel by half, so the limit follows the peak
         limit = 0.5 * min(1.0, float(effect.extent.max(initial=0.0)))
         mask[effect.where][effect.extent > max(limit, 0.05)] = 255
     return mask

@@ -1,4 +1,4 @@
-"""One sentence that says what a study shows, as a radiologist would."""
+"""The findings of a radiograph in one sentence of a radiology report."""
 
 from __future__ import annotations
 
@@ -34,21 +34,20 @@ def sentence(specs: Sequence[FindingSpec], supine: bool) -> str:
     """All findings in one sentence; ``HEALTHY`` without any."""
     if not specs:
         return HEALTHY
-    said = [_phrase(spec, supine) for spec in specs]
-    joined = said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
+    phrases = [_phrase(spec, supine) for spec in specs]
+    joined = " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)
     return joined[0].upper() + joined[1:] + "."
 
 
 def _phrase(spec: FindingSpec, supine: bool) -> str:
-    """One finding: severity or size, side, place, name."""
+    """One finding: severity or size, side, location, name."""
     grade = _third(spec.grade, _SIZES if spec.finding in _SIZED else _GRADES)
     side = {"both": "bilateral "}.get(side_of(spec), side_of(spec) + " " if spec.sides else "")
     name = _NAMES.get(spec.finding, spec.finding.replace("_", " "))
     if spec.finding == "nodule":
         return _nodules(spec, side)
     if spec.finding == "mass":
-        outline = {"lobed": "lobulated", "spiky": "spiculated"}[spec.form]
-        return f"{2 * mass_radius(spec) / CM:.0f} cm {outline} mass in the {side}{_zone(spec)} zone"
+        return f"{2 * mass_radius(spec) / CM:.0f} cm {spec.form} mass in the {side}{_zone(spec)} zone"
     if spec.finding == "hernia":
         return f"{_third(spec.grade, _SIZES)} hiatal hernia of {2 * hernia_radius(spec) / CM:.0f} cm"
     if spec.finding == "atelectasis":
@@ -63,7 +62,7 @@ def _phrase(spec: FindingSpec, supine: bool) -> str:
         place = "basal " if supine else ("apical " if spec.grade < 0.5 else "")
         return f"{grade} {side}{place}{name}"
     if spec.sides == (-1, 1) and spec.finding in ("edema", "emphysema", "fibrosis"):
-        side = ""  # two-sided as a rule, so nobody says it
+        side = ""  # usually bilateral, so reports leave it out
     return f"{grade} {side}{_WHERE.get((spec.finding, spec.form), '')}{name}"
 
 

@@ -1,7 +1,7 @@
-"""The fourteen findings of ChestX-ray14: where each lies, how severe it is, how it bends the anatomy.
+"""The fourteen findings of ChestX-ray14: location, form, severity and effect on the anatomy.
 
-A plan is made before anything is drawn and does not depend on the image's size. The place comes from the
-patient, so that a repeated study shows the same disease; the severity comes from the image.
+A finding is sampled before anything is drawn, independently of the image size. The location comes from the
+patient, so that repeated images show the same disease; the severity comes from the image.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ BOTH = (RIGHT, LEFT)
 
 @dataclass(frozen=True)
 class FindingPrior:
-    """How often a finding lies where, and in which form.
+    """Prior of a finding's side, form and location.
 
     Attributes:
-        right, left: shares of the one-sided; the rest is in both lungs.
-        forms: names of its presentations and their shares.
-        across, depth, down: reach of its center in lung coordinates, see ``Chest.spot``.
+        right, left: shares of unilateral findings; the rest is bilateral.
+        forms: shares of the presentations by name.
+        across, depth, down: range of the center in lung coordinates, see ``Chest.spot``.
     """
 
     right: float
@@ -48,7 +48,7 @@ FINDING_PRIORS = {
     "fibrosis": FindingPrior(0.06, 0.06, {"basal": 0.68, "apical": 0.32}),
     "hernia": FindingPrior(0, 0, down=(0.93, 1.0)),
     "infiltration": FindingPrior(0.30, 0.25, across=(0.3, 0.75), down=(0.35, 0.9)),
-    "mass": FindingPrior(0.54, 0.46, {"lobed": 0.6, "spiky": 0.4}, down=(0.15, 0.85)),
+    "mass": FindingPrior(0.54, 0.46, {"lobulated": 0.6, "spiculated": 0.4}, down=(0.15, 0.85)),
     "nodule": FindingPrior(0.54, 0.46, {"soft": 0.85, "calcified": 0.15}, (0.25, 0.90)),
     "pleural_thickening": FindingPrior(0.33, 0.29, {"apical": 0.45, "lateral": 0.55}, down=(0.4, 0.8)),
     "pneumonia": FindingPrior(
@@ -65,13 +65,13 @@ class FindingSpec:
     """One finding of one study.
 
     Attributes:
-        sides: of -1 (right) and 1 (left); empty where a side means nothing.
+        sides: of -1 (right) and 1 (left); empty for midline findings.
         grade: severity, 0 barely visible to 1 extreme.
-        form: a name of the habit's forms.
-        spots: places (across, depth, down) in the lung, at least three.
-        count: how many of what comes in numbers.
-        seeds: for what is too fine to name: of the patient, of the image.
-        change: how it bends the anatomy.
+        form: presentation, a name of the prior's forms.
+        spots: at least three locations (across, depth, down) in the lung.
+        count: number of nodules, plates or bullae, 1 to 3.
+        seeds: of the patient and of the image, for fine detail.
+        change: effect on the anatomy.
     """
 
     finding: str
@@ -87,11 +87,11 @@ class FindingSpec:
 def sample_finding(
     name: str, given: float | None, place: Rng, extent: Rng, patient: Patient, pose: Pose
 ) -> FindingSpec:
-    """Lay out one finding.
+    """Sample side, form, location and severity of one finding.
 
     Args:
-        given: severity in 0..1, or None: drawn, mostly moderate, at times barely visible.
-        place, extent: streams of the patient's disease and of this image's.
+        given: severity in 0..1; None: sampled.
+        place, extent: random streams of the patient and of the image.
     """
     prior = FINDING_PRIORS[name]
     chance = place.random(3)
@@ -121,13 +121,13 @@ def sample_finding(
 
 
 def sample_severity(rng: Rng) -> float:
-    """Most are moderate, one in five barely visible, some extreme."""
+    """Sample a severity: most moderate, one in five barely visible, some extreme."""
     chance, subtle, full = rng.random(), rng.beta(1.2, 3.5), rng.beta(2.6, 2.0)
     return float(subtle if chance < 0.2 else full)
 
 
 def _change(spec: FindingSpec, patient: Patient, pose: Pose) -> AnatomyChange:
-    """How a finding bends the anatomy."""
+    """Effect of a finding on the anatomy."""
     grade, name = spec.grade, spec.finding
     only = spec.sides[0] if len(spec.sides) == 1 else 0
     if name == "cardiomegaly":
@@ -162,7 +162,7 @@ def _lift(sides: tuple[int, ...], rise: float) -> AnatomyChange:
 
 
 def _collapse(spec: FindingSpec, only: int) -> AnatomyChange:
-    """Volume loss pulls diaphragm, hilum and mediastinum towards it."""
+    """Volume loss, which pulls diaphragm, hilum and mediastinum towards the finding."""
     if spec.form == "plate":
         return _lift(spec.sides, 0.01 + 0.04 * spec.grade)
     pull = 0.02 + 0.05 * spec.grade

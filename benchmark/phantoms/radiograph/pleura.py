@@ -1,4 +1,4 @@
-"""Findings of the pleural space: fluid, air, scars."""
+"""Pleural findings: effusion, pneumothorax, thickening."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmark.phantoms.radiograph.torso import APEX
 
 
 def effusion(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Fluid: a blunted angle and a meniscus when upright, a veil when supine, behind on the lateral view."""
+    """Blunted angle and meniscus when upright, veil-like opacity when supine."""
     return [_veil(spec, chest, side) if chest.supine else _pool(spec, chest, side) for side in spec.sides]
 
 
 def _pool(spec: FindingSpec, chest: Chest, side: int) -> Effect:
-    """Fluid that stands in the pleural space, higher at the walls."""
+    """Free fluid in the upright patient, with a meniscus."""
     grid, dome = chest.grid, chest.domes[side > 0]
     height = 0.05 + 0.60 * spec.grade
     curve = min(0.16, 0.6 * height)
@@ -33,7 +33,7 @@ def _pool(spec: FindingSpec, chest: Chest, side: int) -> Effect:
 
 
 def _veil(spec: FindingSpec, chest: Chest, side: int) -> Effect:
-    """Fluid that lies behind the lung: a haze that grows towards the base, vessels seen through it."""
+    """Layering fluid in the supine patient: haze towards the base, with visible vessels."""
     lung = chest.lung(side)
     top = 0.95 - 0.95 * spec.grade
     rise = unit((chest.down - np.float32(top)) * np.float32(1 / (0.30 + 0.5 * spec.grade)))
@@ -46,7 +46,7 @@ def _veil(spec: FindingSpec, chest: Chest, side: int) -> Effect:
 
 
 def pneumothorax(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Air between lung and wall: a thin pleural line, only air outside it; supine a deep dark angle."""
+    """Visceral pleural line without lung markings beyond it; supine: deep sulcus sign."""
     return [_front_air(spec, chest, side) if chest.supine else _cap(spec, chest, side) for side in spec.sides]
 
 
@@ -58,7 +58,7 @@ def _gap(spec: FindingSpec, chest: Chest) -> Array:
 
 
 def _rounded(chest: Chest) -> Array:
-    """Distance to the wall and the apex, without the corner between them."""
+    """Distance to the wall and the apex, rounded at the corner between them."""
     top = np.maximum(chest.grid.y - np.float32(APEX - 0.012), 0.01)
     side = np.maximum(chest.rim, 0.005)
     return 1 / np.sqrt(1 / (side * side) + 0.7 / (top * top))
@@ -70,7 +70,7 @@ def _cap(spec: FindingSpec, chest: Chest, side: int) -> Effect:
     gap = _gap(spec, chest) * (0.75 if chest.lateral_view else 1.0)
     rim = _rounded(chest)
     gap = np.where(gap > 0, np.maximum(gap + wave * unit(gap * 12), 0), -1)
-    # the stump of a collapsed lung hangs at its hilum
+    # the collapsed lung retracts to its hilum
     space = edge(gap - rim, 0.006, grid) * lung
     line = edge(0.0045 - np.abs(rim - gap), 0.0035, grid) * lung * (gap > 0.012)
     share = chest.share
@@ -85,7 +85,7 @@ def _cap(spec: FindingSpec, chest: Chest, side: int) -> Effect:
 
 
 def _front_air(spec: FindingSpec, chest: Chest, side: int) -> Effect:
-    """Air that rises to the front of a supine chest: the base is too dark and its angle too deep."""
+    """Anterior air in the supine patient: hyperlucent base and deep sulcus."""
     lung, grid = chest.lung(side), chest.grid
     reach = 0.10 + 0.55 * spec.grade
     outward = chest.rim * 0.55 + chest.above * 0.6
@@ -98,7 +98,7 @@ def _front_air(spec: FindingSpec, chest: Chest, side: int) -> Effect:
 
 
 def thickening(spec: FindingSpec, chest: Chest) -> list[Effect]:
-    """Scarred pleura: a cap over the apex or a band along the wall, at times with chalk."""
+    """Apical cap, or a band along the wall; sometimes calcified."""
     return [_band(spec, chest, side) for side in spec.sides]
 
 
