@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from benchmark.datasets.phantom import chexpert, cxr14, rare_lesion
+from benchmark.datasets.phantom._radiographs import CohortDrawing
 from benchmark.errors import BenchmarkError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, ImageSet
-from benchmark.phantoms.radiograph import cohort, reports
+from benchmark.phantoms.radiograph import cohort, cooccurrence, counter_rng, reports
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 
@@ -38,11 +39,11 @@ def small(source, params, size: int = 16, seed: int = 0, reserve: int = 3) -> Im
 
 def test_random_numbers_of_a_row_do_not_depend_on_the_rows_before():
     """Rows 700 to 720 drawn alone are rows 700 to 720 of the first thousand; another stream differs."""
-    whole = cohort.uniforms(5, cohort.STUDY, 0, 1000, 14)
-    assert (whole[700:720] == cohort.uniforms(5, cohort.STUDY, 700, 20, 14)).all()
-    assert (whole[:20] != cohort.uniforms(5, cohort.SHOT, 0, 20, 14)).all()
-    rows = np.array([3, 999, 3, cohort.BLOCK * 7 + 1])
-    assert (cohort.uniforms_at(5, cohort.STUDY, rows, 14)[:3] == whole[rows[:3]]).all()
+    whole = counter_rng.uniforms(5, counter_rng.STUDY, 0, 1000, 14)
+    assert (whole[700:720] == counter_rng.uniforms(5, counter_rng.STUDY, 700, 20, 14)).all()
+    assert (whole[:20] != counter_rng.uniforms(5, counter_rng.SHOT, 0, 20, 14)).all()
+    rows = np.array([3, 999, 3, counter_rng.BLOCK * 7 + 1])
+    assert (counter_rng.uniforms_at(5, counter_rng.STUDY, rows, 14)[:3] == whole[rows[:3]]).all()
     assert whole.min() >= 0
     assert whole.max() < 1
     assert whole.mean() == pytest.approx(0.5, abs=0.01)
@@ -50,17 +51,17 @@ def test_random_numbers_of_a_row_do_not_depend_on_the_rows_before():
 
 def test_a_pair_of_scores_meets_its_known_orthant():
     """Two medians with correlation 0.5 are exceeded together in 1/4 + asin(0.5)/(2 pi) = 1/3 of the cases."""
-    assert cohort.correlation_for_pair(0.5, 0.5, 1 / 3) == pytest.approx(0.5, abs=2e-3)
-    assert cohort.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
+    assert cooccurrence.correlation_for_pair(0.5, 0.5, 1 / 3) == pytest.approx(0.5, abs=2e-3)
+    assert cooccurrence.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
 
 
 def test_nearest_correlation_keeps_a_valid_one_and_mends_an_impossible_one():
-    """Three findings cannot all correlate at -0.9; the mended matrix has a root and ones on its diagonal."""
+    """Three findings cannot all correlate at -0.9; the repaired matrix has a root and a unit diagonal."""
     good = np.array([[1, 0.3], [0.3, 1]])
-    assert cohort.nearest_correlation(good) == pytest.approx(good)
-    mended = cohort.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
-    assert np.diag(mended) == pytest.approx(np.ones(3))
-    assert np.linalg.eigvalsh(mended).min() > 0
+    assert cooccurrence.nearest_correlation(good) == pytest.approx(good)
+    repaired = cooccurrence.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
+    assert np.diag(repaired) == pytest.approx(np.ones(3))
+    assert np.linalg.eigvalsh(repaired).min() > 0
 
 
 def test_every_patient_has_a_study_and_the_total_is_met():
@@ -128,7 +129,7 @@ def test_simulated_reports_have_lans_table_1():
     """CheXpert's size: every cell of Table 1 within 3 % or five errors; "No Finding" within 5 %, unfitted."""
     table = chexpert.sample_cohort(chexpert.Params(), reserve=1, seed=0)
     rows = np.flatnonzero(table.split == "train")
-    chance = cohort.uniforms_at(0, cohort.REPORT, table.study[rows], 14)
+    chance = counter_rng.uniforms_at(0, counter_rng.REPORT, table.study[rows], 14)
     said = reports.sample_reported_labels(table.present[rows], chance)
     assert len(rows) == 223_414
     for k, (name, rates) in enumerate(reports.REPORTING_RATES.items(), start=1):
@@ -205,13 +206,13 @@ def test_chexpert_frontal_and_lateral_of_one_study_share_patient_and_report():
 def test_chexpert_what_is_drawn_is_the_truth():
     """A lung lesion is a nodule or a mass, never both; an opacity without a cause is an infiltration."""
     table = chexpert.sample_cohort(SMALL_CHEXPERT, reserve=1, seed=0)
-    names, found = chexpert.drawn_findings(table, 0)
+    drawing = chexpert.draw_cohort(table, 0)
     truth = dict(zip(reports.OBSERVATIONS, table.present.T, strict=True))
-    drawn = dict(zip(names, found.T, strict=True))
+    drawn = dict(zip(drawing.names, drawing.visible.T, strict=True))
     assert (drawn["nodule"] ^ drawn["mass"] == truth["Lung Lesion"]).all()
     assert (drawn["pneumothorax"] == truth["Pneumothorax"]).all()
     assert not (drawn["infiltration"] & truth["Edema"]).any()
-    assert not found[truth["No Finding"]].any()
+    assert not drawing.visible[truth["No Finding"]].any()
 
 
 def test_chexpert_unknown_observation_is_refused():
@@ -409,11 +410,8 @@ def lesion_pictures() -> tuple[np.ndarray, np.ndarray]:
     """1000 fresh frontal pictures of the five classes of rare_lesion, 32 pixels, in [0, 1]."""
     label = np.arange(1000) % 5
     table = rare_lesion._labeled(50_000_000, label, "site_a", "test", 9)
-    image = [
-        cohort.draw_record(table, i, rare_lesion.LESIONS, table.present, 9, 32).image
-        for i in range(len(table))
-    ]
-    return np.stack(image) / 255, label
+    drawing = CohortDrawing(table, rare_lesion.LESIONS, table.present, 9)
+    return np.stack(drawing.images(range(len(table)), 32)) / 255, label
 
 
 def test_corners_do_not_tell_the_lesion(lesion_pictures: tuple[np.ndarray, np.ndarray]):
@@ -434,18 +432,12 @@ def test_corners_and_mean_intensity_do_not_tell_the_pneumothorax():
     """In 500 fresh frontal images, half of them with pneumothorax, both are near 0.50."""
     people, k = chexpert._population(), list(reports.REPORTING_RATES).index("Pneumothorax")
     table = people.fresh_by_group(
-        7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), where="test"
+        7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), source="test"
     )
     table = table.select(np.random.default_rng(0).permutation(500))
     table = replace(table, present=np.hstack([np.zeros((500, 1), bool), table.present]))
-    names, found = chexpert.drawn_findings(table, 7)
-    devices = table.present[:, reports.DEVICES]
-    image = (
-        np.stack(
-            [cohort.draw_record(table, i, names, found, 7, 24, devices=devices).image for i in range(500)]
-        )
-        / 255
-    )
+    drawing = replace(chexpert.draw_cohort(table, 7), minimum_severity={})
+    image = np.stack(drawing.images(range(500), 24)) / 255
     corners = [image[:, a, b].reshape(500, -1) for a in (slice(4), slice(-4, None))
                for b in (slice(4), slice(-4, None))]  # fmt: skip
     label = table.present[:, k + 1].astype(int)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -13,28 +14,30 @@ from benchmark.errors import unknown_name
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.phantoms.canvas.output import check_size
+from benchmark.phantoms.radiograph.thorax import Radiograph
 from benchmark.utils.hashing import canonical_json
 
 LICENSE = "Apache-2.0"
 
 
-class Drawn(Protocol):
-    """An image with its mask, both (S, S) uint8."""
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """One image with its ground truth.
 
-    @property
-    def image(self) -> np.ndarray: ...
-    @property
-    def mask(self) -> np.ndarray: ...
+    Attributes:
+        image: (S, S) uint8.
+        mask: (S, S) uint8, 255 inside the finding, all 0 when healthy.
+        site: site or scanner; sex: ``male`` or ``female``; age in years.
+        view: ``AP`` or ``PA`` of a radiograph.
+    """
 
-
-class Record(Protocol):
-    """One image to draw: its class and its patient."""
-
-    @property
-    def finding(self) -> str: ...
-
-
-R = TypeVar("R", bound=Record)
+    image: np.ndarray
+    mask: np.ndarray
+    site: str
+    sex: str
+    age: int
+    prompt: str
+    view: str = ""
 
 
 def check_request(names: Sequence[str], known: Sequence[str], size: int, source: str) -> None:
@@ -58,7 +61,7 @@ def data_card(source: str, version: str, seed: int, **more: Any) -> dict[str, An
 
 
 def draw_on_demand(
-    draw: Callable[[int], Drawn], count: int, size: int
+    draw: Callable[[int], Phantom | Radiograph], count: int, size: int
 ) -> tuple[LazyImages, LazyImages]:  # fmt: skip
     """Images and masks that are drawn when they are read."""
 
@@ -70,13 +73,13 @@ def draw_on_demand(
 
 
 def image_set(
-    parts: Mapping[str, Sequence[R]], draw: Callable[[R], Drawn], size: int, *, classes: tuple[str, ...],
-    prompts: Mapping[str, str], card: dict[str, Any], **columns: Sequence[Any],
+    parts: Mapping[str, Sequence[Any]], draw: Callable[[Any], Phantom], size: int, *,
+    classes: tuple[str, ...], prompts: Mapping[str, str], card: dict[str, Any], **columns: Sequence[Any],
 ) -> ImageSet:  # fmt: skip
     """Single-label image set whose records are drawn on demand.
 
     Args:
-        parts: records by split.
+        parts: records by split; a record has a ``finding``, the name of its class.
         prompts: sentence of each class.
         columns: other columns of the image set, one entry per record.
     """

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from benchmark.datasets.phantom import _common
+from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.canvas.devices import draw_devices
@@ -52,25 +53,6 @@ class Given(TypedDict, total=False):
     sex: str | None
     age: int | None
     view: str | None
-
-
-@dataclass(frozen=True, eq=False)
-class Phantom:
-    """One image with its ground truth.
-
-    Attributes:
-        image: (S, S) uint8.
-        mask: (S, S) uint8, 255 inside the finding, all 0 when healthy.
-        view: ``AP`` or ``PA``; sex: ``male`` or ``female``; age in years.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
-    view: str
-    sex: str
-    age: int
-    site: str
-    prompt: str
 
 
 def fingerprint(params: Params) -> str:
@@ -142,7 +124,7 @@ def _scene(seed: int, index: int, size: int, **given: Unpack[Given]) -> Scene:
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
-    """The cohort as ``train`` and ``test_paper``; fresh patients as ``test`` and ``reserve``; all drawn lazily.
+    """The cohort as ``train`` and ``test_paper``; fresh patients as ``test`` and ``reserve``, all lazy.
 
     Args:
         classes: names of ``CLASSES``, in the task's order.

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from pydantic import BaseModel, Field
 
 from benchmark.datasets.phantom import _common
+from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.canvas.output import save_contact_sheet
@@ -56,31 +55,15 @@ class Params(BaseModel, extra="forbid", frozen=True):
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One frame with its ground truth.
-
-    Attributes:
-        image: (S, S) uint8, 0 outside the sector except for the on-screen annotations.
-        mask: (S, S) uint8, 255 in effusion, airless lung and pathological B-lines; all 0 when healthy.
-        site: the scanner; sex: ``male`` or ``female``; age in years.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
-    site: str
-    sex: str
-    age: int
-    prompt: str
-
-
 def fingerprint(params: Params) -> str:
     """Hash of everything that decides the pixels."""
     return _common.fingerprint(SOURCE, version, params)
 
 
-def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: int) -> Frame:
-    """Draw one frame; the result depends on the arguments alone.
+def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: int) -> Phantom:
+    """Draw one frame, black outside the sector except for the on-screen annotations.
+
+    The result depends on the arguments alone.
 
     Patient, probe placement, console, lung and speckle have separate random streams: another finding leaves
     chest wall, view and settings unchanged, another clip leaves the chest wall unchanged. The frames of a
@@ -103,7 +86,7 @@ def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: 
     speckle = us_probe.speckle(_scatterers(seed, patient, clip, frame, place, lines), place.probe)
     gray = us_console.compress(echo, speckle, console, place.probe)
     picture = us_probe.scan_convert(gray, place.probe, place.window, size)
-    return Frame(
+    return Phantom(
         image=np.round(us_console.write_marks(picture, console) * 255).astype(np.uint8),
         mask=_mask(echo.mask, finding, place, size),
         site=person.site,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.datasets.phantom import ultrasound
-from benchmark.errors import DataError
+from benchmark.datasets.phantom._common import Phantom
+from benchmark.errors import BenchmarkError, DataError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.ultrasound import chest as us_chest
@@ -49,7 +50,7 @@ def fresh() -> tuple[np.ndarray, np.ndarray]:
 
 def frame(
     finding: str, *, seed: int = 0, patient: int = 0, clip: int = 0, number: int = 0, size: int = 64
-) -> ultrasound.Frame:
+) -> Phantom:
     return ultrasound.draw(finding, seed=seed, patient=patient, clip=clip, frame=number, size=size)
 
 
@@ -444,7 +445,7 @@ def test_marks_are_independent_of_the_finding():
 @pytest.mark.parametrize(
     ("classes", "params", "part"),
     [
-        (("healthy", "asthma"), {}, "no class 'asthma'"),
+        (("healthy", "asthma"), {}, "unknown class 'asthma'"),
         (CLASSES, {"videos": {"healthy": 5}}, "lacks 'covid19'"),
         (
             CLASSES,
@@ -461,7 +462,7 @@ def test_marks_are_independent_of_the_finding():
 )
 def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str, object], part: str):
     """Unknown class, a missing count, counts that contradict each other."""
-    with pytest.raises(DataError, match=part) as fault:
+    with pytest.raises(BenchmarkError, match=part) as fault:
         ultrasound.images(
             ultrasound.Params(**params),  # type: ignore[arg-type]
             classes=classes, image_size=16, reserve_per_class=1, seed=0,
