@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python perf/draw_phantoms.py
 
-``--findings`` is the mean number of findings per image (0, 1, 2 or 3, at random); sites, devices and severities
-are sampled. The first row is the pneumonia phantom, for comparison.
+``--findings`` is the mean number of findings per image (0, 1, 2 or 3, at random); sites, devices and
+severities are sampled. The first row is the pneumonia phantom, for comparison.
 """
 
 from __future__ import annotations

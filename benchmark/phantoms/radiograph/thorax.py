@@ -16,6 +16,7 @@ from benchmark.phantoms.canvas.devices import draw_devices
 from benchmark.phantoms.canvas.output import check_size, save_contact_sheet
 from benchmark.phantoms.radiograph import (
     airspace,
+    atelectasis,
     effects,
     focal,
     frontal,
@@ -34,7 +35,7 @@ from benchmark.phantoms.radiograph.torso import CM, NO_CHANGE, Patient, sample_p
 version = "1"
 VIEWS = ("PA", "AP", "LATERAL")
 _RENDERERS: dict[str, Callable[[FindingSpec, Chest], list[Effect]]] = {
-    "atelectasis": airspace.atelectasis,
+    "atelectasis": atelectasis.atelectasis,
     "cardiomegaly": focal.cardiomegaly,
     "consolidation": airspace.consolidation,
     "edema": airspace.edema,
@@ -110,13 +111,9 @@ class Given(TypedDict, total=False):
 
 
 def draw(
-    findings: Sequence[str] | Mapping[str, float | None],
-    *,
-    seed: int,
-    index: int,
-    size: int,
+    findings: Sequence[str] | Mapping[str, float | None], *, seed: int, index: int, size: int,
     **given: Unpack[Given],
-) -> Radiograph:
+) -> Radiograph:  # fmt: skip
     """Draw one radiograph; the result depends on the arguments alone.
 
     Args:
@@ -169,11 +166,7 @@ class Scene:
 
 
 def _scene(
-    requested: Mapping[str, float | None],
-    seed: int,
-    index: int,
-    size: int,
-    **given: Unpack[Given],
+    requested: Mapping[str, float | None], seed: int, index: int, size: int, **given: Unpack[Given]
 ) -> Scene:
     """Patient, exposure and findings, each from separate random streams; arguments as of :func:`draw`."""
     patient, age = given.get("patient"), given.get("age")

@@ -11,33 +11,11 @@ import numpy as np
 
 from benchmark.phantoms.ultrasound import probe as us_probe
 from benchmark.phantoms.ultrasound.probe import Array, Probe, Window
+from benchmark.phantoms.ultrasound.waves import Wave, wave
 
 FRAME_RATE = 3.0  # Hz; sampling of clips in Zhang et al. 2023, section 4.1
 TABLE_STEP = 0.25  # mm between rows of the chest wall table
 _KNOT = 9.0  # mm between columns of the striation noise
-
-
-@dataclass(frozen=True, eq=False)
-class Wave:
-    """Smooth random curve: the sum of a few sine waves."""
-
-    height: Array
-    pace: Array
-    phase: Array
-
-    def __call__(self, x: Array | float) -> Array:
-        """Values at ``x`` (any shape), standard deviation about 1."""
-        turns = np.asarray(x, dtype=np.float32)[..., None] * self.pace + self.phase
-        return (self.height * np.sin(turns)).sum(-1).astype(np.float32)
-
-
-def wave(rng: np.random.Generator, length: float, terms: int = 5) -> Wave:
-    """Sample a curve with a correlation length of about ``length``."""
-    pace = 2 * np.pi / (length * rng.uniform(1.0, 3.5, terms))
-    height = rng.uniform(0.5, 1.0, terms)
-    height *= np.sqrt(2 / (height**2).sum())
-    phase = rng.uniform(0, 2 * np.pi, terms)
-    return Wave(height.astype(np.float32), pace.astype(np.float32), phase.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.phantoms.ultrasound.chest import Wave, wave
+from benchmark.phantoms.ultrasound.waves import Wave, wave
 
 CLASSES = ("covid19", "pneumonia", "healthy")  # order of Zhang et al. 2023, Table 1
 

@@ -21,6 +21,7 @@ from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import console as us_console
 from benchmark.phantoms.ultrasound import echo as us_echo
 from benchmark.phantoms.ultrasound import findings as us_findings
+from benchmark.phantoms.ultrasound import layers as us_layers
 from benchmark.phantoms.ultrasound import population as us_population
 from benchmark.phantoms.ultrasound import probe as us_probe
 from benchmark.phantoms.ultrasound.population import Counts
@@ -264,7 +265,7 @@ def test_a_lines_lie_at_multiples_of_the_pleural_depth():
     checked = 0
     for patient in range(12):
         _, place, lung, lines = bare_scene(patient)
-        layers = us_echo.find_layers(lung, place, lines)
+        layers = us_layers.find_layers(lung, place, lines)
         depth = us_probe.depths(place.probe)
         shown = us_echo._surfaces(lung, place, lines, layers, depth, np.zeros_like(depth))
         for line in (50, 64, 80):
@@ -331,7 +332,7 @@ def test_effusion_is_dark_and_airless_lung_between():
     )
     place = replace(place, probe=PROBE)
     lines = us_chest.scan_lines(person, place, 0)
-    layers = us_echo.find_layers(lung, place, lines)
+    layers = us_layers.find_layers(lung, place, lines)
     echo = us_echo.assemble(person, place, lung, lines)
     depth = us_probe.depths(PROBE)[:, 0]
     line = int(np.abs(lines.lung[0]).argmin())
