@@ -85,9 +85,9 @@ def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: 
     echo = us_echo.assemble(person, place, lung, lines)
     speckle = us_probe.speckle(_scatterers(seed, patient, clip, frame, place, lines), place.probe)
     gray = us_console.compress(echo, speckle, console, place.probe)
-    picture = us_probe.scan_convert(gray, place.probe, place.window, size)
+    image = us_probe.scan_convert(gray, place.probe, place.window, size)
     return Phantom(
-        image=np.round(us_console.write_marks(picture, console) * 255).astype(np.uint8),
+        image=np.round(us_console.write_marks(image, console) * 255).astype(np.uint8),
         mask=_mask(echo.mask, finding, place, size),
         site=person.site,
         sex=person.sex,

@@ -104,11 +104,11 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float) -> Array:
 def _kernel(line: Array, half: float, pixel: float, scale: float) -> Array:
     """(S, TILE) weights of the noise cells at the pixels of one axis."""
     width, cell = 0.5 * scale, 0.55 * scale
-    seen = float(np.hypot(width, 0.3 * pixel))
+    total_width = float(np.hypot(width, 0.3 * pixel))
     away = (line * half / cell)[:, None] - np.arange(TILE, dtype=np.float32)
     away -= TILE * np.round(away / TILE)
-    away *= cell / seen
-    gain = np.sqrt(cell / (width * np.sqrt(np.pi))) * width / seen
+    away *= cell / total_width
+    gain = np.sqrt(cell / (width * np.sqrt(np.pi))) * width / total_width
     weights: Array = np.float32(gain) * np.exp(-0.5 * away * away)
     return weights
 

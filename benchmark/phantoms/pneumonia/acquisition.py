@@ -91,11 +91,11 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
     primary = fields.blur(np.exp(-1.6 * attenuation), 0.5 * grid.pixel, grid)
     veil = fields.blur(primary, 0.22, grid)
     share = exposure.scatter
-    seen = (1 - share) * primary + share * veil
+    detected = (1 - share) * primary + share * veil
     # counts grow with the pixel's area, relative noise falls with their root and depends on the signal
     grain = np.float32(exposure.noise * np.sqrt(0.016 / grid.pixel))
-    seen = seen + grain * np.sqrt(seen) * rng.standard_normal(seen.shape, dtype=np.float32)
-    depth = np.log(np.maximum(seen, 0.01)) / -1.6
+    detected = detected + grain * np.sqrt(detected) * rng.standard_normal(detected.shape, dtype=np.float32)
+    depth = np.log(np.maximum(detected, 0.01)) / -1.6
     if exposure.site == SITES[1]:  # the second site enhances edges
         depth = depth + 0.35 * (depth - fields.blur(depth, 0.07, grid))
     level = (depth - exposure.window) / np.float32(exposure.contrast * 0.85) + 0.52

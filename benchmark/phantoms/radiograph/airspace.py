@@ -86,8 +86,8 @@ def pneumonia(spec: FindingSpec, chest: Chest) -> list[Effect]:
             spot = (across + rng.normal(0, 0.13), depth + rng.normal(0, 0.08), down + rng.normal(0, 0.09))
             size = (0.08 + 0.13 * grade) * float(np.exp(rng.normal(0, 0.3)))
             shape = (size, size * rng.uniform(0.7, 1.1))
-            turn, wanted = rng.normal(0, 0.6), 1 + int(rng.random() < 0.8) + int(rng.random() < 0.6)
-            if number <= wanted:
+            turn, last = rng.normal(0, 0.6), 1 + int(rng.random() < 0.8) + int(rng.random() < 0.6)
+            if number <= last:
                 blob = ellipse(grid, chest.spot(side, *np.clip(spot, 0.08, 1.0)), shape, turn)
                 clear *= 1 - edge(blob + crumbly, 0.055, grid)
         extent = (1 - clear) * chest.lung(side)

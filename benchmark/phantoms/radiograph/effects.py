@@ -19,8 +19,8 @@ class Effect:
     Attributes:
         extent: coverage, 0..1; the mask is where it exceeds half its peak.
         opacity: share of the air replaced by fluid or tissue.
-        lucent: additional air, as a share of the normal air.
-        bare: share of the vessels removed.
+        lucency: additional air, as a share of the normal air.
+        vessel_loss: share of the vessels removed.
         added: added attenuation, independent of the air: walls, calcification; negative for gas.
     """
 

@@ -141,14 +141,14 @@ def _note(view: str, supine: bool, chance: float) -> str:
     return words.get(view, bedside)[int(chance * 3)]
 
 
-def _devices(bedside: bool, chance: Array, drawn: float, wanted: bool | None) -> tuple[str, ...]:
+def _devices(bedside: bool, chance: Array, drawn: float, requested: bool | None) -> tuple[str, ...]:
     """Devices on or in the patient."""
-    if wanted is False:
+    if requested is False:
         return ()
     odds = _CHANCE[bedside]
     rolls = (*chance, (drawn + 4) % 1)
     names = tuple(name for name, roll in zip(odds, rolls, strict=True) if roll < odds[name])
-    if wanted and not names:
+    if requested and not names:
         return ("leads", "line")[int(chance[0] < 0.5) : int(chance[0] < 0.5) + 1]
     return names
 
@@ -191,12 +191,12 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
     # detector aperture: attenuates detail finer than two pixels instead of aliasing it
     width = np.hypot(style.aperture, 0.45 * grid.pixel) / grid.pixel
     primary = gaussian_filter(np.exp(-1.6 * shadow), width, mode="nearest", truncate=3.0)
-    seen = (1 - exposure.scatter) * primary + exposure.scatter * wide_blur(primary, 0.25, grid)
+    detected = (1 - exposure.scatter) * primary + exposure.scatter * wide_blur(primary, 0.25, grid)
     # counts grow with the pixel's area, relative noise falls with their root and depends on the signal
-    grain = rng.standard_normal(seen.shape, dtype=np.float32)
+    grain = rng.standard_normal(detected.shape, dtype=np.float32)
     grain *= np.float32(exposure.noise * np.sqrt(0.016 / grid.pixel))
-    seen += grain * np.sqrt(seen)
-    depth = np.log(np.maximum(seen, 0.008)) * np.float32(-1 / 1.6)
+    detected += grain * np.sqrt(detected)
+    depth = np.log(np.maximum(detected, 0.008)) * np.float32(-1 / 1.6)
     depth += exposure.cutoff * grid.col + exposure.heel * grid.row
     if style.crisp:
         depth += np.float32(style.crisp) * (depth - wide_blur(depth, 0.075, grid))

@@ -91,18 +91,18 @@ def compress(echo: Echo, speckle: Array, console: Console, probe: Probe) -> Arra
     return gray.astype(np.float32)
 
 
-def write_marks(picture: Array, console: Console) -> Array:
+def write_marks(image: Array, console: Console) -> Array:
     """Add ruler, logo, focus mark and text in the margins.
 
     Args:
-        picture: (S, S) float32 in 0..1.
+        image: (S, S) float32 in 0..1.
     """
     rng = np.random.default_rng([console.seed, 1])
-    size = len(picture)
+    size = len(image)
     line = (np.arange(size, dtype=np.float32) + 0.5) / size
     for name in console.marks:
-        picture = np.maximum(picture, _DRAW[name](rng, line))
-    return picture
+        image = np.maximum(image, _DRAW[name](rng, line))
+    return image
 
 
 def _box(line: Array, left: float, top: float, width: float, height: float) -> Array:

@@ -54,8 +54,8 @@ def find_layers(finding: Finding, place: Placement, lines: ScanLines) -> Layers:
     solid_end = fluid_end + solid
     wet = np.clip((fluid_end - lines.pleura) / 6, 0, 1)
     far_end = solid_end + finding.deep_fluid * wet * (1 + 0.15 * finding.border(lines.lung / 9))
-    seen = finding.through_transmission & (far_end - lines.pleura > 6)
-    air = np.where(seen, NOWHERE, far_end)
+    visible = finding.through_transmission & (far_end - lines.pleura > 6)
+    air = np.where(visible, NOWHERE, far_end)
     dome = NOWHERE if diaphragm is None else diaphragm
     return Layers(*(np.broadcast_to(v, lines.pleura.shape).astype(np.float32)
                     for v in (fluid_end, solid_end, far_end, air, organ, dome)))  # fmt: skip
