@@ -1,4 +1,4 @@
-"""Where a packaged task sits: real_only, duplicate_real and oracle by its own classifier, beside the paper.
+"""Calibrate a packaged task: real_only, duplicate_real and oracle by its classifier.
 
     python perf/calibrate_tasks.py chexpert_imbalance --seeds 0 1 2
     python perf/calibrate_tasks.py chexpert_imbalance --scenario "label.finding=Pleural Effusion"

@@ -1,12 +1,12 @@
-"""Where the phantom ultrasound task sits: five folds by patient, with a quarter of the pneumonia patients.
+"""Calibrate the phantom ultrasound task: five folds by patient, with a quarter of the pneumonia patients.
 
     python perf/calibrate_ultrasound.py --size 32 --folds 0 1 2 3 4
 
-Trains the demo's classifier on four folds of the cohort and reads the fresh patients of ``test`` (balanced,
-one image each) and the frames of the fold that is left out (``test_paper``, pooled over the folds). Rows:
+Trains the demo's classifier on four folds of the cohort and scores the fresh patients of ``test`` (balanced,
+one image each) and the frames of the held-out fold (``test_paper``, pooled over the folds). Rows:
 
     real_only      the training folds, with a share of the pneumonia patients
-    duplicate      its own pneumonia images again, as many as oracle_minor adds
+    duplicate      its pneumonia images repeated, in the number that oracle_minor adds
     oracle_minor   fresh pneumonia patients added, 32 for each of the 8 still images (Zhang et al. 2023, 5.2)
     oracle         fresh patients of every class added
     all_patients   the training folds with all pneumonia patients
@@ -68,20 +68,20 @@ def divide(images: ImageSet, fold: int, seed: int) -> Splits:
 
 
 def fewer(images: ImageSet, share: float, seed: int) -> ImageSet:
-    """A share of the pneumonia patients, as the task's rule draws it, and all the others."""
+    """A share of the pneumonia patients, sampled by the task's rule, and all other patients."""
     rule = Fraction(rule="fraction", of=CLASSES[MINOR], keep=share)
     return scenario.on_train({"few": rule}, seed=seed)(images)
 
 
 def again(images: ImageSet, count: int, seed: int) -> ImageSet:
-    """The pneumonia images, drawn again with replacement."""
+    """Pneumonia images, sampled with replacement."""
     rows = np.random.default_rng([seed, 22]).choice(np.flatnonzero(images.label == MINOR), count)
     ids = np.array([f"again-{i}" for i in range(count)])
     return replace(images.select(rows), image_id=ids)
 
 
 def training_set(row: str, splits: Splits, share: float, count: int, seed: int) -> ImageSet:
-    """What a row trains on."""
+    """Training set of a row."""
     real = splits.train if row == "all_patients" else fewer(splits.train, share, 0)
     if row == "duplicate":
         return concatenate([real, again(real, count, seed)])
@@ -100,7 +100,7 @@ def recalls(scores: np.ndarray, images: ImageSet) -> np.ndarray:
 
 
 def measure(row: str, splits: Splits, options: argparse.Namespace, fold: int) -> dict[str, np.ndarray]:
-    """Train once; recalls on fresh patients, and scores and labels of the fold that was left out."""
+    """Train once; recalls on fresh patients, predictions and labels of the held-out fold."""
     chosen = training_set(row, splits, options.share, options.bracket, fold)
     budget = Budget(length=options.steps, batch_size=32)
     with tempfile.TemporaryDirectory() as scratch:

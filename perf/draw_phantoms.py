@@ -1,9 +1,9 @@
-"""How fast the chest phantoms are drawn: images a CPU second, on one core, by size.
+"""Measure the drawing speed of the chest phantoms: images per CPU second, on one core, by size.
 
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python perf/draw_phantoms.py
 
-Findings come in the mean number of ``--findings`` (0, 1, 2 or 3 per image, drawn at random); sites, devices
-and severities as they come. The first row is the first phantom, for comparison.
+``--findings`` is the mean number of findings per image (0, 1, 2 or 3, at random); sites, devices and
+severities are sampled. The first row is the pneumonia phantom, for comparison.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmark.phantoms.radiograph import thorax
 
 
 def requests(count: int, mean: float) -> list[tuple[str, ...]]:
-    """Findings of every image; binomial with at most three."""
+    """Findings of each image; binomial with at most three."""
     rng = np.random.default_rng(0)
     return [
         tuple(str(name) for name in rng.choice(thorax.FINDINGS, number, replace=False))
@@ -30,7 +30,7 @@ def requests(count: int, mean: float) -> list[tuple[str, ...]]:
 
 
 def rate(draw: Callable[[int], object], count: int) -> float:
-    """Images a CPU second after one image to warm up."""
+    """Images per CPU second after one warm-up image."""
     draw(count)
     start = time.process_time()
     for index in range(count):
@@ -45,15 +45,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long each figure may take")
     parser.add_argument("--findings", type=float, default=1.5, help="mean findings per image, 0 to 3")
     options = parser.parse_args()
-    asked = requests(2000, options.findings)
-    mean = np.mean([len(names) for names in asked])
+    requested = requests(2000, options.findings)
+    mean = np.mean([len(names) for names in requested])
     print(f"{platform.machine()}, numpy {np.__version__}; {mean:.2f} findings an image")
     print(f"{'images a CPU second':24}" + "".join(f"{size:>8} px" for size in options.sizes))
     rows: dict[str, Callable[..., object]] = {
         "phantom.chest": lambda i, size: chest.draw(chest.CLASSES[i % 5], seed=0, index=i, size=size),
-        "phantom.thorax PA, AP": lambda i, size: thorax.draw(asked[i], seed=0, index=i, size=size),
+        "phantom.thorax PA, AP": lambda i, size: thorax.draw(requested[i], seed=0, index=i, size=size),
         "phantom.thorax LATERAL": lambda i, size: thorax.draw(
-            asked[i], seed=0, index=i, size=size, view="LATERAL"
+            requested[i], seed=0, index=i, size=size, view="LATERAL"
         ),
     }
     for name, draw in rows.items():

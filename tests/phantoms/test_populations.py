@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from benchmark.datasets.phantom import chexpert, cxr14, rare_lesion
+from benchmark.datasets.phantom._radiographs import CohortDrawing
 from benchmark.errors import BenchmarkError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, ImageSet
-from benchmark.phantoms.radiograph import cohort, reports
+from benchmark.phantoms.radiograph import cohort, cooccurrence, counter_rng, reports
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 
@@ -38,11 +39,11 @@ def small(source, params, size: int = 16, seed: int = 0, reserve: int = 3) -> Im
 
 def test_random_numbers_of_a_row_do_not_depend_on_the_rows_before():
     """Rows 700 to 720 drawn alone are rows 700 to 720 of the first thousand; another stream differs."""
-    whole = cohort.uniforms(5, cohort.STUDY, 0, 1000, 14)
-    assert (whole[700:720] == cohort.uniforms(5, cohort.STUDY, 700, 20, 14)).all()
-    assert (whole[:20] != cohort.uniforms(5, cohort.SHOT, 0, 20, 14)).all()
-    rows = np.array([3, 999, 3, cohort.BLOCK * 7 + 1])
-    assert (cohort.uniforms_at(5, cohort.STUDY, rows, 14)[:3] == whole[rows[:3]]).all()
+    whole = counter_rng.uniforms(5, counter_rng.STUDY, 0, 1000, 14)
+    assert (whole[700:720] == counter_rng.uniforms(5, counter_rng.STUDY, 700, 20, 14)).all()
+    assert (whole[:20] != counter_rng.uniforms(5, counter_rng.SHOT, 0, 20, 14)).all()
+    rows = np.array([3, 999, 3, counter_rng.BLOCK * 7 + 1])
+    assert (counter_rng.uniforms_at(5, counter_rng.STUDY, rows, 14)[:3] == whole[rows[:3]]).all()
     assert whole.min() >= 0
     assert whole.max() < 1
     assert whole.mean() == pytest.approx(0.5, abs=0.01)
@@ -50,29 +51,31 @@ def test_random_numbers_of_a_row_do_not_depend_on_the_rows_before():
 
 def test_a_pair_of_scores_meets_its_known_orthant():
     """Two medians with correlation 0.5 are exceeded together in 1/4 + asin(0.5)/(2 pi) = 1/3 of the cases."""
-    assert cohort.correlation_for_pair(0.5, 0.5, 1 / 3) == pytest.approx(0.5, abs=2e-3)
-    assert cohort.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
+    assert cooccurrence.correlation_for_pair(0.5, 0.5, 1 / 3) == pytest.approx(0.5, abs=2e-3)
+    assert cooccurrence.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
 
 
 def test_nearest_correlation_keeps_a_valid_one_and_mends_an_impossible_one():
-    """Three findings cannot all correlate at -0.9; the mended matrix has a root and ones on its diagonal."""
+    """Three findings cannot all correlate at -0.9; the repaired matrix has a root and a unit diagonal."""
     good = np.array([[1, 0.3], [0.3, 1]])
-    assert cohort.nearest_correlation(good) == pytest.approx(good)
-    mended = cohort.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
-    assert np.diag(mended) == pytest.approx(np.ones(3))
-    assert np.linalg.eigvalsh(mended).min() > 0
+    assert cooccurrence.nearest_correlation(good) == pytest.approx(good)
+    repaired = cooccurrence.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
+    assert np.diag(repaired) == pytest.approx(np.ones(3))
+    assert np.linalg.eigvalsh(repaired).min() > 0
 
 
 def test_every_patient_has_a_study_and_the_total_is_met():
     """65 studies of 40 patients: each at least one, exactly 65, unevenly."""
-    visits = cohort.visits_each(0, 40, 65, 0)
+    visits = cohort.studies_per_patient(0, 40, 65, 0)
     assert (visits.sum(), visits.min()) == (65, 1)
     assert visits.max() >= 3
 
 
 def test_a_patients_studies_resemble_each_other():
     """Half of a score's variance lasts: two studies of one patient share a finding more often than chance."""
-    table = chexpert.tables(chexpert.Params(train_images=40_000, train_patients=12_000), reserve=1, seed=1)
+    table = chexpert.sample_cohort(
+        chexpert.Params(train_images=40_000, train_patients=12_000), reserve=1, seed=1
+    )
     mine = table.select((table.split == "train") & (table.view != "LATERAL"))
     effusion = mine.present[:, reports.OBSERVATIONS.index("Pleural Effusion")]
     next_is_same_patient = mine.patient[1:] == mine.patient[:-1]
@@ -86,25 +89,27 @@ def test_a_patients_studies_resemble_each_other():
 
 def test_the_error_model_is_a_probability():
     """P(report | truth) lies in 0..1 and sums to 1, and the mixture over truth gives back Table 1."""
-    for name, saying in reports.SAYINGS.items():
-        said = saying.probabilities()
+    for name, rates in reports.REPORTING_RATES.items():
+        said = rates.probabilities()
         assert (said >= 0).all()
         assert said.sum(1) == pytest.approx([1, 1])
-        mixed = np.array([1 - saying.prevalence, saying.prevalence]) @ said
-        assert mixed * reports.TRAINING_IMAGES == pytest.approx(np.array(saying.counts)), name
+        mixed = np.array([1 - rates.prevalence, rates.prevalence]) @ said
+        assert mixed * reports.TRAINING_IMAGES == pytest.approx(np.array(rates.counts)), name
 
 
 def test_every_row_of_table_1_counts_the_training_images():
     """Positive, uncertain, negative and not mentioned sum to 223,414 for each of Lan's 13 other rows."""
-    assert {sum(s.counts) for s in reports.SAYINGS.values()} == {223_414}
+    assert {sum(s.counts) for s in reports.REPORTING_RATES.values()} == {223_414}
 
 
 def test_saying_by_hand():
     """Of 100 images 20 are called positive, 15 of them rightly, and 5 of the 80 unmentioned have it too."""
-    saying = reports.Saying((20, 0, 0, 80), positive=0.75, uncertain=0.5, negative=0.0, unmentioned=1 / 16)
-    assert saying.prevalence == pytest.approx(0.20)
-    assert saying.probabilities()[1] == pytest.approx([0.75, 0, 0, 0.25])
-    assert saying.probabilities()[0] == pytest.approx([5 / 80, 0, 0, 75 / 80])
+    rates = reports.ReportingRates(
+        (20, 0, 0, 80), positive=0.75, uncertain=0.5, negative=0.0, unmentioned=1 / 16
+    )
+    assert rates.prevalence == pytest.approx(0.20)
+    assert rates.probabilities()[1] == pytest.approx([0.75, 0, 0, 0.25])
+    assert rates.probabilities()[0] == pytest.approx([5 / 80, 0, 0, 75 / 80])
 
 
 def test_reports_follow_the_random_number():
@@ -114,7 +119,7 @@ def test_reports_follow_the_random_number():
     present[:, k] = True
     chance = np.full((3, 14), 0.9999)
     chance[0, k], chance[1, k] = 0.0, 1 - 1e-9
-    said = reports.write_reports(present, chance)
+    said = reports.sample_reported_labels(present, chance)
     assert said[:2, k].tolist() == [POSITIVE, NOT_MENTIONED]
     assert said[0, 0] == NOT_MENTIONED  # a positive pathology rules out "No Finding"
     assert said[1, 0] == POSITIVE
@@ -122,14 +127,14 @@ def test_reports_follow_the_random_number():
 
 def test_simulated_reports_have_lans_table_1():
     """CheXpert's size: every cell of Table 1 within 3 % or five errors; "No Finding" within 5 %, unfitted."""
-    table = chexpert.tables(chexpert.Params(), reserve=1, seed=0)
+    table = chexpert.sample_cohort(chexpert.Params(), reserve=1, seed=0)
     rows = np.flatnonzero(table.split == "train")
-    chance = cohort.uniforms_at(0, cohort.REPORT, table.study[rows], 14)
-    said = reports.write_reports(table.present[rows], chance)
+    chance = counter_rng.uniforms_at(0, counter_rng.REPORT, table.study[rows], 14)
+    said = reports.sample_reported_labels(table.present[rows], chance)
     assert len(rows) == 223_414
-    for k, (name, saying) in enumerate(reports.SAYINGS.items(), start=1):
-        counts = [int((said[:, k] == s).sum()) for s in reports.SAID]
-        for count, published in zip(counts, saying.counts, strict=True):
+    for k, (name, rates) in enumerate(reports.REPORTING_RATES.items(), start=1):
+        counts = [int((said[:, k] == s).sum()) for s in reports.REPORTED_LABELS]
+        for count, published in zip(counts, rates.counts, strict=True):
             assert abs(count - published) < max(0.03 * published, 5 * np.sqrt(published)), name
     assert (said[:, 0] == POSITIVE).sum() == pytest.approx(reports.NO_FINDING_COUNT, rel=0.05)
     assert set(np.unique(said[:, 0])) == {POSITIVE, NOT_MENTIONED}
@@ -200,14 +205,14 @@ def test_chexpert_frontal_and_lateral_of_one_study_share_patient_and_report():
 
 def test_chexpert_what_is_drawn_is_the_truth():
     """A lung lesion is a nodule or a mass, never both; an opacity without a cause is an infiltration."""
-    table = chexpert.tables(SMALL_CHEXPERT, reserve=1, seed=0)
-    names, found = chexpert.shown(table, 0)
+    table = chexpert.sample_cohort(SMALL_CHEXPERT, reserve=1, seed=0)
+    drawing = chexpert.draw_cohort(table, 0)
     truth = dict(zip(reports.OBSERVATIONS, table.present.T, strict=True))
-    drawn = dict(zip(names, found.T, strict=True))
+    drawn = dict(zip(drawing.names, drawing.visible.T, strict=True))
     assert (drawn["nodule"] ^ drawn["mass"] == truth["Lung Lesion"]).all()
     assert (drawn["pneumothorax"] == truth["Pneumothorax"]).all()
     assert not (drawn["infiltration"] & truth["Edema"]).any()
-    assert not found[truth["No Finding"]].any()
+    assert not drawing.visible[truth["No Finding"]].any()
 
 
 def test_chexpert_unknown_observation_is_refused():
@@ -268,8 +273,8 @@ def test_cxr14_no_finding_is_the_absence_of_findings():
 def test_cxr14_text_mining_errs_as_asked_and_keeps_the_counts():
     """With an error of 10 % a tenth of the positives is missed in train, and as many are named in vain."""
     params = cxr14.Params(train_images=60_000, train_patients=20_000, boxes=0)
-    table = cxr14.tables(params, reserve=0, seed=2)
-    named = cxr14.mined(table, 0.1, 2)
+    table = cxr14.sample_cohort(params, reserve=0, seed=2)
+    named = cxr14.text_mined_labels(table, 0.1, 2)
     train, k = table.split == "train", list(cxr14.COUNTS).index("Infiltration")
     true, said = table.present[train, k], named[train, k]
     assert (true & ~said).sum() / true.sum() == pytest.approx(0.1, abs=0.01)
@@ -405,10 +410,8 @@ def lesion_pictures() -> tuple[np.ndarray, np.ndarray]:
     """1000 fresh frontal pictures of the five classes of rare_lesion, 32 pixels, in [0, 1]."""
     label = np.arange(1000) % 5
     table = rare_lesion._labeled(50_000_000, label, "site_a", "test", 9)
-    image = [
-        cohort.draw_row(table, i, rare_lesion.LESIONS, table.present, 9, 32).image for i in range(len(table))
-    ]
-    return np.stack(image) / 255, label
+    drawing = CohortDrawing(table, rare_lesion.LESIONS, table.present, 9)
+    return np.stack(drawing.images(range(len(table)), 32)) / 255, label
 
 
 def test_corners_do_not_tell_the_lesion(lesion_pictures: tuple[np.ndarray, np.ndarray]):
@@ -427,18 +430,14 @@ def test_mean_intensity_does_not_tell_the_lesion(lesion_pictures: tuple[np.ndarr
 
 def test_corners_and_mean_intensity_do_not_tell_the_pneumothorax():
     """In 500 fresh frontal images, half of them with pneumothorax, both are near 0.50."""
-    people, k = chexpert._population(), list(reports.SAYINGS).index("Pneumothorax")
-    table = people.fresh_with(
-        7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), where="test"
+    people, k = chexpert._population(), list(reports.REPORTING_RATES).index("Pneumothorax")
+    table = people.fresh_by_group(
+        7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), source="test"
     )
     table = table.select(np.random.default_rng(0).permutation(500))
     table = replace(table, present=np.hstack([np.zeros((500, 1), bool), table.present]))
-    names, found = chexpert.shown(table, 7)
-    devices = table.present[:, reports.DEVICES]
-    image = (
-        np.stack([cohort.draw_row(table, i, names, found, 7, 24, devices=devices).image for i in range(500)])
-        / 255
-    )
+    drawing = replace(chexpert.draw_cohort(table, 7), minimum_severity={})
+    image = np.stack(drawing.images(range(500), 24)) / 255
     corners = [image[:, a, b].reshape(500, -1) for a in (slice(4), slice(-4, None))
                for b in (slice(4), slice(-4, None))]  # fmt: skip
     label = table.present[:, k + 1].astype(int)

@@ -1,23 +1,25 @@
-"""A phantom population after CheXpert: 14 observations, frontal and lateral, reports that err.
+"""Phantom population modeled on CheXpert: 14 observations, frontal and lateral, noisy report labels.
 
-``python -m benchmark.datasets.phantom.chexpert OUT.png`` draws an example grid.
+``python -m benchmark.datasets.phantom.chexpert OUT.png`` draws a contact sheet.
 """
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, Field
 
+from benchmark.datasets.phantom import _common
+from benchmark.datasets.phantom._radiographs import CohortDrawing, prompts
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import POSITIVE, ImageSet
-from benchmark.phantoms.radiograph import cohort, reports, thorax
-from benchmark.phantoms.radiograph.cohort import Findings, Population, Table
-from benchmark.phantoms.radiograph.reports import DEVICES, OBSERVATIONS, SAYINGS
-from benchmark.utils.hashing import canonical_json
+from benchmark.phantoms.canvas.output import check_size, save_contact_sheet
+from benchmark.phantoms.radiograph import cohort, cooccurrence, reports, thorax
+from benchmark.phantoms.radiograph.cohort import CohortTable, Population
+from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
+from benchmark.phantoms.radiograph.counter_rng import CHOICE, REPORT, uniforms_at
+from benchmark.phantoms.radiograph.reports import DEVICES, OBSERVATIONS, REPORTING_RATES
 
 version = "1"
 SOURCE = "phantom.chexpert"
@@ -27,8 +29,8 @@ FRESH_TEST, FRESH_VAL, FRESH_PAPER, FRESH_RESERVE = (k * 10_000_000 for k in (1,
 LATERAL_SHARE = 32_387 / 223_414
 # Lan 2023, Table 2: images, studies, and images positive for pneumothorax and for pleural effusion
 PAPER = {"val": (234, 200, 8, 67), "test_paper": (668, 500, 10, 120)}
-# how the scores of two findings correlate (chosen; heart failure, infection, and what a parent term names)
-TOGETHER = {
+# correlations of the scores of two findings (chosen: heart failure, infection, parent and child terms)
+SCORE_CORRELATIONS = {
     ("Enlarged Cardiomediastinum", "Cardiomegaly"): 0.5,
     ("Cardiomegaly", "Edema"): 0.4,
     ("Cardiomegaly", "Pleural Effusion"): 0.25,
@@ -47,7 +49,7 @@ TOGETHER = {
     ("Pneumothorax", "Fracture"): 0.1,
     ("Pleural Effusion", "Pleural Other"): 0.1,
 }
-# what is drawn: a column each; lung opacity without a cause in the list becomes an infiltration
+# the simulator's finding of an observation; lung opacity without a listed cause becomes an infiltration
 DRAWN = {
     "Cardiomegaly": "cardiomegaly",
     "Edema": "edema",
@@ -59,8 +61,8 @@ DRAWN = {
     "Pleural Other": "pleural_thickening",
 }
 OPACITIES = ("Edema", "Consolidation", "Pneumonia", "Atelectasis", "Lung Lesion")
-MILDEST = {"pneumothorax": 0.5}  # severity: a hospital treats few smaller ones (chosen, see the card)
-MASSES = 0.3  # of the lung lesions; the others are nodules (chosen)
+MINIMUM_SEVERITY = {"pneumothorax": 0.5}  # hospitals treat few smaller ones (chosen, see the card)
+MASSES = 0.3  # share of the lung lesions; the others are nodules (chosen)
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
@@ -72,22 +74,20 @@ class Params(BaseModel, extra="forbid", frozen=True):
     train_patients: int = Field(64_540, ge=20, description="65,240 patients less those of val and test_paper")
     val_images: int | None = Field(None, ge=20, description="fresh patients; None: the 234 images of Table 2")
     test_images: int = Field(20_000, ge=50, description="fresh patients, one image each, true prevalence")
-    reserve_of: str = Field(
-        "Pneumothorax", description="observation that half of the images kept for oracle have"
-    )
+    reserve_of: str = Field("Pneumothorax", description="observation present in half of the reserve images")
 
 
 def _population() -> Population:
-    names = tuple(SAYINGS)
+    names = tuple(REPORTING_RATES)
     matrix = np.eye(len(names))
-    for (a, b), r in TOGETHER.items():
+    for (a, b), r in SCORE_CORRELATIONS.items():
         i, j = names.index(a), names.index(b)
         matrix[i, j] = matrix[j, i] = r
     return Population(
-        findings=Findings(
+        findings=FindingDistribution(
             names=names,
-            prevalence=np.array([s.prevalence for s in SAYINGS.values()]),
-            correlation=cohort.nearest_correlation(matrix),
+            prevalence=np.array([s.prevalence for s in REPORTING_RATES.values()]),
+            correlation=cooccurrence.nearest_correlation(matrix),
             lasting=0.5,
         ),
         ages=(18, 30, 40, 50, 60, 70, 80, 90),
@@ -99,45 +99,42 @@ def _population() -> Population:
 
 
 def fingerprint(params: Params) -> str:
-    """Hash of what decides the pictures: the versions of population and drawing, and the parameters."""
-    text = canonical_json(
-        {"source": SOURCE, "version": [version, thorax.version], "params": params.model_dump()}
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Hash of everything that decides the pixels."""
+    return _common.fingerprint(SOURCE, [version, thorax.version], params)
 
 
-def tables(params: Params, *, reserve: int, seed: int) -> Table:
-    """Every image's truth, patient, view, sex, age, site and split, without a picture.
+def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
+    """Findings, patient, view, sex, age, site and split of each image, without drawing it.
 
-    ``present`` has the columns of ``OBSERVATIONS``; "No Finding" is there where no pathology is.
+    ``present`` has the columns of ``OBSERVATIONS``; "No Finding" is true where no pathology is present.
     """
-    if params.reserve_of not in SAYINGS:
-        raise unknown_name("observation", params.reserve_of, list(SAYINGS), f"{SOURCE}.reserve_of")
-    people, wanted = _population(), params.reserve_of
-    of = list(SAYINGS).index(wanted)
+    if params.reserve_of not in REPORTING_RATES:
+        raise unknown_name("observation", params.reserve_of, list(REPORTING_RATES), f"{SOURCE}.reserve_of")
+    population, column = _population(), list(REPORTING_RATES).index(params.reserve_of)
     parts = [
-        people.cohort(seed, params.train_patients, params.train_images, first_patient=0, first_study=0,
-                      split="train", laterals=round(params.train_images * LATERAL_SHARE)),
-        _with_laterals(people.fresh(seed, FRESH_TEST, params.test_images, "test"), seed),
-        _paper(people, "test_paper", FRESH_PAPER, seed),
-        _paper(people, "val", FRESH_VAL, seed) if params.val_images is None
-        else _with_laterals(people.fresh(seed, FRESH_VAL, params.val_images, "val"), seed),
-        _with_laterals(people.fresh_with(seed, FRESH_RESERVE, "reserve", np.array([reserve, reserve]),
-                                         lambda t: t.present[:, of].astype(int), where=SOURCE), seed),
+        population.cohort(seed, params.train_patients, params.train_images, first_patient=0, first_study=0,
+                          split="train", laterals=round(params.train_images * LATERAL_SHARE)),
+        _with_laterals(population.fresh(seed, FRESH_TEST, params.test_images, "test"), seed),
+        _published_split(population, "test_paper", FRESH_PAPER, seed),
+        _published_split(population, "val", FRESH_VAL, seed) if params.val_images is None
+        else _with_laterals(population.fresh(seed, FRESH_VAL, params.val_images, "val"), seed),
+        _with_laterals(population.fresh_by_group(seed, FRESH_RESERVE, "reserve", [reserve, reserve],
+                                                 lambda t: t.present[:, column].astype(int), source=SOURCE),
+                       seed),
     ]  # fmt: skip
-    table = cohort.join(parts)
+    table = cohort.concatenate(parts)
     clean = ~np.delete(table.present, DEVICES - 1, axis=1).any(1, keepdims=True)
     return replace(table, present=np.hstack([clean, table.present]))
 
 
-def _with_laterals(table: Table, seed: int) -> Table:
-    """The same studies, some of them seen from the side, as often as among CheXpert's images."""
-    turn = cohort.uniforms_at(seed, cohort.CHOICE, table.study, 1)[:, 0]
+def _with_laterals(table: CohortTable, seed: int) -> CohortTable:
+    """The same examinations, with CheXpert's share of lateral views."""
+    turn = uniforms_at(seed, CHOICE, table.study, 1)[:, 0]
     return replace(table, view=np.where(turn < LATERAL_SHARE, "LATERAL", table.view))
 
 
-def _paper(people: Population, split: str, first: int, seed: int) -> Table:
-    """A split of the published size and counts: one or two images per study, a second one lateral."""
+def _published_split(population: Population, split: str, first: int, seed: int) -> CohortTable:
+    """A split of the published size and counts: one or two images per examination, the second lateral."""
     images, studies, pneumothorax, effusion = PAPER[split]
     pairs = images - studies
 
@@ -146,97 +143,85 @@ def _paper(people: Population, split: str, first: int, seed: int) -> Table:
         return np.array([positive - 2 * in_pairs, in_pairs])
 
     air, fluid = single_and_pair(pneumothorax), single_and_pair(effusion)
-    both = air // 2  # as about half of the population's pneumothoraces
+    both = air // 2  # about half of the population's pneumothoraces come with an effusion
     cells = np.stack([[studies - pairs, pairs] - (air + fluid - both), fluid - both, air - both, both])
-    columns = [list(SAYINGS).index(name) for name in ("Pneumothorax", "Pleural Effusion")]
+    columns = [list(REPORTING_RATES).index(name) for name in ("Pneumothorax", "Pleural Effusion")]
 
-    def cell(table: Table) -> np.ndarray:
+    def cell(table: CohortTable) -> np.ndarray:
         return np.asarray(table.present[:, columns] @ [2, 1])
 
-    frontal = people.fresh_with(seed, first, split, cells.sum(1), cell, where=SOURCE)
+    frontal = population.fresh_by_group(seed, first, split, cells.sum(1), cell, source=SOURCE)
     number = cell(frontal)
     second = np.concatenate([np.flatnonzero(number == k)[: cells[k, 1]] for k in range(4)])
     lateral = frontal.select(second)
-    table = cohort.join([frontal, replace(lateral, view=np.full(len(lateral), "LATERAL"))])
-    return table.select(np.argsort(table.study, kind="stable"))
+    lateral = replace(lateral, view=np.full(len(lateral), "LATERAL"))
+    return cohort.concatenate([frontal, lateral]).by_study()
 
 
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
-    """All images, drawn when looked at; ``report`` of train is what reports say, elsewhere the truth.
+    """All images, drawn on demand; ``train`` has noisy report labels, the other splits true ones.
 
-    ``label`` is 1 where the report is positive, as a reader of CheXpert's CSV would have it. ``test`` are
-    fresh patients, ``test_paper`` and ``val`` have the counts of Lan 2023, Table 2, and ``reserve`` holds
-    ``reserve_per_class`` images with and as many without ``params.reserve_of``.
+    ``label`` is 1 where the report is positive, as in CheXpert's CSV. ``test`` has fresh patients,
+    ``test_paper`` and ``val`` have the counts of Lan 2023, Table 2, and ``reserve`` has
+    ``reserve_per_class`` images with ``params.reserve_of`` and the same number without.
 
     Args:
-        classes: of the task; the source hands over its 14 observations, of which the task's
-            ``label_policy`` makes the classes.
+        classes: of the task, whose ``label_policy`` derives them from the source's 14 observations.
         image_size: 16 to 1024 pixels.
     Raises:
-        DataError: a size that cannot be drawn, or numbers that do not fit together.
+        BenchmarkError: a size that cannot be drawn, or inconsistent counts.
     """
-    cohort.check_size(image_size, SOURCE)
-    table = tables(params, reserve=reserve_per_class, seed=seed)
-    chance = cohort.uniforms_at(seed, cohort.REPORT, table.study, len(OBSERVATIONS))
+    check_size(image_size, SOURCE)
+    table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
+    chance = uniforms_at(seed, REPORT, table.study, len(OBSERVATIONS))
     noisy = (table.split == "train")[:, None]
-    report = np.where(noisy, reports.write_reports(table.present, chance), reports.certain(table.present))
-    image, mask = cohort.picture_reader(
-        table, *shown(table, seed), seed, image_size, devices=table.present[:, DEVICES], mildest=MILDEST
+    report = np.where(
+        noisy, reports.sample_reported_labels(table.present, chance), reports.expert_labels(table.present)
     )
     named = (report == POSITIVE) & ~np.isin(np.arange(len(OBSERVATIONS)), (0, DEVICES))
-    return ImageSet(
-        image=image,
-        mask=mask,
+    return draw_cohort(table, seed).image_set(
+        image_size,
+        source=SOURCE,
+        version=version,
+        notes=["reports of train err by a stated model; those of the other splits say the truth",
+               "not drawn: enlarged cardiomediastinum, fracture"],
+        classes=OBSERVATIONS,
         label=(report == POSITIVE).astype(np.uint8),
         reported_labels=report,
-        classes=OBSERVATIONS,
-        prompt=cohort.sentences(
+        prompt=prompts(
             "Chest X-ray images of people with", [o.lower() for o in OBSERVATIONS], named,
             "Chest X-ray images of healthy people",
         ),  # the sentences of Lan 2023, section 4.6
-        card={"source": SOURCE, "version": version, "seed": seed, "license": cohort.LICENSE,
-              "see": "docs/data_cards/phantom_chexpert.md",
-              "notes": ["reports of train err by a stated model; those of the other splits say the truth",
-                        "not drawn: enlarged cardiomediastinum, fracture"]},
-        **cohort.columns(table, seed, SOURCE),
     )  # fmt: skip
 
 
-def shown(table: Table, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Which findings of ``thorax`` every image shows: their names, and (N, D) bool."""
+def draw_cohort(table: CohortTable, seed: int) -> CohortDrawing:
+    """The simulator's findings in each image."""
     truth = dict(zip(OBSERVATIONS, table.present.T, strict=True))
-    large = cohort.uniforms_at(seed, cohort.CHOICE, table.study, 2)[:, 1] < MASSES
+    large = uniforms_at(seed, CHOICE, table.study, 2)[:, 1] < MASSES
     unexplained = ~np.any([truth[name] for name in OPACITIES], axis=0)
-    found = {drawn: truth[name] for name, drawn in DRAWN.items()}
-    found["mass"] = truth["Lung Lesion"] & large
-    found["nodule"] = truth["Lung Lesion"] & ~large
-    found["infiltration"] = truth["Lung Opacity"] & unexplained
-    return tuple(found), np.stack(list(found.values()), axis=1)
+    visible = {finding: truth[name] for name, finding in DRAWN.items()}
+    visible["mass"] = truth["Lung Lesion"] & large
+    visible["nodule"] = truth["Lung Lesion"] & ~large
+    visible["infiltration"] = truth["Lung Opacity"] & unexplained
+    return CohortDrawing(
+        table, tuple(visible), np.stack(list(visible.values()), axis=1), seed,
+        devices=truth["Support Devices"], minimum_severity=MINIMUM_SEVERITY,
+    )  # fmt: skip
 
 
-def example_grid(path: str, *, size: int = 128, columns: int = 8, seed: int = 0) -> None:
-    """Write a PNG: rows are pneumothorax, pleural effusion, no finding, lateral images."""
-    from PIL import Image
-
+def example_grid(*, size: int = 128, columns: int = 8, seed: int = 0) -> list[list[np.ndarray]]:
+    """Rows of pneumothorax, pleural effusion, no finding, lateral images."""
     params = Params(train_images=4000, train_patients=1500, test_images=50, val_images=20)
-    table = tables(params, reserve=1, seed=seed)
-    names, found = shown(table, seed)
+    table = sample_cohort(params, reserve=1, seed=seed)
     truth = dict(zip(OBSERVATIONS, table.present.T, strict=True))
     frontal = table.view != "LATERAL"
     kinds = [truth[name] & frontal for name in ("Pneumothorax", "Pleural Effusion", "No Finding")]
-    kinds.append(~frontal)
-    devices = truth["Support Devices"]
-    rows = [
-        [cohort.draw_row(table, int(i), names, found, seed, size, devices=devices, mildest=MILDEST).image
-         for i in np.flatnonzero(kind)[:columns]]
-        for kind in kinds
-    ]  # fmt: skip
-    Image.fromarray(np.concatenate([np.concatenate(r, 1) for r in rows])).save(path, optimize=True)
+    drawing = draw_cohort(table, seed)
+    return [drawing.images(np.flatnonzero(kind)[:columns], size) for kind in (*kinds, ~frontal)]
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m benchmark.datasets.phantom.chexpert OUT.png")
-    example_grid(sys.argv[1])
+    save_contact_sheet(example_grid())

@@ -1,28 +1,29 @@
-"""A phantom population after NIH ChestX-ray14: 14 findings that co-occur, and "No Finding".
+"""Phantom population modeled on NIH ChestX-ray14: 14 findings that co-occur, and "No Finding".
 
-``python -m benchmark.datasets.phantom.cxr14 OUT.png`` draws an example grid.
+``python -m benchmark.datasets.phantom.cxr14 OUT.png`` draws a contact sheet.
 """
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.errors import unknown_name
+from benchmark.datasets.phantom import _common
+from benchmark.datasets.phantom._radiographs import CohortDrawing, prompts
 from benchmark.images.image_set import ImageSet
-from benchmark.phantoms.radiograph import cohort, thorax
-from benchmark.phantoms.radiograph.cohort import Findings, Population, Table
-from benchmark.utils.hashing import canonical_json
+from benchmark.phantoms.canvas.output import save_contact_sheet
+from benchmark.phantoms.radiograph import cohort, cooccurrence, thorax
+from benchmark.phantoms.radiograph.cohort import CohortTable, Population
+from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
+from benchmark.phantoms.radiograph.counter_rng import REPORT, uniforms_at
 
 version = "1"
 SOURCE = "phantom.cxr14"
 FRESH_TRAIN, FRESH_TEST, FRESH_RESERVE = (k * 10_000_000 for k in (1, 2, 3))  # first fresh patients
 IMAGES, PATIENTS = 112_120, 30_805  # Segal 2021, section 3.1
-# images of every finding: Wang et al. 2017, ChestX-ray14
+# images of each finding: Wang et al. 2017, ChestX-ray14
 COUNTS = {
     "Atelectasis": 11_559,
     "Cardiomegaly": 2_776,
@@ -39,8 +40,8 @@ COUNTS = {
     "Pleural_Thickening": 3_385,
     "Hernia": 227,
 }
-# Images with both findings, row by row the findings after it in the order of COUNTS. Approximate: recalled
-# from the published chart of co-occurrences, and not checked against it or the table of the dataset.
+# Images with both findings: row i pairs finding i with the findings after it, in the order of COUNTS.
+# Approximate: recalled from the published co-occurrence chart, not checked against it or against the dataset.
 PAIRS = (
     (369, 3269, 3259, 727, 585, 243, 772, 1222, 221, 423, 220, 495, 40),
     (1060, 583, 99, 108, 36, 49, 169, 127, 44, 51, 111, 7),
@@ -59,17 +60,9 @@ PAIRS = (
 NO_FINDING = "No Finding"
 LABELS = (NO_FINDING, *COUNTS)
 CLASSES = LABELS
-BOXED = (
-    "Atelectasis",
-    "Effusion",
-    "Cardiomegaly",
-    "Infiltration",
-    "Pneumonia",
-    "Pneumothorax",
-    "Mass",
-    "Nodule",
-)
-BOX_PIXELS = 256  # boxes are found in a drawing of the image's size, or this one where that is larger
+DRAWN = tuple(name.lower() for name in COUNTS)  # the simulator's names
+BOXED = ("Atelectasis", "Effusion", "Cardiomegaly", "Infiltration",
+         "Pneumonia", "Pneumothorax", "Mass", "Nodule")  # fmt: skip
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
@@ -79,16 +72,16 @@ class Params(BaseModel, extra="forbid", frozen=True):
     train_patients: int = Field(28_008, ge=20, description="patients of train_val_list.txt")
     paper_images: int = Field(25_596, ge=50, description="test_list.txt; they become test_paper")
     paper_patients: int = Field(2_797, ge=20, description="patients of test_list.txt")
-    at_least: int = Field(0, ge=0, description="images per label in train; fresh patients fill up what lacks")
+    at_least: int = Field(0, ge=0, description="images per label in train, topped up with fresh patients")
     test_images: int = Field(10_000, ge=50, description="fresh patients, one image each, true prevalence")
-    test_at_least: int = Field(200, ge=2, description="images per label in test, filled up likewise")
+    test_at_least: int = Field(200, ge=2, description="images per label in test, topped up likewise")
     nlp_error: float = Field(
         0.0,
         ge=0,
         le=0.5,
         description="share of positive labels in train and test_paper that are wrong; see the card",
     )
-    boxes: int = Field(880, ge=0, description="images of train with a box, as many as in BBox_List_2017.csv")
+    boxes: int = Field(880, ge=0, description="images of train with a box; BBox_List_2017.csv has 880")
 
 
 @cache
@@ -97,10 +90,11 @@ def _population() -> Population:
     matrix = np.eye(len(COUNTS))
     for i, row in enumerate(PAIRS):
         for j, both in enumerate(row, start=i + 1):
-            r = cohort.correlation_for_pair(share[i], share[j], both / IMAGES)
+            r = cooccurrence.correlation_for_pair(share[i], share[j], both / IMAGES)
             matrix[i, j] = matrix[j, i] = r
+    correlation = cooccurrence.nearest_correlation(matrix)
     return Population(
-        findings=Findings(tuple(COUNTS), share, cohort.nearest_correlation(matrix), lasting=0.5),
+        findings=FindingDistribution(tuple(COUNTS), share, correlation, lasting=0.5),
         ages=(1, 20, 30, 40, 50, 60, 70, 95),
         age_weights=(0.07, 0.13, 0.15, 0.21, 0.25, 0.15, 0.04),  # chosen; mean 47
         male=63_340 / IMAGES,  # of the images in Data_Entry_2017.csv
@@ -110,11 +104,8 @@ def _population() -> Population:
 
 
 def fingerprint(params: Params) -> str:
-    """Hash of what decides the pictures: the versions of population and drawing, and the parameters."""
-    text = canonical_json(
-        {"source": SOURCE, "version": [version, thorax.version], "params": params.model_dump()}
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Hash of everything that decides the pixels."""
+    return _common.fingerprint(SOURCE, [version, thorax.version], params)
 
 
 def with_no_finding(present: np.ndarray) -> np.ndarray:
@@ -122,134 +113,123 @@ def with_no_finding(present: np.ndarray) -> np.ndarray:
     return np.hstack([~present.any(1, keepdims=True), present])
 
 
-def tables(params: Params, *, reserve: int, seed: int) -> Table:
-    """Every image's truth, patient, view, sex, age, site and split, without a picture.
+def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
+    """Findings, patient, view, sex, age, site and split of each image, without drawing it.
 
-    ``present`` has the 14 findings of ``COUNTS``. ``reserve`` images per label have it as their rarest.
+    ``present`` has the 14 findings of ``COUNTS``. ``reserve`` is the number of images per rarest label.
     """
-    people, p = _population(), params
-    train = people.cohort(
+    population, p = _population(), params
+    train = population.cohort(
         seed, p.train_patients, p.train_images, first_patient=0, first_study=0, split="train"
     )
-    paper = people.cohort(seed, p.paper_patients, p.paper_images, first_patient=p.train_patients,
-                          first_study=p.train_images, split="test_paper")  # fmt: skip
-    test = people.fresh(seed, FRESH_TEST, p.test_images, "test")
-    rarest = people.fresh_with(
-        seed, FRESH_RESERVE, "reserve", np.full(len(LABELS), reserve), _rarest, where=SOURCE
-    )
-    return cohort.join([
-        _filled(train, FRESH_TRAIN, p.at_least, seed), paper,
-        _filled(test, FRESH_TEST + p.test_images, p.test_at_least, seed), rarest,
+    paper = population.cohort(seed, p.paper_patients, p.paper_images, first_patient=p.train_patients,
+                              first_study=p.train_images, split="test_paper")  # fmt: skip
+    test = population.fresh(seed, FRESH_TEST, p.test_images, "test")
+    return cohort.concatenate([
+        _top_up(train, FRESH_TRAIN, p.at_least, seed),
+        paper,
+        _top_up(test, FRESH_TEST + p.test_images, p.test_at_least, seed),
+        _by_rarest_label(FRESH_RESERVE, "reserve", reserve, seed),
     ])  # fmt: skip
 
 
-def _rarest(table: Table) -> np.ndarray:
-    """(N,) the rarest label of every image, an index into ``LABELS``."""
+def _by_rarest_label(first: int, split: str, count: int, seed: int) -> CohortTable:
+    """Fresh patients, ``count`` for each rarest label."""
+    quota = [count] * len(LABELS)
+    return _population().fresh_by_group(seed, first, split, quota, _rarest_label, source=SOURCE)
+
+
+def _rarest_label(table: CohortTable) -> np.ndarray:
+    """(N,) the rarest label of each image, an index into ``LABELS``."""
     order = np.argsort(list(COUNTS.values()))
     first = order[table.present[:, order].argmax(1)]
     return np.where(table.present.any(1), first + 1, 0)
 
 
-def _filled(table: Table, first: int, at_least: int, seed: int) -> Table:
-    """The table and as many fresh patients as it takes to have every label so often, rarest label first."""
-    split, people = str(table.split[0]), _population()
+def _top_up(table: CohortTable, first: int, at_least: int, seed: int) -> CohortTable:
+    """The table plus the fresh patients that give each label ``at_least`` images, rarest label first."""
+    split = str(table.split[0])
     for k in np.argsort([IMAGES, *COUNTS.values()]).tolist():
         lacking = at_least - int(with_no_finding(table.present)[:, k].sum())
         if lacking > 0:
-            more = people.fresh_with(
-                seed, first, split, np.array([lacking]),
-                lambda t, k=k: np.where(with_no_finding(t.present)[:, k], 0, -1), where=SOURCE,
-            )  # fmt: skip
-            table, first = cohort.join([table, more]), int(more.study[-1]) + 1
+            more = _population().fresh_by_group(
+                seed, first, split, [lacking], partial(_with_label, k), source=SOURCE
+            )
+            table, first = cohort.concatenate([table, more]), int(more.study[-1]) + 1
     return table
+
+
+def _with_label(label: int, table: CohortTable) -> np.ndarray:
+    """(N,) group 0 for images with this label, -1 for the others."""
+    return np.where(with_no_finding(table.present)[:, label], 0, -1)
 
 
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
-    """All images, drawn when looked at. ``train`` and ``test_paper`` are the official lists' sizes.
+    """All images, drawn on demand; ``train`` and ``test_paper`` have the sizes of the official lists.
 
     Args:
         classes: names of ``LABELS``, in the task's order.
         image_size: 16 to 1024 pixels.
-        reserve_per_class: fresh images per label for ``oracle``, by their rarest label.
+        reserve_per_class: fresh images per rarest label for ``oracle``.
     Raises:
-        DataError: unknown class, a size that cannot be drawn, or numbers that do not fit together.
+        BenchmarkError: unknown class, a size that cannot be drawn, or inconsistent counts.
     """
-    cohort.check_size(image_size, SOURCE)
-    for name in classes:
-        if name not in LABELS:
-            raise unknown_name("class", name, list(LABELS), SOURCE)
-    table = tables(params, reserve=reserve_per_class, seed=seed)
-    named = mined(table, params.nlp_error, seed)
-    drawn = tuple(name.lower() for name in COUNTS)
-    words = [name.replace("_", " ") for name in drawn]
-    image, mask = cohort.picture_reader(table, drawn, table.present, seed, image_size)
+    _common.check_request(classes, LABELS, image_size, SOURCE)
+    table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
+    named = text_mined_labels(table, params.nlp_error, seed)
+    drawing = CohortDrawing(table, DRAWN, table.present, seed)
     error = f"labels of train and test_paper: {params.nlp_error:.0%} of the positives are wrong"
-    return ImageSet(
-        image=image,
-        mask=mask,
-        label=with_no_finding(named)[:, [LABELS.index(name) for name in classes]].astype(np.uint8),
+    words = [name.replace("_", " ") for name in DRAWN]
+    return drawing.image_set(
+        image_size,
+        source=SOURCE,
+        version=version,
+        notes=[error] if params.nlp_error else [],
         classes=classes,
-        box=_boxes(table, params.boxes, image_size, seed),
-        prompt=cohort.sentences("Chest X-ray with", words, named, "Chest X-ray, no finding."),
-        card={"source": SOURCE, "version": version, "seed": seed, "license": cohort.LICENSE,
-              "see": "docs/data_cards/phantom_cxr14.md", "notes": [error] if params.nlp_error else []},
-        **cohort.columns(table, seed, SOURCE),
-    )  # fmt: skip
+        label=with_no_finding(named)[:, [LABELS.index(name) for name in classes]].astype(np.uint8),
+        box=_boxes(drawing, params.boxes, image_size),
+        prompt=prompts("Chest X-ray with", words, named, "Chest X-ray, no finding."),
+    )
 
 
-def mined(table: Table, error: float, seed: int) -> np.ndarray:
-    """(N, 14) bool labels as text mining gives them: so many of the positives are wrong, counts stay.
+def text_mined_labels(table: CohortTable, error: float, seed: int) -> np.ndarray:
+    """(N, 14) bool labels as text mining gives them: the share ``error`` of the positives is wrong.
 
-    A finding that is there is missed with probability ``error``, and one that is not is named as often
-    as keeps the finding's share. ``test`` and ``reserve`` stay true.
+    A present finding is missed with probability ``error``; an absent finding is reported at the rate that
+    preserves the finding's count. ``test`` and ``reserve`` have the true labels.
     """
     if not error:
         return table.present
     share = np.array(list(COUNTS.values())) / IMAGES
     wrong = np.where(table.present, error, error * share / (1 - share))
-    chance = cohort.uniforms_at(seed, cohort.REPORT, table.study, len(COUNTS))
+    chance = uniforms_at(seed, REPORT, table.study, len(COUNTS))
     noisy = np.isin(table.split, ("train", "test_paper"))[:, None]
     return np.asarray(table.present ^ (noisy & (chance < wrong)))
 
 
-def _boxes(table: Table, count: int, size: int, seed: int) -> np.ndarray:
-    """(N, 4) float32 left, top, width, height of one finding in the first images of train that have one."""
+def _boxes(drawing: CohortDrawing, count: int, size: int) -> np.ndarray:
+    """(N, 4) float32 left, top, width, height of one finding in the first eligible images of train."""
+    table = drawing.table
     box = np.full((len(table), 4), np.nan, dtype=np.float32)
-    names = list(COUNTS)
-    columns = [names.index(name) for name in BOXED]
-    drawn = tuple(name.lower() for name in COUNTS)
-    having = (table.split == "train") & table.present[:, columns].any(1)
-    pixels = min(size, BOX_PIXELS)
-    for row in np.flatnonzero(having)[:count]:
-        wanted = drawn[columns[int(table.present[row, columns].argmax())]]
-        study = cohort.draw_row(table, int(row), drawn, table.present, seed, pixels)
-        lesion = next(lesion for lesion in study.lesions if lesion.finding == wanted)
-        box[row] = cohort.box_around(lesion.mask) * (size / pixels)
+    columns = [list(COUNTS).index(name) for name in BOXED]
+    eligible = (table.split == "train") & table.present[:, columns].any(1)
+    for index in np.flatnonzero(eligible)[:count].tolist():
+        finding = DRAWN[columns[int(table.present[index, columns].argmax())]]
+        box[index] = drawing.with_box(index, size, finding)[1]
     return box
 
 
-def example_grid(path: str, *, size: int = 80, columns: int = 6, seed: int = 0) -> None:
-    """Write a PNG: two labels per row, each with images that have it as their rarest."""
-    from PIL import Image
-
-    table = _population().fresh_with(
-        seed, FRESH_TEST, "test", np.full(len(LABELS), columns), _rarest, where=SOURCE
-    )
-    drawn = tuple(name.lower() for name in COUNTS)
-    group = _rarest(table)
-    strips = [
-        np.concatenate([cohort.draw_row(table, int(i), drawn, table.present, seed, size).image
-                        for i in np.flatnonzero(group == k)], 1)
-        for k in range(len(LABELS))
-    ]  # fmt: skip
-    strips.append(np.zeros_like(strips[0]))
-    rows = [np.concatenate(strips[k : k + 2], 1) for k in range(0, len(strips), 2)]
-    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
+def example_grid(*, size: int = 80, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
+    """Two labels per row, each with images whose rarest label it is."""
+    table = _by_rarest_label(FRESH_TEST, "test", columns, seed)
+    drawing, label = CohortDrawing(table, DRAWN, table.present, seed), _rarest_label(table)
+    return [
+        drawing.images([*np.flatnonzero(label == k), *np.flatnonzero(label == k + 1)], size)
+        for k in range(0, len(LABELS), 2)
+    ]
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m benchmark.datasets.phantom.cxr14 OUT.png")
-    example_grid(sys.argv[1])
+    save_contact_sheet(example_grid())

@@ -1,35 +1,31 @@
 """Phantom lung ultrasound: clips of a convex probe of COVID-19, bacterial pneumonia and healthy lungs.
 
-``python -m benchmark.datasets.phantom.ultrasound OUT.png`` draws an example grid.
+``python -m benchmark.datasets.phantom.ultrasound OUT.png`` draws a contact sheet.
 """
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from pydantic import BaseModel, Field
 
+from benchmark.datasets.phantom import _common
+from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import LazyImages
+from benchmark.phantoms.canvas.output import save_contact_sheet
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import console as us_console
 from benchmark.phantoms.ultrasound import echo as us_echo
 from benchmark.phantoms.ultrasound import findings as us_findings
 from benchmark.phantoms.ultrasound import population as us_population
 from benchmark.phantoms.ultrasound import probe as us_probe
-from benchmark.phantoms.ultrasound.population import Counts, Row
-from benchmark.utils.hashing import canonical_json
+from benchmark.phantoms.ultrasound.population import Counts, FrameRecord
 
 version = "1"
+SOURCE = "phantom.ultrasound"
 CLASSES = us_findings.CLASSES
-LICENSE = "Apache-2.0"
 FRESH_TEST, FRESH_RESERVE = 1_000_000, 2_000_000  # number of the first fresh patient
-STEADY = 0.8  # how much of the speckle stays from frame to frame: the slice of tissue moves out of the plane
+STEADY = 0.8  # correlation of the speckle between frames: tissue moves through the image plane
 PROMPTS = {
     "covid19": "A lung ultrasound image of a patient with COVID-19",
     "pneumonia": "A lung ultrasound image of a patient with bacterial pneumonia",
@@ -41,9 +37,9 @@ _COUNTS = ("videos", "images", "frames", "video_patients", "image_patients")
 class Params(BaseModel, extra="forbid", frozen=True):
     """Sizes of the dataset; videos, images and frames are those of Zhang et al. 2023, Table 1.
 
-    The paper does not give patients. Those of the POCUS pack (Born et al. 2021) of the same class and kind
-    are scaled to the number of its videos and images: 4 patients for 15 COVID-19 videos, 24 for 27 of
-    pneumonia, 19 for 42 of the healthy; 1 for 3 images, 11 for 11, 8 for 8. None has both.
+    The paper gives no patient counts. They are scaled from the POCUS pack (Born et al. 2021), class by class:
+    4 patients for 15 COVID-19 videos, 24 for 27 pneumonia videos, 19 for 42 healthy videos; 1 for 3 COVID-19
+    images, 11 for 11 pneumonia images, 8 for 8 healthy images. No patient has both videos and images.
     """
 
     videos: dict[str, int] = {"covid19": 56, "pneumonia": 14, "healthy": 36}
@@ -59,45 +55,28 @@ class Params(BaseModel, extra="forbid", frozen=True):
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One frame with its truth.
-
-    Attributes:
-        image: (S, S) uint8, 0 outside the sector but for the scanner's marks.
-        mask: (S, S) uint8, 255 in effusion, airless lung and the B-lines of the sick; all 0 when healthy.
-        site: the scanner; sex: ``male`` or ``female``; age in years.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
-    site: str
-    sex: str
-    age: int
-    prompt: str
-
-
 def fingerprint(params: Params) -> str:
-    """Hash of what decides the pictures: the version of the phantoms and the parameters."""
-    text = canonical_json({"source": "phantom.ultrasound", "version": version, "params": params.model_dump()})
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Hash of everything that decides the pixels."""
+    return _common.fingerprint(SOURCE, version, params)
 
 
-def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: int) -> Frame:
-    """Draw one frame, the same for the same arguments whatever was drawn before.
+def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: int) -> Phantom:
+    """Draw one frame, black outside the sector except for the on-screen annotations.
 
-    Patient, placement of the probe, console, lung and speckle come from streams of random numbers of their
-    own: another finding leaves chest, view and settings as they are, another clip leaves the chest. The
-    frames of a clip differ by breathing, the drift of the hand and a part of the speckle.
+    The result depends on the arguments alone.
+
+    Patient, probe placement, console, lung and speckle have separate random streams: another finding leaves
+    chest wall, view and settings unchanged, another clip leaves the chest wall unchanged. The frames of a
+    clip differ by breathing, the drift of the hand and a part of the speckle.
 
     Args:
         finding: a name of ``CLASSES``.
         patient, clip, frame: numbers from 0; frames follow each other at 3 Hz.
         size: height and width in pixels, 16 to 1024.
     Raises:
-        DataError: unknown finding, or a size that cannot be drawn.
+        BenchmarkError: unknown finding, or a size that cannot be drawn.
     """
-    _check([finding], size)
+    _common.check_request([finding], CLASSES, size, SOURCE)
     person = us_chest.sample_patient(_stream(seed, 1, patient))
     place = us_chest.sample_placement(_stream(seed, 2, patient, clip))
     console = us_console.sample_console(_stream(seed, 3, patient, clip), person.site)
@@ -106,9 +85,9 @@ def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: 
     echo = us_echo.assemble(person, place, lung, lines)
     speckle = us_probe.speckle(_scatterers(seed, patient, clip, frame, place, lines), place.probe)
     gray = us_console.compress(echo, speckle, console, place.probe)
-    picture = us_probe.scan_convert(gray, place.probe, place.window, size)
-    return Frame(
-        image=np.round(us_console.write_marks(picture, console) * 255).astype(np.uint8),
+    image = us_probe.scan_convert(gray, place.probe, place.window, size)
+    return Phantom(
+        image=np.round(us_console.write_marks(image, console) * 255).astype(np.uint8),
         mask=_mask(echo.mask, finding, place, size),
         site=person.site,
         sex=person.sex,
@@ -117,14 +96,14 @@ def draw(finding: str, *, seed: int, patient: int, clip: int, frame: int, size: 
     )
 
 
-def _stream(seed: int, what: int, *numbers: int) -> np.random.Generator:
-    return np.random.default_rng([int(version), seed, what, *numbers])
+def _stream(seed: int, purpose: int, *numbers: int) -> np.random.Generator:
+    return np.random.default_rng([int(version), seed, purpose, *numbers])
 
 
 def _scatterers(
-    seed: int, patient: int, clip: int, frame: int, place: us_chest.Placement, lines: us_chest.Lines
+    seed: int, patient: int, clip: int, frame: int, place: us_chest.Placement, lines: us_chest.ScanLines
 ) -> np.ndarray:
-    """Scatterers of a frame: those of the lung slide with it, and a part of all is new in every frame."""
+    """Scatterers of a frame: those of the lung slide with it, and a part is new in each frame."""
     steady = us_probe.white(_stream(seed, 5, patient, clip))
     spacing = float(lines.lung[0, 1] - lines.lung[0, 0])
     slid = np.roll(steady, -round(float(lines.lung[0, 0]) / spacing), axis=2)
@@ -143,102 +122,60 @@ def _mask(polar: np.ndarray, finding: str, place: us_chest.Placement, size: int)
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
-    """The cohort as train, fresh patients as test and reserve. Drawn when looked at.
+    """The cohort as ``train``, fresh patients as ``test`` and ``reserve``, drawn on demand.
 
     Args:
         classes: names of ``CLASSES``, in the task's order.
         image_size: 16 to 1024 pixels.
         reserve_per_class: images per class of fresh patients for the control ``oracle``.
     Raises:
-        DataError: unknown class, a class without counts, or counts that contradict each other.
+        BenchmarkError: unknown class, a class without counts, or inconsistent counts.
     """
-    _check(classes, image_size)
+    counts = {field: getattr(params, field) for field in _COUNTS}
+    listed = [name for by_class in counts.values() for name in by_class]
+    _common.check_request([*classes, *listed], CLASSES, image_size, SOURCE)
+    for field, name in ((f, n) for f, by_class in counts.items() for n in classes if n not in by_class):
+        raise DataError(f"{SOURCE}.{field}", f"lacks '{name}'", "Name every class of the task.")
+    of_class = {name: Counts(**{field: counts[field][name] for field in _COUNTS}) for name in classes}
     parts = {
-        "train": us_population.cohort(_counts(params, classes), seed=seed),
+        "train": us_population.cohort(of_class, seed=seed),
         "test": us_population.fresh(classes, params.test_per_class, FRESH_TEST),
         "reserve": us_population.fresh(classes, reserve_per_class, FRESH_RESERVE),
     }
     return _image_set(parts, classes, image_size, seed)
 
 
-def _check(names: Sequence[str], size: int) -> None:
-    unknown = [name for name in names if name not in CLASSES]
-    if unknown:
-        raise DataError(
-            "phantom.ultrasound", f"has no class '{unknown[0]}'", f"Its classes are {', '.join(CLASSES)}."
-        )
-    if not 16 <= size <= 1024:
-        raise DataError(
-            "phantom.ultrasound", f"cannot draw {size} pixels", "Choose an image size from 16 to 1024."
-        )
-
-
-def _counts(params: Params, classes: tuple[str, ...]) -> dict[str, Counts]:
-    """The counts of the task's classes."""
-    tables = {field: getattr(params, field) for field in _COUNTS}
-    for field, table in tables.items():
-        _check(list(table), 16)
-        missing = [name for name in classes if name not in table]
-        if missing:
-            raise DataError(
-                f"phantom.ultrasound.{field}", f"lacks '{missing[0]}'", "Name every class of the task."
-            )
-    return {name: Counts(**{field: table[name] for field, table in tables.items()}) for name in classes}
-
-
-def _image_set(parts: dict[str, list[Row]], classes: tuple[str, ...], size: int, seed: int) -> ImageSet:
-    """The rows of all splits, drawn when looked at; what the table says is known without drawing."""
-    rows = [r for part in parts.values() for r in part]
-
-    def read(row: int) -> tuple[np.ndarray, np.ndarray]:
-        r = rows[row]
-        drawn = draw(r.finding, seed=seed, patient=r.patient, clip=r.clip, frame=r.frame, size=size)
-        return drawn.image, drawn.mask
-
-    image, mask = LazyImages.pair(read, len(rows), size)
-    numbers = sorted({r.patient for r in rows})
-    people = {k: us_chest.sample_patient(_stream(seed, 1, k)) for k in numbers}
-    of_row = [people[r.patient] for r in rows]
-    patient = [f"us-{seed}-p{r.patient:07d}" for r in rows]
-    return ImageSet(
-        image=image,
-        label=np.array([classes.index(r.finding) for r in rows], dtype=np.int64),
+def _image_set(
+    parts: dict[str, list[FrameRecord]], classes: tuple[str, ...], size: int, seed: int
+) -> ImageSet:
+    """Image set whose metadata are known without drawing."""
+    records = [record for part in parts.values() for record in part]
+    people = {r.patient: us_chest.sample_patient(_stream(seed, 1, r.patient)) for r in records}
+    clips = [f"us-{seed}-p{r.patient:07d}-c{r.clip:02d}" for r in records]
+    return _common.image_set(
+        parts,
+        lambda r: draw(r.finding, seed=seed, patient=r.patient, clip=r.clip, frame=r.frame, size=size),
+        size,
         classes=classes,
-        image_id=np.array(
-            [f"{p}-c{r.clip:02d}-f{r.frame:03d}" for p, r in zip(patient, rows, strict=True)], dtype=str
-        ),
-        patient_id=np.array(patient, dtype=str),
-        origin=np.full(len(rows), "real:phantom.ultrasound"),
-        site=np.array([p.site for p in of_row], dtype=str),
-        age=np.array([p.age for p in of_row], dtype=np.int64),
-        sex=np.array([p.sex for p in of_row], dtype=str),
-        prompt=np.array([PROMPTS[r.finding] for r in rows], dtype=str),
-        license=np.full(len(rows), LICENSE),
-        clip=np.array(
-            ["" if r.still else f"{p}-c{r.clip:02d}" for p, r in zip(patient, rows, strict=True)], dtype=str
-        ),
-        split=np.array([name for name, part in parts.items() for _ in part], dtype=str),
-        mask=mask,
-        card={"source": "phantom.ultrasound", "version": version, "seed": seed,
-              "license": LICENSE, "see": "docs/data_cards/phantom_ultrasound.md"},
-    )  # fmt: skip
+        prompts=PROMPTS,
+        card=_common.data_card(SOURCE, version, seed),
+        image_id=[f"{clip}-f{r.frame:03d}" for clip, r in zip(clips, records, strict=True)],
+        patient_id=[f"us-{seed}-p{r.patient:07d}" for r in records],
+        site=[people[r.patient].site for r in records],
+        age=[people[r.patient].age for r in records],
+        sex=[people[r.patient].sex for r in records],
+        clip=["" if r.still else clip for clip, r in zip(clips, records, strict=True)],
+    )
 
 
-def example_grid(path: str, *, size: int = 128, columns: int = 8, seed: int = 0) -> None:
-    """Write a PNG with one row per class, a patient per column."""
-    from PIL import Image
-
-    rows = [
-        np.concatenate(
-            [draw(c, seed=seed, patient=5000 + 100 * r + k, clip=0, frame=0, size=size).image
-             for k in range(columns)], 1,
-        )
+def example_grid(*, size: int = 128, columns: int = 8, seed: int = 0) -> list[list[np.ndarray]]:
+    """A row per class, a patient per column."""
+    return [
+        [draw(c, seed=seed, patient=5000 + 100 * r + k, clip=0, frame=0, size=size).image
+         for k in range(columns)]
         for r, c in enumerate(CLASSES)
     ]  # fmt: skip
-    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m benchmark.datasets.phantom.ultrasound OUT.png")
-    example_grid(sys.argv[1])
+    save_contact_sheet(example_grid())

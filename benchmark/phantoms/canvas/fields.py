@@ -1,4 +1,4 @@
-"""Soft shapes, textures and lines on a pixel grid, given in body units so that any image size looks alike."""
+"""Soft shapes, textures and lines on a pixel grid; body units make all image sizes look alike."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Grid:
 
 
 def make_grid(size: int, *, zoom: float, angle: float, shift: tuple[float, float]) -> Grid:
-    """Grid of an image of the body: ``zoom`` above 1 enlarges it, ``angle`` in radians turns it."""
+    """Grid of an image of the body: ``zoom`` above 1 magnifies it, ``angle`` in radians rotates it."""
     line = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1).astype(np.float32)
     col, row = line[None, :], line[:, None]
     c, s = np.cos(angle) / zoom, np.sin(angle) / zoom
@@ -46,12 +46,12 @@ def make_grid(size: int, *, zoom: float, angle: float, shift: tuple[float, float
 
 
 def unit(values: Array) -> Array:
-    """Values limited to 0..1; on small arrays several times faster than ``numpy.clip``."""
+    """Clip to 0..1; several times faster than ``numpy.clip`` on small arrays."""
     return np.minimum(np.maximum(values, 0), 1)
 
 
 def edge(distance: Array, width: float, grid: Grid) -> Array:
-    """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel."""
+    """Smoothstep from 0 (outside, distance below 0) to 1, as wide as ``width`` and the pixel together."""
     soft = np.float32(2 * np.hypot(width, 0.5 * grid.pixel))
     t = unit(distance / (2 * soft) + 0.5)
     return t * t * (3 - 2 * t)
@@ -71,10 +71,10 @@ def blur(image: Array, width: float, grid: Grid) -> Array:
 
 
 def texture(rng: np.random.Generator, grid: Grid, scale: float, *, ridged: bool = False) -> Array:
-    """Random field that is fixed to the body, with features of about ``scale`` body units.
+    """Random field fixed to the body, with features of about ``scale`` body units.
 
     Returns:
-        (S, S) float32 of mean 0 and deviation about 1; ridged: in 0..1, a net of thin lines.
+        (S, S) float32 of mean 0 and standard deviation about 1; ridged: 0..1, a mesh of thin lines.
     """
     cell = 2 * TEXTURE_REACH / TEXTURE_CELLS
     noise = rng.standard_normal((TEXTURE_CELLS, TEXTURE_CELLS), dtype=np.float32)
@@ -82,7 +82,7 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float, *, ridged: bool 
     noise /= noise.std()
     if ridged:
         noise = np.exp(-((noise / 0.35) ** 2))
-    if grid.pixel > cell:  # what is finer than a pixel is averaged, not sampled
+    if grid.pixel > cell:  # average detail finer than a pixel instead of sampling it
         noise = gaussian_filter(noise, 0.4 * grid.pixel / cell, mode="wrap", truncate=3.0)
     where = np.stack([grid.y, grid.x])
     where += TEXTURE_REACH
@@ -90,22 +90,22 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float, *, ridged: bool 
     return map_coordinates(noise, where, order=1, mode="grid-wrap", prefilter=False)
 
 
-def ink(points: Array, amount: Array, width: float, grid: Grid) -> Array:
-    """Lines given as dense points, spread over ``width`` body units.
+def splat(points: Array, amount: Array, width: float, grid: Grid) -> Array:
+    """Bilinear splatting of lines given as dense points, blurred to ``width`` body units.
 
     Args:
         points: (N, 2) body coordinates (x, y).
-        amount: (N,) thickness times length that each point stands for, in body units squared.
+        amount: (N,) thickness times length of each point's segment, in body units squared.
     Returns:
         (S, S) float32: the amount per area.
     """
     size = len(grid.row)
     place = ((points - grid.shift) @ grid.back.T + 1) * (size / 2) - 0.5
-    seen = ((place > -1) & (place < size)).all(1)
-    place, amount = place[seen], amount[seen]
+    inside = ((place > -1) & (place < size)).all(1)
+    place, amount = place[inside], amount[inside]
     low = np.floor(place).astype(np.int64)
     part = place - low
-    wide = size + 2  # a rim of one pixel takes what falls half outside
+    wide = size + 2  # a rim of one pixel receives points that lie partly outside
     first = (low[:, 1] + 1) * wide + low[:, 0] + 1
     right, down = part[:, 0], part[:, 1]
     shares = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
@@ -116,14 +116,14 @@ def ink(points: Array, amount: Array, width: float, grid: Grid) -> Array:
 
 
 def polyline(corners: Array, width: float) -> tuple[Array, Array]:
-    """Dense points and amounts along a smooth line through ``corners`` (N, 2), of a given width."""
+    """Dense points and amounts, for :func:`splat`, along a smooth line through ``corners`` (N, 2)."""
     steps = 48
     t = np.linspace(0, len(corners) - 1, steps * (len(corners) - 1) + 1)
     k = np.minimum(t.astype(int), len(corners) - 2)
     f = (t - k)[:, None]
     before, after = corners[np.maximum(k - 1, 0)], corners[np.minimum(k + 2, len(corners) - 1)]
     a, b = corners[k], corners[k + 1]
-    # Catmull-Rom: passes through every corner
+    # Catmull-Rom spline: passes through each corner
     points = 0.5 * (2 * a + (b - before) * f + (2 * before - 5 * a + 4 * b - after) * f**2
                     + (3 * a - before - 3 * b + after) * f**3)  # fmt: skip
     length = np.hypot(*np.gradient(points, axis=0).T)
@@ -133,14 +133,14 @@ def polyline(corners: Array, width: float) -> tuple[Array, Array]:
 def branches(
     rng: np.random.Generator, start: Array, angles: Array, length: float, generations: int, width: float
 ) -> list[tuple[Array, Array]]:
-    """A tree that forks in two at the end of every branch.
+    """Binary tree of branches.
 
     Args:
         start: (2,) or (N, 2) body coordinates of the roots.
         angles: (N,) directions of the roots, radians.
     Returns:
-        One (points, amounts) per generation, for :func:`ink`; the amount falls with the square of the
-        width, as a round vessel's shadow does.
+        One (points, amounts) per generation, for :func:`ink`; amounts scale with the square of the
+        width, as the shadow of a round vessel does.
     """
     layers = []
     at = np.broadcast_to(start, (len(angles), 2))

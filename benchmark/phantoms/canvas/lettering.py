@@ -1,4 +1,4 @@
-"""The letters that technicians leave on a radiograph, as bitmaps."""
+"""Bitmap font of the markers that technicians place on a radiograph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROWS = {
 
 @lru_cache(64)
 def bitmap(text: str, style: str) -> np.ndarray:
-    """A line of capitals.
+    """Bitmap of a line of capitals.
 
     Args:
         style: ``plain``, ``boxed`` (dark letters on a bright plate) or ``ring`` (inside a thin frame).

@@ -1,4 +1,4 @@
-"""Fast pieces of a drawing at any image size: soft edges, curves by table, textures, blurs, windows, text."""
+"""Fast drawing primitives for any image size: edges, lookup curves, textures, blurs, crops, bitmaps."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid
 
-TILE = 64  # cells of the periodic noise that textures are made of
-LOW, HIGH = -1.6, 1.6  # reach of a table, body units
-Window = tuple[slice, slice]
-EVERYWHERE: Window = (slice(None), slice(None))
+TILE = 64  # cells of the periodic noise behind a texture
+LOW, HIGH = -1.6, 1.6  # range of a lookup table, body units
+Region = tuple[slice, slice]
+EVERYWHERE: Region = (slice(None), slice(None))
 
 
 def edge(distance: Array, width: float, grid: Grid) -> Array:
-    """Smooth step from 0 (outside, distance below 0) to 1, blurred by ``width`` and by the pixel.
+    """Smoothstep from 0 (outside, distance below 0) to 1, as wide as ``width`` and the pixel together.
 
-    As :func:`fields.edge`, but rounded otherwise and faster.
+    Faster than :func:`fields.edge`, with other rounding errors.
     """
     soft = float(np.hypot(width, 0.5 * grid.pixel))
     t: Array = distance * np.float32(0.5 / soft)
@@ -34,26 +34,28 @@ def edge(distance: Array, width: float, grid: Grid) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """Where the values of an (S, S) coordinate lie in the tables of :func:`table`."""
+class LookupIndex:
+    """Positions of an (S, S) coordinate in the tables of :func:`lookup`."""
 
     index: Array
     length: int
 
 
-def steps(coordinate: Array, size: int) -> Steps:
-    """Positions of body coordinates in a table that is finer than the pixels of an image of ``size``."""
+def lookup_index(coordinate: Array, size: int) -> LookupIndex:
+    """Positions of body coordinates in a table finer than the pixels of an image of ``size``."""
     length = max(512, 2 * size)
     scaled = (coordinate - np.float32(LOW)) * np.float32(length / (HIGH - LOW))
-    return Steps(np.minimum(np.maximum(scaled, 0), length - 1).astype(np.int32), length)
+    return LookupIndex(np.minimum(np.maximum(scaled, 0), length - 1).astype(np.int32), length)
 
 
-def table(at: Sequence[float], value: Sequence[float] | Array, where: Steps, smooth: float = 0.04) -> Array:
-    """A smooth curve through points, read at every pixel.
+def lookup(
+    at: Sequence[float], value: Sequence[float] | Array, where: LookupIndex, smooth: float = 0.04
+) -> Array:
+    """Smooth curve through points, evaluated at each pixel.
 
     Args:
-        at: rising body coordinates of the points.
-        smooth: width of the rounding of its corners, body units.
+        at: ascending body coordinates of the points.
+        smooth: width of the smoothing kernel, body units.
     Returns:
         (S, S) float32.
     """
@@ -61,7 +63,7 @@ def table(at: Sequence[float], value: Sequence[float] | Array, where: Steps, smo
 
 
 def profile(at: Sequence[float], value: Sequence[float] | Array, length: int, smooth: float = 0.04) -> Array:
-    """The curve of :func:`table` at ``length`` even steps from ``LOW`` to ``HIGH``, float32."""
+    """The curve of :func:`lookup` at ``length`` even steps from ``LOW`` to ``HIGH``, float32."""
     line = np.interp(_positions(length), at, value)
     kernel = _rounding(length, round(smooth, 3))
     half = len(kernel) // 2
@@ -83,9 +85,9 @@ def _rounding(length: int, smooth: float) -> Array:
 
 
 def texture(rng: np.random.Generator, grid: Grid, scale: float) -> Array:
-    """Random field of mean 0 and deviation about 1 with features of about ``scale`` body units.
+    """Random field of mean 0 and standard deviation about 1, with features of about ``scale`` body units.
 
-    It lies in the plane of the image. What is finer than a pixel is averaged, not sampled.
+    The field is fixed to the image plane. Detail finer than a pixel is averaged, not sampled.
 
     Returns:
         (S, S) float32.
@@ -100,36 +102,36 @@ def texture(rng: np.random.Generator, grid: Grid, scale: float) -> Array:
 
 
 def _kernel(line: Array, half: float, pixel: float, scale: float) -> Array:
-    """Weights of the cells of the periodic noise at the pixels of one axis, (S, TILE)."""
+    """(S, TILE) weights of the noise cells at the pixels of one axis."""
     width, cell = 0.5 * scale, 0.55 * scale
-    seen = float(np.hypot(width, 0.3 * pixel))
+    total_width = float(np.hypot(width, 0.3 * pixel))
     away = (line * half / cell)[:, None] - np.arange(TILE, dtype=np.float32)
     away -= TILE * np.round(away / TILE)
-    away *= cell / seen
-    gain = np.sqrt(cell / (width * np.sqrt(np.pi))) * width / seen
+    away *= cell / total_width
+    gain = np.sqrt(cell / (width * np.sqrt(np.pi))) * width / total_width
     weights: Array = np.float32(gain) * np.exp(-0.5 * away * away)
     return weights
 
 
-def net(field: Array, width: float = 0.35) -> Array:
-    """Thin lines where a texture crosses zero, 0..1."""
+def reticulation(field: Array, width: float = 0.35) -> Array:
+    """Reticular pattern, 0..1: thin lines at the zero crossings of a texture."""
     scaled = field * np.float32(1 / width)
     lines: Array = np.exp(-scaled * scaled)
     return lines
 
 
 def wide_blur(image: Array, width: float, grid: Grid) -> Array:
-    """Gaussian blur of a width (body units) far above the pixel: done at a few points, read between them."""
+    """Gaussian blur much wider than a pixel (body units), computed at a few points and interpolated."""
     size = len(grid.row)
     points = min(size, 40)
     half = size * grid.pixel / 2
-    down = _bells(size, points, width / half)
-    up = _between(size, points)
+    down = _gaussian_weights(size, points, width / half)
+    up = _linear_weights(size, points)
     return up @ (down @ image @ down.T) @ up.T
 
 
-def _bells(size: int, points: int, width: float) -> Array:
-    """Normalized bell weights of the pixels about ``points`` even places, (points, size)."""
+def _gaussian_weights(size: int, points: int, width: float) -> Array:
+    """(points, size) normalized Gaussian weights of the pixels around ``points`` even positions."""
     line = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     at = (np.arange(points, dtype=np.float32) + 0.5) * (2 / points) - 1
     away = (line[None] - at[:, None]) / np.float32(width)
@@ -138,8 +140,8 @@ def _bells(size: int, points: int, width: float) -> Array:
 
 
 @lru_cache(16)
-def _between(size: int, points: int) -> Array:
-    """Linear interpolation from ``points`` even places to the pixels, (size, points)."""
+def _linear_weights(size: int, points: int) -> Array:
+    """(size, points) linear interpolation from ``points`` even positions to the pixels."""
     at = np.clip((np.arange(size) + 0.5) * (points / size) - 0.5, 0, points - 1)
     low = np.minimum(at.astype(int), max(points - 2, 0))
     weights = np.zeros((size, points), np.float32)
@@ -149,22 +151,20 @@ def _between(size: int, points: int) -> Array:
     return weights
 
 
-def window(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Window, Grid] | None:
-    """The part of a grid within ``reach`` body units of a place; None where the image does not show it."""
+def crop_grid(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Region, Grid]:
+    """Region and grid within ``reach`` body units of a point; both are empty outside the image."""
     size = len(grid.row)
     col, row = ((np.array(center) - grid.shift) @ grid.back.T + 1) * (size / 2) - 0.5
     wide = reach / grid.pixel + 2
-    rows = slice(max(0, int(row - wide)), min(size, int(row + wide) + 2))
-    cols = slice(max(0, int(col - wide)), min(size, int(col + wide) + 2))
-    if rows.start >= rows.stop or cols.start >= cols.stop:
-        return None
-    seen = (rows, cols)
-    part = replace(grid, x=grid.x[seen], y=grid.y[seen], col=grid.col[:, cols], row=grid.row[rows])
-    return seen, part
+    rows = slice(max(0, int(row - wide)), max(0, min(size, int(row + wide) + 2)))
+    cols = slice(max(0, int(col - wide)), max(0, min(size, int(col + wide) + 2)))
+    region = (rows, cols)
+    part = replace(grid, x=grid.x[region], y=grid.y[region], col=grid.col[:, cols], row=grid.row[rows])
+    return region, part
 
 
 def stamp(image: Array, bitmap: Array, left: float, top: float, dot: float, light: float) -> None:
-    """Burn a bitmap into an image in [0, 1], in place.
+    """Blend a bitmap into an image in [0, 1], in place.
 
     Args:
         bitmap: (h, w) of 0 and 1.
@@ -172,18 +172,18 @@ def stamp(image: Array, bitmap: Array, left: float, top: float, dot: float, ligh
         light: gray value of its ones.
     """
     size = len(image)
-    down = _overlap(size, bitmap.shape[0], top, dot)
-    right = _overlap(size, bitmap.shape[1], left, dot)
+    down = _coverage(size, bitmap.shape[0], top, dot)
+    right = _coverage(size, bitmap.shape[1], left, dot)
     rows, cols = np.flatnonzero(down.any(1)), np.flatnonzero(right.any(1))
     if not len(rows) or not len(cols):
         return
-    ink = down[rows[0] : rows[-1] + 1] @ bitmap.astype(np.float32) @ right[cols[0] : cols[-1] + 1].T
+    coverage = down[rows[0] : rows[-1] + 1] @ bitmap.astype(np.float32) @ right[cols[0] : cols[-1] + 1].T
     part = image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    part += ink * (np.float32(light) - part)
+    part += coverage * (np.float32(light) - part)
 
 
-def _overlap(size: int, dots: int, start: float, dot: float) -> Array:
-    """Share of every pixel that every dot covers, along one axis, (size, dots)."""
+def _coverage(size: int, dots: int, start: float, dot: float) -> Array:
+    """(size, dots) share of each pixel that each dot covers, along one axis."""
     edges = np.arange(size + 1) * (2 / size) - 1
     first = start + np.arange(dots) * dot
     low = np.maximum(edges[:-1, None], first)

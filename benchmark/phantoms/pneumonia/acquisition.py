@@ -1,29 +1,25 @@
-"""From attenuation to a picture: geometry, devices, scatter, noise, tone, collimation and markers.
+"""From attenuation to an image: geometry, scatter, noise, tone curve, collimation and markers.
 
-Nothing here knows the finding: its draws come from a stream of their own, so no nuisance tells the class.
+The exposure has a separate random stream, independent of the finding, so no nuisance reveals the class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmark.phantoms.canvas import fields
 from benchmark.phantoms.canvas.fields import Array, Grid, edge, unit
+from benchmark.phantoms.canvas.lettering import bitmap
 from benchmark.phantoms.pneumonia.anatomy import Pose
 
 SITES = ("site_a", "site_b")
-_LETTERS = {
-    "L": ("10000", "10000", "10000", "10000", "10000", "10000", "11111"),
-    "R": ("11110", "10001", "10001", "11110", "10100", "10010", "10001"),
-}
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """One exposure's nuisances; lengths as a share of half the image, unless noted."""
+    """Nuisance parameters of one exposure; lengths as a share of half the image unless noted."""
 
     pose: Pose
     site: str
@@ -43,7 +39,7 @@ class Exposure:
 
 
 def sample_exposure(rng: np.random.Generator, view: str) -> Exposure:
-    """Draw an exposure; AP ones (often bedside) lie less straight and carry more devices."""
+    """Sample an exposure; AP ones, often at the bedside, are less aligned and show more devices."""
     bedside = view == "AP"
     site = SITES[int(rng.random() < (0.55 if bedside else 0.35))]
     chance = {"leads": 0.6, "line": 0.4, "tube": 0.2, "pacemaker": 0.06} if bedside else \
@@ -78,64 +74,8 @@ def sample_exposure(rng: np.random.Generator, view: str) -> Exposure:
 
 
 def grid_of(exposure: Exposure, size: int) -> Grid:
-    """The pixel grid that the exposure looks through."""
+    """Pixel grid of the exposure."""
     return fields.make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
-
-
-def hardware(exposure: Exposure, grid: Grid) -> Array | None:
-    """Attenuation of leads, lines, tubes and pacemakers; None where there are none."""
-    return draw_devices(exposure.devices, exposure.seed, grid)
-
-
-def draw_devices(names: Sequence[str], seed: int, grid: Grid) -> Array | None:
-    """Attenuation of devices by name, the same for the same seed; None where there are none."""
-    if not names:
-        return None
-    rng = np.random.default_rng([seed, 1])
-    total = np.zeros_like(grid.x)
-    for name in names:
-        total += _DEVICES[name](rng, grid)
-    return total
-
-
-def _line(corners: list[tuple[float, float]], width: float, grid: Grid) -> Array:
-    points, amount = fields.polyline(np.array(corners), width)
-    return fields.ink(points, amount, width, grid)
-
-
-def _leads(rng: np.random.Generator, grid: Grid) -> Array:
-    total = np.zeros_like(grid.x)
-    for side in (-1, 1, 1)[: int(rng.integers(1, 4))]:
-        x, y = side * rng.uniform(0.15, 0.6), rng.uniform(-0.5, 0.35)
-        away = side * rng.uniform(0.5, 1.1)
-        bow = (x + away) / 2 + rng.normal(0, 0.1)
-        total += 0.35 * _line([(x, y), (bow, (y - 0.9) / 2 + rng.normal(0, 0.15)), (away, -1.1)], 0.012, grid)
-        total += 0.3 * edge(fields.ellipse(grid, (x, y), (0.03, 0.03)), 0.005, grid)
-    return total
-
-
-def _catheter(rng: np.random.Generator, grid: Grid) -> Array:
-    side = -1 if rng.random() < 0.7 else 1
-    tip = rng.uniform(-0.28, -0.02)
-    corners = [(side * rng.uniform(0.2, 0.3), -1.05), (side * 0.16, -0.72), (-0.06, -0.45), (-0.07, tip)]
-    return 0.3 * _line(corners, 0.014, grid)
-
-
-def _tube(rng: np.random.Generator, grid: Grid) -> Array:
-    wind = rng.normal(0, 0.015, 4)
-    trachea = [(wind[0], -1.15), (-0.01, -0.8), (-0.01 + wind[1], rng.uniform(-0.42, -0.34))]
-    gastric = [(0.02, -1.15), (0.01 + wind[2], -0.5), (0.03 + wind[3], 0.2), (0.14, 0.6), (0.34, 0.68)]
-    return 0.28 * _line(trachea, 0.026, grid) + 0.3 * _line(gastric, 0.014, grid)
-
-
-def _pacemaker(rng: np.random.Generator, grid: Grid) -> Array:
-    x, y = rng.uniform(0.45, 0.6), rng.uniform(-0.55, -0.4)
-    box = edge(fields.ellipse(grid, (x, y), (0.105, 0.085), 0.2), 0.006, grid)
-    wire = [(x - 0.05, y - 0.04), (0.25, -0.62), (0.02, -0.5), (-0.09, -0.1), (0.0, 0.28), (0.2, 0.33)]
-    return 0.8 * box + 0.4 * _line(wire, 0.013, grid)
-
-
-_DEVICES = {"leads": _leads, "line": _catheter, "tube": _tube, "pacemaker": _pacemaker}
 
 
 def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
@@ -147,16 +87,16 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
         (S, S) uint8.
     """
     rng = np.random.default_rng([exposure.seed, 2])
-    # the detector's aperture: what is finer than two pixels is dimmed, not aliased
+    # detector aperture: attenuates detail finer than two pixels instead of aliasing it
     primary = fields.blur(np.exp(-1.6 * attenuation), 0.5 * grid.pixel, grid)
     veil = fields.blur(primary, 0.22, grid)
     share = exposure.scatter
-    seen = (1 - share) * primary + share * veil
-    # counts per pixel grow with its area, noise falls with their root; the shot noise is signal dependent
+    detected = (1 - share) * primary + share * veil
+    # counts grow with the pixel's area, relative noise falls with their root and depends on the signal
     grain = np.float32(exposure.noise * np.sqrt(0.016 / grid.pixel))
-    seen = seen + grain * np.sqrt(seen) * rng.standard_normal(seen.shape, dtype=np.float32)
-    depth = np.log(np.maximum(seen, 0.01)) / -1.6
-    if exposure.site == SITES[1]:  # the second device enhances edges
+    detected = detected + grain * np.sqrt(detected) * rng.standard_normal(detected.shape, dtype=np.float32)
+    depth = np.log(np.maximum(detected, 0.01)) / -1.6
+    if exposure.site == SITES[1]:  # the second site enhances edges
         depth = depth + 0.35 * (depth - fields.blur(depth, 0.07, grid))
     level = (depth - exposure.window) / np.float32(exposure.contrast * 0.85) + 0.52
     tone = _tone(level, exposure.gamma)
@@ -164,7 +104,7 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
 
 
 def _tone(level: Array, gamma: float) -> Array:
-    """A film-like curve: linear in the middle, with a soft toe and shoulder."""
+    """Film curve: linear in the middle, with a soft toe and shoulder."""
     curve = 1 / (1 + np.exp(-4.6 * (level - 0.5)))
     return unit((curve - 0.07) / 0.88) ** gamma
 
@@ -172,7 +112,7 @@ def _tone(level: Array, gamma: float) -> Array:
 def _frame(tone: Array, exposure: Exposure, grid: Grid) -> Array:
     """Black collimated borders and the side marker."""
     left, right, top, bottom = exposure.collimation
-    flat = Grid(grid.x, grid.y, grid.col, grid.row, grid.back, grid.shift, 2 / len(grid.row))
+    flat = replace(grid, pixel=2 / len(grid.row))
     open_x = np.ones_like(grid.col)
     open_y = np.ones_like(grid.row)
     if left or right:
@@ -186,12 +126,11 @@ def _frame(tone: Array, exposure: Exposure, grid: Grid) -> Array:
 
 
 def _letter(exposure: Exposure, grid: Grid) -> Array:
-    """The side marker: L at the patient's left (right in the image), R at the right."""
-    glyph = np.array([[int(c) for c in row] for row in _LETTERS[exposure.marker]], dtype=np.float64)
+    """Side marker: L at the patient's left (right in the image), R at the right."""
     x, y = exposure.marker_at
     x = x if exposure.marker == "L" else -x
-    rows, cols = np.nonzero(np.kron(glyph, np.ones((4, 4))))
+    rows, cols = np.nonzero(np.kron(bitmap(exposure.marker, "plain"), np.ones((4, 4))))
     dot = 0.018 / 4
     points = np.stack([x + (cols - 10) * dot, y + (rows - 14) * dot], -1)
     flat = fields.make_grid(len(grid.row), zoom=1.0, angle=0.0, shift=(0.0, 0.0))
-    return unit(fields.ink(points, np.full(len(points), dot**2), 0.004, flat))
+    return unit(fields.splat(points, np.full(len(points), dot**2), 0.004, flat))

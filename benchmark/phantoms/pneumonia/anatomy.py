@@ -1,4 +1,4 @@
-"""Who lies before the detector: the sizes of one patient, the pose of one exposure, where the lungs are."""
+"""Anatomy of one patient, pose of one exposure, and the lungs that they project."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HILUM_X, HILUM_Y = 0.15, -0.07
 
 @dataclass(frozen=True)
 class Body:
-    """One patient's sizes; lengths in body units (about 20 cm), the rest relative to the average.
+    """One patient's anatomy; lengths in body units (about 20 cm), the rest relative to the average.
 
-    ``seed`` draws what is too fine to name (vessels, old scars), the same in every study.
+    ``seed`` decides vessels and old scars, the same in each image of the patient.
     """
 
     sex: str
@@ -44,14 +44,14 @@ class Body:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stands or lies in one exposure.
+    """Position of the patient in one exposure.
 
     Attributes:
         view: ``AP`` or ``PA``.
         breath: rise of the diaphragm, body units.
-        turn: rotation about the long axis; shifts what lies in the middle.
-        arms: how far the scapulae lie over the lungs, 0..1.
-        plates: thin bands of collapsed lung at the bases, as after a shallow breath.
+        turn: rotation about the long axis; shifts the midline structures.
+        arms: overlap of the scapulae with the lungs, 0..1.
+        plates: number of plate-like atelectases at the bases, as after a shallow breath.
     """
 
     view: str
@@ -63,14 +63,14 @@ class Pose:
 
 @dataclass(frozen=True, eq=False)
 class Lungs:
-    """Where the lungs are.
+    """The projected lungs.
 
     Attributes:
         inside: (S, S) 0..1.
         side: (S, S) -1 in the patient's right lung (left in the image), +1 in the left.
         across: 0 at the midline to 1 at the chest wall.
         down: 0 at the apex to 1 at the dome of the diaphragm.
-        free: (S, S) 0..1, the part of the thickness that heart and mediastinum leave to air.
+        free: (S, S) 0..1, share of the thickness not taken by heart and mediastinum.
     """
 
     grid: Grid
@@ -83,13 +83,13 @@ class Lungs:
     base: float
 
     def place(self, side: int, across: float, down: float) -> tuple[float, float]:
-        """Body coordinates of a point given in lung coordinates."""
+        """Body coordinates of a point in lung coordinates."""
         y = APEX + down * (self.base - APEX)
         return side * across * float(_outer(np.array(down), self.width)), y
 
 
 def sample_body(rng: np.random.Generator, sex: str, age: int) -> Body:
-    """Draw a patient's sizes given sex and age."""
+    """Sample a patient's anatomy given sex and age."""
     male, old = sex == "male", (age - 50) / 20
     habitus = rng.normal()
     return Body(
@@ -123,8 +123,8 @@ def _outer(down: Array, width: float) -> Array:
     return 0.27 + (width - 0.27) * np.sqrt(1 - up**2.1)
 
 
-def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
-    """The two lungs of a patient in one exposure."""
+def project_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
+    """Project the two lungs of a patient in one exposure."""
     base = body.lung_base + 0.05 * body.emphysema - pose.breath
     side = np.where(grid.x < 0, np.float32(-1), np.float32(1))
     lateral = np.abs(grid.x)
@@ -133,7 +133,7 @@ def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
     across = lateral / outer
     near = unit(1 - down / 0.24)
     inner = 0.06 + 0.20 * (1 - np.sqrt(1 - near**2))
-    # the dome: higher on the right, falling to the costophrenic angle and a little to the heart
+    # the dome is higher on the right and falls to the costophrenic angle and slightly to the heart
     flat = 1 - 0.6 * min(body.emphysema, 1.0)
     fall = unit(across - 0.42) ** 2 * (0.62 * flat) + unit(0.42 - across) ** 2 * 0.3
     floor = base + 0.02 + 0.02 * side + fall
@@ -144,7 +144,7 @@ def find_lungs(body: Body, pose: Pose, grid: Grid) -> Lungs:
 
 
 def _heart(body: Body, pose: Pose, grid: Grid, base: float) -> Array:
-    """Shadow of the heart, 0..1: the left ventricle lies on the diaphragm, the atrium to its right."""
+    """Cardiac silhouette, 0..1: the left ventricle lies on the diaphragm, the right atrium beside it."""
     scale = body.heart * (1.13 if pose.view == "AP" else 1.0)
     shift = 0.12 * pose.turn
     left = ellipse(grid, (0.12 + shift, base - 0.12), (0.33 * scale, 0.21 * scale), body.heart_tilt)

@@ -1,7 +1,7 @@
-"""Pneumonias as fluid in the air of the lungs: where it lies, how much, how it looks.
+"""Pneumonias as fluid that replaces air: location, amount and pattern.
 
-Each function returns the opacity of one finding and where it lies. Opacity is the share of the air that is
-replaced, so that no finding is denser than soft tissue and none shows outside the lungs. Severity is in
+Each function returns the opacity and the extent of one finding. Opacity is the share of the air that fluid
+replaces, so no finding is denser than soft tissue or visible outside the lungs. Severity (``grade``) is in
 0..1, from barely visible to severe.
 """
 
@@ -23,7 +23,7 @@ class Finding:
 
     Attributes:
         opacity: (S, S) share of the air replaced by fluid, 0..1.
-        extent: (S, S) where the finding lies, 0..1; the mask is what exceeds one quarter.
+        extent: (S, S) coverage, 0..1; the mask is where it exceeds one quarter.
     """
 
     opacity: Array
@@ -33,14 +33,14 @@ class Finding:
 Rng = np.random.Generator
 
 
-def severity(rng: Rng) -> float:
-    """Share of the full picture: most patients are moderate, some barely ill, some severe."""
+def sample_severity(rng: Rng) -> float:
+    """Sample a severity, 0..1: most moderate, one in five mild."""
     return float(rng.beta(1.2, 3.0) if rng.random() < 0.2 else rng.beta(4.0, 1.8))
 
 
 def draw_finding(name: str, rng: Rng, lungs: Lungs) -> Finding:
-    """The finding of one class, with the atypical presentations of life."""
-    return _FINDINGS[name](rng, lungs, severity(rng))
+    """Draw the finding of one class, typical or atypical."""
+    return _FINDINGS[name](rng, lungs, sample_severity(rng))
 
 
 def _healthy(rng: Rng, lungs: Lungs, grade: float) -> Finding:
@@ -49,14 +49,14 @@ def _healthy(rng: Rng, lungs: Lungs, grade: float) -> Finding:
 
 
 def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
-    """Lobar consolidation; early or atypical: bronchopneumonic patches."""
+    """Lobar consolidation; atypical: bronchopneumonic patches."""
     if rng.random() < 0.30:
         return _patches(rng, lungs, count=int(rng.integers(2, 5)), size=0.13 + 0.06 * grade,
                         density=0.35 + 0.45 * grade, lateral=(0.2, 0.8), height=(0.35, 0.95),
                         sides=_sides(rng, 0.6))  # fmt: skip
     side = -1 if rng.random() < 0.58 else 1
     lobe, start = _lobe(rng, lungs, side)
-    # an early consolidation fills a part of the lobe, a late one all of it
+    # an early consolidation fills a part of the lobe, a late one the whole lobe
     center = lungs.place(side, rng.uniform(0.3, 0.75), start)
     reach = 0.16 + 0.42 * grade
     part = edge(ellipse(lungs.grid, center, (reach * 1.15, reach), rng.normal(0, 0.4))
@@ -74,14 +74,14 @@ def _bacterial(rng: Rng, lungs: Lungs, grade: float) -> Finding:
 
 
 def _lobe(rng: Rng, lungs: Lungs, side: int) -> tuple[Array, float]:
-    """Projected lobe of one lung, 0..1, and the height at which its pneumonia starts."""
+    """Projected lobe of one lung, 0..1, and the height at which its pneumonia begins."""
     here = lungs.side == side
     fissure = 0.50 + rng.normal(0, 0.03) + rng.normal(0, 0.06) * lungs.across
     below = (lungs.down - fissure) * (lungs.base - APEX)
     sort = rng.random()
     if side < 0 and sort < 0.3:  # right upper lobe, above the horizontal fissure
         return here * edge(-below, 0.008, lungs.grid), rng.uniform(0.15, 0.42)
-    if side < 0 and sort < 0.5:  # middle lobe: below the fissure, medial, wipes out the heart's border
+    if side < 0 and sort < 0.5:  # middle lobe: below the fissure, medial; silhouette sign at the heart
         wedge = edge(below, 0.008, lungs.grid) * edge(0.80 - lungs.across - 0.7 * below, 0.10, lungs.grid)
         return here * wedge, rng.uniform(0.6, 0.8)
     if side > 0 and sort < 0.4:  # left upper lobe with lingula
@@ -91,18 +91,18 @@ def _lobe(rng: Rng, lungs: Lungs, side: int) -> tuple[Array, float]:
 
 
 def _bronchogram(rng: Rng, lungs: Lungs, side: int) -> Array:
-    """Air-filled bronchi seen inside a consolidation, 0..1."""
+    """Air bronchogram inside a consolidation, 0..1."""
     fan = np.linspace(-1.1, 1.3, 6) + rng.normal(0, 0.15, 6)
     angles = fan if side > 0 else np.pi - fan
     start = np.array([side * HILUM_X, HILUM_Y])
     total = np.zeros_like(lungs.inside)
     for points, amount in fields.branches(rng, start, angles, 0.22, 2, 0.024):
-        total += fields.ink(points, amount, 0.016, lungs.grid)
+        total += fields.splat(points, amount, 0.016, lungs.grid)
     return unit(total * 30)
 
 
 def _effusion(rng: Rng, lungs: Lungs, side: int, grade: float) -> Array:
-    """Fluid in the costophrenic angle with its meniscus, 0..1."""
+    """Pleural effusion in the costophrenic angle, with meniscus, 0..1."""
     here = lungs.side == side
     top = 1.02 - rng.uniform(0.05, 0.16) * (0.5 + grade)
     meniscus = top - 0.22 * unit(lungs.across - 0.35) ** 2
@@ -110,29 +110,29 @@ def _effusion(rng: Rng, lungs: Lungs, side: int, grade: float) -> Array:
 
 
 def _viral(rng: Rng, lungs: Lungs, grade: float) -> Finding:
-    """Bilateral interstitial: a fine net of lines with haze; atypical: ground-glass patches."""
+    """Bilateral fine reticulation with haze; atypical: ground-glass patches."""
     if rng.random() < 0.28:
         return _patches(rng, lungs, count=int(rng.integers(4, 9)), size=0.11 + 0.07 * grade,
                         density=0.30 + 0.40 * grade, lateral=(0.2, 0.75), height=(0.15, 0.8),
                         sides=(-1, 1))  # fmt: skip
-    # diffuse, in life mostly about the hila, at times more in the upper or the lower zones
+    # diffuse, mostly perihilar, sometimes in the upper or lower zones
     zone, reach = rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.75)
     most = np.exp(-(((lungs.across - 0.3) / reach) ** 2) - ((lungs.down - zone) / 0.45) ** 2)
     uneven = np.clip(1 + 0.3 * fields.texture(rng, lungs.grid, 0.4), 0.1, 2)
     extent = unit((0.60 + 0.40 * most) * uneven)
-    net = fields.texture(rng, lungs.grid, 0.10, ridged=True)
-    opacity = extent * (0.25 + 0.60 * grade) * (0.45 + 0.55 * net)
+    reticulation = fields.texture(rng, lungs.grid, 0.10, ridged=True)
+    opacity = extent * (0.25 + 0.60 * grade) * (0.45 + 0.55 * reticulation)
     return Finding(np.minimum(opacity, 0.8), extent)
 
 
 def _fungal(rng: Rng, lungs: Lungs, grade: float) -> Finding:
-    """Nodules, some with a cavity and an air crescent; atypical: miliary, or perihilar haze."""
+    """Nodules, some with a cavity and an air crescent sign; atypical: miliary, or perihilar haze."""
     sort = rng.random()
     if sort < 0.07:  # as in Pneumocystis pneumonia
         return _haze(rng, lungs, 0.20 + 0.40 * grade)
-    if sort < 0.14:  # miliary: many small nodules everywhere
+    if sort < 0.14:  # miliary: many small nodules in both lungs
         return _nodules(rng, lungs, grade, int(rng.integers(15, 35)), 0.038, hollow=0.0)
-    if sort < 0.32:  # one mould ball in an old cavity, mostly in an upper lobe
+    if sort < 0.32:  # one aspergilloma (fungus ball) in an old cavity, mostly in an upper lobe
         return _nodules(rng, lungs, grade, 1, 0.13, hollow=0.9, height=(0.12, 0.5))
     return _nodules(rng, lungs, grade, 2 + int(rng.poisson(0.5 + 3.0 * grade)), 0.078, hollow=0.4)
 
@@ -147,7 +147,7 @@ def _nodules(
     hollow: float,
     height: tuple[float, float] = (0.12, 0.94),
 ) -> Finding:
-    """Balls of tissue with a halo; with probability ``hollow`` one larger than 1 cm has a cavity."""
+    """Nodules with a halo sign; one larger than 1 cm has a cavity with probability ``hollow``."""
     opacity, extent = np.zeros_like(lungs.inside), np.zeros_like(lungs.inside)
     for _ in range(count):
         side = -1 if rng.random() < 0.54 else 1
@@ -156,7 +156,7 @@ def _nodules(
         shape = (size * rng.uniform(0.85, 1.2), size * rng.uniform(0.85, 1.2))
         distance = ellipse(lungs.grid, center, shape, rng.uniform(0, 3.1))
         ball = edge(distance, 0.012, lungs.grid)
-        # a ball's projected thickness, and ground glass about it (bleeding about a mould)
+        # projected thickness of a sphere, with a ground-glass halo (perifocal hemorrhage)
         thick = np.sqrt(np.clip(distance / size + 0.25, 0.05, 1.0))
         density = min(0.95, 0.68 + 0.35 * grade)
         body = density * ball * thick
@@ -172,7 +172,7 @@ def _nodules(
 
 
 def _haze(rng: Rng, lungs: Lungs, density: float) -> Finding:
-    """Symmetric ground glass about the hila."""
+    """Symmetric perihilar ground glass."""
     far = ((lungs.across - 0.35) / 0.38) ** 2 + ((lungs.down - 0.58) / 0.36) ** 2
     extent = np.exp(-far) * np.clip(1 + 0.25 * fields.texture(rng, lungs.grid, 0.3), 0, 2)
     fine = 1 + 0.2 * fields.texture(rng, lungs.grid, 0.09)
@@ -180,18 +180,20 @@ def _haze(rng: Rng, lungs: Lungs, density: float) -> Finding:
 
 
 def _covid19(rng: Rng, lungs: Lungs, grade: float) -> Finding:
-    """Bilateral, peripheral and basal ground glass; atypical: one side, or one patch."""
+    """Bilateral, peripheral and basal ground glass; atypical: unilateral."""
     one_sided = rng.random() < 0.15
-    found = _patches(rng, lungs, count=2 + int(rng.poisson(1.0 + 4.0 * grade)), size=0.14 + 0.09 * grade,
+    patches = _patches(rng, lungs, count=2 + int(rng.poisson(1.0 + 4.0 * grade)), size=0.14 + 0.09 * grade,
                      density=0.25 + 0.55 * grade, lateral=(0.68, 0.98), height=(0.42, 1.0),
                      sides=_sides(rng, 1.0 if one_sided else 0.0))  # fmt: skip
     rim = unit((lungs.across - 0.55) / 0.45) * unit((lungs.down - 0.3) * 2)
     veil = (0.16 * grade * (not one_sided)) * rim
-    return Finding(np.maximum(found.opacity, veil), np.maximum(found.extent, rim * grade * (not one_sided)))
+    return Finding(
+        np.maximum(patches.opacity, veil), np.maximum(patches.extent, rim * grade * (not one_sided))
+    )
 
 
 def _sides(rng: Rng, alone: float) -> tuple[int, ...]:
-    """Both lungs, or with probability ``alone`` one of them."""
+    """Both lungs, or one lung with probability ``alone``."""
     if rng.random() >= alone:
         return (-1, 1)
     return (-1,) if rng.random() < 0.54 else (1,)
@@ -208,7 +210,7 @@ def _patches(
     height: tuple[float, float],
     sides: tuple[int, ...],
 ) -> Finding:
-    """Ill-defined patches of ground glass that merge where they meet."""
+    """Ill-defined ground-glass patches that merge where they overlap."""
     clear = np.ones_like(lungs.inside)
     crumbly = 0.05 * fields.texture(rng, lungs.grid, 0.16)
     for k in range(count):

@@ -1,4 +1,4 @@
-"""The body without a finding as an X-ray sees it: bones, soft tissue, air and vessels, projected."""
+"""Attenuation of a body without a finding: bones, soft tissue, air and vessels, projected."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from benchmark.phantoms.pneumonia.anatomy import HILUM_X, HILUM_Y, Body, Lungs, 
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """Attenuation by layer, each (S, S): ``air`` is what the lungs take away, ``solid`` is all else.
+    """Attenuation by layer, each (S, S).
 
-    ``vessels`` is the share of the air that blood takes.
+    ``air`` is subtracted from ``solid``; ``vessels`` is the share of the air that blood replaces.
     """
 
     solid: Array
@@ -29,12 +29,12 @@ def _smooth(t: Array) -> Array:
 
 
 def _ribs(body: Body, lungs: Lungs) -> Array:
-    """Posterior and anterior ribs: two sets of evenly spaced sloping bands."""
+    """Posterior and anterior ribs: two families of evenly spaced sloping bands."""
     grid, across = lungs.grid, np.clip(lungs.across, 0, 1.25)
     level = grid.y + 0.10 * grid.y * grid.y
     cage = edge(1.10 - across, 0.02, grid) * edge(across - 0.10, 0.02, grid)
     cage *= edge(grid.y + 0.68, 0.05, grid) * edge(0.62 - grid.y, 0.08, grid)
-    cage *= 1 - 0.5 * edge(lungs.down - 1.05, 0.06, grid)  # faint through the belly
+    cage *= 1 - 0.5 * edge(lungs.down - 1.05, 0.06, grid)  # faint behind the abdomen
     back = level - body.rib_slope * (across - 0.18) ** 2
     front = level - 1.5 * body.rib_slope * (1 - across) + 0.3 * (1 - across) ** 2
     gap, phase = body.rib_gap, body.rib_phase
@@ -45,19 +45,19 @@ def _ribs(body: Body, lungs: Lungs) -> Array:
 
 
 def _bands(phase: Array, gap: float, half: float, grid: Grid) -> Array:
-    """Bands of half width ``half`` around whole phases, with a brighter rim as of cortical bone."""
+    """Bands of half width ``half`` at integer phases, with a brighter rim for the cortical bone."""
     away = np.abs(phase - np.round(phase)) * gap
     rim = 0.7 + 0.3 * np.minimum((away / half) ** 2, 1)
     return edge(half - away, 0.008, grid) * rim
 
 
 def _mirrored(grid: Grid, middle: float = 0.0) -> Grid:
-    """The grid with both halves of the body laid on one another."""
+    """The grid folded at the midline, for symmetric structures."""
     return replace(grid, x=np.abs(grid.x - middle))
 
 
-def _girdle(body: Body, pose: Pose, grid: Grid) -> Array:
-    """Clavicles, scapulae and the heads of the humeri."""
+def _shoulder_girdle(body: Body, pose: Pose, grid: Grid) -> Array:
+    """Clavicles, scapulae and humeral heads."""
     half = _mirrored(grid, 0.05 * pose.turn)
     lift = body.shoulder + (-0.06 if pose.view == "AP" else 0.0)
     line = -0.60 + lift - 0.16 * half.x + 0.04 * np.sin(6.0 * half.x)
@@ -71,7 +71,7 @@ def _girdle(body: Body, pose: Pose, grid: Grid) -> Array:
 
 
 def _spine(body: Body, grid: Grid) -> Array:
-    """The vertebral column with its discs and spinous processes."""
+    """Vertebral column with discs and spinous processes."""
     away = np.abs(grid.x - body.scoliosis * np.sin(3.0 * grid.y + 6 * body.rib_phase))
     level = grid.y / (0.92 * body.rib_gap) + body.rib_phase
     disc = edge(0.13 - np.abs(level - np.round(level)), 0.07, grid)
@@ -80,7 +80,7 @@ def _spine(body: Body, grid: Grid) -> Array:
 
 
 def _outline(body: Body, grid: Grid) -> tuple[Array, Array]:
-    """The body, 0..1, and its depth relative to the deepest."""
+    """Body outline, 0..1, and depth relative to its maximum."""
     lateral = np.abs(grid.x)
     half = body.lung_width + body.wall + 0.45 * _smooth((-0.22 - grid.y) / 0.40)
     half = half - 0.08 * unit(grid.y - 0.35)
@@ -92,7 +92,7 @@ def _outline(body: Body, grid: Grid) -> tuple[Array, Array]:
 
 
 def _breasts(body: Body, grid: Grid) -> Array:
-    """Added soft tissue, 0..1, with its sharp lower border."""
+    """Breast tissue, 0..1, with a sharp lower border."""
     center = (0.66 * body.lung_width, 0.18 + body.breast_drop)
     shape = ellipse(_mirrored(grid), center, (0.30, 0.27), 0.2)
     lower = unit((grid.y - body.breast_drop + 0.05) * 3)
@@ -100,7 +100,7 @@ def _breasts(body: Body, grid: Grid) -> Array:
 
 
 def _vessels(body: Body, lungs: Lungs) -> Array:
-    """Share of the air that branching vessels and the hila take, 0..1."""
+    """Share of the air that branching vessels and hila replace, 0..1."""
     rng = np.random.default_rng([body.seed, 1])
     trees = []
     for side in (-1, 1):
@@ -112,12 +112,12 @@ def _vessels(body: Body, lungs: Lungs) -> Array:
     total = np.zeros_like(lungs.inside)
     for layers, width in zip(zip(*trees, strict=True), (0.024, 0.013, 0.008), strict=True):
         points, amount = (np.concatenate(part) for part in zip(*layers, strict=True))
-        total += fields.ink(points, amount, width, lungs.grid)
+        total += fields.splat(points, amount, width, lungs.grid)
     for side in (-1, 1):
         hilum = ellipse(lungs.grid, (side * (HILUM_X + 0.02), HILUM_Y), (0.055, 0.12), 0.3 * side)
         total += 0.013 * edge(hilum, 0.04, lungs.grid)
     share = np.minimum(total * (12.0 / (1 + 0.5 * body.emphysema)), 0.6)
-    for _ in range(body.granulomas):  # old healed scars: dense dots that are no finding
+    for _ in range(body.granulomas):  # healed granulomas: dense dots that are not a finding
         spot = lungs.place(int(rng.choice([-1, 1])), rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.9))
         radius = rng.uniform(0.014, 0.03)
         share = np.maximum(share, 0.55 * edge(ellipse(lungs.grid, spot, (radius, radius)), 0.01, lungs.grid))
@@ -125,7 +125,7 @@ def _vessels(body: Body, lungs: Lungs) -> Array:
 
 
 def _plates(body: Body, pose: Pose, lungs: Lungs) -> Array:
-    """Plate-like collapse at the bases: a nuisance in every class, 0..1."""
+    """Plate-like atelectasis at the bases, 0..1: a nuisance in each class."""
     rng = np.random.default_rng([body.seed, 2, pose.plates])
     total = np.zeros_like(lungs.inside)
     for _ in range(pose.plates):
@@ -138,7 +138,7 @@ def _plates(body: Body, pose: Pose, lungs: Lungs) -> Array:
 
 
 def _airway(pose: Pose, grid: Grid) -> Array:
-    """Trachea and main bronchi, which are dark."""
+    """Trachea and main bronchi, 0..1."""
     half = _mirrored(grid, -0.01 + 0.08 * pose.turn)
     tube = edge(0.035 - half.x, 0.014, grid) * edge(-0.26 - grid.y, 0.02, grid)
     bronchi = edge(0.020 - 0.7 * np.abs(grid.y + 0.27 - half.x), 0.014, grid) * edge(
@@ -148,7 +148,7 @@ def _airway(pose: Pose, grid: Grid) -> Array:
 
 
 def project(body: Body, pose: Pose, lungs: Lungs) -> Tissue:
-    """Attenuation of every layer of a patient without a finding."""
+    """Project a patient without a finding."""
     grid = lungs.grid
     inside, depth = _outline(body, grid)
     belly = edge(grid.y - lungs.base, 0.10, grid)
@@ -157,7 +157,7 @@ def project(body: Body, pose: Pose, lungs: Lungs) -> Tissue:
     if body.stomach > 0.45:
         axes = (0.06 + 0.10 * body.stomach, 0.045 + 0.04 * body.stomach)
         soft -= 0.24 * edge(ellipse(grid, (0.30, lungs.base + 0.20), axes), 0.016, grid)
-    bone = 0.12 * _ribs(body, lungs) + 0.13 * _girdle(body, pose, grid) + 0.11 * _spine(body, grid)
+    bone = 0.12 * _ribs(body, lungs) + 0.13 * _shoulder_girdle(body, pose, grid) + 0.11 * _spine(body, grid)
     profile = (1 - 0.22 * lungs.across**4) * (0.80 + 0.20 * unit(lungs.down * 3))
     density = 0.55 * (1 + 0.10 * body.emphysema)
     air = density * lungs.inside * profile * lungs.free

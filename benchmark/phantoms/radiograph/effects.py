@@ -1,4 +1,4 @@
-"""What a finding does to the picture, and how the effects of several findings add up."""
+"""Effects of findings on the image, and their superposition."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array
-from benchmark.phantoms.canvas.raster import EVERYWHERE, Window
+from benchmark.phantoms.canvas.raster import EVERYWHERE, Region
 from benchmark.phantoms.radiograph.projection import Chest
 
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What one finding does to the picture; arrays cover ``where``.
+    """Effect of one finding on the image; arrays cover ``where``.
 
     Attributes:
-        extent: 0..1, where the finding lies; the mask is what exceeds half its peak.
-        opacity: share of the air that fluid or tissue replaces.
-        lucent: additional air, as a share of the normal air.
-        bare: share of the vessels that are gone.
-        added: attenuation that is added, whatever the air: walls, chalk; negative for gas.
+        extent: coverage, 0..1; the mask is where it exceeds half its peak.
+        opacity: share of the air replaced by fluid or tissue.
+        lucency: additional air, as a share of the normal air.
+        vessel_loss: share of the vessels removed.
+        added: added attenuation, independent of the air: walls, calcification; negative for gas.
     """
 
     extent: Array
     opacity: Array | None = None
-    lucent: Array | None = None
-    bare: Array | None = None
+    lucency: Array | None = None
+    vessel_loss: Array | None = None
     added: Array | None = None
-    where: Window = EVERYWHERE
+    where: Region = EVERYWHERE
 
 
 def shadow(chest: Chest, effects: Sequence[Effect]) -> Array:
-    """Attenuation of the chest with its findings, whatever their order; (S, S)."""
+    """(S, S) attenuation of the chest with its findings, independent of their order."""
     air, vessels, total = chest.air, chest.vessels, chest.solid
     if effects:
         air, vessels, total = air.copy(), vessels.copy(), total.copy()
     for effect in effects:
         if effect.opacity is not None:
             air[effect.where] *= 1 - effect.opacity
-        if effect.lucent is not None:
-            air[effect.where] *= 1 + effect.lucent
-        if effect.bare is not None:
-            vessels[effect.where] *= 1 - effect.bare
+        if effect.lucency is not None:
+            air[effect.where] *= 1 + effect.lucency
+        if effect.vessel_loss is not None:
+            vessels[effect.where] *= 1 - effect.vessel_loss
         if effect.added is not None:
             total[effect.where] += effect.added
     drawn: Array = total - air * (1 - vessels)
@@ -51,10 +51,10 @@ def shadow(chest: Chest, effects: Sequence[Effect]) -> Array:
 
 
 def mask_of(effects: Sequence[Effect], size: int) -> np.ndarray:
-    """255 where one of the effects lies, (S, S) uint8."""
+    """(S, S) uint8, 255 inside any effect."""
     mask = np.zeros((size, size), np.uint8)
     for effect in effects:
-        # a line thinner than a pixel has no half-covered pixel, but it has a place
+        # a line thinner than a pixel covers no pixel by half, so the limit follows the peak
         limit = 0.5 * min(1.0, float(effect.extent.max(initial=0.0)))
         mask[effect.where][effect.extent > max(limit, 0.05)] = 255
     return mask

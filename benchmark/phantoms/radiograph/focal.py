@@ -1,67 +1,61 @@
-"""Findings with an outline of their own: nodules, masses, a hiatal hernia, a large heart."""
+"""Circumscribed findings: nodules, masses, hiatal hernia, cardiomegaly."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
-from benchmark.phantoms.canvas.raster import edge, window
+from benchmark.phantoms.canvas.raster import crop_grid, edge
 from benchmark.phantoms.radiograph.effects import Effect
-from benchmark.phantoms.radiograph.pathology import Plan
+from benchmark.phantoms.radiograph.pathology import FindingSpec
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.torso import CM
 
 
-def nodule_radii(plan: Plan) -> list[float]:
+def nodule_radii(spec: FindingSpec) -> list[float]:
     """Radii in body units; the first is the largest, all below 1.5 cm."""
-    rng = np.random.default_rng(plan.seeds[0])
-    largest = (0.40 + 1.0 * plan.grade) * CM
-    return [largest * share for share in (1.0, *rng.uniform(0.55, 0.95, 2))][: plan.count]
+    rng = np.random.default_rng(spec.seeds[0])
+    largest = (0.40 + 1.0 * spec.grade) * CM
+    return [largest * share for share in (1.0, *rng.uniform(0.55, 0.95, 2))][: spec.count]
 
 
-def nodules(plan: Plan, chest: Chest) -> list[Effect]:
-    """One to three round shadows of less than 3 cm."""
-    rng = np.random.default_rng([plan.seeds[0], 1])
-    found = []
-    for number, radius in enumerate(nodule_radii(plan)):
-        side = plan.sides[number % len(plan.sides)]
+def nodules(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """One to three round opacities below 3 cm."""
+    rng = np.random.default_rng([spec.seeds[0], 1])
+    effects = []
+    for number, radius in enumerate(nodule_radii(spec)):
+        side = spec.sides[number % len(spec.sides)]
         squeeze, turn = rng.uniform(0.82, 1.0), rng.uniform(0, 3.1)
-        center = chest.spot(side, *plan.spots[number])
-        seen = window(chest.grid, center, radius + 0.04)
-        if seen is None:
-            continue
-        where, part = seen
+        center = chest.spot(side, *spec.spots[number])
+        where, part = crop_grid(chest.grid, center, radius + 0.04)
         distance = ellipse(part, center, (radius, radius * squeeze), turn)
         ball = edge(distance, 0.007, part)
-        # the shadow of a ball is thickest in the middle
+        # projected thickness of a sphere
         thick = np.sqrt(np.clip(distance * np.float32(1 / radius) + 0.22, 0.05, 1.0))
-        density = min(0.95, 0.38 + 0.45 * plan.grade) * (1 - 0.25 * chest.lateral_view)
-        chalk = 0.28 * ball * thick if plan.form == "calcified" else None
-        found.append(Effect(extent=ball, opacity=density * ball * thick, added=chalk, where=where))
-    return found
+        density = min(0.95, 0.38 + 0.45 * spec.grade) * (1 - 0.25 * chest.lateral_view)
+        calcification = 0.28 * ball * thick if spec.form == "calcified" else None
+        effects.append(Effect(extent=ball, opacity=density * ball * thick, added=calcification, where=where))
+    return effects
 
 
-def mass_radius(plan: Plan) -> float:
+def mass_radius(spec: FindingSpec) -> float:
     """Radius in body units: a mass is larger than 3 cm across."""
-    return (1.6 + 3.0 * plan.grade) * CM
+    return (1.6 + 3.0 * spec.grade) * CM
 
 
-def mass(plan: Plan, chest: Chest) -> list[Effect]:
-    """One shadow of 3 cm or more, lobed or with spikes."""
-    rng = np.random.default_rng([plan.seeds[0], 1])
-    radius = mass_radius(plan)
-    across, depth, down = plan.spots[0]
-    center = chest.spot(plan.sides[0], float(np.clip(across, 0.30 + 0.25 * plan.grade, 0.85)), depth, down)
-    seen = window(chest.grid, center, 1.7 * radius + 0.05)
-    if seen is None:
-        return []
-    where, part = seen
+def mass(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """One opacity of 3 cm or more, lobulated or spiculated."""
+    rng = np.random.default_rng([spec.seeds[0], 1])
+    radius = mass_radius(spec)
+    across, depth, down = spec.spots[0]
+    center = chest.spot(spec.sides[0], float(np.clip(across, 0.30 + 0.25 * spec.grade, 0.85)), depth, down)
+    where, part = crop_grid(chest.grid, center, 1.7 * radius + 0.05)
     lobes, phases = rng.uniform(0.4, 1.0, 3), rng.uniform(0, 2 * np.pi, 3)
     outline = _outline(part, center, radius, lobes, phases)
-    body = edge(outline, 0.010 if plan.form == "lobed" else 0.018, part)
+    body = edge(outline, 0.010 if spec.form == "lobulated" else 0.018, part)
     thick = np.sqrt(np.clip(outline * np.float32(1 / radius) + 0.30, 0.05, 1.0))
-    opacity = (0.70 + 0.27 * plan.grade) * body * thick
-    if plan.form == "spiky":
+    opacity = (0.70 + 0.27 * spec.grade) * body * thick
+    if spec.form == "spiculated":
         opacity = np.maximum(opacity, _spikes(part, center, radius, outline, rng))
     inside = chest.inside[where] + 0.4 * chest.heart[where]
     body = body * unit(inside * 2)
@@ -83,7 +77,7 @@ def _outline(part: Grid, center: tuple[float, float], radius: float, lobes: Arra
 def _spikes(
     part: Grid, center: tuple[float, float], radius: float, outline: Array, rng: np.random.Generator
 ) -> Array:
-    """Thin strands that radiate from a mass into the lung."""
+    """Spicules that radiate from a mass into the lung."""
     turn = np.arctan2(part.y - np.float32(center[1]), part.x - np.float32(center[0]))
     count, phase = int(rng.integers(9, 15)), rng.uniform(0, 6.2)
     uneven = 0.6 + 0.4 * np.sin(3 * turn + phase)
@@ -93,16 +87,13 @@ def _spikes(
     return spikes
 
 
-def hernia(plan: Plan, chest: Chest) -> list[Effect]:
-    """Stomach above the diaphragm: a round shadow behind the heart with gas over a level of fluid."""
-    rng = np.random.default_rng(plan.seeds[0])
-    radius = (1.5 + 3.0 * plan.grade) * CM
+def hernia(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """Stomach above the diaphragm: a round retrocardiac opacity with an air-fluid level."""
+    rng = np.random.default_rng(spec.seeds[0])
+    radius = (1.5 + 3.0 * spec.grade) * CM
     x = rng.uniform(-0.03, 0.08) if not chest.lateral_view else rng.uniform(0.13, 0.18)
     center = (float(x), chest.base - 0.35 * radius - 0.02)
-    seen = window(chest.grid, center, 1.4 * radius + 0.05)
-    if seen is None:
-        return []
-    where, part = seen
+    where, part = crop_grid(chest.grid, center, 1.4 * radius + 0.05)
     distance = ellipse(part, center, (1.15 * radius, 0.95 * radius), rng.normal(0, 0.2))
     bag = edge(distance, 0.014, part)
     wall = bag * edge(0.016 - distance, 0.008, part)
@@ -114,12 +105,12 @@ def hernia(plan: Plan, chest: Chest) -> list[Effect]:
     return [Effect(extent=bag, opacity=0.75 * fluid + 0.15 * wall, added=added, where=where)]
 
 
-def hernia_radius(plan: Plan) -> float:
-    """Half the width of the bag in body units."""
-    return 1.15 * (1.5 + 3.0 * plan.grade) * CM
+def hernia_radius(spec: FindingSpec) -> float:
+    """Half the width of the hernial sac in body units."""
+    return 1.15 * (1.5 + 3.0 * spec.grade) * CM
 
 
-def cardiomegaly(plan: Plan, chest: Chest) -> list[Effect]:
-    """The heart is drawn large by the anatomy; here is where it lies."""
+def cardiomegaly(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """Extent of the enlarged heart, which the anatomy draws."""
     low = edge(chest.grid.y + 0.17, 0.01, chest.grid) * edge(chest.above + 0.10, 0.02, chest.grid)
     return [Effect(extent=unit(chest.heart * 1.25) * low)]

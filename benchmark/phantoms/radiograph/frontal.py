@@ -1,4 +1,4 @@
-"""The torso of a patient as a frontal radiograph sees it: lungs, mediastinum, bones, soft tissue."""
+"""Frontal projection of the torso: lungs, mediastinum, bones, soft tissue."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import replace
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
-from benchmark.phantoms.canvas.raster import Steps, edge, profile, steps, table, window
+from benchmark.phantoms.canvas.raster import LookupIndex, crop_grid, edge, lookup, lookup_index, profile
 from benchmark.phantoms.radiograph import skeleton, vasculature
 from benchmark.phantoms.radiograph.projection import Chest
-from benchmark.phantoms.radiograph.torso import APEX, Change, Patient, Pose, heart_ratio
+from benchmark.phantoms.radiograph.torso import APEX, AnatomyChange, Patient, Pose, heart_ratio
 
 _REACH = 3.2  # of the tables
 
 
-def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
-    """The chest of a patient, as the findings of one study bend it, in one frontal exposure."""
+def project(patient: Patient, pose: Pose, change: AnatomyChange, grid: Grid) -> Chest:
+    """Project the chest of a patient, changed by the findings, in a frontal exposure."""
     size = len(grid.row)
-    at = steps(grid.y, size)
+    at = lookup_index(grid.y, size)
     base = patient.base + 0.09 * change.flat - pose.breath
     width = patient.width * (1 + 0.03 * change.flat)
     outer_line = profile(_OUTER_AT, np.array(_OUTER) * (width / 0.66), at.length, 0.012)
     outer = outer_line.take(at.index)
-    inner = table((-0.78, -0.74, -0.70, -0.60, -0.40), (0.23, 0.15, 0.10, 0.06, 0.03), at, 0.015)
+    inner = lookup((-0.78, -0.74, -0.70, -0.60, -0.40), (0.23, 0.15, 0.10, 0.06, 0.03), at, 0.015)
     slope = np.diff(outer_line, append=outer_line[-1]) * np.float32(at.length / _REACH)
     lateral = np.abs(grid.x)
     side = np.where(grid.x < 0, np.float32(-1), np.float32(1))
@@ -53,14 +53,14 @@ _OUTER_AT = (-0.78, -0.765, -0.745, -0.72, -0.66, -0.55, -0.40, -0.20, 0.05, 0.3
 _OUTER = (0.22, 0.27, 0.315, 0.355, 0.42, 0.49, 0.56, 0.62, 0.655, 0.665, 0.65)
 
 
-def _floor(domes: tuple[float, float], change: Change, across: Array, side: Array, size: int) -> Array:
-    """Height of the diaphragm at every pixel."""
+def _floor(domes: tuple[float, float], change: AnatomyChange, across: Array, side: Array, size: int) -> Array:
+    """Height of the diaphragm at each pixel."""
     round_dome = np.array([0.08, 0.035, 0.0, 0.03, 0.10, 0.175, 0.255, 0.33])
     flat_dome = np.array([0.02, 0.01, 0.0, 0.0, 0.02, 0.045, 0.075, 0.10])
     flat = min(change.flat, 1.0)
-    place = steps(across, size)
+    place = lookup_index(across, size)
     at = (0.0, 0.2, 0.42, 0.62, 0.78, 0.89, 0.97, 1.05)
-    bowl = table(at, (1 - flat) * round_dome + flat * flat_dome, place, 0.03)
+    bowl = lookup(at, (1 - flat) * round_dome + flat * flat_dome, place, 0.03)
     right, left = domes
     floor = bowl + ((left + right) / 2 + side * np.float32((left - right) / 2))
     if change.sulcus_right or change.sulcus_left:
@@ -70,9 +70,15 @@ def _floor(domes: tuple[float, float], change: Change, across: Array, side: Arra
 
 
 def _middle(
-    patient: Patient, pose: Pose, change: Change, grid: Grid, at: Steps, base: float, width: float
+    patient: Patient,
+    pose: Pose,
+    change: AnatomyChange,
+    grid: Grid,
+    at: LookupIndex,
+    base: float,
+    width: float,
 ) -> tuple[Array, float, float]:
-    """Shadow of heart and great vessels, 0..1; the cardiothoracic ratio; how far the middle is shifted."""
+    """Silhouette of heart and great vessels, 0..1; cardiothoracic ratio; shift of the midline."""
     magnified = 1.11 if pose.view == "AP" else 1.0
     ratio = heart_ratio(patient, change) * magnified + 0.25 * pose.breath
     wide = ratio * 2 * width
@@ -98,46 +104,52 @@ def _middle(
     heights = (*upper, *low)
     shift = 0.07 * pose.turn + change.shift
     middle = grid.x - 0.07 * pose.turn - change.shift * _free(grid)
-    border = np.where(middle > 0, table(heights, left_line, at, 0.022), table(heights, right_line, at, 0.022))
+    border = np.where(
+        middle > 0, lookup(heights, left_line, at, 0.022), lookup(heights, right_line, at, 0.022)
+    )
     away = border - np.abs(middle)
     shadow = edge(away, 0.012, grid) * (0.66 + 0.27 * unit(away * 6))
     return shadow, ratio, shift
 
 
 def _free(grid: Grid) -> Array:
-    """How far the middle gives way to a push: the neck does not, the heart does."""
+    """Mobility of the midline under a shift: 0 at the neck, 1 at the heart."""
     return unit((grid.y + np.float32(0.85)) * 2)
 
 
-def _solid(patient: Patient, pose: Pose, change: Change, chest: Chest, at: Steps, width: float) -> Array:
+def _solid(
+    patient: Patient, pose: Pose, change: AnatomyChange, chest: Chest, at: LookupIndex, width: float
+) -> Array:
     """Attenuation of the body as if the lungs had no air."""
     grid = chest.grid
     lateral = np.abs(grid.x)
     inside, depth = _outline(patient, pose, grid, at, lateral, width)
     belly = edge(-chest.above, 0.08, grid)
     soft = (0.40 + 0.9 * (patient.wall - 0.13)) + 0.38 * depth + 0.13 * belly + 0.10 * chest.heart
-    soft -= 0.14 * unit((grid.y + 0.45) * -2) * depth  # the neck and shoulders' middle is thinner
+    soft -= 0.14 * unit((grid.y + 0.45) * -2) * depth  # the midline of neck and shoulders is thinner
     soft += 0.07 * unit((grid.y + 0.50) * -5) * chest.inside  # muscle and the first rib over the apices
     if patient.breast:
         soft += 1.15 * patient.breast * _breasts(patient, grid, width)
     soft -= 0.16 * _airway(pose, change, grid)
     bone = 0.145 * skeleton.ribs(patient, chest, grid, lateral)
-    bone += 0.15 * skeleton.girdle(patient, pose, grid, width, lateral) + 0.10 * skeleton.spine(patient, grid)
+    bone += 0.15 * skeleton.shoulder_girdle(patient, pose, grid, width, lateral) + 0.10 * skeleton.spine(
+        patient, grid
+    )
     total = inside * (soft + patient.bone * bone)
     _gas(patient, chest, total)
-    _chalk(patient, pose, change, grid, total)
+    _calcified_arch(patient, pose, change, grid, total)
     return total
 
 
 def _outline(
-    patient: Patient, pose: Pose, grid: Grid, at: Steps, lateral: Array, width: float
+    patient: Patient, pose: Pose, grid: Grid, at: LookupIndex, lateral: Array, width: float
 ) -> tuple[Array, Array]:
-    """The body, 0..1, and its depth relative to the deepest."""
+    """Body outline, 0..1, and depth relative to its maximum."""
     trunk, lift = width + patient.wall, patient.shoulder
     heights = (-1.3, -1.04, -0.98 + lift, -0.91 + lift, -0.83 + lift, -0.70, -0.45, -0.28, -0.10, 0.2, 0.5, 1)
     flanks = (trunk + 0.19, trunk + 0.07, trunk, trunk - 0.02, trunk - 0.05)
     widths = (0.18, 0.23, 0.36, 0.58, 0.84, 0.98, 1.03, *flanks)
-    half = table(heights, widths, at, 0.04)
+    half = lookup(heights, widths, at, 0.04)
     inside = edge(half - lateral, 0.012, grid)
     if pose.view == "AP":  # the arms hang beside the trunk
         center = trunk + 0.22 + 0.1 * (0.4 - grid.y)
@@ -148,7 +160,7 @@ def _outline(
 
 
 def _breasts(patient: Patient, grid: Grid, width: float) -> Array:
-    """Added soft tissue, 0..1, with its sharp lower border."""
+    """Breast tissue, 0..1, with a sharp lower border."""
     half = replace(grid, x=np.abs(grid.x))
     center = (0.66 * width, 0.16 + patient.breast_drop)
     shape = ellipse(half, center, (0.31, 0.27 + 0.3 * patient.breast), 0.25)
@@ -157,12 +169,12 @@ def _breasts(patient: Patient, grid: Grid, width: float) -> Array:
     return breasts
 
 
-def _airway(pose: Pose, change: Change, grid: Grid) -> Array:
-    """Trachea and main bronchi, which are dark."""
+def _airway(pose: Pose, change: AnatomyChange, grid: Grid) -> Array:
+    """Trachea and main bronchi, 0..1."""
     middle = grid.x + (0.012 - 0.06 * pose.turn) - 0.8 * change.shift * _free(grid)
     away = np.abs(middle)
     tube = edge(0.036 - away, 0.014, grid) * edge(-0.27 - grid.y, 0.03, grid)
-    # the right main bronchus falls steeply, the left one less
+    # the right main bronchus is steeper than the left
     drop = np.where(middle < 0, np.float32(0.95), np.float32(0.62))
     bronchi = edge(0.019 - np.abs(grid.y + 0.28 - drop * away) * 0.75, 0.012, grid) * edge(
         0.16 - away, 0.03, grid
@@ -171,7 +183,7 @@ def _airway(pose: Pose, change: Change, grid: Grid) -> Array:
 
 
 def _gas(patient: Patient, chest: Chest, total: Array) -> None:
-    """Gas in the stomach and in the colon, dark under the diaphragm, in place."""
+    """Subtract gas in stomach and colon below the diaphragm, in place."""
     rng = np.random.default_rng([patient.seed, 3])
     grid, left = chest.grid, chest.domes[1]
     spots = []
@@ -183,21 +195,17 @@ def _gas(patient: Patient, chest: Chest, total: Array) -> None:
         spots.append(((x, left + rng.uniform(0.22, 0.5)), (rng.uniform(0.04, 0.12), rng.uniform(0.03, 0.06)),
                       rng.normal(0, 0.5), rng.uniform(0.08, 0.2)))  # fmt: skip
     for center, axes, angle, depth in spots:
-        found = window(grid, center, max(axes) + 0.05)
-        if found:
-            where, part = found
-            hole = edge(ellipse(part, center, axes, angle), 0.014, part)
-            total[where] -= depth * hole * edge(-chest.above[where] - 0.015, 0.01, part)
+        where, part = crop_grid(grid, center, max(axes) + 0.05)
+        hole = edge(ellipse(part, center, axes, angle), 0.014, part)
+        total[where] -= depth * hole * edge(-chest.above[where] - 0.015, 0.01, part)
 
 
-def _chalk(patient: Patient, pose: Pose, change: Change, grid: Grid, total: Array) -> None:
-    """Calcified arch of an old aorta: a thin bright arc at the knob, in place."""
+def _calcified_arch(patient: Patient, pose: Pose, change: AnatomyChange, grid: Grid, total: Array) -> None:
+    """Add the calcified aortic arch, a thin bright arc at the knob, in place."""
     if patient.calcified < 0.1:
         return
     center = (0.045 + 0.07 * pose.turn + change.shift, -0.36)
-    found = window(grid, center, 0.2)
-    if found:
-        where, part = found
-        radius = 0.036 + patient.knob * 0.9
-        arc = edge(0.007 - np.abs(ellipse(part, center, (radius, radius * 1.05))), 0.004, part)
-        total[where] += 0.16 * patient.calcified * arc * edge(part.x - center[0] - 0.01, 0.02, part)
+    where, part = crop_grid(grid, center, 0.2)
+    radius = 0.036 + patient.knob * 0.9
+    arc = edge(0.007 - np.abs(ellipse(part, center, (radius, radius * 1.05))), 0.004, part)
+    total[where] += 0.16 * patient.calcified * arc * edge(part.x - center[0] - 0.01, 0.02, part)

@@ -1,11 +1,11 @@
-"""From attenuation to a radiograph of :mod:`thorax`: geometry, scatter, noise, tone, borders, markers.
+"""From attenuation to a radiograph: geometry, scatter, noise, gray scale, collimation, markers.
 
-Nothing here knows a finding: its draws come from a stream of their own, so no nuisance tells the class.
+The exposure has a separate random stream, independent of the findings, so no nuisance reveals a finding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -19,16 +19,16 @@ from benchmark.phantoms.radiograph.torso import Patient, Pose
 
 @dataclass(frozen=True)
 class Style:
-    """How one site's radiographs look.
+    """Imaging style of one site.
 
     Attributes:
-        share: of the upright and of the bedside exposures that are this site's.
+        share: of the upright and of the bedside exposures.
         zoom: log of the magnification; aperture: blur of the detector, body units.
-        noise: of the quanta, relative; contrast: width of the gray scale over the range of the anatomy.
-        level: shift of the gray scale; toe: how film-like the curve is, 0 linear to 1 full.
-        crisp: edge enhancement; local: evening out of large differences.
-        bars: chance of black bars at the sides (a portrait matrix in a square); border: of collimated edges.
-        marker: chance of a side letter; letter: its style; note: chance of a text that says how it was taken.
+        noise: relative quantum noise; contrast: width of the gray scale over the range of the anatomy.
+        level: shift of the gray scale; toe: 0 linear to 1 film curve.
+        crisp: edge enhancement; local: local contrast equalization.
+        bars: probability of black side bars (portrait image in a square); border: of collimated edges.
+        marker: probability of a side marker; letter: its style; note: probability of a text on the technique.
     """
 
     share: tuple[float, float]
@@ -61,11 +61,11 @@ _CHANCE = {
 
 @dataclass(frozen=True)
 class Exposure:
-    """One exposure's nuisances; lengths as a share of half the image, unless noted.
+    """Nuisance parameters of one exposure; lengths as a share of half the image unless noted.
 
     Attributes:
-        cutoff, heel: how much the gray scale drifts across and along, by a tilted grid and the anode's heel.
-        marker: empty, ``L`` or ``R``; note: empty, or text that says how the image was taken.
+        cutoff, heel: gray-scale gradient across (grid cutoff) and along (anode heel effect).
+        marker: empty, ``L`` or ``R``; note: empty, or text on the technique.
     """
 
     pose: Pose
@@ -92,9 +92,9 @@ class Exposure:
 def sample_exposure(
     rng: np.random.Generator, view: str | None, site: str | None, devices: bool | None
 ) -> Exposure:
-    """Draw an exposure; what is given is taken, and leaves the other draws as they are.
+    """Sample an exposure; given properties leave the other draws unchanged.
 
-    AP ones are mostly at the bedside: they lie less straight, show more scatter and carry more devices.
+    AP ones are mostly at the bedside: less aligned, with more scatter and more devices.
     """
     chance, normal = rng.random(24), rng.standard_normal(14)
     seed = int(rng.integers(2**31))
@@ -135,31 +135,31 @@ def sample_exposure(
 
 
 def _note(view: str, supine: bool, chance: float) -> str:
-    """What a technician prints beside the side letter."""
+    """Text beside the side marker."""
     words = {"PA": ("PA", "PA ERECT", "CHEST PA"), "LATERAL": ("LAT", "LATERAL", "CHEST LAT")}
     bedside = ("AP SUPINE", "PORTABLE", "SUPINE") if supine else ("AP", "PORTABLE", "AP ERECT")
     return words.get(view, bedside)[int(chance * 3)]
 
 
-def _devices(bedside: bool, chance: Array, drawn: float, wanted: bool | None) -> tuple[str, ...]:
-    """Devices that lie on or in the patient."""
-    if wanted is False:
+def _devices(bedside: bool, chance: Array, drawn: float, requested: bool | None) -> tuple[str, ...]:
+    """Devices on or in the patient."""
+    if requested is False:
         return ()
     odds = _CHANCE[bedside]
     rolls = (*chance, (drawn + 4) % 1)
     names = tuple(name for name, roll in zip(odds, rolls, strict=True) if roll < odds[name])
-    if wanted and not names:
+    if requested and not names:
         return ("leads", "line")[int(chance[0] < 0.5) : int(chance[0] < 0.5) + 1]
     return names
 
 
 def grid_of(exposure: Exposure, size: int) -> Grid:
-    """The pixel grid that the exposure looks through."""
+    """Pixel grid of the exposure."""
     return fields.make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
 
 
-# Attenuation of the dark (8th percentile) and of the dense parts (93rd) of healthy phantoms: at the average,
-# and per wall, breast and bone; least squares over 150 patients, residual 0.01 to 0.03.
+# 8th and 93rd percentile of the attenuation of healthy phantoms: intercept, and slopes by chest wall, breast
+# and bone; least squares over 150 patients, residual 0.01 to 0.03.
 _GRAY = {
     "PA": ((0.327, 0.98, 0.17, 0.05), (0.942, 1.00, 0.14, 0.07)),
     "AP": ((0.333, 0.97, 0.12, 0.04), (0.962, 1.05, 0.14, 0.07)),
@@ -182,21 +182,21 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
 
     Args:
         shadow: (S, S) line integrals, about 0.25 in lung and 1.0 in the mediastinum.
-        scale: of the same patient without a finding, of :func:`gray_range`.
+        scale: :func:`gray_range` of the patient.
     Returns:
         (S, S) uint8.
     """
     style = STYLES[exposure.site]
     rng = np.random.default_rng([exposure.seed, 2])
-    # the detector's aperture: what is finer than two pixels is dimmed, not aliased
+    # detector aperture: attenuates detail finer than two pixels instead of aliasing it
     width = np.hypot(style.aperture, 0.45 * grid.pixel) / grid.pixel
     primary = gaussian_filter(np.exp(-1.6 * shadow), width, mode="nearest", truncate=3.0)
-    seen = (1 - exposure.scatter) * primary + exposure.scatter * wide_blur(primary, 0.25, grid)
-    # counts per pixel grow with its area, noise falls with their root; the noise depends on the signal
-    grain = rng.standard_normal(seen.shape, dtype=np.float32)
+    detected = (1 - exposure.scatter) * primary + exposure.scatter * wide_blur(primary, 0.25, grid)
+    # counts grow with the pixel's area, relative noise falls with their root and depends on the signal
+    grain = rng.standard_normal(detected.shape, dtype=np.float32)
     grain *= np.float32(exposure.noise * np.sqrt(0.016 / grid.pixel))
-    seen += grain * np.sqrt(seen)
-    depth = np.log(np.maximum(seen, 0.008)) * np.float32(-1 / 1.6)
+    detected += grain * np.sqrt(detected)
+    depth = np.log(np.maximum(detected, 0.008)) * np.float32(-1 / 1.6)
     depth += exposure.cutoff * grid.col + exposure.heel * grid.row
     if style.crisp:
         depth += np.float32(style.crisp) * (depth - wide_blur(depth, 0.075, grid))
@@ -212,17 +212,17 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
 
 
 def _tone(level: Array, toe: float, gamma: float) -> Array:
-    """From linear (toe 0) to the soft toe and shoulder of film (toe 1), 0..1."""
+    """Gray-scale curve, linear (toe 0) to film with toe and shoulder (toe 1), 0..1."""
     film = 1 / (1 + np.exp(-4.4 * (level - 0.5)))
     curve = (1 - toe) * level + toe * ((film - 0.08) * np.float32(1 / 0.84))
     return unit(curve) ** np.float32(gamma)
 
 
 def _finish(tone: Array, exposure: Exposure, grid: Grid) -> Array:
-    """Black borders, the side letter and the note, as gray values 0..255."""
+    """Add collimation, side marker and note; (S, S) uint8."""
     left, right, top, bottom = exposure.borders
     left, right = left + exposure.bars, right + exposure.bars
-    line = Grid(grid.x, grid.y, grid.col, grid.row, grid.back, grid.shift, 2 / len(grid.row))
+    line = replace(grid, pixel=2 / len(grid.row))
     if left or right:
         tone = tone * edge(np.minimum(grid.col + 1 - 2 * left, 1 - 2 * right - grid.col), 0.003, line)
     if top or bottom:
@@ -233,7 +233,7 @@ def _finish(tone: Array, exposure: Exposure, grid: Grid) -> Array:
 
 
 def _mark(tone: Array, exposure: Exposure) -> None:
-    """Letter L at the patient's left (right in the image), R at the right; the note beside it, in place."""
+    """Blend in L at the patient's left (right in the image) or R at the right, and the note, in place."""
     x, y = exposure.marker_at
     style = STYLES[exposure.site].letter
     dot = {"plain": 0.014, "boxed": 0.010, "ring": 0.011}[style]

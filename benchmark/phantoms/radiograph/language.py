@@ -1,11 +1,11 @@
-"""One sentence that says what a study shows, as a radiologist would."""
+"""The findings of a radiograph in one sentence of a radiology report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from benchmark.phantoms.radiograph.focal import hernia_radius, mass_radius, nodule_radii
-from benchmark.phantoms.radiograph.pathology import Plan
+from benchmark.phantoms.radiograph.pathology import FindingSpec
 from benchmark.phantoms.radiograph.torso import CM
 
 HEALTHY = "No acute finding."
@@ -25,59 +25,58 @@ _WHERE = {
 }
 
 
-def side_of(plan: Plan) -> str:
+def side_of(spec: FindingSpec) -> str:
     """``left`` or ``right`` of the patient, ``both``, or empty."""
-    return {(): "", (-1,): "right", (1,): "left"}.get(plan.sides, "both")
+    return {(): "", (-1,): "right", (1,): "left"}.get(spec.sides, "both")
 
 
-def sentence(plans: Sequence[Plan], supine: bool) -> str:
+def sentence(specs: Sequence[FindingSpec], supine: bool) -> str:
     """All findings in one sentence; ``HEALTHY`` without any."""
-    if not plans:
+    if not specs:
         return HEALTHY
-    said = [_phrase(plan, supine) for plan in plans]
-    joined = said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
+    phrases = [_phrase(spec, supine) for spec in specs]
+    joined = " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)
     return joined[0].upper() + joined[1:] + "."
 
 
-def _phrase(plan: Plan, supine: bool) -> str:
-    """One finding: severity or size, side, place, name."""
-    grade = _third(plan.grade, _SIZES if plan.finding in _SIZED else _GRADES)
-    side = {"both": "bilateral "}.get(side_of(plan), side_of(plan) + " " if plan.sides else "")
-    name = _NAMES.get(plan.finding, plan.finding.replace("_", " "))
-    if plan.finding == "nodule":
-        return _nodules(plan, side)
-    if plan.finding == "mass":
-        outline = {"lobed": "lobulated", "spiky": "spiculated"}[plan.form]
-        return f"{2 * mass_radius(plan) / CM:.0f} cm {outline} mass in the {side}{_zone(plan)} zone"
-    if plan.finding == "hernia":
-        return f"{_third(plan.grade, _SIZES)} hiatal hernia of {2 * hernia_radius(plan) / CM:.0f} cm"
-    if plan.finding == "atelectasis":
+def _phrase(spec: FindingSpec, supine: bool) -> str:
+    """One finding: severity or size, side, location, name."""
+    grade = _third(spec.grade, _SIZES if spec.finding in _SIZED else _GRADES)
+    side = {"both": "bilateral "}.get(side_of(spec), side_of(spec) + " " if spec.sides else "")
+    name = _NAMES.get(spec.finding, spec.finding.replace("_", " "))
+    if spec.finding == "nodule":
+        return _nodules(spec, side)
+    if spec.finding == "mass":
+        return f"{2 * mass_radius(spec) / CM:.0f} cm {spec.form} mass in the {side}{_zone(spec)} zone"
+    if spec.finding == "hernia":
+        return f"{_third(spec.grade, _SIZES)} hiatal hernia of {2 * hernia_radius(spec) / CM:.0f} cm"
+    if spec.finding == "atelectasis":
         return (
-            f"{grade} {side}{'plate-like ' if plan.form == 'plate' else _LOBES[plan.form] + ' '}atelectasis"
+            f"{grade} {side}{'plate-like ' if spec.form == 'plate' else _LOBES[spec.form] + ' '}atelectasis"
         )
-    if plan.finding in ("consolidation", "pneumonia"):
-        return f"{grade} {side}{_LOBES[plan.form]} {name}"
-    if plan.finding == "infiltration":
-        return f"{grade} {side}{_zone(plan)} zone infiltration"
-    if plan.finding == "pneumothorax":
-        place = "basal " if supine else ("apical " if plan.grade < 0.5 else "")
+    if spec.finding in ("consolidation", "pneumonia"):
+        return f"{grade} {side}{_LOBES[spec.form]} {name}"
+    if spec.finding == "infiltration":
+        return f"{grade} {side}{_zone(spec)} zone infiltration"
+    if spec.finding == "pneumothorax":
+        place = "basal " if supine else ("apical " if spec.grade < 0.5 else "")
         return f"{grade} {side}{place}{name}"
-    if plan.sides == (-1, 1) and plan.finding in ("edema", "emphysema", "fibrosis"):
-        side = ""  # two-sided as a rule, so nobody says it
-    return f"{grade} {side}{_WHERE.get((plan.finding, plan.form), '')}{name}"
+    if spec.sides == (-1, 1) and spec.finding in ("edema", "emphysema", "fibrosis"):
+        side = ""  # usually bilateral, so reports leave it out
+    return f"{grade} {side}{_WHERE.get((spec.finding, spec.form), '')}{name}"
 
 
-def _nodules(plan: Plan, side: str) -> str:
-    largest = 20 * nodule_radii(plan)[0] / CM
-    kind = "calcified " if plan.form == "calcified" else ""
-    if plan.count == 1:
-        return f"{largest:.0f} mm {kind}nodule in the {side}{_zone(plan)} zone"
-    number = {2: "two", 3: "three"}[plan.count]
+def _nodules(spec: FindingSpec, side: str) -> str:
+    largest = 20 * nodule_radii(spec)[0] / CM
+    kind = "calcified " if spec.form == "calcified" else ""
+    if spec.count == 1:
+        return f"{largest:.0f} mm {kind}nodule in the {side}{_zone(spec)} zone"
+    number = {2: "two", 3: "three"}[spec.count]
     return f"{number} {side}{kind}nodules of up to {largest:.0f} mm"
 
 
-def _zone(plan: Plan) -> str:
-    return _third(plan.spots[0][2], ("upper", "middle", "lower"))
+def _zone(spec: FindingSpec) -> str:
+    return _third(spec.spots[0][2], ("upper", "middle", "lower"))
 
 
 def _third(value: float, words: tuple[str, str, str]) -> str:

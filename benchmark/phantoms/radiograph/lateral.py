@@ -1,4 +1,4 @@
-"""The torso of a patient as a left lateral radiograph sees it: sternum on the left, spine on the right."""
+"""Left lateral projection of the torso: sternum on the left, spine on the right."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
-from benchmark.phantoms.canvas.raster import Steps, edge, profile, steps, table, window
+from benchmark.phantoms.canvas.raster import LookupIndex, crop_grid, edge, lookup, lookup_index, profile
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.skeleton import rib_bands
-from benchmark.phantoms.radiograph.torso import APEX, Change, Patient, Pose, heart_ratio
+from benchmark.phantoms.radiograph.torso import APEX, AnatomyChange, Patient, Pose, heart_ratio
 from benchmark.phantoms.radiograph.vasculature import blood, fine_tissue
 
 _HEIGHTS = (-0.78, -0.75, -0.70, -0.55, -0.30, 0.0, 0.30, 0.60, 0.9)
@@ -19,9 +19,9 @@ _BACK = (0.08, 0.16, 0.23, 0.34, 0.43, 0.45, 0.42, 0.37, 0.33)
 _BEND = (0.4, 0.5, 0.6, 0.9, 1.0, 0.6, 0.2, 0.0, 0.0)
 
 
-def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
-    """The chest of a patient, as the findings of one study bend it, seen from the left."""
-    at = steps(grid.y, len(grid.row))
+def project(patient: Patient, pose: Pose, change: AnatomyChange, grid: Grid) -> Chest:
+    """Project the chest of a patient, changed by the findings, in a left lateral exposure."""
+    at = lookup_index(grid.y, len(grid.row))
     base = patient.base + 0.09 * change.flat - pose.breath
     scale = patient.depth / 0.44 * (1 + 0.08 * change.flat)
     front_line = profile(_HEIGHTS, np.array(_FRONT) * scale - 0.03 * change.flat, at.length, 0.02)
@@ -55,19 +55,19 @@ def project(patient: Patient, pose: Pose, change: Change, grid: Grid) -> Chest:
     return replace(chest, solid=solid, vessels=_vessels(patient, change, chest) * walls)
 
 
-def _bowl(change: Change, across: Array, size: int) -> Array:
-    """The diaphragm from front to back: highest in front of the middle, deepest behind."""
+def _bowl(change: AnatomyChange, across: Array, size: int) -> Array:
+    """Diaphragm from anterior to posterior: highest anterior to the middle, lowest posteriorly."""
     at = (0.0, 0.15, 0.35, 0.55, 0.75, 0.88, 1.0)
     round_dome = np.array([0.09, 0.03, 0.0, 0.035, 0.13, 0.22, 0.33])
     flat_dome = np.array([0.03, 0.01, 0.0, 0.01, 0.04, 0.075, 0.12])
     flat = min(change.flat, 1.0)
-    return table(at, (1 - flat) * round_dome + flat * flat_dome, steps(across, size), 0.04)
+    return lookup(at, (1 - flat) * round_dome + flat * flat_dome, lookup_index(across, size), 0.04)
 
 
 def _heart(
-    patient: Patient, pose: Pose, change: Change, grid: Grid, base: float, scale: float
+    patient: Patient, pose: Pose, change: AnatomyChange, grid: Grid, base: float, scale: float
 ) -> tuple[Array, float]:
-    """Shadow of the heart, 0..1, behind the lower sternum; a large one reaches back to the spine."""
+    """Cardiac silhouette, 0..1, behind the lower sternum; a large heart reaches the spine."""
     ratio = heart_ratio(patient, change) + 0.25 * pose.breath
     grow = ratio / 0.435
     center = (-0.18 * scale + 0.14 * (grow - 1), base - 0.05 - 0.06 * (grow - 1))
@@ -82,7 +82,7 @@ def _heart(
     return 1 - soft, ratio
 
 
-def _solid(patient: Patient, chest: Chest, at: Steps, front: Array, back: Array) -> Array:
+def _solid(patient: Patient, chest: Chest, at: LookupIndex, front: Array, back: Array) -> Array:
     """Attenuation of the body as if the lungs had no air."""
     grid = chest.grid
     inside, depth = _outline(patient, grid, at, front, back)
@@ -97,12 +97,12 @@ def _solid(patient: Patient, chest: Chest, at: Steps, front: Array, back: Array)
     return total
 
 
-def _outline(patient: Patient, grid: Grid, at: Steps, front: Array, back: Array) -> tuple[Array, Array]:
-    """The body, 0..1, and its depth relative to the deepest; the arms are raised."""
+def _outline(patient: Patient, grid: Grid, at: LookupIndex, front: Array, back: Array) -> tuple[Array, Array]:
+    """Body outline, 0..1, and depth relative to its maximum; the arms are raised."""
     bust = np.array([0.0, 0.0, 0.1, 0.9, 1.0, 0.35, 0.1]) * (0.6 * patient.breast)
     heights = (-0.9, -0.5, -0.25, 0.05, 0.2, 0.4, 0.6)
-    skin = front - np.float32(0.035 + 0.36 * patient.wall) - table(heights, bust, at, 0.05)
-    neck = table((-1.3, -1.0, -0.8, -0.55), (0.26, 0.22, 0.13, 0.0), at, 0.05)
+    skin = front - np.float32(0.035 + 0.36 * patient.wall) - lookup(heights, bust, at, 0.05)
+    neck = lookup((-1.3, -1.0, -0.8, -0.55), (0.26, 0.22, 0.13, 0.0), at, 0.05)
     rear = back + np.float32(0.11 + 0.5 * patient.wall)
     trunk = np.minimum(grid.x - skin + neck, rear - grid.x + 0.6 * neck)
     arm = ellipse(grid, (-0.10, -1.08), (0.60, 0.32), 0.20)
@@ -111,8 +111,8 @@ def _outline(patient: Patient, grid: Grid, at: Steps, front: Array, back: Array)
     return inside, depth
 
 
-def _aorta(patient: Patient, grid: Grid, at: Steps, back: Array) -> Array:
-    """Arch and descending aorta, 0..1; an unfolded one is seen better and lies further back."""
+def _aorta(patient: Patient, grid: Grid, at: LookupIndex, back: Array) -> Array:
+    """Aortic arch and descending aorta, 0..1; unfolding makes them more visible and more posterior."""
     reach = 0.15 + 0.03 * patient.unfolded
     center = (0.08 + 0.03 * patient.unfolded, -0.20)
     ring = edge(0.045 + 0.2 * patient.knob - np.abs(ellipse(grid, center, (reach, 0.21))), 0.015, grid)
@@ -123,14 +123,14 @@ def _aorta(patient: Patient, grid: Grid, at: Steps, back: Array) -> Array:
 
 
 def _trachea(grid: Grid) -> Array:
-    """Trachea and the ring of the left main bronchus, which are dark."""
+    """Trachea and the end-on left main bronchus, 0..1."""
     away = grid.x - (0.045 + 0.13 * (grid.y + 0.4))
     tube = edge(0.036 - np.abs(away), 0.012, grid) * edge(-0.16 - grid.y, 0.03, grid)
     return np.maximum(tube, 0.7 * edge(ellipse(grid, (0.075, -0.13), (0.033, 0.033)), 0.01, grid))
 
 
-def _spine(patient: Patient, grid: Grid, at: Steps, back: Array) -> Array:
-    """Vertebral bodies with discs, and the arches behind them."""
+def _spine(patient: Patient, grid: Grid, at: LookupIndex, back: Array) -> Array:
+    """Vertebral bodies with discs, and posterior arches."""
     away = grid.x - back + 0.085
     level = grid.y + 0.25 * away
     turns = level * np.float32(1 / (0.98 * patient.rib_gap)) + np.float32(patient.pedicle)
@@ -148,7 +148,7 @@ def _sternum(grid: Grid, front: Array) -> Array:
 
 
 def _ribs(patient: Patient, chest: Chest, grid: Grid, front: Array, back: Array) -> Array:
-    """Ribs of both sides, which fall steeply from the spine to the front."""
+    """Ribs of both sides, steeply descending from the spine."""
     far = unit(1 - chest.across)
     level = grid.y - 0.62 * (back - grid.x) + 0.20 * (back - grid.x) ** 2
     steep = np.float32(0.86)
@@ -161,7 +161,7 @@ def _ribs(patient: Patient, chest: Chest, grid: Grid, front: Array, back: Array)
 
 
 def _shoulders(grid: Grid) -> Array:
-    """Borders of the scapulae and the raised humeri."""
+    """Scapular borders and raised humeri."""
     blade = ellipse(grid, (0.36, -0.38), (0.055, 0.30), 0.18)
     other = ellipse(grid, (0.30, -0.36), (0.05, 0.28), 0.10)
     shaft = edge(0.055 - np.abs(grid.y + 0.86 + 0.30 * (grid.x + 0.1)), 0.01, grid) * edge(
@@ -172,8 +172,8 @@ def _shoulders(grid: Grid) -> Array:
     return 0.9 * thin + 0.8 * shaft + head
 
 
-def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
-    """Share of the air that vessels and hila take, 0..1."""
+def _vessels(patient: Patient, change: AnatomyChange, chest: Chest) -> Array:
+    """Share of the air that vessels and hila replace, 0..1."""
     rng = np.random.default_rng([patient.seed, 5])
     grid = chest.grid
     thick = 0.020 * patient.vessel * (1 - 0.35 * min(change.flat, 1.0))
@@ -185,23 +185,17 @@ def _vessels(patient: Patient, change: Change, chest: Chest) -> Array:
         roots.append((start, fan, thick * upper))
     total = blood(rng, roots, grid)
     for x, y in chest.hila:
-        found = window(grid, (x, y), 0.22)
-        if found:
-            where, part = found
-            total[where] += (
-                0.016 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
-            )
+        where, part = crop_grid(grid, (x, y), 0.22)
+        total[where] += 0.016 * patient.vessel * edge(ellipse(part, (x, y), (0.075, 0.085), 0.4), 0.035, part)
     return np.minimum(np.maximum(total * 7.0 + fine_tissue(rng, grid, chest.down), 0), 0.6)
 
 
 def _stomach(patient: Patient, chest: Chest, total: Array) -> None:
-    """Gas in the stomach under the left half of the diaphragm, dark, in place."""
+    """Subtract the gastric bubble under the left hemidiaphragm, in place."""
     if patient.stomach < 0.35:
         return
     grow = 0.06 + 0.08 * patient.stomach
     center = (0.03, chest.domes[1] + 0.06 + grow)
-    found = window(chest.grid, center, 2 * grow + 0.05)
-    if found:
-        where, part = found
-        hole = edge(ellipse(part, center, (1.3 * grow, 0.7 * grow), 0.2), 0.014, part)
-        total[where] -= 0.22 * hole * edge(-chest.above[where] - 0.02, 0.01, part)
+    where, part = crop_grid(chest.grid, center, 2 * grow + 0.05)
+    hole = edge(ellipse(part, center, (1.3 * grow, 0.7 * grow), 0.2), 0.014, part)
+    total[where] -= 0.22 * hole * edge(-chest.above[where] - 0.02, 0.01, part)

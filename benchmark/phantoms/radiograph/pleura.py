@@ -1,4 +1,4 @@
-"""Findings of the pleural space: fluid, air, scars."""
+"""Pleural findings: effusion, pneumothorax, thickening."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from benchmark.phantoms.canvas.fields import Array, unit
 from benchmark.phantoms.canvas.raster import edge, texture
 from benchmark.phantoms.radiograph.effects import Effect
-from benchmark.phantoms.radiograph.pathology import Plan
+from benchmark.phantoms.radiograph.pathology import FindingSpec
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.torso import APEX
 
 
-def effusion(plan: Plan, chest: Chest) -> list[Effect]:
-    """Fluid: a blunted angle and a meniscus when upright, a veil when supine, behind on the lateral view."""
-    return [_veil(plan, chest, side) if chest.supine else _pool(plan, chest, side) for side in plan.sides]
+def effusion(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """Blunted angle and meniscus when upright, veil-like opacity when supine."""
+    return [_veil(spec, chest, side) if chest.supine else _pool(spec, chest, side) for side in spec.sides]
 
 
-def _pool(plan: Plan, chest: Chest, side: int) -> Effect:
-    """Fluid that stands in the pleural space, higher at the walls."""
+def _pool(spec: FindingSpec, chest: Chest, side: int) -> Effect:
+    """Free fluid in the upright patient, with a meniscus."""
     grid, dome = chest.grid, chest.domes[side > 0]
-    height = 0.05 + 0.60 * plan.grade
+    height = 0.05 + 0.60 * spec.grade
     curve = min(0.16, 0.6 * height)
     if chest.lateral_view:
         lowest, middle = dome + 0.33, 0.5
@@ -32,87 +32,89 @@ def _pool(plan: Plan, chest: Chest, side: int) -> Effect:
     return Effect(extent=fluid, opacity=np.float32(0.96 * chest.share) * fluid)
 
 
-def _veil(plan: Plan, chest: Chest, side: int) -> Effect:
-    """Fluid that lies behind the lung: a haze that grows towards the base, vessels seen through it."""
+def _veil(spec: FindingSpec, chest: Chest, side: int) -> Effect:
+    """Layering fluid in the supine patient: haze towards the base, with visible vessels."""
     lung = chest.lung(side)
-    top = 0.95 - 0.95 * plan.grade
-    rise = unit((chest.down - np.float32(top)) * np.float32(1 / (0.30 + 0.5 * plan.grade)))
-    low = unit(1 - chest.above * np.float32(1 / (0.05 + 0.14 * plan.grade)))
-    haze = (0.22 + 0.42 * plan.grade) * rise + 0.35 * low * (chest.across > 0.4)
-    rim = unit(1 - chest.rim * np.float32(1 / (0.02 + 0.04 * plan.grade))) * (0.3 * plan.grade)
+    top = 0.95 - 0.95 * spec.grade
+    rise = unit((chest.down - np.float32(top)) * np.float32(1 / (0.30 + 0.5 * spec.grade)))
+    low = unit(1 - chest.above * np.float32(1 / (0.05 + 0.14 * spec.grade)))
+    haze = (0.22 + 0.42 * spec.grade) * rise + 0.35 * low * (chest.across > 0.4)
+    rim = unit(1 - chest.rim * np.float32(1 / (0.02 + 0.04 * spec.grade))) * (0.3 * spec.grade)
     return Effect(
         extent=edge(rise - 0.15, 0.02, chest.grid) * lung, opacity=np.minimum(haze + rim, 0.9) * lung
     )
 
 
-def pneumothorax(plan: Plan, chest: Chest) -> list[Effect]:
-    """Air between lung and wall: a thin pleural line, only air outside it; supine a deep dark angle."""
-    return [_front_air(plan, chest, side) if chest.supine else _cap(plan, chest, side) for side in plan.sides]
+def pneumothorax(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """Visceral pleural line without lung markings beyond it; supine: deep sulcus sign."""
+    return [_front_air(spec, chest, side) if chest.supine else _cap(spec, chest, side) for side in spec.sides]
 
 
-def _gap(plan: Plan, chest: Chest) -> Array:
+def _gap(spec: FindingSpec, chest: Chest) -> Array:
     """Width of the pleural space by height: widest at the apex."""
-    apex = 0.055 + 0.36 * plan.grade**1.2
-    reach = 0.30 + 1.5 * plan.grade
+    apex = 0.055 + 0.36 * spec.grade**1.2
+    reach = 0.30 + 1.5 * spec.grade
     return np.float32(apex) * np.sqrt(unit(1 - chest.down * np.float32(1 / reach)))
 
 
 def _rounded(chest: Chest) -> Array:
-    """Distance to the wall and the apex, without the corner between them."""
+    """Distance to the wall and the apex, rounded at the corner between them."""
     top = np.maximum(chest.grid.y - np.float32(APEX - 0.012), 0.01)
     side = np.maximum(chest.rim, 0.005)
     return 1 / np.sqrt(1 / (side * side) + 0.7 / (top * top))
 
 
-def _cap(plan: Plan, chest: Chest, side: int) -> Effect:
+def _cap(spec: FindingSpec, chest: Chest, side: int) -> Effect:
     lung, grid = chest.lung(side), chest.grid
-    wave = 0.010 * texture(np.random.default_rng(plan.seeds[1]), grid, 0.35)
-    gap = _gap(plan, chest) * (0.75 if chest.lateral_view else 1.0)
+    wave = 0.010 * texture(np.random.default_rng(spec.seeds[1]), grid, 0.35)
+    gap = _gap(spec, chest) * (0.75 if chest.lateral_view else 1.0)
     rim = _rounded(chest)
     gap = np.where(gap > 0, np.maximum(gap + wave * unit(gap * 12), 0), -1)
-    # the stump of a collapsed lung hangs at its hilum
+    # the collapsed lung retracts to its hilum
     space = edge(gap - rim, 0.006, grid) * lung
     line = edge(0.0045 - np.abs(rim - gap), 0.0035, grid) * lung * (gap > 0.012)
     share = chest.share
-    packed = (0.05 + 0.40 * plan.grade**2) * share * (lung - space)
+    packed = (0.05 + 0.40 * spec.grade**2) * share * (lung - space)
     return Effect(
         extent=space,
         opacity=packed,
-        lucent=0.20 * share * space,
-        bare=share * space,
+        lucency=0.20 * share * space,
+        vessel_loss=share * space,
         added=0.060 * share * line,
     )
 
 
-def _front_air(plan: Plan, chest: Chest, side: int) -> Effect:
-    """Air that rises to the front of a supine chest: the base is too dark and its angle too deep."""
+def _front_air(spec: FindingSpec, chest: Chest, side: int) -> Effect:
+    """Anterior air in the supine patient: hyperlucent base and deep sulcus."""
     lung, grid = chest.lung(side), chest.grid
-    reach = 0.10 + 0.55 * plan.grade
+    reach = 0.10 + 0.55 * spec.grade
     outward = chest.rim * 0.55 + chest.above * 0.6
     space = edge(np.float32(reach * 0.5) - outward, 0.05, grid) * edge(chest.down - 0.35, 0.15, grid) * lung
     return Effect(
-        extent=space, lucent=(0.22 + 0.12 * plan.grade) * space, bare=(0.55 + 0.4 * plan.grade) * space
+        extent=space,
+        lucency=(0.22 + 0.12 * spec.grade) * space,
+        vessel_loss=(0.55 + 0.4 * spec.grade) * space,
     )
 
 
-def thickening(plan: Plan, chest: Chest) -> list[Effect]:
-    """Scarred pleura: a cap over the apex or a band along the wall, at times with chalk."""
-    return [_band(plan, chest, side) for side in plan.sides]
+def thickening(spec: FindingSpec, chest: Chest) -> list[Effect]:
+    """Apical cap, or a band along the wall; sometimes calcified."""
+    return [_band(spec, chest, side) for side in spec.sides]
 
 
-def _band(plan: Plan, chest: Chest, side: int) -> Effect:
+def _band(spec: FindingSpec, chest: Chest, side: int) -> Effect:
     grid, lung = chest.grid, chest.lung(side)
-    rng = np.random.default_rng([plan.seeds[0], side + 1])
+    rng = np.random.default_rng([spec.seeds[0], side + 1])
     rough = texture(rng, grid, 0.24)
-    thick = (0.024 + 0.060 * plan.grade) * np.maximum(1 + 0.22 * rough, 0.4)
-    if plan.form == "apical":
-        height = unit((0.10 + 0.14 * plan.grade - chest.down) * 9)
+    thick = (0.024 + 0.060 * spec.grade) * np.maximum(1 + 0.22 * rough, 0.4)
+    if spec.form == "apical":
+        height = unit((0.10 + 0.14 * spec.grade - chest.down) * 9)
         thick = thick * 1.15
     else:
-        height = unit((0.16 + 0.30 * plan.grade - np.abs(chest.down - plan.spots[0][2])) * 7)
+        height = unit((0.16 + 0.30 * spec.grade - np.abs(chest.down - spec.spots[0][2])) * 7)
     outward = chest.rim if not chest.lateral_view else np.where(chest.across > 0.5, chest.rim, np.float32(1))
     band = edge(thick * height - outward, 0.006, grid) * lung * (height > 0)
     added = None
     if rng.random() < 0.25:
-        added = 0.16 * (0.4 + plan.grade) * band * unit(rough * 1.5 - 0.4)
+        added = 0.16 * (0.4 + spec.grade) * band * unit(rough * 1.5 - 0.4)
     return Effect(extent=band, opacity=np.float32(0.72 * chest.share) * band, added=added)

@@ -1,4 +1,4 @@
-"""The projected chest, from the front or from the side: what findings need to know of it."""
+"""The projected chest, frontal or lateral, as the findings need it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from benchmark.phantoms.radiograph.torso import APEX
 
 @dataclass(frozen=True, eq=False)
 class Chest:
-    """What a finding needs to know of the projected chest; arrays are (S, S) float32 unless noted.
+    """Projected chest; arrays are (S, S) float32 unless noted.
 
     Attributes:
-        lateral_view: seen from the side; the lungs then lie on one another.
-        solid: attenuation of everything but the air; air: what the air of the lungs takes from it.
-        vessels: share of the air that blood takes.
-        inside: 0..1, where lung is seen; heart: 0..1, the shadow of heart and great vessels.
-        side: -1 in the patient's right lung (left in the image), +1 in the left; from the side 0.
+        lateral_view: lateral projection, in which the lungs overlap.
+        solid: attenuation of everything but the air; air: attenuation that the air of the lungs removes.
+        vessels: share of the air that blood replaces.
+        inside: 0..1, projected lung; heart: 0..1, silhouette of heart and great vessels.
+        side: -1 in the patient's right lung (left in the image), +1 in the left; 0 in the lateral view.
         across: frontal 0 at the midline to 1 at the wall; lateral 0 at the sternum to 1 at the back.
         down: 0 at the apex to 1 at the dome of the diaphragm.
         rim: distance from the outer pleura, body units, positive inside.
         above: height over the diaphragm, body units.
-        outer: the wall by height, a table of its own.
+        outer, front: lookup tables by height: lateral or posterior wall, anterior wall.
         base: height of the domes; ratio: cardiothoracic ratio.
         hila: body coordinates of the right and the left hilum; domes: height of the right and the left one.
-        each: the right and the left lung seen from the side.
+        each: projections of the right and the left lung in the lateral view.
     """
 
     lateral_view: bool
@@ -52,17 +52,17 @@ class Chest:
 
     @property
     def share(self) -> float:
-        """Share of the air under a pixel that one lung has."""
+        """Share of one lung in the air behind a pixel."""
         return 0.5 if self.lateral_view else 1.0
 
     def lung(self, side: int) -> Array:
-        """Where one lung is seen, 0..1."""
+        """Projection of one lung, 0..1."""
         if self.each is not None:
             return self.each[side > 0]
         return self.inside * (self.side == side)
 
     def spot(self, side: int, across: float, depth: float, down: float) -> tuple[float, float]:
-        """Body coordinates of a place in one lung.
+        """Body coordinates of a point in one lung.
 
         Args:
             across: 0 at the midline to 1 at the wall; depth: 0 at the sternum to 1 at the back.

@@ -1,4 +1,4 @@
-"""Ribs, shoulder girdle and spine of the frontal chest, as added attenuation."""
+"""Attenuation of ribs, shoulder girdle and spine in the frontal view."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from benchmark.phantoms.radiograph.torso import Patient, Pose
 
 
 def ribs(patient: Patient, chest: Chest, grid: Grid, lateral: Array) -> Array:
-    """Posterior and anterior halves of the ribs: bands that meet at the chest wall."""
+    """Posterior and anterior ribs: bands that meet at the chest wall."""
     wall = np.minimum(chest.across * np.float32(0.97), 1.06)
     turn = np.sqrt(np.maximum(1 - wall * wall, 0) + np.float32(0.002))
-    level = grid.y + 0.12 * grid.y * grid.y  # the lower ribs lie further apart
-    level += 0.012 * np.sin(5 * grid.y + 4 * grid.x + np.float32(9 * patient.rib_phase))  # nor quite evenly
+    level = grid.y + 0.12 * grid.y * grid.y  # the lower ribs are further apart
+    level += 0.012 * np.sin(
+        5 * grid.y + 4 * grid.x + np.float32(9 * patient.rib_phase)
+    )  # and slightly uneven
     drop = np.float32(patient.rib_drop) * (1 + 0.6 * grid.y)
     back = level - drop * (0.55 * wall + 1 - turn)
     front = level - drop * (1.55 + 2.1 * turn)
@@ -27,7 +29,7 @@ def ribs(patient: Patient, chest: Chest, grid: Grid, lateral: Array) -> Array:
     anterior = rib_bands(front, gap, patient.rib_phase + 0.3, 0.034, grid, steep)
     cage = edge(1.05 - chest.across, 0.02, grid) * edge(grid.y + 0.70, 0.04, grid)
     cage *= 1 - 0.65 * edge(-chest.above - 0.06, 0.06, grid)
-    bony = unit((wall - 0.40) * 4)  # in front the ribs end as cartilage
+    bony = unit((wall - 0.40) * 4)  # anteriorly the ribs end in cartilage
     bony = bony * (0.46 * edge(0.34 - grid.y, 0.12, grid))
     total = posterior * (edge(lateral - 0.075, 0.015, grid) * (0.90 + 0.45 * unit((wall - 0.7) * 3.3)))
     return (total + anterior * bony) * cage
@@ -36,15 +38,15 @@ def ribs(patient: Patient, chest: Chest, grid: Grid, lateral: Array) -> Array:
 def rib_bands(
     level: Array, gap: float, phase: float, half: float, grid: Grid, steep: Array | np.float32
 ) -> Array:
-    """Bands of half width ``half`` around whole phases, with a brighter rim as of cortical bone."""
+    """Bands of half width ``half`` at integer phases, with a brighter rim for the cortical bone."""
     turns = level * np.float32(1 / gap) + np.float32(phase)
     away = np.abs(turns - np.round(turns)) * (np.float32(gap) * steep)
     part = np.minimum(away * np.float32(1 / half), 1)
     return edge(half - away, 0.006, grid) * (0.52 + 0.48 * part * part * part)
 
 
-def girdle(patient: Patient, pose: Pose, grid: Grid, width: float, lateral: Array) -> Array:
-    """Clavicles, scapulae and the heads of the humeri."""
+def shoulder_girdle(patient: Patient, pose: Pose, grid: Grid, width: float, lateral: Array) -> Array:
+    """Clavicles, scapulae and humeral heads."""
     lift = patient.shoulder * 0.6 + (-0.05 if pose.view == "AP" else 0.0)
     line = -0.545 + lift - 0.20 * lateral + 0.030 * np.sin(6.5 * lateral - 0.6)
     away = np.abs(grid.y - line)
@@ -67,7 +69,7 @@ def girdle(patient: Patient, pose: Pose, grid: Grid, width: float, lateral: Arra
 
 
 def spine(patient: Patient, grid: Grid) -> Array:
-    """The vertebral column with its discs, pedicles and spinous processes."""
+    """Vertebral column with discs, pedicles and spinous processes."""
     bend = np.float32(patient.scoliosis) * np.sin(3.0 * grid.y + 6 * patient.rib_phase)
     away = np.abs(grid.x - bend)
     turns = grid.y * np.float32(1 / (0.98 * patient.rib_gap)) + np.float32(patient.pedicle)

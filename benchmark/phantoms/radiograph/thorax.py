@@ -1,20 +1,22 @@
 """Phantom chest radiographs with the fourteen findings of ChestX-ray14, frontal and lateral.
 
-``python -m benchmark.phantoms.radiograph.thorax OUT.png`` draws an example grid.
+``python -m benchmark.phantoms.radiograph.thorax OUT.png`` draws a contact sheet.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from benchmark.errors import DataError, unknown_name
-from benchmark.phantoms.pneumonia.acquisition import draw_devices
+from benchmark.phantoms.canvas.devices import draw_devices
+from benchmark.phantoms.canvas.output import check_size, save_contact_sheet
 from benchmark.phantoms.radiograph import (
     airspace,
+    atelectasis,
     effects,
     focal,
     frontal,
@@ -25,16 +27,15 @@ from benchmark.phantoms.radiograph import (
     pleura,
 )
 from benchmark.phantoms.radiograph.effects import Effect
-from benchmark.phantoms.radiograph.hardware import draw_lateral
 from benchmark.phantoms.radiograph.imaging import SITES, Exposure
-from benchmark.phantoms.radiograph.pathology import FINDINGS, Plan
+from benchmark.phantoms.radiograph.pathology import FINDINGS, FindingSpec
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.torso import CM, NO_CHANGE, Patient, sample_patient
 
 version = "1"
 VIEWS = ("PA", "AP", "LATERAL")
-_PAINTERS: dict[str, Callable[[Plan, Chest], list[Effect]]] = {
-    "atelectasis": airspace.atelectasis,
+_RENDERERS: dict[str, Callable[[FindingSpec, Chest], list[Effect]]] = {
+    "atelectasis": atelectasis.atelectasis,
     "cardiomegaly": focal.cardiomegaly,
     "consolidation": airspace.consolidation,
     "edema": airspace.edema,
@@ -50,23 +51,23 @@ _PAINTERS: dict[str, Callable[[Plan, Chest], list[Effect]]] = {
     "pneumothorax": pleura.pneumothorax,
 }
 SIZES = {
-    "cardiomegaly": "cardiothoracic ratio as seen",
+    "cardiomegaly": "cardiothoracic ratio in the image",
     "hernia": "width in cm",
     "mass": "diameter in cm",
     "nodule": "diameter of the largest in cm",
-}  # of every other finding: share of the lungs, as projected, that its mask covers
+}  # of all other findings: share of the projected lungs that the mask covers
 
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One finding of one study.
+    """One finding of one radiograph.
 
     Attributes:
         finding: a name of ``FINDINGS``.
-        side: ``left`` or ``right`` of the patient, ``both``, or empty where a side means nothing.
+        side: ``left`` or ``right`` of the patient, ``both``, or empty for midline findings.
         severity: 0 (barely visible) to 1 (extreme).
-        size: what the finding is measured by, in its own unit; see ``SIZES``.
-        mask: (S, S) uint8, 255 where it lies.
+        size: see ``SIZES`` for the unit.
+        mask: (S, S) uint8, 255 inside the finding.
     """
 
     finding: str
@@ -77,15 +78,15 @@ class Lesion:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """One radiograph with its truth.
+class Radiograph:
+    """One radiograph with its ground truth.
 
     Attributes:
         image: (S, S) uint8.
         mask: (S, S) uint8, the union of the lesions' masks.
         lesions: in the order of ``FINDINGS``; empty when healthy.
         view: ``PA``, ``AP`` or ``LATERAL``; sex: ``male`` or ``female``; age in years.
-        prompt: one sentence that says what is there.
+        prompt: the findings in one sentence.
     """
 
     image: np.ndarray
@@ -98,168 +99,149 @@ class Study:
     prompt: str
 
 
+class Given(TypedDict, total=False):
+    """Properties that the caller fixes; None or a missing key: sampled."""
+
+    patient: int | None
+    sex: str | None
+    age: int | None
+    view: str | None
+    site: str | None
+    devices: bool | None
+
+
 def draw(
-    findings: Sequence[str] | Mapping[str, float | None],
-    *,
-    seed: int,
-    index: int,
-    size: int,
-    patient: int | None = None,
-    sex: str | None = None,
-    age: int | None = None,
-    view: str | None = None,
-    site: str | None = None,
-    devices: bool | None = None,
-) -> Study:
-    """Draw one radiograph, the same for the same arguments whatever was drawn before.
+    findings: Sequence[str] | Mapping[str, float | None], *, seed: int, index: int, size: int,
+    **given: Unpack[Given],
+) -> Radiograph:  # fmt: skip
+    """Draw one radiograph; the result depends on the arguments alone.
 
     Args:
-        findings: names of ``FINDINGS``, or name to severity in 0..1 (None: drawn); empty when healthy.
+        findings: names of ``FINDINGS``, or name to severity in 0..1 (None: sampled); empty when healthy.
         index: number of the image.
         size: height and width in pixels, 16 to 1024.
-        patient: number of the patient; by default the index. Studies of one patient share the anatomy.
-        sex, age: of the patient; drawn where not given.
-        view: a name of ``VIEWS``; where not given PA or AP is drawn.
-        site: a name of ``SITES``; drawn where not given.
-        devices: with or without lines, tubes and leads; drawn where not given.
+        given: ``patient`` (number, by default the index; the images of a patient share the anatomy), ``sex``,
+            ``age`` in years, ``view`` of ``VIEWS`` (PA or AP if sampled), ``site`` of ``SITES``, ``devices``
+            (with or without lines, tubes and leads).
     Raises:
         DataError: an unknown name, a severity outside 0..1, or a size that cannot be drawn.
     """
-    asked = dict(findings) if isinstance(findings, Mapping) else dict.fromkeys(findings)
-    _check(asked, size, view=view, site=site, sex=sex)
-    who = index if patient is None else patient
-    scene = _scene(asked, seed, index, size, who, sex=sex, age=age, view=view, site=site, devices=devices)
+    requested = dict(findings) if isinstance(findings, Mapping) else dict.fromkeys(findings)
+    check_size(size, "phantom.thorax")
+    _check_names(requested, view=given.get("view"), site=given.get("site"), sex=given.get("sex"))
+    _check_severities(requested)
+    scene = _scene(requested, seed, index, size, **given)
     chest, exposure = scene.chest, scene.exposure
-    found = [_PAINTERS[plan.finding](plan, chest) for plan in scene.plans]
-    shadow = effects.shadow(chest, [effect for each in found for effect in each])
-    wires = draw_lateral if chest.lateral_view else draw_devices
-    metal = wires(exposure.devices, exposure.seed, chest.grid)
-    if metal is not None:
-        shadow = shadow + metal
+    effects_of = [_RENDERERS[spec.finding](spec, chest) for spec in scene.specs]
+    shadow = effects.shadow(chest, [effect for each in effects_of for effect in each])
+    devices = draw_devices(exposure.devices, exposure.seed, chest.grid, lateral=chest.lateral_view)
+    if devices is not None:
+        shadow = shadow + devices
     scale = imaging.gray_range(scene.patient, exposure.pose.view)
     lesions = tuple(
-        _lesion(plan, effects.mask_of(each, size), chest)
-        for plan, each in zip(scene.plans, found, strict=True)
+        _lesion(spec, effects.mask_of(each, size), chest)
+        for spec, each in zip(scene.specs, effects_of, strict=True)
     )
-    return Study(
+    empty = np.zeros((size, size), np.uint8)
+    return Radiograph(
         image=imaging.expose(shadow, scale, exposure, chest.grid),
-        mask=_union([lesion.mask for lesion in lesions], size),
+        mask=np.bitwise_or.reduce([empty, *(lesion.mask for lesion in lesions)]),
         lesions=lesions,
         view=exposure.pose.view,
         sex=scene.patient.sex,
         age=scene.patient.age,
         site=exposure.site,
-        prompt=language.sentence(scene.plans, chest.supine),
+        prompt=language.sentence(scene.specs, chest.supine),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A patient with findings before the detector."""
+    """A patient with findings in front of the detector."""
 
     patient: Patient
     exposure: Exposure
-    plans: tuple[Plan, ...]
+    specs: tuple[FindingSpec, ...]
     chest: Chest
 
 
 def _scene(
-    asked: Mapping[str, float | None],
-    seed: int,
-    index: int,
-    size: int,
-    patient: int,
-    *,
-    sex: str | None = None,
-    age: int | None = None,
-    view: str | None = None,
-    site: str | None = None,
-    devices: bool | None = None,
+    requested: Mapping[str, float | None], seed: int, index: int, size: int, **given: Unpack[Given]
 ) -> Scene:
-    """Patient, exposure and each finding, every one from streams of its own; arguments as of :func:`draw`."""
+    """Patient, exposure and findings, each from separate random streams; arguments as of :func:`draw`."""
+    patient, age = given.get("patient"), given.get("age")
+    patient = index if patient is None else patient
     of_patient = _stream(seed, 1, patient)
     own_sex, own_age = ("male" if of_patient.random() < 0.56 else "female"), _age(of_patient)
-    person = sample_patient(of_patient, sex or own_sex, own_age if age is None else age)
-    exposure = imaging.sample_exposure(_stream(seed, 2, index), view, site, devices)
-    plans = tuple(
-        pathology.plan(name, asked[name], _stream(seed, 100 + number, patient),
-                       _stream(seed, 200 + number, index), person, exposure.pose)
-        for number, name in enumerate(FINDINGS) if name in asked
+    person = sample_patient(of_patient, given.get("sex") or own_sex, own_age if age is None else age)
+    exposure = imaging.sample_exposure(
+        _stream(seed, 2, index), given.get("view"), given.get("site"), given.get("devices")
+    )
+    specs = tuple(
+        pathology.sample_finding(name, requested[name], _stream(seed, 100 + number, patient),
+                                 _stream(seed, 200 + number, index), person, exposure.pose)
+        for number, name in enumerate(FINDINGS) if name in requested
     )  # fmt: skip
-    change = sum((plan.change for plan in plans), NO_CHANGE)
+    change = sum((spec.change for spec in specs), NO_CHANGE)
     project = lateral.project if exposure.pose.view == "LATERAL" else frontal.project
     chest = project(person, exposure.pose, change, imaging.grid_of(exposure, size))
-    return Scene(person, exposure, plans, chest)
+    return Scene(person, exposure, specs, chest)
 
 
 def _age(rng: np.random.Generator) -> int:
-    """Years, about 50 with a spread of 17, as in ChestX-ray14 (Wang et al. 2017); 18 to 90."""
+    """Sample an age: 50 with a standard deviation of 17 years, as in ChestX-ray14 (Wang et al. 2017)."""
     return int(np.clip(rng.normal(50, 17), 18, 90))
 
 
-def _stream(seed: int, what: int, number: int) -> np.random.Generator:
-    return np.random.default_rng([int(version), 2, seed, what, number])
+def _stream(seed: int, purpose: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([int(version), 2, seed, purpose, number])
 
 
-def _union(masks: Sequence[np.ndarray], size: int) -> np.ndarray:
-    mask = np.zeros((size, size), np.uint8)
-    for one in masks:
-        mask |= one
-    return mask
+def _lesion(spec: FindingSpec, mask: np.ndarray, chest: Chest) -> Lesion:
+    return Lesion(spec.finding, language.side_of(spec), spec.grade, _size(spec, mask, chest), mask)
 
 
-def _lesion(plan: Plan, mask: np.ndarray, chest: Chest) -> Lesion:
-    return Lesion(plan.finding, language.side_of(plan), plan.grade, _size(plan, mask, chest), mask)
-
-
-def _size(plan: Plan, mask: np.ndarray, chest: Chest) -> float:
-    """See ``SIZES``."""
-    if plan.finding == "cardiomegaly":
+def _size(spec: FindingSpec, mask: np.ndarray, chest: Chest) -> float:
+    """Size of a finding in the unit of ``SIZES``."""
+    if spec.finding == "cardiomegaly":
         return chest.ratio
-    if plan.finding == "nodule":
-        return 2 * focal.nodule_radii(plan)[0] / CM
-    if plan.finding == "mass":
-        return 2 * focal.mass_radius(plan) / CM
-    if plan.finding == "hernia":
-        return 2 * focal.hernia_radius(plan) / CM
+    if spec.finding == "nodule":
+        return 2 * focal.nodule_radii(spec)[0] / CM
+    if spec.finding == "mass":
+        return 2 * focal.mass_radius(spec) / CM
+    if spec.finding == "hernia":
+        return 2 * focal.hernia_radius(spec) / CM
     return float((mask > 0).sum() / max(1.0, (chest.inside > 0.5).sum()))
 
 
-def _check(asked: Mapping[str, float | None], size: int, **names: str | None) -> None:
+def _check_names(requested: Mapping[str, float | None], **names: str | None) -> None:
     known = {"view": VIEWS, "site": SITES, "sex": ("male", "female")}
-    wanted = [("finding", name, FINDINGS) for name in asked]
-    wanted += [(word, name, known[word]) for word, name in names.items() if name is not None]
-    for word, name, choice in wanted:
+    to_check = [("finding", name, FINDINGS) for name in requested]
+    to_check += [(kind, name, known[kind]) for kind, name in names.items() if name is not None]
+    for kind, name, choice in to_check:
         if name not in choice:
-            remedy = unknown_name(word, name, list(choice)).remedy
-            raise DataError(f"phantom.thorax.{word}", f"no {word} '{name}'", remedy)
-    for name, severity in asked.items():
+            remedy = unknown_name(kind, name, list(choice)).remedy
+            raise DataError(f"phantom.thorax.{kind}", f"no {kind} '{name}'", remedy)
+
+
+def _check_severities(requested: Mapping[str, float | None]) -> None:
+    for name, severity in requested.items():
         if severity is not None and not 0 <= severity <= 1:
-            raise DataError(
-                f"phantom.thorax.{name}", f"severity {severity}", "Give a severity from 0 to 1, or None."
-            )
-    if not 16 <= size <= 1024:
-        raise DataError(
-            "phantom.thorax", f"cannot draw {size} pixels", "Choose an image size from 16 to 1024."
-        )
+            remedy = "Give a severity from 0 to 1, or None."
+            raise DataError(f"phantom.thorax.{name}", f"severity {severity}", remedy)
 
 
-def example_grid(path: str, *, size: int = 112, columns: int = 6, seed: int = 0) -> None:
-    """Write a PNG with one row without and one row for every finding; the last two columns are lateral."""
-    from PIL import Image
-
-    rows = []
-    for number, names in enumerate([(), *((name,) for name in FINDINGS)]):
-        views = ["PA" if k % 2 else "AP" for k in range(columns - 2)] + ["LATERAL"] * 2
-        drawn = [
-            draw(names, seed=seed, index=100 * number + k, size=size, view=v).image
-            for k, v in enumerate(views)
+def example_grid(*, size: int = 112, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
+    """A row without findings and a row per finding; the last two columns are lateral."""
+    views = ["PA" if k % 2 else "AP" for k in range(columns - 2)] + ["LATERAL"] * 2
+    return [
+        [
+            draw(names, seed=seed, index=100 * number + k, size=size, view=view).image
+            for k, view in enumerate(views)
         ]
-        rows.append(np.concatenate(drawn, 1))
-    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
+        for number, names in enumerate([(), *((name,) for name in FINDINGS)])
+    ]
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m benchmark.phantoms.radiograph.thorax OUT.png")
-    example_grid(sys.argv[1])
+    save_contact_sheet(example_grid())

@@ -1,6 +1,6 @@
-"""Who lies before the detector of :mod:`thorax`: a patient's sizes, an exposure's pose, what disease bends.
+"""Anatomy of one patient, pose of one exposure, and changes of the anatomy by disease.
 
-Lengths are in body units (1 unit is about 20 cm), y grows downwards, the apices of the lungs lie at -0.76.
+Lengths are in body units (1 unit is about 20 cm), y grows downwards, the lung apices lie at -0.76.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ CM = 1 / 20  # body units
 
 @dataclass(frozen=True)
 class Patient:
-    """One patient's sizes; lengths in body units, the rest relative to the average.
+    """One patient's anatomy; lengths in body units, the rest relative to the average.
 
     Attributes:
-        seed: draws what is too fine to name (vessels, old scars), the same in every study.
-        ratio: cardiothoracic ratio in an upright PA view at full breath, without disease of the heart.
-        unfolded: 0..1, how far the aorta of an old patient winds; calcified: 0..1, the chalk in its arch.
+        seed: of vessels and old scars, the same in each image of the patient.
+        ratio: cardiothoracic ratio in an upright PA view at full inspiration, without heart disease.
+        unfolded: 0..1, unfolding of the aorta with age; calcified: 0..1, calcification of its arch.
         kyphosis: forward bend of the upper spine; scoliosis: sideways.
         depth: half the distance from the sternum to the back of the lungs.
     """
@@ -57,14 +57,14 @@ class Patient:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stands, sits or lies in one exposure.
+    """Position of the patient in one exposure.
 
     Attributes:
         view: ``PA``, ``AP`` or ``LATERAL``.
-        supine: lies on the back; air rises to the front, fluid spreads behind the lung.
+        supine: air rises anteriorly, fluid layers behind the lung.
         breath: rise of the diaphragm, body units.
         turn: rotation about the long axis.
-        arms: how far the scapulae lie over the lungs, 0..1.
+        arms: overlap of the scapulae with the lungs, 0..1.
     """
 
     view: str
@@ -75,17 +75,17 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What findings do to the anatomy; the changes of several findings add up.
+class AnatomyChange:
+    """Effect of findings on the anatomy; the changes of several findings add up.
 
     Attributes:
         heart: added to the cardiothoracic ratio.
         shift: of the mediastinum, to the patient's left, body units.
-        dome_right, dome_left: rise of one half of the diaphragm, body units.
-        flat: 0..1, flattening of the diaphragm with low domes, wide spaces, a narrow heart.
+        dome_right, dome_left: elevation of a hemidiaphragm, body units.
+        flat: 0..1, hyperinflation: flat, low diaphragm, wide intercostal spaces, narrow heart.
         sulcus_right, sulcus_left: deepening of the costophrenic angle, body units.
-        upper_vessels: how much wider the vessels of the upper lungs are.
-        hilum_right, hilum_left: rise of a hilum, body units.
+        upper_vessels: relative widening of the upper-lobe vessels (cephalization).
+        hilum_right, hilum_left: elevation of a hilum, body units.
     """
 
     heart: float = 0.0
@@ -99,19 +99,19 @@ class Change:
     hilum_right: float = 0.0
     hilum_left: float = 0.0
 
-    def __add__(self, other: Change) -> Change:
+    def __add__(self, other: AnatomyChange) -> AnatomyChange:
         mine, theirs = vars(self), vars(other)
-        return Change(**{name: mine[name] + theirs[name] for name in mine})
+        return AnatomyChange(**{name: mine[name] + theirs[name] for name in mine})
 
 
-NO_CHANGE = Change()
+NO_CHANGE = AnatomyChange()
 
 
 def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
-    """Draw a patient's sizes given sex and age.
+    """Sample a patient's anatomy given sex and age.
 
-    With age the aorta unfolds and calcifies, bone thins, the upper back bends (more so in women), the heart
-    grows a little.
+    With age the aorta unfolds and calcifies, bone density falls, kyphosis grows (more in women) and the heart
+    widens slightly.
     """
     male, old = sex == "male", (age - 50) / 20
     late = max(old, 0.0)
@@ -151,8 +151,8 @@ def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
     )
 
 
-def heart_ratio(patient: Patient, change: Change) -> float:
-    """Cardiothoracic ratio at full breath: heart disease widens it, hyperinflation narrows a sound one."""
+def heart_ratio(patient: Patient, change: AnatomyChange) -> float:
+    """Cardiothoracic ratio at full inspiration; heart disease raises it, hyperinflation alone lowers it."""
     if change.heart > 0:
         return patient.ratio + change.heart
     return patient.ratio * (1 - 0.20 * min(change.flat, 1.0))

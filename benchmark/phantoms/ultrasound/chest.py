@@ -1,6 +1,6 @@
-"""The patient under the probe: chest wall, ribs, pleura, breathing, and where the probe is set and moved.
+"""Chest wall, ribs, pleura, breathing and probe placement, independent of the finding.
 
-Lengths in mm, angles in radians. Nothing here knows the finding.
+Lengths in mm, angles in radians.
 """
 
 from __future__ import annotations
@@ -11,79 +11,57 @@ import numpy as np
 
 from benchmark.phantoms.ultrasound import probe as us_probe
 from benchmark.phantoms.ultrasound.probe import Array, Probe, Window
+from benchmark.phantoms.ultrasound.waves import Wave, wave
 
-FRAME_RATE = 3.0  # Hz, at which Zhang et al. 2023 (section 4.1) take frames from clips
-TABLE_STEP = 0.25  # mm between rows of the table of the chest wall
-_KNOT = 9.0  # mm between the columns of a striation
-
-
-@dataclass(frozen=True, eq=False)
-class Wave:
-    """A smooth random curve: the sum of a few sine waves."""
-
-    height: Array
-    pace: Array
-    phase: Array
-
-    def __call__(self, x: Array | float) -> Array:
-        """Values at ``x`` (any shape), deviation about 1."""
-        turns = np.asarray(x, dtype=np.float32)[..., None] * self.pace + self.phase
-        return (self.height * np.sin(turns)).sum(-1).astype(np.float32)
-
-
-def wave(rng: np.random.Generator, length: float, terms: int = 5) -> Wave:
-    """A curve that changes over about ``length``."""
-    pace = 2 * np.pi / (length * rng.uniform(1.0, 3.5, terms))
-    height = rng.uniform(0.5, 1.0, terms)
-    height *= np.sqrt(2 / (height**2).sum())
-    phase = rng.uniform(0, 2 * np.pi, terms)
-    return Wave(height.astype(np.float32), pace.astype(np.float32), phase.astype(np.float32))
+FRAME_RATE = 3.0  # Hz; sampling of clips in Zhang et al. 2023, section 4.1
+TABLE_STEP = 0.25  # mm between rows of the chest wall table
+_KNOT = 9.0  # mm between columns of the striation noise
 
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """What all clips of a patient share."""
+    """Properties that all clips of a patient share."""
 
     sex: str
     age: int
     wall: float  # depth of the pleura
     fat: float  # share of the wall that is skin and fat
     striation: float  # strength of the fibers, dB
-    rib_gap: float  # between the middles of two ribs
+    rib_gap: float  # between rib centers
     rib_width: float
     rib_lift: float  # of a rib's surface above the pleura
     breath_rate: float  # Hz
-    breath: float  # how far the lung slides
-    texture: int  # seed of the wall's fibers
+    breath: float  # amplitude of lung sliding
+    texture: int  # seed of the wall's fiber pattern
     site: str
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """What the frames of a clip share: where and how the probe is held."""
+    """Properties that the frames of a clip share: position and handling of the probe."""
 
     probe: Probe
     window: Window
     along: float  # position on the chest
-    across_ribs: bool  # whether ribs cross the picture
+    across_ribs: bool  # ribs cross the image
     tilt: float
     flat: float  # 1: the pleura is a plane, 0: it follows the probe
-    press: float  # thickness of the wall under the probe, as a share
+    press: float  # relative wall thickness under the probe
     bow: Wave
     drift: Wave  # of the hand, over time
-    sweep: float  # how far the hand moves
+    sweep: float  # amplitude of the hand's drift
     phase: float  # of breathing at the first frame
-    blur: float  # of the edges of shadows
-    uneven: float  # stripes that the wall leaves, dB
+    blur: float  # of shadow edges
+    uneven: float  # stripes from the wall, dB
     falloff: float  # of the outer scan lines, dB
     contact: tuple[float, float]  # share of the scan lines without contact at either end
-    organ: float  # lung coordinate where the liver or spleen begins; infinite where none is seen
+    organ: float  # lung coordinate where liver or spleen begins; infinite without one
     organ_side: int
     seed: int
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
+class ScanLines:
     """One frame's scan lines, arrays (1, LINES) float32.
 
     Attributes:
@@ -91,7 +69,7 @@ class Lines:
         chest: coordinate fixed to the chest wall where the line meets the pleura.
         lung: coordinate fixed to the lung, which slides along the chest.
         pleura: depth of the parietal pleura.
-        facing: 1 where the pleura lies square to the beam, falling to 0 as it turns away.
+        facing: 1 at perpendicular incidence on the pleura, falling to 0 at oblique incidence.
         breath: phase of breathing, radians.
     """
 
@@ -107,7 +85,7 @@ SITES = ("site_a", "site_b", "site_c")
 
 
 def sample_patient(rng: np.random.Generator) -> Patient:
-    """Draw a patient; wall of 13 to 36 mm, ribs 27 to 42 mm apart."""
+    """Sample a patient: wall of 13 to 36 mm, ribs 27 to 42 mm apart."""
     wall = float(np.clip(np.exp(rng.normal(3.05, 0.2)), 13, 36))
     return Patient(
         sex="male" if rng.random() < 0.5 else "female",
@@ -126,7 +104,7 @@ def sample_patient(rng: np.random.Generator) -> Patient:
 
 
 def sample_placement(rng: np.random.Generator) -> Placement:
-    """Draw where the probe is set; one window in eight shows the organ below the diaphragm."""
+    """Sample a placement; one in eight shows the organ below the diaphragm."""
     probe = us_probe.sample_probe(rng)
     basal = rng.random() < 0.12
     side = 1 if rng.random() < 0.5 else -1
@@ -153,10 +131,10 @@ def sample_placement(rng: np.random.Generator) -> Placement:
     )
 
 
-def scan_lines(patient: Patient, place: Placement, frame: int) -> Lines:
-    """Where every scan line of a frame meets the chest.
+def scan_lines(patient: Patient, place: Placement, frame: int) -> ScanLines:
+    """Intersect each scan line of a frame with the pleura.
 
-    The pleura slides along the chest with each breath and the probe drifts with the hand, both smoothly
+    The lung slides along the chest wall with each breath and the probe drifts with the hand, both smoothly
     over the frames.
     """
     time = frame / FRAME_RATE
@@ -172,10 +150,10 @@ def scan_lines(patient: Patient, place: Placement, frame: int) -> Lines:
     slope = np.gradient(pleura[0], angle[0, 1] - angle[0, 0])[None, :] / (probe.radius + pleura)
     facing = np.exp(-((slope / 0.26) ** 2)).astype(np.float32)
     lung = chest - place.along + np.float32(patient.breath * breath)
-    return Lines(angle, chest.astype(np.float32), lung.astype(np.float32), pleura, facing, phase)
+    return ScanLines(angle, chest.astype(np.float32), lung.astype(np.float32), pleura, facing, phase)
 
 
-def wall_table(patient: Patient, lines: Lines, place: Placement) -> Array:
+def wall_table(patient: Patient, lines: ScanLines, place: Placement) -> Array:
     """Echo strength of the chest wall: skin, fat with septa, fascia, muscle with fibers.
 
     Returns:
@@ -197,8 +175,8 @@ def wall_table(patient: Patient, lines: Lines, place: Placement) -> Array:
     return level.astype(np.float32)
 
 
-def _fibers(rng: np.random.Generator, rows: int, lines: Lines) -> Array:
-    """Streaks along the wall, of deviation 1: fixed to the chest, long sideways and thin in depth."""
+def _fibers(rng: np.random.Generator, rows: int, lines: ScanLines) -> Array:
+    """Striations fixed to the chest wall, of standard deviation 1: long laterally, thin in depth."""
     knots = 46
     noise = rng.standard_normal((-(-rows // 5) + 2, knots), dtype=np.float32)
     place = (lines.chest[0] / np.float32(_KNOT)) % knots
@@ -206,7 +184,7 @@ def _fibers(rng: np.random.Generator, rows: int, lines: Lines) -> Array:
     part = place - low.astype(np.float32)
     part = part * part * (3 - 2 * part)
     across = noise[:, low % knots] * (1 - part) + noise[:, (low + 1) % knots] * part
-    slant = 5.0 * wave(rng, 90.0, 3)(lines.chest) / 4  # the streaks rise and fall a little
+    slant = 5.0 * wave(rng, 90.0, 3)(lines.chest) / 4  # the striations undulate slightly
     row = np.maximum(np.arange(rows, dtype=np.float32)[:, None] * np.float32(0.2) + 0.3 * slant, 0)
     row = np.minimum(row, len(across) - 1.001)
     top = row.astype(np.int64)
@@ -216,19 +194,18 @@ def _fibers(rng: np.random.Generator, rows: int, lines: Lines) -> Array:
     ) * np.float32(1.4)
 
 
-def ribs(patient: Patient, place: Placement, lines: Lines) -> tuple[Array, Array]:
-    """Ribs that cross the picture.
+def ribs(patient: Patient, place: Placement, lines: ScanLines) -> tuple[Array, Array]:
+    """Ribs that cross the image.
 
     Returns:
-        (1, LINES) cover in 0..1, which fades at the edges as the beam is wider than a line, and (1, LINES)
-        depth of the bone's convex surface, mm.
+        (1, LINES) coverage, 0..1, blurred by the beam width; (1, LINES) depth of the convex bone surface, mm.
     """
     if not place.across_ribs:
         return np.zeros_like(lines.angle), np.full_like(lines.angle, 1e3)
     rng = np.random.default_rng([patient.texture, 2])
     gap = patient.rib_gap
     number = np.round(lines.chest / gap)
-    uneven = rng.uniform(-0.12, 0.12, 64)[number.astype(int) % 64] * gap  # no two ribs lie alike
+    uneven = rng.uniform(-0.12, 0.12, 64)[number.astype(int) % 64] * gap  # irregular spacing
     away = lines.chest - number * gap - uneven
     half = patient.rib_width / 2 * rng.uniform(0.7, 1.2, 64)[number.astype(int) % 64]
     cover = np.clip((half - np.abs(away)) / place.blur + 0.5, 0, 1)
@@ -237,8 +214,8 @@ def ribs(patient: Patient, place: Placement, lines: Lines) -> tuple[Array, Array
     return cover.astype(np.float32), surface.astype(np.float32)
 
 
-def columns(patient: Patient, place: Placement, lines: Lines) -> Array:
-    """(1, LINES) dB that the wall takes from or leaves to a line: the soft stripes of every clip."""
+def line_attenuation(patient: Patient, place: Placement, lines: ScanLines) -> Array:
+    """(1, LINES) dB by which the wall attenuates each scan line, which causes soft stripes."""
     rng = np.random.default_rng([patient.texture, 3])
     uneven = wave(rng, 11.0)(lines.chest)
     edge = (lines.angle / place.probe.half_angle) ** 2
@@ -246,7 +223,7 @@ def columns(patient: Patient, place: Placement, lines: Lines) -> Array:
 
 
 def contact(place: Placement) -> Array:
-    """(1, LINES) share of sound that enters the skin: the ends of the arc may hang in the air."""
+    """(1, LINES) share of sound that enters the skin; the ends of the arc may lack contact."""
     line = (np.arange(us_probe.LINES, dtype=np.float32) + 0.5) / us_probe.LINES
     left, right = place.contact
     ends = np.ones_like(line)
@@ -258,5 +235,5 @@ def contact(place: Placement) -> Array:
 
 
 def _step(distance: Array, width: float) -> Array:
-    """0 above, 1 below, over ``width`` mm."""
+    """Linear step from 0 above to 1 below, over ``width`` mm."""
     return np.clip(distance / np.float32(width) + np.float32(0.5), 0, 1)

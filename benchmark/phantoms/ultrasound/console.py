@@ -1,7 +1,4 @@
-"""The scanner's console: gain, dynamic range and gray map, and the marks that it writes beside the sector.
-
-Nothing here knows the finding.
-"""
+"""Scanner console: gain, dynamic range, gray map, and on-screen annotations; independent of the finding."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ class Console:
     """Settings of one clip.
 
     Attributes:
-        gain: dB; slope: of the time gain compensation, dB per mm beyond what tissue needs.
+        gain: dB; slope: excess of the time gain compensation, dB per mm.
         range: dynamic range, dB; gamma: of the gray map.
-        noise: dB of the amplifier's noise at the surface; noise_slope: its growth, dB per mm.
+        noise: amplifier noise at the surface, dB; noise_slope: its growth, dB per mm.
         persistence: lateral smoothing, scan lines.
-        looks: share of the speckle's contrast that spatial compounding leaves.
-        marks: what is written beside the sector.
+        looks: share of the speckle contrast left by spatial compounding.
+        marks: annotations beside the sector.
     """
 
     gain: float
@@ -42,17 +39,17 @@ class Console:
     seed: int
 
 
-_SITES = {  # dynamic range dB, gamma, persistence, looks, chance of marks
+_SITES = {  # dynamic range dB, gamma, persistence, looks, probability of each mark
     "site_a": (54.0, 1.3, 0.0, 0.65, 0.08),
     "site_b": (62.0, 1.6, 0.8, 0.42, 0.22),
     "site_c": (50.0, 1.25, 0.4, 0.85, 0.12),
 }
-AUTO_GAIN, REFERENCE = 0.8, -33.0  # the share of a clip's mean level that the console evens out, and to what
+AUTO_GAIN, REFERENCE = 0.8, -33.0  # share of the mean level's deviation that auto gain corrects; target, dB
 MARKS = ("ruler", "logo", "focus", "text")
 
 
 def sample_console(rng: np.random.Generator, site: str) -> Console:
-    """Draw the settings of a clip; a site has its own scanner."""
+    """Sample the settings of a clip; each site has one scanner."""
     span, gamma, persistence, looks, chance = _SITES[site]
     return Console(
         gain=float(rng.normal(-1, 3)),
@@ -69,7 +66,7 @@ def sample_console(rng: np.random.Generator, site: str) -> Console:
 
 
 def compress(echo: Echo, speckle: Array, console: Console, probe: Probe) -> Array:
-    """Envelope detection, time gain compensation, log compression, gray map.
+    """Apply envelope detection, time gain compensation, log compression and gray map.
 
     Args:
         speckle: (2, SAMPLES, LINES) of :func:`us_probe.speckle`.
@@ -94,22 +91,22 @@ def compress(echo: Echo, speckle: Array, console: Console, probe: Probe) -> Arra
     return gray.astype(np.float32)
 
 
-def write_marks(picture: Array, console: Console) -> Array:
-    """Ruler, logo, focus mark and lettering in the picture's margins.
+def write_marks(image: Array, console: Console) -> Array:
+    """Add ruler, logo, focus mark and text in the margins.
 
     Args:
-        picture: (S, S) float32 in 0..1.
+        image: (S, S) float32 in 0..1.
     """
     rng = np.random.default_rng([console.seed, 1])
-    size = len(picture)
+    size = len(image)
     line = (np.arange(size, dtype=np.float32) + 0.5) / size
     for name in console.marks:
-        picture = np.maximum(picture, _DRAW[name](rng, line))
-    return picture
+        image = np.maximum(image, _DRAW[name](rng, line))
+    return image
 
 
 def _box(line: Array, left: float, top: float, width: float, height: float) -> Array:
-    """A filled rectangle, each pixel by the share that it covers."""
+    """Antialiased filled rectangle."""
     pixel = 1 / len(line)
 
     def share(start: float, length: float) -> Array:

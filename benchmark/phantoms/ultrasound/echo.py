@@ -1,4 +1,4 @@
-"""From chest and lung to the picture: echoes along every scan line, then the console's gain and gray map."""
+"""Echoes of chest wall and lung along each scan line."""
 
 from __future__ import annotations
 
@@ -9,42 +9,23 @@ from scipy.ndimage import gaussian_filter
 
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import probe as us_probe
-from benchmark.phantoms.ultrasound.chest import TABLE_STEP, Lines, Patient, Placement, wave
+from benchmark.phantoms.ultrasound.chest import TABLE_STEP, Patient, Placement, ScanLines
 from benchmark.phantoms.ultrasound.findings import Finding
+from benchmark.phantoms.ultrasound.layers import NOWHERE, Layers, find_layers
 from benchmark.phantoms.ultrasound.probe import LINES, SAMPLES, Array
+from benchmark.phantoms.ultrasound.waves import wave
 
 _LOG = np.float32(np.log(10) / 20)
-NOWHERE = np.float32(1e3)  # mm: deeper than any picture
-
-
-@dataclass(frozen=True, eq=False)
-class Layers:
-    """Depths in mm of what each scan line meets below the parietal pleura, all (1, LINES).
-
-    Attributes:
-        fluid: end of the effusion, where the lung begins.
-        solid: end of the airless lung; far: end of the fluid behind it.
-        air: where air begins, from which nothing but artifacts returns; NOWHERE where there is none.
-        organ: 0 to 1, lines that meet liver or spleen instead of lung.
-        diaphragm: depth of the diaphragm behind that organ.
-    """
-
-    fluid: Array
-    solid: Array
-    far: Array
-    air: Array
-    organ: Array
-    diaphragm: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Echo:
-    """Strength of the echoes before speckle.
+    """Echo strength before speckle.
 
     Attributes:
         diffuse: (SAMPLES, LINES) dB of unresolved scatterers.
         specular: (SAMPLES, LINES) amplitude of smooth surfaces.
-        through: (SAMPLES, LINES) share of the amplitude that bone and missing contact let through.
+        through: (SAMPLES, LINES) share of the amplitude transmitted past bone and contact loss.
         mask: (SAMPLES, LINES) bool, inside the finding.
     """
 
@@ -54,51 +35,27 @@ class Echo:
     mask: Array
 
 
-def find_layers(finding: Finding, place: Placement, lines: Lines) -> Layers:
-    """Where fluid, airless lung, air, organ and diaphragm lie along each scan line."""
-    side = place.organ_side
-    past = side * lines.lung - np.float32(place.organ)
-    organ = np.clip(past / 4 + 0.5, 0, 1).astype(np.float32)
-    diaphragm = lines.pleura + 4 + 2.6 * np.maximum(past, 0) ** 0.85 if np.isfinite(place.organ) else None
-    near = (lines.lung - finding.effusion_at) / max(finding.effusion_width, 1.0)
-    fluid = finding.effusion / (1 + near**4) * (1 + 0.12 * finding.border(lines.lung / 8))
-    fluid = np.where(fluid > 1, fluid, 0)
-    solid = np.zeros_like(lines.pleura)
-    for pocket in finding.pockets:
-        reach = np.clip(1 - ((lines.lung - pocket.at) / pocket.half_width) ** 2, 0, 1)
-        jag = min(finding.shred * pocket.depth, 2.0) * finding.border(lines.lung + 0.3 * pocket.at)
-        shape = pocket.depth * reach**0.6 * (1 + 0.2 * finding.border(lines.lung / 6))
-        solid = np.maximum(solid, shape + jag * np.minimum(reach * 3, 1))
-    fluid_end = lines.pleura + np.maximum(fluid, 0)
-    solid_end = fluid_end + solid
-    wet = np.clip((fluid_end - lines.pleura) / 6, 0, 1)
-    far_end = solid_end + finding.deep_fluid * wet * (1 + 0.15 * finding.border(lines.lung / 9))
-    seen = finding.beyond & (far_end - lines.pleura > 6)
-    air = np.where(seen, NOWHERE, far_end)
-    dome = NOWHERE if diaphragm is None else diaphragm
-    return Layers(*(np.broadcast_to(v, lines.pleura.shape).astype(np.float32)
-                    for v in (fluid_end, solid_end, far_end, air, organ, dome)))  # fmt: skip
-
-
-def assemble(patient: Patient, place: Placement, finding: Finding, lines: Lines) -> Echo:
-    """Echoes of one frame."""
+def assemble(patient: Patient, place: Placement, finding: Finding, lines: ScanLines) -> Echo:
+    """Assemble the echoes of one frame."""
     depth = us_probe.depths(place.probe)
     layers = find_layers(finding, place, lines)
     wall = us_chest.wall_table(patient, lines, place)
     aerated = 1 - layers.organ
-    tails = _tails(finding, lines, layers, depth) * aerated
+    tails = _b_lines(finding, lines, layers, depth) * aerated
     covered = np.minimum(tails * 8, 1)
     diffuse = _lung(finding, wall, lines, layers, depth)
     diffuse = np.logaddexp(2 * _LOG * diffuse, 2 * np.log(tails + 1e-6)) / (2 * _LOG)
-    airless = finding.effusion > 0 or len(finding.pockets) > 0
+    airless = finding.effusion > 0 or len(finding.consolidations) > 0
     if airless:
         diffuse = _airless(finding, lines, layers, depth, diffuse)
     if np.isfinite(place.organ):
         diffuse = _organ(place, lines, layers, depth, diffuse)
-    diffuse = np.where(depth < lines.pleura, _at(wall, depth), diffuse)
+    diffuse = np.where(depth < lines.pleura, _wall_echo(wall, depth), diffuse)
     specular = _surfaces(finding, place, lines, layers, depth, covered)
     below_skin = np.minimum(depth / lines.pleura, 1)
-    through = us_chest.contact(place) * np.exp(_LOG * us_chest.columns(patient, place, lines) * below_skin)
+    through = us_chest.contact(place) * np.exp(
+        _LOG * us_chest.line_attenuation(patient, place, lines) * below_skin
+    )
     cover, bone = us_chest.ribs(patient, place, lines)
     if cover.any():
         through = through * (1 - 0.985 * cover * _step(depth - bone, 1.5))
@@ -110,28 +67,28 @@ def assemble(patient: Patient, place: Placement, finding: Finding, lines: Lines)
 
 
 def _bone(cover: Array, bone: Array, depth: Array) -> Array:
-    """The bright surface of ribs, dimmer where it turns away from the beam."""
+    """Specular surface of the ribs, dimmer where it turns away from the beam."""
     return 0.5 * cover**2 * np.exp(-(((depth - bone) / (0.6 + 0.003 * depth)) ** 2))
 
 
-def _at(table: Array, depth: Array) -> Array:
-    """Rows of the chest wall's table at these depths, mm."""
+def _wall_echo(table: Array, depth: Array) -> Array:
+    """Echo of the chest wall at these depths, mm."""
     row = np.minimum(depth * np.float32(1 / TABLE_STEP), len(table) - 1).astype(np.int32)
     if row.shape[1] == 1:
         return table[row[:, 0]]
     return np.take_along_axis(table, row, 0)
 
 
-def _lung(finding: Finding, wall: Array, lines: Lines, layers: Layers, depth: Array) -> Array:
-    """Aerated lung: sound that goes to and fro between pleura and probe draws the wall again, ever weaker."""
+def _lung(finding: Finding, wall: Array, lines: ScanLines, layers: Layers, depth: Array) -> Array:
+    """Aerated lung: reverberations between pleura and probe repeat the wall with decreasing strength."""
     turn = np.floor(depth / lines.pleura)
-    again = _at(wall, depth - turn * lines.pleura) + 19
+    again = _wall_echo(wall, depth - turn * lines.pleura) + 19
     below = np.maximum(depth - layers.air, 0)
     return finding.haze - finding.decay * below + (0.25 + 0.5 * finding.a_lines) ** turn * again
 
 
-def _tails(finding: Finding, lines: Lines, layers: Layers, depth: Array) -> Array:
-    """Amplitude of the B-lines; each starts where air begins and runs to the bottom."""
+def _b_lines(finding: Finding, lines: ScanLines, layers: Layers, depth: Array) -> Array:
+    """Amplitude of the B-lines, which run from the aerated lung to the bottom of the image."""
     if not finding.b_lines:
         return np.zeros((SAMPLES, LINES), np.float32)
     at, width, level, fade, flicker = np.array(
@@ -143,19 +100,19 @@ def _tails(finding: Finding, lines: Lines, layers: Layers, depth: Array) -> Arra
     return (down.T @ across) * _step(depth - layers.air, 1.5)
 
 
-def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung: Array) -> Array:
-    """Fluid and airless lung laid over what air would show."""
+def _airless(finding: Finding, lines: ScanLines, layers: Layers, depth: Array, lung: Array) -> Array:
+    """Replace the artifacts of aerated lung by fluid and consolidation."""
     rng = np.random.default_rng([finding.seed, 2])
     patchy = 2.5 * wave(rng, 9.0)(lines.lung) + 2.5 * wave(rng, 12.0)(depth[:, 0])[:, None]
     within = _step(depth - layers.fluid, 1.5)
-    beyond = _step(depth - layers.far, 3.5)
+    past_far = _step(depth - layers.far, 3.5)
     deep = _step(depth - layers.solid, 1.5)
     tissue = finding.echo + 0.5 * patchy
-    gain = np.minimum(0.15 * (layers.far - lines.pleura), 7)  # what fluid and airless lung do not attenuate
+    gain = np.minimum(0.15 * (layers.far - lines.pleura), 7)  # posterior acoustic enhancement
     behind = -24 + gain - 0.25 * (depth - layers.far) + patchy
     past = np.where(layers.air < NOWHERE, lung + gain, behind)
     level = finding.debris + (tissue - finding.debris) * within * (1 - deep)
-    level = level + (past - level) * beyond
+    level = level + (past - level) * past_far
     spots = _bronchograms(rng, finding, lines, layers, depth)
     if spots is None:
         return level
@@ -163,18 +120,22 @@ def _airless(finding: Finding, lines: Lines, layers: Layers, depth: Array, lung:
 
 
 def _bronchograms(
-    rng: np.random.Generator, finding: Finding, lines: Lines, layers: Layers, depth: Array
+    rng: np.random.Generator, finding: Finding, lines: ScanLines, layers: Layers, depth: Array
 ) -> Array | None:
-    """Air in airways: bright dots and short branching lines inside airless lung, 0 to 1."""
+    """Air bronchograms, 0 to 1: bright dots and short branching lines inside a consolidation."""
     spots = np.zeros((SAMPLES, LINES), np.float32)
-    for pocket in finding.pockets:
-        hilum = rng.normal(np.pi / 2, 0.5)  # airways run together
-        area = 2 * pocket.half_width * pocket.depth * 0.7 / 1000
+    for consolidation in finding.consolidations:
+        hilum = rng.normal(np.pi / 2, 0.5)  # airways converge
+        area = 2 * consolidation.half_width * consolidation.depth * 0.7 / 1000
         for _ in range(int(rng.poisson(finding.bronchograms * area))):
             steps = 1 + int(rng.exponential(1.3))
             bend = np.cumsum(rng.normal(0, 0.2, steps)) + rng.normal(hilum, 0.35)
-            x = pocket.at + pocket.half_width * rng.uniform(-0.8, 0.8) + np.cumsum(1.3 * np.cos(bend))
-            y = pocket.depth * rng.uniform(0.12, 0.9) + np.cumsum(1.3 * np.sin(bend))
+            x = (
+                consolidation.at
+                + consolidation.half_width * rng.uniform(-0.8, 0.8)
+                + np.cumsum(1.3 * np.cos(bend))
+            )
+            y = consolidation.depth * rng.uniform(0.12, 0.9) + np.cumsum(1.3 * np.sin(bend))
             line = np.round(np.interp(x, lines.lung[0], np.arange(LINES))).astype(int)
             row = ((layers.fluid[0, line] + y) * SAMPLES / (depth[-1, 0] + depth[0, 0])).astype(int)
             keep = (row < SAMPLES) & (line > 0) & (line < LINES - 1)
@@ -184,8 +145,8 @@ def _bronchograms(
     return np.minimum(gaussian_filter(spots, (1.1, 0.8), truncate=2.5) * 6, 1)
 
 
-def _organ(place: Placement, lines: Lines, layers: Layers, depth: Array, lung: Array) -> Array:
-    """Liver or spleen with its vessels, and its mirror image above the diaphragm."""
+def _organ(place: Placement, lines: ScanLines, layers: Layers, depth: Array, lung: Array) -> Array:
+    """Liver or spleen with vessels, and its mirror image above the diaphragm."""
     rng = np.random.default_rng([place.seed, 3])
     level = float(rng.normal(-19, 2.0)) - 0.03 * depth
     level = level - 5 * _step(depth - layers.diaphragm - 3, 3.0)
@@ -201,9 +162,9 @@ def _organ(place: Placement, lines: Lines, layers: Layers, depth: Array, lung: A
 
 
 def _surfaces(
-    finding: Finding, place: Placement, lines: Lines, layers: Layers, depth: Array, covered: Array
+    finding: Finding, place: Placement, lines: ScanLines, layers: Layers, depth: Array, covered: Array
 ) -> Array:
-    """Pleural line, A-lines at multiples of its depth, surface of airless lung, diaphragm."""
+    """Specular echoes: pleural line, A-lines at multiples of its depth, consolidation borders, diaphragm."""
     rng = np.random.default_rng([finding.seed, 4])
     rough = finding.rough * wave(rng, 4.0)(lines.lung)
     gap = np.clip((wave(rng, 5.0)(lines.lung) + 2.2 - 5 * finding.broken) * 1.5, 0.15, 1)
@@ -223,7 +184,7 @@ def _surfaces(
         * (bare > 0.9)
         * lines.facing**2
     )
-    shown = strength * np.exp(-((off / width) ** 2)) * np.where(first, 0.4 + 0.6 * bare, echo)
+    specular = strength * np.exp(-((off / width) ** 2)) * np.where(first, 0.4 + 0.6 * bare, echo)
     uneven = np.clip(0.6 + 0.35 * finding.border(lines.lung * 0.4), 0.1, 1.5) * aerated
     for surface, bright, wide in (
         (layers.fluid, 0.12, 1.2),
@@ -231,20 +192,20 @@ def _surfaces(
         (layers.far, 0.14, 1.8),
     ):
         there = np.clip((surface - lines.pleura - 2) / 4, 0, 1) * uneven * bright
-        shown = shown + there * np.exp(-(((depth - surface) / wide) ** 2))
+        specular = specular + there * np.exp(-(((depth - surface) / wide) ** 2))
     if not np.isfinite(place.organ):
-        return shown
+        return specular
     dome = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)
-    return shown + dome * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
+    return specular + dome * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
 
 
-def _mask(finding: Finding, lines: Lines, layers: Layers, depth: Array, covered: Array) -> Array:
-    """Fluid, airless lung and B-lines; a healthy lung's few B-lines are no finding."""
+def _mask(finding: Finding, lines: ScanLines, layers: Layers, depth: Array, covered: Array) -> Array:
+    """Mask of fluid, consolidation and B-lines."""
     airless = (depth > lines.pleura) & (depth < layers.far) & (layers.far - lines.pleura > 1.5)
     tails = covered > 0.6
     return (airless | tails) & (layers.organ < 0.5)
 
 
 def _step(distance: Array, width: float) -> Array:
-    """0 above, 1 below, over ``width`` mm."""
+    """Linear step from 0 above to 1 below, over ``width`` mm."""
     return np.minimum(np.maximum(distance * np.float32(1 / width) + np.float32(0.5), 0), 1)

@@ -1,8 +1,8 @@
-"""What the three classes of Zhang et al. 2023 look like, and how much they overlap.
+"""Lung findings of the three classes of Zhang et al. 2023, and their overlap.
 
-How often a sign is seen follows the annotated clips of the POCUS pack (dataset_metadata.csv, columns
-Effusion, Consolidations, B-lines, Pleural line irregularities) where it has them; severity is chosen for the
-calibration that docs/data_cards/phantom_ultrasound.md gives.
+Sign frequencies follow the annotated clips of the POCUS pack (dataset_metadata.csv, columns Effusion,
+Consolidations, B-lines, Pleural line irregularities) where available. Severities are chosen for the
+calibration in docs/data_cards/phantom_ultrasound.md.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.phantoms.ultrasound.chest import Wave, wave
+from benchmark.phantoms.ultrasound.waves import Wave, wave
 
 CLASSES = ("covid19", "pneumonia", "healthy")  # order of Zhang et al. 2023, Table 1
 
 
 @dataclass(frozen=True)
 class BLine:
-    """A vertical comet tail from the pleura; ``at`` and ``width`` in mm along the lung, ``level`` in dB."""
+    """A vertical artifact from the pleura; ``at`` and ``width`` in mm along the lung, ``level`` in dB."""
 
     at: float
     width: float
     level: float
     fade: float  # dB per mm of depth
-    flicker: float  # phase of its coming and going with the breath
+    flicker: float  # phase of its modulation by breathing
 
 
 @dataclass(frozen=True)
-class Pocket:
-    """Airless lung below the pleura: middle, half width and depth in mm."""
+class Consolidation:
+    """Subpleural consolidation: center, half width and depth in mm."""
 
     at: float
     half_width: float
@@ -38,17 +38,17 @@ class Pocket:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """The lung of one clip, whatever the chest around it.
+    """The lung of one clip, independent of the chest wall.
 
     Attributes:
-        thickness: of the pleural line, mm; rough: its waviness, mm; broken: share of gaps.
+        thickness: of the pleural line, mm; rough: its irregularity, mm; broken: share of gaps.
         a_lines: strength of the reverberations, 0 to 1.
-        haze: dB of the lung just below the pleura; decay: dB per mm.
-        pockets: airless lung; shred: roughness of its deep border as a share of the depth, 2 mm at most.
-        bronchograms: air-filled airways per 10 square centimeters of airless lung.
-        effusion: thickness of fluid above the lung, mm; debris: its echo in dB; deep_fluid: below the lung.
-        beyond: whether the beam passes through the airless lung to the tissue behind it.
-        sick: whether the picture shows a sign of the disease.
+        haze: echo of the lung just below the pleura, dB; decay: dB per mm.
+        shred: roughness of a consolidation's deep border (shred sign) as a share of its depth, 2 mm at most.
+        echo: of consolidated lung, dB.
+        bronchograms: air-filled airways per 10 square centimeters of consolidation.
+        effusion: thickness of fluid above the lung, mm; debris: its echo, dB; deep_fluid: below the lung, mm.
+        through_transmission: the beam passes the consolidation to the tissue behind it.
     """
 
     thickness: float
@@ -58,27 +58,27 @@ class Finding:
     haze: float
     decay: float
     b_lines: tuple[BLine, ...] = ()
-    pockets: tuple[Pocket, ...] = ()
+    consolidations: tuple[Consolidation, ...] = ()
     shred: float = 0.2
-    echo: float = -16.0  # dB of airless lung
+    echo: float = -16.0
     bronchograms: float = 0.0
     effusion: float = 0.0
     effusion_at: float = 0.0
     effusion_width: float = 30.0
     debris: float = -48.0
     deep_fluid: float = 0.0
-    beyond: bool = False
+    through_transmission: bool = False
     border: Wave = field(default_factory=lambda: wave(np.random.default_rng(0), 6.0))
     seed: int = 0
 
 
 def sample_finding(name: str, rng: np.random.Generator) -> Finding:
-    """Draw the lung of one clip of a patient of class ``name``."""
+    """Sample the lung of one clip of a patient of class ``name``."""
     return {"covid19": _covid, "pneumonia": _pneumonia, "healthy": _healthy}[name](rng)
 
 
 def _base(rng: np.random.Generator) -> dict[str, object]:
-    """A normal lung."""
+    """Parameters of a normal lung."""
     return {
         "thickness": float(rng.uniform(0.7, 1.5)),
         "rough": float(rng.uniform(0.02, 0.15)),
@@ -86,16 +86,16 @@ def _base(rng: np.random.Generator) -> dict[str, object]:
         "a_lines": float(rng.beta(1.0, 1.9)),
         "haze": float(rng.normal(-22, 2.5)),
         "decay": float(np.exp(rng.normal(-0.9, 0.4))),
-        "b_lines": _tails(rng, int(rng.choice(3, p=[0.84, 0.11, 0.05])), strong=0.4),
+        "b_lines": _b_lines(rng, int(rng.choice(3, p=[0.84, 0.11, 0.05])), strong=0.4),
         "border": wave(rng, 5.0),
         "seed": int(rng.integers(2**31)),
     }
 
 
-def _tails(
+def _b_lines(
     rng: np.random.Generator, n: int, *, strong: float, wide: float = 0.0, spread: float = 38.0
 ) -> tuple[BLine, ...]:
-    """``n`` B-lines about one place of the lung; ``wide`` is the share of confluent ones."""
+    """``n`` B-lines around one position; ``wide`` is the share of confluent ones."""
     middle = rng.normal(0, 14)
     return tuple(
         BLine(
@@ -114,23 +114,23 @@ def _healthy(rng: np.random.Generator) -> Finding:
 
 
 def _covid(rng: np.random.Generator) -> Finding:
-    """Interstitial disease of both lungs: B-lines, irregular pleura, small pockets, skip areas."""
+    """Bilateral interstitial syndrome: B-lines, irregular pleura, small consolidations, spared areas."""
     base = _base(rng)
     severity = float(rng.beta(1.8, 1.3))
-    if rng.random() < 0.05:  # a zone that is spared
+    if rng.random() < 0.05:  # a spared area
         return Finding(**base)  # type: ignore[arg-type]
     rough = rng.random() < 0.35 + 0.4 * severity
     n = int(rng.poisson(2 + 7 * severity))
-    base["b_lines"] = _tails(rng, n, strong=0.3 + 0.7 * severity, wide=0.15 + 0.45 * severity)
+    base["b_lines"] = _b_lines(rng, n, strong=0.3 + 0.7 * severity, wide=0.15 + 0.45 * severity)
     base["a_lines"] = float(base["a_lines"]) * (1 - 0.7 * severity)  # type: ignore[arg-type]
     base["decay"] = float(base["decay"]) * (1 - 0.6 * severity)  # type: ignore[arg-type]
     if rough:
         base |= {"thickness": float(rng.uniform(1.3, 3.0)), "rough": float(rng.uniform(0.2, 0.65)),
                  "broken": float(rng.uniform(0.05, 0.35))}  # fmt: skip
     if rng.random() < 0.35:
-        base["pockets"] = _pockets(rng, 1 + int(rng.poisson(0.9)), (4, 11), (3, 9))
-    if rng.random() < 0.06:  # the disease that looks like a bacterial one
-        base["pockets"] = _pockets(rng, 1, (14, 30), (12, 30))
+        base["consolidations"] = _consolidations(rng, 1 + int(rng.poisson(0.9)), (4, 11), (3, 9))
+    if rng.random() < 0.06:  # atypical: resembles a bacterial pneumonia
+        base["consolidations"] = _consolidations(rng, 1, (14, 30), (12, 30))
         base["bronchograms"] = float(rng.uniform(0, 8))
     if rng.random() < 0.10:
         base |= _fluid(rng, (3, 10))
@@ -138,44 +138,44 @@ def _covid(rng: np.random.Generator) -> Finding:
 
 
 def _pneumonia(rng: np.random.Generator) -> Finding:
-    """Bacterial: one lobe without air, airways in it, fluid about it; other windows nearly normal."""
+    """Bacterial: lobar consolidation with air bronchograms and effusion; other views nearly normal."""
     base = _base(rng)
     kind = rng.choice(4, p=[0.75, 0.23, 0.01, 0.01])
     if kind == 0:  # hepatization
-        base["pockets"] = _pockets(rng, 1, (45, 85), (32, 70))
-        base |= {"bronchograms": float(rng.uniform(3, 25)), "beyond": bool(rng.random() < 0.35)}
+        base["consolidations"] = _consolidations(rng, 1, (45, 85), (32, 70))
+        base |= {"bronchograms": float(rng.uniform(3, 25)), "through_transmission": bool(rng.random() < 0.35)}
         if rng.random() < 0.5:
             base |= _fluid(rng, (4, 25))
-    elif kind == 1:  # an effusion with collapsed lung in it
-        base["pockets"] = _pockets(rng, 1, (28, 60), (12, 35))
-        base |= {"bronchograms": float(rng.uniform(0, 8)), "beyond": bool(rng.random() < 0.7)}
+    elif kind == 1:  # effusion with compressive atelectasis
+        base["consolidations"] = _consolidations(rng, 1, (28, 60), (12, 35))
+        base |= {"bronchograms": float(rng.uniform(0, 8)), "through_transmission": bool(rng.random() < 0.7)}
         base["deep_fluid"] = float(rng.uniform(0, 40)) if rng.random() < 0.6 else 0.0
         base |= _fluid(rng, (16, 60))
-    elif kind == 2:  # a small focus
-        base["pockets"] = _pockets(rng, 1 + int(rng.random() < 0.3), (6, 16), (6, 18))
+    elif kind == 2:  # a small consolidation
+        base["consolidations"] = _consolidations(rng, 1 + int(rng.random() < 0.3), (6, 16), (6, 18))
         base["bronchograms"] = float(rng.uniform(0, 8))
-    if kind < 3:  # fluid and airless lung attenuate little, so what lies behind them is bright
+    if kind < 3:  # posterior acoustic enhancement
         base["decay"] = 0.25 * float(base["decay"])  # type: ignore[arg-type]
     if kind < 3 and rng.random() < 0.45:
-        base["b_lines"] = _tails(rng, int(rng.integers(1, 4)), strong=0.6, wide=0.25, spread=15)
-    if kind == 3 and rng.random() < 0.5:  # focal interstitial change is all that this window shows
-        base["b_lines"] = _tails(rng, int(rng.integers(2, 5)), strong=0.6, wide=0.25, spread=12)
+        base["b_lines"] = _b_lines(rng, int(rng.integers(1, 4)), strong=0.6, wide=0.25, spread=15)
+    if kind == 3 and rng.random() < 0.5:  # focal interstitial syndrome alone
+        base["b_lines"] = _b_lines(rng, int(rng.integers(2, 5)), strong=0.6, wide=0.25, spread=12)
     base |= {"echo": float(rng.normal(-37, 3)), "shred": float(rng.uniform(0.1, 0.4))}
     return Finding(**base)  # type: ignore[arg-type]
 
 
-def _pockets(
+def _consolidations(
     rng: np.random.Generator, n: int, half_width: tuple[float, float], depth: tuple[float, float]
-) -> tuple[Pocket, ...]:
-    """``n`` pieces of airless lung near the middle of the picture."""
+) -> tuple[Consolidation, ...]:
+    """``n`` subpleural consolidations near the middle of the image."""
     return tuple(
-        Pocket(float(rng.normal(0, 11)), float(rng.uniform(*half_width)), float(rng.uniform(*depth)))
+        Consolidation(float(rng.normal(0, 11)), float(rng.uniform(*half_width)), float(rng.uniform(*depth)))
         for _ in range(n)
     )
 
 
 def _fluid(rng: np.random.Generator, thickness: tuple[float, float]) -> dict[str, object]:
-    """Fluid between chest wall and lung, mostly without echoes."""
+    """Pleural effusion, mostly anechoic."""
     return {
         "effusion": float(rng.uniform(*thickness)),
         "effusion_at": float(rng.normal(0, 14)),

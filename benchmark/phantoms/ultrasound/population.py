@@ -1,4 +1,4 @@
-"""Who is scanned: videos, images and frames of Zhang et al. 2023, Table 1, and fresh patients beside them."""
+"""Ultrasound cohort with the videos, images and frames of Zhang et al. 2023, Table 1, and fresh patients."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.errors import DataError
+from benchmark.phantoms.quotas import class_of, round_to_total
 
 
 @dataclass(frozen=True)
-class Row:
-    """One picture to draw; a still image is a clip of one frame."""
+class FrameRecord:
+    """One frame to draw; a still image is a clip of one frame."""
 
     finding: str
     patient: int
@@ -23,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one class: videos and images, their frames together, and the patients of either."""
+    """Videos and images of one class, frames of both together, and patients of each."""
 
     videos: int
     images: int
@@ -32,13 +33,13 @@ class Counts:
     image_patients: int
 
 
-def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[Row]:
-    """The frames of all videos, and the images, of every class; videos and images are of different patients.
+def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[FrameRecord]:
+    """Frames of all videos, and the still images, of each class; videos and images have different patients.
 
     Raises:
         DataError: more patients than videos or images, or fewer frames than videos.
     """
-    rows: list[Row] = []
+    records: list[FrameRecord] = []
     patient = 0
     for number, (name, c) in enumerate(counts.items()):
         _check(name, c)
@@ -46,19 +47,20 @@ def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[Row]:
         lengths = _lengths(c.videos, c.frames - c.images, rng)
         clips = _clips(patient, c.videos, c.video_patients, rng)
         for (who, clip), length in zip(clips, lengths, strict=True):
-            rows += [Row(name, who, clip, frame, False) for frame in range(length)]
+            records += [FrameRecord(name, who, clip, frame, False) for frame in range(length)]
         patient += c.video_patients
-        rows += [
-            Row(name, who, clip, 0, True) for who, clip in _clips(patient, c.images, c.image_patients, rng)
+        records += [
+            FrameRecord(name, who, clip, 0, True)
+            for who, clip in _clips(patient, c.images, c.image_patients, rng)
         ]
         patient += c.image_patients
-    return rows
+    return records
 
 
-def fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[Row]:
-    """Patients of their own, one image each, classes in turn so that every prefix is balanced."""
+def fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[FrameRecord]:
+    """Fresh patients with one still image each."""
     n = per_class * len(classes)
-    return [Row(classes[i % len(classes)], first + i, 0, 0, True) for i in range(n)]
+    return [FrameRecord(class_of(i, classes), first + i, 0, 0, True) for i in range(n)]
 
 
 def _check(name: str, c: Counts) -> None:
@@ -81,17 +83,15 @@ def _check(name: str, c: Counts) -> None:
 
 
 def _lengths(videos: int, frames: int, rng: np.random.Generator) -> list[int]:
-    """Frames of each video, at least one, as uneven as clips of 2 to 30 seconds are."""
+    """Frames of each video, at least one, with the spread of clips of 2 to 30 seconds."""
     if not videos:
         return []
     share = rng.uniform(0.4, 1.6, videos)
     exact = 1 + share / share.sum() * (frames - videos)
-    whole = np.floor(exact).astype(int)
-    whole[np.argsort(whole - exact, kind="stable")[: frames - whole.sum()]] += 1
-    return whole.tolist()
+    return round_to_total(exact, frames).tolist()
 
 
 def _clips(first: int, scans: int, people: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """(patient, clip) of every scan: each patient has one, the others fall at random."""
+    """(patient, clip) of each scan: one per patient, the others at random."""
     owner = [*range(people), *rng.integers(0, max(people, 1), scans - people).tolist()]
     return [(first + who, owner[:k].count(who)) for k, who in enumerate(owner)]

@@ -1,4 +1,4 @@
-"""The convex probe: scan lines in polar space, fully developed speckle, and the way to a square picture."""
+"""Convex probe: scan lines in polar coordinates, fully developed speckle, scan conversion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 Array = np.ndarray
-LINES, SAMPLES = 128, 256  # scan lines, and samples along each; every picture size sees this acquisition
-AXIAL, FINE, COARSE = 0.9, 0.8, 2.0  # deviations of the pulse in samples, and of the beam in scan lines
+LINES, SAMPLES = 128, 256  # scan lines and samples per line, independent of the image size
+AXIAL, FINE, COARSE = 0.9, 0.8, 2.0  # standard deviations: pulse in samples, beam in scan lines
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of the plane that is shown, in mm; y is 0 at the arc's apex and grows downwards."""
+    """Field of view in mm; y is 0 at the arc's apex and grows downwards."""
 
     left: float
     top: float
@@ -42,7 +42,7 @@ class Window:
 
 
 def sample_probe(rng: np.random.Generator) -> Probe:
-    """A curved abdominal probe of 45 to 65 mm radius at a depth of 80 to 150 mm."""
+    """Sample an abdominal convex probe: radius 45 to 65 mm, depth 80 to 150 mm."""
     depth = float(rng.uniform(80, 150))
     return Probe(
         radius=float(rng.uniform(45, 65)),
@@ -53,7 +53,7 @@ def sample_probe(rng: np.random.Generator) -> Probe:
 
 
 def sample_window(rng: np.random.Generator, probe: Probe) -> Window:
-    """A nearly square crop as in public clips: from the whole sector to its middle, at times cut below."""
+    """Sample a nearly square crop as in public clips, from the whole sector to its middle."""
     full_width = 2 * (probe.radius + probe.depth) * np.sin(probe.half_angle)
     full_height = probe.depth + probe.radius * (1 - np.cos(probe.half_angle))
     share = rng.random() ** 1.3
@@ -84,8 +84,8 @@ def angles(probe: Probe) -> Array:
 def white(rng: np.random.Generator) -> Array:
     """(2, SAMPLES, LINES) float32 independent scatterers of mean 0 and power 1, real and imaginary part.
 
-    A signed square of uniform numbers: drawn several times faster than normal ones, with nearly their
-    kurtosis (25/9), and the beam sums many, so what it sees is normal.
+    A signed square of uniform numbers is several times faster than normal numbers and has nearly their
+    kurtosis (25/9). The beam sums many scatterers, so its response is normal.
     """
     drawn = rng.random((2, SAMPLES, LINES), dtype=np.float32)
     drawn -= np.float32(0.5)
@@ -95,9 +95,9 @@ def white(rng: np.random.Generator) -> Array:
 
 
 def speckle(scatterers: Array, probe: Probe) -> Array:
-    """Fully developed speckle: scatterers seen through a pulse and a beam that widens away from the focus.
+    """Fully developed speckle: scatterers convolved with a pulse and a beam that widens away from the focus.
 
-    A sum of many random phasors, so the modulus is Rayleigh distributed: its mean is 1.91 times its
+    The sum of many random phasors has a Rayleigh distributed modulus, whose mean is 1.91 times its standard
     deviation (Burckhardt 1978, IEEE Trans. Sonics Ultrason. 25, 1).
 
     Args:
@@ -119,7 +119,7 @@ def speckle(scatterers: Array, probe: Probe) -> Array:
 
 @lru_cache(maxsize=1)
 def _powers() -> tuple[float, float, float]:
-    """Powers of the narrow and the wide beam's response to white scatterers, and their product."""
+    """Response power of the narrow and of the wide beam to white scatterers, and their covariance."""
     point = np.zeros(65)
     point[32] = 1
     pulse = gaussian_filter1d(point, AXIAL, truncate=3.0)
@@ -134,15 +134,15 @@ def _powers() -> tuple[float, float, float]:
 
 
 def scan_convert(polar: Array, probe: Probe, window: Window, size: int) -> Array:
-    """Lay scan lines out as a sector and average them down to pixels.
+    """Convert scan lines to a sector image and average them down to pixels.
 
     Args:
         polar: (SAMPLES, LINES) float32.
-        size: height and width of the picture in pixels.
+        size: height and width of the image in pixels.
     Returns:
         (size, size) float32, 0 outside the sector.
     """
-    times = -(-128 // size)  # small pictures are averages of a canvas of 128 pixels or more
+    times = -(-128 // size)  # small images are averages of a canvas of at least 128 pixels
     canvas = size * times
     pooled = 0.5 * (polar[::2] + polar[1::2]) if canvas < 200 else polar
     step = (np.arange(canvas, dtype=np.float32) + 0.5) / np.float32(canvas)
@@ -156,7 +156,7 @@ def scan_convert(polar: Array, probe: Probe, window: Window, size: int) -> Array
 
 
 def _average(image: Array, times: int) -> Array:
-    """Every ``times`` rows as one."""
+    """Average groups of ``times`` rows."""
     if times == 1:
         return image
     total = image[::times].copy()

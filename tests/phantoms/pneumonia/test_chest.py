@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from benchmark.datasets.phantom import chest
-from benchmark.errors import DataError
+from benchmark.errors import BenchmarkError, DataError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import Splits
+from benchmark.phantoms import quotas
 from benchmark.phantoms.canvas import fields
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population
 from benchmark.protocol import load as loading
@@ -206,7 +207,7 @@ def test_line_drawing_keeps_its_amount():
     points, amount = fields.polyline(np.array([[-0.3, -0.2], [0.1, 0.0], [0.3, 0.3]]), 0.02)
     for size, angle in ((32, 0.0), (64, 0.3), (200, -0.2)):
         grid = fields.make_grid(size, zoom=1.1, angle=angle, shift=(0.02, -0.05))
-        total = fields.ink(points, amount, 0.02, grid).sum() * grid.pixel**2
+        total = fields.splat(points, amount, 0.02, grid).sum() * grid.pixel**2
         assert total == pytest.approx(amount.sum(), rel=1e-3)
 
 
@@ -269,14 +270,14 @@ def test_metadata_do_not_tell_the_class(splits: Splits):
 
 def test_quotas_are_filled_exactly():
     """Apportioning keeps the total; 10 images in the ratio 1:1:1 are 4, 3, 3."""
-    assert population.apportion((1, 1, 1), 10).tolist() == [4, 3, 3]
-    assert population.apportion(population.TRAIN_AGES, 865).tolist() == list(population.TRAIN_AGES)
+    assert quotas.apportion((1, 1, 1), 10).tolist() == [4, 3, 3]
+    assert quotas.apportion(population.TRAIN_AGES, 865).tolist() == list(population.TRAIN_AGES)
 
 
 @pytest.mark.parametrize(
     ("classes", "params", "part"),
     [
-        (("healthy", "tuberculosis"), {}, "no class 'tuberculosis'"),
+        (("healthy", "tuberculosis"), {}, "unknown class 'tuberculosis'"),
         (CLASSES, {"patients": 2000}, "1599 patients for 865 images"),
         (CLASSES, {"train_counts": {"healthy": 5}}, "no images of 'fungal'"),
         (CLASSES, ONE_EACH | {"patients": 10}, "has 1 patient, train and val need 2"),
@@ -285,7 +286,7 @@ def test_quotas_are_filled_exactly():
 )
 def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str, object], part: str):
     """Unknown class, more patients than images, a missing count, a class that cannot be divided."""
-    with pytest.raises(DataError, match=part) as fault:
+    with pytest.raises(BenchmarkError, match=part) as fault:
         small(classes, **params)
     assert fault.value.remedy
 

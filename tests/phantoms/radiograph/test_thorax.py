@@ -17,13 +17,15 @@ from PIL import Image
 from benchmark.errors import DataError
 from benchmark.phantoms.radiograph import airspace, imaging, pleura, thorax
 from benchmark.phantoms.radiograph.projection import Chest
-from benchmark.phantoms.radiograph.thorax import FINDINGS, SITES, VIEWS, Study
+from benchmark.phantoms.radiograph.thorax import FINDINGS, SITES, VIEWS, Radiograph
 
 ONE_SIDED = ("consolidation", "effusion", "mass", "nodule", "pneumonia", "pneumothorax")
 MIDLINE = ("cardiomegaly", "hernia")
 
 
-def pictures(names: dict[str, float | None] | tuple[str, ...], count: int, **given: object) -> list[Study]:
+def pictures(
+    names: dict[str, float | None] | tuple[str, ...], count: int, **given: object
+) -> list[Radiograph]:
     """Studies 0, 1, ... of seed 4 at 64 pixels."""
     settings = {"seed": 4, "size": 64, **given}
     return [thorax.draw(names, index=index, **settings) for index in range(count)]  # type: ignore[arg-type]
@@ -31,7 +33,7 @@ def pictures(names: dict[str, float | None] | tuple[str, ...], count: int, **giv
 
 def lungs_of(index: int, names: dict[str, float | None] | None = None, **given: Any) -> Chest:
     """The projected chest behind ``pictures(...)[index]``."""
-    return thorax._scene(names or {}, 4, index, 64, index, **given).chest
+    return thorax._scene(names or {}, 4, index, 64, **given).chest
 
 
 def middle_of(mask: np.ndarray) -> tuple[float, float]:
@@ -83,20 +85,20 @@ def test_a_second_finding_leaves_the_first_and_the_nuisances_alone(finding: str)
     """Patient, exposure and every other finding keep their plan; without a finding there is none."""
     other = "nodule" if finding != "nodule" else "effusion"
     for index in range(6):
-        alone = thorax._scene({finding: None}, 4, index, 32, index)
-        both = thorax._scene({other: None, finding: None}, 4, index, 32, index)
-        none = thorax._scene({}, 4, index, 32, index)
+        alone = thorax._scene({finding: None}, 4, index, 32)
+        both = thorax._scene({other: None, finding: None}, 4, index, 32)
+        none = thorax._scene({}, 4, index, 32)
         assert alone.patient == both.patient == none.patient
         assert alone.exposure == both.exposure == none.exposure
-        assert alone.plans[0] in both.plans
-        assert none.plans == ()
+        assert alone.specs[0] in both.specs
+        assert none.specs == ()
 
 
 def test_nuisances_do_not_tell_the_finding():
     """Site, view, sex, age, marker, devices and gray scale are the same list for every finding."""
 
     def of(finding: str) -> list[object]:
-        scenes = [thorax._scene({finding: None}, 6, index, 16, index) for index in range(25)]
+        scenes = [thorax._scene({finding: None}, 6, index, 16) for index in range(25)]
         return [(scene.exposure, scene.patient) for scene in scenes]
 
     first = of(FINDINGS[0])
@@ -189,11 +191,11 @@ def test_pneumothorax_has_a_line_and_no_vessels():
     """The pleura is brighter than what lies on both sides of it; outside it the vessels are gone."""
     for index in range(8):
         names: dict[str, float | None] = {"pneumothorax": 0.4}
-        scene = thorax._scene(names, 4, index, 256, index, view="PA")
-        (effect,) = pleura.pneumothorax(scene.plans[0], scene.chest)
-        assert effect.bare is not None
+        scene = thorax._scene(names, 4, index, 256, view="PA")
+        (effect,) = pleura.pneumothorax(scene.specs[0], scene.chest)
+        assert effect.vessel_loss is not None
         assert effect.added is not None
-        assert effect.bare[effect.extent > 0.99].min() > 0.98
+        assert effect.vessel_loss[effect.extent > 0.99].min() > 0.98
         assert effect.added.max() > 0.03
         line = effect.added > 0.02
         border = (effect.extent > 0.02) & (effect.extent < 0.98)
@@ -205,9 +207,9 @@ def test_pneumothorax_has_a_line_and_no_vessels():
 def test_supine_pneumothorax_deepens_the_angle():
     """Lying, the air is at the base and its angle reaches lower than that of the healthy side."""
     for index in range(40):
-        scene = thorax._scene({"pneumothorax": 0.8}, 4, index, 32, index, view="AP")
+        scene = thorax._scene({"pneumothorax": 0.8}, 4, index, 32, view="AP")
         if scene.exposure.pose.supine:
-            change = scene.plans[0].change
+            change = scene.specs[0].change
             assert max(change.sulcus_left, change.sulcus_right) > 0.1
             assert min(change.sulcus_left, change.sulcus_right) == 0
             return
@@ -219,9 +221,9 @@ def test_large_unilateral_disease_moves_the_mediastinum():
     for finding, towards in (("pneumothorax", -1), ("effusion", -1), ("atelectasis", 1)):
         moved = []
         for index in range(60):
-            plan = thorax._scene({finding: 1.0}, 4, index, 16, index, view="PA").plans[0]
-            if len(plan.sides) == 1 and plan.form != "plate":
-                moved.append(plan.change.shift * plan.sides[0] * towards)
+            spec = thorax._scene({finding: 1.0}, 4, index, 16, view="PA").specs[0]
+            if len(spec.sides) == 1 and spec.form != "plate":
+                moved.append(spec.change.shift * spec.sides[0] * towards)
         assert len(moved) > 5
         assert min(moved) > 0.03
 
@@ -233,7 +235,7 @@ def test_effusion_fills_the_base_from_below():
         for grade in (0.2, 0.6, 1.0):
             names: dict[str, float | None] = {"effusion": grade}
             mask = thorax.draw(names, seed=4, index=index, size=128, view="PA").mask > 0
-            chest = thorax._scene(names, 4, index, 128, index, view="PA").chest
+            chest = thorax._scene(names, 4, index, 128, view="PA").chest
             tops.append(chest.down[mask].min())
             assert chest.down[mask].max() > 1.0  # below the dome, in the angle
         assert tops[0] > tops[1] > tops[2]
@@ -250,7 +252,7 @@ def test_cardiothoracic_ratio_follows_cardiomegaly():
         ]
         assert sizes[0] < sizes[1] < sizes[2]
         both = {"cardiomegaly": 0.1, "emphysema": 0.9}
-        assert thorax._scene(both, 4, index, 32, index, view="PA").chest.ratio > 0.48
+        assert thorax._scene(both, 4, index, 32, view="PA").chest.ratio > 0.48
     ratios = [lungs_of(i, view="PA").ratio for i in range(60)]
     assert np.mean(np.array(ratios) < 0.5) > 0.9
 
@@ -258,7 +260,7 @@ def test_cardiothoracic_ratio_follows_cardiomegaly():
 def test_drawn_heart_is_as_wide_as_its_ratio_says():
     """The width of the shadow, divided by that of the lungs, is the stated cardiothoracic ratio."""
     for index in range(10):
-        chest = thorax._scene({"cardiomegaly": 0.5}, 4, index, 256, index, view="PA").chest
+        chest = thorax._scene({"cardiomegaly": 0.5}, 4, index, 256, view="PA").chest
         rows = np.abs(chest.grid.y - (chest.base - 0.05)) < 0.15
         heart, inside = (chest.heart > 0.33) & rows, (chest.rim > 0) & rows
         ratio = np.ptp(chest.grid.x[heart]) / np.ptp(chest.grid.x[inside])
@@ -272,10 +274,10 @@ def test_nodules_are_below_and_masses_above_3_cm():
             both = thorax.draw({"nodule": grade, "mass": grade}, seed=4, index=index, size=32)
             sizes = {lesion.finding: lesion.size for lesion in both.lesions}
             assert sizes["nodule"] < 3 <= sizes["mass"]
-    scene = thorax._scene({"nodule": 1.0}, 4, 3, 256, 3)
+    scene = thorax._scene({"nodule": 1.0}, 4, 3, 256)
     drawn = thorax.draw({"nodule": 1.0}, seed=4, index=3, size=256)
     rows = np.nonzero(drawn.lesions[0].mask.any(1))[0]
-    if scene.plans[0].count == 1:
+    if scene.specs[0].count == 1:
         assert np.ptp(rows) * scene.chest.grid.pixel * 20 == pytest.approx(drawn.lesions[0].size, rel=0.2)
 
 
@@ -291,10 +293,10 @@ def test_emphysema_lowers_and_flattens_the_diaphragm():
 def test_lobes_do_not_overlap():
     """From the front and from the side the upper and the lower lobe of one lung share little."""
     for view in ("LATERAL",):
-        scene = thorax._scene({"consolidation": 1.0}, 4, 0, 64, 0, view=view)
-        plan = scene.plans[0]
+        scene = thorax._scene({"consolidation": 1.0}, 4, 0, 64, view=view)
+        spec = scene.specs[0]
         parts = [
-            airspace.lobe(type(plan)(**{**vars(plan), "form": form}), scene.chest, -1)
+            airspace.lobe(type(spec)(**{**vars(spec), "form": form}), scene.chest, -1)
             for form in ("upper", "middle", "lower")
         ]
         assert np.maximum.reduce(parts).sum() > 0.9 * scene.chest.lung(-1).sum()
@@ -304,11 +306,11 @@ def test_lobes_do_not_overlap():
 def test_a_repeated_study_shares_anatomy_and_the_place_of_disease():
     """Another index of one patient: same body, same side and form; another exposure and severity."""
     for finding in FINDINGS:
-        one, two = (thorax._scene({finding: None}, 4, index, 32, 5) for index in (70, 71))
+        one, two = (thorax._scene({finding: None}, 4, index, 32, patient=5) for index in (70, 71))
         assert one.patient == two.patient
         assert one.exposure != two.exposure
-        assert (one.plans[0].sides, one.plans[0].form) == (two.plans[0].sides, two.plans[0].form)
-        assert one.plans[0].grade != two.plans[0].grade
+        assert (one.specs[0].sides, one.specs[0].form) == (two.specs[0].sides, two.specs[0].form)
+        assert one.specs[0].grade != two.specs[0].grade
 
 
 @pytest.mark.parametrize(("fine", "coarse"), [(256, 64), (128, 32)])
@@ -331,9 +333,9 @@ def test_sizes_show_the_same_picture(fine: int, coarse: int, view: str):
 def test_age_shows():
     """The old have an unfolded calcified aorta, thinner bone and a bent back; more women than men do."""
     young, old = (
-        [thorax._scene({}, 4, i, 16, i, sex="female", age=age).patient for i in range(80)] for age in (25, 80)
+        [thorax._scene({}, 4, i, 16, sex="female", age=age).patient for i in range(80)] for age in (25, 80)
     )
-    men = [thorax._scene({}, 4, i, 16, i, sex="male", age=80).patient for i in range(80)]
+    men = [thorax._scene({}, 4, i, 16, sex="male", age=80).patient for i in range(80)]
 
     def mean(people: list, name: str) -> float:
         return float(np.mean([getattr(p, name) for p in people]))
@@ -357,25 +359,25 @@ def test_sites_differ_in_style_alone():
 def test_devices_may_be_asked_for_or_refused():
     """With and without, and nothing else changes."""
     for index in range(12):
-        bare, wired = (
-            thorax._scene({}, 4, index, 16, index, devices=request).exposure for request in (False, True)
+        vessel_loss, wired = (
+            thorax._scene({}, 4, index, 16, devices=request).exposure for request in (False, True)
         )
-        assert bare.devices == () != wired.devices
-        assert {**vars(bare), "devices": ()} == {**vars(wired), "devices": ()}
+        assert vessel_loss.devices == () != wired.devices
+        assert {**vars(vessel_loss), "devices": ()} == {**vars(wired), "devices": ()}
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_devices_are_dense_and_leave_the_truth_alone(view: str):
     """Metal brightens, in every view, and neither mask nor sentence knows of it."""
     for index in range(6):
-        bare, wired = (
+        vessel_loss, wired = (
             thorax.draw(["edema"], seed=4, index=index, size=64, view=view, devices=d) for d in (False, True)
         )
-        change = wired.image.astype(float) - bare.image
+        change = wired.image.astype(float) - vessel_loss.image
         assert change.max() > 15
         assert change.min() > -0.5 * change.max()  # edge enhancement darkens what lies beside
-        assert (wired.mask == bare.mask).all()
-        assert wired.prompt == bare.prompt
+        assert (wired.mask == vessel_loss.mask).all()
+        assert wired.prompt == vessel_loss.prompt
 
 
 def test_bedside_views_say_so():

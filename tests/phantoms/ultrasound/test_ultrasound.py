@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.datasets.phantom import ultrasound
-from benchmark.errors import DataError
+from benchmark.datasets.phantom._common import Phantom
+from benchmark.errors import BenchmarkError, DataError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import console as us_console
 from benchmark.phantoms.ultrasound import echo as us_echo
 from benchmark.phantoms.ultrasound import findings as us_findings
+from benchmark.phantoms.ultrasound import layers as us_layers
 from benchmark.phantoms.ultrasound import population as us_population
 from benchmark.phantoms.ultrasound import probe as us_probe
 from benchmark.phantoms.ultrasound.population import Counts
@@ -49,13 +51,13 @@ def fresh() -> tuple[np.ndarray, np.ndarray]:
 
 def frame(
     finding: str, *, seed: int = 0, patient: int = 0, clip: int = 0, number: int = 0, size: int = 64
-) -> ultrasound.Frame:
+) -> Phantom:
     return ultrasound.draw(finding, seed=seed, patient=patient, clip=clip, frame=number, size=size)
 
 
 def bare_scene(
     patient: int = 0, **lung: object
-) -> tuple[us_chest.Patient, us_chest.Placement, us_findings.Finding, us_chest.Lines]:
+) -> tuple[us_chest.Patient, us_chest.Placement, us_findings.Finding, us_chest.ScanLines]:
     """A chest without ribs, organ or poor contact, and a normal lung with these attributes."""
     person = us_chest.sample_patient(np.random.default_rng([1, patient]))
     place = us_chest.sample_placement(np.random.default_rng([2, patient]))
@@ -263,7 +265,7 @@ def test_a_lines_lie_at_multiples_of_the_pleural_depth():
     checked = 0
     for patient in range(12):
         _, place, lung, lines = bare_scene(patient)
-        layers = us_echo.find_layers(lung, place, lines)
+        layers = us_layers.find_layers(lung, place, lines)
         depth = us_probe.depths(place.probe)
         shown = us_echo._surfaces(lung, place, lines, layers, depth, np.zeros_like(depth))
         for line in (50, 64, 80):
@@ -318,13 +320,19 @@ def test_b_line_runs_from_pleura_to_bottom():
 
 def test_effusion_is_dark_and_airless_lung_between():
     """From the pleura down: fluid without echoes, airless lung with some, then the bright border of air."""
-    pocket = us_findings.Pocket(at=0.0, half_width=40.0, depth=30.0)
+    consolidation = us_findings.Consolidation(at=0.0, half_width=40.0, depth=30.0)
     person, place, lung, lines = bare_scene(
-        2, pockets=(pocket,), effusion=15.0, effusion_width=60.0, echo=-25.0, haze=-15.0, shred=0.0
+        2,
+        consolidations=(consolidation,),
+        effusion=15.0,
+        effusion_width=60.0,
+        echo=-25.0,
+        haze=-15.0,
+        shred=0.0,
     )
     place = replace(place, probe=PROBE)
     lines = us_chest.scan_lines(person, place, 0)
-    layers = us_echo.find_layers(lung, place, lines)
+    layers = us_layers.find_layers(lung, place, lines)
     echo = us_echo.assemble(person, place, lung, lines)
     depth = us_probe.depths(PROBE)[:, 0]
     line = int(np.abs(lines.lung[0]).argmin())
@@ -438,7 +446,7 @@ def test_marks_are_independent_of_the_finding():
 @pytest.mark.parametrize(
     ("classes", "params", "part"),
     [
-        (("healthy", "asthma"), {}, "no class 'asthma'"),
+        (("healthy", "asthma"), {}, "unknown class 'asthma'"),
         (CLASSES, {"videos": {"healthy": 5}}, "lacks 'covid19'"),
         (
             CLASSES,
@@ -455,7 +463,7 @@ def test_marks_are_independent_of_the_finding():
 )
 def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str, object], part: str):
     """Unknown class, a missing count, counts that contradict each other."""
-    with pytest.raises(DataError, match=part) as fault:
+    with pytest.raises(BenchmarkError, match=part) as fault:
         ultrasound.images(
             ultrasound.Params(**params),  # type: ignore[arg-type]
             classes=classes, image_size=16, reserve_per_class=1, seed=0,
