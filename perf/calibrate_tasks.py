@@ -99,15 +99,15 @@ def measure(
 
 def figures(test: ImageSet, scores: np.ndarray) -> dict[str, float]:
     """Every figure of one split, and the AUROC (single label: recall too) of every class."""
-    found = metric_values(test.label, scores)
+    values = metric_values(test.label, scores)
     if len(test.classes) == 2:
-        found["positive"] = float((scores.argmax(1) == 1).mean())
-        return found
+        values["positive"] = float((scores.argmax(1) == 1).mean())
+        return values
     truth = test.label if test.multilabel else np.eye(len(test.classes), dtype=np.int64)[test.label]
     for k, name in enumerate(test.classes):
         both = np.stack([1 - scores[:, k], scores[:, k]], 1)
-        found[name] = metric_values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)
-    return found
+        values[name] = metric_values(truth[:, k].astype(np.int64), both).get("auroc", np.nan)
+    return values
 
 
 def main() -> None:

@@ -241,7 +241,7 @@ def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
     train, val = Files("train", change), Files("val", plain)
     epochs = epochs_of(updates, len(train))
     marks = {round(updates * (i + 1) / epochs) for i in range(epochs)}
-    best, kept, done = -1.0, {}, 0
+    best, best_state, done = -1.0, {}, 0
     while done < updates:
         for images, labels in DataLoader(train, batch_size=BATCH, shuffle=True, drop_last=True):
             network.train()
@@ -252,13 +252,13 @@ def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
             schedule.step()
             done += 1
             if done in marks:
-                found = _read_all(network, DataLoader(val, batch_size=1))
-                if found > best:
-                    best, kept = found, {k: v.clone() for k, v in network.state_dict().items()}
+                accuracy = _read_all(network, DataLoader(val, batch_size=1))
+                if accuracy > best:
+                    best, best_state = accuracy, {k: v.clone() for k, v in network.state_dict().items()}
             if done == updates:
                 break
     seconds = time.perf_counter() - began
-    network.load_state_dict(kept)
+    network.load_state_dict(best_state)
     return {"seconds": seconds, "images": updates * BATCH, "quality": _judge(network, folder, plain)}
 
 
@@ -285,11 +285,11 @@ def _judge(network: Any, folder: str, plain: Any) -> float:
     test = arrow.read_splits(Path(folder)).test
     network.eval()
     with torch.no_grad():
-        found = [
+        outputs = [
             network(torch.stack([changed(image, plain) for image in block])).argmax(1)
             for block in blocks(test.image, 50)
         ]
-    return balanced_accuracy(test.label, torch.cat(found).numpy())
+    return balanced_accuracy(test.label, torch.cat(outputs).numpy())
 
 
 def main() -> None:

@@ -45,15 +45,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long each figure may take")
     parser.add_argument("--findings", type=float, default=1.5, help="mean findings per image, 0 to 3")
     options = parser.parse_args()
-    asked = requests(2000, options.findings)
-    mean = np.mean([len(names) for names in asked])
+    requested = requests(2000, options.findings)
+    mean = np.mean([len(names) for names in requested])
     print(f"{platform.machine()}, numpy {np.__version__}; {mean:.2f} findings an image")
     print(f"{'images a CPU second':24}" + "".join(f"{size:>8} px" for size in options.sizes))
     rows: dict[str, Callable[..., object]] = {
         "phantom.chest": lambda i, size: chest.draw(chest.CLASSES[i % 5], seed=0, index=i, size=size),
-        "phantom.thorax PA, AP": lambda i, size: thorax.draw(asked[i], seed=0, index=i, size=size),
+        "phantom.thorax PA, AP": lambda i, size: thorax.draw(requested[i], seed=0, index=i, size=size),
         "phantom.thorax LATERAL": lambda i, size: thorax.draw(
-            asked[i], seed=0, index=i, size=size, view="LATERAL"
+            requested[i], seed=0, index=i, size=size, view="LATERAL"
         ),
     }
     for name, draw in rows.items():

@@ -66,9 +66,9 @@ def main() -> None:
     copies = [np.stack([change(image[row]) for row in rows]) for change in COPIES.values()]
     together = LazyImages.joined([image, *copies])
     began = time.perf_counter()
-    seen = duplicates.scan(together)
+    result = duplicates.scan(together)
     scanned = time.perf_counter()
-    pairs = duplicates.same_picture(together, seen, np.arange(len(together)))
+    pairs = duplicates.same_picture(together, result, np.arange(len(together)))
     ended = time.perf_counter()
     source = np.concatenate([np.arange(count), *(rows for _ in copies)])
     detected = {(p.first, p.second) for p in pairs}
@@ -78,7 +78,7 @@ def main() -> None:
     )
     for k, name in enumerate(COPIES):
         places = count + k * len(rows) + np.arange(len(rows))
-        exact = seen.digest[places] == seen.digest[rows]
+        exact = result.digest[places] == result.digest[rows]
         near = [(int(a), int(b)) in detected for a, b in zip(rows, places, strict=True)]
         print(f"{name}: {np.mean(np.logical_or(near, exact)):.3f} detected")
     wrong = [p for p in pairs if source[p.first] != source[p.second]]

@@ -106,15 +106,15 @@ def medmnist(root: Path, count: int) -> Iterator[Case]:
     """PneumoniaMNIST of 28 and 224 pixels, compressed as published, and stored."""
     root.mkdir(parents=True)
     for side in (28, 224):
-        found: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         for part, many in (("train", count), ("val", 50), ("test", 50)):
             seed = {"train": 0, "val": 10**6, "test": 2 * 10**6}[part]
-            found[f"{part}_images"] = np.stack([picture(side, seed + k) for k in range(many)])
-            found[f"{part}_labels"] = (np.arange(many) % 2).astype(np.uint8)[:, None]
+            arrays[f"{part}_images"] = np.stack([picture(side, seed + k) for k in range(many)])
+            arrays[f"{part}_labels"] = (np.arange(many) % 2).astype(np.uint8)[:, None]
         savers: dict[str, Any] = {"compressed": np.savez_compressed, "stored": np.savez}
         for kind, save in savers.items():
             path = root / f"{kind}_{side}.npz"
-            save(path, **found)
+            save(path, **arrays)
             yield Case(f"{side} px, {kind}", "medmnist", ("a", "b"), {"root": path, "labels": ("a", "b")})
 
 
@@ -216,13 +216,13 @@ def main() -> None:
         for case in (
             REAL[name](options.packs) if name in REAL else WRITTEN[name](folder / "t", options.images)
         ):
-            listing, reading, found = timed(case, options.size, options.passes)
-            rate = len(found) / (listing + reading)
-            said = "" if rate >= TARGET else f"below {TARGET}"
+            listing, reading, arrays = timed(case, options.size, options.passes)
+            rate = len(arrays) / (listing + reading)
+            note = "" if rate >= TARGET else f"below {TARGET}"
             if name == "pocus":
-                said = decoded_frames(options.packs)
-            times = f"{listing:.2f} | {reading:.2f} | {rate:.0f} | {said}"
-            print(f"| {case.source} | {case.what} | {len(found)} | {times} |", flush=True)
+                note = decoded_frames(options.packs)
+            times = f"{listing:.2f} | {reading:.2f} | {rate:.0f} | {note}"
+            print(f"| {case.source} | {case.what} | {len(arrays)} | {times} |", flush=True)
         shutil.rmtree(folder)
 
 

@@ -7,19 +7,19 @@ import pytest
 
 from benchmark.bundles.io import CURVE, read_bundle, write_bundle
 from benchmark.errors import SubmissionError
-from support import make_bundles as made
+from support import make_bundles
 
 SHARES = (0.25, 0.5)
-SETS = {"test": made.images_of("test", (12, 9))}
-VARIANT = made.Variant(classes=("a", "b"), counts=(("test", (12, 9)),))
+SETS = {"test": make_bundles.images_of("test", (12, 9))}
+VARIANT = make_bundles.Variant(classes=("a", "b"), counts=(("test", (12, 9)),))
 
 
 def manifest(name: str = "real_only", curve: tuple[float, ...] = SHARES) -> dict:
-    return made.manifest(name, SETS, (100,), (0, 1), variant=VARIANT) | {"curve": list(curve)}
+    return make_bundles.manifest(name, SETS, (100,), (0, 1), variant=VARIANT) | {"curve": list(curve)}
 
 
 def predictions() -> pd.DataFrame:
-    return made.predictions("real_only", SETS, (100,), (0, 1), VARIANT)
+    return make_bundles.predictions("real_only", SETS, (100,), (0, 1), VARIANT)
 
 
 def curve() -> pd.DataFrame:
@@ -61,7 +61,7 @@ def test_what_is_not_a_whole_curve_is_refused(tmp_path, change, message):
         write_bundle(tmp_path / "real_only", manifest(), predictions(), None, change(curve()))
     write_bundle(tmp_path / "real_only", manifest(), predictions(), None, curve())
     change(curve()).to_parquet(tmp_path / "real_only" / CURVE)
-    made.update_hashes(tmp_path / "real_only")
+    make_bundles.update_hashes(tmp_path / "real_only")
     with pytest.raises(SubmissionError, match=message):
         read_bundle(tmp_path / "real_only")
 

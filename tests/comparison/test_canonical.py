@@ -262,8 +262,8 @@ def test_other_instruction_sets_make_the_same_pages(tmp_path):
         command = [sys.executable, "-m", "benchmark", "leaderboard", "--root", str(tmp_path), *options]
         return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
 
-    made = leaderboard()
-    assert made.returncode == 0, made.stderr
+    process = leaderboard()
+    assert process.returncode == 0, process.stderr
     supported = [feature for feature in __cpu_dispatch__ if __cpu_features__[feature]]
     for disabled in (supported, supported[1:]):
         for core in ("Haswell", "Sandybridge", "Nehalem"):

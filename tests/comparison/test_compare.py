@@ -109,17 +109,17 @@ def test_order_of_bundles_does_not_matter_and_json_holds_it():
 def test_a_failed_row_is_named_and_the_others_are_compared():
     """One failure does not take the others with it."""
     rows = [*study()[:3], (manifest("gan", "generator", error="out of memory"), None)]
-    found = compare(rows).to_json()
-    assert found["failed"] == {"gan": "out of memory"}
-    assert set(found["figures"]["test"]["20"]) == {"real_only", "duplicate_real", "oracle"}
+    result = compare(rows).to_json()
+    assert result["failed"] == {"gan": "out of memory"}
+    assert set(result["figures"]["test"]["20"]) == {"real_only", "duplicate_real", "oracle"}
 
 
 def test_without_a_baseline_differences_are_left_out_with_a_note():
     """A missing real_only is said, not filled in."""
-    found = compare(study()[2:4]).to_json()
-    assert found["figures"]["test"]["20"]["gan"]["versus"] == {}
-    assert any("real_only" in note for note in found["notes"])
-    assert found["can_measure"] is None
+    result = compare(study()[2:4]).to_json()
+    assert result["figures"]["test"]["20"]["gan"]["versus"] == {}
+    assert any("real_only" in note for note in result["notes"])
+    assert result["can_measure"] is None
 
 
 def test_classes_with_few_patients_are_noted():
@@ -170,10 +170,10 @@ def test_rows_that_cannot_be_compared_are_refused(field):
 
 def test_every_metric_of_the_kind_has_an_interval_and_a_difference():
     """A two-class task reports F1, AUROC, accuracy and kappa beside balanced accuracy, all with intervals."""
-    found = compare(study()).to_json()
-    names = [m["name"] for m in found["settings"]["metrics"]]
+    result = compare(study()).to_json()
+    names = [m["name"] for m in result["settings"]["metrics"]]
     assert set(names) == {"balanced_accuracy", "accuracy", "f1", "auroc", "cohen_kappa"}
-    gan = found["figures"]["test"]["20"]["gan"]
+    gan = result["figures"]["test"]["20"]["gan"]
     for name in names:
         assert gan[name]["low"] < gan[name]["estimate"] < gan[name]["high"]
         assert len(gan[name]["run_values"]) == 3
@@ -189,18 +189,18 @@ def test_the_primary_metric_ranks():
         parts = []
         for run in range(3):
             rng = np.random.default_rng(run)
-            said = label.copy()
+            decision = label.copy()
             for k, count in enumerate(wrong):
-                said[rng.permutation(np.flatnonzero(label == k))[:count]] = 1 - k
-            parts.append(table(label, np.eye(2)[said] * 0.8 + 0.1, seed=run))
+                decision[rng.permutation(np.flatnonzero(label == k))[:count]] = 1 - k
+            parts.append(table(label, np.eye(2)[decision] * 0.8 + 0.1, seed=run))
         card = {**manifest(name), "primary_metric": {"name": "f1", "direction": "maximize"}, "positive": "b"}
         rows.append((card, pd.concat(parts, ignore_index=True)))
-    found = compare(rows).to_json()
-    figures = found["figures"]["test"]["20"]
+    result = compare(rows).to_json()
+    figures = result["figures"]["test"]["20"]
     assert figures["eager"]["f1"]["estimate"] == pytest.approx(2 * 40 / (2 * 40 + 70))
     assert figures["eager"]["accuracy"]["estimate"] < figures["real_only"]["accuracy"]["estimate"]
-    assert found["ranking"]["rows"]["eager"]["rank"] < found["ranking"]["rows"]["real_only"]["rank"]
-    assert any("real_only predicts no b at all in 3 of 3 runs" in note for note in found["notes"])
+    assert result["ranking"]["rows"]["eager"]["rank"] < result["ranking"]["rows"]["real_only"]["rank"]
+    assert any("real_only predicts no b at all in 3 of 3 runs" in note for note in result["notes"])
 
 
 def table(
@@ -233,9 +233,9 @@ def multilabel(name: str, skill: float, seed: int) -> Pair:
 
 def test_several_labels_an_image():
     """AUROC overall and by class, F1 at 0.5 by class; no accuracy, and McNemar is left out with a reason."""
-    found = compare([multilabel("real_only", 1.0, 1), multilabel("oracle", 2.5, 2)]).to_json()
-    figures = found["figures"]["test"]["20"]
-    assert [m["name"] for m in found["settings"]["metrics"]] == ["auroc"]
+    result = compare([multilabel("real_only", 1.0, 1), multilabel("oracle", 2.5, 2)]).to_json()
+    figures = result["figures"]["test"]["20"]
+    assert [m["name"] for m in result["settings"]["metrics"]] == ["auroc"]
     oracle = figures["oracle"]
     own = [oracle["per_class"][c]["auroc"]["estimate"] for c in "abc"]
     assert oracle["auroc"]["estimate"] == pytest.approx(np.mean(own))
@@ -243,9 +243,9 @@ def test_several_labels_an_image():
     assert oracle["auroc"]["estimate"] == pytest.approx(expected, abs=0.02)
     assert 0 < oracle["per_class"]["a"]["f1"] < oracle["per_class"]["c"]["f1"] < 1
     assert oracle["mcnemar"] is None
-    assert any("McNemar" in note for note in found["notes"])
-    assert found["can_measure"] is True
-    assert found["splits"]["test"]["counts"]["c"] > found["splits"]["test"]["counts"]["a"]
+    assert any("McNemar" in note for note in result["notes"])
+    assert result["can_measure"] is True
+    assert result["splits"]["test"]["counts"]["c"] > result["splits"]["test"]["counts"]["a"]
 
 
 @pytest.mark.parametrize(("value", "absent"), [(0, "with 'b'"), (1, "without 'b'")])
@@ -267,25 +267,25 @@ def folded(name: str, accuracy: float) -> Pair:
         for split, start, n in (("test", 60 * fold, 60), ("test_site", 0, 80)):
             rng = np.random.default_rng([len(name), seed, fold, n])
             label = np.arange(n) // 2 % 2
-            said = np.where(rng.random(n) < accuracy, label, 1 - label)
-            scores = np.eye(2)[said] * 0.8 + 0.1
+            decision = np.where(rng.random(n) < accuracy, label, 1 - label)
+            scores = np.eye(2)[decision] * 0.8 + 0.1
             parts.append(table(label, scores, seed=seed, fold=fold, split=split, start=start))
     return {**manifest(name), **FOLDS}, pd.concat(parts, ignore_index=True)
 
 
 def test_folds_are_joined_where_each_image_is_in_one_of_them():
     """Two runs over all 240 images on ``test``; eight runs over 80 images on ``test_site``; both noted."""
-    found = compare([folded("real_only", 0.6), folded("oracle", 0.9)]).to_json()
-    test, site = found["splits"]["test"], found["splits"]["test_site"]
+    result = compare([folded("real_only", 0.6), folded("oracle", 0.9)]).to_json()
+    test, site = result["splits"]["test"], result["splits"]["test_site"]
     assert (test["images"], len(test["runs"]), test["joined_folds"]) == (240, 2, True)
     assert (site["images"], len(site["runs"]), site["joined_folds"]) == (80, 8, False)
     assert site["runs"][3] == {"classifier": "net", "seed": 0, "fold": 3}
-    figures = found["figures"]
+    figures = result["figures"]
     assert figures["test"]["20"]["oracle"]["accuracy"]["estimate"] == pytest.approx(0.9, abs=0.04)
     assert len(figures["test"]["20"]["oracle"]["accuracy"]["run_values"]) == 2
     assert len(figures["test_site"]["20"]["oracle"]["accuracy"]["run_values"]) == 8
-    assert any("joined into one run" in note for note in found["notes"])
-    assert any("read by the models of all 4 folds" in note for note in found["notes"])
+    assert any("joined into one run" in note for note in result["notes"])
+    assert any("read by the models of all 4 folds" in note for note in result["notes"])
 
 
 @pytest.mark.parametrize(
@@ -316,14 +316,14 @@ def grouped(name: str, seed: int) -> Pair:
     age = (20.0 + number % 70).where(number >= 5, np.nan)
     site = np.where(number < 3, "C", np.where(number % 3 == 0, "B", "A"))
     sex = np.where(woman, "female", "male")
-    made = predicted.assign(score_1=one, score_0=1 - one, sex=sex, age=age, site=site, view=None)
-    return {**card, "subgroups": ["sex", "age", "view", "site"]}, made
+    changed = predicted.assign(score_1=one, score_0=1 - one, sex=sex, age=age, site=site, view=None)
+    return {**card, "subgroups": ["sex", "age", "view", "site"]}, changed
 
 
 def test_subgroups_have_their_own_figures():
     """Known accuracies by sex; bands of age; groups too small or not recorded are said, not hidden."""
-    found = compare([grouped("real_only", 1), grouped("oversample", 2)]).to_json()
-    groups = found["subgroups"]["oversample"]
+    result = compare([grouped("real_only", 1), grouped("oversample", 2)]).to_json()
+    groups = result["subgroups"]["oversample"]
     assert groups["sex"]["female"]["estimate"] == pytest.approx(0.9, abs=0.04)
     assert groups["sex"]["male"]["estimate"] == pytest.approx(0.6, abs=0.06)
     assert groups["sex"]["male"]["images"] == groups["sex"]["male"]["patients"] == 200
@@ -332,14 +332,14 @@ def test_subgroups_have_their_own_figures():
         < 0
         < groups["sex"]["male"]["versus_real_only"]["high"]
     )
-    assert found["subgroups"]["real_only"]["sex"]["male"]["versus_real_only"] is None
+    assert result["subgroups"]["real_only"]["sex"]["male"]["versus_real_only"] is None
     assert set(groups["age"]) == {"0 to 39", "40 to 59", "60 to 79", "80 and over", "not recorded"}
     assert groups["age"]["not recorded"] == {
         "images": 5, "patients": 5, "too_small": "fewer than 10 patients",
     }  # fmt: skip
     assert groups["site"]["C"]["too_small"] == "fewer than 10 patients"
     assert groups["site"]["A"]["images"] + groups["site"]["B"]["images"] == 397
-    assert any("has its view recorded" in note for note in found["notes"])
+    assert any("has its view recorded" in note for note in result["notes"])
 
 
 def test_many_sites_are_not_many_columns():

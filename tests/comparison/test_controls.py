@@ -85,9 +85,9 @@ def test_each_claim_can_fail(name, figures, gates, claim):
 def test_a_missing_or_failed_row_cannot_be_judged():
     """No oracle, no verdict; the evidence says whether it failed or was never there."""
     without = {n: f for n, f in FIGURES.items() if n != "oracle"}
-    found = outcomes(without, {n: GATES[n] for n in without}, ("oracle",))
-    assert found[0].held is None
-    assert found[0].evidence == "The row 'oracle' failed."
+    results = outcomes(without, {n: GATES[n] for n in without}, ("oracle",))
+    assert results[0].held is None
+    assert results[0].evidence == "The row 'oracle' failed."
     assert outcomes({}, {})[0].evidence == "There is no row 'oracle'."
 
 
@@ -99,8 +99,8 @@ def test_evidence_gives_numbers():
 
 def test_a_blind_gate_says_so():
     """A gate that misses planted copies is named, whatever it says of the row."""
-    found = {c.id: c for c in outcomes(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)})}
-    assert "blind" in found["copycat_caught"].evidence
+    results = {c.id: c for c in outcomes(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)})}
+    assert "blind" in results["copycat_caught"].evidence
 
 
 def test_words_follow_the_primary_metric():
@@ -115,10 +115,10 @@ def test_words_follow_the_primary_metric():
         )
         for name, figure in FIGURES.items()
     }
-    found = {c.id: c for c in outcomes(figures, GATES, metric=f1)}
-    assert found["oracle_beats_real_only"].evidence.endswith("+10.0 points [+5.0, +15.0] of F1.")
-    assert found["noise_last"].claim == "noise has the lowest F1 of all rows"
-    assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"].evidence
+    results = {c.id: c for c in outcomes(figures, GATES, metric=f1)}
+    assert results["oracle_beats_real_only"].evidence.endswith("+10.0 points [+5.0, +15.0] of F1.")
+    assert results["noise_last"].claim == "noise has the lowest F1 of all rows"
+    assert "noise has 0.500, the lowest other row (real_only) 0.600" in results["noise_last"].evidence
 
 
 def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():

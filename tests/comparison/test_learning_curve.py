@@ -60,28 +60,28 @@ def test_limits_are_said_not_passed():
     """With f = 0.9 - 40 / n: 1200 images are read off; 4000 and what the law never reaches are not."""
     curve = exact(0.9 - 40 / SIZES)
     zero = np.zeros(50)
-    found = lc.equivalent(curve, 1 / 60, zero + 1 / 60, ALPHA)
-    assert (found["total"], found["images"]) == (pytest.approx(1200), pytest.approx(400))
-    assert found["bounds"] == {"images": None, "low": None, "high": None}
+    result = lc.equivalent(curve, 1 / 60, zero + 1 / 60, ALPHA)
+    assert (result["total"], result["images"]) == (pytest.approx(1200), pytest.approx(400))
+    assert result["bounds"] == {"images": None, "low": None, "high": None}
     for far in (0.04, 0.06):
-        found = lc.equivalent(curve, far, zero + far, ALPHA)
-        assert (found["images"], found["bounds"]["images"]) == (800, "more than")
-    found = lc.equivalent(curve, -0.4, zero - 0.4, ALPHA)
-    assert (found["images"], found["bounds"]["high"]) == (-700, "at most")
+        result = lc.equivalent(curve, far, zero + far, ALPHA)
+        assert (result["images"], result["bounds"]["images"]) == (800, "more than")
+    result = lc.equivalent(curve, -0.4, zero - 0.4, ALPHA)
+    assert (result["images"], result["bounds"]["high"]) == (-700, "at most")
 
 
 def test_a_row_like_real_only_is_worth_nothing_more_whatever_the_fit():
     """The law does not go through the last point, and still no difference is no image."""
-    found = lc.equivalent(exact(np.array([0.5, 0.6, 0.7, 0.65])), 0.0, np.zeros(50), ALPHA)
-    assert found["images"] == pytest.approx(0, abs=1e-6)
+    result = lc.equivalent(exact(np.array([0.5, 0.6, 0.7, 0.65])), 0.0, np.zeros(50), ALPHA)
+    assert result["images"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("values", [[0.7, 0.7, 0.7, 0.7], [0.8, 0.75, 0.7, 0.65]])
 def test_a_curve_that_does_not_rise_says_nothing(values):
     """Flat or falling: None, with the reason."""
-    found = lc.equivalent(exact(np.array(values)), 0.05, np.full(50, 0.05), ALPHA)
-    assert found["images"] is None
-    assert "does not get better for sure from 100 to 800" in found["reason"]
+    result = lc.equivalent(exact(np.array(values)), 0.05, np.full(50, 0.05), ALPHA)
+    assert result["images"] is None
+    assert "does not get better for sure from 100 to 800" in result["reason"]
 
 
 def test_two_sizes_are_too_few():
@@ -142,27 +142,27 @@ def bundles() -> list[tuple[dict[str, Any], pd.DataFrame]]:
 
 def test_predictions_with_a_known_curve_give_the_known_number():
     """0.9 - 40 / 1200 is worth 400 images more than 800; at the best bracket 533; noise costs 400."""
-    found = compare(bundles(), subsets()).to_json()
-    gan = found["equivalent"]["gan"]
+    result = compare(bundles(), subsets()).to_json()
+    gan = result["equivalent"]["gan"]
     assert gan["primary"]["bracket"] == 20
     assert gan["primary"]["images"] == pytest.approx(400, rel=1e-3)
     assert gan["primary"]["low"] < 400 < gan["primary"]["high"]
     assert gan["best"]["bracket"] == 10
     assert gan["best"]["chosen_by_result"] is True
     assert gan["best"]["images"] == pytest.approx(40 / 0.03 - 800, rel=1e-3)
-    assert found["equivalent"]["noise"]["primary"]["images"] == pytest.approx(-400, rel=1e-3)
-    assert found["equivalent"]["noise"]["best"]["bracket"] == 10
-    curve = found["learning_curve"]
+    assert result["equivalent"]["noise"]["primary"]["images"] == pytest.approx(-400, rel=1e-3)
+    assert result["equivalent"]["noise"]["best"]["bracket"] == 10
+    curve = result["learning_curve"]
     assert [p["images"] for p in curve["points"]] == [100, 200, 400, 800]
     assert [p["estimate"] for p in curve["points"]] == pytest.approx([0.5, 0.7, 0.8, 0.85])
     assert (curve["law"]["a"], curve["law"]["b"], curve["law"]["c"]) == pytest.approx((0.9, 40, 1), rel=1e-3)
-    assert "real_only" not in found["equivalent"]
+    assert "real_only" not in result["equivalent"]
 
 
 def test_without_a_curve_nothing_is_said():
     """The keys are there, and empty."""
-    found = compare(bundles()).to_json()
-    assert (found["learning_curve"], found["equivalent"]) == (None, {})
+    result = compare(bundles()).to_json()
+    assert (result["learning_curve"], result["equivalent"]) == (None, {})
 
 
 def test_a_class_of_two_patients_has_no_curve_and_this_is_said():
@@ -172,18 +172,18 @@ def test_a_class_of_two_patients_has_no_curve_and_this_is_said():
         number = table["image_id"].str[1:].astype(int)
         return table[(table["label"] == 0) | (number < 4)]
 
-    found = compare([(m, rare(p)) for m, p in bundles()], rare(subsets())).to_json()
-    assert found["learning_curve"] is None
-    assert found["equivalent"] == {}
-    assert any("There is no learning curve: too many resamples" in note for note in found["notes"])
-    assert found["figures"]["test"]["20"]["gan"]["versus"]["real_only"]
+    result = compare([(m, rare(p)) for m, p in bundles()], rare(subsets())).to_json()
+    assert result["learning_curve"] is None
+    assert result["equivalent"] == {}
+    assert any("There is no learning curve: too many resamples" in note for note in result["notes"])
+    assert result["figures"]["test"]["20"]["gan"]["versus"]["real_only"]
 
 
 def test_a_flat_curve_is_noted():
     """No number, and a note on the page says why."""
-    found = compare(bundles(), subsets({100: 0.85, 200: 0.85, 400: 0.85})).to_json()
-    assert found["equivalent"]["gan"]["primary"]["images"] is None
-    assert any("does not get better for sure" in note for note in found["notes"])
+    result = compare(bundles(), subsets({100: 0.85, 200: 0.85, 400: 0.85})).to_json()
+    assert result["equivalent"]["gan"]["primary"]["images"] is None
+    assert any("does not get better for sure" in note for note in result["notes"])
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_a_curve_of_something_else_is_refused(change, named):
 def test_a_curve_of_some_runs_is_compared_with_these_runs():
     """Two of three seeds on the curve: the rows are read in these two."""
     curve = subsets()
-    found = compare(bundles(), curve[curve["seed"] < 2]).to_json()
-    assert found["learning_curve"]["runs"] == 2
-    assert found["equivalent"]["gan"]["primary"]["images"] == pytest.approx(400, rel=1e-3)
+    result = compare(bundles(), curve[curve["seed"] < 2]).to_json()
+    assert result["learning_curve"]["runs"] == 2
+    assert result["equivalent"]["gan"]["primary"]["images"] == pytest.approx(400, rel=1e-3)
 
 
 PATIENTS, ROWS, RUNS, COUNT = 300, 6, 3, 300
@@ -223,7 +223,7 @@ def simulated(truth: float, studies: int, run_sd: float = 0.1) -> dict[str, floa
     weight = np.concatenate(list(resamples.weights()))
     shares = 0.9 - 0.4 * (np.array([*SIZES, *[truth] * ROWS]) / 100) ** -0.5
     shift = spread * stats.norm.ppf(shares)[:, None, None]
-    rng, said, held, bounded, width = np.random.default_rng(int(truth)), 0, 0, 0, []
+    rng, stated, held, bounded, width = np.random.default_rng(int(truth)), 0, 0, 0, []
     for _ in range(studies):
         rows = len(shares)
         latent = rng.normal(0, 1, PATIENTS) + rng.normal(0, 0.4, (rows, 1, PATIENTS))
@@ -240,24 +240,24 @@ def simulated(truth: float, studies: int, run_sd: float = 0.1) -> dict[str, floa
         curve = lc.Curve(SIZES, values[:4].mean(1), np.stack(draws, axis=1))
         own = every[4] - every[3]
         differences = bootstrap.draws(own, resamples, versus, widened=np.ones(1), stream=4)[:, 0]
-        found = lc.equivalent(curve, float(own.estimate.mean()), differences, ALPHA)
-        if found["images"] is not None:
-            said += 1
+        result = lc.equivalent(curve, float(own.estimate.mean()), differences, ALPHA)
+        if result["images"] is not None:
+            stated += 1
             true = truth - SIZES[-1]
-            above = found["low"] <= true or found["bounds"]["low"] == "at most"
-            below = true <= found["high"] or found["bounds"]["high"] == "more than"
+            above = result["low"] <= true or result["bounds"]["low"] == "at most"
+            below = true <= result["high"] or result["bounds"]["high"] == "more than"
             held += above and below
-            bounded += found["bounds"]["high"] == "more than"
-            width.append(found["high"] - found["low"])
-    return {"said": said / studies, "held": held / max(said, 1), "more than": bounded / max(said, 1),
+            bounded += result["bounds"]["high"] == "more than"
+            width.append(result["high"] - result["low"])
+    return {"stated": stated / studies, "held": held / max(stated, 1), "more than": bounded / max(stated, 1),
             "width": float(np.median(width)) if width else np.nan}  # fmt: skip
 
 
 def test_the_interval_holds_the_true_number_of_images():
     """A row worth 300 of 800 images more: held in at least 90 % of 60 studies."""
-    found = simulated(1100, 60)
-    assert found["said"] == 1
-    assert found["held"] >= 0.9
+    result = simulated(1100, 60)
+    assert result["stated"] == 1
+    assert result["held"] >= 0.9
 
 
 @pytest.mark.slow

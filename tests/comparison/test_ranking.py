@@ -34,6 +34,6 @@ def test_a_chain_keeps_a_beaten_row_out_of_the_winners_group():
 def test_rows_of_one_rank_were_never_told_apart(pairs):
     """For any set of wins in which the higher mean wins, a winner's rank is the smaller one."""
     names = [f"r{i}" for i in range(7)]
-    found = ranks(names, {(names[a], names[b]): True for a, b in pairs})
-    assert all(found[names[a]] < found[names[b]] for a, b in pairs)
-    assert min(found.values()) == 1
+    result = ranks(names, {(names[a], names[b]): True for a, b in pairs})
+    assert all(result[names[a]] < result[names[b]] for a, b in pairs)
+    assert min(result.values()) == 1

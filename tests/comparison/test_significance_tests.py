@@ -52,21 +52,21 @@ def panel() -> ComparedRows:
 
 def test_mcnemar_counts_images_and_patients(panel):
     """Gained less lost is the difference in images that the mean score has right; both are adjusted."""
-    found = significance_tests.mcnemar_by_row(panel, "real_only")
-    assert set(found) == set(ACCURACY) - {"real_only"}
+    result = significance_tests.mcnemar_by_row(panel, "real_only")
+    assert set(result) == set(ACCURACY) - {"real_only"}
     right = {n: (s.mean(0).argmax(-1) == panel.label).sum() for n, s in panel.scores.items()}
-    for name, record in found.items():
+    for name, record in result.items():
         assert record["gained"] - record["lost"] == right[name] - right["real_only"]
         assert record["clustered"]["patients"] == 200
         assert 0 < record["clustered"]["design_effect"] <= 2  # two images a patient
-    plain = sorted(found.values(), key=lambda r: r["p"])
+    plain = sorted(result.values(), key=lambda r: r["p"])
     assert plain[0]["p_adjusted"] == pytest.approx(min(1, 4 * plain[0]["p"]))
 
 
 def test_delong_compares_the_positive_class_of_mean_scores(panel):
     """The areas are scikit-learn's; several labels or a lone patient have no such test."""
-    found = significance_tests.delong_by_row(panel, "real_only")
-    for name, record in found.items():
+    result = significance_tests.delong_by_row(panel, "real_only")
+    for name, record in result.items():
         own, base = (roc_auc_score(panel.label, panel.scores[n].mean(0)[:, 1]) for n in (name, "real_only"))
         assert record["difference"] == pytest.approx(own - base)
         assert record["p_adjusted"] >= record["p"]
@@ -93,14 +93,14 @@ def test_equivalence_is_that_of_the_interval(panel):
 
 def test_power_says_what_would_have_been_seen(panel):
     """More power needs a larger difference; a difference that was found clearly needs no more than it had."""
-    found = significance_tests.power(panel, "real_only")
-    assert set(found["rows"]) == set(ACCURACY) - {"real_only"}
-    for name, own in found["rows"].items():
+    result = significance_tests.power(panel, "real_only")
+    assert set(result["rows"]) == set(ACCURACY) - {"real_only"}
+    for name, own in result["rows"].items():
         assert 0 < own["0.8"] < own["0.95"]
         difference = panel.primary.difference(name, "real_only")
         assert own["0.8"] == pytest.approx(difference.detectable)
         if abs(difference.estimate) > own["0.8"]:
-            assert found["needed"][name]["runs"] <= 3
+            assert result["needed"][name]["runs"] <= 3
 
 
 def test_power_of_mcnemar_is_that_of_the_discordant_images(panel):
@@ -129,11 +129,11 @@ def test_most_of_the_spread_is_between_generators_that_differ():
     """Accuracies from 0.62 to 0.9 against runs that differ by chance; one classifier is said to be one."""
     whole = study()
     panels = {b: ComparedRows(whole, "test", b) for b in (10, 20)}
-    found = variance_and_association.variance(panels, [n for n in ACCURACY if n != "real_only"])
-    share = {c["source"]: c["share"] for c in found["components"]}
+    result = variance_and_association.variance(panels, [n for n in ACCURACY if n != "real_only"])
+    share = {c["source"]: c["share"] for c in result["components"]}
     assert share["generator"] > 0.8
-    assert set(found["left_out"]) == {"classifier", "fold"}
-    assert found["n"] == 4 * 2 * 3
+    assert set(result["left_out"]) == {"classifier", "fold"}
+    assert result["n"] == 4 * 2 * 3
 
 
 def test_association_is_over_generators_alone(panel):
@@ -146,8 +146,8 @@ def test_association_is_over_generators_alone(panel):
         }
         for n, v in fid.items()
     ]
-    found = variance_and_association.association(panel, manifests, "real_only", 0.05)["fid"]
-    assert found["rows"] == ["four", "one", "three", "two"]
-    assert found["expected_sign"] == -1
-    assert found["rho"] <= -0.8 + 1e-12
-    assert found["n"] == 4
+    result = variance_and_association.association(panel, manifests, "real_only", 0.05)["fid"]
+    assert result["rows"] == ["four", "one", "three", "two"]
+    assert result["expected_sign"] == -1
+    assert result["rho"] <= -0.8 + 1e-12
+    assert result["n"] == 4

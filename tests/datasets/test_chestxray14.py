@@ -86,35 +86,35 @@ def tree(tmp_path: Path) -> Tree:
 
 def test_public_layout(tree: Tree) -> None:
     """Pictures of all folders are found; patient, sex, age and view are those of the table."""
-    found = tree.read(("negative", "positive"))
-    assert len(found) == 48
-    assert found.classes == FINDINGS
+    result = tree.read(("negative", "positive"))
+    assert len(result) == 48
+    assert result.classes == FINDINGS
     assert len(FINDINGS) == 15
-    row = found.image_id.tolist().index("00000003_001.png")
+    row = result.image_id.tolist().index("00000003_001.png")
     for column, value in (("patient_id", "00000003"), ("sex", "female"), ("age", 43), ("view", "PA")):
-        assert getattr(found, column)[row] == value
-    assert found.image[row].shape == (16, 16)
-    assert found.card["notes"] == ["1 images have several boxes: that of the first class used"]
+        assert getattr(result, column)[row] == value
+    assert result.image[row].shape == (16, 16)
+    assert result.card["notes"] == ["1 images have several boxes: that of the first class used"]
 
 
 def test_findings_become_several_labels(tree: Tree) -> None:
     """Names between bars are a class each, in the task's order and spelling; none of them is all zeros."""
-    found = tree.read(("mass", "effusion", "infiltration"))
-    assert found.classes == ("mass", "effusion", "infiltration")
-    of = dict(zip(found.patient_id.tolist(), found.label.tolist(), strict=True))
+    result = tree.read(("mass", "effusion", "infiltration"))
+    assert result.classes == ("mass", "effusion", "infiltration")
+    of = dict(zip(result.patient_id.tolist(), result.label.tolist(), strict=True))
     assert [of[f"{k:08d}"] for k in range(4, 8)] == [[0, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0]]
-    assert found.reported_labels is not None
-    assert (found.reported_labels == found.label).all()
+    assert result.reported_labels is not None
+    assert (result.reported_labels == result.label).all()
     with pytest.raises(UnknownNameError, match="Did you mean 'Effusion'"):
         tree.read(("Efusion", "Mass"))
 
 
 def test_single_label(tree: Tree) -> None:
     """labels: single keeps the images that have just one of the classes; normal is No Finding."""
-    found = tree.read(("normal", "effusion", "infiltration"), labels="single")
-    assert found.counts() == {"normal": 12, "effusion": 12, "infiltration": 0}
-    assert "12 images left out, labels single: no class" in found.card["notes"]
-    assert "12 images left out, labels single: several classes" in found.card["notes"]
+    result = tree.read(("normal", "effusion", "infiltration"), labels="single")
+    assert result.counts() == {"normal": 12, "effusion": 12, "infiltration": 0}
+    assert "12 images left out, labels single: no class" in result.card["notes"]
+    assert "12 images left out, labels single: several classes" in result.card["notes"]
 
 
 def test_official_lists(tree: Tree) -> None:
@@ -144,10 +144,10 @@ def test_drawn_split(tree: Tree) -> None:
 def test_image_on_no_list(tree: Tree) -> None:
     """An image that no official list names is left out, with a note."""
     (tree.root / "test_list.txt").write_text("00000024_001.png")
-    found = tree.read()
-    assert len(found) == 37
+    result = tree.read()
+    assert len(result) == 37
     assert any(
-        note.startswith("11 records left out, on no official list: 00000019") for note in found.card["notes"]
+        note.startswith("11 records left out, on no official list: 00000019") for note in result.card["notes"]
     )
 
 
@@ -161,12 +161,12 @@ def test_image_on_both_lists(tree: Tree) -> None:
 
 def test_boxes_are_scaled(tree: Tree) -> None:
     """A box of the frame of 1024 pixels is given in pixels of the square; without one it is NaN."""
-    found = tree.read()
-    assert found.box is not None
-    assert found.box[0].tolist() == [8, 4, 4, 2]
-    assert np.isnan(found.box[4]).all()
+    result = tree.read()
+    assert result.box is not None
+    assert result.box[0].tolist() == [8, 4, 4, 2]
+    assert np.isnan(result.box[4]).all()
     assert tree.read(size=32).box[0].tolist() == [16, 8, 8, 4]  # type: ignore[index]
-    assert found.card["boxes"] == 2
+    assert result.card["boxes"] == 2
 
 
 def test_box_of_the_first_class(tree: Tree) -> None:
@@ -209,12 +209,12 @@ def test_corrected_table_comes_first(tree: Tree) -> None:
     """Data_Entry_2017_v2020.csv, with Patient Sex and unpadded ages, is read before the older one, noted."""
     tree.rows[0][4] = "57"
     tree.write("Data_Entry_2017_v2020.csv", HEADER.replace("Gender", "Sex").rstrip(","))
-    found = tree.read()
-    assert found.age is not None
-    assert found.age[0] == 57
-    assert found.sex is not None
-    assert found.sex[0] == "female"
-    assert found.card["notes"][0] == "Data_Entry_2017.csv not read, since Data_Entry_2017_v2020.csv exists"
+    result = tree.read()
+    assert result.age is not None
+    assert result.age[0] == 57
+    assert result.sex is not None
+    assert result.sex[0] == "female"
+    assert result.card["notes"][0] == "Data_Entry_2017.csv not read, since Data_Entry_2017_v2020.csv exists"
     assert tree.read(table="Data_Entry_2017.csv").age[0] == 41  # type: ignore[index]
 
 
@@ -225,11 +225,11 @@ def test_ages(tree: Tree, text: str, years: float) -> None:
     """Ages come with or without a unit; one over 120 years is unknown, with a note that quotes it."""
     tree.rows[0][4] = text
     tree.write()
-    found = tree.read()
-    assert found.age is not None
-    assert found.age[0] == pytest.approx(years, nan_ok=True)
+    result = tree.read()
+    assert result.age is not None
+    assert result.age[0] == pytest.approx(years, nan_ok=True)
     noted = "1 ages over 120 years counted as unknown: 414 of 00000001_000.png"
-    assert (noted in found.card["notes"]) == (text == "414")
+    assert (noted in result.card["notes"]) == (text == "414")
 
 
 @pytest.mark.parametrize(
@@ -296,18 +296,18 @@ def test_no_table(tmp_path: Path) -> None:
 
 def test_fingerprint(tree: Tree) -> None:
     """Tables, lists, boxes, names and sizes make the fingerprint; the place does not."""
-    seen = {fingerprint(Params(root=tree.root))}
+    distinct = {fingerprint(Params(root=tree.root))}
     tree.rows[0][1] = "Edema"
     tree.write()
-    seen.add(fingerprint(Params(root=tree.root)))
+    distinct.add(fingerprint(Params(root=tree.root)))
     (tree.root / "test_list.txt").write_text("00000024_001.png")
-    seen.add(fingerprint(Params(root=tree.root)))
+    distinct.add(fingerprint(Params(root=tree.root)))
     tree.boxes.pop()
     tree.write_boxes()
-    seen.add(fingerprint(Params(root=tree.root)))
+    distinct.add(fingerprint(Params(root=tree.root)))
     picture = tree.root / "images_001/images/00000001_000.png"
     picture.write_bytes(picture.read_bytes() + b"\0")
-    seen.add(fingerprint(Params(root=tree.root)))
-    assert len(seen) == 5
+    distinct.add(fingerprint(Params(root=tree.root)))
+    assert len(distinct) == 5
     moved = tree.root.rename(tree.root.with_name("moved"))
-    assert fingerprint(Params(root=moved)) in seen
+    assert fingerprint(Params(root=moved)) in distinct

@@ -31,7 +31,7 @@ def radiograph(path: Path, seed: int) -> None:
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (39, 32), np.uint8)).save(path, quality=90)
 
 
-def row(path: str, said: dict[str, str] | None = None, **more: str) -> dict[str, str]:
+def row(path: str, findings: dict[str, str] | None = None, **more: str) -> dict[str, str]:
     """A row of train.csv; what is not said of an observation is blank."""
     lateral = "lateral" in path
     known = {
@@ -40,7 +40,14 @@ def row(path: str, said: dict[str, str] | None = None, **more: str) -> dict[str,
         "Age": "61",
         "Frontal/Lateral": "Lateral" if lateral else "Frontal",
     }
-    return {**dict.fromkeys(HEADER, ""), **known, "AP/PA": "" if lateral else "AP", **(said or {}), **more}
+    view = "" if lateral else "AP"
+    return {**dict.fromkeys(HEADER, ""), **known, "AP/PA": view, **(findings or {}), **more}
+        **dict.fromkeys(HEADER, ""),
+        **known,
+        "AP/PA": "" if lateral else "AP",
+        **(findings or {}),
+        **more,
+    }
 
 
 def write(path: Path, rows: list[dict[str, str]], header: list[str] | None = None, **how: str) -> None:
@@ -65,14 +72,14 @@ class Tree:
     def patient(self, part: str, number: int) -> list[dict[str, str]]:
         """The rows of one patient, and their pictures."""
         views = ["view1_frontal.jpg", "view2_lateral.jpg"] if number % 3 == 0 else ["view1_frontal.jpg"]
-        said = {"Pleural Effusion": ["1.0", "0.0", "-1.0", ""][number % (4 if part == "train" else 2)]}
+        findings = {"Pleural Effusion": ["1.0", "0.0", "-1.0", ""][number % (4 if part == "train" else 2)]}
         if part != "train":
-            said = dict.fromkeys(OBSERVATIONS, "0.0") | said
+            findings = dict.fromkeys(OBSERVATIONS, "0.0") | findings
         rows = []
         for view in views:
             file = f"{part}/patient{number:05d}/study1/{view}"
             radiograph(self.folder / file, 10 * number + len(rows))
-            rows.append(row(f"{self.name}/{file}", said, Sex=["Male", "Female"][number % 2]))
+            rows.append(row(f"{self.name}/{file}", findings, Sex=["Male", "Female"][number % 2]))
         return rows
 
     def write(self) -> None:
@@ -102,42 +109,42 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
-def by_id(found: ImageSet, column: str) -> dict[str, object]:
-    return dict(zip(found.image_id.tolist(), getattr(found, column).tolist(), strict=True))
+def by_id(result: ImageSet, column: str) -> dict[str, object]:
+    return dict(zip(result.image_id.tolist(), getattr(result, column).tolist(), strict=True))
 
 
 def test_small_layout(tree: Tree) -> None:
     """Every picture of the three tables is read, with patient, view, sex, age, split and report."""
-    found = tree.read(OBSERVATIONS)
-    assert len(found) == 26 + 5 + 8
-    assert found.classes == OBSERVATIONS
-    assert {s: int((found.split == s).sum()) for s in ("train", "val", "test")} == {
+    result = tree.read(OBSERVATIONS)
+    assert len(result) == 26 + 5 + 8
+    assert result.classes == OBSERVATIONS
+    assert {s: int((result.split == s).sum()) for s in ("train", "val", "test")} == {
         "train": 26,
         "val": 5,
         "test": 8,
     }
     one = "train/patient00003/study1/view2_lateral.jpg"
-    assert by_id(found, "patient_id")[one] == "patient00003"
-    assert by_id(found, "view")[one] == "LATERAL"
-    assert by_id(found, "sex")[one] == "female"
-    assert by_id(found, "age")[one] == 61
-    assert by_id(found, "view")["train/patient00003/study1/view1_frontal.jpg"] == "AP"
-    assert set(found.view[found.split == "test"].tolist()) == {"FRONTAL", "LATERAL"}
-    assert found.card["notes"] == ["6 frontal images are stated neither as AP nor as PA: view FRONTAL"]
+    assert by_id(result, "patient_id")[one] == "patient00003"
+    assert by_id(result, "view")[one] == "LATERAL"
+    assert by_id(result, "sex")[one] == "female"
+    assert by_id(result, "age")[one] == 61
+    assert by_id(result, "view")["train/patient00003/study1/view1_frontal.jpg"] == "AP"
+    assert set(result.view[result.split == "test"].tolist()) == {"FRONTAL", "LATERAL"}
+    assert result.card["notes"] == ["6 frontal images are stated neither as AP nor as PA: view FRONTAL"]
 
 
 def test_reports_and_labels(tree: Tree) -> None:
     """1.0, 0.0, -1.0 and a blank become 1, 0, -1 and -2; the label is 1 where the report is 1."""
-    found = tree.read(OBSERVATIONS)
-    assert found.reported_labels is not None
-    said = {i: found.reported_labels[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
-    label = {i: found.label[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
+    result = tree.read(OBSERVATIONS)
+    assert result.reported_labels is not None
+    findings = {i: result.reported_labels[k, EFFUSION] for k, i in enumerate(result.image_id.tolist())}
+    label = {i: result.label[k, EFFUSION] for k, i in enumerate(result.image_id.tolist())}
     for number, report in ((4, 1), (1, 0), (2, -1), (7, -2)):
         one = f"train/patient{number:05d}/study1/view1_frontal.jpg"
-        assert said[one] == report
+        assert findings[one] == report
         assert label[one] == (report == 1)
-    assert (found.reported_labels[:, 0] == np.where(found.split == "train", -2, 0)).all()
-    assert found.card["reports"]["Pleural Effusion"] == {
+    assert (result.reported_labels[:, 0] == np.where(result.split == "train", -2, 0)).all()
+    assert result.card["reports"]["Pleural Effusion"] == {
         "positive": 6 + 3 + 4,
         "negative": 6 + 2 + 4,
         "uncertain": 7,
@@ -149,20 +156,20 @@ def test_pictures_are_read_when_looked_at(tree: Tree) -> None:
     """Reading the set opens no picture: a broken one is met when it is indexed, by name."""
     broken = tree.folder / "train/patient00002/study1/view1_frontal.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
-    found = tree.read()
-    assert isinstance(found.image, LazyImages)
-    assert found.image[0].shape == (16, 16)
+    result = tree.read()
+    assert isinstance(result.image, LazyImages)
+    assert result.image[0].shape == (16, 16)
     with pytest.raises(DataError, match="corrupt or truncated") as caught:
-        found.image[1]
+        result.image[1]
     assert caught.value.where == str(broken)
 
 
 def test_classes_choose_observations(tree: Tree) -> None:
     """A task's observations come alone, in its order and spelling; other classes leave all 14."""
-    found = tree.read(("pleural_effusion", "Edema"))
-    assert found.classes == ("pleural_effusion", "Edema")
-    assert found.label[:, 0].sum() == 13
-    assert found.label[:, 1].sum() == 0
+    result = tree.read(("pleural_effusion", "Edema"))
+    assert result.classes == ("pleural_effusion", "Edema")
+    assert result.label[:, 0].sum() == 13
+    assert result.label[:, 1].sum() == 0
     assert tree.read(("negative", "positive")).classes == OBSERVATIONS
     with pytest.raises(UnknownNameError, match="Did you mean 'Edema'"):
         tree.read(("Pleural Effusion", "Edma"))
@@ -212,8 +219,8 @@ def test_published_labels_per_study(tree: Tree) -> None:
     studies = {r["Path"].rpartition("/")[0].replace(SMALL, "CheXpert-v1.0"): r for r in tree.rows["test"]}
     rows = [{**r, "Study": study} for study, r in studies.items()]
     write(tree.root / "groundtruth.csv", rows, ["Study", *reversed(OBSERVATIONS)])
-    found = tree.read(root=tree.root)
-    test = found.select(np.flatnonzero(found.split == "test"))
+    result = tree.read(root=tree.root)
+    test = result.select(np.flatnonzero(result.split == "test"))
     assert len(test) == 8
     assert test.label[:, 1].sum() == 4
     assert "lateral" in test.image_id[3]
@@ -236,15 +243,15 @@ def test_without_the_published_labels(tree: Tree) -> None:
 
 def test_test_from_train(tree: Tree) -> None:
     """from_train draws whole patients of train.csv for a fifth of the images; valid stays val."""
-    found = tree.read(test="from_train")
-    assert len(found) == 26 + 5
-    assert 5 <= (found.split == "test").sum() <= 7
-    assert all(i.startswith("train/") for i in found.image_id[found.split == "test"])
-    assert (found.split == "val").sum() == 5
-    test, train = (set(found.patient_id[found.split == s].tolist()) for s in ("test", "train"))
+    result = tree.read(test="from_train")
+    assert len(result) == 26 + 5
+    assert 5 <= (result.split == "test").sum() <= 7
+    assert all(i.startswith("train/") for i in result.image_id[result.split == "test"])
+    assert (result.split == "val").sum() == 5
+    test, train = (set(result.patient_id[result.split == s].tolist()) for s in ("test", "train"))
     assert not test & train
-    assert tree.read(test="from_train").split.tolist() == found.split.tolist()
-    assert tree.read(test="from_train", seed=1).split.tolist() != found.split.tolist()
+    assert tree.read(test="from_train").split.tolist() == result.split.tolist()
+    assert tree.read(test="from_train", seed=1).split.tolist() != result.split.tolist()
 
 
 def test_through_the_task(tree: Tree) -> None:
@@ -317,10 +324,10 @@ def test_impossible_ages_are_unknown(tree: Tree, age: str) -> None:
     """0 stands for an unknown age; this, a negative and an impossible one are NaN, with a note."""
     tree.rows["train"][1]["Age"] = age
     tree.write()
-    found = tree.read()
-    assert found.age is not None
-    assert np.isnan(found.age[1])
-    noted = any("1 ages of 0, below or over 120" in note for note in found.card["notes"])
+    result = tree.read()
+    assert result.age is not None
+    assert np.isnan(result.age[1])
+    noted = any("1 ages of 0, below or over 120" in note for note in result.card["notes"])
     assert noted == (age in ("0", "-3", "400"))
 
 
@@ -339,10 +346,10 @@ def test_missing_pictures(tree: Tree) -> None:
     assert error.where.endswith("train.csv: line 2")
     assert "and 3 more of 39" in error.problem
     assert "(10.3%, allow_missing is 5.0%)" in tree.refused(allow_missing=0.05).problem
-    found = tree.read(allow_missing=0.11)
-    assert len(found) == 35
+    result = tree.read(allow_missing=0.11)
+    assert len(result) == 35
     first = [f"train/patient{k:05d}/study1/view1_frontal.jpg" for k in (1, 2, 4)]
-    assert found.card["notes"][0] == f"4 records left out, image file missing: {', '.join(first)} and 1 more"
+    assert result.card["notes"][0] == f"4 records left out, image file missing: {', '.join(first)} and 1 more"
 
 
 def test_links_out_of_the_folder_are_not_followed(tree: Tree) -> None:

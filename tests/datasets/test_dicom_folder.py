@@ -223,13 +223,13 @@ def test_headers_fill_the_columns(tmp_path: Path) -> None:
 def test_identifying_attributes_never_leave(tmp_path: Path) -> None:
     """Names, ids and birth dates are in no column, id, note or card; a note warns by count alone."""
     birth = datetime.date(1961, 2, 3).strftime("%Y%m%d")
-    told: dict[str, Any] = {
+    elements: dict[str, Any] = {
         "PatientName": SECRET,
         "PatientID": "MRN4711",
         "PatientBirthDate": birth,
         "BurnedInAnnotation": "YES",
     }
-    dicom(tmp_path / "normal" / f"{SECRET}.dcm", picture(0), **told)
+    dicom(tmp_path / "normal" / f"{SECRET}.dcm", picture(0), **elements)
     dicom(tmp_path / "edema/b.dcm", picture(1), PatientID="anon-2")
     images = read(tmp_path)
     text = repr([getattr(images, name) for name in ("image_id", "patient_id", "site", "license", "card")])

@@ -20,8 +20,8 @@ PAGE = (Path(__file__).parents[2] / "docs/add_a_dataset.md").read_text(encoding=
 
 def block(language: str) -> str:
     """The one code block of a language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(found)
+    (content,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(content)
 
 
 def test_python_source_loads(tmp_path: Path) -> None:

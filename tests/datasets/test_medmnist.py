@@ -26,19 +26,19 @@ CLASSES = ("normal", "pneumonia")
 def arrays(side: int = 28, labels: int = 1, color: bool = False, seed: int = 0) -> dict[str, np.ndarray]:
     """The six arrays of a file: labels (N, 1) of 0 and 1 in turn, or (N, labels) multi-hot."""
     rng = np.random.default_rng(seed)
-    found = {}
+    members = {}
     for part, count in COUNTS.items():
         shape = (count, side, side, 3) if color else (count, side, side)
-        found[f"{part}_images"] = rng.integers(0, 256, shape, np.uint8)
+        members[f"{part}_images"] = rng.integers(0, 256, shape, np.uint8)
         single = (np.arange(count) % 2).reshape(-1, 1)
         multilabel = rng.integers(0, 2, (count, labels))
-        found[f"{part}_labels"] = (single if labels == 1 else multilabel).astype(np.uint8)
-    return found
+        members[f"{part}_labels"] = (single if labels == 1 else multilabel).astype(np.uint8)
+    return members
 
 
-def write(path: Path, found: dict[str, np.ndarray], *, compressed: bool = True) -> Path:
+def write(path: Path, members: dict[str, np.ndarray], *, compressed: bool = True) -> Path:
     save: Any = np.savez_compressed if compressed else np.savez
-    save(path, **found)
+    save(path, **members)
     return path
 
 
@@ -54,15 +54,15 @@ def test_pictures_labels_and_splits_are_read_unchanged(
     tmp_path: Path, compressed: bool, unpack: bool
 ) -> None:
     """At the file's own size every pixel, label and split stays, whether packed, mapped or unpacked."""
-    found = arrays()
-    path = write(tmp_path / "pneumoniamnist.npz", found, compressed=compressed)
+    members = arrays()
+    path = write(tmp_path / "pneumoniamnist.npz", members, compressed=compressed)
     images = read(path, unpack=tmp_path / "unpacked" if unpack else None)
     assert images.split is not None
     for part, count in COUNTS.items():
         mine = images.select(images.split == part)
         assert len(mine) == count
-        assert np.array_equal(mine.image[:], found[f"{part}_images"])
-        assert np.array_equal(mine.label, found[f"{part}_labels"][:, 0])
+        assert np.array_equal(mine.image[:], members[f"{part}_images"])
+        assert np.array_equal(mine.label, members[f"{part}_labels"][:, 0])
     assert (tmp_path / "unpacked").exists() == (compressed and unpack)
 
 
@@ -94,28 +94,28 @@ def test_every_published_size_is_read(tmp_path: Path, side: int) -> None:
 
 def test_several_labels_give_a_report(tmp_path: Path) -> None:
     """ChestMNIST: 14 findings per picture, 1 or 0 of each, whatever the task's classes."""
-    found = arrays(labels=14)
-    images = read(write(tmp_path / "chestmnist.npz", found), classes=("effusion", "mass"))
+    members = arrays(labels=14)
+    images = read(write(tmp_path / "chestmnist.npz", members), classes=("effusion", "mass"))
     assert images.classes == LABELS["chestmnist"]
     assert images.label.shape == (110, 14)
     assert images.reported_labels is not None
-    assert np.array_equal(images.reported_labels[:60], found["train_labels"])
+    assert np.array_equal(images.reported_labels[:60], members["train_labels"])
 
 
 def test_color_becomes_luminance(tmp_path: Path) -> None:
     """An RGB set such as BloodMNIST is read as gray (ITU-R 601, Pillow's convert)."""
-    found = arrays(color=True)
-    images = read(write(tmp_path / "own.npz", found), labels=CLASSES)
-    light = found["train_images"] @ np.array([0.299, 0.587, 0.114])
+    members = arrays(color=True)
+    images = read(write(tmp_path / "own.npz", members), labels=CLASSES)
+    light = members["train_images"] @ np.array([0.299, 0.587, 0.114])
     assert np.abs(images.image[:60].astype(float) - light).max() < 1
 
 
 def test_equal_pictures_are_kept_once(tmp_path: Path) -> None:
     """A picture of train that test has too would break the proof; that of test stays."""
-    found = arrays()
-    found["train_images"][3] = found["test_images"][5]
-    found["train_images"][8] = found["train_images"][7]
-    images = read(write(tmp_path / "pneumoniamnist.npz", found))
+    members = arrays()
+    members["train_images"][3] = members["test_images"][5]
+    members["train_images"][8] = members["train_images"][7]
+    images = read(write(tmp_path / "pneumoniamnist.npz", members))
     assert "images dropped that are equal to another one: 2 of train" in images.card["notes"]
     assert "train-000003" not in images.image_id
     assert "test-000005" in images.image_id
@@ -124,9 +124,9 @@ def test_equal_pictures_are_kept_once(tmp_path: Path) -> None:
 
 def test_labels_outside_the_task_are_left_out(tmp_path: Path) -> None:
     """A set with more labels than the task has classes: the rest is left out with a note."""
-    found = arrays()
-    found["train_labels"][:6] = 2
-    path = write(tmp_path / "own.npz", found)
+    members = arrays()
+    members["train_labels"][:6] = 2
+    path = write(tmp_path / "own.npz", members)
     images = read(path, classes=("b", "a"), labels=("a", "b", "c"))
     assert images.counts() == {"b": 52, "a": 52}
     assert "6 images left out, label not among the classes" in images.card["notes"]
@@ -174,8 +174,8 @@ def test_the_file_is_found_or_named(tmp_path: Path) -> None:
 )
 def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
     """A missing array, another type, shape or label: an error that names file and array."""
-    found = {k: v for k, v in {**arrays(), **change}.items() if v is not None}
-    path = write(tmp_path / "pneumoniamnist.npz", found)
+    members = {k: v for k, v in {**arrays(), **change}.items() if v is not None}
+    path = write(tmp_path / "pneumoniamnist.npz", members)
     with pytest.raises(DataError, match=problem) as error:
         read(path)
     assert str(path) in str(error.value)
@@ -183,10 +183,10 @@ def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any]
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     """An object array would run code when it is loaded; it is refused by its header."""
-    found = arrays()
-    found["train_labels"] = np.array([[{"a": 1}]] * 60, dtype=object)
+    members = arrays()
+    members["train_labels"] = np.array([[{"a": 1}]] * 60, dtype=object)
     with pytest.raises(DataError, match="is object"):
-        read(write(tmp_path / "pneumoniamnist.npz", found))
+        read(write(tmp_path / "pneumoniamnist.npz", members))
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
@@ -215,10 +215,10 @@ def test_damaged_files_give_one_kind_of_error(
     content = content[:place] + noise + content[place + len(noise) :]
     (folder / "pneumoniamnist.npz").write_bytes(content)
     try:
-        said = str(len(read(folder)))
+        outcome = str(len(read(folder)))
     except DataError as error:
-        said = str(error)
-    assert said == "110" or "pneumoniamnist" in said
+        outcome = str(error)
+    assert outcome == "110" or "pneumoniamnist" in outcome
 
 
 def test_an_unpacked_copy_is_complete_or_absent(tmp_path: Path) -> None:

@@ -52,17 +52,17 @@ def test_given_splits_are_kept(tmp_path):
     """What was built with splits has them still."""
     images = three_classes()
     split = np.array(["train", "val", "test", "reserve"]).repeat(15)
-    found = read(store(tmp_path, replace(images, split=split)))
-    assert found.split.tolist() == split.tolist()
+    result = read(store(tmp_path, replace(images, split=split)))
+    assert result.split.tolist() == split.tolist()
 
 
 def test_classes_of_the_task(tmp_path):
     """Labels follow the task's order; images of other classes are left out, and that is noted."""
     folder = store(tmp_path, three_classes())
-    found = read(folder, classes=("c", "a"))
-    assert found.counts() == {"c": 20, "a": 20}
-    assert found.card["notes"] == ["images of other classes left out: b 20"]
-    assert found.image_id[found.label == 0].tolist() == read(folder).of_class(2).image_id.tolist()
+    result = read(folder, classes=("c", "a"))
+    assert result.counts() == {"c": 20, "a": 20}
+    assert result.card["notes"] == ["images of other classes left out: b 20"]
+    assert result.image_id[result.label == 0].tolist() == read(folder).of_class(2).image_id.tolist()
     with pytest.raises(UnknownNameError, match="Did you mean"):
         read(folder, classes=("a", "bb"))
 
@@ -70,9 +70,9 @@ def test_classes_of_the_task(tmp_path):
 def test_several_findings_are_handed_over(tmp_path):
     """A set with reports keeps its own findings, of which the task's policy makes classes."""
     images = full_set(multilabel=True)
-    found = read(store(tmp_path, images), classes=("negative", "positive"))
-    assert found.classes == images.classes
-    np.testing.assert_array_equal(found.reported_labels, images.reported_labels)
+    result = read(store(tmp_path, images), classes=("negative", "positive"))
+    assert result.classes == images.classes
+    np.testing.assert_array_equal(result.reported_labels, images.reported_labels)
 
 
 def test_another_size_is_refused(tmp_path):

@@ -17,8 +17,8 @@ needs_tool = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-
 
 def new_key(path: Path) -> Path:
     """A key without a passphrase."""
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
-    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
 
 
@@ -41,9 +41,9 @@ def file(tmp_path: Path) -> Path:
 def test_a_signature_is_of_its_file_and_key(tmp_path: Path, file: Path):
     """The fingerprint is that which ssh-keygen itself gives for the key."""
     key = new_key(tmp_path / "key")
-    made = sign(file, key)
-    assert made.name == "bundle.json.sig"
-    result = check(file, made)
+    command = sign(file, key)
+    assert command.name == "bundle.json.sig"
+    result = check(file, command)
     output = subprocess.run(
         ["ssh-keygen", "-l", "-f", str(key) + ".pub"], capture_output=True, text=True, check=True
     )
@@ -55,9 +55,9 @@ def test_a_signature_is_of_its_file_and_key(tmp_path: Path, file: Path):
 @needs_tool
 def test_a_changed_file_does_not_have_its_signature(tmp_path: Path, file: Path):
     """One byte is enough."""
-    made = sign(file, new_key(tmp_path / "key"))
+    command = sign(file, new_key(tmp_path / "key"))
     file.write_bytes(file.read_bytes().replace(b"5", b"6"))
-    result = check(file, made)
+    result = check(file, command)
     assert result.good is False
     assert "does not match this bundle.json" in result.detail
 
@@ -79,11 +79,11 @@ def test_a_signature_for_another_purpose_does_not_count(tmp_path: Path, file: Pa
     """The signature covers the namespace: a signed commit or mail is not a signed bundle."""
     key, other = new_key(tmp_path / "key"), tmp_path / "bundle.json.sig"
     with file.open("rb") as source:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", "git"], stdin=source, capture_output=True,
             check=True,
         )  # fmt: skip
-    other.write_bytes(done.stdout)
+    other.write_bytes(completed.stdout)
     assert check(file, other).good is False
 
 

@@ -66,8 +66,8 @@ def test_variants_have_folders_of_their_own_and_tables_in_common(runs, tmp_path)
     write_tables(runs, tmp_path)
     with (tmp_path / "strategies.csv").open() as file:
         lines = [li for li in csv.DictReader(file) if li["figure"] == "Accuracy"]
-    found = {(li["few.keep"], li["row"]): float(li["value"]) for li in lines}
-    assert found == pytest.approx(
+    values = {(li["few.keep"], li["row"]): float(li["value"]) for li in lines}
+    assert values == pytest.approx(
         {("0.5", "real_only"): 0.525, ("0.5", "one"): 0.7, ("1.0", "real_only"): 0.725, ("1.0", "one"): 0.9}
     )
     assert (tmp_path / "metric_by_choice.png").is_file()

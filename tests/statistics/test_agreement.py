@@ -131,8 +131,8 @@ def test_what_is_not_on_the_scale_is_refused():
 
 def study(rng: np.random.Generator, readers: int, images: int) -> np.ndarray:
     """Readers who see the quality of an image with an error as large as its spread."""
-    seen = 3 + rng.normal(0, 0.8, images) + rng.normal(0, 0.8, (readers, images))
-    return np.clip(np.round(seen), 1, 5)
+    perceived = 3 + rng.normal(0, 0.8, images) + rng.normal(0, 0.8, (readers, images))
+    return np.clip(np.round(perceived), 1, 5)
 
 
 def coverage(studies: int, readers: int, images: int) -> dict[str, float]:

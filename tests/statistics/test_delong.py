@@ -156,9 +156,9 @@ def test_without_spread_it_says_why():
 )
 def test_faulty_input_is_refused(change: dict, words: str | None):
     """One side too small, scores that are no numbers, arrays of different length."""
-    given_ = {"label": np.array([1, 1, 0, 0]), "a": np.arange(4.0), "b": np.arange(4.0), **change}
+    arguments = {"label": np.array([1, 1, 0, 0]), "a": np.arange(4.0), "b": np.arange(4.0), **change}
     with pytest.raises(MetricError, match=words or "length"):
-        delong(**given_)
+        delong(**arguments)
 
 
 def studies(seed: int, patients: int, share: float, row_sd: float, most: int, better: float = 0.0):

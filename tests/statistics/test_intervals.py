@@ -143,5 +143,5 @@ def test_the_detectable_difference_is_found_with_the_power_stated():
         pooled = intervals.pooled_difference(values.mean(-1))
         result.append(intervals.interval(values[0] - values[1], patient, pooled, **LEVELS))
     shift = np.mean([f.detectable for f in result])
-    seen = np.mean([f.low + shift > 0 for f in result])
-    assert 0.74 <= seen <= 0.86
+    detected = np.mean([f.low + shift > 0 for f in result])
+    assert 0.74 <= detected <= 0.86

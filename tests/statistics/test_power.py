@@ -92,7 +92,7 @@ def test_faulty_arguments_are_refused(call):
         call()
 
 
-def found_with(images: int, share: float, difference: float, seed: int = 0) -> float:
+def power_of_mcnemar(images: int, share: float, difference: float, seed: int = 0) -> float:
     """Share of 2000 studies of so many images in which McNemar's test finds the difference."""
     rng = np.random.default_rng(seed)
     shares = [(share + difference) / 2, (share - difference) / 2, 1 - share]
@@ -107,10 +107,10 @@ def found_with(images: int, share: float, difference: float, seed: int = 0) -> f
 def test_mcnemar_finds_what_the_formula_says(images: int, share: float, power: float):
     """Within three points of the power, 2000 studies."""
     difference = detectable_mcnemar(images, share, 0.05, power)
-    assert found_with(images, share, difference) == pytest.approx(power, abs=0.03)
+    assert power_of_mcnemar(images, share, difference) == pytest.approx(power, abs=0.03)
 
 
-def clustered_found(power: float, patients: int = 300, seed: int = 1) -> tuple[float, float]:
+def clustered_power(power: float, patients: int = 300, seed: int = 1) -> tuple[float, float]:
     """Power by the formula with the design effect, and as simulated, with four images a patient."""
     rng = np.random.default_rng(seed)
 
@@ -121,13 +121,13 @@ def clustered_found(power: float, patients: int = 300, seed: int = 1) -> tuple[f
 
     null = [mcnemar_clustered(*study(0.0))["design_effect"] for _ in range(200)]
     difference = detectable_mcnemar(4 * patients, 0.15, 0.05, power, float(np.mean(null)))
-    seen = [mcnemar_clustered(*study(difference / 0.3))["p"] < 0.05 for _ in range(DRAWS)]
-    return power, float(np.mean(seen))
+    detected = [mcnemar_clustered(*study(difference / 0.3))["p"] < 0.05 for _ in range(DRAWS)]
+    return power, float(np.mean(detected))
 
 
 def test_clustered_mcnemar_finds_what_the_formula_says():
     """With the design effect in the formula, within three points of the power, 2000 studies."""
-    wanted, result = clustered_found(0.8)
+    wanted, result = clustered_power(0.8)
     assert result == pytest.approx(wanted, abs=0.03)
 
 
@@ -268,5 +268,5 @@ if __name__ == "__main__":
         for power in (0.8, 0.95):
             difference = detectable_mcnemar(images, share, 0.05, power)
             print(f"{images} images, {share:.0%} discordant, {power:.0%}: {100 * difference:.2f} points, "
-                  f"found in {found_with(images, share, difference):.1%}")  # fmt: skip
-    print("clustered", *clustered_found(0.8), *clustered_found(0.95))
+                  f"found in {power_of_mcnemar(images, share, difference):.1%}")  # fmt: skip
+    print("clustered", *clustered_power(0.8), *clustered_power(0.95))

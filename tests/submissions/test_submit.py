@@ -78,14 +78,14 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def submitted(place) -> Submitted:
     """docs/submit_samples.md from its first command to its last."""
-    done = Submitted(smallest(place), place / "training", place / "samples", place / "out")
+    entry = Submitted(smallest(place), place / "training", place / "samples", place / "out")
     assert (
-        main(["data", "export", "--task", str(done.task), "--out", str(done.export), "--workers", "1"]) == 0
+        main(["data", "export", "--task", str(entry.task), "--out", str(entry.export), "--workers", "1"]) == 0
     )
-    subprocess.run([sys.executable, str(MAKE), str(done.export), str(done.samples), "7"], check=True)
+    subprocess.run([sys.executable, str(MAKE), str(entry.export), str(entry.samples), "7"], check=True)
     card = str(EXAMPLES / "samples" / "submission.yaml")
-    assert done.submit("--samples", str(done.samples), "--card", card, "--out", str(done.out)) == 0
-    return done
+    assert entry.submit("--samples", str(entry.samples), "--card", card, "--out", str(entry.out)) == 0
+    return entry
 
 
 def test_samples_go_from_folder_to_bundle(submitted):

@@ -25,11 +25,11 @@ def table(folder, text, required=("a", "b"), optional=("c",), rules=SUBMITTED):
 
 def test_cells_keep_their_lines(tmp_path):
     """Blank lines are skipped, a byte order mark too, and a quoted text may hold a comma and a line's end."""
-    found = table(tmp_path, '\ufeffa,b\n\n1, x \n\n2,"y, z"\n')
-    assert found.names == ("a", "b")
-    assert found.text("b").tolist() == ["x", "y, z"]
-    assert found.lines.tolist() == [3, 5]
-    assert found.numbers("a").tolist() == [1, 2]
+    result = table(tmp_path, '\ufeffa,b\n\n1, x \n\n2,"y, z"\n')
+    assert result.names == ("a", "b")
+    assert result.text("b").tolist() == ["x", "y, z"]
+    assert result.lines.tolist() == [3, 5]
+    assert result.numbers("a").tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -85,19 +85,19 @@ def test_a_wrong_cell_is_named(tmp_path, cell, read, told):
 
 def test_missing_answers_are_nan(tmp_path):
     """An empty cell is no answer."""
-    found = table(tmp_path, "a,b,c\n5,real,x\n,,y\n")
-    assert np.array_equal(found.ratings("a", 1, 5), [5, np.nan], equal_nan=True)
-    assert np.array_equal(found.choices("b", ("real", "fake")), [0, np.nan], equal_nan=True)
+    result = table(tmp_path, "a,b,c\n5,real,x\n,,y\n")
+    assert np.array_equal(result.ratings("a", 1, 5), [5, np.nan], equal_nan=True)
+    assert np.array_equal(result.choices("b", ("real", "fake")), [0, np.nan], equal_nan=True)
 
 
 def test_lines_that_contradict_are_refused(tmp_path):
     """The same key twice, or with another value; both lines are named."""
-    found = table(tmp_path, "a,b\n1,x\n2,y\n1,y\n")
+    result = table(tmp_path, "a,b\n1,x\n2,y\n1,y\n")
     with pytest.raises(SubmissionError, match="line 4: a: a '1' is already in line 2"):
-        found.unique("a")
+        result.unique("a")
     with pytest.raises(SubmissionError, match="line 4: b: of a '1' is 'y', in line 2 it is 'x'"):
-        found.constant("a", "b")
-    found.unique("a", "b")
+        result.constant("a", "b")
+    result.unique("a", "b")
 
 
 @settings(max_examples=150, deadline=None)
@@ -107,5 +107,5 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_bytes(content)
     with suppress(SubmissionError):
-        found = read_csv(path, ("a",), None, SUBMITTED)
-        assert {len(texts) for texts in found.columns.values()} == {len(found)}
+        result = read_csv(path, ("a",), None, SUBMITTED)
+        assert {len(texts) for texts in result.columns.values()} == {len(result)}

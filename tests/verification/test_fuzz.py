@@ -50,8 +50,8 @@ def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     folder = tmp_path_factory.mktemp("signed")
     bundle = Path(shutil.copytree(originals / "ddpm", folder / "ddpm"))
     key = folder / "key"
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
-    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     sign(bundle / "bundle.json", key)
     known = folder / "allowed_signers"
     public = key.with_suffix(".pub").read_text()

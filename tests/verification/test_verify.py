@@ -73,12 +73,12 @@ def is_unverifiable(path: str, submitted: bool) -> bool:
 def edited_leaves(folder: Path, options: VerifyRequest, every: bool) -> tuple[int, list[str]]:
     """Edit each field in turn; return their number, and those neither caught nor listed as unverifiable."""
     content = json.loads((folder / "bundle.json").read_text())
-    submitted, seen, wrong, count = content["submission_type"] != "suite", set(), [], 0
+    submitted, visited, wrong, count = content["submission_type"] != "suite", set(), [], 0
     for submission_type in leaves(content):
         path = ".".join(map(str, submission_type))
-        if not every and submission_type[0] in seen:
+        if not every and submission_type[0] in visited:
             continue
-        seen.add(submission_type[0])
+        visited.add(submission_type[0])
         count += 1
         changed = json.loads(json.dumps(content))
         holder = at(changed, submission_type)
@@ -384,8 +384,8 @@ def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed")
     key, known = tmp_path / "key", tmp_path / "allowed_signers"
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
-    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     sign(suite_row / "bundle.json", key)
     known.write_text("")
     assert signature_of(suite_row, VerifyRequest(task=TINY)) is True

@@ -226,8 +226,8 @@ def test_forbidden_rows_are_counted() -> None:
         )
         for k in range(7)
     ]
-    kept, notes = allowed(rows, "commercial")
-    assert [row.image_id for row in kept] == ["0", "3", "6"]
+    retained, notes = allowed(rows, "commercial")
+    assert [row.image_id for row in retained] == ["0", "3", "6"]
     assert notes == ["4 records left out, license forbids commercial use: CC BY-NC 2, not stated 2"]
     assert allowed(rows, "research") == (rows, [])
 
@@ -247,9 +247,9 @@ def test_wanted_findings() -> None:
 def test_repeated_records(tmp_path: Path) -> None:
     """A record that repeats another is dropped; one that contradicts another is refused with both lines."""
     content = "name,value\na,1\nb,1\na,1\nc,1\nb,1\na,1\n"
-    found = read_csv(table(tmp_path, content), ["name", "value"])
-    names = found.text("name").tolist()
-    assert without_repeats(found, np.arange(6), names).tolist() == [0, 1, 3]
+    lines = read_csv(table(tmp_path, content), ["name", "value"])
+    names = lines.text("name").tolist()
+    assert without_repeats(lines, np.arange(6), names).tolist() == [0, 1, 3]
     other = read_csv(table(tmp_path, content.replace("c,1\nb,1", "c,1\nb,2")), ["name", "value"])
     with pytest.raises(DataError, match=r"line 6: contradicts line 3 on 'b'"):
         without_repeats(other, np.arange(6), names)

@@ -150,9 +150,9 @@ def test_hostile_texts_stay_text():
     bad[0] = replace(
         altered(bad[0], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
     )
-    made = board(FIRST, bad)
-    standing = replace(next(iter(made.standings.values())), signer=HOSTILE, detail=HOSTILE)
-    page = site_of([replace(made, standings=dict.fromkeys(made.standings, standing))])
+    initial = board(FIRST, bad)
+    standing = replace(next(iter(initial.standings.values())), signer=HOSTILE, detail=HOSTILE)
+    page = site_of([replace(initial, standings=dict.fromkeys(initial.standings, standing))])
     read = Reader(page)
     assert read.open == []
     assert read.tags["script"] == 1
@@ -262,14 +262,14 @@ def test_a_measure_where_more_is_better_sorts_descending():
 
 def test_letters_stand_each_in_its_place():
     """Of three letters in use, a row with a and c shows both and leaves the place of b empty."""
-    made = boards()[0]
-    ranking, first_row = made.comparison.ranking, made.rows[0].name
+    initial = boards()[0]
+    ranking, first_row = initial.comparison.ranking, initial.rows[0].name
     rows = {
         name: row.model_copy(update={"letters": "ac" if name == first_row else "b"})
         for name, row in ranking.rows.items()
     }
     changed = ranking.model_copy(update={"rows": rows})
-    page = site_of([replace(made, comparison=made.comparison.model_copy(update={"ranking": changed}))])
+    page = site_of([replace(initial, comparison=initial.comparison.model_copy(update={"ranking": changed}))])
     letters = [re.findall("<i.*?</i>", row) for row in rows_of(page, FIRST)]
     assert letters[0] == ["<i>a</i>", '<i class="no">·</i>', "<i>c</i>"]
     assert letters[1] == ['<i class="no">·</i>', "<i>b</i>", '<i class="no">·</i>']
@@ -316,8 +316,8 @@ def test_text_is_readable_on_its_ground(theme):
 
 def test_against_cost_a_row_must_be_above_doing_nothing():
     """real_only costs nothing, so a cheap row below it is on no front; the sentence states an empty front."""
-    made = boards()[0]
-    values = {row.name: 1.0 for row in made.rows}
-    assert all(m.estimate > 0 for m in marks(made, values, least=0.0) if m.front)
-    assert not [m for m in marks(made, values, least=1.0) if m.front]
-    assert "real_only alone" in front_sentence(marks(made, values, least=1.0), 1.0)
+    initial = boards()[0]
+    values = {row.name: 1.0 for row in initial.rows}
+    assert all(m.estimate > 0 for m in marks(initial, values, least=0.0) if m.front)
+    assert not [m for m in marks(initial, values, least=1.0) if m.front]
+    assert "real_only alone" in front_sentence(marks(initial, values, least=1.0), 1.0)

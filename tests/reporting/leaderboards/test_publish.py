@@ -235,8 +235,8 @@ def others(tmp_path_factory) -> dict[str, dict[str, str]]:
         folder = tmp_path_factory.mktemp(name)
         failed = {"stylegan": "no generator named 'dreambooth' is installed"} if name == "binary" else None
         rows = ("real_only", "oracle", "noise", "ddpm", "stylegan")
-        made = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
-        texts[name] = pages(read_bundles(made), folder / "p")
+        folder_of = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
+        texts[name] = pages(read_bundles(folder_of), folder / "p")
     return texts
 
 

@@ -33,7 +33,7 @@ def boards(tmp_path_factory) -> list[Board]:
 
 
 @pytest.fixture(scope="module")
-def made(boards) -> dict[str, str]:
+def site_pages(boards) -> dict[str, str]:
     """Their pages."""
     return pages(boards)
 
@@ -53,15 +53,15 @@ def section(page: str, title: str) -> str:
     return re.split(r"\n#+ ", page.split(f" {title}\n", 1)[1])[0]
 
 
-def test_same_boards_same_bytes(boards, made):
+def test_same_boards_same_bytes(boards, site_pages):
     """In any order; and no more pages than tasks need."""
-    assert pages(boards[::-1]) == made
-    assert sorted(made) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
+    assert pages(boards[::-1]) == site_pages
+    assert sorted(site_pages) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
 
 
-def test_a_task_has_its_boards_one_after_the_other(made):
+def test_a_task_has_its_boards_one_after_the_other(site_pages):
     """One title, a heading and an anchor per board, one glossary."""
-    page = made["cxr_pneumonia.md"]
+    page = site_pages["cxr_pneumonia.md"]
     heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert heads == ["cxr\\_pneumonia-demo", "cxr\\_pneumonia-lite", "Glossary"]
     assert len(re.findall(r"^# ", page, re.MULTILINE)) == 1
@@ -73,9 +73,9 @@ def test_a_task_has_its_boards_one_after_the_other(made):
         assert f"(index.html#{name})" in page
 
 
-def test_every_row_has_its_standing(made):
+def test_every_row_has_its_standing(site_pages):
     """In the table beside its figures, and below with date, key and hash."""
-    demo, lite = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
+    demo, lite = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
     table = section(demo, "Leaderboard")
     assert "| **ddpm** | generator | verified |" in table
     assert "| **real\\_only** | control | self-reported, signed |" in table
@@ -97,14 +97,14 @@ def test_letters_have_a_column(boards):
     assert letters == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
 
 
-def test_the_statistics_are_those_of_the_comparison(boards, made):
+def test_the_statistics_are_those_of_the_comparison(boards, site_pages):
     """Power, equivalence, Friedman, variance, association, and every test of a row."""
-    demo = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
+    demo = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
     comparison = boards[0].comparison
-    seen = section(demo, "Smallest detectable differences")
+    powers = section(demo, "Smallest detectable differences")
     for level, detectable in comparison.power.rows["ddpm"].items():
-        assert f"With {100 * float(level):.0f} % power" in seen
-        assert f" ±{100 * detectable:.1f} |" in seen
+        assert f"With {100 * float(level):.0f} % power" in powers
+        assert f" ±{100 * detectable:.1f} |" in powers
     same = comparison.primary["ddpm"].versus["real_only"]["balanced_accuracy"].equivalence
     line = next(li for li in section(demo, "Equivalence to real_only").splitlines() if "| ddpm" in li)
     assert line.startswith(f"| ddpm | not shown | {same.p:.3f} | {100 * same.rope.below:.0f} % |")
@@ -116,9 +116,9 @@ def test_the_statistics_are_those_of_the_comparison(boards, made):
     assert "| ddpm | McNemar by patient |" in tests
 
 
-def test_profile_and_hardware_stand_at_the_head(made):
+def test_profile_and_hardware_stand_at_the_head(site_pages):
     """With the source and the size of the images."""
-    head = made["cxr_pneumonia.md"].split("### Leaderboard")[0]
+    head = site_pages["cxr_pneumonia.md"].split("### Leaderboard")[0]
     assert "Profile **demo**, source phantom.chest, 32 pixels" in head
     assert "Run on cpu 2 cores, gpu –, cpu, bfloat16 (3 rows)" in head
     assert head.index("Profile **demo**") < head.index("Phantom results.")
@@ -137,9 +137,9 @@ def test_commands_name_task_profile_source_and_choices(boards):
     assert "--root PATH" in pages([replace(demo, bundles=real)])["cxr_pneumonia.md"]
 
 
-def test_json_has_every_board_and_every_hash(boards, made):
+def test_json_has_every_board_and_every_hash(boards, site_pages):
     """The figures of each board, and the hashes of what lies in and beside each bundle."""
-    record = json.loads(made["cxr_pneumonia.json"], parse_constant=lambda name: pytest.fail(name))
+    record = json.loads(site_pages["cxr_pneumonia.json"], parse_constant=lambda name: pytest.fail(name))
     assert set(record["boards"]) == {"cxr_pneumonia-demo", "cxr_pneumonia-lite"}
     demo = record["boards"][BOARD]
     assert set(demo["rows"]) == {"ddpm", "duplicate_real", "real_only"}
@@ -149,9 +149,9 @@ def test_json_has_every_board_and_every_hash(boards, made):
     assert demo["standings"]["real_only"]["sha256"] == dict(boards[0].hashes["real_only"])
 
 
-def test_the_index_counts_rows_and_verified_ones(made):
+def test_the_index_counts_rows_and_verified_ones(site_pages):
     """A line per board: images, rows, verified rows, whether it can measure, links."""
-    lines = [line for line in made["README.md"].splitlines() if line.startswith("| cxr")]
+    lines = [line for line in site_pages["README.md"].splitlines() if line.startswith("| cxr")]
     assert [line.split(" | ")[1:5] for line in lines] == [
         ["phantom", "3", "1", "unknown"],  # without oracle nobody knows
         ["phantom", "3", "0", "unknown"],
@@ -176,9 +176,9 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}
 
 
-def test_submissions_are_listed(boards, made):
+def test_submissions_are_listed(boards, site_pages):
     """The type and the card of a submission; no such section without one."""
-    assert "Submissions" not in made["cxr_pneumonia.md"]
+    assert "Submissions" not in site_pages["cxr_pneumonia.md"]
     card = SubmissionCard(
         name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
         license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",

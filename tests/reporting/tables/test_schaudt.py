@@ -97,7 +97,7 @@ def test_two_generators_by_hand():
         ("one", 2): {"a": 14.0, "b": 16.0},
         ("two", 1): {"a": 9.0, "b": 23.0},
     }
-    found = average_changes({"a": 10.0, "b": 20.0}, values)
-    assert found.cells == {("one", "a"): 3, ("one", "b"): 0, ("two", "a"): -1, ("two", "b"): 3}
-    assert found.overall == {"one": 1.5, "two": 1}
-    assert found.mean == {"a": pytest.approx(5 / 3), "b": 1}
+    result = average_changes({"a": 10.0, "b": 20.0}, values)
+    assert result.cells == {("one", "a"): 3, ("one", "b"): 0, ("two", "a"): -1, ("two", "b"): 3}
+    assert result.overall == {"one": 1.5, "two": 1}
+    assert result.mean == {"a": pytest.approx(5 / 3), "b": 1}

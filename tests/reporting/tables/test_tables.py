@@ -213,7 +213,7 @@ def with_quality(run: Run) -> Run:
         {"name": "auprc", "title": "AUPRC", "meaning": "m", "direction": "maximize", "percent": False},
         {"name": "brier", "title": "Brier score", "meaning": "m", "direction": "minimize", "percent": False},
     ]
-    found = {
+    quality_by_row = {
         "real_only": {
             "overall": {"auprc": figure(0.6), "brier": figure(0.3)},
             "per_class": {"left": {"auprc": figure(0.5)}, "right": {"auprc": figure(None)}},
@@ -223,7 +223,7 @@ def with_quality(run: Run) -> Run:
     }
     metrics = [m | {"overall": True, "per_class": True} for m in metrics]
     settings = run.comparison.settings.to_json() | {"quality_metrics": metrics}
-    return with_fields(run, settings=settings, quality=found)
+    return with_fields(run, settings=settings, quality=quality_by_row)
 
 
 def test_figures_of_merit_stand_there_overall_and_by_class(run):

@@ -20,9 +20,9 @@ MISCLASSIFIED = {"training": "add", "unit": "deficit", "factor": {}, "fit_on": "
 def head(scenario: dict[str, Any], mix: dict[str, Any] | None = None, **fields: Any) -> Manifest:
     """A manifest of a binary task."""
     variant = make_bundles.Variant(classes=("negative", "positive"), counts=())
-    said = make_bundles.manifest("real_only", {}, (1,), (0,), None, variant)
-    said |= {"scenario": scenario, "mix": mix or {}} | fields
-    return Manifest.model_validate(said if "classifier_cards" in fields else with_cards(said))
+    content = make_bundles.manifest("real_only", {}, (1,), (0,), None, variant)
+    content |= {"scenario": scenario, "mix": mix or {}} | fields
+    return Manifest.model_validate(content if "classifier_cards" in fields else with_cards(content))
 
 
 def lan(keep: float, mix: dict[str, Any], **label: str) -> Manifest:
@@ -41,8 +41,8 @@ def test_a_run_alone_needs_no_name():
 
 def test_variants_are_named_by_the_fields_that_differ():
     """And by no other."""
-    found = variants([lan(1.0, UNBALANCED), lan(1.0, UNBALANCED, uncertain="zeros")])
-    assert found == [{"label.uncertain": "ones"}, {"label.uncertain": "zeros"}]
+    result = variants([lan(1.0, UNBALANCED), lan(1.0, UNBALANCED, uncertain="zeros")])
+    assert result == [{"label.uncertain": "ones"}, {"label.uncertain": "zeros"}]
 
 
 def test_strategies_have_lans_names():
@@ -55,8 +55,8 @@ def test_strategies_have_lans_names():
 def test_strategies_and_other_choices_stand_beside_each_other():
     """A product of two choices."""
     heads = [lan(k, m, finding=f) for k, m in ((1.0, UNBALANCED), (0.1125, BALANCED)) for f in ("A", "B")]
-    found = [(v["strategy"], v["label.finding"]) for v in variants(heads)]
-    assert found == [("unbalanced", "A"), ("unbalanced", "B"), ("balanced", "A"), ("balanced", "B")]
+    result = [(v["strategy"], v["label.finding"]) for v in variants(heads)]
+    assert result == [("unbalanced", "A"), ("unbalanced", "B"), ("balanced", "A"), ("balanced", "B")]
 
 
 @pytest.mark.parametrize("mix", [{}, {"unit": "real_image"}, {"unit": "class", "factor": {"positive": 3}}])
@@ -68,15 +68,15 @@ def test_other_mixes_are_no_strategy_of_lans(mix):
 def test_runs_of_one_strategy_are_told_apart_by_their_fields():
     """Two factors, both unbalanced."""
     other = UNBALANCED | {"factor": {"positive": 8, "negative": 0.3333}}
-    found = variants([lan(1.0, UNBALANCED), lan(1.0, other), lan(0.1125, BALANCED)])
-    assert all(set(v) == {"mix.factor", "thin.keep"} for v in found)
-    assert found[1]["mix.factor"] == '{"negative": 0.3333, "positive": 8}'
+    result = variants([lan(1.0, UNBALANCED), lan(1.0, other), lan(0.1125, BALANCED)])
+    assert all(set(v) == {"mix.factor", "thin.keep"} for v in result)
+    assert result[1]["mix.factor"] == '{"negative": 0.3333, "positive": 8}'
 
 
 def test_other_classifiers_and_sources_are_variants_too():
     """Lan 2023, Table 9, compares networks."""
-    found = variants([head({}, classifiers=["densenet121"]), head({}, classifiers=["chexnet"])])
-    assert found == [{"classifiers": "densenet121"}, {"classifiers": "chexnet"}]
+    result = variants([head({}, classifiers=["densenet121"]), head({}, classifiers=["chexnet"])])
+    assert result == [{"classifiers": "densenet121"}, {"classifiers": "chexnet"}]
 
 
 def test_other_weights_are_a_variant_too():
