@@ -32,7 +32,7 @@ def radiograph(path: Path, seed: int) -> None:
 
 
 def row(path: str, findings: dict[str, str] | None = None, **more: str) -> dict[str, str]:
-    """A row of train.csv; what is not said of an observation is blank."""
+    """Return a record of train.csv; observations that are not given are blank."""
     lateral = "lateral" in path
     known = {
         "Path": path,
@@ -42,12 +42,6 @@ def row(path: str, findings: dict[str, str] | None = None, **more: str) -> dict[
     }
     view = "" if lateral else "AP"
     return {**dict.fromkeys(HEADER, ""), **known, "AP/PA": view, **(findings or {}), **more}
-        **dict.fromkeys(HEADER, ""),
-        **known,
-        "AP/PA": "" if lateral else "AP",
-        **(findings or {}),
-        **more,
-    }
 
 
 def write(path: Path, rows: list[dict[str, str]], header: list[str] | None = None, **how: str) -> None:
@@ -60,7 +54,7 @@ def write(path: Path, rows: list[dict[str, str]], header: list[str] | None = Non
 
 
 class Tree:
-    """A dataset of 20 train, 4 valid and 6 test patients; every third has a lateral view too."""
+    """A dataset of 20 train, 4 valid and 6 test patients; every third also has a lateral view."""
 
     def __init__(self, root: Path, name: str = SMALL) -> None:
         self.root, self.name, self.folder = root, name, root / name
@@ -70,7 +64,7 @@ class Tree:
         self.write()
 
     def patient(self, part: str, number: int) -> list[dict[str, str]]:
-        """The rows of one patient, and their pictures."""
+        """Return the records of one patient, and write their pictures."""
         views = ["view1_frontal.jpg", "view2_lateral.jpg"] if number % 3 == 0 else ["view1_frontal.jpg"]
         findings = {"Pleural Effusion": ["1.0", "0.0", "-1.0", ""][number % (4 if part == "train" else 2)]}
         if part != "train":
@@ -95,7 +89,7 @@ class Tree:
         return images(given, classes=classes, image_size=16, reserve_per_class=0, seed=seed)
 
     def refused(self, **params: object) -> DataError:
-        """The error of reading, with a place and a remedy."""
+        """Return the error of reading; it has a location and a remedy."""
         with pytest.raises(DataError) as caught:
             self.read(**params)  # type: ignore[arg-type]
         assert caught.value.where
@@ -152,8 +146,9 @@ def test_reports_and_labels(tree: Tree) -> None:
     }
 
 
-def test_pictures_are_read_when_looked_at(tree: Tree) -> None:
-    """Reading the set opens no picture: a broken one is met when it is indexed, by name."""
+def test_pictures_are_read_when_indexed(tree: Tree) -> None:
+    """Reading the set opens no picture; the error for a broken picture is raised, with its name, on
+    indexing."""
     broken = tree.folder / "train/patient00002/study1/view1_frontal.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
     result = tree.read()
@@ -165,7 +160,7 @@ def test_pictures_are_read_when_looked_at(tree: Tree) -> None:
 
 
 def test_classes_choose_observations(tree: Tree) -> None:
-    """A task's observations come alone, in its order and spelling; other classes leave all 14."""
+    """Only the task's observations are given, in its order and spelling; other classes give all 14."""
     result = tree.read(("pleural_effusion", "Edema"))
     assert result.classes == ("pleural_effusion", "Edema")
     assert result.label[:, 0].sum() == 13
@@ -176,13 +171,13 @@ def test_classes_choose_observations(tree: Tree) -> None:
 
 
 def test_root_may_be_the_parent(tree: Tree) -> None:
-    """The folder that holds CheXpert-v1.0-small reads the same as that folder."""
+    """The folder that holds CheXpert-v1.0-small gives the same dataset as that folder."""
     assert tree.read(root=tree.root).content_hash() == tree.read().content_hash()
     assert fingerprint(Params(root=tree.root)) == fingerprint(Params(root=tree.folder))
 
 
 def test_renamed_folder(tree: Tree) -> None:
-    """The prefix of the paths is CheXpert's name whatever the folder is called."""
+    """The paths keep CheXpert's prefix, whatever the folder's name."""
     tree.folder.rename(tree.root / "mine")
     assert len(tree.read(root=tree.root / "mine")) == 39
 
