@@ -26,7 +26,7 @@ CHOSEN = ("Pneumothorax", "Pleural Effusion")
 
 
 def radiograph(path: Path, seed: int) -> None:
-    """A JPEG unlike that of any other seed."""
+    """Return a JPEG that differs from that of any other seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (39, 32), np.uint8)).save(path, quality=90)
 
@@ -183,7 +183,7 @@ def test_renamed_folder(tree: Tree) -> None:
 
 
 def test_two_copies_are_refused(tree: Tree) -> None:
-    """A parent of the small and of the full dataset does not say which one is meant."""
+    """A parent folder of both the small and the full dataset is ambiguous and refused."""
     (tree.root / "CheXpert-v1.0").mkdir()
     (tree.root / "CheXpert-v1.0/train.csv").write_text("Path\n")
     error = tree.refused(root=tree.root)
@@ -191,7 +191,7 @@ def test_two_copies_are_refused(tree: Tree) -> None:
 
 
 def test_folders_of_the_full_download(tmp_path: Path) -> None:
-    """train in three folders without train/, valid/ and the tables in a fourth, test/ in a fifth."""
+    """The download's five folders are read: train in three, valid and the tables in one, test in one."""
     tree = Tree(tmp_path, "CheXpert-v1.0")
     expected = tree.read().content_hash()
     full = tmp_path / "chexpertchestxrays-u20210408"
@@ -209,7 +209,7 @@ def test_folders_of_the_full_download(tmp_path: Path) -> None:
 
 
 def test_published_labels_per_study(tree: Tree) -> None:
-    """groundtruth.csv names studies: its labels hold for all pictures of the study."""
+    """The labels of groundtruth.csv, one record per study, apply to all pictures of the study."""
     (tree.folder / "test_labels.csv").unlink()
     studies = {r["Path"].rpartition("/")[0].replace(SMALL, "CheXpert-v1.0"): r for r in tree.rows["test"]}
     rows = [{**r, "Study": study} for study, r in studies.items()]
@@ -222,14 +222,14 @@ def test_published_labels_per_study(tree: Tree) -> None:
 
 
 def test_named_test_labels(tree: Tree) -> None:
-    """A table of the test set under another name is given by test_labels, inside the root."""
+    """test_labels names another table of the test set, inside the root."""
     (tree.folder / "test_labels.csv").rename(tree.folder / "mine.csv")
     assert (tree.read(test_labels="mine.csv").split == "test").sum() == 8
     assert "points outside the folder" in tree.refused(test_labels="../mine.csv").problem
 
 
 def test_without_the_published_labels(tree: Tree) -> None:
-    """Without them the error says how to get them and how to do without."""
+    """The error states how to get the published labels and how to run without them."""
     (tree.folder / "test_labels.csv").unlink()
     error = tree.refused()
     assert error.problem == "has no table of the test set: test_labels.csv, test.csv, groundtruth.csv"
@@ -237,7 +237,7 @@ def test_without_the_published_labels(tree: Tree) -> None:
 
 
 def test_test_from_train(tree: Tree) -> None:
-    """from_train draws whole patients of train.csv for a fifth of the images; valid stays val."""
+    """from_train draws whole patients of train.csv, a fifth of the images; valid remains val."""
     result = tree.read(test="from_train")
     assert len(result) == 26 + 5
     assert 5 <= (result.split == "test").sum() <= 7
@@ -250,7 +250,7 @@ def test_test_from_train(tree: Tree) -> None:
 
 
 def test_through_the_task(tree: Tree) -> None:
-    """chexpert_imbalance reads the dataset as it is: two classes by its rules, test is the published one."""
+    """chexpert_imbalance reads the dataset: two classes by its rules, and the published test set."""
     task = load_task("chexpert_imbalance").variant({"label.finding": "Pleural Effusion"})
     steps = task.steps("lite", "chexpert")
     splits = loading.load(
@@ -272,7 +272,7 @@ def test_through_the_task(tree: Tree) -> None:
 
 
 def test_shuffled_columns_bom_and_crlf(tree: Tree) -> None:
-    """A byte order mark, CRLF, other columns and another order change nothing."""
+    """A byte order mark, CRLF, other columns and another column order change nothing."""
     expected = tree.read()
     rows = [{**r, "Note": 'said "so",\nand so'} for r in tree.rows["train"]]
     header = ["Note", *reversed(HEADER)]
@@ -306,7 +306,7 @@ def test_shuffled_columns_bom_and_crlf(tree: Tree) -> None:
     ],
 )
 def test_bad_row(tree: Tree, change: dict[str, str], where: str, problem: str) -> None:
-    """A bad row is refused with its line, the column, what was found, and a remedy."""
+    """A faulty record is refused with its line, the column, the value and a remedy."""
     tree.rows["train"][1] |= change
     tree.write()
     error = tree.refused()
@@ -316,7 +316,7 @@ def test_bad_row(tree: Tree, change: dict[str, str], where: str, problem: str) -
 
 @pytest.mark.parametrize("age", ["0", "-3", "400", "", "nan"])
 def test_impossible_ages_are_unknown(tree: Tree, age: str) -> None:
-    """0 stands for an unknown age; this, a negative and an impossible one are NaN, with a note."""
+    """Age 0 (unknown), a negative age and an impossible one become NaN, with a note."""
     tree.rows["train"][1]["Age"] = age
     tree.write()
     result = tree.read()
@@ -327,7 +327,7 @@ def test_impossible_ages_are_unknown(tree: Tree, age: str) -> None:
 
 
 def test_repeated_row_is_dropped(tree: Tree) -> None:
-    """A row that repeats another word by word counts once."""
+    """An identical record counts once."""
     tree.rows["train"].append(tree.rows["train"][4])
     tree.write()
     assert len(tree.read()) == 39
@@ -348,7 +348,7 @@ def test_missing_pictures(tree: Tree) -> None:
 
 
 def test_links_out_of_the_folder_are_not_followed(tree: Tree) -> None:
-    """A linked patient folder elsewhere is not read; the error names the link."""
+    """A patient folder that links out of the root is not read; the error names the link."""
     (tree.folder / "train/patient00001").rename(tree.root / "elsewhere")
     (tree.folder / "train/patient00001").symlink_to(tree.root / "elsewhere")
     assert (
@@ -357,7 +357,7 @@ def test_links_out_of_the_folder_are_not_followed(tree: Tree) -> None:
 
 
 def test_patient_in_two_parts(tree: Tree) -> None:
-    """A patient of train who is in valid too is refused: the published parts share none."""
+    """A patient in both train and valid is refused, since the published parts share none."""
     tree.rows["valid"] += tree.patient("valid", 3)
     tree.write()
     assert "twice" in tree.refused().problem
@@ -371,7 +371,7 @@ def test_patient_in_two_parts(tree: Tree) -> None:
 
 @pytest.mark.parametrize("column", ["Path", "Edema"])
 def test_missing_column(tree: Tree, column: str) -> None:
-    """A table without a column that is needed is refused by its name."""
+    """The error names the required column that is missing."""
     write(tree.folder / "train.csv", tree.rows["train"], [name for name in HEADER if name != column])
     error = tree.refused()
     assert error.where.endswith(f"train.csv: line 1: {column.lower()}")
@@ -379,14 +379,14 @@ def test_missing_column(tree: Tree, column: str) -> None:
 
 
 def test_commercial_use_is_refused(tree: Tree) -> None:
-    """The agreement allows research alone; nothing is read for another use, not even the fingerprint."""
+    """The agreement allows research only; for another use nothing is read, not even the fingerprint."""
     assert "allows research alone" in tree.refused(use="commercial").problem
     with pytest.raises(DataError, match="allows research alone"):
         fingerprint(Params(root=tree.folder, use="commercial"))
 
 
 def test_fingerprint_follows_tables_names_and_sizes(tree: Tree) -> None:
-    """Another table or size of a listed picture changes it, a picture that no table lists does not."""
+    """The fingerprint follows the tables and the sizes of the listed pictures, and ignores other pictures."""
     before = fingerprint(Params(root=tree.folder))
     radiograph(tree.folder / "train/patient09999/study1/view1_frontal.jpg", 5)
     assert fingerprint(Params(root=tree.folder)) == before
@@ -400,7 +400,7 @@ def test_fingerprint_follows_tables_names_and_sizes(tree: Tree) -> None:
 
 
 def test_no_train_table(tmp_path: Path) -> None:
-    """A folder that is not CheXpert's says what was expected."""
+    """The error for a folder without CheXpert's layout states the expected layout."""
     (tmp_path / "something").mkdir()
     with pytest.raises(DataError, match=r"has no train\.csv, nor has a CheXpert-v1.0 folder in it"):
         images(Params(root=tmp_path), classes=CHOSEN, image_size=16, reserve_per_class=0, seed=0)
