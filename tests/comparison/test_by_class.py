@@ -19,14 +19,14 @@ from support.by_hand import bundle, predictions, records, two_generators
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=12))
 def test_precision_values_average_to_precision(pairs):
-    """Of TP images among the predicted positives; 0 where there are none."""
+    """The mean value is TP over predicted positives, and 0 without predicted positives."""
     actual, called = np.array(pairs).T
     expected = (actual & called).sum() / called.sum() if called.any() else 0.0
     assert precision_values(actual, called).mean() == pytest.approx(expected)
 
 
 def test_precision_values_are_influences():
-    """(value - mean) / n is the change of the metric when an image's weight grows by a little of its own."""
+    """(value - mean) / n is the change of the metric per unit of extra weight of an image."""
     actual = np.array([1, 1, 0, 0, 1], dtype=bool)
     called = np.array([1, 0, 1, 0, 1], dtype=bool)
     values, step = precision_values(actual, called), 1e-6
@@ -38,7 +38,7 @@ def test_precision_values_are_influences():
 
 
 def test_figures_of_each_class_agree_with_scikit_learn():
-    """Mean over the trainings of a classifier of scikit-learn's precision, recall and F1."""
+    """Figures are the mean over a classifier's trainings of scikit-learn's precision, recall and F1."""
     bundles = two_generators()
     result = by_class.classes(align(records(bundles)))
     for record in (r for r in result if r.classifier == "a"):
@@ -54,7 +54,7 @@ def test_figures_of_each_class_agree_with_scikit_learn():
 
 
 def test_the_best_bracket_stands_beside_the_primary_one():
-    """On classifier b generator one does best at bracket 1, and the primary bracket is 2."""
+    """On classifier b generator one is best at bracket 1, and the primary bracket is 2; both are recorded."""
     result = by_class.classes(align(records(two_generators())))
     shown = {(r.bracket, r.best) for r in result if r.row == "one" and r.classifier == "b"}
     assert shown == {(2, False), (1, True)}
@@ -63,12 +63,13 @@ def test_the_best_bracket_stands_beside_the_primary_one():
 
 
 def folded(right: dict[tuple[int, int], tuple[int, int]]) -> pd.DataFrame:
-    """Predictions of folds, each with images of its own, by fold and seed."""
+    """Return predictions of folds, each with its own images, by fold and seed."""
     return pd.concat([predictions({(0, "a", seed): r}, fold) for (fold, seed), r in right.items()])
 
 
-def test_each_fold_has_a_value_of_its_own():
-    """Recalls of left 0.6 and 0.8 (mean of 0.7 and 0.9): mean 0.7, std 0.1 sqrt 2; accuracy 0.7 and 0.8."""
+def test_each_fold_has_its_own_value():
+    """Recalls of left are 0.6 and 0.8 (mean of 0.7 and 0.9): mean 0.7, std 0.1 sqrt 2; accuracy is 0.7 and
+    0.8."""
     table = folded({(0, 0): (6, 8), (0, 1): (6, 8), (1, 0): (7, 8), (1, 1): (9, 8)})
     own = bundle("real_only", table, folds=2, brackets=(1, 2))
     result = by_class.folds(*records([own])[0])
@@ -84,7 +85,7 @@ def test_each_fold_has_a_value_of_its_own():
 
 
 def test_a_fold_without_images_of_a_class_has_no_figures_of_it():
-    """Its recall is no 0; balanced accuracy is of the folds that have every class."""
+    """Its recall is missing, not 0; balanced accuracy is over the folds with every class."""
     table = folded({(0, 0): (6, 8), (1, 0): (7, 8)})
     table = table[(table["fold"] == 0) | (table["label"] == 0)]
     result = by_class.folds(*records([bundle("real_only", table, folds=2)])[0])
@@ -96,7 +97,7 @@ def test_a_fold_without_images_of_a_class_has_no_figures_of_it():
 
 
 def test_without_folds_there_are_no_figures_of_folds():
-    """A part was held out."""
+    """A hold-out split has no figures by fold."""
     result = breakdown(records(two_generators()))
     assert result.folds == {"real_only": (), "one": (), "two": ()}
     assert {r.row for r in result.changes} == {"one", "two", None}

@@ -1,4 +1,4 @@
-"""Rows judged by each classifier on its own."""
+"""Rows evaluated by each classifier separately."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def study():
 
 
 def one(matches: list[Any], **keys: Any) -> Any:
-    """The only record with these values."""
+    """Return the only record with these values."""
     (record,) = [r for r in matches if all(getattr(r, k) == v for k, v in keys.items())]
     return record
 
 
 def test_cells_are_means_over_the_seeds_of_a_classifier(study):
-    """Generator one, bracket 2, classifier a: 14 and 16 of 20 are right; their std is 0.05 sqrt 2."""
+    """For generator one, bracket 2 and classifier a, 14 and 16 of 20 are correct; their std is 0.05 sqrt
+    2."""
     matches = by_classifier.cells(study)
     cell = one(matches, row="one", bracket=2, classifier="a", metric="accuracy")
     assert cell.estimate == pytest.approx(0.75)
@@ -40,8 +41,8 @@ def test_cells_are_means_over_the_seeds_of_a_classifier(study):
     assert base.estimate == pytest.approx(0.65)
 
 
-def test_every_row_bracket_and_classifier_stands_there_once(study):
-    """A row without images once per classifier, the others once per bracket and classifier."""
+def test_every_row_bracket_and_classifier_is_there_once(study):
+    """A row without images is there once per classifier, the others once per bracket and classifier."""
     matches = [r for r in by_classifier.cells(study) if r.metric == "balanced_accuracy"]
     keys = [(r.row, r.bracket, r.classifier) for r in matches]
     expected = [("real_only", 0, c) for c in "ab"]
@@ -50,7 +51,7 @@ def test_every_row_bracket_and_classifier_stands_there_once(study):
 
 
 def test_p_values_are_adjusted_over_all_differences_of_a_metric(study):
-    """Holm: of m sorted p values the k-th times (m - k), running maximum, at most 1."""
+    """Holm: the k-th of m sorted p values is multiplied by (m - k), with a running maximum, at most 1."""
     matches = [r.versus for r in by_classifier.cells(study) if r.metric == "accuracy" and r.versus]
     assert len(matches) == 8
     highest = 0.0
@@ -60,7 +61,7 @@ def test_p_values_are_adjusted_over_all_differences_of_a_metric(study):
 
 
 def test_with_one_classifier_the_cells_are_the_leaderboard(tmp_path):
-    """The same estimates and intervals as ``compare``."""
+    """Estimates and intervals are those of ``compare``."""
     rows = ("real_only", "oversample", "ddpm", "noise")
     bundles = read_bundles(make_bundles(tmp_path, rows=rows, test_counts=(30,) * 5, paper_counts=None))
     comparison = compare(records(bundles)).to_json()
@@ -74,7 +75,8 @@ def test_with_one_classifier_the_cells_are_the_leaderboard(tmp_path):
 
 
 def test_changes_average_over_brackets(study):
-    """Right images of 20, less those of real_only: see the table of ``two_generators``.
+    """A change is the number of correct images of 20 minus that of real_only: see the table of
+    ``two_generators``.
 
     one on a: (12, 12), (14, 16) less (10, 10): mean 3.5 of 20; on b: (12, 16), (10, 14) less (12, 14): 0.
     two on a: (8, 10), (10, 10) less (10, 10): -0.5; on b: (12, 12), (16, 16) less (12, 14): 1.
@@ -90,8 +92,8 @@ def test_changes_average_over_brackets(study):
     assert one(matches, row=None, classifier=None, metric="accuracy").estimate == pytest.approx(1 / 20)
 
 
-def test_an_average_over_brackets_is_surer_than_one_bracket():
-    """Of brackets whose errors are not the same, the mean's interval is narrower than the widest of them."""
+def test_an_average_over_brackets_has_a_narrower_interval():
+    """With different errors per bracket, the mean's interval is narrower than the widest of them."""
     study = align(records(two_generators()))
     cells = by_classifier.cells(study)
     change = one(by_classifier.changes(study, []), row="two", classifier=None, metric="accuracy")
@@ -100,7 +102,7 @@ def test_an_average_over_brackets_is_surer_than_one_bracket():
 
 
 def test_without_the_baseline_there_are_no_changes():
-    """And no differences."""
+    """Without the baseline there are no changes and no differences."""
     study = align(records(two_generators()[1:]))
     assert by_classifier.changes(study, ["one"]) == []
     assert all(c.versus is None for c in by_classifier.cells(study))

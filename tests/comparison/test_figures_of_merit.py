@@ -1,4 +1,4 @@
-"""All figures of merit of rows, as the comparison records them."""
+"""Figures of merit in the comparison's records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "multilabel":
 def study(
     kind: metrics.Kind, label: np.ndarray, scores: dict[str, np.ndarray], groups: bool = False
 ) -> AlignedRows:
-    """Rows without added images; one patient has two images."""
+    """Return rows without added images; one patient has two images."""
     classes, n = CLASSES[kind], len(label)
     protocol = Protocol(
         classes=classes, kind=kind, metrics=metrics.reported(kind, PRIMARY[kind]), folds=1,
@@ -37,7 +37,7 @@ def study(
 
 
 def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: bool = False) -> AlignedRows:
-    """Two runs a row of a known skill."""
+    """Draw two runs per row at a known skill."""
     k = len(CLASSES[kind])
     rng = np.random.default_rng(3)
     multilabel = kind == "multilabel"
@@ -52,7 +52,7 @@ def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: boo
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_estimates_are_those_of_the_leaderboard(kind):
-    """Where a metric of the leaderboard is also a figure of merit, both have one value; JSON holds all."""
+    """A figure of merit that is also a leaderboard metric has the same value; everything is valid JSON."""
     panel = ComparedRows(drawn(kind, {"real_only": 1.0, "oracle": 2.0}), "test", 10)
     result = figures_of_merit.figures_of_merit(panel)
     json.dumps({n: q.to_json() for n, q in result.items()}, allow_nan=False)
@@ -71,7 +71,7 @@ def test_estimates_are_those_of_the_leaderboard(kind):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_every_figure_is_described(kind):
-    """The settings name what the records hold, no more and no less."""
+    """The settings list exactly the figures of the records."""
     panel = ComparedRows(drawn(kind, {"real_only": 1.0}), "test", 10)
     described = figures_of_merit.quality_cards(panel.protocol)
     record = figures_of_merit.figures_of_merit(panel)["real_only"]
@@ -83,7 +83,7 @@ def test_every_figure_is_described(kind):
 
 
 def test_differences_are_paired():
-    """A row like real_only in all but a few images: the difference is known far better than either."""
+    """The difference to a row that differs in few images has a far narrower interval than either row."""
     plain = drawn("multiclass", {"real_only": 1.0})
     scores = np.stack([plain.rows[0].scores["test", 0][0]] * 2)
     near = scores.copy()
@@ -99,7 +99,7 @@ def test_differences_are_paired():
 
 
 def test_the_reliability_diagram_by_hand():
-    """Two images at 0.9, one of them right, two at 0.6, both right: two bins of half the weight each."""
+    """Two images at 0.9, one correct, and two at 0.6, both correct, give two bins of weight 1/2."""
     label = np.array([0, 1, 0, 1])
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]])
     panel = ComparedRows(study("binary", label, {"real_only": np.stack([scores] * 2)}), "test", 10)
@@ -114,7 +114,7 @@ def test_the_reliability_diagram_by_hand():
 
 
 def test_a_class_of_two_patients_has_no_interval_and_a_note():
-    """The class and the means over classes are without one; accuracy keeps its own."""
+    """The class and means over classes have no interval; accuracy has one."""
     plain = drawn("multiclass", {"real_only": 1.0})
     label = plain.splits["test"].label % 2
     label[:4] = 2
@@ -131,7 +131,8 @@ def test_a_class_of_two_patients_has_no_interval_and_a_note():
 
 
 def test_subgroups_have_every_figure():
-    """Of the images of a group alone, with the difference to real_only; the primary metric as before."""
+    """Figures are over the group's images, with the difference to real_only; the primary metric is
+    unchanged."""
     compared = drawn("multiclass", {"real_only": 1.0, "oracle": 3.0}, groups=True)
     female = subgroups(compared)["oracle"]["sex"]["female"]
     keep = compared.splits["test"].groups["sex"] == "female"
