@@ -294,7 +294,7 @@ def test_folds_are_joined_where_each_image_is_in_one_of_them():
     ("change", "named"), [("patient", "tested in several folds"), ("fold", "classifier, seed, fold")]
 )
 def test_wrong_folds_are_refused(change, named):
-    """A patient in both the training and the test part of a fold, or a missing fold, is refused."""
+    """A patient in the test parts of two folds, or a missing fold, is refused."""
     card, predicted = folded("real_only", 0.6)
     assert predicted is not None
     if change == "patient":  # the first patient of the second fold is also one of the first fold

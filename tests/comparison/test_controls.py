@@ -131,6 +131,6 @@ def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
 
 
 def test_the_oracle_is_held_against_the_yardstick():
-    """If real_only has the oracle's images, the oracle is compared with another row."""
+    """If real_only is the ceiling, the oracle is compared with another row."""
     ids = [c.id for c in outcomes(FIGURES, GATES, yardstick="duplicate_real")]
     assert ids[0] == "oracle_beats_duplicate_real"

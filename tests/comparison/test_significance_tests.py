@@ -127,7 +127,7 @@ def test_letters_follow_the_pairs():
 
 
 def test_most_of_the_spread_is_between_generators_that_differ():
-    """Accuracies from 0.62 to 0.9 exceed the spread of runs; a note states that there is one classifier."""
+    """Accuracies from 0.62 to 0.9 exceed the spread of runs; a single classifier is no component."""
     whole = study()
     panels = {b: ComparedRows(whole, "test", b) for b in (10, 20)}
     result = variance_and_association.variance(panels, [n for n in ACCURACY if n != "real_only"])

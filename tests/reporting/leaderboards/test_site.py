@@ -34,12 +34,12 @@ def boards(tmp_path_factory) -> list[Board]:
 
 @pytest.fixture(scope="module")
 def site_pages(boards) -> dict[str, str]:
-    """Their pages."""
+    """The pages of the boards."""
     return pages(boards)
 
 
 def lettered(board: Board, letters: dict[str, str]) -> Board:
-    """The board with a compact letter display in its comparison."""
+    """Return the board with a compact letter display in its comparison."""
     ranking = board.comparison.ranking
     rows = {
         name: row.model_copy(update={"letters": letters.get(name, "c")}) for name, row in ranking.rows.items()
@@ -49,18 +49,18 @@ def lettered(board: Board, letters: dict[str, str]) -> Board:
 
 
 def section(page: str, title: str) -> str:
-    """What stands under a heading."""
+    """Return the text under a heading."""
     return re.split(r"\n#+ ", page.split(f" {title}\n", 1)[1])[0]
 
 
 def test_same_boards_same_bytes(boards, site_pages):
-    """In any order; and no more pages than tasks need."""
+    """Pages do not depend on the order of boards, and there is one page per task."""
     assert pages(boards[::-1]) == site_pages
     assert sorted(site_pages) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
 
 
 def test_a_task_has_its_boards_one_after_the_other(site_pages):
-    """One title, a heading and an anchor per board, one glossary."""
+    """A page has one title, a heading and an anchor per board, and one glossary."""
     page = site_pages["cxr_pneumonia.md"]
     heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert heads == ["cxr\\_pneumonia-demo", "cxr\\_pneumonia-lite", "Glossary"]
@@ -74,7 +74,7 @@ def test_a_task_has_its_boards_one_after_the_other(site_pages):
 
 
 def test_every_row_has_its_standing(site_pages):
-    """In the table beside its figures, and below with date, key and hash."""
+    """The standing is in the table beside the figures, and below with date, key and hash."""
     demo, lite = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
     table = section(demo, "Leaderboard")
     assert "| **ddpm** | generator | verified |" in table
@@ -98,7 +98,7 @@ def test_letters_have_a_column(boards):
 
 
 def test_the_statistics_are_those_of_the_comparison(boards, site_pages):
-    """Power, equivalence, Friedman, variance, association, and every test of a row."""
+    """The page has power, equivalence, Friedman, variance, association, and every test of a row."""
     demo = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
     comparison = boards[0].comparison
     powers = section(demo, "Smallest detectable differences")
@@ -116,8 +116,8 @@ def test_the_statistics_are_those_of_the_comparison(boards, site_pages):
     assert "| ddpm | McNemar by patient |" in tests
 
 
-def test_profile_and_hardware_stand_at_the_head(site_pages):
-    """With the source and the size of the images."""
+def test_profile_and_hardware_are_in_the_head(site_pages):
+    """The head also has the source and the image size."""
     head = site_pages["cxr_pneumonia.md"].split("### Leaderboard")[0]
     assert "Profile **demo**, source phantom.chest, 32 pixels" in head
     assert "Run on cpu 2 cores, gpu –, cpu, bfloat16 (3 rows)" in head
@@ -125,7 +125,7 @@ def test_profile_and_hardware_stand_at_the_head(site_pages):
 
 
 def test_commands_name_task_profile_source_and_choices(boards):
-    """What the name of the board says was chosen is in the command; real data need their folder."""
+    """The command has the choices in the board's name; real data need a folder."""
     demo = boards[0]
     chosen = replace(demo, name=f"{BOARD}-mix.unit=deficit-weights=imagenet")
     page = pages([chosen])["cxr_pneumonia.md"]
@@ -138,7 +138,7 @@ def test_commands_name_task_profile_source_and_choices(boards):
 
 
 def test_json_has_every_board_and_every_hash(boards, site_pages):
-    """The figures of each board, and the hashes of what lies in and beside each bundle."""
+    """The JSON has each board's figures and the hashes of the files in and beside each bundle."""
     record = json.loads(site_pages["cxr_pneumonia.json"], parse_constant=lambda name: pytest.fail(name))
     assert set(record["boards"]) == {"cxr_pneumonia-demo", "cxr_pneumonia-lite"}
     demo = record["boards"][BOARD]
@@ -150,7 +150,7 @@ def test_json_has_every_board_and_every_hash(boards, site_pages):
 
 
 def test_the_index_counts_rows_and_verified_ones(site_pages):
-    """A line per board: images, rows, verified rows, whether it can measure, links."""
+    """A board's line has images, rows, verified rows, the oracle's outcome and links."""
     lines = [line for line in site_pages["README.md"].splitlines() if line.startswith("| cxr")]
     assert [line.split(" | ")[1:5] for line in lines] == [
         ["phantom", "3", "1", "unknown"],  # without oracle nobody knows
@@ -160,7 +160,7 @@ def test_the_index_counts_rows_and_verified_ones(site_pages):
 
 
 def test_hostile_texts_are_shown_not_obeyed(boards):
-    """HTML, headings, table bars, links, backticks and shell in a bundle's texts stay text."""
+    """HTML, headings, table bars, links, backticks and shell code of a bundle remain text."""
     card = {"question": HOSTILE, "source": HOSTILE, "citation": HOSTILE, "device": HOSTILE}
     board = boards[0]
     bad = [replace(b, manifest=b.manifest.model_copy(update=card)) for b in board.bundles]
@@ -177,7 +177,7 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
 
 
 def test_submissions_are_listed(boards, site_pages):
-    """The type and the card of a submission; no such section without one."""
+    """The page lists the type and card of submissions; without any there is no such section."""
     assert "Submissions" not in site_pages["cxr_pneumonia.md"]
     card = SubmissionCard(
         name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
@@ -198,6 +198,6 @@ def test_submissions_are_listed(boards, site_pages):
 
 
 def test_a_question_cannot_be_a_heading(boards):
-    """A text that begins with a number sign stands in the page as it is."""
+    """A text that begins with a number sign is shown unchanged."""
     bad = [replace(b, manifest=b.manifest.model_copy(update={"question": "# x"})) for b in boards[0].bundles]
     assert "\n\\# x\n" in pages([replace(boards[0], bundles=bad)])["cxr_pneumonia.md"]

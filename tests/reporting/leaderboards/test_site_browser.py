@@ -1,4 +1,4 @@
-"""The site in a headless browser, at the width of a desk and of a phone."""
+"""The site in a headless browser, at desktop and phone widths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> str:
-    """The page as a file."""
+    """The page as a file URL."""
     path: Path = tmp_path_factory.mktemp("site") / "index.html"
     path.write_text(pages(boards())["index.html"], encoding="utf-8")
     return path.as_uri()
@@ -33,7 +33,7 @@ def address(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless browser; without a sandbox for root alone, as Chromium demands."""
+    """A headless browser, without a sandbox only as root, as Chromium requires."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     arguments = ["--disable-gpu", *(["--no-sandbox"] if root else [])]
     with playwright.sync_playwright() as driver:
@@ -43,12 +43,12 @@ def browser() -> Iterator[Any]:
 
 
 def ending(text: str) -> re.Pattern[str]:
-    """Addresses that end so."""
+    """Return the addresses with this ending."""
     return re.compile(re.escape(text) + "$")
 
 
 class Visit:
-    """An open page, with its requests outside its file and its console messages."""
+    """An open page with its external requests and its console messages."""
 
     def __init__(
         self, browser: Any, address: str, size: str = "desk", script: bool = True, **more: Any
@@ -77,27 +77,27 @@ class Visit:
             route.abort()
 
     def rows(self, board: str = FIRST) -> list[str]:
-        """The names of the rows that are shown, from the top down."""
+        """Return the names of the visible rows from top to bottom."""
         rows = self.page.locator(f'[id="{board}"] table.rows tbody tr:visible')
         return list(rows.evaluate_all("rows => rows.map(r => r.dataset.name)"))
 
     def head(self, title: str, board: str = FIRST) -> Any:
-        """The header of a column of the leaderboard."""
+        """Return the header of a column of the leaderboard."""
         button = self.page.get_by_role("button", name=title, exact=True)
         return self.page.locator(f'[id="{board}"] table.rows thead th').filter(has=button)
 
     def shown(self) -> list[str]:
-        """The boards that are shown."""
+        """Return the visible boards."""
         return list(self.page.locator("[data-board]:visible").evaluate_all("all => all.map(b => b.id)"))
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
+        """Return by how many pixels the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
 @pytest.fixture
 def visit(browser, address) -> Iterator[Any]:
-    """Open pages; afterwards check that none made a request or logged an error."""
+    """Open pages; afterwards check that no page made a request or logged an error."""
     visits: list[Visit] = []
 
     def open_page(size: str = "desk", part: str = "", **more: Any) -> Visit:
@@ -112,20 +112,21 @@ def visit(browser, address) -> Iterator[Any]:
 
 
 def by_measure(name: str) -> list[str]:
-    """Rows of the first board by a measure of their bundles, smallest first."""
+    """Return the rows of the first board by a measure of their bundles, smallest first."""
     measures = {b.manifest.row.name: b.manifest.measures.get(name) for b in boards()[0].bundles}
     return sorted((n for n, m in measures.items() if m), key=lambda n: measures[n].value)
 
 
 def by_mean() -> list[str]:
-    """Rows of the first board by the mean of the primary metric in its comparison, largest first."""
+    """Return the rows of the first board by the mean of the primary metric, largest first."""
     figures = boards()[0].comparison.primary
     return sorted(figures, key=lambda n: -figures[n].metrics["balanced_accuracy"].estimate)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_sorting_by_mouse_follows_the_bundles(visit, size):
-    """The first click on FID shows the lowest first, the next the highest; rows without it stay last."""
+    """The first click on FID sorts the lowest first, the second the highest; rows without a value are
+    last."""
     view = visit(size)
     expected, count = by_measure("fid_phantom_cxr_v1"), len(view.rows())
     view.head("FID").get_by_role("button").click()
@@ -139,7 +140,7 @@ def test_sorting_by_mouse_follows_the_bundles(visit, size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_sorting_by_keyboard(visit, size):
-    """Enter and Space on a focused header do what a click does; one column alone says that it sorts."""
+    """Enter and Space on a focused header act like a click; only one column is marked as sorted."""
     view = visit(size)
     view.head("Balanced accuracy").get_by_role("button").focus()
     view.page.keyboard.press("Enter")
@@ -150,7 +151,7 @@ def test_sorting_by_keyboard(visit, size):
 
 
 def test_every_column_sorts_its_numbers(visit):
-    """Clicked once, each column of numbers is in the order that its header says, empty cells last."""
+    """One click sorts a column of numbers in the direction of its header, with empty cells last."""
     view = visit()
     heads = view.page.locator(f'[id="{FIRST}"] table.rows thead th[data-kind=number]')
     for i in range(heads.count()):
@@ -167,7 +168,8 @@ def test_every_column_sorts_its_numbers(visit):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_filters_and_their_count(visit, size):
-    """By name, role, standing and gate; the count is announced, and hidden rows of a tie are named."""
+    """Rows are filtered by name, role, standing and gate; the count is announced, and hidden rows of a tie
+    are named."""
     view = visit(size)
     everything = view.rows()
     group = view.page.get_by_role("group", name="Filter the rows")
@@ -191,8 +193,8 @@ def test_filters_and_their_count(visit, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_choosing_a_board_is_kept_in_the_address(visit, size):
-    """One board at a time; the address names it, brings it back, and the way back leads back."""
+def test_the_chosen_board_is_in_the_address(visit, size):
+    """One board is visible at a time; the address names it, restores it, and the back button returns."""
     view = visit(size)
     assert view.shown() == [FIRST]
     if size == "phone":
@@ -211,14 +213,14 @@ def test_choosing_a_board_is_kept_in_the_address(visit, size):
 
 
 def test_an_address_within_a_board_opens_that_board(visit):
-    """A link from elsewhere to a section of the second board; an unknown one shows the first."""
+    """A link to a section of the second board opens it; an unknown one shows the first board."""
     assert visit(part=f"#{SECOND}--controls").shown() == [SECOND]
     assert visit(part="#nothing").shown() == [FIRST]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_provenance_opens_and_closes(visit, size):
-    """A row's name opens its card, Escape closes it; the focus is back on the name, the page where it was."""
+    """A row's name opens its card and Escape closes it; focus and scroll position return."""
     view = visit(size)
     name = view.page.locator(f'[id="{FIRST}"] table.rows a.title', has_text="ddpm")
     name.focus()
@@ -241,7 +243,7 @@ def test_provenance_opens_and_closes(visit, size):
 @pytest.mark.parametrize("part", ["#" + FIRST, "#" + SECOND])
 @pytest.mark.parametrize("script", [True, False])
 def test_no_page_is_wider_than_a_phone(visit, part, script):
-    """Tables scroll within their boxes, with the row's name in sight; the page itself does not."""
+    """Tables scroll inside their boxes with the row's name visible; the page itself does not."""
     view = visit("phone", part, script=script)
     assert view.overflow() <= 0
     box = view.page.locator(f'[id="{part[1:]}"] .scroll').first
@@ -250,7 +252,7 @@ def test_no_page_is_wider_than_a_phone(visit, part, script):
 
 
 def test_without_script_all_boards_are_shown(visit):
-    """One after the other, with links to each and every card, and without controls that do nothing."""
+    """Without scripts all boards and cards have links, and inactive controls are hidden."""
     view = visit(script=False)
     page = view.page
     assert page.locator("[data-board]:visible").count() == len(boards())
@@ -263,7 +265,7 @@ def test_without_script_all_boards_are_shown(visit):
 
 
 def test_keyboard_reaches_the_board_at_once(visit):
-    """The first stop of the Tab key leads past the chooser; what has the focus is outlined."""
+    """The first Tab stop skips the chooser; the focused element is outlined."""
     view = visit()
     view.page.keyboard.press("Tab")
     assert view.page.evaluate("document.activeElement.className") == "skip"
@@ -273,7 +275,7 @@ def test_keyboard_reaches_the_board_at_once(visit):
 
 
 def test_dark_where_the_reader_wants_it(visit):
-    """The ground follows the reader's preference."""
+    """The background follows the reader's color preference."""
     grounds = [
         visit(color_scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in ("light", "dark")
