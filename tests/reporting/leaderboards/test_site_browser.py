@@ -252,7 +252,7 @@ def test_no_page_is_wider_than_a_phone(visit, part, script):
 
 
 def test_without_script_all_boards_are_shown(visit):
-    """Without scripts all boards and cards have links, and inactive controls are hidden."""
+    """Without scripts all boards are visible, links and cards work, and the controls are hidden."""
     view = visit(script=False)
     page = view.page
     assert page.locator("[data-board]:visible").count() == len(boards())
