@@ -24,7 +24,7 @@ def table(folder, text, required=("a", "b"), optional=("c",), rules=SUBMITTED):
 
 
 def test_cells_keep_their_lines(tmp_path):
-    """Blank lines are skipped, a byte order mark too, and a quoted text may hold a comma and a line's end."""
+    """Blank lines and a byte order mark are skipped; a quoted text may have a comma and a line break."""
     result = table(tmp_path, '\ufeffa,b\n\n1, x \n\n2,"y, z"\n')
     assert result.names == ("a", "b")
     assert result.text("b").tolist() == ["x", "y, z"]
@@ -50,14 +50,14 @@ def test_cells_keep_their_lines(tmp_path):
         ("a,b," + ",".join(f"x{i}" for i in range(2000)) + "\n", "2002 columns"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, text, told):
-    """Each fault has its own sentence."""
+def test_files_that_are_not_tables_are_refused(tmp_path, text, told):
+    """Each fault has its own message."""
     with pytest.raises(SubmissionError, match=told):
         table(tmp_path, text)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    """Missing, a folder, or too large."""
+    """The error names a missing file, a folder, or a file that is too large."""
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(SubmissionError, match="cannot be read"):
             read_csv(path, ("a",), rules=SUBMITTED)
@@ -78,20 +78,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     ],
 )
 def test_a_wrong_cell_is_named(tmp_path, cell, read, told):
-    """File, line and column come first."""
+    """The message begins with file, line and column."""
     with pytest.raises(SubmissionError, match=rf"t\.csv: line 3: b: .*{re.escape(told)}"):
         read(table(tmp_path, f"a,b\n1,{'real' if cell == 'maybe' else 1}\n2,{cell}\n"))
 
 
 def test_missing_answers_are_nan(tmp_path):
-    """An empty cell is no answer."""
+    """An empty cell is a missing answer, NaN."""
     result = table(tmp_path, "a,b,c\n5,real,x\n,,y\n")
     assert np.array_equal(result.ratings("a", 1, 5), [5, np.nan], equal_nan=True)
     assert np.array_equal(result.choices("b", ("real", "fake")), [0, np.nan], equal_nan=True)
 
 
 def test_lines_that_contradict_are_refused(tmp_path):
-    """The same key twice, or with another value; both lines are named."""
+    """A repeated key is refused, with the same value or another; the error names both lines."""
     result = table(tmp_path, "a,b\n1,x\n2,y\n1,y\n")
     with pytest.raises(SubmissionError, match="line 4: a: a '1' is already in line 2"):
         result.unique("a")
@@ -103,7 +103,7 @@ def test_lines_that_contradict_are_refused(tmp_path):
 @settings(max_examples=150, deadline=None)
 @given(content=st.binary(max_size=80) | st.text(alphabet='ab,"\n\r;\t1.\x00é', max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
-    """Whatever is in the file, there is a table of the header's width or a named fault."""
+    """Any file gives a table of the header's width or an error with a location."""
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_bytes(content)
     with suppress(SubmissionError):

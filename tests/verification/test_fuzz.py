@@ -1,4 +1,4 @@
-"""Random changes of a bundle: no traceback, and no changed bundle is accepted.
+"""Random changes of a bundle never give a traceback, and no changed bundle is accepted.
 
 A known author signs the bundle. An accepted bundle with that signature has the signed bytes; one without a
 signature differs only in fields that cannot be verified.
@@ -46,7 +46,7 @@ CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.d
 
 @pytest.fixture(scope="session")
 def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, VerifyRequest]:
-    """A signed bundle, and a verifier who knows its author."""
+    """A signed bundle and a verification request that knows its author."""
     folder = tmp_path_factory.mktemp("signed")
     bundle = Path(shutil.copytree(originals / "ddpm", folder / "ddpm"))
     key = folder / "key"
@@ -66,18 +66,18 @@ def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 @contextmanager
 def copied(bundle: Path) -> Iterator[Path]:
-    """A copy that is gone afterwards."""
+    """Yield a temporary copy."""
     with TemporaryDirectory() as folder:
         yield Path(shutil.copytree(bundle, Path(folder) / bundle.name))
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file that is signed for."""
+    """Return the bytes of every signed file."""
     return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
 
 
 def evaluator(path: Path, options: VerifyRequest, original: Path, now: dict[str, bytes] | None) -> None:
-    """No traceback; accepted with a signature only if the bytes are those that were signed."""
+    """Verify without a traceback; a signed bundle is accepted only if its bytes are the signed ones."""
     report = verify(path, options)
     assert all(isinstance(c.line(), str) for c in report.checks)
     accepted = not report.failed and report.signer is not None and report.signer.good
@@ -87,7 +87,7 @@ def evaluator(path: Path, options: VerifyRequest, original: Path, now: dict[str,
 
 @st.composite
 def damages(draw: st.DrawFn) -> Any:
-    """A change of the bytes of a file: some flipped, cut, or more at the end."""
+    """Draw a change of a file's bytes: some flipped, cut off, or appended."""
     where, flips = (
         draw(st.floats(0, 1)),
         draw(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=4)),
@@ -104,7 +104,7 @@ def damages(draw: st.DrawFn) -> Any:
 
 
 def file_is_damaged(signed: tuple[Path, VerifyRequest], name: str, damage: Any) -> None:
-    """One file with other bytes, or none."""
+    """Change the bytes of a file, or empty it."""
     bundle, options = signed
     with copied(bundle) as folder:
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
@@ -114,7 +114,7 @@ def file_is_damaged(signed: tuple[Path, VerifyRequest], name: str, damage: Any) 
 def json_is_changed(
     signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool
 ) -> None:
-    """Some values of ``bundle.json`` are deleted, replaced or repeated; with the signature, and without."""
+    """Delete, replace or repeat values of ``bundle.json``, with the signature or without."""
     bundle, options = signed
     before = json.loads((bundle / "bundle.json").read_text())
     after = json.loads(json.dumps(before))
@@ -133,7 +133,7 @@ def json_is_changed(
 
 
 def mutate(value: Any, index: int, act: str, new: Any) -> None:
-    """Delete or replace a leaf, or one of its parents."""
+    """Delete or replace a leaf or one of its parents."""
     paths = list(leaves(value))
     path = paths[index % len(paths)] if paths else ()
     path = path[: 1 + (index // 7) % len(path)] if path else ()
@@ -151,7 +151,7 @@ def mutate(value: Any, index: int, act: str, new: Any) -> None:
 
 
 def differing(one: Any, other: Any) -> list[str]:
-    """Paths of the leaves in which two values differ."""
+    """Return the paths of the leaves in which two values differ."""
     both = [{".".join(map(str, p)): at(v, p)[p[-1]] if p else v for p in leaves(v)} for v in (one, other)]
     return [
         p
@@ -161,13 +161,13 @@ def differing(one: Any, other: Any) -> list[str]:
 
 
 def alike(both: list[dict[str, Any]], path: str) -> bool:
-    """The same number, whether written as 1 or as 1.0; the same anything else."""
+    """Return whether two values are equal, with 1 equal to 1.0."""
     one, other = both[0][path], both[1][path]
     return bool(one == other) and (isinstance(one, bool) == isinstance(other, bool))
 
 
 def zip_is_damaged(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]) -> None:
-    """Bytes of an archive are changed, or its entries have other names."""
+    """Change the bytes of an archive, or the names of its entries."""
     bundle, options = signed
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "ddpm.zip"
@@ -200,14 +200,14 @@ NAMES = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=CALM, derandomize=True)
 @given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
 def test_damaged_files(signed: tuple[Path, VerifyRequest], name: str, damage: Any):
-    """Some bytes of a file."""
+    """Damaged files are refused."""
     file_is_damaged(signed, name, damage)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=CALM, derandomize=True)
 @given(changes=CHANGES, keep=st.booleans())
 def test_changed_json(signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool):
-    """Some values of ``bundle.json``."""
+    """Changed values of ``bundle.json`` are refused or cannot be verified."""
     json_is_changed(signed, changes, keep)
 
 
@@ -215,7 +215,7 @@ def test_changed_json(signed: tuple[Path, VerifyRequest], changes: list[tuple[in
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(damage=damages(), names=NAMES)
 def test_damaged_archives(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]):
-    """Some bytes of a ZIP, or its names."""
+    """A ZIP with changed bytes or names is refused."""
     zip_is_damaged(signed, damage, names)
 
 
@@ -226,7 +226,7 @@ THOROUGH = settings(max_examples=1000, deadline=None, suppress_health_check=CALM
 @THOROUGH
 @given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
 def test_damaged_files_by_the_thousand(signed: tuple[Path, VerifyRequest], name: str, damage: Any):
-    """1000 damaged files."""
+    """1000 damaged files are refused."""
     file_is_damaged(signed, name, damage)
 
 
@@ -236,7 +236,7 @@ def test_damaged_files_by_the_thousand(signed: tuple[Path, VerifyRequest], name:
 def test_changed_json_by_the_thousand(
     signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool
 ):
-    """1000 changed manifests."""
+    """1000 changed manifests are refused or differ only in unverifiable fields."""
     json_is_changed(signed, changes, keep)
 
 
@@ -245,5 +245,5 @@ def test_changed_json_by_the_thousand(
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(damage=damages(), names=NAMES)
 def test_damaged_archives_by_the_thousand(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]):
-    """1000 damaged archives."""
+    """1000 damaged archives are refused."""
     zip_is_damaged(signed, damage, names)
