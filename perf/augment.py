@@ -1,4 +1,4 @@
-"""Milliseconds of each augmentation per batch, beside Schaudt's table in Albumentations.
+"""Measure the milliseconds per batch of each augmentation, and of Schaudt's table in Albumentations.
 
     OMP_NUM_THREADS=1 python perf/augment.py [--batch 8] [--sides 32 64 224] [--repeat 100]
 

@@ -29,7 +29,7 @@ BATCH = 64
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes that a process and its children hold; shared pages count once per process."""
+    """Return the resident bytes of a process and its children; shared pages count once per process."""
     total = 0
     for part in [process, *process.children(recursive=True)]:
         try:
@@ -40,7 +40,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def built(command: list[str]) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds of all processes and peak GB of a command."""
+    """Run a command; return wall seconds, CPU seconds of all processes and peak GB."""
     began, peak = time.monotonic(), 0
     with subprocess.Popen(command) as child:
         process = psutil.Process(child.pid)
@@ -62,7 +62,7 @@ def forget(folder: Path) -> None:
 
 
 def rate(read: Callable[[np.ndarray], object], rows: np.ndarray, batch: int) -> float:
-    """Images per second when rows are read in batches."""
+    """Return images per second for rows read in batches."""
     began = time.perf_counter()
     for start in range(0, len(rows), batch):
         read(rows[start : start + batch])
@@ -70,7 +70,7 @@ def rate(read: Callable[[np.ndarray], object], rows: np.ndarray, batch: int) -> 
 
 
 def reads(folder: Path) -> dict[str, float]:
-    """Rates and memory of the memory map, in this process."""
+    """Return rates and memory of the memory map, in this process."""
     from benchmark.images import shards
 
     forget(folder)
@@ -99,7 +99,7 @@ def reads(folder: Path) -> dict[str, float]:
 
 
 def library_reads(folder: Path) -> dict[str, float]:
-    """The same reads by the datasets library (memory-mapped cache) and straight from Parquet."""
+    """Return the same reads by the datasets library (memory-mapped cache) and directly from Parquet."""
     import datasets
 
     from benchmark.images import shards
@@ -154,7 +154,7 @@ def compressions(folder: Path) -> None:
 
 
 def main() -> None:
-    """Build, read, print."""
+    """Build the dataset, read it, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--size", type=int, default=64)

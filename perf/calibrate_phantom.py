@@ -1,4 +1,4 @@
-"""Where the phantom chest task sits: real_only, duplicate_real and oracle by the demo's own classifier.
+"""Calibrate the phantom chest task: real_only, duplicate_real and oracle with the demo's classifier.
 
     python perf/calibrate_phantom.py --size 32 --seeds 0 1 2
 
@@ -31,7 +31,7 @@ CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 
 
 def copies(train_set: ImageSet, per_class: int) -> ImageSet:
-    """Training images drawn again, the same count for every class."""
+    """Return training images drawn again, the same number for every class."""
     rng = np.random.default_rng(7)
     rows = [
         rng.choice(np.flatnonzero(train_set.label == k), per_class) for k in range(len(train_set.classes))
@@ -43,14 +43,14 @@ def copies(train_set: ImageSet, per_class: int) -> ImageSet:
 
 
 def bare(images: ImageSet) -> ImageSet:
-    """The columns that a classifier reads."""
+    """Return only the columns that a classifier reads."""
     return ImageSet(
         images.image, images.label, images.classes, images.image_id, images.patient_id, images.origin
     )
 
 
 def confusion(scores: np.ndarray, images: ImageSet) -> np.ndarray:
-    """Share of every class (row) that is taken for every class (column), (K, K)."""
+    """Return the share of every class (row) predicted as every class (column), (K, K)."""
     taken = np.eye(len(images.classes))[scores.argmax(1)]
     return np.array([taken[images.label == k].mean(0) for k in range(len(images.classes))])
 
@@ -58,7 +58,7 @@ def confusion(scores: np.ndarray, images: ImageSet) -> np.ndarray:
 def measure(
     splits: Splits, added: ImageSet | None, bracket: int, seed: int, steps: int
 ) -> dict[str, np.ndarray]:
-    """Train once and read both test splits."""
+    """Train once and score both test splits."""
     demo = load_task("cxr_pneumonia").profiles["demo"]
     budget = demo.budget.model_copy(update={"length": steps})
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,7 +76,7 @@ def measure(
 
 
 def main() -> None:
-    """Parse, load, train the rows, print."""
+    """Train the rows and print their figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

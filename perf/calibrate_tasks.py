@@ -1,4 +1,5 @@
-"""Where a packaged task sits: real_only, duplicate_real and oracle by its own classifier, beside the paper.
+"""Calibrate a packaged task: real_only, duplicate_real and oracle with its first classifier, for comparison
+with the paper.
 
     python perf/calibrate_tasks.py chexpert_imbalance --seeds 0 1 2
     python perf/calibrate_tasks.py chexpert_imbalance --scenario "label.finding=Pleural Effusion"
@@ -37,7 +38,7 @@ from benchmark.tasks.schema import Task
 
 
 def load(task: Task, profile_name: str, seed: int) -> Splits:
-    """The splits of a task's packaged data, with its rules, pictures in memory."""
+    """Return the splits of a task's packaged data after its rules, with pictures in memory."""
     profile, source = task.profile(profile_name), task.default_source
     module = find("data", [source])[0].load()
     rules = task.steps(profile_name, source)
@@ -63,12 +64,12 @@ def load(task: Task, profile_name: str, seed: int) -> Splits:
 
 
 def drawn(images: ImageSet) -> ImageSet:
-    """The same images, read once, without masks and sentences."""
+    """Return the same images, decoded, without masks and report texts."""
     return replace(images, image=np.asarray(images.image[:]), mask=None, prompt=None, box=None)
 
 
 def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
-    """Real images by class, each as equally often as possible, as the controls hand them out."""
+    """Return real images by class, each equally often where possible, as the controls draw them."""
     one = kept.to_single_label()
     wanted = SampleRequest.of_counts(counts, kept.classes, kept.size).label
     rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
@@ -82,7 +83,7 @@ def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
 def measure(
     task: Task, splits: Splits, added: ImageSet | None, seed: int, options: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
-    """Train once and read every test split."""
+    """Train once and score every test split."""
     profile = task.profile(options.profile)
     budget = profile.budget.model_copy(update={"length": options.steps} if options.steps else {})
     bracket = profile.primary_bracket if added is not None else 0
@@ -98,7 +99,7 @@ def measure(
 
 
 def figures(test: ImageSet, scores: np.ndarray) -> dict[str, float]:
-    """Every figure of one split, and the AUROC (single label: recall too) of every class."""
+    """Return all figures of one split, and the AUROC (single label: recall too) of every class."""
     values = metric_values(test.label, scores)
     if len(test.classes) == 2:
         values["positive"] = float((scores.argmax(1) == 1).mean())
@@ -111,7 +112,7 @@ def figures(test: ImageSet, scores: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
-    """Parse, load, train the rows, print."""
+    """Load the task, train the rows, and print their figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("task")
     parser.add_argument("--profile", default="demo")

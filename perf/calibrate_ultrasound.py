@@ -1,4 +1,4 @@
-"""Where the phantom ultrasound task sits: five folds by patient, with a quarter of the pneumonia patients.
+"""Calibrate the phantom ultrasound task: five folds by patient, with a quarter of the pneumonia patients.
 
     python perf/calibrate_ultrasound.py --size 32 --folds 0 1 2 3 4
 
@@ -48,7 +48,7 @@ ROWS = ("real_only", "duplicate", "oracle_minor", "oracle", "all_patients")
 
 
 def cohort(size: int, per_class: int, seed: int) -> ImageSet:
-    """All images of the source, drawn once."""
+    """Return all images of the source, drawn once."""
     drawn = ultrasound.images(
         ultrasound.Params(), classes=CLASSES, image_size=size, reserve_per_class=per_class, seed=seed
     )
@@ -56,7 +56,7 @@ def cohort(size: int, per_class: int, seed: int) -> ImageSet:
 
 
 def divide(images: ImageSet, fold: int, seed: int) -> Splits:
-    """Splits of one fold."""
+    """Return the splits of one fold."""
     source = ModuleType("phantom.ultrasound")
     source.images = lambda *_, **__: images  # type: ignore[attr-defined]
     splits = loading.load(
@@ -68,20 +68,20 @@ def divide(images: ImageSet, fold: int, seed: int) -> Splits:
 
 
 def fewer(images: ImageSet, share: float, seed: int) -> ImageSet:
-    """A share of the pneumonia patients, as the task's rule draws it, and all the others."""
+    """Return a share of the pneumonia patients, as drawn by the task's rule, and all other patients."""
     rule = Fraction(rule="fraction", of=CLASSES[MINOR], keep=share)
     return scenario.on_train({"few": rule}, seed=seed)(images)
 
 
 def again(images: ImageSet, count: int, seed: int) -> ImageSet:
-    """The pneumonia images, drawn again with replacement."""
+    """Return the pneumonia images, drawn again with replacement."""
     rows = np.random.default_rng([seed, 22]).choice(np.flatnonzero(images.label == MINOR), count)
     ids = np.array([f"again-{i}" for i in range(count)])
     return replace(images.select(rows), image_id=ids)
 
 
 def training_set(row: str, splits: Splits, share: float, count: int, seed: int) -> ImageSet:
-    """What a row trains on."""
+    """Return the training images of a row."""
     real = splits.train if row == "all_patients" else fewer(splits.train, share, 0)
     if row == "duplicate":
         return concatenate([real, again(real, count, seed)])
@@ -94,13 +94,13 @@ def training_set(row: str, splits: Splits, share: float, count: int, seed: int) 
 
 
 def recalls(scores: np.ndarray, images: ImageSet) -> np.ndarray:
-    """(K,) recall of every class."""
+    """Return the (K,) recall of every class."""
     taken = scores.argmax(1)
     return np.array([np.mean(taken[images.label == k] == k) for k in range(len(CLASSES))])
 
 
 def measure(row: str, splits: Splits, options: argparse.Namespace, fold: int) -> dict[str, np.ndarray]:
-    """Train once; recalls on fresh patients, and scores and labels of the fold that was left out."""
+    """Train once; return the recalls on fresh patients, and scores and labels of the held-out fold."""
     chosen = training_set(row, splits, options.share, options.bracket, fold)
     budget = Budget(length=options.steps, batch_size=32)
     with tempfile.TemporaryDirectory() as scratch:
@@ -116,7 +116,7 @@ def measure(row: str, splits: Splits, options: argparse.Namespace, fold: int) ->
 
 
 def main() -> None:
-    """Parse, draw, train the rows, print."""
+    """Draw the cohort, train the rows, and print their figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])

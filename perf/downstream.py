@@ -1,4 +1,4 @@
-"""Speed of a grid of trainings, beside a plain loop like those of published scripts.
+"""Compare the speed of a grid of trainings with a plain loop like those of published scripts.
 
     python perf/downstream.py --size 64 --updates 400 --rounds 5
     python perf/downstream.py --size 224 --updates 40 --rounds 3
@@ -42,7 +42,7 @@ PARTS = ("load", "augmented", "forward", "step", "evaluate")
 
 
 def draw(size: int, folder: Path) -> None:
-    """Draw phantoms in the paper's numbers: as Arrow files for one side, as PNG files for the other."""
+    """Draw phantoms in the paper's numbers, as Arrow files for the suite and as PNG files for the loop."""
     from PIL import Image
 
     from benchmark.datasets.phantom import chest
@@ -80,7 +80,7 @@ def timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Cal
 
 
 def ready(threads: int) -> None:
-    """Import the libraries of a training, before the clock starts."""
+    """Import the libraries of a training before the clock starts."""
     import torch
 
     torch.set_num_threads(threads)
@@ -99,7 +99,7 @@ def balanced_accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def pretrain(folder: str, updates: int) -> None:
-    """Learn the weights of all but the last layer from other patients; nothing for 0 updates."""
+    """Learn the weights of all but the last layer from other patients; do nothing for 0 updates."""
     from safetensors.torch import save_file
 
     from benchmark.classifiers import train as training
@@ -169,7 +169,7 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
 
 
 def pipeline(size: int) -> tuple[Any, Any]:
-    """Return Table 4 by the paper's library, for training, and its normalization for ``val``."""
+    """Return Table 4 in the paper's library, for training, and its normalization for ``val``."""
     import albumentations as A
     from cv2 import BORDER_REFLECT_101 as REFLECT_101  # the default of the release of the paper's time
 
@@ -194,7 +194,7 @@ def pipeline(size: int) -> tuple[Any, Any]:
 
 
 def changed(image: np.ndarray, change: Any) -> Any:
-    """Change an (S, S) or (S, S, 3) image as one of three channels, and return the first: (1, S, S)."""
+    """Augment an (S, S) or (S, S, 3) image as three channels, and return the first: (1, S, S)."""
     import torch
 
     colors = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
@@ -202,7 +202,7 @@ def changed(image: np.ndarray, change: Any) -> Any:
 
 
 def decode(folder: str, size: int) -> float:
-    """Return the seconds of one core to read every file as the suite does, once for all trainings."""
+    """Return the seconds that one core needs to read every file as the suite does, once for all trainings."""
     from benchmark.images.decoding import read_gray
 
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How fast the chest phantoms are drawn: images a CPU second, on one core, by size.
+"""Measure the speed of the chest phantoms by size: images per CPU second on one core.
 
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python perf/draw_phantoms.py
 
@@ -21,7 +21,7 @@ from benchmark.phantoms.radiograph import thorax
 
 
 def requests(count: int, mean: float) -> list[tuple[str, ...]]:
-    """Findings of every image; binomial with at most three."""
+    """Return the findings of every image; binomial with at most three."""
     rng = np.random.default_rng(0)
     return [
         tuple(str(name) for name in rng.choice(thorax.FINDINGS, number, replace=False))
@@ -30,7 +30,7 @@ def requests(count: int, mean: float) -> list[tuple[str, ...]]:
 
 
 def rate(draw: Callable[[int], object], count: int) -> float:
-    """Images a CPU second after one image to warm up."""
+    """Return images per CPU second after a warm-up of one image."""
     draw(count)
     start = time.process_time()
     for index in range(count):
@@ -39,7 +39,7 @@ def rate(draw: Callable[[int], object], count: int) -> float:
 
 
 def main() -> None:
-    """Draw, time, print."""
+    """Draw phantoms and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long each figure may take")

@@ -1,4 +1,5 @@
-"""Sensitivity and speed of the duplicate search: plant copies into a built folder, and search for them.
+"""Measure sensitivity and speed of the duplicate search: plant copies into a built folder and search for
+them.
 
     python perf/find_copies.py FOLDER [--planted 200]
 
@@ -23,21 +24,21 @@ from benchmark.images.lazy import LazyImages
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """Save as JPEG and read again."""
+    """Save as JPEG and read the result."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
-    """Resize and resize back."""
+    """Resize, and resize back."""
     side = round(picture.shape[0] * factor)
     other = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(other.resize(picture.shape[::-1], Image.Resampling.BICUBIC))
 
 
 def zoomed(picture: np.ndarray, cut: int) -> np.ndarray:
-    """Cut this number of pixels at every border, and enlarge to the old size."""
+    """Crop this number of pixels at every border, and enlarge to the original size."""
     inner = Image.fromarray(picture[cut:-cut, cut:-cut])
     return np.asarray(inner.resize(picture.shape[::-1], Image.Resampling.LANCZOS))
 
@@ -55,7 +56,7 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def main() -> None:
-    """Plant copies, search, print."""
+    """Plant copies, search for them, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--planted", type=int, default=200, help="copies of each kind")

@@ -1,4 +1,5 @@
-"""Measure a grid of short real trainings: memory over time, idle workers, the estimate of the time left.
+"""Measure a grid of short real trainings: memory over time, idle workers, and the estimate of the remaining
+time.
 
     OMP_NUM_THREADS=1 python perf/grid.py [--trainings 200] [--workers 2] [--steps 20] [--image-size 32]
                                           [--images 400] [--keep FOLDER]
@@ -100,7 +101,7 @@ def graph_of(options: argparse.Namespace) -> Graph:
 
 
 class Clock(RunObserver):
-    """Records when nodes began and ended, and the estimates of the time left."""
+    """Records start and end of nodes, and the estimates of the remaining time."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.began = progress, time.monotonic()
@@ -117,7 +118,7 @@ class Clock(RunObserver):
             self.spans[node.id] = [self._now()]
 
     def progressed(self, node_id: str, share: float) -> None:
-        """Estimate the time left."""
+        """Estimate the remaining time."""
         self.estimates.append((self._now(), self.progress.seconds_left()))
 
     def finished(self, node: Node, result: Result) -> None:
@@ -188,7 +189,7 @@ def memory_of(samples: list[tuple[float, ...]], workers: int) -> dict[str, float
 
 
 def left_errors(estimates: list[tuple[float, float]], wall: float) -> dict[str, float]:
-    """Return the error of the time left at each mark, in percent of what was left."""
+    """Return the error of the remaining time at each mark, in percent of the true value."""
     errors = {}
     for mark in MARKS:
         at, estimate = next((t, left) for t, left in estimates if t >= mark * wall)

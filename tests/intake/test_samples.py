@@ -247,7 +247,7 @@ def test_no_path_is_in_the_parameters():
 
 
 def bomb(width: int, height: int) -> bytes:
-    """Return a PNG of a kilobyte that declares n black pixels and has as many as zlib compresses into it."""
+    """Return a small PNG that declares this size and holds 10 MB of compressed zeros."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

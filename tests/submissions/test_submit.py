@@ -38,10 +38,10 @@ class Submitted:
     """A submission of samples, as in the documentation.
 
     Attributes:
-        task: the smallest task there is.
-        export: what ``data export`` wrote.
-        samples: what the example's script drew from it.
-        out: what ``submit`` wrote.
+        task: the smallest task.
+        export: the output of ``data export``.
+        samples: the images that the example's script drew from the export.
+        out: the output of ``submit``.
     """
 
     task: Path
