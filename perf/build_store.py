@@ -2,10 +2,10 @@
 
     python perf/build_store.py [--images 200000] [--size 64] [--workers 2] [--keep FOLDER] [--libraries]
 
-Builds with ``data build`` as a process of its own, and prints images per second, the peak of the resident
-memory summed over all processes (listing and conversion included), sizes on disk, and how fast images come
-back in order and at random, from disk and from the page cache. ``--libraries`` adds the same reads by way of
-the ``datasets`` library and straight from Parquet, ``--compressions`` the choice of the compression.
+Builds with ``data build`` in a separate process. Prints images per second, the peak of the resident memory
+summed over all processes (listing and conversion included), sizes on disk, and the read speed in order and at
+random, from disk and from the page cache. ``--libraries`` adds the same reads with the ``datasets`` library
+and directly from Parquet, ``--compressions`` a comparison of compressions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-COHORT = 865 + 217  # images that phantom.chest has besides those of its fresh test patients
+COHORT = 865 + 217  # images of phantom.chest without its fresh test patients
 BATCH = 64
 
 
@@ -89,7 +89,7 @@ def reads(folder: Path) -> dict[str, float]:
     )
     memory = psutil.Process().memory_info()
     figures["own_memory_mb"] = (memory.rss - memory.shared) / 2**20  # without the pages of the file
-    del images  # pages that are mapped are not forgotten
+    del images  # mapped pages are not dropped
     forget(folder)
     images = shards.open(folder)
     figures["random_batches_from_disk"] = rate(
@@ -160,10 +160,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--source", default="phantom.chest")
-    parser.add_argument("--set", nargs="+", help="parameters of the source; by default as many as asked for")
-    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
-    parser.add_argument("--libraries", action="store_true", help="also read by other ways")
-    parser.add_argument("--compressions", action="store_true", help="also compare ways to compress")
+    parser.add_argument("--set", nargs="+", help="parameters of the source; by default the requested number")
+    parser.add_argument("--keep", type=Path, help="use this folder and do not delete it")
+    parser.add_argument("--libraries", action="store_true", help="also read with other libraries")
+    parser.add_argument("--compressions", action="store_true", help="also compare compressions")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-store-"))
     command = [sys.executable, "-m", "benchmark", "data", "build", "--source", options.source]

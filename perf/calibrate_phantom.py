@@ -2,8 +2,8 @@
 
     python perf/calibrate_phantom.py --size 32 --seeds 0 1 2
 
-Prints balanced accuracy on ``test``, accuracy on ``test_paper`` and the recall of every class, per row
-the mean over the seeds; the last lines are the differences to real_only and their deviation over seeds.
+Prints balanced accuracy on ``test``, accuracy on ``test_paper`` and the recall of every class, as the mean
+over the seeds per row. The last lines are the differences to real_only and their standard deviation.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ with the paper.
 
 Trains the first classifier of a profile on the packaged data, without generators and without the store.
 Prints the figures of every test split, the mean over the seeds and the differences to real_only with
-their deviation over the seeds; of several classes also the AUROC of each.
+their standard deviation over the seeds; for several classes also the AUROC of each.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def drawn(images: ImageSet) -> ImageSet:
     return replace(images, image=np.asarray(images.image[:]), mask=None, prompt=None, box=None)
 
 
-def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
+def handed_out(retained: ImageSet, counts: dict[str, int]) -> ImageSet:
     """Return real images by class, each equally often where possible, as the controls draw them."""
-    one = kept.to_single_label()
-    wanted = SampleRequest.of_counts(counts, kept.classes, kept.size).label
+    one = retained.to_single_label()
+    wanted = SampleRequest.of_counts(counts, retained.classes, retained.size).label
     rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
     ids = np.array([f"added-{i}" for i in range(len(rows))])
     known = None if one.reported_labels is None else one.reported_labels[rows]

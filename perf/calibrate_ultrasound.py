@@ -2,16 +2,16 @@
 
     python perf/calibrate_ultrasound.py --size 32 --folds 0 1 2 3 4
 
-Trains the demo's classifier on four folds of the cohort and reads the fresh patients of ``test`` (balanced,
-one image each) and the frames of the fold that is left out (``test_paper``, pooled over the folds). Rows:
+Trains the demo's classifier on four folds of the cohort and scores the fresh patients of ``test`` (balanced,
+one image each) and the frames of the held-out fold (``test_paper``, pooled over the folds). Rows:
 
     real_only      the training folds, with a share of the pneumonia patients
-    duplicate      its own pneumonia images again, as many as oracle_minor adds
+    duplicate      copies of its pneumonia images, as many as oracle_minor adds
     oracle_minor   fresh pneumonia patients added, 32 for each of the 8 still images (Zhang et al. 2023, 5.2)
     oracle         fresh patients of every class added
     all_patients   the training folds with all pneumonia patients
 
-Per row the mean over the folds of balanced accuracy and recall; then the differences to real_only.
+Prints the mean balanced accuracy and recall over the folds per row, then the differences to real_only.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--share", type=float, default=0.25)
     parser.add_argument("--bracket", type=int, default=256)
-    parser.add_argument("--seed", type=int, default=0, help="of the phantoms and of the division")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the phantoms and of the folds")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -2,8 +2,8 @@
 
     python perf/demo.py [--profile demo] [--workers N] [--keep FOLDER]
 
-Prints wall seconds, the peak of the summed resident memory of all processes, the share of the time that
-tracking took, and whether the second run wrote the same bytes.
+Prints wall seconds, the peak of the summed resident memory of all processes, the share of the time
+spent in tracking, and whether the second run wrote the same bytes.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--task", default="cxr_pneumonia")
     parser.add_argument("--profile", default="demo")
     parser.add_argument("--workers")
-    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
+    parser.add_argument("--keep", type=Path, help="use this folder and do not delete it")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-demo-"))
     folder.mkdir(parents=True, exist_ok=True)

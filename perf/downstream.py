@@ -5,16 +5,16 @@
 
 Both sides train the same network (ResNet-50, one channel) from the same weights on the same phantoms, with
 the same batch size, number of updates, augmentation (Schaudt et al. 2023, Table 4), learning rate and
-schedule; both score ``val`` after every epoch, and are tested on the same unseen images. The weights stand in
-for ImageNet's: ``--pretraining`` updates learn them from phantoms of other patients.
+schedule. Both score ``val`` after every epoch and are tested on the same held-out images. The weights replace
+ImageNet's: ``--pretraining`` updates learn them from phantoms of other patients.
 
 The plain loop runs one training at a time on all cores: for every image it decodes a file (PNG of 1024
-pixels, the size of ChestX-ray14's), shrinks and augments it by Albumentations; the network computes in
+pixels, the size of ChestX-ray14's), resizes it, and augments it with Albumentations; the network computes in
 float32, and scores ``val`` image by image. The suite runs one training per core at once, through
 ``benchmark.classifiers.train``, on images that were decoded once; the time for that is printed.
 
-The sides alternate, so that a noisy machine disturbs both. A round is one training of the loop, then one
-training per core of the suite. Imports do not count; everything else does. Prints training images per
+The sides alternate, so that other load disturbs both. A round is one training of the loop, then one
+training per core of the suite. Only imports are not timed. Prints training images per
 second of wall time, the share of each part, balanced accuracies, and ``ratio: N``, the median of the rounds.
 """
 

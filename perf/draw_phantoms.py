@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python perf/draw_phantoms.py
 
-Findings come in the mean number of ``--findings`` (0, 1, 2 or 3 per image, drawn at random); sites, devices
-and severities as they come. The first row is the first phantom, for comparison.
+``--findings`` is the mean number of findings per image (0 to 3, drawn at random); sites, devices and
+severities are random. The first row is the first phantom, for comparison.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def main() -> None:
     """Draw phantoms and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 1024])
-    parser.add_argument("--seconds", type=float, default=4.0, help="about how long each figure may take")
+    parser.add_argument("--seconds", type=float, default=4.0, help="approximate time per figure")
     parser.add_argument("--findings", type=float, default=1.5, help="mean findings per image, 0 to 3")
     options = parser.parse_args()
     requested = requests(2000, options.findings)
     mean = np.mean([len(names) for names in requested])
-    print(f"{platform.machine()}, numpy {np.__version__}; {mean:.2f} findings an image")
-    print(f"{'images a CPU second':24}" + "".join(f"{size:>8} px" for size in options.sizes))
+    print(f"{platform.machine()}, numpy {np.__version__}; {mean:.2f} findings per image")
+    print(f"{'images per CPU second':24}" + "".join(f"{size:>8} px" for size in options.sizes))
     rows: dict[str, Callable[..., object]] = {
         "phantom.chest": lambda i, size: chest.draw(chest.CLASSES[i % 5], seed=0, index=i, size=size),
         "phantom.thorax PA, AP": lambda i, size: thorax.draw(requested[i], seed=0, index=i, size=size),

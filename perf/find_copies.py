@@ -1,5 +1,4 @@
-"""Measure sensitivity and speed of the duplicate search: plant copies into a built folder and search for
-them.
+"""Measure sensitivity and speed of the duplicate search on copies planted into a built folder.
 
     python perf/find_copies.py FOLDER [--planted 200]
 

@@ -1,5 +1,4 @@
-"""Measure a grid of short real trainings: memory over time, idle workers, and the estimate of the remaining
-time.
+"""Measure a grid of short real trainings: memory over time, idle workers, error of the remaining time.
 
     OMP_NUM_THREADS=1 python perf/grid.py [--trainings 200] [--workers 2] [--steps 20] [--image-size 32]
                                           [--images 400] [--keep FOLDER]
@@ -10,8 +9,8 @@ two brackets of noise, as a task does: the same graph, store and workers. Prints
 - the private memory of each worker (RssAnon on Linux, USS elsewhere; without libraries and memory-mapped
   images, which workers share): its mean in the first and the last quarter of the time after the first
   trainings, and its growth in MB per training by least squares;
-- the share of the workers' time that is spent inside nodes, and the seconds between two nodes;
-- the error of the time left, estimated after 10, 25 and 50 % of the wall time, in percent of what was left.
+- the share of the workers' time spent in nodes, and the seconds between two nodes;
+- the error of the remaining time, estimated after 10, 25 and 50 % of the wall time, in percent.
 
 Writes all samples to ``grid.json`` in the folder.
 """
@@ -229,7 +228,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--images", type=int, default=400, help="real training images")
-    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
+    parser.add_argument("--keep", type=Path, help="use this folder and do not delete it")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-grid-"))
     graph = graph_of(options)

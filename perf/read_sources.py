@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python perf/read_sources.py [--size 64] [--images 1000] [--only pocus medmnist]
 
-Reads the real packs where they are (covid-chestxray, pocus); for the rest it writes trees in the public
-layout: CheXpert-small (JPEG of 390 x 320 pixels), ChestX-ray14 (PNG of 1024), MedMNIST (28 and 224,
+Reads the real packs if they are there (covid-chestxray, pocus). For other sources it writes folders in the
+public layout: CheXpert-small (JPEG of 390 x 320 pixels), ChestX-ray14 (PNG of 1024), MedMNIST (28 and 224,
 compressed and stored), DICOM (512 and 1024, 12 bits, plain and RLE), a folder of PNG (320). Every source is
-read several times: listing, then all pictures in order. Of all passes but the first the fastest counts, in
-seconds of the processor, so that other work on the machine counts little. Prints a table in Markdown.
+read several times: listing, then all pictures in order. The result is the fastest pass after the first, in
+CPU seconds, which other load barely affects. Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--passes", type=int, default=3, help="the fastest counts")
+    parser.add_argument("--passes", type=int, default=3, help="number of passes; the fastest is reported")
     parser.add_argument("--packs", type=Path, default=PACKS)
     parser.add_argument("--only", nargs="*", choices=[*WRITTEN, *REAL])
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """Pages are identical on every processor: perturbations by a few ulps change no byte.
 
-Processors order sums in their own way, so the last bits of a float differ between them. These tests stand in
-for the other processor: they perturb inputs, intermediate results, and the instruction sets that numpy and
+Processors order sums differently, so the last bits of a float differ. These tests simulate another
+processor: they perturb inputs, intermediate results, and the instruction sets that numpy and
 OpenBLAS use.
 """
 

@@ -216,8 +216,8 @@ PATIENTS, ROWS, RUNS, COUNT = 300, 6, 3, 300
 def simulated(truth: float, studies: int, run_sd: float = 0.1) -> dict[str, float]:
     """Return coverage of the interval over studies of the law 0.9 - 0.4 (n / 100)^-0.5.
 
-    An image is right where a normal latent variable exceeds a threshold: patients (two images each) and runs
-    add to it, and what a row, or a size, makes of a patient.
+    An image is correct if a normal latent variable exceeds a threshold. Patients (two images each), runs, and
+    the interaction of a row, or a size, with a patient add to it.
     """
     spread = np.sqrt(1 + 0.4**2 + run_sd**2 + 0.5**2)
     resamples, patient = Resamples(np.arange(2 * PATIENTS) // 2, COUNT), np.arange(2 * PATIENTS) // 2

@@ -401,7 +401,7 @@ def test_the_real_pack_has_the_counts_of_its_table() -> None:
     assert stills.counts() == {"covid19": 3, "pneumonia": 10, "healthy": 8}
     assert frames.counts() == {"covid19": 318, "pneumonia": 333, "healthy": 948}  # one of 949 is blank
     assert images.card["videos"] == 15 + 27 + 42
-    assert len(images.patients()) == 66 - 9  # ids that are one person
+    assert len(images.patients()) == 66 - 9  # ids of one person
 
 
 @needs_pack

@@ -209,8 +209,8 @@ def test_files_that_are_too_large_together_are_refused(tmp_path: Path, monkeypat
 def hundred_gigabytes(name: bytes, says: int) -> bytes:
     """Return a ZIP whose one entry unpacks to 100 GB of zeros and declares another size.
 
-    A deflate stream ends a block at a byte's border on a full flush, so one packed block of zeros can be
-    written again and again; the checksum is that of the size that it says.
+    A full flush ends a deflate block at a byte boundary, so one compressed block of zeros can be written
+    repeatedly; the checksum is that of the declared size.
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(100_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -226,8 +226,8 @@ def hundred_gigabytes(name: bytes, says: int) -> bytes:
 def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The header declares 4 MB: no more is unpacked, and nothing remains.
 
-    The stream is 97 MB; its first megabytes are read, and the checksum of what it says agrees, so nothing
-    but the stream itself could tell.
+    The stream has 97 MB, of which the first are read. The checksum of the declared size agrees, so only the
+    stream reveals the real size.
     """
     monkeypatch.setattr(archives, "RATIO_FREE_BYTES", 2_000_000)
     monkeypatch.setattr(archives, "MAX_RATIO", 0)
@@ -241,11 +241,11 @@ def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: p
             read.append(sink.tell())
 
     monkeypatch.setattr(archives, "_copy", counted)
-    monkeypatch.setattr(archives, "_validate_stated_size", lambda *_: None)  # as if the header passed
+    monkeypatch.setattr(archives, "_validate_stated_size", lambda *_: None)  # skips the check of the header
     path = tmp_path / "x.zip"
     path.write_bytes(hundred_gigabytes(b"predictions.parquet", 4_000_000))
     refused(path, tmp_path, "unpacks to more than 2000000 bytes")
-    assert read == [1_048_576]  # bytes that were written before the limit was met
+    assert read == [1_048_576]  # bytes written before the limit
 
 
 def test_a_hundred_gigabytes_are_refused_by_the_declared_size(tmp_path: Path):

@@ -60,7 +60,7 @@ def stored(
     return intake.store_samples(listed, CLASSES, folds=folds, size=size, store=store)
 
 
-# --- what goes in comes out ---------------------------------------------------------------------------------
+# --- round trip ---------------------------------------------------------------------------------------------
 
 
 def test_a_folder_and_a_table_of_the_same_pictures_are_the_same_content(tmp_path):
@@ -134,7 +134,7 @@ def test_a_table_may_have_all_labels(tmp_path):
     np.testing.assert_array_equal(result.label, IMAGES.label)
 
 
-# --- as many as are needed ----------------------------------------------------------------------------------
+# --- number of images ---------------------------------------------------------------------------------------
 
 
 def test_the_first_of_each_class_are_taken_and_the_rest_is_counted(tmp_path):
@@ -355,7 +355,7 @@ def test_limits_on_number_and_size(tmp_path, monkeypatch):
     with pytest.raises(SubmissionError, match="holds 9 pictures; at most 8"):
         folders.list_folder(tmp_path, CLASSES, 1)
     with open(tmp_path / "a" / "large.png", "wb") as handle:
-        handle.truncate(100 * 2**30)  # 100 GB of zeros, of which none is on the disk
+        handle.truncate(100 * 2**30)  # a sparse file of 100 GB
     with pytest.raises(SubmissionError, match=r"large\.png: has 107374182400 bytes"):
         folders.list_folder(tmp_path, CLASSES, 1)
 

@@ -144,7 +144,7 @@ def population(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw labels and scores (rows, R, n, 2) of equally good rows; two images per patient, both of one class.
 
-    Scores are logistic in a normal latent variable, ``sharp`` times too sure.
+    Scores are logistic in a normal latent variable, overconfident by the factor ``sharp``.
     """
     runs, row_sd, run_sd, noise, skill_sd = CHANCES[dominant]
     label = (rng.random(patients) < prevalence).astype(int).repeat(2)

@@ -52,7 +52,7 @@ def test_demsar_ranks_statistic_and_f():
     uncorrected = 12 * 14 / (4 * 5) * (sum(r**2 for r in ranks.values()) - 4 * 5**2 / 4)
     assert uncorrected == pytest.approx(9.28, abs=0.005)
     assert 13 * uncorrected / (14 * 3 - uncorrected) == pytest.approx(3.69, abs=0.005)
-    # Tied are two rows in three blocks (2^3 - 2 each) and four in one (4^3 - 4), of 14 (4^3 - 4).
+    # Ties: two rows in three blocks (2^3 - 2 each) and four in one (4^3 - 4), of 14 (4^3 - 4).
     corrected = uncorrected / (1 - (3 * 6 + 60) / (14 * 60))
     assert result["statistic"] == pytest.approx(corrected)
     assert result["f"] == pytest.approx(13 * corrected / (14 * 3 - corrected))

@@ -74,7 +74,7 @@ def test_one_patient_is_refused():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
-@example(1418)  # the three runs agree but for rounding
+@example(1418)  # the three runs are equal up to rounding
 def test_order_of_images_and_names_of_patients_do_not_matter(seed: int):
     """Image order and patient ids have no effect; a swap flips the sign."""
     rng = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ PATIENTS, ROWS, STUDIES = 240, 9, 800
 def draw(rng: np.random.Generator, runs: int, row_sd: float, run_sd: float, noise: float) -> np.ndarray:
     """Draw (rows, runs, images) correctness from row effects per patient, run effects and chance.
 
-    A patient has two images and of one class; every row has the same accuracy, so differences are 0.
+    A patient has two images of one class; every row has the same accuracy, so differences are 0.
     """
     patient = rng.normal(0, 1, PATIENTS) + rng.normal(0, row_sd, (ROWS, 1, PATIENTS))
     latent = (patient + rng.normal(0, run_sd, (ROWS, runs, 1))).repeat(2, axis=-1)

@@ -109,7 +109,7 @@ def test_multi_label_auroc_agrees_with_scikit_learn(seed):
 def test_a_value_is_the_effect_of_the_images_weight(name):
     """A slightly larger weight of an image changes the metric by weight times (value - mean) / n.
 
-    The reference takes weights: scikit-learn computes the derivative by finite differences.
+    The reference is the finite difference of scikit-learn's weighted metric.
     """
     label, scores = drawn(4, n=40, classes=2 if name == "f1" else 3)
     if name == "auroc":
@@ -212,7 +212,7 @@ def false_positives(
     """Return the share of studies with a significant difference between two of six equally good rows, by
     metric.
 
-    Binary, two images a patient, both of one class; scores are logistic in a normal latent variable.
+    Binary, two images per patient, both of one class; scores are logistic in a normal latent variable.
     """
     runs, row_sd, run_sd, noise = CHANCES[dominant]
     rng = np.random.default_rng([patients, int(100 * prevalence), runs])

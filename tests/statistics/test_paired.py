@@ -188,7 +188,7 @@ def test_why_few_discordant_images_take_mid_p():
 def studies(seed: int, patients: int, row_sd: float, noise: float, most: int):
     """Yield null studies: gained and lost by patient, with 1 to ``most`` images, of equally good rows.
 
-    A patient's images share how well each of the rows can read the patient (``row_sd``).
+    A patient's images share an effect per row (``row_sd``).
     """
     rng = np.random.default_rng(seed)
     while True:

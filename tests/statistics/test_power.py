@@ -117,7 +117,7 @@ def clustered_power(power: float, patients: int = 300, seed: int = 1) -> tuple[f
     rng = np.random.default_rng(seed)
 
     def study(gain: float) -> tuple[np.ndarray, np.ndarray]:
-        lean = rng.choice([-1, 1], patients, p=[0.5 - gain, 0.5 + gain])[:, None]  # a patient leans to a row
+        lean = rng.choice([-1, 1], patients, p=[0.5 - gain, 0.5 + gain])[:, None]  # of a patient to a row
         moved = rng.random((patients, 4)) < 0.15
         return (moved & (lean > 0)).sum(1), (moved & (lean < 0)).sum(1)
 
@@ -237,7 +237,7 @@ def test_larger_studies_have_the_predicted_power(runs: int, patients: int):
     """With components averaged over studies of 3 runs and 120 patients, larger studies have a power of 77 to
     85 % (2000 studies).
 
-    Not 80: the cautions of ``intervals.interval`` make the trainings' part of a small study too large.
+    Not 80, since ``intervals.interval`` is conservative about the trainings' part of a small study.
     """
     rng = np.random.default_rng([runs, patients])
     levels = (0.6, 0.05, 0.5)

@@ -17,7 +17,7 @@ DYESTUFF = [
     1545, 1440, 1440, 1520, 1580, 1540, 1555, 1490, 1560, 1495, 1595, 1550, 1605, 1510, 1560,
     1445, 1440, 1595, 1465, 1545, 1595, 1630, 1515, 1635, 1625, 1520, 1455, 1450, 1480, 1445,
 ]  # fmt: skip
-# Box and Tiao 1973; lme4's data set Dyestuff2, whose batches vary less than chance would have them.
+# Box and Tiao 1973; lme4's data set Dyestuff2, whose batches vary less than expected by chance.
 DYESTUFF2 = [
     7.298, 3.846, 2.434, 9.566, 7.99, 5.22, 6.556, 0.608, 11.788, -0.892, 0.11, 10.386, 13.434, 5.51, 8.166,
     2.212, 4.852, 7.092, 9.288, 4.98, 0.282, 9.014, 4.458, 9.446, 7.198, 1.722, 4.782, 8.106, 0.758, 3.758,
@@ -182,7 +182,7 @@ def study(rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def test_estimates_are_near_the_truth_on_average(draws):
     """Over studies of 13 rows and 15 runs each mean is within four standard errors of the truth.
 
-    A bound at zero lifts the mean of a factor of few levels: 2.25 with three classifiers is seldom hit by it.
+    The bound at zero biases the mean of a factor of few levels upwards; 2.25 with three classifiers is rarely affected.
     """
     rng = np.random.default_rng(0)
     result = np.array([list(variances(components(*study(rng))).values()) for _ in range(draws)])

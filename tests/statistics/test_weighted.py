@@ -41,8 +41,8 @@ def weights(seed: int, n: int, count: int = 4) -> np.ndarray:
 def test_areas_by_hand():
     """Of six pairs, four are ordered correctly and one is tied; precision is 1 and then 2/3.
 
-    At a specificity of 2/3, the threshold below 0.8 has one false positive of three and finds both; at 0.9
-    it must stay above 0.8, and finds one of two.
+    At a specificity of 2/3, the threshold below 0.8 has one false positive of three and finds both; at
+    0.9 it must be above 0.8, and finds one of two.
     """
     strict, loose = (
         weighted.RankedClass(LABEL, SCORE).areas(ONE, specificity) for specificity in (0.9, 2 / 3)

@@ -33,7 +33,7 @@ def test_cells_keep_their_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("a,b\n", "no records"),
@@ -50,9 +50,9 @@ def test_cells_keep_their_lines(tmp_path):
         ("a,b," + ",".join(f"x{i}" for i in range(2000)) + "\n", "2002 columns"),
     ],
 )
-def test_files_that_are_not_tables_are_refused(tmp_path, text, told):
+def test_files_that_are_not_tables_are_refused(tmp_path, text, message):
     """Each fault has its own message."""
-    with pytest.raises(SubmissionError, match=told):
+    with pytest.raises(SubmissionError, match=message):
         table(tmp_path, text)
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("cell", "read", "told"),
+    ("cell", "read", "message"),
     [
         ("", lambda t: t.filled("b"), "is missing"),
         ("x", lambda t: t.numbers("b"), "is 'x', expected a number"),
@@ -77,9 +77,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         ("maybe", lambda t: t.choices("b", ("real", "fake")), "expected real or fake"),
     ],
 )
-def test_a_wrong_cell_is_named(tmp_path, cell, read, told):
+def test_a_wrong_cell_is_named(tmp_path, cell, read, message):
     """The message begins with file, line and column."""
-    with pytest.raises(SubmissionError, match=rf"t\.csv: line 3: b: .*{re.escape(told)}"):
+    with pytest.raises(SubmissionError, match=rf"t\.csv: line 3: b: .*{re.escape(message)}"):
         read(table(tmp_path, f"a,b\n1,{'real' if cell == 'maybe' else 1}\n2,{cell}\n"))
 
 

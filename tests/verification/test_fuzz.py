@@ -141,7 +141,7 @@ def mutate(value: Any, index: int, act: str, new: Any) -> None:
     path = path[: 1 + (index // 7) % len(path)] if path else ()
     if not path:
         return
-    holder, new = at(value, path), json.loads(json.dumps(new))  # a copy: changes may meet in one place
+    holder, new = at(value, path), json.loads(json.dumps(new))  # a copy, since changes may overlap
     if act == "delete":
         del holder[path[-1]]
     elif act == "replace":
@@ -179,7 +179,7 @@ def zip_is_damaged(signed: tuple[Path, VerifyRequest], damage: Any, names: list[
         path.write_bytes(damage(path.read_bytes()))
         report = verify(path, options)
         accepted = not report.failed and report.signer is not None and report.signer.good
-        if accepted:  # the bytes within are those that were signed, by their hashes
+        if accepted:  # by their hashes, the content is the signed bytes
             assert report.bundle_sha256 == verify(bundle, options).bundle_sha256
         assert os.listdir(scratch) == ["ddpm.zip"]
 

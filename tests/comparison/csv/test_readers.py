@@ -70,7 +70,7 @@ def test_schaudts_models_differ(question):
 def test_schaudts_pairs_of_quality():
     """Dunn-Bonferroni on such scores leaves the three pairs of section 4.2, with similar p values.
 
-    Near, since means and deviations do not fix the scores: 0.60, 0.61 and 0.26 for 0.713, 0.51 and 0.3.
+    They differ, since means and deviations do not determine the scores: 0.60, 0.61 and 0.26 for 0.713, 0.51 and 0.3.
     """
     groups = {m: scores(*own[0], 5) for m, own in TABLE_6.items()}
     pairs = {frozenset((p["a"], p["b"])): p["p_adjusted"] for p in dunn(groups, "bonferroni")}
@@ -107,7 +107,7 @@ def test_segals_error_rate(tmp_path):
     33 %.
 
     The text gives 61 % as generates called real; the printed 33 % (24 to 43) is the mean of 27 % (18 to 37)
-    and of 39 % (30 to 49), so 61 % must be those that were recognized.
+    and of 39 % (30 to 49), so 61 % must be the detected ones.
     """
     lines = []
     for k in range(100):

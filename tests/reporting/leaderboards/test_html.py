@@ -70,7 +70,7 @@ def page() -> str:
 def test_the_page_is_complete_and_self_contained(page):
     """Tags are balanced, ids are unique, references exist, and nothing is loaded from elsewhere.
 
-    The one address outside is the paper that a submission names; it is opened by who selects it.
+    The only external address is the link to a submission's paper.
     """
     read = Reader(page)
     assert read.open == []

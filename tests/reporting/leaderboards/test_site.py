@@ -153,7 +153,7 @@ def test_the_index_counts_rows_and_verified_ones(site_pages):
     """A board's line has images, rows, verified rows, the oracle's outcome and links."""
     lines = [line for line in site_pages["README.md"].splitlines() if line.startswith("| cxr")]
     assert [line.split(" | ")[1:5] for line in lines] == [
-        ["phantom", "3", "1", "unknown"],  # without oracle nobody knows
+        ["phantom", "3", "1", "unknown"],  # unknown without the oracle
         ["phantom", "3", "0", "unknown"],
     ]
     assert "(cxr_pneumonia.md#cxr_pneumonia-lite)" in lines[1]
@@ -170,7 +170,7 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     assert "<script" not in page.replace(commands, "")
     assert "[c](d)" not in page.replace(commands, "")
     assert not re.search(r"^#+ head", page, re.MULTILINE)
-    assert commands.count("`") == 6  # those of the fence alone
+    assert commands.count("`") == 6  # only those of the fence
     assert len(commands.strip().splitlines()) == 4
     table = section(page, "Standing of the rows")
     assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}

@@ -57,7 +57,7 @@ class Visit:
         self.context = browser.new_context(
             viewport={"width": width, "height": height},
             java_script_enabled=script,
-            reduced_motion="reduce",  # scrolls at once
+            reduced_motion="reduce",  # no smooth scrolling
             **more,
         )
         self.requests: list[str] = []
@@ -237,7 +237,7 @@ def test_provenance_opens_and_closes(visit, size):
     assert not card.is_visible()
     assert view.page.evaluate("scrollY") == before
     playwright.expect(view.page).to_have_url(ending("#" + FIRST))
-    assert "torch" in view.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # its card has it again
+    assert "torch" in view.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # back in place
 
 
 @pytest.mark.parametrize("part", ["#" + FIRST, "#" + SECOND])
