@@ -182,7 +182,7 @@ def study(rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def test_estimates_are_near_the_truth_on_average(draws):
     """Over studies of 13 rows and 15 runs each mean is within four standard errors of the truth.
 
-    The bound at zero biases the mean of a factor of few levels upwards, but rarely that of three classifiers.
+    The bound at zero biases a factor of few levels upwards, but rarely the 2.25 of three classifiers.
     """
     rng = np.random.default_rng(0)
     result = np.array([list(variances(components(*study(rng))).values()) for _ in range(draws)])

@@ -70,7 +70,7 @@ def test_schaudts_models_differ(question):
 def test_schaudts_pairs_of_quality():
     """Dunn-Bonferroni on such scores leaves the three pairs of section 4.2, with similar p values.
 
-    They differ, since means and deviations do not determine the scores: 0.60, 0.61, 0.26 for 0.713, 0.51, 0.3.
+    Means and deviations do not determine the scores, so they differ: 0.60, 0.61, 0.26 for 0.713, 0.51, 0.3.
     """
     groups = {m: scores(*own[0], 5) for m, own in TABLE_6.items()}
     pairs = {frozenset((p["a"], p["b"])): p["p_adjusted"] for p in dunn(groups, "bonferroni")}
