@@ -1,9 +1,9 @@
-"""Milliseconds of each augmentation per batch, beside Schaudt's table in Albumentations.
+"""Measure the milliseconds per batch of each augmentation, and of Schaudt's table in Albumentations.
 
     OMP_NUM_THREADS=1 python perf/augment.py [--batch 8] [--sides 32 64 224] [--repeat 100]
 
-One thread, as in a worker. The figures are the thread's processor time, which other programs on the machine
-barely affect, averaged over seeds, since the operations of an image are random.
+Uses one thread, like a worker. The figures are the thread's CPU time, which other load barely affects,
+averaged over seeds, since the operations of an image are random.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main() -> None:
         name: lambda batch, name=name: on_batches(name, batch) for name in PIPELINES
     }
     try:
-        os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or it asks the network for its newest release
+        os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # otherwise it looks up its newest release online
         import albumentations
     except ImportError:
         print("Albumentations is not installed (extra 'dev'): only the suite's pipelines are timed")

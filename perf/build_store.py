@@ -2,10 +2,10 @@
 
     python perf/build_store.py [--images 200000] [--size 64] [--workers 2] [--keep FOLDER] [--libraries]
 
-Builds with ``data build`` as a process of its own, and prints images per second, the peak of the resident
-memory summed over all processes (listing and conversion included), sizes on disk, and how fast images come
-back in order and at random, from disk and from the page cache. ``--libraries`` adds the same reads by way of
-the ``datasets`` library and straight from Parquet, ``--compressions`` the choice of the compression.
+Builds with ``data build`` in a separate process. Prints images per second, the peak of the resident memory
+summed over all processes (listing and conversion included), sizes on disk, and the read speed in order and at
+random, from disk and from the page cache. ``--libraries`` adds the same reads with the ``datasets`` library
+and directly from Parquet, ``--compressions`` a comparison of compressions.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-COHORT = 865 + 217  # images that phantom.chest has besides those of its fresh test patients
+COHORT = 865 + 217  # images of phantom.chest without its fresh test patients
 BATCH = 64
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes that a process and its children hold; shared pages count once per process."""
+    """Return the resident bytes of a process and its children; shared pages count once per process."""
     total = 0
     for part in [process, *process.children(recursive=True)]:
         try:
@@ -40,7 +40,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def built(command: list[str]) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds of all processes and peak GB of a command."""
+    """Run a command; return wall seconds, CPU seconds of all processes and peak GB."""
     began, peak = time.monotonic(), 0
     with subprocess.Popen(command) as child:
         process = psutil.Process(child.pid)
@@ -62,7 +62,7 @@ def forget(folder: Path) -> None:
 
 
 def rate(read: Callable[[np.ndarray], object], rows: np.ndarray, batch: int) -> float:
-    """Images per second when rows are read in batches."""
+    """Return images per second for rows read in batches."""
     began = time.perf_counter()
     for start in range(0, len(rows), batch):
         read(rows[start : start + batch])
@@ -70,7 +70,7 @@ def rate(read: Callable[[np.ndarray], object], rows: np.ndarray, batch: int) -> 
 
 
 def reads(folder: Path) -> dict[str, float]:
-    """Rates and memory of the memory map, in this process."""
+    """Return rates and memory of the memory map, in this process."""
     from benchmark.images import shards
 
     forget(folder)
@@ -89,7 +89,7 @@ def reads(folder: Path) -> dict[str, float]:
     )
     memory = psutil.Process().memory_info()
     figures["own_memory_mb"] = (memory.rss - memory.shared) / 2**20  # without the pages of the file
-    del images  # pages that are mapped are not forgotten
+    del images  # mapped pages are not dropped
     forget(folder)
     images = shards.open(folder)
     figures["random_batches_from_disk"] = rate(
@@ -99,7 +99,7 @@ def reads(folder: Path) -> dict[str, float]:
 
 
 def library_reads(folder: Path) -> dict[str, float]:
-    """The same reads by the datasets library (memory-mapped cache) and straight from Parquet."""
+    """Return the same reads by the datasets library (memory-mapped cache) and directly from Parquet."""
     import datasets
 
     from benchmark.images import shards
@@ -154,16 +154,16 @@ def compressions(folder: Path) -> None:
 
 
 def main() -> None:
-    """Build, read, print."""
+    """Build the dataset, read it, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--source", default="phantom.chest")
-    parser.add_argument("--set", nargs="+", help="parameters of the source; by default as many as asked for")
-    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
-    parser.add_argument("--libraries", action="store_true", help="also read by other ways")
-    parser.add_argument("--compressions", action="store_true", help="also compare ways to compress")
+    parser.add_argument("--set", nargs="+", help="parameters of the source; by default the requested number")
+    parser.add_argument("--keep", type=Path, help="use this folder and do not delete it")
+    parser.add_argument("--libraries", action="store_true", help="also read with other libraries")
+    parser.add_argument("--compressions", action="store_true", help="also compare compressions")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-store-"))
     command = [sys.executable, "-m", "benchmark", "data", "build", "--source", options.source]

@@ -1,4 +1,4 @@
-"""Convolutions beside matrix products: milliseconds of one core, forward and backward.
+"""Compare convolutions with matrix products: milliseconds on one core, forward and backward.
 
     python perf/convolution.py [--batch 8]
 

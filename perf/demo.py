@@ -1,9 +1,9 @@
-"""Measure the demo: a first run and a second one, as whole processes.
+"""Measure the first and the second run of the demo, as separate processes.
 
     python perf/demo.py [--profile demo] [--workers N] [--keep FOLDER]
 
-Prints wall seconds, the peak of the summed resident memory of all processes, the share of the time that
-tracking took, and whether the second run wrote the same bytes.
+Prints wall seconds, the peak of the summed resident memory of all processes, the share of the time
+spent in tracking, and whether the second run wrote the same bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TARGETS = {"first_seconds": 720, "peak_gb": 6.0, "second_seconds": 30, "tracking
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes that a process and its children hold; shared pages count once per process."""
+    """Return the resident bytes of a process and its children; shared pages count once per process."""
     total = 0
     for part in [process, *process.children(recursive=True)]:
         try:
@@ -35,7 +35,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, float]:
-    """Wall seconds and peak GB of a command."""
+    """Run a command; return wall seconds and peak GB."""
     environ = os.environ | {
         "SYNTHTHORAX_STORE": str(folder / "store"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
@@ -52,7 +52,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
 
 
 def tracking_share(folder: Path) -> float:
-    """Share of the first run's time that was spent in tracking calls, as its parent run recorded it."""
+    """Return the share of the first run's time spent in tracking calls, as recorded by its parent run."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
@@ -62,12 +62,12 @@ def tracking_share(folder: Path) -> float:
 
 
 def main() -> None:
-    """Run the demo twice and print what it took."""
+    """Run the demo twice and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="cxr_pneumonia")
     parser.add_argument("--profile", default="demo")
     parser.add_argument("--workers")
-    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
+    parser.add_argument("--keep", type=Path, help="use this folder and do not delete it")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-demo-"))
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,20 @@
-"""Speed of a grid of trainings, beside a plain loop like those of published scripts.
+"""Compare the speed of a grid of trainings with a plain loop like those of published scripts.
 
     python perf/downstream.py --size 64 --updates 400 --rounds 5
     python perf/downstream.py --size 224 --updates 40 --rounds 3
 
 Both sides train the same network (ResNet-50, one channel) from the same weights on the same phantoms, with
 the same batch size, number of updates, augmentation (Schaudt et al. 2023, Table 4), learning rate and
-schedule; both score ``val`` after every epoch, and are tested on the same unseen images. The weights stand in
-for ImageNet's: ``--pretraining`` updates learn them from phantoms of other patients.
+schedule. Both score ``val`` after every epoch and are tested on the same held-out images. The weights replace
+ImageNet's: ``--pretraining`` updates learn them from phantoms of other patients.
 
 The plain loop runs one training at a time on all cores: for every image it decodes a file (PNG of 1024
-pixels, the size of ChestX-ray14's), shrinks and augments it by Albumentations; the network computes in
+pixels, the size of ChestX-ray14's), resizes it, and augments it with Albumentations; the network computes in
 float32, and scores ``val`` image by image. The suite runs one training per core at once, through
 ``benchmark.classifiers.train``, on images that were decoded once; the time for that is printed.
 
-The sides alternate, so that a noisy machine disturbs both. A round is one training of the loop, then one
-training per core of the suite. Imports do not count; everything else does. Prints training images per
+The sides alternate, so that other load disturbs both. A round is one training of the loop, then one
+training per core of the suite. Only imports are not timed. Prints training images per
 second of wall time, the share of each part, balanced accuracies, and ``ratio: N``, the median of the rounds.
 """
 
@@ -42,7 +42,7 @@ PARTS = ("load", "augmented", "forward", "step", "evaluate")
 
 
 def draw(size: int, folder: Path) -> None:
-    """Draw phantoms in the paper's numbers: as Arrow files for one side, as PNG files for the other."""
+    """Draw phantoms in the paper's numbers, as Arrow files for the suite and as PNG files for the loop."""
     from PIL import Image
 
     from benchmark.datasets.phantom import chest
@@ -80,7 +80,7 @@ def timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Cal
 
 
 def ready(threads: int) -> None:
-    """Import the libraries of a training, before the clock starts."""
+    """Import the libraries of a training before the clock starts."""
     import torch
 
     torch.set_num_threads(threads)
@@ -99,7 +99,7 @@ def balanced_accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def pretrain(folder: str, updates: int) -> None:
-    """Learn the weights of all but the last layer from other patients; nothing for 0 updates."""
+    """Learn the weights of all but the last layer from other patients; do nothing for 0 updates."""
     from safetensors.torch import save_file
 
     from benchmark.classifiers import train as training
@@ -169,7 +169,7 @@ def suite(folder: str, updates: int, seed: int) -> dict[str, Any]:
 
 
 def pipeline(size: int) -> tuple[Any, Any]:
-    """Return Table 4 by the paper's library, for training, and its normalization for ``val``."""
+    """Return Table 4 in the paper's library, for training, and its normalization for ``val``."""
     import albumentations as A
     from cv2 import BORDER_REFLECT_101 as REFLECT_101  # the default of the release of the paper's time
 
@@ -194,7 +194,7 @@ def pipeline(size: int) -> tuple[Any, Any]:
 
 
 def changed(image: np.ndarray, change: Any) -> Any:
-    """Change an (S, S) or (S, S, 3) image as one of three channels, and return the first: (1, S, S)."""
+    """Augment an (S, S) or (S, S, 3) image as three channels, and return the first: (1, S, S)."""
     import torch
 
     colors = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
@@ -202,7 +202,7 @@ def changed(image: np.ndarray, change: Any) -> Any:
 
 
 def decode(folder: str, size: int) -> float:
-    """Return the seconds of one core to read every file as the suite does, once for all trainings."""
+    """Return the seconds that one core needs to read every file as the suite does, once for all trainings."""
     from benchmark.images.decoding import read_gray
 
     began = time.perf_counter()
@@ -241,7 +241,7 @@ def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
     train, val = Files("train", change), Files("val", plain)
     epochs = epochs_of(updates, len(train))
     marks = {round(updates * (i + 1) / epochs) for i in range(epochs)}
-    best, kept, done = -1.0, {}, 0
+    best, best_state, done = -1.0, {}, 0
     while done < updates:
         for images, labels in DataLoader(train, batch_size=BATCH, shuffle=True, drop_last=True):
             network.train()
@@ -252,13 +252,13 @@ def loop(folder: str, size: int, updates: int, seed: int) -> dict[str, Any]:
             schedule.step()
             done += 1
             if done in marks:
-                found = _read_all(network, DataLoader(val, batch_size=1))
-                if found > best:
-                    best, kept = found, {k: v.clone() for k, v in network.state_dict().items()}
+                accuracy = _read_all(network, DataLoader(val, batch_size=1))
+                if accuracy > best:
+                    best, best_state = accuracy, {k: v.clone() for k, v in network.state_dict().items()}
             if done == updates:
                 break
     seconds = time.perf_counter() - began
-    network.load_state_dict(kept)
+    network.load_state_dict(best_state)
     return {"seconds": seconds, "images": updates * BATCH, "quality": _judge(network, folder, plain)}
 
 
@@ -285,11 +285,11 @@ def _judge(network: Any, folder: str, plain: Any) -> float:
     test = arrow.read_splits(Path(folder)).test
     network.eval()
     with torch.no_grad():
-        found = [
+        outputs = [
             network(torch.stack([changed(image, plain) for image in block])).argmax(1)
             for block in blocks(test.image, 50)
         ]
-    return balanced_accuracy(test.label, torch.cat(found).numpy())
+    return balanced_accuracy(test.label, torch.cat(outputs).numpy())
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Sensitivity and speed of the duplicate search: plant copies into a built folder, and search for them.
+"""Measure sensitivity and speed of the duplicate search on copies planted into a built folder.
 
     python perf/find_copies.py FOLDER [--planted 200]
 
@@ -23,21 +23,21 @@ from benchmark.images.lazy import LazyImages
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """Save as JPEG and read again."""
+    """Save as JPEG and read the result."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
-    """Resize and resize back."""
+    """Resize, and resize back."""
     side = round(picture.shape[0] * factor)
     other = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(other.resize(picture.shape[::-1], Image.Resampling.BICUBIC))
 
 
 def zoomed(picture: np.ndarray, cut: int) -> np.ndarray:
-    """Cut this number of pixels at every border, and enlarge to the old size."""
+    """Crop this number of pixels at every border, and enlarge to the original size."""
     inner = Image.fromarray(picture[cut:-cut, cut:-cut])
     return np.asarray(inner.resize(picture.shape[::-1], Image.Resampling.LANCZOS))
 
@@ -55,7 +55,7 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def main() -> None:
-    """Plant copies, search, print."""
+    """Plant copies, search for them, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--planted", type=int, default=200, help="copies of each kind")
@@ -66,9 +66,9 @@ def main() -> None:
     copies = [np.stack([change(image[row]) for row in rows]) for change in COPIES.values()]
     together = LazyImages.joined([image, *copies])
     began = time.perf_counter()
-    seen = duplicates.scan(together)
+    result = duplicates.scan(together)
     scanned = time.perf_counter()
-    pairs = duplicates.same_picture(together, seen, np.arange(len(together)))
+    pairs = duplicates.same_picture(together, result, np.arange(len(together)))
     ended = time.perf_counter()
     source = np.concatenate([np.arange(count), *(rows for _ in copies)])
     detected = {(p.first, p.second) for p in pairs}
@@ -78,7 +78,7 @@ def main() -> None:
     )
     for k, name in enumerate(COPIES):
         places = count + k * len(rows) + np.arange(len(rows))
-        exact = seen.digest[places] == seen.digest[rows]
+        exact = result.digest[places] == result.digest[rows]
         near = [(int(a), int(b)) in detected for a, b in zip(rows, places, strict=True)]
         print(f"{name}: {np.mean(np.logical_or(near, exact)):.3f} detected")
     wrong = [p for p in pairs if source[p.first] != source[p.second]]

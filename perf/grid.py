@@ -1,4 +1,4 @@
-"""Measure a grid of short real trainings: memory over time, idle workers, the estimate of the time left.
+"""Measure a grid of short real trainings: memory over time, idle workers, error of the remaining time.
 
     OMP_NUM_THREADS=1 python perf/grid.py [--trainings 200] [--workers 2] [--steps 20] [--image-size 32]
                                           [--images 400] [--keep FOLDER]
@@ -9,8 +9,8 @@ two brackets of noise, as a task does: the same graph, store and workers. Prints
 - the private memory of each worker (RssAnon on Linux, USS elsewhere; without libraries and memory-mapped
   images, which workers share): its mean in the first and the last quarter of the time after the first
   trainings, and its growth in MB per training by least squares;
-- the share of the workers' time that is spent inside nodes, and the seconds between two nodes;
-- the error of the time left, estimated after 10, 25 and 50 % of the wall time, in percent of what was left.
+- the share of the workers' time spent in nodes, and the seconds between two nodes;
+- the error of the remaining time, estimated after 10, 25 and 50 % of the wall time, in percent.
 
 Writes all samples to ``grid.json`` in the folder.
 """
@@ -100,7 +100,7 @@ def graph_of(options: argparse.Namespace) -> Graph:
 
 
 class Clock(RunObserver):
-    """Records when nodes began and ended, and the estimates of the time left."""
+    """Records start and end of nodes, and the estimates of the remaining time."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.began = progress, time.monotonic()
@@ -117,7 +117,7 @@ class Clock(RunObserver):
             self.spans[node.id] = [self._now()]
 
     def progressed(self, node_id: str, share: float) -> None:
-        """Estimate the time left."""
+        """Estimate the remaining time."""
         self.estimates.append((self._now(), self.progress.seconds_left()))
 
     def finished(self, node: Node, result: Result) -> None:
@@ -188,7 +188,7 @@ def memory_of(samples: list[tuple[float, ...]], workers: int) -> dict[str, float
 
 
 def left_errors(estimates: list[tuple[float, float]], wall: float) -> dict[str, float]:
-    """Return the error of the time left at each mark, in percent of what was left."""
+    """Return the error of the remaining time at each mark, in percent of the true value."""
     errors = {}
     for mark in MARKS:
         at, estimate = next((t, left) for t, left in estimates if t >= mark * wall)
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--images", type=int, default=400, help="real training images")
-    parser.add_argument("--keep", type=Path, help="use this folder and leave it")
+    parser.add_argument("--keep", type=Path, help="use this folder and do not delete it")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="synththorax-grid-"))
     graph = graph_of(options)

@@ -1,12 +1,12 @@
-"""Measure how fast the adapters of real datasets read, from a warm cache, per core.
+"""Measure how fast the adapters of real datasets read from a warm cache, per core.
 
     OMP_NUM_THREADS=1 python perf/read_sources.py [--size 64] [--images 1000] [--only pocus medmnist]
 
-Reads the real packs where they are (covid-chestxray, pocus); for the rest it writes trees in the public
-layout: CheXpert-small (JPEG of 390 x 320 pixels), ChestX-ray14 (PNG of 1024), MedMNIST (28 and 224,
+Reads the real packs if they are there (covid-chestxray, pocus). For other sources it writes folders in the
+public layout: CheXpert-small (JPEG of 390 x 320 pixels), ChestX-ray14 (PNG of 1024), MedMNIST (28 and 224,
 compressed and stored), DICOM (512 and 1024, 12 bits, plain and RLE), a folder of PNG (320). Every source is
-read several times: listing, then all pictures in order. Of all passes but the first the fastest counts, in
-seconds of the processor, so that other work on the machine counts little. Prints a table in Markdown.
+read several times: listing, then all pictures in order. The result is the fastest pass after the first, in
+CPU seconds, which other load barely affects. Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TARGET = 500  # images per second and core
 
 @dataclass(frozen=True)
 class Case:
-    """One dataset to read: what it is called, its source, its classes and its parameters."""
+    """A dataset to read: its description, source, classes and parameters."""
 
     what: str
     source: str
@@ -43,7 +43,7 @@ class Case:
 
 
 def picture(side: int, seed: int) -> np.ndarray:
-    """(side, side) uint8, smooth with some noise, which compresses about as a radiograph does."""
+    """Return (side, side) uint8, smooth with some noise, which compresses about like a radiograph."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).resize(
         (side, side), Image.Resampling.BICUBIC
@@ -59,7 +59,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def image_folder(root: Path, count: int) -> Iterator[Case]:
-    """PNG of 320 pixels in two class folders."""
+    """Write PNG files of 320 pixels in two class folders."""
     for k in range(count):
         path = root / f"{'ab'[k % 2]}/{k}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def image_folder(root: Path, count: int) -> Iterator[Case]:
 
 
 def chexpert(root: Path, count: int) -> Iterator[Case]:
-    """CheXpert-v1.0-small: JPEG of 390 x 320 pixels, train.csv and valid.csv."""
+    """Write CheXpert-v1.0-small: JPEG of 390 x 320 pixels, train.csv and valid.csv."""
     from benchmark.datasets import chexpert as source
 
     base = root / "CheXpert-v1.0-small"
@@ -89,7 +89,7 @@ def chexpert(root: Path, count: int) -> Iterator[Case]:
 
 
 def chestxray14(root: Path, count: int) -> Iterator[Case]:
-    """ChestX-ray14: PNG of 1024 pixels, Data_Entry_2017.csv."""
+    """Write ChestX-ray14: PNG of 1024 pixels, Data_Entry_2017.csv."""
     rows = []
     (root / "images").mkdir(parents=True)
     for k in range(count):
@@ -103,23 +103,23 @@ def chestxray14(root: Path, count: int) -> Iterator[Case]:
 
 
 def medmnist(root: Path, count: int) -> Iterator[Case]:
-    """PneumoniaMNIST of 28 and 224 pixels, compressed as published, and stored."""
+    """Write PneumoniaMNIST of 28 and 224 pixels, compressed as published and uncompressed."""
     root.mkdir(parents=True)
     for side in (28, 224):
-        found: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         for part, many in (("train", count), ("val", 50), ("test", 50)):
             seed = {"train": 0, "val": 10**6, "test": 2 * 10**6}[part]
-            found[f"{part}_images"] = np.stack([picture(side, seed + k) for k in range(many)])
-            found[f"{part}_labels"] = (np.arange(many) % 2).astype(np.uint8)[:, None]
+            arrays[f"{part}_images"] = np.stack([picture(side, seed + k) for k in range(many)])
+            arrays[f"{part}_labels"] = (np.arange(many) % 2).astype(np.uint8)[:, None]
         savers: dict[str, Any] = {"compressed": np.savez_compressed, "stored": np.savez}
         for kind, save in savers.items():
             path = root / f"{kind}_{side}.npz"
-            save(path, **found)
+            save(path, **arrays)
             yield Case(f"{side} px, {kind}", "medmnist", ("a", "b"), {"root": path, "labels": ("a", "b")})
 
 
 def dicom_folder(root: Path, count: int) -> Iterator[Case]:
-    """12 bits with a window, of 512 and 1024 pixels, plain and RLE."""
+    """Write DICOM files of 12 bits with a window, of 512 and 1024 pixels, plain and RLE."""
     import pydicom
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
@@ -150,13 +150,13 @@ def dicom_folder(root: Path, count: int) -> Iterator[Case]:
 
 
 def covid_chestxray(packs: Path) -> Iterator[Case]:
-    """The real pack."""
+    """Return the real pack."""
     root, classes = packs / "covid-chestxray", ("healthy", "fungal", "covid19", "bacterial")
     yield Case("real pack", "covid_chestxray", classes, {"root": root})
 
 
 def pocus(packs: Path) -> Iterator[Case]:
-    """The real pack: videos and images."""
+    """Return the real pack with videos and images."""
     classes = ("covid19", "pneumonia", "healthy")
     yield Case("real pack, videos at 3 Hz", "pocus", classes, {"root": packs / "pocus"})
 
@@ -172,7 +172,8 @@ REAL = {"covid_chestxray": covid_chestxray, "pocus": pocus}
 
 
 def timed(case: Case, size: int, passes: int) -> tuple[float, float, ImageSet]:
-    """Least seconds of several passes to list and to read all pictures of a case, the first not counted."""
+    """Return the least seconds of several passes to list and to read all pictures of a case, without the
+    first pass."""
     module = find("data", [case.source])[0].load()
     params = module.Params(**case.params)
     listing, reading = [], []
@@ -188,7 +189,7 @@ def timed(case: Case, size: int, passes: int) -> tuple[float, float, ImageSet]:
 
 
 def decoded_frames(packs: Path) -> str:
-    """Frames per second that the decoder gives, of which one in about eight is kept."""
+    """Return decoded frames per second; about one frame in eight is used."""
     from benchmark.datasets._readers.video import read_clip
 
     began, frames = time.process_time(), 0
@@ -198,11 +199,11 @@ def decoded_frames(packs: Path) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--passes", type=int, default=3, help="the fastest counts")
+    parser.add_argument("--passes", type=int, default=3, help="number of passes; the fastest is reported")
     parser.add_argument("--packs", type=Path, default=PACKS)
     parser.add_argument("--only", nargs="*", choices=[*WRITTEN, *REAL])
     options = parser.parse_args()
@@ -216,13 +217,13 @@ def main() -> None:
         for case in (
             REAL[name](options.packs) if name in REAL else WRITTEN[name](folder / "t", options.images)
         ):
-            listing, reading, found = timed(case, options.size, options.passes)
-            rate = len(found) / (listing + reading)
-            said = "" if rate >= TARGET else f"below {TARGET}"
+            listing, reading, arrays = timed(case, options.size, options.passes)
+            rate = len(arrays) / (listing + reading)
+            note = "" if rate >= TARGET else f"below {TARGET}"
             if name == "pocus":
-                said = decoded_frames(options.packs)
-            times = f"{listing:.2f} | {reading:.2f} | {rate:.0f} | {said}"
-            print(f"| {case.source} | {case.what} | {len(found)} | {times} |", flush=True)
+                note = decoded_frames(options.packs)
+            times = f"{listing:.2f} | {reading:.2f} | {rate:.0f} | {note}"
+            print(f"| {case.source} | {case.what} | {len(arrays)} | {times} |", flush=True)
         shutil.rmtree(folder)
 
 

@@ -1,4 +1,4 @@
-"""The learning curve in a bundle: what is read, and what is refused."""
+"""The learning curve in a bundle: reading and validation."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import pytest
 
 from benchmark.bundles.io import CURVE, read_bundle, write_bundle
 from benchmark.errors import SubmissionError
-from support import make_bundles as made
+from support import make_bundles
 
 SHARES = (0.25, 0.5)
-SETS = {"test": made.images_of("test", (12, 9))}
-VARIANT = made.Variant(classes=("a", "b"), counts=(("test", (12, 9)),))
+SETS = {"test": make_bundles.images_of("test", (12, 9))}
+VARIANT = make_bundles.Variant(classes=("a", "b"), counts=(("test", (12, 9)),))
 
 
 def manifest(name: str = "real_only", curve: tuple[float, ...] = SHARES) -> dict:
-    return made.manifest(name, SETS, (100,), (0, 1), variant=VARIANT) | {"curve": list(curve)}
+    return make_bundles.manifest(name, SETS, (100,), (0, 1), variant=VARIANT) | {"curve": list(curve)}
 
 
 def predictions() -> pd.DataFrame:
-    return made.predictions("real_only", SETS, (100,), (0, 1), VARIANT)
+    return make_bundles.predictions("real_only", SETS, (100,), (0, 1), VARIANT)
 
 
 def curve() -> pd.DataFrame:
@@ -28,7 +28,7 @@ def curve() -> pd.DataFrame:
 
 
 def test_a_curve_comes_back_in_order(tmp_path):
-    """By share, then as the predictions are; a row without one has none."""
+    """The curve is sorted by share, then like the predictions; a row without a curve has none."""
     write_bundle(tmp_path / "real_only", manifest(), predictions(), None, curve())
     back = read_bundle(tmp_path / "real_only").curve
     assert back["share"].is_monotonic_increasing
@@ -55,26 +55,26 @@ def test_a_curve_comes_back_in_order(tmp_path):
         (lambda t: t.assign(more=1), "more: missing or unknown column"),
     ],
 )
-def test_what_is_not_a_whole_curve_is_refused(tmp_path, change, message):
-    """As strictly as the predictions, on writing and on reading."""
+def test_an_invalid_curve_is_refused(tmp_path, change, message):
+    """A curve is validated like the predictions, on writing and on reading."""
     with pytest.raises(SubmissionError, match=message):
         write_bundle(tmp_path / "real_only", manifest(), predictions(), None, change(curve()))
     write_bundle(tmp_path / "real_only", manifest(), predictions(), None, curve())
     change(curve()).to_parquet(tmp_path / "real_only" / CURVE)
-    made.update_hashes(tmp_path / "real_only")
+    make_bundles.update_hashes(tmp_path / "real_only")
     with pytest.raises(SubmissionError, match=message):
         read_bundle(tmp_path / "real_only")
 
 
 def test_curve_and_manifest_must_agree(tmp_path):
-    """A curve that the manifest does not name is not written, nor is one that it names left out."""
+    """A curve that the manifest does not list is refused, and so is a listed curve without data."""
     for shares, table in (((), curve()), (SHARES, None)):
         with pytest.raises(SubmissionError, match=r"curve\.parquet: is (missing|unexpected), according"):
             write_bundle(tmp_path / "real_only", manifest(curve=shares), predictions(), None, table)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    """The manifest has a curve, the folder has not."""
+    """The error names the curve's file that the manifest lists and the folder lacks."""
     write_bundle(tmp_path / "real_only", manifest(), predictions(), None, curve())
     (tmp_path / "real_only" / CURVE).unlink()
     with pytest.raises(SubmissionError, match=r"curve\.parquet: is missing"):

@@ -1,4 +1,4 @@
-"""Bundles: what is written is read again, and what is not whole is refused."""
+"""Bundles survive a round trip, and invalid bundles are refused."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SMALL: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds":
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A bundle of two brackets and two runs over 20 images."""
+    """Write a bundle of two brackets and two runs over 20 images."""
     return make_bundles(tmp_path, rows=("ddpm",), **SMALL) / "ddpm"
 
 
 def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
-    """Content and bytes are the same after a round trip, whatever the order of the predictions."""
+    """Content and bytes survive a round trip, whatever the order of the predictions."""
     bundle = read_bundle(folder)
     assert bundle.predictions is not None
     again = tmp_path / "again" / "ddpm"
@@ -46,7 +46,7 @@ def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
 
 
 def test_a_failed_row_needs_no_predictions(tmp_path):
-    """Its error is what is left of it."""
+    """A failed row has an error in place of predictions."""
     folder = make_bundles(tmp_path, rows=("ddpm",), failed={"ddpm": "out of memory"}, **SMALL) / "ddpm"
     bundle = read_bundle(folder)
     assert (bundle.manifest.error, bundle.predictions) == ("out of memory", None)
@@ -86,7 +86,7 @@ def test_a_failed_row_needs_no_predictions(tmp_path):
     ],
 )
 def test_a_wrong_field_is_named(folder, path, value, named):
-    """One fault in bundle.json, one line that names the field."""
+    """The error for a fault in bundle.json is one line that names the field."""
     content = json.loads((folder / "bundle.json").read_text())
     at = content
     for key in path[:-1]:
@@ -98,7 +98,7 @@ def test_a_wrong_field_is_named(folder, path, value, named):
 
 
 def spoil(table: pd.DataFrame, fault: str) -> pd.DataFrame:
-    """The predictions with one fault."""
+    """Return the predictions with one fault."""
     if fault == "NaN":
         table.loc[3, "score_1"] = np.nan
     elif fault == "infinite":
@@ -134,7 +134,7 @@ def spoil(table: pd.DataFrame, fault: str) -> pd.DataFrame:
     ],
 )  # fmt: skip
 def test_wrong_predictions_are_refused(folder, fault, named):
-    """NaN, missing, duplicate or foreign predictions: the error names the column."""
+    """The error for NaN, missing, duplicate or foreign predictions names the column."""
     table = spoil(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
     update_hashes(folder)
@@ -144,7 +144,7 @@ def test_wrong_predictions_are_refused(folder, fault, named):
 
 @pytest.mark.parametrize("name", ["bundle.json", "predictions.parquet", "samples/grid.png"])
 def test_a_corrupt_file_is_named(folder, name):
-    """Garbage in any of the three files is refused by its name."""
+    """The error names the corrupt file, whichever of the three it is."""
     (folder / name).write_bytes(b"garbage")
     with pytest.raises(SubmissionError, match=Path(name).name):
         read_bundle(folder)
@@ -152,14 +152,14 @@ def test_a_corrupt_file_is_named(folder, name):
 
 @pytest.mark.parametrize("name", ["bundle.json", "predictions.parquet"])
 def test_a_missing_file_is_named(folder, name):
-    """A bundle without one of its files is refused."""
+    """The error names the missing file."""
     (folder / name).unlink()
     with pytest.raises(SubmissionError, match=name):
         read_bundle(folder)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path, folder):
-    """A bundle holds its own files."""
+    """A link in place of a file is refused."""
     elsewhere = tmp_path / "elsewhere.json"
     (folder / "bundle.json").rename(elsewhere)
     (folder / "bundle.json").symlink_to(elsewhere)
@@ -168,19 +168,19 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path, folder):
 
 
 def test_a_row_in_a_folder_of_another_name_is_refused(folder):
-    """The folder's name is the row's name."""
+    """The folder must have the row's name."""
     with pytest.raises(SubmissionError, match=r"row\.name"):
         read_bundle(folder.rename(folder.with_name("stylegan")))
 
 
 def test_a_folder_without_bundles_is_refused(tmp_path):
-    """Nothing to read is an error, not an empty leaderboard."""
+    """A folder without bundles is an error, not an empty leaderboard."""
     with pytest.raises(SubmissionError, match="holds no bundle"):
         read_bundles(tmp_path)
 
 
 def test_writing_refuses_what_reading_would(tmp_path):
-    """A run finds out at once, and nothing is left behind that looks whole."""
+    """An invalid bundle is refused on writing and leaves nothing behind."""
     sets = {"test": images_of("test", (4,) * 5)}
     content = {**manifest("ddpm", sets, (100, 250), (0, 1)), "seeds": []}
     with pytest.raises(SubmissionError, match="seeds"):
@@ -192,7 +192,7 @@ def test_writing_refuses_what_reading_would(tmp_path):
 
 
 def test_an_older_bundle_is_refused_in_one_clear_line(folder):
-    """Its schema, the one that is read, and what to do; not a list of missing fields."""
+    """The error has the bundle's schema, the supported one and a remedy, not a list of missing fields."""
     content = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**content, "schema": 1}))
     with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 5\n +Run the row again"):
@@ -201,7 +201,7 @@ def test_an_older_bundle_is_refused_in_one_clear_line(folder):
 
 @pytest.mark.parametrize("variant", [BINARY, MULTILABEL, FOLDS], ids=["binary", "multilabel", "folds"])
 def test_other_kinds_of_tasks_survive_writing_and_reading(tmp_path, variant):
-    """Two classes with subgroups, several labels, folds: the same bytes again, nothing lost."""
+    """Two classes with subgroups, several labels, and folds survive a round trip byte by byte."""
     folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0, 1), variant=variant) / "ddpm"
     bundle = read_bundle(folder)
     assert bundle.predictions is not None
@@ -214,7 +214,7 @@ def test_other_kinds_of_tasks_survive_writing_and_reading(tmp_path, variant):
 
 
 def spoil_other(table: pd.DataFrame, fault: str) -> pd.DataFrame:
-    """The predictions of another kind of task with one fault."""
+    """Return the predictions of another kind of task with one fault."""
     if fault == "label is not -1":
         table.loc[2, "label"] = 0
     elif fault == "label_3":
@@ -249,7 +249,7 @@ def spoil_other(table: pd.DataFrame, fault: str) -> pd.DataFrame:
     ],
 )
 def test_wrong_predictions_of_other_kinds_are_refused(tmp_path, variant, fault, named):
-    """Labels, folds and what is known of patients are checked like scores."""
+    """Labels, folds and patient columns are validated like scores."""
     folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=variant) / "ddpm"
     table = spoil_other(pd.read_parquet(folder / "predictions.parquet"), fault)
     table.to_parquet(folder / "predictions.parquet", index=False)
@@ -258,8 +258,8 @@ def test_wrong_predictions_of_other_kinds_are_refused(tmp_path, variant, fault, 
         read_bundle(folder)
 
 
-def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
-    """Columns of sex, age, view and site may be absent, or empty."""
+def test_patient_columns_are_optional(tmp_path):
+    """Columns of sex, age, view and site may be absent or empty."""
     folder = make_bundles(tmp_path, rows=("ddpm",), seeds=(0,), variant=BINARY) / "ddpm"
     table = pd.read_parquet(folder / "predictions.parquet").drop(columns=["sex"])
     table["age"], table["view"] = np.nan, None
@@ -273,7 +273,7 @@ def test_what_is_not_known_of_patients_may_be_left_out(tmp_path):
 
 @pytest.mark.parametrize("name", ["predictions.parquet", "samples/grid.png", "samples/images.parquet"])
 def test_a_changed_file_is_refused_by_its_name(folder, name):
-    """``bundle.json`` update_hasheses for every other file."""
+    """``bundle.json`` has the hash of every other file, so the error names the changed one."""
     with open(folder / name, "ab") as handle:
         handle.write(b"x")
     with pytest.raises(SubmissionError, match=rf"{name}: does not match its SHA-256"):
@@ -281,7 +281,7 @@ def test_a_changed_file_is_refused_by_its_name(folder, name):
 
 
 def test_a_file_that_is_gone_or_new_is_refused(folder):
-    """Neither can be taken away, and none is added without ``bundle.json`` saying so."""
+    """A missing file and a file that ``bundle.json`` does not list are refused."""
     grid = (folder / "samples/grid.png").read_bytes()
     (folder / "samples/grid.png").unlink()
     with pytest.raises(SubmissionError, match=r"grid.png: is missing; bundle.json names it"):
@@ -293,7 +293,7 @@ def test_a_file_that_is_gone_or_new_is_refused(folder):
 
 
 def test_scores_are_stored_with_seven_digits_and_results_are_of_these(folder):
-    """Float32 on disk; the reported metrics come out of what is stored, not of what was rounded."""
+    """Scores are float32 on disk, and the reported metrics are computed from the stored scores."""
     bundle = read_bundle(folder)
     assert bundle.predictions["score_0"].dtype == np.float32
     again = results(bundle.manifest.record(), bundle.predictions)
@@ -313,7 +313,7 @@ def test_scores_are_stored_with_seven_digits_and_results_are_of_these(folder):
     ],
 )
 def test_previews_are_checked(tmp_path, folder, field, value, message):
-    """A class of the task, a fold of it, and PNG bytes."""
+    """A preview needs a class and a fold of the task, and PNG bytes."""
     bundle = read_bundle(folder)
     bad = bundle.previews.astype({field: object})
     bad.loc[0, field] = value

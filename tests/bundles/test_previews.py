@@ -1,4 +1,4 @@
-"""The few images that a bundle shows."""
+"""The preview images of a bundle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from benchmark.plugins.generator import SampleRequest, synthetic_set
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(0, 100))
 def test_shares_are_as_even_as_there_are_images(available, most):
-    """The requested total or all; no group gets two more than another that had more to give."""
+    """The shares sum to the requested total or to all images; groups with images left differ by at most
+    one."""
     taken = even_shares(available, most)
     assert sum(taken) == min(most, sum(available))
     for count, own in zip(available, taken, strict=True):
@@ -24,7 +25,7 @@ def test_shares_are_as_even_as_there_are_images(available, most):
 
 
 def test_images_come_back_pixel_by_pixel():
-    """PNG loses nothing; classes and folds stand beside the images that they are of."""
+    """PNG is lossless; each image has its class and fold."""
     rng = np.random.default_rng(0)
     folds = []
     for _ in range(2):

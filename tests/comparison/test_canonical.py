@@ -1,7 +1,7 @@
-"""The same pages on every processor: perturbations by a few ulps change no byte.
+"""Pages are identical on every processor: perturbations by a few ulps change no byte.
 
-Processors order sums in their own way, so the last bits of a float differ between them. These tests stand in
-for the other processor: they perturb inputs, intermediate results, and the instruction sets that numpy and
+Processors order sums differently, so the last bits of a float differ. These tests simulate another
+processor: they perturb inputs, intermediate results, and the instruction sets that numpy and
 OpenBLAS use.
 """
 
@@ -67,14 +67,14 @@ def neighbors(value: float) -> list[float]:
 @exactly
 @given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_fractions_are_the_same_to_a_few_ulps(fraction):
-    """k of n images, whatever the order in which a processor adds and divides."""
+    """k of n images gives one value, whatever the order of additions and divisions."""
     k, n = fraction
     assert {canonical(v) for v in neighbors(k / n)} == {canonical(k / n)}
 
 
 @pytest.mark.parametrize("n", [2**k for k in range(1, 17)])
 def test_ties_are_the_same_to_a_few_ulps(n):
-    """Odd multiples of 2^-k, such as 257/512, end in a 5 that is rounded: noise must not decide which way."""
+    """Odd multiples of 2^-k, such as 257/512, end in a rounded 5, which noise must not round either way."""
     for k in range(1, n, max(2, 2 * (n // 512))):
         assert len({canonical(v) for v in neighbors(k / n)}) == 1
 
@@ -82,7 +82,7 @@ def test_ties_are_the_same_to_a_few_ulps(n):
 @exactly
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_sums_are_the_same_in_any_order(values, random):
-    """Also where they cancel, so that the error is far larger than an ulp of the sum."""
+    """Sums are equal in any order, also if cancellation makes the error far larger than an ulp."""
     mixed = random.sample(values, len(values))
     assert canonical(sum(values)) == canonical(sum(mixed)) == canonical(math.fsum(values))
     assert canonical(sum([*values, *(-v for v in mixed)])) == 0.0
@@ -97,7 +97,7 @@ def test_zero_has_no_sign_and_no_neighbors(value):
 @exactly
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_rounding_twice_is_rounding_once(value):
-    """Numbers are rounded when a record is made, and again when it is read."""
+    """Rounding is idempotent: numbers are rounded when a record is created and when it is read."""
     assert canonical(canonical(value)) == canonical(value)
 
 
@@ -105,7 +105,7 @@ def test_rounding_twice_is_rounding_once(value):
     "value", [0, -7, 10**20, True, False, None, "", "3.99e-18", {"a": [1, None, {"b": "x"}]}]
 )
 def test_other_values_stay(value):
-    """Integers, booleans, None and text, at any depth."""
+    """Integers, booleans, None and text are unchanged at any depth."""
     assert canonical(value) == value
     assert type(canonical(value)) is type(value)
 
@@ -134,7 +134,7 @@ def trained(bundle: Bundle) -> dict[str, Any]:
 
 
 def curve(bundle: Bundle) -> pd.DataFrame:
-    """Return predictions that are nearer to guessing, the fewer images ``real_only`` was trained on."""
+    """Return predictions that are closer to chance, the fewer images ``real_only`` was trained on."""
     guesses = np.random.default_rng(5).dirichlet(np.ones(5), len(bundle.predictions))
 
     def trained_on(share: float) -> pd.DataFrame:
@@ -231,7 +231,7 @@ def with_noise(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=slow) for seed in (2, 3, 4))])
 @pytest.mark.parametrize("kind", VARIANTS)
 def test_noise_before_rounding_gives_the_same_pages(kind, seed, tmp_path, monkeypatch):
-    """Whatever the last bits of a figure, no page changes by a byte."""
+    """No page changes by a byte, whatever the last bits of a figure."""
     wanted = expected(kind)
     with_noise(monkeypatch, seed)
     assert all_pages(bundles(kind), tmp_path) == wanted
@@ -252,7 +252,7 @@ def test_a_correlation_of_noise_is_no_correlation(tmp_path, monkeypatch):
 
 @slow
 def test_other_instruction_sets_make_the_same_pages(tmp_path):
-    """Pages made on this processor are fresh for older instruction sets and one thread, too."""
+    """Pages from this processor are up to date for older instruction sets and one thread, too."""
     from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
     rows = ("real_only", "duplicate_real", "oracle", "noise", "stylegan", "ddpm")
@@ -262,8 +262,8 @@ def test_other_instruction_sets_make_the_same_pages(tmp_path):
         command = [sys.executable, "-m", "benchmark", "leaderboard", "--root", str(tmp_path), *options]
         return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
 
-    made = leaderboard()
-    assert made.returncode == 0, made.stderr
+    process = leaderboard()
+    assert process.returncode == 0, process.stderr
     supported = [feature for feature in __cpu_dispatch__ if __cpu_features__[feature]]
     for disabled in (supported, supported[1:]):
         for core in ("Haswell", "Sandybridge", "Nehalem"):

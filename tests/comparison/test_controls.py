@@ -1,4 +1,4 @@
-"""The outcomes of the controls."""
+"""Expected outcomes of the controls."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from benchmark.comparison.row_records import BaselineDifference, MetricFigures, 
 
 
 def card(name: str, noun: str, percent: bool) -> MetricCard:
-    """A primary metric."""
+    """Return a primary metric."""
     return MetricCard(name=name, title="", noun=noun, meaning="", percent=percent)
 
 
@@ -20,7 +20,7 @@ ACCURACY = card("balanced_accuracy", "balanced accuracy", True)
 def row(
     mean: float, low: float | None = None, high: float | None = None, metric: str = ACCURACY.name
 ) -> RowFigures:
-    """Figures of a row with its difference to both baselines."""
+    """Return the figures of a row with its difference to both baselines."""
     versus = {}
     if low is not None:
         record = BaselineDifference.model_construct(estimate=(low + high) / 2, low=low, high=high)
@@ -33,12 +33,12 @@ def row(
 def outcomes(
     figures: dict, gates: dict, failed: tuple = (), metric: MetricCard = ACCURACY, **options: Any
 ) -> list[ControlOutcome]:
-    """The outcome of every claim."""
+    """Return the outcome of every claim."""
     return Controls(figures, gates, failed, metric, **options).outcomes()
 
 
 def gate(rate: float, gated: bool, blind: bool = False) -> dict:
-    """A memorization record."""
+    """Return a memorization record."""
     return {"rate": rate, "expected": 0.01, "interval": [rate, rate], "gated": gated, "blind": blind}
 
 
@@ -59,12 +59,12 @@ GATES = {
 
 
 def held(figures: dict, gates: dict) -> dict:
-    """Outcome by claim."""
+    """Return the outcome by claim."""
     return {c.id: c.held for c in outcomes(figures, gates)}
 
 
 def test_all_claims_hold_when_the_controls_behave():
-    """The oracle beats both baselines, the copycat alone is caught, noise is last."""
+    """Claims hold if the oracle beats both baselines, only the copycat is gated, and noise is last."""
     assert set(held(FIGURES, GATES).values()) == {True}
 
 
@@ -78,33 +78,33 @@ def test_all_claims_hold_when_the_controls_behave():
     ],
 )
 def test_each_claim_can_fail(name, figures, gates, claim):
-    """A control that misbehaves is reported as such."""
+    """A claim fails if its control misbehaves."""
     assert held({**FIGURES, name: figures}, {**GATES, name: gates})[claim] is False
 
 
 def test_a_missing_or_failed_row_cannot_be_judged():
-    """No oracle, no verdict; the evidence says whether it failed or was never there."""
+    """Without the oracle its claim is open; the evidence states whether the row failed or is absent."""
     without = {n: f for n, f in FIGURES.items() if n != "oracle"}
-    found = outcomes(without, {n: GATES[n] for n in without}, ("oracle",))
-    assert found[0].held is None
-    assert found[0].evidence == "The row 'oracle' failed."
+    results = outcomes(without, {n: GATES[n] for n in without}, ("oracle",))
+    assert results[0].held is None
+    assert results[0].evidence == "The row 'oracle' failed."
     assert outcomes({}, {})[0].evidence == "There is no row 'oracle'."
 
 
 def test_evidence_gives_numbers():
-    """A reader can check the verdict."""
+    """The evidence has the numbers behind the outcome."""
     evidence = outcomes(FIGURES, GATES)[0].evidence
     assert evidence == "oracle minus real_only is +10.0 points [+5.0, +15.0] of balanced accuracy."
 
 
-def test_a_blind_gate_says_so():
-    """A gate that misses planted copies is named, whatever it says of the row."""
-    found = {c.id: c for c in outcomes(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)})}
-    assert "blind" in found["copycat_caught"].evidence
+def test_a_blind_gate_is_reported():
+    """The evidence names a gate that misses planted copies, whatever its result for the row."""
+    results = {c.id: c for c in outcomes(FIGURES, {**GATES, "copycat": gate(0.0, False, blind=True)})}
+    assert "blind" in results["copycat_caught"].evidence
 
 
 def test_words_follow_the_primary_metric():
-    """A task that ranks by F1 is judged by F1, shown as a decimal, its differences in points of F1."""
+    """A task ranked by F1 has decimal F1 in the evidence, and differences in points of F1."""
     f1 = card("f1", "F1", False)
     figures = {
         name: row(0.0, metric="f1").model_copy(
@@ -115,14 +115,14 @@ def test_words_follow_the_primary_metric():
         )
         for name, figure in FIGURES.items()
     }
-    found = {c.id: c for c in outcomes(figures, GATES, metric=f1)}
-    assert found["oracle_beats_real_only"].evidence.endswith("+10.0 points [+5.0, +15.0] of F1.")
-    assert found["noise_last"].claim == "noise has the lowest F1 of all rows"
-    assert "noise has 0.500, the lowest other row (real_only) 0.600" in found["noise_last"].evidence
+    results = {c.id: c for c in outcomes(figures, GATES, metric=f1)}
+    assert results["oracle_beats_real_only"].evidence.endswith("+10.0 points [+5.0, +15.0] of F1.")
+    assert results["noise_last"].claim == "noise has the lowest F1 of all rows"
+    assert "noise has 0.500, the lowest other row (real_only) 0.600" in results["noise_last"].evidence
 
 
 def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
-    """Given to one class alone, noise can help as a change of its frequency does: shown, and not decisive."""
+    """Noise for one class can help by changing the class balance: the claim is shown and not decisive."""
     figures = FIGURES | {"noise": row(0.66, 0.01, 0.11)}
     (claim,) = (c for c in outcomes(figures, GATES, rebalances=True) if c.id == "noise_last")
     assert (claim.held, claim.decisive) == (False, False)
@@ -131,6 +131,6 @@ def test_noise_is_not_condemned_where_it_changes_the_balance_of_the_classes():
 
 
 def test_the_oracle_is_held_against_the_yardstick():
-    """Where real_only is itself the ceiling, the oracle must beat another row."""
+    """If real_only is the ceiling, the oracle is compared with another row."""
     ids = [c.id for c in outcomes(FIGURES, GATES, yardstick="duplicate_real")]
     assert ids[0] == "oracle_beats_duplicate_real"

@@ -1,4 +1,4 @@
-"""All figures of merit of rows, as the comparison records them."""
+"""Figures of merit in the comparison's records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "multilabel":
 def study(
     kind: metrics.Kind, label: np.ndarray, scores: dict[str, np.ndarray], groups: bool = False
 ) -> AlignedRows:
-    """Rows without added images; one patient has two images."""
+    """Return rows without added images; one patient has two images."""
     classes, n = CLASSES[kind], len(label)
     protocol = Protocol(
         classes=classes, kind=kind, metrics=metrics.reported(kind, PRIMARY[kind]), folds=1,
@@ -37,32 +37,32 @@ def study(
 
 
 def drawn(kind: metrics.Kind, skill: dict[str, float], n: int = 240, groups: bool = False) -> AlignedRows:
-    """Two runs a row of a known skill."""
+    """Draw two runs per row at a known skill."""
     k = len(CLASSES[kind])
     rng = np.random.default_rng(3)
     multilabel = kind == "multilabel"
     label = (rng.random((n, k)) < 0.3).astype(int) if multilabel else np.arange(n) // 2 % k
     actual = label if multilabel else label[:, None] == np.arange(k)
-    found = {}
+    result = {}
     for name, gain in skill.items():
         score = np.exp(gain * actual + rng.normal(0, 1, (2, n, k)))
-        found[name] = score / (1 + score) if multilabel else score / score.sum(-1, keepdims=True)
-    return study(kind, label, found, groups)
+        result[name] = score / (1 + score) if multilabel else score / score.sum(-1, keepdims=True)
+    return study(kind, label, result, groups)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_estimates_are_those_of_the_leaderboard(kind):
-    """Where a metric of the leaderboard is also a figure of merit, both have one value; JSON holds all."""
+    """A figure of merit that is also a leaderboard metric has the same value; everything is valid JSON."""
     panel = ComparedRows(drawn(kind, {"real_only": 1.0, "oracle": 2.0}), "test", 10)
-    found = figures_of_merit.figures_of_merit(panel)
-    json.dumps({n: q.to_json() for n, q in found.items()}, allow_nan=False)
+    result = figures_of_merit.figures_of_merit(panel)
+    json.dumps({n: q.to_json() for n, q in result.items()}, allow_nan=False)
     for name in ("real_only", "oracle"):
         for metric in panel.protocol.metrics:
-            own = found[name].overall[metric]
+            own = result[name].overall[metric]
             assert own.estimate == pytest.approx(panel.metric(metric).mean(name)["estimate"])
             assert own.low < own.estimate < own.high
         for k, label in enumerate(panel.protocol.classes):
-            own = found[name].per_class[label]
+            own = result[name].per_class[label]
             assert own["recall"].estimate == pytest.approx(panel.recall(k).mean(name)["estimate"])
             assert own["auroc"].estimate == pytest.approx(panel.class_auroc(k).mean(name)["estimate"])
             for figure in ("precision", "f1"):
@@ -71,7 +71,7 @@ def test_estimates_are_those_of_the_leaderboard(kind):
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_every_figure_is_described(kind):
-    """The settings name what the records hold, no more and no less."""
+    """The settings list exactly the figures of the records."""
     panel = ComparedRows(drawn(kind, {"real_only": 1.0}), "test", 10)
     described = figures_of_merit.quality_cards(panel.protocol)
     record = figures_of_merit.figures_of_merit(panel)["real_only"]
@@ -83,23 +83,23 @@ def test_every_figure_is_described(kind):
 
 
 def test_differences_are_paired():
-    """A row like real_only in all but a few images: the difference is known far better than either."""
+    """The difference to a row that differs in few images has a far narrower interval than either row."""
     plain = drawn("multiclass", {"real_only": 1.0})
     scores = np.stack([plain.rows[0].scores["test", 0][0]] * 2)
     near = scores.copy()
     near[:, :6] = near[:, :6, ::-1]
-    made = study("multiclass", plain.splits["test"].label, {"real_only": scores, "near": near})
-    found = figures_of_merit.figures_of_merit(ComparedRows(made, "test", 10))
-    assert found["real_only"].versus_real_only is None
+    compared = study("multiclass", plain.splits["test"].label, {"real_only": scores, "near": near})
+    result = figures_of_merit.figures_of_merit(ComparedRows(compared, "test", 10))
+    assert result["real_only"].versus_real_only is None
     for name in ("accuracy", "auprc", "brier"):
-        difference, own = found["near"].versus_real_only[name], found["near"].overall[name]
+        difference, own = result["near"].versus_real_only[name], result["near"].overall[name]
         assert difference.high - difference.low < 0.5 * (own.high - own.low)
-        expected = own.estimate - found["real_only"].overall[name].estimate
+        expected = own.estimate - result["real_only"].overall[name].estimate
         assert difference.estimate == pytest.approx(expected, abs=1e-7)  # both are rounded
 
 
 def test_the_reliability_diagram_by_hand():
-    """Two images at 0.9, one of them right, two at 0.6, both right: two bins of half the weight each."""
+    """Two images at 0.9, one correct, and two at 0.6, both correct, give two bins of weight 1/2."""
     label = np.array([0, 1, 0, 1])
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]])
     panel = ComparedRows(study("binary", label, {"real_only": np.stack([scores] * 2)}), "test", 10)
@@ -114,28 +114,29 @@ def test_the_reliability_diagram_by_hand():
 
 
 def test_a_class_of_two_patients_has_no_interval_and_a_note():
-    """The class and the means over classes are without one; accuracy keeps its own."""
+    """The class and means over classes have no interval; accuracy has one."""
     plain = drawn("multiclass", {"real_only": 1.0})
     label = plain.splits["test"].label % 2
     label[:4] = 2
-    made = study("multiclass", label, {"real_only": plain.rows[0].scores["test", 0]})
-    found = figures_of_merit.figures_of_merit(ComparedRows(made, "test", 10))
-    own = found["real_only"]
+    compared = study("multiclass", label, {"real_only": plain.rows[0].scores["test", 0]})
+    result = figures_of_merit.figures_of_merit(ComparedRows(compared, "test", 10))
+    own = result["real_only"]
     assert own.per_class["c"]["auroc"].low is None
     assert own.overall["balanced_accuracy"].low is None
     assert own.overall["balanced_accuracy"].estimate is not None
     assert own.per_class["a"]["auroc"].low is not None
     assert own.overall["accuracy"].low is not None
-    (note,) = without_interval(found, "test")
+    (note,) = without_interval(result, "test")
     assert " c:" in note
 
 
 def test_subgroups_have_every_figure():
-    """Of the images of a group alone, with the difference to real_only; the primary metric as before."""
-    made = drawn("multiclass", {"real_only": 1.0, "oracle": 3.0}, groups=True)
-    female = subgroups(made)["oracle"]["sex"]["female"]
-    keep = made.splits["test"].groups["sex"] == "female"
-    panel = ComparedRows(made, "test", 10, keep)
+    """Figures are over the group's images, with the difference to real_only; the primary metric is
+    unchanged."""
+    compared = drawn("multiclass", {"real_only": 1.0, "oracle": 3.0}, groups=True)
+    female = subgroups(compared)["oracle"]["sex"]["female"]
+    keep = compared.splits["test"].groups["sex"] == "female"
+    panel = ComparedRows(compared, "test", 10, keep)
     quality = female.quality
     assert quality.overall["auroc"].estimate == pytest.approx(
         metrics.auroc(panel.label, panel.scores["oracle"]).mean()

@@ -1,4 +1,4 @@
-"""What the comparison says beside a difference, over made predictions."""
+"""Tests, power and variance beside a difference, on generated predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ ACCURACY = {"real_only": 0.7, "one": 0.8, "two": 0.8, "three": 0.62, "four": 0.9
 
 
 def study(brackets: tuple[int, ...] = (10, 20), runs: int = 3) -> AlignedRows:
-    """Five rows over 200 patients with two images each, two classes, runs that share the patients."""
+    """Return five rows over 200 patients with two images each and two classes; all runs share the
+    patients."""
     rng = np.random.default_rng(4)
     label, patient = np.repeat(rng.integers(0, 2, 200), 2), np.repeat(np.arange(200), 2)
     hard = np.repeat(rng.normal(size=200), 2)
@@ -46,27 +47,27 @@ def study(brackets: tuple[int, ...] = (10, 20), runs: int = 3) -> AlignedRows:
 
 @pytest.fixture(scope="module")
 def panel() -> ComparedRows:
-    """The rows beside each other at the larger bracket."""
+    """Return the rows at the larger bracket."""
     return ComparedRows(study(), "test", 20)
 
 
 def test_mcnemar_counts_images_and_patients(panel):
-    """Gained less lost is the difference in images that the mean score has right; both are adjusted."""
-    found = significance_tests.mcnemar_by_row(panel, "real_only")
-    assert set(found) == set(ACCURACY) - {"real_only"}
+    """Gained minus lost is the difference in correct images of the mean score; both p values are adjusted."""
+    result = significance_tests.mcnemar_by_row(panel, "real_only")
+    assert set(result) == set(ACCURACY) - {"real_only"}
     right = {n: (s.mean(0).argmax(-1) == panel.label).sum() for n, s in panel.scores.items()}
-    for name, record in found.items():
+    for name, record in result.items():
         assert record["gained"] - record["lost"] == right[name] - right["real_only"]
         assert record["clustered"]["patients"] == 200
         assert 0 < record["clustered"]["design_effect"] <= 2  # two images a patient
-    plain = sorted(found.values(), key=lambda r: r["p"])
+    plain = sorted(result.values(), key=lambda r: r["p"])
     assert plain[0]["p_adjusted"] == pytest.approx(min(1, 4 * plain[0]["p"]))
 
 
 def test_delong_compares_the_positive_class_of_mean_scores(panel):
-    """The areas are scikit-learn's; several labels or a lone patient have no such test."""
-    found = significance_tests.delong_by_row(panel, "real_only")
-    for name, record in found.items():
+    """Areas are scikit-learn's; with a single positive patient there is no test."""
+    result = significance_tests.delong_by_row(panel, "real_only")
+    for name, record in result.items():
         own, base = (roc_auc_score(panel.label, panel.scores[n].mean(0)[:, 1]) for n in (name, "real_only"))
         assert record["difference"] == pytest.approx(own - base)
         assert record["p_adjusted"] >= record["p"]
@@ -78,7 +79,7 @@ def test_delong_compares_the_positive_class_of_mean_scores(panel):
 
 
 def test_equivalence_is_that_of_the_interval(panel):
-    """A row compared with an equally good one may be equivalent; with a better one it is not."""
+    """Equally good rows may be equivalent; a row and a clearly better one are not."""
     difference = panel.primary.difference("four", "three")
     record = significance_tests.difference_record(difference, margin=0.02, alpha=0.05)
     assert not record["equivalence"]["equivalent"]
@@ -91,20 +92,20 @@ def test_equivalence_is_that_of_the_interval(panel):
     assert same["equivalence"]["equivalent"]
 
 
-def test_power_says_what_would_have_been_seen(panel):
-    """More power needs a larger difference; a difference that was found clearly needs no more than it had."""
-    found = significance_tests.power(panel, "real_only")
-    assert set(found["rows"]) == set(ACCURACY) - {"real_only"}
-    for name, own in found["rows"].items():
+def test_power_has_detectable_differences(panel):
+    """More power needs a larger difference; a clearly significant difference needs no more runs."""
+    result = significance_tests.power(panel, "real_only")
+    assert set(result["rows"]) == set(ACCURACY) - {"real_only"}
+    for name, own in result["rows"].items():
         assert 0 < own["0.8"] < own["0.95"]
         difference = panel.primary.difference(name, "real_only")
         assert own["0.8"] == pytest.approx(difference.detectable)
         if abs(difference.estimate) > own["0.8"]:
-            assert found["needed"][name]["runs"] <= 3
+            assert result["needed"][name]["runs"] <= 3
 
 
 def test_power_of_mcnemar_is_that_of_the_discordant_images(panel):
-    """The row's own discordant share and design effect go into the formula of ``power``."""
+    """The formula of ``power`` uses the row's own discordant share and design effect."""
     gained, lost = discordance(panel.label, panel.scores["one"], panel.scores["real_only"], panel.patient)
     effect = ((gained - lost) ** 2).sum() / (gained + lost).sum()
     expected = detectable_mcnemar(400, (gained + lost).sum() / 400, 0.05, 0.8, effect)
@@ -126,18 +127,18 @@ def test_letters_follow_the_pairs():
 
 
 def test_most_of_the_spread_is_between_generators_that_differ():
-    """Accuracies from 0.62 to 0.9 against runs that differ by chance; one classifier is said to be one."""
+    """Accuracies from 0.62 to 0.9 exceed the spread of runs; a single classifier is no component."""
     whole = study()
     panels = {b: ComparedRows(whole, "test", b) for b in (10, 20)}
-    found = variance_and_association.variance(panels, [n for n in ACCURACY if n != "real_only"])
-    share = {c["source"]: c["share"] for c in found["components"]}
+    result = variance_and_association.variance(panels, [n for n in ACCURACY if n != "real_only"])
+    share = {c["source"]: c["share"] for c in result["components"]}
     assert share["generator"] > 0.8
-    assert set(found["left_out"]) == {"classifier", "fold"}
-    assert found["n"] == 4 * 2 * 3
+    assert set(result["left_out"]) == {"classifier", "fold"}
+    assert result["n"] == 4 * 2 * 3
 
 
 def test_association_is_over_generators_alone(panel):
-    """A measure that orders the generators as their accuracy does: rho of -1 where low is good."""
+    """For a lower-is-better measure that orders the generators like their accuracy, rho is -1."""
     fid = {"one": 20.0, "two": 25.0, "three": 40.0, "four": 10.0, "real_only": 0.0}
     manifests = [
         {
@@ -146,8 +147,8 @@ def test_association_is_over_generators_alone(panel):
         }
         for n, v in fid.items()
     ]
-    found = variance_and_association.association(panel, manifests, "real_only", 0.05)["fid"]
-    assert found["rows"] == ["four", "one", "three", "two"]
-    assert found["expected_sign"] == -1
-    assert found["rho"] <= -0.8 + 1e-12
-    assert found["n"] == 4
+    result = variance_and_association.association(panel, manifests, "real_only", 0.05)["fid"]
+    assert result["rows"] == ["four", "one", "three", "two"]
+    assert result["expected_sign"] == -1
+    assert result["rho"] <= -0.8 + 1e-12
+    assert result["n"] == 4

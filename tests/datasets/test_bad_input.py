@@ -1,4 +1,5 @@
-"""Bad data, for every real source: one clear error with place, problem and remedy, and never a traceback."""
+"""Invalid data, for every real source: one clear error with location, problem and remedy, never a
+traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ SOURCES = ("covid_chestxray", "image_folder")
 
 
 class Folder:
-    """A dataset of six patients per class in the layout of a source, to be spoiled by a test."""
+    """A dataset of six patients per class in the layout of a source, for tests to corrupt."""
 
     def __init__(self, root: Path, source: str) -> None:
         self.root, self.source = root, source
@@ -41,7 +42,7 @@ class Folder:
         return self.root / "images" / name
 
     def write(self) -> None:
-        """Write the table as the rows now stand."""
+        """Write the table with the current rows."""
         with open(self.root / "metadata.csv", "w", newline="", encoding="utf-8") as handle:
             table = csv.writer(handle)
             if self.source == "image_folder":
@@ -66,7 +67,7 @@ class Folder:
         return splits
 
     def refused(self, **rule: Any) -> DataError:
-        """The error of loading: of the right kind, with a remedy, in two lines at most."""
+        """Return the error of loading; it has the expected type, a remedy, and at most two lines."""
         with pytest.raises(DataError) as caught:
             self.load(**rule)
         error = caught.value
@@ -81,53 +82,53 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     return Folder(tmp_path / "data", request.param)
 
 
-def test_the_folder_is_fine_before_it_is_spoiled(folder: Folder) -> None:
-    """Unspoiled, both sources read all twelve images."""
+def test_the_intact_folder_is_read(folder: Folder) -> None:
+    """Both sources read all twelve images of the intact folder."""
     assert sum(len(s) for s in folder.load().named().values()) == 12
 
 
 def test_folder_is_missing(folder: Folder) -> None:
-    """A folder that does not exist is named."""
+    """The error names a folder that does not exist."""
     folder.root = folder.root / "nowhere"
     assert folder.refused().problem == "no such folder"
 
 
 def test_folder_is_a_file(folder: Folder) -> None:
-    """A file given for a folder is refused."""
+    """A file in place of the folder is refused."""
     folder.root = folder.root / "metadata.csv"
     assert folder.refused().problem == "no such folder"
 
 
 def test_folder_is_empty(folder: Folder) -> None:
-    """An empty folder is named as such."""
+    """The error states that the folder is empty."""
     folder.root = folder.root / "new"
     folder.root.mkdir()
     assert folder.refused().problem == "the folder is empty"
 
 
 def test_table_is_missing(folder: Folder) -> None:
-    """Without the table the error names it."""
+    """The error names the missing table."""
     (folder.root / "metadata.csv").unlink()
     error = folder.refused()
     assert "metadata.csv" in str(error)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\x00\x01\x02\xff" * 50, b"<html>not found</html>\n"])
-def test_table_is_no_table(folder: Folder, content: bytes) -> None:
-    """An empty table, bytes, or a web page saved in its place is refused."""
+def test_table_is_not_a_csv(folder: Folder, content: bytes) -> None:
+    """An empty file, random bytes, or a web page in place of the table is refused."""
     (folder.root / "metadata.csv").write_bytes(content)
     assert "metadata.csv" in folder.refused().where
 
 
 def test_table_has_a_header_alone(folder: Folder) -> None:
-    """A table without rows says so."""
+    """The error states that the table has no records."""
     folder.rows = []
     folder.write()
     assert folder.refused().problem == "has a header and no records"
 
 
 def test_folder_lacks_a_class(folder: Folder) -> None:
-    """A class without images is named, with the number of patients that the split needs."""
+    """The error names the class without images and the number of patients that the split needs."""
     folder.rows = folder.rows[:6]
     folder.write()
     error = folder.refused()
@@ -136,12 +137,12 @@ def test_folder_lacks_a_class(folder: Folder) -> None:
 
 
 def test_too_few_patients(folder: Folder) -> None:
-    """Six patients are too few for a rule that asks for seven."""
+    """Six patients are too few for a rule that needs seven."""
     assert folder.refused(min_patients=7).problem == "has 6 patients, the split needs at least 7"
 
 
 def test_missing_patient_id(folder: Folder) -> None:
-    """A row without a patient id is refused with its line: without it, no split can be proven."""
+    """A record without a patient id is refused with its line, since the split cannot be proven disjoint."""
     folder.rows[2][2] = " "
     folder.write()
     error = folder.refused()
@@ -150,7 +151,7 @@ def test_missing_patient_id(folder: Folder) -> None:
 
 
 def test_missing_picture(folder: Folder) -> None:
-    """A picture that is listed and not there is refused with its line."""
+    """A listed picture that does not exist is refused with its line."""
     folder.picture().unlink()
     error = folder.refused()
     assert "metadata.csv: line 2" in error.where
@@ -158,7 +159,7 @@ def test_missing_picture(folder: Folder) -> None:
 
 
 def test_zero_byte_picture(folder: Folder) -> None:
-    """A zero-byte file, as a broken download leaves it, is named."""
+    """The error names a zero-byte file, as left by a broken download."""
     folder.picture().write_bytes(b"")
     error = folder.refused()
     assert error.where == str(folder.picture())
@@ -166,7 +167,7 @@ def test_zero_byte_picture(folder: Folder) -> None:
 
 
 def test_corrupt_picture(folder: Folder) -> None:
-    """A picture cut in half is named."""
+    """The error names a truncated picture."""
     data = folder.picture().read_bytes()
     folder.picture().write_bytes(data[: len(data) // 2])
     error = folder.refused()
@@ -175,7 +176,7 @@ def test_corrupt_picture(folder: Folder) -> None:
 
 
 def test_gigapixel_picture(folder: Folder) -> None:
-    """A header that promises 1.6 gigapixels is refused before anything is decoded."""
+    """A header that declares 1.6 gigapixels is refused before any pixel is decoded."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -198,7 +199,7 @@ def test_picture_outside_the_folder(folder: Folder) -> None:
 
 @pytest.mark.parametrize("kind", ["16-bit", "RGBA"])
 def test_unusual_pictures_are_read(folder: Folder, kind: str) -> None:
-    """16-bit and RGBA pictures are no fault: they are read as the gray that they show."""
+    """16-bit and RGBA pictures are valid and become the gray levels that they show."""
     with Image.open(folder.picture()) as opened:
         gray = np.asarray(opened)
     before = folder.load()
@@ -212,7 +213,7 @@ def test_unusual_pictures_are_read(folder: Folder, kind: str) -> None:
 
 
 class Large:
-    """A dataset of twelve pictures in the layout of a source that has very many, to be spoiled by a test."""
+    """A dataset of twelve pictures in the layout of a very large source, for tests to corrupt."""
 
     def __init__(self, root: Path, source: str) -> None:
         self.root, self.source = root, source
@@ -268,14 +269,14 @@ def large(request: pytest.FixtureRequest, tmp_path: Path) -> Large:
     return Large(tmp_path / "data", request.param)
 
 
-def test_the_large_dataset_is_fine_before_it_is_spoiled(large: Large) -> None:
-    """Unspoiled, all twelve pictures are read."""
+def test_the_intact_large_dataset_is_read(large: Large) -> None:
+    """All twelve pictures of the intact dataset are read."""
     assert large.read().shape == (12, 16, 16)
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file", "empty"])
 def test_large_folder(large: Large, kind: str) -> None:
-    """A root that is not there, no folder, or empty is named as such."""
+    """A root that is missing, a file, or empty is reported as such."""
     large.root = {"missing": large.root / "no", "a file": large.pictures[0], "empty": large.root / "new"}[
         kind
     ]
@@ -285,26 +286,26 @@ def test_large_folder(large: Large, kind: str) -> None:
 
 
 def test_large_table_is_missing(large: Large) -> None:
-    """Without one of its tables the error names it."""
+    """The error names the missing table."""
     (large.root / large.tables[-1]).unlink()
     assert large.tables[-1] in str(large.refused())
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\x00\x01\x02\xff" * 50, b"<html>not found</html>\n"])
-def test_large_table_is_no_table(large: Large, content: bytes) -> None:
-    """An empty table, bytes, or a web page saved in its place is refused."""
+def test_large_table_is_not_a_csv(large: Large, content: bytes) -> None:
+    """An empty file, random bytes, or a web page in place of the table is refused."""
     (large.root / large.tables[-1]).write_bytes(content)
     assert large.tables[-1] in large.refused().where
 
 
 def test_large_table_has_a_header_alone(large: Large) -> None:
-    """A table without rows says so."""
+    """The error states that the table has no records."""
     large.write(large.root / large.tables[0], [])
     assert large.refused().problem == "has a header and no records"
 
 
 def test_large_table_cut_off(large: Large) -> None:
-    """A download that broke off in the middle of a row is met at that row."""
+    """A download that broke off within a record is reported at that record."""
     path = large.root / large.tables[0]
     data = path.read_bytes()
     path.write_bytes(data[: data.rindex(b"0000")])
@@ -312,7 +313,7 @@ def test_large_table_cut_off(large: Large) -> None:
 
 
 def test_picture_that_is_missing(large: Large) -> None:
-    """A picture that is listed and not there is refused with its line before any is read."""
+    """A listed picture that does not exist is refused with its line before any picture is read."""
     large.pictures[1].unlink()
     error = large.refused()
     assert error.where.endswith(f"{large.tables[0]}: line 3")
@@ -321,7 +322,7 @@ def test_picture_that_is_missing(large: Large) -> None:
 
 @pytest.mark.parametrize(("content", "problem"), [(b"", "is empty (0 bytes)"), (b"GIF89a", "corrupt")])
 def test_picture_that_is_broken(large: Large, content: bytes, problem: str) -> None:
-    """A broken picture is named when it is looked at."""
+    """The error names a broken picture when it is read."""
     large.pictures[1].write_bytes(content)
     error = large.refused()
     assert error.where == str(large.pictures[1])

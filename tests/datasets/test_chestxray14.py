@@ -28,7 +28,8 @@ CHOSEN = ("Effusion", "Mass", "Infiltration")
 
 
 class Tree:
-    """24 patients with two pictures each, in images_001 and images_002; the last six are official test."""
+    """24 patients with two pictures each, in images_001 and images_002; the last six are in the official test
+    list."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -55,7 +56,7 @@ class Tree:
         self.write_boxes()
 
     def write(self, name: str = "Data_Entry_2017.csv", header: str = HEADER) -> None:
-        """Write the table as the rows now stand."""
+        """Write the table with the current rows."""
         with open(self.root / name, "w", newline="", encoding="utf-8") as handle:
             handle.write(header + "\n")
             csv.writer(handle).writerows(self.rows)
@@ -70,7 +71,7 @@ class Tree:
         return images(given, classes=classes, image_size=size, reserve_per_class=0, seed=0)
 
     def refused(self, **params: object) -> DataError:
-        """The error of reading, with a place and a remedy."""
+        """Return the error of reading; it has a location and a remedy."""
         with pytest.raises(DataError) as caught:
             self.read(**params)  # type: ignore[arg-type]
         assert caught.value.where
@@ -85,40 +86,41 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def test_public_layout(tree: Tree) -> None:
-    """Pictures of all folders are found; patient, sex, age and view are those of the table."""
-    found = tree.read(("negative", "positive"))
-    assert len(found) == 48
-    assert found.classes == FINDINGS
+    """Pictures of all folders are read; patient, sex, age and view come from the table."""
+    result = tree.read(("negative", "positive"))
+    assert len(result) == 48
+    assert result.classes == FINDINGS
     assert len(FINDINGS) == 15
-    row = found.image_id.tolist().index("00000003_001.png")
+    row = result.image_id.tolist().index("00000003_001.png")
     for column, value in (("patient_id", "00000003"), ("sex", "female"), ("age", 43), ("view", "PA")):
-        assert getattr(found, column)[row] == value
-    assert found.image[row].shape == (16, 16)
-    assert found.card["notes"] == ["1 images have several boxes: that of the first class used"]
+        assert getattr(result, column)[row] == value
+    assert result.image[row].shape == (16, 16)
+    assert result.card["notes"] == ["1 images have several boxes: that of the first class used"]
 
 
 def test_findings_become_several_labels(tree: Tree) -> None:
-    """Names between bars are a class each, in the task's order and spelling; none of them is all zeros."""
-    found = tree.read(("mass", "effusion", "infiltration"))
-    assert found.classes == ("mass", "effusion", "infiltration")
-    of = dict(zip(found.patient_id.tolist(), found.label.tolist(), strict=True))
+    """Each name between bars is one class, in the task's order and spelling; an image without any of them has
+    only zeros."""
+    result = tree.read(("mass", "effusion", "infiltration"))
+    assert result.classes == ("mass", "effusion", "infiltration")
+    of = dict(zip(result.patient_id.tolist(), result.label.tolist(), strict=True))
     assert [of[f"{k:08d}"] for k in range(4, 8)] == [[0, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0]]
-    assert found.reported_labels is not None
-    assert (found.reported_labels == found.label).all()
+    assert result.reported_labels is not None
+    assert (result.reported_labels == result.label).all()
     with pytest.raises(UnknownNameError, match="Did you mean 'Effusion'"):
         tree.read(("Efusion", "Mass"))
 
 
 def test_single_label(tree: Tree) -> None:
-    """labels: single keeps the images that have just one of the classes; normal is No Finding."""
-    found = tree.read(("normal", "effusion", "infiltration"), labels="single")
-    assert found.counts() == {"normal": 12, "effusion": 12, "infiltration": 0}
-    assert "12 images left out, labels single: no class" in found.card["notes"]
-    assert "12 images left out, labels single: several classes" in found.card["notes"]
+    """With labels=single, only images with exactly one of the classes remain; normal is No Finding."""
+    result = tree.read(("normal", "effusion", "infiltration"), labels="single")
+    assert result.counts() == {"normal": 12, "effusion": 12, "infiltration": 0}
+    assert "12 images left out, labels single: no class" in result.card["notes"]
+    assert "12 images left out, labels single: several classes" in result.card["notes"]
 
 
 def test_official_lists(tree: Tree) -> None:
-    """The official test list is test; val and reserve are drawn from the rest by patient."""
+    """The official test list becomes test; val and reserve are drawn from the rest by patient."""
     assert sorted(np.unique(tree.read().split, return_counts=True)[1].tolist()) == [12, 36]
     splits = loading.load(
         chestxray14,
@@ -135,24 +137,24 @@ def test_official_lists(tree: Tree) -> None:
 
 
 def test_drawn_split(tree: Tree) -> None:
-    """split: drawn leaves the division to the task, and needs no lists."""
+    """split=drawn leaves the split to the task and needs no lists."""
     (tree.root / "test_list.txt").unlink()
     assert "test_list.txt" in tree.refused().where
     assert tree.read(split="drawn").split is None
 
 
 def test_image_on_no_list(tree: Tree) -> None:
-    """An image that no official list names is left out, with a note."""
+    """An image on no official list is left out, with a note."""
     (tree.root / "test_list.txt").write_text("00000024_001.png")
-    found = tree.read()
-    assert len(found) == 37
+    result = tree.read()
+    assert len(result) == 37
     assert any(
-        note.startswith("11 records left out, on no official list: 00000019") for note in found.card["notes"]
+        note.startswith("11 records left out, on no official list: 00000019") for note in result.card["notes"]
     )
 
 
 def test_image_on_both_lists(tree: Tree) -> None:
-    """An image on both lists is refused, and so is a patient whose images are on both."""
+    """An image on both lists is refused, and so is a patient with images on both."""
     (tree.root / "test_list.txt").write_text("00000001_000.png")
     assert "lists 1 images that the other list has too" in tree.refused().problem
     (tree.root / "train_val_list.txt").write_text("00000001_001.png")
@@ -160,24 +162,24 @@ def test_image_on_both_lists(tree: Tree) -> None:
 
 
 def test_boxes_are_scaled(tree: Tree) -> None:
-    """A box of the frame of 1024 pixels is given in pixels of the square; without one it is NaN."""
-    found = tree.read()
-    assert found.box is not None
-    assert found.box[0].tolist() == [8, 4, 4, 2]
-    assert np.isnan(found.box[4]).all()
+    """A box given in the frame of 1024 pixels is scaled to the square; an image without a box has NaN."""
+    result = tree.read()
+    assert result.box is not None
+    assert result.box[0].tolist() == [8, 4, 4, 2]
+    assert np.isnan(result.box[4]).all()
     assert tree.read(size=32).box[0].tolist() == [16, 8, 8, 4]  # type: ignore[index]
-    assert found.card["boxes"] == 2
+    assert result.card["boxes"] == 2
 
 
 def test_box_of_the_first_class(tree: Tree) -> None:
-    """Of several boxes that of the task's first class is kept; Infiltrate is Infiltration."""
+    """Of several boxes, the one of the task's first class is used; Infiltrate is an alias of Infiltration."""
     assert tree.read(("Effusion", "Infiltration")).box[2].tolist() == [0, 0, 1, 1]  # type: ignore[index]
     other = tree.read(("Infiltration", "Effusion")).box[2]  # type: ignore[index]
     assert other.tolist() == pytest.approx([225.08 / 64, 547.01 / 64, 8, 1024 / 64 - 547.01 / 64])
 
 
 def test_other_box_header(tree: Tree) -> None:
-    """Copies with one name per corner are read too; without the file there are no boxes."""
+    """Files with one column name per corner are read too; without the file no image has a box."""
     tree.boxes = [row[:6] for row in tree.boxes]
     expected = tree.read().box
     tree.write_boxes("Image Index,Finding Label,bbox x,bbox y,bbox w,bbox h")
@@ -197,7 +199,7 @@ def test_other_box_header(tree: Tree) -> None:
     ],
 )
 def test_bad_box(tree: Tree, box: list[str], problem: str) -> None:
-    """A box that shows nothing, no number or an unknown finding is refused with its line."""
+    """An empty box, a box with a non-number and an unknown finding are refused with their line."""
     tree.boxes[1] = [*box, "", "", ""]
     tree.write_boxes()
     error = tree.refused()
@@ -206,15 +208,15 @@ def test_bad_box(tree: Tree, box: list[str], problem: str) -> None:
 
 
 def test_corrected_table_comes_first(tree: Tree) -> None:
-    """Data_Entry_2017_v2020.csv, with Patient Sex and unpadded ages, is read before the older one, noted."""
+    """Data_Entry_2017_v2020.csv (Patient Sex, unpadded ages) is preferred to the older table, with a note."""
     tree.rows[0][4] = "57"
     tree.write("Data_Entry_2017_v2020.csv", HEADER.replace("Gender", "Sex").rstrip(","))
-    found = tree.read()
-    assert found.age is not None
-    assert found.age[0] == 57
-    assert found.sex is not None
-    assert found.sex[0] == "female"
-    assert found.card["notes"][0] == "Data_Entry_2017.csv not read, since Data_Entry_2017_v2020.csv exists"
+    result = tree.read()
+    assert result.age is not None
+    assert result.age[0] == 57
+    assert result.sex is not None
+    assert result.sex[0] == "female"
+    assert result.card["notes"][0] == "Data_Entry_2017.csv not read, since Data_Entry_2017_v2020.csv exists"
     assert tree.read(table="Data_Entry_2017.csv").age[0] == 41  # type: ignore[index]
 
 
@@ -222,14 +224,14 @@ def test_corrected_table_comes_first(tree: Tree) -> None:
     ("text", "years"), [("058Y", 58), ("58", 58), ("018M", 1.5), ("", np.nan), ("414", np.nan)]
 )
 def test_ages(tree: Tree, text: str, years: float) -> None:
-    """Ages come with or without a unit; one over 120 years is unknown, with a note that quotes it."""
+    """Ages come with or without a unit; an age over 120 years is unknown, and a note quotes it."""
     tree.rows[0][4] = text
     tree.write()
-    found = tree.read()
-    assert found.age is not None
-    assert found.age[0] == pytest.approx(years, nan_ok=True)
+    result = tree.read()
+    assert result.age is not None
+    assert result.age[0] == pytest.approx(years, nan_ok=True)
     noted = "1 ages over 120 years counted as unknown: 414 of 00000001_000.png"
-    assert (noted in found.card["notes"]) == (text == "414")
+    assert (noted in result.card["notes"]) == (text == "414")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_ages(tree: Tree, text: str, years: float) -> None:
     ],
 )
 def test_bad_row(tree: Tree, column: int, text: str, where: str, problem: str) -> None:
-    """A bad row is refused with its line, the column, what was found, and a remedy."""
+    """A faulty record is refused with its line, the column, the value and a remedy."""
     tree.rows[1][column] = text
     tree.write()
     error = tree.refused()
@@ -258,7 +260,7 @@ def test_bad_row(tree: Tree, column: int, text: str, where: str, problem: str) -
 
 
 def test_missing_pictures(tree: Tree) -> None:
-    """A folder that is not there is an error by number and name, or left out if that share is allowed."""
+    """Missing pictures are an error with count and names, or are left out up to the allowed share."""
     for path in (tree.root / "images_002/images").iterdir():
         path.unlink()
     error = tree.refused()
@@ -268,7 +270,7 @@ def test_missing_pictures(tree: Tree) -> None:
 
 
 def test_one_folder_of_images(tree: Tree) -> None:
-    """All pictures in one folder images/ are the same dataset; two copies of a picture are refused."""
+    """A single folder images/ gives the same dataset; two copies of a picture are refused."""
     expected = tree.read().content_hash()
     together = tree.root / "images"
     together.mkdir()
@@ -280,7 +282,7 @@ def test_one_folder_of_images(tree: Tree) -> None:
 
 
 def test_link_out_of_the_folder(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A folder of pictures that is a link to somewhere else is not followed, and named."""
+    """A picture folder that links out of the root is not followed, and is reported."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "images_001"
     (tree.root / "images_001").rename(elsewhere)
     (tree.root / "images_001").symlink_to(elsewhere)
@@ -288,26 +290,26 @@ def test_link_out_of_the_folder(tree: Tree, tmp_path_factory: pytest.TempPathFac
 
 
 def test_no_table(tmp_path: Path) -> None:
-    """A folder without the table says which one was looked for."""
+    """The error names the table that is missing from the folder."""
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match=r"has no Data_Entry_2017_v2020.csv or Data_Entry_2017.csv"):
         images(Params(root=tmp_path), classes=CHOSEN, image_size=16, reserve_per_class=0, seed=0)
 
 
 def test_fingerprint(tree: Tree) -> None:
-    """Tables, lists, boxes, names and sizes make the fingerprint; the place does not."""
-    seen = {fingerprint(Params(root=tree.root))}
+    """The fingerprint covers tables, lists, boxes, names and sizes, but not the location."""
+    distinct = {fingerprint(Params(root=tree.root))}
     tree.rows[0][1] = "Edema"
     tree.write()
-    seen.add(fingerprint(Params(root=tree.root)))
+    distinct.add(fingerprint(Params(root=tree.root)))
     (tree.root / "test_list.txt").write_text("00000024_001.png")
-    seen.add(fingerprint(Params(root=tree.root)))
+    distinct.add(fingerprint(Params(root=tree.root)))
     tree.boxes.pop()
     tree.write_boxes()
-    seen.add(fingerprint(Params(root=tree.root)))
+    distinct.add(fingerprint(Params(root=tree.root)))
     picture = tree.root / "images_001/images/00000001_000.png"
     picture.write_bytes(picture.read_bytes() + b"\0")
-    seen.add(fingerprint(Params(root=tree.root)))
-    assert len(seen) == 5
+    distinct.add(fingerprint(Params(root=tree.root)))
+    assert len(distinct) == 5
     moved = tree.root.rename(tree.root.with_name("moved"))
-    assert fingerprint(Params(root=moved)) in seen
+    assert fingerprint(Params(root=moved)) in distinct

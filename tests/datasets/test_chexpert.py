@@ -26,13 +26,13 @@ CHOSEN = ("Pneumothorax", "Pleural Effusion")
 
 
 def radiograph(path: Path, seed: int) -> None:
-    """A JPEG unlike that of any other seed."""
+    """Return a JPEG that differs from that of any other seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (39, 32), np.uint8)).save(path, quality=90)
 
 
-def row(path: str, said: dict[str, str] | None = None, **more: str) -> dict[str, str]:
-    """A row of train.csv; what is not said of an observation is blank."""
+def row(path: str, findings: dict[str, str] | None = None, **more: str) -> dict[str, str]:
+    """Return a record of train.csv; observations that are not given are blank."""
     lateral = "lateral" in path
     known = {
         "Path": path,
@@ -40,7 +40,8 @@ def row(path: str, said: dict[str, str] | None = None, **more: str) -> dict[str,
         "Age": "61",
         "Frontal/Lateral": "Lateral" if lateral else "Frontal",
     }
-    return {**dict.fromkeys(HEADER, ""), **known, "AP/PA": "" if lateral else "AP", **(said or {}), **more}
+    view = "" if lateral else "AP"
+    return {**dict.fromkeys(HEADER, ""), **known, "AP/PA": view, **(findings or {}), **more}
 
 
 def write(path: Path, rows: list[dict[str, str]], header: list[str] | None = None, **how: str) -> None:
@@ -53,7 +54,7 @@ def write(path: Path, rows: list[dict[str, str]], header: list[str] | None = Non
 
 
 class Tree:
-    """A dataset of 20 train, 4 valid and 6 test patients; every third has a lateral view too."""
+    """A dataset of 20 train, 4 valid and 6 test patients; every third also has a lateral view."""
 
     def __init__(self, root: Path, name: str = SMALL) -> None:
         self.root, self.name, self.folder = root, name, root / name
@@ -63,16 +64,16 @@ class Tree:
         self.write()
 
     def patient(self, part: str, number: int) -> list[dict[str, str]]:
-        """The rows of one patient, and their pictures."""
+        """Return the records of one patient, and write their pictures."""
         views = ["view1_frontal.jpg", "view2_lateral.jpg"] if number % 3 == 0 else ["view1_frontal.jpg"]
-        said = {"Pleural Effusion": ["1.0", "0.0", "-1.0", ""][number % (4 if part == "train" else 2)]}
+        findings = {"Pleural Effusion": ["1.0", "0.0", "-1.0", ""][number % (4 if part == "train" else 2)]}
         if part != "train":
-            said = dict.fromkeys(OBSERVATIONS, "0.0") | said
+            findings = dict.fromkeys(OBSERVATIONS, "0.0") | findings
         rows = []
         for view in views:
             file = f"{part}/patient{number:05d}/study1/{view}"
             radiograph(self.folder / file, 10 * number + len(rows))
-            rows.append(row(f"{self.name}/{file}", said, Sex=["Male", "Female"][number % 2]))
+            rows.append(row(f"{self.name}/{file}", findings, Sex=["Male", "Female"][number % 2]))
         return rows
 
     def write(self) -> None:
@@ -88,7 +89,7 @@ class Tree:
         return images(given, classes=classes, image_size=16, reserve_per_class=0, seed=seed)
 
     def refused(self, **params: object) -> DataError:
-        """The error of reading, with a place and a remedy."""
+        """Return the error of reading; it has a location and a remedy."""
         with pytest.raises(DataError) as caught:
             self.read(**params)  # type: ignore[arg-type]
         assert caught.value.where
@@ -102,42 +103,42 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
-def by_id(found: ImageSet, column: str) -> dict[str, object]:
-    return dict(zip(found.image_id.tolist(), getattr(found, column).tolist(), strict=True))
+def by_id(result: ImageSet, column: str) -> dict[str, object]:
+    return dict(zip(result.image_id.tolist(), getattr(result, column).tolist(), strict=True))
 
 
 def test_small_layout(tree: Tree) -> None:
     """Every picture of the three tables is read, with patient, view, sex, age, split and report."""
-    found = tree.read(OBSERVATIONS)
-    assert len(found) == 26 + 5 + 8
-    assert found.classes == OBSERVATIONS
-    assert {s: int((found.split == s).sum()) for s in ("train", "val", "test")} == {
+    result = tree.read(OBSERVATIONS)
+    assert len(result) == 26 + 5 + 8
+    assert result.classes == OBSERVATIONS
+    assert {s: int((result.split == s).sum()) for s in ("train", "val", "test")} == {
         "train": 26,
         "val": 5,
         "test": 8,
     }
     one = "train/patient00003/study1/view2_lateral.jpg"
-    assert by_id(found, "patient_id")[one] == "patient00003"
-    assert by_id(found, "view")[one] == "LATERAL"
-    assert by_id(found, "sex")[one] == "female"
-    assert by_id(found, "age")[one] == 61
-    assert by_id(found, "view")["train/patient00003/study1/view1_frontal.jpg"] == "AP"
-    assert set(found.view[found.split == "test"].tolist()) == {"FRONTAL", "LATERAL"}
-    assert found.card["notes"] == ["6 frontal images are stated neither as AP nor as PA: view FRONTAL"]
+    assert by_id(result, "patient_id")[one] == "patient00003"
+    assert by_id(result, "view")[one] == "LATERAL"
+    assert by_id(result, "sex")[one] == "female"
+    assert by_id(result, "age")[one] == 61
+    assert by_id(result, "view")["train/patient00003/study1/view1_frontal.jpg"] == "AP"
+    assert set(result.view[result.split == "test"].tolist()) == {"FRONTAL", "LATERAL"}
+    assert result.card["notes"] == ["6 frontal images are stated neither as AP nor as PA: view FRONTAL"]
 
 
 def test_reports_and_labels(tree: Tree) -> None:
     """1.0, 0.0, -1.0 and a blank become 1, 0, -1 and -2; the label is 1 where the report is 1."""
-    found = tree.read(OBSERVATIONS)
-    assert found.reported_labels is not None
-    said = {i: found.reported_labels[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
-    label = {i: found.label[k, EFFUSION] for k, i in enumerate(found.image_id.tolist())}
+    result = tree.read(OBSERVATIONS)
+    assert result.reported_labels is not None
+    findings = {i: result.reported_labels[k, EFFUSION] for k, i in enumerate(result.image_id.tolist())}
+    label = {i: result.label[k, EFFUSION] for k, i in enumerate(result.image_id.tolist())}
     for number, report in ((4, 1), (1, 0), (2, -1), (7, -2)):
         one = f"train/patient{number:05d}/study1/view1_frontal.jpg"
-        assert said[one] == report
+        assert findings[one] == report
         assert label[one] == (report == 1)
-    assert (found.reported_labels[:, 0] == np.where(found.split == "train", -2, 0)).all()
-    assert found.card["reports"]["Pleural Effusion"] == {
+    assert (result.reported_labels[:, 0] == np.where(result.split == "train", -2, 0)).all()
+    assert result.card["reports"]["Pleural Effusion"] == {
         "positive": 6 + 3 + 4,
         "negative": 6 + 2 + 4,
         "uncertain": 7,
@@ -145,43 +146,44 @@ def test_reports_and_labels(tree: Tree) -> None:
     }
 
 
-def test_pictures_are_read_when_looked_at(tree: Tree) -> None:
-    """Reading the set opens no picture: a broken one is met when it is indexed, by name."""
+def test_pictures_are_read_when_indexed(tree: Tree) -> None:
+    """Reading the set opens no picture; the error for a broken picture is raised, with its name, on
+    indexing."""
     broken = tree.folder / "train/patient00002/study1/view1_frontal.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
-    found = tree.read()
-    assert isinstance(found.image, LazyImages)
-    assert found.image[0].shape == (16, 16)
+    result = tree.read()
+    assert isinstance(result.image, LazyImages)
+    assert result.image[0].shape == (16, 16)
     with pytest.raises(DataError, match="corrupt or truncated") as caught:
-        found.image[1]
+        result.image[1]
     assert caught.value.where == str(broken)
 
 
 def test_classes_choose_observations(tree: Tree) -> None:
-    """A task's observations come alone, in its order and spelling; other classes leave all 14."""
-    found = tree.read(("pleural_effusion", "Edema"))
-    assert found.classes == ("pleural_effusion", "Edema")
-    assert found.label[:, 0].sum() == 13
-    assert found.label[:, 1].sum() == 0
+    """Only the task's observations are given, in its order and spelling; other classes give all 14."""
+    result = tree.read(("pleural_effusion", "Edema"))
+    assert result.classes == ("pleural_effusion", "Edema")
+    assert result.label[:, 0].sum() == 13
+    assert result.label[:, 1].sum() == 0
     assert tree.read(("negative", "positive")).classes == OBSERVATIONS
     with pytest.raises(UnknownNameError, match="Did you mean 'Edema'"):
         tree.read(("Pleural Effusion", "Edma"))
 
 
 def test_root_may_be_the_parent(tree: Tree) -> None:
-    """The folder that holds CheXpert-v1.0-small reads the same as that folder."""
+    """The folder that holds CheXpert-v1.0-small gives the same dataset as that folder."""
     assert tree.read(root=tree.root).content_hash() == tree.read().content_hash()
     assert fingerprint(Params(root=tree.root)) == fingerprint(Params(root=tree.folder))
 
 
 def test_renamed_folder(tree: Tree) -> None:
-    """The prefix of the paths is CheXpert's name whatever the folder is called."""
+    """The paths keep CheXpert's prefix, whatever the folder's name."""
     tree.folder.rename(tree.root / "mine")
     assert len(tree.read(root=tree.root / "mine")) == 39
 
 
 def test_two_copies_are_refused(tree: Tree) -> None:
-    """A parent of the small and of the full dataset does not say which one is meant."""
+    """A parent folder of both the small and the full dataset is ambiguous and refused."""
     (tree.root / "CheXpert-v1.0").mkdir()
     (tree.root / "CheXpert-v1.0/train.csv").write_text("Path\n")
     error = tree.refused(root=tree.root)
@@ -189,7 +191,7 @@ def test_two_copies_are_refused(tree: Tree) -> None:
 
 
 def test_folders_of_the_full_download(tmp_path: Path) -> None:
-    """train in three folders without train/, valid/ and the tables in a fourth, test/ in a fifth."""
+    """The download's five folders are read: train in three, valid and the tables in one, test in one."""
     tree = Tree(tmp_path, "CheXpert-v1.0")
     expected = tree.read().content_hash()
     full = tmp_path / "chexpertchestxrays-u20210408"
@@ -207,27 +209,27 @@ def test_folders_of_the_full_download(tmp_path: Path) -> None:
 
 
 def test_published_labels_per_study(tree: Tree) -> None:
-    """groundtruth.csv names studies: its labels hold for all pictures of the study."""
+    """The labels of groundtruth.csv, one record per study, apply to all pictures of the study."""
     (tree.folder / "test_labels.csv").unlink()
     studies = {r["Path"].rpartition("/")[0].replace(SMALL, "CheXpert-v1.0"): r for r in tree.rows["test"]}
     rows = [{**r, "Study": study} for study, r in studies.items()]
     write(tree.root / "groundtruth.csv", rows, ["Study", *reversed(OBSERVATIONS)])
-    found = tree.read(root=tree.root)
-    test = found.select(np.flatnonzero(found.split == "test"))
+    result = tree.read(root=tree.root)
+    test = result.select(np.flatnonzero(result.split == "test"))
     assert len(test) == 8
     assert test.label[:, 1].sum() == 4
     assert "lateral" in test.image_id[3]
 
 
 def test_named_test_labels(tree: Tree) -> None:
-    """A table of the test set under another name is given by test_labels, inside the root."""
+    """test_labels names another table of the test set, inside the root."""
     (tree.folder / "test_labels.csv").rename(tree.folder / "mine.csv")
     assert (tree.read(test_labels="mine.csv").split == "test").sum() == 8
     assert "points outside the folder" in tree.refused(test_labels="../mine.csv").problem
 
 
 def test_without_the_published_labels(tree: Tree) -> None:
-    """Without them the error says how to get them and how to do without."""
+    """The error states how to get the published labels and how to run without them."""
     (tree.folder / "test_labels.csv").unlink()
     error = tree.refused()
     assert error.problem == "has no table of the test set: test_labels.csv, test.csv, groundtruth.csv"
@@ -235,20 +237,20 @@ def test_without_the_published_labels(tree: Tree) -> None:
 
 
 def test_test_from_train(tree: Tree) -> None:
-    """from_train draws whole patients of train.csv for a fifth of the images; valid stays val."""
-    found = tree.read(test="from_train")
-    assert len(found) == 26 + 5
-    assert 5 <= (found.split == "test").sum() <= 7
-    assert all(i.startswith("train/") for i in found.image_id[found.split == "test"])
-    assert (found.split == "val").sum() == 5
-    test, train = (set(found.patient_id[found.split == s].tolist()) for s in ("test", "train"))
+    """from_train draws whole patients of train.csv, a fifth of the images; valid remains val."""
+    result = tree.read(test="from_train")
+    assert len(result) == 26 + 5
+    assert 5 <= (result.split == "test").sum() <= 7
+    assert all(i.startswith("train/") for i in result.image_id[result.split == "test"])
+    assert (result.split == "val").sum() == 5
+    test, train = (set(result.patient_id[result.split == s].tolist()) for s in ("test", "train"))
     assert not test & train
-    assert tree.read(test="from_train").split.tolist() == found.split.tolist()
-    assert tree.read(test="from_train", seed=1).split.tolist() != found.split.tolist()
+    assert tree.read(test="from_train").split.tolist() == result.split.tolist()
+    assert tree.read(test="from_train", seed=1).split.tolist() != result.split.tolist()
 
 
 def test_through_the_task(tree: Tree) -> None:
-    """chexpert_imbalance reads the dataset as it is: two classes by its rules, test is the published one."""
+    """chexpert_imbalance reads the dataset: two classes by its rules, and the published test set."""
     task = load_task("chexpert_imbalance").variant({"label.finding": "Pleural Effusion"})
     steps = task.steps("lite", "chexpert")
     splits = loading.load(
@@ -270,7 +272,7 @@ def test_through_the_task(tree: Tree) -> None:
 
 
 def test_shuffled_columns_bom_and_crlf(tree: Tree) -> None:
-    """A byte order mark, CRLF, other columns and another order change nothing."""
+    """A byte order mark, CRLF, other columns and another column order change nothing."""
     expected = tree.read()
     rows = [{**r, "Note": 'said "so",\nand so'} for r in tree.rows["train"]]
     header = ["Note", *reversed(HEADER)]
@@ -304,7 +306,7 @@ def test_shuffled_columns_bom_and_crlf(tree: Tree) -> None:
     ],
 )
 def test_bad_row(tree: Tree, change: dict[str, str], where: str, problem: str) -> None:
-    """A bad row is refused with its line, the column, what was found, and a remedy."""
+    """A faulty record is refused with its line, the column, the value and a remedy."""
     tree.rows["train"][1] |= change
     tree.write()
     error = tree.refused()
@@ -314,18 +316,18 @@ def test_bad_row(tree: Tree, change: dict[str, str], where: str, problem: str) -
 
 @pytest.mark.parametrize("age", ["0", "-3", "400", "", "nan"])
 def test_impossible_ages_are_unknown(tree: Tree, age: str) -> None:
-    """0 stands for an unknown age; this, a negative and an impossible one are NaN, with a note."""
+    """Age 0 (unknown), a negative age and an impossible one become NaN, with a note."""
     tree.rows["train"][1]["Age"] = age
     tree.write()
-    found = tree.read()
-    assert found.age is not None
-    assert np.isnan(found.age[1])
-    noted = any("1 ages of 0, below or over 120" in note for note in found.card["notes"])
+    result = tree.read()
+    assert result.age is not None
+    assert np.isnan(result.age[1])
+    noted = any("1 ages of 0, below or over 120" in note for note in result.card["notes"])
     assert noted == (age in ("0", "-3", "400"))
 
 
 def test_repeated_row_is_dropped(tree: Tree) -> None:
-    """A row that repeats another word by word counts once."""
+    """An identical record counts once."""
     tree.rows["train"].append(tree.rows["train"][4])
     tree.write()
     assert len(tree.read()) == 39
@@ -339,14 +341,14 @@ def test_missing_pictures(tree: Tree) -> None:
     assert error.where.endswith("train.csv: line 2")
     assert "and 3 more of 39" in error.problem
     assert "(10.3%, allow_missing is 5.0%)" in tree.refused(allow_missing=0.05).problem
-    found = tree.read(allow_missing=0.11)
-    assert len(found) == 35
+    result = tree.read(allow_missing=0.11)
+    assert len(result) == 35
     first = [f"train/patient{k:05d}/study1/view1_frontal.jpg" for k in (1, 2, 4)]
-    assert found.card["notes"][0] == f"4 records left out, image file missing: {', '.join(first)} and 1 more"
+    assert result.card["notes"][0] == f"4 records left out, image file missing: {', '.join(first)} and 1 more"
 
 
 def test_links_out_of_the_folder_are_not_followed(tree: Tree) -> None:
-    """A linked patient folder elsewhere is not read; the error names the link."""
+    """A patient folder that links out of the root is not read; the error names the link."""
     (tree.folder / "train/patient00001").rename(tree.root / "elsewhere")
     (tree.folder / "train/patient00001").symlink_to(tree.root / "elsewhere")
     assert (
@@ -355,7 +357,7 @@ def test_links_out_of_the_folder_are_not_followed(tree: Tree) -> None:
 
 
 def test_patient_in_two_parts(tree: Tree) -> None:
-    """A patient of train who is in valid too is refused: the published parts share none."""
+    """A patient in both train and valid is refused, since the published parts share none."""
     tree.rows["valid"] += tree.patient("valid", 3)
     tree.write()
     assert "twice" in tree.refused().problem
@@ -369,7 +371,7 @@ def test_patient_in_two_parts(tree: Tree) -> None:
 
 @pytest.mark.parametrize("column", ["Path", "Edema"])
 def test_missing_column(tree: Tree, column: str) -> None:
-    """A table without a column that is needed is refused by its name."""
+    """The error names the required column that is missing."""
     write(tree.folder / "train.csv", tree.rows["train"], [name for name in HEADER if name != column])
     error = tree.refused()
     assert error.where.endswith(f"train.csv: line 1: {column.lower()}")
@@ -377,14 +379,14 @@ def test_missing_column(tree: Tree, column: str) -> None:
 
 
 def test_commercial_use_is_refused(tree: Tree) -> None:
-    """The agreement allows research alone; nothing is read for another use, not even the fingerprint."""
+    """The agreement allows research only; for another use nothing is read, not even the fingerprint."""
     assert "allows research alone" in tree.refused(use="commercial").problem
     with pytest.raises(DataError, match="allows research alone"):
         fingerprint(Params(root=tree.folder, use="commercial"))
 
 
 def test_fingerprint_follows_tables_names_and_sizes(tree: Tree) -> None:
-    """Another table or size of a listed picture changes it, a picture that no table lists does not."""
+    """The fingerprint follows the tables and the sizes of the listed pictures, and ignores other pictures."""
     before = fingerprint(Params(root=tree.folder))
     radiograph(tree.folder / "train/patient09999/study1/view1_frontal.jpg", 5)
     assert fingerprint(Params(root=tree.folder)) == before
@@ -398,7 +400,7 @@ def test_fingerprint_follows_tables_names_and_sizes(tree: Tree) -> None:
 
 
 def test_no_train_table(tmp_path: Path) -> None:
-    """A folder that is not CheXpert's says what was expected."""
+    """The error for a folder without CheXpert's layout states the expected layout."""
     (tmp_path / "something").mkdir()
     with pytest.raises(DataError, match=r"has no train\.csv, nor has a CheXpert-v1.0 folder in it"):
         images(Params(root=tmp_path), classes=CHOSEN, image_size=16, reserve_per_class=0, seed=0)

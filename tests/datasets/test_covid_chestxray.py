@@ -49,13 +49,13 @@ RowDict = dict[str, str]
 
 
 def radiograph(path: Path, seed: int) -> None:
-    """A picture unlike that of any other seed."""
+    """Return a picture that differs from that of any other seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 48), np.uint8)
     Image.fromarray(pixels).save(path)
 
 
 def dataset(root: Path, patients: int = 5) -> list[RowDict]:
-    """A dataset of so many patients per class, one frontal radiograph each; gives its rows."""
+    """Write n patients per class, one frontal radiograph each, and return the records."""
     (root / "images").mkdir(parents=True)
     rows = []
     for c, (name, finding) in enumerate(FINDINGS.items()):
@@ -68,7 +68,7 @@ def dataset(root: Path, patients: int = 5) -> list[RowDict]:
 
 
 def row(patient: str, finding: str, file: str, **more: str) -> RowDict:
-    """A row of the table."""
+    """Return a record of the table."""
     filled = {"patientid": patient, "finding": finding, "filename": file, "view": "PA", "modality": "X-ray"}
     return {**dict.fromkeys(HEADER, ""), "folder": "images", "license": "CC BY", **filled, **more}
 
@@ -91,7 +91,7 @@ def read(root: Path, *, size: int = 16, seed: int = 0, too_few: str = "error", *
 
 
 def all_rows(splits: Splits, column: str) -> dict[str, object]:
-    """image_id -> value of a column, over all splits."""
+    """Return a column's value by image id, over all splits."""
     sets = splits.named().values()
     pairs = (zip(s.image_id.tolist(), getattr(s, column).tolist(), strict=True) for s in sets)
     return {image: value for pair in pairs for image, value in pair}
@@ -129,12 +129,12 @@ def all_rows(splits: Splits, column: str) -> dict[str, object]:
     ],
 )
 def test_class_of_finding(finding: str, expected: str | None) -> None:
-    """Both forms of the finding map to Schaudt's classes; what is not one of them, or two, maps to none."""
+    """Both forms of the finding map to Schaudt's classes; any other finding, or two at once, maps to none."""
     assert class_of(finding) == expected
 
 
 def test_reads_every_class(tmp_path: Path) -> None:
-    """Five patients per class: all read, none in two splits, columns filled where known."""
+    """All five patients per class are read, none is in two splits, and known columns are filled."""
     rows = dataset(tmp_path)
     rows[0] |= {"age": "61", "sex": "F", "location": "Ulm"}
     write(tmp_path, rows)
@@ -150,13 +150,13 @@ def test_reads_every_class(tmp_path: Path) -> None:
 
 
 def test_splits_do_not_depend_on_the_image_size(tmp_path: Path) -> None:
-    """The same seed puts the same pictures into test at 16 and at 40 pixels."""
+    """The same seed selects the same test pictures at 16 and at 40 pixels."""
     dataset(tmp_path)
     assert read(tmp_path, size=16).test.image_id.tolist() == read(tmp_path, size=40).test.image_id.tolist()
 
 
 def test_other_views_modalities_and_findings_are_left_out(tmp_path: Path) -> None:
-    """CT, lateral views and unmapped findings are counted in the notes; their files are not even opened."""
+    """The notes count CT, lateral views and unmapped findings; their files are not opened."""
     rows = dataset(tmp_path)
     rows += [
         row("x", "COVID-19", "ct.nii.gz", modality="CT", view="Axial", folder="volumes"),
@@ -173,7 +173,7 @@ def test_other_views_modalities_and_findings_are_left_out(tmp_path: Path) -> Non
 
 
 def test_file_listed_under_two_ids_is_one_patient(tmp_path: Path) -> None:
-    """Two ids that list the same file become the patient of the first, and the file is kept once."""
+    """Two ids that list the same file become the first id's patient, and the file is read once."""
     rows = dataset(tmp_path)
     radiograph(tmp_path / "images" / "later.png", 999)
     rows += [row("copy", FINDINGS["viral"], "viral0.png"), row("copy", FINDINGS["viral"], "later.png")]
@@ -187,7 +187,7 @@ def test_file_listed_under_two_ids_is_one_patient(tmp_path: Path) -> None:
 
 
 def test_same_picture_in_two_files_is_one_patient(tmp_path: Path) -> None:
-    """A radiograph saved again as JPEG under another id joins the two patients and is kept once."""
+    """A JPEG copy of a radiograph under another id joins the two patients and is read once."""
     rows = dataset(tmp_path)
     smooth = np.add.outer(np.arange(200), np.arange(220)) % 256
     Image.fromarray(smooth.astype(np.uint8)).save(tmp_path / "images/fungal0.png")
@@ -200,7 +200,7 @@ def test_same_picture_in_two_files_is_one_patient(tmp_path: Path) -> None:
 
 
 def test_picture_under_two_classes_is_left_out(tmp_path: Path) -> None:
-    """A picture that is listed as healthy and as viral cannot be trusted: it goes, with a note."""
+    """A picture listed as both healthy and viral is left out, with a note."""
     rows = dataset(tmp_path, patients=6)
     write(tmp_path, [*rows, row("viral-0", FINDINGS["healthy"], "viral0.png")])
     splits = read(tmp_path)
@@ -209,7 +209,7 @@ def test_picture_under_two_classes_is_left_out(tmp_path: Path) -> None:
 
 
 def test_known_ids_of_one_person_are_joined(tmp_path: Path) -> None:
-    """Ids 97 and 178 are one person, although no picture of theirs is shared here."""
+    """Ids 97 and 178 are one person and are joined without a shared picture."""
     rows = dataset(tmp_path)
     rows[10]["patientid"], rows[11]["patientid"] = "97", "178"
     write(tmp_path, rows)
@@ -218,7 +218,8 @@ def test_known_ids_of_one_person_are_joined(tmp_path: Path) -> None:
 
 
 def test_missing_picture(tmp_path: Path) -> None:
-    """A listed picture that is not there is an error with its line; a stated share may be left out, noted."""
+    """A missing listed picture is an error with its line; up to the allowed share it is left out with a
+    note."""
     dataset(tmp_path, patients=6)
     (tmp_path / "images/healthy1.png").unlink()
     with pytest.raises(DataError) as caught:
@@ -232,7 +233,7 @@ def test_missing_picture(tmp_path: Path) -> None:
 
 
 def test_commercial_use(tmp_path: Path) -> None:
-    """For commercial use the pictures with a non-commercial license or none are left out, and noted."""
+    """Commercial use leaves out pictures without a license or with a non-commercial one, with a note."""
     rows = dataset(tmp_path, patients=6)
     rows[0]["license"], rows[1]["license"], rows[7]["license"] = "CC BY-NC-SA 4.0", "", "CC BY-NC-SA"
     write(tmp_path, rows)
@@ -246,7 +247,7 @@ def test_commercial_use(tmp_path: Path) -> None:
 
 
 def test_use_that_leaves_no_picture_of_a_class(tmp_path: Path) -> None:
-    """A class all of whose pictures are non-commercial is refused by name, not dropped."""
+    """The error names a class whose pictures are all non-commercial; the class is not dropped."""
     rows = dataset(tmp_path)
     for r in rows[5:10]:
         r["license"] = "CC BY-NC"
@@ -256,7 +257,7 @@ def test_use_that_leaves_no_picture_of_a_class(tmp_path: Path) -> None:
 
 
 def test_column_given_twice(tmp_path: Path) -> None:
-    """A column that is read must be there once; the public table's two blank names do no harm."""
+    """A required column must be unique; the public table's two blank names are accepted."""
     rows = dataset(tmp_path)
     write(tmp_path, rows, [*HEADER, ""])
     assert sum(len(s) for s in read(tmp_path).named().values()) == 25
@@ -266,7 +267,7 @@ def test_column_given_twice(tmp_path: Path) -> None:
 
 
 def test_class_without_images(tmp_path: Path) -> None:
-    """A class that the table lacks is refused by name, or excluded with a note."""
+    """The error names a class without images; with exclude, a note does."""
     rows = [r for r in dataset(tmp_path) if not r["filename"].startswith("fungal")]
     write(tmp_path, rows)
     with pytest.raises(DataError, match="'fungal': has 0 patients, the split needs at least 4"):
@@ -276,7 +277,7 @@ def test_class_without_images(tmp_path: Path) -> None:
 
 
 def test_unknown_class_is_refused(tmp_path: Path) -> None:
-    """A task that asks for a class that the dataset does not have gets a "did you mean"."""
+    """A task with a class that the dataset lacks gets a "did you mean"."""
     dataset(tmp_path)
     with pytest.raises(UnknownNameError, match="Did you mean 'covid19'"):
         loading.load(
@@ -291,7 +292,7 @@ def test_unknown_class_is_refused(tmp_path: Path) -> None:
 
 
 def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
-    """The fingerprint is that of the content: a moved copy has the same, a changed pixel or row another."""
+    """A moved copy has the same fingerprint; a changed pixel or record changes it."""
     first, second = tmp_path / "one", tmp_path / "two"
     dataset(first)
     rows = dataset(second)
@@ -306,14 +307,15 @@ def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
 
 
 def test_terms_name_one_class_each() -> None:
-    """No term of the mapping is claimed by two classes."""
+    """No term of the mapping belongs to two classes."""
     terms = [term for group in covid_chestxray.TERMS.values() for term in group]
     assert len(terms) == len(set(terms))
 
 
 @needs_pack
 def test_real_pack_counts() -> None:
-    """The pack's README: 130, 23, 4, 9, 9 images; 97 = 178 hold four COVID-19 radiographs twice, so 126."""
+    """The pack's README counts 130, 23, 4, 9 and 9 images; patient 97 = 178 has four COVID-19 radiographs
+    twice, so 126."""
     splits = read(PACK, too_few="exclude")
     assert splits.train.card["images"] == {
         "healthy": 9,
@@ -337,7 +339,7 @@ def test_real_pack_counts() -> None:
 
 @needs_pack
 def test_real_pack_patients() -> None:
-    """The second ids are gone; patient 270, first healthy and then COVID-19, is whole in one split."""
+    """Joined ids no longer appear; patient 270, first healthy and then COVID-19, is in one split."""
     splits = read(PACK, too_few="exclude")
     patients = {str(p) for s in splits.named().values() for p in s.patients()}
     assert {"331b", "97", "270"} <= patients
@@ -349,6 +351,6 @@ def test_real_pack_patients() -> None:
 
 @needs_pack
 def test_real_pack_refuses_viral() -> None:
-    """With the default policy the one viral patient stops the run, by name and number."""
+    """With the default policy the single viral patient is an error that names class and count."""
     with pytest.raises(DataError, match="'viral': has 1 patient, the split needs at least 4"):
         read(PACK)

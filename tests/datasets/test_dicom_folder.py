@@ -1,4 +1,4 @@
-"""The adapter of DICOM folders, on small files that the tests write in every admitted form."""
+"""The adapter of DICOM folders, on small generated files in every supported form."""
 
 from __future__ import annotations
 
@@ -70,19 +70,19 @@ def dicom(
 
 
 def shown(path: Path) -> np.ndarray:
-    """(H, W) uint8, the picture of a file."""
+    """Return a file's picture as (H, W) uint8."""
     return np.asarray(read_pixels(path))
 
 
 def picture(seed: int, side: int = 24, high: int = 4095) -> np.ndarray:
-    """A picture unlike that of any other seed, from black to white."""
+    """Return a picture from black to white that differs from that of any other seed."""
     pixels = np.random.default_rng(seed).integers(0, high + 1, (side, side))
     pixels[0, 0], pixels[0, 1] = 0, high
     return pixels
 
 
 def folder(root: Path, patients: int = 5) -> Path:
-    """A subfolder per class, one file per patient."""
+    """Write a subfolder per class, with one file per patient."""
     for c, name in enumerate(CLASSES):
         for k in range(patients):
             seed = 100 * c + k
@@ -105,7 +105,7 @@ def read(root: Path, size: int = 24, **params: Any) -> ImageSet:
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("syntax", [None, RLELossless])
 def test_stored_bits_are_shown_from_black_to_white(tmp_path: Path, bits: int, syntax: Any) -> None:
-    """Without a window the whole range of BitsStored becomes 0 to 255, linearly, compressed or not."""
+    """Without a window the whole range of BitsStored maps linearly to 0..255, compressed or not."""
     high = 2**bits - 1
     stored = picture(0, high=high)
     dicom(tmp_path / "a.dcm", stored, bits=bits, syntax=syntax)
@@ -113,7 +113,7 @@ def test_stored_bits_are_shown_from_black_to_white(tmp_path: Path, bits: int, sy
 
 
 def test_signed_pixels_with_rescale_and_window(tmp_path: Path) -> None:
-    """Hounsfield units: with intercept -24, the window 40/400 shows -160 black and 240 white."""
+    """In Hounsfield units with intercept -24, the window 40/400 maps -160 to black and 240 to white."""
     stored = np.array([[-1000, -136], [64, 1000]])
     dicom(
         tmp_path / "a.dcm",
@@ -128,8 +128,8 @@ def test_signed_pixels_with_rescale_and_window(tmp_path: Path) -> None:
     assert shown(tmp_path / "a.dcm").tolist() == [[0, 0], [128, 255]]
 
 
-def test_the_first_of_several_windows_counts(tmp_path: Path) -> None:
-    """A file may offer several windows; a reader shows the first."""
+def test_the_first_of_several_windows_is_used(tmp_path: Path) -> None:
+    """Of several windows in a file the first is used."""
     stored = picture(1)
     dicom(tmp_path / "a.dcm", stored, WindowCenter=[1000, 3000], WindowWidth=[500, 100])
     dicom(tmp_path / "b.dcm", stored, WindowCenter=1000, WindowWidth=500)
@@ -161,7 +161,7 @@ def test_monochrome1_is_inverted(tmp_path: Path) -> None:
 
 
 def lut(entries: np.ndarray, keyword: str) -> Sequence:
-    """A lookup table for stored values from 0 on, 16 bits per entry."""
+    """Return a lookup table for stored values from 0 on, 16 bits per entry."""
     item = Dataset()
     item.LUTDescriptor = [len(entries), 0, 16]
     item.add_new("LUTData", "US", entries.tolist())
@@ -172,7 +172,7 @@ def lut(entries: np.ndarray, keyword: str) -> Sequence:
 
 @pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
 def test_lookup_tables_are_applied(tmp_path: Path, keyword: str) -> None:
-    """A table that turns 0..255 around shows the darkest stored value white."""
+    """A table that inverts 0..255 maps the darkest stored value to white."""
     stored = picture(3, high=255)
     turned = lut(np.linspace(65535, 0, 256).astype(int), keyword)
     dicom(tmp_path / "a.dcm", stored, bits=8, **{keyword: turned})
@@ -180,7 +180,7 @@ def test_lookup_tables_are_applied(tmp_path: Path, keyword: str) -> None:
 
 
 def test_color_becomes_luminance(tmp_path: Path) -> None:
-    """RGB of an ultrasound screen: ITU-R 601."""
+    """RGB of an ultrasound screen becomes gray by ITU-R 601."""
     colors = np.random.default_rng(0).integers(0, 256, (16, 16, 3))
     dicom(
         tmp_path / "a.dcm", colors[..., 0], bits=8, SamplesPerPixel=3, PhotometricInterpretation="RGB",
@@ -191,7 +191,7 @@ def test_color_becomes_luminance(tmp_path: Path) -> None:
 
 
 def test_subfolders_are_classes_and_splits_are_disjoint(tmp_path: Path) -> None:
-    """A folder per class, patients by PatientID, is divided without a patient in two splits."""
+    """Subfolders are classes, PatientID is the patient, and no patient is in two splits."""
     splits = load(
         dicom_folder, Params(root=folder(tmp_path)), classes=CLASSES, image_size=16,
         split=SplitRule(test=0.2, val=0.2, reserve=0.2), reserve_per_class=1, seed=0,
@@ -220,16 +220,16 @@ def test_headers_fill_the_columns(tmp_path: Path) -> None:
     assert sorted(images.age.tolist()) == [0.5, 58]
 
 
-def test_identifying_attributes_never_leave(tmp_path: Path) -> None:
-    """Names, ids and birth dates are in no column, id, note or card; a note warns by count alone."""
+def test_identifying_attributes_are_never_copied(tmp_path: Path) -> None:
+    """Names, ids and birth dates are in no column, id, note or card; a note warns with counts only."""
     birth = datetime.date(1961, 2, 3).strftime("%Y%m%d")
-    told: dict[str, Any] = {
+    elements: dict[str, Any] = {
         "PatientName": SECRET,
         "PatientID": "MRN4711",
         "PatientBirthDate": birth,
         "BurnedInAnnotation": "YES",
     }
-    dicom(tmp_path / "normal" / f"{SECRET}.dcm", picture(0), **told)
+    dicom(tmp_path / "normal" / f"{SECRET}.dcm", picture(0), **elements)
     dicom(tmp_path / "edema/b.dcm", picture(1), PatientID="anon-2")
     images = read(tmp_path)
     text = repr([getattr(images, name) for name in ("image_id", "patient_id", "site", "license", "card")])
@@ -244,20 +244,20 @@ def test_identifying_attributes_never_leave(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "Anonymous", "ANON^0012", "patient_7", "0012", "Subject-3", "xxxx"])
 def test_anonymous_names_do_not_warn(tmp_path: Path, name: str) -> None:
-    """What de-identification tools write in place of a name is no name."""
+    """A placeholder that de-identification tools write for a name gives no warning."""
     dicom(tmp_path / "a.dcm", picture(0), PatientName=name)
     assert read_header(tmp_path / "a.dcm").identity == ()
 
 
 @pytest.mark.parametrize("name", [SECRET, "Anders^Ann", "Doe^J", "Patientson^Pat"])
 def test_names_warn(tmp_path: Path, name: str) -> None:
-    """Real names do, also those that begin like a placeholder."""
+    """Real names give a warning, also those that begin like a placeholder."""
     dicom(tmp_path / "a.dcm", picture(0), PatientName=name)
     assert read_header(tmp_path / "a.dcm").identity == ("PatientName",)
 
 
 def test_the_salt_changes_the_hashes_and_equal_ids_stay_equal(tmp_path: Path) -> None:
-    """Two files of a patient share the hash; another salt gives another one."""
+    """Files of one patient share the hash; another salt gives another hash."""
     dicom(tmp_path / "normal/a.dcm", picture(0), PatientID="7")
     dicom(tmp_path / "edema/b.dcm", picture(1), PatientID="7")
     assert len(read(tmp_path).patients()) == 1
@@ -272,7 +272,7 @@ def table(root: Path, rows: list[dict[str, str]]) -> None:
 
 
 def test_a_table_gives_labels_splits_and_patients(tmp_path: Path) -> None:
-    """With metadata.csv the label, split and patient of its row count, and the header fills in the rest."""
+    """The label, split and patient of metadata.csv are used, and the header fills in the rest."""
     rows = []
     for k, (label, split) in enumerate(
         zip(CLASSES * 4, ("train", "val", "test", "reserve") * 2, strict=True)
@@ -292,7 +292,7 @@ def test_a_table_gives_labels_splits_and_patients(tmp_path: Path) -> None:
 
 
 def test_an_attribute_gives_labels(tmp_path: Path) -> None:
-    """label_from reads the label from the header, labels translates it."""
+    """label_from reads the label from the header, and labels translates it."""
     dicom(tmp_path / "a.dcm", picture(0), StudyDescription="Thorax o.B.")
     dicom(tmp_path / "deep/b.dcm", picture(1), StudyDescription="Edema")
     images = read(tmp_path, label_from="StudyDescription", labels={"Thorax o.B.": "normal", "Edema": "edema"})
@@ -300,7 +300,7 @@ def test_an_attribute_gives_labels(tmp_path: Path) -> None:
 
 
 def test_unknown_labels_are_refused_or_ignored(tmp_path: Path) -> None:
-    """A label that is no class is an error that names it; ignore_labels leaves a note."""
+    """The error names a label that is not a class; ignore_labels leaves a note."""
     folder(tmp_path)
     dicom(tmp_path / "odema/x.dcm", picture(900))
     with pytest.raises(DataError, match=r"'odema'.*\n.*Did you mean 'edema'"):
@@ -323,7 +323,7 @@ def test_of_several_frames_the_first_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_without_pixel_data_is_named(tmp_path: Path) -> None:
-    """A structured report among the pictures."""
+    """The error names a structured report among the pictures."""
     data = dicom(tmp_path / "normal/a.dcm", picture(0), Modality="SR")
     del data.PixelData
     data.save_as(tmp_path / "normal/a.dcm", enforce_file_format=True)
@@ -332,7 +332,7 @@ def test_a_file_without_pixel_data_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_compression_is_named(tmp_path: Path) -> None:
-    """The error names the transfer syntax and the plug-ins that would read it."""
+    """The error names the transfer syntax and the plug-ins that can read it."""
     from pydicom.pixels import get_decoder
 
     if get_decoder(JPEGLosslessSV1).is_available:
@@ -348,14 +348,14 @@ def test_an_unreadable_compression_is_named(tmp_path: Path) -> None:
 
 
 def test_implicit_syntax_is_read(tmp_path: Path) -> None:
-    """The default transfer syntax of DICOM."""
+    """DICOM's default transfer syntax is read."""
     stored = picture(4)
     dicom(tmp_path / "a.dcm", stored, syntax=ImplicitVRLittleEndian)
     assert shown(tmp_path / "a.dcm").shape == stored.shape
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:
-    """Empty, foreign, cut off, constant, or a size that does not fit: an error with the file's name."""
+    """The error names an empty, foreign, truncated or constant file, or one of the wrong size."""
     dicom(tmp_path / "ok.dcm", picture(0))
     whole = (tmp_path / "ok.dcm").read_bytes()
     for content, problem in (
@@ -377,7 +377,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 
 
 def test_one_instance_under_two_labels_is_refused(tmp_path: Path) -> None:
-    """The same SOP instance twice is read once; with two labels it is an error."""
+    """A repeated SOP instance is read once; under two labels it is an error."""
     folder(tmp_path)
     copy = (tmp_path / "normal/0.dcm").read_bytes()
     (tmp_path / "normal/again.dcm").write_bytes(copy)
@@ -388,7 +388,7 @@ def test_one_instance_under_two_labels_is_refused(tmp_path: Path) -> None:
 
 
 def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
-    """No folder, an empty one, one without DICOM, and files outside the class folders."""
+    """A missing or empty folder, one without DICOM, and files outside the class folders are refused."""
     with pytest.raises(DataError, match="no such folder"):
         read(tmp_path / "none")
     with pytest.raises(DataError, match="is empty"):
@@ -402,7 +402,7 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_follows_content_and_labels_not_the_place(tmp_path: Path) -> None:
-    """A moved folder keeps it; a changed pixel, and a file in another class, change it."""
+    """Moving a folder leaves the fingerprint; changing a pixel or a file's class changes it."""
     folder(tmp_path / "one")
     (tmp_path / "one").rename(tmp_path / "two")
     before = fingerprint(Params(root=tmp_path / "two"))

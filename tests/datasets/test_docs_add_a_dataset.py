@@ -1,4 +1,4 @@
-"""The code of docs/add_a_dataset.md runs as it stands."""
+"""The code of docs/add_a_dataset.md runs unchanged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PAGE = (Path(__file__).parents[2] / "docs/add_a_dataset.md").read_text(encoding=
 
 
 def block(language: str) -> str:
-    """The one code block of a language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(found)
+    """Return the only code block of a language."""
+    (content,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(content)
 
 
 def test_python_source_loads(tmp_path: Path) -> None:
@@ -55,27 +55,27 @@ def test_python_source_loads(tmp_path: Path) -> None:
 
 
 def test_task_snippet_is_valid() -> None:
-    """The YAML of the page is accepted by the task's schema and by the source."""
+    """The task's schema and the source accept the page's YAML."""
     snippet = yaml.safe_load(block("yaml"))
     source = Source.model_validate(snippet["sources"][snippet["default_source"]])
     assert image_folder.Params(root=Path("."), **source.params).patient_separator == "_"
 
 
 def test_parameters_are_all_described() -> None:
-    """The table of parameters names those of the source, and no other."""
+    """The page's table lists exactly the parameters of the source."""
     described = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
     assert described == list(image_folder.Params.model_fields)
 
 
 def test_table_of_the_page_is_read() -> None:
-    """The CSV of the page has the columns that the source reads."""
+    """The page's CSV has the columns that the source reads."""
     header = block("csv").splitlines()[0].split(",")
     assert header[:3] == list(image_folder.COLUMNS)
     assert set(header[3:]) <= {"view", "age", "sex", "site", "split"}
 
 
 def test_entry_point_group() -> None:
-    """The group is the one that the registry looks in."""
+    """The page names the entry point group of the registry."""
     from benchmark.plugins.registry import ENTRY_POINTS
 
     assert list(tomllib.loads(block("toml"))["project"]["entry-points"]) == [f"{ENTRY_POINTS}sources"]

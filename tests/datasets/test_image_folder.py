@@ -1,4 +1,4 @@
-"""A folder of one's own: with a table, with subfolders, with given splits, and what is refused."""
+"""A user's image folder: with a table, with subfolders, with given splits, and with invalid input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER = ["image", "label", "patient_id", "age", "split"]
 
 
 def picture(path: Path, seed: int) -> None:
-    """A picture unlike that of any other seed."""
+    """Return a picture that differs from that of any other seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 24), np.uint8)).save(path)
 
@@ -36,7 +36,7 @@ def write(root: Path, rows: list[dict[str, str]], header: list[str] = HEADER) ->
 
 
 def table(root: Path, per_class: int = 6) -> list[dict[str, str]]:
-    """A folder with a table: so many patients per class, two pictures each."""
+    """Write a folder with a table: n patients per class, two pictures each."""
     rows = []
     for i in range(per_class * 4):
         label = CLASSES[i % 2]
@@ -48,7 +48,7 @@ def table(root: Path, per_class: int = 6) -> list[dict[str, str]]:
 
 
 def subfolders(root: Path, per_class: int = 6) -> None:
-    """A folder per class, files named patient_number.png."""
+    """Write a folder per class with files named patient_number.png."""
     for c, label in enumerate(CLASSES):
         for k in range(per_class * 2):
             picture(root / label / f"{label}{k // 2}_{k}.png", 100 * c + k)
@@ -68,7 +68,7 @@ def total(splits: Splits) -> int:
 
 
 def test_table_is_read(tmp_path: Path) -> None:
-    """Every row of the table is read, patients stay whole, columns are filled where known."""
+    """Every record is read, each patient is in one split, and known columns are filled."""
     rows = table(tmp_path)
     rows[0]["age"] = "50"
     write(tmp_path, rows)
@@ -94,8 +94,8 @@ def test_subfolders_with_separator(tmp_path: Path) -> None:
     assert splits.notes == ()
 
 
-def test_subfolders_without_separator_say_so(tmp_path: Path) -> None:
-    """Without a separator every file is a patient, and the notes say so; other files are counted."""
+def test_subfolders_without_separator_leave_a_note(tmp_path: Path) -> None:
+    """Without a separator every file is a patient, and a note states so; other files are counted."""
     subfolders(tmp_path)
     (tmp_path / "cat/Thumbs.db").write_bytes(b"x")
     (tmp_path / "cat/.hidden").write_bytes(b"x")
@@ -106,7 +106,7 @@ def test_subfolders_without_separator_say_so(tmp_path: Path) -> None:
 
 
 def test_given_splits_are_used_as_they_are(tmp_path: Path) -> None:
-    """The column split decides; with all four parts named nothing is drawn."""
+    """The column split is used unchanged; with all four splits given, nothing is drawn."""
     rows = table(tmp_path)
     names = ["train", "train", "train", "val", "test", "reserve"]
     for row in rows:
@@ -124,7 +124,7 @@ def test_given_splits_are_used_as_they_are(tmp_path: Path) -> None:
 
 
 def test_given_splits_without_a_small_class(tmp_path: Path) -> None:
-    """A class that is excluded takes only its own rows along: the others keep their given split."""
+    """Excluding a class removes only its own records; the others stay in their given split."""
     rows = table(tmp_path)
     names = ["train", "train", "train", "val", "test", "reserve"]
     for row in rows:
@@ -138,8 +138,8 @@ def test_given_splits_without_a_small_class(tmp_path: Path) -> None:
     assert splits.notes == ("class 'ape' excluded: 1 patient, the split needs at least 4",)
 
 
-def test_frames_of_one_patient_are_all_kept(tmp_path: Path) -> None:
-    """Two frames of one patient that differ by a single gray value are two images; equal ones are one."""
+def test_different_frames_of_one_patient_are_all_retained(tmp_path: Path) -> None:
+    """Two frames of one patient that differ by one gray value are two images; equal frames are one."""
     rows = table(tmp_path)
     with Image.open(tmp_path / rows[0]["image"]) as opened:
         frame = np.asarray(opened).copy()
@@ -155,7 +155,7 @@ def test_frames_of_one_patient_are_all_kept(tmp_path: Path) -> None:
 
 
 def test_reserve_is_drawn_from_given_train(tmp_path: Path) -> None:
-    """Given train, val and test alone, the reserve comes from train by patient, with a note."""
+    """With only train, val and test given, the reserve is drawn from train by patient, with a note."""
     rows = table(tmp_path)
     names = ["train", "train", "train", "train", "val", "test"]
     for row in rows:
@@ -184,7 +184,7 @@ def test_patient_in_two_given_splits(tmp_path: Path) -> None:
 
 
 def test_same_picture_in_two_given_splits(tmp_path: Path) -> None:
-    """One picture under two ids in train and test is the same leak, and is refused."""
+    """A picture under two ids in train and test is a leak and is refused."""
     rows = table(tmp_path)
     names = ["train", "train", "train", "val", "test", "reserve"]
     for row in rows:
@@ -210,7 +210,7 @@ def test_same_picture_in_two_given_splits(tmp_path: Path) -> None:
     ],
 )
 def test_bad_row(tmp_path: Path, change: dict[str, str], where: str, problem: str) -> None:
-    """A bad row is refused with its line, the column, what was found, and a remedy."""
+    """A faulty record is refused with its line, the column, the value and a remedy."""
     rows = table(tmp_path)
     rows[0] |= change
     write(tmp_path, rows)
@@ -222,7 +222,7 @@ def test_bad_row(tmp_path: Path, change: dict[str, str], where: str, problem: st
 
 
 def test_missing_pictures_up_to_a_share(tmp_path: Path) -> None:
-    """allow_missing leaves out listed pictures that are not there, counted and named."""
+    """allow_missing leaves out missing pictures; a note counts and names them."""
     rows = table(tmp_path)
     for row in rows[:2]:
         (tmp_path / row["image"]).unlink()
@@ -234,7 +234,7 @@ def test_missing_pictures_up_to_a_share(tmp_path: Path) -> None:
 
 
 def test_commercial_use(tmp_path: Path) -> None:
-    """Licenses in the table are heeded; a table that states none holds one's own pictures."""
+    """Licenses in the table are respected; without any, the pictures are taken as the user's own."""
     rows = table(tmp_path)
     assert total(read(tmp_path, use="commercial")) == 24
     licensed = [{**row, "license": "CC BY"} for row in rows]
@@ -246,8 +246,9 @@ def test_commercial_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN"])
-def test_nan_is_no_patient(tmp_path: Path, text: str) -> None:
-    """What a spreadsheet library writes for a missing id would join strangers into one patient: refused."""
+def test_nan_is_not_a_patient_id(tmp_path: Path, text: str) -> None:
+    """NaN, as spreadsheet libraries write a missing id, is refused, since it would join different
+    patients."""
     rows = table(tmp_path)
     rows[3]["patient_id"] = text
     write(tmp_path, rows)
@@ -256,28 +257,28 @@ def test_nan_is_no_patient(tmp_path: Path, text: str) -> None:
 
 
 def test_missing_column(tmp_path: Path) -> None:
-    """A table without patient ids is refused by the column's name."""
+    """The error names the missing column of patient ids."""
     write(tmp_path, table(tmp_path), ["image", "label"])
     with pytest.raises(DataError, match="patient_id: column is missing"):
         read(tmp_path)
 
 
-def test_table_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
-    """A table given by name is never replaced by the subfolders in silence."""
+def test_a_requested_table_must_exist(tmp_path: Path) -> None:
+    """A table requested by name is never silently replaced by the subfolders."""
     subfolders(tmp_path)
     with pytest.raises(DataError, match=r"labels.csv: cannot be read"):
         read(tmp_path, table="labels.csv")
 
 
 def test_params_survive_a_round_trip(tmp_path: Path) -> None:
-    """Parameters written out with their defaults and read again choose the same reading."""
+    """Parameters survive a round trip through their JSON form with defaults."""
     subfolders(tmp_path)
     written = Params(root=tmp_path, patient_separator="_").model_dump(mode="json")
     assert fingerprint(Params(**written)) == fingerprint(Params(root=tmp_path, patient_separator="_"))
 
 
-def test_label_that_is_no_class(tmp_path: Path) -> None:
-    """Pictures of other labels are refused, unless they are named as ignored; then a note counts them."""
+def test_label_that_is_not_a_class(tmp_path: Path) -> None:
+    """Pictures with other labels are refused, or ignored and counted if the labels are listed."""
     subfolders(tmp_path)
     picture(tmp_path / "bird/b_0.png", 999)
     with pytest.raises(DataError, match="unknown label 'bird'"):
@@ -287,14 +288,14 @@ def test_label_that_is_no_class(tmp_path: Path) -> None:
 
 
 def test_folder_that_lacks_a_class(tmp_path: Path) -> None:
-    """A class without a folder is refused by name."""
+    """The error names the class without a folder."""
     subfolders(tmp_path)
     with pytest.raises(DataError, match="'fish': has 0 patients"):
         read(tmp_path, ("cat", "dog", "fish"))
 
 
 def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
-    """A changed pixel or label changes the fingerprint, a moved folder does not."""
+    """A changed pixel or label changes the fingerprint; moving the folder does not."""
     rows = table(tmp_path / "one")
     table(tmp_path / "two")
     one = fingerprint(Params(root=tmp_path / "one"))

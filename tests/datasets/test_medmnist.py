@@ -1,4 +1,4 @@
-"""The adapter of MedMNIST files, on files of the public layout that the tests write."""
+"""The adapter of MedMNIST, on generated files in the public layout."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ CLASSES = ("normal", "pneumonia")
 
 
 def arrays(side: int = 28, labels: int = 1, color: bool = False, seed: int = 0) -> dict[str, np.ndarray]:
-    """The six arrays of a file: labels (N, 1) of 0 and 1 in turn, or (N, labels) multi-hot."""
+    """Return the six arrays of a file: labels (N, 1) of alternating 0 and 1, or (N, labels) multi-hot."""
     rng = np.random.default_rng(seed)
-    found = {}
+    members = {}
     for part, count in COUNTS.items():
         shape = (count, side, side, 3) if color else (count, side, side)
-        found[f"{part}_images"] = rng.integers(0, 256, shape, np.uint8)
+        members[f"{part}_images"] = rng.integers(0, 256, shape, np.uint8)
         single = (np.arange(count) % 2).reshape(-1, 1)
         multilabel = rng.integers(0, 2, (count, labels))
-        found[f"{part}_labels"] = (single if labels == 1 else multilabel).astype(np.uint8)
-    return found
+        members[f"{part}_labels"] = (single if labels == 1 else multilabel).astype(np.uint8)
+    return members
 
 
-def write(path: Path, found: dict[str, np.ndarray], *, compressed: bool = True) -> Path:
+def write(path: Path, members: dict[str, np.ndarray], *, compressed: bool = True) -> Path:
     save: Any = np.savez_compressed if compressed else np.savez
-    save(path, **found)
+    save(path, **members)
     return path
 
 
@@ -53,21 +53,23 @@ def read(path: Path, classes: tuple[str, ...] = CLASSES, size: int = 28, **param
 def test_pictures_labels_and_splits_are_read_unchanged(
     tmp_path: Path, compressed: bool, unpack: bool
 ) -> None:
-    """At the file's own size every pixel, label and split stays, whether packed, mapped or unpacked."""
-    found = arrays()
-    path = write(tmp_path / "pneumoniamnist.npz", found, compressed=compressed)
+    """At the file's own size all pixels, labels and splits are unchanged, in compressed, mapped and unpacked
+    files."""
+    members = arrays()
+    path = write(tmp_path / "pneumoniamnist.npz", members, compressed=compressed)
     images = read(path, unpack=tmp_path / "unpacked" if unpack else None)
     assert images.split is not None
     for part, count in COUNTS.items():
         mine = images.select(images.split == part)
         assert len(mine) == count
-        assert np.array_equal(mine.image[:], found[f"{part}_images"])
-        assert np.array_equal(mine.label, found[f"{part}_labels"][:, 0])
+        assert np.array_equal(mine.image[:], members[f"{part}_images"])
+        assert np.array_equal(mine.label, members[f"{part}_labels"][:, 0])
     assert (tmp_path / "unpacked").exists() == (compressed and unpack)
 
 
 def test_the_given_splits_reach_the_task(tmp_path: Path) -> None:
-    """train, val and test stay; a reserve is drawn from train; and patients being unknown is said loudly."""
+    """train, val and test are unchanged, the reserve is drawn from train, and a warning states that patients
+    are unknown."""
     path = write(tmp_path / "pneumoniamnist_64.npz", arrays(64))
     splits = load(
         medmnist,
@@ -86,36 +88,36 @@ def test_the_given_splits_reach_the_task(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", [28, 64, 128, 224])
 def test_every_published_size_is_read(tmp_path: Path, side: int) -> None:
-    """28 to 224 pixels, enlarged or reduced to the task's size."""
+    """Sizes from 28 to 224 pixels are resized to the task's size."""
     images = read(write(tmp_path / f"pneumoniamnist_{side}.npz", arrays(side)), size=48)
     assert images.image[:].shape == (110, 48, 48)
     assert images.card["size"] == [side, side]
 
 
 def test_several_labels_give_a_report(tmp_path: Path) -> None:
-    """ChestMNIST: 14 findings per picture, 1 or 0 of each, whatever the task's classes."""
-    found = arrays(labels=14)
-    images = read(write(tmp_path / "chestmnist.npz", found), classes=("effusion", "mass"))
+    """ChestMNIST gives all 14 findings per picture, whatever the task's classes."""
+    members = arrays(labels=14)
+    images = read(write(tmp_path / "chestmnist.npz", members), classes=("effusion", "mass"))
     assert images.classes == LABELS["chestmnist"]
     assert images.label.shape == (110, 14)
     assert images.reported_labels is not None
-    assert np.array_equal(images.reported_labels[:60], found["train_labels"])
+    assert np.array_equal(images.reported_labels[:60], members["train_labels"])
 
 
 def test_color_becomes_luminance(tmp_path: Path) -> None:
-    """An RGB set such as BloodMNIST is read as gray (ITU-R 601, Pillow's convert)."""
-    found = arrays(color=True)
-    images = read(write(tmp_path / "own.npz", found), labels=CLASSES)
-    light = found["train_images"] @ np.array([0.299, 0.587, 0.114])
+    """An RGB set such as BloodMNIST becomes gray (ITU-R 601, Pillow's convert)."""
+    members = arrays(color=True)
+    images = read(write(tmp_path / "own.npz", members), labels=CLASSES)
+    light = members["train_images"] @ np.array([0.299, 0.587, 0.114])
     assert np.abs(images.image[:60].astype(float) - light).max() < 1
 
 
-def test_equal_pictures_are_kept_once(tmp_path: Path) -> None:
-    """A picture of train that test has too would break the proof; that of test stays."""
-    found = arrays()
-    found["train_images"][3] = found["test_images"][5]
-    found["train_images"][8] = found["train_images"][7]
-    images = read(write(tmp_path / "pneumoniamnist.npz", found))
+def test_equal_pictures_are_read_once(tmp_path: Path) -> None:
+    """A picture in both train and test would leak; the copy in test remains."""
+    members = arrays()
+    members["train_images"][3] = members["test_images"][5]
+    members["train_images"][8] = members["train_images"][7]
+    images = read(write(tmp_path / "pneumoniamnist.npz", members))
     assert "images dropped that are equal to another one: 2 of train" in images.card["notes"]
     assert "train-000003" not in images.image_id
     assert "test-000005" in images.image_id
@@ -123,17 +125,17 @@ def test_equal_pictures_are_kept_once(tmp_path: Path) -> None:
 
 
 def test_labels_outside_the_task_are_left_out(tmp_path: Path) -> None:
-    """A set with more labels than the task has classes: the rest is left out with a note."""
-    found = arrays()
-    found["train_labels"][:6] = 2
-    path = write(tmp_path / "own.npz", found)
+    """Pictures with labels outside the task's classes are left out with a note."""
+    members = arrays()
+    members["train_labels"][:6] = 2
+    path = write(tmp_path / "own.npz", members)
     images = read(path, classes=("b", "a"), labels=("a", "b", "c"))
     assert images.counts() == {"b": 52, "a": 52}
     assert "6 images left out, label not among the classes" in images.card["notes"]
 
 
 def test_unknown_sets_need_names(tmp_path: Path) -> None:
-    """Labels of other sets have no names in the file, so they are asked for; classes must be among them."""
+    """A set without known label names needs the parameter labels, which must include the classes."""
     path = write(tmp_path / "own.npz", arrays())
     with pytest.raises(DataError, match=r"names of the labels are known for .*\n.*parameter labels"):
         read(path)
@@ -145,7 +147,7 @@ def test_unknown_sets_need_names(tmp_path: Path) -> None:
         read(path, labels=("a", "a"), classes=("a",))
 
 
-def test_the_file_is_found_or_named(tmp_path: Path) -> None:
+def test_root_is_a_file_or_its_folder(tmp_path: Path) -> None:
     """Root may be the file or its folder; of several files one must be named, inside the folder."""
     write(tmp_path / "pneumoniamnist.npz", arrays())
     assert len(read(tmp_path)) == 110
@@ -173,24 +175,24 @@ def test_the_file_is_found_or_named(tmp_path: Path) -> None:
     ],
 )
 def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
-    """A missing array, another type, shape or label: an error that names file and array."""
-    found = {k: v for k, v in {**arrays(), **change}.items() if v is not None}
-    path = write(tmp_path / "pneumoniamnist.npz", found)
+    """The error for a missing array or a wrong type, shape or label names file and array."""
+    members = {k: v for k, v in {**arrays(), **change}.items() if v is not None}
+    path = write(tmp_path / "pneumoniamnist.npz", members)
     with pytest.raises(DataError, match=problem) as error:
         read(path)
     assert str(path) in str(error.value)
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
-    """An object array would run code when it is loaded; it is refused by its header."""
-    found = arrays()
-    found["train_labels"] = np.array([[{"a": 1}]] * 60, dtype=object)
+    """An object array, which would run code when loaded, is refused by its header."""
+    members = arrays()
+    members["train_labels"] = np.array([[{"a": 1}]] * 60, dtype=object)
     with pytest.raises(DataError, match="is object"):
-        read(write(tmp_path / "pneumoniamnist.npz", found))
+        read(write(tmp_path / "pneumoniamnist.npz", members))
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    """Compressed arrays above max_memory, and headers that lie about their size."""
+    """Compressed arrays above max_memory, and headers with a false size, are refused."""
     path = write(tmp_path / "pneumoniamnist.npz", arrays())
     with pytest.raises(DataError, match=r"more than max_memory 1000(?s:.*)parameter unpack"):
         read(path, max_memory=1000)
@@ -208,21 +210,21 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 def test_damaged_files_give_one_kind_of_error(
     tmp_path_factory: pytest.TempPathFactory, cut: int, noise: bytes, place: int
 ) -> None:
-    """Cut or overwritten anywhere, a file is read or refused by name, never with another exception."""
+    """A file cut or overwritten anywhere is read or refused by name, never with another exception."""
     folder = tmp_path_factory.mktemp("damaged")
     content = write(folder / "pneumoniamnist.npz", arrays()).read_bytes()
     content = content[: len(content) - cut]
     content = content[:place] + noise + content[place + len(noise) :]
     (folder / "pneumoniamnist.npz").write_bytes(content)
     try:
-        said = str(len(read(folder)))
+        outcome = str(len(read(folder)))
     except DataError as error:
-        said = str(error)
-    assert said == "110" or "pneumoniamnist" in said
+        outcome = str(error)
+    assert outcome == "110" or "pneumoniamnist" in outcome
 
 
 def test_an_unpacked_copy_is_complete_or_absent(tmp_path: Path) -> None:
-    """A member that cannot be unpacked leaves no copy that a later run would trust."""
+    """A member that cannot be unpacked leaves no copy that a later run would use."""
     path = write(tmp_path / "pneumoniamnist.npz", arrays())
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
@@ -235,7 +237,7 @@ def test_an_unpacked_copy_is_complete_or_absent(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
-    """Another pixel or other names give another fingerprint; another folder does not."""
+    """Changed pixels or names change the fingerprint; moving the folder does not."""
     first = Params(root=write(tmp_path / "pneumoniamnist.npz", arrays()))
     (tmp_path / "b").mkdir()
     again = Params(root=write(tmp_path / "b" / "pneumoniamnist.npz", arrays()))

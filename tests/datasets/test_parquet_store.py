@@ -1,4 +1,4 @@
-"""A built folder serves tasks as any other source does."""
+"""A task reads a built folder like any other source."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from support.stores import full_set, store
 
 
 def three_classes(n: int = 60) -> ImageSet:
-    """Images of three classes, all patients different."""
+    """Return images of three classes, each of a different patient."""
     plain = full_set(n)
     return replace(plain, label=np.arange(n) % 3, classes=("a", "b", "c"), reported_labels=None, soft=None)
 
 
 def read(folder, classes=("a", "b", "c"), size=6):
-    """The images for a task."""
+    """Return the images for a task."""
     return parquet_store.images(
         Params(root=folder), classes=classes, image_size=size, reserve_per_class=0, seed=0
     )
 
 
 def test_task_divides_it(tmp_path):
-    """Patients, labels and pixels reach the splits; the division is disjoint."""
+    """Patients, labels and pixels reach the splits, which are disjoint."""
     images = replace(three_classes(), split=None)
     splits = loading.load(
         parquet_store,
@@ -48,41 +48,41 @@ def test_task_divides_it(tmp_path):
     assert splits.test.label[0] == images.label[row]
 
 
-def test_given_splits_are_kept(tmp_path):
-    """What was built with splits has them still."""
+def test_given_splits_are_unchanged(tmp_path):
+    """A folder built with splits gives the same splits."""
     images = three_classes()
     split = np.array(["train", "val", "test", "reserve"]).repeat(15)
-    found = read(store(tmp_path, replace(images, split=split)))
-    assert found.split.tolist() == split.tolist()
+    result = read(store(tmp_path, replace(images, split=split)))
+    assert result.split.tolist() == split.tolist()
 
 
 def test_classes_of_the_task(tmp_path):
-    """Labels follow the task's order; images of other classes are left out, and that is noted."""
+    """Labels follow the task's order; images of other classes are left out, with a note."""
     folder = store(tmp_path, three_classes())
-    found = read(folder, classes=("c", "a"))
-    assert found.counts() == {"c": 20, "a": 20}
-    assert found.card["notes"] == ["images of other classes left out: b 20"]
-    assert found.image_id[found.label == 0].tolist() == read(folder).of_class(2).image_id.tolist()
+    result = read(folder, classes=("c", "a"))
+    assert result.counts() == {"c": 20, "a": 20}
+    assert result.card["notes"] == ["images of other classes left out: b 20"]
+    assert result.image_id[result.label == 0].tolist() == read(folder).of_class(2).image_id.tolist()
     with pytest.raises(UnknownNameError, match="Did you mean"):
         read(folder, classes=("a", "bb"))
 
 
 def test_several_findings_are_handed_over(tmp_path):
-    """A set with reports keeps its own findings, of which the task's policy makes classes."""
+    """A set with reports passes on its findings, which the task's policy turns into classes."""
     images = full_set(multilabel=True)
-    found = read(store(tmp_path, images), classes=("negative", "positive"))
-    assert found.classes == images.classes
-    np.testing.assert_array_equal(found.reported_labels, images.reported_labels)
+    result = read(store(tmp_path, images), classes=("negative", "positive"))
+    assert result.classes == images.classes
+    np.testing.assert_array_equal(result.reported_labels, images.reported_labels)
 
 
 def test_another_size_is_refused(tmp_path):
-    """Pixels are not resized behind the user's back; the command that helps is named."""
+    """Pixels are not resized silently; the error names the command to rebuild the folder."""
     with pytest.raises(DataError, match="--size 32"):
         read(store(tmp_path, three_classes()), size=32)
 
 
 def test_fingerprint_is_of_the_content(tmp_path):
-    """The same images have one fingerprint wherever they lie, other images another."""
+    """The same images have the same fingerprint in any folder, other images another."""
     folders = [tmp_path / name for name in "abc"]
     for folder in folders:
         folder.mkdir()

@@ -35,7 +35,7 @@ RowDict = dict[str, str]
 
 
 def moving(seed: int, frames: int = 24, side: int = 64) -> np.ndarray:
-    """(T, H, W) smooth noise that moves, unlike that of any other seed."""
+    """Return (T, H, W) smooth moving noise that differs from that of any other seed."""
     rng = np.random.default_rng(seed)
     ground = rng.normal(size=(side // 8, side // 8 + frames))
     wide = np.kron(ground, np.ones((8, 8)))
@@ -64,7 +64,7 @@ def video(path: Path, frames: np.ndarray, rate: int = 9) -> Path:
 
 
 def dataset(root: Path, patients: int = 5) -> list[RowDict]:
-    """A dataset of so many patients per class, with a still and a clip of 24 frames each; gives its rows."""
+    """Write n patients per class, each with a still and a clip of 24 frames, and return the records."""
     rows = []
     for c, (name, label) in enumerate(LABELS.items()):
         for k in range(patients):
@@ -102,7 +102,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_stills_and_frames_carry_their_patient_and_clip(tiny: Path) -> None:
-    """A clip of 24 frames at 9 Hz gives every third, which share clip and patient; a still has no clip."""
+    """Of a clip of 24 frames at 9 Hz every third is read, with one clip and patient; a still has no clip."""
     images = read(tiny)
     assert images.clip is not None
     assert images.counts() == dict.fromkeys(CLASSES, 5 * (1 + 8))
@@ -116,7 +116,7 @@ def test_stills_and_frames_carry_their_patient_and_clip(tiny: Path) -> None:
 
 
 def test_splits_divide_neither_patients_nor_clips(tiny: Path) -> None:
-    """Five folds by patient: every image is tested once, and no clip is in two splits."""
+    """In five folds by patient every image is tested once, and no clip is in two splits."""
     tested: list[str] = []
     for fold in range(5):
         rule = SplitRule(folds=5, fold=fold, val=0.2, reserve=0.2)
@@ -132,7 +132,7 @@ def test_splits_divide_neither_patients_nor_clips(tiny: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["avi", "mp4", "mov", "gif", "mpeg"])
 def test_frames_are_those_of_the_video(tmp_path: Path, ending: str) -> None:
-    """Frame k of what is read looks like frame 8 k of what was written, in every container."""
+    """In every container, frame k resembles frame 8 k of the written video."""
     written = moving(0, frames=40)
     clip = read_clip(video(tmp_path / f"a.{ending}", written, rate=25), hertz=3, most=4)
     step = 8 if ending != "gif" else int(clip.rate / 3)
@@ -145,13 +145,13 @@ def test_frames_are_those_of_the_video(tmp_path: Path, ending: str) -> None:
     ("hertz", "most", "count"), [(3, 30, 8), (3, 5, 5), (100, 30, 24), (9, 30, 24), (1, 30, 3)]
 )
 def test_the_rate_and_the_cap_decide_how_many(tmp_path: Path, hertz: float, most: int, count: int) -> None:
-    """Every int(9 / hertz)-th of 24 frames, from the first; a rate above the video's takes all."""
+    """Every int(9 / hertz)-th of 24 frames is read; a rate above the video's gives all frames."""
     path = video(tmp_path / "a.avi", moving(0))
     assert len(read_clip(path, hertz=hertz, most=most).frames) == count
 
 
 def test_blank_frames_are_left_out(tmp_path: Path) -> None:
-    """A clip that fades in begins black; such a frame shows nothing that its label could be read from."""
+    """The black first frame of a clip that fades in is left out, since it shows nothing."""
     dataset(tmp_path)
     frames = moving(0)
     frames[0] = 0
@@ -163,7 +163,7 @@ def test_blank_frames_are_left_out(tmp_path: Path) -> None:
 
 
 def broken(path: Path) -> int:
-    """A video whose second half is damaged; gives its frames."""
+    """Write a video whose second half is damaged, and return the number of its frames."""
     frames = moving(3, frames=60, side=96)
     content = bytearray(video(path, frames, rate=6).read_bytes())
     middle = len(content) // 2
@@ -173,7 +173,7 @@ def broken(path: Path) -> int:
 
 
 def test_a_video_that_stops_midway_is_named_with_its_frame(tmp_path: Path) -> None:
-    """By default an error says after how many frames; keep_decoded gives those before the fault."""
+    """By default the error states the last good frame; keep_decoded gives the frames before the fault."""
     count = broken(tmp_path / "a.avi")
     with pytest.raises(DataError, match=r"a\.avi: stops decoding after \d+ frames") as error:
         read_clip(tmp_path / "a.avi", hertz=6)
@@ -186,7 +186,7 @@ def test_a_video_that_stops_midway_is_named_with_its_frame(tmp_path: Path) -> No
 
 
 def test_broken_videos_leave_a_note(tmp_path: Path) -> None:
-    """With broken: keep_decoded the note names the file and the frame."""
+    """With broken=keep_decoded the note names the file and the frame."""
     dataset(tmp_path)
     broken(tmp_path / "pocus_videos/convex/healthy_0.avi")
     with pytest.raises(DataError, match="healthy_0"):
@@ -196,16 +196,16 @@ def test_broken_videos_leave_a_note(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["gif", "mp4", "mpeg", "avi"])
-def test_a_cut_file_is_no_shorter_video(tmp_path: Path, ending: str) -> None:
-    """A download that broke off is an error, also where the decoder takes it for complete."""
+def test_a_truncated_file_is_refused(tmp_path: Path, ending: str) -> None:
+    """A broken download is an error, even if the decoder takes it for complete."""
     path = video(tmp_path / f"a.{ending}", moving(0), rate=25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with pytest.raises(DataError, match=f"a.{ending}: stops decoding after"):
         read_clip(path, hertz=9, most=100)
 
 
-def test_files_that_are_no_video_are_named(tmp_path: Path) -> None:
-    """Empty, text, a playlist that names another file, missing: an error, and nothing else is opened."""
+def test_files_that_are_not_videos_are_named(tmp_path: Path) -> None:
+    """An empty file, a text, a playlist and a missing file are errors, and no other file is opened."""
     other = video(tmp_path / "other.avi", moving(0))
     for content in (b"", b"no video", f"ffconcat version 1.0\nfile {other.name}\n".encode()):
         (tmp_path / "a.mp4").write_bytes(content)
@@ -218,7 +218,8 @@ def test_files_that_are_no_video_are_named(tmp_path: Path) -> None:
 def sector(
     height: int, width: int, frames: int, overlays: bool
 ) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """A speckled sector with its apex above the picture, overlays beside it; and its bounding box."""
+    """Return a speckled sector with its apex above the picture and overlays beside it, and its bounding
+    box."""
     y, x = np.mgrid[:height, :width]
     r, a = np.hypot(y + 40, x - width / 2), np.arctan2(x - width / 2, y + 40)
     inside = (r > 60) & (r < 0.8 * height + 40) & (np.abs(a) < 0.6)
@@ -238,7 +239,7 @@ def sector(
 def test_the_square_holds_the_sector_and_not_the_overlays(
     shape: tuple[int, int], frames: int, overlays: bool
 ) -> None:
-    """For stills and clips, with a scale, letters and a logo beside it, the square is that of the sector."""
+    """For stills and clips with a scale, letters and a logo, the crop is the square around the sector."""
     clip, truth = sector(*shape, frames, overlays)
     box = sector_box(clip)
     assert box is not None
@@ -251,14 +252,14 @@ def test_the_square_holds_the_sector_and_not_the_overlays(
 
 
 def test_pictures_that_were_cropped_before_stay() -> None:
-    """Born et al. cut their pictures to squares; a second cut would move what lies in shadow."""
+    """Pictures that Born et al. cropped to squares are not cropped again."""
     clip, _ = sector(300, 306, 6, False)
     assert sector_box(clip) is None
     assert sector_box(np.zeros((1, 50, 90), np.uint8)) is None
 
 
 def test_a_cut_beyond_the_picture_is_black() -> None:
-    """A square may reach beyond the picture."""
+    """The part of a square beyond the picture is black."""
     cut = crop(np.full((4, 6), 9, np.uint8), (-1, -2, 7, 6))
     assert cut.shape == (8, 8)
     assert cut.sum() == 9 * 24
@@ -266,7 +267,8 @@ def test_a_cut_beyond_the_picture_is_black() -> None:
 
 
 def test_licenses_are_left_out_by_use(tmp_path: Path) -> None:
-    """Research leaves out what has no license or no derivatives; commercial use also non-commercial ones."""
+    """Research leaves out no license and no-derivatives; commercial use also leaves out non-commercial
+    ones."""
     rows = dataset(tmp_path)
     for row, text in zip(
         rows[:5], ["CC BY-NC 4.0", "CC BY-NC -SA 4.0", "CC BY-ND 4.0", "None", "COVID-19 emergency license"],
@@ -282,7 +284,7 @@ def test_licenses_are_left_out_by_use(tmp_path: Path) -> None:
 
 
 def test_a_class_that_licenses_take_away_is_an_error(tmp_path: Path) -> None:
-    """Never a task with a class less in silence."""
+    """A class without a usable license is an error, never silently dropped."""
     rows = dataset(tmp_path)
     for row in rows:
         if row["Label"] == "regular":
@@ -294,7 +296,7 @@ def test_a_class_that_licenses_take_away_is_an_error(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
-    """Linear probes, other labels, files that are not in the repository, and files in no row."""
+    """Linear probes, other labels, absent files and unlisted files are counted."""
     rows = dataset(tmp_path)
     base = rows[0]
     rows += [
@@ -313,7 +315,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_an_error_above_a_stated_share(tmp_path: Path) -> None:
-    """One file gone is named; of several the first are; allow_missing leaves them out with a note."""
+    """The error names the first missing files; allow_missing leaves them out with a note."""
     dataset(tmp_path)
     (tmp_path / "pocus_images/convex/healthy_1.png").unlink()
     with pytest.raises(DataError, match=r"lists 'pocus_images/healthy_1', which is not at"):
@@ -326,7 +328,7 @@ def test_missing_files_are_an_error_above_a_stated_share(tmp_path: Path) -> None
 
 
 def test_one_picture_of_two_patients_makes_them_one(tmp_path: Path) -> None:
-    """A still under two ids is kept once; a frame in clips of two patients joins these."""
+    """A still under two ids is read once; a frame in the clips of two patients joins the patients."""
     dataset(tmp_path)
     stills, clips = tmp_path / "pocus_images/convex", tmp_path / "pocus_videos/convex"
     Image.open(stills / "covid19_0.png").save(stills / "covid19_1.png", compress_level=1)
@@ -341,7 +343,7 @@ def test_one_picture_of_two_patients_makes_them_one(tmp_path: Path) -> None:
 
 
 def test_a_file_listed_twice_is_read_once(tmp_path: Path) -> None:
-    """A row given again with another patient joins the two."""
+    """A second record of a file with another patient joins the two patients."""
     rows = dataset(tmp_path)
     table(tmp_path, [*rows, {**rows[1], "Patient ID / Name": "905"}])
     images = read(tmp_path)
@@ -350,7 +352,7 @@ def test_a_file_listed_twice_is_read_once(tmp_path: Path) -> None:
 
 
 def test_unknown_classes_and_empty_classes_are_refused(tiny: Path) -> None:
-    """A misspelled class, and one that the table does not have."""
+    """A misspelled class and a class without records are refused."""
     with pytest.raises(UnknownNameError, match=r"Did you mean 'pneumonia'"):
         read(tiny, classes=("pneumonie", "healthy"))
     with pytest.raises(
@@ -360,7 +362,7 @@ def test_unknown_classes_and_empty_classes_are_refused(tiny: Path) -> None:
 
 
 def test_names_do_not_leave_the_folder(tmp_path: Path) -> None:
-    """A file name that climbs out of the root finds nothing, and a link that leads out is refused."""
+    """A file name or a link that leads out of the root is not read."""
     root = tmp_path / "data"
     rows = dataset(root)
     outside = tmp_path / "outside.png"
@@ -375,7 +377,7 @@ def test_names_do_not_leave_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_follows_what_is_read(tmp_path: Path) -> None:
-    """Another byte in a file or another license changes it; a row that is left out does not."""
+    """Another byte or license changes the fingerprint; a record that is left out does not."""
     rows = dataset(tmp_path)
     before = fingerprint(Params(root=tmp_path))
     table(tmp_path, [*rows, {**rows[0], "Filename": "x", "Probe": "linear"}])
@@ -388,7 +390,8 @@ def test_the_fingerprint_follows_what_is_read(tmp_path: Path) -> None:
 @needs_pack
 @pytest.mark.slow
 def test_the_real_pack_has_the_counts_of_its_table() -> None:
-    """Files, patients and frames at 3 Hz as counted in the pack's README, at most 30 per video.
+    """Files, patients and frames at 3 Hz agree with the counts of the pack's README, with at most 30 frames a
+    video.
 
     One pneumonia still of patient 198 is the same picture as one of 192 and is read once (11 - 1).
     """
@@ -398,12 +401,12 @@ def test_the_real_pack_has_the_counts_of_its_table() -> None:
     assert stills.counts() == {"covid19": 3, "pneumonia": 10, "healthy": 8}
     assert frames.counts() == {"covid19": 318, "pneumonia": 333, "healthy": 948}  # one of 949 is blank
     assert images.card["videos"] == 15 + 27 + 42
-    assert len(images.patients()) == 66 - 9  # ids that are one person
+    assert len(images.patients()) == 66 - 9  # ids of one person
 
 
 @needs_pack
 def test_the_real_pneumonia_files_have_the_counts_of_their_table() -> None:
-    """27 videos and 11 stills, of which two are one picture; the ids of one person are joined."""
+    """27 videos and 11 stills are read, of which two are one picture; the ids of one person are joined."""
     images = read(PACK, classes=("pneumonia",))
     assert images.counts() == {"pneumonia": 333 + 10}
     assert images.card["videos"] == 27
@@ -412,6 +415,6 @@ def test_the_real_pneumonia_files_have_the_counts_of_their_table() -> None:
 
 @needs_pack
 def test_the_real_pack_forbids_commercial_use() -> None:
-    """All of its pneumonia files are non-commercial, so the use vanishes the class."""
+    """All pneumonia files are non-commercial, so commercial use leaves the class empty."""
     with pytest.raises(DataError, match="none of the 38 files of class 'pneumonia' allows commercial use"):
         read(PACK, use="commercial")

@@ -1,4 +1,4 @@
-"""Archives and folders from third parties: bad ones are refused, and nothing outside the target changes."""
+"""Archives and folders of third parties: invalid ones are refused, and nothing outside the target changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOD = {"bundle.json": b"{}", "predictions.parquet": b"PAR1", "samples/grid.png"
 
 
 def packed(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    """A ZIP with these files."""
+    """Return a ZIP with these files."""
     with zipfile.ZipFile(path, "w", method) as out:
         for name, content in files.items():
             out.writestr(name, content)
@@ -28,7 +28,7 @@ def packed(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLAT
 
 
 def with_entry(path: Path, info: zipfile.ZipInfo, content: bytes = b"x") -> Path:
-    """A ZIP of a bundle with one more entry, as the entry says."""
+    """Return a ZIP of a bundle with one more entry."""
     with zipfile.ZipFile(path, "w") as out:
         out.writestr("bundle.json", b"{}")
         out.writestr(info, content)
@@ -36,7 +36,7 @@ def with_entry(path: Path, info: zipfile.ZipInfo, content: bytes = b"x") -> Path
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """Everything below a folder: type and size."""
+    """Return everything below a folder with type and size."""
     return {
         str(p.relative_to(folder)): (stat.S_IFMT(p.lstat().st_mode), p.lstat().st_size)
         for p in folder.rglob("*")
@@ -44,7 +44,7 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def refused(archive: Path, tmp_path: Path, words: str) -> None:
-    """The archive is refused with these words, and nothing is changed or left anywhere."""
+    """Assert that the archive is refused with this message, and that nothing is changed or left behind."""
     inner = tmp_path / "inner"
     inner.mkdir()
     before = listing(tmp_path)
@@ -54,8 +54,8 @@ def refused(archive: Path, tmp_path: Path, words: str) -> None:
 
 
 @pytest.mark.parametrize("top", ["", "row/"])
-def test_a_bundle_comes_out_as_it_went_in(tmp_path: Path, top: str):
-    """With or without one folder around it; the folder's name is the row's, else the archive's is."""
+def test_a_bundle_survives_packing(tmp_path: Path, top: str):
+    """A bundle may lie in a folder of the ZIP, which has the row's name; otherwise the archive has it."""
     path = packed(tmp_path / "row.zip", {top + name: content for name, content in GOOD.items()})
     assert row_name(path) == "row"
     folder = extract(path, tmp_path / "out")
@@ -66,7 +66,7 @@ def test_a_bundle_comes_out_as_it_went_in(tmp_path: Path, top: str):
 
 
 def test_folders_of_an_archive_may_be_listed(tmp_path: Path):
-    """ZIPs made by a file manager list folders too."""
+    """ZIPs with entries for folders, as file managers write them, are accepted."""
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as out:
         out.writestr("row/bundle.json", b"{}")
         out.mkdir("row")
@@ -79,7 +79,7 @@ def test_folders_of_an_archive_may_be_listed(tmp_path: Path):
     ["../bundle.json", "row/../../bundle.json", "samples/../../evil", "./bundle.json", "a//b", ".."],
 )
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str):
-    """Zip slip: an entry may not climb out of the folder."""
+    """An entry that leads out of the folder (zip slip) is refused."""
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo(name)), tmp_path, "leads out")
 
 
@@ -87,12 +87,12 @@ def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str):
     "name", ["/etc/passwd", "//host/share", "C:/bundle.json", "C:bundle.json", "..\\evil", "a\\b"]
 )
 def test_an_absolute_or_foreign_path_is_refused(tmp_path: Path, name: str):
-    """Absolute paths, drive letters and backslashes."""
+    """Absolute paths, drive letters and backslashes are refused."""
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo(name)), tmp_path, "absolute path")
 
 
 def test_a_name_that_is_cut_at_a_null_byte_is_refused(tmp_path: Path):
-    """``bundle.json\\0.sh`` reads as ``bundle.json`` in some programs."""
+    """``bundle.json\0.sh`` is refused, since some programs read it as ``bundle.json``."""
     path = with_entry(tmp_path / "x.zip", zipfile.ZipInfo("curve.parquet_.sh"))
     path.write_bytes(path.read_bytes().replace(b"curve.parquet_.sh", b"curve.parquet\0.sh"))
     refused(path, tmp_path, "characters")
@@ -100,7 +100,7 @@ def test_a_name_that_is_cut_at_a_null_byte_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK, stat.S_IFCHR, stat.S_IFSOCK])
 def test_a_link_or_device_in_an_archive_is_refused(tmp_path: Path, kind: int):
-    """The mode in an entry's attributes may be that of a plain file alone."""
+    """Only the mode of a plain file is accepted."""
     info = zipfile.ZipInfo("curve.parquet")
     info.create_system, info.external_attr = 3, (kind | 0o644) << 16
     refused(with_entry(tmp_path / "x.zip", info, b"/etc/passwd"), tmp_path, "link or a device")
@@ -108,12 +108,12 @@ def test_a_link_or_device_in_an_archive_is_refused(tmp_path: Path, kind: int):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_is_there_twice_is_refused(tmp_path: Path):
-    """Which of two is read depends on the program."""
+    """A repeated name is refused, since programs differ in which entry they read."""
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo("bundle.json")), tmp_path, "twice")
 
 
 def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path):
-    """On some disks one of them overwrites the other."""
+    """On some disks one of the entries overwrites the other."""
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo("Bundle.json")), tmp_path, "two cases")
 
 
@@ -132,17 +132,17 @@ def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path):
     ],
 )
 def test_an_unknown_file_is_refused(tmp_path: Path, name: str, words: str):
-    """A bundle has a fixed list of files: no code, no pickles, no archives, nothing else."""
+    """Only a bundle's files are accepted: no code, pickles, archives or other files."""
     refused(with_entry(tmp_path / "x.zip", zipfile.ZipInfo(name)), tmp_path, words)
 
 
 def test_a_record_of_verification_is_not_handed_in(tmp_path: Path):
-    """A submitter could write one and call the bundle verified."""
+    """A verification record in a submission is refused, since a submitter could write one."""
     refused(packed(tmp_path / "x.zip", {**GOOD, "verified.json": b"{}"}), tmp_path, "only by the verifier")
 
 
 def test_an_encrypted_entry_is_refused(tmp_path: Path):
-    """It could be neither read nor looked over."""
+    """An encrypted entry cannot be checked."""
     path = packed(tmp_path / "x.zip", GOOD)
     content = bytearray(path.read_bytes())
     content[6] |= 1  # the flag in the first local header, and in the directory
@@ -151,14 +151,14 @@ def test_an_encrypted_entry_is_refused(tmp_path: Path):
     refused(path, tmp_path, "encrypted")
 
 
-def test_an_odd_method_of_packing_is_refused(tmp_path: Path):
-    """Deflate or nothing."""
+def test_other_compression_methods_are_refused(tmp_path: Path):
+    """Only deflated and stored entries are accepted."""
     refused(packed(tmp_path / "x.zip", GOOD, zipfile.ZIP_LZMA), tmp_path, "method 14")
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
 def test_a_tar_is_refused_with_the_remedy(tmp_path: Path, suffix: str):
-    """Tar files hold owners, links and devices; the error asks for a ZIP."""
+    """A tar can have owners, links and devices; the error requests a ZIP."""
     path = tmp_path / f"x{suffix}"
     with tarfile.open(path, "w:gz" if suffix.endswith("gz") else "w") as out:
         (tmp_path / "bundle.json").write_text("{}")
@@ -167,14 +167,14 @@ def test_a_tar_is_refused_with_the_remedy(tmp_path: Path, suffix: str):
 
 
 def test_many_entries_are_refused_before_the_directory_is_read(tmp_path: Path):
-    """The end of the file says how many there are."""
+    """The number of entries is read from the end of the file."""
     path = packed(tmp_path / "x.zip", {f"{i:05}": b"" for i in range(2000)})
     refused(path, tmp_path, "lists 2000 entries")
 
 
 @pytest.mark.parametrize("change", ["comment", "prefix", "after"])
 def test_bytes_around_an_archive_are_refused(tmp_path: Path, change: str):
-    """A ZIP that is something else as well is read differently by different programs."""
+    """A file that is also valid in another format is read differently by different programs."""
     path = packed(tmp_path / "x.zip", GOOD)
     content = path.read_bytes()
     changed = {
@@ -186,8 +186,8 @@ def test_bytes_around_an_archive_are_refused(tmp_path: Path, change: str):
     refused(path, tmp_path, "ZIP")
 
 
-def test_a_file_that_says_that_it_is_too_large_is_refused(tmp_path: Path):
-    """8 MB of a picture are read, the entry says 9."""
+def test_a_declared_size_above_the_limit_is_refused(tmp_path: Path):
+    """A picture may have 8 MB; the entry declares 9."""
     path = packed(tmp_path / "x.zip", {**GOOD, "samples/grid.png": os.urandom(9_000_000)}, zipfile.ZIP_STORED)
     refused(path, tmp_path, "9000000 bytes; at most 8000000")
 
@@ -200,17 +200,17 @@ def test_a_bomb_that_is_honest_about_its_size_is_refused(tmp_path: Path):
 
 
 def test_files_that_are_too_large_together_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Each may be within its limit."""
+    """The total size has a limit even if each file is within its own."""
     monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 150_000)
     files = {"predictions.parquet": bytes(100_000), "curve.parquet": bytes(100_000)}
     refused(packed(tmp_path / "x.zip", files), tmp_path, "all files together: has 200000 bytes")
 
 
 def hundred_gigabytes(name: bytes, says: int) -> bytes:
-    """A ZIP whose one entry unpacks to 100 GB of zeros and says another size.
+    """Return a ZIP whose one entry unpacks to 100 GB of zeros and declares another size.
 
-    A deflate stream ends a block at a byte's border on a full flush, so one packed block of zeros can be
-    written again and again; the checksum is that of the size that it says.
+    A full flush ends a deflate block at a byte boundary, so one compressed block of zeros can be written
+    repeatedly; the checksum is that of the declared size.
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(100_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -224,10 +224,10 @@ def hundred_gigabytes(name: bytes, says: int) -> bytes:
 
 
 def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The header states 4 MB: no more is unpacked, and nothing remains.
+    """The header declares 4 MB: no more is unpacked, and nothing remains.
 
-    The stream is 97 MB; its first megabytes are read, and the checksum of what it says agrees, so nothing
-    but the stream itself could tell.
+    The stream has 97 MB, of which the first are read. The checksum of the declared size agrees, so only the
+    stream reveals the real size.
     """
     monkeypatch.setattr(archives, "RATIO_FREE_BYTES", 2_000_000)
     monkeypatch.setattr(archives, "MAX_RATIO", 0)
@@ -241,15 +241,15 @@ def test_a_hundred_gigabytes_of_zeros_are_refused(tmp_path: Path, monkeypatch: p
             read.append(sink.tell())
 
     monkeypatch.setattr(archives, "_copy", counted)
-    monkeypatch.setattr(archives, "_validate_stated_size", lambda *_: None)  # as if the header passed
+    monkeypatch.setattr(archives, "_validate_stated_size", lambda *_: None)  # skips the check of the header
     path = tmp_path / "x.zip"
     path.write_bytes(hundred_gigabytes(b"predictions.parquet", 4_000_000))
     refused(path, tmp_path, "unpacks to more than 2000000 bytes")
-    assert read == [1_048_576]  # bytes that were written before the limit was met
+    assert read == [1_048_576]  # bytes written before the limit
 
 
-def test_a_hundred_gigabytes_are_refused_by_what_they_say(tmp_path: Path):
-    """An entry that states 4 GB, the most that a plain ZIP can, is not unpacked."""
+def test_a_hundred_gigabytes_are_refused_by_the_declared_size(tmp_path: Path):
+    """An entry that declares 4 GB, the maximum of a plain ZIP, is not unpacked."""
     path = tmp_path / "x.zip"
     content = bytearray(packed(path, GOOD).read_bytes())
     at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 4)  # of predictions.parquet
@@ -259,22 +259,22 @@ def test_a_hundred_gigabytes_are_refused_by_what_they_say(tmp_path: Path):
 
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path):
-    """The unpacked bytes differ from the packed ones."""
+    """An entry whose unpacked bytes do not have the declared checksum is refused."""
     path = packed(tmp_path / "x.zip", GOOD, zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"PAR1", b"PAR2", 1))
     refused(path, tmp_path, "cannot be unpacked")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), os.urandom(500)])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes):
-    """Empty, cut, without entries, or anything else."""
+def test_files_that_are_not_archives_are_refused(tmp_path: Path, content: bytes):
+    """An empty file, a truncated ZIP, one without entries and other files are refused."""
     path = tmp_path / "x.zip"
     path.write_bytes(content)
     refused(path, tmp_path, "ZIP")
 
 
 def test_a_target_that_is_there_is_never_overwritten(tmp_path: Path):
-    """Also not where it is a dangling link."""
+    """An existing target is refused, also a dangling link."""
     path = packed(tmp_path / "x.zip", GOOD)
     (tmp_path / "row").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
@@ -287,19 +287,19 @@ def test_a_target_that_is_there_is_never_overwritten(tmp_path: Path):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a bundle."""
+    """Write the folder of a bundle."""
     return extract(packed(tmp_path / "x.zip", GOOD), tmp_path / "row")
 
 
 def test_a_link_in_a_folder_is_refused(folder: Path):
-    """A link may lead anywhere, wherever in the folder it lies."""
+    """A link is refused anywhere in the folder."""
     (folder / "curve.parquet").symlink_to("/etc/passwd")
     with pytest.raises(SubmissionError, match="is a link or a device"):
         validate_bundle_folder(folder)
 
 
 def test_a_link_in_place_of_a_folder_is_refused(folder: Path, tmp_path: Path):
-    """Neither the folder itself nor ``samples`` may be one."""
+    """Neither the folder nor ``samples`` may be a link."""
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(SubmissionError, match="a link to one"):
         validate_bundle_folder(tmp_path / "link")
@@ -310,21 +310,21 @@ def test_a_link_in_place_of_a_folder_is_refused(folder: Path, tmp_path: Path):
 
 
 def test_a_hard_link_is_refused(folder: Path, tmp_path: Path):
-    """Its other name could change a verified file."""
+    """A hard link is refused, since a verified file could be changed by its other name."""
     os.link(folder / "bundle.json", tmp_path / "same.json")
     with pytest.raises(SubmissionError, match="hard link"):
         validate_bundle_folder(folder)
 
 
 def test_a_pipe_in_a_folder_is_refused(folder: Path):
-    """Reading it would never end."""
+    """A pipe is refused, since reading it would block."""
     os.mkfifo(folder / "verified.json")
     with pytest.raises(SubmissionError, match="a device"):
         validate_bundle_folder(folder)
 
 
 def test_a_hundred_gigabytes_in_a_folder_are_refused(folder: Path):
-    """A file with a hole takes no space on the disk, and 100 GB when read."""
+    """A sparse file of 100 GB is refused by its size."""
     with (folder / "predictions.parquet").open("wb") as out:
         out.truncate(100 * 10**9)
     with pytest.raises(SubmissionError, match="has 100000000000 bytes"):
@@ -333,7 +333,7 @@ def test_a_hundred_gigabytes_in_a_folder_are_refused(folder: Path):
 
 @pytest.mark.parametrize("name", ["extra.json", "samples/more.png", "evil.pkl", "BUNDLE.json", "deep"])
 def test_an_unknown_file_in_a_folder_is_refused(folder: Path, name: str):
-    """The same holds for a folder."""
+    """A folder may hold only a bundle's files."""
     if name == "deep":
         (folder / name).mkdir()
     else:

@@ -1,4 +1,4 @@
-"""The card of a submission: required fields are present, invalid ones are refused by name."""
+"""Submission cards: required fields must be present, and invalid fields are refused by name."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 
 def card(folder: Path, **changed: object) -> SubmissionCard:
-    """A good card with some fields changed; None leaves a field out."""
+    """Return a valid card with some fields changed; None leaves a field out."""
     content = {k: v for k, v in {**GOOD, **changed}.items() if v is not None}
     return read_card(written(folder, yaml.safe_dump(content, allow_unicode=True)))
 
 
 def test_a_card_is_read_as_it_is_written(tmp_path):
-    """Every field comes out as it went in; paper and code may be missing or empty."""
+    """Every field survives reading; paper and code may be missing or empty."""
     assert card(tmp_path).model_dump() == {**GOOD, "authors": ("A. Author", "B. Author")}
     assert card(tmp_path, paper=None).paper == ""
     assert read_card(written(tmp_path, yaml.safe_dump(GOOD).replace("code: ''", "code:"))).code == ""
@@ -46,7 +46,7 @@ def test_a_card_is_read_as_it_is_written(tmp_path):
 
 @pytest.mark.parametrize("submission_type", ["generator", "samples", "bundle"])
 def test_the_examples_have_cards(submission_type):
-    """The cards of the examples, which docs/submit.md shows, are good."""
+    """The examples' cards, which docs/submit.md shows, are valid."""
     assert read_card(ROOT / "examples" / "submissions" / submission_type / "submission.yaml").name
     if submission_type == "samples":
         shown = (ROOT / "docs" / "submit.md").read_text().split("```yaml\n")[1].split("```")[0]
@@ -56,7 +56,7 @@ def test_the_examples_have_cards(submission_type):
 
 @pytest.mark.parametrize("field", [k for k in GOOD if k not in ("paper", "code")])
 def test_a_missing_field_is_named(field, tmp_path):
-    """All but paper and code are needed."""
+    """All fields but paper and code are required."""
     with pytest.raises(SubmissionError, match=f"yaml: {field}: Field required"):
         card(tmp_path, **{field: None})
 
@@ -88,25 +88,25 @@ def test_a_missing_field_is_named(field, tmp_path):
         ("pretrained_weights", {"a": 1}),
     ],
 )
-def test_an_odd_value_is_refused_by_its_field(field, value, tmp_path):
-    """Wrong types, empty or endless texts, names that lead elsewhere, addresses that run code, and characters
-    that cannot be seen are refused, and the message names the field."""
+def test_an_invalid_value_is_refused_by_its_field(field, value, tmp_path):
+    """Wrong types, empty and too long texts, names with paths, addresses that run code, and invisible
+    characters are refused; the message names the field."""
     with pytest.raises(SubmissionError, match=f"yaml: {field}"):
         card(tmp_path, **{field: value})
 
 
 @pytest.mark.parametrize("reference", ["doi:10.1000/xyz.1", "10.48550/arXiv.2301.00001", "http://x.org", ""])
 def test_papers_and_code_are_addresses_or_dois(reference, tmp_path):
-    """A web address, a DOI with or without its prefix, or nothing."""
+    """A web address, a DOI with or without prefix, and an empty field are valid."""
     assert card(tmp_path, paper=reference, code=reference).paper == reference
 
 
 def test_markup_in_a_title_is_a_text_like_any_other(tmp_path):
-    """Markup is not changed, since pages escape it: an author may mean p < 0.05."""
+    """Markup is unchanged, since pages escape it: an author may write p < 0.05."""
     assert card(tmp_path, title="<b>p < 0.05</b> & more").title == "<b>p < 0.05</b> & more"
 
 
-def test_a_misspelled_field_is_answered_with_the_right_one(tmp_path):
+def test_a_misspelled_field_gets_a_suggestion(tmp_path):
     """An unknown field gets a "did you mean"."""
     with pytest.raises(SubmissionError, match="Did you mean 'license'"):
         card(tmp_path, licence="MIT")
@@ -129,14 +129,15 @@ HOSTILE = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_yaml_is_refused_in_one_line(what, tmp_path):
-    """Tags, double keys, pickles, absurd numbers, endless nesting and sizes: one error, no traceback."""
+    """Tags, repeated keys, pickles, huge numbers, deep nesting and huge files give one error without a
+    traceback."""
     text, message = HOSTILE[what]
     with pytest.raises(SubmissionError, match=message):
         read_card(written(tmp_path, text))
 
 
 def test_a_billion_laughs_are_refused_at_once(tmp_path):
-    """Aliases that would expand to 10^9 texts cost nothing, since nothing expands them."""
+    """Aliases that would expand to 10^9 texts are refused without expansion."""
     lines = ['a: &a ["lol"]'] + [
         f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
     ]
@@ -146,8 +147,8 @@ def test_a_billion_laughs_are_refused_at_once(tmp_path):
     assert time.monotonic() - began < 2
 
 
-def test_a_link_or_a_folder_is_no_card(tmp_path):
-    """A link could name any file of the machine."""
+def test_a_link_or_a_folder_is_refused(tmp_path):
+    """A link could lead to any file of the machine."""
     path = written(tmp_path, yaml.safe_dump(GOOD))
     (tmp_path / "link.yaml").symlink_to(path)
     for odd in (tmp_path / "link.yaml", tmp_path, tmp_path / "absent.yaml"):

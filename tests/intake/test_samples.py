@@ -38,7 +38,7 @@ def png(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 
 
 def as_folder(root: Path, place: str = "") -> Path:
-    """The nine pictures, one PNG each, in a folder per class."""
+    """Write the nine pictures as PNG files in a folder per class."""
     for k, pixels in enumerate(IMAGES.image):
         path = root / place / CLASSES[IMAGES.label[k]] / f"{k}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def as_folder(root: Path, place: str = "") -> Path:
 
 
 def as_table(path: Path, **columns: Any) -> Path:
-    """The nine pictures as Parquet, with further or other columns; None leaves one out."""
+    """Write the nine pictures as Parquet with changed or extra columns; None leaves one out."""
     content = {"image": [png(p) for p in IMAGES.image], "class": [CLASSES[k] for k in IMAGES.label]}
     pq.write_table(pa.table({k: v for k, v in {**content, **columns}.items() if v is not None}), path)
     return path
@@ -60,11 +60,11 @@ def stored(
     return intake.store_samples(listed, CLASSES, folds=folds, size=size, store=store)
 
 
-# --- what goes in comes out ---------------------------------------------------------------------------------
+# --- round trip ---------------------------------------------------------------------------------------------
 
 
 def test_a_folder_and_a_table_of_the_same_pictures_are_the_same_content(tmp_path):
-    """Pixels, labels and order come out as they went in; the hash is of them, not of the files."""
+    """Pixels, labels and order are unchanged, and the hash depends on them, not on the files."""
     from_folder = stored(as_folder(tmp_path / "f"), tmp_path / "s1")
     from_table = stored(as_table(tmp_path / "t.parquet"), tmp_path / "s2")
     assert from_folder.content == from_table.content
@@ -84,7 +84,7 @@ def test_one_gray_value_more_is_another_content(tmp_path):
 
 
 def test_stored_samples_are_read_and_their_hash_is_checked(tmp_path):
-    """Samples are read by their hash; storing again repairs a changed byte, which reading reports."""
+    """Samples are read by hash; reading reports a changed byte, and storing again repairs it."""
     content = stored(as_folder(tmp_path / "f"), tmp_path / "s").content
     assert intake.read_samples(content, tmp_path / "s").content == content
     path = tmp_path / "s" / "submissions" / content / "fold_0.arrow"
@@ -101,7 +101,7 @@ def test_stored_samples_are_read_and_their_hash_is_checked(tmp_path):
 
 
 def test_color_and_size_become_the_tasks(tmp_path):
-    """A color JPEG of another size becomes gray by ITU-R 601 and square by Lanczos, as real images do."""
+    """A color JPEG of another size becomes gray (ITU-R 601) and square (Lanczos), like real images."""
     for name in CLASSES:
         (tmp_path / name).mkdir()
     color = np.zeros((40, 20, 3), np.uint8)
@@ -113,8 +113,8 @@ def test_color_and_size_become_the_tasks(tmp_path):
     assert pixels[-6:].mean() == pytest.approx(0.114 * 255, abs=2)
 
 
-def test_folds_are_kept_apart(tmp_path):
-    """With folds a picture belongs to the one it lies in, in a folder and in a table alike."""
+def test_each_picture_has_its_fold(tmp_path):
+    """With folds, a picture belongs to the fold of its folder or its table record."""
     as_folder(tmp_path / "f", "fold_0")
     (tmp_path / "f" / "fold_1" / "b").mkdir(parents=True)
     (tmp_path / "f" / "fold_1" / "b" / "x.png").write_bytes(png(IMAGES.image[4]))
@@ -124,8 +124,8 @@ def test_folds_are_kept_apart(tmp_path):
     assert [len(images) for images in stored(table, tmp_path / "s", folds=2).folds] == [5, 4]
 
 
-def test_a_table_may_say_all_labels(tmp_path):
-    """With several labels per image ``label:<class>`` gives them all, and ``class`` the requested one."""
+def test_a_table_may_have_all_labels(tmp_path):
+    """For a multi-label task ``label:<class>`` has all labels, and ``class`` the requested one."""
     rows = [[1, 1, 0]] * 4 + [[0, 1, 0]] * 3 + [[1, 0, 1]] * 2
     labels = {f"label:{c}": [r[k] for r in rows] for k, c in enumerate(CLASSES)}
     result = stored(as_table(tmp_path / "t.parquet", **labels), tmp_path / "s", multilabel=True).folds[0]
@@ -134,11 +134,11 @@ def test_a_table_may_say_all_labels(tmp_path):
     np.testing.assert_array_equal(result.label, IMAGES.label)
 
 
-# --- as many as are needed ----------------------------------------------------------------------------------
+# --- number of images ---------------------------------------------------------------------------------------
 
 
-def test_the_first_of_each_class_are_taken_and_the_rest_is_said(tmp_path):
-    """Of 4, 3 and 2 images the first 2, 3 and 0 are taken when these are wanted; 4 are left over."""
+def test_the_first_of_each_class_are_taken_and_the_rest_is_counted(tmp_path):
+    """Of 4, 3 and 2 images the first 2, 3 and 0 are requested and taken; 4 are left over."""
     listed = intake.list_samples(as_folder(tmp_path), CLASSES, 1, multilabel=False)
     used, notes = intake.select_samples(listed, [{"a": 2, "b": 3}], CLASSES)
     assert [Path(s.where).name for s in used] == ["0.png", "1.png", "4.png", "5.png", "6.png"]
@@ -146,8 +146,8 @@ def test_the_first_of_each_class_are_taken_and_the_rest_is_said(tmp_path):
     assert intake.select_samples(listed, [{"a": 4, "b": 3, "c": 2}], CLASSES)[1] == []
 
 
-def test_too_few_images_are_told_with_class_number_and_need(tmp_path):
-    """Each class with too few is named with both numbers, and its fold."""
+def test_too_few_images_are_refused_by_class(tmp_path):
+    """The error names each class with the given and the required number, and its fold."""
     listed = intake.list_samples(as_folder(tmp_path / "f"), CLASSES, 1, multilabel=False)
     with pytest.raises(SubmissionError, match="class 'a' has 4, needs 5; 'c' has 2, needs 3"):
         intake.select_samples(listed, [{"a": 5, "b": 3, "c": 3}], CLASSES)
@@ -160,7 +160,7 @@ def test_too_few_images_are_told_with_class_number_and_need(tmp_path):
 
 
 def textures(count: int, seed: int) -> np.ndarray:
-    """(count, 64, 64) pictures with details of their own."""
+    """Return (count, 64, 64) pictures with distinct details."""
     from scipy.ndimage import gaussian_filter
 
     noise = np.random.default_rng(seed).normal(size=(count, 64, 64))
@@ -175,7 +175,7 @@ def of_pixels(pixels: np.ndarray) -> Any:
 
 
 def test_repeats_among_samples_are_counted():
-    """Twenty pictures, one of them again twice, another again moved by a pixel: 2 exact and 1 near copies."""
+    """Of twenty pictures one is repeated twice and one moved by a pixel: 2 exact and 1 near copies."""
     pixels = textures(20, 0)
     again = np.concatenate([pixels, pixels[3:4], pixels[3:4], moved(pixels[5:6], (0, 1))])
     assert intake.count_copies(of_pixels(again)) == (2, 1)
@@ -184,8 +184,8 @@ def test_repeats_among_samples_are_counted():
 
 @pytest.mark.parametrize("change", ["exact", "moved", "brighter"])
 def test_a_copy_of_a_test_image_is_refused(change):
-    """An exact copy of a test image, one moved by a pixel, and one with another brightness are named with the
-    image that they show; pictures of their own pass."""
+    """Copies of a test image, also moved by a pixel or with another brightness, are named with the test
+    image; other pictures pass."""
     real, learned, own = of_pixels(textures(30, 1)), of_pixels(textures(20, 3)), textures(30, 2)
     where = [f"s/a/{k}.png" for k in range(30)]
     intake.validate_no_copies(of_pixels(own), where, real, "test", learned)
@@ -196,9 +196,9 @@ def test_a_copy_of_a_test_image_is_refused(change):
         intake.validate_no_copies(of_pixels(own), where, real, "test", learned)
 
 
-def test_what_two_patients_share_by_chance_is_no_copy():
-    """Where a training image is as near to a test image as a sample is, the sample has copied nothing that
-    its maker could not have: it passes. The same sample is refused where no training image is so near."""
+def test_chance_similarity_of_patients_is_not_a_copy():
+    """A sample passes if a training image is as close to the test image as the sample is, and is refused
+    otherwise."""
     real, rng = of_pixels(textures(30, 1)), np.random.default_rng(0)
     noisy = np.clip(real.image[7] + rng.normal(0, 2, (1, 64, 64)), 0, 255).astype(np.uint8)
     noisier = np.clip(real.image[7] + rng.normal(0, 3, (1, 64, 64)), 0, 255).astype(np.uint8)
@@ -212,7 +212,7 @@ def test_what_two_patients_share_by_chance_is_no_copy():
 
 
 def test_the_row_hands_out_each_image_once_and_knows_its_fold(tmp_path, monkeypatch):
-    """The plug-in takes the images of its fold, draws each once with any seed, and refuses to repeat."""
+    """The plug-in uses the images of its fold, draws each once with any seed, and refuses to repeat."""
     monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "s"))
     as_folder(tmp_path / "f", "fold_1")
     (tmp_path / "f" / "fold_0" / "a").mkdir(parents=True)
@@ -247,7 +247,7 @@ def test_no_path_is_in_the_parameters():
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a kilobyte that promises this many black pixels, and keeps the promise as far as zlib goes."""
+    """Return a small PNG that declares this size and holds 10 MB of compressed zeros."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -272,9 +272,9 @@ PICTURES: Mapping[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("what", PICTURES)
 @pytest.mark.parametrize("kind", ["folder", "table"])
-def test_an_odd_picture_is_refused_by_name_and_nothing_is_kept(what, kind, tmp_path):
-    """Bombs, other formats under a PNG's name, pickles, scripts, broken and flat pictures, from both ways in:
-    the file or row is named, and the store holds nothing of it."""
+def test_an_invalid_picture_is_refused_and_nothing_is_stored(what, kind, tmp_path):
+    """Bombs, other formats named PNG, pickles, scripts, broken and constant pictures are refused in folders
+    and tables; the error names the file or record."""
     content, message = PICTURES[what]
     if kind == "folder":
         source = as_folder(tmp_path / "f")
@@ -289,7 +289,7 @@ def test_an_odd_picture_is_refused_by_name_and_nothing_is_kept(what, kind, tmp_p
 
 @pytest.mark.parametrize("what", ["picture", "class", "root", "outside"])
 def test_links_are_refused_wherever_they_are(what, tmp_path):
-    """A link in place of a picture, of a class or of the whole folder is never followed."""
+    """A link in place of a picture, a class or the whole folder is refused."""
     root, other = as_folder(tmp_path / "f"), as_folder(tmp_path / "g")
     if what == "picture":
         (root / "a" / "l.png").symlink_to(other / "a" / "0.png")
@@ -318,8 +318,8 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize("what", FOLDERS)
-def test_an_odd_name_in_a_folder_is_refused(what, tmp_path):
-    """Other classes, other files and other depths than the layout's are named."""
+def test_an_unknown_name_in_a_folder_is_refused(what, tmp_path):
+    """The error names classes, files and depths outside the layout."""
     name, message = FOLDERS[what]
     path = as_folder(tmp_path) / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -328,40 +328,40 @@ def test_an_odd_name_in_a_folder_is_refused(what, tmp_path):
         folders.list_folder(tmp_path, CLASSES, 1)
 
 
-def test_a_misspelled_class_is_answered_with_the_right_one(tmp_path):
-    """``bacterail`` is answered with ``bacterial``."""
+def test_a_misspelled_class_gets_a_suggestion(tmp_path):
+    """``bacterail`` gets the suggestion ``bacterial``."""
     (tmp_path / "bacterail").mkdir()
     with pytest.raises(SubmissionError, match="Did you mean 'bacterial'"):
         folders.list_folder(tmp_path, ("bacterial", "viral"), 1)
 
 
 def test_a_flat_folder_is_refused_where_there_are_folds(tmp_path):
-    """The refusal says why: the test patients of one fold are training patients of the others."""
+    """The error explains that the test patients of one fold are training patients of the others."""
     with pytest.raises(SubmissionError, match=r"no folders fold_0 to fold_4: the test patients of one fold"):
         folders.list_folder(as_folder(tmp_path), CLASSES, 5)
 
 
-def test_a_pipe_is_no_picture(tmp_path):
-    """A named pipe would make the reader wait for ever."""
+def test_a_pipe_is_refused(tmp_path):
+    """A named pipe is refused, since reading it would block."""
     os.mkfifo(as_folder(tmp_path) / "a" / "p.png")
     with pytest.raises(SubmissionError, match=r"p\.png"):
         folders.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_limits_on_number_and_size(tmp_path, monkeypatch):
-    """A file over the limit, and more files than the limit, are refused before any is read."""
+    """A file over the size limit, and too many files, are refused before any is read."""
     as_folder(tmp_path)
     monkeypatch.setattr(folders, "MAX_IMAGES", 8)
     with pytest.raises(SubmissionError, match="holds 9 pictures; at most 8"):
         folders.list_folder(tmp_path, CLASSES, 1)
     with open(tmp_path / "a" / "large.png", "wb") as handle:
-        handle.truncate(100 * 2**30)  # 100 GB of zeros, of which none is on the disk
+        handle.truncate(100 * 2**30)  # a sparse file of 100 GB
     with pytest.raises(SubmissionError, match=r"large\.png: has 107374182400 bytes"):
         folders.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_hidden_files_and_notes_do_not_matter(tmp_path):
-    """Files of operating systems are ignored, as is a text beside the classes."""
+    """Files of operating systems and a text beside the classes are ignored."""
     as_folder(tmp_path)
     (tmp_path / "a" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "README.txt").write_text("x")
@@ -384,15 +384,15 @@ TABLES: Mapping[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", TABLES)
-def test_an_odd_table_is_refused_by_its_column(what, tmp_path):
-    """Missing, unknown, mistyped and half-filled columns are named, with the row where there is one."""
+def test_an_invalid_table_is_refused_by_its_column(what, tmp_path):
+    """The error names a missing, unknown, mistyped or incomplete column, and the record."""
     columns, message = TABLES[what]
     with pytest.raises(SubmissionError, match=message):
         tables.list_table(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
 
 
 def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
-    """As a flat folder is."""
+    """A table without the column fold is refused on a task with folds."""
     with pytest.raises(SubmissionError, match="fold: is a missing column: the task has 3 folds"):
         tables.list_table(as_table(tmp_path / "t.parquet"), CLASSES, 3, multilabel=False)
 
@@ -406,15 +406,15 @@ def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
         ({"label:a": [np.nan] * 9, "label:b": [1] * 9, "label:c": [1] * 9}, "label:a: is a column of double"),
     ],
 )
-def test_labels_that_cannot_be_are_refused(labels, message, tmp_path):
-    """One column for each class, 0 or 1, and 1 for the requested class."""
+def test_invalid_labels_are_refused(labels, message, tmp_path):
+    """A table needs one column per class, 0 or 1, and 1 for the requested class."""
     with pytest.raises(SubmissionError, match=message):
         tables.list_table(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\x80\x04.", b"PAR1" + bytes(100) + b"PAR1"])
-def test_what_is_no_parquet_is_refused(content, tmp_path):
-    """Nothing, half a file and a pickle under a Parquet's name."""
+def test_files_that_are_not_parquet_are_refused(content, tmp_path):
+    """An empty file, a truncated one, and a pickle named Parquet are refused."""
     path = tmp_path / "t.parquet"
     path.write_bytes(content)
     with pytest.raises(SubmissionError, match="not readable as Parquet"):
@@ -422,8 +422,8 @@ def test_what_is_no_parquet_is_refused(content, tmp_path):
 
 
 def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
-    """Zeros pack to nothing: a table that unpacks to more than the limit is refused before it is, and so
-    is a single picture above its own limit."""
+    """A table that would unpack to more than the limit is refused before it is unpacked, and so is a single
+    picture above its own limit."""
     path = as_table(tmp_path / "t.parquet", image=[bytes(2_000_000)] * 9)
     assert path.stat().st_size < 3_000_000
     monkeypatch.setattr(tables, "MAX_PICTURE_BYTES", 1_000_000)
@@ -435,7 +435,7 @@ def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
 
 
 def test_a_link_to_a_table_is_refused(tmp_path):
-    """As any link."""
+    """A table may not be a link."""
     as_table(tmp_path / "t.parquet")
     (tmp_path / "l.parquet").symlink_to(tmp_path / "t.parquet")
     with pytest.raises(SubmissionError, match="not a plain file"):

@@ -1,4 +1,5 @@
-"""JSON and Parquet from third parties: files that would fill the memory, or are ambiguous, are refused."""
+"""JSON and Parquet of third parties: ambiguous files, and files that would exhaust the memory, are
+refused."""
 
 from __future__ import annotations
 
@@ -26,8 +27,9 @@ from benchmark.intake.untrusted import read_json, validate_parquet
     ],
     ids=["cut", "twice", "nan", "infinity", "bottomless", "deep", "digits", "bytes"],
 )
-def test_json_that_is_none_of_a_bundle_is_refused(tmp_path: Path, text: str, words: str):
-    """Cut, ambiguous, without a value, deeper than a stack, longer than a number, not UTF-8."""
+def test_invalid_json_is_refused(tmp_path: Path, text: str, words: str):
+    """Truncated, ambiguous, empty, too deeply nested and non-UTF-8 JSON, and too long numbers, are
+    refused."""
     path = tmp_path / "x.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(SubmissionError, match=words):
@@ -35,7 +37,7 @@ def test_json_that_is_none_of_a_bundle_is_refused(tmp_path: Path, text: str, wor
 
 
 def test_plain_json_is_read(tmp_path: Path):
-    """As it is."""
+    """Plain JSON is read unchanged."""
     (tmp_path / "x.json").write_text('{"a": [1, 2.5, null, {"b": "ü"}]}')
     assert read_json(tmp_path / "x.json", 100) == {"a": [1, 2.5, None, {"b": "ü"}]}
     with pytest.raises(SubmissionError, match="at most 10 are allowed"):
@@ -43,7 +45,7 @@ def test_plain_json_is_read(tmp_path: Path):
 
 
 def test_a_billion_equal_rows_are_refused(tmp_path: Path):
-    """Thirty million equal numbers take 110 kB; their number is read, not they."""
+    """Thirty million equal numbers take 110 kB; only their count is read."""
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"a": pa.array([1] * 30_000_000, pa.int8())}), path, compression="zstd")
     assert path.stat().st_size < 200_000
@@ -51,8 +53,8 @@ def test_a_billion_equal_rows_are_refused(tmp_path: Path):
         validate_parquet(path)
 
 
-def test_a_long_text_meant_often_is_refused(tmp_path: Path):
-    """One text of a megabyte in a hundred thousand rows is 100 GB once it is decoded."""
+def test_a_long_repeated_text_is_refused(tmp_path: Path):
+    """A text of a megabyte in a hundred thousand records would decode to 100 GB."""
     path = tmp_path / "x.parquet"
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), ["x" * 1_000_000])
     pq.write_table(pa.table({"a": column}), path, store_schema=False)
@@ -72,14 +74,14 @@ def test_a_long_text_meant_often_is_refused(tmp_path: Path):
     ids=["list", "struct", "dictionary", "decimal"],
 )
 def test_columns_that_are_not_plain_are_refused(tmp_path: Path, column: pa.Array):
-    """Numbers, texts and bytes are all that a table of a bundle has."""
+    """A bundle's table has only numbers, texts and bytes."""
     pq.write_table(pa.table({"a": column}), tmp_path / "x.parquet")
     with pytest.raises(SubmissionError, match=r"expected numbers|columns"):
         validate_parquet(tmp_path / "x.parquet")
 
 
-def test_what_is_no_parquet_is_refused(tmp_path: Path):
-    """In one line."""
+def test_files_that_are_not_parquet_are_refused(tmp_path: Path):
+    """The error is one line."""
     (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
     with pytest.raises(SubmissionError, match="not readable as Parquet"):
         validate_parquet(tmp_path / "x.parquet")

@@ -1,4 +1,4 @@
-"""From bundles to tables and figures."""
+"""Tables and figures from bundles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = ("real_only", "ddpm", "noise")
 
 
 def run_folder(folder: Path, keep: float, right: int) -> Path:
-    """The output of a run: ``real_only`` and a generator at one bracket."""
+    """Write the output of a run: ``real_only`` and a generator at one bracket."""
     scenario = {"few": {"rule": "fraction", "of": "left", "keep": keep}}
     same = {
         "scenario": scenario,
@@ -44,12 +44,12 @@ def runs(tmp_path_factory) -> list[Path]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """Every file by its path."""
+    """Return the bytes of every file by path."""
     return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
 def test_a_run_alone_writes_every_table_into_one_folder(runs, tmp_path):
-    """Tables in three formats, and a page that says what was left out."""
+    """The folder has tables in three formats, and a page that lists what was left out."""
     written = write_tables(runs[:1], tmp_path)
     names = {p.name for p in written}
     for table in ("balanced_accuracy_by_bracket", "accuracy_change", "per_class", "strategies"):
@@ -61,13 +61,13 @@ def test_a_run_alone_writes_every_table_into_one_folder(runs, tmp_path):
     assert "- metric\\_by\\_choice: it needs runs that differ in one field" in page
 
 
-def test_variants_have_folders_of_their_own_and_tables_in_common(runs, tmp_path):
-    """The strategies table has the figures of both runs: 10.5 of 20 right, and 14.5."""
+def test_variants_have_own_folders_and_common_tables(runs, tmp_path):
+    """The strategies table has the figures of both runs: 10.5 and 14.5 of 20 correct."""
     write_tables(runs, tmp_path)
     with (tmp_path / "strategies.csv").open() as file:
         lines = [li for li in csv.DictReader(file) if li["figure"] == "Accuracy"]
-    found = {(li["few.keep"], li["row"]): float(li["value"]) for li in lines}
-    assert found == pytest.approx(
+    values = {(li["few.keep"], li["row"]): float(li["value"]) for li in lines}
+    assert values == pytest.approx(
         {("0.5", "real_only"): 0.525, ("0.5", "one"): 0.7, ("1.0", "real_only"): 0.725, ("1.0", "one"): 0.9}
     )
     assert (tmp_path / "metric_by_choice.png").is_file()
@@ -76,14 +76,14 @@ def test_variants_have_folders_of_their_own_and_tables_in_common(runs, tmp_path)
 
 
 def test_same_bundles_same_bytes(runs, tmp_path):
-    """Tables and pictures, at any time; the folder of bundles or the one around it."""
+    """Files do not depend on the time, or on whether the bundles' folder or its parent is given."""
     write_tables(runs, tmp_path / "a")
     write_tables([run / "bundles" for run in runs], tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 def test_a_failed_row_is_left_out(runs, tmp_path):
-    """The others have their figures."""
+    """A failed row is left out, and the other rows have their figures."""
     folder = tmp_path / "bundles"
     shutil.copytree(runs[0] / "bundles", folder)
     own = read_bundle(folder / "one")
@@ -96,26 +96,26 @@ def test_a_failed_row_is_left_out(runs, tmp_path):
 
 
 def test_a_cross_validation_has_its_table_of_folds(tmp_path):
-    """Of the test split, and of each further one."""
+    """There is a table for the test split and one for each further split."""
     write_tables([make_bundles(tmp_path / "b", rows=ROWS, variant=FOLDS)], tmp_path / "out")
     names = set(contents(tmp_path / "out"))
     assert {"folds.csv", "folds_test_site.csv", "change_by_bracket.svg", "subgroups.md"} <= names
 
 
-def test_the_verb_prints_what_it_wrote(runs, tmp_path, capsys):
-    """And ends well."""
+def test_the_command_prints_the_written_files(runs, tmp_path, capsys):
+    """The command prints the files and exits with 0."""
     assert main(["tables", "--bundles", str(runs[0]), "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "README.md")
 
 
-def test_the_verb_takes_folders_with_commas(runs, tmp_path):
-    """As MLflow hands them on."""
+def test_the_command_takes_folders_with_commas(runs, tmp_path):
+    """Folders may be separated by commas, as MLflow passes them."""
     assert main(["tables", "--bundles", ",".join(map(str, runs)), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "few.keep=1.0").is_dir()
 
 
 def test_folders_of_variants_are_plain_and_never_shared():
-    """No separator or space gets through; two labels that come out alike are numbered."""
+    """Folder names have no separator or space; two equal names are numbered."""
     labels = ['mix.factor={"a": 1}', "x=../../etc", "a=b, c=d", "a=b c=d"]
     names = folder_names(labels)
     assert names == ["mix.factor=_a_1", "x=.._.._etc", "a=b_c=d-3", "a=b_c=d-4"]
@@ -124,12 +124,12 @@ def test_folders_of_variants_are_plain_and_never_shared():
 
 
 def test_the_same_run_twice_is_refused(runs, tmp_path):
-    """A table would have two rows of one key."""
+    """A repeated run is refused, since a table would have two rows of one key."""
     with pytest.raises(SubmissionError, match="same variant"):
         write_tables([runs[0], runs[0]], tmp_path)
 
 
 def test_a_folder_without_bundles_is_named(tmp_path, capsys):
-    """On the command line too."""
+    """The error names the folder, on the command line too."""
     assert main(["tables", "--bundles", str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]) == 1
     assert "holds no bundle" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Adjusted p values against hand arithmetic, the outside reference and simulation."""
+"""Adjusted p values against hand calculation, statsmodels and simulation."""
 
 import numpy as np
 import pytest
@@ -26,39 +26,40 @@ def test_holm_on_the_published_example():
 
 @pytest.mark.parametrize("correction", CORRECTIONS)
 def test_an_empty_family_stays_empty(correction):
-    """Nothing to adjust is not an error."""
+    """An empty family has no adjusted values and raises no error."""
     assert adjust([], correction) == []
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from(["holm", "bonferroni", "fdr_bh"]))
 def test_adjustment_agrees_with_statsmodels(p, correction):
-    """The outside reference gives the same values, in the same order, ties included."""
+    """statsmodels gives the same values in the same order, ties included."""
     assert adjust(p, correction) == pytest.approx(multipletests(p, method=correction)[1])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_corrections_are_ordered(p):
-    """No adjusted p is below its own; Benjamini-Hochberg <= Holm <= Bonferroni."""
+    """An adjusted p is at least the raw p, and Benjamini-Hochberg <= Holm <= Bonferroni."""
     steps = [adjust(p, c) for c in ("none", "fdr_bh", "holm", "bonferroni")]
     assert all((np.diff([s[i] for s in steps]) >= -1e-12).all() for i in range(len(p)))
 
 
 @pytest.mark.parametrize("p", [[float("nan")], [-0.1], [1.1]])
-def test_what_is_no_p_value_is_refused(p):
-    """A NaN or a value beyond 0 and 1 is named, not passed on."""
+def test_invalid_p_values_are_refused(p):
+    """The error names NaN and values outside 0 to 1."""
     with pytest.raises(BenchmarkError, match="from 0 to 1"):
         adjust(p, "holm")
 
 
-def test_an_unknown_correction_is_refused_with_the_near_one():
-    """A slip of the pen gets a suggestion."""
+def test_an_unknown_correction_gets_a_suggestion():
+    """The error for a misspelled correction suggests the right name."""
     with pytest.raises(BenchmarkError, match="Did you mean 'holm'"):
         adjust([0.5], "holmes")
 
 
-def test_false_discoveries_are_held_to_their_share():
-    """Twenty tests, ten with an effect: Benjamini-Hochberg's false share is 5 % * 10 / 20 (1000 draws)."""
+def test_the_false_discovery_rate_is_controlled():
+    """Of twenty tests ten have an effect: the false discovery rate of Benjamini-Hochberg is 5 % * 10 / 20
+    (1000 draws)."""
     from scipy import stats
 
     z = np.random.default_rng(0).standard_normal((1000, 20)) + 3.0 * (np.arange(20) < 10)

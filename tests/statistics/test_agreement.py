@@ -29,7 +29,7 @@ SKLEARN = {"nominal": None, "linear": "linear", "quadratic": "quadratic"}
     ("level", "published"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)]
 )
 def test_krippendorffs_four_observers(level, published):
-    """Krippendorff 2011, sections C to E: 0.743, 0.815 and 0.849; the unit with one value does not count."""
+    """Krippendorff 2011, sections C to E: 0.743, 0.815 and 0.849; the unit with a single value is ignored."""
     result = krippendorff_alpha(KRIPPENDORFF, FIVE, level)
     assert result["estimate"] == pytest.approx(published, abs=5e-4)
     assert (result["images"], result["readers"]) == (11, 4)
@@ -61,7 +61,8 @@ def test_kappa_of_fleiss():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(KAPPA_WEIGHTS), st.integers(2, 4))
 def test_kappa_is_scikit_learns_over_pairs(seed, weights, readers):
-    """Of every pair, on the images that both rated, kappa is scikit-learn's; the estimate is their mean."""
+    """On the images that both readers rated, a pair's kappa is scikit-learn's; the estimate is the mean over
+    pairs."""
     rng = np.random.default_rng(seed)
     ratings = rng.integers(1, 6, (readers, 30)).astype(float)
     ratings[rng.random(ratings.shape) < 0.2] = NAN
@@ -77,8 +78,8 @@ def test_kappa_is_scikit_learns_over_pairs(seed, weights, readers):
 
 @given(st.integers(0, 10**6), st.sampled_from(LEVELS))
 @settings(max_examples=25, deadline=None)
-def test_alpha_does_not_depend_on_who_is_who(seed, level):
-    """Readers and images in another order give the same alpha; perfect agreement gives 1."""
+def test_alpha_does_not_depend_on_the_order(seed, level):
+    """Alpha does not depend on the order of readers and images; perfect agreement gives 1."""
     rng = np.random.default_rng(seed)
     ratings = rng.integers(1, 6, (3, 12)).astype(float)
     ratings[:, 0] = [1, 2, 3]
@@ -90,7 +91,7 @@ def test_alpha_does_not_depend_on_who_is_who(seed, level):
 
 
 def test_independent_readers_agree_by_chance_alone():
-    """Over 60 studies of three independent readers, alpha and kappa are 0 on average."""
+    """Over 60 studies of three independent readers, mean alpha and mean kappa are 0."""
     rng = np.random.default_rng(0)
     studies = [rng.choice(FIVE, (3, 40), p=[0.1, 0.2, 0.4, 0.2, 0.1]) for _ in range(60)]
     for result in (
@@ -109,8 +110,8 @@ def test_independent_readers_agree_by_chance_alone():
         ([[1, NAN], [2, NAN]], "too few images"),
     ],
 )
-def test_what_cannot_be_computed_says_why(ratings, reason):
-    """Without two ratings of an image, or without any variation, there is a reason and no number."""
+def test_a_missing_estimate_has_a_reason(ratings, reason):
+    """Without two ratings of an image, or without variation, the result has a reason and no number."""
     for result in (
         krippendorff_alpha(np.array(ratings, dtype=float), FIVE, "ordinal"),
         weighted_kappa(np.array(ratings, dtype=float), FIVE, "linear"),
@@ -119,8 +120,8 @@ def test_what_cannot_be_computed_says_why(ratings, reason):
         assert result["low"] is None
 
 
-def test_what_is_not_on_the_scale_is_refused():
-    """A rating off the scale, an unknown weighting or level."""
+def test_invalid_ratings_are_refused():
+    """A rating outside the scale and an unknown weighting or level are refused."""
     with pytest.raises(MetricError, match="6 is not on the scale"):
         krippendorff_alpha(np.array([[6.0, 1.0], [1.0, 1.0]]), FIVE, "ordinal")
     with pytest.raises(MetricError, match="cubic"):
@@ -130,13 +131,13 @@ def test_what_is_not_on_the_scale_is_refused():
 
 
 def study(rng: np.random.Generator, readers: int, images: int) -> np.ndarray:
-    """Readers who see the quality of an image with an error as large as its spread."""
-    seen = 3 + rng.normal(0, 0.8, images) + rng.normal(0, 0.8, (readers, images))
-    return np.clip(np.round(seen), 1, 5)
+    """Return ratings by readers whose error is as large as the spread of quality."""
+    perceived = 3 + rng.normal(0, 0.8, images) + rng.normal(0, 0.8, (readers, images))
+    return np.clip(np.round(perceived), 1, 5)
 
 
 def coverage(studies: int, readers: int, images: int) -> dict[str, float]:
-    """Share of studies whose interval holds the value of 20,000 images."""
+    """Return the share of studies whose interval contains the value of 20,000 images."""
     known = study(np.random.default_rng(1), readers, 20_000)
     measures = {
         "alpha": lambda s: krippendorff_alpha(s, FIVE, "ordinal"),
@@ -154,7 +155,8 @@ def coverage(studies: int, readers: int, images: int) -> dict[str, float]:
 
 
 def _point(ratings: np.ndarray, name: str) -> float:
-    """The value without an interval, of many images: in pieces, whose sums of pairs are alike."""
+    """Return the value for many images without an interval, computed in pieces with the same sums of
+    pairs."""
     pieces = np.split(ratings, 40, axis=1)
     if name == "alpha":
         return float(np.mean([krippendorff_alpha(p, FIVE, "ordinal")["estimate"] for p in pieces]))
@@ -163,7 +165,7 @@ def _point(ratings: np.ndarray, name: str) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("readers", "images"), [(2, 60), (3, 60), (3, 125)])
-def test_intervals_hold_the_truth(readers, images):
-    """Of 500 studies, 91 to 98 % have intervals that hold the truth."""
+def test_intervals_cover_the_truth(readers, images):
+    """The intervals of 91 to 98 % of 500 studies contain the true value."""
     result = coverage(500, readers, images)
     assert all(0.91 <= share <= 0.98 for share in result.values()), result

@@ -1,4 +1,4 @@
-"""Spearman's correlation: hand arithmetic, scipy, published variance, and simulation.
+"""Spearman's correlation against hand calculation, scipy, the published variance and simulation.
 
 ``PYTHONPATH=. python tests/statistics/test_association.py`` prints the table of
 docs/statistics_runs.md.
@@ -21,7 +21,7 @@ PAIRS = st.integers(4, 14).flatmap(
 
 
 def test_correlation_and_exact_p_by_hand():
-    """Ranks 1 2 3 4 against 1 2 4 3: 1 - 6 * 2 / 60 = 0.8; of 24 orders 1 + 3 lie as high, as many as low."""
+    """Ranks 1 2 3 4 and 1 2 4 3 have rho 1 - 6 * 2 / 60 = 0.8; 4 of 24 orders are as high and 4 as low."""
     result = spearman([1, 2, 3, 4], [10, 20, 40, 30])
     assert result["rho"] == pytest.approx(0.8)
     assert result["p"] == pytest.approx(8 / 24)
@@ -29,7 +29,8 @@ def test_correlation_and_exact_p_by_hand():
 
 
 def test_interval_by_hand():
-    """rho 0.8 of four rows: arctanh(0.8) -+ 1.96 sqrt((1 + 0.32) / 1), after Bonett and Wright (2000)."""
+    """For rho 0.8 of four rows the interval is arctanh(0.8) -+ 1.96 sqrt((1 + 0.32) / 1) (Bonett and Wright
+    2000)."""
     result = spearman([1, 2, 3, 4], [10, 20, 40, 30])
     ends = np.tanh(np.arctanh(0.8) + np.array([-1, 1]) * stats.norm.ppf(0.975) * np.sqrt(1.32))
     assert (result["low"], result["high"]) == pytest.approx(tuple(ends))
@@ -40,7 +41,8 @@ def test_interval_by_hand():
 @settings(max_examples=30, deadline=None)
 @given(PAIRS)
 def test_agreement_with_scipy(pair):
-    """For any ties rho is scipy's, and beyond nine rows p too; the interval holds rho and lies in -1 to 1."""
+    """With any ties rho is scipy's, and p too for ten rows or more; the interval contains rho and lies in -1
+    to 1."""
     result = spearman(*pair)
     if result["rho"] is None:
         assert min(len(set(own)) for own in pair) == 1
@@ -55,7 +57,7 @@ def test_agreement_with_scipy(pair):
 
 @pytest.mark.parametrize("y", [[3, 1, 2, 5, 4, 6], [1, 1, 2, 2, 3, 1]])
 def test_exact_p_counts_all_orders(y):
-    """By plain enumeration with scipy, ties included: the share of the 720 orders with as large a |rho|."""
+    """p is the share of the 720 orders with |rho| as large, as enumerated with scipy, ties included."""
     x = [1, 2, 3, 4, 5, 5]
     observed = abs(stats.spearmanr(x, y).statistic)
     orders = np.array([stats.spearmanr(x, own).statistic for own in permutations(y)])
@@ -63,14 +65,14 @@ def test_exact_p_counts_all_orders(y):
 
 
 def test_nine_rows_are_exact_and_ten_are_not():
-    """The number of rows decides the method, which the record names."""
+    """The number of rows determines the method, which the record names."""
     rng = np.random.default_rng(0)
     assert spearman(rng.random(9), rng.random(9))["method"] == "exact, all 362880 orders"
     assert spearman(rng.random(10), rng.random(10))["method"] == "t distribution"
 
 
 def test_rows_in_one_order_have_no_interval():
-    """rho is 1 and p 2 of 5! orders, but Fisher's z has no end: the interval is left out, with the reason."""
+    """With rho 1 and p 2 / 5!, Fisher's z is infinite: the interval is left out, with a reason."""
     result = spearman([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
     assert (result["rho"], result["p"]) == (pytest.approx(1), pytest.approx(2 / 120))
     assert (result["low"], result["high"]) == (None, None)
@@ -85,8 +87,8 @@ def test_rows_in_one_order_have_no_interval():
         ([], [], "fewer"),
     ],
 )
-def test_it_says_why_it_cannot_be_computed(x, y, reason):
-    """No number is made up for three rows, or for a figure that does not vary."""
+def test_a_missing_correlation_has_a_reason(x, y, reason):
+    """Three rows, or a constant figure, give a reason and no number."""
     result = spearman(x, y)
     assert reason in result["reason"]
     assert (result["rho"], result["p"], result["n"]) == (None, None, len(x))
@@ -94,13 +96,14 @@ def test_it_says_why_it_cannot_be_computed(x, y, reason):
 
 @pytest.mark.parametrize(("x", "y"), [([1, 2, 3, 4], [1, 2, 3]), ([1, 2, 3, float("nan")], [1, 2, 3, 4])])
 def test_unequal_lengths_and_nan_are_refused(x, y):
-    """Neither is paired up or dropped silently."""
+    """Arrays of unequal length and NaN are refused."""
     with pytest.raises(BenchmarkError):
         spearman(x, y)
 
 
 def simulated(n: int, rho: float, draws: int) -> tuple[float, float]:
-    """Share of significant p values and of intervals with the truth, normal pairs of rank correlation rho.
+    """Return the shares of significant p values and of intervals that contain the truth, for normal pairs of
+    rank correlation rho.
 
     The rank correlation of a normal pair is 6 / pi arcsin(r / 2) (Pearson 1907).
     """
@@ -113,8 +116,9 @@ def simulated(n: int, rho: float, draws: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("n", [6, 12])
-def test_no_association_is_seldom_found(n):
-    """400 studies: 8.3 % or fewer are significant (5 %, three standard errors more); 90 % or more covered."""
+def test_no_association_is_rarely_significant(n):
+    """In 400 studies at most 8.3 % are significant (5 % plus three standard errors), and coverage is at least
+    90 %."""
     result, covered = simulated(n, 0.0, 400)
     assert result <= 0.083
     assert covered >= 0.9
@@ -123,14 +127,14 @@ def test_no_association_is_seldom_found(n):
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [6, 7, 9, 10, 13, 20])
 def test_p_keeps_its_level(n):
-    """2000 studies without an association: 3 to 7 % are significant at 5 %."""
+    """Of 2000 studies without an association, 3 to 7 % are significant at 5 %."""
     assert 0.03 <= simulated(n, 0.0, 2000)[0] <= 0.07
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "rho"), [(9, 0.0), (9, -0.5), (13, -0.5), (13, 0.8), (20, 0.8), (40, -0.5)])
 def test_the_interval_covers(n, rho):
-    """2000 studies: the 95 % interval holds the true rank correlation in 92 to 98 %."""
+    """In 2000 studies the 95 % interval contains the true rank correlation in 92 to 98 %."""
     assert 0.92 <= simulated(n, rho, 2000)[1] <= 0.98
 
 

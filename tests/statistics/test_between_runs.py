@@ -1,4 +1,5 @@
-"""Kruskal-Wallis and Dunn against hand arithmetic, published examples, outside references and simulation.
+"""Kruskal-Wallis and Dunn's test against hand calculation, published examples, other implementations and
+simulation.
 
 ``PYTHONPATH=. python tests/statistics/test_between_runs.py`` prints the tables of
 docs/statistics_runs.md.
@@ -33,7 +34,8 @@ def named(rows) -> dict[str, list[float]]:
 
 
 def test_kruskal_wallis_by_hand():
-    """Rank sums 6, 15, 24: H = 12 / 90 * 279 - 30 = 7.2, the most there is: 3! of 9! / 3!^3 arrangements."""
+    """Rank sums 6, 15, 24 give the maximum H = 12 / 90 * 279 - 30 = 7.2; p is 3! of 9! / 3!^3
+    arrangements."""
     result = kruskal_wallis(RANKED)
     assert result["statistic"] == pytest.approx(7.2)
     assert result["df"] == 2
@@ -43,7 +45,7 @@ def test_kruskal_wallis_by_hand():
 
 
 def test_kruskal_wallis_on_the_published_example():
-    """H = 0.7714 on 2 degrees of freedom; p as all 252252 arrangements, listed here, have it."""
+    """H is 0.7714 on 2 degrees of freedom; p agrees with the enumeration of all 252252 arrangements."""
     result = kruskal_wallis(MUCOCILIARY)
     assert (result["statistic"], result["df"]) == (pytest.approx(0.77143, abs=5e-6), 2)
     ranks = stats.rankdata(np.concatenate(list(MUCOCILIARY.values())))
@@ -56,16 +58,16 @@ def test_kruskal_wallis_on_the_published_example():
     assert result["method"] == "permutation, 9999 arrangements drawn"
 
 
-def test_many_runs_are_judged_by_chi_squared():
-    """From ten runs a row on, statistic and p are scipy's, with ties."""
+def test_many_runs_use_chi_squared():
+    """With ten runs or more per row, statistic and p are scipy's, ties included."""
     rows = named(np.random.default_rng(3).integers(0, 12, (4, 10)))
     result = kruskal_wallis(rows)
     assert (result["statistic"], result["p"]) == pytest.approx(tuple(stats.kruskal(*rows.values())))
     assert result["method"] == "chi-squared"
 
 
-def test_one_row_of_fewer_than_ten_runs_asks_for_arrangements():
-    """The smallest row decides how p is got, and the record says so."""
+def test_one_row_of_fewer_than_ten_runs_uses_arrangements():
+    """The smallest row determines the method of p, which the record names."""
     rng = np.random.default_rng(3)
     assert kruskal_wallis({"a": rng.random(30), "b": rng.random(9)})["method"].startswith("permutation")
 
@@ -73,7 +75,7 @@ def test_one_row_of_fewer_than_ten_runs_asks_for_arrangements():
 @settings(max_examples=15, deadline=None)
 @given(RUN_VALUES)
 def test_statistic_agrees_with_scipy_for_any_ties(rows):
-    """Whatever the ties and sizes, H is scipy's, epsilon squared lies in 0 to 1, and p is above 0."""
+    """For any ties and sizes, H is scipy's, epsilon squared lies in 0 to 1, and p is above 0."""
     result = kruskal_wallis(named(rows))
     assert result["statistic"] == pytest.approx(stats.kruskal(*rows).statistic)
     assert -1e-9 <= result["epsilon_squared"] <= 1 + 1e-9
@@ -81,7 +83,7 @@ def test_statistic_agrees_with_scipy_for_any_ties(rows):
 
 
 def test_the_same_values_give_the_same_p_in_any_order():
-    """Drawn arrangements are drawn from a fixed seed, and neither rows nor runs have a place in them."""
+    """Arrangements are drawn from a fixed seed, and p does not depend on the order of rows and runs."""
     rng = np.random.default_rng(5)
     rows = {f"r{n}": rng.random(n).tolist() for n in (4, 6, 3, 5)}
     again = {name: own[::-1] for name, own in reversed(rows.items())}
@@ -97,8 +99,8 @@ def test_the_same_values_give_the_same_p_in_any_order():
         ({"a": [1, 1], "b": [1, 1]}, "same"),
     ],
 )
-def test_kruskal_wallis_says_why_it_cannot_be_computed(values, reason):
-    """No number is made up where there is nothing to compare."""
+def test_a_missing_kruskal_wallis_has_a_reason(values, reason):
+    """With nothing to compare the result has a reason and no number."""
     result = kruskal_wallis(values)
     assert result["p"] is None
     assert result["statistic"] is None
@@ -107,7 +109,7 @@ def test_kruskal_wallis_says_why_it_cannot_be_computed(values, reason):
 
 @pytest.mark.parametrize("test", [kruskal_wallis, lambda values: dunn(values, "holm")])
 def test_a_value_that_is_not_finite_is_refused(test):
-    """The row with the NaN is named."""
+    """The error names the row with the NaN."""
     with pytest.raises(BenchmarkError, match=r"^b: "):
         test({"a": [1.0, 2.0], "b": [1.0, float("nan")]})
 
@@ -116,7 +118,7 @@ def test_a_value_that_is_not_finite_is_refused(test):
     ("correction", "others"), [("holm", 2), ("bonferroni", 3), ("none", 1), ("fdr_bh", 1)]
 )
 def test_dunn_by_hand(correction, others):
-    """Sums 6, 15, 24: z = -6 / sqrt(5) for a and c, as far apart in 2 of the 84 * 20 ways to fill the two."""
+    """Sums 6, 15, 24: z = -6 / sqrt(5) for a and c, as large in 2 of the 84 * 20 ways to fill both rows."""
     result = {(r["a"], r["b"]): r for r in dunn(RANKED, correction)}
     assert result["a", "c"]["z"] == pytest.approx(-6 / np.sqrt(5))
     assert result["a", "c"]["p"] == pytest.approx(2 / (84 * 20))
@@ -127,7 +129,7 @@ def test_dunn_by_hand(correction, others):
 @settings(max_examples=15, deadline=None)
 @given(RUN_VALUES.filter(lambda rows: sum(map(len, rows)) <= 10))
 def test_exact_p_of_dunn_counts_all_arrangements(rows):
-    """By plain enumeration of what the first two rows may get, for any ties and sizes."""
+    """p agrees with the enumeration of the ranks that the first two rows can get, for any ties and sizes."""
     ranks = stats.rankdata(np.concatenate(rows))
     a, b = len(rows[0]), len(rows[1])
     apart = [
@@ -142,7 +144,7 @@ def test_exact_p_of_dunn_counts_all_arrangements(rows):
 @settings(max_examples=15, deadline=None)
 @given(RUN_VALUES, st.sampled_from(["holm", "bonferroni", "fdr_bh", None]))
 def test_dunn_agrees_with_scikit_posthocs(rows, correction):
-    """From ten runs a row on, the outside reference gives the same adjusted p for any ties and sizes."""
+    """With ten runs or more per row, scikit-posthocs gives the same adjusted p for any ties and sizes."""
     longer = [[v + 0.5 * (i % 3) for i, v in enumerate(row * 5)] for row in rows]
     table = posthoc_dunn(longer, p_adjust=correction).to_numpy()
     result = dunn(named(longer), correction or "none")
@@ -152,7 +154,7 @@ def test_dunn_agrees_with_scikit_posthocs(rows, correction):
 
 
 def test_z_of_few_runs_agrees_with_scikit_posthocs():
-    """z does not depend on how p is got: its normal p is that of the outside reference."""
+    """z does not depend on the method of p: its normal p is that of scikit-posthocs."""
     rows = np.random.default_rng(0).integers(0, 6, (4, 5))
     table = posthoc_dunn(rows.tolist()).to_numpy()
     for r in dunn(named(rows), "none"):
@@ -160,8 +162,8 @@ def test_z_of_few_runs_agrees_with_scikit_posthocs():
 
 
 @pytest.mark.parametrize("runs", [2, 12])
-def test_equal_values_differ_by_nothing(runs):
-    """Where every run has the same value, Dunn's z is 0 and p is 1, exact or not."""
+def test_equal_values_do_not_differ(runs):
+    """If every run has the same value, Dunn's z is 0 and p is 1, exact or not."""
     (result,) = dunn({"a": [1.0] * runs, "b": [1.0] * runs}, "holm")
     assert (result["z"], result["p"], result["p_adjusted"]) == (0, 1, 1)
 
@@ -176,24 +178,25 @@ def kruskal_wallis_rejects(values) -> bool:
 
 
 def dunn_rejects(values) -> bool:
-    """Any pair: the family-wise error with Holm's correction."""
+    """Return True if any pair is significant, the family-wise error with Holm's correction."""
     return any(r["p_adjusted"] <= 0.05 for r in dunn(values, "holm"))
 
 
 def false_positives(rejects, rows: int, runs: int, draws: int) -> float:
-    """Share of studies of equal rows in which something is found."""
+    """Return the share of studies of equal rows with a significant result."""
     rng = np.random.default_rng(rows * 100 + runs)
     return float(np.mean([rejects(named(rng.standard_normal((rows, runs)))) for _ in range(draws)]))
 
 
 @pytest.mark.parametrize(("rows", "runs"), [(3, 3), (9, 10)])
-def test_equal_rows_are_seldom_told_apart(rows, runs):
-    """100 studies of equal rows: at most 11 are significant (5 expected, three standard errors more)."""
+def test_equal_rows_rarely_differ(rows, runs):
+    """Of 100 studies of equal rows at most 11 are significant (5 expected, plus three standard errors)."""
     assert false_positives(kruskal_wallis_rejects, rows, runs, 100) <= 0.11
 
 
-def test_a_real_difference_is_found():
-    """One of four rows 2.5 standard deviations better, five runs: 80 % of 50 studies or more say so."""
+def test_a_real_difference_is_significant():
+    """With one of four rows 2.5 standard deviations better and five runs, at least 80 % of 50 studies are
+    significant."""
     rng = np.random.default_rng(0)
     shifted = [named(rng.standard_normal((4, 5)) + np.array([[0], [0], [0], [2.5]])) for _ in range(50)]
     assert np.mean([kruskal_wallis_rejects(v) for v in shifted]) >= 0.8
@@ -202,14 +205,15 @@ def test_a_real_difference_is_found():
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "runs"), [(3, 3), (5, 3), (13, 5), (5, 10), (13, 15)])
 def test_kruskal_wallis_keeps_its_level(rows, runs):
-    """2000 studies of equal rows: 3 to 7 % are significant at 5 %."""
+    """Of 2000 studies of equal rows, 3 to 7 % are significant at 5 %."""
     assert 0.03 <= false_positives(kruskal_wallis_rejects, rows, runs, 2000) <= 0.07
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "runs", "least"), [(3, 3, 0.03), (5, 5, 0.03), (5, 10, 0.03), (13, 15, 0)])
 def test_dunn_keeps_its_family_wise_level(rows, runs, least):
-    """2000 studies of equal rows: any pair after Holm in 3 to 7 %; in fewer of 13 rows with z as normal."""
+    """In 3 to 7 % of 2000 studies of equal rows a pair is significant after Holm; in fewer with 13 rows and
+    normal z."""
     assert least <= false_positives(dunn_rejects, rows, runs, 2000) <= 0.07
 
 

@@ -21,13 +21,13 @@ ACCURACY, AUROC = COLUMNS.index("accuracy"), COLUMNS.index("auroc")
 def interval(
     result: Replicates, column: int, resamples: Resamples, pooled: Pooled | None = None, patients: int = 1000
 ) -> tuple[float, float, float]:
-    """Estimate, low and high of one figure."""
+    """Return estimate, low and high of one figure."""
     low, high = bootstrap.bounds(result, resamples, pooled, np.full(result.estimate.shape[1], patients), 0.05)
     return float(result.estimate[:, column].mean()), float(low[column]), float(high[column])
 
 
 def drawn(seed: int, patients: int = 100, runs: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, scores (R, n, 2) and patients, two images each."""
+    """Draw labels, scores (R, n, 2) and patients, two images each."""
     rng = np.random.default_rng(seed)
     label = (np.arange(patients) % 3 == 0).astype(int).repeat(2)
     score = 1 / (1 + np.exp(-rng.normal(1.5 * label - 0.7, 1, (runs, 2 * patients))))
@@ -35,12 +35,13 @@ def drawn(seed: int, patients: int = 100, runs: int = 3) -> tuple[np.ndarray, np
 
 
 def replicates(label: np.ndarray, scores: np.ndarray, resamples: Resamples) -> Replicates:
-    """All figures of the runs of one binary row."""
+    """Return all figures of the runs of one binary row."""
     return bootstrap.replicate([Reading("binary", label, s) for s in scores], resamples)
 
 
 def test_resamples_draw_whole_patients():
-    """As many patients as there are, with replacement; the images of one are drawn as often as each other."""
+    """A resample draws as many patients as there are, with replacement; a patient's images have the same
+    weight."""
     patient = np.array(["b", "a", "b", "c", "a"])
     (weight,) = Resamples(patient, 50).weights()
     assert (weight[:, 0] == weight[:, 2]).all()
@@ -50,7 +51,7 @@ def test_resamples_draw_whole_patients():
 
 
 def test_the_same_patients_get_the_same_resamples():
-    """Whatever they are called, and however many replicates are made at a time."""
+    """Resamples do not depend on patient names or on the block size."""
     one, other = (
         np.concatenate(list(Resamples(p, 40).weights())) for p in (np.arange(30), 7 * np.arange(30))
     )
@@ -60,13 +61,13 @@ def test_the_same_patients_get_the_same_resamples():
 
 
 def test_one_patient_is_refused():
-    """There is nothing to resample."""
+    """With a single patient there is nothing to resample."""
     with pytest.raises(MetricError, match="one patient"):
         Resamples(np.zeros(4))
 
 
 def test_a_replicate_is_the_figure_of_the_repeated_rows():
-    """Against scikit-learn on the rows as drawn, run by run."""
+    """Each run's replicate equals scikit-learn's figure on the resampled images."""
     label, scores, patient = drawn(1)
     resamples = Resamples(patient, 5)
     result = replicates(label, scores, resamples).drawn
@@ -77,7 +78,7 @@ def test_a_replicate_is_the_figure_of_the_repeated_rows():
 
 
 def test_one_run_has_the_textbook_interval_of_a_share():
-    """Accuracy of one run, one image a patient: the estimate plus and minus 1.96 s / sqrt(n)."""
+    """The accuracy of one run with one image per patient has the interval estimate -+ 1.96 s / sqrt(n)."""
     label, scores, _ = drawn(2, patients=500, runs=1)
     resamples = Resamples(np.arange(1000))
     share, low, high = interval(replicates(label, scores, resamples), ACCURACY, resamples)
@@ -87,8 +88,8 @@ def test_one_run_has_the_textbook_interval_of_a_share():
     assert high == pytest.approx(share + half, abs=0.08 * half)
 
 
-def test_trainings_add_what_the_interval_of_means_says():
-    """Runs that differ widely: as wide, within 6 %, as the interval by influence functions."""
+def test_trainings_widen_like_the_interval_of_means():
+    """For widely differing runs the width is that of the influence-function interval within 6 %."""
     label, scores, patient = drawn(3, patients=200)
     scores[1, :, 1] **= 2.5
     scores[2, :, 1] **= 0.4
@@ -105,13 +106,13 @@ def test_trainings_add_what_the_interval_of_means_says():
 
 
 def test_few_patients_widen_by_the_t_distribution():
-    """Ten patients: the square root of 10/9, times 2.262 / 1.960; many: nothing."""
+    """Ten patients widen by the square root of 10/9, times 2.262 / 1.960; many patients do not."""
     assert bootstrap.widening(10, 0.05) == pytest.approx(math.sqrt(10 / 9) * 2.2622 / 1.95996, rel=1e-4)
     assert bootstrap.widening(100_000, 0.05) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_row_differs_from_itself_by_nothing():
-    """The resamples are the same for both, so the difference has no spread."""
+def test_a_row_does_not_differ_from_itself():
+    """Both rows use the same resamples, so the difference has no spread."""
     label, scores, patient = drawn(4)
     resamples = Resamples(patient, 100)
     own = replicates(label, scores, resamples)
@@ -120,7 +121,7 @@ def test_a_row_differs_from_itself_by_nothing():
 
 @pytest.mark.parametrize(("positive", "given"), [(1, False), (2, False), (4, True), (20, True)])
 def test_a_class_that_resamples_miss_too_often_has_no_interval(positive, given):
-    """With m patients of a class, exp(-m) of the resamples have none: 14 % for two, 2 % for four."""
+    """With m patients of a class, a share exp(-m) of the resamples has none: 14 % for two, 2 % for four."""
     _, scores, patient = drawn(5)
     label = (patient < positive).astype(int)
     resamples = Resamples(patient)
@@ -141,9 +142,9 @@ CHANCES = {  # runs, and spread by row and patient, by run, by single prediction
 def population(
     rng: np.random.Generator, patients: int, prevalence: float, rows: int, dominant: str, sharp: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores (rows, R, n, 2) of equally good rows; two images a patient, both of one class.
+    """Draw labels and scores (rows, R, n, 2) of equally good rows; two images per patient, both of one class.
 
-    Scores are logistic in a normal latent variable, ``sharp`` times too sure.
+    Scores are logistic in a normal latent variable, overconfident by the factor ``sharp``.
     """
     runs, row_sd, run_sd, noise, skill_sd = CHANCES[dominant]
     label = (rng.random(patients) < prevalence).astype(int).repeat(2)
@@ -155,7 +156,7 @@ def population(
 
 
 def truth(prevalence: float, dominant: str, sharp: float, draws: int = 100) -> np.ndarray:
-    """(M,) the figures of endless test patients, mean over trainings."""
+    """Return (M,) figures for infinitely many test patients, mean over trainings."""
     rng, result = np.random.default_rng(1), []
     for _ in range(draws):
         label, scores = population(rng, 10_000, prevalence, 1, dominant, sharp)
@@ -174,7 +175,8 @@ def coverage(
     count: int = 300,
     sharp: float = 1.5,
 ) -> dict[str, float]:
-    """Share of intervals that hold the truth; for ``ece`` its expectation in test sets of this size."""
+    """Return the share of intervals that contain the truth; for ``ece``, its expectation in test sets of this
+    size."""
     rng = np.random.default_rng([patients, int(100 * prevalence), len(dominant)])
     true, low, high, every = truth(prevalence, dominant, sharp, draws), [], [], []
     chosen = [COLUMNS.index(n) for n in names]
@@ -198,7 +200,7 @@ def coverage(
 
 
 def test_intervals_cover_the_truth():
-    """Clustered patients, 60 studies: 95 %, less three standard errors."""
+    """In 60 studies of clustered patients coverage is at least 95 % minus three standard errors."""
     names = ("accuracy", "auroc", "auprc")
     result = coverage(150, 0.3, "patients", studies=60, names=names, draws=20, count=200)
     assert min(result.values()) >= 0.86, result
@@ -212,7 +214,7 @@ NAMED = tuple(n for n in COLUMNS if n not in ("precision", "recall", "macro_f1")
     ("prevalence", "dominant"), [(0.3, "patients"), (0.3, "five trainings"), (0.1, "patients")]
 )
 def test_intervals_cover_the_truth_in_95_percent_of_studies(prevalence, dominant):
-    """93 to 97 % of 500 studies, for shares, areas and the Brier score."""
+    """Coverage is 93 to 97 % of 500 studies, for shares, areas and the Brier score."""
     names = ("accuracy", "balanced_accuracy", "auroc", "auprc", "brier")
     result = coverage(240, prevalence, dominant, studies=500, names=names)
     assert all(0.93 <= share <= 0.97 for share in result.values()), result

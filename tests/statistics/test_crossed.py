@@ -1,4 +1,4 @@
-"""Intervals over readers and images: closed forms, an outside reference, and simulated coverage.
+"""Intervals over readers and images against closed forms, another implementation, and simulated coverage.
 
 ``PYTHONPATH=. python tests/statistics/test_crossed.py`` prints the table of docs/readers.md.
 """
@@ -17,19 +17,19 @@ from benchmark.statistics.crossed import Variance, mean_interval, share_interval
 
 
 def long(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, readers and images of a (readers, images) table, NaN left out."""
+    """Return values, readers and images of a (readers, images) table without its NaN."""
     r, i = np.nonzero(~np.isnan(table))
     return table[r, i], r, i
 
 
 def of_mean(table: np.ndarray) -> Variance:
-    """Variance of the mean of a table."""
+    """Return the variance of a table's mean."""
     values, reader, image = long(table)
     return variance((values - values.mean()) / len(values), reader, image)
 
 
 def test_one_reader_is_the_textbook_standard_error():
-    """With one reader the variance of the mean is s^2 / n, on n - 1 degrees of freedom."""
+    """With one reader the variance of the mean is s^2 / n with n - 1 degrees of freedom."""
     values = np.array([[3.0, 5.0, 4.0, 1.0]])
     result = of_mean(values)
     assert result.total == pytest.approx(values.var(ddof=1) / 4)
@@ -37,7 +37,7 @@ def test_one_reader_is_the_textbook_standard_error():
 
 
 def test_complete_studies_are_those_of_the_runs():
-    """Where every reader saw every image, variance and degrees of freedom are Obuchowski and Rockette's."""
+    """If every reader rated every image, variance and degrees of freedom are Obuchowski and Rockette's."""
     rng = np.random.default_rng(0)
     for _ in range(20):
         table = rng.normal(size=(4, 15)) + 2 * rng.normal(size=15) + rng.normal(size=(4, 1))
@@ -48,13 +48,14 @@ def test_complete_studies_are_those_of_the_runs():
 
 
 def test_readers_who_agree_add_nothing():
-    """Two readers of the same mind are one: the variance is that of the images."""
+    """Two identical readers count as one: the variance is that of the images."""
     own = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
     assert of_mean(np.array([own, own])).total == pytest.approx(own.var(ddof=1) / 5)
 
 
 def test_images_of_no_variance_leave_that_of_readers():
-    """Three readers who give each image the same score: the textbook error of three means."""
+    """If each of three readers gives every image one score, the error is the textbook error of three
+    means."""
     table = np.array([[2.0], [3.0], [5.0]]) * np.ones((3, 4))
     result = of_mean(table)
     assert result.total == pytest.approx(np.var([2, 3, 5], ddof=1) / 3)
@@ -63,25 +64,26 @@ def test_images_of_no_variance_leave_that_of_readers():
 
 @pytest.mark.parametrize(("right", "n"), [(3, 32), (11, 32), (32, 32), (0, 25)])
 def test_shares_of_one_reader_are_wilsons(right, n):
-    """With one answer an image and a normal quantile it is statsmodels' Wilson interval, 0 and 1 included."""
+    """With one answer per image and a normal quantile the interval is statsmodels' Wilson interval, 0 and 1
+    included."""
     share = right / n
     result = share_interval(share, Variance(share * (1 - share) / n, np.inf, 1, n), 0.05)
     assert (result.low, result.high) == pytest.approx(proportion_confint(right, n, method="wilson"))
 
 
 def test_a_mean_stays_on_its_scale():
-    """The interval of a score from 1 to 5 ends at 5."""
+    """The interval of a score from 1 to 5 is clipped at 5."""
     assert mean_interval(4.9, Variance(0.04, 5, 2, 6), 0.05, 1, 5).high == 5
 
 
 def test_one_image_is_refused():
-    """An interval over images needs two."""
+    """An interval over images needs at least two."""
     with pytest.raises(MetricError, match="1 image"):
         of_mean(np.array([[1.0], [2.0]]))
 
 
 def test_the_bootstrap_draws_readers_and_images():
-    """Of one reader it is the plain bootstrap over images; its spread is the standard error of the mean."""
+    """With one reader it is the plain bootstrap over images; its spread is the standard error of the mean."""
     values = np.random.default_rng(1).normal(size=200)
     image, one = np.arange(200), np.zeros(200)
 
@@ -101,7 +103,7 @@ def draw(
     level: float,
     seen: float,
 ) -> tuple[np.ndarray, ...]:
-    """Answers of readers to synthetic and real images: logit(fake) = level + reader + image."""
+    """Draw answers of readers to synthetic and real images: logit(fake) = level + reader + image."""
     of_reader = rng.normal(0, spread[0], readers)[:, None]
     real = np.arange(2 * images) >= images
     of_image = rng.normal(0, spread[1], 2 * images)
@@ -113,7 +115,7 @@ def draw(
 
 
 def truth(spread: tuple[float, float], level: float) -> float:
-    """The detection rate over all readers and images; the error rate is 1 minus it, by symmetry."""
+    """Return the detection rate over all readers and images; by symmetry the error rate is 1 minus it."""
     width = np.hypot(*spread)
     return float(expit(level + width * np.random.default_rng(0).normal(size=400_000)).mean())
 
@@ -126,7 +128,7 @@ def coverage(
     seen: float = 1.0,
     share: float = 0.7,
 ) -> dict[str, float]:
-    """Share of studies whose interval holds the truth, and mean widths, of detection and error rate."""
+    """Return coverage and mean width of the intervals of detection rate and error rate."""
     rng = np.random.default_rng(7)
     level = float(logit(share))
     detected = truth(spread, level)
@@ -145,8 +147,9 @@ def coverage(
 NOTHING, IMAGES, BOTH, READERS = (0.0, 0.0), (0.3, 0.8), (0.8, 0.8), (0.8, 0.3)
 
 
-def test_intervals_hold_the_truth_quickly():
-    """Five readers of 36 images, both of whom vary: about 95 % of 150 studies hold the truth."""
+def test_intervals_cover_the_truth_quickly():
+    """With five readers of 36 images, who vary like the images, about 95 % of 150 intervals contain the
+    truth."""
     result = coverage(150, 5, 36, BOTH)
     assert result["fake_detection"] > 0.9
     assert result["hype"] > 0.9
@@ -154,8 +157,8 @@ def test_intervals_hold_the_truth_quickly():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", [IMAGES, BOTH, READERS])
-def test_intervals_hold_the_truth(spread):
-    """Eight readers of 36 images, as Segal et al.: 92 to 98.5 % of 500 studies hold the truth."""
+def test_intervals_cover_the_truth(spread):
+    """With eight readers of 36 images (Segal et al.), 92 to 98.5 % of 500 intervals contain the truth."""
     result = coverage(500, 8, 36, spread)
     assert 0.92 <= result["fake_detection"] <= 0.985
     assert 0.92 <= result["hype"] <= 0.985

@@ -1,4 +1,4 @@
-"""DeLong's test against hand arithmetic, the literal definition, a published data set and simulation."""
+"""DeLong's test against hand calculation, the literal definition, a published data set and simulation."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OVARIAN = np.array(TABLE.split(), dtype=float).reshape(-1, 4)
 
 
 def kernel(label: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """(positives, negatives) 1 where ordered rightly, a half where tied."""
+    """Return (positives, negatives) with 1 for a correctly ordered pair and 1/2 for a tie."""
     positive, negative = score[label == 1][:, None], score[label == 0]
     return (positive > negative) + (positive == negative) / 2
 
 
 def literal(label: np.ndarray, a: np.ndarray, b: np.ndarray, patient: np.ndarray) -> tuple[float, float]:
-    """Difference and standard error by the sums of Obuchowski 1997, patient by patient."""
+    """Compute difference and standard error by the sums of Obuchowski 1997, patient by patient."""
     gap = kernel(label, a) - kernel(label, b)
     area, m, n = gap.mean(), *gap.shape
     of_positive, of_negative = gap.mean(1), gap.mean(0)
@@ -48,7 +48,7 @@ def literal(label: np.ndarray, a: np.ndarray, b: np.ndarray, patient: np.ndarray
 
 
 def test_by_hand():
-    """Components 1, 1/2 and 1/2, 1 against all 1/2: area 3/4, difference 1/4, variance 2 (1/8) / 2."""
+    """Components 1, 1/2 and 1/2, 1 against all 1/2 give area 3/4, difference 1/4 and variance 2 (1/8) / 2."""
     result = delong(np.array([1, 1, 0, 0]), np.array([3, 1, 2, 0]), np.zeros(4))
     assert result["a"]["auroc"] == pytest.approx(0.75)
     assert (result["b"]["auroc"], result["b"]["se"]) == (0.5, 0.0)
@@ -60,7 +60,7 @@ def test_by_hand():
 
 
 def test_ovarian_cancer_example_of_delong():
-    """The paper's data; values of another implementation (MLstatkit 0.1.91) and of the definition."""
+    """The paper's data give the values of MLstatkit 0.1.91 and of the definition."""
     albumin, protein, kg, label = OVARIAN.T
     kg = 10 - kg
     for score, area, difference, se, z, p in (
@@ -76,7 +76,7 @@ def test_ovarian_cancer_example_of_delong():
 
 @st.composite
 def examples(draw):
-    """Labels, two scores with ties, and patients, two or more on each side."""
+    """Draw labels, two scores with ties, and patients, two or more on each side."""
     seed, size = draw(st.integers(0, 10_000)), draw(st.integers(12, 60))
     rng = np.random.default_rng(seed)
     label = rng.permutation(np.arange(size) % draw(st.integers(2, 4)) == 0).astype(int)
@@ -89,7 +89,7 @@ def examples(draw):
 @settings(max_examples=60, deadline=None)
 @given(examples())
 def test_agrees_with_the_literal_definition_and_scikit_learn(example):
-    """Ties, patients with images of both labels: as the double sums say; areas are scikit-learn's."""
+    """With ties and patients of both labels the double sums agree, and areas are scikit-learn's."""
     label, a, b, patient = example
     plain, clustered = delong(label, a, b), delong(label, a, b, patient)
     assert (plain["difference"], plain["se"]) == pytest.approx(literal(label, a, b, np.arange(len(label))))
@@ -102,8 +102,8 @@ def test_agrees_with_the_literal_definition_and_scikit_learn(example):
 
 @settings(max_examples=30, deadline=None)
 @given(examples())
-def test_what_must_not_matter_does_not(example):
-    """The order of images, the names of patients, monotone changes of a score; a swap flips the sign."""
+def test_invariances(example):
+    """Image order, patient names and monotone changes of a score have no effect; a swap flips the sign."""
     label, a, b, patient = example
     order = np.random.default_rng(0).permutation(len(label))
     base = delong(label, a, b, patient)
@@ -115,7 +115,8 @@ def test_what_must_not_matter_does_not(example):
 
 
 def test_one_image_per_patient_is_the_plain_test():
-    """The same difference, error and z; p is of t, with degrees of freedom from both sides."""
+    """Difference, error and z are those of the plain test; p uses t with degrees of freedom from both
+    sides."""
     albumin, protein, _, label = OVARIAN.T
     plain, clustered = delong(label, albumin, protein), delong(label, albumin, protein, np.arange(43))
     for key in ("difference", "se", "z"):
@@ -125,7 +126,7 @@ def test_one_image_per_patient_is_the_plain_test():
 
 
 def test_copies_of_images_add_nothing():
-    """Three equal images of every patient say what one says."""
+    """Three equal images of every patient give the result of one."""
     albumin, protein, _, label = OVARIAN.T
     once = delong(label, albumin, protein, np.arange(43))
     thrice = delong(label.repeat(3), albumin.repeat(3), protein.repeat(3), np.arange(43).repeat(3))
@@ -133,8 +134,8 @@ def test_copies_of_images_add_nothing():
     assert delong(label.repeat(3), albumin.repeat(3), protein.repeat(3))["se"] < 0.6 * once["se"]
 
 
-def test_without_spread_it_says_why():
-    """A score against itself, and a perfect score against a useless one."""
+def test_without_spread_there_is_a_reason():
+    """A score against itself, and a perfect score against a useless one, give a reason."""
     label, perfect = np.array([1, 1, 0, 0]), np.array([4.0, 3, 2, 1])
     same, apart = delong(label, perfect, perfect), delong(label, perfect, -perfect)
     assert (same["difference"], same["z"], same["p"]) == (0, None, 1.0)
@@ -155,14 +156,15 @@ def test_without_spread_it_says_why():
     ],
 )
 def test_faulty_input_is_refused(change: dict, words: str | None):
-    """One side too small, scores that are no numbers, arrays of different length."""
-    given_ = {"label": np.array([1, 1, 0, 0]), "a": np.arange(4.0), "b": np.arange(4.0), **change}
+    """Too few images of a class, non-numeric scores and arrays of different length are refused."""
+    arguments = {"label": np.array([1, 1, 0, 0]), "a": np.arange(4.0), "b": np.arange(4.0), **change}
     with pytest.raises(MetricError, match=words or "length"):
-        delong(**given_)
+        delong(**arguments)
 
 
 def studies(seed: int, patients: int, share: float, row_sd: float, most: int, better: float = 0.0):
-    """Endless studies of two scores, ``better`` apart; a patient's images share how each score reads them."""
+    """Yield studies of two scores whose areas differ by ``better``; a patient's images share the score's
+    error."""
     rng = np.random.default_rng(seed)
     positive = np.arange(patients) < round(share * patients)
     while True:
@@ -179,15 +181,16 @@ def studies(seed: int, patients: int, share: float, row_sd: float, most: int, be
 
 
 def false_positives(seed: int, *setting: float) -> tuple[float, float]:
-    """Shares of 2000 null studies called different at 5 %, plain and clustered."""
+    """Return the shares of 2000 null studies with p < 5 %, by the plain and by the clustered test."""
     wrong = np.zeros(2)
     for _, (label, a, b, patient) in zip(range(DRAWS), studies(seed, *setting), strict=False):
         wrong += [delong(label, a, b)["p"] < 0.05, delong(label, a, b, patient)["p"] < 0.05]
     return tuple(wrong / DRAWS)
 
 
-def test_plain_delong_fails_where_images_of_a_patient_go_together():
-    """1 to 6 images of 60 patients, 18 of them positive: 3 to 7 % by patient, above 15 % plain."""
+def test_plain_delong_fails_for_correlated_images_of_a_patient():
+    """With 1 to 6 images of 60 patients, 18 of them positive, the clustered test has 3 to 7 % false
+    positives, the plain one above 15 %."""
     plain, clustered = false_positives(3, 60, 0.3, 0.7, 6)
     assert 0.03 <= clustered <= 0.07
     assert plain > 0.15
@@ -200,7 +203,8 @@ CLUSTERED = [(30, 0.3, 0.7, 6), (60, 0.1, 0.7, 6), (120, 0.1, 0.7, 6), (120, 0.3
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", INDEPENDENT)
 def test_false_positives_of_the_plain_test(setting: tuple[float, ...]):
-    """One image a patient, from 6 positives: 3 to 7 % of 2000 null studies, in both forms."""
+    """With one image per patient and at least 6 positives, both forms have 3 to 7 % false positives in 2000
+    null studies."""
     plain, clustered = false_positives(3, *setting)
     assert 0.03 <= plain <= 0.07
     assert 0.03 <= clustered <= 0.07
@@ -209,13 +213,14 @@ def test_false_positives_of_the_plain_test(setting: tuple[float, ...]):
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", CLUSTERED)
 def test_false_positives_of_the_clustered_test(setting: tuple[float, ...]):
-    """From 6 positive patients: 3 to 7 % of 2000 null studies."""
+    """With at least 6 positive patients, 3 to 7 % of 2000 null studies are significant."""
     assert 0.03 <= false_positives(3, *setting)[1] <= 0.07
 
 
 @pytest.mark.slow
 def test_intervals_of_high_areas_cover():
-    """True area 0.95 of 25 + 75 images: the logit covers it in 92.9 %, the symmetric interval in 87.7 %."""
+    """For a true area of 0.95 with 25 + 75 images the logit interval covers in 92.9 %, the symmetric one in
+    87.7 %."""
     rng = np.random.default_rng(11)
     label, shift = (np.arange(100) < 25).astype(int), np.sqrt(2) * stats.norm.ppf(0.95)
     covered = np.zeros(2)

@@ -1,4 +1,4 @@
-"""Two one-sided tests against statsmodels, hand arithmetic and simulation."""
+"""Two one-sided tests against statsmodels, hand calculation and simulation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ DRAWS = 2000
 
 
 def of_pairs(a: np.ndarray, b: np.ndarray, margin: float) -> dict:
-    """Of the mean paired difference."""
+    """Return the test of the mean paired difference."""
     d = a - b
     return equivalence(float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d))), len(d) - 1, margin)
 
 
 def test_by_hand():
-    """Estimate 1, margin 3, error 1: t = 2 above and 4 below, so p is that of 2; a normal posterior."""
+    """Estimate 1, margin 3 and error 1 give t = 2 above and 4 below, so p is that of 2; the posterior is
+    normal."""
     result = equivalence(1.0, 1.0, np.inf, 3.0)
     assert result["p"] == pytest.approx(stats.norm.sf(2))
     assert result["equivalent"]
@@ -35,7 +36,7 @@ def test_by_hand():
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(3, 60), st.floats(0.01, 2))
 def test_agrees_with_statsmodels(seed: int, pairs: int, margin: float):
-    """The outside reference gives the same p value of two paired samples."""
+    """statsmodels gives the same p value for two paired samples."""
     a, b = np.random.default_rng(seed).normal(0, 1, (2, pairs))
     assert of_pairs(a, b, margin)["p"] == pytest.approx(ttost_paired(a, b, -margin, margin)[0])
 
@@ -43,7 +44,7 @@ def test_agrees_with_statsmodels(seed: int, pairs: int, margin: float):
 @settings(max_examples=80, deadline=None)
 @given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(1, 200), st.floats(0.05, 3))
 def test_equivalent_where_the_interval_lies_inside_the_margins(estimate, se, df, margin):
-    """The test at 5 % and the 90 % interval say the same; the region's three shares sum to 1."""
+    """The test at 5 % and the 90 % interval agree; the region's three shares sum to 1."""
     result = equivalence(estimate, se, df, margin)
     if abs(result["p"] - 0.05) > 1e-9:
         assert result["equivalent"] == (-margin < result["low"] and result["high"] < margin)
@@ -54,13 +55,13 @@ def test_equivalent_where_the_interval_lies_inside_the_margins(estimate, se, df,
 
 
 def test_not_significant_is_not_equivalent():
-    """Two points with an error of two: neither different from 0 nor within three points."""
+    """Two points with an error of two are neither different from 0 nor within three points."""
     assert 2 * stats.norm.sf(1) > 0.05
     assert not equivalence(0.02, 0.02, np.inf, 0.03)["equivalent"]
 
 
 def test_without_error_the_estimate_decides():
-    """A row against itself is equivalent; one that surely differs by more than the margin is not."""
+    """Without error, a row is equivalent to itself and not to a row that differs by more than the margin."""
     assert equivalence(0.0, 0.0, 10, 0.01)["rope"] == {"below": 0, "within": 1, "above": 0}
     assert equivalence(0.0, 0.0, 10, 0.01)["equivalent"]
     assert equivalence(0.02, 0.0, 10, 0.01)["rope"] == {"below": 0, "within": 0, "above": 1}
@@ -74,7 +75,7 @@ def test_faulty_arguments_are_refused(se: float, margin: float):
 
 
 def claimed(true: float, margin: float, pairs: int = 20, seed: int = 4) -> float:
-    """Share of 2000 studies of paired normal differences (sd 1) called equivalent."""
+    """Return the share of 2000 studies of paired normal differences (sd 1) called equivalent."""
     d = np.random.default_rng(seed).normal(true, 1, (DRAWS, pairs))
     se = d.std(1, ddof=1) / np.sqrt(pairs)
     result = (equivalence(float(m), float(s), pairs - 1, margin) for m, s in zip(d.mean(1), se, strict=True))
@@ -82,12 +83,13 @@ def claimed(true: float, margin: float, pairs: int = 20, seed: int = 4) -> float
 
 
 def test_at_the_margin_five_percent_are_called_equivalent():
-    """True difference = margin, the error small beside it: 3 to 7 % false claims of 2000."""
+    """With the true difference at the margin and a small error, 3 to 7 % of 2000 studies claim
+    equivalence."""
     assert 0.03 <= claimed(1.0, 1.0) <= 0.07
 
 
 def test_a_margin_near_the_error_is_conservative():
-    """Where the margin is twice the error both tests must hold, and almost nothing is claimed."""
+    """With a margin of twice the error both tests must pass, and almost no study claims equivalence."""
     assert claimed(2 / np.sqrt(20), 2 / np.sqrt(20)) <= 0.05
 
 

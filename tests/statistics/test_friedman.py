@@ -1,4 +1,5 @@
-"""Friedman, Nemenyi and the critical difference: published examples, outside references and simulation.
+"""Friedman's and Nemenyi's tests and the critical difference against published examples, other
+implementations and simulation.
 
 ``PYTHONPATH=. python tests/statistics/test_friedman.py`` prints the table of docs/statistics_runs.md.
 """
@@ -38,19 +39,20 @@ BLOCKS = st.integers(3, 5).flatmap(
 
 
 def named(blocks) -> dict[str, list[float]]:
-    """(blocks, rows) values by row."""
+    """Return (blocks, rows) values by row."""
     return {f"r{i}": [float(v) for v in own] for i, own in enumerate(np.transpose(blocks))}
 
 
 def test_demsar_ranks_statistic_and_f():
-    """Mean ranks 3.143, 2.000, 2.893, 1.964; 9.28 and F = 3.69 as printed, without correction for ties."""
+    """Mean ranks are 3.143, 2.000, 2.893, 1.964; the printed 9.28 and F = 3.69 have no correction for
+    ties."""
     result = friedman(DEMSAR)
     ranks = result["mean_ranks"]
     assert ranks == pytest.approx({"c4.5": 3.143, "m": 2.0, "cf": 2.893, "m+cf": 1.964}, abs=5e-4)
     uncorrected = 12 * 14 / (4 * 5) * (sum(r**2 for r in ranks.values()) - 4 * 5**2 / 4)
     assert uncorrected == pytest.approx(9.28, abs=0.005)
     assert 13 * uncorrected / (14 * 3 - uncorrected) == pytest.approx(3.69, abs=0.005)
-    # Tied are two rows in three blocks (2^3 - 2 each) and four in one (4^3 - 4), of 14 (4^3 - 4).
+    # Ties: two rows in three blocks (2^3 - 2 each) and four in one (4^3 - 4), of 14 (4^3 - 4).
     corrected = uncorrected / (1 - (3 * 6 + 60) / (14 * 60))
     assert result["statistic"] == pytest.approx(corrected)
     assert result["f"] == pytest.approx(13 * corrected / (14 * 3 - corrected))
@@ -58,7 +60,7 @@ def test_demsar_ranks_statistic_and_f():
 
 
 def test_demsar_critical_differences_and_groups():
-    """CD 1.25 at 5 %, where nothing differs; 1.12 at 10 %, where C4.5 is worse than two others (Fig. 1a)."""
+    """At 5 % (CD 1.25) nothing differs; at 10 % (CD 1.12) C4.5 is worse than two others (Fig. 1a)."""
     strict, loose = friedman(DEMSAR, 0.05), friedman(DEMSAR, 0.10)
     assert strict["critical_difference"] == pytest.approx(1.25, abs=0.005)
     assert strict["cliques"] == [["m+cf", "m", "cf", "c4.5"]]
@@ -71,14 +73,14 @@ def test_demsar_critical_differences_and_groups():
 
 @pytest.mark.parametrize(("rows", "q"), [(4, 2.569)])
 def test_critical_value_of_demsar(rows, q):
-    """Section 3.2.2: q of 5 % for four classifiers is 2.569, and 2.291 of 10 %."""
+    """Section 3.2.2: for four classifiers q is 2.569 at 5 % and 2.291 at 10 %."""
     error = np.sqrt(rows * (rows + 1) / (6 * 14))
     assert critical_difference(rows, 14, 0.05) / error == pytest.approx(q, abs=5e-4)
     assert critical_difference(rows, 14, 0.10) / error == pytest.approx(2.291, abs=5e-4)
 
 
 def test_second_published_example():
-    """Rounding first base: chi-squared 11.143, 2 degrees of freedom, p 0.003805; least seconds rank best."""
+    """Rounding first base: chi-squared 11.143, 2 degrees of freedom, p 0.003805; fewest seconds rank best."""
     result = friedman(named(ROUNDING), higher_is_better=False)
     assert result["statistic"] == pytest.approx(11.143, abs=5e-4)
     assert (result["df"], result["method"]) == (2, "chi-squared")
@@ -87,7 +89,8 @@ def test_second_published_example():
 
 
 def test_full_agreement_by_hand():
-    """Three blocks in one order: chi-squared 6, W = 1, 3! of the 3!^3 arrangements agree; F is infinite."""
+    """Three blocks in one order give chi-squared 6, W = 1 and infinite F; 3! of the 3!^3 arrangements
+    agree."""
     result = friedman(named([[1, 2, 3], [10, 20, 30], [0.1, 0.2, 0.3]]))
     assert result["statistic"] == pytest.approx(6)
     assert result["kendall_w"] == pytest.approx(1)
@@ -98,14 +101,14 @@ def test_full_agreement_by_hand():
 
 
 def test_the_same_values_give_the_same_p_in_any_order():
-    """Neither rows nor blocks have a place in the drawn arrangements."""
+    """The drawn arrangements do not depend on the order of rows and blocks."""
     blocks = np.random.default_rng(2).random((6, 5))
     turned = blocks[::-1, ::-1]
     assert friedman(named(turned))["p"] == friedman(named(blocks))["p"]
 
 
 def test_exact_p_agrees_with_published_tables():
-    """Four blocks, three rows: P(chi-squared >= 6.5) = 0.042, as in Friedman's own tables (1937)."""
+    """For four blocks and three rows P(chi-squared >= 6.5) = 0.042, as in Friedman's tables (1937)."""
     result = friedman(named([[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 1, 3]]))
     assert result["statistic"] == pytest.approx(6.5)
     assert result["p"] == pytest.approx(0.042, abs=5e-4)
@@ -114,7 +117,7 @@ def test_exact_p_agrees_with_published_tables():
 @settings(max_examples=20, deadline=None)
 @given(BLOCKS)
 def test_agreement_with_scipy_and_scikit_posthocs(blocks):
-    """For any ties: statistic as scipy has it, Nemenyi's p as scikit-posthocs has it, W from 0 to 1."""
+    """For any ties the statistic is scipy's, Nemenyi's p is that of scikit-posthocs, and W lies in 0 to 1."""
     values = named(blocks)
     result = friedman(values)
     if result["reason"]:
@@ -128,7 +131,7 @@ def test_agreement_with_scipy_and_scikit_posthocs(blocks):
 
 
 def test_p_of_nemenyi_and_the_critical_difference_agree():
-    """A pair is significant exactly when its mean ranks lie a critical difference apart."""
+    """A pair is significant if and only if its mean ranks differ by the critical difference or more."""
     result = friedman(named(np.random.default_rng(0).standard_normal((12, 6)) + np.arange(6) * 0.8))
     ranks = result["mean_ranks"]
     for r in result["nemenyi"]:
@@ -136,13 +139,14 @@ def test_p_of_nemenyi_and_the_critical_difference_agree():
 
 
 def test_cliques_are_the_largest_and_overlap():
-    """Ranks 1, 1.5, 2.4, 4, closer than 1: two bars that share a row; a row on its own has none."""
+    """Ranks 1, 1.5, 2.4 and 4 with a critical difference of 1 give two bars that share a row; a lone row has
+    no bar."""
     assert cliques({"d": 4.0, "a": 1.0, "c": 2.4, "b": 1.5}, 1.0) == [["a", "b"], ["b", "c"]]
     assert cliques({"a": 1.0, "b": 2.0}, 1.0) == []
 
 
-def test_the_number_of_blocks_decides_how_p_is_got():
-    """Nine blocks by arrangements, ten by chi-squared; the record says so."""
+def test_the_number_of_blocks_determines_the_method():
+    """Nine blocks use arrangements, ten chi-squared; the record names the method."""
     blocks = np.random.default_rng(0).random((10, 4))
     assert friedman(named(blocks[:9]))["method"] == "permutation, 9999 arrangements drawn"
     assert friedman(named(blocks))["method"] == "chi-squared"
@@ -157,8 +161,8 @@ def test_the_number_of_blocks_decides_how_p_is_got():
         ({"a": [1, 2], "b": [1, 2], "c": [1, 2]}, "same value"),
     ],
 )
-def test_it_says_why_it_cannot_be_computed(values, reason):
-    """No number is made up for fewer than three rows or two blocks, or without any difference."""
+def test_a_missing_result_has_a_reason(values, reason):
+    """Fewer than three rows or two blocks, or equal values, give a reason and no number."""
     result = friedman(values)
     assert reason in result["reason"]
     assert result["p"] is None
@@ -167,7 +171,7 @@ def test_it_says_why_it_cannot_be_computed(values, reason):
 
 
 def test_rows_need_the_same_blocks():
-    """A row that misses a block is an error, not a shorter comparison."""
+    """A row that lacks a block is an error, not a shorter comparison."""
     with pytest.raises(BenchmarkError, match="blocks"):
         friedman({"a": [1, 2], "b": [1, 2], "c": [1]})
 
@@ -177,21 +181,21 @@ def friedman_rejects(values) -> bool:
 
 
 def nemenyi_rejects(values) -> bool:
-    """Any pair: the family-wise error. The range alone decides, so that p values need not be had."""
+    """Return True if any pair is significant, the family-wise error; the range suffices, without p values."""
     ranks = stats.rankdata(list(values.values()), axis=0).mean(axis=1)
     return bool(np.ptp(ranks) >= critical_difference(len(values), len(values["r0"]), 0.05))
 
 
 def false_positives(rejects, rows: int, blocks: int, draws: int) -> float:
-    """Share of studies in which something is found among equal rows that share the effect of their block."""
+    """Return the share of studies with a significant result among equal rows with block effects."""
     rng = np.random.default_rng(rows * 100 + blocks)
     size = (blocks, rows)
     studies = (rng.standard_normal(size) + 3 * rng.standard_normal((blocks, 1)) for _ in range(draws))
     return float(np.mean([rejects(named(study)) for study in studies]))
 
 
-def test_equal_rows_are_seldom_told_apart():
-    """100 studies: at most 11 are significant (5 expected, three standard errors more)."""
+def test_equal_rows_rarely_differ():
+    """Of 100 studies at most 11 are significant (5 expected, plus three standard errors)."""
     assert false_positives(friedman_rejects, 5, 4, 100) <= 0.11
     assert false_positives(nemenyi_rejects, 5, 12, 400) <= 0.083
 
@@ -199,7 +203,7 @@ def test_equal_rows_are_seldom_told_apart():
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "blocks"), [(5, 3), (13, 5), (5, 10), (13, 15)])
 def test_friedman_keeps_its_level(rows, blocks):
-    """2000 studies of equal rows: 3 to 7 % are significant at 5 %."""
+    """Of 2000 studies of equal rows, 3 to 7 % are significant at 5 %."""
     assert 0.03 <= false_positives(friedman_rejects, rows, blocks, 2000) <= 0.07
 
 
@@ -209,7 +213,7 @@ def test_friedman_keeps_its_level(rows, blocks):
     [(5, 3, 0), (13, 3, 0), (5, 5, 0.03), (5, 10, 0.03), (9, 10, 0.03), (13, 15, 0.03)],
 )
 def test_nemenyi_keeps_its_family_wise_level(rows, blocks, least):
-    """2000 studies of equal rows: any pair significant at 5 % in 3 to 7 %; in fewer with three blocks."""
+    """In 3 to 7 % of 2000 studies of equal rows a pair is significant at 5 %; in fewer with three blocks."""
     assert least <= false_positives(nemenyi_rejects, rows, blocks, 2000) <= 0.07
 
 

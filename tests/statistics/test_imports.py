@@ -1,4 +1,4 @@
-"""The package of statistics stands alone, and loads heavy libraries only when a function needs them."""
+"""The statistics package is independent of the suite and imports heavy libraries only on use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAVY = ("statsmodels", "scikit_posthocs", "pandas", "torch")
 
 
 def test_it_imports_nothing_of_the_suite_but_errors():
-    """Every import of the suite is of the package itself or of ``benchmark.errors``."""
+    """Modules import only each other and ``benchmark.errors`` of the suite."""
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("benchmark"):
@@ -21,7 +21,7 @@ def test_it_imports_nothing_of_the_suite_but_errors():
 
 
 def test_importing_it_loads_no_heavy_library():
-    """All modules together, and the parser of the command line, leave statsmodels and the like unloaded."""
+    """Importing all modules and the command-line parser loads neither statsmodels nor similar libraries."""
     names = [f"benchmark.statistics.{m.stem}" for m in MODULES if m.stem != "__init__"]
     loaded = f"print([m for m in {HEAVY} if m in sys.modules])"
     code = f"import sys, benchmark.cli.parser, {', '.join(names)}; {loaded}"

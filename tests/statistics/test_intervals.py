@@ -1,4 +1,4 @@
-"""Intervals against hand arithmetic, the textbook, and simulation."""
+"""Intervals against hand calculation, textbook formulas, and simulation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def test_one_run_and_one_image_per_patient_is_the_paired_t_test():
 
 
 def test_sampling_variance_by_hand():
-    """Classes of 2 and 1 images, K = 2: influences +1/8, -1/8 and 0, of three patients: (1/32) * 3/2."""
+    """Classes of 2 and 1 images and K = 2 give influences +1/8, -1/8 and 0 of three patients: (1/32) *
+    3/2."""
     result = intervals.sampling_variance(
         by_group(np.array([1.0, 0, 1]), np.array([0, 0, 1])), np.array([0, 1, 2])
     )
@@ -35,7 +36,7 @@ def test_sampling_variance_by_hand():
 
 
 def test_images_of_one_patient_count_once():
-    """Two equal images of every patient say no more than one of them."""
+    """Two equal images of every patient give the result of one."""
     values = (np.random.default_rng(1).random(60) < 0.7).astype(float)
     group, patient = np.arange(60) % 3, np.arange(60)
     once = intervals.sampling_variance(by_group(values, group), patient)
@@ -44,7 +45,7 @@ def test_images_of_one_patient_count_once():
 
 
 def test_pooled_run_variance_by_hand():
-    """Two rows of two runs: the row-by-run residuals are all 0.05, the differences +0.1 and -0.1."""
+    """Two rows of two runs have row-by-run residuals of 0.05 and differences of +0.1 and -0.1."""
     result = intervals.pooled_difference(np.array([[0.6, 0.7], [0.5, 0.8]]))
     assert result is not None
     assert (result.variance, result.df) == (pytest.approx(np.var([0.1, -0.1], ddof=1)), 1)
@@ -54,13 +55,13 @@ def test_pooled_run_variance_by_hand():
 
 
 def test_nothing_is_pooled_over_one_run():
-    """One run says nothing about variation between runs."""
+    """One run gives no variance between runs."""
     assert intervals.pooled_difference(np.array([[0.6], [0.5]])) is None
     assert intervals.pooled_mean(np.array([[0.6], [0.5]])) is None
 
 
-def test_identical_rows_differ_by_zero_for_sure():
-    """A row against itself: difference 0, no error, p = 1."""
+def test_identical_rows_differ_by_exactly_zero():
+    """A row against itself has difference 0, no error, and p = 1."""
     result = intervals.interval(np.zeros((3, 10)), np.arange(10), None, **LEVELS)
     assert (result.estimate, result.low, result.high, result.p) == (0, 0, 0, 1)
 
@@ -73,9 +74,9 @@ def test_one_patient_is_refused():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
-@example(1418)  # the three runs agree but for rounding
+@example(1418)  # the three runs are equal up to rounding
 def test_order_of_images_and_names_of_patients_do_not_matter(seed: int):
-    """The same images in another order, with other ids, give the same interval; a swap flips its sign."""
+    """Image order and patient ids have no effect; a swap flips the sign."""
     rng = np.random.default_rng(seed)
     values = rng.integers(-1, 2, (3, 40)).astype(float)
     group, patient = rng.permutation(np.arange(40) % 4), rng.integers(0, 15, 40)
@@ -91,9 +92,9 @@ PATIENTS, ROWS, STUDIES = 240, 9, 800
 
 
 def draw(rng: np.random.Generator, runs: int, row_sd: float, run_sd: float, noise: float) -> np.ndarray:
-    """(rows, runs, images) correctness with row effects per patient, effects of runs, and plain chance.
+    """Draw (rows, runs, images) correctness from row effects per patient, run effects and chance.
 
-    A patient has two images and of one class; every row has the same accuracy, so differences are 0.
+    A patient has two images of one class; every row has the same accuracy, so differences are 0.
     """
     patient = rng.normal(0, 1, PATIENTS) + rng.normal(0, row_sd, (ROWS, 1, PATIENTS))
     latent = (patient + rng.normal(0, run_sd, (ROWS, runs, 1))).repeat(2, axis=-1)
@@ -104,10 +105,8 @@ def draw(rng: np.random.Generator, runs: int, row_sd: float, run_sd: float, nois
     ("runs", "row_sd", "run_sd", "noise"),
     [(3, 0.7, 0.05, 0.3), (3, 0.3, 0.2, 0.6), (3, 0.4, 0.1, 1.0), (5, 0.3, 0.15, 0.6), (2, 0.5, 0.1, 0.5)],
 )
-def test_equal_rows_are_told_apart_in_five_percent_of_studies(
-    runs: int, row_sd: float, run_sd: float, noise: float
-):
-    """Whether patients, runs or chance dominate: 3 to 7 % false positives, that is 93 to 97 % coverage."""
+def test_equal_rows_differ_in_five_percent_of_studies(runs: int, row_sd: float, run_sd: float, noise: float):
+    """Whether patients, runs or chance dominate, false positives are 3 to 7 % and coverage 93 to 97 %."""
     rng = np.random.default_rng([runs, int(100 * run_sd)])
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
     wrong = 0
@@ -120,7 +119,7 @@ def test_equal_rows_are_told_apart_in_five_percent_of_studies(
 
 
 def test_the_interval_of_a_mean_covers_the_true_accuracy():
-    """The latent score is normal with mean 0.5, so the truth is known; 93 to 97 % of intervals hold it."""
+    """The latent score is normal with mean 0.5, so the truth is known; 93 to 97 % of intervals contain it."""
     rng = np.random.default_rng(8)
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
     truth = stats.norm.cdf(0.5 / np.sqrt(1 + 0.5**2 + 0.15**2 + 0.5**2))
@@ -133,8 +132,8 @@ def test_the_interval_of_a_mean_covers_the_true_accuracy():
     assert 0.93 <= covered / STUDIES <= 0.97
 
 
-def test_the_detectable_difference_is_found_with_the_power_stated():
-    """Shifting every study by its mean detectable difference, 80 % of them see it."""
+def test_the_detectable_difference_has_the_stated_power():
+    """With every study shifted by its mean detectable difference, 80 % of them are significant."""
     rng = np.random.default_rng(5)
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
     result = []
@@ -143,5 +142,5 @@ def test_the_detectable_difference_is_found_with_the_power_stated():
         pooled = intervals.pooled_difference(values.mean(-1))
         result.append(intervals.interval(values[0] - values[1], patient, pooled, **LEVELS))
     shift = np.mean([f.detectable for f in result])
-    seen = np.mean([f.low + shift > 0 for f in result])
-    assert 0.74 <= seen <= 0.86
+    detected = np.mean([f.low + shift > 0 for f in result])
+    assert 0.74 <= detected <= 0.86

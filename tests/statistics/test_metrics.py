@@ -1,4 +1,4 @@
-"""Metrics against hand arithmetic, scikit-learn, statsmodels, the bootstrap and simulation."""
+"""Metrics against hand calculation, scikit-learn, statsmodels, the bootstrap and simulation."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ LEVELS = {"alpha": 0.05, "power": 0.8}
 
 
 def test_accuracy_and_balanced_accuracy_differ_by_the_weight_of_classes():
-    """Three of four are right; recalls are 2/3 and 1, so balanced accuracy is 5/6."""
+    """With three of four images correct, recalls are 2/3 and 1, so balanced accuracy is 5/6."""
     assert metrics.accuracy(LABEL, SCORES).mean() == pytest.approx(3 / 4)
     assert metrics.balanced_accuracy(LABEL, SCORES).mean() == pytest.approx(5 / 6)
 
 
 def test_per_class_scores():
-    """Class 1 is predicted twice, once rightly: precision 1/2, F1 2/3; class 0 twice, rightly: F1 0.8."""
+    """Class 1 is predicted twice, once correctly: precision 1/2, F1 2/3; class 0 twice, both correctly: F1
+    0.8."""
     assigned = metrics.findings(LABEL, SCORES, 1)
     assert metrics.precision_of(LABEL == 1, assigned) == pytest.approx(1 / 2)
     assert metrics.f1(LABEL, SCORES).mean() == pytest.approx(2 / 3)
@@ -34,30 +35,30 @@ def test_per_class_scores():
 
 
 def test_auroc_counts_ordered_pairs():
-    """Of the three pairs of a class-1 and a class-0 image, two are in order: 0.6 > 0.1, 0.2, but < 0.7."""
+    """Two of the three pairs of a class-1 and a class-0 image are in order: 0.6 > 0.1, 0.2, but < 0.7."""
     assert metrics.auroc(LABEL, SCORES).mean() == pytest.approx(2 / 3)
 
 
 def test_auroc_components_by_hand():
-    """The positive beats 2/3 of the negatives, who are beaten 1, 1, 0: (component - 2/3) * 4 / side."""
+    """The positive beats 2/3 of the negatives, whose components are 1, 1, 0: (component - 2/3) * 4 / side."""
     expected = 2 / 3 + np.array([4 / 9, 4 / 9, -8 / 9, 0])
     assert metrics.auroc_of(LABEL == 1, SCORES[:, 1]) == pytest.approx(expected)
 
 
 def test_a_tie_goes_to_the_first_class():
-    """Equal scores are no reason to depend on the platform."""
+    """A tie between scores goes to the first class on every platform."""
     assert metrics.predicted(np.array([[0.5, 0.5]])).tolist() == [0]
 
 
 def test_a_score_of_one_half_is_a_finding_where_an_image_may_have_several():
-    """A score equal to the threshold is positive, whatever the other scores."""
+    """In a multi-label task a score equal to the threshold is positive, whatever the other scores."""
     label, scores = np.array([[1, 0], [0, 1]]), np.array([[0.5, 0.9], [0.49, 0.1]])
     assert metrics.findings(label, scores, 0).tolist() == [True, False]
     assert metrics.findings(label, scores, 1).tolist() == [True, False]
 
 
 def drawn(seed: int, n: int = 60, classes: int = 3, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Labels with every class present, and scores of two runs that know something of them."""
+    """Draw labels with every class present, and informative scores of two runs."""
     rng = np.random.default_rng(seed)
     label = rng.permutation(np.arange(n) % classes * (rng.random(n) < 0.7).astype(int))
     label[:classes] = np.arange(classes)
@@ -84,7 +85,7 @@ REFERENCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 100_000), st.sampled_from([2, 3, 5]), st.booleans())
 def test_values_agree_with_scikit_learn(seed, classes, ties):
-    """For any labels and scores, with ties and without, the mean of a metric's values is the metric."""
+    """For any labels and scores, with or without ties, the mean of the values is scikit-learn's metric."""
     label, scores = drawn(seed, classes=classes, ties=ties)
     kind = metrics.kind_of("single", classes)
     for name, metric in metrics.reported(kind, "accuracy").items():
@@ -95,7 +96,7 @@ def test_values_agree_with_scikit_learn(seed, classes, ties):
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 100_000))
 def test_multi_label_auroc_agrees_with_scikit_learn(seed):
-    """The mean over the columns of labels."""
+    """AUROC is the mean over the columns of labels."""
     rng = np.random.default_rng(seed)
     label = (rng.random((80, 4)) < 0.3).astype(int)
     label[0], label[1] = 0, 1
@@ -106,9 +107,9 @@ def test_multi_label_auroc_agrees_with_scikit_learn(seed):
 
 @pytest.mark.parametrize("name", list(REFERENCES))
 def test_a_value_is_the_effect_of_the_images_weight(name):
-    """Giving an image a little more weight changes the metric by weight times (value - mean) / n.
+    """A slightly larger weight of an image changes the metric by weight times (value - mean) / n.
 
-    The reference takes weights: scikit-learn computes the derivative by finite differences.
+    The reference is the finite difference of scikit-learn's weighted metric.
     """
     label, scores = drawn(4, n=40, classes=2 if name == "f1" else 3)
     if name == "auroc":
@@ -134,7 +135,7 @@ def test_a_value_is_the_effect_of_the_images_weight(name):
 
 
 def test_kappa_has_the_published_variance():
-    """Fleiss, Cohen and Everitt 1969, by statsmodels, on the table of labels and predictions."""
+    """The variance is that of Fleiss, Cohen and Everitt 1969, as in statsmodels."""
     label, scores = drawn(7, n=500)
     table = sk.confusion_matrix(label, scores[0].argmax(-1))
     result = intervals.sampling_variance(metrics.cohen_kappa(label, scores)[0], np.arange(500))
@@ -169,7 +170,7 @@ def test_the_variance_is_that_of_the_bootstrap(name):
 
 
 def test_no_predicted_positive_is_an_f1_of_zero():
-    """F1 and every value are 0, not NaN; the difference to a run that finds something is still defined."""
+    """F1 and all values are 0, not NaN; the difference to a run with predicted positives is defined."""
     label = np.array([0, 0, 1, 1])
     none, some = np.tile([0.9, 0.1], (4, 1)), np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1]])
     assert metrics.f1(label, none[None]).tolist() == [[0, 0, 0, 0]]
@@ -185,14 +186,14 @@ def test_no_predicted_positive_is_an_f1_of_zero():
     ],
 )
 def test_every_kind_of_task_has_its_metrics(kind, primary, others):
-    """The primary one comes first; what is not defined for a kind is not reported."""
+    """The primary metric comes first; metrics that are undefined for a kind are not reported."""
     result = metrics.reported(kind, primary)
     assert next(iter(result)) == primary
     assert set(result) == {primary} | others
 
 
 def test_a_metric_that_the_task_does_not_have_is_refused():
-    """F1 of the positive class needs two classes; the error lists what there is."""
+    """F1 of the positive class needs two classes; the error lists the available metrics."""
     with pytest.raises(SubmissionError, match="Choose one of: balanced_accuracy, accuracy, macro_f1"):
         metrics.reported("multiclass", "f1")
 
@@ -208,9 +209,10 @@ CHANCES = {  # runs, and spread by row and patient, by run, and by single predic
 def false_positives(
     patients: int, prevalence: float, dominant: str, names: tuple[str, ...]
 ) -> dict[str, float]:
-    """Share of studies with a significant difference between two of six equally good rows, by metric.
+    """Return the share of studies with a significant difference between two of six equally good rows, by
+    metric.
 
-    Binary, two images a patient, both of one class; scores are logistic in a normal latent variable.
+    Binary, two images per patient, both of one class; scores are logistic in a normal latent variable.
     """
     runs, row_sd, run_sd, noise = CHANCES[dominant]
     rng = np.random.default_rng([patients, int(100 * prevalence), runs])
@@ -234,8 +236,9 @@ def false_positives(
 @pytest.mark.parametrize(
     ("prevalence", "dominant"), [(0.3, "patients"), (0.3, "trainings"), (0.1, "patients")]
 )
-def test_equal_rows_are_told_apart_in_five_percent_of_studies(prevalence, dominant):
-    """Also for metrics that are not means, and at 10 % positives: 3 to 7 % false positives in 800 studies."""
+def test_equal_rows_differ_in_five_percent_of_studies(prevalence, dominant):
+    """False positives are 3 to 7 % in 800 studies, also for metrics that are not means and with 10 %
+    positives."""
     result = false_positives(240, prevalence, dominant, ("f1", "cohen_kappa", "auroc"))
     assert all(0.03 <= share <= 0.07 for share in result.values()), result
 

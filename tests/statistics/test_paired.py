@@ -1,4 +1,4 @@
-"""McNemar's tests against published counts, hand arithmetic, statsmodels, enumeration and simulation."""
+"""McNemar's tests against published counts, hand calculation, statsmodels, enumeration and simulation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ counts = st.integers(0, 60)
     ],
 )
 def test_airway_example_of_fagerland(method: str, p: float):
-    """Table 1 of Fagerland et al. 2013 (Bentur): 1 against 7 of 21; mid-p is exact less C(8, 1) / 2^8."""
+    """Table 1 of Fagerland et al. 2013 (Bentur): 1 and 7 of 21 are discordant; mid-p is the exact p less C(8,
+    1) / 2^8."""
     result = mcnemar(1, 7, method)
     assert (result["gained"], result["lost"], result["discordant"]) == (1, 7, 8)
     assert result["p"] == pytest.approx(p)
@@ -38,7 +39,7 @@ def test_airway_example_of_fagerland(method: str, p: float):
 @settings(max_examples=60, deadline=None)
 @given(counts, counts)
 def test_agrees_with_statsmodels(gained: int, lost: int):
-    """The outside reference gives the same exact, asymptotic and corrected p values."""
+    """statsmodels gives the same exact, asymptotic and corrected p values."""
     if gained + lost == 0:
         return
     table = [[5, gained], [lost, 9]]
@@ -54,21 +55,21 @@ def test_agrees_with_statsmodels(gained: int, lost: int):
 
 
 def test_mid_p_of_as_many_gained_as_lost():
-    """Fagerland et al. 2013: 1 less half the chance of what was observed, 1 - C(4, 2) / 2^5."""
+    """Fagerland et al. 2013: for equal counts mid-p is 1 - C(4, 2) / 2^5."""
     assert mcnemar(2, 2, "mid-p")["p"] == pytest.approx(1 - 6 / 32)
     assert mcnemar(2, 2, "exact")["p"] == 1.0
 
 
 def test_without_discordant_images_there_is_nothing_to_test():
-    """p is 1, and the method says so."""
+    """Without discordant images p is 1, and the method states so."""
     result = mcnemar(0, 0)
     assert (result["p"], result["statistic"], result["method"]) == (1.0, None, "no discordant images")
     result = mcnemar_clustered(np.array([0, 1, 2]), np.array([0, 1, 2]))
     assert (result["p"], result["statistic"], result["discordant_patients"]) == (1.0, None, 0)
 
 
-def test_the_method_is_chosen_by_discordant_images_and_said():
-    """Mid-p up to 50, chi-squared above."""
+def test_the_number_of_discordant_images_determines_the_method():
+    """Up to 50 discordant images use mid-p, more use chi-squared."""
     few, many = mcnemar(20, MID_P_UP_TO - 20), mcnemar(21, MID_P_UP_TO - 20)
     assert (few["method"], few["statistic"]) == ("mid-p binomial", None)
     assert (many["method"], many["statistic"]) == ("chi-squared", pytest.approx(9**2 / 51))
@@ -79,20 +80,21 @@ def test_the_method_is_chosen_by_discordant_images_and_said():
 
 @pytest.mark.parametrize("call", [lambda: mcnemar(-1, 2), lambda: mcnemar(1, 2, "midp")])
 def test_faulty_arguments_are_refused(call):
-    """Negative counts and unknown methods."""
+    """Negative counts and unknown methods are refused."""
     with pytest.raises(MetricError, match="mcnemar"):
         call()
 
 
 def test_faulty_counts_by_patient_are_refused():
-    """Arrays that do not fit, negative counts."""
+    """Arrays of different length and negative counts are refused."""
     for gained, lost in (([1, 2], [1]), ([[1]], [[1]]), ([-1], [0])):
         with pytest.raises(MetricError, match="by patient"):
             mcnemar_clustered(np.array(gained), np.array(lost))
 
 
 def test_clustered_by_hand():
-    """d = 2, 1, -1, 0: (2)^2 / 6; of the 8 sums of +-2 +-1 +-1, 2 are beyond 2 and 4 at 2 in size."""
+    """d = 2, 1, -1, 0 gives (2)^2 / 6; of the 8 sums of +-2 +-1 +-1, 2 are larger than 2 in size and 4 equal
+    it."""
     gained, lost = np.array([3, 1, 0, 2]), np.array([1, 0, 1, 2])
     result = mcnemar_clustered(gained, lost, "asymptotic")
     assert result["statistic"] == pytest.approx(4 / 6)
@@ -106,7 +108,7 @@ def test_clustered_by_hand():
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=9))
 def test_sign_flips_agree_with_trying_all_signs(d: list[int]):
-    """The convolution gives what enumeration of every choice of signs gives."""
+    """The convolution agrees with the enumeration of all signs."""
     if not any(d):
         return
     sums = np.abs([np.dot(signs, d) for signs in product((-1, 1), repeat=len(d))])
@@ -120,7 +122,7 @@ def test_sign_flips_agree_with_trying_all_signs(d: list[int]):
 @settings(max_examples=40, deadline=None)
 @given(counts, counts, st.sampled_from(["auto", "exact", "mid-p", "asymptotic"]))
 def test_one_image_per_patient_is_the_plain_test(gained: int, lost: int, method: str):
-    """Clustering that is not there changes nothing."""
+    """With one image per patient the clustered test is the plain one."""
     which = np.arange(gained + lost + 3)
     clustered = mcnemar_clustered(which < gained, (which >= gained) & (which < gained + lost), method)
     plain = mcnemar(gained, lost, method)
@@ -129,7 +131,7 @@ def test_one_image_per_patient_is_the_plain_test(gained: int, lost: int, method:
 
 
 def test_discordance_averages_the_scores_of_runs():
-    """One confident run outvotes two doubtful ones: the prediction is of the mean score."""
+    """The prediction is that of the mean score: one confident run outvotes two uncertain ones."""
     row = np.array([[[0.1, 0.9]], [[0.6, 0.4]], [[0.6, 0.4]]])
     base = np.array([[[0.6, 0.4]]])
     gained, lost = discordance(np.array([1]), row, base, np.array(["p"]))
@@ -137,7 +139,7 @@ def test_discordance_averages_the_scores_of_runs():
 
 
 def test_discordance_counts_by_patient():
-    """Patients in sorted order; those without a discordant image count 0."""
+    """Patients are sorted; those without a discordant image count 0."""
     right, wrong = [0.1, 0.9], [0.9, 0.1]
     a = np.array([[right, right, wrong, right, wrong]])
     b = np.array([[wrong, wrong, right, right, wrong]])
@@ -148,7 +150,7 @@ def test_discordance_counts_by_patient():
 
 
 def size_by_enumeration(images: int, share: float, method: str, level: float = 0.05) -> float:
-    """Exact chance of p <= level where gains and losses are equally likely, over all outcomes."""
+    """Return the exact chance of p <= level over all outcomes, with gains and losses equally likely."""
     chance = stats.binom.pmf(np.arange(images + 1), images, share)
     total = 0.0
     for discordant in np.flatnonzero(chance > 1e-9):
@@ -164,29 +166,29 @@ def size_by_enumeration(images: int, share: float, method: str, level: float = 0
 
 @pytest.mark.parametrize(("images", "share", "exact"), [(100, 0.1, 0.022), (217, 0.15, 0.0317)])
 def test_false_positives_by_enumeration(images: int, share: float, exact: float):
-    """No chance involved: auto keeps 4 to 5 %, the exact test 2 to 3 %, below the band by construction."""
+    """The exact size of auto is 4 to 5 %; the exact test is conservative, 2 to 3 %."""
     assert 0.04 <= size_by_enumeration(images, share, "auto") <= 0.05
     assert size_by_enumeration(images, share, "exact") == pytest.approx(exact, abs=5e-5)
 
 
 @pytest.mark.parametrize("method", ["auto", "mid-p", "asymptotic"])
 def test_false_positives_by_simulation(method: str):
-    """217 images, 15 % discordant, equally good rows: 3 to 7 % of 2000 studies."""
+    """With 217 images, 15 % discordant, 3 to 7 % of 2000 studies of equally good rows are significant."""
     drawn = np.random.default_rng(6).multinomial(217, [0.075, 0.075, 0.85], DRAWS)
     wrong = np.mean([mcnemar(int(gained), int(lost), method)["p"] < 0.05 for gained, lost, _ in drawn])
     assert 0.03 <= wrong <= 0.07
 
 
 def test_why_few_discordant_images_take_mid_p():
-    """Four discordant images all go one way in 1 of 8 cases by chance; chi-squared calls that p < 5 %."""
+    """Four discordant images agree in sign in 1 of 8 cases by chance, which chi-squared calls p < 5 %."""
     assert mcnemar(4, 0, "asymptotic")["p"] < 0.05
     assert mcnemar(4, 0, "mid-p")["p"] == pytest.approx(1 / 16)
 
 
 def studies(seed: int, patients: int, row_sd: float, noise: float, most: int):
-    """Endless null studies: gained and lost by patient, with 1 to ``most`` images, of equally good rows.
+    """Yield null studies: gained and lost by patient, with 1 to ``most`` images, of equally good rows.
 
-    A patient's images share how well each of the rows can read the patient (``row_sd``).
+    A patient's images share an effect per row (``row_sd``).
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -200,7 +202,7 @@ def studies(seed: int, patients: int, row_sd: float, noise: float, most: int):
 
 
 def false_positives(seed: int, patients: int, row_sd: float, noise: float, most: int) -> tuple[float, float]:
-    """Shares of 2000 null studies called different at 5 %, by the plain and by the clustered test."""
+    """Return the shares of 2000 null studies with p < 5 %, by the plain and by the clustered test."""
     wrong = np.zeros(2)
     for _, (gained, lost) in zip(range(DRAWS), studies(seed, patients, row_sd, noise, most), strict=False):
         plain = mcnemar(int(gained.sum()), int(lost.sum()))["p"]
@@ -208,8 +210,9 @@ def false_positives(seed: int, patients: int, row_sd: float, noise: float, most:
     return tuple(wrong / DRAWS)
 
 
-def test_plain_mcnemar_fails_where_images_of_a_patient_go_together():
-    """1 to 10 images of 60 patients: the clustered test keeps 3 to 7 %, the plain one has above 20 %."""
+def test_plain_mcnemar_fails_for_correlated_images_of_a_patient():
+    """With 1 to 10 images of 60 patients the clustered test has 3 to 7 % false positives, the plain one above
+    20 %."""
     plain, clustered = false_positives(0, 60, 0.5, 0.5, 10)
     assert 0.03 <= clustered <= 0.07
     assert plain > 0.2
@@ -224,7 +227,8 @@ SETTINGS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_clustered_false_positives(setting: tuple[int, float, float, int]):
-    """From 9 discordant patients to 120, whatever the correlation: 3 to 7 % of 2000 null studies."""
+    """With 9 to 120 discordant patients and any correlation, 3 to 7 % of 2000 null studies are
+    significant."""
     assert 0.03 <= false_positives(7, *setting)[1] <= 0.07
 
 

@@ -1,4 +1,4 @@
-"""The paired bootstrap by patient against scikit-learn, the project's own bootstrap and simulation."""
+"""The paired bootstrap by patient against scikit-learn, the suite's other bootstrap and simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ DRAWS = 2000
 
 
 def drawn(seed: int, patients: int = 60, share: float = 0.3, row_sd: float = 0.6, gain: float = 0.0):
-    """Labels, probabilities of two equally good rows (but for ``gain``) and patients, 1 to 4 images each."""
+    """Draw labels, probabilities of two rows that differ by ``gain``, and patients with 1 to 4 images
+    each."""
     rng = np.random.default_rng(seed)
     owner = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
     label = (np.arange(patients) < round(share * patients))[owner].astype(int)
@@ -34,24 +35,24 @@ def drawn(seed: int, patients: int = 60, share: float = 0.3, row_sd: float = 0.6
 
 
 def balanced_accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(B,) of (B, n) weights, at a threshold of 0.5."""
+    """Return (B,) for (B, n) weights, at a threshold of 0.5."""
     classes = np.stack([label == 0, label == 1], axis=1)
     assigned = np.stack([score <= 0.5, score > 0.5], axis=1)
     return weighted.counts(classes, assigned, weight).balanced_accuracy
 
 
 def accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(B,) of (B, n) weights, at a threshold of 0.5."""
+    """Return (B,) for (B, n) weights, at a threshold of 0.5."""
     return weight @ ((score > 0.5) == (label == 1)).astype(float) / weight.sum(1)
 
 
 def auroc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(B,) of (B, n) weights."""
+    """Return (B,) for (B, n) weights."""
     return weighted.RankedClass(label == 1, score).areas(weight)["auroc"]
 
 
-def test_any_metric_of_scikit_learn_serves():
-    """A statistic with ``sample_weight``, called once a resample, gives what the vectorized one gives."""
+def test_any_metric_of_scikit_learn_works():
+    """A statistic with ``sample_weight``, called once per resample, agrees with the vectorized one."""
     given = (*drawn(0), 200)
     for loop, fast in (
         (lambda y, s, w: sk.roc_auc_score(y, s, sample_weight=w), auroc),
@@ -64,7 +65,7 @@ def test_any_metric_of_scikit_learn_serves():
 
 
 def test_agrees_with_the_bootstrap_of_the_leaderboard():
-    """One run of two rows, the same resamples: the interval of ``bootstrap.bounds``."""
+    """For one run of two rows and the same resamples the interval is that of ``bootstrap.bounds``."""
     label, a, b, patient = drawn(1)
     resamples = Resamples(patient)
     replicates = [
@@ -80,7 +81,7 @@ def test_agrees_with_the_bootstrap_of_the_leaderboard():
 
 
 def test_spread_of_a_mean_is_its_standard_error():
-    """Accuracy: the spread of the resamples is the error of the sum of influences by patient, within 5 %."""
+    """The spread of accuracy agrees within 5 % with the error from influences summed by patient."""
     label, a, b, patient = drawn(2, patients=200)
     result = paired_bootstrap(accuracy, label, a, b, patient, 4000, vectorized=True)
     values = ((a > 0.5) == label).astype(float) - ((b > 0.5) == label)
@@ -89,7 +90,7 @@ def test_spread_of_a_mean_is_its_standard_error():
 
 
 def test_same_seed_same_result_and_a_swap_flips_the_sign():
-    """Names of patients do not matter; another seed moves the interval a little."""
+    """Patient names have no effect; another seed moves the interval slightly."""
     label, a, b, patient = drawn(3)
     first = paired_bootstrap(auroc, label, a, b, patient, vectorized=True)
     renamed = paired_bootstrap(auroc, label, a, b, 7 * patient + 3, vectorized=True)
@@ -110,7 +111,7 @@ def test_a_row_against_itself():
 
 
 def test_interval_and_p_value_agree():
-    """The interval of 95 % excludes 0 where p is below 5 %, but for a width of 1 % around it."""
+    """The 95 % interval excludes 0 if p is below 5 %, up to 1 % of its width."""
     for seed in range(40):
         result = paired_bootstrap(auroc, *drawn(seed, gain=0.8), 400, vectorized=True)
         if abs(result["p"] - 0.05) > 0.01:
@@ -118,7 +119,8 @@ def test_interval_and_p_value_agree():
 
 
 def test_resamples_without_a_class_are_left_out_and_counted():
-    """Two positive patients of 60: one resample in eight has neither, too many; with four there are few."""
+    """With two positive patients of 60 one resample in eight has none, too many; with four patients few have
+    none."""
     label, a, b, patient = drawn(5, share=2 / 60)
     result = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
     assert result["left_out"] / result["replicates"] == pytest.approx((1 - 2 / 60) ** 60, abs=0.04)
@@ -129,15 +131,15 @@ def test_resamples_without_a_class_are_left_out_and_counted():
     assert enough["reason"] is None
 
 
-def test_metrics_that_need_no_class_keep_all_resamples():
-    """Accuracy is defined without the rare class, if the caller says so; all patients are behind it."""
+def test_metrics_that_need_no_class_use_all_resamples():
+    """Accuracy is defined without the rare class, so the caller can request all resamples."""
     given = drawn(5, share=2 / 60)
     result = paired_bootstrap(accuracy, *given, vectorized=True, every_class=False)
     assert (result["left_out"], result["patients"], result["reason"]) == (0, 60, None)
 
 
 def test_several_labels_an_image():
-    """Labels (n, K): a resample needs images with and without every finding."""
+    """With labels (n, K), a resample needs images with and without every finding."""
     label, a, b, patient = drawn(6)
     both = np.stack([label, 1 - label], axis=1)
     scores = [np.stack([s, 1 - s], axis=1) for s in (a, b)]
@@ -152,15 +154,15 @@ def test_several_labels_an_image():
     assert result["low"] == pytest.approx(plain["low"])
 
 
-def test_a_metric_that_is_not_defined_says_so():
-    """NaN on the images as they are."""
+def test_an_undefined_metric_is_refused():
+    """A statistic that is NaN on the given images is refused."""
     result = paired_bootstrap(lambda y, s, w: float("nan"), *drawn(7), 50)
     assert (result["a"], result["difference"], result["low"]) == (None, None, None)
     assert result["reason"] == "the metric is not defined"
 
 
 def test_faulty_input_is_refused():
-    """Arrays of different length, and one patient."""
+    """Arrays of different length and a single patient are refused."""
     label, a, b, patient = drawn(8)
     with pytest.raises(MetricError, match="length"):
         paired_bootstrap(auroc, label, a[:-1], b, patient, vectorized=True)
@@ -172,7 +174,7 @@ METRICS = {"balanced accuracy": balanced_accuracy, "AUROC": auroc}
 
 
 def false_positives(metric: str, *setting: float, studies: int = DRAWS) -> float:
-    """Share of null studies called different at 5 %."""
+    """Return the share of null studies with p < 5 %."""
     wrong = 0
     for seed in range(studies):
         given = drawn(seed + 10_000, *setting)
@@ -181,7 +183,8 @@ def false_positives(metric: str, *setting: float, studies: int = DRAWS) -> float
 
 
 def test_false_positives_in_short():
-    """Eighteen positive patients of 60, with 1 to 4 images: 2 to 8 % of 400 null studies."""
+    """With 18 positive patients of 60 and 1 to 4 images each, 2 to 8 % of 400 null studies are
+    significant."""
     assert 0.02 <= false_positives("balanced accuracy", 60, 0.3, 0.6, studies=400) <= 0.08
 
 
@@ -192,7 +195,8 @@ SETTINGS = [(60, 0.3, 0.6), (60, 0.3, 0.9), (120, 0.3, 0.6), (120, 0.1, 0.9)]
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_false_positives(metric: str, setting: tuple[float, ...]):
-    """From 12 positive patients, whatever goes together: 3 to 7 % of 2000 null studies."""
+    """With at least 12 positive patients and any correlation, 3 to 7 % of 2000 null studies are
+    significant."""
     assert 0.03 <= false_positives(metric, *setting) <= 0.07
 
 

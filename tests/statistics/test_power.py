@@ -32,26 +32,27 @@ LEVELS = {"alpha": 0.05, "power": 0.8}
 @pytest.mark.parametrize("pairs", [3, 5, 20, 200])
 @pytest.mark.parametrize("power", [0.8, 0.95])
 def test_detectable_agrees_with_statsmodels(pairs: int, power: float):
-    """The paired t test of so many pairs: the effect size that the outside reference solves for."""
+    """The effect size of the paired t test with n pairs is that of statsmodels."""
     effect = TTestPower().solve_power(nobs=pairs, alpha=0.05, power=power)
     result = smallest_detectable(1 / math.sqrt(pairs), pairs - 1, 0.05, power)
     assert result == pytest.approx(effect, rel=1e-3)
 
 
 def test_detectable_of_a_normal_statistic():
-    """z(0.975) + z(0.8) = 2.8016 errors, and 3.6048 for 95 %."""
+    """The difference is z(0.975) + z(0.8) = 2.8016 standard errors, and 3.6048 for 95 %."""
     assert smallest_detectable(0.01, math.inf, 0.05, 0.8) == pytest.approx(0.028016, abs=1e-6)
     assert smallest_detectable(0.01, math.inf, 0.05, 0.95) == pytest.approx(0.036048, abs=1e-6)
     assert smallest_detectable(0.0, 5, 0.05, 0.8) == 0
 
 
 def test_worked_example_of_the_paired_design():
-    """Discordant 45 % one way and 5 % the other: 23 pairs (powerandsamplesize.com, which cites Connor)."""
+    """With 45 % and 5 % discordant, 23 pairs are needed (powerandsamplesize.com, which cites Connor)."""
     assert needed_mcnemar(0.40, 0.50, **LEVELS) == 23
 
 
-def test_what_217_images_can_see():
-    """15 % discordant: 7.3 points at 80 %, 9.3 at 95 %; the published 0.52 points would take 43,539."""
+def test_detectable_difference_of_217_images():
+    """With 15 % discordant it is 7.3 points at 80 % and 9.3 at 95 %; the published 0.52 points need 43,539
+    images."""
     assert detectable_mcnemar(217, 0.15, 0.05, 0.8) == pytest.approx(0.07326, abs=1e-5)
     assert detectable_mcnemar(217, 0.15, 0.05, 0.95) == pytest.approx(0.09350, abs=1e-5)
     assert needed_mcnemar(0.0052, 0.15, 0.05, 0.8) == 43_539
@@ -59,8 +60,8 @@ def test_what_217_images_can_see():
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(30, 100_000), st.floats(0.02, 1), st.sampled_from([0.8, 0.95]), st.floats(1, 5))
-def test_needed_images_turn_detectable_differences_round(images, share, power, effect):
-    """The difference that n images detect takes n images."""
+def test_needed_images_invert_detectable_differences(images, share, power, effect):
+    """The difference that n images detect needs n images."""
     difference = detectable_mcnemar(images, share, 0.05, power, effect)
     if difference is not None:
         assert needed_mcnemar(difference, share, 0.05, power, effect) == pytest.approx(images, abs=1)
@@ -68,7 +69,7 @@ def test_needed_images_turn_detectable_differences_round(images, share, power, e
 
 
 def test_too_few_discordant_images_detect_nothing():
-    """Forty images, 10 % discordant: four images gained and none lost are not significant."""
+    """Of forty images 10 % are discordant: four gained and none lost are not significant."""
     assert detectable_mcnemar(40, 0.1, **LEVELS) is None
     assert detectable_mcnemar(2, 0.5, **LEVELS) is None
     assert detectable_mcnemar(400, 0.1, **LEVELS, design_effect=10) is None
@@ -87,13 +88,13 @@ def test_too_few_discordant_images_detect_nothing():
     ],
 )
 def test_faulty_arguments_are_refused(call):
-    """Shares outside 0 to 1, differences of 0 or beyond the discordant images."""
+    """Shares outside 0 to 1, a difference of 0 and one beyond the discordant images are refused."""
     with pytest.raises(MetricError, match="power"):
         call()
 
 
-def found_with(images: int, share: float, difference: float, seed: int = 0) -> float:
-    """Share of 2000 studies of so many images in which McNemar's test finds the difference."""
+def power_of_mcnemar(images: int, share: float, difference: float, seed: int = 0) -> float:
+    """Return the share of 2000 studies of n images in which McNemar's test is significant."""
     rng = np.random.default_rng(seed)
     shares = [(share + difference) / 2, (share - difference) / 2, 1 - share]
     return float(
@@ -104,36 +105,38 @@ def found_with(images: int, share: float, difference: float, seed: int = 0) -> f
 @pytest.mark.parametrize(
     ("images", "share", "power"), [(217, 0.15, 0.8), (217, 0.15, 0.95), (1000, 0.08, 0.8)]
 )
-def test_mcnemar_finds_what_the_formula_says(images: int, share: float, power: float):
-    """Within three points of the power, 2000 studies."""
+def test_mcnemar_has_the_power_of_the_formula(images: int, share: float, power: float):
+    """Power in 2000 studies agrees within three points."""
     difference = detectable_mcnemar(images, share, 0.05, power)
-    assert found_with(images, share, difference) == pytest.approx(power, abs=0.03)
+    assert power_of_mcnemar(images, share, difference) == pytest.approx(power, abs=0.03)
 
 
-def clustered_found(power: float, patients: int = 300, seed: int = 1) -> tuple[float, float]:
-    """Power by the formula with the design effect, and as simulated, with four images a patient."""
+def clustered_power(power: float, patients: int = 300, seed: int = 1) -> tuple[float, float]:
+    """Return the power by the formula with the design effect, and as simulated, with four images per
+    patient."""
     rng = np.random.default_rng(seed)
 
     def study(gain: float) -> tuple[np.ndarray, np.ndarray]:
-        lean = rng.choice([-1, 1], patients, p=[0.5 - gain, 0.5 + gain])[:, None]  # a patient leans to a row
+        lean = rng.choice([-1, 1], patients, p=[0.5 - gain, 0.5 + gain])[:, None]  # of a patient to a row
         moved = rng.random((patients, 4)) < 0.15
         return (moved & (lean > 0)).sum(1), (moved & (lean < 0)).sum(1)
 
     null = [mcnemar_clustered(*study(0.0))["design_effect"] for _ in range(200)]
     difference = detectable_mcnemar(4 * patients, 0.15, 0.05, power, float(np.mean(null)))
-    seen = [mcnemar_clustered(*study(difference / 0.3))["p"] < 0.05 for _ in range(DRAWS)]
-    return power, float(np.mean(seen))
+    detected = [mcnemar_clustered(*study(difference / 0.3))["p"] < 0.05 for _ in range(DRAWS)]
+    return power, float(np.mean(detected))
 
 
-def test_clustered_mcnemar_finds_what_the_formula_says():
-    """With the design effect in the formula, within three points of the power, 2000 studies."""
-    wanted, result = clustered_found(0.8)
+def test_clustered_mcnemar_has_the_power_of_the_formula():
+    """With the design effect in the formula, power in 2000 studies agrees within three points."""
+    wanted, result = clustered_power(0.8)
     assert result == pytest.approx(wanted, abs=0.03)
 
 
 @pytest.mark.slow
-def test_delong_finds_what_the_formula_says():
-    """A true difference of the detectable size is found in 80 % of 2000 studies, within three points."""
+def test_delong_has_the_power_of_the_formula():
+    """A true difference of the detectable size is significant in 80 % of 2000 studies, within three
+    points."""
     rng = np.random.default_rng(2)
     label = (np.arange(200) < 80).astype(int)
 
@@ -151,8 +154,9 @@ def test_delong_finds_what_the_formula_says():
 
 
 @pytest.mark.parametrize("pairs", [4, 20])
-def test_a_t_test_finds_what_the_formula_says(pairs: int):
-    """Paired t tests of a true difference of the detectable size: 80 % of 2000, within three points."""
+def test_a_t_test_has_the_power_of_the_formula(pairs: int):
+    """A true difference of the detectable size is significant in 80 % of 2000 paired t tests, within three
+    points."""
     from scipy import stats
 
     difference = smallest_detectable(1 / math.sqrt(pairs), pairs - 1, **LEVELS)
@@ -163,14 +167,15 @@ def test_a_t_test_finds_what_the_formula_says(pairs: int):
 def drawn(
     rng: np.random.Generator, patients: int, runs: int, shared: float, run_sd: float, chance: float
 ) -> np.ndarray:
-    """(3, runs, 2 patients) normal values of three rows: patients, trainings, and single predictions vary."""
+    """Draw (3, runs, 2 patients) normal values of three rows with variation by patient, training and
+    prediction."""
     by_patient = rng.normal(0, shared, (3, 1, patients)).repeat(2, axis=-1)
     trained = rng.normal(0, run_sd, (3, runs, 1))
     return by_patient + trained + rng.normal(0, chance, (3, runs, 2 * patients))
 
 
 def interval_of(values: np.ndarray) -> intervals.Interval:
-    """Of the difference of the first two rows."""
+    """Return the interval of the difference of the first two rows."""
     patient = np.arange(values.shape[-1]) // 2
     pooled = intervals.pooled_difference(values.mean(-1))
     return intervals.interval(values[0] - values[1], patient, pooled, **LEVELS)
@@ -178,7 +183,7 @@ def interval_of(values: np.ndarray) -> intervals.Interval:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 0.1]))
-def test_the_parts_make_up_the_interval(seed: int, runs: int, shared: float, run_sd: float):
+def test_the_components_reproduce_the_interval(seed: int, runs: int, shared: float, run_sd: float):
     """At the study's own runs and patients, error and detectable difference are those of the interval."""
     result = interval_of(drawn(np.random.default_rng(seed), 40, runs, shared, run_sd, 0.5))
     assert result.parts is not None
@@ -187,8 +192,8 @@ def test_the_parts_make_up_the_interval(seed: int, runs: int, shared: float, run
     assert "parts" not in result.record()
 
 
-def test_one_run_leaves_the_parts_unknown():
-    """One run does not show what more runs would do, and the reason says so."""
+def test_one_run_leaves_the_components_unknown():
+    """With a single run the effect of more runs is unknown, and the reason states so."""
     one = intervals.interval(np.eye(1, 10), np.arange(10), None, **LEVELS)
     assert one.parts is None
     result = needed(one.parts, 0.01, **LEVELS)
@@ -197,7 +202,8 @@ def test_one_run_leaves_the_parts_unknown():
 
 
 def test_other_numbers_by_hand():
-    """C = 4, B = 6 with 2 by chance, at 3 runs and 50 patients: at 4 runs and 100 it is 2 + (4 + 1) / 4."""
+    """C = 4 and B = 6, of which 2 by chance, at 3 runs and 50 patients give 2 + (4 + 1) / 4 at 4 runs and
+    100."""
     parts = VarianceParts(shared=4.0, chance=2.0, between=6.0, between_df=10, runs=3, patients=50)
     assert parts.at(3, 50)[0] == pytest.approx(math.sqrt(4 + 6 / 3))
     se, df = parts.at(4, 100)
@@ -208,7 +214,7 @@ def test_other_numbers_by_hand():
 
 
 def test_needed_numbers_are_the_least_that_suffice():
-    """One less does not; and where the patients alone vary too much, no number of runs does."""
+    """One less is not enough; if patients alone vary too much, no number of runs is."""
     parts = VarianceParts(shared=4e-4, chance=1e-4, between=9e-4, between_df=16, runs=3, patients=200)
     result = needed(parts, 0.06, **LEVELS)
     for what in ("runs", "patients"):
@@ -227,10 +233,11 @@ def test_needed_numbers_are_the_least_that_suffice():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("runs", "patients"), [(3, 120), (8, 120), (3, 480), (8, 480)])
-def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
-    """Parts from studies of 3 runs and 120 patients, averaged: larger ones find it in 77 to 85 % of 2000.
+def test_larger_studies_have_the_predicted_power(runs: int, patients: int):
+    """With components averaged over studies of 3 runs and 120 patients, larger studies have a power of 77 to
+    85 % (2000 studies).
 
-    Not 80: the cautions of ``intervals.interval`` make the trainings' part of a small study too large.
+    Not 80, since ``intervals.interval`` is conservative about the trainings' part of a small study.
     """
     rng = np.random.default_rng([runs, patients])
     levels = (0.6, 0.05, 0.5)
@@ -246,8 +253,9 @@ def test_larger_studies_find_what_small_ones_foretell(runs: int, patients: int):
     assert 0.77 <= result / DRAWS <= 0.85
 
 
-def test_the_parts_serve_metrics_of_classes():
-    """Balanced accuracy: twice the patients nearly halve what runs share; runs leave it as it is."""
+def test_the_components_serve_metrics_of_classes():
+    """For balanced accuracy twice the patients nearly halve the error shared by runs; more runs leave it
+    unchanged."""
     rng = np.random.default_rng(0)
 
     def parts(patients: int) -> float:
@@ -268,5 +276,5 @@ if __name__ == "__main__":
         for power in (0.8, 0.95):
             difference = detectable_mcnemar(images, share, 0.05, power)
             print(f"{images} images, {share:.0%} discordant, {power:.0%}: {100 * difference:.2f} points, "
-                  f"found in {found_with(images, share, difference):.1%}")  # fmt: skip
-    print("clustered", *clustered_found(0.8), *clustered_found(0.95))
+                  f"found in {power_of_mcnemar(images, share, difference):.1%}")  # fmt: skip
+    print("clustered", *clustered_power(0.8), *clustered_power(0.95))

@@ -1,4 +1,4 @@
-"""Variance components: published examples, closed forms, statsmodels and simulation."""
+"""Variance components against published examples, closed forms, statsmodels and simulation."""
 
 import warnings
 
@@ -17,7 +17,7 @@ DYESTUFF = [
     1545, 1440, 1440, 1520, 1580, 1540, 1555, 1490, 1560, 1495, 1595, 1550, 1605, 1510, 1560,
     1445, 1440, 1595, 1465, 1545, 1595, 1630, 1515, 1635, 1625, 1520, 1455, 1450, 1480, 1445,
 ]  # fmt: skip
-# Box and Tiao 1973; lme4's data set Dyestuff2, whose batches vary less than chance would have them.
+# Box and Tiao 1973; lme4's data set Dyestuff2, whose batches vary less than expected by chance.
 DYESTUFF2 = [
     7.298, 3.846, 2.434, 9.566, 7.99, 5.22, 6.556, 0.608, 11.788, -0.892, 0.11, 10.386, 13.434, 5.51, 8.166,
     2.212, 4.852, 7.092, 9.288, 4.98, 0.282, 9.014, 4.458, 9.446, 7.198, 1.722, 4.782, 8.106, 0.758, 3.758,
@@ -37,12 +37,13 @@ def variances(result) -> dict[str, float]:
 
 
 def crossed(*sizes: int) -> list[np.ndarray]:
-    """Levels of a full factorial design, as text."""
+    """Return the levels of a full factorial design, as text."""
     return [grid.ravel().astype(str) for grid in np.meshgrid(*map(np.arange, sizes), indexing="ij")]
 
 
 def test_dyestuff():
-    """Published REML estimates: 1764 between batches, 2451 within; standard deviations 42.00 and 49.51."""
+    """Published REML estimates are 1764 between batches and 2451 within; standard deviations are 42.00 and
+    49.51."""
     result = components(DYESTUFF, {"batch": BATCHES})
     assert variances(result) == pytest.approx({"batch": 1764.05, "residual": 2451.25}, abs=0.05)
     batch, residual = result["components"]
@@ -52,21 +53,24 @@ def test_dyestuff():
 
 
 def test_a_variance_of_zero():
-    """Dyestuff2, published REML estimates: batch 0, and residual 13.81, the variance of all 30."""
+    """Dyestuff2's published REML estimates are 0 for batches and 13.81 for the residual, the variance of all
+    30."""
     result = components(DYESTUFF2, {"batch": BATCHES})
     assert variances(result) == pytest.approx({"batch": 0, "residual": np.var(DYESTUFF2, ddof=1)})
     assert variances(result)["residual"] == pytest.approx(13.806, abs=5e-4)
 
 
 def test_penicillin():
-    """Two crossed factors, published REML estimates: plates 0.7169, samples 3.731, residual 0.3024."""
+    """Published REML estimates of two crossed factors are 0.7169 for plates, 3.731 for samples, 0.3024 for
+    the residual."""
     plate, sample = crossed(24, 6)
     result = variances(components(PENICILLIN, {"plate": plate, "sample": sample}))
     assert result == pytest.approx({"plate": 0.7169, "sample": 3.731, "residual": 0.3024}, abs=5e-4)
 
 
 def by_mean_squares(y: np.ndarray) -> dict[str, float]:
-    """Balanced (a, b) table, one value a cell: expected mean squares solved for the variances."""
+    """Solve the expected mean squares of a balanced (a, b) table with one value per cell for the
+    variances."""
     a, b = y.shape
     rows, columns = y.mean(1), y.mean(0)
     left = y - rows[:, None] - columns + y.mean()
@@ -81,7 +85,7 @@ def by_mean_squares(y: np.ndarray) -> dict[str, float]:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(3, 8), st.integers(3, 8), st.integers(0, 10**6))
 def test_balanced_designs_agree_with_the_closed_form(a, b, seed):
-    """Expected mean squares of a balanced two-way table give the same, where none is negative."""
+    """In a balanced two-way table, non-negative estimates equal those from expected mean squares."""
     rng = np.random.default_rng(seed)
     y = rng.normal(0, 2, (a, 1)) + rng.normal(0, 1.5, b) + rng.standard_normal((a, b))
     expected = by_mean_squares(y)
@@ -104,7 +108,7 @@ def statsmodels_fit(y: np.ndarray, factors: dict[str, np.ndarray]) -> dict[str, 
 
 
 def test_agreement_with_statsmodels():
-    """Three crossed factors, unbalanced by 40 values left out: the fit of MixedLM."""
+    """For three crossed factors, unbalanced by 40 missing values, the fit is that of MixedLM."""
     rng = np.random.default_rng(4)
     row, classifier, seed = crossed(8, 4, 5)
     effects = [scale * rng.standard_normal(8) for scale in (1.0, 2.0, 0.8)]
@@ -118,7 +122,7 @@ def test_agreement_with_statsmodels():
 
 
 def test_scale_and_names_do_not_matter():
-    """A metric in hundredths has variances 10,000 times as large; renamed levels change nothing."""
+    """A metric times 100 has 10,000 times the variances; renamed levels change nothing."""
     plain = components(DYESTUFF, {"batch": BATCHES})
     scaled = components(
         np.array(DYESTUFF) * 1e-5 + 0.7, {"batch": [f"z{'FEDCBA'.index(b)}" for b in BATCHES]}
@@ -129,8 +133,8 @@ def test_scale_and_names_do_not_matter():
     assert scaled["total"] == pytest.approx(plain["total"] * 1e-10)
 
 
-def test_factors_that_cannot_be_told_are_left_out_and_said():
-    """One level, a level for every value, and a factor that changes only with another."""
+def test_factors_that_cannot_be_estimated_are_left_out_with_a_note():
+    """A factor of one level, one with a level per value, and one confounded with another are left out."""
     n = len(DYESTUFF)
     fold = [f"f{'ABCDEF'.index(b)}" for b in BATCHES]
     factors = {"bracket": ["10"] * n, "run": list(map(str, range(n))), "batch": BATCHES, "fold": fold}
@@ -151,8 +155,8 @@ def test_factors_that_cannot_be_told_are_left_out_and_said():
         ([0.0, 1.0, 2.0, 0.5, 1.5, 2.5], {"seed": list("000111"), "row": list("012012")}, "no residual"),
     ],
 )
-def test_it_says_why_there_are_no_components(values, factors, reason):
-    """No number is made up without factors, spread, enough values, or a residual to compare with."""
+def test_missing_components_have_a_reason(values, factors, reason):
+    """Without factors, spread, enough values or a residual, there is a reason and no number."""
     result = components(values, factors)
     assert reason in result["reason"]
     assert (result["components"], result["total"], result["n"]) == ([], None, len(values))
@@ -160,13 +164,14 @@ def test_it_says_why_there_are_no_components(values, factors, reason):
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, float("inf")], [1.0, 2.0]])
 def test_bad_values_and_lengths_are_refused(values):
-    """A value that is not finite, or one without its level, is an error."""
+    """A non-finite value and a value without its level are errors."""
     with pytest.raises(BenchmarkError):
         components(values, {"seed": ["0", "0", "1"]})
 
 
 def study(rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """13 rows, 3 classifiers, 5 seeds: standard deviations 1, 1.5, 0.5 and a residual of 0.8, in points."""
+    """Draw 13 rows, 3 classifiers and 5 seeds with standard deviations 1, 1.5, 0.5 and a residual of 0.8, in
+    points."""
     row, classifier, seed = crossed(13, 3, 5)
     sizes = ((row, 1.0), (classifier, 1.5), (seed, 0.5))
     y = sum(scale * rng.standard_normal(13)[f.astype(int)] for f, scale in sizes)
@@ -177,7 +182,7 @@ def study(rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def test_estimates_are_near_the_truth_on_average(draws):
     """Over studies of 13 rows and 15 runs each mean is within four standard errors of the truth.
 
-    A bound at zero lifts the mean of a factor of few levels: 2.25 with three classifiers is seldom hit by it.
+    The bound at zero biases a factor of few levels upwards, but rarely the 2.25 of three classifiers.
     """
     rng = np.random.default_rng(0)
     result = np.array([list(variances(components(*study(rng))).values()) for _ in range(draws)])
@@ -186,7 +191,7 @@ def test_estimates_are_near_the_truth_on_average(draws):
 
 
 def test_it_is_quick():
-    """13 rows of 15 runs take well under two seconds."""
+    """13 rows of 15 runs take less than two seconds."""
     import time
 
     y, factors = study(np.random.default_rng(1))

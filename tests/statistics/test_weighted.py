@@ -1,4 +1,4 @@
-"""Figures of weighted images against scikit-learn, hand arithmetic and repeated rows."""
+"""Figures of weighted images against scikit-learn, hand calculation and repeated rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE = np.ones((1, 5))
 def drawn(
     seed: int, kind: str = "multiclass", n: int = 70, classes: int = 3, ties: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels in which every class is there and is missing, and probabilities, with ties or without."""
+    """Draw labels with and without every class, and probabilities, with or without ties."""
     rng = np.random.default_rng(seed)
     scores = rng.random((n, classes))
     scores = 0.9 * scores.round(1) + 0.05 if ties else scores
@@ -31,7 +31,7 @@ def drawn(
 
 
 def weights(seed: int, n: int, count: int = 4) -> np.ndarray:
-    """Non-negative weights, some 0, of no image that alone stands for its class."""
+    """Draw non-negative weights, some 0; the only image of a class has a positive one."""
     rng = np.random.default_rng([seed, 1])
     weight = rng.gamma(1.0, 1.0, (count, n)) * (rng.random((count, n)) < 0.8)
     weight[:, :3] = 1.0
@@ -39,10 +39,10 @@ def weights(seed: int, n: int, count: int = 4) -> np.ndarray:
 
 
 def test_areas_by_hand():
-    """Of the six pairs, four are ordered rightly and one is tied; precision is 1 and then 2/3.
+    """Of six pairs, four are ordered correctly and one is tied; precision is 1 and then 2/3.
 
-    At a specificity of 2/3, the threshold below 0.8 has one false positive of three and finds both; at 0.9
-    it must stay above 0.8, and finds one of two.
+    At a specificity of 2/3, the threshold below 0.8 has one false positive of three and finds both; at
+    0.9 it must be above 0.8, and finds one of two.
     """
     strict, loose = (
         weighted.RankedClass(LABEL, SCORE).areas(ONE, specificity) for specificity in (0.9, 2 / 3)
@@ -54,13 +54,13 @@ def test_areas_by_hand():
 
 
 def test_sensitivity_is_zero_where_the_highest_score_has_too_many_others():
-    """All scores equal: no threshold spares anyone but the one that finds nothing."""
+    """With equal scores the only threshold without false positives finds no positive."""
     areas = weighted.RankedClass(LABEL, np.full(5, 0.4)).areas(ONE, 0.9)
     assert areas["sensitivity_at_specificity"].tolist() == [0]
 
 
 def test_counts_by_hand():
-    """Three images of a and one of b, of which one a is called b: kappa = (3/4 - 1/2) / (1 - 1/2)."""
+    """Of three images of a and one of b, one a is called b: kappa = (3/4 - 1/2) / (1 - 1/2)."""
     actual, assigned = np.eye(2)[[0, 0, 0, 1]] == 1, np.eye(2)[[0, 0, 1, 1]] == 1
     result = weighted.counts(actual, assigned, np.ones((1, 4)))
     assert result.precision.tolist() == [[1, 0.5]]
@@ -72,14 +72,16 @@ def test_counts_by_hand():
 
 
 def test_brier_by_hand_in_both_forms():
-    """One image of a with probabilities 0.7, 0.2, 0.1: 0.09 of the class alone, 0.14 over all three."""
+    """One image of a with probabilities 0.7, 0.2, 0.1 scores 0.09 for its class alone, 0.14 over all
+    three."""
     probability = np.array([[0.7, 0.2, 0.1]])
     assert weighted.brier(np.array([1]), probability[:, 0], np.ones((1, 1))) == pytest.approx(0.09)
     assert weighted.brier(np.array([[1, 0, 0]]), probability, np.ones((1, 1))) == pytest.approx(0.14)
 
 
 def test_calibration_error_by_hand():
-    """Two images at 0.9, one right: 0.4 apart; two at 0.55, both right: 0.45; the mean is 0.425."""
+    """Two images at 0.9, one correct, are off by 0.4; two at 0.55, both correct, by 0.45; the mean is
+    0.425."""
     confidence, right = np.array([0.9, 0.9, 0.55, 0.55]), np.array([1, 0, 1, 1])
     assert weighted.calibration_error(confidence, right, np.ones((1, 4))) == pytest.approx(0.425)
     twice = np.array([[1.0, 1, 3, 3]])
@@ -87,14 +89,15 @@ def test_calibration_error_by_hand():
 
 
 def test_bins_are_closed_above():
-    """As in Guo et al.: 3/15 belongs to the third bin, what is above it to the fourth; 0 and 1 are in."""
+    """As in Guo et al., 3/15 belongs to the third bin and values above it to the fourth; 0 and 1 are
+    included."""
     assert weighted.bin_of(np.array([0.0, 1 / 15, 0.2, 0.2000001, 1.0])).tolist() == [0, 0, 2, 3, 14]
 
 
 def reference(
     label: np.ndarray, scores: np.ndarray, weight: np.ndarray
 ) -> dict[tuple[str, int | None], float]:
-    """By scikit-learn; of a task with one class an image or several."""
+    """Return scikit-learn's figures for a single-label or multi-label task."""
     multilabel, classes = label.ndim == 2, scores.shape[1]
     actual = label == 1 if multilabel else label[:, None] == np.arange(classes)
     assigned = scores >= 0.5 if multilabel else scores.argmax(1)[:, None] == np.arange(classes)
@@ -128,7 +131,8 @@ def reference(
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 100_000), ties=st.booleans())
 def test_every_figure_agrees_with_scikit_learn(kind, classes, seed, ties):
-    """With weights, tied scores or not, overall and by class; the calibration error has tests of its own."""
+    """Figures agree with weights, with and without ties, overall and by class; the calibration error has its
+    own tests."""
     label, scores = drawn(seed, kind, classes=classes, ties=ties)
     weight = weights(seed, len(label))
     result = Reading(kind, label, scores).figures(weight)
@@ -144,7 +148,7 @@ def test_every_figure_agrees_with_scikit_learn(kind, classes, seed, ties):
 @given(seed=st.integers(0, 100_000))
 @example(seed=38652)  # a class without any image
 def test_integer_weights_are_repeated_rows(kind, seed):
-    """Every figure under the weights 0 to 3 is that of the images repeated so often, NaN included."""
+    """Weights 0 to 3 give the figures of the images repeated as often, NaN included."""
     classes = 2 if kind == "binary" else 3
     label, scores = drawn(seed, kind, n=25, classes=classes)
     weight = np.random.default_rng([seed, 2]).integers(0, 4, (3, len(label))).astype(float)
@@ -159,7 +163,7 @@ def test_integer_weights_are_repeated_rows(kind, seed):
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 100_000))
 def test_the_calibration_error_is_that_of_a_plain_loop(seed):
-    """Bin by bin and image by image, over the predicted class and over each class."""
+    """A loop over bins and images gives the same error, over the predicted class and over each class."""
     label, scores = drawn(seed, n=40)
     weight = weights(seed, 40, count=1)
     result = dict(
@@ -178,7 +182,7 @@ def test_the_calibration_error_is_that_of_a_plain_loop(seed):
 
 
 def test_a_class_without_weight_has_no_figures():
-    """NaN for the class and for what averages over classes, not a number by convention; the rest stands."""
+    """The class, and averages over classes, are NaN; the other figures are defined."""
     label, scores = drawn(3, n=30)
     weight = (label != 2).astype(float)[None]
     result = dict(
@@ -194,6 +198,6 @@ def test_a_class_without_weight_has_no_figures():
 
 
 def test_no_predicted_positive_is_a_precision_and_f1_of_zero():
-    """A class that is there and never predicted: 0, as in the figures of the leaderboard."""
+    """A present class that is never predicted has 0, as on the leaderboard."""
     result = weighted.counts(np.eye(2)[[0, 1]] == 1, np.eye(2)[[0, 0]] == 1, np.ones((1, 2)))
     assert (result.precision[0, 1], result.f1[0, 1]) == (0, 0)

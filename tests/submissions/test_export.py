@@ -1,4 +1,4 @@
-"""``data export`` writes the images that a generator may learn from, and no others."""
+"""``data export`` writes only the images that a generator may learn from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store(tmp_path_factory):
 
 
 def exported(task: Path, out: Path, *more: str) -> list[dict[str, str]]:
-    """Export a task's training images; the rows of the table."""
+    """Export a task's training images and return the table's records."""
     assert main(["data", "export", "--task", str(task), "--out", str(out), "--workers", "1", *more]) == 0
     with open(out / "manifest.csv", encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
@@ -42,8 +42,8 @@ def read(path: Path) -> np.ndarray:
 
 
 def test_export_is_train_and_val_and_no_pixel_of_test_or_reserve(store, tmp_path):
-    """Pixels, classes and patients of the files are those of the splits; no other split's picture is there;
-    the table has the hash of every file and lists all of them."""
+    """Pixels, classes and patients are those of train and val, and no picture of another split is exported;
+    the table lists all files with their hashes."""
     rows = exported(TINY, tmp_path / "out")
     plan = make_plan(RunRequest(str(TINY), generators=()), stages={"data"})
     splits = arrow.read_splits(prepare(plan, 1)[0].folder)
@@ -63,8 +63,8 @@ def test_export_is_train_and_val_and_no_pixel_of_test_or_reserve(store, tmp_path
         assert hashlib.sha256(content).hexdigest() == row["sha256"]
 
 
-def test_readme_says_how_many_images_come_back(store, tmp_path):
-    """The largest bracket of the task is 12 per class."""
+def test_readme_has_the_number_of_requested_images(store, tmp_path):
+    """The largest bracket of the task needs 12 images per class."""
     exported(TINY, tmp_path / "out")
     output = (tmp_path / "out" / "README.txt").read_text()
     assert "  viral: 12\n" in output
@@ -73,7 +73,7 @@ def test_readme_says_how_many_images_come_back(store, tmp_path):
 
 @pytest.mark.slow
 def test_each_fold_has_its_own_training_images(store, tmp_path):
-    """With two folds, no patient whom a fold tests on is in that fold's part of the export."""
+    """With two folds, no test patient of a fold is in that fold's part of the export."""
     task = TASKS / "tiny_folds.yaml"
     rows = exported(task, tmp_path / "out")
     plan = make_plan(RunRequest(str(task), generators=()), stages={"data"})
@@ -87,14 +87,14 @@ def test_each_fold_has_its_own_training_images(store, tmp_path):
 
 @pytest.mark.slow
 def test_all_labels_of_an_image_are_in_the_table(store, tmp_path):
-    """An image with several labels lies in the folder of the rarest; its columns say all of them."""
+    """A multi-label image is in the folder of its rarest class; the columns have all labels."""
     rows = exported(TASKS / "tiny_multi.yaml", tmp_path / "out")
     assert all(row[f"label:{row['class']}"] == "1" for row in rows)
     assert any(sum(v == "1" for k, v in row.items() if k.startswith("label:")) > 1 for row in rows)
 
 
 @pytest.mark.slow
-def test_where_generators_learn_from_a_selection_that_alone_is_exported(store, tmp_path):
+def test_a_selection_for_generators_limits_the_export(store, tmp_path):
     """With ``mix.fit_on=misclassified`` only the selection of the stage ``select`` is exported."""
     task, chosen = TASKS / "tiny_strategies.yaml", "mix.fit_on=misclassified,mix.unit=deficit"
     rows = exported(task, tmp_path / "out", "--scenario", chosen)
@@ -108,7 +108,7 @@ def test_where_generators_learn_from_a_selection_that_alone_is_exported(store, t
 
 
 def test_a_folder_with_something_in_it_is_left_alone(store, tmp_path, capsys):
-    """Nothing is written beside files that are there."""
+    """Nothing is written into a folder that is not empty."""
     (tmp_path / "mine.txt").write_text("x")
     assert main(["data", "export", "--task", str(TINY), "--out", str(tmp_path)]) == 1
     assert "not empty" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``submit`` makes a bundle from a generator, from samples or from an external bundle."""
+"""``submit`` creates a bundle from a generator, from samples or from an external bundle."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ FOLDED = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
 
 @dataclass(frozen=True)
 class Submitted:
-    """One submission of samples, as the documentation describes it.
+    """A submission of samples, as in the documentation.
 
     Attributes:
-        task: the smallest task there is.
-        export: what ``data export`` wrote.
-        samples: what the example's script drew from it.
-        out: what ``submit`` wrote.
+        task: the smallest task.
+        export: the output of ``data export``.
+        samples: the images that the example's script drew from the export.
+        out: the output of ``submit``.
     """
 
     task: Path
@@ -54,7 +54,7 @@ class Submitted:
 
 
 def smallest(folder: Path) -> Path:
-    """The tiny task with one bracket, one training and two controls."""
+    """Write the tiny task with one bracket, one training and two controls."""
     task = yaml.safe_load(TINY.read_text())
     size = {**task["profiles"]["demo"], "brackets": [6], "primary_bracket": 6, "seeds": [0]}
     size["budget"] = {"unit": "steps", "length": 4, "batch_size": 16, "evaluations": 1}
@@ -77,20 +77,20 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def submitted(place) -> Submitted:
-    """docs/submit_samples.md from its first command to its last."""
-    done = Submitted(smallest(place), place / "training", place / "samples", place / "out")
+    """The commands of docs/submit_samples.md from the first to the last."""
+    entry = Submitted(smallest(place), place / "training", place / "samples", place / "out")
     assert (
-        main(["data", "export", "--task", str(done.task), "--out", str(done.export), "--workers", "1"]) == 0
+        main(["data", "export", "--task", str(entry.task), "--out", str(entry.export), "--workers", "1"]) == 0
     )
-    subprocess.run([sys.executable, str(MAKE), str(done.export), str(done.samples), "7"], check=True)
+    subprocess.run([sys.executable, str(MAKE), str(entry.export), str(entry.samples), "7"], check=True)
     card = str(EXAMPLES / "samples" / "submission.yaml")
-    assert done.submit("--samples", str(done.samples), "--card", card, "--out", str(done.out)) == 0
-    return done
+    assert entry.submit("--samples", str(entry.samples), "--card", card, "--out", str(entry.out)) == 0
+    return entry
 
 
 def test_samples_go_from_folder_to_bundle(submitted):
-    """The bundle of the example is whole: predictions, a grid, measures, the gate, the card, the way, and as
-    the one parameter the hash of the samples' content."""
+    """The example's bundle has predictions, a grid, measures, the gate, the card and the submission type; its
+    one parameter is the hash of the samples' content."""
     bundle = read_bundle(submitted.out / "pca_samples")
     manifest = bundle.manifest
     assert (manifest.row.name, manifest.row.role, manifest.submission_type) == (
@@ -110,13 +110,13 @@ def test_samples_go_from_folder_to_bundle(submitted):
 
 
 def test_no_path_of_the_submitter_is_in_the_bundle(submitted):
-    """Neither the folder of the samples nor the store is named."""
+    """The bundle names neither the folder of the samples nor the store."""
     text = (submitted.out / "pca_samples" / "bundle.json").read_text()
     assert str(submitted.samples.parent) not in text
 
 
 def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submitted, place, capsys):
-    """From another folder, in color and otherwise packed: nothing is computed anew, the ZIP is the same."""
+    """In another folder, in color and in another format, the samples give cached results and the same ZIP."""
     for path in sorted(submitted.samples.rglob("*.png")):
         target = place / "elsewhere" / path.relative_to(submitted.samples)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submit
 
 
 def test_too_few_samples_are_refused_before_training(submitted, place, capsys):
-    """The error names the class with both numbers; no bundle remains."""
+    """The error names the class with the required and the given number; no bundle remains."""
     shutil.copytree(submitted.samples, place / "few")
     for path in sorted((place / "few" / "viral").iterdir())[:3]:
         path.unlink()
@@ -148,7 +148,7 @@ def test_too_few_samples_are_refused_before_training(submitted, place, capsys):
 
 @pytest.mark.parametrize("split", ["test", "reserve"])
 def test_a_copy_of_a_hidden_image_is_refused(split, submitted, place, capsys):
-    """A test or reserve image among the samples is named."""
+    """The error names a test or reserve image among the samples."""
     plan = make_plan(RunRequest(str(submitted.task), generators=()), stages={"data"})
     real = getattr(arrow.read_splits(prepare(plan, 1)[0].folder), split)
     name = real.classes[real.label[3]]
@@ -161,8 +161,9 @@ def test_a_copy_of_a_hidden_image_is_refused(split, submitted, place, capsys):
 
 
 @pytest.mark.slow
-def test_copies_of_training_images_are_the_gates_business(submitted, place):
-    """Training images submitted as samples are evaluated like others, and the memorization gate closes."""
+def test_copies_of_training_images_are_left_to_the_gate(submitted, place):
+    """Copies of training images are evaluated like other samples, and the memorization gate refuses the
+    rank."""
     folder = place / "copies"
     for path in submitted.export.glob("train/*/*.png"):
         target = folder / path.parent.name / path.name
@@ -177,8 +178,9 @@ def test_copies_of_training_images_are_the_gates_business(submitted, place):
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
-def test_a_bundle_made_elsewhere_gets_its_card(form, submitted, place):
-    """docs/submit_bundle.md: predictions and figures stay, way and card are new, the given one stays."""
+def test_an_external_bundle_gets_its_card(form, submitted, place):
+    """docs/submit_bundle.md: predictions and figures are unchanged, submission type and card are added, and
+    the input is not modified."""
     given = submitted.out / ("pca_samples" if form == "folder" else "pca_samples.zip")
     before = read_bundle(submitted.out / "pca_samples")
     card = place / "bundle.yaml"
@@ -197,7 +199,7 @@ def test_a_bundle_made_elsewhere_gets_its_card(form, submitted, place):
 
 
 def test_a_bundle_of_another_name_or_with_more_in_it_is_refused(submitted, place, capsys):
-    """The card's name is the row's; a file that no bundle has is named."""
+    """The card's name must be the row's; the error names an unknown file."""
     card = str(EXAMPLES / "bundle" / "submission.yaml")
     given, out = submitted.out / "pca_samples", ("--out", str(place / "o6"))
     assert submitted.submit("--bundle", str(given), "--card", card, *out) == 1
@@ -218,14 +220,14 @@ def test_a_bundle_of_another_name_or_with_more_in_it_is_refused(submitted, place
     ],
 )
 def test_a_wrong_command_is_refused(arguments, message, place, capsys):
-    """One way and a card are needed."""
+    """A submission needs exactly one type and a card."""
     assert main(["submit", *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["real_only", "oracle", "ddpm"])
 def test_the_name_of_a_row_of_the_suite_is_taken(name, place, capsys):
-    """The suite runs a row of this name itself."""
+    """A name of one of the suite's rows is refused."""
     card = place / f"{name}.yaml"
     card.write_text((EXAMPLES / "samples" / "submission.yaml").read_text().replace("pca_samples", name))
     assert main(["submit", "--samples", "a", "--card", str(card)]) == 1
@@ -233,7 +235,7 @@ def test_the_name_of_a_row_of_the_suite_is_taken(name, place, capsys):
 
 
 def test_the_commands_of_the_pages_are_commands():
-    """Every ``python -m benchmark`` of docs/submit*.md parses, and the files that it names are there."""
+    """Every ``python -m benchmark`` of docs/submit*.md parses, and its files exist."""
     known = set()
     for page in sorted((ROOT / "docs").glob("submit*.md")):
         text = page.read_text().replace("\\\n", " ")
@@ -247,7 +249,7 @@ def test_the_commands_of_the_pages_are_commands():
 
 
 def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
-    """Times and order of the files on the disk do not matter."""
+    """The ZIP does not depend on file times and directory order."""
     for k, names in enumerate((("b.json", "samples/a.png"), ("samples/a.png", "b.json"))):
         for name in names:
             path = tmp_path / str(k) / "row" / name
@@ -260,8 +262,7 @@ def test_zip_is_the_same_whenever_and_wherever_it_is_packed(tmp_path):
 
 @pytest.mark.slow
 def test_a_generator_is_trained_and_evaluated(submitted, place):
-    """docs/submit_generator.md: the suite fits and evaluates the file; --with-controls and --board write
-    leaderboards."""
+    """The suite fits and evaluates the file; --with-controls and --board write leaderboards."""
     card, out = str(EXAMPLES / "generator" / "submission.yaml"), place / "generator"
     example = str(ROOT / "examples" / "my_generator.py")
     assert submitted.submit("--generator", example, "--card", card, "--out", str(out), "--with-controls") == 0
@@ -284,7 +285,7 @@ def test_a_generator_is_trained_and_evaluated(submitted, place):
 
 @pytest.mark.slow
 def test_samples_for_each_fold(place):
-    """On a task with folds the example's script fits once for each, and every fold predicts."""
+    """On a task with folds the example's script fits once per fold, and every fold predicts."""
     export, samples = place / "training_f", place / "samples_f"
     assert main(["data", "export", "--task", str(FOLDED), "--out", str(export)]) == 0
     subprocess.run([sys.executable, str(MAKE), str(export), str(samples), "200"], check=True)
@@ -296,9 +297,9 @@ def test_samples_for_each_fold(place):
 
 
 @pytest.mark.slow
-def test_samples_made_from_a_real_pack_become_a_row(place, packs):
-    """From the covid-chestxray pack's training images to a row of a leaderboard: exported, learned from,
-    drawn, submitted, evaluated on the pack's test patients. Too rare a class is left out: viral."""
+def test_samples_of_a_real_pack_become_a_row(place, packs):
+    """Images of the covid-chestxray pack are exported, learned from, drawn, submitted and evaluated on the
+    pack's test patients. The rarest class, viral, is left out."""
     real = ["--source", "covid_chestxray", "--root", str(packs / "covid-chestxray"), "--workers", "1"]
     task, export, samples = ["--task", str(smallest(place)), *real], place / "training_r", place / "samples_r"
     assert main(["data", "export", *task, "--out", str(export)]) == 0
@@ -314,7 +315,7 @@ def test_samples_made_from_a_real_pack_become_a_row(place, packs):
 
 
 def test_a_bundle_is_signed_by_its_author(submitted, place):
-    """``--sign`` leaves a good signature beside ``bundle.json``, in the folder and in the ZIP."""
+    """``--sign`` writes a valid signature beside ``bundle.json``, in the folder and in the ZIP."""
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed")
     key = place / "key"
@@ -334,8 +335,8 @@ def test_a_bundle_is_signed_by_its_author(submitted, place):
 
 @pytest.mark.slow
 def test_a_submission_passes_verification(submitted, place, capsys):
-    """``verify --deep`` draws the same images from the samples and trains the same network; others than
-    the submitted ones are refused."""
+    """``verify --deep`` draws the same images from the samples and trains the same network; other samples are
+    refused."""
     deep = ["verify", str(submitted.out / "pca_samples.zip"), "--task", str(submitted.task), "--deep"]
     assert main([*deep, "--samples", str(submitted.samples)]) == 0
     assert "generated again, the images and their measures are the same" in capsys.readouterr().out

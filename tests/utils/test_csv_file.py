@@ -24,16 +24,16 @@ def table(folder, text, required=("a", "b"), optional=("c",), rules=SUBMITTED):
 
 
 def test_cells_keep_their_lines(tmp_path):
-    """Blank lines are skipped, a byte order mark too, and a quoted text may hold a comma and a line's end."""
-    found = table(tmp_path, '\ufeffa,b\n\n1, x \n\n2,"y, z"\n')
-    assert found.names == ("a", "b")
-    assert found.text("b").tolist() == ["x", "y, z"]
-    assert found.lines.tolist() == [3, 5]
-    assert found.numbers("a").tolist() == [1, 2]
+    """Blank lines and a byte order mark are skipped; a quoted text may have a comma and a line break."""
+    result = table(tmp_path, '\ufeffa,b\n\n1, x \n\n2,"y, z"\n')
+    assert result.names == ("a", "b")
+    assert result.text("b").tolist() == ["x", "y, z"]
+    assert result.lines.tolist() == [3, 5]
+    assert result.numbers("a").tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("a,b\n", "no records"),
@@ -50,14 +50,14 @@ def test_cells_keep_their_lines(tmp_path):
         ("a,b," + ",".join(f"x{i}" for i in range(2000)) + "\n", "2002 columns"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, text, told):
-    """Each fault has its own sentence."""
-    with pytest.raises(SubmissionError, match=told):
+def test_files_that_are_not_tables_are_refused(tmp_path, text, message):
+    """Each fault has its own message."""
+    with pytest.raises(SubmissionError, match=message):
         table(tmp_path, text)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    """Missing, a folder, or too large."""
+    """The error names a missing file, a folder, or a file that is too large."""
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(SubmissionError, match="cannot be read"):
             read_csv(path, ("a",), rules=SUBMITTED)
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("cell", "read", "told"),
+    ("cell", "read", "message"),
     [
         ("", lambda t: t.filled("b"), "is missing"),
         ("x", lambda t: t.numbers("b"), "is 'x', expected a number"),
@@ -77,35 +77,35 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         ("maybe", lambda t: t.choices("b", ("real", "fake")), "expected real or fake"),
     ],
 )
-def test_a_wrong_cell_is_named(tmp_path, cell, read, told):
-    """File, line and column come first."""
-    with pytest.raises(SubmissionError, match=rf"t\.csv: line 3: b: .*{re.escape(told)}"):
+def test_a_wrong_cell_is_named(tmp_path, cell, read, message):
+    """The message begins with file, line and column."""
+    with pytest.raises(SubmissionError, match=rf"t\.csv: line 3: b: .*{re.escape(message)}"):
         read(table(tmp_path, f"a,b\n1,{'real' if cell == 'maybe' else 1}\n2,{cell}\n"))
 
 
 def test_missing_answers_are_nan(tmp_path):
-    """An empty cell is no answer."""
-    found = table(tmp_path, "a,b,c\n5,real,x\n,,y\n")
-    assert np.array_equal(found.ratings("a", 1, 5), [5, np.nan], equal_nan=True)
-    assert np.array_equal(found.choices("b", ("real", "fake")), [0, np.nan], equal_nan=True)
+    """An empty cell is a missing answer, NaN."""
+    result = table(tmp_path, "a,b,c\n5,real,x\n,,y\n")
+    assert np.array_equal(result.ratings("a", 1, 5), [5, np.nan], equal_nan=True)
+    assert np.array_equal(result.choices("b", ("real", "fake")), [0, np.nan], equal_nan=True)
 
 
 def test_lines_that_contradict_are_refused(tmp_path):
-    """The same key twice, or with another value; both lines are named."""
-    found = table(tmp_path, "a,b\n1,x\n2,y\n1,y\n")
+    """A repeated key is refused, with the same value or another; the error names both lines."""
+    result = table(tmp_path, "a,b\n1,x\n2,y\n1,y\n")
     with pytest.raises(SubmissionError, match="line 4: a: a '1' is already in line 2"):
-        found.unique("a")
+        result.unique("a")
     with pytest.raises(SubmissionError, match="line 4: b: of a '1' is 'y', in line 2 it is 'x'"):
-        found.constant("a", "b")
-    found.unique("a", "b")
+        result.constant("a", "b")
+    result.unique("a", "b")
 
 
 @settings(max_examples=150, deadline=None)
 @given(content=st.binary(max_size=80) | st.text(alphabet='ab,"\n\r;\t1.\x00é', max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
-    """Whatever is in the file, there is a table of the header's width or a named fault."""
+    """Any file gives a table of the header's width or an error with a location."""
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_bytes(content)
     with suppress(SubmissionError):
-        found = read_csv(path, ("a",), None, SUBMITTED)
-        assert {len(texts) for texts in found.columns.values()} == {len(found)}
+        result = read_csv(path, ("a",), None, SUBMITTED)
+        assert {len(texts) for texts in result.columns.values()} == {len(result)}

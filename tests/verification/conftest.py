@@ -1,4 +1,4 @@
-"""Bundles that are made once, and a cache of the data that every verification needs."""
+"""Bundles that are created once, and a cache of the data that every verification needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def remembered(originals: Path):
-    """Data and gate of the tiny task are made once per protocol, not once per test."""
+    """Compute data and gate of the tiny task once per protocol, not once per test."""
     patch = pytest.MonkeyPatch()
     recompute, gates = verify.recompute_data, {}
     patch.setattr(verify, "store_root", lambda: originals / "store")
@@ -56,7 +56,7 @@ def remembered(originals: Path):
 
 @pytest.fixture
 def options() -> VerifyRequest:
-    """The tiny task is not in the suite."""
+    """The verification request; the tiny task is not part of the suite."""
     return VerifyRequest(task=TINY)
 
 

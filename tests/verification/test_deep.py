@@ -1,4 +1,4 @@
-"""Retraining: the draw of the seeds, the nodes that run, and the checks of their results."""
+"""Retraining: the drawn seeds, the nodes that run, and the checks of their results."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ from support.samples import ROOT, TINY
     ("seeds", "count", "drawn"), [(3, None, 1), (10, None, 4), (1, None, 1), (3, 2, 2), (3, 9, 3)]
 )
 def test_a_third_of_the_seeds_is_drawn(seeds: int, count: int | None, drawn: int):
-    """Rounded up, at least one, or the requested number; each is a seed of the bundle."""
+    """A third rounded up, at least one, or the requested number of the bundle's seeds is drawn."""
     result = draw_seeds(range(seeds), count, None)
     assert len(result) == drawn
     assert set(result) <= set(range(seeds))
 
 
-def test_a_draw_can_be_repeated_and_is_else_random():
-    """The author of a bundle cannot know which seeds will be trained again."""
+def test_a_draw_is_random_or_reproducible():
+    """The seeds for retraining are unpredictable to the bundle's author, and reproducible with a given draw
+    seed."""
     assert draw_seeds(range(20), None, 7) == draw_seeds(range(20), None, 7)
     counts = Counter(draw_seeds(range(3), 1, None) for _ in range(300))
     assert min(counts.values()) > 60  # of 100 each; below 60 once in 10^6
@@ -45,12 +46,12 @@ def test_a_draw_can_be_repeated_and_is_else_random():
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    """The tiny task with its generator."""
+    """Return a plan of the tiny task with its generator."""
     return make_plan(RunRequest(task=str(TINY), device="cpu", precision="float32"))
 
 
 def test_only_the_row_with_the_drawn_seeds_is_retrained(plan: Plan):
-    """Its fit, its images, their measures, its trainings with that seed, and no other row."""
+    """The plan has the row's fit, images, measures and trainings with the drawn seed, and no other row."""
     nodes = required_nodes(plan, "ddpm", [1])
     assert {n.row for n in nodes} == {"", "ddpm"}
     trained = [n for n in nodes if n.stage == "classify"]
@@ -60,7 +61,7 @@ def test_only_the_row_with_the_drawn_seeds_is_retrained(plan: Plan):
 
 
 def test_the_primary_metric_of_every_run(suite_row: Path):
-    """As ``bundle.json`` has it under results, whose runs are in the order of the seeds."""
+    """Values are those of ``bundle.json``'s results, whose runs are in the order of the seeds."""
     bundle = read_bundle(suite_row)
     values = run_values(bundle.predictions, bundle.manifest)
     for bracket in (4, 12):
@@ -84,8 +85,8 @@ def again(folder: Path, change: float = 0.0) -> Retraining:
     return Retraining((0,), as_stored(first), {})
 
 
-def test_the_same_scores_are_repeated(suite_row: Path, plan: Plan):
-    """To the bit, or nearly."""
+def test_the_same_scores_pass(suite_row: Path, plan: Plan):
+    """Scores that agree exactly or nearly pass."""
     checks, record = check_retraining(read_bundle(suite_row), again(suite_row), plan, None)
     outcomes = {c.name: c.passed for c in checks}
     assert outcomes["reproduced"] is True
@@ -95,7 +96,7 @@ def test_the_same_scores_are_repeated(suite_row: Path, plan: Plan):
 
 
 def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row: Path, plan: Plan):
-    """Scores must be reproduced on the same hardware; on another only the spread counts."""
+    """On the bundle's hardware scores must be reproduced; on other hardware only the spread is tested."""
     checks, _ = check_retraining(read_bundle(suite_row), again(suite_row, 0.5), plan, None)
     assert {c.name: c.passed for c in checks}["reproduced"] is False
     content = json.loads((suite_row / "bundle.json").read_text())
@@ -105,8 +106,8 @@ def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row
     assert {c.name: c.passed for c in checks}["reproduced"] is None
 
 
-def test_one_run_is_plausible_where_its_scores_came_out_again():
-    """Without a spread, equal scores pass the check, and others leave it open."""
+def test_one_run_is_plausible_if_its_scores_are_reproduced():
+    """Without a spread, equal scores pass the check, and other scores leave it open."""
     verdict = compare_runs([0.7], [0.7], [])
     assert verdict.p is None
     assert check_plausible(verdict, Agreement(1.0, 3e-8)).passed is True
@@ -114,7 +115,7 @@ def test_one_run_is_plausible_where_its_scores_came_out_again():
 
 
 def test_a_submitted_row_needs_its_generator_or_samples(submission: Path):
-    """Without them nothing is retrained, and nothing is recorded."""
+    """Without a generator or samples nothing is retrained and nothing is recorded."""
     options = VerifyRequest(task=TINY, deep=True, workers=1)
     report = verify(submission, options)
     outcomes = {c.name: c for c in report.checks}
@@ -127,7 +128,7 @@ def test_a_submitted_row_needs_its_generator_or_samples(submission: Path):
 
 @pytest.mark.slow
 def test_retraining_detects_invented_runs(suite_row: Path, options: VerifyRequest):
-    """All other checks pass; the scores are random, and no generator made the images."""
+    """A bundle with random scores and no generator passes all other checks and fails this one."""
     assert verify(suite_row, options).failed == []
     report = verify(suite_row, VerifyRequest(task=TINY, deep=True, workers=1))
     outcomes = {c.name: c.passed for c in report.checks}
@@ -137,7 +138,7 @@ def test_retraining_detects_invented_runs(suite_row: Path, options: VerifyReques
 
 @pytest.mark.slow
 def test_samples_from_folder_to_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Exported, drawn, submitted, verified with the samples at hand, recorded; others are refused."""
+    """Samples are exported, drawn, submitted, verified and recorded; other samples are refused."""
     monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     task = yaml.safe_load(TINY.read_text())
@@ -183,7 +184,7 @@ def test_samples_from_folder_to_verified(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def turned(source: Path, target: Path, quarters: int) -> None:
-    """A real image, turned: no exact copy of any."""
+    """Return a rotated real image, an exact copy of none."""
     from PIL import Image
 
     with Image.open(source) as picture:
@@ -191,7 +192,8 @@ def turned(source: Path, target: Path, quarters: int) -> None:
 
 
 def test_precision_is_that_of_the_bundle(suite_row: Path):
-    """Otherwise scores could not be reproduced; an unavailable device is not requested."""
+    """Retraining uses the bundle's precision, so that scores can be reproduced, and never an unavailable
+    device."""
     manifest = read_bundle(suite_row).manifest
     for precision in ("float32", "bfloat16"):
         other = manifest.model_copy(update={"device": "cpu", "precision": precision})

@@ -1,4 +1,4 @@
-"""Random changes of a bundle: no traceback, and no changed bundle is accepted.
+"""Random changes of a bundle never give a traceback, and no changed bundle is accepted.
 
 A known author signs the bundle. An accepted bundle with that signature has the signed bytes; one without a
 signature differs only in fields that cannot be verified.
@@ -46,12 +46,12 @@ CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.d
 
 @pytest.fixture(scope="session")
 def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, VerifyRequest]:
-    """A signed bundle, and a verifier who knows its author."""
+    """A signed bundle and a verification request that knows its author."""
     folder = tmp_path_factory.mktemp("signed")
     bundle = Path(shutil.copytree(originals / "ddpm", folder / "ddpm"))
     key = folder / "key"
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
-    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     sign(bundle / "bundle.json", key)
     known = folder / "allowed_signers"
     public = key.with_suffix(".pub").read_text()
@@ -66,18 +66,19 @@ def signed(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 @contextmanager
 def copied(bundle: Path) -> Iterator[Path]:
-    """A copy that is gone afterwards."""
+    """Yield a temporary copy."""
     with TemporaryDirectory() as folder:
         yield Path(shutil.copytree(bundle, Path(folder) / bundle.name))
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file that is signed for."""
+    """Return the bytes of every signed file."""
     return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
 
 
 def evaluator(path: Path, options: VerifyRequest, original: Path, now: dict[str, bytes] | None) -> None:
-    """No traceback; accepted with a signature only if the bytes are those that were signed."""
+    """Verify without a traceback; a bundle with a valid signature is accepted only if its bytes are the
+    signed ones."""
     report = verify(path, options)
     assert all(isinstance(c.line(), str) for c in report.checks)
     accepted = not report.failed and report.signer is not None and report.signer.good
@@ -87,7 +88,7 @@ def evaluator(path: Path, options: VerifyRequest, original: Path, now: dict[str,
 
 @st.composite
 def damages(draw: st.DrawFn) -> Any:
-    """A change of the bytes of a file: some flipped, cut, or more at the end."""
+    """Draw a change of a file's bytes: some flipped, cut off, or appended."""
     where, flips = (
         draw(st.floats(0, 1)),
         draw(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=4)),
@@ -104,7 +105,7 @@ def damages(draw: st.DrawFn) -> Any:
 
 
 def file_is_damaged(signed: tuple[Path, VerifyRequest], name: str, damage: Any) -> None:
-    """One file with other bytes, or none."""
+    """Verify the bundle with changed bytes of one file."""
     bundle, options = signed
     with copied(bundle) as folder:
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
@@ -114,7 +115,8 @@ def file_is_damaged(signed: tuple[Path, VerifyRequest], name: str, damage: Any) 
 def json_is_changed(
     signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool
 ) -> None:
-    """Some values of ``bundle.json`` are deleted, replaced or repeated; with the signature, and without."""
+    """Verify the bundle with values of ``bundle.json`` deleted, replaced or repeated, with the signature or
+    without."""
     bundle, options = signed
     before = json.loads((bundle / "bundle.json").read_text())
     after = json.loads(json.dumps(before))
@@ -133,13 +135,13 @@ def json_is_changed(
 
 
 def mutate(value: Any, index: int, act: str, new: Any) -> None:
-    """Delete or replace a leaf, or one of its parents."""
+    """Delete or replace a leaf or one of its parents."""
     paths = list(leaves(value))
     path = paths[index % len(paths)] if paths else ()
     path = path[: 1 + (index // 7) % len(path)] if path else ()
     if not path:
         return
-    holder, new = at(value, path), json.loads(json.dumps(new))  # a copy: changes may meet in one place
+    holder, new = at(value, path), json.loads(json.dumps(new))  # a copy, since changes may overlap
     if act == "delete":
         del holder[path[-1]]
     elif act == "replace":
@@ -151,7 +153,7 @@ def mutate(value: Any, index: int, act: str, new: Any) -> None:
 
 
 def differing(one: Any, other: Any) -> list[str]:
-    """Paths of the leaves in which two values differ."""
+    """Return the paths of the leaves in which two values differ."""
     both = [{".".join(map(str, p)): at(v, p)[p[-1]] if p else v for p in leaves(v)} for v in (one, other)]
     return [
         p
@@ -161,13 +163,13 @@ def differing(one: Any, other: Any) -> list[str]:
 
 
 def alike(both: list[dict[str, Any]], path: str) -> bool:
-    """The same number, whether written as 1 or as 1.0; the same anything else."""
+    """Return whether two values are equal, with 1 equal to 1.0."""
     one, other = both[0][path], both[1][path]
     return bool(one == other) and (isinstance(one, bool) == isinstance(other, bool))
 
 
 def zip_is_damaged(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]) -> None:
-    """Bytes of an archive are changed, or its entries have other names."""
+    """Verify an archive with changed bytes, or changed names of its entries."""
     bundle, options = signed
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "ddpm.zip"
@@ -177,7 +179,7 @@ def zip_is_damaged(signed: tuple[Path, VerifyRequest], damage: Any, names: list[
         path.write_bytes(damage(path.read_bytes()))
         report = verify(path, options)
         accepted = not report.failed and report.signer is not None and report.signer.good
-        if accepted:  # the bytes within are those that were signed, by their hashes
+        if accepted:  # by their hashes, the content is the signed bytes
             assert report.bundle_sha256 == verify(bundle, options).bundle_sha256
         assert os.listdir(scratch) == ["ddpm.zip"]
 
@@ -200,14 +202,14 @@ NAMES = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=CALM, derandomize=True)
 @given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
 def test_damaged_files(signed: tuple[Path, VerifyRequest], name: str, damage: Any):
-    """Some bytes of a file."""
+    """Damaged files give no traceback and are never accepted as signed."""
     file_is_damaged(signed, name, damage)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=CALM, derandomize=True)
 @given(changes=CHANGES, keep=st.booleans())
 def test_changed_json(signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool):
-    """Some values of ``bundle.json``."""
+    """Changed values of ``bundle.json`` give no traceback and are never accepted as signed."""
     json_is_changed(signed, changes, keep)
 
 
@@ -215,7 +217,7 @@ def test_changed_json(signed: tuple[Path, VerifyRequest], changes: list[tuple[in
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(damage=damages(), names=NAMES)
 def test_damaged_archives(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]):
-    """Some bytes of a ZIP, or its names."""
+    """A ZIP with changed bytes or names gives no traceback and is never accepted as signed."""
     zip_is_damaged(signed, damage, names)
 
 
@@ -226,7 +228,7 @@ THOROUGH = settings(max_examples=1000, deadline=None, suppress_health_check=CALM
 @THOROUGH
 @given(name=st.sampled_from([*FILES, "bundle.json.sig"]), damage=damages())
 def test_damaged_files_by_the_thousand(signed: tuple[Path, VerifyRequest], name: str, damage: Any):
-    """1000 damaged files."""
+    """The test above with 1000 damaged files."""
     file_is_damaged(signed, name, damage)
 
 
@@ -236,7 +238,7 @@ def test_damaged_files_by_the_thousand(signed: tuple[Path, VerifyRequest], name:
 def test_changed_json_by_the_thousand(
     signed: tuple[Path, VerifyRequest], changes: list[tuple[int, str, Any]], keep: bool
 ):
-    """1000 changed manifests."""
+    """The test above with 1000 changed manifests."""
     json_is_changed(signed, changes, keep)
 
 
@@ -245,5 +247,5 @@ def test_changed_json_by_the_thousand(
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(damage=damages(), names=NAMES)
 def test_damaged_archives_by_the_thousand(signed: tuple[Path, VerifyRequest], damage: Any, names: list[str]):
-    """1000 damaged archives."""
+    """The test above with 1000 damaged archives."""
     zip_is_damaged(signed, damage, names)

@@ -10,7 +10,7 @@ from benchmark.verification.plausibility import ALPHA, POWER, compare_runs
 
 
 def test_two_rows_alone_are_students_t():
-    """Without other rows it is the t test of two samples of scipy."""
+    """Without other rows it is scipy's t test of two samples."""
     one, two = [0.70, 0.72, 0.69, 0.74], [0.66, 0.68]
     expected = stats.ttest_ind(one, two)
     result = compare_runs(one, two)
@@ -18,8 +18,9 @@ def test_two_rows_alone_are_students_t():
     assert result.df == 4
 
 
-def test_hand_arithmetic_with_another_row():
-    """Squares 2 (of 1, 3), 0 (of one run) and 8 (of 0, 4) with 2 df: variance 5; difference 2 - 1 = 1."""
+def test_by_hand_with_another_row():
+    """Squares 2 (of 1, 3), 0 (of one run) and 8 (of 0, 4) on 2 degrees of freedom give variance 5; the
+    difference is 2 - 1 = 1."""
     result = compare_runs([1.0, 3.0], [1.0], [[0.0, 4.0]])
     assert (result.difference, result.df) == (1.0, 2)
     assert result.spread == pytest.approx(5**0.5)
@@ -27,13 +28,13 @@ def test_hand_arithmetic_with_another_row():
 
 
 def test_one_run_each_and_nothing_else_cannot_be_judged():
-    """Nothing says how runs spread: neither plausible nor not."""
+    """The spread of runs is unknown, so the result is open."""
     result = compare_runs([0.7], [0.2])
     assert (result.p, result.plausible, result.detectable) == (None, None, None)
 
 
 def test_runs_without_any_spread():
-    """Equal is equal, different is different."""
+    """Without spread, equal runs pass and different runs fail."""
     assert compare_runs([0.5, 0.5], [0.5]).plausible is True
     assert compare_runs([0.5, 0.5], [0.6]).plausible is False
 
@@ -50,14 +51,14 @@ def share_doubted(inflation: float, seed: int, draws: int, others: int) -> float
 
 
 @pytest.mark.parametrize("others", [0, 8])
-def test_honest_rows_are_doubted_in_one_percent(others: int):
-    """4000 honest rows: 1 % within three standard errors, 0.5 points."""
+def test_honest_rows_fail_in_one_percent(others: int):
+    """Of 4000 honest rows 1 % fail, within three standard errors (0.5 points)."""
     assert share_doubted(0.0, 1, 4000, others) == pytest.approx(ALPHA, abs=0.005)
 
 
 @pytest.mark.parametrize("others", [0, 8])
 def test_the_stated_power_is_right(others: int):
-    """An inflation of ``detectable``, at the true spread, is caught in 80 % within 3 points."""
+    """An inflation of ``detectable``, with the true spread, is detected in 80 % within 3 points."""
     spread = 0.02
     runs = np.full((others + 1, 3), 0.7) + spread * np.array([-1, 0, 1])  # variance is spread squared
     expected = compare_runs(list(runs[0]), [0.7], runs[1:].tolist())
@@ -67,6 +68,6 @@ def test_the_stated_power_is_right(others: int):
 
 
 def test_honest_and_inflated_rows_at_a_glance():
-    """400 rows beside eight others: few honest ones are doubted, most that are inflated by 5 spreads."""
+    """Among 400 rows beside eight others, few honest rows fail, and most rows inflated by 5 spreads do."""
     assert share_doubted(0.0, 3, 400, 8) < 0.03
     assert share_doubted(0.1, 4, 400, 8) > 0.9

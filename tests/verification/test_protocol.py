@@ -1,4 +1,4 @@
-"""The protocol of a bundle follows from its task and the choices in its rules."""
+"""A bundle's protocol is derived from its task and the choices in its rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def claim(keep: float, extractor: str = PHANTOM, **changed: Any) -> Manifest:
 
 @pytest.mark.parametrize(("keep", "scenario"), [(0.5, ""), (1.0, "few.keep=1.0")])
 def test_choices_are_read_from_the_rules(keep: float, scenario: str):
-    """The task's own are no choice; a run that is planned with the others has the bundle's hash."""
+    """The task's own values are not choices; a run planned with the choices has the bundle's hash."""
     manifest = claim(keep)
     protocol = claimed_protocol(manifest, FOLDS)
     assert protocol.scenario == scenario
@@ -44,7 +44,8 @@ def test_choices_are_read_from_the_rules(keep: float, scenario: str):
 
 
 def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
-    """A row without images names none in its measures; its weights need not be here."""
+    """A row without images has no extractor in its measures, so the hash determines it; its weights are not
+    needed."""
     assert claimed_protocol(claim(0.5, INCEPTION), FOLDS).extractor == INCEPTION
 
 
@@ -59,7 +60,7 @@ def test_the_extractor_is_that_of_the_hash(monkeypatch: pytest.MonkeyPatch):
     ids=["choice", "profile", "source", "task"],
 )
 def test_a_value_unknown_to_the_task_is_named(manifest: Manifest, field: str):
-    """By the field of the bundle."""
+    """The error names the bundle's field."""
     with pytest.raises(SubmissionError) as error:
         claimed_protocol(manifest, FOLDS)
     assert error.value.where == field

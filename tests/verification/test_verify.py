@@ -1,4 +1,4 @@
-"""Honest bundles pass; a bundle that was edited by hand fails, and the field is named."""
+"""Honest bundles pass; a bundle that was edited by hand fails, and the failed check names the field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MARKS = ("ok", "FAILED", "not checked")
 
 
 def test_honest_bundles_pass(suite_row: Path, submission: Path, options: VerifyRequest):
-    """No check fails; the signature and the unverified claims are not checked."""
+    """No check fails; the missing signature and the unverifiable claims are reported as not checked."""
     for folder in (suite_row, submission):
         report = verify(folder, options)
         assert report.failed == []
@@ -41,7 +41,7 @@ def test_honest_bundles_pass(suite_row: Path, submission: Path, options: VerifyR
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Paths of everything in a JSON value that has nothing within it."""
+    """Return the paths of all leaves of a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     empty = True
     for key, item in inner:
@@ -52,7 +52,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def other(value: Any) -> Any:
-    """Another value of the same kind, as somebody might write it by hand."""
+    """Return another value of the same kind, like a manual edit."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
@@ -71,14 +71,14 @@ def is_unverifiable(path: str, submitted: bool) -> bool:
 
 
 def edited_leaves(folder: Path, options: VerifyRequest, every: bool) -> tuple[int, list[str]]:
-    """Edit each field in turn; return their number, and those neither caught nor listed as unverifiable."""
+    """Edit each field in turn; return their number, and those neither detected nor listed as unverifiable."""
     content = json.loads((folder / "bundle.json").read_text())
-    submitted, seen, wrong, count = content["submission_type"] != "suite", set(), [], 0
+    submitted, visited, wrong, count = content["submission_type"] != "suite", set(), [], 0
     for submission_type in leaves(content):
         path = ".".join(map(str, submission_type))
-        if not every and submission_type[0] in seen:
+        if not every and submission_type[0] in visited:
             continue
-        seen.add(submission_type[0])
+        visited.add(submission_type[0])
         count += 1
         changed = json.loads(json.dumps(content))
         holder = at(changed, submission_type)
@@ -91,7 +91,7 @@ def edited_leaves(folder: Path, options: VerifyRequest, every: bool) -> tuple[in
 
 
 def test_every_part_is_checked_or_listed_as_unverifiable(suite_row: Path, options: VerifyRequest):
-    """An edit of the first field of every part of ``bundle.json`` is caught, or listed as unverifiable."""
+    """An edit of the first field of every part of ``bundle.json`` is detected or listed as unverifiable."""
     count, wrong = edited_leaves(suite_row, options, every=False)
     assert wrong == []
     assert count == len(json.loads((suite_row / "bundle.json").read_text()))
@@ -101,7 +101,8 @@ def test_every_part_is_checked_or_listed_as_unverifiable(suite_row: Path, option
 def test_every_field_is_checked_or_listed_as_unverifiable(
     suite_row: Path, submission: Path, options: VerifyRequest
 ):
-    """The same for every single field, of a row of the suite and of a submission."""
+    """An edit of any field is detected or listed as unverifiable, for a row of the suite and for a
+    submission."""
     for folder in (suite_row, submission):
         count, wrong = edited_leaves(folder, options, every=True)
         assert wrong == []
@@ -109,7 +110,7 @@ def test_every_field_is_checked_or_listed_as_unverifiable(
 
 
 def failures(report: VerificationResult) -> dict[str, str]:
-    """The checks that failed, by name, with the field and the detail of each fault."""
+    """Return the failed checks by name, with field and detail of each fault."""
     outcomes: dict[str, str] = {}
     for check in report.failed:
         outcomes[check.name] = f"{outcomes.get(check.name, '')}{check.field}: {check.detail}\n"
@@ -117,7 +118,8 @@ def failures(report: VerificationResult) -> dict[str, str]:
 
 
 def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None], *, redo: bool) -> None:
-    """Change the predictions and let ``bundle.json`` name them; ``redo`` recomputes the results as well."""
+    """Change the predictions and update the hash in ``bundle.json``; ``redo`` recomputes the results as
+    well."""
     path = folder / "predictions.parquet"
     table = pd.read_parquet(path)
     changed = change(table)
@@ -128,8 +130,8 @@ def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None],
     vouch(folder)
 
 
-def test_one_score_that_is_edited_is_found(suite_row: Path, options: VerifyRequest):
-    """The file's hash differs; with an adjusted hash the metrics differ."""
+def test_an_edited_score_is_detected(suite_row: Path, options: VerifyRequest):
+    """The file's hash differs; with an updated hash the metrics differ."""
     path = suite_row / "predictions.parquet"
     table = pd.read_parquet(path)
     row = table.index[(table["split"] == "test") & (table["label"] == 0)][0]
@@ -141,8 +143,8 @@ def test_one_score_that_is_edited_is_found(suite_row: Path, options: VerifyReque
     assert "results.test." in failures(verify(suite_row, options))["results"]
 
 
-def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, options: VerifyRequest):
-    """In every run alike, and with metrics that come out again: the image is named."""
+def test_labels_that_disagree_with_the_test_set_are_detected(suite_row: Path, options: VerifyRequest):
+    """The check names the image, even if all runs have the label and the metrics are recomputed."""
 
     def relabel(table: pd.DataFrame) -> None:
         wrong = table.loc[table["label"] == 1, "image_id"].iloc[0]
@@ -153,14 +155,14 @@ def test_labels_that_disagree_with_the_test_set_are_found(suite_row: Path, optio
     assert re.search(r"predictions.parquet: label: of 'test.*' is 2, expected 1", problems["test images"])
 
 
-def test_patients_that_disagree_are_found(suite_row: Path, options: VerifyRequest):
-    """Fewer images per patient would make intervals narrower."""
+def test_patients_that_disagree_are_detected(suite_row: Path, options: VerifyRequest):
+    """Patients must agree with the test set, since fewer images per patient would narrow the intervals."""
     rewrite(suite_row, lambda t: t.assign(patient_id=t["image_id"]), redo=True)
     assert "predictions.parquet: patient_id" in failures(verify(suite_row, options))["test images"]
 
 
-def test_an_image_in_place_of_another_is_found(suite_row: Path, options: VerifyRequest):
-    """One is added and one is missing; that which is no test image is named."""
+def test_a_replaced_image_is_detected(suite_row: Path, options: VerifyRequest):
+    """The check reports the added and the missing image and names the one that is no test image."""
 
     def rename(table: pd.DataFrame) -> None:
         first = table["image_id"].iloc[0]
@@ -182,16 +184,16 @@ def test_an_image_in_place_of_another_is_found(suite_row: Path, options: VerifyR
     ],
     ids=["missing", "twice", "nan", "infinite", "bracket", "column"],
 )
-def test_predictions_that_are_not_whole_are_refused(
+def test_incomplete_predictions_are_refused(
     suite_row: Path, options: VerifyRequest, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
 ):
-    """A missing prediction, one twice, NaN, infinity, a missing column: refused on reading."""
+    """A missing prediction, a repeated one, NaN, infinity and a missing column are refused on reading."""
     rewrite(suite_row, change, redo=False)
     assert words in failures(verify(suite_row, options))["schema"]
 
 
-def test_scores_of_one_seed_under_another_name_are_found(suite_row: Path, options: VerifyRequest):
-    """Two seeds never give the same scores."""
+def test_repeated_scores_of_a_seed_are_detected(suite_row: Path, options: VerifyRequest):
+    """Two seeds with the same scores are reported."""
 
     def repeat(table: pd.DataFrame) -> pd.DataFrame:
         first = table[table["seed"] == 0]
@@ -202,8 +204,8 @@ def test_scores_of_one_seed_under_another_name_are_found(suite_row: Path, option
     assert "seeds 0 and 1 are the same" in failures(verify(suite_row, options))["scores"]
 
 
-def test_rounded_scores_are_found(suite_row: Path, options: VerifyRequest):
-    """One-hot scores, as of somebody who wrote down classes, are multiples of a ten-thousandth."""
+def test_rounded_scores_are_detected(suite_row: Path, options: VerifyRequest):
+    """One-hot scores are multiples of a ten-thousandth, unlike those of a network, and are reported."""
 
     def harden(table: pd.DataFrame) -> pd.DataFrame:
         scores = [f"score_{k}" for k in range(5)]
@@ -215,7 +217,7 @@ def test_rounded_scores_are_found(suite_row: Path, options: VerifyRequest):
 
 
 def show(folder: Path, images: np.ndarray, classes: list[str]) -> None:
-    """Put other pictures in place of those that a bundle shows."""
+    """Replace the previews of a bundle."""
     table = pd.DataFrame({"class": classes, "fold": 0, "image": [png(i) for i in images]})
     table.to_parquet(folder / "samples" / "images.parquet", index=False)
     edit(folder, lambda content: content["samples"].update(shown=len(table)))
@@ -223,7 +225,7 @@ def show(folder: Path, images: np.ndarray, classes: list[str]) -> None:
 
 
 def test_copies_of_test_images_are_refused(suite_row: Path, options: VerifyRequest, data):  # type: ignore[no-untyped-def]
-    """A generator that gives a test image has seen it; the image is named."""
+    """A preview that shows a test image is refused, and the check names the image."""
     test = data.folds[0].test
     show(suite_row, np.array(test.image[:20]), [test.classes[k] for k in test.label[:20]])
     problems = failures(verify(suite_row, options))["samples"]
@@ -231,7 +233,7 @@ def test_copies_of_test_images_are_refused(suite_row: Path, options: VerifyReque
 
 
 def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, options: VerifyRequest, data):  # type: ignore[no-untyped-def]
-    """All shown images are training images, but the bundle reports that none of 60 is close to one."""
+    """All previews are training images, but the bundle reports a copy rate of 0 in 60."""
     train = data.folds[0].train
     show(suite_row, np.array(train.image[:40]), [train.classes[k] for k in train.label[:40]])
     assert "memorization.rate" in failures(verify(suite_row, options))["memorization"]
@@ -244,10 +246,8 @@ def test_copies_of_training_images_must_be_in_the_rate(suite_row: Path, options:
         (png(np.zeros((32, 32), np.uint8))[:-30], "cannot be decoded"),
     ],
 )
-def test_a_picture_that_is_none_is_refused(
-    suite_row: Path, options: VerifyRequest, content: bytes, words: str
-):
-    """Another size, or damaged."""
+def test_an_invalid_picture_is_refused(suite_row: Path, options: VerifyRequest, content: bytes, words: str):
+    """A picture of another size and a damaged one are refused."""
     table = pd.read_parquet(suite_row / "samples" / "images.parquet")
     table.at[3, "image"] = content
     table.to_parquet(suite_row / "samples" / "images.parquet", index=False)
@@ -258,7 +258,7 @@ def test_a_picture_that_is_none_is_refused(
 
 
 def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, options: VerifyRequest):
-    """A PNG of 8000 by 8000 pixels is 70 kB; its size is looked at first."""
+    """A PNG of 8000 by 8000 pixels in 70 kB is refused by its size before it is decoded."""
     buffer = io.BytesIO()
     Image.new("L", (8000, 8000)).save(buffer, "PNG")
     table = pd.read_parquet(suite_row / "samples" / "images.parquet")
@@ -269,7 +269,7 @@ def test_a_bomb_of_a_picture_is_not_decoded(suite_row: Path, options: VerifyRequ
 
 
 class Evil:
-    """Unpickling this makes a file."""
+    """An object whose unpickling creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -282,7 +282,7 @@ class Evil:
 def test_a_pickle_in_place_of_a_file_is_refused_and_not_loaded(
     suite_row: Path, options: VerifyRequest, tmp_path: Path, name: str
 ):
-    """Nothing of it is run."""
+    """No code of a pickle runs."""
     (suite_row / name).write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
     if name != "bundle.json":
         vouch(suite_row)
@@ -290,15 +290,15 @@ def test_a_pickle_in_place_of_a_file_is_refused_and_not_loaded(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_grid_that_was_replaced_is_found(suite_row: Path, options: VerifyRequest):
-    """By its hash."""
+def test_a_replaced_grid_is_detected(suite_row: Path, options: VerifyRequest):
+    """The hash of the grid differs."""
     (suite_row / "samples" / "grid.png").write_bytes(png(np.zeros((8, 8), np.uint8)))
     assert "grid.png" in failures(verify(suite_row, options))["schema"]
 
 
 @pytest.mark.parametrize("name", ["real_only", "oracle", "noise", "stylegan"])
-def test_a_submission_has_a_name_of_its_own(submission: Path, options: VerifyRequest, name: str):
-    """Not that of a control, and not that of a generator of the suite."""
+def test_a_submission_has_an_own_name(submission: Path, options: VerifyRequest, name: str):
+    """A submission with the name of a control or of one of the suite's generators is refused."""
 
     def rename(content: dict[str, Any]) -> None:
         content["row"]["name"] = content["submission"]["name"] = name
@@ -310,25 +310,25 @@ def test_a_submission_has_a_name_of_its_own(submission: Path, options: VerifyReq
 
 
 def test_a_protocol_of_another_version_is_named(suite_row: Path, options: VerifyRequest):
-    """The hashes differ."""
+    """The check reports that the hashes differ."""
     edit(suite_row, lambda content: content.update(protocol_hash="5b1f" * 16))
     assert "protocol from another version" in failures(verify(suite_row, options))["protocol"]
 
 
 def test_another_schema_is_refused(suite_row: Path, options: VerifyRequest):
-    """A bundle of another release is not guessed at."""
+    """A bundle of another release is refused."""
     edit(suite_row, lambda content: content.update(schema=3))
     assert "this release reads" in failures(verify(suite_row, options))["schema"]
 
 
 def test_an_unknown_task_is_a_fault(suite_row: Path):
-    """Nothing can be compared, and no file is read because a bundle names it."""
+    """An unknown task fails the check, and no file is read because a bundle names it."""
     edit(suite_row, lambda content: content.update(task="../../tests/tasks/tiny.yaml"))
     assert "unknown task" in failures(verify(suite_row, VerifyRequest()))["protocol"]
 
 
 def test_a_task_file_with_a_tag_of_yaml_is_refused(suite_row: Path, tmp_path: Path):
-    """Plain data alone: a tag could make an object."""
+    """A YAML tag, which could create an object, is refused."""
     path = tmp_path / "evil.yaml"
     path.write_text("name: !!python/object/apply:os.system [touch ran]\n")
     assert "protocol" in failures(verify(suite_row, VerifyRequest(task=path)))
@@ -345,13 +345,13 @@ def test_a_task_file_with_a_tag_of_yaml_is_refused(suite_row: Path, tmp_path: Pa
 def test_script_in_names_is_refused(
     suite_row: Path, options: VerifyRequest, edited: Callable[[dict[str, Any]], None]
 ):
-    """In a row's name, a class or the card of a suite's row."""
+    """Script in a row's name, a class or the card is refused."""
     edit(suite_row, edited)
     assert verify(suite_row, options).failed
 
 
-def test_what_is_printed_cannot_steer_a_terminal(suite_row: Path, options: VerifyRequest):
-    """Escape sequences of a bundle are shown as text."""
+def test_escape_sequences_are_printed_as_text(suite_row: Path, options: VerifyRequest):
+    """Escape sequences of a bundle cannot control the terminal."""
     edit(suite_row, lambda content: content.update(question="\x1b[2Jgone\r"))
     lines = [c.line() for c in verify(suite_row, options).checks]
     assert all(line.isprintable() for line in lines)
@@ -360,7 +360,7 @@ def test_what_is_printed_cannot_steer_a_terminal(suite_row: Path, options: Verif
 def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
     suite_row: Path, options: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The same checks with the same outcome; its folder and the temporary one are as before."""
+    """A ZIP has the same outcomes as its folder; its own folder and the temporary one are unchanged."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
@@ -372,20 +372,21 @@ def test_a_zip_is_checked_as_its_folder_and_nothing_is_left(
     assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == before
 
 
-def test_a_record_that_came_along_proves_nothing(suite_row: Path, options: VerifyRequest):
-    """It is reported as ignored."""
+def test_a_submitted_record_is_ignored(suite_row: Path, options: VerifyRequest):
+    """A verification record inside a submission is reported as ignored."""
     (suite_row / "verified.json").write_text("{}")
     outcomes = {c.name: c.passed for c in verify(suite_row, options).checks}
     assert outcomes["record"] is None
 
 
 def test_a_signature_is_checked(suite_row: Path, tmp_path: Path):
-    """Good by a known author; of nobody known; forged, where a field is edited that nothing else tells."""
+    """A signature is valid from a known author, unknown from anyone else, and invalid after an edit that no
+    other check detects."""
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed")
     key, known = tmp_path / "key", tmp_path / "allowed_signers"
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
-    subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     sign(suite_row / "bundle.json", key)
     known.write_text("")
     assert signature_of(suite_row, VerifyRequest(task=TINY)) is True
@@ -402,7 +403,7 @@ def signature_of(folder: Path, options: VerifyRequest) -> bool | None:
 
 
 def test_unavailable_data_are_not_a_fault(suite_row: Path, options: VerifyRequest, monkeypatch):  # type: ignore[no-untyped-def]
-    """A source without its folder is not checked, and not a fault."""
+    """Without the source's folder the data check is not done and does not fail."""
 
     def unavailable(*_: object) -> None:
         raise DataError("source x", "needs a folder")
@@ -415,10 +416,10 @@ def test_unavailable_data_are_not_a_fault(suite_row: Path, options: VerifyReques
     assert outcomes["samples"] is None
 
 
-def test_the_verb_prints_every_check_and_fails_where_one_does(
+def test_the_command_prints_every_check_and_fails_if_one_fails(
     suite_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Exit status 0, or 1; the JSON has the same checks."""
+    """The exit status is 0 or 1, and the JSON has the same checks."""
     out = tmp_path / "report.json"
     given = ["verify", str(suite_row), "--task", str(TINY), "--out", str(out)]
     assert main(given) == 0
@@ -432,7 +433,7 @@ def test_the_verb_prints_every_check_and_fails_where_one_does(
 
 
 def test_a_row_that_failed_has_less_to_check(suite_row: Path, options: VerifyRequest, tmp_path: Path):
-    """Its protocol, data and name are checked; its missing parts are reported as not checked."""
+    """Protocol, data and name of a failed row are checked; its missing parts are reported as not checked."""
     content = json.loads((suite_row / "bundle.json").read_text())
     content.update(status="failed", error="ddpm: NaN loss", results={}, samples=None, memorization=None)
     content.update(measures={}, files={})
@@ -450,9 +451,8 @@ def test_a_row_that_failed_has_less_to_check(suite_row: Path, options: VerifyReq
      {"gated": True}, {"threshold": 0.5}, {"planted_recall": 0.5}],
     ids=lambda changed: next(iter(changed)),
 )  # fmt: skip
-def test_what_the_gate_says_is_computed_again(
-    suite_row: Path, options: VerifyRequest, changed: dict[str, Any]
-):
-    """Numbers that are none or too large, fields that it does not have, and figures that do not come out."""
+def test_the_gate_is_recomputed(suite_row: Path, options: VerifyRequest, changed: dict[str, Any]):
+    """Invalid or too large numbers, unknown fields, and figures that differ after recomputation are
+    reported."""
     edit(suite_row, lambda content: content["memorization"].update(changed))
     assert f"memorization.{next(iter(changed))}" in failures(verify(suite_row, options))["memorization"]

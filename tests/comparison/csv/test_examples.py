@@ -1,4 +1,4 @@
-"""What docs/comparing.md and docs/readers.md show, run as a reader would run it."""
+"""The examples of docs/comparing.md and docs/readers.md run as a reader would run them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PAGES = ("comparing", "readers")
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The code of a page in one language."""
+    """Return the code of a page in one language."""
     text = (ROOT / "docs" / f"{page}.md").read_text()
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch, capsys):
-    """Every command of the page succeeds; the lines shown below it are among those that it prints."""
+    """Every command of the page succeeds and prints the lines shown below it."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / f"{page}.md").read_text()
@@ -38,7 +38,7 @@ def test_commands_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch,
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
-    """The Python of the page runs as one program."""
+    """The page's Python runs as one program."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     exec(compile("\n".join(blocks(page, "python")), page, "exec"), {})

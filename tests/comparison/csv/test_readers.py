@@ -1,4 +1,4 @@
-"""Reader studies: what the papers' tables allow to compute again, and what is refused."""
+"""Reader studies: figures of published tables are reproduced, and invalid tables are refused."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ALIKE = {  # section 4.2: pairs of quality without a significant difference, wit
 
 
 def write(folder, lines, header="reader,image,model,class,quality,plausibility,real_or_fake"):
-    """A study as a file."""
+    """Write a study as a file."""
     path = folder / "readers.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
     return path
 
 
 def scores(mean: float, sd: float, top: int) -> np.ndarray:
-    """125 scores from 1 to ``top`` of this mean and standard deviation: those of largest entropy."""
+    """Return the 125 scores of largest entropy from 1 to ``top`` with this mean and standard deviation."""
     values = np.arange(1, top + 1)
 
     def shares(at: np.ndarray) -> np.ndarray:
@@ -56,7 +56,8 @@ def scores(mean: float, sd: float, top: int) -> np.ndarray:
 
 @pytest.mark.parametrize("question", [0, 1])
 def test_schaudts_models_differ(question):
-    """Scores with the means and deviations of Table 6 give p < 0.0001 for both, as section 4.2 says."""
+    """Scores with the means and deviations of Table 6 give p < 0.0001 for both questions, as in section
+    4.2."""
     groups = {m: scores(*own[question], (5, 3)[question]) for m, own in TABLE_6.items()}
     for model, own in groups.items():
         assert own.mean() == pytest.approx(TABLE_6[model][question][0], abs=0.03)
@@ -67,9 +68,9 @@ def test_schaudts_models_differ(question):
 
 
 def test_schaudts_pairs_of_quality():
-    """Dunn-Bonferroni on such scores leaves the very three pairs that section 4.2 names, with p values near.
+    """Dunn-Bonferroni on such scores leaves the three pairs of section 4.2, with similar p values.
 
-    Near, since means and deviations do not fix the scores: 0.60, 0.61 and 0.26 for 0.713, 0.51 and 0.3.
+    Means and deviations do not determine the scores, so they differ: 0.60, 0.61, 0.26 for 0.713, 0.51, 0.3.
     """
     groups = {m: scores(*own[0], 5) for m, own in TABLE_6.items()}
     pairs = {frozenset((p["a"], p["b"])): p["p_adjusted"] for p in dunn(groups, "bonferroni")}
@@ -77,7 +78,7 @@ def test_schaudts_pairs_of_quality():
 
 
 def one_reader(detected: dict[str, int], images: int = 32) -> list[str]:
-    """A sonographer who calls so many of the images of each model fake."""
+    """Return the answers of a sonographer who calls this number of each model's images fake."""
     return [
         f"s,{model}-{k},{model},pneumonia,,,{'fake' if k < count else 'real'}"
         for model, count in detected.items()
@@ -102,10 +103,11 @@ def test_zhangs_detection_rates(tmp_path):
 
 
 def test_segals_error_rate(tmp_path):
-    """Segal et al. 2021, section 4.4: 27 % wrong of reals and 39 % wrong of generates are the 33 % printed.
+    """Segal et al. 2021, section 4.4: 27 % errors on real and 39 % on generated images average to the printed
+    33 %.
 
     The text gives 61 % as generates called real; the printed 33 % (24 to 43) is the mean of 27 % (18 to 37)
-    and of 39 % (30 to 49), so 61 % must be those that were recognized.
+    and of 39 % (30 to 49), so 61 % must be the detected ones.
     """
     lines = []
     for k in range(100):
@@ -120,7 +122,7 @@ def test_segals_error_rate(tmp_path):
 
 
 def test_error_rate_counts_real_and_fake_alike(tmp_path):
-    """A reader who always answers fake has an error rate of one half, however many fakes there are."""
+    """A reader who always answers fake has an error rate of one half, whatever the number of fakes."""
     lines = [f"r1,real-{k},real,x,,,fake" for k in range(2)] + one_reader({"gan": 30}, 30)
     lines = [line.replace("s,", "r1,", 1) for line in lines]
     result = analyze(read_study(write(tmp_path, lines)))["realism"]["models"]["gan"]
@@ -130,7 +132,7 @@ def test_error_rate_counts_real_and_fake_alike(tmp_path):
 
 
 def test_means_and_letters_by_hand(tmp_path):
-    """Two readers, four images a model: means over answers; tests on images, each with its readers' mean."""
+    """Two readers rate four images per model: means are over answers, tests over the images' mean ratings."""
     quality = {"a": [(5, 4), (5, 5), (4, 4), (5, 4)], "b": [(1, 2), (2, 2), (1, 1), (1, 2)]}
     lines = [
         f"r{r},{m}{k},{m},,{pair[r]},,"
@@ -146,7 +148,8 @@ def test_means_and_letters_by_hand(tmp_path):
 
 
 def test_the_example_is_read_and_is_json():
-    """The example of docs/readers.md gives every part; three readers agree to some degree."""
+    """The example of docs/readers.md gives every part of the result, with some agreement of its three
+    readers."""
     record = analyze(read_study(ROOT / "examples" / "comparing" / "readers.csv"))
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert set(record["scores"]) == {"quality", "plausibility"}
@@ -156,7 +159,7 @@ def test_the_example_is_read_and_is_json():
 
 
 def test_truth_may_be_a_column(tmp_path):
-    """With ``truth``, real images may carry the name of their source."""
+    """With the column ``truth``, real images may have the name of their source."""
     header = "reader,image,model,truth,real_or_fake"
     lines = [f"r,{m}{k},{m},{t},real" for m, t in (("hospital", "real"), ("gan", "fake")) for k in range(2)]
     assert read_study(write(tmp_path, lines, header)).models == ["real", "gan"]
@@ -182,13 +185,13 @@ def test_truth_may_be_a_column(tmp_path):
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):
-    """File, line and column of what does not fit."""
+    """The error names file, line and column of the invalid value."""
     with pytest.raises(SubmissionError, match=message):
         read_study(write(tmp_path, ["r1,i1,gan,x,3,2,fake", line]))
 
 
 def test_a_model_with_one_image_is_refused(tmp_path):
-    """No interval over images without a second one; a study without any score is no study."""
+    """An interval over images needs two images, and a study needs scores."""
     with pytest.raises(SubmissionError, match="quality of model 'gan': is there for 1 image"):
         analyze(read_study(write(tmp_path, ["r1,i1,gan,x,3,,"])))
     with pytest.raises(SubmissionError, match="has no scores"):

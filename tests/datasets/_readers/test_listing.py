@@ -1,4 +1,5 @@
-"""Tables and folders from others: read as they are, refused by line and column, and fast."""
+"""Listing of third-party tables and folders: values are unchanged, faults are located, and large inputs are
+fast."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ from benchmark.utils.csv_table import METADATA
 
 
 def table(folder: Path, content: str | bytes) -> Path:
-    """Write a table as it is given, byte by byte."""
+    """Write a table byte by byte."""
     path = folder / "table.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
@@ -69,7 +70,7 @@ PLAIN = "image,label\na.png,x\nb.png,y\n"
     ],
 )
 def test_same_rows_however_written(tmp_path: Path, content: str | bytes) -> None:
-    """Line ends, byte order marks, order, further columns and blank lines do not change what is read."""
+    """Line endings, byte order marks, row order, extra columns and blank lines do not change the records."""
     path = table(tmp_path, content)
     rows = [(cells["image"], cells["label"]) for _, cells in read_csv(path, ["image"], ["label"]).records()]
     assert rows == [("a.png", "x"), ("b.png", "y")]
@@ -96,7 +97,7 @@ def test_same_rows_however_written(tmp_path: Path, content: str | bytes) -> None
     ],
 )
 def test_faulty_table(tmp_path: Path, content: str | bytes, where: str, problem: str) -> None:
-    """A faulty table is refused with its place, what is wrong and a remedy."""
+    """The error for a faulty table has its location, the problem and a remedy."""
     with pytest.raises(DataError) as caught:
         read_csv(table(tmp_path, content), ["image", "label"])
     assert caught.value.where.endswith(where)
@@ -105,21 +106,21 @@ def test_faulty_table(tmp_path: Path, content: str | bytes, where: str, problem:
 
 
 def test_semicolons_are_named(tmp_path: Path) -> None:
-    """A table with semicolons, as some spreadsheets write it, is told apart from one without the columns."""
+    """A table separated by semicolons gets its own error message, not the one for missing columns."""
     with pytest.raises(DataError, match="separated by semicolons: save it with commas"):
         read_csv(table(tmp_path, "image;label\na;x\n"), ["image", "label"])
 
 
-def test_a_column_that_nobody_reads_may_come_twice(tmp_path: Path) -> None:
-    """A repeated name is a fault only where it leaves open which column is meant."""
+def test_an_unused_column_may_be_repeated(tmp_path: Path) -> None:
+    """A repeated column name is an error only if the reader needs that column."""
     path = table(tmp_path, "image,note,note\na.png,1,2\n")
     assert read_csv(path, ["image"]).text("image").tolist() == ["a.png"]
     with pytest.raises(DataError, match="note: column is there twice"):
         list(read_csv(path, ["image"], None).records())
 
 
-def test_lines_of_rows_behind_quoted_newlines(tmp_path: Path) -> None:
-    """The place of a row is the line on which it begins, also behind a cell of several lines."""
+def test_line_numbers_after_quoted_newlines(tmp_path: Path) -> None:
+    """A record's line number is the line on which it begins, also after a cell that spans several lines."""
     path = table(tmp_path, 'image,note\na.png,"1\n2\n3"\n\nb.png,"4\n5"\n')
     assert read_csv(path, ["image"]).lines.tolist() == [2, 6]
     assert [where.rpartition(" ")[2] for where, _ in read_csv(path, ["image"], None).records()] == ["2", "6"]
@@ -130,8 +131,8 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(cells, cells.filter(lambda text: text.strip() != "")), min_size=1, max_size=9))
-def test_any_text_comes_back(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
-    """Whatever a CSV writer quotes is read back, stripped, by both readers."""
+def test_any_text_survives_a_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+    """Both readers return any text that a CSV writer quotes, without surrounding whitespace."""
     written = io.StringIO()
     csv.writer(written, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
     path = table(tmp_path, written.getvalue())
@@ -142,7 +143,7 @@ def test_any_text_comes_back(tmp_path: Path, rows: list[tuple[str, str]]) -> Non
 
 
 def test_stated_values(tmp_path: Path) -> None:
-    """Stated texts are accepted whatever their case; any other is refused with its line."""
+    """Known values are accepted in any case; other values are refused with their line."""
     columns = read_csv(table(tmp_path, "sex,age\nmale,50\nF,\n,nan\n"), ["sex", "age"])
     assert columns.among("sex", {"Male": 1, "F": 2, "": 0}).tolist() == [1, 2, 0]
     assert columns.numbers_or_nan("age").tolist() == pytest.approx([50, np.nan, np.nan], nan_ok=True)
@@ -152,8 +153,8 @@ def test_stated_values(tmp_path: Path) -> None:
         columns.filled("age")
 
 
-def test_a_large_table_costs_little(tmp_path: Path) -> None:
-    """20,000 rows of 19 columns take less than 3 seconds; each column is as wide as its longest text."""
+def test_a_large_table_is_read_quickly(tmp_path: Path) -> None:
+    """20,000 records of 19 columns take less than 3 seconds; each column is as wide as its longest text."""
     path = tmp_path / "train.csv"
     names = ["path", *(f"c{k}" for k in range(18))]
     row = ",1.0" * 9 + "," * 9
@@ -167,7 +168,8 @@ def test_a_large_table_costs_little(tmp_path: Path) -> None:
 
 
 def test_walk(tmp_path: Path) -> None:
-    """Pictures are listed with their size; hidden and other files are not, links that lead out are named."""
+    """Pictures are listed with their size, hidden and other files are not; links out of the folder are
+    reported."""
     root = tmp_path / "root"
     (root / "a/b").mkdir(parents=True)
     (root / ".hidden").mkdir()
@@ -188,7 +190,8 @@ def test_walk(tmp_path: Path) -> None:
 
 
 def test_missing_share() -> None:
-    """Up to the allowed share a note names the first few; above it the error does, with the share."""
+    """A note names the first missing files up to the allowed share; above it, an error names them and the
+    share."""
     assert note_missing([], 10, 0, "", "") == []
     names = list("abcde")
     assert note_missing(names, 10, 0.5, "line 2", "x") == [
@@ -208,13 +211,13 @@ def test_missing_share() -> None:
     ],
 )  # fmt: skip
 def test_licenses(license: str, forbidden: bool) -> None:
-    """Commercial use is forbidden by NC, research and unstated licenses; research is not."""
+    """NC, research and unstated licenses forbid commercial use but not research."""
     assert forbids(license, "commercial") == forbidden
     assert not forbids(license, "research")
 
 
 def test_forbidden_rows_are_counted() -> None:
-    """Rows whose license forbids the use are left out and counted by license."""
+    """Records whose license forbids the use are left out and counted by license."""
     rows = [
         Record(
             where="",
@@ -226,14 +229,14 @@ def test_forbidden_rows_are_counted() -> None:
         )
         for k in range(7)
     ]
-    kept, notes = allowed(rows, "commercial")
-    assert [row.image_id for row in kept] == ["0", "3", "6"]
+    retained, notes = allowed(rows, "commercial")
+    assert [row.image_id for row in retained] == ["0", "3", "6"]
     assert notes == ["4 records left out, license forbids commercial use: CC BY-NC 2, not stated 2"]
     assert allowed(rows, "research") == (rows, [])
 
 
 def test_wanted_findings() -> None:
-    """A task's spelling is kept, an alias is understood; a class among findings that is none is refused."""
+    """Aliases resolve to findings under the task's spelling; an unknown class is refused."""
     known, alias = ["Edema", "Pleural_Thickening", "No Finding"], {"normal": "No Finding"}
     assert requested_findings(["Normal", "pleural thickening"], known, alias, "") == (
         [2, 1],
@@ -245,25 +248,26 @@ def test_wanted_findings() -> None:
 
 
 def test_repeated_records(tmp_path: Path) -> None:
-    """A record that repeats another is dropped; one that contradicts another is refused with both lines."""
+    """A repeated record is dropped; contradicting records are refused with both lines."""
     content = "name,value\na,1\nb,1\na,1\nc,1\nb,1\na,1\n"
-    found = read_csv(table(tmp_path, content), ["name", "value"])
-    names = found.text("name").tolist()
-    assert without_repeats(found, np.arange(6), names).tolist() == [0, 1, 3]
+    lines = read_csv(table(tmp_path, content), ["name", "value"])
+    names = lines.text("name").tolist()
+    assert without_repeats(lines, np.arange(6), names).tolist() == [0, 1, 3]
     other = read_csv(table(tmp_path, content.replace("c,1\nb,1", "c,1\nb,2")), ["name", "value"])
     with pytest.raises(DataError, match=r"line 6: contradicts line 3 on 'b'"):
         without_repeats(other, np.arange(6), names)
 
 
 def test_shared_patients_are_refused() -> None:
-    """A patient in two given splits is named, with both."""
+    """A patient in two given splits is refused; the error names the patient and both splits."""
     refuse_shared(np.array(["p", "p", "q"]), np.array(["train", "train", "test"]), "here")
     with pytest.raises(DataError, match="here: 1 patients are in split 'test' and in split 'train': p"):
         refuse_shared(np.array(["p", "p", "q"]), np.array(["train", "test", "test"]), "here")
 
 
 def test_fingerprint_of_a_tree(tmp_path: Path) -> None:
-    """Names and sizes of the listed pictures and the tables' bytes count; the rest of the tree does not."""
+    """The fingerprint covers the names and sizes of the listed pictures and the bytes of the tables, nothing
+    else in the tree."""
     (tmp_path / "a.png").write_bytes(b"123")
     (tmp_path / "b.png").write_bytes(b"123")
     path = table(tmp_path, PLAIN)
@@ -276,7 +280,7 @@ def test_fingerprint_of_a_tree(tmp_path: Path) -> None:
 
 
 def test_many_pictures_stay_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond LARGE pictures none is decoded before it is looked at, and a note says what was not done."""
+    """Beyond LARGE pictures none is decoded before it is read, and a note lists the skipped checks."""
     rows = []
     for k in range(4):
         path = tmp_path / f"{k}.png"

@@ -1,4 +1,4 @@
-"""Figures beside the tables."""
+"""Figures that accompany the tables."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def run() -> Run:
 
 
 def points(container) -> list[float]:
-    """The heights of a series."""
+    """Return the heights of a series."""
     return list(container.lines[0].get_ydata())
 
 
 def test_change_is_drawn_in_points_by_bracket(run):
-    """Right images of 40 over both classifiers: real_only 46 of 80; one 52, 54; two 42, 52."""
+    """Of 80 images over both classifiers real_only has 46 correct, one 52 and 54, two 42 and 52."""
     drawn = change.figure(run)
     (axes,) = drawn.figure.axes
     heights = {c.get_label(): points(c) for c in axes.containers}
@@ -33,14 +33,14 @@ def test_change_is_drawn_in_points_by_bracket(run):
 
 
 def with_keep(right: int, keep: str) -> Run:
-    """A run of ``real_only`` and a generator, five better, on a share of the training images."""
+    """Return a run of ``real_only`` and a better generator on a share of the training images."""
     real = bundle("real_only", predictions({(0, "a", s): (right, right) for s in (0, 1)}))
     better = {(b, "a", s): (right + 2, right + 2) for b in (1, 2) for s in (0, 1)}
     return run_of([real, bundle("one", predictions(better), "generator")], **{"few.keep": keep})
 
 
 def test_choices_of_numbers_are_an_axis_in_their_order():
-    """Balanced accuracy in percent, with and without the generator."""
+    """Balanced accuracy is in percent, with and without the generator, along the sorted choices."""
     drawn = fraction.figure([with_keep(7, "1.0"), with_keep(4, "0.25"), with_keep(6, "0.5")])
     (axes,) = drawn.figure.axes
     heights = {c.get_label(): points(c) for c in axes.containers}
@@ -50,8 +50,8 @@ def test_choices_of_numbers_are_an_axis_in_their_order():
     assert axes.get_xlabel() == "few.keep"
 
 
-def test_figures_that_the_data_do_not_admit_say_why(run):
-    """One run; no calibration; no baseline."""
+def test_figures_without_data_have_a_reason(run):
+    """One run, no calibration, or no baseline: the figure is left out with a reason."""
     assert "differ in one field" in fraction.figure([run]).reason
     assert reliability.figure(with_fields(run, quality={})) == LeftOut(
         "reliability", "the comparison has no calibration record"
@@ -60,7 +60,7 @@ def test_figures_that_the_data_do_not_admit_say_why(run):
 
 
 def calibrated(run: Run) -> Run:
-    """The run with two bins of which one is empty."""
+    """Return the run with two bins, one of them empty."""
     bins = [
         {"low": 0.0, "high": 0.5, "weight": 0.0, "confidence": None, "accuracy": None},
         {"low": 0.5, "high": 1.0, "weight": 1.0, "confidence": 0.75, "accuracy": 0.6},
@@ -70,7 +70,7 @@ def calibrated(run: Run) -> Run:
 
 
 def test_reliability_leaves_empty_bins_out(run):
-    """One mark at (0.75, 0.6)."""
+    """Only the filled bin has a mark, at (0.75, 0.6)."""
     drawn = reliability.figure(calibrated(run))
     (axes,) = drawn.figure.axes
     (mark,) = axes.collections
@@ -78,7 +78,7 @@ def test_reliability_leaves_empty_bins_out(run):
 
 
 def test_same_figure_same_bytes(run, tmp_path):
-    """PNG and SVG without a date, whatever the user's settings."""
+    """PNG and SVG have no date and do not depend on the user's settings."""
     import matplotlib
 
     pages = []
@@ -93,7 +93,7 @@ def test_same_figure_same_bytes(run, tmp_path):
 
 
 def test_rows_stand_on_the_learning_curve_where_they_are_worth_as_much(run):
-    """Generator one at 100 + 50 images, one point above real_only; generator two cannot be placed."""
+    """Generator one is at 100 + 50 images, one point above real_only; generator two has no position."""
     drawn = learning_curve.figure(with_curve(run))
     (axes,) = drawn.figure.axes
     real, one = axes.containers

@@ -1,4 +1,4 @@
-"""Boards are read strictly, and every row has the standing that lies beside it."""
+"""Boards are read strictly, and every row has the standing of the records beside it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from support.board_folders import BOARD, KEY, SIGNED, SIGNED_FOR_FILES, edit, ma
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A board of three rows."""
+    """Write a board of three rows."""
     return make_board_folder(tmp_path)
 
 
 def test_a_board_is_its_rows_with_their_standings(tmp_path, folder):
-    """Name, task, profile, rows by name, a standing and the hash of bundle.json for each."""
+    """A board has a name, task, profile, rows by name, and each row's standing and hash of bundle.json."""
     assert board_folders(tmp_path) == [folder]
     board = read_board(folder)
     assert (board.name, board.task, board.head.profile) == (BOARD, "cxr_pneumonia", "demo")
@@ -49,7 +49,7 @@ def test_a_board_is_named_by_task_and_profile(tmp_path, name):
         read_rows(folder)
 
 
-def test_what_was_chosen_may_follow(tmp_path):
+def test_the_name_may_end_with_the_choices(tmp_path):
     """The end of the name states a scenario, weights or a source."""
     assert read_rows(make_board_folder(tmp_path, f"{BOARD}-scarce.keep=0.5-weights=imagenet"))
 
@@ -64,14 +64,14 @@ def test_what_was_chosen_may_follow(tmp_path):
     ],
 )
 def test_a_board_never_mixes(folder, fields, named):
-    """Rows of two tasks, profiles, protocols or datasets are refused; row and field are named."""
+    """Rows of two tasks, profiles, protocols or datasets are refused; the error names row and field."""
     edit(folder / "real_only", **fields)
     with pytest.raises(SubmissionError, match=f"row 'real_only': {named}"):
         read_rows(folder)
 
 
 def test_two_boards_of_one_protocol_are_one(tmp_path, folder):
-    """The same protocol and data under two names is refused; other data under another name is not."""
+    """Two names for one protocol and data are refused; another name for other data is not."""
     one = read_board(folder)
     one_board_per_protocol([one])
     with pytest.raises(SubmissionError, match=f"{BOARD}-b: has the protocol and the data of board '{BOARD}'"):
@@ -80,20 +80,20 @@ def test_two_boards_of_one_protocol_are_one(tmp_path, folder):
 
 @pytest.mark.parametrize("place", ["results", f"results/{BOARD}", f"results/{BOARD}/ddpm"])
 def test_stray_files_are_refused(tmp_path, folder, place):
-    """Nothing lies among boards, rows and a bundle's files that no page would show."""
+    """Files that no page would show are refused among boards, rows and bundle files."""
     (tmp_path / place / "notes.txt").write_text("x")
     with pytest.raises(SubmissionError, match=r"notes\.txt"):
         [read_rows(f) for f in board_folders(tmp_path)]
 
 
 def test_no_board_is_an_error(tmp_path):
-    """The error states how to add one."""
+    """The error states how to add a board."""
     with pytest.raises(SubmissionError, match=r"(?s)holds no board.*--add"):
         board_folders(tmp_path)
 
 
 def test_verified_means_this_very_bundle(folder):
-    """A record of a passed verification counts until a byte of bundle.json is changed."""
+    """A record of a passed verification is valid until a byte of bundle.json changes."""
     row = folder / "ddpm"
     assert read_standing(row).status == "self-reported"
     verify(row)
@@ -121,7 +121,7 @@ def test_verified_means_this_very_bundle(folder):
     ],
 )
 def test_a_verification_that_did_not_pass_is_no_standing(folder, fields, named):
-    """A row that failed, or a record that cannot be read, is refused and the field named."""
+    """A failed verification and an unreadable record are refused; the error names the field."""
     verify(folder / "ddpm", **fields)
     with pytest.raises(SubmissionError, match=named):
         read_standing(folder / "ddpm")
@@ -129,14 +129,14 @@ def test_a_verification_that_did_not_pass_is_no_standing(folder, fields, named):
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "NaN", '{"schema": 1}', "[" * 100_000])
 def test_other_content_than_a_record_is_refused(folder, content):
-    """No traceback, and the file is named."""
+    """The error names the file, without a traceback."""
     (folder / "ddpm" / "verified.json").write_text(content)
     with pytest.raises(SubmissionError, match=r"verified\.json"):
         read_standing(folder / "ddpm")
 
 
 def test_a_signature_names_its_key(folder):
-    """The fingerprint is what ``ssh-keygen -l`` prints of the key that signed."""
+    """The fingerprint is the one that ``ssh-keygen -l`` prints for the signing key."""
     (folder / "ddpm" / "bundle.json.sig").write_text(SIGNED)
     standing = read_standing(folder / "ddpm")
     assert (standing.status, standing.signature, standing.signer) == ("self-reported", "signed", KEY)
@@ -152,7 +152,7 @@ def test_a_signature_names_its_key(folder):
     ],
 )
 def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, phrase):
-    """What the verification says of a signature holds for the key that it looked at."""
+    """The verification's record of a signature applies only to the key that it checked."""
     (folder / "ddpm" / "bundle.json.sig").write_text(SIGNED)
     verify(folder / "ddpm", signer=signer)
     assert phrase in read_standing(folder / "ddpm").detail
@@ -169,8 +169,8 @@ def test_a_verified_signature_is_that_of_the_key_that_signed(folder, signer, phr
         ("\udcff", "is not a signature"),
     ],
 )
-def test_what_is_no_signature_of_a_bundle_is_refused(folder, content, message):
-    """Another purpose, another armor, or not all of it."""
+def test_an_invalid_signature_is_refused(folder, content, message):
+    """A signature with another purpose or armor, or a truncated one, is refused."""
     (folder / "ddpm" / "bundle.json.sig").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(SubmissionError, match=message):
         read_standing(folder / "ddpm")
@@ -178,7 +178,7 @@ def test_what_is_no_signature_of_a_bundle_is_refused(folder, content, message):
 
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_reading_of_a_signature(blob):
-    """Whatever stands between the two lines, it is a fingerprint or a ValueError."""
+    """Any text between the two lines gives a fingerprint or a ValueError."""
     import base64
 
     middle = base64.b64encode(b"SSHSIG\0\0\0\1" + blob).decode()
@@ -190,7 +190,7 @@ def test_no_bytes_break_the_reading_of_a_signature(blob):
 
 
 def test_links_beside_a_bundle_are_not_followed(folder, tmp_path):
-    """A record that lies elsewhere is refused."""
+    """A record that is a link is refused."""
     verify(folder / "ddpm")
     elsewhere = (folder / "ddpm" / "verified.json").rename(tmp_path / "v.json")
     (folder / "ddpm" / "verified.json").symlink_to(elsewhere)

@@ -23,26 +23,26 @@ LINEAR = Axis("cost", log=False)
 
 
 def mark(name: str, x: float, y: float, **changes: bool) -> Mark:
-    """A row with an interval of two points on either side."""
+    """Return a row with an interval of two points on either side."""
     kinds = {"control": False, "gated": False, "front": False, **changes}
     return Mark(name, x, y, y - 0.02, y + 0.02, **kinds)
 
 
 def test_front_by_hand():
-    """b has less gain at more cost than a; d costs more than c without gaining; the others stand."""
+    """b has less gain at more cost than a; d costs more than c without gain; the others are on the front."""
     points = {"a": (1.0, 5.0), "b": (2.0, 4.0), "c": (3.0, 7.0), "d": (4.0, 7.0), "e": (0.5, 1.0)}
     assert pareto_front(points) == ["e", "a", "c"]
 
 
 def test_equal_rows_are_on_the_front_together():
-    """Neither beats the other; a row that is equal in one and worse in the other is beaten."""
+    """Equal rows do not dominate each other; a row equal in one value and worse in the other is dominated."""
     assert pareto_front({"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (1.0, 1.0), "d": (2.0, 2.0)}) == ["a", "b"]
     assert pareto_front({}) == []
 
 
 @given(st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=9))
-def test_front_is_what_a_search_over_all_pairs_finds(points):
-    """On the front: nothing is as good in both and better in one. Sorted, it rises in both respects."""
+def test_front_agrees_with_a_search_over_all_pairs(points):
+    """No row dominates a row of the front. The sorted front rises in both values."""
     on_front = pareto_front(points)
     for name, (x, y) in points.items():
         beaten = any((u < x and v >= y) or (u <= x and v > y) for u, v in points.values())
@@ -61,32 +61,32 @@ def test_front_is_what_a_search_over_all_pairs_finds(points):
     ],
 )
 def test_ticks_are_round(low, high, count, expected):
-    """Steps of 1, 2 or 5 times a power of ten, the smallest that give at most ``count`` + 1."""
+    """Steps are the smallest 1, 2 or 5 times a power of ten that give at most ``count`` + 1 ticks."""
     assert ticks(low, high, count) == pytest.approx(expected)
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(3, 9))
 def test_ticks_lie_between_the_ends_and_are_few(low, span, count):
-    """At least one and at most count + 1, all inside, for three and more."""
+    """Between one and count + 1 ticks lie inside the axis, for a count of three or more."""
     values = ticks(low, low + span, count)
     assert 1 <= len(values) <= count + 1
     assert all(low - 1e-6 * span <= v <= low + span * (1 + 1e-6) for v in values)
 
 
 def test_decades_are_thinned():
-    """Powers of ten within the ends; every second of seven or more."""
+    """Ticks are the powers of ten inside the axis; from seven on, every second one."""
     assert decades(0.5, 200.0) == [1, 10, 100]
     assert decades(1e-4, 1e3) == pytest.approx([1e-4, 1e-2, 1, 100])
 
 
 def elements(svg: str, tag: str, kind: str) -> list[ElementTree.Element]:
-    """The elements of a tag with a class among theirs; the SVG must be well-formed."""
+    """Return the elements of a tag with this class; the SVG must be well-formed."""
     all_of_tag = ElementTree.fromstring(svg).iter(tag)
     return [e for e in all_of_tag if kind in e.get("class", "").split()]
 
 
 def test_a_logarithmic_axis_is_one():
-    """From 1 to 10 is as far as from 10 to 100; on a linear axis, a tenth as far."""
+    """1 to 10 is as long as 10 to 100; on a linear axis it is a tenth."""
     marks = [mark("a", 1, 0.0), mark("b", 10, 0.0), mark("c", 100, 0.0)]
     for log, ratio in ((True, 1.0), (False, 0.1)):
         xs = [
@@ -96,7 +96,7 @@ def test_a_logarithmic_axis_is_one():
 
 
 def test_marks_tell_role_gate_and_front_by_shape():
-    """A circle is a generator, a square a control; hollow is gated; the stair joins the front alone."""
+    """A generator is a circle, a control a square, a gated row hollow; the staircase joins the front only."""
     svg = scatter(
         [
             mark("gan", 1, 0.01, front=True),
@@ -123,7 +123,7 @@ def test_marks_tell_role_gate_and_front_by_shape():
     st.lists(st.tuples(st.floats(0.01, 1e4), st.floats(-0.5, 0.5), st.booleans()), min_size=1, max_size=12)
 )
 def test_nothing_leaves_the_plot(values):
-    """Whatever the figures, every mark, whisker and name lies within the axes."""
+    """Every mark, whisker and name lies within the axes, whatever the figures."""
     marks = [mark(f"row_{i}", x, y, front=on) for i, (x, y, on) in enumerate(values)]
     svg = scatter(marks, Axis("x", log=True), "y", "l")
     for circle in elements(svg, "circle", "mark"):
@@ -134,7 +134,7 @@ def test_nothing_leaves_the_plot(values):
 
 
 def test_names_do_not_cover_each_other():
-    """Ten rows in a crowd: no two names overlap, by their estimated width."""
+    """Of ten close rows no two names overlap, by their estimated width."""
     marks = [mark(f"generator_{i}", 1 + 0.4 * (i % 4), 0.01 * i) for i in range(10)]
     names = elements(scatter(marks, LINEAR, "y", "l"), "text", "name")
     at = [(float(n.get("x")), float(n.get("y")), 6.0 * len(n.text or "")) for n in names]
@@ -143,7 +143,7 @@ def test_names_do_not_cover_each_other():
 
 
 def test_names_are_escaped():
-    """A name from a bundle is text in the picture, never markup."""
+    """A bundle's name is text in the chart, never markup."""
     svg = scatter([mark("<script>alert(1)</script>", 1, 0.0)], Axis("<b>", True), "<i>", '"><img>')
     assert "<script" not in svg
     assert "<b>" not in svg
@@ -152,7 +152,7 @@ def test_names_are_escaped():
 
 
 def friedman(**changes: Any) -> Friedman:
-    """Four classifiers over 14 data sets, with the mean ranks and the critical difference as printed.
+    """Return four classifiers over 14 data sets, with the printed mean ranks and critical difference.
 
     Source: Demsar 2006, JMLR 7, section 3.2.4 and Table 6 (chi-squared 9.28, three degrees of freedom).
     """
@@ -166,7 +166,7 @@ def friedman(**changes: Any) -> Friedman:
 
 
 def test_critical_difference_diagram_of_demsar():
-    """Rows stand by mean rank, best first; marks and ruler are to the scale of the axis."""
+    """Rows are sorted by mean rank, best first; marks and ruler follow the scale of the axis."""
     svg = rank_diagram(friedman())
     order = [e.text for e in elements(svg, "text", "name")]
     assert order == ["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]
@@ -181,12 +181,12 @@ def test_critical_difference_diagram_of_demsar():
 
 
 def test_cliques_become_bars():
-    """A bar from the first to the last row of each clique; a row by itself needs none."""
+    """A bar spans the first to the last row of a clique; a lone row has none."""
     assert clique_bars(["a", "b", "c", "d"], [["d"], ["c", "b"], ["a", "b"]]) == [(0, 1), (1, 2)]
 
 
 def test_friedman_sentence():
-    """The figures and the verdict, or the reason why there is no diagram."""
+    """The sentence has the figures and the decision, or the reason for a missing diagram."""
     text = sentences.friedman(friedman())
     assert "14 blocks: χ²(3) = 9.28, p = 0.026, Kendall's W 0.22; the rows differ." in text
     assert "closer than 1.25" in text
@@ -199,7 +199,7 @@ def test_friedman_sentence():
 
 
 def association(**changes: Any) -> Association:
-    """A correlation over seven generators."""
+    """Return a correlation over seven generators."""
     record = {
         "metric": "f1", "rows": [], "method": None, "rho": -0.6, "low": -0.9, "high": 0.1, "p": 0.09, "n": 7,
         "expected_sign": -1, "reason": None, **changes,
@@ -208,7 +208,7 @@ def association(**changes: Any) -> Association:
 
 
 def test_association_sentences_have_intervals():
-    """Zero in the interval is named; measures without a correlation share a reason."""
+    """The sentence states if the interval contains zero; measures without a correlation share a reason."""
     one = association(rho=1.0, low=None, high=None, reason="all rows in one order: no interval")
     none = association(rho=None, reason="fewer than four rows")
     tests = {"fid_x": association(), "kid_x": one, "ms_ssim": none, "filter_pass_rate": none}
@@ -223,7 +223,7 @@ def test_association_sentences_have_intervals():
 
 
 def test_power_names_the_easiest_and_the_hardest_row():
-    """By level; a level without any figure has no sentence."""
+    """There is a sentence per level; a level without figures has none."""
     rows = {"a": {"0.8": 0.031}, "b": {"0.8": 0.052}}
     record = Power.from_json({"levels": [0.8, 0.95], "rows": rows, "needed": {}, "mcnemar": {}})
     assert sentences.power(record) == [
@@ -232,7 +232,7 @@ def test_power_names_the_easiest_and_the_hardest_row():
 
 
 def test_equivalence_claims_only_what_is_shown():
-    """The margin in points, the p value, and the three parts of the distribution."""
+    """The sentence has the margin in points, the p value, and the three shares of the posterior."""
     rope = {"below": 0.01, "within": 0.97, "above": 0.02}
     test = Equivalence.from_json({"margin": 0.02, "p": 0.013, "equivalent": True, "rope": rope})
     text = sentences.equivalence(test)
@@ -244,7 +244,7 @@ def test_equivalence_claims_only_what_is_shown():
 
 
 def test_variance_components_are_sorted_by_size():
-    """The largest source first, or the reason why there are none."""
+    """The largest source comes first; without components the reason is shown."""
     common = {"variance": 0.1, "levels": 2}
     parts = [
         {"source": "seed", "share": 0.1, "sd": 0.01, **common},
@@ -276,6 +276,6 @@ def test_variance_components_are_sorted_by_size():
     ],
 )
 def test_needed_runs_and_patients(record, expected):
-    """Runs, patients, either or neither; with the reason for a missing number."""
+    """The sentence has runs, patients, either or neither, and the reason for a missing number."""
     limits = {"power": 0.8, "with_endless_runs": None, "with_endless_patients": None}
     assert sentences.needed(Needed.from_json({**record, **limits})) == expected

@@ -1,4 +1,4 @@
-"""The site: all boards on one page."""
+"""The HTML site with all boards on one page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\"'
 
 
 class Reader(HTMLParser):
-    """Collects ids, what they are named by, links, tags, and checks that tags are balanced."""
+    """Collects ids, references to ids, links and tags, and checks that tags are balanced."""
 
     VOID = ("meta", "img", "br", "input")
 
@@ -38,7 +38,7 @@ class Reader(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notes what the tag says."""
+        """Record the tag's attributes."""
         values = dict(attrs)
         self.ids += [values["id"] or ""] if "id" in values else []
         self.named += [values["aria-labelledby"] or ""] if "aria-labelledby" in values else []
@@ -49,15 +49,15 @@ class Reader(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Needs no end."""
+        """Ignore a self-closing tag."""
 
     def handle_endtag(self, tag: str) -> None:
-        """Each end closes the last open tag."""
+        """Close the last open tag."""
         assert self.open.pop() == tag
 
 
 def site_of(boards: Sequence[Board]) -> str:
-    """The HTML page of all boards."""
+    """Return the HTML page of all boards."""
     return pages(boards)["index.html"]
 
 
@@ -67,10 +67,10 @@ def page() -> str:
     return site_of(boards())
 
 
-def test_the_page_is_whole_and_alone(page):
-    """Tags balanced, ids there once and all that name something present, nothing loaded, nothing missing.
+def test_the_page_is_complete_and_self_contained(page):
+    """Tags are balanced, ids are unique, references exist, and nothing is loaded from elsewhere.
 
-    The one address outside is the paper that a submission names; it is opened by who selects it.
+    The only external address is the link to a submission's paper.
     """
     read = Reader(page)
     assert read.open == []
@@ -85,8 +85,8 @@ def test_the_page_is_whole_and_alone(page):
     assert not re.search(r"\b(nan|NaN|None|Undefined|inf)\b", re.sub('base64,[^"]*', "", page))
 
 
-def test_headings_lead_through_the_page(page):
-    """One heading of the first level, and none that skips a level on the way down."""
+def test_headings_skip_no_level(page):
+    """The page has one first-level heading, and headings skip no level on the way down."""
     levels = Reader(page).levels
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -94,12 +94,12 @@ def test_headings_lead_through_the_page(page):
 
 
 def test_same_boards_same_bytes_in_any_order(page):
-    """The page is a pure function of the boards."""
+    """The page depends only on the boards."""
     assert site_of(boards()[::-1]) == page
 
 
 def test_every_board_and_every_row_is_there(page):
-    """One board each, with a link in the chooser, and a card for every row."""
+    """Each board has a link in the chooser, and each row has a card."""
     read = Reader(page)
     assert {FIRST, SECOND} <= set(read.ids)
     assert {f"#{FIRST}", f"#{SECOND}"} <= set(read.links)
@@ -107,8 +107,8 @@ def test_every_board_and_every_row_is_there(page):
     assert cards == {f"{b.name}--row-{x.manifest.row.name}" for b in boards() for x in b.bundles}
 
 
-def test_every_row_stands_across_the_boards(page):
-    """Generators first; a board that lacks the row shows a dash, one where it was not run says so."""
+def test_every_row_is_in_the_table_across_boards(page):
+    """Generators come first; a board without the row shows a dash, and a row that was not run is marked."""
     table = page[
         page.index('aria-label="Difference to real_only of every row on every board"') : page.index(
             'data-board="'
@@ -128,14 +128,14 @@ def test_every_row_stands_across_the_boards(page):
 
 
 def test_phantom_results_are_named_before_anything_else(page):
-    """One board of two: the count at the top, the full words at the head of that board alone."""
+    """One board of two has phantom data: the top shows the count, and only that board has the full notice."""
     assert page.index("1 board of 2 is phantom results") < page.index("Findings</h3>")
     parts = page.split("data-board=")[1:]
     assert ["Phantom results." in part for part in parts] == [True, False]
 
 
-def test_the_head_says_profile_and_hardware(page):
-    """What was run, and on what."""
+def test_the_head_shows_profile_and_hardware(page):
+    """The head of a board has its profile and its hardware."""
     assert re.search(r"<b>demo</b> profile, on cpu, 2 cores|<b>demo</b> profile, on cpu", page)
     assert "<b>lite</b> profile" in page
 
@@ -150,9 +150,9 @@ def test_hostile_texts_stay_text():
     bad[0] = replace(
         altered(bad[0], status="failed", error=HOSTILE, measures={}, results={}), predictions=None
     )
-    made = board(FIRST, bad)
-    standing = replace(next(iter(made.standings.values())), signer=HOSTILE, detail=HOSTILE)
-    page = site_of([replace(made, standings=dict.fromkeys(made.standings, standing))])
+    initial = board(FIRST, bad)
+    standing = replace(next(iter(initial.standings.values())), signer=HOSTILE, detail=HOSTILE)
+    page = site_of([replace(initial, standings=dict.fromkeys(initial.standings, standing))])
     read = Reader(page)
     assert read.open == []
     assert read.tags["script"] == 1
@@ -175,13 +175,13 @@ def test_hostile_texts_stay_text():
     ],
 )
 def test_only_web_addresses_and_dois_become_links(text, address):
-    """Whatever else stands in a card is shown as it is."""
+    """Any other text of a card is shown unchanged."""
     result = link(text)
     assert (f'href="{address}"' in result) if address else result == text
 
 
 def test_one_board_per_name():
-    """None at all, or one name twice, is refused."""
+    """An empty list and a repeated name are refused."""
     with pytest.raises(SubmissionError, match="different names"):
         site_of([])
     with pytest.raises(SubmissionError, match="different names"):
@@ -189,13 +189,13 @@ def test_one_board_per_name():
 
 
 def rows_of(page: str, name: str) -> list[str]:
-    """The rows of the leaderboard's table of a board."""
+    """Return the rows of a board's leaderboard table."""
     part = page.split(f'data-board="{name}"')[1]
     return re.findall(r"<tr class=\"(?:control|generator).*?</tr>", part.split("</table>")[0], re.DOTALL)
 
 
-def test_standing_stands_beside_every_row(page):
-    """Verified and signed, changed, or self-reported; the card says by whom and when."""
+def test_every_row_shows_its_standing(page):
+    """A row is verified and signed, changed, or self-reported; the card has the verifier and the date."""
     by_name = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, FIRST)}
     assert 'data-standing="verified"' in by_name["ddpm"]
     assert ">signed<" in by_name["ddpm"]
@@ -206,7 +206,7 @@ def test_standing_stands_beside_every_row(page):
 
 
 def test_a_submission_shows_its_type_and_its_authors(page):
-    """The way beside the standing, and the card of the submission in the row's card."""
+    """The type is beside the standing; the row's card has the submission card."""
     by_name = {re.search('data-name="([^"]+)', r)[1]: r for r in rows_of(page, SECOND)}
     assert "submitted samples" in by_name["ddpm"]
     assert "submitted" not in by_name["oracle"]
@@ -219,8 +219,8 @@ def test_a_submission_shows_its_type_and_its_authors(page):
         assert text in page
 
 
-def test_rows_hold_what_filters_and_ties_need(page):
-    """Role, gate and rank of every row; the gated generator has no rank and no place on a front."""
+def test_rows_have_the_data_of_filters_and_ties(page):
+    """Every row has role, gate and rank; the gated generator has no rank and is not on the front."""
     (gated,) = [r for r in rows_of(page, FIRST) if 'data-gated="yes"' in r]
     assert 'data-name="stylegan"' in gated
     assert 'data-rank=""' in gated
@@ -232,7 +232,7 @@ def test_rows_hold_what_filters_and_ties_need(page):
 
 
 def test_every_column_sorts_better_rows_first(page):
-    """FID ascending, as lower is better; the metric and its differences descending."""
+    """FID sorts ascending, since lower is better; the metric and its differences sort descending."""
     heads = re.findall(
         r'data-first="(\w+)" data-kind="\w+"><button type="button">([^<]+)', rows_head(page, FIRST)
     )
@@ -243,13 +243,13 @@ def test_every_column_sorts_better_rows_first(page):
 
 
 def rows_head(page: str, name: str) -> str:
-    """The head of the leaderboard's table of a board."""
+    """Return the head of a board's leaderboard table."""
     part = page.split(f'data-board="{name}"')[1]
     return part[part.index("<thead>") : part.index("</thead>")]
 
 
 def test_a_measure_where_more_is_better_sorts_descending():
-    """The GAN-test and the share of plausible images."""
+    """The GAN-test and the share of plausible images sort descending."""
     gan_test = {"value": 0.7, "floor": 0.6, "n": 100, "direction": "maximize"}
     more = {"gan_test_balanced_accuracy": gan_test, "filter_pass_rate": gan_test}
     changed = [altered(b, measures=more) if b.manifest.measures else b for b in first()]
@@ -260,30 +260,30 @@ def test_a_measure_where_more_is_better_sorts_descending():
     )
 
 
-def test_letters_stand_each_in_its_place():
-    """Of three letters in use, a row with a and c shows both and leaves the place of b empty."""
-    made = boards()[0]
-    ranking, first_row = made.comparison.ranking, made.rows[0].name
+def test_each_letter_has_its_own_position():
+    """Of three letters in use, a row with a and c shows both and leaves the position of b empty."""
+    initial = boards()[0]
+    ranking, first_row = initial.comparison.ranking, initial.rows[0].name
     rows = {
         name: row.model_copy(update={"letters": "ac" if name == first_row else "b"})
         for name, row in ranking.rows.items()
     }
     changed = ranking.model_copy(update={"rows": rows})
-    page = site_of([replace(made, comparison=made.comparison.model_copy(update={"ranking": changed}))])
+    page = site_of([replace(initial, comparison=initial.comparison.model_copy(update={"ranking": changed}))])
     letters = [re.findall("<i.*?</i>", row) for row in rows_of(page, FIRST)]
     assert letters[0] == ["<i>a</i>", '<i class="no">·</i>', "<i>c</i>"]
     assert letters[1] == ['<i class="no">·</i>', "<i>b</i>", '<i class="no">·</i>']
 
 
 def luminance(color: str) -> float:
-    """Relative luminance of #rrggbb. Source: WCAG 2.2, definition of relative luminance."""
+    """Return the relative luminance of #rrggbb. Source: WCAG 2.2, definition of relative luminance."""
     parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def contrast(a: str, b: str) -> float:
-    """(L1 + 0.05) / (L2 + 0.05), 1 to 21. Source: WCAG 2.2, definition of contrast ratio."""
+    """Return (L1 + 0.05) / (L2 + 0.05), 1 to 21. Source: WCAG 2.2, definition of contrast ratio."""
     lighter, darker = sorted((luminance(a), luminance(b)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -305,8 +305,8 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("theme", [0, 1, 2], ids=["light", "dark", "print"])
-def test_text_is_readable_on_its_ground(theme):
-    """At least 4.5 to 1 for every pair of text and ground that the style uses (WCAG 2.2, 1.4.3)."""
+def test_text_is_readable_on_its_background(theme):
+    """Every pair of text and background in the style has a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
     css = (TEMPLATES / "leaderboard.css").read_text()
     block = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[theme]
     colors = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block))
@@ -315,9 +315,9 @@ def test_text_is_readable_on_its_ground(theme):
 
 
 def test_against_cost_a_row_must_be_above_doing_nothing():
-    """real_only costs nothing, so a cheap row below it is on no front; the sentence states an empty front."""
-    made = boards()[0]
-    values = {row.name: 1.0 for row in made.rows}
-    assert all(m.estimate > 0 for m in marks(made, values, least=0.0) if m.front)
-    assert not [m for m in marks(made, values, least=1.0) if m.front]
-    assert "real_only alone" in front_sentence(marks(made, values, least=1.0), 1.0)
+    """real_only costs nothing, so a row below it is never on the front; a sentence reports an empty front."""
+    initial = boards()[0]
+    values = {row.name: 1.0 for row in initial.rows}
+    assert all(m.estimate > 0 for m in marks(initial, values, least=0.0) if m.front)
+    assert not [m for m in marks(initial, values, least=1.0) if m.front]
+    assert "real_only alone" in front_sentence(marks(initial, values, least=1.0), 1.0)

@@ -1,4 +1,4 @@
-"""The leaderboard's pages."""
+"""The pages of one leaderboard."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ KINDS = ("md", "json", "html")
 
 
 def compared(bundles: list[Bundle]) -> Comparison:
-    """The comparison, as the pipeline calls it."""
+    """Return the comparison, computed as in the pipeline."""
     return compare((b.manifest.record(), b.predictions) for b in bundles)
 
 
 def pages(bundles: list[Bundle], out: Path, comparison: Comparison | None = None) -> dict[str, str]:
-    """The three pages as text."""
+    """Return the three pages as text."""
     written = write_leaderboard(bundles, comparison or compared(bundles), out)
     return {k: p.read_text() for k, p in written.items()}
 
 
 def altered(bundle: Bundle, **fields: Any) -> Bundle:
-    """The bundle with other fields in its manifest."""
+    """Return the bundle with other fields in its manifest."""
     record = bundle.manifest.record()
     for name, value in fields.items():
         record[name] = {**record[name], **value} if isinstance(value, dict) and value else value
@@ -52,24 +52,24 @@ def bundles(tmp_path_factory) -> list[Bundle]:
 
 @pytest.fixture(scope="module")
 def comparison(bundles) -> Comparison:
-    """Their comparison."""
+    """The comparison of the bundles."""
     return compared(bundles)
 
 
 @pytest.fixture(scope="module")
 def shown(bundles, comparison, tmp_path_factory) -> dict[str, str]:
-    """Their pages."""
+    """The pages of the bundles."""
     return pages(bundles, tmp_path_factory.mktemp("p"), comparison)
 
 
 def test_same_bundles_same_bytes(bundles, shown, tmp_path):
-    """In any order, at any time."""
+    """Pages do not depend on the order of bundles or on the time."""
     again = pages(bundles[::-1], tmp_path)
     assert again == shown
 
 
 def test_other_costs_change_nothing_else(bundles, shown, comparison, tmp_path):
-    """Costs differ between runs; without them the pages are equal, and with them they are not."""
+    """Costs differ between runs: pages without them are equal, pages with them are not."""
     slower = [altered(b, costs={"fit_seconds": 77.7, "peak_memory_mb": 123456.0}) for b in bundles]
     again = pages(slower, tmp_path, comparison)
     for kind in KINDS:
@@ -79,7 +79,7 @@ def test_other_costs_change_nothing_else(bundles, shown, comparison, tmp_path):
 
 
 class Outward(HTMLParser):
-    """Collects what a page would load, and checks that its tags are balanced."""
+    """Collects the resources that a page would load, and checks that its tags are balanced."""
 
     VOID = {"meta", "img", "br"}
 
@@ -90,22 +90,22 @@ class Outward(HTMLParser):
         self.scripts = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notes sources and depth."""
+        """Record sources and depth."""
         self.loads += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
         self.scripts += tag == "script"
         if tag not in self.VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A tag that closes itself needs no end."""
+        """Ignore a self-closing tag."""
 
     def handle_endtag(self, tag: str) -> None:
-        """Each end closes the last open tag."""
+        """Close the last open tag."""
         assert self.open.pop() == tag
 
 
 def test_the_page_needs_nothing_from_outside(shown):
-    """Only data URIs are loaded, links stay within it, no style is imported, and every tag is closed."""
+    """Only data URIs are loaded, links stay within the page, no style is imported, and tags are balanced."""
     parser = Outward()
     parser.feed(shown["html"])
     assert parser.open == []
@@ -119,7 +119,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | **b*
 
 
 def test_hostile_texts_are_shown_not_obeyed(bundles, tmp_path):
-    """HTML, scripts, table bars, links and line breaks in a submission stay text."""
+    """HTML, scripts, table bars, links and line breaks of a submission remain text."""
     card = {"title": HOSTILE, "description": HOSTILE, "citation": HOSTILE, "params": {HOSTILE: HOSTILE}}
     bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in bundles]
     bad[1] = replace(
@@ -139,7 +139,7 @@ def test_hostile_texts_are_shown_not_obeyed(bundles, tmp_path):
 
 
 def test_json_holds_everything_and_no_nan(bundles, shown, comparison):
-    """Rows, figures, findings and provenance, with sorted keys and numbers of eight digits."""
+    """The JSON has rows, figures, findings and provenance, with sorted keys and eight-digit numbers."""
     record = json.loads(shown["json"], parse_constant=lambda name: pytest.fail(name))
     assert set(record["rows"]) == {b.manifest.row.name for b in bundles} == set(record["costs"])
     assert list(record) == sorted(record)
@@ -150,12 +150,13 @@ def test_json_holds_everything_and_no_nan(bundles, shown, comparison):
 
 
 def test_rounding_keeps_integers_and_eight_digits():
-    """The last bits of a sum, which threads may change, are not shown."""
+    """The last bits of a sum, which depend on threads, are rounded away."""
     assert canonical({"a": [0.1 + 0.2, 3, True, None, "x"]}) == {"a": [0.3, 3, True, None, "x"]}
 
 
 def test_main_figures_are_on_both_pages(shown, comparison):
-    """Mean with interval, difference with interval, FID with extractor, n and floor, rate of copies."""
+    """Both pages have mean and difference with interval, FID with extractor, n and floor, and the copy
+    rate."""
     figures = comparison.primary["stylegan"]
     own, real = figures.metrics["balanced_accuracy"], figures.versus["real_only"]["balanced_accuracy"]
     for kind in ("html", "md"):
@@ -167,8 +168,8 @@ def test_main_figures_are_on_both_pages(shown, comparison):
             assert text in page
 
 
-def test_phantom_results_are_called_so(bundles, shown, comparison, tmp_path):
-    """In plain words at the top; real results are not."""
+def test_phantom_results_are_labeled(bundles, shown, comparison, tmp_path):
+    """The top of the page states phantom data; results on real data have no such notice."""
     assert shown["html"].index("Phantom results.") < shown["html"].index("Findings</h2>")
     assert "Phantom results." in shown["md"][:400]
     real = pages([altered(b, data_kind="real") for b in bundles], tmp_path, comparison)
@@ -176,7 +177,7 @@ def test_phantom_results_are_called_so(bundles, shown, comparison, tmp_path):
 
 
 def test_a_gated_row_gets_no_rank(bundles, shown, tmp_path):
-    """Whatever its accuracy, a generator that copies is struck out, last, and called so in the findings."""
+    """A generator that copies is struck out, last, and named in the findings, whatever its accuracy."""
     copies = {"rate": 0.5, "interval": [0.47, 0.53], "gated": True}
     caught = [altered(b, memorization=copies) if b.manifest.row.name == "stylegan" else b for b in bundles]
     record = json.loads(pages(caught, tmp_path)["json"])
@@ -187,7 +188,7 @@ def test_a_gated_row_gets_no_rank(bundles, shown, tmp_path):
 
 
 def test_a_failed_row_shows_its_error(tmp_path):
-    """Its line stands in the table, the others have their figures."""
+    """A failed row shows its error in the table, and the other rows have their figures."""
     folder = make_bundles(
         tmp_path / "b", test_counts=(10,) * 5, paper_counts=None, failed={"ddpm": "NaN loss"}
     )
@@ -198,8 +199,8 @@ def test_a_failed_row_shows_its_error(tmp_path):
     assert "1 row failed and has no figures: ddpm." in texts["md"]
 
 
-def test_a_task_that_cannot_measure_says_so(bundles, tmp_path):
-    """When the oracle is no better than real_only, one sentence says what that means."""
+def test_a_task_that_cannot_measure_is_reported(bundles, tmp_path):
+    """If the oracle is not better than real_only, a sentence explains the consequence."""
     by_name = {b.manifest.row.name: b for b in bundles}
     table = by_name["real_only"].predictions
     assert table is not None
@@ -211,14 +212,14 @@ def test_a_task_that_cannot_measure_says_so(bundles, tmp_path):
 
 
 def test_a_comparison_of_other_bundles_is_refused(bundles, comparison, tmp_path):
-    """Pages never mix the figures of one run with the cards of another."""
+    """A comparison with other bundles than the page's is refused."""
     with pytest.raises(SubmissionError, match="Compare again"):
         write_leaderboard(bundles[:-1], comparison, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_one_generator_and_the_baseline_are_enough(tmp_path):
-    """No other control, one bracket: the pages stand, and say what cannot be judged."""
+    """Without other controls and with one bracket, pages are complete and state which claims are open."""
     folder = make_bundles(
         tmp_path / "b", rows=("real_only", "ddpm"), test_counts=(10,) * 5, paper_counts=None, seeds=(0, 1)
     )
@@ -229,14 +230,14 @@ def test_one_generator_and_the_baseline_are_enough(tmp_path):
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory) -> dict[str, dict[str, str]]:
-    """The pages of a binary, a multi-label and a cross-validated task, two seeds each."""
+    """Return the pages of a binary, a multi-label and a cross-validated task, two seeds each."""
     texts = {}
     for name in ("binary", "multilabel", "folds"):
         folder = tmp_path_factory.mktemp(name)
         failed = {"stylegan": "no generator named 'dreambooth' is installed"} if name == "binary" else None
         rows = ("real_only", "oracle", "noise", "ddpm", "stylegan")
-        made = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
-        texts[name] = pages(read_bundles(made), folder / "p")
+        folder_of = make_bundles(folder / "b", rows, variant=VARIANTS[name], seeds=(0, 1), failed=failed)
+        texts[name] = pages(read_bundles(folder_of), folder / "p")
     return texts
 
 
@@ -255,7 +256,7 @@ def test_pages_of_every_kind_are_whole(others, name):
 
 
 def test_words_follow_the_primary_metric(others):
-    """A task that ranks by F1 speaks of points of F1, and shows the others beside it."""
+    """A task ranked by F1 reports points of F1, and shows the other metrics beside it."""
     for kind in ("html", "md"):
         page = others["binary"][kind]
         assert "points of F1" in page
@@ -266,8 +267,8 @@ def test_words_follow_the_primary_metric(others):
         assert "“pneumothorax”" in page
 
 
-def test_several_labels_leave_out_what_does_not_exist(others):
-    """AUROC and F1 of each class, no accuracy and no McNemar column; the note says why."""
+def test_several_labels_leave_out_undefined_metrics(others):
+    """The page has AUROC and F1 by class, no accuracy and no McNemar column; a note gives the reason."""
     for kind in ("html", "md"):
         page = others["multilabel"][kind]
         assert "AUROC of each class" in page
@@ -281,7 +282,7 @@ def test_several_labels_leave_out_what_does_not_exist(others):
 
 
 def test_folds_are_counted_and_explained(others):
-    """Joined folds are no further trainings; the second site has its own table and a run for each fold."""
+    """Joined folds are not counted as trainings; the second site has its own table with a run per fold."""
     for kind in ("html", "md"):
         page = others["folds"][kind].replace("&#39;", "'")
         assert "1 classifier, 2 seeds, 5 folds joined" in page
@@ -294,7 +295,7 @@ def test_folds_are_counted_and_explained(others):
 
 
 def test_subgroups_are_shown_and_small_ones_named(others):
-    """A column for each group with its size; a group too small is in the sentence below."""
+    """Each group has a column with its size; a sentence names groups that are too small."""
     for kind in ("html", "md"):
         page = others["binary"][kind]
         assert "F1 by subgroup" in page
@@ -305,7 +306,8 @@ def test_subgroups_are_shown_and_small_ones_named(others):
 
 
 def test_a_row_without_its_plug_in_was_not_run(others):
-    """It is no failure, and the error says what is missing."""
+    """A row without its plug-in is marked as not run, not as failed, and its error names the missing
+    package."""
     assert "Not run: no generator named &#39;dreambooth&#39; is installed" in others["binary"]["html"]
     assert "`stylegan` was not run: no generator named" in others["binary"]["md"]
     assert "1 row was not run, since its generator is not installed: stylegan." in others["binary"]["md"]
@@ -313,7 +315,8 @@ def test_a_row_without_its_plug_in_was_not_run(others):
 
 
 def test_the_weights_of_each_classifier_are_on_the_page(bundles, tmp_path):
-    """From scratch, ImageNet with its tag and hash, a file with its hash; how much was trained."""
+    """The page shows from scratch, ImageNet with tag and hash, or a file with its hash, and the trained
+    part."""
     scratch = bundles[0].manifest.record()["classifier_cards"][0]
     cards = [
         scratch,

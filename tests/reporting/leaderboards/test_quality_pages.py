@@ -1,4 +1,4 @@
-"""The figures of merit on the leaderboard's pages."""
+"""The figures of merit on a leaderboard's pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bundles(tmp_path_factory) -> list[Bundle]:
 
 @pytest.fixture(scope="module")
 def comparison(bundles) -> Comparison:
-    """Their comparison."""
+    """The comparison of the bundles."""
     return compare(records(bundles))
 
 
@@ -31,7 +31,7 @@ def pages(bundles, out, comparison) -> dict[str, str]:
 
 
 def test_figures_of_merit_are_folded_away(bundles, comparison, tmp_path):
-    """Figures with an interval show it; a figure without one is a dash."""
+    """The table is collapsed; figures show their interval, and a missing figure is a dash."""
     metric = {"name": "brier", "title": "Brier <score>", "meaning": "A mean square.", "direction": "minimize",
               "percent": False, "overall": True, "per_class": False}  # fmt: skip
     known = {"brier": {"estimate": 0.4321, "low": 0.4, "high": 0.5}}
@@ -54,7 +54,7 @@ def test_figures_of_merit_are_folded_away(bundles, comparison, tmp_path):
 
 
 def test_without_figures_of_merit_there_is_no_table_of_them(bundles, comparison, tmp_path):
-    """No row has any."""
+    """If no row has figures of merit, there is no table."""
     written = pages(bundles, tmp_path, comparison.model_copy(update={"quality": {}}))
     assert "All figures of merit" not in written["md"]
     assert "All figures of merit" not in written["html"]

@@ -33,13 +33,13 @@ def boards(tmp_path_factory) -> list[Board]:
 
 
 @pytest.fixture(scope="module")
-def made(boards) -> dict[str, str]:
-    """Their pages."""
+def site_pages(boards) -> dict[str, str]:
+    """The pages of the boards."""
     return pages(boards)
 
 
 def lettered(board: Board, letters: dict[str, str]) -> Board:
-    """The board with a compact letter display in its comparison."""
+    """Return the board with a compact letter display in its comparison."""
     ranking = board.comparison.ranking
     rows = {
         name: row.model_copy(update={"letters": letters.get(name, "c")}) for name, row in ranking.rows.items()
@@ -49,19 +49,19 @@ def lettered(board: Board, letters: dict[str, str]) -> Board:
 
 
 def section(page: str, title: str) -> str:
-    """What stands under a heading."""
+    """Return the text under a heading."""
     return re.split(r"\n#+ ", page.split(f" {title}\n", 1)[1])[0]
 
 
-def test_same_boards_same_bytes(boards, made):
-    """In any order; and no more pages than tasks need."""
-    assert pages(boards[::-1]) == made
-    assert sorted(made) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
+def test_same_boards_same_bytes(boards, site_pages):
+    """Pages do not depend on the order of boards, and there is one page per task."""
+    assert pages(boards[::-1]) == site_pages
+    assert sorted(site_pages) == ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
 
 
-def test_a_task_has_its_boards_one_after_the_other(made):
-    """One title, a heading and an anchor per board, one glossary."""
-    page = made["cxr_pneumonia.md"]
+def test_a_task_has_its_boards_one_after_the_other(site_pages):
+    """A page has one title, a heading and an anchor per board, and one glossary."""
+    page = site_pages["cxr_pneumonia.md"]
     heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert heads == ["cxr\\_pneumonia-demo", "cxr\\_pneumonia-lite", "Glossary"]
     assert len(re.findall(r"^# ", page, re.MULTILINE)) == 1
@@ -73,9 +73,9 @@ def test_a_task_has_its_boards_one_after_the_other(made):
         assert f"(index.html#{name})" in page
 
 
-def test_every_row_has_its_standing(made):
-    """In the table beside its figures, and below with date, key and hash."""
-    demo, lite = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
+def test_every_row_has_its_standing(site_pages):
+    """The standing is in the table beside the figures, and below with date, key and hash."""
+    demo, lite = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
     table = section(demo, "Leaderboard")
     assert "| **ddpm** | generator | verified |" in table
     assert "| **real\\_only** | control | self-reported, signed |" in table
@@ -97,14 +97,14 @@ def test_letters_have_a_column(boards):
     assert letters == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
 
 
-def test_the_statistics_are_those_of_the_comparison(boards, made):
-    """Power, equivalence, Friedman, variance, association, and every test of a row."""
-    demo = made["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
+def test_the_statistics_are_those_of_the_comparison(boards, site_pages):
+    """The page has power, equivalence, Friedman, variance, association, and every test of a row."""
+    demo = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')[0].replace("\\", "")
     comparison = boards[0].comparison
-    seen = section(demo, "Smallest detectable differences")
+    powers = section(demo, "Smallest detectable differences")
     for level, detectable in comparison.power.rows["ddpm"].items():
-        assert f"With {100 * float(level):.0f} % power" in seen
-        assert f" ±{100 * detectable:.1f} |" in seen
+        assert f"With {100 * float(level):.0f} % power" in powers
+        assert f" ±{100 * detectable:.1f} |" in powers
     same = comparison.primary["ddpm"].versus["real_only"]["balanced_accuracy"].equivalence
     line = next(li for li in section(demo, "Equivalence to real_only").splitlines() if "| ddpm" in li)
     assert line.startswith(f"| ddpm | not shown | {same.p:.3f} | {100 * same.rope.below:.0f} % |")
@@ -116,16 +116,16 @@ def test_the_statistics_are_those_of_the_comparison(boards, made):
     assert "| ddpm | McNemar by patient |" in tests
 
 
-def test_profile_and_hardware_stand_at_the_head(made):
-    """With the source and the size of the images."""
-    head = made["cxr_pneumonia.md"].split("### Leaderboard")[0]
+def test_profile_and_hardware_are_in_the_head(site_pages):
+    """The head also has the source and the image size."""
+    head = site_pages["cxr_pneumonia.md"].split("### Leaderboard")[0]
     assert "Profile **demo**, source phantom.chest, 32 pixels" in head
     assert "Run on cpu 2 cores, gpu –, cpu, bfloat16 (3 rows)" in head
     assert head.index("Profile **demo**") < head.index("Phantom results.")
 
 
 def test_commands_name_task_profile_source_and_choices(boards):
-    """What the name of the board says was chosen is in the command; real data need their folder."""
+    """The command has the choices in the board's name; real data need a folder."""
     demo = boards[0]
     chosen = replace(demo, name=f"{BOARD}-mix.unit=deficit-weights=imagenet")
     page = pages([chosen])["cxr_pneumonia.md"]
@@ -137,9 +137,9 @@ def test_commands_name_task_profile_source_and_choices(boards):
     assert "--root PATH" in pages([replace(demo, bundles=real)])["cxr_pneumonia.md"]
 
 
-def test_json_has_every_board_and_every_hash(boards, made):
-    """The figures of each board, and the hashes of what lies in and beside each bundle."""
-    record = json.loads(made["cxr_pneumonia.json"], parse_constant=lambda name: pytest.fail(name))
+def test_json_has_every_board_and_every_hash(boards, site_pages):
+    """The JSON has each board's figures and the hashes of the files in and beside each bundle."""
+    record = json.loads(site_pages["cxr_pneumonia.json"], parse_constant=lambda name: pytest.fail(name))
     assert set(record["boards"]) == {"cxr_pneumonia-demo", "cxr_pneumonia-lite"}
     demo = record["boards"][BOARD]
     assert set(demo["rows"]) == {"ddpm", "duplicate_real", "real_only"}
@@ -149,18 +149,18 @@ def test_json_has_every_board_and_every_hash(boards, made):
     assert demo["standings"]["real_only"]["sha256"] == dict(boards[0].hashes["real_only"])
 
 
-def test_the_index_counts_rows_and_verified_ones(made):
-    """A line per board: images, rows, verified rows, whether it can measure, links."""
-    lines = [line for line in made["README.md"].splitlines() if line.startswith("| cxr")]
+def test_the_index_counts_rows_and_verified_ones(site_pages):
+    """A board's line has images, rows, verified rows, the oracle's outcome and links."""
+    lines = [line for line in site_pages["README.md"].splitlines() if line.startswith("| cxr")]
     assert [line.split(" | ")[1:5] for line in lines] == [
-        ["phantom", "3", "1", "unknown"],  # without oracle nobody knows
+        ["phantom", "3", "1", "unknown"],  # unknown without the oracle
         ["phantom", "3", "0", "unknown"],
     ]
     assert "(cxr_pneumonia.md#cxr_pneumonia-lite)" in lines[1]
 
 
 def test_hostile_texts_are_shown_not_obeyed(boards):
-    """HTML, headings, table bars, links, backticks and shell in a bundle's texts stay text."""
+    """HTML, headings, table bars, links, backticks and shell code of a bundle remain text."""
     card = {"question": HOSTILE, "source": HOSTILE, "citation": HOSTILE, "device": HOSTILE}
     board = boards[0]
     bad = [replace(b, manifest=b.manifest.model_copy(update=card)) for b in board.bundles]
@@ -170,15 +170,15 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     assert "<script" not in page.replace(commands, "")
     assert "[c](d)" not in page.replace(commands, "")
     assert not re.search(r"^#+ head", page, re.MULTILINE)
-    assert commands.count("`") == 6  # those of the fence alone
+    assert commands.count("`") == 6  # only those of the fence
     assert len(commands.strip().splitlines()) == 4
     table = section(page, "Standing of the rows")
     assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}
 
 
-def test_submissions_are_listed(boards, made):
-    """The type and the card of a submission; no such section without one."""
-    assert "Submissions" not in made["cxr_pneumonia.md"]
+def test_submissions_are_listed(boards, site_pages):
+    """The page lists the type and card of submissions; without any there is no such section."""
+    assert "Submissions" not in site_pages["cxr_pneumonia.md"]
     card = SubmissionCard(
         name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
         license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",
@@ -198,6 +198,6 @@ def test_submissions_are_listed(boards, made):
 
 
 def test_a_question_cannot_be_a_heading(boards):
-    """A text that begins with a number sign stands in the page as it is."""
+    """A text that begins with a number sign is shown unchanged."""
     bad = [replace(b, manifest=b.manifest.model_copy(update={"question": "# x"})) for b in boards[0].bundles]
     assert "\n\\# x\n" in pages([replace(boards[0], bundles=bad)])["cxr_pneumonia.md"]

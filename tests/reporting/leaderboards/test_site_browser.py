@@ -1,4 +1,4 @@
-"""The site in a headless browser, at the width of a desk and of a phone."""
+"""The site in a headless browser, at desktop and phone widths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> str:
-    """The page as a file."""
+    """The page as a file URL."""
     path: Path = tmp_path_factory.mktemp("site") / "index.html"
     path.write_text(pages(boards())["index.html"], encoding="utf-8")
     return path.as_uri()
@@ -33,22 +33,22 @@ def address(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless browser; without a sandbox for root alone, as Chromium demands."""
+    """A headless browser, without a sandbox only as root, as Chromium requires."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     arguments = ["--disable-gpu", *(["--no-sandbox"] if root else [])]
     with playwright.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=BROWSER, args=arguments)
-        yield made
-        made.close()
+        launched = driver.chromium.launch(executable_path=BROWSER, args=arguments)
+        yield launched
+        launched.close()
 
 
 def ending(text: str) -> re.Pattern[str]:
-    """Addresses that end so."""
+    """Return the addresses with this ending."""
     return re.compile(re.escape(text) + "$")
 
 
 class Visit:
-    """An open page, with its requests outside its file and its console messages."""
+    """An open page with its external requests and its console messages."""
 
     def __init__(
         self, browser: Any, address: str, size: str = "desk", script: bool = True, **more: Any
@@ -57,7 +57,7 @@ class Visit:
         self.context = browser.new_context(
             viewport={"width": width, "height": height},
             java_script_enabled=script,
-            reduced_motion="reduce",  # scrolls at once
+            reduced_motion="reduce",  # no smooth scrolling
             **more,
         )
         self.requests: list[str] = []
@@ -77,86 +77,87 @@ class Visit:
             route.abort()
 
     def rows(self, board: str = FIRST) -> list[str]:
-        """The names of the rows that are shown, from the top down."""
+        """Return the names of the visible rows from top to bottom."""
         rows = self.page.locator(f'[id="{board}"] table.rows tbody tr:visible')
         return list(rows.evaluate_all("rows => rows.map(r => r.dataset.name)"))
 
     def head(self, title: str, board: str = FIRST) -> Any:
-        """The header of a column of the leaderboard."""
+        """Return the header of a column of the leaderboard."""
         button = self.page.get_by_role("button", name=title, exact=True)
         return self.page.locator(f'[id="{board}"] table.rows thead th').filter(has=button)
 
     def shown(self) -> list[str]:
-        """The boards that are shown."""
+        """Return the visible boards."""
         return list(self.page.locator("[data-board]:visible").evaluate_all("all => all.map(b => b.id)"))
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
+        """Return by how many pixels the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
 @pytest.fixture
 def visit(browser, address) -> Iterator[Any]:
-    """Open pages; afterwards check that none made a request or logged an error."""
-    made: list[Visit] = []
+    """Open pages; afterwards check that no page made a request or logged an error."""
+    visits: list[Visit] = []
 
     def open_page(size: str = "desk", part: str = "", **more: Any) -> Visit:
-        made.append(Visit(browser, address + part, size, **more))
-        return made[-1]
+        visits.append(Visit(browser, address + part, size, **more))
+        return visits[-1]
 
     yield open_page
-    for each in made:
+    for each in visits:
         each.context.close()
         assert each.requests == []
         assert each.complaints == []
 
 
 def by_measure(name: str) -> list[str]:
-    """Rows of the first board by a measure of their bundles, smallest first."""
+    """Return the rows of the first board by a measure of their bundles, smallest first."""
     measures = {b.manifest.row.name: b.manifest.measures.get(name) for b in boards()[0].bundles}
     return sorted((n for n, m in measures.items() if m), key=lambda n: measures[n].value)
 
 
 def by_mean() -> list[str]:
-    """Rows of the first board by the mean of the primary metric in its comparison, largest first."""
+    """Return the rows of the first board by the mean of the primary metric, largest first."""
     figures = boards()[0].comparison.primary
     return sorted(figures, key=lambda n: -figures[n].metrics["balanced_accuracy"].estimate)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_sorting_by_mouse_follows_the_bundles(visit, size):
-    """The first click on FID shows the lowest first, the next the highest; rows without it stay last."""
-    seen = visit(size)
-    expected, count = by_measure("fid_phantom_cxr_v1"), len(seen.rows())
-    seen.head("FID").get_by_role("button").click()
-    assert seen.head("FID").get_attribute("aria-sort") == "ascending"
-    assert seen.rows()[: len(expected)] == expected
-    seen.head("FID").get_by_role("button").click()
-    assert seen.head("FID").get_attribute("aria-sort") == "descending"
-    assert seen.rows()[: len(expected)] == expected[::-1]
-    assert len(seen.rows()) == count
+    """The first click on FID sorts the lowest first, the second the highest; rows without a value are
+    last."""
+    view = visit(size)
+    expected, count = by_measure("fid_phantom_cxr_v1"), len(view.rows())
+    view.head("FID").get_by_role("button").click()
+    assert view.head("FID").get_attribute("aria-sort") == "ascending"
+    assert view.rows()[: len(expected)] == expected
+    view.head("FID").get_by_role("button").click()
+    assert view.head("FID").get_attribute("aria-sort") == "descending"
+    assert view.rows()[: len(expected)] == expected[::-1]
+    assert len(view.rows()) == count
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_sorting_by_keyboard(visit, size):
-    """Enter and Space on a focused header do what a click does; one column alone says that it sorts."""
-    seen = visit(size)
-    seen.head("Balanced accuracy").get_by_role("button").focus()
-    seen.page.keyboard.press("Enter")
-    assert seen.rows() == by_mean()
-    seen.page.keyboard.press("Space")
-    assert seen.rows() == by_mean()[::-1]
-    assert seen.page.locator(f'[id="{FIRST}"] table.rows th[aria-sort]').count() == 1
+    """Enter and Space on a focused header act like a click; only one column is marked as sorted."""
+    view = visit(size)
+    view.head("Balanced accuracy").get_by_role("button").focus()
+    view.page.keyboard.press("Enter")
+    assert view.rows() == by_mean()
+    view.page.keyboard.press("Space")
+    assert view.rows() == by_mean()[::-1]
+    assert view.page.locator(f'[id="{FIRST}"] table.rows th[aria-sort]').count() == 1
 
 
 def test_every_column_sorts_its_numbers(visit):
-    """Clicked once, each column of numbers is in the order that its header says, empty cells last."""
-    seen = visit()
-    heads = seen.page.locator(f'[id="{FIRST}"] table.rows thead th[data-kind=number]')
+    """One click sorts a column of numbers in the direction of its header, with empty cells last."""
+    view = visit()
+    heads = view.page.locator(f'[id="{FIRST}"] table.rows thead th[data-kind=number]')
     for i in range(heads.count()):
         heads.nth(i).get_by_role("button").click()
         column = heads.nth(i).evaluate("h => h.cellIndex")
-        cells = seen.page.locator(f'[id="{FIRST}"] table.rows tbody tr').evaluate_all(
+        cells = view.page.locator(f'[id="{FIRST}"] table.rows tbody tr').evaluate_all(
             f"rows => rows.map(r => r.cells[{column}]?.dataset.v ?? '')"
         )
         values = [float(v) for v in cells if v != ""]
@@ -167,92 +168,93 @@ def test_every_column_sorts_its_numbers(visit):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_filters_and_their_count(visit, size):
-    """By name, role, standing and gate; the count is announced, and hidden rows of a tie are named."""
-    seen = visit(size)
-    everything = seen.rows()
-    group = seen.page.get_by_role("group", name="Filter the rows")
+    """Rows are filtered by name, role, standing and gate; the count is announced, and hidden rows of a tie
+    are named."""
+    view = visit(size)
+    everything = view.rows()
+    group = view.page.get_by_role("group", name="Filter the rows")
     count = group.locator("output")
     assert count.get_attribute("aria-live") == "polite"
     assert count.inner_text() == f"{len(everything)} rows"
     group.get_by_label("Role").select_option("generator")
-    assert set(seen.rows()) == {"stylegan", "ddpm"}
+    assert set(view.rows()) == {"stylegan", "ddpm"}
     assert count.inner_text().startswith(f"2 of {len(everything)} rows; ranks are of all rows")
     group.get_by_label("only not gated").check()
-    assert seen.rows() == ["ddpm"]
+    assert view.rows() == ["ddpm"]
     tied = boards()[0].comparison.ranking.rows["ddpm"].tied_with
     for name in tied:
         assert name in count.inner_text()
     group.get_by_label("Standing").select_option("self-reported")
-    assert seen.rows() == []
+    assert view.rows() == []
     group.get_by_role("button", name="Show all").click()
-    assert seen.rows() == everything
+    assert view.rows() == everything
     group.get_by_label("Name").fill("REAL")
-    assert set(seen.rows()) == {"real_only", "duplicate_real"}
+    assert set(view.rows()) == {"real_only", "duplicate_real"}
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_choosing_a_board_is_kept_in_the_address(visit, size):
-    """One board at a time; the address names it, brings it back, and the way back leads back."""
-    seen = visit(size)
-    assert seen.shown() == [FIRST]
+def test_the_chosen_board_is_in_the_address(visit, size):
+    """One board is visible at a time; the address names it, restores it, and the back button returns."""
+    view = visit(size)
+    assert view.shown() == [FIRST]
     if size == "phone":
-        seen.page.get_by_label("Board", exact=True).select_option(SECOND)
+        view.page.get_by_label("Board", exact=True).select_option(SECOND)
     else:
-        seen.page.locator(".boards a").nth(1).focus()
-        seen.page.keyboard.press("Enter")
-    seen.page.locator(f'[id="{SECOND}"]').wait_for()
-    assert seen.shown() == [SECOND]
-    playwright.expect(seen.page).to_have_url(ending("#" + SECOND))
+        view.page.locator(".boards a").nth(1).focus()
+        view.page.keyboard.press("Enter")
+    view.page.locator(f'[id="{SECOND}"]').wait_for()
+    assert view.shown() == [SECOND]
+    playwright.expect(view.page).to_have_url(ending("#" + SECOND))
     again = visit(size, "#" + SECOND)
     assert again.shown() == [SECOND]
-    seen.page.go_back()
-    seen.page.locator(f'[id="{FIRST}"]').wait_for()
-    assert seen.shown() == [FIRST]
+    view.page.go_back()
+    view.page.locator(f'[id="{FIRST}"]').wait_for()
+    assert view.shown() == [FIRST]
 
 
 def test_an_address_within_a_board_opens_that_board(visit):
-    """A link from elsewhere to a section of the second board; an unknown one shows the first."""
+    """A link to a section of the second board opens it; an unknown one shows the first board."""
     assert visit(part=f"#{SECOND}--controls").shown() == [SECOND]
     assert visit(part="#nothing").shown() == [FIRST]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_provenance_opens_and_closes(visit, size):
-    """A row's name opens its card, Escape closes it; the focus is back on the name, the page where it was."""
-    seen = visit(size)
-    name = seen.page.locator(f'[id="{FIRST}"] table.rows a.title', has_text="ddpm")
+    """A row's name opens its card and Escape closes it; focus and scroll position return."""
+    view = visit(size)
+    name = view.page.locator(f'[id="{FIRST}"] table.rows a.title', has_text="ddpm")
     name.focus()
-    before = seen.page.evaluate("scrollY")
-    seen.page.keyboard.press("Enter")
-    card = seen.page.get_by_role("dialog")
+    before = view.page.evaluate("scrollY")
+    view.page.keyboard.press("Enter")
+    card = view.page.get_by_role("dialog")
     card.wait_for()
     text = card.inner_text()
     for expected in ("Apache-2.0", "verified", "SHA256:abc", "5b1f5b1f", "0, 1", "Copies", "torch 2.15.0"):
         assert expected in text
-    assert seen.overflow() <= 0
-    seen.page.keyboard.press("Escape")
+    assert view.overflow() <= 0
+    view.page.keyboard.press("Escape")
     playwright.expect(name).to_be_focused()
     assert not card.is_visible()
-    assert seen.page.evaluate("scrollY") == before
-    playwright.expect(seen.page).to_have_url(ending("#" + FIRST))
-    assert "torch" in seen.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # its card has it again
+    assert view.page.evaluate("scrollY") == before
+    playwright.expect(view.page).to_have_url(ending("#" + FIRST))
+    assert "torch" in view.page.locator(f'[id="{FIRST}--row-ddpm"]').text_content()  # back in place
 
 
 @pytest.mark.parametrize("part", ["#" + FIRST, "#" + SECOND])
 @pytest.mark.parametrize("script", [True, False])
 def test_no_page_is_wider_than_a_phone(visit, part, script):
-    """Tables scroll within their boxes, with the row's name in sight; the page itself does not."""
-    seen = visit("phone", part, script=script)
-    assert seen.overflow() <= 0
-    box = seen.page.locator(f'[id="{part[1:]}"] .scroll').first
+    """Tables scroll inside their boxes with the row's name visible; the page itself does not."""
+    view = visit("phone", part, script=script)
+    assert view.overflow() <= 0
+    box = view.page.locator(f'[id="{part[1:]}"] .scroll').first
     box.evaluate("box => box.scrollLeft = 400")
     assert box.locator("tbody th.pin").first.bounding_box()["x"] >= 0
 
 
 def test_without_script_all_boards_are_shown(visit):
-    """One after the other, with links to each and every card, and without controls that do nothing."""
-    seen = visit(script=False)
-    page = seen.page
+    """Without scripts all boards are visible, links and cards work, and the controls are hidden."""
+    view = visit(script=False)
+    page = view.page
     assert page.locator("[data-board]:visible").count() == len(boards())
     assert page.locator(".filters:visible").count() == 0
     assert page.locator(".boards select:visible").count() == 0
@@ -263,17 +265,17 @@ def test_without_script_all_boards_are_shown(visit):
 
 
 def test_keyboard_reaches_the_board_at_once(visit):
-    """The first stop of the Tab key leads past the chooser; what has the focus is outlined."""
-    seen = visit()
-    seen.page.keyboard.press("Tab")
-    assert seen.page.evaluate("document.activeElement.className") == "skip"
-    assert seen.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    seen.page.keyboard.press("Enter")
-    assert seen.page.evaluate("document.activeElement.id") == "main"
+    """The first Tab stop skips the chooser; the focused element is outlined."""
+    view = visit()
+    view.page.keyboard.press("Tab")
+    assert view.page.evaluate("document.activeElement.className") == "skip"
+    assert view.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    view.page.keyboard.press("Enter")
+    assert view.page.evaluate("document.activeElement.id") == "main"
 
 
 def test_dark_where_the_reader_wants_it(visit):
-    """The ground follows the reader's preference."""
+    """The background follows the reader's color preference."""
     grounds = [
         visit(color_scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in ("light", "dark")

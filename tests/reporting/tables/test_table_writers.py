@@ -45,12 +45,12 @@ TABLE = Table(
     ],
 )
 def test_cells_are_shown_as_papers_show_them(cell, form, text):
-    """Mean ± std, else the interval, else the figure; a minus is no hyphen."""
+    """A cell shows mean ± std, else the interval, else the figure; negative numbers have a minus sign."""
     assert shown(cell, form) == text
 
 
 def test_csv_is_tidy_and_has_every_number():
-    """One line per cell that there is, under the names of the levels."""
+    """There is one line per existing cell, with a column per level."""
     lines = list(csv.DictReader(io.StringIO(as_csv.text(TABLE))))
     assert [(li["added"], li["row"], li["finding"], li["metric"]) for li in lines] == [
         ("none", "real_only", "X", "F1"), ("+100", "a|b", "X", "F1"), ("+100", "a|b", "X", "Change"),
@@ -65,7 +65,7 @@ def test_csv_is_tidy_and_has_every_number():
 
 
 def test_csv_starts_no_formula():
-    """A name that a spreadsheet would run is marked as text; a bracket is a number."""
+    """A name that a spreadsheet would evaluate is marked as text; a bracket is a number."""
     rows = (("+100",), ("=1+1",), ("@x",), ("-cmd",))
     cells = {(r, ("v",)): Cell(1.0) for r in rows}
     table = Table("t", "t", "c", ("Row",), ("",), (Column(("v",)),), cells)
@@ -78,7 +78,7 @@ def test_csv_starts_no_formula():
 
 
 def test_markdown_of_a_table_by_hand():
-    """A level that stands above already is left empty; marks and HTML are shown, not obeyed."""
+    """A level equal to the one above is left empty; markup is escaped."""
     assert as_markdown.text(TABLE).splitlines() == [
         "## Made\\_up",
         "",
@@ -95,7 +95,7 @@ def test_markdown_of_a_table_by_hand():
 
 
 def test_latex_of_a_table_by_hand():
-    """Levels of the head over their columns, a gap between groups, every special character escaped."""
+    """Head levels span their columns, groups have a gap, and special characters are escaped."""
     assert as_latex.text(TABLE).splitlines() == [
         "% needs \\usepackage{booktabs} and \\usepackage{graphicx}",
         "\\begin{table}",
@@ -118,15 +118,15 @@ def test_latex_of_a_table_by_hand():
     ]
 
 
-def test_latex_escapes_what_would_be_a_command():
-    """A backslash, braces, a comment, mathematics."""
+def test_latex_escapes_commands():
+    """Backslash, braces, comment signs and mathematics are escaped."""
     assert as_latex.escape("\\input{x} % $y_1^2$ #~") == (
         "\\textbackslash{}input\\{x\\} \\% \\$y\\_1\\textasciicircum{}2\\$ \\#\\textasciitilde{}"
     )
 
 
 def test_wide_latex_tables_are_scaled_to_the_line():
-    """More than seven columns."""
+    """Tables of more than seven columns are scaled to the line width."""
     columns = tuple(Column((f"c{i}",)) for i in range(8))
     text = as_latex.text(Table("t", "t", "c", ("Row",), ("",), columns, {}, (("r",),)))
     assert "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}{lrrrrrrrr}" in text

@@ -1,4 +1,4 @@
-"""Tables in the papers' shapes, of bundles whose figures are worked out by hand."""
+"""Tables in the papers' shapes, from bundles with hand-calculated figures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from support.by_hand import bundle, predictions, records, run_of, two_generators
 
 
 def value(table: Table, row: tuple[str, ...], column: tuple[str, ...]) -> Any:
-    """The figure in a cell."""
+    """Return the figure in a cell."""
     return table.cells[row, column].value
 
 
@@ -42,13 +42,13 @@ def run() -> Run:
 
 @pytest.fixture(scope="module")
 def real_alone() -> Run:
-    """``real_only`` and a row without images, and nothing that adds any."""
+    """Return ``real_only`` and a row without images, with nothing that adds any."""
     right = {(0, "a", 0): (5, 5), (0, "a", 1): (6, 4)}
     return run_of([bundle("real_only", predictions(right)), bundle("oversample", predictions(right))])
 
 
 def test_table_7_has_a_group_per_bracket(run):
-    """The baseline first, then the generators within each bracket; figures as in ``two_generators``."""
+    """The baseline comes first, then the generators by bracket; figures are those of ``two_generators``."""
     primary, accuracy = accuracy_by_bracket.tables(run)
     assert (primary.name, accuracy.name) == ("balanced_accuracy_by_bracket", "accuracy_by_bracket")
     assert primary.rows == (
@@ -63,22 +63,22 @@ def test_table_7_has_a_group_per_bracket(run):
     assert "8 differences" in accuracy.caption
 
 
-def test_bold_is_what_the_adjusted_p_says(run):
-    """Never by the size of the difference alone."""
+def test_bold_follows_the_adjusted_p(run):
+    """Bold marks a significant adjusted p, whatever the size of the difference."""
     for table in (*accuracy_by_bracket.tables(run), *per_class.tables(run)):
         for cell in table.cells.values():
             assert cell.bold == (cell.p_adjusted is not None and cell.p_adjusted < 0.05)
 
 
-def test_captions_say_whose_images_they_are(run):
-    """Phantom data, the task, the paper."""
+def test_captions_name_the_images(run):
+    """The caption has phantom data, the task and the paper."""
     for table in (t for t in of_run(run) if isinstance(t, Table)):
         assert "Phantom data" in table.caption
         assert "Task cxr_pneumonia" in table.caption
 
 
 def test_table_8_is_the_average_of_table_7(run):
-    """In images of 20, see ``test_changes_average_over_brackets``; figures lie within their intervals."""
+    """Values in images of 20 are those of ``test_changes_average_over_brackets``, within their intervals."""
     _, table = change_by_classifier.tables(run)
     assert table.rows == (("one",), ("two",), ("mean",))
     expected = {
@@ -94,7 +94,7 @@ def test_table_8_is_the_average_of_table_7(run):
 
 
 def test_without_a_baseline_or_images_there_is_no_change(real_alone):
-    """Each says why."""
+    """Without a baseline or added images there is a reason and no table."""
     (left_out,) = change_by_classifier.tables(run_of(two_generators()[1:]))
     assert left_out == LeftOut("change_by_classifier", "there is no finished row real_only to change from")
     (left_out,) = change_by_classifier.tables(real_alone)
@@ -102,7 +102,7 @@ def test_without_a_baseline_or_images_there_is_no_change(real_alone):
 
 
 def test_table_9_has_the_primary_bracket_first_and_marks_the_best(run):
-    """On b, generator one is best at +1; recall of left there is (6 + 8) / 20."""
+    """On b, generator one is best at +1, where recall of left is (6 + 8) / 20."""
     (table,) = per_class.tables(run)
     recall = [row for row in table.rows if row[:2] == ("b", "Recall")]
     assert recall == [
@@ -119,7 +119,7 @@ def test_table_9_has_the_primary_bracket_first_and_marks_the_best(run):
 
 
 def folded(row: str, each: Sequence[tuple[int, int]], bracket: int = 0) -> Bundle:
-    """A cross-validation with a training per fold."""
+    """Return a cross-validation with one training per fold."""
     table = pd.concat([predictions({(bracket, "a", 0): right}, fold) for fold, right in enumerate(each)])
     role = "generator" if bracket else "control"
     return bundle(row, table, role, folds=len(each), seeds=[0], brackets=[bracket or 1],
@@ -127,7 +127,7 @@ def folded(row: str, each: Sequence[tuple[int, int]], bracket: int = 0) -> Bundl
 
 
 def test_zhangs_table_has_a_value_per_fold():
-    """Recalls of left 0.6 and 0.8; accuracy 0.7 and 0.8 stands beside the first class alone."""
+    """Recalls of left are 0.6 and 0.8; accuracy, 0.7 and 0.8, is shown with the first class only."""
     run = run_of([folded("real_only", [(6, 8), (8, 8)]), folded("one", [(9, 9), (10, 10)], 1)])
     (table,) = folds.tables(run)
     assert table.rows == (("real_only", "left"), ("real_only", "right"), ("one", "left"), ("one", "right"))
@@ -140,14 +140,14 @@ def test_zhangs_table_has_a_value_per_fold():
 
 
 def test_without_folds_there_is_no_table_of_folds(run):
-    """Nor where an image has one label one of findings."""
+    """There is no table without folds, and none for a multi-label task."""
     assert folds.tables(run) == [LeftOut("folds", "the task has no folds")]
     (left_out,) = auroc_by_finding.tables(run)
     assert "one label" in left_out.reason
 
 
 def several_labels(row: str, score: Sequence[Sequence[float]]) -> Bundle:
-    """Four images with two findings each: the first on the first two, the second on the first and third."""
+    """Return four images with two findings: the first on the first two, the second on the first and third."""
     label = np.array([[1, 1], [1, 0], [0, 1], [0, 0]])
     table = pd.DataFrame({
         "image_id": list("abcd"), "patient_id": list("abcd"), "split": "test", "bracket": 0,
@@ -160,7 +160,7 @@ def several_labels(row: str, score: Sequence[Sequence[float]]) -> Bundle:
 
 
 def test_segals_table_has_real_images_last():
-    """First finding: 4 of 4 pairs in order; second: 2 of 4. Average 0.75."""
+    """The first finding has 4 of 4 pairs in order, the second 2 of 4; the average is 0.75."""
     real = several_labels("real_only", [(0.9, 0.9), (0.8, 0.6), (0.2, 0.3), (0.1, 0.5)])
     other = several_labels("oversample", [(0.1, 0.1), (0.1, 0.1), (0.1, 0.1), (0.1, 0.1)])
     (table,) = auroc_by_finding.tables(run_of([real, other]))
@@ -172,7 +172,7 @@ def test_segals_table_has_real_images_last():
 
 
 def of_finding(finding: str, right: tuple[int, int]) -> Run:
-    """A run of ``real_only`` on one finding."""
+    """Return a run of ``real_only`` on one finding."""
     scenario = {"label": {"rule": "label_policy", "finding": finding}}
     metric = {"name": "f1", "direction": "maximize"}
     table = predictions({(0, "a", 0): right, (0, "a", 1): right})
@@ -181,7 +181,7 @@ def of_finding(finding: str, right: tuple[int, int]) -> Run:
 
 
 def test_lans_tables_have_a_row_per_variant_and_columns_per_finding():
-    """F1 of right: of 8 right and 4 wrongly called so, 16 / 22; of 5 and 5, 0.5."""
+    """F1 of right is 16 / 22 with 8 true and 4 false positives, and 0.5 with 5 and 5."""
     runs = [of_finding("Pneumothorax", (6, 8)), of_finding("Pleural Effusion", (5, 5))]
     table, by_finding = strategies.tables(runs)
     assert table.row_heads == ("label.finding", "Row")
@@ -197,23 +197,23 @@ def test_lans_tables_have_a_row_per_variant_and_columns_per_finding():
 
 
 def test_lans_columns_by_finding_need_several_findings(run):
-    """One run has one."""
+    """A single run has one finding, so there is no such table."""
     _, left_out = strategies.tables([run])
     assert left_out == LeftOut("choices_by_finding", "the runs do not differ in the finding")
 
 
 def figure(estimate: float | None) -> dict[str, float | None]:
-    """A figure of merit with its interval, or without where it has none."""
+    """Return a figure of merit, with an interval if it has one."""
     return {"estimate": estimate, "low": estimate and estimate - 0.1, "high": estimate and estimate + 0.1}
 
 
 def with_quality(run: Run) -> Run:
-    """The run with figures of merit in its comparison."""
+    """Return the run with figures of merit in its comparison."""
     metrics = [
         {"name": "auprc", "title": "AUPRC", "meaning": "m", "direction": "maximize", "percent": False},
         {"name": "brier", "title": "Brier score", "meaning": "m", "direction": "minimize", "percent": False},
     ]
-    found = {
+    quality_by_row = {
         "real_only": {
             "overall": {"auprc": figure(0.6), "brier": figure(0.3)},
             "per_class": {"left": {"auprc": figure(0.5)}, "right": {"auprc": figure(None)}},
@@ -223,11 +223,11 @@ def with_quality(run: Run) -> Run:
     }
     metrics = [m | {"overall": True, "per_class": True} for m in metrics]
     settings = run.comparison.settings.to_json() | {"quality_metrics": metrics}
-    return with_fields(run, settings=settings, quality=found)
+    return with_fields(run, settings=settings, quality=quality_by_row)
 
 
-def test_figures_of_merit_stand_there_overall_and_by_class(run):
-    """With intervals; what is not defined is left out."""
+def test_figures_of_merit_are_overall_and_by_class(run):
+    """Figures have intervals; undefined figures are left out."""
     table = quality.tables(with_quality(run))[0]
     assert table.rows == (("real_only", "all"), ("real_only", "left"), ("real_only", "right"))
     cell = table.cells[("real_only", "all"), ("Brier score",)]
@@ -237,7 +237,8 @@ def test_figures_of_merit_stand_there_overall_and_by_class(run):
 
 
 def test_worth_in_real_images_has_its_bounds(run):
-    """The primary bracket first, the best one marked; beyond the law's reach in words; numbers in the CSV."""
+    """The primary bracket is first and the best one marked; bounds of the law are in words, numbers in the
+    CSV."""
     (table,) = equivalent.tables(with_curve(run))
     assert table.rows == (("one", "+2"), ("one", "+1 (best)"), ("two", "+2"))
     cell = table.cells[("one", "+2"), ("Worth in real images",)]
@@ -248,8 +249,8 @@ def test_worth_in_real_images_has_its_bounds(run):
     assert table.notes == ("Unknown: it is flat.",)
 
 
-def test_worth_in_real_images_is_what_the_comparison_says():
-    """``real_only`` with 20, 40 and 80 images has 10, 12 and 14 of 20 right, the generator 15."""
+def test_worth_in_real_images_is_that_of_the_comparison():
+    """With 20, 40 and 80 images ``real_only`` has 10, 12 and 14 of 20 correct, the generator 15."""
     parts = [
         predictions({(0, "a", s): right for s in (0, 1)}).assign(share=share, images=images)
         for share, images, right in ((0.25, 20, (5, 5)), (0.5, 40, (6, 6)))
@@ -270,5 +271,5 @@ def test_worth_in_real_images_is_what_the_comparison_says():
 
 
 def test_without_a_learning_curve_there_is_no_worth(run):
-    """It says so."""
+    """Without a learning curve there is a reason and no table."""
     assert equivalent.tables(run) == [LeftOut("equivalent", "there is no learning curve of real_only")]
