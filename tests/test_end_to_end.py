@@ -94,16 +94,16 @@ def finished(tmp_path_factory):
         text = text.replace("'x'", f"'{name}'")
         (folder / f"{name}.py").write_text(text)
         names.append(str(folder / f"{name}.py"))
-    done = benchmark(
+    completed = benchmark(
         folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
     )
-    return folder, done, names
+    return folder, completed, names
 
 
 def test_leaderboard_has_every_row_and_the_controls_are_judged(finished):
     """Controls and generators each have a row; the block of controls judges five claims."""
-    folder, done, _ = finished
-    assert "Traceback" not in done.stdout + done.stderr
+    folder, completed, _ = finished
+    assert "Traceback" not in completed.stdout + completed.stderr
     board = json.loads((folder / "out" / "leaderboard.json").read_text())
     text = json.dumps(board)
     for row in (
@@ -122,12 +122,12 @@ def test_leaderboard_has_every_row_and_the_controls_are_judged(finished):
 
 def test_failing_generators_are_reported_and_the_others_finish(finished):
     """Each breach is one line in its row; the exit status is 1; the good rows have results."""
-    folder, done, _ = finished
-    assert done.returncode == 1
-    for name, (_, _, told) in FAULTS.items():
+    folder, completed, _ = finished
+    assert completed.returncode == 1
+    for name, (_, _, message) in FAULTS.items():
         bundle = json.loads((folder / "out" / "bundles" / name / "bundle.json").read_text())
         assert bundle["status"] == "failed"
-        assert told in bundle["error"], name
+        assert message in bundle["error"], name
         assert name in bundle["error"]
     good = json.loads((folder / "out" / "bundles" / "ddpm" / "bundle.json").read_text())
     assert good["status"] == "complete"
@@ -138,10 +138,10 @@ def test_second_run_reuses_everything_and_writes_the_same_bytes(finished):
     """Nothing is computed again but what failed; the three pages are the same, byte for byte."""
     folder, _, names = finished
     before = pages(folder / "out")
-    done = benchmark(
+    completed = benchmark(
         folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
     )
-    assert not [line for line in done.stdout.splitlines() if "classify" in line and "done in" in line]
+    assert not [line for line in completed.stdout.splitlines() if "classify" in line and "done in" in line]
     assert pages(folder / "out") == before
 
 
@@ -180,8 +180,8 @@ def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
 def test_leaderboard_comes_again_from_the_bundles_alone(finished):
     """``leaderboard --bundles`` gives the very same pages, without the store."""
     folder, _, _ = finished
-    done = benchmark(folder, "leaderboard", "--bundles", "out/bundles", "--out", "again")
-    assert done.returncode == 0, done.stderr
+    completed = benchmark(folder, "leaderboard", "--bundles", "out/bundles", "--out", "again")
+    assert completed.returncode == 0, completed.stderr
     assert pages(folder / "again") == pages(folder / "out")
 
 
@@ -219,20 +219,22 @@ def test_read_only_tracking_store_is_one_line(tmp_path):
     """A tracking store that cannot be made ends the run at once, with the remedy."""
     environ = environment(tmp_path) | {"MLFLOW_TRACKING_URI": "sqlite:////proc/none/mlflow.db"}
     command = [sys.executable, "-m", "benchmark", "run", "--task", str(TINY), "--out", "out"]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "error: tracking store sqlite:////proc/none/mlflow.db" in done.stderr
-    assert "MLFLOW_TRACKING_URI" in done.stderr
-    assert "Traceback" not in done.stderr
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 1
+    assert "error: tracking store sqlite:////proc/none/mlflow.db" in completed.stderr
+    assert "MLFLOW_TRACKING_URI" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_real_radiographs_go_the_same_way(packs, tmp_path):
     """The public layout of covid-chestxray, unchanged, ends in a leaderboard that says it is real data."""
-    done = benchmark(
+    completed = benchmark(
         tmp_path, "run", "--task", str(TINY), "--source", "covid_chestxray",
         "--root", str(packs / "covid-chestxray"), "--out", "out", "--generators", "ddpm",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     bundle = json.loads((tmp_path / "out" / "bundles" / "real_only" / "bundle.json").read_text())
     assert bundle["data_kind"] == "real"
     assert "viral" not in bundle["classes"]
@@ -247,8 +249,10 @@ def test_mlproject_runs_the_same_job(tmp_path):
     command = [str(mlflow), "run", str(ROOT), "-e", "data", "--env-manager", "local"]
     command += ["-P", f"task={TINY}", "-P", f"out={tmp_path / 'out'}"]
     environ = environment(tmp_path) | {"PATH": f"{mlflow.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     client = MlflowClient(environ["MLFLOW_TRACKING_URI"])
     ids = [e.experiment_id for e in client.search_experiments()]
     parents = [r for r in client.search_runs(ids) if "mlflow.parentRunId" not in r.data.tags]

@@ -28,8 +28,8 @@ def test_product_is_torchs_convolution(side, stride, size):
         out = convolve(x, w, b)
         (out * torch.arange(out.numel()).view(out.shape).sin()).sum().backward()
         results.append((out, x.grad, w.grad, b.grad))
-    for ours, reference in zip(*results, strict=True):
-        assert torch.allclose(ours, reference, atol=1e-4)
+    for actual, reference in zip(*results, strict=True):
+        assert torch.allclose(actual, reference, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "densenet121", "efficientnet_b0", "convnext_atto"])

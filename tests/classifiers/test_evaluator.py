@@ -33,10 +33,10 @@ def flat(points: np.ndarray, slope: np.ndarray, offset: np.ndarray) -> boundary.
 def test_the_plane_of_two_dimensional_features_loses_nothing():
     """Two features are turned and shifted by PCA: logits in the plane are the classifier's own."""
     rng = np.random.default_rng(0)
-    found, weight, offset = rng.normal(3, 2, (40, 2)), rng.normal(size=(3, 2)), rng.normal(size=3)
-    where = boundary.fit_plane(found, weight, offset, np.arange(40))
-    assert where.logits(where.points) == pytest.approx(found @ weight.T + offset)
-    assert where.explained == pytest.approx(1)
+    features, weight, offset = rng.normal(3, 2, (40, 2)), rng.normal(size=(3, 2)), rng.normal(size=3)
+    plane = boundary.fit_plane(features, weight, offset, np.arange(40))
+    assert plane.logits(plane.points) == pytest.approx(features @ weight.T + offset)
+    assert plane.explained == pytest.approx(1)
 
 
 def test_distance_to_the_line_between_two_classes():
@@ -50,9 +50,11 @@ def test_distance_to_the_line_between_two_classes():
 def test_distance_survives_the_turn_of_the_axes():
     """In two dimensions the distance by PCA is the distance in the features themselves: 4, whatever moves."""
     rng = np.random.default_rng(1)
-    found = np.vstack([[3.0, 4.0], rng.normal(size=(30, 2))])
-    where = boundary.fit_plane(found, np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([0.0, -5.0]), np.arange(9))
-    assert boundary.boundary_distance(where, np.ones(31, dtype=int))[0] == pytest.approx(4.0)
+    features = np.vstack([[3.0, 4.0], rng.normal(size=(30, 2))])
+    plane = boundary.fit_plane(
+        features, np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([0.0, -5.0]), np.arange(9)
+    )
+    assert boundary.boundary_distance(plane, np.ones(31, dtype=int))[0] == pytest.approx(4.0)
 
 
 def test_the_nearest_of_several_boundaries_counts():
@@ -125,12 +127,14 @@ def test_a_kept_network_comes_back(tmp_path):
     network, images = build(RECIPE, 3).eval(), blobs({"a": 3, "b": 3, "c": 3})
     evaluating.save_evaluator(network, (0.4, 0.2), tmp_path)
     assert not [p for p in tmp_path.iterdir() if p.suffix not in (".safetensors", ".json")]
-    back, own = (
+    restored, original = (
         evaluating.load_evaluator(tmp_path, CONFIG, 3, multilabel=False),
         evaluating.Evaluator(network, CONFIG, (0.4, 0.2)),
     )
-    assert back.scores(images) == pytest.approx(own.scores(images), abs=1e-6)
-    assert evaluating.mean_scores([own, back], images) == pytest.approx(own.scores(images), abs=1e-6)
+    assert restored.scores(images) == pytest.approx(original.scores(images), abs=1e-6)
+    assert evaluating.mean_scores([original, restored], images) == pytest.approx(
+        original.scores(images), abs=1e-6
+    )
 
 
 def test_youden_by_hand():
@@ -148,8 +152,8 @@ def test_youden_is_the_best_of_all_thresholds(pairs):
         def index(threshold):
             return (score[label == 1] >= threshold).mean() - (score[label == 0] >= threshold).mean()
 
-        found = quality_filter.youden_threshold(label, score / 10)
-        assert index(found * 10) == pytest.approx(max(index(t) for t in np.unique(score)))
+        chosen = quality_filter.youden_threshold(label, score / 10)
+        assert index(chosen * 10) == pytest.approx(max(index(t) for t in np.unique(score)))
 
 
 def test_an_image_is_plausible_where_its_class_is_the_most_probable():
@@ -171,8 +175,10 @@ def test_a_finding_that_val_does_not_have_gets_no_threshold():
     """No silent guess: the class is named, with the remedy."""
     images = blobs({"a": 2, "b": 2})
     multilabel = replace(images, label=np.array([[1, 0]] * 2 + [[0, 0]] * 2, np.uint8))
-    found = quality_filter.youden_thresholds(multilabel, np.array([[0.9, 0.1]] * 2 + [[0.2, 0.1]] * 2), ["a"])
-    assert found == {"a": 0.9}
+    thresholds = quality_filter.youden_thresholds(
+        multilabel, np.array([[0.9, 0.1]] * 2 + [[0.2, 0.1]] * 2), ["a"]
+    )
+    assert thresholds == {"a": 0.9}
     with pytest.raises(DataError, match="class 'b': val has 0 images with it among 4"):
         quality_filter.youden_thresholds(multilabel, np.zeros((4, 2)), ["a", "b"])
 

@@ -12,8 +12,8 @@ BINARY = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
 
 def test_binary_figures():
     """Truth 0 0 1 1 against 0 1 1 0: half right, F1 = 2/(2+1+1), and 3 of 4 pairs in order."""
-    found = metric_values(np.array([0, 0, 1, 1]), BINARY)
-    assert found == pytest.approx({"accuracy": 0.5, "balanced_accuracy": 0.5, "f1": 0.5, "auroc": 0.75})
+    values = metric_values(np.array([0, 0, 1, 1]), BINARY)
+    assert values == pytest.approx({"accuracy": 0.5, "balanced_accuracy": 0.5, "f1": 0.5, "auroc": 0.75})
 
 
 def test_several_labels_have_an_area_alone():

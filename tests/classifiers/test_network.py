@@ -150,7 +150,7 @@ def test_dropout_stands_before_the_last_layer_alone():
     assert not torch.equal(built(images), built(images))
 
 
-def made(folder: Path, name: str = "resnet10t", **options) -> tuple[Path, torch.nn.Module]:
+def timm_weights(folder: Path, name: str = "resnet10t", **options) -> tuple[Path, torch.nn.Module]:
     """A network of timm for three channels with random weights and statistics, and its file."""
     torch.manual_seed(3)
     donor = timm.create_model(name, pretrained=False, **options).eval()
@@ -182,20 +182,20 @@ NARROW = {
 def test_a_gray_image_gives_what_its_three_channels_gave(tmp_path, name):
     """Weights for three channels are summed over them: the features of a gray image stay the same."""
     options = NARROW[name]
-    path, donor = made(tmp_path, name, **options)
+    path, donor = timm_weights(tmp_path, name, **options)
     gray = torch.rand(2, 1, 96, 96)
     with torch.inference_mode():
         expected = donor.forward_head(donor.forward_features(gray.expand(-1, 3, -1, -1)), pre_logits=True)
         built = build(from_file(TINY, path, timm=name, timm_kwargs=options), 3).eval()
         assert expected.std() > 0.01
-        found = built.body(gray)
-        assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+        actual = built.body(gray)
+        assert torch.allclose(actual, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 @pytest.fixture(scope="module")
 def pocovid(tmp_path_factory):
     """POCOVID-Net on a made VGG16 of three channels, whose hidden layers are narrow to be quick."""
-    path, donor = made(tmp_path_factory.mktemp("vgg"), "vgg16", mlp_ratio=1 / 4096)
+    path, donor = timm_weights(tmp_path_factory.mktemp("vgg"), "vgg16", mlp_ratio=1 / 4096)
     classifier = ClassifierConfig(**{**RECIPES["pocovid_net"], "weights": {"kind": "file", "path": path}})
     return build(classifier, 3), donor
 
@@ -229,7 +229,7 @@ def test_pocovid_net_pools_and_normalizes_before_the_relu(pocovid):
 
 def test_steps_move_the_trained_layers_and_nothing_else(tmp_path):
     """Frozen parameters and the statistics of frozen normalizations keep their bytes."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     built = build(from_file(TINY, path, trained=3), 3).train()
     layers = {k.rpartition(".")[0] for k, p in built.named_parameters() if p.ndim > 1 and p.requires_grad}
     assert layers == {"body.layer4.0.conv2", "body.layer4.0.downsample.1", "last"}
@@ -247,13 +247,13 @@ def test_steps_move_the_trained_layers_and_nothing_else(tmp_path):
 
 def test_more_trained_layers_than_there_are_is_an_error(tmp_path):
     """The number is told."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     with pytest.raises(ClassifierError, match=r"trained.*is 500, the network has"):
         build(from_file(TINY, path, trained=500), 3)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"trained": 3}, "would leave random layers as they are"),
         ({"trained": 0}, "greater than 0"),
@@ -265,9 +265,9 @@ def test_more_trained_layers_than_there_are_is_an_error(tmp_path):
         ({"weights": {"kind": "file", "path": "w", "tag": "x"}}, "a file has none"),
     ],
 )
-def test_recipes_that_contradict_themselves(changes, told):
+def test_recipes_that_contradict_themselves(changes, message):
     """Each contradiction is refused with its reason."""
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=message):
         ClassifierConfig(**{**TINY.model_dump(), **changes})
 
 
@@ -293,7 +293,7 @@ def test_a_kept_network_is_the_same_again(tmp_path):
 
 def test_a_kept_network_needs_its_first_weights_no_more(tmp_path):
     """Frozen layers are read with the others, and stay frozen, where the first weights are gone."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     classifier = from_file(TINY, path, trained=3)
     built = build(classifier, 3)
     network.save(built, tmp_path / "kept.safetensors")
@@ -304,16 +304,16 @@ def test_a_kept_network_needs_its_first_weights_no_more(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         ("prefix", r"Missing key.*conv1\.0\.weight"), ("left over", r"Unexpected key.*odd\.weight"),
         ("shape", r"layer1\.0\.conv1\.weight.*\[4, 64, 3, 3\].*\[8, 64"), ("garbage", "is not safetensors"),
         ("pickle", "is not a .safetensors"), ("absent", "is missing"), ("altered", "has SHA-256"),
     ],
 )  # fmt: skip
-def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, told):
+def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, message):
     """All tensors or none: whatever is missing, left over, of another shape or altered is named."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     state, classifier = load_file(path), from_file(TINY, path)
     if fault == "prefix":
         save_file({f"module.{k}": v for k, v in state.items()}, path)
@@ -331,13 +331,13 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, told):
     else:
         classifier = weights.locate_weights(classifier)
         save_file({**state, "fc.bias": state["fc.bias"] + 1}, path)
-    with pytest.raises(ClassifierError, match=told):
+    with pytest.raises(ClassifierError, match=message):
         build(classifier, 3)
 
 
 def test_weights_from_a_file_are_the_ones_used(tmp_path):
     """All but the last layer are the file's, bit by bit, whether or not the file has a last layer."""
-    path, donor = made(tmp_path, channels=[8, 8, 16, 16])
+    path, donor = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     built = build(from_file(TINY, path), 3).state_dict()
     for key, value in donor.state_dict().items():
         if not key.startswith(("fc.", "conv1.0.")):
@@ -372,12 +372,12 @@ IMAGENET = ClassifierConfig(name="tiny", timm="resnet10t", weights=Weights(kind=
 
 def test_imagenet_weights_come_from_the_cache_and_are_named(cache, tmp_path):
     """timm's own choice is written down with the hash of its file, and no network is asked."""
-    path, donor = made(tmp_path)
+    path, donor = timm_weights(tmp_path)
     blob = put(cache, "timm/resnet10t.c3_in1k", path)
-    found = weights.locate_weights(IMAGENET)
-    assert found.weights.model_dump() == {"kind": "imagenet", "tag": "c3_in1k", "sha256": sha256_file(blob)}
-    assert weights.locate_weights(found) == found
-    for classifier in (IMAGENET, found):
+    located = weights.locate_weights(IMAGENET)
+    assert located.weights.model_dump() == {"kind": "imagenet", "tag": "c3_in1k", "sha256": sha256_file(blob)}
+    assert weights.locate_weights(located) == located
+    for classifier in (IMAGENET, located):
         state = build(classifier, 3).state_dict()
         assert torch.equal(state["body.layer4.0.conv2.weight"], donor.state_dict()["layer4.0.conv2.weight"])
 

@@ -27,8 +27,8 @@ def training(tmp_path) -> Training:
 def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
     """Ten updates with changing rates end where torch's plain AdamW ends, biases and norms without decay."""
     run = training(tmp_path)
-    ours = list(run.network.parameters())
-    reference = [p.detach().clone().contiguous().requires_grad_() for p in ours]
+    trained = list(run.network.parameters())
+    reference = [p.detach().clone().contiguous().requires_grad_() for p in trained]
     plain = torch.optim.AdamW(
         [
             {"params": [p for p in reference if p.ndim > 1], "weight_decay": 0.3},
@@ -37,7 +37,7 @@ def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
         foreach=False,
     )
     for step in range(10):
-        for a, b in zip(ours, reference, strict=True):
+        for a, b in zip(trained, reference, strict=True):
             gradient = torch.randn(b.shape)
             for p in (a, b):  # autograd puts it in the memory order of a channels_last weight
                 (p * gradient).sum().backward()
@@ -47,8 +47,8 @@ def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
         plain.step()
         plain.zero_grad()
         run.step(rate)
-    assert all(p.grad is None for p in ours)
-    for a, b in zip(ours, reference, strict=True):
+    assert all(p.grad is None for p in trained)
+    for a, b in zip(trained, reference, strict=True):
         assert torch.allclose(a, b, atol=1e-5)
 
 

@@ -39,11 +39,11 @@ def multilabel(images, **columns):
 
 def test_bracket_adds_so_many_of_every_class():
     """A bracket of 4 adds the first 4 synthetic images of each class to all real ones."""
-    found = with_mix()
-    assert found.train.counts() == {"a": 16, "b": 10, "c": 7}
-    assert found.real.counts() == COUNTS
-    assert "fake-00003" in found.train.image_id
-    assert "fake-00004" not in found.train.image_id
+    training_set = with_mix()
+    assert training_set.train.counts() == {"a": 16, "b": 10, "c": 7}
+    assert training_set.real.counts() == COUNTS
+    assert "fake-00003" in training_set.train.image_id
+    assert "fake-00004" not in training_set.train.image_id
 
 
 def test_bracket_larger_than_the_samples_is_an_error():
@@ -135,18 +135,18 @@ def test_subsets_are_nested_whole_patients_with_every_class(pairs, one, other, s
     images = of_patients(pairs)
     small, large = (subset(images, share, seed) for share in sorted((one, other)))
     assert set(small.image_id) <= set(large.image_id)
-    for found in (small, large):
-        rest = set(images.image_id) - set(found.image_id)
-        assert not found.patients() & images.select(np.isin(images.image_id, list(rest))).patients()
-        assert set(found.label) == set(images.label)
+    for training_set in (small, large):
+        rest = set(images.image_id) - set(training_set.image_id)
+        assert not training_set.patients() & images.select(np.isin(images.image_id, list(rest))).patients()
+        assert set(training_set.label) == set(images.label)
 
 
 def test_a_subset_has_the_share_of_the_patients_of_every_class():
     """A quarter of 40, 20 and 8 patients: 10, 5 and 2; another seed draws others; the whole is the whole."""
     images = blobs({"a": 80, "b": 40, "c": 16}, per_patient=2)
-    found = subset(images, 0.25, seed=0)
-    assert found.counts() == {"a": 20, "b": 10, "c": 4}
-    assert set(subset(images, 0.25, seed=1).image_id) != set(found.image_id)
+    training_set = subset(images, 0.25, seed=0)
+    assert training_set.counts() == {"a": 20, "b": 10, "c": 4}
+    assert set(subset(images, 0.25, seed=1).image_id) != set(training_set.image_id)
     assert subset(images, 1.0, seed=0).image_id.tolist() == images.image_id.tolist()
 
 
@@ -154,9 +154,9 @@ def test_a_subset_of_several_labels_has_every_finding():
     """The two patients with the rare finding: one is in the smallest subset; of those without any, too."""
     images = multilabel(blobs({"a": 40, "b": 2, "c": 0}))
     images = replace(images, label=np.vstack([images.label[:10] * 0, images.label[10:]]))
-    found = subset(images, 0.05, seed=3)
-    assert found.label[:, 1].sum() == 1
-    assert (found.label.sum(1) == 0).any()
+    training_set = subset(images, 0.05, seed=3)
+    assert training_set.label[:, 1].sum() == 1
+    assert (training_set.label.sum(1) == 0).any()
 
 
 def test_a_class_that_only_a_label_policy_made_gets_no_synthetic_images():
@@ -167,11 +167,11 @@ def test_a_class_that_only_a_label_policy_made_gets_no_synthetic_images():
 
 def test_training_on_synthetic_images_sees_no_real_one():
     """12 of each class: two of each choose the epoch, ten are learned, and no real image is among them."""
-    found = with_mix(training="synthetic", bracket=12)
-    assert found.train.counts() == {"a": 10, "b": 10, "c": 10}
-    assert found.val.counts() == {"a": 2, "b": 2, "c": 2}
-    assert found.real is found.train
-    assert all(i.startswith("fake") for part in (found.train, found.val) for i in part.image_id)
+    training_set = with_mix(training="synthetic", bracket=12)
+    assert training_set.train.counts() == {"a": 10, "b": 10, "c": 10}
+    assert training_set.val.counts() == {"a": 2, "b": 2, "c": 2}
+    assert training_set.real is training_set.train
+    assert all(i.startswith("fake") for part in (training_set.train, training_set.val) for i in part.image_id)
 
 
 def test_synthetic_labels_become_what_the_training_images_have():
@@ -224,9 +224,9 @@ def test_batches_follow_each_other_without_state():
 def test_bracket_copies_no_image():
     """Real and synthetic images stay in maps that workers share, and read as if they were joined."""
     train, fake = blobs(COUNTS, prefix="real"), blobs({"a": 50, "b": 50, "c": 50}, prefix="fake", seed=3)
-    found = with_mix(train=train, fake=fake, bracket=4).train
-    assert isinstance(found.image, LazyImages)
+    training_set = with_mix(train=train, fake=fake, bracket=4).train
+    assert isinstance(training_set.image, LazyImages)
     first = np.concatenate([np.flatnonzero(fake.label == k)[:4] for k in range(3)])
-    assert np.array_equal(found.image[:], np.concatenate([train.image, fake.image[first]]))
+    assert np.array_equal(training_set.image[:], np.concatenate([train.image, fake.image[first]]))
     rows = np.array([30, 0, 20, 21])
-    assert np.array_equal(found.image[rows], np.asarray(found.image)[rows])
+    assert np.array_equal(training_set.image[rows], np.asarray(training_set.image)[rows])

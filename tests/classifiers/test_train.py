@@ -190,6 +190,6 @@ def test_steps_do_not_depend_on_the_bracket():
 def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
     """A learning rate that blows up ends with the classifier, the seed and the remedy."""
     real, val = images
-    wild = RECIPE.model_copy(update={"learning_rate": 1e30})
+    diverging = RECIPE.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ClassifierError, match="'tiny', seed 0"):
-        training.train(real, real, val, setting(tmp_path, classifier=wild))
+        training.train(real, real, val, setting(tmp_path, classifier=diverging))

@@ -53,9 +53,9 @@ def report(folder: Path, images: ImageSet) -> tuple[int, dict[str, dict[str, obj
     out = folder / "report.json"
     (folder / "set").mkdir()
     status = main(["data", "verify", str(store(folder / "set", images)), "--out", str(out)])
-    said = json.loads(out.read_text())
-    assert said["ok"] == (status == 0)
-    return status, {check["name"]: check for check in said["checks"]}
+    record = json.loads(out.read_text())
+    assert record["ok"] == (status == 0)
+    return status, {check["name"]: check for check in record["checks"]}
 
 
 def test_build_show_verify(tmp_path, capsys):
@@ -88,7 +88,7 @@ def test_a_source_is_shown_and_verified_without_building(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["build", "--source", "phantom.chst", "--out", "x"], "Did you mean 'phantom.chest'"),
         (["build", "--out", "x"], "--source"),
@@ -107,11 +107,11 @@ def test_a_source_is_shown_and_verified_without_building(tmp_path, capsys):
         (["verify", "no_such_source"], "unknown source"),
     ],
 )
-def test_wrong_request_is_one_line(arguments, told, capsys, tmp_path, monkeypatch):
+def test_wrong_request_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):
     """A wrong source, parameter or folder ends with status 1 and one line, and leaves nothing."""
     monkeypatch.chdir(tmp_path)
     assert main(["data", *arguments]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,9 +137,9 @@ def test_grid_shows_every_label_by_its_rarest_class():
     assert (np.bincount(shown.label) <= 4).all()
     single = full_set(40)
     chosen = data_verbs.for_grid(single, 4)
-    of_a = np.flatnonzero(single.label == 0)
-    assert chosen.image_id[0] == single.image_id[of_a[0]]
-    assert chosen.image_id[3] == single.image_id[of_a[3 * len(of_a) // 4]]
+    first_class = np.flatnonzero(single.label == 0)
+    assert chosen.image_id[0] == single.image_id[first_class[0]]
+    assert chosen.image_id[3] == single.image_id[first_class[3 * len(first_class) // 4]]
 
 
 def test_card_counts_several_labels_and_nothing_found():

@@ -99,7 +99,7 @@ def changed(path: Path, at: int, by: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(published) -> Callable[[], list[str]]:
+def faults(published) -> Callable[[], list[str]]:
     """What is wrong with the pages now, by the bundles as they were."""
     contents = build_pages(published)
     return lambda: stale_pages(published, contents)
@@ -107,13 +107,13 @@ def found(published) -> Callable[[], list[str]]:
 
 @settings(max_examples=150, deadline=None)
 @given(name=st.sampled_from(PAGES), at=st.integers(0, 10**7), by=st.integers(1, 255))
-def test_any_change_of_a_page_is_found(published, found, name, at, by):
+def test_any_change_of_a_page_is_found(published, faults, name, at, by):
     """One byte, anywhere, in any page."""
     path = published / name
     before = path.read_bytes()
     try:
         changed(path, at, by)
-        assert found() == [f"{path}: stale"]
+        assert faults() == [f"{path}: stale"]
     finally:
         path.write_bytes(before)
 
@@ -170,11 +170,11 @@ def test_results_must_come_out_of_the_predictions(root, bundles, change, capsys)
     """A reported value that was raised, or left out, is refused by name, on the board and before it."""
     where = "results.test.250.accuracy"
     for folder in (root / "results" / BOARD / "ddpm", bundles / "oracle"):
-        found = json.loads((folder / "bundle.json").read_text())["results"]
-        own = found["test"]["250"].pop("accuracy")
-        if (mean := change(own["mean"])) is not None:
-            found["test"]["250"]["accuracy"] = {**own, "mean": mean}
-        edit(folder, results=found)
+        faults = json.loads((folder / "bundle.json").read_text())["results"]
+        accuracy = faults["test"]["250"].pop("accuracy")
+        if (mean := change(accuracy["mean"])) is not None:
+            faults["test"]["250"]["accuracy"] = {**accuracy, "mean": mean}
+        edit(folder, results=faults)
     assert check(root) == 1
     assert f"bundle 'ddpm': {where}" in capsys.readouterr().err
     assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 1
@@ -221,7 +221,7 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"protocol_hash": "0" * 64}, "row 'oracle': protocol_hash"),
         ({"data": {"fingerprint": "0" * 60}}, "row 'oracle': data.fingerprint"),
@@ -229,13 +229,13 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
         ({"seeds": [0, 2]}, "seed"),
     ],
 )
-def test_a_row_of_another_protocol_is_not_added(root, bundles, fields, told, capsys):
+def test_a_row_of_another_protocol_is_not_added(root, bundles, fields, message, capsys):
     """The field is named, and nothing is written: not even the row beside it that fits."""
     before = listing(root)
     edit(bundles / "oracle", **fields)
     both = [str(bundles / "oracle"), str(make_noise(bundles.parent / "other"))]
     assert main(["leaderboard", "--root", str(root), "--board", BOARD, "--add", *both]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert listing(root) == before
 
 
@@ -255,7 +255,7 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda t: t[t["image_id"] != "test-00003"], "lacks a prediction of 'test, fold 0, test-00003'"),
         (
@@ -266,7 +266,7 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
         (lambda t: t.assign(label=(t["label"] + 1) % 5), "label: of 'test, fold 0, test-00000' is"),
     ],
 )
-def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):
+def test_other_test_images_are_not_added(root, bundles, tmp_path, change, message, capsys):
     """A row that was tested on fewer, other or otherwise labeled images is refused; the image is named."""
     bundle = read_bundle(bundles / "oracle")
     record = bundle.manifest.record()
@@ -277,12 +277,12 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
     write_bundle(other, record, table, bundle.grid, previews=bundle.previews)
     before = listing(root)
     assert main(["leaderboard", "--root", str(root), "--add", str(other)]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert listing(root) == before
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--add", "/not/there"], "/not/there: holds no bundle"),
         (["--check", "--add", "x"], "--check and --add exclude each other"),
@@ -295,15 +295,15 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
         (["--add", "RUN", "RUN"], "is given twice"),
     ],
 )
-def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys, tmp_path_factory):
+def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, message, capsys, tmp_path_factory):
     """One line; the folder is as it was, and so is what lies around it."""
     before = listing(root.parent)
     other = shutil.copytree(bundles / "oracle", tmp_path_factory.mktemp("other") / "oracle")
     edit(other, protocol_hash="0" * 64)
     folders = {"RUN": str(bundles.parent), "OTHER": str(other)}
-    given_ = [folders.get(o, o) for o in options]
-    assert main(["leaderboard", "--root", str(root), *given_]) in (1, 2)
-    assert told in capsys.readouterr().err
+    arguments = [folders.get(o, o) for o in options]
+    assert main(["leaderboard", "--root", str(root), *arguments]) in (1, 2)
+    assert message in capsys.readouterr().err
     assert listing(root.parent) == before
 
 
@@ -325,7 +325,7 @@ def test_a_full_disk_leaves_the_board_as_it_was(root, bundles, monkeypatch, caps
 def test_the_pages_of_one_run_are_made_as_before(bundles):
     """``--bundles`` writes leaderboard.md, .json and .html beside the bundles."""
     assert main(["leaderboard", "--bundles", str(bundles)]) == 0
-    found = sorted(p.name for p in bundles.parent.iterdir() if p.is_file())
-    assert found == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
+    files = sorted(p.name for p in bundles.parent.iterdir() if p.is_file())
+    assert files == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
     record = json.loads((bundles.parent / "leaderboard.json").read_text())
     assert set(record["rows"]) == {"oracle", *ROWS}

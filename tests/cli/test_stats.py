@@ -115,19 +115,19 @@ def test_rows_in_other_blocks_are_not_ranked_by_block(tmp_path):
 
 def test_predictions_are_those_of_scikit_learn(tmp_path):
     """Balanced accuracy and AUROC of the example, and the discordant images by hand."""
-    given_ = read_predictions(EXAMPLES / "predictions.csv")
-    assert given_.classes == ("healthy", "pneumonia")
-    predicted = {m: s[0].argmax(1) for m, s in given_.scores.items()}
+    table = read_predictions(EXAMPLES / "predictions.csv")
+    assert table.classes == ("healthy", "pneumonia")
+    predicted = {m: s[0].argmax(1) for m, s in table.scores.items()}
     result = record(tmp_path, "predictions", "--csv", str(EXAMPLES / "predictions.csv"), "--margin", "0.05")
-    for model, own in predicted.items():
-        known = balanced_accuracy_score(given_.label, own)
+    for model, predicted_classes in predicted.items():
+        known = balanced_accuracy_score(table.label, predicted_classes)
         assert result["models"][model]["estimate"] == pytest.approx(known)
     versus = result["versus"]["ddpm"]
-    right = {m: own == given_.label for m, own in predicted.items()}
+    right = {m: predicted_classes == table.label for m, predicted_classes in predicted.items()}
     assert versus["mcnemar"]["gained"] == (right["ddpm"] & ~right["real_only"]).sum()
     assert versus["mcnemar"]["lost"] == (right["real_only"] & ~right["ddpm"]).sum()
     assert versus["delong"]["a"]["auroc"] == pytest.approx(
-        roc_auc_score(given_.label, given_.scores["ddpm"][0][:, 1])
+        roc_auc_score(table.label, table.scores["ddpm"][0][:, 1])
     )
     assert versus["bootstrap"]["difference"] == pytest.approx(versus["difference"]["estimate"])
     assert versus["equivalence"]["margin"] == 0.05
@@ -164,8 +164,8 @@ def test_several_runs_are_averaged(tmp_path):
                 lines.append(f"i{k},p{k // 2},{'ab'[k % 2]},{model},{run},{p:.5f},{1 - p:.5f}")
     path = csv(tmp_path, "\n".join(lines) + "\n")
     result = record(tmp_path, "predictions", "--csv", path, "--metric", "accuracy")
-    own = read_predictions(Path(path))
-    known = np.mean([(s.argmax(1) == own.label).mean() for s in own.scores["better"]])
+    table = read_predictions(Path(path))
+    known = np.mean([(s.argmax(1) == table.label).mean() for s in table.scores["better"]])
     assert result["models"]["better"]["estimate"] == pytest.approx(known)
     assert result["versus"]["better"]["difference"]["runs"] == 3
     needed = record(tmp_path, "power", "--csv", path, "--difference", "0.05")["rows"]["better"]["needed"]
@@ -217,9 +217,9 @@ def test_bundles_take_the_place_of_a_table(tmp_path, bundles):
     primary = whole["settings"]["primary_metric"]["name"]
     known = whole["figures"]["test"][str(whole["settings"]["primary_bracket"])]
     for name in ("ddpm", "stylegan"):
-        own, theirs = result["versus"][name]["difference"], known[name]["versus"]["real_only"][primary]
-        assert own["estimate"] == pytest.approx(theirs["estimate"])
-        assert own["p_adjusted"] == pytest.approx(theirs["p_adjusted"])
+        actual, expected = result["versus"][name]["difference"], known[name]["versus"]["real_only"][primary]
+        assert actual["estimate"] == pytest.approx(expected["estimate"])
+        assert actual["p_adjusted"] == pytest.approx(expected["p_adjusted"])
 
 
 def test_bundles_give_power_and_association(tmp_path, bundles):
@@ -227,7 +227,7 @@ def test_bundles_give_power_and_association(tmp_path, bundles):
     result = record(tmp_path, "power", "--bundles", str(bundles), "--difference", "0.01")
     assert result["rows"]["ddpm"]["needed"]["difference"] == 0.01
     result = record(tmp_path, "association", "--bundles", str(bundles))
-    assert {own["reason"] for own in result["measures"].values()} == {"fewer than four rows"}
+    assert {measure["reason"] for measure in result["measures"].values()} == {"fewer than four rows"}
 
 
 @pytest.mark.parametrize(
@@ -340,12 +340,16 @@ def test_weighted_metrics_are_scikit_learns(classes, metrics):
     label = rng.integers(0, classes, 60)
     scores, weight = rng.random((60, 2, classes)), rng.integers(0, 4, (1, 60)).astype(float)
     kind = "binary" if classes == 2 else "multiclass"
-    for name, theirs in metrics.items():
-        known = np.mean([theirs(label, scores[:, r].argmax(1), sample_weight=weight[0]) for r in (0, 1)])
+    for name, metric in metrics.items():
+        known = np.mean([metric(label, scores[:, r].argmax(1), sample_weight=weight[0]) for r in (0, 1)])
         assert statistic_of(name, kind)(label, scores, weight)[0] == pytest.approx(known)
     one_hot = np.eye(classes)[label]
-    own = [1] if classes == 2 else range(classes)
+    columns = [1] if classes == 2 else range(classes)
     known = np.mean(
-        [roc_auc_score(one_hot[:, k], scores[:, r, k], sample_weight=weight[0]) for r in (0, 1) for k in own]
+        [
+            roc_auc_score(one_hot[:, k], scores[:, r, k], sample_weight=weight[0])
+            for r in (0, 1)
+            for k in columns
+        ]
     )
     assert statistic_of("auroc", kind)(label, scores, weight)[0] == pytest.approx(known)

@@ -168,8 +168,8 @@ def test_saved_and_loaded_samples_alike(name: str, tmp_path: Path) -> None:
 def test_single_class(name: str, tmp_path: Path) -> None:
     """One class of three is enough to fit; another class is then refused by name."""
     generator = make(name)
-    own = blobs(COUNTS).of_class(1)
-    generator.fit(own, context(tmp_path, 16, labels=(1, 1)))
+    one_class = blobs(COUNTS).of_class(1)
+    generator.fit(one_class, context(tmp_path, 16, labels=(1, 1)))
     drawn = generator.sample(SampleRequest(np.array([1, 1, 1]), CLASSES, 16), seed=1)
     assert drawn.label.tolist() == [1, 1, 1]
     if name != "oracle":  # its images are the reserve's
@@ -200,8 +200,8 @@ def test_broken_folder_is_refused(name: str, tmp_path: Path) -> None:
 def test_search_space_gives_valid_parameters(name: str) -> None:
     """What tuning suggests can be used as it is, and is not one point."""
     module, study = load(name), optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = [module.Params(**module.search_space(study.ask())) for _ in range(5)]
-    assert len({p.model_dump_json() for p in found}) == 5
+    suggestions = [module.Params(**module.search_space(study.ask())) for _ in range(5)]
+    assert len({p.model_dump_json() for p in suggestions}) == 5
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

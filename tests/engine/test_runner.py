@@ -25,8 +25,8 @@ def tests_are_importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
 
 
-def node(name, what="square", n=1, needs=()):
-    return Node(name, ActConfig(act=what, n=n), {"terms": tuple(needs)} if needs else {})
+def node(name, act_name="square", n=1, needs=()):
+    return Node(name, ActConfig(act=act_name, n=n), {"terms": tuple(needs)} if needs else {})
 
 
 class Log(RunObserver):
@@ -65,16 +65,16 @@ def test_changed_node_recomputes_itself_and_what_depends_on_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("act_name", "message"),
     [
         ("raise_benchmark_error", "here: is wrong\n       mend it"),
         ("raise_runtime_error", "bad: RuntimeError: a bug"),
     ],
 )
-def test_one_failure_does_not_stop_the_rest(tmp_path, what, told):
+def test_one_failure_does_not_stop_the_rest(tmp_path, act_name, message):
     """The failure is one line, also for what depends on it; the other nodes finish; a log is kept."""
-    outcome, _ = run(tmp_path, node("bad", what), node("after", needs=["bad"]), node("good", n=2))
-    assert outcome.failures["bad"].startswith(told)
+    outcome, _ = run(tmp_path, node("bad", act_name), node("after", needs=["bad"]), node("good", n=2))
+    assert outcome.failures["bad"].startswith(message)
     assert outcome.failures["after"] == outcome.failures["bad"]
     assert "good" in outcome.results
     assert "Traceback" in (tmp_path / "store" / "logs" / "bad.log").read_text()
@@ -112,7 +112,7 @@ def test_store_that_vanishes_is_an_error(tmp_path):
 def test_a_grid_goes_past_a_bug_and_a_kill(tmp_path):
     """Of eight trainings one raises and one is killed each time: those two fail, the other six finish."""
     acts = ["square", "raise_runtime_error", "square", "slow", "die_always", "square", "slow", "square"]
-    grid = [node(f"t{i}", what, n=i, needs=["data"]) for i, what in enumerate(acts)]
+    grid = [node(f"t{i}", act_name, n=i, needs=["data"]) for i, act_name in enumerate(acts)]
     outcome, _ = run(tmp_path, node("data", n=0), *grid)
     assert set(outcome.failures) == {"t1", "t4"}
     finished = {i: (outcome.results[f"t{i}"].folder / "n.txt").read_text() for i in (0, 2, 3, 5, 6, 7)}

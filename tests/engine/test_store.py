@@ -16,7 +16,7 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
-def made(store, key="k"):
+def committed(store, key="k"):
     folder = store.begin(key)
     (folder / "a.txt").write_text("hello")
     return store.commit("stage", key, {"result": 1})
@@ -25,7 +25,7 @@ def made(store, key="k"):
 def test_committed_result_is_found(store):
     """After commit a key has a result; its scratch is gone."""
     store.work("k")
-    made(store)
+    committed(store)
     assert store.get("stage", "k").manifest["result"] == 1
     assert not (store.root / "work" / "k").exists()
 
@@ -39,7 +39,7 @@ def test_begun_result_is_not_done(store):
 @pytest.mark.parametrize("damage", ["edit", "remove", "truncate", "manifest"])
 def test_damaged_result_is_not_done(store, damage):
     """A changed, missing or shortened file, or a broken manifest: the result is made again."""
-    folder = made(store).folder
+    folder = committed(store).folder
     if damage == "remove":
         (folder / "a.txt").unlink()
     elif damage == "manifest":
@@ -47,19 +47,19 @@ def test_damaged_result_is_not_done(store, damage):
     else:
         (folder / "a.txt").write_text("hellO" if damage == "edit" else "h")
     assert store.get("stage", "k") is None
-    assert made(store).manifest["result"] == 1
+    assert committed(store).manifest["result"] == 1
 
 
 def test_manifest_of_another_key_does_not_count(store):
     """A folder that was copied under another key is not that key's result."""
-    folder = made(store).folder
+    folder = committed(store).folder
     os.rename(folder, folder.with_name("other"))
     assert store.get("stage", "other") is None
 
 
 def test_manifest_names_every_file_with_its_hash(store):
     """SHA-256 of 'hello' stands in the manifest."""
-    files = json.loads((made(store).folder / "manifest.json").read_text())["files"]
+    files = json.loads((committed(store).folder / "manifest.json").read_text())["files"]
     assert files["a.txt"]["sha256"].startswith("2cf24dba5fb0a30e26e83b2ac5b9e29e")
 
 

@@ -18,9 +18,9 @@ from benchmark.experiments.tracking_store import create_whole
 )
 def test_a_class_of_any_name_has_a_metric(name, shown):
     """MLflow refuses most signs; they become an underscore, and what it takes stays as it is."""
-    found = metric_name(name)
-    assert found == (shown or name)
-    _validate_metric_name(found)
+    metric = metric_name(name)
+    assert metric == (shown or name)
+    _validate_metric_name(metric)
 
 
 def test_a_training_on_a_share_is_told_from_the_others():

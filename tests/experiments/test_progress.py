@@ -82,12 +82,12 @@ def truth(nodes, rng, *, pace=1.0, networks=0.7, brackets=0.3, noise=0.2):
     }
 
 
-def played(nodes, seconds, workers, tells=5, ask_at=None):
+def played(nodes, seconds, workers, reports=5, ask_at=None):
     """Run a graph on a fake clock, in the runner's order; the wall seconds, and what was left when asked."""
     now = [0.0]
     progress = Progress(Graph(nodes), workers, now=lambda: now[0])
     order, by_id = start_order(Graph(nodes)), {n.id: n for n in nodes}
-    waiting, done, events, busy, said = dict(by_id), set(), [], 0, None
+    waiting, done, events, busy, estimate = dict(by_id), set(), [], 0, None
     if ask_at is not None:
         heapq.heappush(events, (ask_at, "ask", ""))
     while waiting or busy:
@@ -95,29 +95,31 @@ def played(nodes, seconds, workers, tells=5, ask_at=None):
         for node in sorted(ready, key=lambda n: order[n.id])[: workers - busy]:
             progress.started(waiting.pop(node.id))
             busy += 1
-            for k in range(1, tells + 1):
-                heapq.heappush(events, (now[0] + k / tells * seconds[node.id], f"{k / tells:.3f}", node.id))
-        now[0], what, name = heapq.heappop(events)
-        if what == "ask":
-            said = progress.seconds_left()
-        elif what == "1.000":
+            for k in range(1, reports + 1):
+                heapq.heappush(
+                    events, (now[0] + k / reports * seconds[node.id], f"{k / reports:.3f}", node.id)
+                )
+        now[0], event, name = heapq.heappop(events)
+        if event == "ask":
+            estimate = progress.seconds_left()
+        elif event == "1.000":
             busy -= 1
             done.add(name)
             progress.finished(by_id[name], result(seconds[name]))
         else:
-            progress.progressed(name, float(what))
-    return now[0], said
+            progress.progressed(name, float(event))
+    return now[0], estimate
 
 
-def errors(nodes, draws, workers, **how):
+def errors(nodes, draws, workers, **options):
     """Relative errors of the seconds left, told when a tenth of the wall time has gone, of drawn grids."""
-    found = []
+    relative_errors = []
     for draw in range(draws):
-        seconds = truth(nodes, np.random.default_rng(draw), **how)
+        seconds = truth(nodes, np.random.default_rng(draw), **options)
         wall, _ = played(nodes, seconds, workers)
-        _, said = played(nodes, seconds, workers, ask_at=0.1 * wall)
-        found.append(said / (0.9 * wall) - 1)
-    return np.abs(found)
+        _, estimate = played(nodes, seconds, workers, ask_at=0.1 * wall)
+        relative_errors.append(estimate / (0.9 * wall) - 1)
+    return np.abs(relative_errors)
 
 
 @pytest.mark.parametrize(("workers", "draws"), [(2, 10), (8, 20)])

@@ -22,29 +22,29 @@ OVER = ["sweep", "--task", BINARY, "--over", "mask.shape"]
 def test_two_choices_give_the_product(tmp_path):
     """Two views by two masks: four protocols, each with its values, its folder and the fixed choice."""
     given = [*OVER, "--over", "view.keep", "--scenario", "labels.uncertain=ones", "--out", str(tmp_path)]
-    found = sweep.plan_variants(read_request(given)[1])
-    assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in found] == [
+    variants = sweep.plan_variants(read_request(given)[1])
+    assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in variants] == [
         ("none", "frontal"),
         ("none", "both"),
         ("joint", "frontal"),
         ("joint", "both"),
     ]
-    assert {v.plan.chosen["labels.uncertain"] for v in found} == {"ones"}
-    assert len({v.plan.protocol_hash for v in found}) == 4
-    assert found[0].out == tmp_path / "mask.shape=none_view.keep=frontal"
+    assert {v.plan.chosen["labels.uncertain"] for v in variants} == {"ones"}
+    assert len({v.plan.protocol_hash for v in variants}) == 4
+    assert variants[0].out == tmp_path / "mask.shape=none_view.keep=frontal"
 
 
 def test_values_are_read_as_yaml_and_in_the_order_given():
     """``--values 1.0,0.25`` of a share of patients: numbers, the others left out."""
     given = ["sweep", "--task", "lus_limited", "--over", "scarce.keep", "--values", "1.0,0.25"]
-    found = sweep.plan_variants(read_request(given)[1])
-    assert [v.plan.chosen["scarce.keep"] for v in found] == [1.0, 0.25]
-    assert [v.name for v in found] == ["scarce.keep=1.0", "scarce.keep=0.25"]
-    assert str(found[0].out) == "outputs/sweep-lus_limited-demo/scarce.keep=1.0"
+    variants = sweep.plan_variants(read_request(given)[1])
+    assert [v.plan.chosen["scarce.keep"] for v in variants] == [1.0, 0.25]
+    assert [v.name for v in variants] == ["scarce.keep=1.0", "scarce.keep=0.25"]
+    assert str(variants[0].out) == "outputs/sweep-lus_limited-demo/scarce.keep=1.0"
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--over", "mask.shap"], "Did you mean 'mask.shape'"),
         (["--over", "mask.shape"], "names 'mask.shape' twice"),
@@ -54,19 +54,19 @@ def test_values_are_read_as_yaml_and_in_the_order_given():
         (["--scenario", "mask.shape=none"], "set by --scenario too"),
     ],
 )
-def test_wrong_choice_is_told_before_anything_is_computed(more, told, capsys, tmp_path, monkeypatch):
+def test_wrong_choice_is_told_before_anything_is_computed(more, message, capsys, tmp_path, monkeypatch):
     """Status 1, one line, nothing written."""
     monkeypatch.chdir(tmp_path)
     assert main([*OVER, *more]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def ending(failing, seen):
+def ending(failing, masks):
     """A run that writes its leaderboard, unless the value of the mask is made to fail."""
 
     def run(plan, verb, out, workers, parent):
-        seen.append((plan.chosen["view.keep"], parent))
+        masks.append((plan.chosen["view.keep"], parent))
         fault = failing.get(plan.chosen["view.keep"])
         if isinstance(fault, Exception):
             raise fault
@@ -88,27 +88,29 @@ def ending(failing, seen):
 )
 def test_failing_variant_does_not_stop_the_others(fault, status, folders, tmp_path, monkeypatch, capsys):
     """A fault of the data, a bug, a failed row: status 1, the other variant runs, tables of what is there."""
-    seen, tables = [], []
+    masks, tables = [], []
     monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
-    monkeypatch.setattr(sweep, "run", ending({"frontal": fault}, seen))
-    fake = SimpleNamespace(write_tables=lambda found, out: tables.append((found, out)) or [out / "a.csv"])
+    monkeypatch.setattr(sweep, "run", ending({"frontal": fault}, masks))
+    fake = SimpleNamespace(
+        write_tables=lambda folders_of, out: tables.append((folders_of, out)) or [out / "a.csv"]
+    )
     monkeypatch.setitem(sys.modules, "benchmark.reporting.write_tables", fake)
     given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
     assert main(given) == status
-    assert seen == [("frontal", "parent"), ("both", "parent")]
+    assert masks == [("frontal", "parent"), ("both", "parent")]
     assert tables == [([tmp_path / f for f in folders], tmp_path / "tables")]
-    said = capsys.readouterr()
-    assert "a.csv" in said.out
-    assert ("failed: view.keep=frontal" in said.err) == (status == 1)
+    output = capsys.readouterr()
+    assert "a.csv" in output.out
+    assert ("failed: view.keep=frontal" in output.err) == (status == 1)
 
 
 def test_store_that_cannot_be_written_ends_the_sweep(tmp_path, monkeypatch):
     """Without a store no variant can go on."""
-    seen = []
-    monkeypatch.setattr(sweep, "run", ending({"frontal": StoreError("store", "is full")}, seen))
+    masks = []
+    monkeypatch.setattr(sweep, "run", ending({"frontal": StoreError("store", "is full")}, masks))
     given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
     assert main(given) == 1
-    assert len(seen) == 1
+    assert len(masks) == 1
 
 
 @pytest.mark.slow

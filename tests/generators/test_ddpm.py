@@ -62,9 +62,9 @@ def test_loss_of_a_network_that_knows_the_answer_is_zero(prediction: str) -> Non
 
     class Knowing(nn.Module):
         def forward(self, noised: torch.Tensor, time: torch.Tensor, class_labels: Any) -> Any:
-            kept = noising.alphas_cumprod[time].view(-1, 1, 1, 1)
-            noise = noised / (1 - kept).sqrt()
-            answer = {"epsilon": noise, "sample": 0 * noise}.get(prediction, kept.sqrt() * noise)
+            signal = noising.alphas_cumprod[time].view(-1, 1, 1, 1)
+            noise = noised / (1 - signal).sqrt()
+            answer = {"epsilon": noise, "sample": 0 * noise}.get(prediction, signal.sqrt() * noise)
             return type("Output", (), {"sample": answer})
 
     model = ddpm.DDPM(ddpm.Params(prediction=prediction))

@@ -77,8 +77,8 @@ def test_operations_that_are_refused(params: dict[str, Any]) -> None:
 def test_search_space_gives_valid_parameters() -> None:
     """What tuning suggests can be used as it is, and is not one point."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = [Params(**search_space(study.ask())) for _ in range(5)]
-    assert len({p.model_dump_json() for p in found}) == 5
+    suggestions = [Params(**search_space(study.ask())) for _ in range(5)]
+    assert len({p.model_dump_json() for p in suggestions}) == 5
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

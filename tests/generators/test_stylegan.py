@@ -23,9 +23,9 @@ from support.samples import blobs
 
 def model(size: int, **params: Any) -> stylegan.StyleGAN:
     """An unfitted StyleGAN that knows its image size."""
-    found = stylegan.StyleGAN(stylegan.Params(**params))
-    found.image_size = size
-    return found
+    generator = stylegan.StyleGAN(stylegan.Params(**params))
+    generator.image_size = size
+    return generator
 
 
 def random(seed: int = 0) -> torch.Generator:

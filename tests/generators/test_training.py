@@ -72,11 +72,11 @@ def test_average_follows_the_live_weights() -> None:
 def test_seeded_weights_preserve_the_global_state() -> None:
     """The same seed gives the same weights, and torch's global generator does not move."""
     before = torch.get_rng_state()
-    found = []
+    weights = []
     for _ in range(2):
         with training.seeded_weights(4):
-            found.append(nn.Linear(3, 3).weight.detach().clone())
-    assert torch.equal(found[0], found[1])
+            weights.append(nn.Linear(3, 3).weight.detach().clone())
+    assert torch.equal(weights[0], weights[1])
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -86,8 +86,8 @@ def planted() -> Planted:
 @pytest.fixture(scope="module")
 def pairs(planted: Planted) -> list[duplicates.Pair]:
     """What is found among them."""
-    found = duplicates.scan(planted.image)
-    return duplicates.same_picture(planted.image, found, np.arange(len(planted.image)))
+    result = duplicates.scan(planted.image)
+    return duplicates.same_picture(planted.image, result, np.arange(len(planted.image)))
 
 
 @pytest.mark.parametrize("kind", list(COPIES))
@@ -96,8 +96,8 @@ def test_planted_copies_are_found(planted, pairs, kind):
     of_original = {(p.first, p.second) for p in pairs}
     rows = np.flatnonzero(planted.kind == kind)
     exact = [np.array_equal(planted.image[planted.source[r]], planted.image[r]) for r in rows]
-    found = [(int(planted.source[r]), int(r)) in of_original for r in rows]
-    assert np.mean(np.logical_or(found, exact)) >= 0.98
+    detected = [(int(planted.source[r]), int(r)) in of_original for r in rows]
+    assert np.mean(np.logical_or(detected, exact)) >= 0.98
 
 
 def test_other_pictures_are_left_alone(planted, pairs):
@@ -112,15 +112,17 @@ def test_bits_lose_no_copies_that_the_details_would_confirm(planted, pairs):
     every = np.stack(np.triu_indices(len(some), 1), axis=1)
     alike = duplicates._similarity(planted.image[some], every) >= duplicates.SAME_DETAIL
     exact = [np.array_equal(*planted.image[some[pair]]) for pair in every]
-    said = {(p.first, p.second) for p in pairs}
-    missed = [tuple(some[p]) for p in every[alike & ~np.array(exact)] if tuple(some[p].tolist()) not in said]
+    reported = {(p.first, p.second) for p in pairs}
+    missed = [
+        tuple(some[p]) for p in every[alike & ~np.array(exact)] if tuple(some[p].tolist()) not in reported
+    ]
     assert len(missed) <= 0.02 * alike.sum()
 
 
 def test_one_patients_pictures_are_not_compared(planted):
     """Within a group nothing is looked for: frames of one video look alike."""
-    found = duplicates.scan(planted.image)
-    assert duplicates.same_picture(planted.image, found, planted.source) == []
+    result = duplicates.scan(planted.image)
+    assert duplicates.same_picture(planted.image, result, planted.source) == []
 
 
 def test_exact_copies_are_grouped():
@@ -144,10 +146,10 @@ def test_broken_and_empty_pictures_are_recorded():
             raise DataError("x.png", "is corrupt", "Replace it.")
         return image[row]
 
-    found = duplicates.scan(LazyImages.each(read, 300, 16))
-    assert found.broken == ((290, "x.png: is corrupt"),)
-    assert found.indices.tolist() == [i for i in range(300) if i != 290]
-    assert np.flatnonzero(found.empty).tolist() == [7]
+    result = duplicates.scan(LazyImages.each(read, 300, 16))
+    assert result.broken == ((290, "x.png: is corrupt"),)
+    assert result.indices.tolist() == [i for i in range(300) if i != 290]
+    assert np.flatnonzero(result.empty).tolist() == [7]
 
 
 @pytest.mark.parametrize("size", [16, 28, 64, 100])
@@ -155,21 +157,21 @@ def test_two_pictures_are_enough(size):
     """The smallest sets and any image size: one copy is found, one other picture is not."""
     image = np.stack([chest.draw("viral", seed=1, index=i, size=size).image for i in (1, 2)])
     image = np.concatenate([image, (image[:1] * 0.9 + 10).astype(np.uint8)])
-    found = duplicates.scan(image)
-    assert [(p.first, p.second) for p in duplicates.same_picture(image, found, np.arange(3))] == [(0, 2)]
+    result = duplicates.scan(image)
+    assert [(p.first, p.second) for p in duplicates.same_picture(image, result, np.arange(3))] == [(0, 2)]
 
 
 def test_every_meeting_once():
     """The pairs of equal bands come out complete and once, also when they come in several parts."""
     rng = np.random.default_rng(2)
-    asked, there = rng.integers(0, 4, 30).astype(np.uint16), rng.integers(0, 4, 20).astype(np.uint16)
-    order = np.argsort(there, kind="stable")
-    said = duplicates._PAIRS
+    queries, candidates = rng.integers(0, 4, 30).astype(np.uint16), rng.integers(0, 4, 20).astype(np.uint16)
+    order = np.argsort(candidates, kind="stable")
+    pairs_at_once = duplicates._PAIRS
     duplicates._PAIRS = 7
     try:
-        parts = list(duplicates._meetings(asked, there[order], order))
+        parts = list(duplicates._meetings(queries, candidates[order], order))
     finally:
-        duplicates._PAIRS = said
+        duplicates._PAIRS = pairs_at_once
     got = sorted((int(i), int(j)) for a, b in parts for i, j in zip(a, b, strict=True))
     assert len(parts) > 5
-    assert got == [(i, j) for i in range(30) for j in range(20) if asked[i] == there[j]]
+    assert got == [(i, j) for i in range(30) for j in range(20) if queries[i] == candidates[j]]

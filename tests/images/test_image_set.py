@@ -97,7 +97,7 @@ def test_every_prefix_of_a_balanced_request_is_balanced(per_class, n_classes):
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         (np.zeros((3, 16, 16)), "gave shape"),
         (np.zeros((4, 8, 8)), "gave shape"),
@@ -106,10 +106,10 @@ def test_every_prefix_of_a_balanced_request_is_balanced(per_class, n_classes):
         (np.full((4, 16, 16), -1.0), r"pixels in \[-1, -1\]"),
     ],
 )
-def test_wrong_samples_are_refused(image, told):
+def test_wrong_samples_are_refused(image, message):
     """Wrong count, size, range, and NaN are told with what was expected."""
     request = SampleRequest.balanced(2, ("a", "b"), 16)
-    with pytest.raises(GeneratorError, match=told):
+    with pytest.raises(GeneratorError, match=message):
         synthetic_set(image, request, generator="g")
 
 

@@ -119,11 +119,11 @@ def test_any_rows_in_any_order(tmp_path_factory, rows, shard):
 def test_large_pictures_are_written_a_row_group_at_a_time(tmp_path, monkeypatch):
     """What a writer holds is bounded by the row group, not by the shard."""
     monkeypatch.setattr(shards, "GROUP_BYTES", 3 * 36)
-    asked = []
+    block_sizes = []
     images = full_set()
-    seen = LazyImages(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
-    again = shards.read_shards(store(tmp_path, replace(images, image=seen), shard=20))
-    assert max(asked) == 3
+    lazy = LazyImages(lambda rows: block_sizes.append(len(rows)) or images.image[rows], images.image.shape)
+    again = shards.read_shards(store(tmp_path, replace(images, image=lazy), shard=20))
+    assert max(block_sizes) == 3
     assert again.content_hash() == images.content_hash()
 
 
@@ -145,8 +145,8 @@ def test_datasets_library_opens_the_shards(tmp_path):
     table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "c"))
     assert table["image_id"][:] == images.image_id.tolist()
     assert table["label"][:] == images.label.tolist()
-    found = np.stack([np.frombuffer(row, np.uint8).reshape(6, 6) for row in table["image"][:]])
-    np.testing.assert_array_equal(found, images.image)
+    pixels = np.stack([np.frombuffer(row, np.uint8).reshape(6, 6) for row in table["image"][:]])
+    np.testing.assert_array_equal(pixels, images.image)
 
 
 def test_datasets_library_opens_the_memory_map(tmp_path):
@@ -164,10 +164,10 @@ def test_datasets_library_opens_the_memory_map(tmp_path):
 
 def test_build_has_the_sources_images(tmp_path):
     """What is built is what the source gives, with its card, whatever the shards."""
-    made = config(tmp_path)
-    about = build(made, tmp_path / "out", workers=1)
+    build_config = config(tmp_path)
+    about = build(build_config, tmp_path / "out", workers=1)
     images = shards.open(tmp_path / "out")
-    assert images.content_hash() == replace(made.images(), age=images.age).content_hash()
+    assert images.content_hash() == replace(build_config.images(), age=images.age).content_hash()
     assert [record["rows"] for record in about["shards"]] == [16, 16, 16, 2]
     assert images.card["notes"] == ["made up"]
 
@@ -198,15 +198,15 @@ def test_limit_is_spread_over_the_source(tmp_path):
 
 def test_finished_shards_are_not_made_again(tmp_path):
     """After a shard is lost or damaged, that one alone is made; a finished build does nothing."""
-    made, out = config(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
-    first = build(made, out, workers=1)
+    build_config, out = config(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
+    first = build(build_config, out, workers=1)
     assert sorted(drawn(tmp_path)) == list(range(50))
     (tmp_path / "drawn.txt").unlink()
-    assert build(made, out, workers=1) == first
+    assert build(build_config, out, workers=1) == first
     assert drawn(tmp_path) == []
     (out / "dataset.json").unlink()
     (out / shards.part_name(1, 4)).write_bytes(b"cut off")
-    assert build(made, out, workers=1) == first
+    assert build(build_config, out, workers=1) == first
     assert drawn(tmp_path) == list(range(16, 32))
 
 
@@ -233,14 +233,16 @@ def test_killed_build_goes_on_where_it_stopped(tmp_path):
     child.send_signal(signal.SIGKILL)
     child.wait()
     wait_for(lambda: still(tmp_path / "drawn.txt", 1.0))
-    kept = {p: p.stat().st_mtime_ns for p in out.glob("part-*.parquet") if p.with_suffix(".json").exists()}
-    assert kept
+    finished = {
+        p: p.stat().st_mtime_ns for p in out.glob("part-*.parquet") if p.with_suffix(".json").exists()
+    }
+    assert finished
     assert not shards.is_store(out)
     with pytest.raises(DataError, match=r"dataset\.json"):
         shards.open(out)
-    made = config(tmp_path, params={"seconds": 0.01})
-    build(replace(made, params={"seconds": 0.01}), out, workers=1)
-    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    build_config = config(tmp_path, params={"seconds": 0.01})
+    build(replace(build_config, params={"seconds": 0.01}), out, workers=1)
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished
     assert len(shards.open(out)) == 50
     assert not list(out.glob("*.part"))
 
@@ -358,15 +360,18 @@ def damage(folder: Path) -> dict[str, SimpleNamespace]:
         return json.dumps(about)
 
     return {
-        "lost": SimpleNamespace(do=part.unlink, said="missing"),
-        "cut": SimpleNamespace(do=lambda: part.write_bytes(part.read_bytes()[:-9]), said="bytes, expected"),
-        "other": SimpleNamespace(
-            do=lambda: part.write_bytes(bytes(part.stat().st_size)), said="cannot be read"
+        "lost": SimpleNamespace(do=part.unlink, message="missing"),
+        "cut": SimpleNamespace(
+            do=lambda: part.write_bytes(part.read_bytes()[:-9]), message="bytes, expected"
         ),
-        "no json": SimpleNamespace(do=lambda: listing.write_text("{"), said="cannot be read"),
-        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), said="missing"),
+        "other": SimpleNamespace(
+            do=lambda: part.write_bytes(bytes(part.stat().st_size)), message="cannot be read"
+        ),
+        "no json": SimpleNamespace(do=lambda: listing.write_text("{"), message="cannot be read"),
+        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), message="missing"),
         "format": SimpleNamespace(
-            do=lambda: listing.write_text(listing.read_text().replace("images/2", "images/9")), said="format"
+            do=lambda: listing.write_text(listing.read_text().replace("images/2", "images/9")),
+            message="format",
         ),
     }
 
@@ -377,7 +382,7 @@ def test_damaged_dataset_is_told(tmp_path, kind):
     folder = store(tmp_path, full_set())
     harm = damage(folder)[kind]
     harm.do()
-    with pytest.raises(DataError, match=harm.said):
+    with pytest.raises(DataError, match=harm.message):
         shards.open(folder)
 
 

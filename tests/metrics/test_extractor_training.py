@@ -35,8 +35,8 @@ def test_training_writes_weights_that_load_with_their_card(tmp_path):
     assert card["sha256"] == sha256_file(path)
     assert (card["config"]["steps"], card["source"]) == (4, "squares")
     net = load_embedded("phantom_cxr_v1", tmp_path).eval()
-    found = embed(net, collect(square, range(60)).image)
-    assert found.square().mean().item() == pytest.approx(1.0, rel=1e-3)
+    embeddings = embed(net, collect(square, range(60)).image)
+    assert embeddings.square().mean().item() == pytest.approx(1.0, rel=1e-3)
 
 
 def test_same_seed_same_weights(tmp_path):

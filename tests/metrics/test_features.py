@@ -59,11 +59,11 @@ def test_unknown_name_gets_a_suggestion():
 def test_features_do_not_depend_on_the_batch():
     """(N, 128) float32, the same to the bit when repeated, and to rounding in another batch size."""
     images = pictures(20)
-    found = features(images, "phantom_cxr_v1")
-    assert found.shape == (20, 128)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, features(images, "phantom_cxr_v1"))
-    np.testing.assert_allclose(found, features(images, "phantom_cxr_v1", batch=3), atol=1e-4)
+    computed = features(images, "phantom_cxr_v1")
+    assert computed.shape == (20, 128)
+    assert computed.dtype == np.float32
+    np.testing.assert_array_equal(computed, features(images, "phantom_cxr_v1"))
+    np.testing.assert_allclose(computed, features(images, "phantom_cxr_v1", batch=3), atol=1e-4)
     assert features(images[:0], "phantom_cxr_v1").shape == (0, 128)
 
 
@@ -133,9 +133,9 @@ def test_inception_gives_2048_features(monkeypatch):
     monkeypatch.setattr(module, "sha256_file", lambda path: module.INCEPTION_SHA256)
     inception_path().parent.mkdir(parents=True, exist_ok=True)
     torch.save(weights, inception_path())
-    found = features(pictures(3), "inception", batch=2)
-    assert found.shape == (3, 2048)
-    assert found.std() > 0
+    computed = features(pictures(3), "inception", batch=2)
+    assert computed.shape == (3, 2048)
+    assert computed.std() > 0
 
 
 def test_the_documented_figures_are_the_cards():

@@ -43,13 +43,13 @@ def gate(synthetic: ImageSet, real: tuple[ImageSet, ImageSet]) -> dict:
 
 def test_fresh_patients_are_not_gated(real):
     """Images of the true distribution stay near the expected rate, and planted copies are seen."""
-    found = gate(phantoms(200, 20_000, "synthetic:oracle"), real)
-    assert not found["gated"]
-    assert not found["blind"]
-    assert found["interval"][0] <= found["rate"] <= found["interval"][1]
-    assert found["rate"] < found["tolerance"] == pytest.approx(5 * found["expected"])
-    assert found["planted_recall"] > 0.8
-    assert found["n"] == 200
+    result = gate(phantoms(200, 20_000, "synthetic:oracle"), real)
+    assert not result["gated"]
+    assert not result["blind"]
+    assert result["interval"][0] <= result["rate"] <= result["interval"][1]
+    assert result["rate"] < result["tolerance"] == pytest.approx(5 * result["expected"])
+    assert result["planted_recall"] > 0.8
+    assert result["n"] == 200
 
 
 def test_copies_are_gated(real):
@@ -73,9 +73,9 @@ def test_a_few_copies_among_fresh_patients_are_gated(real):
     fresh = phantoms(200, 20_000, "synthetic:mixed")
     image = fresh.image.copy()
     image[::5] = real[0].image[::5]
-    found = gate(replace(fresh, image=image), real)
-    assert found["gated"]
-    assert found["rate"] == pytest.approx(0.2, abs=0.03)
+    result = gate(replace(fresh, image=image), real)
+    assert result["gated"]
+    assert result["rate"] == pytest.approx(0.2, abs=0.03)
 
 
 def test_noise_and_typical_pictures_are_not_taken_for_copies(real):
@@ -92,9 +92,9 @@ def test_an_extractor_that_sees_nothing_makes_the_gate_blind(real, monkeypatch):
     """With random features no planted copy is found: the gate says that it is blind."""
     rng = np.random.default_rng(0)
     monkeypatch.setattr(module, "features", lambda images, *_: rng.normal(size=(len(images), 8)))
-    found = gate(real[0], real)
-    assert found["planted_recall"] < 0.5
-    assert found["blind"]
+    result = gate(real[0], real)
+    assert result["planted_recall"] < 0.5
+    assert result["blind"]
 
 
 def test_same_seed_same_result(real):
@@ -111,9 +111,9 @@ def test_classes_without_held_out_images_are_left_out_and_named(real):
     """They cannot be calibrated: they do not count, and the result says how many there were."""
     train, heldout = real
     synthetic = phantoms(50, 20_000, "synthetic:oracle")
-    found = gate(synthetic, (train, heldout.select(heldout.label != 4)))
-    assert found["left_out"] == {"viral": 10}
-    assert found["n"] == 40
+    result = gate(synthetic, (train, heldout.select(heldout.label != 4)))
+    assert result["left_out"] == {"viral": 10}
+    assert result["n"] == 40
 
 
 def test_what_cannot_be_judged_is_refused(real):
@@ -160,7 +160,7 @@ def test_pixel_distance_forgives_a_shift_and_another_brightness():
 def test_false_alarms_are_rare():
     """20 sets of 250 fresh patients against 735 training and 1000 held-out ones: none is gated."""
     real = phantoms(735, 0), phantoms(1000, 10_000)
-    found = [gate(phantoms(250, 100_000 + 1000 * k, "synthetic:oracle"), real) for k in range(20)]
-    assert sum(f["gated"] for f in found) <= 1
-    rate, expected = np.mean([f["rate"] for f in found]), found[0]["expected"]
+    results = [gate(phantoms(250, 100_000 + 1000 * k, "synthetic:oracle"), real) for k in range(20)]
+    assert sum(f["gated"] for f in results) <= 1
+    rate, expected = np.mean([f["rate"] for f in results]), results[0]["expected"]
     assert expected / 3 < rate < 3 * expected

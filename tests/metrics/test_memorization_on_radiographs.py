@@ -32,10 +32,10 @@ def real(packs) -> tuple[ImageSet, ImageSet, ImageSet]:
 def test_near_copies_of_radiographs_are_gated_and_fresh_patients_are_not(real):
     """The gate sees on real images too, with a few dozen of them."""
     train, heldout, fresh = real
-    found = memorization(fresh, train, heldout, "phantom_cxr_v1", "cpu", 0)
-    assert not found["gated"]
-    assert not found["blind"]
-    assert found["planted_recall"] > 0.9
+    result = memorization(fresh, train, heldout, "phantom_cxr_v1", "cpu", 0)
+    assert not result["gated"]
+    assert not result["blind"]
+    assert result["planted_recall"] > 0.9
     copies = train.select(np.random.default_rng([5, 7]).permutation(len(train)))
     copies = replace(copies, image=near_copies(train.image, seed=5))
     assert memorization(copies, train, heldout, "phantom_cxr_v1", "cpu", 0)["gated"]

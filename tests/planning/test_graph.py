@@ -28,19 +28,19 @@ def plan():
     )  # fmt: skip
 
 
-def changed(plan, **what):
+def changed(plan, **updates):
     """Ids of the nodes whose key differs after a change of the plan."""
-    before, after = build(plan).keys, build(replace(plan, **what)).keys
+    before, after = build(plan).keys, build(replace(plan, **updates)).keys
     return {n for n in after if before.get(n) != after[n]}
 
 
 def test_every_need_comes_first(plan):
     """The list is in an order in which it can be computed, and no id is there twice."""
-    seen: set[str] = set()
+    computed: set[str] = set()
     for node in build(plan):
-        assert set(node.needs) <= seen
-        assert node.id not in seen
-        seen.add(node.id)
+        assert set(node.needs) <= computed
+        assert node.id not in computed
+        computed.add(node.id)
 
 
 def test_count_of_trainings(plan):
@@ -85,9 +85,9 @@ def test_fits_do_not_depend_on_what_reads_test(plan):
             assert set(node.inputs) <= {"data", "generator"}
 
 
-def with_task(plan, **what):
+def with_task(plan, **updates):
     """The plan with some fields of its task changed."""
-    return replace(plan, task=plan.task.model_copy(update=what))
+    return replace(plan, task=plan.task.model_copy(update=updates))
 
 
 def folded(plan, folds):
@@ -149,11 +149,11 @@ ALL_STRATEGIES = {"fit_on": "misclassified", "filter": "evaluators", "unit": "de
 @pytest.mark.parametrize("folds", [0, 3])
 def test_every_strategy_at_once_is_a_graph(plan, folds):
     """With a hold-out and with folds: needs come first, within their fold; ids and keys are distinct."""
-    nodes, seen = build(strategic(plan, folds, **ALL_STRATEGIES)), set()
+    nodes, computed = build(strategic(plan, folds, **ALL_STRATEGIES)), set()
     for node in nodes:
-        assert set(node.needs) <= seen
-        assert node.id not in seen
-        seen.add(node.id)
+        assert set(node.needs) <= computed
+        assert node.id not in computed
+        computed.add(node.id)
     assert len(set(nodes.keys.values())) == len(nodes)
     assert {n.fold for n in nodes if n.stage == "quality_filter"} == set(range(max(folds, 1)))
     end = "@2" if folds else ""
@@ -178,8 +178,8 @@ def test_ceiling_and_floor_see_what_they_always_see(plan):
 
 def test_networks_are_kept_of_real_only_alone(plan):
     """Those of the first classifier, every seed: the judges; no other training stores a network."""
-    kept = {n.id for n in build(strategic(plan)) if getattr(n.config, "keep_network", False)}
-    assert kept == {f"classify/real_only/0/resnet10_narrow/{seed}" for seed in (0, 1, 2)}
+    stored = {n.id for n in build(strategic(plan)) if getattr(n.config, "keep_network", False)}
+    assert stored == {f"classify/real_only/0/resnet10_narrow/{seed}" for seed in (0, 1, 2)}
 
 
 def test_a_mixing_ratio_fits_nothing_anew(plan):
@@ -220,10 +220,10 @@ def test_judges_find_their_initial_weights_where_the_trainings_do(plan):
     weights = Weights(kind="file", path=Path("/here/w.safetensors"), sha256="0" * 64)
     plan = strategic(plan, **ALL_STRATEGIES)
     profile = plan.profile
-    own = profile.model_copy(
+    with_weights = profile.model_copy(
         update={"classifiers": (profile.classifiers[0].model_copy(update={"weights": weights}),)}
     )
-    nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": own}))
+    nodes = build(with_task(plan, profiles={**plan.task.profiles, "demo": with_weights}))
     asking = [n for n in nodes if isinstance(n.config, ClassifierStageConfig)]
     assert {n.stage for n in asking} == {"classify", "learning_curve", "select", "quality_filter", "gan_test"}
     assert {n.config.classifier.weights.path for n in asking} == {Path("/here/w.safetensors")}

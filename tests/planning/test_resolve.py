@@ -88,9 +88,11 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
     """The same file elsewhere is the same protocol with the same keys; another file is neither."""
     here, there, other = weights(tmp_path / "a"), weights(tmp_path / "b"), weights(tmp_path / "c", 1.0)
     plans = [make_plan(RunRequest(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
-    hashes, found = [p.protocol_hash for p in plans], [build(p).keys for p in plans]
-    trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in found]
-    untouched = [{k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in found]
+    hashes, node_keys = [p.protocol_hash for p in plans], [build(p).keys for p in plans]
+    trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in node_keys]
+    untouched = [
+        {k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in node_keys
+    ]
     assert untouched == untouched[:1] * 4
     assert hashes[1] == hashes[2]
     assert len(set(hashes)) == 3
@@ -121,7 +123,7 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
 
 
 @pytest.mark.parametrize(
-    ("task", "choice", "told"),
+    ("task", "choice", "message"),
     [
         (BINARY, "imagnet", "--weights imagnet: is not a folder\n.*none, imagenet, or a folder"),
         (BINARY, "empty", r"empty/resnet10t\.safetensors' is missing"),
@@ -129,14 +131,14 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
         ("cxr_pneumonia", "imagenet", r"timm/resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set"),
     ],
 )
-def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, choice, told):
+def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, choice, message):
     """A typing error, a folder without the file, ImageNet weights offline: the name and the remedy."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "empty").mkdir()
     weights(tmp_path / "narrow")
-    with pytest.raises((TaskError, ClassifierError), match=told):
+    with pytest.raises((TaskError, ClassifierError), match=message):
         make_plan(RunRequest(task, weights=choice))
 
 

@@ -40,7 +40,7 @@ def test_misspelled_generator_gets_a_did_you_mean():
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("broken.py", "import not_there_at_all", "cannot be imported: ModuleNotFoundError"),
         ("syntax.py", "def (", "cannot be imported: SyntaxError"),
@@ -52,20 +52,20 @@ def test_misspelled_generator_gets_a_did_you_mean():
         ),
     ],
 )
-def test_broken_file_is_told_with_its_path(tmp_path, name, text, told):
+def test_broken_file_is_told_with_its_path(tmp_path, name, text, message):
     """A generator file that cannot be imported, or lacks a part of the contract, is one line."""
     (tmp_path / name).write_text(text)
     plugin = find("generators", [str(tmp_path / name)])[0]
-    with pytest.raises(TaskError, match=told) as caught:
+    with pytest.raises(TaskError, match=message) as caught:
         check_contract(plugin.load(), plugin)
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "told"), [("Bad Name.py", "a-z, 0-9"), ("ddpm.py", "is taken by")])
-def test_name_of_a_file_is_checked(tmp_path, name, told):
+@pytest.mark.parametrize(("name", "message"), [("Bad Name.py", "a-z, 0-9"), ("ddpm.py", "is taken by")])
+def test_name_of_a_file_is_checked(tmp_path, name, message):
     """A file's name is the row's name: plain, and not one of the suite's own."""
     (tmp_path / name).write_text("")
-    with pytest.raises(TaskError, match=told):
+    with pytest.raises(TaskError, match=message):
         find("generators", [str(tmp_path / name)])
 
 

@@ -123,14 +123,14 @@ def test_kind_of_view(text: str, kind: str) -> None:
 def test_view_keeps_its_kind(keep: Any, ids: list[int]) -> None:
     """The images of the kind stay in order, without being read; the note counts the others by view."""
     images = reported(np.zeros((4, 2)), view=np.array(["PA", "LATERAL", "ap supine", "AP"]))
-    kept = view.apply(images, View(rule="view", keep=keep))
-    assert kept.image_id.tolist() == [f"i{k}" for k in ids]
+    retained = view.apply(images, View(rule="view", keep=keep))
+    assert retained.image_id.tolist() == [f"i{k}" for k in ids]
     expected = {
         "frontal": ["view: 1 of 4 images left out, not frontal (LATERAL 1)"],
         "lateral": ["view: 3 of 4 images left out, not lateral (PA 1, ap supine 1, AP 1)"],
         "both": [],
     }
-    assert notes(kept) == expected[keep]
+    assert notes(retained) == expected[keep]
 
 
 @pytest.mark.parametrize(
@@ -167,17 +167,17 @@ CROSSED = [
 def test_policies_on_chexpert(chexpert: ImageSet, finding: str, uncertain: str, not_mentioned: str) -> None:
     """On the reports of Lan's Table 1, Tables 6 and 7 come out exactly; the other policies by addition."""
     assert len(chexpert) == 223_414
-    found = label_policy.apply(chexpert, policy(uncertain, not_mentioned, finding)).counts()
+    class_counts = label_policy.apply(chexpert, policy(uncertain, not_mentioned, finding)).counts()
     table = TABLE_1[finding]
     expected = {
         "negative": table[0] + (uncertain == "zeros") * table[-1] + (not_mentioned == "zeros") * table[-2],
         "positive": table[1] + (uncertain == "ones") * table[-1] + (not_mentioned == "ones") * table[-2],
         **({"uncertain": table[-1]} if uncertain == "multi_class" else {}),
     }
-    assert found == expected
+    assert class_counts == expected
     if (finding, not_mentioned, uncertain) in TABLES_6_7:
         printed = TABLES_6_7[finding, not_mentioned, uncertain]
-        assert (found["positive"], found["negative"]) == printed
+        assert (class_counts["positive"], class_counts["negative"]) == printed
 
 
 ALL_REPORTS = np.array([[POSITIVE, 0], [NEGATIVE, 0], [UNCERTAIN, 0], [NOT_MENTIONED, 0]])
@@ -187,25 +187,25 @@ ALL_REPORTS = np.array([[POSITIVE, 0], [NEGATIVE, 0], [UNCERTAIN, 0], [NOT_MENTI
 def test_evaluation_keeps_certain_labels(split: str) -> None:
     """Under U-Ones and NM as 1, training images all get labels; of val and test the two certain ones stay."""
     images = reported(np.vstack([ALL_REPORTS, ALL_REPORTS]), split=np.repeat(["train", split], 4))
-    kept = label_policy.apply(images, policy("ones", "ones"))
-    assert kept.label.tolist() == [1, 0, 1, 1, 1, 0]
-    assert kept.split is not None
-    assert kept.split.tolist() == ["train"] * 4 + [split] * 2
-    assert notes(kept) == [
+    retained = label_policy.apply(images, policy("ones", "ones"))
+    assert retained.label.tolist() == [1, 0, 1, 1, 1, 0]
+    assert retained.split is not None
+    assert retained.split.tolist() == ["train"] * 4 + [split] * 2
+    assert notes(retained) == [
         "label_policy: 2 of 4 images for evaluation left out, Pneumothorax uncertain or not mentioned"
     ]
-    assert kept.reported_labels is None
-    assert kept.classes == ("negative", "positive")
+    assert retained.reported_labels is None
+    assert retained.classes == ("negative", "positive")
 
 
 @pytest.mark.parametrize("split", [None, [""] * 4])
 def test_source_without_a_split_is_labeled_by_the_policy(split: list[str] | None) -> None:
     """Where everything is divided later, the policy holds for all, and a note says what that means."""
     images = reported(ALL_REPORTS, split=None if split is None else np.array(split))
-    kept = label_policy.apply(images, policy("multi_class", "exclude"))
-    assert kept.label.tolist() == [1, 0, 2]
-    assert kept.classes == ("negative", "positive", "uncertain")
-    assert notes(kept) == [
+    retained = label_policy.apply(images, policy("multi_class", "exclude"))
+    assert retained.label.tolist() == [1, 0, 2]
+    assert retained.classes == ("negative", "positive", "uncertain")
+    assert notes(retained) == [
         "label_policy: images that the source gives no split are labeled by the policy, in test too: "
         "uncertain multi_class, not mentioned exclude",
         "label_policy: 1 of 4 images for training left out, Pneumothorax uncertain (multi_class) "
@@ -216,8 +216,8 @@ def test_source_without_a_split_is_labeled_by_the_policy(split: list[str] | None
 def test_policy_reads_its_own_finding() -> None:
     """The second finding's column decides when it is the one that is named."""
     images = reported(np.array([[1, 0], [0, 1]]), split=np.full(2, "train"))
-    kept = label_policy.apply(images, policy(finding="Pleural Effusion"))
-    assert kept.label.tolist() == [0, 1]
+    retained = label_policy.apply(images, policy(finding="Pleural Effusion"))
+    assert retained.label.tolist() == [0, 1]
 
 
 def test_policy_that_leaves_nothing() -> None:
@@ -245,17 +245,17 @@ def test_self_trained_is_ignore_until_the_teacher_comes() -> None:
     report = np.vstack([ALL_REPORTS] * 3)
     split = np.repeat(["train", "test", "reserve"], 4)
     images = reported(report, split=split)
-    taught, ignored = (label_policy.apply(images, policy(u)) for u in ("self_trained", "ignore"))
+    pseudo_labeled, ignored = (label_policy.apply(images, policy(u)) for u in ("self_trained", "ignore"))
     waiting = label_policy.uncertain_images(images, policy("self_trained"))
-    assert taught.image_id.tolist() == ignored.image_id.tolist()
-    assert taught.label.tolist() == ignored.label.tolist()
-    assert taught.card["self_trained"] == 2 == len(waiting)
+    assert pseudo_labeled.image_id.tolist() == ignored.image_id.tolist()
+    assert pseudo_labeled.label.tolist() == ignored.label.tolist()
+    assert pseudo_labeled.card["self_trained"] == 2 == len(waiting)
     assert "self_trained" not in ignored.card
     assert waiting.image_id.tolist() == ["i2", "i10"]
     training = set(images.image_id[np.isin(split, ["train", "reserve"])])
-    kept = set(taught.image_id) & training
-    assert kept | set(waiting.image_id) == training
-    assert not kept & set(waiting.image_id)
+    retained = set(pseudo_labeled.image_id) & training
+    assert retained | set(waiting.image_id) == training
+    assert not retained & set(waiting.image_id)
 
 
 def test_teacher_labels_the_uncertain() -> None:
@@ -263,14 +263,14 @@ def test_teacher_labels_the_uncertain() -> None:
     images = reported(np.vstack([ALL_REPORTS] * 2), split=np.full(8, "train"))
     rule = policy("self_trained", "exclude")
     train, waiting = label_policy.apply(images, rule), label_policy.uncertain_images(images, rule)
-    taught = label_policy.with_pseudo_labels(waiting, np.array([0.5, 0.1]))
-    assert taught.label.tolist() == [1, 0]
-    assert taught.soft == pytest.approx(np.array([[0.5, 0.5], [0.9, 0.1]]))
-    whole = label_policy.join_pseudo_labeled(train, taught)
+    pseudo_labeled = label_policy.with_pseudo_labels(waiting, np.array([0.5, 0.1]))
+    assert pseudo_labeled.label.tolist() == [1, 0]
+    assert pseudo_labeled.soft == pytest.approx(np.array([[0.5, 0.5], [0.9, 0.1]]))
+    whole = label_policy.join_pseudo_labeled(train, pseudo_labeled)
     assert whole.label.tolist() == [1, 0, 1, 0, 1, 0]
     assert whole.soft is not None
     assert whole.soft[:4].tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
-    assert len(label_policy.join_pseudo_labeled(train, taught.select([]))) == 4
+    assert len(label_policy.join_pseudo_labeled(train, pseudo_labeled.select([]))) == 4
 
 
 @pytest.mark.parametrize("probability", [[0.5], [0.5, 1.2], [0.5, float("nan")], [[0.5], [0.2]]])
@@ -379,11 +379,11 @@ def test_findings_stay_visible_under_the_joint_mask(finding: str, least: float) 
 
     shown = mask.shown_by("joint", 64, 64)
     drawn = (thorax.draw((finding,), seed=1, index=i, size=64, view=("PA", "AP")[i % 2]) for i in range(60))
-    found = [
+    differing = [
         study.mask > 0 for study in drawn if study.mask.any()
     ]  # the smallest effusions are below a pixel
-    assert len(found) > 55
-    assert np.mean([(shown & pixels).sum() / pixels.sum() for pixels in found]) > least
+    assert len(differing) > 55
+    assert np.mean([(shown & pixels).sum() / pixels.sum() for pixels in differing]) > least
 
 
 def test_mask_is_applied_when_a_pixel_is_read() -> None:
@@ -444,12 +444,14 @@ def test_imbalance_is_as_close_as_whole_patients_allow(sizes: list[int], share: 
     patient = [f"o{k}" for k in range(5)] + [f"p{k}" for k, n in enumerate(sizes) for _ in range(n)]
     images = labeled(label, patient)
     wanted = max(min(sizes), round(share * sum(sizes)))
-    kept = amount.imbalance(images, imbalance({"b": wanted}), seed=seed)
-    assert kept.counts()["a"] == 5
-    room = wanted - kept.counts()["b"]
+    retained = amount.imbalance(images, imbalance({"b": wanted}), seed=seed)
+    assert retained.counts()["a"] == 5
+    room = wanted - retained.counts()["b"]
     assert room >= 0
-    assert all(n > room for k, n in enumerate(sizes) if f"p{k}" not in kept.patients())
-    assert all((images.patient_id == p).sum() == (kept.patient_id == p).sum() for p in kept.patients())
+    assert all(n > room for k, n in enumerate(sizes) if f"p{k}" not in retained.patients())
+    assert all(
+        (images.patient_id == p).sum() == (retained.patient_id == p).sum() for p in retained.patients()
+    )
 
 
 def test_imbalance_is_exact_and_nested_with_one_image_per_patient() -> None:
@@ -469,8 +471,8 @@ def test_imbalance_is_exact_and_nested_with_one_image_per_patient() -> None:
 def test_imbalance_leaves_a_patients_other_classes() -> None:
     """Of a patient with images of two classes, only those of the named class go."""
     images = labeled([0, 1] * 20, [f"p{k // 2}" for k in range(40)])
-    kept = amount.imbalance(images, imbalance({"b": 3}), seed=0)
-    assert kept.counts() == {"a": 20, "b": 3}
+    retained = amount.imbalance(images, imbalance({"b": 3}), seed=0)
+    assert retained.counts() == {"a": 20, "b": 3}
 
 
 def test_imbalance_of_several_labels() -> None:
@@ -479,10 +481,10 @@ def test_imbalance_of_several_labels() -> None:
     label[:40, 0] = 1
     label[20:50, 1] = 1
     images = replace(labeled([0] * 60), label=label, classes=("a", "b"))
-    kept = amount.imbalance(images, imbalance({"a": 10}), seed=0)
-    assert kept.counts()["a"] == 10
-    assert len(kept) == 30
-    assert kept.counts()["b"] == 10 + kept.label[:, 0][kept.label[:, 1] == 1].sum()
+    retained = amount.imbalance(images, imbalance({"a": 10}), seed=0)
+    assert retained.counts()["a"] == 10
+    assert len(retained) == 30
+    assert retained.counts()["b"] == 10 + retained.label[:, 0][retained.label[:, 1] == 1].sum()
 
 
 @pytest.mark.parametrize(
@@ -503,21 +505,21 @@ def test_imbalance_that_cannot_be(keep: dict[str, int], error: type[Exception], 
 def test_fraction_is_of_patients(share: float, patients: int) -> None:
     """Of ten patients of the class, the share to the nearest, half up, at least one; the others all stay."""
     images = many({0: 12, 1: 40}, per_patient=4)
-    kept = amount.fraction(images, Fraction(rule="fraction", of="b", keep=share), seed=3)
-    assert len(kept.of_class(1).patients()) == patients
-    assert kept.counts() == {"a": 12, "b": 4 * patients}
-    said = f"fraction: retained for training: b {4 * patients} of 40 images, {patients} of 10 patients"
-    assert notes(kept) == ([said] if share < 1 else [])
+    retained = amount.fraction(images, Fraction(rule="fraction", of="b", keep=share), seed=3)
+    assert len(retained.of_class(1).patients()) == patients
+    assert retained.counts() == {"a": 12, "b": 4 * patients}
+    note = f"fraction: retained for training: b {4 * patients} of 40 images, {patients} of 10 patients"
+    assert notes(retained) == ([note] if share < 1 else [])
 
 
 def test_fractions_are_nested() -> None:
     """What a quarter keeps, a half keeps too."""
     images = many({0: 12, 1: 40})
-    kept = [
+    retained = [
         set(amount.fraction(images, Fraction(rule="fraction", of="b", keep=k), seed=5).image_id)
         for k in (0.25, 0.5, 0.75, 1.0)
     ]
-    assert kept[0] < kept[1] < kept[2] < kept[3]
+    assert retained[0] < retained[1] < retained[2] < retained[3]
 
 
 # sites
@@ -708,8 +710,8 @@ def test_a_fraction_keeps_a_patient_with_a_still_image_and_one_with_clips():
     clip = np.array([""] * 4 + [f"clip{i}" for i in range(n - 4)] + [""] * 3)
     images = replace(base, clip=clip)
     for seed in range(20):
-        kept = scenario.on_train({"few": Fraction(rule="fraction", of="pneumonia", keep=0.25)}, seed=seed)(
-            images
-        )
-        mine = kept.clip[kept.label == 0]
-        assert ((mine == "").sum(), (mine != "").sum()) == (1, 2)
+        retained = scenario.on_train(
+            {"few": Fraction(rule="fraction", of="pneumonia", keep=0.25)}, seed=seed
+        )(images)
+        clips = retained.clip[retained.label == 0]
+        assert ((clips == "").sum(), (clips != "").sum()) == (1, 2)

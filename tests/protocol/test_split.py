@@ -103,8 +103,8 @@ def test_smallest_case() -> None:
 def test_smallest_case_is_drawn_too() -> None:
     """Which of four patients goes to test is left to the seed: each does in some of 40 draws."""
     images = of_sizes([[1] * 4, [1] * 4])
-    seen = set().union(*(divide(images, RULE, seed=s).test.patients() for s in range(40)))
-    assert seen == images.patients()
+    tested = set().union(*(divide(images, RULE, seed=s).test.patients() for s in range(40)))
+    assert tested == images.patients()
 
 
 def test_rare_class_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ class Counter:
         (folder / "state.json").write_text(json.dumps(self.state))
 
 
-def made(folder, scores, **changes):
+def fit_with_scores(folder, scores, **changes):
     """A fit whose previews score as listed, in turn."""
     folder.mkdir(exist_ok=True)
     left = iter(scores)
@@ -50,7 +50,7 @@ def kept_state(fit):
 
 def test_best_preview_is_kept_not_the_last(tmp_path):
     """Of previews 9, 3, 5 the state of the second is kept; it stays one folder."""
-    fit = made(tmp_path, [9.0, 3.0, 5.0])
+    fit = fit_with_scores(tmp_path, [9.0, 3.0, 5.0])
     for step in (10, 20, 30):
         report(fit, step)
     assert kept_state(fit) == (20, {"step": 20.0, "fid": 3.0})
@@ -59,7 +59,7 @@ def test_best_preview_is_kept_not_the_last(tmp_path):
 
 def test_first_of_equal_previews_is_kept(tmp_path):
     """A tie goes to the earlier state, so that a resumed fit decides alike."""
-    fit = made(tmp_path, [3.0, 3.0])
+    fit = fit_with_scores(tmp_path, [3.0, 3.0])
     report(fit, 10)
     report(fit, 20)
     assert kept_state(fit)[0] == 10
@@ -67,7 +67,7 @@ def test_first_of_equal_previews_is_kept(tmp_path):
 
 def test_fit_without_previews_keeps_its_end(tmp_path):
     """A generator that never shows a preview is sampled at its final state."""
-    fit = made(tmp_path, [])
+    fit = fit_with_scores(tmp_path, [])
     fit.report(10, 40, None, loss=1.0)
     fit.generator.state = 99
     assert kept_state(fit) == (99, {})
@@ -77,13 +77,13 @@ def test_fit_without_previews_keeps_its_end(tmp_path):
 def test_resumed_fit_keeps_what_an_unbroken_one_keeps(tmp_path, resume_at):
     """Reports that come again after a crash lead to the same kept state and the same history."""
     scores = {10: 9.0, 20: 3.0, 30: 5.0}
-    whole = made(tmp_path / "whole", scores.values())
+    whole = fit_with_scores(tmp_path / "whole", scores.values())
     for step in scores:
         report(whole, step)
-    crashed = made(tmp_path / "crashed", scores.values())
+    crashed = fit_with_scores(tmp_path / "crashed", scores.values())
     for step in scores:
         report(crashed, step)
-    again = made(tmp_path / "crashed", [s for k, s in scores.items() if k >= resume_at])
+    again = fit_with_scores(tmp_path / "crashed", [s for k, s in scores.items() if k >= resume_at])
     for step in scores:
         if step >= resume_at:
             report(again, step)
@@ -93,18 +93,18 @@ def test_resumed_fit_keeps_what_an_unbroken_one_keeps(tmp_path, resume_at):
 
 def test_preview_has_the_classes_of_val(tmp_path):
     """27 previews against 6 and 3 images of val: 18 and 9."""
-    assert np.bincount(made(tmp_path, []).request().label).tolist() == [18, 9]
+    assert np.bincount(fit_with_scores(tmp_path, []).request().label).tolist() == [18, 9]
 
 
 def test_loss_that_is_not_finite_is_told(tmp_path):
     """A NaN loss ends the fit with the name of the scalar and the step."""
     with pytest.raises(GeneratorError, match="loss not finite at step 10"):
-        report(made(tmp_path, [1.0]), 10, loss=float("nan"))
+        report(fit_with_scores(tmp_path, [1.0]), 10, loss=float("nan"))
 
 
 def test_tuner_can_stop_a_fit(tmp_path):
     """``report`` returns the pruner's decision."""
-    fit = made(tmp_path, [9.0, 8.0], should_prune=lambda step, fid: fid < 8.5)
+    fit = fit_with_scores(tmp_path, [9.0, 8.0], should_prune=lambda step, fid: fid < 8.5)
     assert report(fit, 10) is False
     assert report(fit, 20) is True
 
@@ -113,7 +113,7 @@ def test_states_round_trip(tmp_path):
     """Tensors, numbers and text come back from the last saved state; without one there is None."""
     import torch
 
-    fit = made(tmp_path, [])
+    fit = fit_with_scores(tmp_path, [])
     assert fit.load_state() is None
     fit.save_state({"step": 3, "w": torch.ones(2), "note": "x"})
     assert torch.equal(fit.load_state()["w"], torch.ones(2))

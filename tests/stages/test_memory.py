@@ -66,12 +66,12 @@ def train(folder, inputs, seed):
 
 def growth(folder, inputs, seeds, leak):
     """MB per training by which this process grows, by least squares; ``leak`` is kept from each."""
-    found, kept = [], []
+    megabytes, leaked = [], []
     for seed in seeds:
         train(folder, inputs, seed)
-        kept.append(np.full(leak, seed, np.uint8))
-        found.append(held())
-    return float(np.polyfit(np.arange(len(found)), found, 1)[0])
+        leaked.append(np.full(leak, seed, np.uint8))
+        megabytes.append(held())
+    return float(np.polyfit(np.arange(len(megabytes)), megabytes, 1)[0])
 
 
 def growths(folder):
@@ -87,14 +87,14 @@ def growths(folder):
 def test_trainings_leave_nothing_in_memory(data):
     """In a process of its own a training leaves less than 0.2 MB; keeping half a megabyte is found out."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    said = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, __file__, str(data)],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    clean, leaking = json.loads(said.stdout.splitlines()[-1])
+    clean, leaking = json.loads(completed.stdout.splitlines()[-1])
     assert clean < BOUND < leaking
 
 

@@ -94,9 +94,9 @@ def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits)
 def test_fit_sees_neither_test_nor_reserve(tmp_path, splits):
     """The record that a fit is built from has no test split, and no reserve unless it is asked for."""
     arrow.write_splits(tmp_path, splits)
-    seen = arrow.read_learning(tmp_path, reserve=False)
-    assert not hasattr(seen, "test")
-    assert seen.reserve is None
+    fit_splits = arrow.read_learning(tmp_path, reserve=False)
+    assert not hasattr(fit_splits, "test")
+    assert fit_splits.reserve is None
     assert arrow.read_learning(tmp_path, reserve=True).reserve.image_id[0].startswith("reserve")
 
 
@@ -124,7 +124,7 @@ def test_measured_images_have_the_proportions_of_the_real_ones():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda s: s.select(np.arange(5)), "gave shape"),
         (lambda s: s.select(np.arange(6)[::-1]), "changed the labels"),
@@ -132,10 +132,10 @@ def test_measured_images_have_the_proportions_of_the_real_ones():
         (lambda s: np.zeros(3), "gave ndarray"),
     ],
 )
-def test_samples_are_held_against_the_request(change, told):
+def test_samples_are_held_against_the_request(change, message):
     """Fewer images, another order, other classes, or no ImageSet at all are refused."""
     request = SampleRequest(np.array([0, 0, 0, 1, 1, 1]), ("a", "b"), 16)
-    with pytest.raises(GeneratorError, match=told):
+    with pytest.raises(GeneratorError, match=message):
         check_samples(change(blobs({"a": 3, "b": 3})), request, "g")
 
 

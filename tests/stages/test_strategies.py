@@ -96,14 +96,16 @@ def filtered(root):
 
 def test_the_chosen_images_are_those_that_the_network_gets_wrong(selected):
     """Counted again from the stored positions: fewer than the misclassified ones, and of the classes told."""
-    said = selected.result("select")
+    content = selected.result("select")
     folder = selected.outcome.results["select"].folder
     train = arrow.read_images(selected.outcome.results["data"].folder / "train.arrow")
     chosen = train.select(np.load(folder / "chosen.npy"))
-    assert chosen.counts() == said["chosen"]
-    assert said["training_images"] == train.counts()
-    assert all(said["chosen"][c] <= said["misclassified"][c] <= train.counts()[c] for c in train.classes)
-    assert 0 < len(chosen) < sum(said["misclassified"].values())
+    assert chosen.counts() == content["chosen"]
+    assert content["training_images"] == train.counts()
+    assert all(
+        content["chosen"][c] <= content["misclassified"][c] <= train.counts()[c] for c in train.classes
+    )
+    assert 0 < len(chosen) < sum(content["misclassified"].values())
     assert (folder / "boundary.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -123,8 +125,8 @@ def test_copies_are_of_chosen_images_and_the_oracle_is_not_touched(selected):
 def test_bracket_one_of_the_deficit_balances_the_training(selected):
     """As many images of every class as of the largest one."""
     counts = selected.result("data")["splits"]["train"]["counts"]
-    said = selected.result("classify/duplicate_real/1/resnet10_tiny/0")
-    assert said["training_images"] == 3 * max(counts.values())
+    content = selected.result("classify/duplicate_real/1/resnet10_tiny/0")
+    assert content["training_images"] == 3 * max(counts.values())
 
 
 def test_the_selection_is_told_on_the_leaderboard(selected):
@@ -147,18 +149,20 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
     least = min(n for n in drawn.counts().values() if n)  # test has as many of every class
     drawn = in_proportion(drawn, dict.fromkeys(drawn.classes, least))
     values, floors = [], []
-    asked = np.unique(drawn.label)
-    real = test.select(np.isin(test.label, asked))
+    requested = np.unique(drawn.label)
+    real = test.select(np.isin(test.label, requested))
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
         config = ClassifyConfig(**result.manifest["config"])
-        own = TrainingConfig(
+        fit = TrainingConfig(
             config.classifier, config.budget, config.balance, seed, "cpu", "float32", Path(), predicted=3
         )
-        read = load_evaluator(result.folder, own, 3, multilabel=False)
-        for found, images in ((values, drawn), (floors, real)):
+        read = load_evaluator(result.folder, fit, 3, multilabel=False)
+        for scores_of, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
-            found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
+            scores_of.append(
+                recall_score(images.label, taken, labels=requested, average="macro", zero_division=0.0)
+            )
     measure = selected.bundle("oracle")["measures"]["gan_test_balanced_accuracy"]
     assert measure["floor"] == pytest.approx(np.mean(floors))
     assert measure["direction"] == "maximize"
@@ -185,23 +189,23 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
     assert (images[0.6] < full).all()
     assert set(bundles["real_only"].predictions["bracket"]) == {0}
     assert len(bundles["real_only"].predictions) == 2 * (48 + 16)
-    said = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
-    points = said["learning_curve"]["points"]
+    content = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
+    points = content["learning_curve"]["points"]
     assert [p["images"] for p in points] == [*images.mean().tolist(), full]
-    assert set(said["equivalent"]) == {"duplicate_real", "oracle"}
+    assert set(content["equivalent"]) == {"duplicate_real", "oracle"}
 
 
 def test_rows_are_read_off_the_curve(selected, folded):
     """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
-    found = compare_folder(selected.bundles).to_json()
+    comparison = compare_folder(selected.bundles).to_json()
     full = selected.result("data")["splits"]["train"]["images"]
-    points = found["learning_curve"]["points"]
+    points = comparison["learning_curve"]["points"]
     assert len(points) == 3
     assert points[-1]["images"] == full
-    own = found["figures"]["test"]["8"]["real_only"]["balanced_accuracy"]["estimate"]
-    assert points[-1]["estimate"] == pytest.approx(own)
-    assert found["equivalent"].keys() == found["figures"]["test"]["8"].keys() - {"real_only"}
-    for worth in found["equivalent"].values():
+    real_only = comparison["figures"]["test"]["8"]["real_only"]["balanced_accuracy"]["estimate"]
+    assert points[-1]["estimate"] == pytest.approx(real_only)
+    assert comparison["equivalent"].keys() == comparison["figures"]["test"]["8"].keys() - {"real_only"}
+    for worth in comparison["equivalent"].values():
         assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
     folds = compare_folder(folded.bundles).to_json()
     assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
@@ -209,16 +213,16 @@ def test_rows_are_read_off_the_curve(selected, folded):
 
 def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     """Every kept image is what the mean of both networks takes for its class, and the first of those."""
-    drawn, kept = filtered.images("generate/oracle"), filtered.images("quality_filter/oracle")
+    drawn, retained = filtered.images("generate/oracle"), filtered.images("quality_filter/oracle")
     counts = filtered.result("quality_filter/oracle")["quality_filter"]
     assert drawn.counts() == dict.fromkeys(drawn.classes, 32)  # bracket 8, ratio 2, surplus 2
     for name, rate in counts.items():
         assert rate["drawn"] == 32
         assert rate["requested"] == 16
-        assert rate["retained"] == min(16, rate["accepted"]) == kept.counts()[name]
-    assert set(kept.image_id) <= set(drawn.image_id)
+        assert rate["retained"] == min(16, rate["accepted"]) == retained.counts()[name]
+    assert set(retained.image_id) <= set(drawn.image_id)
     position = {i: p for p, i in enumerate(drawn.image_id)}
-    assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
+    assert [position[i] for i in retained.image_id] == sorted(position[i] for i in retained.image_id)
     assert (
         len({r["retained"] for r in counts.values()}) > 1
     )  # so little trained, they do not know all classes
@@ -227,30 +231,30 @@ def test_the_filter_keeps_what_the_judges_agree_with(filtered):
 def test_a_training_has_what_the_filter_left(filtered):
     """Real images, and of each class what is plausible, up to the bracket times the ratio: 2 and 16."""
     real = filtered.result("data")["splits"]["train"]["images"]
-    kept = filtered.images("quality_filter/oracle").counts()
+    retained = filtered.images("quality_filter/oracle").counts()
     for bracket, wanted in ((1, 2), (8, 16)):
-        said = filtered.result(f"classify/oracle/{bracket}/resnet10_tiny/0")
-        assert said["training_images"] == real + sum(min(wanted, n) for n in kept.values())
+        content = filtered.result(f"classify/oracle/{bracket}/resnet10_tiny/0")
+        assert content["training_images"] == real + sum(min(wanted, n) for n in retained.values())
 
 
 def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
     """By class in the manifest, their mean as a measure beside real images, a note where some lack."""
-    said = filtered.bundle("oracle")
+    content = filtered.bundle("oracle")
     rates = filtered.result("quality_filter/oracle")["quality_filter"]
-    assert said["quality_filter"] == rates
+    assert content["quality_filter"] == rates
     share = np.mean([r["accepted"] / r["drawn"] for r in rates.values()])
-    assert said["measures"]["filter_pass_rate"]["value"] == pytest.approx(share)
-    assert 0 <= said["measures"]["filter_pass_rate"]["floor"] <= 1
+    assert content["measures"]["filter_pass_rate"]["value"] == pytest.approx(share)
+    assert 0 <= content["measures"]["filter_pass_rate"]["floor"] <= 1
     assert filtered.bundle("real_only")["quality_filter"] is None
-    assert any("the quality filter leaves" in note for note in said["data"]["notes"])
+    assert any("the quality filter leaves" in note for note in content["data"]["notes"])
     assert "Plausible" in filtered.page
 
 
 def test_what_is_measured_is_what_is_trained_on(filtered):
     """No dropped image counts for FID, which names its smaller n with a floor of the same size."""
     measure = filtered.bundle("oracle")["measures"]["fid_phantom_cxr_v1"]
-    kept = filtered.images("quality_filter/oracle").counts()
-    assert measure["n"] <= sum(n for n in kept.values() if n >= 4)
+    retained = filtered.images("quality_filter/oracle").counts()
+    assert measure["n"] <= sum(n for n in retained.values() if n >= 4)
 
 
 @pytest.fixture(scope="module")
@@ -267,8 +271,8 @@ def test_folds_have_judges_of_their_own(folded):
             assert {folded.graph[need].fold for need in node.needs} == {node.fold}
     rates = [folded.result(f"quality_filter/oracle@{k}")["quality_filter"] for k in (0, 1)]
     joined = folded.bundle("oracle")["quality_filter"]
-    for name, said in joined.items():
-        assert said == {key: sum(r[name][key] for r in rates) for key in said}
+    for name, content in joined.items():
+        assert content == {key: sum(r[name][key] for r in rates) for key in content}
     measures = [
         folded.result(f"gan_test/oracle@{k}")["measures"]["gan_test_balanced_accuracy"] for k in (0, 1)
     ]
@@ -280,9 +284,9 @@ def test_folds_have_judges_of_their_own(folded):
 def test_synthetic_images_alone_are_the_plausible_ones(folded):
     """Five of six are trained on, one of six chooses the epoch; real_only and its curve stay real."""
     for fold in (0, 1):
-        kept = folded.images(f"quality_filter/oracle@{fold}").counts().values()
-        said = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
-        assert said["training_images"] == sum(n - n // 6 for n in kept)
+        retained = folded.images(f"quality_filter/oracle@{fold}").counts().values()
+        content = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
+        assert content["training_images"] == sum(n - n // 6 for n in retained)
         half, full = (
             folded.result(f"{name}/resnet10_tiny/0@{fold}")["training_images"]
             for name in ("learning_curve/0.5", "classify/real_only/0")
@@ -375,9 +379,9 @@ def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch
     }  # fmt: skip
     assert result.measures["filter_pass_rate"].value == pytest.approx(np.mean([1, 6 / 9, 1]))
     assert result.measures["filter_pass_rate"].floor == 1
-    kept = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
-    assert kept.counts() == {"a": 4, "b": 4, "c": 4}
-    assert not set(kept.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
+    retained = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
+    assert retained.counts() == {"a": 4, "b": 4, "c": 4}
+    assert not set(retained.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
 
 
 def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, splits, monkeypatch):

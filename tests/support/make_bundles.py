@@ -140,11 +140,11 @@ def predictions(
 ) -> pd.DataFrame:
     """Draw the predictions of a row, at its known accuracies."""
     accuracies = ROWS[name][1]
-    own = (0,) if len(accuracies) == 1 else brackets
+    row_brackets = (0,) if len(accuracies) == 1 else brackets
     parts = []
     for split, (ids, patient, label) in sets.items():
         difficulty = np.random.default_rng([7, len(ids)]).normal(size=len(ids))
-        for bracket, accuracy in zip(own, accuracies, strict=True):
+        for bracket, accuracy in zip(row_brackets, accuracies, strict=True):
             for seed, fold in ((s, f) for s in seeds for f in range(variant.folds)):
                 keys = [list(ROWS).index(name), bracket, seed, len(ids)]
                 rng = np.random.default_rng(keys if variant.folds == 1 else [*keys, fold])

@@ -12,8 +12,10 @@ from support.samples import ROOT
 @pytest.mark.parametrize("name", task_names())
 def test_pages_are_up_to_date(name):
     """docs/tasks holds what ``tasks --pages docs/tasks`` writes."""
-    told = "Run: python -m benchmark tasks --pages docs/tasks"
-    assert (ROOT / "docs" / "tasks" / f"{name}.md").read_text(encoding="utf-8") == page(load_task(name)), told
+    remedy = "Run: python -m benchmark tasks --pages docs/tasks"
+    assert (ROOT / "docs" / "tasks" / f"{name}.md").read_text(encoding="utf-8") == page(load_task(name)), (
+        remedy
+    )
 
 
 def test_index_is_up_to_date():
@@ -28,8 +30,8 @@ def test_a_page_says_the_whole_protocol(tmp_path):
     written = {p.name: p.read_text() for p in write_pages(tmp_path)}
     text = written["cxr_pneumonia.md"]
     task = load_task("cxr_pneumonia")
-    for said in (task.question, "77.60 to 78.71", "efficientnet_b1", "10000", task.deviations[0], "Table 9"):
-        assert said in text
+    for cell in (task.question, "77.60 to 78.71", "efficientnet_b1", "10000", task.deviations[0], "Table 9"):
+        assert cell in text
 
 
 def test_a_bar_in_a_text_does_not_break_the_table():

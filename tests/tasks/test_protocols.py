@@ -27,8 +27,8 @@ def run(folder: Path, task: str, *arguments: str) -> Path:
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     return folder / "out"
 
 
@@ -56,7 +56,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_teachers_labels_are_trained_on(binary):
     """Uncertain images train with soft labels, certain ones with 0 or 1; no test patient is among them."""
-    ((folder, said),) = results(binary, "pseudo_label")
+    ((folder, record),) = results(binary, "pseudo_label")
     train, test = arrow.read_images(folder / "train.arrow"), arrow.read_images(folder / "test.arrow")
     guessed = ~np.isin(train.soft, (0, 1)).all(1)
     assert guessed.any()
@@ -64,7 +64,7 @@ def test_the_teachers_labels_are_trained_on(binary):
     assert train.soft.sum(1) == pytest.approx(1)
     assert (train.label == (train.soft[:, 1] >= 0.5)).all()
     assert not train.patients() & test.patients()
-    assert any("labeled by a classifier trained on" in note for note in said["notes"])
+    assert any("labeled by a classifier trained on" in note for note in record["notes"])
 
 
 def test_the_mask_blackens_every_split(binary):
@@ -81,11 +81,11 @@ def test_a_binary_task_is_ranked_by_f1(binary):
     from sklearn.metrics import f1_score
 
     out = binary / "out"
-    said = json.loads((out / "leaderboard.json").read_text())
+    record = json.loads((out / "leaderboard.json").read_text())
     assert "F1" in (out / "leaderboard.md").read_text()
     table = predictions(out, "oracle").query("split == 'test'")
     values = [f1_score(t["label"], t["score_1"] > t["score_0"]) for _, t in table.groupby("seed")]
-    figure = said["comparison"]["figures"]["test"]["12"]["oracle"]["f1"]
+    figure = record["comparison"]["figures"]["test"]["12"]["oracle"]["f1"]
     assert figure["estimate"] == pytest.approx(np.mean(values))
     assert bundle(out, "oracle")["positive"] == "positive"
     assert bundle(out, "oracle")["scenario"]["labels"]["uncertain"] == "self_trained"
@@ -113,22 +113,22 @@ def test_several_labels_have_an_area_each(multi):
     assert abs(scores.sum(1) - 1).max() > 0.1
     seeds = table["seed"].to_numpy()
     areas = [roc_auc_score(truth[seeds == s], scores[seeds == s], average="macro") for s in (0, 1)]
-    said = json.loads((out / "leaderboard.json").read_text())["comparison"]
-    assert said["figures"]["test"]["12"]["ddpm"]["auroc"]["estimate"] == pytest.approx(np.mean(areas))
+    record = json.loads((out / "leaderboard.json").read_text())["comparison"]
+    assert record["figures"]["test"]["12"]["ddpm"]["auroc"]["estimate"] == pytest.approx(np.mean(areas))
 
 
 def test_without_real_images_the_oracle_is_held_against_noise(multi):
     """Where real_only is itself the ceiling, what proves that the task measures is the distance to noise."""
-    said = json.loads((multi / "out" / "leaderboard.json").read_text())["comparison"]
-    assert said["settings"]["yardstick"] == "noise"
-    assert said["controls"][0]["id"] == "oracle_beats_noise"
-    assert "noise" in said["figures"]["test"]["12"]["ddpm"]["versus"]
+    record = json.loads((multi / "out" / "leaderboard.json").read_text())["comparison"]
+    assert record["settings"]["yardstick"] == "noise"
+    assert record["controls"][0]["id"] == "oracle_beats_noise"
+    assert "noise" in record["figures"]["test"]["12"]["ddpm"]["versus"]
 
 
 def test_training_on_synthetic_images_alone(multi):
     """12 images of 15 labels: 10 of each are trained on, 2 choose the epoch; real_only has the real ones."""
-    counts = {said["training_images"] for _, said in results(multi, "classify")}
-    (real,) = (said["splits"]["train"]["images"] for _, said in results(multi, "data"))
+    counts = {record["training_images"] for _, record in results(multi, "classify")}
+    (real,) = (record["splits"]["train"]["images"] for _, record in results(multi, "data"))
     assert counts == {real, 150}
 
 
@@ -143,9 +143,9 @@ def test_copies_keep_all_their_labels(multi):
 
 def test_a_generator_that_is_not_installed_has_a_row(multi):
     """Its row says why it has no figures; the run still ends well."""
-    said = bundle(multi / "out", "dreambooth")
-    assert said["status"] == "failed"
-    assert "no generator named 'dreambooth' is installed" in said["error"]
+    record = bundle(multi / "out", "dreambooth")
+    assert record["status"] == "failed"
+    assert "no generator named 'dreambooth' is installed" in record["error"]
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +182,10 @@ def test_only_the_minority_class_gets_images_and_so_many_per_still(folds):
 
 def test_folds_are_joined_in_the_bundle(folds):
     """Sizes, measures and the gate are over both folds; the proof is there for each."""
-    said = bundle(folds / "out", "copycat")
-    assert said["folds"] == 2
-    assert set(said["data"]["proof"]) == {"fold 0", "fold 1"}
+    record = bundle(folds / "out", "copycat")
+    assert record["folds"] == 2
+    assert set(record["data"]["proof"]) == {"fold 0", "fold 1"}
     held = predictions(folds / "out", "copycat").query("split == 'test_paper'")
-    assert said["data"]["splits"]["test_paper"]["images"] == held["image_id"].nunique()
-    assert said["memorization"]["folds"] == 2
-    assert said["memorization"]["n"] == sum(s["images"] for _, s in results(folds, "generate")) // 2
+    assert record["data"]["splits"]["test_paper"]["images"] == held["image_id"].nunique()
+    assert record["memorization"]["folds"] == 2
+    assert record["memorization"]["n"] == sum(s["images"] for _, s in results(folds, "generate")) // 2

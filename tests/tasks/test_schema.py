@@ -52,7 +52,7 @@ def test_task_of_schaudt_has_the_published_protocol():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("citation:", "citatoin:", "Did you mean 'citation'"),
         ("image_size: 32", "image_sise: 32", "Did you mean 'image_size'"),
@@ -75,10 +75,10 @@ def test_task_of_schaudt_has_the_published_protocol():
         ("question:", "question: !!python/object/apply:os.system", "could not determine a constructor"),
     ],
 )
-def test_fault_is_one_line_that_names_the_field(tmp_path, old, new, told):
+def test_fault_is_one_line_that_names_the_field(tmp_path, old, new, message):
     """A wrong task file gives one line with the field and what was expected; nothing is executed."""
     assert old in SOURCE
-    with pytest.raises(TaskError, match=re.escape(told)) as caught:
+    with pytest.raises(TaskError, match=re.escape(message)) as caught:
         load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
     assert "cxr_pneumonia.yaml" in str(caught.value)
 
@@ -109,11 +109,11 @@ def test_missing_and_odd_files_are_told(tmp_path):
 def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
     """Results are comparable across generators, and not across seeds, extractors, sources or profiles."""
     task = load_task(written(tmp_path, SOURCE))
-    own = task.protocol_hash("demo", "phantom.chest", "x")
+    expected_hash = task.protocol_hash("demo", "phantom.chest", "x")
     fewer = load_task(written(tmp_path, SOURCE.replace("      ddpm: {fit: joint}\n", "", 1)))
     seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
-    assert fewer.protocol_hash("demo", "phantom.chest", "x") == own
-    assert seeds.protocol_hash("demo", "phantom.chest", "x") != own
+    assert fewer.protocol_hash("demo", "phantom.chest", "x") == expected_hash
+    assert seeds.protocol_hash("demo", "phantom.chest", "x") != expected_hash
     others = {
         task.protocol_hash(*a)
         for a in (
@@ -122,7 +122,7 @@ def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
             ("demo", "phantom.chest", "y"),
         )
     }
-    assert len(others | {own}) == 4
+    assert len(others | {expected_hash}) == 4
 
 
 RULES = """
@@ -149,21 +149,21 @@ def test_choices_change_the_protocol(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "told"),
+    ("chosen", "message"),
     [
         ({"view.kep": "frontal"}, "Did you mean 'view.keep'"),
         ({"view.keep": "oblique"}, "Choose one of: frontal, both"),
         ({"labels.finding": "effusion"}, "unknown choice"),
     ],
 )
-def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, told):
+def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, message):
     """Another field, value or spelling is refused with what is offered."""
-    with pytest.raises((TaskError, UnknownNameError), match=re.escape(told)):
+    with pytest.raises((TaskError, UnknownNameError), match=re.escape(message)):
         with_rules(tmp_path).variant(chosen)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("rule: view", "rule: veiw", "does not match any of the expected tags"),
         ("keep: both", "keep: all", "Input should be 'frontal', 'lateral' or 'both'"),
@@ -171,9 +171,9 @@ def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, told):
         ("mix.training:", "mix.sharing:", "not a field of a step"),
     ],
 )
-def test_faults_of_a_scenario_are_told(tmp_path, old, new, told):
+def test_faults_of_a_scenario_are_told(tmp_path, old, new, message):
     """A rule, a field or a choice that does not exist stops the task from loading."""
-    with pytest.raises(TaskError, match=re.escape(told)):
+    with pytest.raises(TaskError, match=re.escape(message)):
         with_rules(tmp_path, RULES.replace(old, new))
 
 
@@ -187,7 +187,7 @@ def test_a_source_may_do_without_a_step(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("{name: balanced_accuracy, direction: maximize}", "{name: f1}", "needs two classes"),
         ("default_source:", "labels: multilabel\ndefault_source:", "'auroc' is"),
@@ -196,9 +196,9 @@ def test_a_source_may_do_without_a_step(tmp_path):
         ("{by: patient, val: 0.15}", "{by: patient, folds: 1}", "folds is 0 or at least 2"),
     ],
 )
-def test_faults_of_metric_mix_and_folds_are_told(tmp_path, old, new, told):
+def test_faults_of_metric_mix_and_folds_are_told(tmp_path, old, new, message):
     """What cannot be computed is refused before anything is."""
-    with pytest.raises(TaskError, match=re.escape(told)):
+    with pytest.raises(TaskError, match=re.escape(message)):
         load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
 
 

@@ -79,10 +79,10 @@ def test_mild_affine_keeps_its_bytes() -> None:
 
 def test_operations_run_on_the_chosen_alone() -> None:
     """An operation sees the chosen images with their places, and is not called when there are none."""
-    seen: list[list[int]] = []
+    received: list[list[int]] = []
 
     def invert(images: Tensor, rows: Tensor) -> Tensor:
-        seen.append(rows.tolist())
+        received.append(rows.tolist())
         return 1 - images
 
     images = batch(4)
@@ -90,7 +90,7 @@ def test_operations_run_on_the_chosen_alone() -> None:
     assert torch.equal(inverted[[0, 3]], 1 - images[[0, 3]])
     assert torch.equal(inverted[1:3], images[1:3])
     assert changed(images, torch.zeros(4, dtype=torch.bool), invert) is images
-    assert seen == [[0, 3]]
+    assert received == [[0, 3]]
 
 
 def test_one_of_a_group_by_counting() -> None:
@@ -127,7 +127,7 @@ def test_schaudt_is_table_4(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch, "shift_scale_rotate", "clahe", "linear", "gamma", "sharpening", "box", "line", "convolve"
     )
     PIPELINES["schaudt"](batch(n, 16), rng(5))
-    counts = {name: [count / n for count, _, _ in made] for name, made in calls.items()}
+    counts = {name: [count / n for count, _, _ in recorded_calls] for name, recorded_calls in calls.items()}
     expected = {name: [0.3] for name in ("clahe", "gamma", "sharpening", "box", "line")}
     expected |= {"shift_scale_rotate": [1.0], "convolve": [1.0], "linear": [0.3, 0.45, 0.45]}
     for name, shares in expected.items():

@@ -32,46 +32,48 @@ def motion_blur(batch: torch.Tensor, width: torch.Tensor, ends: torch.Tensor) ->
 def test_sharpening_is_that_of_albumentations(alpha: float, lightness: float, albumentations: Any) -> None:
     """Same kernel, which darkens where lightness is below one, same border, clipped alike."""
     image = picture(64)
-    theirs = albumentations.Sharpen((alpha, alpha), (lightness, lightness), p=1)(image=image)["image"]
-    mine = kernels.convolve(
+    reference = albumentations.Sharpen((alpha, alpha), (lightness, lightness), p=1)(image=image)["image"]
+    actual = kernels.convolve(
         batch_of(image), kernels.sharpening(torch.tensor([alpha]), torch.tensor([lightness]))
     )
-    assert farthest(levels(mine), theirs) < 0.55
+    assert farthest(levels(actual), reference) < 0.55
 
 
 @pytest.mark.parametrize("width", [3, 5, 7])
 def test_blur_is_that_of_albumentations(width: int, albumentations: Any) -> None:
     """The mean over a square, mirrored at the border."""
     image = picture(64)
-    theirs = albumentations.Blur((width, width), p=1)(image=image)["image"]
-    assert farthest(levels(blur(batch_of(image), torch.tensor([width]))), theirs) < 0.55
+    reference = albumentations.Blur((width, width), p=1)(image=image)["image"]
+    assert farthest(levels(blur(batch_of(image), torch.tensor([width]))), reference) < 0.55
 
 
 @pytest.mark.parametrize("width", [3, 5, 7])
 def test_every_line_is_that_of_opencv(width: int) -> None:
     """Pixel for pixel, between any two different pixels of the square: all the kernels of MotionBlur."""
     ends = [e for e in itertools.product(range(width), repeat=4) if e[:2] != e[2:]]
-    mine = kernels.line(torch.full((len(ends),), width), torch.tensor(ends).view(-1, 2, 2), width).numpy()
-    for end, kernel in zip(ends, mine, strict=True):
-        theirs = cv2.line(np.zeros((width, width), np.uint8), end[:2], end[2:], 1, thickness=1)
-        assert np.allclose(kernel, theirs / theirs.sum())
+    actual = kernels.line(torch.full((len(ends),), width), torch.tensor(ends).view(-1, 2, 2), width).numpy()
+    for end, kernel in zip(ends, actual, strict=True):
+        reference = cv2.line(np.zeros((width, width), np.uint8), end[:2], end[2:], 1, thickness=1)
+        assert np.allclose(kernel, reference / reference.sum())
 
 
 def test_motion_blur_is_that_of_albumentations() -> None:
     """Release 1.3.1 gives filter2D a normalized line of OpenCV; a line off the center shifts the image."""
     image, end = picture(64), ((0, 1), (4, 3))
     line = cv2.line(np.zeros((5, 5), np.uint8), *end, 1, thickness=1).astype(np.float32)
-    theirs = cv2.filter2D(image, -1, line / line.sum())
-    mine = motion_blur(batch_of(image), torch.tensor([5]), torch.tensor([end]))
-    assert farthest(levels(mine), theirs) < 0.55
+    reference = cv2.filter2D(image, -1, line / line.sum())
+    actual = motion_blur(batch_of(image), torch.tensor([5]), torch.tensor([end]))
+    assert farthest(levels(actual), reference) < 0.55
 
 
 def test_gaussian_blur_is_that_of_torchvision_and_opencv() -> None:
     """Eleven pixels and a deviation of ten, Lan's, at the thesis's own size."""
     image = picture(64)
-    mine = kernels.convolve(batch_of(image), kernels.gaussian(11, 10.0)[None])
-    assert torch.allclose(mine, torchvision.gaussian_blur(batch_of(image), [11, 11], [10.0, 10.0]), atol=1e-5)
-    assert farthest(levels(mine), cv2.GaussianBlur(image.astype(np.float32), (11, 11), 10)) < 0.05
+    actual = kernels.convolve(batch_of(image), kernels.gaussian(11, 10.0)[None])
+    assert torch.allclose(
+        actual, torchvision.gaussian_blur(batch_of(image), [11, 11], [10.0, 10.0]), atol=1e-5
+    )
+    assert farthest(levels(actual), cv2.GaussianBlur(image.astype(np.float32), (11, 11), 10)) < 0.05
 
 
 def test_each_image_has_its_own_kernel() -> None:
@@ -122,8 +124,8 @@ def test_blur_on_a_small_image_is_the_large_one_made_small() -> None:
     def small(image: np.ndarray) -> np.ndarray:
         return cv2.resize(image.astype(np.float32), (56, 56), interpolation=cv2.INTER_AREA)
 
-    theirs = small(cv2.blur(large.astype(np.float32), (7, 7)))
+    reference = small(cv2.blur(large.astype(np.float32), (7, 7)))
     batch = batch_of(small(large))
-    mine = levels(blur(batch, torch.tensor([7]), pixel=0.25))
-    assert farthest(theirs, small(large)) > 5
-    assert farthest(mine[2:-2, 2:-2], theirs[2:-2, 2:-2]) < 1.5
+    actual = levels(blur(batch, torch.tensor([7]), pixel=0.25))
+    assert farthest(reference, small(large)) > 5
+    assert farthest(actual[2:-2, 2:-2], reference[2:-2, 2:-2]) < 1.5

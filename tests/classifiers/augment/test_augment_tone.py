@@ -23,10 +23,10 @@ from support.grays import batch_of, farthest, levels, picture
 def test_clahe_is_that_of_opencv(shape: tuple[int, int], clip_limit: float) -> None:
     """Within one gray level, since it rounds tables and result; for sides that eight tiles divide or not."""
     image = picture(*shape)
-    theirs = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(8, 8)).apply(image)
-    mine = levels(clahe(batch_of(image), torch.tensor([clip_limit]), tiles=8))
-    assert farthest(mine, theirs) < 1.01
-    assert np.abs(mine - theirs).mean() < 0.5
+    reference = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(8, 8)).apply(image)
+    actual = levels(clahe(batch_of(image), torch.tensor([clip_limit]), tiles=8))
+    assert farthest(actual, reference) < 1.01
+    assert np.abs(actual - reference).mean() < 0.5
 
 
 def test_clahe_of_a_batch_is_that_of_albumentations(albumentations: Any) -> None:
@@ -34,8 +34,8 @@ def test_clahe_of_a_batch_is_that_of_albumentations(albumentations: Any) -> None
     pictures, limit = [picture(224, seed=k) for k in range(3)], torch.tensor([1.0, 2.5, 4.0])
     equal = clahe(batch_of(*pictures), limit)
     for k, image in enumerate(pictures):
-        theirs = albumentations.CLAHE((float(limit[k]),) * 2, (8, 8), p=1)(image=image)["image"]
-        assert farthest(levels(equal, k), theirs) < 1.01
+        reference = albumentations.CLAHE((float(limit[k]),) * 2, (8, 8), p=1)(image=image)["image"]
+        assert farthest(levels(equal, k), reference) < 1.01
 
 
 def test_clahe_by_hand() -> None:
@@ -54,17 +54,17 @@ def test_brightness_and_contrast_are_those_of_albumentations(albumentations: Any
     """Gray times one plus contrast, plus brightness times white (``brightness_by_max``)."""
     image = picture(64)
     for light, range_ in ((0.13, -0.17), (-0.2, 0.2), (0.2, 0.2)):
-        theirs = albumentations.RandomBrightnessContrast((light, light), (range_, range_), True, p=1)
-        mine = tone.linear(batch_of(image), 1 + range_, light)
-        assert farthest(levels(mine), theirs(image=image)["image"]) < 1.01
+        reference = albumentations.RandomBrightnessContrast((light, light), (range_, range_), True, p=1)
+        actual = tone.linear(batch_of(image), 1 + range_, light)
+        assert farthest(levels(actual), reference(image=image)["image"]) < 1.01
 
 
 @pytest.mark.parametrize("percent", [80, 93, 120])
 def test_gamma_is_that_of_albumentations(percent: int, albumentations: Any) -> None:
     """Gray to the power of a hundredth of the limit."""
     image = picture(64)
-    theirs = albumentations.RandomGamma((percent, percent), p=1)(image=image)["image"]
-    assert farthest(levels(tone.gamma(batch_of(image), percent / 100)), theirs) < 1.01
+    reference = albumentations.RandomGamma((percent, percent), p=1)(image=image)["image"]
+    assert farthest(levels(tone.gamma(batch_of(image), percent / 100)), reference) < 1.01
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -74,20 +74,20 @@ def test_shift_of_value_is_that_of_albumentations(channels: int, albumentations:
     given = np.repeat(image[:, :, None], channels, 2)
     for shift in (-20, 13):
         changed = albumentations.HueSaturationValue(both, both, (shift, shift), p=1)(image=given)["image"]
-        mine = tone.linear(batch_of(image), 1, shift / 255)
-        assert farthest(levels(mine), changed[:, :, 0]) < 1.01
+        actual = tone.linear(batch_of(image), 1, shift / 255)
+        assert farthest(levels(actual), changed[:, :, 0]) < 1.01
 
 
 def test_brightness_and_contrast_are_those_of_torchvision() -> None:
     """``adjust_brightness`` and ``adjust_contrast``, clipped to white alike."""
     batch = batch_of(*(picture(40, seed=k) for k in range(3)))
     factor = torch.tensor([0.9, 1.1, 1.7])
-    for mine, theirs in (
+    for actual, reference in (
         (tone.brightness(batch, factor), torchvision.adjust_brightness),
         (tone.contrast(batch, factor), torchvision.adjust_contrast),
     ):
         for k in range(3):
-            assert torch.allclose(mine[k : k + 1], theirs(batch[k : k + 1], float(factor[k])), atol=1e-6)
+            assert torch.allclose(actual[k : k + 1], reference(batch[k : k + 1], float(factor[k])), atol=1e-6)
 
 
 def test_noise_is_added_with_an_amplitude_per_image() -> None:

@@ -41,16 +41,16 @@ def test_shift_scale_rotate_is_that_of_opencv(shape: tuple[int, int]) -> None:
             (width / 2 - 0.5, height / 2 - 0.5), float(ANGLES[k]), float(scale[k])
         )
         matrix[:, 2] += shift[k].numpy() * (width, height)
-        theirs = cv2.warpAffine(
+        reference = cv2.warpAffine(
             image.astype(np.float32), matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
         )
-        assert farthest(levels(moved, k), theirs) < 0.05
+        assert farthest(levels(moved, k), reference) < 0.05
 
 
 def test_shift_scale_rotate_is_that_of_albumentations(albumentations: Any) -> None:
     """The transform itself, one value for every range. Release 2 shifts by whole pixels alone: 14 and -8."""
     image = picture(200)
-    theirs = albumentations.ShiftScaleRotate(
+    reference = albumentations.ShiftScaleRotate(
         shift_limit_x=(0.07, 0.07),
         shift_limit_y=(-0.04, -0.04),
         scale_limit=(-0.3, -0.3),
@@ -58,24 +58,24 @@ def test_shift_scale_rotate_is_that_of_albumentations(albumentations: Any) -> No
         border_mode=cv2.BORDER_REFLECT_101,
         p=1,
     )(image=image)["image"]
-    mine = warp.shift_scale_rotate(
+    actual = warp.shift_scale_rotate(
         batch_of(image), torch.tensor([8.0]), torch.tensor([0.7]), torch.tensor([[0.07, -0.04]]), "mirror"
     )
-    assert farthest(levels(mine), theirs) < 0.55
+    assert farthest(levels(actual), reference) < 0.55
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 def test_rotation_is_that_of_torchvision(interpolation: Any) -> None:
     """Black outside; the nearest pixel may be another one only where two are equally near."""
     batch = batch_of(*four(41, 41))
-    mine = warp.rotate(batch, ANGLES, "black", interpolation)
-    theirs = torch.cat(
+    actual = warp.rotate(batch, ANGLES, "black", interpolation)
+    reference = torch.cat(
         [
             torchvision.rotate(image[None], float(angle), InterpolationMode(interpolation))
             for image, angle in zip(batch, ANGLES, strict=True)
         ]
     )
-    assert float(((mine - theirs).abs() > 1e-3).float().mean()) < (
+    assert float(((actual - reference).abs() > 1e-3).float().mean()) < (
         1e-3 if interpolation == "nearest" else 1e-9
     )
 
@@ -95,8 +95,8 @@ def test_rotation_and_shift_are_those_of_keras(border: Any, mode: str) -> None:
         turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         middle = np.array([39, 55]) / 2
         offset = turned @ (np.array([-down, -across]) - middle) + middle
-        theirs = ndimage.affine_transform(image.astype(float), turned, offset, order=1, mode=mode)
-        assert farthest(levels(moved, k), theirs) < 0.05
+        reference = ndimage.affine_transform(image.astype(float), turned, offset, order=1, mode=mode)
+        assert farthest(levels(moved, k), reference) < 0.05
 
 
 def test_translation_moves_whole_pixels_without_interpolation() -> None:
