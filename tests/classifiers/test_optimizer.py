@@ -24,8 +24,8 @@ def training(tmp_path) -> Training:
     return Training(images, images, config)
 
 
-def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
-    """Ten updates with changing rates end where torch's plain AdamW ends, biases and norms without decay."""
+def test_is_adamw_with_decay_on_weights_only(tmp_path):
+    """Ten updates with changing rates equal torch's AdamW without decay of biases and norms."""
     run = training(tmp_path)
     trained = list(run.network.parameters())
     reference = [p.detach().clone().contiguous().requires_grad_() for p in trained]
@@ -53,7 +53,7 @@ def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
 
 
 def test_frozen_weights_stay(tmp_path):
-    """Parameters without a gradient are not touched, not even by decay."""
+    """Parameters without a gradient do not change, not even by decay."""
     first = RECIPE.model_copy(update={"trained": 1})
     images = blobs({"a": 8, "b": 8})
     config = TrainingConfig(first, Budget(length=9, batch_size=4), "none", 0, "cpu", "float32", tmp_path)
@@ -66,7 +66,7 @@ def test_frozen_weights_stay(tmp_path):
 
 
 def test_every_trained_parameter_is_in_one_group(tmp_path):
-    """No parameter is lost between the groups."""
+    """Each parameter is in exactly one group."""
     run = training(tmp_path)
     grouped = [p for group in run.optimizer.param_groups for p in group["params"]]
     assert len(grouped) == len({id(p) for p in grouped}) == len(list(run.network.parameters()))

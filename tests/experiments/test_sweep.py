@@ -1,4 +1,4 @@
-"""The verb `sweep`: variants, folders, and failures that stop nothing."""
+"""The verb `sweep`: variants, folders and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OVER = ["sweep", "--task", BINARY, "--over", "mask.shape"]
 
 
 def test_two_choices_give_the_product(tmp_path):
-    """Two views by two masks: four protocols, each with its values, its folder and the fixed choice."""
+    """Two views by two masks give four protocols, each with its values, its folder and the fixed choice."""
     given = [*OVER, "--over", "view.keep", "--scenario", "labels.uncertain=ones", "--out", str(tmp_path)]
     variants = sweep.plan_variants(read_request(given)[1])
     assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in variants] == [
@@ -34,8 +34,8 @@ def test_two_choices_give_the_product(tmp_path):
     assert variants[0].out == tmp_path / "mask.shape=none_view.keep=frontal"
 
 
-def test_values_are_read_as_yaml_and_in_the_order_given():
-    """``--values 1.0,0.25`` of a share of patients: numbers, the others left out."""
+def test_values_are_parsed_as_yaml_in_the_given_order():
+    """``--values 1.0,0.25`` of a patient share gives numbers, and leaves out the other values."""
     given = ["sweep", "--task", "lus_limited", "--over", "scarce.keep", "--values", "1.0,0.25"]
     variants = sweep.plan_variants(read_request(given)[1])
     assert [v.plan.chosen["scarce.keep"] for v in variants] == [1.0, 0.25]
@@ -54,8 +54,8 @@ def test_values_are_read_as_yaml_and_in_the_order_given():
         (["--scenario", "mask.shape=none"], "set by --scenario too"),
     ],
 )
-def test_wrong_choice_is_told_before_anything_is_computed(more, message, capsys, tmp_path, monkeypatch):
-    """Status 1, one line, nothing written."""
+def test_invalid_choice_is_refused_before_computing(more, message, capsys, tmp_path, monkeypatch):
+    """The status is 1, one line is printed, and no file is written."""
     monkeypatch.chdir(tmp_path)
     assert main([*OVER, *more]) == 1
     assert message in capsys.readouterr().err
@@ -63,7 +63,7 @@ def test_wrong_choice_is_told_before_anything_is_computed(more, message, capsys,
 
 
 def ending(failing, masks):
-    """A run that writes its leaderboard, unless the value of the mask is made to fail."""
+    """Return a run that writes its leaderboard, unless the value of the mask must fail."""
 
     def run(plan, verb, out, workers, parent):
         masks.append((plan.chosen["view.keep"], parent))
@@ -87,7 +87,7 @@ def ending(failing, masks):
     ],
 )
 def test_failing_variant_does_not_stop_the_others(fault, status, folders, tmp_path, monkeypatch, capsys):
-    """A fault of the data, a bug, a failed row: status 1, the other variant runs, tables of what is there."""
+    """A data fault, a bug or a failed row gives status 1; the other variant runs, and tables are written."""
     masks, tables = [], []
     monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
     monkeypatch.setattr(sweep, "run", ending({"frontal": fault}, masks))
@@ -105,7 +105,7 @@ def test_failing_variant_does_not_stop_the_others(fault, status, folders, tmp_pa
 
 
 def test_store_that_cannot_be_written_ends_the_sweep(tmp_path, monkeypatch):
-    """Without a store no variant can go on."""
+    """Without a store no variant can run."""
     masks = []
     monkeypatch.setattr(sweep, "run", ending({"frontal": StoreError("store", "is full")}, masks))
     given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
@@ -115,7 +115,7 @@ def test_store_that_cannot_be_written_ends_the_sweep(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_sweep_writes_a_leaderboard_per_variant_and_tables_over_them(tmp_path):
-    """Two masks: two leaderboards of two protocols, two parent runs that tell their choice, tables."""
+    """Two masks give leaderboards of two protocols, two parent runs that name their choice, and tables."""
     pytest.importorskip("benchmark.reporting.write_tables")
     done = command(tmp_path, *OVER, "--out", "out")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The measures at the demo's size: the tables of docs/metrics.md.
+"""The measures at the demo's size, for the tables of docs/metrics.md.
 
 ``python -m pytest -m slow -s tests/metrics/test_at_demo_size.py`` prints them.
 """
@@ -45,7 +45,7 @@ def splits() -> Splits:
 
 
 def candidates(splits: Splits) -> Iterator[tuple[str, ImageSet]]:
-    """Sets of 250 images per class: controls, and ways to come near to the training images."""
+    """Yield sets of 250 images per class: controls, and several ways to approach the training images."""
     request = SampleRequest.balanced(PER_CLASS, CLASSES, SIZE)
     context = SimpleNamespace(report=lambda *args, **kwargs: False, reserve=None)
     rng, fresh = np.random.default_rng(0), splits.reserve
@@ -68,7 +68,7 @@ def candidates(splits: Splits) -> Iterator[tuple[str, ImageSet]]:
 
 
 def blend(train: ImageSet, like: ImageSet, weights: tuple[float, ...], rng: np.random.Generator) -> ImageSet:
-    """Weighted means of different training images of one class."""
+    """Return weighted means of different training images of one class."""
     pools = [train.image[train.label == k].astype(float) for k in range(len(CLASSES))]
     images = [
         np.average(pools[k][rng.choice(len(pools[k]), len(weights), replace=False)], 0, weights)
@@ -77,8 +77,8 @@ def blend(train: ImageSet, like: ImageSet, weights: tuple[float, ...], rng: np.r
     return replace(like, image=np.stack(images).round().astype(np.uint8))
 
 
-def test_copies_are_gated_and_nothing_else(splits):
-    """Copies, near-copies and faint blends are gated; new, noisy, blurred or typical images are not."""
+def test_only_copies_are_gated(splits):
+    """Copies, near-copies and faint blends are gated; new, noisy, blurred and typical images are not."""
     print("\n| images | rate | 95 % interval | gated |\n|---|---|---|---|")
     gated = {}
     for name, images in candidates(splits):
@@ -91,8 +91,11 @@ def test_copies_are_gated_and_nothing_else(splits):
     assert gated["copycat"]["rate"] > 0.9
 
 
-def test_fid_and_kid_order_what_is_plainly_better_or_worse(splits):
-    """Floors fall with n; fresh patients score the floor, blur and augmentation more, noise most."""
+def test_fid_and_kid_order_clearly_different_sets(splits):
+    """Floors fall with n.
+
+    Fresh patients score near the floor, blur and augmentation higher, noise highest.
+    """
     test, n = splits.test, 1000
     real = features(test.image, "phantom_cxr_v1")
     floors = {k: real_floor(real, test.patient_id, k, 0, labels=test.label) for k in (50, 250, n)}

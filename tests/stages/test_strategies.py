@@ -1,4 +1,4 @@
-"""Each strategy of the training set from the task to the bundle and the leaderboard, stage by stage."""
+"""Every strategy of the training set, from the task to the bundle and the leaderboard."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from support.samples import ROOT, blobs
 
 @dataclass(frozen=True)
 class Run:
-    """What a run in this process left."""
+    """Results of a run in this process."""
 
     graph: Graph
     outcome: Outcome
@@ -59,7 +59,7 @@ class Run:
 
 
 def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curve=()) -> Run:
-    """All stages of a tiny task, one after the other, its bundles and its leaderboard."""
+    """Run all stages of a tiny task, and write its bundles and leaderboard."""
     path = ROOT / "tests" / "tasks" / f"{task}.yaml"
     plan = make_plan(RunRequest(task=str(path), scenario=scenario, device="cpu", precision="float32"))
     if mix:
@@ -78,24 +78,24 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """One store for all runs, so that what they share is computed once."""
+    """One store for all runs, so that shared nodes are computed once."""
     return tmp_path_factory.mktemp("strategies")
 
 
 @pytest.fixture(scope="module")
 def selected(root):
-    """Copies and generators made of misclassified images, balanced by the deficit, with a learning curve."""
+    """A run with misclassified images as input, deficit balancing and a learning curve."""
     return run(root, "mix.fit_on=misclassified,mix.unit=deficit")
 
 
 @pytest.fixture(scope="module")
 def filtered(root):
-    """Twice as many images by the mixing ratio, drawn twice over, the implausible ones dropped."""
+    """A run with a mixing ratio of two, a twofold surplus of samples and the quality filter."""
     return run(root, "mix.filter=evaluators,mix.ratio=2.0")
 
 
-def test_the_chosen_images_are_those_that_the_network_gets_wrong(selected):
-    """Counted again from the stored positions: fewer than the misclassified ones, and of the classes told."""
+def test_chosen_images_are_misclassified(selected):
+    """The counts match the stored positions: fewer than the misclassified, and of the reported classes."""
     content = selected.result("select")
     folder = selected.outcome.results["select"].folder
     train = arrow.read_images(selected.outcome.results["data"].folder / "train.arrow")
@@ -109,8 +109,8 @@ def test_the_chosen_images_are_those_that_the_network_gets_wrong(selected):
     assert (folder / "boundary.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_copies_are_of_chosen_images_and_the_oracle_is_not_touched(selected):
-    """Every copy is a chosen image; the ceiling is drawn from the whole reserve."""
+def test_copies_are_of_chosen_images_and_the_oracle_is_unaffected(selected):
+    """Every copy is a chosen image; the oracle draws from the whole reserve."""
     data = selected.outcome.results["data"].folder
     train, reserve = (arrow.read_images(data / f"{name}.arrow") for name in ("train", "reserve"))
     chosen = train.select(np.load(selected.outcome.results["select"].folder / "chosen.npy"))
@@ -123,22 +123,22 @@ def test_copies_are_of_chosen_images_and_the_oracle_is_not_touched(selected):
 
 
 def test_bracket_one_of_the_deficit_balances_the_training(selected):
-    """As many images of every class as of the largest one."""
+    """Every class has as many images as the largest one."""
     counts = selected.result("data")["splits"]["train"]["counts"]
     content = selected.result("classify/duplicate_real/1/resnet10_tiny/0")
     assert content["training_images"] == 3 * max(counts.values())
 
 
-def test_the_selection_is_told_on_the_leaderboard(selected):
-    """How many of each class, in the bundle's notes and on the page."""
+def test_the_selection_is_reported_on_the_leaderboard(selected):
+    """The bundle's notes and the page report the count of each class."""
     (note,) = (n for n in selected.bundle("real_only")["data"]["notes"] if "misclassifies" in n)
     fungal = selected.result("select")["chosen"]["fungal"]
     assert f"fungal {fungal} of " in note
     assert f"fungal {fungal} of " in selected.page
 
 
-def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
-    """Value and floor of the manifest are those of the networks on samples and on test."""
+def test_the_gan_test_is_reproducible_from_the_stored_evaluators(selected):
+    """The manifest's value and floor match the stored networks on the samples and on test."""
     from sklearn.metrics import recall_score
 
     from benchmark.classifiers.config import TrainingConfig
@@ -175,7 +175,7 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
 
 
 def test_the_curve_is_in_the_bundle_of_real_only(selected):
-    """Predictions of test for every share and seed, the images grow with the share, and readers take it."""
+    """Test is predicted for every share and seed, images grow with the share, and the bundle is readable."""
     from benchmark.bundles.io import read_bundles
 
     bundles = {b.manifest.row.name: b for b in read_bundles(selected.bundles)}
@@ -196,7 +196,7 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
 
 
 def test_rows_are_read_off_the_curve(selected, folded):
-    """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
+    """The curve ends with all real images, and gives each other row's equivalent, or the reason for none."""
     comparison = compare_folder(selected.bundles).to_json()
     full = selected.result("data")["splits"]["train"]["images"]
     points = comparison["learning_curve"]["points"]
@@ -211,8 +211,8 @@ def test_rows_are_read_off_the_curve(selected, folded):
     assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
 
 
-def test_the_filter_keeps_what_the_judges_agree_with(filtered):
-    """Every kept image is what the mean of both networks takes for its class, and the first of those."""
+def test_the_filter_retains_images_that_the_evaluators_accept(filtered):
+    """Retained images are the first whose mean score over both networks predicts their class."""
     drawn, retained = filtered.images("generate/oracle"), filtered.images("quality_filter/oracle")
     counts = filtered.result("quality_filter/oracle")["quality_filter"]
     assert drawn.counts() == dict.fromkeys(drawn.classes, 32)  # bracket 8, ratio 2, surplus 2
@@ -228,8 +228,11 @@ def test_the_filter_keeps_what_the_judges_agree_with(filtered):
     )  # so little trained, they do not know all classes
 
 
-def test_a_training_has_what_the_filter_left(filtered):
-    """Real images, and of each class what is plausible, up to the bracket times the ratio: 2 and 16."""
+def test_a_training_uses_the_filtered_images(filtered):
+    """A training has real images and the plausible ones of each class.
+
+    The limit is bracket times ratio: 2 and 16.
+    """
     real = filtered.result("data")["splits"]["train"]["images"]
     retained = filtered.images("quality_filter/oracle").counts()
     for bracket, wanted in ((1, 2), (8, 16)):
@@ -238,7 +241,7 @@ def test_a_training_has_what_the_filter_left(filtered):
 
 
 def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
-    """By class in the manifest, their mean as a measure beside real images, a note where some lack."""
+    """The manifest has rates by class, a measure has their mean, and a note reports missing images."""
     content = filtered.bundle("oracle")
     rates = filtered.result("quality_filter/oracle")["quality_filter"]
     assert content["quality_filter"] == rates
@@ -250,8 +253,8 @@ def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
     assert "Plausible" in filtered.page
 
 
-def test_what_is_measured_is_what_is_trained_on(filtered):
-    """No dropped image counts for FID, which names its smaller n with a floor of the same size."""
+def test_measured_images_are_the_filtered_images(filtered):
+    """FID excludes dropped images, and reports its smaller n with a floor of the same size."""
     measure = filtered.bundle("oracle")["measures"]["fid_phantom_cxr_v1"]
     retained = filtered.images("quality_filter/oracle").counts()
     assert measure["n"] <= sum(n for n in retained.values() if n >= 4)
@@ -259,13 +262,13 @@ def test_what_is_measured_is_what_is_trained_on(filtered):
 
 @pytest.fixture(scope="module")
 def folded(root):
-    """Two folds, trained on plausible synthetic images alone, with a learning curve."""
+    """A run of two folds on plausible synthetic images alone, with a learning curve."""
     mix = Mix(training="synthetic", filter="evaluators", surplus=4)
     return run(root, "", "tiny_folds", mix=mix, curve=(0.5,))
 
 
-def test_folds_have_judges_of_their_own(folded):
-    """The networks of a fold have not seen its held-out patients; no other fold's network judges."""
+def test_each_fold_has_separate_evaluators(folded):
+    """The evaluators of a fold were not trained on its held-out patients, and judge no other fold."""
     for node in folded.graph:
         if node.stage in ("quality_filter", "gan_test"):
             assert {folded.graph[need].fold for need in node.needs} == {node.fold}
@@ -281,8 +284,8 @@ def test_folds_have_judges_of_their_own(folded):
     assert gan_test["folds"] == 2
 
 
-def test_synthetic_images_alone_are_the_plausible_ones(folded):
-    """Five of six are trained on, one of six chooses the epoch; real_only and its curve stay real."""
+def test_training_on_synthetic_images_uses_the_plausible_ones(folded):
+    """Five of six train and one of six chooses the epoch; real_only and its curve stay real."""
     for fold in (0, 1):
         retained = folded.images(f"quality_filter/oracle@{fold}").counts().values()
         content = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
@@ -295,7 +298,7 @@ def test_synthetic_images_alone_are_the_plausible_ones(folded):
 
 
 def test_a_curve_over_folds_is_complete(folded):
-    """Every test image, read by the network of each fold, as in the predictions."""
+    """The network of each fold predicts every test image, as in the predictions."""
     curve = pd.read_parquet(folded.bundles / "real_only" / "curve.parquet")
     whole = pd.read_parquet(folded.bundles / "real_only" / "predictions.parquet").query("split == 'test'")
     key = ["image_id", "seed", "fold"]
@@ -303,7 +306,7 @@ def test_a_curve_over_folds_is_complete(folded):
 
 
 def test_measures_of_folds_are_means():
-    """0.2 and 0.6 of two folds: 0.4, in total and by class; n is that of the smaller one."""
+    """Values 0.2 and 0.6 of two folds give 0.4, in total and by class; n is the smaller one."""
     folds = [
         {"gan_test_f1": Measure(value=v, floor=0.5, n=n, direction="maximize",
                                 per_class={"a": ClassValue(value=v, floor=0.5)})}
@@ -315,7 +318,7 @@ def test_measures_of_folds_are_means():
 
 
 class Oracle:
-    """A judge that is always right about the images of ``blobs``: their square tells the class."""
+    """An evaluator that is always right about ``blobs``, from the position of the square."""
 
     def __init__(self, multilabel=False):
         self.multilabel = multilabel
@@ -333,7 +336,7 @@ class Oracle:
 
 
 def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
-    """A stage with an evaluator that is always right, and no training."""
+    """Return a stage's job with an evaluator that is always right, without training."""
     multilabel = splits.train.multilabel
     monkeypatch.setattr(evaluators, "load_evaluator", lambda *_, **__: Oracle(multilabel))
     for name in ("data", "generate", "out"):
@@ -352,14 +355,14 @@ def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, 
 
 
 def multilabel(images):
-    """The same images with labels that may be several; every fourth has none."""
+    """Return the same images as a multi-label set; every fourth has no label."""
     label = np.eye(3, dtype=np.uint8)[images.label]
     label[::4] = 0
     return replace(images, label=label)
 
 
 def mislabeled(counts, wrong, **options):
-    """Images of which the first so many of each class show the next class."""
+    """Return images of which the first ``wrong`` of each class show the next class."""
     images = blobs(counts, **options)
     place = {k: np.flatnonzero(images.label == k) for k in range(len(counts))}
     label = images.label.copy()
@@ -368,8 +371,8 @@ def mislabeled(counts, wrong, **options):
     return replace(images, label=label)
 
 
-def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch):
-    """Of 9 asked for as b, 3 show a: 6 are plausible, of which the bracket's 4 are kept."""
+def test_the_filter_drops_images_of_another_class(tmp_path, splits, monkeypatch):
+    """Of 9 requested as b, 3 show a: 6 are plausible, of which the bracket's 4 are retained."""
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
     result = quality_filter(
         job(tmp_path, QualityFilterConfig, splits, drawn, monkeypatch, filter="evaluators")
@@ -384,8 +387,8 @@ def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch
     assert not set(retained.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
 
 
-def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, splits, monkeypatch):
-    """Youden's threshold on val; the judge gives 0.9 to what an image shows and 0.1 to the rest."""
+def test_the_multi_label_filter_tests_the_requested_finding(tmp_path, splits, monkeypatch):
+    """Youden's threshold comes from val; the evaluator gives 0.9 to shown findings and 0.1 to the others."""
     many = Splits(
         multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
     )
@@ -397,15 +400,15 @@ def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, sp
     }  # fmt: skip
 
 
-def test_a_generator_of_which_nothing_is_left_is_told(tmp_path, splits, monkeypatch):
-    """A row without a single plausible image ends with the reason, and trains on nothing in silence."""
+def test_a_generator_without_plausible_images_is_an_error(tmp_path, splits, monkeypatch):
+    """A row without any plausible image ends with the reason and is not trained."""
     drawn = mislabeled({"a": 4, "b": 4, "c": 4}, (4, 4, 4))
     with pytest.raises(DataError, match="row 'gan': none of 12 images passes"):
         quality_filter(job(tmp_path, QualityFilterConfig, splits, drawn, monkeypatch, filter="evaluators"))
 
 
-def test_the_gan_test_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_path, splits, monkeypatch):
-    """All 20 + 20 + 20 real ones are right; of b, a quarter shows a; four of each class are compared."""
+def test_the_gan_test_matches_the_proportions_of_real_images(tmp_path, splits, monkeypatch):
+    """All real images are right; a quarter of b shows a; four images of each class are compared."""
     drawn = mislabeled({"a": 9, "b": 3, "c": 8}, (1, 0, 0), prefix="fake")  # 8 of a, 4 of b, 8 of c
     given = job(tmp_path, GanTestConfig, splits, drawn, monkeypatch, metric="balanced_accuracy")
     measure = gan_test(given).measures["gan_test_balanced_accuracy"]
@@ -413,8 +416,8 @@ def test_the_gan_test_reads_synthetic_images_in_the_proportions_of_real_ones(tmp
     assert measure.per_class["b"] == ClassValue(value=0.75, floor=1.0)
 
 
-def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
-    """Three asked for as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
+def test_the_multi_label_gan_test_is_the_mean_auroc_of_the_requested_class(tmp_path, splits, monkeypatch):
+    """Three requested as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
     many = Splits(
         multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
     )
@@ -426,8 +429,8 @@ def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(t
     assert measure.n == 27
 
 
-def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
-    """Images of one class have no AUROC: no measure, a note instead, and the recall by class stays."""
+def test_a_gan_test_without_its_metric_has_a_note(tmp_path, splits, monkeypatch):
+    """Images of one class have no AUROC: a note replaces the measure, and the recall by class stays."""
     drawn = blobs({"a": 0, "b": 5, "c": 0}, prefix="fake")
     result = gan_test(job(tmp_path, GanTestConfig, splits, drawn, monkeypatch, metric="auroc"))
     assert result.measures == {}
@@ -435,15 +438,15 @@ def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
     assert result.per_class == {"b": ClassValue(value=1.0, floor=1.0)}
 
 
-def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
-    """A perfect network leaves nothing to choose; the error names the class and what to do."""
+def test_a_class_without_misclassified_images_is_an_error(tmp_path, splits, monkeypatch):
+    """A perfect network leaves no image to choose; the error names the class and the remedy."""
     given = job(tmp_path, SelectConfig, splits, splits.test, monkeypatch, fit_on="misclassified")
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         select(given)
 
 
-def test_a_class_of_which_little_is_left_is_not_measured(tmp_path, splits):
-    """Two images of c cannot be held against real ones: FID is of a and b alone, and says so."""
+def test_a_class_with_few_images_is_not_measured(tmp_path, splits):
+    """Two images of c are too few: FID covers a and b alone, and a note reports it."""
     config = MeasureConfig(
         mix=Mix(), bracket=4, classes=("a", "b", "c"), extractor="phantom_cxr_v1", extractor_hash="",
         ms_ssim_images=5, device="cpu",

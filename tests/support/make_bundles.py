@@ -44,7 +44,7 @@ FINDINGS = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of task: its classes, and the fields of its manifest that differ between kinds."""
+    """Kind of task: its classes, and the fields of its manifest that differ between kinds."""
 
     classes: tuple[str, ...] = CLASSES
     metric: str = "balanced_accuracy"
@@ -305,7 +305,7 @@ def picture(name: str) -> bytes:
 
 
 def update_hashes(folder: Path) -> None:
-    """Write the present hashes of the files into ``bundle.json``, as an edit by hand would."""
+    """Update the file hashes in ``bundle.json``, as an edit by hand would."""
     path = folder / "bundle.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "files": hashes(folder)}))
 

@@ -30,8 +30,15 @@ def test_a_page_says_the_whole_protocol(tmp_path):
     written = {p.name: p.read_text() for p in write_pages(tmp_path)}
     text = written["cxr_pneumonia.md"]
     task = load_task("cxr_pneumonia")
-    for cell in (task.question, "77.60 to 78.71", "efficientnet_b1", "10000", task.deviations[0], "Table 9"):
-        assert cell in text
+    for phrase in (
+        task.question,
+        "77.60 to 78.71",
+        "efficientnet_b1",
+        "10000",
+        task.deviations[0],
+        "Table 9",
+    ):
+        assert phrase in text
 
 
 def test_a_bar_in_a_text_does_not_break_the_table():
