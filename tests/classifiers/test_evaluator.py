@@ -43,7 +43,7 @@ def test_distance_to_the_line_between_two_classes():
     """For logits 0 and 3x + 4y - 5 the point (3, 4) is |9 + 16 - 5| / 5 = 4 from the boundary."""
     slope, offset = np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([0.0, -5.0])
     where = flat(np.array([[3.0, 4.0], [0.0, 0.0], [-1.0, 2.0]]), slope, offset)
-    for predicted in ([1, 0, 1], [0, 1, 0]):  # the same line from both sides
+    for predicted in ([1, 0, 1], [0, 1, 0]):  # both classes have the same boundary
         assert boundary.boundary_distance(where, np.array(predicted)) == pytest.approx([4.0, 1.0, 0.0])
 
 

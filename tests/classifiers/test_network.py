@@ -54,7 +54,7 @@ def changed(published: int, first: int, features: int, outputs: int) -> int:
     return published - 2 * first - (1000 - outputs) * (features + 1)
 
 
-# name: classes, parameters by hand from what is published or by formula, side that suffices
+# name: classes, published or computed number of parameters, sufficient image side
 KNOWN = {
     "resnet50": (5, changed(25_557_032, 64 * 49, 2048, 5), 32),
     "efficientnet_b0": (5, changed(5_288_548, 32 * 9, 1280, 5), 32),

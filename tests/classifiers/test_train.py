@@ -153,7 +153,7 @@ def test_early_stopping_ends_the_training(images, tmp_path):
     real, val = images
     still = RECIPE.model_copy(update={"learning_rate": 1e-12})
     budget = Budget(length=60, batch_size=16, evaluations=6, patience=2)
-    val = replace(val, image=np.zeros_like(val.image))  # nothing to see: every evaluation is the same
+    val = replace(val, image=np.zeros_like(val.image))  # every evaluation is the same
     trained = training.train(real, real, val, setting(tmp_path, classifier=still, budget=budget))
     assert trained.steps == 10 * len(trained.history) < 60
     assert trained.steps == trained.best["step"] + 20

@@ -172,7 +172,7 @@ def test_single_class(name: str, tmp_path: Path) -> None:
     generator.fit(one_class, context(tmp_path, 16, labels=(1, 1)))
     drawn = generator.sample(SampleRequest(np.array([1, 1, 1]), CLASSES, 16), seed=1)
     assert drawn.label.tolist() == [1, 1, 1]
-    if name != "oracle":  # its images are the reserve's
+    if name != "oracle":  # the oracle draws from the reserve
         with pytest.raises(GeneratorError, match="class 'a'"):
             generator.sample(SampleRequest(np.array([0, 1]), CLASSES, 16), seed=1)
 
@@ -221,7 +221,7 @@ def test_killed_fit_resumes_to_the_same_bytes(
         make(name).fit(train, dying)
     resumed, second = make(name), replace(dying, kill_after=0, steps=[], previews=[])
     resumed.fit(train, second)
-    assert min(second.steps) == kill_after + 1  # it went on, and did not start again
+    assert min(second.steps) == kill_after + 1  # the fit resumed and did not restart
     saved(whole, tmp_path / "whole")
     saved(resumed, tmp_path / "resumed")
     assert folder_hashes(tmp_path / "whole") == folder_hashes(tmp_path / "resumed")

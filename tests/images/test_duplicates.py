@@ -66,7 +66,7 @@ class Planted:
     """Phantoms of distinct patients, and copies of some under other names."""
 
     image: np.ndarray
-    source: np.ndarray  # of which original each picture is
+    source: np.ndarray  # index of the original of each image
     kind: np.ndarray
 
 

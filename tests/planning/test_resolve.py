@@ -46,7 +46,7 @@ def test_a_choice_makes_another_protocol():
 
 
 def test_a_generator_that_is_not_installed_is_a_row_with_a_reason():
-    """Named by the task, it is not run, with a reason; named by the user, it is an error with a suggestion."""
+    """Named by the task, it is a row with a reason. Named by the user, it is an error with a suggestion."""
     rows = {r.name: r for r in make_plan(RunRequest(MULTI)).rows}
     assert "no generator named 'dreambooth' is installed" in rows["dreambooth"].absent
     assert rows["ddpm"].absent == ""

@@ -146,7 +146,7 @@ def test_the_gan_test_is_reproducible_from_the_stored_evaluators(selected):
 
     data = selected.outcome.results["data"].folder
     drawn, test = selected.images("generate/oracle"), arrow.read_images(data / "test.arrow")
-    least = min(n for n in drawn.counts().values() if n)  # test has as many of every class
+    least = min(n for n in drawn.counts().values() if n)  # test is balanced
     drawn = in_proportion(drawn, dict.fromkeys(drawn.classes, least))
     values, floors = [], []
     requested = np.unique(drawn.label)
@@ -225,7 +225,7 @@ def test_the_filter_retains_images_that_the_evaluators_accept(filtered):
     assert [position[i] for i in retained.image_id] == sorted(position[i] for i in retained.image_id)
     assert (
         len({r["retained"] for r in counts.values()}) > 1
-    )  # so little trained, they do not know all classes
+    )  # after a short training the networks miss some classes
 
 
 def test_a_training_uses_the_filtered_images(filtered):
