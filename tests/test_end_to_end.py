@@ -1,4 +1,4 @@
-"""From a command to a leaderboard, on a task that is real at every stage and small at every number."""
+"""From a command to a leaderboard, on a task with every real stage at a small size."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def benchmark(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m benchmark`` in a folder of its own."""
+    """Run ``python -m benchmark`` in its folder."""
     command = [sys.executable, "-m", "benchmark", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
@@ -81,7 +81,7 @@ def pages(out: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The folder of one whole run, with two generators that break the contract beside a good one."""
+    """The folder of a whole run with two generators that break the contract and a valid one."""
     folder = tmp_path_factory.mktemp("run")
     names = []
     for name, (fit, sample, _) in FAULTS.items():
@@ -94,16 +94,16 @@ def finished(tmp_path_factory):
         text = text.replace("'x'", f"'{name}'")
         (folder / f"{name}.py").write_text(text)
         names.append(str(folder / f"{name}.py"))
-    done = benchmark(
+    completed = benchmark(
         folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
     )
-    return folder, done, names
+    return folder, completed, names
 
 
 def test_leaderboard_has_every_row_and_the_controls_are_judged(finished):
-    """Controls and generators each have a row; the block of controls judges five claims."""
-    folder, done, _ = finished
-    assert "Traceback" not in done.stdout + done.stderr
+    """Controls and generators each have a row, and the block of controls judges five claims."""
+    folder, completed, _ = finished
+    assert "Traceback" not in completed.stdout + completed.stderr
     board = json.loads((folder / "out" / "leaderboard.json").read_text())
     text = json.dumps(board)
     for row in (
@@ -121,13 +121,13 @@ def test_leaderboard_has_every_row_and_the_controls_are_judged(finished):
 
 
 def test_failing_generators_are_reported_and_the_others_finish(finished):
-    """Each breach is one line in its row; the exit status is 1; the good rows have results."""
-    folder, done, _ = finished
-    assert done.returncode == 1
-    for name, (_, _, told) in FAULTS.items():
+    """Each breach is one line in its row, the exit status is 1, and valid rows have results."""
+    folder, completed, _ = finished
+    assert completed.returncode == 1
+    for name, (_, _, message) in FAULTS.items():
         bundle = json.loads((folder / "out" / "bundles" / name / "bundle.json").read_text())
         assert bundle["status"] == "failed"
-        assert told in bundle["error"], name
+        assert message in bundle["error"], name
         assert name in bundle["error"]
     good = json.loads((folder / "out" / "bundles" / "ddpm" / "bundle.json").read_text())
     assert good["status"] == "complete"
@@ -135,18 +135,18 @@ def test_failing_generators_are_reported_and_the_others_finish(finished):
 
 
 def test_second_run_reuses_everything_and_writes_the_same_bytes(finished):
-    """Nothing is computed again but what failed; the three pages are the same, byte for byte."""
+    """Only failed nodes run again, and the three pages are the same, byte for byte."""
     folder, _, names = finished
     before = pages(folder / "out")
-    done = benchmark(
+    completed = benchmark(
         folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
     )
-    assert not [line for line in done.stdout.splitlines() if "classify" in line and "done in" in line]
+    assert not [line for line in completed.stdout.splitlines() if "classify" in line and "done in" in line]
     assert pages(folder / "out") == before
 
 
 def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
-    """MLflow holds one parent with nested runs: tags, metrics over steps, inputs, artifacts, statuses."""
+    """MLflow has a parent with nested runs: tags, metrics over steps, inputs, artifacts and statuses."""
     from mlflow.tracking import MlflowClient
 
     folder, _, _ = finished
@@ -177,16 +177,16 @@ def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
     }
 
 
-def test_leaderboard_comes_again_from_the_bundles_alone(finished):
-    """``leaderboard --bundles`` gives the very same pages, without the store."""
+def test_leaderboard_is_reproducible_from_the_bundles(finished):
+    """``leaderboard --bundles`` gives the same pages without the store."""
     folder, _, _ = finished
-    done = benchmark(folder, "leaderboard", "--bundles", "out/bundles", "--out", "again")
-    assert done.returncode == 0, done.stderr
+    completed = benchmark(folder, "leaderboard", "--bundles", "out/bundles", "--out", "again")
+    assert completed.returncode == 0, completed.stderr
     assert pages(folder / "again") == pages(folder / "out")
 
 
-def test_device_and_precision_are_on_record(finished):
-    """Bundles say on what and how precisely they were computed, with software and hardware."""
+def test_device_and_precision_are_recorded(finished):
+    """Bundles record device and precision, with software and hardware."""
     folder, _, _ = finished
     bundle = json.loads((folder / "out" / "bundles" / "real_only" / "bundle.json").read_text())
     assert bundle["device"] in ("cpu", "cuda")
@@ -195,8 +195,8 @@ def test_device_and_precision_are_on_record(finished):
     assert bundle["hardware"]["cores"] >= 1
 
 
-def test_run_that_is_killed_ends_as_one_that_was_not(finished, tmp_path):
-    """SIGKILL early and late, start again: the same pages but for the measured costs."""
+def test_killed_run_ends_with_the_same_pages(finished, tmp_path):
+    """After an early and a late SIGKILL, a restart gives the same pages but for the measured costs."""
     arguments = ["run", "--task", str(TINY), "--out", "out"]
     for seconds in (9.0, 18.0):
         killed = subprocess.Popen(
@@ -216,23 +216,25 @@ def test_run_that_is_killed_ends_as_one_that_was_not(finished, tmp_path):
 
 
 def test_read_only_tracking_store_is_one_line(tmp_path):
-    """A tracking store that cannot be made ends the run at once, with the remedy."""
+    """A tracking store that cannot be created ends the run at once, with the remedy."""
     environ = environment(tmp_path) | {"MLFLOW_TRACKING_URI": "sqlite:////proc/none/mlflow.db"}
     command = [sys.executable, "-m", "benchmark", "run", "--task", str(TINY), "--out", "out"]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "error: tracking store sqlite:////proc/none/mlflow.db" in done.stderr
-    assert "MLFLOW_TRACKING_URI" in done.stderr
-    assert "Traceback" not in done.stderr
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 1
+    assert "error: tracking store sqlite:////proc/none/mlflow.db" in completed.stderr
+    assert "MLFLOW_TRACKING_URI" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-def test_real_radiographs_go_the_same_way(packs, tmp_path):
-    """The public layout of covid-chestxray, unchanged, ends in a leaderboard that says it is real data."""
-    done = benchmark(
+def test_real_radiographs_reach_a_leaderboard(packs, tmp_path):
+    """The public layout of covid-chestxray, unchanged, gives a leaderboard marked as real data."""
+    completed = benchmark(
         tmp_path, "run", "--task", str(TINY), "--source", "covid_chestxray",
         "--root", str(packs / "covid-chestxray"), "--out", "out", "--generators", "ddpm",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     bundle = json.loads((tmp_path / "out" / "bundles" / "real_only" / "bundle.json").read_text())
     assert bundle["data_kind"] == "real"
     assert "viral" not in bundle["classes"]
@@ -240,15 +242,17 @@ def test_real_radiographs_go_the_same_way(packs, tmp_path):
 
 
 def test_mlproject_runs_the_same_job(tmp_path):
-    """``mlflow run . -e data`` ends well, and the run that MLflow began is the parent that we fill."""
+    """``mlflow run . -e data`` succeeds, and MLflow's run is the parent of ours."""
     from mlflow.tracking import MlflowClient
 
     mlflow = Path(sys.executable).parent / "mlflow"
     command = [str(mlflow), "run", str(ROOT), "-e", "data", "--env-manager", "local"]
     command += ["-P", f"task={TINY}", "-P", f"out={tmp_path / 'out'}"]
     environ = environment(tmp_path) | {"PATH": f"{mlflow.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     client = MlflowClient(environ["MLFLOW_TRACKING_URI"])
     ids = [e.experiment_id for e in client.search_experiments()]
     parents = [r for r in client.search_runs(ids) if "mlflow.parentRunId" not in r.data.tags]

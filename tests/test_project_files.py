@@ -1,4 +1,4 @@
-"""The files that install and describe the project agree with each other."""
+"""Files that install and describe the project agree with each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.samples import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_conda_pins_what_pyproject_pins():
+def test_conda_has_the_pins_of_pyproject():
     """conda.yaml installs exactly the dependencies of pyproject.toml."""
     conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
     pip = next(d["pip"] for d in conda["dependencies"] if isinstance(d, dict))
@@ -29,7 +29,7 @@ def test_version_is_the_same_everywhere():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
 
 
-def test_readme_opens_with_the_two_commands_and_names_what_they_run():
+def test_readme_opens_with_the_two_commands():
     """`make demo` and `make test` come first, and the README shows the plain commands of the Makefile."""
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     commands = re.search(r"```(?:sh|bash)\n(.*?)```", readme, re.DOTALL).group(1)
@@ -43,7 +43,7 @@ def test_readme_opens_with_the_two_commands_and_names_what_they_run():
 
 
 def test_no_file_of_the_packs_is_in_the_repository():
-    """Real images stay out: every picture that is tracked lies in docs/images or leaderboards."""
+    """No real image is tracked: every tracked image is in docs/images or leaderboards."""
     import subprocess
 
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

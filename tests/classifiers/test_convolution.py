@@ -14,8 +14,8 @@ from benchmark.classifiers.convolution import matmul_convolution, use_matrix_pro
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [1, 3])
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
-def test_product_is_torchs_convolution(side, stride, size):
-    """Forward and both gradients agree with conv2d to rounding, for odd and even sizes and with a bias."""
+def test_product_equals_conv2d(side, stride, size):
+    """Forward pass and both gradients equal conv2d's up to rounding, for odd and even sizes."""
     torch.manual_seed(0)
     given = torch.randn(3, 4, size, size + 1).contiguous(memory_format=torch.channels_last)
     weight, bias = torch.randn(6, 4, side, side), torch.randn(6)
@@ -28,13 +28,13 @@ def test_product_is_torchs_convolution(side, stride, size):
         out = convolve(x, w, b)
         (out * torch.arange(out.numel()).view(out.shape).sin()).sum().backward()
         results.append((out, x.grad, w.grad, b.grad))
-    for ours, reference in zip(*results, strict=True):
-        assert torch.allclose(ours, reference, atol=1e-4)
+    for actual, reference in zip(*results, strict=True):
+        assert torch.allclose(actual, reference, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "densenet121", "efficientnet_b0", "convnext_atto"])
-def test_a_quick_network_computes_the_same(name, monkeypatch):
-    """Output and gradients of whole networks stay to rounding, and so do the names of their weights."""
+def test_a_converted_network_computes_the_same(name, monkeypatch):
+    """Output, gradients and weight names of a whole network do not change, up to rounding."""
     monkeypatch.setattr(convolution, "WEIGHTS_PER_PIXEL", {1: 0, 9: 0})
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=3, in_chans=1, drop_rate=0.0).eval().double()
@@ -54,7 +54,7 @@ def test_a_quick_network_computes_the_same(name, monkeypatch):
 
 
 def test_convolutions_of_another_kind_stay():
-    """Grouped, dilated, unpadded and 5x5 convolutions are left to the library."""
+    """Grouped, dilated, unpadded and 5x5 convolutions stay with the library."""
     kinds = [
         nn.Conv2d(4, 4, 3, padding=1, groups=4),
         nn.Conv2d(4, 4, 3, padding=2, dilation=2),
@@ -69,7 +69,7 @@ def test_convolutions_of_another_kind_stay():
 
 
 def test_many_pixels_go_to_the_library(monkeypatch):
-    """256 to 256 channels, 3x3: the library computes 2048 pixels, the product 64; 1x1: all 512."""
+    """The library computes 3x3 convolutions of many pixels with 256 channels; the product, those of few."""
     called = []
     monkeypatch.setattr(convolution, "matmul_convolution", lambda image, *_: called.append(image.shape[0]))
     network = nn.Conv2d(256, 256, 3, padding=1)

@@ -1,4 +1,4 @@
-"""The classifiers of the papers, their heads, frozen layers and initial weights."""
+"""Architectures of the papers: heads, frozen layers and initial weights."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ SIGMOID = TINY.model_copy(update={"head": "sigmoid"})
 
 
 def classifier_of(name: str) -> ClassifierConfig:
-    """A recipe of the page; frozen layers are checked elsewhere, since without weights there are none."""
+    """Return a recipe of the page, without frozen layers, which need weights."""
     return ClassifierConfig(**{**RECIPES[name], "weights": {"kind": "none"}, "trained": "all"})
 
 
 def densenet(growth: int, blocks: tuple[int, ...], first: int) -> int:
-    """Parameters of DenseNet-BC (Huang et al. 2017, section 3) for one channel, without its last layer."""
+    """Return the parameter count of DenseNet-BC (Huang et al.
+
+    2017, section 3), one channel, no last layer.
+    """
     channels, count = first, 49 * first + 2 * first
     for b, layers in enumerate(blocks):
         for _ in range(layers):
@@ -47,11 +50,11 @@ def densenet(growth: int, blocks: tuple[int, ...], first: int) -> int:
 
 
 def changed(published: int, first: int, features: int, outputs: int) -> int:
-    """A published count (3 channels, 1000 classes) for one channel and other outputs."""
+    """Convert a published count (3 channels, 1000 classes) to one channel and other outputs."""
     return published - 2 * first - (1000 - outputs) * (features + 1)
 
 
-# name: classes, parameters by hand from what is published or by formula, side that suffices
+# name: classes, published or computed number of parameters, sufficient image side
 KNOWN = {
     "resnet50": (5, changed(25_557_032, 64 * 49, 2048, 5), 32),
     "efficientnet_b0": (5, changed(5_288_548, 32 * 9, 1280, 5), 32),
@@ -69,22 +72,22 @@ KNOWN = {
 
 
 def test_every_recipe_of_the_page_is_checked():
-    """The page has the recipes that are counted here, and the counts stand in its table."""
+    """This file counts every recipe of the page, and the page's table has the counts."""
     assert set(RECIPES) == set(KNOWN)
     for name, (_, count, _) in KNOWN.items():
         assert f"| `{name}` | {count:,}" in PAGE
 
 
-def test_the_formula_of_densenet_is_the_published_count():
+def test_densenet_formula_gives_the_published_count():
     """DenseNet121 has 7,978,856 parameters for three channels and 1000 classes."""
     assert densenet(32, (6, 12, 24, 16), 64) + 2 * 64 * 49 + 1025 * 1000 == 7_978_856
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_recipes_of_the_papers(name):
-    """The known number of parameters, (B, K) finite logits, and steps that change every tensor.
+    """A recipe has the known parameter count and finite (B, K) logits, and two steps change every tensor.
 
-    Two steps: timm begins residual branches at zero, which hides what is within them from the first one.
+    One step is not enough: timm initializes residual branches to zero, which hides their inner layers.
     """
     classes, count, side = KNOWN[name]
     torch.manual_seed(0)
@@ -104,7 +107,7 @@ def test_recipes_of_the_papers(name):
 
 
 def test_one_logit_is_two_columns():
-    """[0, z]: softmax is [1 - sigmoid(z), sigmoid(z)], cross-entropy is the binary one, gradients as well."""
+    """One logit z becomes [0, z]: softmax and cross-entropy equal the binary ones, gradients included."""
     torch.manual_seed(1)
     built = build(SIGMOID, 2).eval()
     images, label = torch.rand(6, 1, 32, 32), torch.tensor([0, 1, 1, 0, 1, 0])
@@ -122,8 +125,8 @@ def test_one_logit_is_two_columns():
         assert torch.allclose(*(torch.autograd.grad(g, z, retain_graph=True)[0] for g in (two, one)))
 
 
-def test_sigmoid_head_gives_one_output_for_each_of_several_findings():
-    """14 findings: 14 logits, none tied to another; one of three classes cannot be asked for."""
+def test_sigmoid_head_gives_one_logit_per_finding():
+    """14 findings give 14 independent logits; a single-label task of three classes is refused."""
     assert build(SIGMOID, 14, multilabel=True)(torch.rand(2, 1, 32, 32)).shape == (2, 14)
     assert build(SIGMOID, 2, multilabel=True)(torch.rand(2, 1, 32, 32)).abs().min() > 0
     with pytest.raises(ClassifierError, match="3 classes to choose from"):
@@ -131,8 +134,8 @@ def test_sigmoid_head_gives_one_output_for_each_of_several_findings():
 
 
 @pytest.mark.parametrize("name", ["resnet10_narrow", "convnext_t", "pocovid_net"])
-def test_penultimate_features_and_last_layer_are_the_logits(name):
-    """Logits in evaluation are the last layer of the penultimate features; POCOVID-Net has 64 of them."""
+def test_penultimate_features_and_last_layer_give_the_logits(name):
+    """In evaluation the last layer of the features gives the logits; POCOVID-Net has 64 features."""
     built = build(classifier_of(name), 3).eval()
     images = torch.rand(2, 1, 32, 32)
     features, last = built.body(images), built.last
@@ -142,16 +145,16 @@ def test_penultimate_features_and_last_layer_are_the_logits(name):
     assert torch.allclose(features @ last.weight.T + last.bias, built(images), atol=1e-6)
 
 
-def test_dropout_stands_before_the_last_layer_alone():
-    """Features are the same each time a training network reads them but for dropout, which the head adds."""
+def test_dropout_is_only_before_the_last_layer():
+    """In training mode the features are deterministic; only the head applies dropout."""
     built = build(TINY.model_copy(update={"dropout": 0.5}), 3).train()
     images = torch.rand(8, 1, 32, 32)
     assert torch.equal(built.body(images), built.body(images))
     assert not torch.equal(built(images), built(images))
 
 
-def made(folder: Path, name: str = "resnet10t", **options) -> tuple[Path, torch.nn.Module]:
-    """A network of timm for three channels with random weights and statistics, and its file."""
+def timm_weights(folder: Path, name: str = "resnet10t", **options) -> tuple[Path, torch.nn.Module]:
+    """Write a three-channel timm network with random weights and statistics; return its file and itself."""
     torch.manual_seed(3)
     donor = timm.create_model(name, pretrained=False, **options).eval()
     for key, value in donor.state_dict().items():
@@ -179,29 +182,32 @@ NARROW = {
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n.startswith("inception") else n for n in NARROW]
 )
-def test_a_gray_image_gives_what_its_three_channels_gave(tmp_path, name):
-    """Weights for three channels are summed over them: the features of a gray image stay the same."""
+def test_three_channel_weights_are_summed_for_gray_images(tmp_path, name):
+    """The features of a gray image equal those of its three-channel copy."""
     options = NARROW[name]
-    path, donor = made(tmp_path, name, **options)
+    path, donor = timm_weights(tmp_path, name, **options)
     gray = torch.rand(2, 1, 96, 96)
     with torch.inference_mode():
         expected = donor.forward_head(donor.forward_features(gray.expand(-1, 3, -1, -1)), pre_logits=True)
         built = build(from_file(TINY, path, timm=name, timm_kwargs=options), 3).eval()
         assert expected.std() > 0.01
-        found = built.body(gray)
-        assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+        actual = built.body(gray)
+        assert torch.allclose(actual, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 @pytest.fixture(scope="module")
 def pocovid(tmp_path_factory):
-    """POCOVID-Net on a made VGG16 of three channels, whose hidden layers are narrow to be quick."""
-    path, donor = made(tmp_path_factory.mktemp("vgg"), "vgg16", mlp_ratio=1 / 4096)
+    """POCOVID-Net on a random three-channel VGG16 whose hidden layers are narrow, for speed."""
+    path, donor = timm_weights(tmp_path_factory.mktemp("vgg"), "vgg16", mlp_ratio=1 / 4096)
     classifier = ClassifierConfig(**{**RECIPES["pocovid_net"], "weights": {"kind": "file", "path": path}})
     return build(classifier, 3), donor
 
 
 def test_pocovid_net_trains_its_last_three_layers(pocovid):
-    """2.4 M trained and 12.4 M not (Zhang et al. 2023, 4.2.3): one convolution and the head."""
+    """One convolution and the head are trained: 2.4 M parameters against 12.4 M (Zhang et al.
+
+    2023, 4.2.3).
+    """
     built, donor = pocovid
     counts = network.parameter_counts(built)
     assert counts["trained"] == 512 * 512 * 9 + 512 + 512 * 64 + 64 + 2 * 64 + 64 * 3 + 3 == 2_392_963
@@ -213,7 +219,7 @@ def test_pocovid_net_trains_its_last_three_layers(pocovid):
 
 
 def test_pocovid_net_pools_and_normalizes_before_the_relu(pocovid):
-    """Features in evaluation are max(0, normalized dense layer of the mean over the last map)."""
+    """In evaluation the features are max(0, batch norm of the dense layer of the mean over the last map)."""
     built, donor = pocovid
     gray = torch.rand(2, 1, 64, 64)
     body = built.eval().body
@@ -227,9 +233,9 @@ def test_pocovid_net_pools_and_normalizes_before_the_relu(pocovid):
         assert torch.allclose(built.body(gray), expected.clamp(min=0), rtol=1e-3, atol=1e-4)
 
 
-def test_steps_move_the_trained_layers_and_nothing_else(tmp_path):
+def test_steps_change_only_the_trained_layers(tmp_path):
     """Frozen parameters and the statistics of frozen normalizations keep their bytes."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     built = build(from_file(TINY, path, trained=3), 3).train()
     layers = {k.rpartition(".")[0] for k, p in built.named_parameters() if p.ndim > 1 and p.requires_grad}
     assert layers == {"body.layer4.0.conv2", "body.layer4.0.downsample.1", "last"}
@@ -245,15 +251,15 @@ def test_steps_move_the_trained_layers_and_nothing_else(tmp_path):
     assert [m.training for m in built.frozen] == [False] * len(built.frozen) != []
 
 
-def test_more_trained_layers_than_there_are_is_an_error(tmp_path):
-    """The number is told."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+def test_more_trained_layers_than_exist_is_an_error(tmp_path):
+    """The error reports the number of layers."""
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     with pytest.raises(ClassifierError, match=r"trained.*is 500, the network has"):
         build(from_file(TINY, path, trained=500), 3)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"trained": 3}, "would freeze random layers"),
         ({"trained": 0}, "greater than 0"),
@@ -265,22 +271,22 @@ def test_more_trained_layers_than_there_are_is_an_error(tmp_path):
         ({"weights": {"kind": "file", "path": "w", "tag": "x"}}, "a file has none"),
     ],
 )
-def test_recipes_that_contradict_themselves(changes, told):
-    """Each contradiction is refused with its reason."""
-    with pytest.raises(ValidationError, match=told):
+def test_contradictory_recipes_are_refused(changes, message):
+    """The error gives the reason for each contradiction."""
+    with pytest.raises(ValidationError, match=message):
         ClassifierConfig(**{**TINY.model_dump(), **changes})
 
 
 def test_unknown_architecture_gets_a_did_you_mean():
-    """'resnet10tt' is told with timm's names; an argument that it does not have is told too."""
+    """For 'resnet10tt' the error suggests timm's names; an unknown argument is reported too."""
     with pytest.raises(UnknownNameError, match="Did you mean 'resnet"):
         build(TINY.model_copy(update={"timm": "resnet10tt"}), 3)
     with pytest.raises(ClassifierError, match=r"timm_kwargs.*widths"):
         build(TINY.model_copy(update={"timm_kwargs": {"widths": 3}}), 3)
 
 
-def test_a_kept_network_is_the_same_again(tmp_path):
-    """Saved in any layout and read back: the same bytes; another recipe is refused by the file's name."""
+def test_a_saved_network_loads_with_the_same_bytes(tmp_path):
+    """A network saved in any memory layout loads with the same bytes; a file of another recipe is refused."""
     built = build(TINY, 3).to(memory_format=torch.channels_last)
     network.save(built, tmp_path / "kept.safetensors")
     again = network.load(TINY, 3, tmp_path / "kept.safetensors")
@@ -291,9 +297,9 @@ def test_a_kept_network_is_the_same_again(tmp_path):
         network.load(TINY, 3, tmp_path / "absent.safetensors")
 
 
-def test_a_kept_network_needs_its_first_weights_no_more(tmp_path):
-    """Frozen layers are read with the others, and stay frozen, where the first weights are gone."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+def test_a_saved_network_loads_without_its_initial_weights(tmp_path):
+    """Frozen layers load from the saved file, and stay frozen, after the initial weights are deleted."""
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     classifier = from_file(TINY, path, trained=3)
     built = build(classifier, 3)
     network.save(built, tmp_path / "kept.safetensors")
@@ -304,16 +310,16 @@ def test_a_kept_network_needs_its_first_weights_no_more(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         ("prefix", r"Missing key.*conv1\.0\.weight"), ("left over", r"Unexpected key.*odd\.weight"),
         ("shape", r"layer1\.0\.conv1\.weight.*\[4, 64, 3, 3\].*\[8, 64"), ("garbage", "is not safetensors"),
         ("pickle", "is not a .safetensors"), ("absent", "is missing"), ("altered", "has SHA-256"),
     ],
 )  # fmt: skip
-def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, told):
-    """All tensors or none: whatever is missing, left over, of another shape or altered is named."""
-    path, _ = made(tmp_path, channels=[8, 8, 16, 16])
+def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, message):
+    """A missing, surplus, misshaped or altered tensor is named, and nothing is loaded."""
+    path, _ = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     state, classifier = load_file(path), from_file(TINY, path)
     if fault == "prefix":
         save_file({f"module.{k}": v for k, v in state.items()}, path)
@@ -331,13 +337,13 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, fault, told):
     else:
         classifier = weights.locate_weights(classifier)
         save_file({**state, "fc.bias": state["fc.bias"] + 1}, path)
-    with pytest.raises(ClassifierError, match=told):
+    with pytest.raises(ClassifierError, match=message):
         build(classifier, 3)
 
 
-def test_weights_from_a_file_are_the_ones_used(tmp_path):
-    """All but the last layer are the file's, bit by bit, whether or not the file has a last layer."""
-    path, donor = made(tmp_path, channels=[8, 8, 16, 16])
+def test_weights_from_a_file_are_loaded(tmp_path):
+    """All layers but the last equal the file's bit by bit, whether or not the file has a last layer."""
+    path, donor = timm_weights(tmp_path, channels=[8, 8, 16, 16])
     built = build(from_file(TINY, path), 3).state_dict()
     for key, value in donor.state_dict().items():
         if not key.startswith(("fc.", "conv1.0.")):
@@ -350,14 +356,14 @@ def test_weights_from_a_file_are_the_ones_used(tmp_path):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """An empty cache of the hub, and no network allowed."""
+    """An empty hub cache, with the network disabled."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return tmp_path / "hub"
 
 
 def put(cache: Path, hub_id: str, file: Path) -> Path:
-    """Lay a file into the cache as the hub's client does."""
+    """Place a file in the cache as the hub's client does."""
     model = cache / f"models--{hub_id.replace('/', '--')}"
     for folder in ("refs", "blobs", "snapshots/abc"):
         (model / folder).mkdir(parents=True)
@@ -371,19 +377,19 @@ IMAGENET = ClassifierConfig(name="tiny", timm="resnet10t", weights=Weights(kind=
 
 
 def test_imagenet_weights_come_from_the_cache_and_are_named(cache, tmp_path):
-    """timm's own choice is written down with the hash of its file, and no network is asked."""
-    path, donor = made(tmp_path)
+    """The recipe records timm's default tag and the file's hash, without network access."""
+    path, donor = timm_weights(tmp_path)
     blob = put(cache, "timm/resnet10t.c3_in1k", path)
-    found = weights.locate_weights(IMAGENET)
-    assert found.weights.model_dump() == {"kind": "imagenet", "tag": "c3_in1k", "sha256": sha256_file(blob)}
-    assert weights.locate_weights(found) == found
-    for classifier in (IMAGENET, found):
+    located = weights.locate_weights(IMAGENET)
+    assert located.weights.model_dump() == {"kind": "imagenet", "tag": "c3_in1k", "sha256": sha256_file(blob)}
+    assert weights.locate_weights(located) == located
+    for classifier in (IMAGENET, located):
         state = build(classifier, 3).state_dict()
         assert torch.equal(state["body.layer4.0.conv2.weight"], donor.state_dict()["layer4.0.conv2.weight"])
 
 
-def test_imagenet_weights_that_cannot_be_had_end_the_run_at_once(cache, monkeypatch):
-    """Offline, or where the hub does not answer: the weights and the remedy, within a second or two."""
+def test_unavailable_imagenet_weights_end_the_run_at_once(cache, monkeypatch):
+    """Without an answer from the hub, the error names the weights and the remedy within seconds."""
     began = time.monotonic()
     with pytest.raises(
         ClassifierError, match=r"resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set\n.*--weights FOLDER"
@@ -401,8 +407,8 @@ def test_imagenet_weights_that_cannot_be_had_end_the_run_at_once(cache, monkeypa
     assert not os.path.exists(cache)
 
 
-def test_a_tag_that_timm_does_not_have_is_told(cache):
-    """With a "did you mean"; an architecture without any weights is told too."""
+def test_an_unknown_timm_tag_is_reported(cache):
+    """The error suggests a tag; an architecture without any weights is reported too."""
     odd = IMAGENET.model_copy(update={"weights": Weights(kind="imagenet", tag="c3_in2k")})
     with pytest.raises(UnknownNameError, match="Did you mean 'c3_in1k'"):
         weights.locate_weights(odd)

@@ -24,11 +24,11 @@ def training(tmp_path) -> Training:
     return Training(images, images, config)
 
 
-def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
-    """Ten updates with changing rates end where torch's plain AdamW ends, biases and norms without decay."""
+def test_is_adamw_with_decay_on_weights_only(tmp_path):
+    """Ten updates with changing rates equal torch's AdamW without decay of biases and norms."""
     run = training(tmp_path)
-    ours = list(run.network.parameters())
-    reference = [p.detach().clone().contiguous().requires_grad_() for p in ours]
+    trained = list(run.network.parameters())
+    reference = [p.detach().clone().contiguous().requires_grad_() for p in trained]
     plain = torch.optim.AdamW(
         [
             {"params": [p for p in reference if p.ndim > 1], "weight_decay": 0.3},
@@ -37,7 +37,7 @@ def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
         foreach=False,
     )
     for step in range(10):
-        for a, b in zip(ours, reference, strict=True):
+        for a, b in zip(trained, reference, strict=True):
             gradient = torch.randn(b.shape)
             for p in (a, b):  # autograd puts it in the memory order of a channels_last weight
                 (p * gradient).sum().backward()
@@ -47,13 +47,13 @@ def test_is_torchs_adamw_with_decay_on_weights_alone(tmp_path):
         plain.step()
         plain.zero_grad()
         run.step(rate)
-    assert all(p.grad is None for p in ours)
-    for a, b in zip(ours, reference, strict=True):
+    assert all(p.grad is None for p in trained)
+    for a, b in zip(trained, reference, strict=True):
         assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_frozen_weights_stay(tmp_path):
-    """Parameters without a gradient are not touched, not even by decay."""
+    """Parameters without a gradient do not change, not even by decay."""
     first = RECIPE.model_copy(update={"trained": 1})
     images = blobs({"a": 8, "b": 8})
     config = TrainingConfig(first, Budget(length=9, batch_size=4), "none", 0, "cpu", "float32", tmp_path)
@@ -66,7 +66,7 @@ def test_frozen_weights_stay(tmp_path):
 
 
 def test_every_trained_parameter_is_in_one_group(tmp_path):
-    """No parameter is lost between the groups."""
+    """Each parameter is in exactly one group."""
     run = training(tmp_path)
     grouped = [p for group in run.optimizer.param_groups for p in group["params"]]
     assert len(grouped) == len({id(p) for p in grouped}) == len(list(run.network.parameters()))

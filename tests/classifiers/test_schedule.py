@@ -1,4 +1,4 @@
-"""Learning rates, plateaus, and the end of a training."""
+"""Learning rates, plateaus and early stopping."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def classifier(schedule):
     return ClassifierConfig(name="r", timm="resnet10t", learning_rate=0.1, schedule=schedule)
 
 
-def test_cosine_goes_from_the_rate_to_nothing():
-    """Full at the start, half in the middle, near zero at the end; torch's CosineAnnealingLR agrees."""
+def test_cosine_falls_from_the_rate_to_zero():
+    """The rate is full at the start, half in the middle and near zero at the end, as in CosineAnnealingLR."""
     import torch
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
@@ -26,13 +26,13 @@ def test_cosine_goes_from_the_rate_to_nothing():
         reference.step()
 
 
-def test_constant_stays():
-    """The rate of every update is that of the recipe."""
+def test_constant_rate():
+    """Every update uses the recipe's rate."""
     assert {learning_rate(classifier("constant"), s, 20, 0) for s in range(20)} == {0.1}
 
 
 def test_plateaus_divide_by_ten_as_torch_does():
-    """ReduceLROnPlateau, which waits one evaluation longer than its patience, gives the same rates."""
+    """ReduceLROnPlateau, which waits one evaluation more than its patience, gives the same rates."""
     import torch
 
     qualities = [0.5, 0.6, 0.6, 0.59, 0.6, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7]
@@ -55,15 +55,15 @@ def test_plateaus_divide_by_ten_as_torch_does():
      ([0.5, 0.6, 0.6, 0.5, 0.6], True)],
 )  # fmt: skip
 def test_patience_ends_a_training(qualities, over):
-    """Over after three evaluations in a row that were not better than the best before them."""
+    """The training ends after three successive evaluations without a new best."""
     assert should_stop(qualities, Budget(length=10, batch_size=2, patience=3)) == over
 
 
-def test_without_patience_a_training_goes_to_its_end():
-    """However long nothing improves."""
+def test_without_patience_a_training_runs_to_its_end():
+    """A training without patience never stops early."""
     assert not should_stop([1.0] * 100, Budget(length=10, batch_size=2))
 
 
-def test_val_is_read_evenly_and_at_the_end():
-    """Four evaluations of ten updates."""
+def test_evaluations_are_evenly_spaced():
+    """Ten updates have four evaluations, the last at the end."""
     assert evaluation_steps(10, 4) == {2, 5, 8, 10}

@@ -1,4 +1,4 @@
-"""The downstream training."""
+"""Training of a downstream classifier."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def weights(trained):
     return {k: v.numpy() for k, v in trained.network.state_dict().items()}
 
 
-def test_learns_what_can_be_learned(images, tmp_path):
-    """Bright squares in class-dependent places are told apart almost always after 150 steps."""
+def test_learns_separable_classes(images, tmp_path):
+    """After 150 steps the classifier separates bright squares whose place depends on the class."""
     real, val = images
     longer = setting(tmp_path, budget=Budget(length=150, batch_size=16, evaluations=6))
     trained = training.train(real, real, val, longer)
@@ -51,8 +51,8 @@ def test_learns_what_can_be_learned(images, tmp_path):
     assert (scores.argmax(1) == np.repeat([0, 1, 2], 30)).mean() > 0.9
 
 
-def test_several_classes_at_once_are_learned(tmp_path):
-    """Each class lights its own square, squares in any combination; a fresh image's squares are told."""
+def test_learns_multi_label_images(tmp_path):
+    """Each class lights its own square, in any combination; the classifier recognizes them on new images."""
     rng = np.random.default_rng(0)
 
     def squares(n, prefix):
@@ -72,7 +72,7 @@ def test_several_classes_at_once_are_learned(tmp_path):
 
 
 def test_weighted_cross_entropy_is_equation_3():
-    """Two of eight positive: w_P = 8/2 and w_N = 8/6; a class without positives has nothing to weigh."""
+    """Two of eight images positive: w_P = 8/2 and w_N = 8/6; a class without positives is not weighted."""
     label = np.zeros((8, 2), np.uint8)
     label[:2, 0] = 1
     positive, negative = positive_weights(label)
@@ -80,16 +80,16 @@ def test_weighted_cross_entropy_is_equation_3():
     assert negative.tolist() == pytest.approx([8 / 6, 1.0])
 
 
-def test_class_weights_make_every_class_weigh_alike():
-    """Of 6, 3, 1 images among 10 in three classes: 10/18, 10/9, 10/3; a class without images has 1."""
+def test_class_weights_are_inversely_proportional_to_frequency():
+    """Of 10 images in three classes, 6, 3 and 1 weigh 10/18, 10/9 and 10/3; an empty class has weight 1."""
     label = np.repeat([0, 1, 2], [6, 3, 1])
     weight = class_weights(label, 4).numpy()
     assert weight == pytest.approx([10 / 18, 10 / 9, 10 / 3, 1.0])
     assert weight[label].mean() == pytest.approx(1.0)
 
 
-def test_soft_labels_pull_to_their_probability(tmp_path):
-    """Images of pure noise labeled 0.8 to 0.2 end near 0.8: the loss is the cross-entropy of soft labels."""
+def test_soft_labels_train_to_their_probability(tmp_path):
+    """Noise images with soft labels (0.8, 0.2) are predicted near 0.8."""
     rng = np.random.default_rng(1)
     noise = replace(
         blobs({"a": 200, "b": 0}),
@@ -103,8 +103,8 @@ def test_soft_labels_pull_to_their_probability(tmp_path):
     assert scores[:, 0].mean() == pytest.approx(0.8, abs=0.08)
 
 
-def test_a_class_beside_the_task_is_left_out_of_the_prediction(images, tmp_path):
-    """Trained on three classes, of which two are predicted: the scores are of two, and sum to one."""
+def test_a_class_outside_the_task_is_not_predicted(images, tmp_path):
+    """Trained on three classes of which two belong to the task, the two scores sum to one."""
     real, val = images
     given = setting(tmp_path, predicted=2)
     trained = training.train(real, real, val, given)
@@ -113,15 +113,15 @@ def test_a_class_beside_the_task_is_left_out_of_the_prediction(images, tmp_path)
     assert np.allclose(scores.sum(1), 1)
 
 
-def test_normalization_reads_unread_pixels_block_by_block():
-    """Mean and deviation of lazily read images are those of the array, to rounding."""
+def test_normalization_reads_lazy_images_in_blocks():
+    """Mean and deviation of lazy images equal those of the array, up to rounding."""
     image = blobs({"a": 700, "b": 3}).image
     unread = LazyImages.each(lambda i: image[i], len(image), 16)
     assert training.normalization(unread) == pytest.approx((image.mean() / 255, image.std() / 255), rel=1e-6)
 
 
-def test_keeps_the_epoch_that_val_likes_best(images, tmp_path):
-    """The chosen entry has the highest validation balanced accuracy, a tie going to the lower loss."""
+def test_selects_the_best_validation_epoch(images, tmp_path):
+    """The chosen epoch has the highest validation balanced accuracy; ties go to the lower loss."""
     real, val = images
     trained = training.train(real, real, val, setting(tmp_path))
     best = max(trained.history, key=lambda h: (h["val_balanced_accuracy"], -h["val_loss"]))
@@ -130,7 +130,7 @@ def test_keeps_the_epoch_that_val_likes_best(images, tmp_path):
 
 
 def test_killed_training_ends_in_the_same_bytes(images, tmp_path, monkeypatch):
-    """A training that dies after half its steps and starts again ends as one that did not."""
+    """A training killed halfway and restarted gives the same bytes as an uninterrupted one."""
     real, val = images
     monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
     (tmp_path / "whole").mkdir()
@@ -149,17 +149,17 @@ def test_killed_training_ends_in_the_same_bytes(images, tmp_path, monkeypatch):
 
 
 def test_early_stopping_ends_the_training(images, tmp_path):
-    """With a learning rate that changes nothing, patience 2 ends six evaluations after the third."""
+    """With a learning rate that changes nothing, patience 2 stops six evaluations after the third."""
     real, val = images
     still = RECIPE.model_copy(update={"learning_rate": 1e-12})
     budget = Budget(length=60, batch_size=16, evaluations=6, patience=2)
-    val = replace(val, image=np.zeros_like(val.image))  # nothing to see: every evaluation is the same
+    val = replace(val, image=np.zeros_like(val.image))  # every evaluation is the same
     trained = training.train(real, real, val, setting(tmp_path, classifier=still, budget=budget))
     assert trained.steps == 10 * len(trained.history) < 60
     assert trained.steps == trained.best["step"] + 20
 
 
-def test_a_recipe_may_have_a_batch_size_of_its_own(images, tmp_path):
+def test_a_recipe_may_set_its_batch_size(images, tmp_path):
     """Two epochs of 90 images in batches of 30 are six updates, whatever the budget's batch size."""
     real, val = images
     classifier = RECIPE.model_copy(update={"batch_size": 30})
@@ -177,19 +177,19 @@ def test_same_seed_same_bytes_other_seed_other_bytes(images, tmp_path):
 
 @pytest.mark.parametrize(("unit", "expected"), [("steps", 60), ("epochs", 60 * 6)])
 def test_budget_in_steps_or_epochs(unit, expected):
-    """Steps are taken as they are; 60 epochs of 90 images in batches of 16 are 60 * 6 steps."""
+    """Steps are taken as given; 60 epochs of 90 images in batches of 16 are 60 * 6 steps."""
     assert total_steps(Budget(unit=unit, length=60, batch_size=16), 16, 90) == expected
 
 
 def test_steps_do_not_depend_on_the_bracket():
-    """With a budget in steps every row trains equally long, whatever it adds."""
+    """With a budget in steps every row trains for the same number of steps."""
     budget = Budget(unit="steps", length=400, batch_size=32)
     assert total_steps(budget, 32, 700) == total_steps(budget, 32, 2000)
 
 
-def test_loss_that_is_not_finite_is_an_error(images, tmp_path):
-    """A learning rate that blows up ends with the classifier, the seed and the remedy."""
+def test_non_finite_loss_is_an_error(images, tmp_path):
+    """The error of a diverging training names the classifier, the seed and the remedy."""
     real, val = images
-    wild = RECIPE.model_copy(update={"learning_rate": 1e30})
+    diverging = RECIPE.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ClassifierError, match="'tiny', seed 0"):
-        training.train(real, real, val, setting(tmp_path, classifier=wild))
+        training.train(real, real, val, setting(tmp_path, classifier=diverging))

@@ -1,4 +1,4 @@
-"""``data build``, ``data show`` and ``data verify`` as a user types them."""
+"""``data build``, ``data show`` and ``data verify`` from the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.stores import full_set, store
 
 
 def counts(each: int) -> str:
-    """So many images of every class, as YAML."""
+    """Return YAML that requests ``each`` images of every class."""
     return "{" + ", ".join(f"{name}: {each}" for name in chest.CLASSES) + "}"
 
 
@@ -34,7 +34,7 @@ def built(folder: Path, *more: str) -> int:
 
 
 def phantoms(n: int = 12, size: int = 48) -> ImageSet:
-    """Phantoms of as many patients in two splits."""
+    """Return phantoms of ``n`` patients in two splits."""
     ids = np.array([f"i{k}" for k in range(n)])
     return ImageSet(
         image=np.stack([chest.draw("viral", seed=1, index=k, size=size).image for k in range(n)]),
@@ -49,17 +49,17 @@ def phantoms(n: int = 12, size: int = 48) -> ImageSet:
 
 
 def report(folder: Path, images: ImageSet) -> tuple[int, dict[str, dict[str, object]]]:
-    """Status and checks of ``data verify`` on a set."""
+    """Return status and checks of ``data verify`` on a set."""
     out = folder / "report.json"
     (folder / "set").mkdir()
     status = main(["data", "verify", str(store(folder / "set", images)), "--out", str(out)])
-    said = json.loads(out.read_text())
-    assert said["ok"] == (status == 0)
-    return status, {check["name"]: check for check in said["checks"]}
+    record = json.loads(out.read_text())
+    assert record["ok"] == (status == 0)
+    return status, {check["name"]: check for check in record["checks"]}
 
 
 def test_build_show_verify(tmp_path, capsys):
-    """A source is built, shown and found in order; the second build has nothing to do."""
+    """A source is built, shown and verified; a second build does nothing."""
     folder = tmp_path / "set"
     assert built(folder) == 0
     assert "60 images in 3 shards" in capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_build_show_verify(tmp_path, capsys):
 
 
 def test_a_source_is_shown_and_verified_without_building(tmp_path, capsys):
-    """The same verbs take the name of a source."""
+    """The same verbs accept the name of a source."""
     few = "train_counts: {healthy: 4, viral: 4}, test_counts: {healthy: 2, viral: 2}"
     sizes = ["--set", f"{{test_per_class: 1, patients: 8, {few}}}", "--classes", "healthy,viral"]
     sizes += ["--size", "32"]
@@ -88,7 +88,7 @@ def test_a_source_is_shown_and_verified_without_building(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["build", "--source", "phantom.chst", "--out", "x"], "Did you mean 'phantom.chest'"),
         (["build", "--out", "x"], "--source"),
@@ -107,16 +107,16 @@ def test_a_source_is_shown_and_verified_without_building(tmp_path, capsys):
         (["verify", "no_such_source"], "unknown source"),
     ],
 )
-def test_wrong_request_is_one_line(arguments, told, capsys, tmp_path, monkeypatch):
-    """A wrong source, parameter or folder ends with status 1 and one line, and leaves nothing."""
+def test_wrong_request_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    """A wrong source, parameter or folder gives status 1 and one line, and leaves no file."""
     monkeypatch.chdir(tmp_path)
     assert main(["data", *arguments]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_classes_and_parameters_of_a_task(tmp_path, packs, capsys):
-    """With ``--task`` a real source is built as the task would read it."""
+    """With ``--task`` a real source is built as the task reads it."""
     root = packs / "covid-chestxray"
     command = ["data", "build", "--task", "cxr_pneumonia", "--source", "covid_chestxray", "--root", str(root)]
     assert main([*command, "--size", "32", "--out", str(tmp_path / "set"), "--workers", "1"]) == 0
@@ -130,35 +130,35 @@ def test_classes_and_parameters_of_a_task(tmp_path, packs, capsys):
 
 
 def test_grid_shows_every_label_by_its_rarest_class():
-    """Of several labels the rarest places an image, and the images are spread over the set."""
+    """The rarest label places an image, and the images are spread over the set."""
     images = full_set(40, multilabel=True)
     shown = data_verbs.for_grid(images, 4)
     assert not shown.multilabel
     assert (np.bincount(shown.label) <= 4).all()
     single = full_set(40)
     chosen = data_verbs.for_grid(single, 4)
-    of_a = np.flatnonzero(single.label == 0)
-    assert chosen.image_id[0] == single.image_id[of_a[0]]
-    assert chosen.image_id[3] == single.image_id[of_a[3 * len(of_a) // 4]]
+    first_class = np.flatnonzero(single.label == 0)
+    assert chosen.image_id[0] == single.image_id[first_class[0]]
+    assert chosen.image_id[3] == single.image_id[first_class[3 * len(first_class) // 4]]
 
 
-def test_card_counts_several_labels_and_nothing_found():
-    """Each label counts; images without any are a row of their own."""
+def test_card_counts_multi_label_images_and_images_without_labels():
+    """Each label counts, and images without labels have a line."""
     images = full_set(10, multilabel=True)
     images = replace(images, label=np.array([[1, 1]] * 3 + [[0, 1]] * 2 + [[0, 0]] * 5, np.uint8))
     lines = {line.split("  ")[0]: line.split()[-1] for line in data_verbs.card_lines("x", images) if line}
     assert (lines["a"], lines["b"], lines["no finding"], lines["images"]) == ("3", "5", "5", "10")
 
 
-def test_good_set_is_in_order(tmp_path):
-    """Different patients' pictures, each in one split: nothing to say."""
+def test_valid_set_passes(tmp_path):
+    """Images of different patients, each in one split, pass every check."""
     status, checks = report(tmp_path, phantoms())
     assert status == 0
     assert all(check["count"] == 0 for check in checks.values())
 
 
 def test_patient_in_two_splits(tmp_path):
-    """One patient in train and test is wrong, and named."""
+    """A patient in train and test fails the check and is named."""
     images = phantoms()
     images.patient_id[3] = "p0"
     status, checks = report(tmp_path, images)
@@ -167,7 +167,7 @@ def test_patient_in_two_splits(tmp_path):
 
 
 def test_exact_copy_in_two_splits(tmp_path):
-    """The same pixels in train and test are wrong, whoever the patient is said to be."""
+    """The same pixels in train and test fail the check, whatever their patient ids."""
     images = phantoms()
     images.image[5] = images.image[0]
     status, checks = report(tmp_path, images)
@@ -176,7 +176,7 @@ def test_exact_copy_in_two_splits(tmp_path):
 
 
 def test_near_copy_in_two_splits(tmp_path):
-    """A copy that is brighter and one pixel aside is found too."""
+    """A brighter copy, shifted by one pixel, is detected too."""
     images = phantoms()
     images.image[5] = np.roll(images.image[0], 1, axis=1) * 0.9 + 9
     status, checks = report(tmp_path, images)
@@ -187,7 +187,7 @@ def test_near_copy_in_two_splits(tmp_path):
 
 
 def test_copies_that_cannot_leak_are_counted_only(tmp_path, capsys):
-    """Within one split, or of one patient, copies are said and not wrong."""
+    """Copies within one split, or of one patient, are reported and pass."""
     images = phantoms()
     images.image[2] = images.image[0]
     images.patient_id[7] = "p5"
@@ -197,8 +197,8 @@ def test_copies_that_cannot_leak_are_counted_only(tmp_path, capsys):
     assert "0 in two splits, 1 of one patient, 1 of two patients in one split" in capsys.readouterr().out
 
 
-def test_without_splits_a_copy_of_another_patient_is_wrong(tmp_path):
-    """Where the task will divide by patient, one picture under two patients may be parted."""
+def test_without_splits_a_copy_of_another_patient_fails(tmp_path):
+    """A later division by patient could separate two copies under two patient ids."""
     images = phantoms()
     images.image[2] = images.image[0]
     status, checks = report(tmp_path, replace(images, split=None))
@@ -206,8 +206,8 @@ def test_without_splits_a_copy_of_another_patient_is_wrong(tmp_path):
     assert checks["exact copies"]["findings"] == ["i0 (patient p0) and i2 (patient p2)"]
 
 
-def test_pictures_that_show_nothing(tmp_path):
-    """One gray value throughout, or a frame that is black but for a few pixels, as real videos begin with."""
+def test_blank_images_fail(tmp_path):
+    """One gray value throughout, or a frame that is black but for a few pixels, as at the start of videos."""
     images = phantoms()
     images.image[4] = 17
     images.image[7] = 0
@@ -217,8 +217,8 @@ def test_pictures_that_show_nothing(tmp_path):
     assert checks["contrast"]["findings"] == ["i4", "i7"]
 
 
-def test_changed_bytes_are_found(tmp_path, capsys):
-    """A shard or a memory map whose bytes were changed no longer agrees with its hash."""
+def test_changed_bytes_are_detected(tmp_path, capsys):
+    """A shard or memory map with changed bytes no longer matches its hash."""
     folder = store(tmp_path, phantoms())
     shards.open(folder)
     mapped = folder / shards.MAPPED
@@ -239,7 +239,7 @@ def flip(path: Path) -> None:
 
 
 def test_undecodable_files_are_named(tmp_path, capsys):
-    """A folder of files with a broken one: the source's own words, and status 1."""
+    """For a folder with a broken file the source's error is printed, with status 1."""
     rng = np.random.default_rng(0)
     for k in range(4):
         (tmp_path / "a").mkdir(exist_ok=True)

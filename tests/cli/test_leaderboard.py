@@ -1,4 +1,4 @@
-"""The verb ``leaderboard`` over all boards: make, check, add."""
+"""The verb ``leaderboard`` over all boards: make, check and add."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ def root(published, tmp_path) -> Path:
 
 @pytest.fixture
 def bundles(tmp_path) -> Path:
-    """What a run leaves: a folder of bundles, with one row that the board has not."""
+    """The bundles of a run, with one row that the board does not have."""
     return make_bundles(tmp_path / "run" / "bundles", rows=("oracle", *ROWS), **TINY)
 
 
 def listing(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its content."""
+    """Return every file below a folder with its content."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def check(root: Path) -> int:
-    """The exit status of ``--check``, which must change nothing."""
+    """Return the exit status of ``--check``, which must change no file."""
     before = listing(root)
     status = main(["leaderboard", "--root", str(root), "--check", "--workers", "1"])
     assert listing(root) == before
     return status
 
 
-def test_pages_are_fresh_once_they_are_made(root, capsys):
-    """``--check`` passes and says nothing; making them again changes nothing."""
+def test_pages_are_fresh_after_writing(root, capsys):
+    """``--check`` passes without output, and writing the pages again changes nothing."""
     assert sorted(p.name for p in root.iterdir() if p.is_file()) == PAGES
     before = listing(root)
     assert check(root) == 0
@@ -67,7 +67,7 @@ def test_pages_are_fresh_once_they_are_made(root, capsys):
 
 
 def test_stale_missing_and_surplus_pages_are_named(root, capsys):
-    """One line each, then what to do; what is kept by hand and hidden files are no pages."""
+    """Each gives a line, followed by the remedy; hand-written and hidden files are not pages."""
     with open(root / "README.md", "a") as handle:
         handle.write(" ")
     (root / "cxr_pneumonia.json").unlink()
@@ -83,8 +83,8 @@ def test_stale_missing_and_surplus_pages_are_named(root, capsys):
     ]
 
 
-def test_what_no_board_makes_is_named_and_kept(root, capsys):
-    """Making the pages removes nothing."""
+def test_surplus_files_are_named_and_not_removed(root, capsys):
+    """Writing the pages removes no file."""
     (root / "lus_limited.md").write_text("mine")
     assert main(["leaderboard", "--root", str(root)]) == 0
     assert f"no leaderboard has the page {root / 'lus_limited.md'}: remove it" in capsys.readouterr().out
@@ -92,28 +92,28 @@ def test_what_no_board_makes_is_named_and_kept(root, capsys):
 
 
 def changed(path: Path, at: int, by: int) -> None:
-    """One byte of a file becomes another."""
+    """Change one byte of a file."""
     content = bytearray(path.read_bytes())
     content[at % len(content)] ^= by
     path.write_bytes(bytes(content))
 
 
 @pytest.fixture(scope="module")
-def found(published) -> Callable[[], list[str]]:
-    """What is wrong with the pages now, by the bundles as they were."""
+def faults(published) -> Callable[[], list[str]]:
+    """A function that returns the faults of the current pages, for the original bundles."""
     contents = build_pages(published)
     return lambda: stale_pages(published, contents)
 
 
 @settings(max_examples=150, deadline=None)
 @given(name=st.sampled_from(PAGES), at=st.integers(0, 10**7), by=st.integers(1, 255))
-def test_any_change_of_a_page_is_found(published, found, name, at, by):
-    """One byte, anywhere, in any page."""
+def test_any_change_of_a_page_is_detected(published, faults, name, at, by):
+    """Changing any byte of any page is detected."""
     path = published / name
     before = path.read_bytes()
     try:
         changed(path, at, by)
-        assert found() == [f"{path}: stale"]
+        assert faults() == [f"{path}: stale"]
     finally:
         path.write_bytes(before)
 
@@ -122,7 +122,7 @@ FILES = ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/imag
 
 
 def one_byte(published: Path, name: str, at: int, by: int) -> None:
-    """Change one byte of a file of a row: the bundle is refused, or the pages are stale."""
+    """Change one byte of a row's file; the bundle must be refused, or the pages be stale."""
     path = published / "results" / BOARD / "ddpm" / name
     before = path.read_bytes()
     try:
@@ -137,44 +137,44 @@ ANY = {"name": st.sampled_from(FILES), "at": st.integers(0, 10**7), "by": st.int
 
 @settings(max_examples=8, deadline=None, phases=(Phase.generate,))
 @given(**ANY)
-def test_any_change_of_a_bundle_is_found(published, name, at, by):
-    """One byte, anywhere, in any file of a row."""
+def test_any_change_of_a_bundle_is_detected(published, name, at, by):
+    """Changing any byte of any file of a row is detected."""
     one_byte(published, name, at, by)
 
 
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None, phases=(Phase.generate,))
 @given(**ANY)
-def test_any_of_many_changes_of_a_bundle_is_found(published, name, at, by):
-    """As above, 400 times."""
+def test_any_of_many_changes_of_a_bundle_is_detected(published, name, at, by):
+    """The same holds for 400 changes."""
     one_byte(published, name, at, by)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "ddpm/predictions.parquet", "ddpm/verified.json"])
-def test_a_removed_row_or_file_is_found(root, name):
-    """A row less is a stale page, a file less a bundle that is refused or a standing that is lost."""
+def test_a_removed_row_or_file_is_detected(root, name):
+    """A removed row makes a page stale; a removed file makes the bundle invalid or loses a standing."""
     path = root / "results" / BOARD / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert check(root) == 1
 
 
 def test_an_invalid_bundle_fails_the_check_by_name(root, capsys):
-    """The file and the field are told, without a traceback."""
+    """The error names the file and the field, without a traceback."""
     edit(root / "results" / BOARD / "ddpm", seeds=[0, 0])
     assert check(root) == 1
     assert "seeds holds a value twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [lambda v: v + 1e-6, lambda v: None])
-def test_results_must_come_out_of_the_predictions(root, bundles, change, capsys):
-    """A reported value that was raised, or left out, is refused by name, on the board and before it."""
+def test_results_must_match_the_predictions(root, bundles, change, capsys):
+    """A raised or omitted value is refused by name, on the board and before it is added."""
     where = "results.test.250.accuracy"
     for folder in (root / "results" / BOARD / "ddpm", bundles / "oracle"):
-        found = json.loads((folder / "bundle.json").read_text())["results"]
-        own = found["test"]["250"].pop("accuracy")
-        if (mean := change(own["mean"])) is not None:
-            found["test"]["250"]["accuracy"] = {**own, "mean": mean}
-        edit(folder, results=found)
+        faults = json.loads((folder / "bundle.json").read_text())["results"]
+        accuracy = faults["test"]["250"].pop("accuracy")
+        if (mean := change(accuracy["mean"])) is not None:
+            faults["test"]["250"]["accuracy"] = {**accuracy, "mean": mean}
+        edit(folder, results=faults)
     assert check(root) == 1
     assert f"bundle 'ddpm': {where}" in capsys.readouterr().err
     assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 1
@@ -182,7 +182,7 @@ def test_results_must_come_out_of_the_predictions(root, bundles, change, capsys)
 
 
 def test_a_run_is_added_whole(tmp_path, bundles):
-    """All its rows go to the board of its task and profile, and the pages are made."""
+    """All its rows join the board of its task and profile, and the pages are written."""
     root = tmp_path / "leaderboards"
     assert main(["leaderboard", "--root", str(root), "--add", str(bundles.parent)]) == 0
     assert listing(root / "results" / BOARD) == listing(bundles)
@@ -190,7 +190,7 @@ def test_a_run_is_added_whole(tmp_path, bundles):
 
 
 def test_one_row_is_added(root, bundles):
-    """A bundle goes to the board that has its protocol and data, whatever that board's name."""
+    """A bundle joins the board with its protocol and data, whatever that board's name."""
     (root / "results" / BOARD).rename(root / "results" / f"{BOARD}-mix.unit=class")
     assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) == 0
     assert (root / "results" / f"{BOARD}-mix.unit=class" / "oracle" / "bundle.json").is_file()
@@ -199,7 +199,7 @@ def test_one_row_is_added(root, bundles):
 
 
 def test_a_zip_is_added(root, bundles, tmp_path):
-    """As its folder would be."""
+    """A zip is added as its folder would be."""
     archive = tmp_path / "oracle.zip"
     with zipfile.ZipFile(archive, "w") as handle:
         for name, content in listing(bundles / "oracle").items():
@@ -208,8 +208,8 @@ def test_a_zip_is_added(root, bundles, tmp_path):
     assert listing(root / "results" / BOARD / "oracle") == listing(bundles / "oracle")
 
 
-def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
-    """Without ``--replace`` nothing is touched; with it the old row goes, verification and all."""
+def test_a_row_is_replaced_only_on_request(root, bundles, capsys):
+    """Without ``--replace`` no file changes; with it the old row is removed, verification included."""
     before, new = listing(root), bundles / "ddpm"
     edit(new, hardware={"cpu": "64 cores"})
     assert main(["leaderboard", "--root", str(root), "--add", str(new)]) == 1
@@ -221,7 +221,7 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"protocol_hash": "0" * 64}, "row 'oracle': protocol_hash"),
         ({"data": {"fingerprint": "0" * 60}}, "row 'oracle': data.fingerprint"),
@@ -229,23 +229,23 @@ def test_a_row_is_replaced_only_when_told(root, bundles, capsys):
         ({"seeds": [0, 2]}, "seed"),
     ],
 )
-def test_a_row_of_another_protocol_is_not_added(root, bundles, fields, told, capsys):
-    """The field is named, and nothing is written: not even the row beside it that fits."""
+def test_a_row_of_another_protocol_is_not_added(root, bundles, fields, message, capsys):
+    """The error names the field, and no file is written, not even for a valid row of the run."""
     before = listing(root)
     edit(bundles / "oracle", **fields)
     both = [str(bundles / "oracle"), str(make_noise(bundles.parent / "other"))]
     assert main(["leaderboard", "--root", str(root), "--board", BOARD, "--add", *both]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert listing(root) == before
 
 
 def make_noise(folder: Path) -> Path:
-    """A row that fits the board."""
+    """Write a row that fits the board."""
     return make_bundles(folder, rows=("noise",), **TINY) / "noise"
 
 
-def test_another_protocol_gets_a_board_of_its_own(root, bundles):
-    """Named by task and profile, and what the author says was chosen."""
+def test_another_protocol_gets_a_new_board(root, bundles):
+    """The new board is named by task, profile and the author's choices."""
     edit(bundles / "oracle", protocol_hash="0" * 64)
     new = f"{BOARD}-mix.unit=deficit"
     options = ["--board", new, "--add", str(bundles / "oracle"), "--workers", "1"]
@@ -255,7 +255,7 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda t: t[t["image_id"] != "test-00003"], "lacks a prediction of 'test, fold 0, test-00003'"),
         (
@@ -266,8 +266,8 @@ def test_another_protocol_gets_a_board_of_its_own(root, bundles):
         (lambda t: t.assign(label=(t["label"] + 1) % 5), "label: of 'test, fold 0, test-00000' is"),
     ],
 )
-def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, capsys):
-    """A row that was tested on fewer, other or otherwise labeled images is refused; the image is named."""
+def test_other_test_images_are_not_added(root, bundles, tmp_path, change, message, capsys):
+    """A row tested on fewer, other or relabeled images is refused, and the error names the image."""
     bundle = read_bundle(bundles / "oracle")
     record = bundle.manifest.record()
     table = change(bundle.predictions)
@@ -277,12 +277,12 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
     write_bundle(other, record, table, bundle.grid, previews=bundle.previews)
     before = listing(root)
     assert main(["leaderboard", "--root", str(root), "--add", str(other)]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert listing(root) == before
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--add", "/not/there"], "/not/there: holds no bundle"),
         (["--check", "--add", "x"], "--check and --add exclude each other"),
@@ -295,20 +295,22 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, told, 
         (["--add", "RUN", "RUN"], "is given twice"),
     ],
 )
-def test_wrong_commands_are_told_and_write_nothing(root, bundles, options, told, capsys, tmp_path_factory):
-    """One line; the folder is as it was, and so is what lies around it."""
+def test_wrong_commands_are_refused_and_write_nothing(
+    root, bundles, options, message, capsys, tmp_path_factory
+):
+    """The error is one line, and the folder and its surroundings are unchanged."""
     before = listing(root.parent)
     other = shutil.copytree(bundles / "oracle", tmp_path_factory.mktemp("other") / "oracle")
     edit(other, protocol_hash="0" * 64)
     folders = {"RUN": str(bundles.parent), "OTHER": str(other)}
-    given_ = [folders.get(o, o) for o in options]
-    assert main(["leaderboard", "--root", str(root), *given_]) in (1, 2)
-    assert told in capsys.readouterr().err
+    arguments = [folders.get(o, o) for o in options]
+    assert main(["leaderboard", "--root", str(root), *arguments]) in (1, 2)
+    assert message in capsys.readouterr().err
     assert listing(root.parent) == before
 
 
 def test_a_full_disk_leaves_the_board_as_it_was(root, bundles, monkeypatch, capsys):
-    """When the last file cannot be written, no row of the run is there."""
+    """If the last file cannot be written, the board gets no row of the run."""
     before, copied = listing(root), shutil.copyfile
 
     def full(source: Path, target: Path) -> None:
@@ -322,10 +324,10 @@ def test_a_full_disk_leaves_the_board_as_it_was(root, bundles, monkeypatch, caps
     assert listing(root) == before
 
 
-def test_the_pages_of_one_run_are_made_as_before(bundles):
+def test_pages_of_one_run(bundles):
     """``--bundles`` writes leaderboard.md, .json and .html beside the bundles."""
     assert main(["leaderboard", "--bundles", str(bundles)]) == 0
-    found = sorted(p.name for p in bundles.parent.iterdir() if p.is_file())
-    assert found == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
+    files = sorted(p.name for p in bundles.parent.iterdir() if p.is_file())
+    assert files == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
     record = json.loads((bundles.parent / "leaderboard.json").read_text())
     assert set(record["rows"]) == {"oracle", *ROWS}

@@ -1,4 +1,4 @@
-"""`MLproject` is generated from the verbs, and MLflow can run every entry point."""
+"""The generated `MLproject`, whose entry points MLflow can run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
 
 def words(name: str, **given: str) -> list[str]:
-    """The command line that MLflow makes of an entry point, its defaults and the given parameters."""
+    """Return the command line that MLflow makes of an entry point, its defaults and the given parameters."""
     point = POINTS[name]
     values = {p: about["default"] for p, about in point["parameters"].items()} | given
     command = point["command"].format(**{p: shlex.quote(v) for p, v in values.items()})
@@ -24,7 +24,7 @@ def words(name: str, **given: str) -> list[str]:
 
 
 def test_the_file_is_up_to_date():
-    """The file in the repository is what the generator writes."""
+    """The file in the repository equals the generator's output."""
     message = "Run: python -m benchmark.cli.mlproject"
     assert (ROOT / "MLproject").read_text(encoding="utf-8") == mlproject(), message
 
@@ -47,14 +47,14 @@ def test_every_option_is_a_parameter(name):
 
 @pytest.mark.parametrize("name", POINTS)
 def test_the_defaults_make_a_command_that_parses(name):
-    """MLflow's command without any parameter is a valid command line of the same verb."""
+    """MLflow's command without parameters is a valid command line of the verb."""
     verb, request = read_request(words(name))
     assert verb is VERBS["run" if name == "main" else name.replace("_", " ")]
     assert isinstance(request, verb.request)
 
 
 def test_optional_parameters_default_to_the_options_defaults():
-    """Left-out parameters mean what left-out options mean."""
+    """Omitted parameters mean the same as omitted options."""
     for name in ("run", "tasks", "leaderboard"):
         assert read_request(words(name))[1] == read_request([name])[1]
 

@@ -1,4 +1,4 @@
-"""The command line: fast help, typed requests, clear errors."""
+"""The command line: fast help, typed requests and clear errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmark.cli.parser import VERBS, main, read_request
 
 
 def seconds_of_help(*words: str) -> float:
-    """Processor seconds of ``python -m benchmark WORDS --help`` in a fresh process."""
+    """Return the processor seconds of ``python -m benchmark WORDS --help`` in a fresh process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-m", "benchmark", *words, "--help"], capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -25,12 +25,12 @@ def seconds_of_help(*words: str) -> float:
 
 @pytest.mark.parametrize("words", [(), ("run",)])
 def test_help_answers_at_once(words):
-    """Help takes less than 0.3 s of a processor."""
+    """Help takes less than 0.3 s of processor time."""
     assert min(seconds_of_help(*words) for _ in range(3)) < 0.3
 
 
 def test_help_imports_nothing_heavy():
-    """``--help`` answers without torch, MLflow, pandas, Optuna or numpy."""
+    """``--help`` does not import torch, MLflow, pandas, Optuna or numpy."""
     code = (
         "import sys\nfrom benchmark.cli.parser import main\n"
         "try:\n    main(['run', '--help'])\nexcept SystemExit: pass\n"
@@ -43,7 +43,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_overview_lists_every_verb(capsys):
-    """Without a verb the status is 2, with ``--help`` it is 0; both print every verb."""
+    """The status is 2 without a verb and 0 with ``--help``; both print every verb."""
     assert main([]) == 2
     without = capsys.readouterr().out
     assert main(["--help"]) == 0
@@ -60,15 +60,15 @@ def test_every_function_takes_the_request_of_its_verb(name):
     assert typing.get_type_hints(function)[first] is verb.request
 
 
-def test_an_empty_value_counts_as_not_given():
-    """MLflow passes an empty string for a parameter that was left out."""
+def test_an_empty_value_counts_as_omitted():
+    """MLflow passes an empty string for an omitted parameter."""
     words = ["run", "--task", "", "--workers", "", "--generators", "", "--root", "", "--out", ""]
     assert read_request(words)[1] == read_request(["run"])[1]
     assert read_request(["leaderboard", "--check", "", "--add", ""])[1] == read_request(["leaderboard"])[1]
 
 
 def test_values_are_typed():
-    """Commas and spaces separate values, switches take a text as well, numbers are numbers."""
+    """Commas and spaces separate values, switches accept a text, and numbers are numbers."""
     _, run = read_request(["run", "--generators", "ddpm, a.py", "--workers", "2", "--root", "x"])
     assert (run.generators, run.workers, run.root) == (("ddpm", "a.py"), 2, Path("x"))
     _, leaderboard = read_request(["leaderboard", "--add", "a,b", "c", "--check", "--replace", "false"])
@@ -121,7 +121,7 @@ def test_wrong_command_is_one_line_and_exit_2(arguments, message, capsys):
     ],
 )
 def test_wrong_name_is_refused_before_anything_is_computed(arguments, message, capsys, tmp_path, monkeypatch):
-    """Unknown names and missing folders end with status 1 and one line; no store, no output, no tracking."""
+    """Unknown names and missing folders give status 1 and one line, without store, output or tracking."""
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 1
     assert message in capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_wrong_name_is_refused_before_anything_is_computed(arguments, message, c
 
 
 def test_params_file_is_checked(tmp_path, capsys, monkeypatch):
-    """Parameters of an unknown generator, or an unknown parameter, are refused with a suggestion."""
+    """Parameters of an unknown generator, and unknown parameters, are refused with a suggestion."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "p.yaml"
     path.write_text("generators: {ddpm: {learning_rat: 0.1}}")
@@ -142,7 +142,7 @@ def test_params_file_is_checked(tmp_path, capsys, monkeypatch):
 
 
 def test_tasks_lists_and_shows(capsys):
-    """``tasks`` names the packaged task and its question; with a name it prints the whole protocol."""
+    """``tasks`` lists the packaged task and its question; with a name it prints the whole protocol."""
     assert main(["tasks"]) == 0
     assert "cxr_pneumonia" in capsys.readouterr().out
     assert main(["tasks", "cxr_pneumonia"]) == 0

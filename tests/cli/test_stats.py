@@ -1,4 +1,4 @@
-"""``stats KIND`` as a user types it: what it prints, what it writes, what it refuses."""
+"""``stats KIND`` from the command line: output, files and refusals."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ KINDS = {
 
 
 def record(tmp_path: Path, *arguments: str) -> dict:
-    """The JSON that a command writes."""
+    """Return the JSON that a command writes."""
     out = tmp_path / "out" / "record.json"
     assert main(["stats", *arguments, "--out", str(out)]) == 0
     return json.loads(out.read_text())
 
 
 def csv(tmp_path: Path, text: str) -> str:
-    """A file of this text."""
+    """Write a file with this text, and return its path."""
     path = tmp_path / "t.csv"
     path.write_text(text)
     return str(path)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a wrong command says."""
+    """Return the error output of a wrong command."""
     assert main(["stats", *arguments]) in (1, 2)
     return capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_the_examples(tmp_path, capsys, kind):
-    """Each prints its sentences and writes the same record that the library gives."""
+    """Each kind prints its sentences and writes the record that the library gives."""
     result = record(tmp_path, kind, "--csv", str(EXAMPLES / KINDS[kind]))
     assert result["kind"] == kind
     output = capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_every_kind_of_the_examples(tmp_path, capsys, kind):
 
 
 def test_the_examples_are_drawn_by_their_script(tmp_path):
-    """The tables of examples/comparing come out of its script byte by byte."""
+    """The script of examples/comparing writes its tables byte for byte."""
     import importlib.util
 
     spec = importlib.util.spec_from_file_location("make_examples", EXAMPLES / "make_examples.py")
@@ -81,7 +81,7 @@ def test_the_examples_are_drawn_by_their_script(tmp_path):
 
 
 def test_runs_report_which_rows_differ(tmp_path, capsys):
-    """Letters, blocks and shares: Kruskal-Wallis as scipy's, the best row first."""
+    """Letters, blocks and shares; Kruskal-Wallis equals scipy's; the best row is first."""
     result = record(tmp_path, "runs", "--csv", str(EXAMPLES / "runs.csv"))
     table = read_runs(EXAMPLES / "runs.csv")
     assert result["kruskal_wallis"]["statistic"] == pytest.approx(
@@ -104,7 +104,7 @@ def test_runs_report_which_rows_differ(tmp_path, capsys):
 
 
 def test_rows_in_other_blocks_are_not_ranked_by_block(tmp_path):
-    """Friedman needs every row in every block; without, it says which is missing, and the rest stands."""
+    """Friedman needs every row in every block: the reason names the missing one, and other results stay."""
     text = "row,value,seed\na,1,0\na,2,1\nb,3,0\nb,4,2\nc,5,0\nc,7,1\n"
     result = record(tmp_path, "runs", "--csv", csv(tmp_path, text))
     assert result["friedman"]["reason"] == "'a' was not run in every block: seed 2 is missing"
@@ -113,21 +113,21 @@ def test_rows_in_other_blocks_are_not_ranked_by_block(tmp_path):
     assert "no column names the blocks" in result["friedman"]["reason"]
 
 
-def test_predictions_are_those_of_scikit_learn(tmp_path):
-    """Balanced accuracy and AUROC of the example, and the discordant images by hand."""
-    given_ = read_predictions(EXAMPLES / "predictions.csv")
-    assert given_.classes == ("healthy", "pneumonia")
-    predicted = {m: s[0].argmax(1) for m, s in given_.scores.items()}
+def test_prediction_metrics_equal_scikit_learn(tmp_path):
+    """Balanced accuracy and AUROC of the example agree; discordant images are counted by hand."""
+    table = read_predictions(EXAMPLES / "predictions.csv")
+    assert table.classes == ("healthy", "pneumonia")
+    predicted = {m: s[0].argmax(1) for m, s in table.scores.items()}
     result = record(tmp_path, "predictions", "--csv", str(EXAMPLES / "predictions.csv"), "--margin", "0.05")
-    for model, own in predicted.items():
-        known = balanced_accuracy_score(given_.label, own)
+    for model, predicted_classes in predicted.items():
+        known = balanced_accuracy_score(table.label, predicted_classes)
         assert result["models"][model]["estimate"] == pytest.approx(known)
     versus = result["versus"]["ddpm"]
-    right = {m: own == given_.label for m, own in predicted.items()}
+    right = {m: predicted_classes == table.label for m, predicted_classes in predicted.items()}
     assert versus["mcnemar"]["gained"] == (right["ddpm"] & ~right["real_only"]).sum()
     assert versus["mcnemar"]["lost"] == (right["real_only"] & ~right["ddpm"]).sum()
     assert versus["delong"]["a"]["auroc"] == pytest.approx(
-        roc_auc_score(given_.label, given_.scores["ddpm"][0][:, 1])
+        roc_auc_score(table.label, table.scores["ddpm"][0][:, 1])
     )
     assert versus["bootstrap"]["difference"] == pytest.approx(versus["difference"]["estimate"])
     assert versus["equivalence"]["margin"] == 0.05
@@ -154,7 +154,7 @@ def test_both_forms_of_predictions_are_the_same(tmp_path):
 
 
 def test_several_runs_are_averaged(tmp_path):
-    """With a column run, the metric is the mean over runs and trainings enter the interval."""
+    """With a column run, the metric is the mean over runs, and trainings enter the interval."""
     rng = np.random.default_rng(0)
     lines = ["image_id,patient_id,label,model,run,score_a,score_b"]
     for model, pull in (("base", 0.5), ("better", 1.5)):
@@ -164,8 +164,8 @@ def test_several_runs_are_averaged(tmp_path):
                 lines.append(f"i{k},p{k // 2},{'ab'[k % 2]},{model},{run},{p:.5f},{1 - p:.5f}")
     path = csv(tmp_path, "\n".join(lines) + "\n")
     result = record(tmp_path, "predictions", "--csv", path, "--metric", "accuracy")
-    own = read_predictions(Path(path))
-    known = np.mean([(s.argmax(1) == own.label).mean() for s in own.scores["better"]])
+    table = read_predictions(Path(path))
+    known = np.mean([(s.argmax(1) == table.label).mean() for s in table.scores["better"]])
     assert result["models"]["better"]["estimate"] == pytest.approx(known)
     assert result["versus"]["better"]["difference"]["runs"] == 3
     needed = record(tmp_path, "power", "--csv", path, "--difference", "0.05")["rows"]["better"]["needed"]
@@ -174,7 +174,7 @@ def test_several_runs_are_averaged(tmp_path):
 
 
 def test_the_power_of_schaudts_test_set(tmp_path, capsys):
-    """217 images with 15 % discordant find about 7 points at 80 % power; 0.52 points take forty thousand."""
+    """217 images, 15 % discordant, detect about 7 points at 80 % power; 0.52 points need forty thousand."""
     result = record(
         tmp_path,
         "power",
@@ -192,8 +192,8 @@ def test_the_power_of_schaudts_test_set(tmp_path, capsys):
     assert "7.33 points at 80 % power" in capsys.readouterr().out
 
 
-def test_association_is_spearmans(tmp_path, capsys):
-    """The correlation of the example is scipy's; five models prove nothing, and it says so."""
+def test_association_equals_spearman(tmp_path, capsys):
+    """The correlation of the example is scipy's; the output reports that five models prove nothing."""
     result = record(tmp_path, "association", "--csv", str(EXAMPLES / "fidelity.csv"))
     table = np.genfromtxt(EXAMPLES / "fidelity.csv", delimiter=",", skip_header=1, usecols=(1, 2))
     assert result["measures"]["fid"]["rho"] == pytest.approx(scipy_stats.spearmanr(*table.T).statistic)
@@ -202,14 +202,14 @@ def test_association_is_spearmans(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory) -> Path:
-    """Bundles of three rows of a made-up task."""
+    """Bundles of three rows of a simulated task."""
     rows = ("real_only", "ddpm", "stylegan")
     folder = tmp_path_factory.mktemp("stats") / "bundles"
     return make_bundles(folder, rows, test_counts=(20,) * 5, paper_counts=None)
 
 
-def test_bundles_take_the_place_of_a_table(tmp_path, bundles):
-    """Runs and predictions of bundles give the figures of the comparison, with the task's correction."""
+def test_bundles_replace_a_table(tmp_path, bundles):
+    """Runs and predictions of bundles give the comparison's figures, with the task's correction."""
     whole = compare_folder(bundles).to_json()
     runs = record(tmp_path, "runs", "--bundles", str(bundles))
     assert runs["kruskal_wallis"]["statistic"] == pytest.approx(whole["kruskal_wallis"]["statistic"])
@@ -217,17 +217,17 @@ def test_bundles_take_the_place_of_a_table(tmp_path, bundles):
     primary = whole["settings"]["primary_metric"]["name"]
     known = whole["figures"]["test"][str(whole["settings"]["primary_bracket"])]
     for name in ("ddpm", "stylegan"):
-        own, theirs = result["versus"][name]["difference"], known[name]["versus"]["real_only"][primary]
-        assert own["estimate"] == pytest.approx(theirs["estimate"])
-        assert own["p_adjusted"] == pytest.approx(theirs["p_adjusted"])
+        actual, expected = result["versus"][name]["difference"], known[name]["versus"]["real_only"][primary]
+        assert actual["estimate"] == pytest.approx(expected["estimate"])
+        assert actual["p_adjusted"] == pytest.approx(expected["p_adjusted"])
 
 
 def test_bundles_give_power_and_association(tmp_path, bundles):
-    """What less would take, and why three rows show no association."""
+    """Power gives the detectable difference; with three rows the association is undefined, with a reason."""
     result = record(tmp_path, "power", "--bundles", str(bundles), "--difference", "0.01")
     assert result["rows"]["ddpm"]["needed"]["difference"] == 0.01
     result = record(tmp_path, "association", "--bundles", str(bundles))
-    assert {own["reason"] for own in result["measures"].values()} == {"fewer than four rows"}
+    assert {measure["reason"] for measure in result["measures"].values()} == {"fewer than four rows"}
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_bundles_give_power_and_association(tmp_path, bundles):
     ],
 )
 def test_a_wrong_command_is_refused(capsys, arguments, message):
-    """One clear line; a wrong option before anything is read."""
+    """One clear line reports a wrong option before any file is read."""
     paths = {k: str(EXAMPLES / f"{k}.csv") for k in ("runs", "predictions")}
     assert re.search(message, refused(capsys, *(a.format(**paths) for a in arguments)))
 
@@ -289,8 +289,8 @@ HEAD = "image_id,patient_id,label,"
         (HEAD + "model,score_y\ni,p,x,a,1\ni,p,x,a,1\n", "line 3: image_id: model 'a', image_id 'i'"),
     ],
 )
-def test_predictions_that_do_not_fit_are_refused(tmp_path, capsys, text, message):
-    """The line and the column, the model or the image are named."""
+def test_invalid_predictions_are_refused(tmp_path, capsys, text, message):
+    """The error names the line and the column, the model or the image."""
     assert message in refused(capsys, "predictions", "--csv", csv(tmp_path, text))
 
 
@@ -302,8 +302,8 @@ def test_predictions_that_do_not_fit_are_refused(tmp_path, capsys, text, message
         ("row,value\n" + "".join(f"r{k},1\n" for k in range(101)), "has 101 rows, at most 100"),
     ],
 )
-def test_runs_that_do_not_fit_are_refused(tmp_path, capsys, text, message):
-    """The line and the column are named."""
+def test_invalid_runs_are_refused(tmp_path, capsys, text, message):
+    """The error names the line and the column."""
     assert message in refused(capsys, "runs", "--csv", csv(tmp_path, text))
 
 
@@ -315,7 +315,7 @@ ODD = st.sampled_from(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(sorted(KINDS)), data=st.data())
 def test_no_table_gives_a_traceback(tmp_path, capsys, kind, data):
-    """A few lines of an example with cells replaced, lines dropped or doubled: a record or a named fault."""
+    """An example with replaced cells and dropped or doubled lines gives a record or a named fault."""
     lines = (EXAMPLES / KINDS[kind]).read_text().splitlines()
     head, body = lines[0], data.draw(st.lists(st.sampled_from(lines[1:]), min_size=1, max_size=12))
     cells = [line.split(",") for line in (head, *body)]
@@ -334,18 +334,22 @@ def test_no_table_gives_a_traceback(tmp_path, capsys, kind, data):
     (3, {"accuracy": accuracy_score, "balanced_accuracy": balanced_accuracy_score,
          "macro_f1": partial(f1_score, average="macro"), "cohen_kappa": cohen_kappa_score}),
 ])  # fmt: skip
-def test_weighted_metrics_are_scikit_learns(classes, metrics):
-    """What the paired bootstrap resamples: each metric under any weights, the mean over two runs."""
+def test_weighted_metrics_equal_scikit_learn(classes, metrics):
+    """Each metric that the paired bootstrap resamples agrees for any weights, as the mean over two runs."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, classes, 60)
     scores, weight = rng.random((60, 2, classes)), rng.integers(0, 4, (1, 60)).astype(float)
     kind = "binary" if classes == 2 else "multiclass"
-    for name, theirs in metrics.items():
-        known = np.mean([theirs(label, scores[:, r].argmax(1), sample_weight=weight[0]) for r in (0, 1)])
+    for name, metric in metrics.items():
+        known = np.mean([metric(label, scores[:, r].argmax(1), sample_weight=weight[0]) for r in (0, 1)])
         assert statistic_of(name, kind)(label, scores, weight)[0] == pytest.approx(known)
     one_hot = np.eye(classes)[label]
-    own = [1] if classes == 2 else range(classes)
+    columns = [1] if classes == 2 else range(classes)
     known = np.mean(
-        [roc_auc_score(one_hot[:, k], scores[:, r, k], sample_weight=weight[0]) for r in (0, 1) for k in own]
+        [
+            roc_auc_score(one_hot[:, k], scores[:, r, k], sample_weight=weight[0])
+            for r in (0, 1)
+            for k in columns
+        ]
     )
     assert statistic_of("auroc", kind)(label, scores, weight)[0] == pytest.approx(known)

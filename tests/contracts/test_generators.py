@@ -1,4 +1,4 @@
-"""The contract of every generator and control, the example of docs/add_a_generator.md included."""
+"""The contract of every generator and control, including the example of docs/add_a_generator.md."""
 
 from __future__ import annotations
 
@@ -57,49 +57,49 @@ TRAINED = [name for name in BUILTIN if name in TINY]
 
 
 def load(name: str) -> ModuleType:
-    """The module of a generator."""
+    """Import the module of a generator."""
     return find("generators", [name])[0].load()
 
 
 def make(name: str) -> Any:
-    """An unfitted generator of a size that fits in seconds."""
+    """Return an unfitted generator of a size that fits in seconds."""
     module = load(name)
     return module.Generator(module.Params(**TINY.get(name, {})))
 
 
 def context(folder: Path, size: int, **changes: Any) -> FakeContext:
-    """A context with a reserve for the oracle."""
+    """Return a context with a reserve for the oracle."""
     reserve = blobs({"a": 4, "b": 4, "c": 4}, size=size, seed=9, prefix="reserve")
     return FakeContext(folder, image_size=size, reserve=reserve, **changes)
 
 
 def fitted(name: str, folder: Path, size: int = 16) -> Any:
-    """A generator fitted to blobs."""
+    """Return a generator fitted to blobs."""
     generator = make(name)
     generator.fit(blobs(COUNTS, size=size), context(folder, size))
     return generator
 
 
 def saved(generator: Any, folder: Path) -> None:
-    """Save as the suite does, into a folder that is there."""
+    """Save into an existing folder, as the suite does."""
     folder.mkdir()
     generator.save(folder)
 
 
 def request(size: int = 16) -> SampleRequest:
-    """Seven images, classes in no order."""
+    """Return a request for seven images with classes in mixed order."""
     return SampleRequest(np.array([2, 0, 1, 1, 0, 2, 0]), CLASSES, size)
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
-    """The bytes of every file of a folder."""
+    """Return the hash of every file in a folder."""
     files = (p for p in folder.rglob("*") if p.is_file())
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_module_has_its_parts(name: str) -> None:
-    """A module says its version, card and parameters, and every default says where it is from."""
+    """A module has version, card and parameters, and every default names its source."""
     module = load(name)
     assert isinstance(module.version, str)
     assert module.card.keys() == {"title", "role", "description", "citation", "license"}
@@ -114,8 +114,8 @@ def test_module_has_its_parts(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "size"), [*((n, 16) for n in EVERY), *((n, 32) for n in EVERY), ("ddpm", 64), ("stylegan", 64)]
 )
-def test_samples_are_what_was_asked_for(name: str, size: int, tmp_path: Path) -> None:
-    """Count, size, type, order of classes and unique ids, in pictures with something on them."""
+def test_samples_match_the_request(name: str, size: int, tmp_path: Path) -> None:
+    """Samples have the requested count, size, type and class order, unique ids, and are not blank."""
     drawn = fitted(name, tmp_path, size).sample(request(size), seed=1)
     assert isinstance(drawn, ImageSet)
     assert drawn.image.shape == (7, size, size)
@@ -128,7 +128,7 @@ def test_samples_are_what_was_asked_for(name: str, size: int, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", EVERY)
 def test_seed_decides_the_bytes(name: str, tmp_path: Path) -> None:
-    """The same seed gives the same bytes, another seed other bytes, whatever the global state is."""
+    """The same seed gives the same bytes whatever the global state; another seed gives other bytes."""
     generator = fitted(name, tmp_path)
     first = generator.sample(request(), seed=1)
     np.random.seed(3)  # noqa: NPY002
@@ -142,7 +142,7 @@ def test_seed_decides_the_bytes(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_two_fits_with_one_seed_are_equal(name: str, tmp_path: Path) -> None:
-    """Same images and same seed, same bytes on disk, although the global state differs."""
+    """The same images and seed give the same bytes on disk, although the global state differs."""
     for part in ("one", "two"):
         torch.manual_seed(len(part) + ord(part[0]))
         saved(fitted(name, tmp_path), tmp_path / part)
@@ -150,8 +150,8 @@ def test_two_fits_with_one_seed_are_equal(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_saved_and_loaded_samples_alike(name: str, tmp_path: Path) -> None:
-    """A loaded generator samples the same bytes, and its folder holds no pickle."""
+def test_a_loaded_generator_samples_the_same(name: str, tmp_path: Path) -> None:
+    """A loaded generator samples the same bytes, and its folder has no pickle."""
     generator = fitted(name, tmp_path)
     saved(generator, tmp_path / "saved")
     loaded = load(name).Generator.load(tmp_path / "saved")
@@ -166,13 +166,13 @@ def test_saved_and_loaded_samples_alike(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_single_class(name: str, tmp_path: Path) -> None:
-    """One class of three is enough to fit; another class is then refused by name."""
+    """One class of three is enough for a fit; a request for another class is refused by name."""
     generator = make(name)
-    own = blobs(COUNTS).of_class(1)
-    generator.fit(own, context(tmp_path, 16, labels=(1, 1)))
+    one_class = blobs(COUNTS).of_class(1)
+    generator.fit(one_class, context(tmp_path, 16, labels=(1, 1)))
     drawn = generator.sample(SampleRequest(np.array([1, 1, 1]), CLASSES, 16), seed=1)
     assert drawn.label.tolist() == [1, 1, 1]
-    if name != "oracle":  # its images are the reserve's
+    if name != "oracle":  # the oracle draws from the reserve
         with pytest.raises(GeneratorError, match="class 'a'"):
             generator.sample(SampleRequest(np.array([0, 1]), CLASSES, 16), seed=1)
 
@@ -186,7 +186,7 @@ def test_another_size_is_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_broken_folder_is_refused(name: str, tmp_path: Path) -> None:
-    """A missing or cut-off file is a GeneratorError that names the folder."""
+    """A missing or truncated file raises a GeneratorError that names the folder."""
     generator = fitted(name, tmp_path)
     saved(generator, tmp_path / "saved")
     weights = tmp_path / "saved" / "weights.safetensors"
@@ -198,10 +198,10 @@ def test_broken_folder_is_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_search_space_gives_valid_parameters(name: str) -> None:
-    """What tuning suggests can be used as it is, and is not one point."""
+    """Suggested parameters are valid and vary."""
     module, study = load(name), optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = [module.Params(**module.search_space(study.ask())) for _ in range(5)]
-    assert len({p.model_dump_json() for p in found}) == 5
+    suggestions = [module.Params(**module.search_space(study.ask())) for _ in range(5)]
+    assert len({p.model_dump_json() for p in suggestions}) == 5
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -210,7 +210,7 @@ def test_search_space_gives_valid_parameters(name: str) -> None:
 def test_killed_fit_resumes_to_the_same_bytes(
     name: str, kill_after: int, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fit that is killed and goes on from its last state ends in the bytes of one that was left alone."""
+    """A killed fit that resumes from its last state gives the bytes of an uninterrupted fit."""
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
     train = blobs(COUNTS)
@@ -221,7 +221,7 @@ def test_killed_fit_resumes_to_the_same_bytes(
         make(name).fit(train, dying)
     resumed, second = make(name), replace(dying, kill_after=0, steps=[], previews=[])
     resumed.fit(train, second)
-    assert min(second.steps) == kill_after + 1  # it went on, and did not start again
+    assert min(second.steps) == kill_after + 1  # the fit resumed and did not restart
     saved(whole, tmp_path / "whole")
     saved(resumed, tmp_path / "resumed")
     assert folder_hashes(tmp_path / "whole") == folder_hashes(tmp_path / "resumed")
@@ -231,7 +231,7 @@ def test_killed_fit_resumes_to_the_same_bytes(
 def test_state_after_the_last_step_is_complete(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after its last step, a fit resumes with nothing to do and can be saved and sampled."""
+    """A fit killed after its last step resumes with no step left, and can be saved and sampled."""
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
     dying = context(tmp_path, 16, kill_after=TINY[name]["steps"])
@@ -244,8 +244,8 @@ def test_state_after_the_last_step_is_complete(
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_fit_reports_and_stops_when_told(name: str, tmp_path: Path) -> None:
-    """Previews come as often as asked, the last at the last step; True from report ends the fit at once."""
+def test_fit_reports_and_stops_on_request(name: str, tmp_path: Path) -> None:
+    """Previews come at the requested interval and at the last step; True from report ends the fit at once."""
     steps = TINY[name]["steps"]
     full = context(tmp_path, 16)
     make(name).fit(blobs(COUNTS), full)
@@ -258,8 +258,8 @@ def test_fit_reports_and_stops_when_told(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_unread_pixels_are_as_good_as_an_array(name: str, tmp_path: Path) -> None:
-    """A fit on images that are read when indexed gives the same samples as one on an array."""
+def test_lazy_images_equal_an_array(name: str, tmp_path: Path) -> None:
+    """A fit on lazy images gives the same samples as one on an array."""
     images = blobs(COUNTS)
     unread = replace(images, image=LazyImages.each(lambda row: images.image[row], len(images), 16))
     request = SampleRequest.balanced(2, CLASSES, 16)

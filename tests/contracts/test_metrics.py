@@ -1,4 +1,4 @@
-"""What every distance between two sets of features obeys."""
+"""Properties of every distance between two sets of features."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def draws(seed: int, n: int = 60, d: int = 6) -> np.ndarray:
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_order_of_rows_does_not_matter(distance, seed):
-    """Shuffling the images of either side changes nothing but rounding."""
+    """Shuffling the images of either side changes only rounding."""
     a, b = draws(seed), draws(seed + 1) + 0.5
     order = np.random.default_rng(seed).permutation(len(a))
     assert distance(a[order], b) == pytest.approx(distance(a, b), rel=1e-6)
@@ -30,8 +30,8 @@ def test_order_of_rows_does_not_matter(distance, seed):
 @each_distance
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_sides_may_be_swapped(distance, seed):
-    """The distance from real to fake is the distance from fake to real."""
+def test_distance_is_symmetric(distance, seed):
+    """The distance from real to fake equals the distance from fake to real."""
     a, b = draws(seed), draws(seed + 1, n=45) * 2
     assert distance(a, b) == pytest.approx(distance(b, a), rel=1e-6)
 
@@ -40,7 +40,7 @@ def test_sides_may_be_swapped(distance, seed):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_identity_is_zero_or_below(distance, seed):
-    """A set against itself scores 0 (FID), or at most 0 (KID, which is unbiased)."""
+    """A set against itself has FID 0, and KID at most 0, since KID is unbiased."""
     a = draws(seed)
     assert distance(a, a) <= 1e-6
 
@@ -49,7 +49,7 @@ def test_identity_is_zero_or_below(distance, seed):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_grows_with_a_shift_of_the_mean(distance, seed):
-    """The further one side is moved, the larger the distance."""
+    """A larger shift of one side gives a larger distance."""
     a, b = draws(seed), draws(seed + 1)
     scores = [distance(a, b + shift) for shift in (0.0, 1.0, 2.0, 4.0)]
     assert scores == sorted(scores)
@@ -66,8 +66,8 @@ def test_grows_with_a_shift_of_the_mean(distance, seed):
         (np.full((5, 6), np.nan), "NaN"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(distance, fake, words):
-    """One row, another width, no matrix, NaN: a MetricError that says which and what to do."""
+def test_incomparable_inputs_are_refused(distance, fake, words):
+    """One row, another width, no matrix or NaN raises a MetricError with the reason and the remedy."""
     with pytest.raises(MetricError, match=words):
         distance(draws(1), fake)
     with pytest.raises(MetricError, match=words):

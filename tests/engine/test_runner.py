@@ -1,4 +1,4 @@
-"""The runner: reuse, failures, killed workers."""
+"""The runner: reuse, failures and killed workers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def tests_are_importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
 
 
-def node(name, what="square", n=1, needs=()):
-    return Node(name, ActConfig(act=what, n=n), {"terms": tuple(needs)} if needs else {})
+def node(name, act_name="square", n=1, needs=()):
+    return Node(name, ActConfig(act=act_name, n=n), {"terms": tuple(needs)} if needs else {})
 
 
 class Log(RunObserver):
@@ -49,7 +49,7 @@ def run(folder, *nodes):
 
 
 def test_results_flow_and_are_reused(tmp_path):
-    """2 squared, plus 3 squared of it: 13. The second run computes nothing."""
+    """2 squared is an input to 3 squared plus it: 13. The second run computes nothing."""
     graph = (node("a", n=2), node("b", n=3, needs=["a"]))
     outcome, lines = run(tmp_path, *graph)
     assert (outcome.results["b"].folder / "n.txt").read_text() == "13"
@@ -57,43 +57,43 @@ def test_results_flow_and_are_reused(tmp_path):
     assert run(tmp_path, *graph)[1] == ["reused a", "reused b"]
 
 
-def test_changed_node_recomputes_itself_and_what_depends_on_it(tmp_path):
-    """A new number for b leaves a; c follows b."""
+def test_changed_node_recomputes_itself_and_its_dependents(tmp_path):
+    """A new number for b does not recompute a, but does recompute c."""
     run(tmp_path, node("a"), node("b", n=2, needs=["a"]), node("c", needs=["b"]))
     _, lines = run(tmp_path, node("a"), node("b", n=5, needs=["a"]), node("c", needs=["b"]))
     assert lines == ["reused a", "finished b", "finished c"]
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("act_name", "message"),
     [
         ("raise_benchmark_error", "here: is wrong\n       mend it"),
         ("raise_runtime_error", "bad: RuntimeError: a bug"),
     ],
 )
-def test_one_failure_does_not_stop_the_rest(tmp_path, what, told):
-    """The failure is one line, also for what depends on it; the other nodes finish; a log is kept."""
-    outcome, _ = run(tmp_path, node("bad", what), node("after", needs=["bad"]), node("good", n=2))
-    assert outcome.failures["bad"].startswith(told)
+def test_one_failure_does_not_stop_the_rest(tmp_path, act_name, message):
+    """A failure is one line, for its dependents too. The other nodes finish, and a log is stored."""
+    outcome, _ = run(tmp_path, node("bad", act_name), node("after", needs=["bad"]), node("good", n=2))
+    assert outcome.failures["bad"].startswith(message)
     assert outcome.failures["after"] == outcome.failures["bad"]
     assert "good" in outcome.results
     assert "Traceback" in (tmp_path / "store" / "logs" / "bad.log").read_text()
 
 
-def test_failed_node_is_tried_again_by_the_next_run(tmp_path):
+def test_failed_node_is_retried_by_the_next_run(tmp_path):
     """A failure is not stored as a result."""
     run(tmp_path, node("bad", "raise_benchmark_error"))
     assert run(tmp_path, node("bad", "raise_benchmark_error"))[1] == ["failed bad"]
 
 
-def test_killed_worker_gets_one_more_chance(tmp_path):
-    """A node whose worker was killed is computed again, and finds its scratch."""
+def test_node_of_a_killed_worker_is_retried_once(tmp_path):
+    """The runner computes the node again, with its scratch folder."""
     outcome, _ = run(tmp_path, node("shot", "die_once", n=3))
     assert (outcome.results["shot"].folder / "n.txt").read_text() == "9"
 
 
-def test_worker_that_is_always_killed_fails_its_row_alone(tmp_path):
-    """Two kills are a failure with a remedy; the other nodes still finish."""
+def test_worker_that_is_always_killed_fails_only_its_row(tmp_path):
+    """Two kills are a failure with a remedy; the other nodes finish."""
     outcome, _ = run(tmp_path, node("shot", "die_always"), node("b", needs=["shot"]), node("good", "slow"))
     assert "killed 2 times" in outcome.failures["shot"]
     assert "good" in outcome.results
@@ -101,7 +101,7 @@ def test_worker_that_is_always_killed_fails_its_row_alone(tmp_path):
 
 
 def test_store_that_vanishes_is_an_error(tmp_path):
-    """A store that can no longer be written ends the run, rather than a row."""
+    """A store that becomes unwritable ends the run, not only a row."""
     store = Store(tmp_path / "store")
     (tmp_path / "store" / "partial").rmdir()
     (tmp_path / "store" / "partial").write_text("in the way")
@@ -109,18 +109,18 @@ def test_store_that_vanishes_is_an_error(tmp_path):
         execute(Graph([node("a")]), store, act, workers=1)
 
 
-def test_a_grid_goes_past_a_bug_and_a_kill(tmp_path):
-    """Of eight trainings one raises and one is killed each time: those two fail, the other six finish."""
+def test_a_grid_continues_after_a_bug_and_a_kill(tmp_path):
+    """Of eight trainings one raises and one is always killed: those two fail, and the other six finish."""
     acts = ["square", "raise_runtime_error", "square", "slow", "die_always", "square", "slow", "square"]
-    grid = [node(f"t{i}", what, n=i, needs=["data"]) for i, what in enumerate(acts)]
+    grid = [node(f"t{i}", act_name, n=i, needs=["data"]) for i, act_name in enumerate(acts)]
     outcome, _ = run(tmp_path, node("data", n=0), *grid)
     assert set(outcome.failures) == {"t1", "t4"}
     finished = {i: (outcome.results[f"t{i}"].folder / "n.txt").read_text() for i in (0, 2, 3, 5, 6, 7)}
     assert finished == {i: str(i**2) for i in (0, 2, 3, 5, 6, 7)}
 
 
-def test_worker_gets_its_next_node_before_anybody_is_told_of_the_last(tmp_path):
-    """However long an observer takes over a finished node, the next one is at work meanwhile."""
+def test_worker_gets_its_next_node_before_observers_run(tmp_path):
+    """A slow observer of a finished node does not delay the next node."""
 
     class Slow(RunObserver):
         seen = False
@@ -137,7 +137,7 @@ def test_worker_gets_its_next_node_before_anybody_is_told_of_the_last(tmp_path):
 
 
 def test_worker_count(monkeypatch):
-    """What the user wants, but at least one; on a GPU half the cores, as many as its free memory holds."""
+    """The user's number counts, at least one. On a GPU it is half the cores, limited by free memory."""
     assert worker_count("cpu", 3) == 3
     assert worker_count("cpu", None) >= 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
@@ -147,8 +147,8 @@ def test_worker_count(monkeypatch):
     assert worker_count("cuda", 7) == 7
 
 
-def test_gpu_that_does_not_answer_asks_for_workers(monkeypatch):
-    """Where torch cannot tell the free memory, the last line of what it said, and the remedy."""
+def test_unreadable_gpu_memory_is_an_error(monkeypatch):
+    """Where torch cannot read the free memory, the error has its last line and the remedy."""
     silent = subprocess.CompletedProcess([], 1, "", "Traceback\nRuntimeError: no NVIDIA driver\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: silent)
     with pytest.raises(BenchmarkError, match=r"no NVIDIA driver\n.*Give --workers"):

@@ -1,4 +1,4 @@
-"""Names under which MLflow shows what a run did."""
+"""Names under which MLflow shows a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from benchmark.experiments.tracking_store import create_whole
     [("gan_test_covid+flu (severe)", "gan_test_covid_flu _severe_"), ("gan_test_Pleural Effusion", None)],
 )
 def test_a_class_of_any_name_has_a_metric(name, shown):
-    """MLflow refuses most signs; they become an underscore, and what it takes stays as it is."""
-    found = metric_name(name)
-    assert found == (shown or name)
-    _validate_metric_name(found)
+    """Characters that MLflow refuses become an underscore; the others stay."""
+    metric = metric_name(name)
+    assert metric == (shown or name)
+    _validate_metric_name(metric)
 
 
-def test_a_training_on_a_share_is_told_from_the_others():
+def test_a_training_on_a_share_has_a_distinct_name():
     """The run of the learning curve names its share, classifier and seed."""
 
     class Curve(StageConfig, stage="learning_curve"):
@@ -37,8 +37,11 @@ def test_a_training_on_a_share_is_told_from_the_others():
     assert run_name(Node("y", Filter(), row="ddpm")) == "quality_filter ddpm"
 
 
-def test_a_store_is_made_whole_or_not_at_all(tmp_path):
-    """A kill among the migrations leaves no store; the next run makes one, and a third leaves it alone."""
+def test_a_store_is_created_atomically(tmp_path):
+    """A kill among the migrations leaves no store.
+
+    The next run creates one, and a third does not change it.
+    """
     store = tmp_path / "mlflow.db"
     uri = f"sqlite:///{store}"
 
@@ -55,7 +58,7 @@ def test_a_store_is_made_whole_or_not_at_all(tmp_path):
     assert store.read_text() == "whole"
 
 
-def test_a_store_that_another_run_has_made_is_not_replaced(tmp_path):
+def test_a_store_of_a_concurrent_run_is_not_replaced(tmp_path):
     """Of two runs that create the store at once, the first to finish wins, and the other uses its store."""
     store = tmp_path / "mlflow.db"
 

@@ -1,4 +1,4 @@
-"""The time left: simulated grids on a fake clock, and hand arithmetic."""
+"""Estimates of the time left, on simulated grids with a fake clock and by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORKS = ("resnet50", "convnext_s", "densenet161", "vgg16")
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """No lines of the simulated runs."""
+    """Silence the lines of the simulated runs."""
     monkeypatch.setattr(Progress, "_show", lambda *_, **__: None)
 
 
@@ -48,7 +48,7 @@ def training(row, bracket, network, seed, needs=(), guess=15.0):
 
 
 def grid(seeds, *, fits=False):
-    """The graph of a study: data, perhaps fits and samples of each row, and trainings."""
+    """Return the graph of a study: data, optionally fits and samples of each row, and trainings."""
     nodes = [Node("data", Data(), expected_seconds=10.0)]
     for row in ROWS:
         needs = ["data"]
@@ -61,10 +61,10 @@ def grid(seeds, *, fits=False):
 
 
 def truth(nodes, rng, *, pace=1.0, networks=0.7, brackets=0.3, noise=0.2):
-    """What nodes really take: the guess, times factors of network, bracket and row, times luck; lognormal.
+    """Return durations: the guess times lognormal factors of network, bracket, row and seed.
 
     Args:
-        pace: standard deviation of the logarithm of what the machine, and a stage, make of the guesses.
+        pace: standard deviation of the logarithm of the factor of the machine, and of each stage.
     """
     spread = {"classifier": networks, "bracket": brackets, "generator": 0.1}
     factor: dict[str, float] = {}
@@ -82,12 +82,15 @@ def truth(nodes, rng, *, pace=1.0, networks=0.7, brackets=0.3, noise=0.2):
     }
 
 
-def played(nodes, seconds, workers, tells=5, ask_at=None):
-    """Run a graph on a fake clock, in the runner's order; the wall seconds, and what was left when asked."""
+def played(nodes, seconds, workers, reports=5, ask_at=None):
+    """Run a graph on a fake clock in the runner's order.
+
+    Return the wall seconds and the estimate at ``ask_at``.
+    """
     now = [0.0]
     progress = Progress(Graph(nodes), workers, now=lambda: now[0])
     order, by_id = start_order(Graph(nodes)), {n.id: n for n in nodes}
-    waiting, done, events, busy, said = dict(by_id), set(), [], 0, None
+    waiting, done, events, busy, estimate = dict(by_id), set(), [], 0, None
     if ask_at is not None:
         heapq.heappush(events, (ask_at, "ask", ""))
     while waiting or busy:
@@ -95,35 +98,40 @@ def played(nodes, seconds, workers, tells=5, ask_at=None):
         for node in sorted(ready, key=lambda n: order[n.id])[: workers - busy]:
             progress.started(waiting.pop(node.id))
             busy += 1
-            for k in range(1, tells + 1):
-                heapq.heappush(events, (now[0] + k / tells * seconds[node.id], f"{k / tells:.3f}", node.id))
-        now[0], what, name = heapq.heappop(events)
-        if what == "ask":
-            said = progress.seconds_left()
-        elif what == "1.000":
+            for k in range(1, reports + 1):
+                heapq.heappush(
+                    events, (now[0] + k / reports * seconds[node.id], f"{k / reports:.3f}", node.id)
+                )
+        now[0], event, name = heapq.heappop(events)
+        if event == "ask":
+            estimate = progress.seconds_left()
+        elif event == "1.000":
             busy -= 1
             done.add(name)
             progress.finished(by_id[name], result(seconds[name]))
         else:
-            progress.progressed(name, float(what))
-    return now[0], said
+            progress.progressed(name, float(event))
+    return now[0], estimate
 
 
-def errors(nodes, draws, workers, **how):
-    """Relative errors of the seconds left, told when a tenth of the wall time has gone, of drawn grids."""
-    found = []
+def errors(nodes, draws, workers, **options):
+    """Return relative errors of the estimate at a tenth of the wall time, over drawn grids."""
+    relative_errors = []
     for draw in range(draws):
-        seconds = truth(nodes, np.random.default_rng(draw), **how)
+        seconds = truth(nodes, np.random.default_rng(draw), **options)
         wall, _ = played(nodes, seconds, workers)
-        _, said = played(nodes, seconds, workers, ask_at=0.1 * wall)
-        found.append(said / (0.9 * wall) - 1)
-    return np.abs(found)
+        _, estimate = played(nodes, seconds, workers, ask_at=0.1 * wall)
+        relative_errors.append(estimate / (0.9 * wall) - 1)
+    return np.abs(relative_errors)
 
 
 @pytest.mark.parametrize(("workers", "draws"), [(2, 10), (8, 20)])
-def test_time_left_is_right_after_a_tenth_of_a_grid(workers, draws, quiet):
-    """Within 20 % in nine of ten grids of 261 trainings whose guesses are wrong by lognormal factors: e^1.1
-    for the machine, e^0.7 for the network, e^0.3 for the bracket, e^0.2 from seed to seed."""
+def test_time_left_is_accurate_after_a_tenth_of_a_grid(workers, draws, quiet):
+    """The error is within 20 % in nine of ten grids of 261 trainings with wrong guesses.
+
+    The lognormal factors are e^1.1 for the machine, e^0.7 for the network, e^0.3 for the bracket and e^0.2
+    for the seed.
+    """
     assert np.mean(errors(grid(5), draws, workers) <= 0.2) >= 0.9
 
 
@@ -131,14 +139,19 @@ def test_time_left_is_right_after_a_tenth_of_a_grid(workers, draws, quiet):
 @pytest.mark.parametrize(
     ("workers", "fits", "within", "share"), [(2, False, 0.2, 0.9), (8, False, 0.2, 0.9), (8, True, 0.4, 0.8)]
 )
-def test_time_left_is_right_over_many_grids(workers, fits, within, share, quiet):
-    """The same over 100 grids. Where fits come first, most brackets have not been seen after a tenth, and
-    what they take is not known: 40 % in eight of ten."""
+def test_time_left_is_accurate_over_many_grids(workers, fits, within, share, quiet):
+    """The same holds over 100 grids.
+
+    With fits first, most brackets have not run after a tenth, so the limit is 40 % in eight of ten.
+    """
     assert np.mean(errors(grid(5, fits=fits), 100, workers) <= within) >= share
 
 
-def test_simulation_is_hand_arithmetic():
-    """Two workers: a (2 more seconds) runs; b 3, then c 4 and d 1 after a: c 2-6, d 3-4. One worker: 10."""
+def test_simulation_matches_hand_arithmetic():
+    """Two workers: a runs 2 more seconds and b 3; after a, c runs from 2 to 6 and d from 3 to 4.
+
+    One worker: 10.
+    """
     seconds, needs = {"b": 3.0, "c": 4.0, "d": 1.0}, {"b": (), "c": ("a",), "d": ("a",)}
     order = {"b": 0, "c": 1, "d": 2}
     assert simulate(seconds, {"a": 2.0}, needs, order, 2) == 6.0
@@ -147,14 +160,14 @@ def test_simulation_is_hand_arithmetic():
 
 
 def test_time_left_is_never_below_the_critical_path(quiet):
-    """With more workers than nodes the chain data, fit, training is what is left: 10 + 100 + 15 seconds."""
+    """With more workers than nodes the chain data, fit, training remains: 10 + 100 + 15 seconds."""
     nodes = [n for n in grid(1, fits=True) if n.row in ("", "ddpm")]
     assert Progress(Graph(nodes), 50, now=lambda: 0.0).seconds_left() == pytest.approx(125)
     assert Progress(Graph(nodes), 1, now=lambda: 0.0).seconds_left() == pytest.approx(110 + 12 * 15)
 
 
-def test_kind_that_has_not_run_borrows_from_its_tags():
-    """At +100 a takes twice as long as b, and b at +250 half as long again: a at +250 about 3 times."""
+def test_a_kind_without_runs_is_estimated_from_its_tags():
+    """At +100 a takes twice as long as b, and b at +250 takes half again as long: a at +250 about 3 times."""
     nodes = [training("ddpm", b, n, s) for b in (100, 250) for n in "ab" for s in range(6)]
     known = Durations(nodes)
     for n in nodes:
@@ -165,15 +178,15 @@ def test_kind_that_has_not_run_borrows_from_its_tags():
     assert known.expected({})["classify/ddpm/100/a/5"] == pytest.approx(30, rel=0.05)
 
 
-def test_running_node_tells_of_its_kind():
+def test_a_running_node_informs_its_kind():
     """A network that is half done after 100 seconds needs 200, and so does its other seed."""
     nodes = [training("ddpm", 100, "a", s) for s in range(2)]
     left = Durations(nodes).expected({nodes[0].id: (200.0, 0.5)})
     assert left[nodes[1].id] == pytest.approx(200, rel=0.05)
 
 
-def test_earlier_run_tells_what_kinds_take_and_not_how_fast_this_machine_is():
-    """Reused: a 30 s, b 60 s. Here a takes 3 s: b will take about 6."""
+def test_earlier_runs_give_the_ratios_of_kinds_only():
+    """Reused nodes took a 30 s and b 60 s. Here a takes 3 s, so b takes about 6."""
     nodes = [training("ddpm", 100, n, s) for n in "ab" for s in range(4)]
     known = Durations(nodes)
     for n in nodes:
@@ -183,8 +196,11 @@ def test_earlier_run_tells_what_kinds_take_and_not_how_fast_this_machine_is():
     assert known.expected({})["classify/ddpm/100/b/0"] == pytest.approx(6, rel=0.15)
 
 
-def test_first_training_of_each_kind_goes_ahead_then_the_longest_path():
-    """First one training per network of real_only, then the fits, which most wait for; repetitions last."""
+def test_order_is_first_training_of_each_kind_then_longest_path():
+    """One training per network of real_only is first.
+
+    The fits, which most nodes need, follow; repetitions are last.
+    """
     nodes = grid(2, fits=True)
     order = start_order(Graph(nodes))
     real = [[order[training("real_only", 0, n, s).id] for n in NETWORKS] for s in (0, 1)]
@@ -193,8 +209,11 @@ def test_first_training_of_each_kind_goes_ahead_then_the_longest_path():
     assert kind(nodes[1]) == ("classify", "bracket=0", "classifier=resnet50", "generator=real_only")
 
 
-def test_progress_counts_down_as_a_node_goes_on(quiet):
-    """One training of a known kind, 20 s: at 25 % after 5 s 15 are left, 5 s later without a word 10."""
+def test_time_left_counts_down_during_a_node(quiet):
+    """A training of a known kind takes 20 s.
+
+    At 25 % after 5 s, 15 are left; 5 s later without a report, 10.
+    """
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(2)]
     progress = Progress(Graph(nodes), 1, now=lambda: now[0])
     progress.started(nodes[0])
@@ -208,8 +227,8 @@ def test_progress_counts_down_as_a_node_goes_on(quiet):
     assert progress.seconds_left() == pytest.approx(10, rel=0.02)
 
 
-def test_what_a_worker_imports_first_is_not_what_its_kind_takes(quiet):
-    """Started at 0, at work from 50, done at 70, of which 18 in the stage: the next one takes 20."""
+def test_import_time_is_not_part_of_a_kinds_duration(quiet):
+    """Started at 0, at work from 50 and done at 70 with 18 in the stage: the next node takes 20."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(2)]
     progress = Progress(Graph(nodes), 1, now=lambda: now[0])
     progress.started(nodes[0])
@@ -220,8 +239,8 @@ def test_what_a_worker_imports_first_is_not_what_its_kind_takes(quiet):
     assert progress.seconds_left() == pytest.approx(20, rel=0.02)
 
 
-def test_lines_tell_what_is_done_and_how_long_the_rest_takes(capsys):
-    """Without a terminal: a line per finished or failed node."""
+def test_lines_report_progress_and_time_left(capsys):
+    """Without a terminal, every finished or failed node has a line."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(3)]
     progress = Progress(Graph(nodes), 1, now=lambda: now[0])
     progress.started(nodes[0])

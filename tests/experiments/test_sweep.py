@@ -1,4 +1,4 @@
-"""The verb `sweep`: variants, folders, and failures that stop nothing."""
+"""The verb `sweep`: variants, folders and failures."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ OVER = ["sweep", "--task", BINARY, "--over", "mask.shape"]
 
 
 def test_two_choices_give_the_product(tmp_path):
-    """Two views by two masks: four protocols, each with its values, its folder and the fixed choice."""
+    """Two views by two masks give four protocols, each with its values, its folder and the fixed choice."""
     given = [*OVER, "--over", "view.keep", "--scenario", "labels.uncertain=ones", "--out", str(tmp_path)]
-    found = sweep.plan_variants(read_request(given)[1])
-    assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in found] == [
+    variants = sweep.plan_variants(read_request(given)[1])
+    assert [(v.plan.chosen["mask.shape"], v.plan.chosen["view.keep"]) for v in variants] == [
         ("none", "frontal"),
         ("none", "both"),
         ("joint", "frontal"),
         ("joint", "both"),
     ]
-    assert {v.plan.chosen["labels.uncertain"] for v in found} == {"ones"}
-    assert len({v.plan.protocol_hash for v in found}) == 4
-    assert found[0].out == tmp_path / "mask.shape=none_view.keep=frontal"
+    assert {v.plan.chosen["labels.uncertain"] for v in variants} == {"ones"}
+    assert len({v.plan.protocol_hash for v in variants}) == 4
+    assert variants[0].out == tmp_path / "mask.shape=none_view.keep=frontal"
 
 
-def test_values_are_read_as_yaml_and_in_the_order_given():
-    """``--values 1.0,0.25`` of a share of patients: numbers, the others left out."""
+def test_values_are_parsed_as_yaml_in_the_given_order():
+    """``--values 1.0,0.25`` of a patient share gives numbers, and leaves out the other values."""
     given = ["sweep", "--task", "lus_limited", "--over", "scarce.keep", "--values", "1.0,0.25"]
-    found = sweep.plan_variants(read_request(given)[1])
-    assert [v.plan.chosen["scarce.keep"] for v in found] == [1.0, 0.25]
-    assert [v.name for v in found] == ["scarce.keep=1.0", "scarce.keep=0.25"]
-    assert str(found[0].out) == "outputs/sweep-lus_limited-demo/scarce.keep=1.0"
+    variants = sweep.plan_variants(read_request(given)[1])
+    assert [v.plan.chosen["scarce.keep"] for v in variants] == [1.0, 0.25]
+    assert [v.name for v in variants] == ["scarce.keep=1.0", "scarce.keep=0.25"]
+    assert str(variants[0].out) == "outputs/sweep-lus_limited-demo/scarce.keep=1.0"
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--over", "mask.shap"], "Did you mean 'mask.shape'"),
         (["--over", "mask.shape"], "names 'mask.shape' twice"),
@@ -54,19 +54,19 @@ def test_values_are_read_as_yaml_and_in_the_order_given():
         (["--scenario", "mask.shape=none"], "set by --scenario too"),
     ],
 )
-def test_wrong_choice_is_told_before_anything_is_computed(more, told, capsys, tmp_path, monkeypatch):
-    """Status 1, one line, nothing written."""
+def test_invalid_choice_is_refused_before_computing(more, message, capsys, tmp_path, monkeypatch):
+    """The status is 1, one line is printed, and no file is written."""
     monkeypatch.chdir(tmp_path)
     assert main([*OVER, *more]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def ending(failing, seen):
-    """A run that writes its leaderboard, unless the value of the mask is made to fail."""
+def ending(failing, masks):
+    """Return a run that writes its leaderboard, unless the value of the mask must fail."""
 
     def run(plan, verb, out, workers, parent):
-        seen.append((plan.chosen["view.keep"], parent))
+        masks.append((plan.chosen["view.keep"], parent))
         fault = failing.get(plan.chosen["view.keep"])
         if isinstance(fault, Exception):
             raise fault
@@ -87,33 +87,35 @@ def ending(failing, seen):
     ],
 )
 def test_failing_variant_does_not_stop_the_others(fault, status, folders, tmp_path, monkeypatch, capsys):
-    """A fault of the data, a bug, a failed row: status 1, the other variant runs, tables of what is there."""
-    seen, tables = [], []
+    """A data fault, a bug or a failed row gives status 1; the other variant runs, and tables are written."""
+    masks, tables = [], []
     monkeypatch.setenv("MLFLOW_RUN_ID", "parent")
-    monkeypatch.setattr(sweep, "run", ending({"frontal": fault}, seen))
-    fake = SimpleNamespace(write_tables=lambda found, out: tables.append((found, out)) or [out / "a.csv"])
+    monkeypatch.setattr(sweep, "run", ending({"frontal": fault}, masks))
+    fake = SimpleNamespace(
+        write_tables=lambda folders_of, out: tables.append((folders_of, out)) or [out / "a.csv"]
+    )
     monkeypatch.setitem(sys.modules, "benchmark.reporting.write_tables", fake)
     given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
     assert main(given) == status
-    assert seen == [("frontal", "parent"), ("both", "parent")]
+    assert masks == [("frontal", "parent"), ("both", "parent")]
     assert tables == [([tmp_path / f for f in folders], tmp_path / "tables")]
-    said = capsys.readouterr()
-    assert "a.csv" in said.out
-    assert ("failed: view.keep=frontal" in said.err) == (status == 1)
+    output = capsys.readouterr()
+    assert "a.csv" in output.out
+    assert ("failed: view.keep=frontal" in output.err) == (status == 1)
 
 
 def test_store_that_cannot_be_written_ends_the_sweep(tmp_path, monkeypatch):
-    """Without a store no variant can go on."""
-    seen = []
-    monkeypatch.setattr(sweep, "run", ending({"frontal": StoreError("store", "is full")}, seen))
+    """Without a store no variant can run."""
+    masks = []
+    monkeypatch.setattr(sweep, "run", ending({"frontal": StoreError("store", "is full")}, masks))
     given = ["sweep", "--task", BINARY, "--over", "view.keep", "--out", str(tmp_path)]
     assert main(given) == 1
-    assert len(seen) == 1
+    assert len(masks) == 1
 
 
 @pytest.mark.slow
 def test_sweep_writes_a_leaderboard_per_variant_and_tables_over_them(tmp_path):
-    """Two masks: two leaderboards of two protocols, two parent runs that tell their choice, tables."""
+    """Two masks give leaderboards of two protocols, two parent runs that name their choice, and tables."""
     pytest.importorskip("benchmark.reporting.write_tables")
     done = command(tmp_path, *OVER, "--out", "out")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The search: on val alone, resumable, ending in parameters that ``run`` accepts."""
+"""The search: on val alone, resumable, with parameters that ``run`` accepts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def trials(folder: Path) -> list:
 
 
 def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypatch):
-    """best_params.yaml holds the parameters of the finished trial with the lowest preview FID."""
+    """best_params.yaml has the parameters of the finished trial with the lowest preview FID."""
     from benchmark.planning.request import RunRequest
     from benchmark.planning.resolve import make_plan
 
@@ -100,14 +100,14 @@ def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypa
 
 
 def test_every_report_reaches_the_pruner(searched):
-    """A finished trial has as many intermediate values as the fit had previews: three."""
+    """A finished trial has as many intermediate values as previews: three."""
     folder, _ = searched
     finished = [t for t in trials(folder) if t.state.name == "COMPLETE"]
     assert all(len(t.intermediate_values) == 3 for t in finished)
 
 
 def test_trials_are_nested_runs(searched):
-    """Each trial is a run below the search's own, with its parameters and objective."""
+    """Each trial is a run below the search's run, with its parameters and objective."""
     from mlflow.tracking import MlflowClient
 
     folder, _ = searched
@@ -118,8 +118,8 @@ def test_trials_are_nested_runs(searched):
     assert all("noise" in r.data.params for r in nested)
 
 
-def test_study_goes_on_and_never_had_the_test_split(searched):
-    """Asking for 5 trials in all runs one more; the folder that the fits read holds train and val alone."""
+def test_study_resumes_and_never_reads_the_test_split(searched):
+    """A request for 5 trials in total runs one more; the folder of the fits has train and val alone."""
     folder, _ = searched
     done = tune(folder, "--trials", "5")
     assert done.returncode == 0, done.stdout + done.stderr

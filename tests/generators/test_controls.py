@@ -1,4 +1,4 @@
-"""Control generators: what they hand out is what they promise."""
+"""Control generators and the known answers that they give."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAIN = blobs(COUNTS, size=16)
 
 
 def smooth(size: int, count: int = 6) -> ImageSet:
-    """Pictures of one broad bump each, far from the border, on black; three of each of two classes."""
+    """Return images with one broad bump on black, far from the border; three of each of two classes."""
     grid = np.arange(size) - (size - 1) / 2
     image = np.empty((count, size, size), np.uint8)
     for i, out in enumerate(image):
@@ -33,7 +33,7 @@ def smooth(size: int, count: int = 6) -> ImageSet:
 
 
 def sample(module: Any, train: ImageSet, label: list[int], folder: Path, **params: Any) -> ImageSet:
-    """Fit and draw."""
+    """Fit a generator and sample from it."""
     generator = module.Generator(module.Params(**params))
     context = FakeContext(folder, image_size=train.size, classes=train.classes, labels=(0, 1))
     generator.fit(train, context)
@@ -42,13 +42,13 @@ def sample(module: Any, train: ImageSet, label: list[int], folder: Path, **param
 
 
 def hashes(images: np.ndarray) -> list[bytes]:
-    """One value per picture."""
+    """Return one hash per image."""
     return [i.tobytes() for i in images]
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.integers(0, 9))
-def test_draw_evenly_never_repeats_before_all_have_come(wanted: list[int], seed: int) -> None:
-    """Within a class, members differ in count by at most one, and every draw is of the wanted class."""
+def test_draw_evenly_repeats_only_after_a_full_pass(wanted: list[int], seed: int) -> None:
+    """Within a class, counts differ by at most one, and every draw is of the requested class."""
     pool = np.array([0, 0, 0, 0, 1, 1, 2])
     drawn = draw_evenly(pool, np.array(wanted), np.random.default_rng(seed))
     assert pool[drawn].tolist() == wanted
@@ -58,14 +58,14 @@ def test_draw_evenly_never_repeats_before_all_have_come(wanted: list[int], seed:
 
 
 def test_duplicates_are_training_images_of_the_class(tmp_path: Path) -> None:
-    """Ten of a class with five images: each exactly twice, pixel for pixel; five of them are repeats."""
+    """Ten of a class with five images give each exactly twice, pixel for pixel; five count as repeats."""
     drawn = sample(duplicate_real, TRAIN, [0] * 10, tmp_path)
     assert sorted(hashes(drawn.image)) == sorted(2 * hashes(TRAIN.of_class(0).image))
     assert drawn.card["repeated_source_images"] == 5
 
 
-def test_oracle_hands_out_the_reserve_and_counts_repeats(tmp_path: Path) -> None:
-    """Distinct images of the reserve while they last, then again, with the repeats counted."""
+def test_oracle_draws_from_the_reserve_and_counts_repeats(tmp_path: Path) -> None:
+    """Images of the reserve are distinct until exhausted, then repeat and are counted."""
     reserve = blobs({"a": 3, "b": 3, "c": 3}, seed=7)
     control = oracle.Oracle(oracle.Params())
     control.fit(TRAIN, FakeContext(tmp_path, reserve=reserve))
@@ -83,14 +83,14 @@ def test_oracle_hands_out_the_reserve_and_counts_repeats(tmp_path: Path) -> None
 def test_oracle_needs_a_reserve_of_every_class(
     reserve: ImageSet | None, problem: str, tmp_path: Path
 ) -> None:
-    """Without a reserve, or without a class in it, the error says which and what to do."""
+    """Without a reserve, or a class in it, the error names what is missing and the remedy."""
     with pytest.raises(GeneratorError, match=problem) as error:
         oracle.Oracle(oracle.Params()).fit(TRAIN, FakeContext(tmp_path, reserve=reserve))
     assert "split.reserve" in error.value.remedy
 
 
 def test_copycat_is_near_and_not_equal(tmp_path: Path) -> None:
-    """Every copy has one training image nearer than all others, of the class, and none is equal to it."""
+    """The nearest training image of a copy is of its class, and no copy equals it."""
     train = smooth(32)
     drawn = sample(copycat, train, [0, 1] * 20, tmp_path)
     flat = train.image.reshape(6, -1).astype(float)
@@ -100,19 +100,19 @@ def test_copycat_is_near_and_not_equal(tmp_path: Path) -> None:
 
 
 def test_copycat_without_changes_is_the_image(tmp_path: Path) -> None:
-    """With every limit at zero the copies are exact, so each limit alone makes the difference."""
+    """With every limit at zero the copies are exact."""
     drawn = sample(copycat, TRAIN, [0, 1, 2], tmp_path, shift=0, brightness=0, contrast=0, noise=0)
     assert set(hashes(drawn.image)) <= set(hashes(TRAIN.image))
 
 
 def test_traditional_without_changes_is_the_image(tmp_path: Path) -> None:
-    """With no movement and no probability of the rest, the images come back as they are."""
+    """Without movement, and with probability zero of the rest, images are unchanged."""
     drawn = sample(traditional, TRAIN, [0, 1, 2], tmp_path, shift=0, scale=0, rotate=0, probability=0)
     assert set(hashes(drawn.image)) <= set(hashes(TRAIN.image))
 
 
 def center_of_mass(images: np.ndarray) -> np.ndarray:
-    """(N, 2) row and column."""
+    """Return (N, 2) row and column."""
     weight, place = images.astype(float), np.arange(images.shape[1])
     total = weight.sum((1, 2))
     rows = (weight.sum(2) * place).sum(1) / total
@@ -121,7 +121,7 @@ def center_of_mass(images: np.ndarray) -> np.ndarray:
 
 
 def test_traditional_shifts_up_to_its_limit(tmp_path: Path) -> None:
-    """A tenth of 64 pixels: shifts reach 5 pixels and more, and stay below 6.4 and what rounding adds."""
+    """At a tenth of 64 pixels, shifts reach 5 pixels and stay below 6.4 plus rounding."""
     train = smooth(64, 2)
     drawn = sample(traditional, train, [0] * 200, tmp_path, scale=0, rotate=0, probability=0)
     moved = np.abs(center_of_mass(drawn.image) - center_of_mass(train.image[:1]))
@@ -129,7 +129,7 @@ def test_traditional_shifts_up_to_its_limit(tmp_path: Path) -> None:
 
 
 def test_traditional_scales_about_the_center(tmp_path: Path) -> None:
-    """Scale within 30 percent: the bump's area ranges from 0.7 ** 2 to 1.3 ** 2; its center stays."""
+    """At a scale within 30 percent, the bump's area is 0.7 ** 2 to 1.3 ** 2, and its center stays."""
     train = smooth(64, 2)
     drawn = sample(traditional, train, [0] * 200, tmp_path, scale=0.3, shift=0, rotate=0, probability=0)
     area = (drawn.image > 100).sum((1, 2)) / (train.image[0] > 100).sum()
@@ -139,7 +139,7 @@ def test_traditional_scales_about_the_center(tmp_path: Path) -> None:
 
 
 def test_traditional_does_not_flip(tmp_path: Path) -> None:
-    """A bright left half stays left: the heart lies on one side."""
+    """A bright left half stays left: the heart is on one side."""
     train = smooth(32, 2)
     train.image[:, :, :16] = 250
     train.image[:, :, 16:] = 20
@@ -148,7 +148,7 @@ def test_traditional_does_not_flip(tmp_path: Path) -> None:
 
 
 def test_noise_has_histograms_of_the_training_images(tmp_path: Path) -> None:
-    """Every picture holds exactly the gray values of one training image, at other places."""
+    """Every image has exactly the gray values of one training image, permuted."""
     drawn = sample(noise, TRAIN, [0, 1, 2] * 5, tmp_path)
     known = {np.sort(i, axis=None).tobytes() for i in TRAIN.image}
     assert {np.sort(i, axis=None).tobytes() for i in drawn.image} <= known
@@ -156,13 +156,13 @@ def test_noise_has_histograms_of_the_training_images(tmp_path: Path) -> None:
 
 
 def test_noise_carries_no_label(tmp_path: Path) -> None:
-    """Other labels, same seed: the same pictures."""
+    """Other labels with the same seed give the same images."""
     one, two = (sample(noise, TRAIN, label, tmp_path) for label in ([0] * 6, [2, 1, 2, 1, 2, 1]))
     assert np.array_equal(one.image, two.image)
 
 
 def test_noise_has_the_spectrum_but_not_the_anatomy(tmp_path: Path) -> None:
-    """Neighboring pixels correlate as in the training images; the mean picture shows nothing of theirs."""
+    """Neighboring pixels correlate as in the training images, but the mean image does not resemble theirs."""
     train = smooth(32)
     drawn = sample(noise, train, [0] * 300, tmp_path).image.astype(float)
     real = train.image.astype(float)

@@ -1,4 +1,4 @@
-"""DDPM against hand arithmetic, and one that has learned."""
+"""DDPM against hand arithmetic, and a trained model."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_defaults_are_the_paper() -> None:
-    """Schaudt et al. 2023, Table 3, column Unconditional."""
+def test_defaults_are_those_of_the_paper() -> None:
+    """The values are those of Schaudt et al. 2023, Table 3, column Unconditional."""
     p = ddpm.Params()
     assert (p.steps, p.batch_size, p.learning_rate, p.warmup) == (13_750, 8, 1e-4, 500)
     assert (p.beta1, p.beta2, p.weight_decay, p.max_gradient_norm) == (0.95, 0.999, 1e-6, 1.0)
@@ -35,7 +35,7 @@ def test_defaults_are_the_paper() -> None:
 
 
 def test_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
-    """0 at the start, half way up half way through the warm-up, half way down in the middle, 0 at the end."""
+    """The factor is 0 at the start, 1/2 halfway through the warm-up, 1/2 halfway down, and 0 at the end."""
     p = ddpm.Params(steps=1100, warmup=100, learning_rate=1.0)
     _, schedule = ddpm.make_optimizer(nn.Linear(1, 1), p)
     rates = [p.learning_rate * schedule.lr_lambdas[0](step) for step in (0, 50, 100, 600, 1100)]
@@ -47,7 +47,7 @@ def test_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
     [("epsilon", [1.0, 0.5]), ("sample", [4.0, 5.0]), ("v_prediction", [0.8, 5 / 11])],
 )
 def test_min_snr_weights(prediction: str, expected: list[float]) -> None:
-    """Signal-to-noise 4 and 10, gamma 5: the weights of arXiv:2303.09556 for each kind of prediction."""
+    """Signal-to-noise 4 and 10 with gamma 5 give the weights of arXiv:2303.09556 for each prediction type."""
     noising = DDPMScheduler()
     noising.alphas_cumprod = torch.tensor([4 / 5, 10 / 11])
     model = ddpm.DDPM(ddpm.Params(prediction=prediction, snr_gamma=5.0))
@@ -56,15 +56,15 @@ def test_min_snr_weights(prediction: str, expected: list[float]) -> None:
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
-def test_loss_of_a_network_that_knows_the_answer_is_zero(prediction: str) -> None:
-    """With images that are all zero, the noised image says what the noise was: the best loss is 0."""
+def test_loss_of_a_perfect_network_is_zero(prediction: str) -> None:
+    """For images of zeros the noised image determines the noise, so the lowest loss is 0."""
     noising = DDPMScheduler()
 
     class Knowing(nn.Module):
         def forward(self, noised: torch.Tensor, time: torch.Tensor, class_labels: Any) -> Any:
-            kept = noising.alphas_cumprod[time].view(-1, 1, 1, 1)
-            noise = noised / (1 - kept).sqrt()
-            answer = {"epsilon": noise, "sample": 0 * noise}.get(prediction, kept.sqrt() * noise)
+            signal = noising.alphas_cumprod[time].view(-1, 1, 1, 1)
+            noise = noised / (1 - signal).sqrt()
+            answer = {"epsilon": noise, "sample": 0 * noise}.get(prediction, signal.sqrt() * noise)
             return type("Output", (), {"sample": answer})
 
     model = ddpm.DDPM(ddpm.Params(prediction=prediction))
@@ -75,7 +75,7 @@ def test_loss_of_a_network_that_knows_the_answer_is_zero(prediction: str) -> Non
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmsolver++"])
-def test_samplers_find_the_only_image(sampler: str) -> None:
+def test_samplers_reach_the_predicted_image(sampler: str) -> None:
     """A network that always predicts one image leads every sampler to that image."""
     model = ddpm.DDPM(ddpm.Params(prediction="sample", sampler=sampler, denoising_steps=10))
     model.classes, model.image_size = ("a",), 8
@@ -91,8 +91,8 @@ def test_samplers_find_the_only_image(sampler: str) -> None:
     assert np.abs(drawn.image.astype(float) - expected).max() <= 1
 
 
-def test_one_class_has_no_label_in_the_network(tmp_path: Path) -> None:
-    """One class gives the unconditional network of the paper, two classes an embedding of the label."""
+def test_one_class_gives_an_unconditional_network(tmp_path: Path) -> None:
+    """One class gives the paper's unconditional network; two classes give a label embedding."""
     train = blobs({"a": 4, "b": 4})
     one, two = (ddpm.DDPM(ddpm.Params(**{**SMALL, "steps": 1})) for _ in range(2))
     one.fit(train.of_class(1), FakeContext(tmp_path, classes=("a", "b"), labels=(1,)))
@@ -101,8 +101,8 @@ def test_one_class_has_no_label_in_the_network(tmp_path: Path) -> None:
     assert two.network.class_embedding.num_embeddings == 2
 
 
-def test_size_that_the_levels_do_not_divide(tmp_path: Path) -> None:
-    """16 px cannot be halved five times: the error names the parameter and a size that would do."""
+def test_indivisible_size_is_refused(tmp_path: Path) -> None:
+    """16 px cannot be halved five times: the error names the parameter and a valid size."""
     model = ddpm.DDPM(ddpm.Params(steps=1))
     with pytest.raises(GeneratorError, match="channels: 6 levels") as error:
         model.fit(blobs({"a": 4}), FakeContext(tmp_path, classes=("a",), labels=(0,)))
@@ -110,14 +110,14 @@ def test_size_that_the_levels_do_not_divide(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"groups": 48}, {"denoising_steps": 2000}, {"learning_rate": 0}])
-def test_parameters_that_contradict_each_other(wrong: dict[str, Any]) -> None:
-    """Groups that do not divide the channels, more denoising than noising steps, no learning."""
+def test_contradictory_parameters_are_refused(wrong: dict[str, Any]) -> None:
+    """Indivisible groups, more denoising than noising steps and a zero learning rate are refused."""
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         ddpm.Params(**wrong)
 
 
 def test_learns_the_classes(tmp_path: Path) -> None:
-    """After 150 steps, the bright square lies where the class says in four of five samples."""
+    """After 150 steps the bright square is at the class's position in four of five samples."""
     train = blobs({"a": 40, "b": 12})
     model = ddpm.DDPM(ddpm.Params(**{**SMALL, "steps": 150, "prediction": "sample"}))
     model.fit(train, FakeContext(tmp_path, classes=("a", "b"), labels=(0, 1)))

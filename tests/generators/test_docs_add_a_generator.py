@@ -1,4 +1,4 @@
-"""docs/add_a_generator.md shows code that runs."""
+"""The code in docs/add_a_generator.md runs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ EXAMPLE = ROOT / "examples" / "my_generator.py"
 
 
 def test_page_shows_the_example() -> None:
-    """The page's first block of Python is the file in examples/, which the contract tests run."""
+    """The page's first Python block is the file in examples/, which the contract tests run."""
     first = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
     assert first == EXAMPLE.read_text(encoding="utf-8")
 
 
 def test_page_names_every_member_of_the_contract() -> None:
-    """Every method of the contract and everything that the context gives is on the page."""
+    """The page names every method of the contract and every member of the context."""
     for word in ("fit", "sample", "save", "load", "report", "save_state", "load_state", "search_space"):
         assert f"{word}(" in PAGE
     for word in ("device", "precision", "seed", "scratch", "reserve"):
         assert f"context.{word}" in PAGE
 
 
-def test_example_has_learned_the_classes(tmp_path: Path) -> None:
-    """The mean of its samples is the mean of the class, within what 200 draws leave."""
+def test_example_learns_the_classes(tmp_path: Path) -> None:
+    """The mean of 200 samples equals the class mean within sampling error."""
     module = find("generators", [str(EXAMPLE)])[0].load()
     train = blobs({"a": 40, "b": 20}, size=16)
     model = module.Generator(module.Params())

@@ -1,4 +1,4 @@
-"""The eight operations of Lan: each does what the thesis says, within its limits, and alone."""
+"""The eight operations of Lan: each follows the thesis, within its limits and independently."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ SIZE = 64
 
 
 def changed(image: np.ndarray, count: int, seed: int = 3, **params: Any) -> np.ndarray:
-    """One (S, S) uint8 image, changed so many times; float32 in [0, 1]."""
+    """Return ``count`` changed copies of one (S, S) uint8 image; float32 in [0, 1]."""
     generator = LanAugmentation(Params(**params))
     return generator.change(np.repeat(image[None], count, 0), np.random.default_rng(seed))
 
 
 def only(operation: str, image: np.ndarray, count: int = 200, **params: Any) -> np.ndarray:
-    """One operation, applied each time."""
+    """Apply one operation to every copy."""
     return changed(image, count, operations=(operation,), probability=1, **params)
 
 
 def dot(row: float = 31.5, column: float = 31.5, width: float = 4, level: int = 200) -> np.ndarray:
-    """A round bump on black."""
+    """Return a round bump on black."""
     place = np.arange(SIZE)
     bump = np.exp(-((place[:, None] - row) ** 2 + (place - column) ** 2) / (2 * width**2))
     return np.round(level * bump).astype(np.uint8)
 
 
 def centers(images: np.ndarray) -> np.ndarray:
-    """(N, 2) center of mass in pixels from the middle."""
+    """Return (N, 2) centers of mass in pixels from the middle."""
     place, total = np.arange(SIZE) - 31.5, images.sum((1, 2))
     return np.stack([images.sum(2) @ place, images.sum(1) @ place], 1) / total[:, None]
 
 
 def test_defaults_are_those_of_the_thesis() -> None:
-    """All eight operations of section 4.4 in its order of geometry first, each with probability 0.5."""
+    """All eight operations of section 4.4, geometry first, each with probability 0.5."""
     p = Params()
     assert len(OPERATIONS) == len(set(OPERATIONS)) == 8
     assert p.operations == OPERATIONS
@@ -68,22 +68,22 @@ def test_defaults_are_those_of_the_thesis() -> None:
         {"crop": (0, 1)},
     ],
 )
-def test_operations_that_are_refused(params: dict[str, Any]) -> None:
-    """None, one twice, one that the thesis does not have, or a window of nothing."""
+def test_invalid_operations_are_refused(params: dict[str, Any]) -> None:
+    """An empty list, a repeated or unknown operation and an empty window are refused."""
     with pytest.raises(ValidationError):
         Params(**params)
 
 
 def test_search_space_gives_valid_parameters() -> None:
-    """What tuning suggests can be used as it is, and is not one point."""
+    """Suggested parameters are valid and vary."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = [Params(**search_space(study.ask())) for _ in range(5)]
-    assert len({p.model_dump_json() for p in found}) == 5
+    suggestions = [Params(**search_space(study.ask())) for _ in range(5)]
+    assert len({p.model_dump_json() for p in suggestions}) == 5
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_operation_changes_the_image(operation: str) -> None:
-    """Whatever the operation, a structured picture comes back changed, in range, at its size."""
+    """A structured image comes back changed, in range and at its size."""
     image = dot(20, 26, 6)
     drawn = only(operation, image, 40)
     assert drawn.shape == (40, SIZE, SIZE)
@@ -93,8 +93,8 @@ def test_each_operation_changes_the_image(operation: str) -> None:
     assert np.mean(different) > 0.9
 
 
-def test_probability_is_of_each_operation() -> None:
-    """With two operations at 0.5, a quarter of the images stay as they are; at 0 all of them do."""
+def test_probability_applies_to_each_operation() -> None:
+    """With two operations at 0.5 a quarter of the images is unchanged; at 0 all are."""
     image = dot(20, 26)
     drawn = changed(image, 800, operations=("translation", "blurring"))
     same = [np.allclose(d, image / 255, atol=1e-6) for d in drawn]
@@ -103,7 +103,7 @@ def test_probability_is_of_each_operation() -> None:
 
 
 def test_rotation_reaches_ninety_degrees_both_ways() -> None:
-    """A bump to the right of the middle turns over the right half circle and no farther."""
+    """A bump right of the middle covers exactly the right half circle."""
     at = centers(only("rotation", dot(31.5, 48)))
     angle = np.rad2deg(np.arctan2(-at[:, 0], at[:, 1]))
     assert angle.max() == pytest.approx(90, abs=4)
@@ -112,7 +112,7 @@ def test_rotation_reaches_ninety_degrees_both_ways() -> None:
 
 
 def test_flipping_is_on_one_axis() -> None:
-    """Upside down or left to right, each half the time, never both and never neither."""
+    """Every image is flipped vertically or horizontally, each half the time, never both."""
     image = dot(16, 20)
     drawn = only("flipping", image, 400)
     vertical = [np.allclose(d, image[::-1] / 255) for d in drawn]
@@ -122,7 +122,7 @@ def test_flipping_is_on_one_axis() -> None:
 
 
 def test_translation_reaches_a_fifth_and_fills_with_black() -> None:
-    """Shifts fill a fifth of the side in both directions; what moves in is black."""
+    """Shifts cover a fifth of the side in both directions, and the border is black."""
     moved = np.abs(centers(only("translation", dot(width=3))))
     assert 12 < moved.max() < 0.2 * SIZE + 0.1
     white = only("translation", np.full((SIZE, SIZE), 255, np.uint8), 20)
@@ -130,7 +130,7 @@ def test_translation_reaches_a_fifth_and_fills_with_black() -> None:
 
 
 def test_shearing_is_up_to_fifteen_degrees() -> None:
-    """A bump above the middle slides one way by up to tan(15 degrees) of its height; the middle stays."""
+    """A bump above the middle shifts by up to tan(15 degrees) of its height; the middle stays."""
     slid = centers(only("shearing", dot(13.5, 31.5, 3)))[:, 1]
     farthest = 18 * np.tan(np.deg2rad(15))
     assert np.abs(slid).max() == pytest.approx(farthest, abs=0.2)
@@ -141,7 +141,7 @@ def test_shearing_is_up_to_fifteen_degrees() -> None:
 
 
 def test_cropping_shows_the_window_of_the_thesis() -> None:
-    """A ramp over the picture covers 256 / 320 of its height and 256 / 389 of its width, at any place."""
+    """A ramp covers 256 / 320 of its height and 256 / 389 of its width, at any position."""
     down = np.repeat(np.arange(SIZE, dtype=np.uint8)[:, None] * 4, SIZE, 1)
     for image, share in ((down, 256 / 320), (down.T.copy(), 256 / 389)):
         drawn = only("cropping", image)
@@ -153,7 +153,7 @@ def test_cropping_shows_the_window_of_the_thesis() -> None:
 
 
 def test_noise_is_gaussian_or_pepper() -> None:
-    """Half the images get 5 percent black pixels; half Gaussian noise of up to 30 times sqrt(0.5)."""
+    """Half the images get 5 percent black pixels; half, Gaussian noise of up to 30 times sqrt(0.5)."""
     gray = np.full((SIZE, SIZE), 128, np.uint8)
     residue = only("noise", gray, 300) - 128 / 255
     pepper = np.array([set(np.unique(r.round(4))) <= {0.0, np.float32(-0.502)} for r in residue])
@@ -166,7 +166,7 @@ def test_noise_is_gaussian_or_pepper() -> None:
 
 
 def test_blur_scales_with_the_image() -> None:
-    """At 320 pixels the bump's variance grows by that of the kernel, at 64 by a twenty-fifth of it."""
+    """At 320 pixels the bump's variance grows by the kernel's, at 64 by a twenty-fifth of it."""
     generator, rng = LanAugmentation(Params()), np.random.default_rng(0)
     place = np.arange(320) - 159.5
     wide = np.exp(-(place[:, None] ** 2 + place**2) / (2 * 20**2)).astype(np.float32)
@@ -181,8 +181,8 @@ def test_blur_scales_with_the_image() -> None:
     assert variance(generator._blurring(small, rng)) - variance(small) == pytest.approx(added / 25, rel=0.1)
 
 
-def test_deviation_of_a_cut_off_kernel() -> None:
-    """Very wide, it is a box of 11 pixels; narrow, nothing is cut off; in between, by hand for 3 pixels."""
+def test_deviation_of_a_truncated_kernel() -> None:
+    """A wide kernel is a box of 11 pixels, a narrow one is not truncated; 3 pixels are computed by hand."""
     assert kernel_deviation(11, 1e6) == pytest.approx(np.sqrt((11**2 - 1) / 12))
     assert kernel_deviation(11, 0.9) == pytest.approx(0.9, rel=1e-4)
     side = np.exp(-0.5)  # of the middle, at one deviation
@@ -190,7 +190,7 @@ def test_deviation_of_a_cut_off_kernel() -> None:
 
 
 def test_coloring_brightens_and_never_darkens_the_mean() -> None:
-    """Factors between 1 and 2: the mean grows up to twofold, the spread up to fourfold, none shrinks."""
+    """With factors 1 to 2 the mean grows up to twofold and the spread up to fourfold; neither shrinks."""
     image = np.full((SIZE, SIZE), 50, np.uint8)
     image[20:40] = 60
     drawn = only("coloring", image, 300)
@@ -201,8 +201,8 @@ def test_coloring_brightens_and_never_darkens_the_mean() -> None:
     assert 3.2 < spread.max() < 4.01
 
 
-def test_samples_are_of_the_class_that_was_asked_for(tmp_path: Path) -> None:
-    """Each changed image correlates best with a training image of its class; sources come evenly."""
+def test_samples_are_of_the_requested_class(tmp_path: Path) -> None:
+    """Each image correlates best with a training image of its class, and sources are used evenly."""
     train = blobs({"a": 6, "b": 6}, size=32)
     generator = LanAugmentation(Params(operations=("noise", "blurring")))
     generator.fit(train, FakeContext(tmp_path, classes=train.classes, image_size=32, labels=(0, 1)))

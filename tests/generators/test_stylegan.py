@@ -1,4 +1,4 @@
-"""StyleGAN's parts against known answers, and one that has learned."""
+"""StyleGAN: its parts against known answers, and a trained model."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from support.samples import blobs
 
 
 def model(size: int, **params: Any) -> stylegan.StyleGAN:
-    """An unfitted StyleGAN that knows its image size."""
-    found = stylegan.StyleGAN(stylegan.Params(**params))
-    found.image_size = size
-    return found
+    """Return an unfitted StyleGAN with an image size."""
+    generator = stylegan.StyleGAN(stylegan.Params(**params))
+    generator.image_size = size
+    return generator
 
 
 def random(seed: int = 0) -> torch.Generator:
-    """A generator of a test's own."""
+    """Return a seeded torch generator."""
     return torch.Generator().manual_seed(seed)
 
 
-def test_defaults_are_the_paper() -> None:
-    """Schaudt et al. 2023, Table 3, column GAN."""
+def test_defaults_are_those_of_the_paper() -> None:
+    """The values are those of Schaudt et al. 2023, Table 3, column GAN."""
     p = stylegan.Params()
     assert (p.steps, p.beta1, p.beta2) == (37_500, 0.0, 0.99)
     assert sorted(p.batch_size) == [16, 32]
@@ -43,7 +43,7 @@ def test_defaults_are_the_paper() -> None:
 
 
 def test_growth_at_paper_size() -> None:
-    """256 px: 8 to 256 px take a sixth of the steps each; a size blends in over its first half."""
+    """At 256 px, sizes 8 to 256 take a sixth of the steps each and blend in over their first half."""
     grown = [model(256).growth.at(step) for step in range(0, 37_500, 1250)]
     assert [level for level, _, _ in grown] == [k for k in range(1, 7) for _ in range(5)]
     blends = [round(blend, 2) for _, blend, _ in grown[5:10]]
@@ -64,8 +64,8 @@ def test_growth_ends_at_full_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [26, 100, 4, 38])
-def test_sizes_that_doubling_does_not_reach(size: int, tmp_path: Path) -> None:
-    """At unshuffle 2, 26, 100, 4 and 38 px are not 2 times 4 to 7 times a power of two."""
+def test_sizes_that_doubling_cannot_reach_are_refused(size: int, tmp_path: Path) -> None:
+    """At unshuffle 2, sizes 26, 100, 4 and 38 px are not 2 times 4 to 7 times a power of two."""
     gan = stylegan.StyleGAN(stylegan.Params(unshuffle=2, steps=1))
     with pytest.raises(GeneratorError, match=f"cannot grow to {size} px"):
         gan.fit(
@@ -75,7 +75,7 @@ def test_sizes_that_doubling_does_not_reach(size: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, 3.0])
 def test_slope_penalty_of_a_linear_critic(slope: float) -> None:
-    """A critic that is w * x has slope |w| everywhere, so the penalty is (|w| - 1)^2."""
+    """The critic w * x has slope |w| everywhere, so the penalty is (|w| - 1)^2."""
 
     class Linear(nn.Module):
         def forward(self, image: torch.Tensor, label: torch.Tensor, level: int, fade: float) -> torch.Tensor:
@@ -88,7 +88,7 @@ def test_slope_penalty_of_a_linear_critic(slope: float) -> None:
 
 
 def test_adain_gives_every_map_the_style() -> None:
-    """After AdaIN each map's mean and deviation are the style's shift and scale, whatever came in."""
+    """After AdaIN each map has the style's shift as mean and its scale as deviation."""
     layer = blocks.StyledConv(3, 4, 2)
     style = torch.tensor([[1.0, 0.5], [-2.0, 0.3]])
     out = layer(torch.randn(2, 3, 8, 8, generator=random()), style, random())
@@ -98,7 +98,7 @@ def test_adain_gives_every_map_the_style() -> None:
 
 @pytest.mark.parametrize("unshuffle", [1, 2])
 def test_levels_double_the_image(unshuffle: int) -> None:
-    """Level 0 gives the constant's size, each further level twice that; the critic takes each of them."""
+    """Level 0 has the constant's size, each further level doubles it, and the critic accepts every level."""
     generator = blocks.Generator(4, [6, 5, 4], 8, 2, 3, unshuffle)
     critic = blocks.Critic(4, [6, 5, 4], 3, unshuffle)
     label = torch.tensor([0, 1, 2, 2])
@@ -109,8 +109,8 @@ def test_levels_double_the_image(unshuffle: int) -> None:
         assert critic(image, label, level, 0.5 if level else 1.0).shape == (4,)
 
 
-def test_blending_goes_from_the_level_before_to_the_new_one() -> None:
-    """At 0 the picture is the level before's, enlarged; at 1 the new level's; between them, their mixture."""
+def test_blending_goes_from_the_previous_level_to_the_new_one() -> None:
+    """Fade 0 gives the previous level enlarged, fade 1 the new level, and values between them the mixture."""
     generator = blocks.Generator(4, [6, 5], 8, 2, 1, 1)
     styles = torch.randn(2, 2, 8, generator=random())
     low = generator(styles, 0, 1.0, random())
@@ -121,8 +121,8 @@ def test_blending_goes_from_the_level_before_to_the_new_one() -> None:
     assert not torch.allclose(old, new, atol=1e-2)
 
 
-def test_critic_sees_the_class_and_a_lack_of_variety() -> None:
-    """The score depends on the label, and on whether the images of a group are alike."""
+def test_critic_detects_the_class_and_low_variety() -> None:
+    """The score depends on the label and on the similarity within a group."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         critic = blocks.Critic(4, [6], 2, 1)
@@ -133,8 +133,8 @@ def test_critic_sees_the_class_and_a_lack_of_variety() -> None:
     assert not math.isclose(alone[0].item(), one[0].item(), abs_tol=1e-3)
 
 
-def test_augment_color_keeps_the_picture_up_to_gain_and_offset() -> None:
-    """Color changes one gain in [0.5, 1.5] and one offset in [-0.5, 0.5] per image."""
+def test_augment_color_applies_gain_and_offset() -> None:
+    """Each image gets one gain in [0.5, 1.5] and one offset in [-0.5, 0.5]."""
     images = torch.randn(50, 1, 8, 8, generator=random())
     changed = diff_augment(images, ("color",), random(1))
     gain = changed.std((2, 3)) / images.std((2, 3))
@@ -148,7 +148,7 @@ def test_augment_color_keeps_the_picture_up_to_gain_and_offset() -> None:
 
 
 def test_augment_translates_by_up_to_an_eighth() -> None:
-    """A single bright pixel moves by -2 to 2 of 16 in both directions, all 25 moves occur."""
+    """A bright pixel moves by -2 to 2 of 16 in both directions, and all 25 moves occur."""
     images = torch.zeros(600, 1, 16, 16)
     images[:, :, 7, 9] = 1
     places = diff_augment(images, ("translation",), random()).nonzero()[:, 2:]
@@ -157,7 +157,7 @@ def test_augment_translates_by_up_to_an_eighth() -> None:
 
 
 def test_augment_cuts_out_a_square_of_half_the_side() -> None:
-    """Zeros form a rectangle, 8 by 8 of 16 where the border does not cut it."""
+    """Zeros form a rectangle, 8 by 8 of 16 unless the border truncates it."""
     cut = diff_augment(torch.ones(300, 1, 16, 16), ("cutout",), random())[:, 0] == 0
     height, width = cut.any(2).sum(1), cut.any(1).sum(1)
     assert torch.equal(cut.sum((1, 2)), height * width)
@@ -165,8 +165,8 @@ def test_augment_cuts_out_a_square_of_half_the_side() -> None:
     assert height.min() >= 4
 
 
-def test_augmentation_lets_gradients_through() -> None:
-    """The generator learns through every augmentation."""
+def test_augmentation_is_differentiable() -> None:
+    """Gradients pass through every augmentation."""
     images = torch.randn(4, 1, 8, 8, generator=random(), requires_grad=True)
     diff_augment(images, ("color", "translation", "cutout"), random()).square().sum().backward()
     assert images.grad is not None
@@ -174,7 +174,7 @@ def test_augmentation_lets_gradients_through() -> None:
 
 
 def test_learns_the_classes(tmp_path: Path) -> None:
-    """After 400 steps the bright square lies where the class says in four of five samples."""
+    """After 400 steps the bright square is at the class's position in four of five samples."""
     train = blobs({"a": 40, "b": 12})
     params = stylegan.Params(
         style=16, mapping_layers=2, channels=24, unshuffle=2, steps=400, batch_size=(8, 8),

@@ -1,4 +1,4 @@
-"""Batches, averaged weights, and saved states."""
+"""Batches, averaged weights and saved states."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ POSITION = np.array([0] * 80 + [1] * 20)
 
 
 class Averaging(NetworkGenerator):
-    """A generator of which only the averaged weights matter."""
+    """A generator for tests of the averaged weights."""
 
     name = "averaging"
 
 
 @pytest.mark.parametrize(("balance", "share"), [(0.0, 0.2), (0.5, 1 / 3), (1.0, 0.5)])
 def test_balance_decides_the_share_of_the_rare_class(balance: float, share: float) -> None:
-    """20 of 100 images: a fifth of the draws at balance 0, a half at 1, n ** 0.5 apart in between."""
+    """20 of 100 images are a fifth of the draws at balance 0 and a half at 1, with n ** 0.5 in between."""
     drawn = training.draw_batch(POSITION, 20_000, 0, 0, balance)
     assert (POSITION[drawn] == 1).mean() == pytest.approx(share, abs=0.015)
 
 
-def test_batches_depend_on_seed_and_step_alone() -> None:
-    """The same step gives the same batch, another step or seed another."""
+def test_batches_depend_only_on_seed_and_step() -> None:
+    """The same step gives the same batch; another step or seed gives another."""
 
     def draw(step: int, seed: int) -> list[int]:
         return training.draw_batch(POSITION, 8, step, seed, 0.0).tolist()
@@ -42,8 +42,8 @@ def test_batches_depend_on_seed_and_step_alone() -> None:
     assert draw(3, 1) != draw(3, 2)
 
 
-def test_pixels_survive_the_way_to_the_network_and_back() -> None:
-    """All 256 grays come back as they were, and 0 and 255 are -1 and 1."""
+def test_pixels_round_trip_through_the_network_range() -> None:
+    """All 256 grays round-trip, and 0 and 255 map to -1 and 1."""
     image = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     inside = training.to_network(image, "cpu")
     assert inside.min() == -1
@@ -52,7 +52,7 @@ def test_pixels_survive_the_way_to_the_network_and_back() -> None:
 
 
 def test_average_follows_the_live_weights() -> None:
-    """The first update copies; the next one retains 2/11 of the average; a late one the decay itself."""
+    """The first update copies, the next retains 2/11 of the average, and a late one retains the decay."""
     generator, live = Averaging(SimpleNamespace(average=0.99)), nn.Linear(1, 1, bias=False)
     nn.init.constant_(live.weight, 0.0)
     generator.start_average(live)
@@ -70,18 +70,18 @@ def test_average_follows_the_live_weights() -> None:
 
 
 def test_seeded_weights_preserve_the_global_state() -> None:
-    """The same seed gives the same weights, and torch's global generator does not move."""
+    """The same seed gives the same weights and leaves torch's global generator unchanged."""
     before = torch.get_rng_state()
-    found = []
+    weights = []
     for _ in range(2):
         with training.seeded_weights(4):
-            found.append(nn.Linear(3, 3).weight.detach().clone())
-    assert torch.equal(found[0], found[1])
+            weights.append(nn.Linear(3, 3).weight.detach().clone())
+    assert torch.equal(weights[0], weights[1])
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_states_are_saved_at_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First after 20 s; a state that took 1.5 s to save is worth 30 s: three states in 96 s."""
+    """The first follows after 20 s. A state that takes 1.5 s to save waits 30 s: three states in 96 s."""
     clock = iter(np.arange(0.0, 10_000.0, 1.5))
     monkeypatch.setattr("benchmark.generators._network_training.time.monotonic", lambda: next(clock))
     context = FakeContext(tmp_path)
@@ -95,8 +95,8 @@ def test_states_are_saved_at_intervals(tmp_path: Path, monkeypatch: pytest.Monke
     assert saved[-1] == 3
 
 
-def test_a_loss_that_is_not_finite_is_an_error() -> None:
-    """NaN stops the fit with the step and the remedy."""
+def test_a_non_finite_loss_is_an_error() -> None:
+    """A NaN loss stops the fit; the error names the step and the remedy."""
     check_finite({"loss": 1.0}, "x", 7)
     with pytest.raises(GeneratorError, match="nan at step 7"):
         check_finite({"loss": float("nan")}, "x", 7)

@@ -1,4 +1,4 @@
-"""Reading pictures: every admitted kind gives the gray values that it shows, every other a clear error."""
+"""Decoding: every supported format gives its gray values, every other a clear error."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8)[None, :].repeat(48, axis=0)
 
 
 def saved(path: Path, array: np.ndarray, mode: str | None = None, **options: object) -> Path:
-    """Write an array as a picture, converted to a mode."""
+    """Write an array as an image file in a mode."""
     picture = Image.fromarray(array)
     (picture.convert(mode) if mode else picture).save(path, **options)
     return path
 
 
 def png_header(path: Path, width: int, height: int) -> Path:
-    """A PNG that promises this many pixels and holds nearly none."""
+    """Write a PNG that declares this many pixels and has nearly none."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -37,12 +37,12 @@ def png_header(path: Path, width: int, height: int) -> Path:
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
 def test_opaque_gray_reads_the_same_in_every_mode(tmp_path: Path, mode: str) -> None:
-    """A gray gradient keeps its values, whatever mode a PNG stores it in."""
+    """A gray gradient keeps its values in every PNG mode."""
     path = saved(tmp_path / "a.png", GRADIENT, mode)
     assert np.array_equal(np.asarray(decode_gray(path)), GRADIENT)
 
 
-def test_two_level_picture(tmp_path: Path) -> None:
+def test_two_level_image(tmp_path: Path) -> None:
     """Mode 1 reads as black and white."""
     path = saved(tmp_path / "a.png", (GRADIENT > 127).astype(np.uint8) * 255, "1")
     assert set(np.unique(decode_gray(path))) == {0, 255}
@@ -50,21 +50,21 @@ def test_two_level_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_jpeg_is_close(tmp_path: Path, mode: str) -> None:
-    """A JPEG of the gradient in gray, color or CMYK differs by its compression alone, not inverted."""
+    """A gray, color or CMYK JPEG of the gradient differs only by its compression, without inversion."""
     path = saved(tmp_path / "a.jpg", GRADIENT, mode, quality=95)
     assert np.abs(np.asarray(decode_gray(path)).astype(int) - GRADIENT).max() <= 6
 
 
 def test_gif_gives_its_first_frame(tmp_path: Path) -> None:
-    """Of an animated GIF the first frame is read."""
+    """An animated GIF gives its first frame."""
     first, second = Image.fromarray(GRADIENT), Image.fromarray(255 - GRADIENT)
     first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
     assert np.array_equal(np.asarray(decode_gray(tmp_path / "a.gif")), GRADIENT)
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_transparency_lies_on_black(tmp_path: Path, mode: str) -> None:
-    """Half-transparent white is mid-gray, transparent white is black."""
+def test_transparency_blends_with_black(tmp_path: Path, mode: str) -> None:
+    """Half-transparent white is mid-gray; transparent white is black."""
     picture = Image.new("RGBA", (4, 4), (255, 255, 255, 255))
     picture.putpixel((0, 0), (255, 255, 255, 0))
     picture.putpixel((1, 0), (255, 255, 255, 128))
@@ -93,7 +93,7 @@ def test_16_bit_scales_by_its_depth(tmp_path: Path, top: int, middle: int) -> No
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
-    """A picture stored on its side (orientation 6) is turned by 90 degrees clockwise."""
+    """An image with orientation 6 is rotated by 90 degrees clockwise."""
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path / "a.png", GRADIENT, exif=exif)
@@ -101,7 +101,7 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
 
 
 def test_stretch_fills_and_pad_adds_black(tmp_path: Path) -> None:
-    """Of a wide picture, stretch fills the square, pad leaves black above and below and nowhere else."""
+    """For a wide image, stretch fills the square, and pad adds black only above and below."""
     path = saved(
         tmp_path / "a.png", np.where(np.arange(80) % 2, 255, 200).astype(np.uint8)[None].repeat(40, 0)
     )
@@ -113,7 +113,7 @@ def test_stretch_fills_and_pad_adds_black(tmp_path: Path) -> None:
 
 
 def test_reduction_does_not_alias() -> None:
-    """One-pixel stripes become an even gray, not a moire of black and white."""
+    """One-pixel stripes become an even gray without moire."""
     stripes = Image.fromarray(np.where(np.arange(512) % 2, 255, 0).astype(np.uint8)[None].repeat(512, 0))
     small = to_square(stripes, 32)
     assert small.shape == (32, 32)
@@ -122,8 +122,10 @@ def test_reduction_does_not_alias() -> None:
 
 
 def test_large_jpeg_is_reduced_in_decoding(tmp_path: Path) -> None:
-    """A JPEG of many times the size is decoded smaller, to within two gray levels of the full way; a
-    picture that is not three times as large is decoded in full."""
+    """A JPEG of many times the size is decoded smaller, within two gray levels of the full decoding.
+
+    An image of less than three times the size is decoded in full.
+    """
     rows, columns = np.mgrid[:600, :800]
     smooth = 128 + 60 * np.sin(rows / 40) + 60 * np.cos(columns / 55)
     color = np.stack([smooth, smooth * 0.8, smooth * 0.6], axis=2).astype(np.uint8)
@@ -137,7 +139,7 @@ def test_large_jpeg_is_reduced_in_decoding(tmp_path: Path) -> None:
 
 
 def test_reduced_jpeg_keeps_its_orientation(tmp_path: Path) -> None:
-    """EXIF orientation is applied after decoding at a reduced size too."""
+    """EXIF orientation applies at a reduced size too."""
     exif = Image.Exif()
     exif[0x0112] = 6
     large = GRADIENT.repeat(16, 0).repeat(16, 1)
@@ -147,7 +149,7 @@ def test_reduced_jpeg_keeps_its_orientation(tmp_path: Path) -> None:
 
 
 def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:
-    """One file of every bad kind, with the words that its error must have."""
+    """Return one file of every invalid kind, with the expected words of its error."""
     good = saved(folder / "good.png", np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8))
     data = good.read_bytes()
     jpeg = saved(folder / "good.jpg", GRADIENT.repeat(8, 0)).read_bytes()
@@ -184,7 +186,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_broken_file_is_refused(tmp_path: Path, kind: str) -> None:
-    """A file that is no readable picture gives one error with its path, what is wrong and a remedy."""
+    """An unreadable image gives one error with its path, the fault and a remedy."""
     path, words = broken_files(tmp_path)[kind]
     with pytest.raises(DataError) as caught:
         read_gray(path, 32)
@@ -193,8 +195,8 @@ def test_broken_file_is_refused(tmp_path: Path, kind: str) -> None:
     assert caught.value.remedy
 
 
-def test_gigapixel_costs_nothing(tmp_path: Path) -> None:
-    """The pixel count comes from the header: just above the limit is refused, with nothing decoded."""
+def test_gigapixel_is_refused_from_its_header(tmp_path: Path) -> None:
+    """A pixel count just above the limit is refused without decoding."""
     side = int(MAX_PIXELS**0.5) + 1
     with pytest.raises(DataError, match="expected at most 50 million"):
         decode_gray(png_header(tmp_path / "a.png", side, side))
@@ -214,7 +216,7 @@ def test_names_outside_the_folder_are_refused(tmp_path: Path, name: str) -> None
 
 
 def test_links_inside_the_folder_are_followed(tmp_path: Path) -> None:
-    """A symbolic link to a file of the same folder is fine."""
+    """A symbolic link to a file of the same folder is accepted."""
     saved(tmp_path / "a.png", GRADIENT)
     (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
     assert read_gray(inside(tmp_path, "b.png", "here"), 16).shape == (16, 16)

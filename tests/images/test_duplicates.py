@@ -1,4 +1,4 @@
-"""Copies are found, whatever was done to them, and pictures that are not copies are left alone."""
+"""Detection of copies, and no false alarms among different images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE, COUNT, PLANTED = 64, 600, 60
 
 
 def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Save as JPEG and read again."""
+    """Return a function that saves as JPEG and reads again."""
 
     def saved(picture: np.ndarray) -> np.ndarray:
         file = io.BytesIO()
@@ -30,7 +30,7 @@ def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def scaled(side: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Resize and back."""
+    """Return a function that resizes to ``side`` and back."""
 
     def there_and_back(picture: np.ndarray) -> np.ndarray:
         other = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
@@ -40,12 +40,12 @@ def scaled(side: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def shifted(picture: np.ndarray) -> np.ndarray:
-    """One pixel to the right and one down."""
+    """Shift by one pixel to the right and one down."""
     return np.pad(picture, 1, mode="edge")[:SIZE, :SIZE]
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:
-    """Noise of two gray values."""
+    """Add noise of two gray values."""
     noise = np.random.default_rng(5).normal(0, 2, picture.shape)
     return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
 
@@ -63,10 +63,10 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Planted:
-    """Phantoms of as many patients, and copies of some of them under other names."""
+    """Phantoms of distinct patients, and copies of some under other names."""
 
     image: np.ndarray
-    source: np.ndarray  # of which original each picture is
+    source: np.ndarray  # index of the original of each image
     kind: np.ndarray
 
 
@@ -85,46 +85,48 @@ def planted() -> Planted:
 
 @pytest.fixture(scope="module")
 def pairs(planted: Planted) -> list[duplicates.Pair]:
-    """What is found among them."""
-    found = duplicates.scan(planted.image)
-    return duplicates.same_picture(planted.image, found, np.arange(len(planted.image)))
+    """The pairs that a scan reports."""
+    result = duplicates.scan(planted.image)
+    return duplicates.same_picture(planted.image, result, np.arange(len(planted.image)))
 
 
 @pytest.mark.parametrize("kind", list(COPIES))
-def test_planted_copies_are_found(planted, pairs, kind):
-    """Of the copies of each kind at least 98 % are found beside their original."""
+def test_planted_copies_are_detected(planted, pairs, kind):
+    """At least 98 % of the copies of each kind are paired with their original."""
     of_original = {(p.first, p.second) for p in pairs}
     rows = np.flatnonzero(planted.kind == kind)
     exact = [np.array_equal(planted.image[planted.source[r]], planted.image[r]) for r in rows]
-    found = [(int(planted.source[r]), int(r)) in of_original for r in rows]
-    assert np.mean(np.logical_or(found, exact)) >= 0.98
+    detected = [(int(planted.source[r]), int(r)) in of_original for r in rows]
+    assert np.mean(np.logical_or(detected, exact)) >= 0.98
 
 
-def test_other_pictures_are_left_alone(planted, pairs):
-    """Not one of the 180,000 pairs of different patients is taken for copies."""
+def test_different_images_are_not_reported(planted, pairs):
+    """None of the 180,000 pairs of different patients is reported as a copy."""
     wrong = [p for p in pairs if planted.source[p.first] != planted.source[p.second]]
     assert wrong == []
 
 
-def test_bits_lose_no_copies_that_the_details_would_confirm(planted, pairs):
-    """On a few pictures, comparing every pair without any bits finds nothing more."""
+def test_hash_bits_lose_no_confirmed_copies(planted, pairs):
+    """On a few images, comparing every pair without bits gives no further pair."""
     some = np.flatnonzero(planted.source < 30)
     every = np.stack(np.triu_indices(len(some), 1), axis=1)
     alike = duplicates._similarity(planted.image[some], every) >= duplicates.SAME_DETAIL
     exact = [np.array_equal(*planted.image[some[pair]]) for pair in every]
-    said = {(p.first, p.second) for p in pairs}
-    missed = [tuple(some[p]) for p in every[alike & ~np.array(exact)] if tuple(some[p].tolist()) not in said]
+    reported = {(p.first, p.second) for p in pairs}
+    missed = [
+        tuple(some[p]) for p in every[alike & ~np.array(exact)] if tuple(some[p].tolist()) not in reported
+    ]
     assert len(missed) <= 0.02 * alike.sum()
 
 
-def test_one_patients_pictures_are_not_compared(planted):
-    """Within a group nothing is looked for: frames of one video look alike."""
-    found = duplicates.scan(planted.image)
-    assert duplicates.same_picture(planted.image, found, planted.source) == []
+def test_images_of_one_patient_are_not_compared(planted):
+    """Pairs within a group are skipped: frames of one video look alike."""
+    result = duplicates.scan(planted.image)
+    assert duplicates.same_picture(planted.image, result, planted.source) == []
 
 
 def test_exact_copies_are_grouped():
-    """Every group of identical pictures is found, in order; a single picture is no group."""
+    """Every group of identical images is reported in order; a single image is not a group."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (6, 20, 20), np.uint8)
     image[4] = image[5] = image[1]
@@ -133,8 +135,8 @@ def test_exact_copies_are_grouped():
     assert [g.tolist() for g in groups] == [[0, 3], [1, 4, 5]]
 
 
-def test_broken_and_empty_pictures_are_recorded():
-    """What cannot be read is named with its fault, one without contrast is marked, the rest is scanned."""
+def test_broken_and_blank_images_are_recorded():
+    """An unreadable image is named with its fault, a blank one is marked, and the rest is scanned."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (300, 16, 16), np.uint8)
     image[7] = 3
@@ -144,32 +146,32 @@ def test_broken_and_empty_pictures_are_recorded():
             raise DataError("x.png", "is corrupt", "Replace it.")
         return image[row]
 
-    found = duplicates.scan(LazyImages.each(read, 300, 16))
-    assert found.broken == ((290, "x.png: is corrupt"),)
-    assert found.indices.tolist() == [i for i in range(300) if i != 290]
-    assert np.flatnonzero(found.empty).tolist() == [7]
+    result = duplicates.scan(LazyImages.each(read, 300, 16))
+    assert result.broken == ((290, "x.png: is corrupt"),)
+    assert result.indices.tolist() == [i for i in range(300) if i != 290]
+    assert np.flatnonzero(result.empty).tolist() == [7]
 
 
 @pytest.mark.parametrize("size", [16, 28, 64, 100])
-def test_two_pictures_are_enough(size):
-    """The smallest sets and any image size: one copy is found, one other picture is not."""
+def test_two_images_are_enough(size):
+    """In the smallest set of any image size, a copy is reported and a different image is not."""
     image = np.stack([chest.draw("viral", seed=1, index=i, size=size).image for i in (1, 2)])
     image = np.concatenate([image, (image[:1] * 0.9 + 10).astype(np.uint8)])
-    found = duplicates.scan(image)
-    assert [(p.first, p.second) for p in duplicates.same_picture(image, found, np.arange(3))] == [(0, 2)]
+    result = duplicates.scan(image)
+    assert [(p.first, p.second) for p in duplicates.same_picture(image, result, np.arange(3))] == [(0, 2)]
 
 
-def test_every_meeting_once():
-    """The pairs of equal bands come out complete and once, also when they come in several parts."""
+def test_every_candidate_pair_occurs_once():
+    """The pairs of equal bands are complete and unique, also when they come in several parts."""
     rng = np.random.default_rng(2)
-    asked, there = rng.integers(0, 4, 30).astype(np.uint16), rng.integers(0, 4, 20).astype(np.uint16)
-    order = np.argsort(there, kind="stable")
-    said = duplicates._PAIRS
+    queries, candidates = rng.integers(0, 4, 30).astype(np.uint16), rng.integers(0, 4, 20).astype(np.uint16)
+    order = np.argsort(candidates, kind="stable")
+    pairs_at_once = duplicates._PAIRS
     duplicates._PAIRS = 7
     try:
-        parts = list(duplicates._meetings(asked, there[order], order))
+        parts = list(duplicates._meetings(queries, candidates[order], order))
     finally:
-        duplicates._PAIRS = said
+        duplicates._PAIRS = pairs_at_once
     got = sorted((int(i), int(j)) for a, b in parts for i, j in zip(a, b, strict=True))
     assert len(parts) > 5
-    assert got == [(i, j) for i in range(30) for j in range(20) if asked[i] == there[j]]
+    assert got == [(i, j) for i in range(30) for j in range(20) if queries[i] == candidates[j]]

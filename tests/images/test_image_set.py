@@ -1,4 +1,4 @@
-"""Image sets, splits, and how they lie on disk."""
+"""Image sets, splits and their files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from benchmark.plugins.generator import SampleRequest, synthetic_set
 from support.samples import blobs
 
 
-def test_arrow_round_trip_keeps_every_column(tmp_path):
-    """What is written reads back equal, down to the content hash."""
+def test_arrow_round_trip_preserves_every_column(tmp_path):
+    """A written set reads back equal, including the content hash."""
     images = replace(
         blobs({"a": 3, "b": 2}),
         age=np.array([1.0, 2, 3, 4, 5]),
@@ -34,7 +34,7 @@ def test_arrow_round_trip_keeps_every_column(tmp_path):
 
 
 def test_arrow_file_is_opened_by_the_datasets_library(tmp_path):
-    """The file is a plain Arrow stream: ``datasets.Dataset.from_file`` maps it as it is."""
+    """``datasets.Dataset.from_file`` maps the plain Arrow stream."""
     from datasets import Dataset
 
     images = blobs({"a": 3, "b": 2})
@@ -45,7 +45,7 @@ def test_arrow_file_is_opened_by_the_datasets_library(tmp_path):
 
 
 def test_pixels_are_a_view_of_the_file(tmp_path):
-    """Reading does not copy the pixels: they cannot be written to."""
+    """Reading does not copy the pixels, so they are read-only."""
     arrow.write_images(tmp_path / "x.arrow", blobs({"a": 3}))
     assert not arrow.read_images(tmp_path / "x.arrow").image.flags.writeable
 
@@ -58,29 +58,29 @@ def test_empty_set_round_trips(tmp_path):
 
 
 def test_other_file_is_refused(tmp_path):
-    """A file that is no image set is named."""
+    """The error names a file that is not an image set."""
     (tmp_path / "x.arrow").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"x\.arrow"):
         arrow.read_images(tmp_path / "x.arrow")
 
 
 def test_proof_holds_for_disjoint_splits(splits):
-    """The proof counts patients and lists every pair that was compared: four splits, six pairs."""
+    """The proof counts patients and lists every compared pair: four splits, six pairs."""
     proof = prove_disjoint(splits)
     assert len(proof["disjoint_by_patient"]) == 6
     assert proof["patients"]["train"] == 42
 
 
-def test_shared_patient_is_found(splits):
-    """A patient in train and test is an error that names the patient."""
+def test_shared_patient_is_an_error(splits):
+    """The error names a patient in both train and test."""
     ids = splits.test.patient_id.astype(object)
     ids[0] = splits.train.patient_id[0]
     with pytest.raises(DataError, match="share 1 patients, the first is 'train-00000'"):
         prove_disjoint(replace(splits, test=replace(splits.test, patient_id=ids)))
 
 
-def test_shared_picture_is_found(splits):
-    """The same pixels under two patient ids are an error too."""
+def test_shared_image_is_an_error(splits):
+    """The same pixels under two patient ids are an error."""
     image = splits.val.image.copy()
     image[2] = splits.train.image[5]
     with pytest.raises(DataError, match="the same picture: 'train-00005' and 'val-00002'"):
@@ -89,7 +89,7 @@ def test_shared_picture_is_found(splits):
 
 @given(st.integers(1, 5), st.integers(2, 5))
 def test_every_prefix_of_a_balanced_request_is_balanced(per_class, n_classes):
-    """A smaller bracket is the beginning of a larger one."""
+    """A smaller bracket is the start of a larger one."""
     request = SampleRequest.balanced(per_class, tuple(map(str, range(n_classes))), 16)
     for i in range(per_class):
         prefix = request.label[: (i + 1) * n_classes]
@@ -97,7 +97,7 @@ def test_every_prefix_of_a_balanced_request_is_balanced(per_class, n_classes):
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         (np.zeros((3, 16, 16)), "gave shape"),
         (np.zeros((4, 8, 8)), "gave shape"),
@@ -106,10 +106,10 @@ def test_every_prefix_of_a_balanced_request_is_balanced(per_class, n_classes):
         (np.full((4, 16, 16), -1.0), r"pixels in \[-1, -1\]"),
     ],
 )
-def test_wrong_samples_are_refused(image, told):
-    """Wrong count, size, range, and NaN are told with what was expected."""
+def test_invalid_samples_are_refused(image, message):
+    """For a wrong count, size or range, and for NaN, the error has the expected value."""
     request = SampleRequest.balanced(2, ("a", "b"), 16)
-    with pytest.raises(GeneratorError, match=told):
+    with pytest.raises(GeneratorError, match=message):
         synthetic_set(image, request, generator="g")
 
 
@@ -120,16 +120,16 @@ def test_floats_become_bytes():
     assert drawn.image.ravel().tolist() == [0, 128, 255]
 
 
-def test_concatenate_drops_a_column_that_one_lacks():
-    """A column survives only when every part has it."""
+def test_concatenate_drops_partial_columns():
+    """A column survives only if every part has it."""
     a, b = blobs({"a": 2}, prefix="a"), blobs({"a": 1}, prefix="b")
     both = concatenate([replace(a, sex=np.array(["f", "m"])), b])
     assert len(both) == 3
     assert both.sex is None
 
 
-def test_only_some_classes_numbered_anew():
-    """Of three classes the last is left out; the others keep their images and their columns."""
+def test_selected_classes_are_renumbered():
+    """Of three classes the last is dropped; the others keep their images and columns."""
     images = blobs({"a": 3, "b": 2, "c": 4})
     images = replace(images, soft=np.eye(3, dtype=np.float32)[images.label])
     chosen = images.only(("a", "b"))
@@ -138,7 +138,7 @@ def test_only_some_classes_numbered_anew():
     assert images.only(("a", "b", "c", "d")) is images
 
 
-def test_one_label_each_takes_the_rarest_and_keeps_the_truth():
+def test_single_label_view_takes_the_rarest_class():
     """An image of a common and a rare class counts as the rare one; one without a class is left out."""
     images = blobs({"a": 4, "b": 0})
     label = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], np.uint8)
@@ -147,8 +147,8 @@ def test_one_label_each_takes_the_rarest_and_keeps_the_truth():
     assert single.reported_labels.tolist() == [[1, 0], [1, 1], [1, 0]]
 
 
-def test_several_labels_and_tables_round_trip(tmp_path):
-    """Label matrices, reports, soft labels, boxes and clips come back, over several batches too."""
+def test_multi_label_and_optional_columns_round_trip(tmp_path):
+    """Label matrices, reports, soft labels, boxes and clips round-trip, also over several batches."""
     images = blobs({"a": 4, "b": 3})
     images = replace(
         images,

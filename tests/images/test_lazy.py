@@ -1,4 +1,4 @@
-"""Unread images behave as the array would."""
+"""Lazy images behave as their array."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ rows = st.lists(st.integers(0, 22), max_size=30).map(lambda r: np.array(r, dtype
 
 
 def unread(log=None):
-    """The array behind a reader that notes what it is asked for."""
+    """Return the array as lazy images that log the requested rows."""
 
     def read(row):
         if log is not None:
@@ -27,13 +27,13 @@ def unread(log=None):
 
 @given(rows, rows)
 def test_selecting_and_indexing_agree_with_the_array(first, second):
-    """take, then index, is fancy indexing twice."""
+    """A selection followed by an index equals fancy indexing twice."""
     second = second[second < len(first)]
     assert np.array_equal(unread().take(first)[second], IMAGE[first][second])
 
 
 def test_selecting_reads_nothing():
-    """Only what is indexed is read."""
+    """Only indexing reads images."""
     log = []
     chosen = unread(log).take(np.array([3, 1, 4]))
     assert (len(chosen), chosen.shape, log) == (3, (3, 4, 4), [])
@@ -42,7 +42,7 @@ def test_selecting_reads_nothing():
 
 
 def test_masks_slices_numbers_and_the_whole():
-    """Every kind of index that arrays take."""
+    """Every kind of array index works."""
     mask = np.arange(23) % 2 == 0
     assert np.array_equal(unread()[mask], IMAGE[mask])
     assert np.array_equal(unread()[5:9], IMAGE[5:9])
@@ -53,19 +53,19 @@ def test_masks_slices_numbers_and_the_whole():
 
 
 @given(rows)
-def test_joined_parts_are_one_after_the_other(index):
-    """Arrays and unread parts mix; rows come in the order asked for."""
+def test_joined_parts_are_concatenated(index):
+    """Arrays and lazy parts mix, and rows come in the requested order."""
     parts = [IMAGE[:5], LazyImages.each(lambda r: IMAGE[5 + r], 7, 4), IMAGE[12:]]
     assert np.array_equal(join(parts)[index], IMAGE[index])
 
 
-def test_a_change_applies_when_read():
-    """A mapped set is changed once, after any selection."""
+def test_a_mapped_function_applies_when_read():
+    """A mapped set applies its function once, after any selection."""
     assert np.array_equal(unread().map(lambda b: 255 - b).take(np.array([2, 2]))[:], 255 - IMAGE[[2, 2]])
 
 
 def test_a_pair_reads_each_image_once():
-    """Image and mask of a block come from one reading."""
+    """Image and mask of a block come from one read."""
     log = []
 
     def read(row):
@@ -78,8 +78,8 @@ def test_a_pair_reads_each_image_once():
     assert log == list(range(6))
 
 
-def test_a_reader_of_the_wrong_kind_is_told():
-    """Floats, or another size, are refused where they arise."""
+def test_a_reader_of_the_wrong_type_is_an_error():
+    """Floats, or another size, are refused at the read."""
     with pytest.raises(DataError, match="float64"):
         LazyImages(lambda rows: np.zeros((len(rows), 4, 4)), (3, 4, 4))[0]
 

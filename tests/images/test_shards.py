@@ -1,4 +1,4 @@
-"""Datasets of shards: what is written comes back, builds are resumable, and half a dataset is none."""
+"""Datasets of shards: round trips, resumable builds, and refusal of incomplete datasets."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def images(params, *, classes, image_size, reserve_per_class, seed):
 
 
 def config(folder: Path, **changes: object) -> BuildConfig:
-    """A recipe of the source above; ``params`` and ``paths`` as given."""
+    """Return a recipe of the source above, with the given ``params`` and ``paths``."""
     path = folder / "noisy.py"
     if not path.exists():
         path.write_text(SOURCE)
@@ -86,8 +86,8 @@ def config(folder: Path, **changes: object) -> BuildConfig:
 
 @pytest.mark.parametrize("multilabel", [False, True])
 @pytest.mark.parametrize("opened", [shards.open, shards.read_shards])
-def test_every_column_comes_back(tmp_path, multilabel, opened):
-    """All columns, one label or several, are the same after Parquet and after the memory map."""
+def test_every_column_round_trips(tmp_path, multilabel, opened):
+    """All columns, single-label or multi-label, are equal after Parquet and after the memory map."""
     images = full_set(multilabel=multilabel)
     again = opened(store(tmp_path, images))
     assert again.content_hash() == images.content_hash()
@@ -96,7 +96,7 @@ def test_every_column_comes_back(tmp_path, multilabel, opened):
 
 
 def test_unknown_values_stay_unknown(tmp_path):
-    """None in a column of texts or ages is None again, also where a shard has nothing else."""
+    """None in a text or age column stays None, also where a shard has no other value."""
     n = 20
     ages = np.array([None] * 10 + [50.0] * 10, dtype=object)
     views = np.array(["PA"] * 10 + [None] * 10, dtype=object)
@@ -109,26 +109,26 @@ def test_unknown_values_stay_unknown(tmp_path):
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 19), max_size=30), st.integers(1, 25))
 def test_any_rows_in_any_order(tmp_path_factory, rows, shard):
-    """Reading positions in any order, with repeats, gives the pictures of these positions."""
+    """Reading indices in any order, with repeats, gives their images."""
     images = full_set()
     again = shards.read_shards(store(tmp_path_factory.mktemp("s"), images, shard))
     np.testing.assert_array_equal(again.image[np.array(rows, np.int64)], images.image[rows])
     np.testing.assert_array_equal(again.mask[np.array(rows, np.int64)], images.mask[rows])
 
 
-def test_large_pictures_are_written_a_row_group_at_a_time(tmp_path, monkeypatch):
-    """What a writer holds is bounded by the row group, not by the shard."""
+def test_large_images_are_written_by_row_group(tmp_path, monkeypatch):
+    """The row group, not the shard, bounds the memory of a writer."""
     monkeypatch.setattr(shards, "GROUP_BYTES", 3 * 36)
-    asked = []
+    block_sizes = []
     images = full_set()
-    seen = LazyImages(lambda rows: asked.append(len(rows)) or images.image[rows], images.image.shape)
-    again = shards.read_shards(store(tmp_path, replace(images, image=seen), shard=20))
-    assert max(asked) == 3
+    lazy = LazyImages(lambda rows: block_sizes.append(len(rows)) or images.image[rows], images.image.shape)
+    again = shards.read_shards(store(tmp_path, replace(images, image=lazy), shard=20))
+    assert max(block_sizes) == 3
     assert again.content_hash() == images.content_hash()
 
 
 def test_pixels_stay_on_disk(tmp_path):
-    """The memory map's pixels are views of the file, not copies."""
+    """The memory map's pixels are views of the file."""
     images = shards.open(store(tmp_path, full_set()))
     assert isinstance(images.image, np.ndarray)
     assert not images.image.flags.owndata
@@ -136,7 +136,7 @@ def test_pixels_stay_on_disk(tmp_path):
 
 
 def test_datasets_library_opens_the_shards(tmp_path):
-    """Anybody can read the folder: ``load_dataset("parquet")`` has all rows, and the bytes are the pixels."""
+    """``load_dataset("parquet")`` has all rows, and the bytes are the pixels."""
     import datasets
 
     images = full_set(multilabel=True)
@@ -145,12 +145,12 @@ def test_datasets_library_opens_the_shards(tmp_path):
     table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "c"))
     assert table["image_id"][:] == images.image_id.tolist()
     assert table["label"][:] == images.label.tolist()
-    found = np.stack([np.frombuffer(row, np.uint8).reshape(6, 6) for row in table["image"][:]])
-    np.testing.assert_array_equal(found, images.image)
+    pixels = np.stack([np.frombuffer(row, np.uint8).reshape(6, 6) for row in table["image"][:]])
+    np.testing.assert_array_equal(pixels, images.image)
 
 
 def test_datasets_library_opens_the_memory_map(tmp_path):
-    """Anybody can map ``images.arrow``: images are two-dimensional, labels have their class names."""
+    """In ``images.arrow`` images are two-dimensional, and labels have their class names."""
     import datasets
 
     images = full_set()
@@ -163,17 +163,17 @@ def test_datasets_library_opens_the_memory_map(tmp_path):
 
 
 def test_build_has_the_sources_images(tmp_path):
-    """What is built is what the source gives, with its card, whatever the shards."""
-    made = config(tmp_path)
-    about = build(made, tmp_path / "out", workers=1)
+    """A build has the images and the card of the source, whatever the shards."""
+    build_config = config(tmp_path)
+    about = build(build_config, tmp_path / "out", workers=1)
     images = shards.open(tmp_path / "out")
-    assert images.content_hash() == replace(made.images(), age=images.age).content_hash()
+    assert images.content_hash() == replace(build_config.images(), age=images.age).content_hash()
     assert [record["rows"] for record in about["shards"]] == [16, 16, 16, 2]
     assert images.card["notes"] == ["made up"]
 
 
 def test_same_bytes_with_any_number_of_workers(tmp_path):
-    """This process alone, or two workers, write the same files."""
+    """One process and two workers write the same files."""
 
     def files(folder: Path) -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in folder.glob("*.*") if not p.name.startswith(".")}
@@ -185,28 +185,28 @@ def test_same_bytes_with_any_number_of_workers(tmp_path):
 
 
 def drawn(folder: Path) -> list[int]:
-    """Rows that the source was asked for, in order."""
+    """Return the rows requested from the source, in order."""
     path = folder / "drawn.txt"
     return [int(row) for row in path.read_text().split()] if path.exists() else []
 
 
 def test_limit_is_spread_over_the_source(tmp_path):
-    """A limited build takes images from everywhere, not from the beginning alone."""
+    """A limited build takes images evenly from the source, not from its start."""
     build(config(tmp_path, limit=5), tmp_path / "out", workers=1)
     assert shards.open(tmp_path / "out").image_id.tolist() == ["i0", "i10", "i20", "i30", "i40"]
 
 
-def test_finished_shards_are_not_made_again(tmp_path):
-    """After a shard is lost or damaged, that one alone is made; a finished build does nothing."""
-    made, out = config(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
-    first = build(made, out, workers=1)
+def test_finished_shards_are_reused(tmp_path):
+    """A lost or damaged shard alone is written again; a finished build does nothing."""
+    build_config, out = config(tmp_path, paths={"root": str(tmp_path)}), tmp_path / "out"
+    first = build(build_config, out, workers=1)
     assert sorted(drawn(tmp_path)) == list(range(50))
     (tmp_path / "drawn.txt").unlink()
-    assert build(made, out, workers=1) == first
+    assert build(build_config, out, workers=1) == first
     assert drawn(tmp_path) == []
     (out / "dataset.json").unlink()
     (out / shards.part_name(1, 4)).write_bytes(b"cut off")
-    assert build(made, out, workers=1) == first
+    assert build(build_config, out, workers=1) == first
     assert drawn(tmp_path) == list(range(16, 32))
 
 
@@ -222,8 +222,8 @@ if __name__ == "__main__":
 """
 
 
-def test_killed_build_goes_on_where_it_stopped(tmp_path):
-    """After kill -9 of the builder its workers end, nothing half-written counts, and finished shards stay."""
+def test_killed_build_resumes(tmp_path):
+    """After kill -9 of the builder its workers end, partial files do not count, and finished shards stay."""
     script = tmp_path / "build.py"
     script.write_text(BUILD.format(tests=str(ROOT / "tests"), here=str(tmp_path)))
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -233,20 +233,22 @@ def test_killed_build_goes_on_where_it_stopped(tmp_path):
     child.send_signal(signal.SIGKILL)
     child.wait()
     wait_for(lambda: still(tmp_path / "drawn.txt", 1.0))
-    kept = {p: p.stat().st_mtime_ns for p in out.glob("part-*.parquet") if p.with_suffix(".json").exists()}
-    assert kept
+    finished = {
+        p: p.stat().st_mtime_ns for p in out.glob("part-*.parquet") if p.with_suffix(".json").exists()
+    }
+    assert finished
     assert not shards.is_store(out)
     with pytest.raises(DataError, match=r"dataset\.json"):
         shards.open(out)
-    made = config(tmp_path, params={"seconds": 0.01})
-    build(replace(made, params={"seconds": 0.01}), out, workers=1)
-    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    build_config = config(tmp_path, params={"seconds": 0.01})
+    build(replace(build_config, params={"seconds": 0.01}), out, workers=1)
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished
     assert len(shards.open(out)) == 50
     assert not list(out.glob("*.part"))
 
 
 def wait_for(condition, seconds: float = 60) -> None:
-    """Wait until something is true, or fail."""
+    """Wait until the condition holds, or fail."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -254,35 +256,35 @@ def wait_for(condition, seconds: float = 60) -> None:
 
 
 def still(path: Path, seconds: float) -> bool:
-    """Whether a file has not changed for so long."""
+    """Return whether a file is unchanged for ``seconds``."""
     return path.exists() and time.time() - path.stat().st_mtime > seconds
 
 
 @pytest.mark.parametrize(
     "changes", [{"seed": 1}, {"image_size": 9}, {"fingerprint": "g"}, {"version": "2"}, {"shard_size": 8}]
 )
-def test_another_recipe_is_not_mixed_in(tmp_path, changes):
-    """A folder that was built from anything else is refused, and what differs is named."""
+def test_another_recipe_is_refused(tmp_path, changes):
+    """A folder built from another recipe is refused, and the difference is named."""
     build(config(tmp_path, limit=4), tmp_path / "out", workers=1)
     with pytest.raises(DataError, match=next(iter(changes))):
         build(config(tmp_path, limit=4, **changes), tmp_path / "out", workers=1)
 
 
 def test_moved_source_is_the_same_source(tmp_path):
-    """Paths are no part of the identity: the fingerprint stands for what lies there."""
+    """Paths are not part of the identity; the fingerprint identifies the content."""
     one, other = (config(tmp_path, paths={"root": str(tmp_path / name)}) for name in ("x", "y"))
     assert one.identity() == other.identity()
 
 
-def test_broken_picture_names_itself(tmp_path):
-    """A fault in the source ends the build with the source's own words, and leaves no dataset."""
+def test_broken_image_ends_the_build(tmp_path):
+    """A fault in the source ends the build with the source's error, and leaves no dataset."""
     with pytest.raises(DataError, match="picture 7"):
         build(config(tmp_path, params={"broken": 20}), tmp_path / "out", workers=1)
     assert not shards.is_store(tmp_path / "out")
 
 
-def test_full_disk_is_told_and_leaves_nothing_half(tmp_path, monkeypatch):
-    """No space left: one clear line, no temporary file, no manifest."""
+def test_full_disk_leaves_no_partial_files(tmp_path, monkeypatch):
+    """A full disk gives one clear line, without a temporary file or a manifest."""
     import pyarrow.parquet as pq
 
     def full(*_: object, **__: object) -> None:
@@ -308,7 +310,7 @@ if __name__ == "__main__":
 
 
 def test_refused_write_ends_the_command_with_one_line(tmp_path):
-    """The system refuses to write more, in a worker: status 1, one line, and nothing counts as built."""
+    """A write that the system refuses in a worker gives status 1 and one line, and no finished build."""
     config(tmp_path)
     script = tmp_path / "limited.py"
     script.write_text(
@@ -325,30 +327,30 @@ def test_refused_write_ends_the_command_with_one_line(tmp_path):
     assert not list((tmp_path / "out").glob("part-*"))
 
 
-def test_folder_that_cannot_be_made(tmp_path):
-    """A folder under a file is refused before the source is listed."""
+def test_folder_that_cannot_be_created(tmp_path):
+    """A folder below a file is refused before the source is listed."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot be written"):
         build(config(tmp_path), tmp_path / "file" / "out", workers=1)
 
 
-def test_worker_that_the_system_ends(tmp_path):
-    """A worker that is killed is told as such, with what to do."""
+def test_worker_that_the_system_kills(tmp_path):
+    """The error reports the killed worker and the remedy."""
     source = SOURCE.replace("time.sleep(params.seconds)", "import os; os.kill(os.getpid(), 9)")
     (tmp_path / "noisy.py").write_text(source)
     with pytest.raises(StoreError, match="the system ended a worker"):
         build(config(tmp_path), tmp_path / "out", workers=2)
 
 
-def test_two_builds_at_once(tmp_path):
-    """A folder that is being built is not built a second time at once."""
+def test_concurrent_builds_are_refused(tmp_path):
+    """A folder under construction is not built a second time."""
     (tmp_path / "out").mkdir()
     with building._locked(tmp_path / "out"), pytest.raises(StoreError, match="another build"):
         build(config(tmp_path), tmp_path / "out", workers=1)
 
 
 def damage(folder: Path) -> dict[str, SimpleNamespace]:
-    """Ways in which a dataset may be damaged: what is done, and what must be said."""
+    """Return ways to damage a dataset, each with the expected message."""
     part = folder / shards.part_name(0, 3)
     listing = folder / "dataset.json"
 
@@ -358,31 +360,34 @@ def damage(folder: Path) -> dict[str, SimpleNamespace]:
         return json.dumps(about)
 
     return {
-        "lost": SimpleNamespace(do=part.unlink, said="missing"),
-        "cut": SimpleNamespace(do=lambda: part.write_bytes(part.read_bytes()[:-9]), said="bytes, expected"),
-        "other": SimpleNamespace(
-            do=lambda: part.write_bytes(bytes(part.stat().st_size)), said="cannot be read"
+        "lost": SimpleNamespace(do=part.unlink, message="missing"),
+        "cut": SimpleNamespace(
+            do=lambda: part.write_bytes(part.read_bytes()[:-9]), message="bytes, expected"
         ),
-        "no json": SimpleNamespace(do=lambda: listing.write_text("{"), said="cannot be read"),
-        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), said="missing"),
+        "other": SimpleNamespace(
+            do=lambda: part.write_bytes(bytes(part.stat().st_size)), message="cannot be read"
+        ),
+        "no json": SimpleNamespace(do=lambda: listing.write_text("{"), message="cannot be read"),
+        "outside": SimpleNamespace(do=lambda: listing.write_text(longer("../x.parquet")), message="missing"),
         "format": SimpleNamespace(
-            do=lambda: listing.write_text(listing.read_text().replace("images/2", "images/9")), said="format"
+            do=lambda: listing.write_text(listing.read_text().replace("images/2", "images/9")),
+            message="format",
         ),
     }
 
 
 @pytest.mark.parametrize("kind", ["lost", "cut", "other", "no json", "outside", "format"])
-def test_damaged_dataset_is_told(tmp_path, kind):
-    """A shard that is lost, cut off or overwritten, and a listing that is none, name the file."""
+def test_damaged_dataset_is_an_error(tmp_path, kind):
+    """A lost, truncated or overwritten shard, and an invalid listing, are named by file."""
     folder = store(tmp_path, full_set())
     harm = damage(folder)[kind]
     harm.do()
-    with pytest.raises(DataError, match=harm.said):
+    with pytest.raises(DataError, match=harm.message):
         shards.open(folder)
 
 
 def test_map_follows_the_shards(tmp_path):
-    """When the shards are built anew, the memory-mapped file of the old ones is not used."""
+    """After a rebuild of the shards, the old memory-mapped file is not used."""
     shards.open(store(tmp_path, full_set()))
     other = replace(full_set(), image=255 - full_set().image)
     assert shards.open(store(tmp_path, other)).content_hash() == other.content_hash()

@@ -1,4 +1,4 @@
-"""The measures at the demo's size: the tables of docs/metrics.md.
+"""The measures at the demo's size, for the tables of docs/metrics.md.
 
 ``python -m pytest -m slow -s tests/metrics/test_at_demo_size.py`` prints them.
 """
@@ -45,19 +45,19 @@ def splits() -> Splits:
 
 
 def candidates(splits: Splits) -> Iterator[tuple[str, ImageSet]]:
-    """Sets of 250 images per class: controls, and ways to come near to the training images."""
+    """Yield sets of 250 images per class: controls, and several ways to approach the training images."""
     request = SampleRequest.balanced(PER_CLASS, CLASSES, SIZE)
     context = SimpleNamespace(report=lambda *args, **kwargs: False, reserve=None)
     rng, fresh = np.random.default_rng(0), splits.reserve
     yield "oracle", fresh
-    made = {}
+    controls = {}
     for module in (copycat, duplicate_real, traditional, noise):
         generator = module.Generator(module.Params())
         generator.fit(splits.train, context)
-        made[module] = generator.sample(request, seed=1)
-        yield module.__name__.rpartition(".")[2], made[module]
+        controls[module] = generator.sample(request, seed=1)
+        yield module.__name__.rpartition(".")[2], controls[module]
     tenth = (np.arange(len(fresh)) % 10 == 0)[:, None, None]
-    yield "every tenth a copy", replace(fresh, image=np.where(tenth, made[copycat].image, fresh.image))
+    yield "every tenth a copy", replace(fresh, image=np.where(tenth, controls[copycat].image, fresh.image))
     yield "blend 80:20", blend(splits.train, fresh, (0.8, 0.2), rng)
     yield "mean of 2 training images", blend(splits.train, fresh, (0.5, 0.5), rng)
     yield "mean of 8 training images", blend(splits.train, fresh, (1 / 8,) * 8, rng)
@@ -68,7 +68,7 @@ def candidates(splits: Splits) -> Iterator[tuple[str, ImageSet]]:
 
 
 def blend(train: ImageSet, like: ImageSet, weights: tuple[float, ...], rng: np.random.Generator) -> ImageSet:
-    """Weighted means of different training images of one class."""
+    """Return weighted means of different training images of one class."""
     pools = [train.image[train.label == k].astype(float) for k in range(len(CLASSES))]
     images = [
         np.average(pools[k][rng.choice(len(pools[k]), len(weights), replace=False)], 0, weights)
@@ -77,22 +77,25 @@ def blend(train: ImageSet, like: ImageSet, weights: tuple[float, ...], rng: np.r
     return replace(like, image=np.stack(images).round().astype(np.uint8))
 
 
-def test_copies_are_gated_and_nothing_else(splits):
-    """Copies, near-copies and faint blends are gated; new, noisy, blurred or typical images are not."""
+def test_only_copies_are_gated(splits):
+    """Copies, near-copies and faint blends are gated; new, noisy, blurred and typical images are not."""
     print("\n| images | rate | 95 % interval | gated |\n|---|---|---|---|")
-    found = {}
+    gated = {}
     for name, images in candidates(splits):
-        r = found[name] = memorization(images, splits.train, splits.test, "phantom_cxr_v1", "cpu", 0)
+        r = gated[name] = memorization(images, splits.train, splits.test, "phantom_cxr_v1", "cpu", 0)
         low, high = r["interval"]
         print(f"| {name} | {r['rate']:.3f} | {low:.3f} to {high:.3f} | {'yes' if r['gated'] else 'no'} |")
         assert not r["blind"]
     print({k: round(r[k], 4) for k in ("expected", "threshold", "planted_recall")})
-    assert {name for name in GATED | FREE if found[name]["gated"]} == GATED
-    assert found["copycat"]["rate"] > 0.9
+    assert {name for name in GATED | FREE if gated[name]["gated"]} == GATED
+    assert gated["copycat"]["rate"] > 0.9
 
 
-def test_fid_and_kid_order_what_is_plainly_better_or_worse(splits):
-    """Floors fall with n; fresh patients score the floor, blur and augmentation more, noise most."""
+def test_fid_and_kid_order_clearly_different_sets(splits):
+    """Floors fall with n.
+
+    Fresh patients score near the floor, blur and augmentation higher, noise highest.
+    """
     test, n = splits.test, 1000
     real = features(test.image, "phantom_cxr_v1")
     floors = {k: real_floor(real, test.patient_id, k, 0, labels=test.label) for k in (50, 250, n)}

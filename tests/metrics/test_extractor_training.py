@@ -1,4 +1,4 @@
-"""The training of the embedded extractor, on pictures small enough for a test."""
+"""Training of the embedded extractor on small images."""
 
 import json
 import math
@@ -16,7 +16,7 @@ SMALL = ExtractorConfig(pool=60, held_out=30, steps=4, batch=8)
 
 
 def square(index: int) -> Example:
-    """A bright square left or right; drawn at 32 or 64 pixels in turn."""
+    """Return a bright square left or right, drawn at 32 or 64 pixels in turn."""
     rng = np.random.default_rng([index])
     side, left = 32 if index % 2 else 64, index % 3 == 0
     mask = np.zeros((side, side), dtype=np.uint8)
@@ -26,7 +26,7 @@ def square(index: int) -> Example:
 
 
 def test_training_writes_weights_that_load_with_their_card(tmp_path):
-    """A few steps leave safetensors and a card whose hash and recipe are right."""
+    """A few steps write safetensors and a card with the right hash and recipe."""
     steps = []
     card = train(square, tmp_path, config=SMALL, source="squares", progress=lambda k, n: steps.append((k, n)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -35,12 +35,12 @@ def test_training_writes_weights_that_load_with_their_card(tmp_path):
     assert card["sha256"] == sha256_file(path)
     assert (card["config"]["steps"], card["source"]) == (4, "squares")
     net = load_embedded("phantom_cxr_v1", tmp_path).eval()
-    found = embed(net, collect(square, range(60)).image)
-    assert found.square().mean().item() == pytest.approx(1.0, rel=1e-3)
+    embeddings = embed(net, collect(square, range(60)).image)
+    assert embeddings.square().mean().item() == pytest.approx(1.0, rel=1e-3)
 
 
 def test_same_seed_same_weights(tmp_path):
-    """Two trainings with one seed agree to the byte, another seed gives other weights."""
+    """Two trainings with one seed give the same bytes; another seed gives other weights."""
     hashes = [
         train(square, tmp_path / str(k), config=config)["sha256"]
         for k, config in enumerate((SMALL, SMALL, ExtractorConfig(**{**SMALL.__dict__, "seed": 1})))
@@ -49,12 +49,12 @@ def test_same_seed_same_weights(tmp_path):
 
 
 def test_instance_loss_matches_hand_arithmetic():
-    """Two pairs at right angles, temperature 1: -log(e / (e + 1 + 1)) for every row."""
+    """Two orthogonal pairs at temperature 1 give -log(e / (e + 1 + 1)) for every row."""
     features = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 1.0]])
     assert instance_loss(features, 1.0).item() == pytest.approx(-math.log(math.e / (math.e + 2)))
 
 
-def test_collect_brings_pictures_to_one_size():
+def test_collect_resizes_to_one_size():
     """32 and 64 pixels both become 64; the mask becomes its coverage of 4 x 4 fields."""
     pool = collect(square, range(4))
     assert pool.image.shape == (4, 64, 64)
@@ -62,8 +62,8 @@ def test_collect_brings_pictures_to_one_size():
     np.testing.assert_allclose(left, [[0] * 4, [1, 1, 0, 0], [0] * 4, [0] * 4])
 
 
-def test_views_change_a_picture_a_little_and_repeatably():
-    """The same generator state gives the same view; range and shape are kept, the picture is not."""
+def test_views_change_an_image_slightly_and_reproducibly():
+    """The same generator state gives the same view. Range and shape stay; the image changes."""
     images = collect(square, range(6)).image
     for change in (views.augment, views.near_copy):
         a, b = (change(images, torch.Generator().manual_seed(1)) for _ in range(2))
@@ -73,7 +73,7 @@ def test_views_change_a_picture_a_little_and_repeatably():
         assert 0 < (a - images).abs().mean() < 60
 
 
-def test_moving_by_nothing_changes_nothing():
-    """Limits of zero give the picture back."""
+def test_zero_limits_change_nothing():
+    """Limits of zero return the image."""
     images = collect(square, range(2)).image
     torch.testing.assert_close(views.move(images, 0.0, 0.0, 0.0, None), images, atol=1e-3, rtol=0)

@@ -1,4 +1,4 @@
-"""The extractors: names, weights, determinism, refusals."""
+"""The extractors: names, weights, determinism and refusals."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchmark.metrics.features import INCEPTION_FILE, features, inception_path,
 
 @pytest.fixture(autouse=True)
 def own_torch_home(tmp_path, monkeypatch):
-    """A TORCH_HOME of its own, empty, and no network kept from another test."""
+    """Set an empty TORCH_HOME and drop networks cached by other tests."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     module._inception.cache_clear()
 
@@ -29,8 +29,8 @@ def put_weights(content: bytes = b"not the weights") -> None:
     inception_path().write_bytes(content)
 
 
-def test_auto_takes_inception_only_where_its_weights_are():
-    """Without the file the embedded extractor is taken, and the name says so."""
+def test_auto_takes_inception_only_with_its_weights():
+    """Without the file, 'auto' resolves to the embedded extractor and its name."""
     assert resolve("auto") == "phantom_cxr_v1"
     put_weights()
     assert resolve("auto") == "inception"
@@ -38,43 +38,43 @@ def test_auto_takes_inception_only_where_its_weights_are():
 
 
 def test_missing_inception_weights_are_an_error_with_the_remedy():
-    """Asked for by name, nothing is downloaded and nothing else is taken instead."""
+    """An extractor requested by name is neither downloaded nor replaced."""
     with pytest.raises(MetricError, match=INCEPTION_FILE):
         features(pictures(2), "inception")
 
 
 def test_altered_inception_weights_are_refused():
-    """A file of another hash is never unpickled."""
+    """A file with another hash is never unpickled."""
     put_weights(b"another file")
     with pytest.raises(MetricError, match="SHA-256"):
         features(pictures(2), "inception")
 
 
 def test_unknown_name_gets_a_suggestion():
-    """A slip in the name is answered with the nearest one."""
+    """The error suggests the nearest name."""
     with pytest.raises(UnknownNameError, match="Did you mean 'inception'"):
         resolve("incepton")
 
 
 def test_features_do_not_depend_on_the_batch():
-    """(N, 128) float32, the same to the bit when repeated, and to rounding in another batch size."""
+    """(N, 128) float32 features repeat bit for bit, and to rounding in another batch size."""
     images = pictures(20)
-    found = features(images, "phantom_cxr_v1")
-    assert found.shape == (20, 128)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, features(images, "phantom_cxr_v1"))
-    np.testing.assert_allclose(found, features(images, "phantom_cxr_v1", batch=3), atol=1e-4)
+    computed = features(images, "phantom_cxr_v1")
+    assert computed.shape == (20, 128)
+    assert computed.dtype == np.float32
+    np.testing.assert_array_equal(computed, features(images, "phantom_cxr_v1"))
+    np.testing.assert_allclose(computed, features(images, "phantom_cxr_v1", batch=3), atol=1e-4)
     assert features(images[:0], "phantom_cxr_v1").shape == (0, 128)
 
 
 @pytest.mark.parametrize("side", [16, 32, 64, 100])
 def test_any_size_of_image(side):
-    """The extractor resizes the images itself."""
+    """The extractor resizes the images."""
     assert np.isfinite(features(pictures(3, side), "phantom_cxr_v1")).all()
 
 
-def test_size_matters_little():
-    """A smooth picture gives nearly the same features at 64 and at 128 pixels."""
+def test_features_are_stable_under_resizing():
+    """A smooth image has nearly the same features at 64 and at 128 pixels."""
     ramp = np.linspace(0, 255, 64)
     small = ((ramp[:, None] + ramp[None]) / 2).astype(np.uint8)
     large = np.kron(small, np.ones((2, 2), dtype=np.uint8))
@@ -83,15 +83,15 @@ def test_size_matters_little():
 
 
 def test_other_types_of_images_are_refused():
-    """Floats or color pictures: an error that names what is expected."""
+    """For floats or color images the error names the expected type."""
     with pytest.raises(MetricError, match="expected uint8"):
         features(pictures(2).astype(np.float32), "phantom_cxr_v1")
     with pytest.raises(MetricError, match=r"expected uint8 \(N, H, W\)"):
         features(pictures(2)[..., None], "phantom_cxr_v1")
 
 
-def test_embedded_weights_are_the_ones_of_the_card():
-    """At most 5 MB and 1.2 million parameters, and the card has configuration, figures and hash."""
+def test_embedded_weights_match_their_card():
+    """There are at most 5 MB and 1.2 million parameters. The card has configuration, figures and hash."""
     path = FOLDER / "phantom_cxr_v1.safetensors"
     card = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size <= 5_000_000
@@ -101,7 +101,7 @@ def test_embedded_weights_are_the_ones_of_the_card():
 
 
 def test_altered_embedded_weights_are_refused(tmp_path):
-    """Weights that differ from the card's hash, or are missing, are an error."""
+    """Missing weights, or weights that differ from the card's hash, are an error."""
     with pytest.raises(MetricError, match="is missing"):
         load_embedded("phantom_cxr_v1", tmp_path)
     (tmp_path / "phantom_cxr_v1.safetensors").write_bytes(b"x")
@@ -111,13 +111,13 @@ def test_altered_embedded_weights_are_refused(tmp_path):
 
 
 def test_network_gives_128_features_of_any_batch():
-    """(B, 1, 64, 64) to (B, 128)."""
+    """A (B, 1, 64, 64) batch gives (B, 128)."""
     assert Extractor().eval()(torch.zeros(2, 1, 64, 64)).shape == (2, 128)
 
 
 @pytest.mark.slow
 def test_inception_gives_2048_features(monkeypatch):
-    """With weights in place (here random ones, whose hash is let pass) the real network runs."""
+    """The real network runs, here with random weights and without the hash check."""
     from torch_fidelity import feature_extractor_inceptionv3 as inception
 
     class Unloaded(inception.FeatureExtractorInceptionV3):
@@ -133,13 +133,13 @@ def test_inception_gives_2048_features(monkeypatch):
     monkeypatch.setattr(module, "sha256_file", lambda path: module.INCEPTION_SHA256)
     inception_path().parent.mkdir(parents=True, exist_ok=True)
     torch.save(weights, inception_path())
-    found = features(pictures(3), "inception", batch=2)
-    assert found.shape == (3, 2048)
-    assert found.std() > 0
+    computed = features(pictures(3), "inception", batch=2)
+    assert computed.shape == (3, 2048)
+    assert computed.std() > 0
 
 
-def test_the_documented_figures_are_the_cards():
-    """The table in docs/extractor.md holds the figures of the card, each with its value."""
+def test_the_documented_figures_match_the_card():
+    """The table in docs/extractor.md has the figures of the card."""
     card = json.loads((FOLDER / "phantom_cxr_v1.json").read_text())
     page = (Path(__file__).parents[2] / "docs" / "extractor.md").read_text()
     for name, value in card["figures"].items():

@@ -1,4 +1,4 @@
-"""FID, KID and their floor against closed forms and outside references."""
+"""FID, KID and their floor against closed forms and independent references."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ def normal(n: int, d: int, seed: int) -> np.ndarray:
 
 
 def whitened(n: int, d: int, seed: int) -> np.ndarray:
-    """Rows whose sample mean is 0 and whose sample covariance is the identity, exactly."""
+    """Return rows with sample mean 0 and identity sample covariance, exactly."""
     x = normal(n, d, seed)
     x -= x.mean(0)
     return x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
 
 
 def test_fid_matches_closed_form_of_gaussians():
-    """For means 0 and m and variances 1 and s^2 per axis, FID = |m|^2 + sum (1 - s)^2."""
+    """Means 0 and m and variances 1 and s^2 per axis give |m|^2 + sum (1 - s)^2."""
     mean, scale = np.array([1.0, -2.0, 0.5]), np.array([2.0, 0.5, 3.0])
     fake = whitened(400, 3, seed=2) * scale + mean
     expected = (mean**2).sum() + ((1 - scale) ** 2).sum()
@@ -33,7 +33,7 @@ def test_fid_matches_closed_form_of_gaussians():
 
 
 def test_fid_agrees_with_scipy_sqrtm():
-    """Correlated features: the same as with SciPy's matrix square root."""
+    """For correlated features FID equals the value with SciPy's matrix square root."""
     a, b = normal(500, 8, 1) @ normal(8, 8, 2), normal(400, 8, 3) @ normal(8, 8, 4) + 0.5
     s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s + t - 2 * sqrtm(s @ t).real)
@@ -41,19 +41,19 @@ def test_fid_agrees_with_scipy_sqrtm():
 
 
 def test_fid_with_fewer_images_than_features():
-    """50 images and 128 features (the paper's 50 per class): finite, and 0 for the same images."""
+    """With 50 images and 128 features (the paper's 50 per class) FID is finite, and 0 for equal sets."""
     a = normal(50, 128, 1).astype(np.float32)
     assert fid(a, a) == pytest.approx(0.0, abs=1e-4)
     assert np.isfinite(fid(a, normal(50, 128, 2)))
 
 
 def test_kid_matches_hand_arithmetic():
-    """k(x, y) = (xy + 1)^3, so KID = 1 + 343 - 2 * (1 + 1 + 27 + 64) / 4."""
+    """The kernel is (xy + 1)^3, so KID = 1 + 343 - 2 * (1 + 1 + 27 + 64) / 4."""
     assert kid(np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])) == pytest.approx(297.5)
 
 
 def test_kid_agrees_with_torch_fidelity():
-    """With a single subset that holds all rows, torch-fidelity gives the same number."""
+    """A single subset of all rows gives torch-fidelity's value."""
     a, b = normal(120, 16, 1), normal(120, 16, 2) + 0.3
     expected = kid_features_to_metric(
         torch.from_numpy(a),
@@ -66,7 +66,7 @@ def test_kid_agrees_with_torch_fidelity():
 
 
 def test_kid_of_unequal_sizes_and_several_blocks():
-    """Sides of 1500 and 40 rows: the same as with scikit-learn's kernel held in one piece."""
+    """Sides of 1500 and 40 rows give the value of scikit-learn's kernel in one block."""
     a, b = normal(1500, 5, 1), normal(40, 5, 2) * 1.5
     xx, yy, xy = (polynomial_kernel(x, y, degree=3) for x, y in ((a, a), (b, b), (a, b)))
     expected = (
@@ -76,7 +76,7 @@ def test_kid_of_unequal_sizes_and_several_blocks():
 
 
 def test_kid_is_unbiased_where_fid_is_not():
-    """Two draws of one distribution: KID is 0 on average, FID is above 0 and falls with the size."""
+    """For two samples of one distribution KID averages 0; FID is above 0 and falls with the size."""
     pairs = [(normal(60, 10, 2 * s), normal(60, 10, 2 * s + 1)) for s in range(40)]
     scores = np.array([kid(a, b) for a, b in pairs])
     assert abs(scores.mean()) < 3 * scores.std() / np.sqrt(len(scores))
@@ -85,14 +85,14 @@ def test_kid_is_unbiased_where_fid_is_not():
 
 
 def people(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Patients with one to three images, and a class for each patient, in unequal shares."""
+    """Return one to three images per patient, and classes in unequal shares."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(n), rng.integers(1, 4, n))
     return patient, rng.choice(3, n, p=[0.7, 0.2, 0.1])[patient]
 
 
 def test_halves_share_no_patient_and_keep_class_shares():
-    """Both halves have the size asked for, no common patient, and classes as in the whole."""
+    """Both halves have the requested size, no common patient, and the class shares of the whole."""
     patient, label = people(400, seed=3)
     a, b = patient_halves(patient, label, 200, np.random.default_rng(0))
     assert len(a) == len(b) == 200
@@ -102,8 +102,8 @@ def test_halves_share_no_patient_and_keep_class_shares():
         np.testing.assert_allclose(np.bincount(label[half]) / 200, whole, atol=0.04)
 
 
-def test_floor_is_low_repeatable_and_refuses_too_many():
-    """The floor of one distribution is far below the score of a shifted one; too large a size is refused."""
+def test_floor_is_low_reproducible_and_bounded():
+    """The floor is far below the score of a shifted distribution; too large a size is refused."""
     patient, label = people(400, seed=4)
     x = normal(len(patient), 8, 5)
     floor = real_floor(x, patient, 300, seed=1, labels=label)

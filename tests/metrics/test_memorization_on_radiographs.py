@@ -1,4 +1,4 @@
-"""The memorization gate on real radiographs, which the embedded extractor has never seen."""
+"""The memorization gate on real radiographs, which the embedded extractor was not trained on."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 
 @pytest.fixture
 def real(packs) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Training, held-out and fresh radiographs of different patients, at 64 pixels."""
+    """Return training, held-out and fresh radiographs of different patients, at 64 pixels."""
     splits = loading.load(
         covid_chestxray,
         covid_chestxray.Params(root=packs / "covid-chestxray"),
@@ -30,19 +30,19 @@ def real(packs) -> tuple[ImageSet, ImageSet, ImageSet]:
 
 
 def test_near_copies_of_radiographs_are_gated_and_fresh_patients_are_not(real):
-    """The gate sees on real images too, with a few dozen of them."""
+    """A few dozen real images are enough for the gate."""
     train, heldout, fresh = real
-    found = memorization(fresh, train, heldout, "phantom_cxr_v1", "cpu", 0)
-    assert not found["gated"]
-    assert not found["blind"]
-    assert found["planted_recall"] > 0.9
+    result = memorization(fresh, train, heldout, "phantom_cxr_v1", "cpu", 0)
+    assert not result["gated"]
+    assert not result["blind"]
+    assert result["planted_recall"] > 0.9
     copies = train.select(np.random.default_rng([5, 7]).permutation(len(train)))
     copies = replace(copies, image=near_copies(train.image, seed=5))
     assert memorization(copies, train, heldout, "phantom_cxr_v1", "cpu", 0)["gated"]
 
 
 def test_one_patient_in_both_splits_makes_the_gate_blind(real):
-    """A picture among the held-out ones that is also a training image spoils the threshold, and it shows."""
+    """A held-out image that is also a training image spoils the threshold, and the result reports it."""
     train, heldout, fresh = real
     leak = train.select([0])
     leak = replace(leak, image_id=np.array(["leak"]), patient_id=np.array(["leak"]))

@@ -1,4 +1,4 @@
-"""What a user typed, read into a plan."""
+"""Resolution of user options into a plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MULTI = str(ROOT / "tests" / "tasks" / "tiny_multi.yaml")
 
 
 def test_choices_are_values_of_yaml():
-    """Numbers are numbers; a mapping keeps its commas."""
+    """Numbers are numbers, and a mapping keeps its commas."""
     text = "thin.keep=0.25, view.keep=frontal,mix.factor={positive: 4, negative: 4}"
     expected = {"thin.keep": 0.25, "view.keep": "frontal", "mix.factor": {"positive": 4, "negative": 4}}
     assert choices(text) == expected
@@ -30,14 +30,14 @@ def test_choices_are_values_of_yaml():
 
 
 @pytest.mark.parametrize("text", ["frontal", "view=frontal", "view.keep", "view.keep={"])
-def test_a_choice_of_another_form_is_told(text):
-    """Without a step, a field or a value there is nothing to choose."""
+def test_a_malformed_choice_is_refused(text):
+    """A choice needs a step, a field and a value."""
     with pytest.raises(TaskError, match="--scenario"):
         choices(text)
 
 
 def test_a_choice_makes_another_protocol():
-    """Rows of two scenarios do not share a leaderboard, nor their data; the choice is in the plan's rules."""
+    """Rows of two scenarios share neither leaderboard nor data; the plan's rules have the choice."""
     plain, frontal = (make_plan(RunRequest(BINARY, scenario=s)) for s in (None, "view.keep=frontal"))
     assert plain.protocol_hash != frontal.protocol_hash
     assert frontal.steps["view"] == {"rule": "view", "keep": "frontal"}
@@ -45,8 +45,8 @@ def test_a_choice_makes_another_protocol():
         make_plan(RunRequest(BINARY, scenario="view.keeps=frontal"))
 
 
-def test_a_generator_that_nobody_installed_is_a_row_with_a_reason():
-    """Named by the task: not run, and said so; named by the user: an error with a "did you mean"."""
+def test_a_generator_that_is_not_installed_is_a_row_with_a_reason():
+    """Named by the task, it is a row with a reason. Named by the user, it is an error with a suggestion."""
     rows = {r.name: r for r in make_plan(RunRequest(MULTI)).rows}
     assert "no generator named 'dreambooth' is installed" in rows["dreambooth"].absent
     assert rows["ddpm"].absent == ""
@@ -54,8 +54,8 @@ def test_a_generator_that_nobody_installed_is_a_row_with_a_reason():
         make_plan(RunRequest(MULTI, generators=("dreambooth",)))
 
 
-def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
-    """A row takes its plug-in's code and its own parameters."""
+def test_one_plug_in_may_serve_several_rows(tmp_path: Path):
+    """A row has its plug-in's code and its parameters."""
     text = (
         Path(BINARY)
         .read_text()
@@ -73,7 +73,7 @@ def test_one_plug_in_may_stand_in_several_rows(tmp_path: Path):
 
 
 def weights(folder: Path, content: float = 0.0) -> Path:
-    """A folder with a file of weights for the classifier of the tiny tasks."""
+    """Write a file of weights for the classifier of the tiny tasks; return its folder."""
     import timm
     from safetensors.torch import save_file
 
@@ -84,13 +84,15 @@ def weights(folder: Path, content: float = 0.0) -> Path:
     return folder
 
 
-def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
-    """The same file elsewhere is the same protocol with the same keys; another file is neither."""
+def test_weights_are_identified_by_content(tmp_path):
+    """The same file elsewhere gives the same protocol and keys; another file gives others."""
     here, there, other = weights(tmp_path / "a"), weights(tmp_path / "b"), weights(tmp_path / "c", 1.0)
     plans = [make_plan(RunRequest(BINARY, weights=w and str(w))) for w in (None, here, there, other)]
-    hashes, found = [p.protocol_hash for p in plans], [build(p).keys for p in plans]
-    trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in found]
-    untouched = [{k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in found]
+    hashes, node_keys = [p.protocol_hash for p in plans], [build(p).keys for p in plans]
+    trainings = [{k: v for k, v in f.items() if k.startswith("classify/")} for f in node_keys]
+    untouched = [
+        {k: v for k, v in f.items() if k.startswith(("data", "fit/", "generate/"))} for f in node_keys
+    ]
     assert untouched == untouched[:1] * 4
     assert hashes[1] == hashes[2]
     assert len(set(hashes)) == 3
@@ -99,8 +101,8 @@ def test_weights_count_by_their_content_and_not_by_their_place(tmp_path):
     assert not set(trainings[1].values()) & set(trainings[3].values())
 
 
-def test_a_training_is_handed_the_place_of_its_weights(tmp_path):
-    """The node's configuration has hash and path; the path is no part of what is hashed."""
+def test_a_training_gets_the_path_of_its_weights(tmp_path):
+    """The node's configuration has hash and path; the path is not hashed."""
     folder = weights(tmp_path / "a")
     plan = make_plan(RunRequest(BINARY, weights=str(folder)))
     node = next(n for n in build(plan) if n.stage == "classify")
@@ -112,8 +114,8 @@ def test_a_training_is_handed_the_place_of_its_weights(tmp_path):
     assert weights_part(plan, str(folder))[0].startswith("weights=a.")
 
 
-def test_weights_of_the_task_are_the_same_as_chosen_ones():
-    """Asking for what the task says anyway is no other protocol."""
+def test_choosing_the_weights_of_the_task_changes_nothing():
+    """A choice equal to the task's value gives the same protocol."""
     assert (
         make_plan(RunRequest(BINARY, weights="none")).protocol_hash
         == make_plan(RunRequest(BINARY)).protocol_hash
@@ -121,7 +123,7 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
 
 
 @pytest.mark.parametrize(
-    ("task", "choice", "told"),
+    ("task", "choice", "message"),
     [
         (BINARY, "imagnet", "--weights imagnet: is not a folder\n.*none, imagenet, or a folder"),
         (BINARY, "empty", r"empty/resnet10t\.safetensors' is missing"),
@@ -129,19 +131,19 @@ def test_weights_of_the_task_are_the_same_as_chosen_ones():
         ("cxr_pneumonia", "imagenet", r"timm/resnet10t\.c3_in1k.*HF_HUB_OFFLINE is set"),
     ],
 )
-def test_weights_that_cannot_be_had_end_the_plan(tmp_path, monkeypatch, task, choice, told):
-    """A typing error, a folder without the file, ImageNet weights offline: the name and the remedy."""
+def test_unavailable_weights_end_the_plan(tmp_path, monkeypatch, task, choice, message):
+    """A typing error, a folder without the file and ImageNet offline each report the name and the remedy."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "empty").mkdir()
     weights(tmp_path / "narrow")
-    with pytest.raises((TaskError, ClassifierError), match=told):
+    with pytest.raises((TaskError, ClassifierError), match=message):
         make_plan(RunRequest(task, weights=choice))
 
 
-def test_weights_are_looked_for_where_a_classifier_is_needed(tmp_path, monkeypatch):
-    """Not to generate; but a labeling teacher, a filter and a choice of images by a classifier need them."""
+def test_weights_are_located_only_for_a_classifier(tmp_path, monkeypatch):
+    """Generating needs none; a labeling teacher, a filter and a choice by a classifier do."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     make_plan(RunRequest("cxr_pneumonia", weights="imagenet"), stages=("data", "fit", "generate"))
@@ -151,8 +153,8 @@ def test_weights_are_looked_for_where_a_classifier_is_needed(tmp_path, monkeypat
         make_plan(request, stages=("generate",))
 
 
-def test_stages_that_only_ask_a_kept_classifier_need_no_path(tmp_path):
-    """A judge is read from what was kept: the hash of its first weights is enough to say what it is."""
+def test_stages_that_load_a_stored_classifier_need_no_path(tmp_path):
+    """The hash of the initial weights is enough to identify a stored evaluator."""
     plan = make_plan(RunRequest(BINARY, weights=str(weights(tmp_path / "a"))))
     node = next(n for n in build(plan) if n.stage == "classify")
     config = node.config.classifier.model_dump(mode="json")
@@ -161,8 +163,8 @@ def test_stages_that_only_ask_a_kept_classifier_need_no_path(tmp_path):
         check_weights(ClassifierConfig(**config))
 
 
-def test_a_yes_or_no_cannot_learn_a_third_class():
-    """CheXNet's single sigmoid and the label policy that makes uncertain a class of its own: told at once."""
+def test_a_single_sigmoid_cannot_learn_a_third_class():
+    """CheXNet with the label policy that makes uncertain a class is refused at once."""
     request = RunRequest("chexpert_imbalance", profile="paper", scenario="label.uncertain=multi_class")
     with pytest.raises(TaskError, match=r"label\.uncertain: is multi_class.*'chexnet' cannot learn"):
         make_plan(request)

@@ -1,4 +1,4 @@
-"""Plug-ins are found by name without being imported."""
+"""Discovery of plug-ins by name, without importing them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.planning.rows import check_contract
 from benchmark.plugins.registry import available, find
 
 
-def test_builtin_generators_and_sources_are_found():
+def test_builtin_generators_and_sources_are_listed():
     """The controls, the two generators and the sources of the first task have names."""
     assert {"stylegan", "ddpm", "oracle", "copycat", "noise", "duplicate_real", "traditional"} <= set(
         available("generators")
@@ -24,8 +24,8 @@ def test_builtin_generators_and_sources_are_found():
     }  # fmt: skip
 
 
-def test_finding_imports_nothing():
-    """Listing generators leaves torch and diffusers alone."""
+def test_listing_imports_nothing():
+    """Listing generators does not import torch or diffusers."""
     code = (
         "import sys; from benchmark.plugins.registry import available; available('generators');"
         "sys.exit(any(m in sys.modules for m in ('torch', 'diffusers', 'benchmark.generators.ddpm')))"
@@ -34,13 +34,13 @@ def test_finding_imports_nothing():
 
 
 def test_misspelled_generator_gets_a_did_you_mean():
-    """'stylegna' means 'stylegan'."""
+    """The error for 'stylegna' suggests 'stylegan'."""
     with pytest.raises(UnknownNameError, match="Did you mean 'stylegan'"):
         find("generators", ["stylegna"])
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("broken.py", "import not_there_at_all", "cannot be imported: ModuleNotFoundError"),
         ("syntax.py", "def (", "cannot be imported: SyntaxError"),
@@ -52,25 +52,25 @@ def test_misspelled_generator_gets_a_did_you_mean():
         ),
     ],
 )
-def test_broken_file_is_told_with_its_path(tmp_path, name, text, told):
-    """A generator file that cannot be imported, or lacks a part of the contract, is one line."""
+def test_broken_file_is_reported_with_its_path(tmp_path, name, text, message):
+    """A generator file that cannot be imported, or lacks a part of the contract, gives one line."""
     (tmp_path / name).write_text(text)
     plugin = find("generators", [str(tmp_path / name)])[0]
-    with pytest.raises(TaskError, match=told) as caught:
+    with pytest.raises(TaskError, match=message) as caught:
         check_contract(plugin.load(), plugin)
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "told"), [("Bad Name.py", "a-z, 0-9"), ("ddpm.py", "is taken by")])
-def test_name_of_a_file_is_checked(tmp_path, name, told):
-    """A file's name is the row's name: plain, and not one of the suite's own."""
+@pytest.mark.parametrize(("name", "message"), [("Bad Name.py", "a-z, 0-9"), ("ddpm.py", "is taken by")])
+def test_name_of_a_file_is_checked(tmp_path, name, message):
+    """A file's name is the row's name: plain, and not reserved by the suite."""
     (tmp_path / name).write_text("")
-    with pytest.raises(TaskError, match=told):
+    with pytest.raises(TaskError, match=message):
         find("generators", [str(tmp_path / name)])
 
 
 def test_version_of_a_file_follows_its_content(tmp_path):
-    """An edited file is a new version, though its author left the number alone."""
+    """An edited file is a new version, even with an unchanged number."""
     path = tmp_path / "mine.py"
     path.write_text("version = '1'\n")
     plugin = find("generators", [str(path)])[0]

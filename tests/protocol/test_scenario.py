@@ -1,4 +1,4 @@
-"""The rules of scenarios: what each keeps, relabels or blacks out, alone and together."""
+"""Rules of scenarios, alone and together: the images that each retains, relabels or masks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def unread(rows: np.ndarray) -> np.ndarray:
 
 
 def reported(report: np.ndarray, **columns: Any) -> ImageSet:
-    """Images with these reports on two findings, a patient each; pixels that no rule may read."""
+    """Return images with these reports on two findings, one patient each, and unreadable pixels."""
     n = len(report)
     base = ImageSet(
         image=LazyImages(unread, (n, 4, 4)),
@@ -76,7 +76,7 @@ def reported(report: np.ndarray, **columns: Any) -> ImageSet:
 
 
 def labeled(label: list[int], patient: list[str] | None = None, **columns: Any) -> ImageSet:
-    """Images of single labels with pixels in memory that all differ."""
+    """Return images of single labels with distinct pixels in memory."""
     n = len(label)
     base = ImageSet(
         image=np.random.default_rng(0).integers(1, 256, (n, 8, 8), dtype=np.uint8),
@@ -115,22 +115,22 @@ def notes(images: ImageSet) -> list[str]:
     ],
 )
 def test_kind_of_view(text: str, kind: str) -> None:
-    """PA, AP and its variants are frontal in any case of letters; CT planes and unknown words are neither."""
+    """PA, AP and variants are frontal, case-insensitively; CT planes and unknown words are neither kind."""
     assert view.kind_of(text) == kind
 
 
 @pytest.mark.parametrize(("keep", "ids"), [("frontal", [0, 2, 3]), ("lateral", [1]), ("both", [0, 1, 2, 3])])
-def test_view_keeps_its_kind(keep: Any, ids: list[int]) -> None:
-    """The images of the kind stay in order, without being read; the note counts the others by view."""
+def test_view_retains_its_kind(keep: Any, ids: list[int]) -> None:
+    """Images of the kind stay in order without being read; the note counts the others by view."""
     images = reported(np.zeros((4, 2)), view=np.array(["PA", "LATERAL", "ap supine", "AP"]))
-    kept = view.apply(images, View(rule="view", keep=keep))
-    assert kept.image_id.tolist() == [f"i{k}" for k in ids]
+    retained = view.apply(images, View(rule="view", keep=keep))
+    assert retained.image_id.tolist() == [f"i{k}" for k in ids]
     expected = {
         "frontal": ["view: 1 of 4 images left out, not frontal (LATERAL 1)"],
         "lateral": ["view: 3 of 4 images left out, not lateral (PA 1, ap supine 1, AP 1)"],
         "both": [],
     }
-    assert notes(kept) == expected[keep]
+    assert notes(retained) == expected[keep]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_view_keeps_its_kind(keep: Any, ids: list[int]) -> None:
         (["PA", "AP", "PA"], r"leaves no image: all 3 left out, not lateral \(PA 2, AP 1\)"),
     ],
 )
-def test_view_that_is_not_known(views: list[str] | None, problem: str) -> None:
-    """Images without a known view, or none of the kind, are an error that counts them."""
+def test_unknown_views_are_an_error(views: list[str] | None, problem: str) -> None:
+    """The error counts images without a known view, or reports that none is of the kind."""
     images = labeled([0, 0, 1], view=None if views is None else np.array(views))
     with pytest.raises(DataError, match=problem):
         view.apply(images, View(rule="view", keep="lateral"))
@@ -153,7 +153,7 @@ def test_view_that_is_not_known(views: list[str] | None, problem: str) -> None:
 
 @pytest.fixture(scope="module")
 def chexpert() -> ImageSet:
-    """All 223,414 training images of CheXpert as Table 1 counts their reports."""
+    """The 223,414 training images of CheXpert, with the report counts of Table 1."""
     report = np.column_stack([np.repeat(list(t), list(t.values())) for t in TABLE_1.values()])
     return reported(report, split=np.full(len(report), "train"))
 
@@ -165,19 +165,19 @@ CROSSED = [
 
 @pytest.mark.parametrize(("finding", "not_mentioned", "uncertain"), sorted({*CROSSED, *TABLES_6_7}))
 def test_policies_on_chexpert(chexpert: ImageSet, finding: str, uncertain: str, not_mentioned: str) -> None:
-    """On the reports of Lan's Table 1, Tables 6 and 7 come out exactly; the other policies by addition."""
+    """The reports of Lan's Table 1 give Tables 6 and 7 exactly; the other policies follow by addition."""
     assert len(chexpert) == 223_414
-    found = label_policy.apply(chexpert, policy(uncertain, not_mentioned, finding)).counts()
+    class_counts = label_policy.apply(chexpert, policy(uncertain, not_mentioned, finding)).counts()
     table = TABLE_1[finding]
     expected = {
         "negative": table[0] + (uncertain == "zeros") * table[-1] + (not_mentioned == "zeros") * table[-2],
         "positive": table[1] + (uncertain == "ones") * table[-1] + (not_mentioned == "ones") * table[-2],
         **({"uncertain": table[-1]} if uncertain == "multi_class" else {}),
     }
-    assert found == expected
+    assert class_counts == expected
     if (finding, not_mentioned, uncertain) in TABLES_6_7:
         printed = TABLES_6_7[finding, not_mentioned, uncertain]
-        assert (found["positive"], found["negative"]) == printed
+        assert (class_counts["positive"], class_counts["negative"]) == printed
 
 
 ALL_REPORTS = np.array([[POSITIVE, 0], [NEGATIVE, 0], [UNCERTAIN, 0], [NOT_MENTIONED, 0]])
@@ -185,27 +185,27 @@ ALL_REPORTS = np.array([[POSITIVE, 0], [NEGATIVE, 0], [UNCERTAIN, 0], [NOT_MENTI
 
 @pytest.mark.parametrize("split", ["val", "test", "test_site"])
 def test_evaluation_keeps_certain_labels(split: str) -> None:
-    """Under U-Ones and NM as 1, training images all get labels; of val and test the two certain ones stay."""
+    """With U-Ones and NM as 1 all training images get labels; val and test retain two certain images."""
     images = reported(np.vstack([ALL_REPORTS, ALL_REPORTS]), split=np.repeat(["train", split], 4))
-    kept = label_policy.apply(images, policy("ones", "ones"))
-    assert kept.label.tolist() == [1, 0, 1, 1, 1, 0]
-    assert kept.split is not None
-    assert kept.split.tolist() == ["train"] * 4 + [split] * 2
-    assert notes(kept) == [
+    retained = label_policy.apply(images, policy("ones", "ones"))
+    assert retained.label.tolist() == [1, 0, 1, 1, 1, 0]
+    assert retained.split is not None
+    assert retained.split.tolist() == ["train"] * 4 + [split] * 2
+    assert notes(retained) == [
         "label_policy: 2 of 4 images for evaluation left out, Pneumothorax uncertain or not mentioned"
     ]
-    assert kept.reported_labels is None
-    assert kept.classes == ("negative", "positive")
+    assert retained.reported_labels is None
+    assert retained.classes == ("negative", "positive")
 
 
 @pytest.mark.parametrize("split", [None, [""] * 4])
 def test_source_without_a_split_is_labeled_by_the_policy(split: list[str] | None) -> None:
-    """Where everything is divided later, the policy holds for all, and a note says what that means."""
+    """Before a later division the policy applies to all images, and a note reports the consequence."""
     images = reported(ALL_REPORTS, split=None if split is None else np.array(split))
-    kept = label_policy.apply(images, policy("multi_class", "exclude"))
-    assert kept.label.tolist() == [1, 0, 2]
-    assert kept.classes == ("negative", "positive", "uncertain")
-    assert notes(kept) == [
+    retained = label_policy.apply(images, policy("multi_class", "exclude"))
+    assert retained.label.tolist() == [1, 0, 2]
+    assert retained.classes == ("negative", "positive", "uncertain")
+    assert notes(retained) == [
         "label_policy: images that the source gives no split are labeled by the policy, in test too: "
         "uncertain multi_class, not mentioned exclude",
         "label_policy: 1 of 4 images for training left out, Pneumothorax uncertain (multi_class) "
@@ -213,69 +213,69 @@ def test_source_without_a_split_is_labeled_by_the_policy(split: list[str] | None
     ]
 
 
-def test_policy_reads_its_own_finding() -> None:
-    """The second finding's column decides when it is the one that is named."""
+def test_policy_reads_the_named_finding() -> None:
+    """The column of the named finding gives the labels, here the second."""
     images = reported(np.array([[1, 0], [0, 1]]), split=np.full(2, "train"))
-    kept = label_policy.apply(images, policy(finding="Pleural Effusion"))
-    assert kept.label.tolist() == [0, 1]
+    retained = label_policy.apply(images, policy(finding="Pleural Effusion"))
+    assert retained.label.tolist() == [0, 1]
 
 
-def test_policy_that_leaves_nothing() -> None:
-    """Reports that say nothing certain, all excluded: an error, not an empty set."""
+def test_policy_that_leaves_no_image_is_an_error() -> None:
+    """Reports without certain labels, all excluded, give an error and not an empty set."""
     with pytest.raises(DataError, match="none is labeled for 'Pneumothorax'"):
         label_policy.apply(reported(np.full((3, 2), UNCERTAIN)), policy("ignore"))
 
 
 def test_finding_that_the_source_lacks() -> None:
-    """A misspelled finding is an error with the name that was meant."""
+    """The error for a misspelled finding suggests the right name."""
     with pytest.raises(UnknownNameError, match="Did you mean 'Pneumothorax'") as error:
         label_policy.apply(reported(ALL_REPORTS), policy(finding="pneumothorax"), where="scenario.labels")
     assert error.value.where == "scenario.labels: finding"
 
 
 def test_source_without_reports() -> None:
-    """A source with labels alone is an error that names sources.<source>.skip_steps."""
+    """The error for a source with labels alone names sources.<source>.skip_steps."""
     with pytest.raises(DataError, match="no reports") as error:
         label_policy.apply(labeled([0, 1]), policy())
     assert "sources.<source>.skip_steps" in error.value.remedy
 
 
-def test_self_trained_is_ignore_until_the_teacher_comes() -> None:
-    """The labels are those of ignore, the card counts who waits, and both parts together are the whole."""
+def test_self_trained_equals_ignore_before_the_teacher() -> None:
+    """The labels are those of ignore, the card counts uncertain images, and both parts make the whole."""
     report = np.vstack([ALL_REPORTS] * 3)
     split = np.repeat(["train", "test", "reserve"], 4)
     images = reported(report, split=split)
-    taught, ignored = (label_policy.apply(images, policy(u)) for u in ("self_trained", "ignore"))
+    pseudo_labeled, ignored = (label_policy.apply(images, policy(u)) for u in ("self_trained", "ignore"))
     waiting = label_policy.uncertain_images(images, policy("self_trained"))
-    assert taught.image_id.tolist() == ignored.image_id.tolist()
-    assert taught.label.tolist() == ignored.label.tolist()
-    assert taught.card["self_trained"] == 2 == len(waiting)
+    assert pseudo_labeled.image_id.tolist() == ignored.image_id.tolist()
+    assert pseudo_labeled.label.tolist() == ignored.label.tolist()
+    assert pseudo_labeled.card["self_trained"] == 2 == len(waiting)
     assert "self_trained" not in ignored.card
     assert waiting.image_id.tolist() == ["i2", "i10"]
     training = set(images.image_id[np.isin(split, ["train", "reserve"])])
-    kept = set(taught.image_id) & training
-    assert kept | set(waiting.image_id) == training
-    assert not kept & set(waiting.image_id)
+    retained = set(pseudo_labeled.image_id) & training
+    assert retained | set(waiting.image_id) == training
+    assert not retained & set(waiting.image_id)
 
 
 def test_teacher_labels_the_uncertain() -> None:
-    """Probability 0.5 and more is positive; soft labels sum to 1; certain images keep 0 and 1 when joined."""
+    """Probability 0.5 or more is positive; soft labels sum to 1, and certain images keep 0 and 1."""
     images = reported(np.vstack([ALL_REPORTS] * 2), split=np.full(8, "train"))
     rule = policy("self_trained", "exclude")
     train, waiting = label_policy.apply(images, rule), label_policy.uncertain_images(images, rule)
-    taught = label_policy.with_pseudo_labels(waiting, np.array([0.5, 0.1]))
-    assert taught.label.tolist() == [1, 0]
-    assert taught.soft == pytest.approx(np.array([[0.5, 0.5], [0.9, 0.1]]))
-    whole = label_policy.join_pseudo_labeled(train, taught)
+    pseudo_labeled = label_policy.with_pseudo_labels(waiting, np.array([0.5, 0.1]))
+    assert pseudo_labeled.label.tolist() == [1, 0]
+    assert pseudo_labeled.soft == pytest.approx(np.array([[0.5, 0.5], [0.9, 0.1]]))
+    whole = label_policy.join_pseudo_labeled(train, pseudo_labeled)
     assert whole.label.tolist() == [1, 0, 1, 0, 1, 0]
     assert whole.soft is not None
     assert whole.soft[:4].tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
-    assert len(label_policy.join_pseudo_labeled(train, taught.select([]))) == 4
+    assert len(label_policy.join_pseudo_labeled(train, pseudo_labeled.select([]))) == 4
 
 
 @pytest.mark.parametrize("probability", [[0.5], [0.5, 1.2], [0.5, float("nan")], [[0.5], [0.2]]])
 def test_teacher_must_give_probabilities(probability: list[Any]) -> None:
-    """One number in [0, 1] per image, nothing else."""
+    """The teacher must return one number in [0, 1] per image."""
     images = reported(np.full((2, 2), UNCERTAIN))
     waiting = label_policy.uncertain_images(images, policy("self_trained"))
     with pytest.raises(DataError, match="pseudo-labels"):
@@ -283,7 +283,7 @@ def test_teacher_must_give_probabilities(probability: list[Any]) -> None:
 
 
 def test_teacher_never_sees_patients_of_other_splits() -> None:
-    """After the division, uncertain images of patients in train, or in no split, may be trained on."""
+    """Only uncertain images of patients in train, or in no split, may be trained on."""
     report = np.vstack([ALL_REPORTS] * 60)
     patient = np.array([f"p{k // 8:03d}" for k in range(len(report))])  # two of each report per patient
     patient[-8:-4] = "solo"
@@ -300,7 +300,7 @@ def test_teacher_never_sees_patients_of_other_splits() -> None:
 
 
 def test_uncertain_images_pass_the_other_rules() -> None:
-    """View and mask hold for the uncertain images too; without self_trained there is no such function."""
+    """View and mask apply to uncertain images; without self_trained there is no such function."""
     images = reported(
         np.vstack([ALL_REPORTS] * 2),
         view=np.repeat(["PA", "LATERAL"], 4),
@@ -328,14 +328,14 @@ def test_uncertain_images_pass_the_other_rules() -> None:
 @pytest.mark.parametrize("shape", ["square", "separate", "joint", "inverted_joint"])
 @pytest.mark.parametrize("size", [16, 64, 65, 224])
 def test_masks_are_symmetric(shape: Any, size: int) -> None:
-    """Every mask is its own gan_test image, shows something and hides something."""
+    """Every mask equals its mirror image, shows some pixels and hides some."""
     shown = mask.shown_by(shape, size, size)
     assert np.array_equal(shown, shown[:, ::-1])
     assert 0.1 < shown.mean() < 0.9
 
 
 def test_square_is_that_of_the_paper() -> None:
-    """On (389, 320) pixels the centered square is 300 by 300."""
+    """At (389, 320) pixels the centered square is 300 by 300."""
     shown = mask.shown_by("square", 320, 389)
     rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
     assert (len(rows), rows[0]) == (300, 10)
@@ -345,7 +345,7 @@ def test_square_is_that_of_the_paper() -> None:
 
 @pytest.mark.parametrize("size", [32, 64, 128, 256])
 def test_masks_relate_as_the_paper_says(size: int) -> None:
-    """Separate is two parts with a gap, joint holds it and closes the gap, inverted is what is left."""
+    """Separate is two parts with a gap, joint also covers the gap, and inverted is the complement."""
     from scipy import ndimage
 
     separate, joint = (mask.shown_by(s, size, size) for s in ("separate", "joint"))  # type: ignore[arg-type]
@@ -358,7 +358,7 @@ def test_masks_relate_as_the_paper_says(size: int) -> None:
 
 
 def test_mask_shows_the_lungs_of_phantoms() -> None:
-    """The darkest quarter of the thorax of the mean healthy phantom, its lungs, is inside the joint mask."""
+    """The joint mask includes the lungs: the darkest quarter of the thorax of the mean healthy phantom."""
     from benchmark.datasets.phantom import chest
 
     drawn = [chest.draw("healthy", seed=2, index=i, size=128) for i in range(12)]
@@ -374,20 +374,20 @@ def test_mask_shows_the_lungs_of_phantoms() -> None:
     [("pneumothorax", 0.98), ("nodule", 0.98), ("effusion", 0.88), ("cardiomegaly", 0.92)],
 )
 def test_findings_stay_visible_under_the_joint_mask(finding: str, least: float) -> None:
-    """Of the pixels of a finding, in the mean of 60 frontal phantoms, so many are shown."""
+    """On average over 60 frontal phantoms the mask shows at least this share of a finding's pixels."""
     from benchmark.phantoms.radiograph import thorax
 
     shown = mask.shown_by("joint", 64, 64)
     drawn = (thorax.draw((finding,), seed=1, index=i, size=64, view=("PA", "AP")[i % 2]) for i in range(60))
-    found = [
+    differing = [
         study.mask > 0 for study in drawn if study.mask.any()
     ]  # the smallest effusions are below a pixel
-    assert len(found) > 55
-    assert np.mean([(shown & pixels).sum() / pixels.sum() for pixels in found]) > least
+    assert len(differing) > 55
+    assert np.mean([(shown & pixels).sum() / pixels.sum() for pixels in differing]) > least
 
 
 def test_mask_is_applied_when_a_pixel_is_read() -> None:
-    """Nothing is read by the rule; what is read later is black where hidden and untouched where shown."""
+    """The rule reads no image. Later reads are black where hidden and unchanged where shown."""
     calls: list[int] = []
     original = np.random.default_rng(1).integers(1, 256, (5, 32, 32), dtype=np.uint8)
 
@@ -406,13 +406,13 @@ def test_mask_is_applied_when_a_pixel_is_read() -> None:
 
 
 def test_no_mask_changes_nothing() -> None:
-    """Shape none gives the very same set."""
+    """Shape none returns the same set."""
     images = labeled([0, 1])
     assert mask.apply(images, Mask(rule="mask")) is images
 
 
 def test_mask_on_lateral_images_is_noted() -> None:
-    """The lung polygons are those of frontal images; lateral ones get them too, and a note counts them."""
+    """The lung polygons of frontal images apply to lateral ones too, and a note counts them."""
     images = labeled([0, 1, 1], view=np.array(["PA", "LATERAL", "Lateral"]))
     assert notes(mask.apply(images, Mask(rule="mask", shape="joint"))) == [
         "mask: 2 lateral images got the lung mask of frontal images"
@@ -439,21 +439,23 @@ def imbalance(keep: dict[str, int]) -> Imbalance:
     seed=st.integers(0, 2**31),
 )
 def test_imbalance_is_as_close_as_whole_patients_allow(sizes: list[int], share: float, seed: int) -> None:
-    """Never above the wanted number; no patient left out would still fit; other classes are untouched."""
+    """The count stays within the limit, no omitted patient would fit, and other classes are unchanged."""
     label = [0] * 5 + [1] * sum(sizes)
     patient = [f"o{k}" for k in range(5)] + [f"p{k}" for k, n in enumerate(sizes) for _ in range(n)]
     images = labeled(label, patient)
     wanted = max(min(sizes), round(share * sum(sizes)))
-    kept = amount.imbalance(images, imbalance({"b": wanted}), seed=seed)
-    assert kept.counts()["a"] == 5
-    room = wanted - kept.counts()["b"]
+    retained = amount.imbalance(images, imbalance({"b": wanted}), seed=seed)
+    assert retained.counts()["a"] == 5
+    room = wanted - retained.counts()["b"]
     assert room >= 0
-    assert all(n > room for k, n in enumerate(sizes) if f"p{k}" not in kept.patients())
-    assert all((images.patient_id == p).sum() == (kept.patient_id == p).sum() for p in kept.patients())
+    assert all(n > room for k, n in enumerate(sizes) if f"p{k}" not in retained.patients())
+    assert all(
+        (images.patient_id == p).sum() == (retained.patient_id == p).sum() for p in retained.patients()
+    )
 
 
 def test_imbalance_is_exact_and_nested_with_one_image_per_patient() -> None:
-    """The named numbers come out; ten are among fifty of the same seed; another seed draws others."""
+    """The counts are exact, ten are among fifty of the same seed, and another seed draws others."""
     images = many({0: 300, 1: 200, 2: 100})
     ten, fifty = (amount.imbalance(images, imbalance({"b": n, "c": 2 * n}), seed=1) for n in (10, 50))
     assert ten.counts() == {"a": 300, "b": 10, "c": 20}
@@ -467,22 +469,22 @@ def test_imbalance_is_exact_and_nested_with_one_image_per_patient() -> None:
 
 
 def test_imbalance_leaves_a_patients_other_classes() -> None:
-    """Of a patient with images of two classes, only those of the named class go."""
+    """For a patient with two classes, only images of the named class are dropped."""
     images = labeled([0, 1] * 20, [f"p{k // 2}" for k in range(40)])
-    kept = amount.imbalance(images, imbalance({"b": 3}), seed=0)
-    assert kept.counts() == {"a": 20, "b": 3}
+    retained = amount.imbalance(images, imbalance({"b": 3}), seed=0)
+    assert retained.counts() == {"a": 20, "b": 3}
 
 
-def test_imbalance_of_several_labels() -> None:
-    """An image with the class goes whole, with its other classes; the note counts what is left of each."""
+def test_multi_label_imbalance() -> None:
+    """An image with the class is dropped with its other classes; the note counts what remains of each."""
     label = np.zeros((60, 2), np.uint8)
     label[:40, 0] = 1
     label[20:50, 1] = 1
     images = replace(labeled([0] * 60), label=label, classes=("a", "b"))
-    kept = amount.imbalance(images, imbalance({"a": 10}), seed=0)
-    assert kept.counts()["a"] == 10
-    assert len(kept) == 30
-    assert kept.counts()["b"] == 10 + kept.label[:, 0][kept.label[:, 1] == 1].sum()
+    retained = amount.imbalance(images, imbalance({"a": 10}), seed=0)
+    assert retained.counts()["a"] == 10
+    assert len(retained) == 30
+    assert retained.counts()["b"] == 10 + retained.label[:, 0][retained.label[:, 1] == 1].sum()
 
 
 @pytest.mark.parametrize(
@@ -493,38 +495,38 @@ def test_imbalance_of_several_labels() -> None:
         ({"B": 3}, UnknownNameError, "unknown class 'B'"),
     ],
 )
-def test_imbalance_that_cannot_be(keep: dict[str, int], error: type[Exception], problem: str) -> None:
-    """More than there is, fewer than one patient has, or an unknown class: never rounded in silence."""
+def test_impossible_imbalance_is_an_error(keep: dict[str, int], error: type[Exception], problem: str) -> None:
+    """Too many images, fewer than one patient has, or an unknown class are never rounded silently."""
     with pytest.raises(error, match=problem):
         amount.imbalance(many({0: 20, 1: 20}, per_patient=4), imbalance(keep), seed=0)
 
 
 @pytest.mark.parametrize(("share", "patients"), [(0.25, 3), (0.5, 5), (0.75, 8), (1.0, 10), (0.01, 1)])
 def test_fraction_is_of_patients(share: float, patients: int) -> None:
-    """Of ten patients of the class, the share to the nearest, half up, at least one; the others all stay."""
+    """The share of ten patients of the class is rounded half up, at least one; other patients stay."""
     images = many({0: 12, 1: 40}, per_patient=4)
-    kept = amount.fraction(images, Fraction(rule="fraction", of="b", keep=share), seed=3)
-    assert len(kept.of_class(1).patients()) == patients
-    assert kept.counts() == {"a": 12, "b": 4 * patients}
-    said = f"fraction: retained for training: b {4 * patients} of 40 images, {patients} of 10 patients"
-    assert notes(kept) == ([said] if share < 1 else [])
+    retained = amount.fraction(images, Fraction(rule="fraction", of="b", keep=share), seed=3)
+    assert len(retained.of_class(1).patients()) == patients
+    assert retained.counts() == {"a": 12, "b": 4 * patients}
+    note = f"fraction: retained for training: b {4 * patients} of 40 images, {patients} of 10 patients"
+    assert notes(retained) == ([note] if share < 1 else [])
 
 
 def test_fractions_are_nested() -> None:
-    """What a quarter keeps, a half keeps too."""
+    """A half retains all images of a quarter."""
     images = many({0: 12, 1: 40})
-    kept = [
+    retained = [
         set(amount.fraction(images, Fraction(rule="fraction", of="b", keep=k), seed=5).image_id)
         for k in (0.25, 0.5, 0.75, 1.0)
     ]
-    assert kept[0] < kept[1] < kept[2] < kept[3]
+    assert retained[0] < retained[1] < retained[2] < retained[3]
 
 
 # sites
 
 
 def test_other_sites_become_a_test() -> None:
-    """Images of other sites go to test_site; a patient seen at both stays with the training site alone."""
+    """Images of other sites go to test_site; a patient of both sites stays with the training site only."""
     images = labeled(
         [0, 1, 0, 1, 0, 1],
         ["p", "q", "r", "s", "p", "t"],
@@ -543,7 +545,7 @@ def test_other_sites_become_a_test() -> None:
 
 
 def test_given_splits_stay_at_the_training_sites() -> None:
-    """The source's split of a training site is kept; that of another site is replaced."""
+    """The source's split of a training site is unchanged; that of another site is replaced."""
     images = labeled(
         [0, 1, 0], site=np.array(["Ulm", "Ulm", "Bonn"]), split=np.array(["train", "test", "val"])
     )
@@ -561,8 +563,8 @@ def test_given_splits_stay_at_the_training_sites() -> None:
         (["Ulm", "Ulm", "Ulm"], "Ulm", DataError, "leaves no patient for test_site"),
     ],
 )
-def test_sites_that_are_not_known(site: Any, train: str, error: type[Exception], problem: str) -> None:
-    """Blank sites, a site that no image is from, or no other site: each is an error of its own."""
+def test_invalid_sites_are_errors(site: Any, train: str, error: type[Exception], problem: str) -> None:
+    """Blank sites, a site without images and a missing other site each have their error."""
     images = labeled([0, 1, 0], site=None if site is None else np.array(site))
     with pytest.raises(error, match=problem):
         sites.apply(images, Sites(rule="sites", train=(train,)))
@@ -572,7 +574,7 @@ def test_sites_that_are_not_known(site: Any, train: str, error: type[Exception],
 
 
 def chexpert_like(seed: int = 0, patients: int = 60) -> ImageSet:
-    """Three images a patient, two views, two sites, reports of all four kinds."""
+    """Return three images per patient, with two views, two sites and reports of all four kinds."""
     rng = np.random.default_rng(seed)
     n = 3 * patients
     patient = np.repeat([f"p{k:03d}" for k in range(patients)], 3)
@@ -608,8 +610,8 @@ def test_order_of_rules_does_not_matter() -> None:
     assert len(hashes) == 1
 
 
-def test_self_trained_stands_alone() -> None:
-    """Beside imbalance or fraction the teacher would bring back who was left out: refused by name."""
+def test_self_trained_excludes_subsampling() -> None:
+    """Imbalance and fraction are refused by name: the teacher would bring back the dropped images."""
     few = {"rule": "fraction", "of": "positive", "keep": 0.5}
     rules = parse_rules({"labels": policy("self_trained").model_dump(), "few": few})
     for change in (scenario.before_split, scenario.uncertain_before_split):
@@ -621,7 +623,7 @@ def test_self_trained_stands_alone() -> None:
 
 
 def test_scenario_from_images_to_splits() -> None:
-    """All six kinds of rules on one source: frontal, certain tests, a site apart, few positives in train."""
+    """All six rules on one source: frontal, certain tests, a separate site, few positives in train."""
     rules = parse_rules(
         {
             **STEPS,
@@ -646,21 +648,21 @@ def test_scenario_from_images_to_splits() -> None:
 
 
 def test_no_rules_change_nothing() -> None:
-    """The functions of an empty scenario hand on the very same set."""
+    """The functions of an empty scenario return the same set."""
     images = labeled([0, 1])
     assert scenario.before_split({})(images) is images
     assert scenario.on_train({}, seed=0)(images) is images
 
 
 def test_every_rule_of_the_schema_is_implemented() -> None:
-    """Each kind of rule that a task may name runs before the division or on train, never both."""
+    """Each rule of the schema runs either before the division or on train, never both."""
     kinds = set(Rule.__origin__.__args__)  # type: ignore[attr-defined]
     assert set(scenario.BEFORE) | set(scenario.AFTER) == kinds
     assert not set(scenario.BEFORE) & set(scenario.AFTER)
 
 
 def test_examples_of_the_documentation() -> None:
-    """Every YAML block of docs/scenarios.md fits into a task; together they show all rules."""
+    """Every YAML block of docs/scenarios.md is valid in a task; together they show all rules."""
     text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
     assert len(blocks) == 4
@@ -676,7 +678,7 @@ def test_examples_of_the_documentation() -> None:
 
 
 def test_rules_on_real_radiographs(packs: Path) -> None:
-    """On covid-chestxray: all frontal, the mask keeps the lungs, and so many images of a class stay."""
+    """On covid-chestxray all images are frontal, the mask shows the lungs, and the class counts match."""
     images = covid_chestxray.images(
         covid_chestxray.Params(root=packs / "covid-chestxray", allow_missing=True),
         classes=("covid19", "bacterial"),
@@ -702,14 +704,14 @@ def test_rules_on_real_radiographs(packs: Path) -> None:
 
 
 def test_a_fraction_keeps_a_patient_with_a_still_image_and_one_with_clips():
-    """Four patients with a still, eight with clips: a quarter is one and two of them, never none."""
+    """A quarter of four patients with a still and eight with clips is one and two of them, never none."""
     n = 12
     base = blobs({"pneumonia": n, "healthy": 3})
     clip = np.array([""] * 4 + [f"clip{i}" for i in range(n - 4)] + [""] * 3)
     images = replace(base, clip=clip)
     for seed in range(20):
-        kept = scenario.on_train({"few": Fraction(rule="fraction", of="pneumonia", keep=0.25)}, seed=seed)(
-            images
-        )
-        mine = kept.clip[kept.label == 0]
-        assert ((mine == "").sum(), (mine != "").sum()) == (1, 2)
+        retained = scenario.on_train(
+            {"few": Fraction(rule="fraction", of="pneumonia", keep=0.25)}, seed=seed
+        )(images)
+        clips = retained.clip[retained.label == 0]
+        assert ((clips == "").sum(), (clips != "").sum()) == (1, 2)

@@ -1,4 +1,4 @@
-"""Splits by patient: disjoint, complete, fair to every class, and the same each time."""
+"""Splits by patient: disjoint, complete, stratified and reproducible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RULE = SplitRule(test=0.2, val=0.15, reserve=0.1)
 
 
 def image_set(patient: list[str], label: list[int]) -> ImageSet:
-    """Images that all differ, of these patients and labels."""
+    """Return distinct images of these patients and labels."""
     n = len(patient)
     image = np.arange(n * 4, dtype=np.uint32).view(np.uint8).reshape(n, 4, 4)
     return ImageSet(
@@ -35,7 +35,7 @@ def image_set(patient: list[str], label: list[int]) -> ImageSet:
 
 
 def of_sizes(sizes: list[list[int]]) -> ImageSet:
-    """Patients of one class each, with these many images: one list per class."""
+    """Return patients of one class each; ``sizes`` lists the image counts of the patients by class."""
     rows = [
         (f"p{c}-{k}", c) for c, patients in enumerate(sizes) for k, n in enumerate(patients) for _ in range(n)
     ]
@@ -54,7 +54,7 @@ def in_all_parts(splits: Splits) -> bool:
 @settings(max_examples=60, deadline=None)
 @given(images=single_class, seed=st.integers(0, 2**31))
 def test_divides_by_patient(images: ImageSet, seed: int) -> None:
-    """No patient in two parts, every image in one part, every class in every part, fair shares."""
+    """Every image is in one part, no patient in two, and every class has its share in every part."""
     splits = divide(images, RULE, seed=seed)
     prove_disjoint(splits)
     together = sorted(i for s in splits.named().values() for i in s.image_id.tolist())
@@ -74,8 +74,10 @@ def test_divides_by_patient(images: ImageSet, seed: int) -> None:
     seed=st.integers(0, 2**31),
 )
 def test_patients_of_several_classes(rows: list[tuple[int, int]], seed: int) -> None:
-    """Patients with images of several classes stay whole, and every class still reaches every part."""
-    extra = [(100 + 10 * c + k, c) for c in range(3) for k in range(4)]  # every class has four of its own
+    """Patients with images of several classes stay whole, and every class is in every part."""
+    extra = [
+        (100 + 10 * c + k, c) for c in range(3) for k in range(4)
+    ]  # every class has four patients of that class only
     images = image_set([f"p{p}" for p, _ in rows + extra], [c for _, c in rows + extra])
     splits = divide(images, RULE, seed=seed)
     prove_disjoint(splits)
@@ -84,7 +86,7 @@ def test_patients_of_several_classes(rows: list[tuple[int, int]], seed: int) -> 
 
 
 def test_one_image_per_patient_is_exact() -> None:
-    """With one image per patient, 100 patients divide into 55, 15, 20 and 10 of every class."""
+    """With one image per patient, 100 patients of every class divide into 55, 15, 20 and 10."""
     splits = divide(of_sizes([[1] * 100, [1] * 200]), RULE, seed=3)
     assert [s.counts() for s in splits.named().values()] == [
         {"a": 55, "b": 110},
@@ -100,11 +102,11 @@ def test_smallest_case() -> None:
     assert all(len(s.of_class(c).patients()) == 1 for s in splits.named().values() for c in (0, 1))
 
 
-def test_smallest_case_is_drawn_too() -> None:
-    """Which of four patients goes to test is left to the seed: each does in some of 40 draws."""
+def test_smallest_case_is_random() -> None:
+    """The seed decides which of four patients goes to test: each does in some of 40 draws."""
     images = of_sizes([[1] * 4, [1] * 4])
-    seen = set().union(*(divide(images, RULE, seed=s).test.patients() for s in range(40)))
-    assert seen == images.patients()
+    tested = set().union(*(divide(images, RULE, seed=s).test.patients() for s in range(40)))
+    assert tested == images.patients()
 
 
 def test_rare_class_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +118,7 @@ def test_rare_class_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_same_seed_same_parts() -> None:
-    """The same seed gives the same parts, whatever the order of the images; another seed others."""
+    """The seed decides the parts, whatever the order of the images."""
     images = of_sizes([[1, 2, 3] * 10, [4, 1] * 10])
     shuffled = images.select(np.random.default_rng(5).permutation(len(images)))
 
@@ -128,7 +130,7 @@ def test_same_seed_same_parts() -> None:
 
 
 def test_patients_with_many_images_reach_every_part() -> None:
-    """The draw is not biased: patients of three images land in test at its share, within 4 sigma."""
+    """The draw is unbiased: patients of three images are in test at its share, within 4 sigma."""
     images = of_sizes([[3] * 20 + [1] * 40, [1] * 20])
     heavy = {f"p0-{k}" for k in range(20)}
     hits = sum(len(heavy & divide(images, RULE, seed=s).test.patients()) for s in range(60))
@@ -137,7 +139,7 @@ def test_patients_with_many_images_reach_every_part() -> None:
 
 
 def test_too_few_patients_is_an_error() -> None:
-    """A class with three patients is refused: class, patients found, patients needed, remedy."""
+    """For a class with three patients the error has the class, both patient counts and the remedy."""
     with pytest.raises(DataError) as caught:
         divide(of_sizes([[1] * 9, [7, 7, 7]]), RULE, seed=0, where="source x")
     assert str(caught.value).startswith("source x: 'b': has 3 patients, the split needs at least 4\n")
@@ -145,7 +147,7 @@ def test_too_few_patients_is_an_error() -> None:
 
 
 def test_too_few_patients_can_be_excluded() -> None:
-    """With 'exclude' the class goes, its note stays, and the later classes keep their names."""
+    """With 'exclude' the class is dropped with a note, and later classes keep their names."""
     rule = RULE.model_copy(update={"too_few": "exclude"})
     splits = divide(replace(of_sizes([[1] * 9, [2], [1] * 12]), card={"notes": ["earlier"]}), rule, seed=0)
     assert splits.train.classes == ("a", "c")
@@ -155,7 +157,7 @@ def test_too_few_patients_can_be_excluded() -> None:
 
 
 def test_min_patients_is_obeyed() -> None:
-    """A rule may ask for more than four patients per class."""
+    """A rule may require more than four patients per class."""
     with pytest.raises(DataError, match="'a': has 9 patients, the split needs at least 10"):
         divide(of_sizes([[1] * 9, [1] * 12]), RULE.model_copy(update={"min_patients": 10}), seed=0)
 
@@ -177,7 +179,7 @@ def test_class_whose_patients_are_tied_elsewhere() -> None:
 
 
 def test_short_reserve_is_noted() -> None:
-    """The note says which classes of the reserve fall short of what the brackets ask for."""
+    """The note names the classes whose reserve is smaller than the brackets need."""
     splits = divide(of_sizes([[1] * 100, [1] * 200]), RULE, seed=0)
     assert note_reserve(splits, 10).notes == ()
     assert note_reserve(splits, 15).notes == (
@@ -186,7 +188,7 @@ def test_short_reserve_is_noted() -> None:
 
 
 def test_reserve_of_a_class_that_is_not_tested() -> None:
-    """Uncertain images, which no test has, are not missed in the reserve."""
+    """Uncertain images, absent from test, are not missed in the reserve."""
     images = with_split(
         of_sizes([[1] * 20, [1] * 20, [1] * 9]), ["train", "val", "test", "reserve"] * 10 + ["train"] * 9
     )
@@ -195,7 +197,7 @@ def test_reserve_of_a_class_that_is_not_tested() -> None:
     assert note_reserve(splits, 6).notes[-1].endswith("requested: a 5, b 5")
 
 
-def test_parts_are_the_splits_of_the_record() -> None:
+def test_parts_are_fields_of_splits() -> None:
     """Every part is a field of Splits."""
     assert set(PARTS) <= set(Splits.__dataclass_fields__)
 
@@ -204,22 +206,22 @@ SEVERAL_RULE = SplitRule(test=0.2, val=0.1, reserve=0.1)
 
 
 def several_labels(seed: int, patients: int = 400, classes: int = 6) -> ImageSet:
-    """Patients of one to six images, classes of falling frequency that come together; some have none."""
+    """Return patients of one to six images, with correlated classes of falling frequency; some have none."""
     rng = np.random.default_rng(seed)
     count = rng.integers(1, 7, patients)
     tendency = rng.random((patients, 1))
     rate = 0.5 * 0.55 ** np.arange(classes)
-    ill = rng.random((patients, classes)) < rate * 2 * tendency  # who has one class, more often has another
+    ill = rng.random((patients, classes)) < rate * 2 * tendency  # classes are correlated within a patient
     ill[: 8 * classes] |= np.tile(np.eye(classes, dtype=bool), (8, 1))
     patient = np.repeat(np.arange(patients), count)
     label = ill[patient] & (rng.random((len(patient), classes)) < 0.8)
-    label[np.unique(patient, return_index=True)[1]] |= ill  # the first image shows all that the patient has
+    label[np.unique(patient, return_index=True)[1]] |= ill  # the first image has all classes of the patient
     base = image_set([f"p{k:04d}" for k in patient], [0] * len(patient))
     return replace(base, label=label.astype(np.uint8), classes=tuple("abcdef"[:classes]))
 
 
 def share_error(images: ImageSet, part: np.ndarray, shares: dict[str, float]) -> float:
-    """Mean distance of each class's share in each part from the wanted one, relative to that."""
+    """Return the mean relative error of each class's share in each part."""
     counts = images.label.sum(0)
     return float(
         np.mean([abs(images.label[part == p].sum(0) / counts - share) / share for p, share in shares.items()])
@@ -228,8 +230,8 @@ def share_error(images: ImageSet, part: np.ndarray, shares: dict[str, float]) ->
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), draw=st.integers(0, 99))
-def test_several_labels_divide_by_patient(seed: int, draw: int) -> None:
-    """Patients stay whole, every class reaches every part, and no part is over its share by two patients."""
+def test_multi_label_sets_divide_by_patient(seed: int, draw: int) -> None:
+    """Patients stay whole, every class is in every part, and no part exceeds its share by two patients."""
     images = several_labels(seed, patients=150, classes=4)
     part = draw_parts(images, shares_of(SEVERAL_RULE), seed=draw)
     assert all(len(set(part[images.patient_id == p])) == 1 for p in images.patients())
@@ -238,10 +240,10 @@ def test_several_labels_divide_by_patient(seed: int, draw: int) -> None:
         assert abs((part == name).sum() - share * len(images)) <= 2 * 6  # at most six images a patient
 
 
-def test_several_labels_keep_their_proportions() -> None:
-    """On 20 simulated sets the shares of classes are off by less than half of what chance leaves.
+def test_multi_label_sets_keep_class_shares() -> None:
+    """On 20 simulated sets the error of the class shares is less than half that of random splits.
 
-    The parts' sizes are off by less than the images of one patient, which are six at most.
+    The error of the part sizes is less than the images of one patient, six at most.
     """
     ours, chance, sizes = [], [], []
     shares = shares_of(SEVERAL_RULE)
@@ -259,7 +261,7 @@ def test_several_labels_keep_their_proportions() -> None:
 
 
 def test_iterative_stratification_by_hand() -> None:
-    """Two parts of equal share: the two patients of the rare class part, then those of the other class.
+    """Two equal parts: the two patients of the rare class are divided first, then those of the other.
 
     Patients r, s have a and b; t, u have b; v, w have none. Each part gets one of each pair.
     """
@@ -271,7 +273,7 @@ def test_iterative_stratification_by_hand() -> None:
 
 
 def test_rarest_label_reaches_the_smallest_part() -> None:
-    """Four patients of a class reach all of four parts, though the shares would give the smallest none."""
+    """Four patients of a class reach all four parts, although the smallest share rounds to none."""
     images = several_labels(3)
     label = images.label.copy()
     label[:, 0] = np.isin(images.patient_id, [f"p{k:04d}" for k in (5, 50, 60, 70)])
@@ -280,8 +282,8 @@ def test_rarest_label_reaches_the_smallest_part() -> None:
     assert len(set(part[label[:, 0] == 1])) == 4
 
 
-def test_draw_of_several_labels_is_not_biased() -> None:
-    """Patients with most images land in test at its share, within 4 sigma, over 60 seeds."""
+def test_multi_label_draw_is_unbiased() -> None:
+    """Patients with most images are in test at its share, within 4 sigma, over 60 seeds."""
     images = several_labels(1, patients=100, classes=2)
     ids, count = np.unique(images.patient_id, return_counts=True)
     heavy = ids[count == 6]
@@ -291,8 +293,11 @@ def test_draw_of_several_labels_is_not_biased() -> None:
     assert abs(hits - expected) < 4 * (expected * 0.8) ** 0.5
 
 
-def test_class_of_several_can_be_excluded() -> None:
-    """A class with two patients goes with a note; images with it alone go, images without any class stay."""
+def test_multi_label_class_can_be_excluded() -> None:
+    """A class with two patients is dropped with a note and the images of it alone.
+
+    Images without a class stay.
+    """
     images = several_labels(2, patients=80, classes=3)
     label = images.label.copy()
     label[:, 1] = np.isin(images.patient_id, ["p0030", "p0031"])
@@ -314,7 +319,7 @@ FOLDS = 5
 
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_folds_partition_the_images(multilabel: bool) -> None:
-    """Every image is held out in exactly one fold; patients stay whole; folds differ by little in size."""
+    """Every image is held out in one fold, patients stay whole, and fold sizes differ little."""
     images = (
         several_labels(0, patients=120, classes=3) if multilabel else of_sizes([[2, 1, 3] * 10, [4, 1] * 10])
     )
@@ -335,7 +340,7 @@ def test_folds_partition_the_images(multilabel: bool) -> None:
 
 @pytest.mark.parametrize(("folds", "needed"), [(2, 6), (3, 5), (4, 4), (5, 5), (8, 8)])
 def test_folds_need_enough_patients(folds: int, needed: int) -> None:
-    """Every fold gets a patient of every class, and three are left for train, val and reserve."""
+    """Every fold needs a patient of every class, and three more for train, val and reserve."""
     rule = SplitRule(val=0.1, reserve=0.1, folds=folds)
     with pytest.raises(DataError, match=f"'b': has {needed - 1} patients, the split needs at least {needed}"):
         divide(of_sizes([[1] * 30, [2] * (needed - 1)]), rule, seed=0)
@@ -344,7 +349,7 @@ def test_folds_need_enough_patients(folds: int, needed: int) -> None:
 
 
 def test_given_test_stays_test_beside_folds() -> None:
-    """The held-out fold of the given train is test_paper, the given test is the same in every fold."""
+    """The held-out fold of the given train is test_paper; the given test is the same in every fold."""
     images = of_sizes([[1] * 30, [1] * 40])
     given = np.where(np.arange(len(images)) % 7 == 0, "test", "train")
     images = with_split(images, given)
@@ -363,8 +368,8 @@ def test_given_test_stays_test_beside_folds() -> None:
     )
 
 
-def test_given_splits_stay_as_they_are() -> None:
-    """With all four given nothing is drawn, whatever the seed; the column is gone from what is handed on."""
+def test_given_splits_are_unchanged() -> None:
+    """With all four given, the seed has no effect, and the result has no split column."""
     images = of_sizes([[1] * 12, [1] * 12])
     given = np.array(["train", "val", "test", "reserve", "test_site", "train"] * 4)
     splits = divide(with_split(images, given), RULE, seed=7)
@@ -374,8 +379,8 @@ def test_given_splits_stay_as_they_are() -> None:
     assert splits.notes == ("of the source",)
 
 
-def test_further_tests_leave_the_rest_to_the_rule() -> None:
-    """Where only test_site is given, the rest is divided as if it were all there is."""
+def test_extra_test_splits_leave_the_rest_to_the_rule() -> None:
+    """With only test_site given, the rest is divided as if it were the whole set."""
     images = of_sizes([[1] * 50, [1] * 50])
     away = np.arange(100) % 10 == 0
     splits = divide(with_split(images, np.where(away, "test_site", "")), RULE, seed=2)
@@ -385,8 +390,8 @@ def test_further_tests_leave_the_rest_to_the_rule() -> None:
         assert splits.named()[name].content_hash() == alone.named()[name].content_hash()
 
 
-def test_patients_of_a_further_test_do_not_count() -> None:
-    """A class with three patients beside those of test_site is too small, and excluded from both."""
+def test_patients_of_an_extra_test_do_not_count() -> None:
+    """A class with three patients besides those of test_site is excluded from both."""
     images = of_sizes([[1] * 20, [1] * 20, [1] * 20])
     patient = np.array([int(p.split("-")[1]) for p in images.patient_id])
     given = np.where((images.label == 1) & (patient >= 3), "test_site", "")
@@ -398,8 +403,8 @@ def test_patients_of_a_further_test_do_not_count() -> None:
     assert splits.more_tests["test_site"].counts() == {"a": 0, "c": 1}
 
 
-def test_half_given_is_an_error() -> None:
-    """A split for some images alone is refused with the first that lacks it; so is an odd or missing one."""
+def test_partly_given_splits_are_an_error() -> None:
+    """The error names the first image without a split; an unknown or missing split is refused too."""
     images = of_sizes([[1] * 6, [1] * 6])
     with pytest.raises(DataError, match="image 'i1' has none, others have"):
         divide(with_split(images, ["train", "", *["train"] * 10]), RULE, seed=0)
@@ -410,14 +415,14 @@ def test_half_given_is_an_error() -> None:
 
 
 def test_fold_beside_a_given_test_paper() -> None:
-    """A held-out fold is never mixed with images that the source calls test_paper."""
+    """A held-out fold cannot be combined with images that the source assigns to test_paper."""
     images = of_sizes([[1] * 12, [1] * 12])
     with pytest.raises(DataError, match="a held-out fold has no name"):
         divide(with_split(images, ["test", "test_paper", *["train"] * 10] * 2), SplitRule(folds=3), seed=0)
 
 
 def test_patients_with_still_images_are_spread_over_the_folds() -> None:
-    """Five with a still each, fifteen with clips alone: every fold holds out one of the five."""
+    """Of five patients with a still and fifteen with clips alone, every fold holds out one of the five."""
     patients = [f"s{k}" for k in range(5) for _ in range(3 * k + 1)]
     patients += [f"c{k}" for k in range(15) for _ in range(10)]
     still = [0, 1, 5, 12, 22]  # the first image of each of the five
@@ -431,7 +436,7 @@ def test_patients_with_still_images_are_spread_over_the_folds() -> None:
 
 @pytest.mark.parametrize("stills", [1, 2, 3, 6])
 def test_training_keeps_a_still_image(stills: int) -> None:
-    """However few patients have a still image, one of them is trained on."""
+    """However few patients have a still image, one of them is in train."""
     patients = [f"s{k}" for k in range(stills)] + [f"c{k}" for k in range(20) for _ in range(10)]
     images = image_set(patients, [0] * stills + [0, 1] * 100)
     images = replace(images, clip=np.array([""] * stills + ["film"] * 200))
@@ -439,8 +444,8 @@ def test_training_keeps_a_still_image(stills: int) -> None:
         assert (divide(images, RULE, seed=seed).train.clip == "").any()
 
 
-def test_a_class_whose_few_patients_are_of_both_kinds_reaches_every_fold() -> None:
-    """One patient with a still and four with clips make five folds, each with one of them held out."""
+def test_a_class_of_few_mixed_patients_reaches_every_fold() -> None:
+    """One patient with a still and four with clips give five folds, each with one of them held out."""
     patients = ["s0"] + [f"c{k}" for k in range(4) for _ in range(3)] + [f"h{k}" for k in range(20)]
     images = image_set(patients, [0] * 13 + [1] * 20)
     images = replace(images, clip=np.array([""] + ["film"] * 12 + [""] * 20))
@@ -449,8 +454,8 @@ def test_a_class_whose_few_patients_are_of_both_kinds_reaches_every_fold() -> No
         assert sorted(set(fold[:13].tolist())) == [0, 1, 2, 3, 4]
 
 
-def test_of_as_many_patients_as_parts_the_largest_is_trained_on() -> None:
-    """One with a still, three with clips of 9, 6 and 3 frames: the nine go to train, which lacks most."""
+def test_with_one_patient_per_part_the_largest_is_in_train() -> None:
+    """Of one patient with a still and three with clips of 9, 6 and 3 frames, the nine go to train."""
     patients = ["s0", *(f"c{k}" for k, n in enumerate((9, 6, 3)) for _ in range(n))]
     patients += [f"h{k}" for k in range(30)]
     images = image_set(patients, [0] * 19 + [1] * 30)

@@ -1,4 +1,4 @@
-"""Previews on val, the best checkpoint, and what a crash leaves."""
+"""Previews on val, the best checkpoint and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Counter:
         (folder / "state.json").write_text(json.dumps(self.state))
 
 
-def made(folder, scores, **changes):
-    """A fit whose previews score as listed, in turn."""
+def fit_with_scores(folder, scores, **changes):
+    """Return a fit whose previews have the listed scores, in turn."""
     folder.mkdir(exist_ok=True)
     left = iter(scores)
     given = {
@@ -48,42 +48,42 @@ def kept_state(fit):
     return json.loads((folder / "state.json").read_text()), entry
 
 
-def test_best_preview_is_kept_not_the_last(tmp_path):
-    """Of previews 9, 3, 5 the state of the second is kept; it stays one folder."""
-    fit = made(tmp_path, [9.0, 3.0, 5.0])
+def test_the_best_preview_is_retained(tmp_path):
+    """Of previews 9, 3 and 5 the second state is retained, in a single folder."""
+    fit = fit_with_scores(tmp_path, [9.0, 3.0, 5.0])
     for step in (10, 20, 30):
         report(fit, step)
     assert kept_state(fit) == (20, {"step": 20.0, "fid": 3.0})
     assert len(list(fit.checkpoints.glob("step_*"))) == 1
 
 
-def test_first_of_equal_previews_is_kept(tmp_path):
-    """A tie goes to the earlier state, so that a resumed fit decides alike."""
-    fit = made(tmp_path, [3.0, 3.0])
+def test_the_first_of_equal_previews_is_retained(tmp_path):
+    """A tie goes to the earlier state, so a resumed fit decides the same."""
+    fit = fit_with_scores(tmp_path, [3.0, 3.0])
     report(fit, 10)
     report(fit, 20)
     assert kept_state(fit)[0] == 10
 
 
-def test_fit_without_previews_keeps_its_end(tmp_path):
-    """A generator that never shows a preview is sampled at its final state."""
-    fit = made(tmp_path, [])
+def test_a_fit_without_previews_uses_its_final_state(tmp_path):
+    """A generator without previews is sampled at its final state."""
+    fit = fit_with_scores(tmp_path, [])
     fit.report(10, 40, None, loss=1.0)
     fit.generator.state = 99
     assert kept_state(fit) == (99, {})
 
 
 @pytest.mark.parametrize("resume_at", [10, 20, 30])
-def test_resumed_fit_keeps_what_an_unbroken_one_keeps(tmp_path, resume_at):
-    """Reports that come again after a crash lead to the same kept state and the same history."""
+def test_a_resumed_fit_retains_the_same_state(tmp_path, resume_at):
+    """Repeated reports after a crash give the same retained state and the same history."""
     scores = {10: 9.0, 20: 3.0, 30: 5.0}
-    whole = made(tmp_path / "whole", scores.values())
+    whole = fit_with_scores(tmp_path / "whole", scores.values())
     for step in scores:
         report(whole, step)
-    crashed = made(tmp_path / "crashed", scores.values())
+    crashed = fit_with_scores(tmp_path / "crashed", scores.values())
     for step in scores:
         report(crashed, step)
-    again = made(tmp_path / "crashed", [s for k, s in scores.items() if k >= resume_at])
+    again = fit_with_scores(tmp_path / "crashed", [s for k, s in scores.items() if k >= resume_at])
     for step in scores:
         if step >= resume_at:
             report(again, step)
@@ -91,29 +91,29 @@ def test_resumed_fit_keeps_what_an_unbroken_one_keeps(tmp_path, resume_at):
     assert again.history == whole.history
 
 
-def test_preview_has_the_classes_of_val(tmp_path):
-    """27 previews against 6 and 3 images of val: 18 and 9."""
-    assert np.bincount(made(tmp_path, []).request().label).tolist() == [18, 9]
+def test_preview_has_the_class_shares_of_val(tmp_path):
+    """With 6 and 3 images in val, 27 previews are 18 and 9."""
+    assert np.bincount(fit_with_scores(tmp_path, []).request().label).tolist() == [18, 9]
 
 
-def test_loss_that_is_not_finite_is_told(tmp_path):
+def test_non_finite_loss_is_an_error(tmp_path):
     """A NaN loss ends the fit with the name of the scalar and the step."""
     with pytest.raises(GeneratorError, match="loss not finite at step 10"):
-        report(made(tmp_path, [1.0]), 10, loss=float("nan"))
+        report(fit_with_scores(tmp_path, [1.0]), 10, loss=float("nan"))
 
 
 def test_tuner_can_stop_a_fit(tmp_path):
     """``report`` returns the pruner's decision."""
-    fit = made(tmp_path, [9.0, 8.0], should_prune=lambda step, fid: fid < 8.5)
+    fit = fit_with_scores(tmp_path, [9.0, 8.0], should_prune=lambda step, fid: fid < 8.5)
     assert report(fit, 10) is False
     assert report(fit, 20) is True
 
 
 def test_states_round_trip(tmp_path):
-    """Tensors, numbers and text come back from the last saved state; without one there is None."""
+    """Tensors, numbers and text load from the last saved state; without one, the result is None."""
     import torch
 
-    fit = made(tmp_path, [])
+    fit = fit_with_scores(tmp_path, [])
     assert fit.load_state() is None
     fit.save_state({"step": 3, "w": torch.ones(2), "note": "x"})
     assert torch.equal(fit.load_state()["w"], torch.ones(2))

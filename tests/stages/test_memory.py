@@ -1,4 +1,4 @@
-"""Memory stays flat over many trainings in one process."""
+"""Memory use over many trainings in one process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CONFIG = ClassifyConfig.model_validate({
 
 @pytest.fixture
 def data(tmp_path):
-    """Real and synthetic images on disk, as a run leaves them."""
+    """Return real and synthetic images on disk, as a run leaves them."""
     for name in ("data", "generate"):
         (tmp_path / name).mkdir()
     parts = [blobs(CLASSES, size=16, seed=i, prefix=f"s{i}") for i in range(4)]
@@ -49,13 +49,16 @@ def data(tmp_path):
 
 
 def held():
-    """MB of this process's own pages; those of files, which other processes share or bring back, are not."""
+    """Return MB of this process's private pages.
+
+    Pages of files are left out: the system shares or reloads them.
+    """
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) / 1024
 
 
 def train(folder, inputs, seed):
-    """One training as a worker does it: read, train, predict, write."""
+    """Run one training as a worker does: read, train, predict, write."""
     out, work = folder / f"out{seed}", folder / f"work{seed}"
     out.mkdir()
     work.mkdir()
@@ -65,17 +68,17 @@ def train(folder, inputs, seed):
 
 
 def growth(folder, inputs, seeds, leak):
-    """MB per training by which this process grows, by least squares; ``leak`` is kept from each."""
-    found, kept = [], []
+    """Return MB per training by which memory grows, by least squares; each training leaks ``leak`` bytes."""
+    megabytes, leaked = [], []
     for seed in seeds:
         train(folder, inputs, seed)
-        kept.append(np.full(leak, seed, np.uint8))
-        found.append(held())
-    return float(np.polyfit(np.arange(len(found)), found, 1)[0])
+        leaked.append(np.full(leak, seed, np.uint8))
+        megabytes.append(held())
+    return float(np.polyfit(np.arange(len(megabytes)), megabytes, 1)[0])
 
 
 def growths(folder):
-    """MB per training after the first few, and the same with half a megabyte kept from each."""
+    """Return MB per training after the first few, and the same with a leak of half a megabyte each."""
     inputs = {"data": (folder / "data",), "synthetic": (folder / "generate",)}
     for seed in range(FIRST):
         train(folder, inputs, seed)
@@ -84,17 +87,17 @@ def growths(folder):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone tells a process's own pages")
-def test_trainings_leave_nothing_in_memory(data):
-    """In a process of its own a training leaves less than 0.2 MB; keeping half a megabyte is found out."""
+def test_trainings_do_not_leak_memory(data):
+    """A training leaks less than 0.2 MB, and a leak of half a megabyte is detected."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    said = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, __file__, str(data)],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    clean, leaking = json.loads(said.stdout.splitlines()[-1])
+    clean, leaking = json.loads(completed.stdout.splitlines()[-1])
     assert clean < BOUND < leaking
 
 

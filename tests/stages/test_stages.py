@@ -1,4 +1,4 @@
-"""What a stage does where no whole run shows it."""
+"""Behavior of stages that no whole run shows."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def job(folder, config, inputs):
 
 
 def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits):
-    """Each class gets its own fit on its own images, and the samples carry what they were asked for."""
+    """Each class has its fit on its images, and the samples have the requested labels."""
     (tmp_path / "data").mkdir()
     arrow.write_splits(tmp_path / "data", splits)
     path = tmp_path / "mean_picture.py"
@@ -92,16 +92,16 @@ def test_generator_without_conditions_is_fitted_once_per_class(tmp_path, splits)
 
 
 def test_fit_sees_neither_test_nor_reserve(tmp_path, splits):
-    """The record that a fit is built from has no test split, and no reserve unless it is asked for."""
+    """The splits of a fit have no test, and no reserve unless requested."""
     arrow.write_splits(tmp_path, splits)
-    seen = arrow.read_learning(tmp_path, reserve=False)
-    assert not hasattr(seen, "test")
-    assert seen.reserve is None
+    fit_splits = arrow.read_learning(tmp_path, reserve=False)
+    assert not hasattr(fit_splits, "test")
+    assert fit_splits.reserve is None
     assert arrow.read_learning(tmp_path, reserve=True).reserve.image_id[0].startswith("reserve")
 
 
 def test_floor_and_reference_are_of_one_size(tmp_path):
-    """20 test images of each of 3 classes make halves of 10 each; the bracket can make them smaller."""
+    """20 test images of each of 3 classes give halves of 10 each; a small bracket makes them smaller."""
     counts = {"a": 20, "b": 20, "c": 20}
     parts = [blobs(counts, seed=s, prefix=str(s)) for s in range(4)]
     (tmp_path / "data").mkdir()
@@ -116,15 +116,15 @@ def test_floor_and_reference_are_of_one_size(tmp_path):
         assert result.n == 3 * expected
 
 
-def test_measured_images_have_the_proportions_of_the_real_ones():
-    """Counts go by the name of the class, in whatever order they were stored."""
+def test_measured_images_have_the_proportions_of_the_real_images():
+    """Counts are matched by class name, whatever the stored order."""
     images = blobs({"healthy": 9, "fungal": 9, "covid19": 9})
     chosen = in_proportion(images, {"covid19": 2, "fungal": 3, "healthy": 5})
     assert chosen.counts() == {"healthy": 5, "fungal": 3, "covid19": 2}
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda s: s.select(np.arange(5)), "gave shape"),
         (lambda s: s.select(np.arange(6)[::-1]), "changed the labels"),
@@ -132,15 +132,15 @@ def test_measured_images_have_the_proportions_of_the_real_ones():
         (lambda s: np.zeros(3), "gave ndarray"),
     ],
 )
-def test_samples_are_held_against_the_request(change, told):
-    """Fewer images, another order, other classes, or no ImageSet at all are refused."""
+def test_samples_that_break_the_request_are_refused(change, message):
+    """Fewer images, another order, other classes or no ImageSet are refused."""
     request = SampleRequest(np.array([0, 0, 0, 1, 1, 1]), ("a", "b"), 16)
-    with pytest.raises(GeneratorError, match=told):
+    with pytest.raises(GeneratorError, match=message):
         check_samples(change(blobs({"a": 3, "b": 3})), request, "g")
 
 
 def test_pickle_in_a_saved_generator_is_refused(tmp_path):
-    """A file that could run code when it is loaded never enters the store."""
+    """A file that could run code on loading never enters the store."""
     (tmp_path / "model.safetensors").write_bytes(b"")
     refuse_pickles(tmp_path, "g")
     (tmp_path / "state.pt").write_bytes(json.dumps({}).encode())

@@ -1,4 +1,4 @@
-"""Each strategy of the training set from the task to the bundle and the leaderboard, stage by stage."""
+"""Every strategy of the training set, from the task to the bundle and the leaderboard."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from support.samples import ROOT, blobs
 
 @dataclass(frozen=True)
 class Run:
-    """What a run in this process left."""
+    """Results of a run in this process."""
 
     graph: Graph
     outcome: Outcome
@@ -59,7 +59,7 @@ class Run:
 
 
 def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curve=()) -> Run:
-    """All stages of a tiny task, one after the other, its bundles and its leaderboard."""
+    """Run all stages of a tiny task, and write its bundles and leaderboard."""
     path = ROOT / "tests" / "tasks" / f"{task}.yaml"
     plan = make_plan(RunRequest(task=str(path), scenario=scenario, device="cpu", precision="float32"))
     if mix:
@@ -78,37 +78,39 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """One store for all runs, so that what they share is computed once."""
+    """One store for all runs, so that shared nodes are computed once."""
     return tmp_path_factory.mktemp("strategies")
 
 
 @pytest.fixture(scope="module")
 def selected(root):
-    """Copies and generators made of misclassified images, balanced by the deficit, with a learning curve."""
+    """A run with misclassified images as input, deficit balancing and a learning curve."""
     return run(root, "mix.fit_on=misclassified,mix.unit=deficit")
 
 
 @pytest.fixture(scope="module")
 def filtered(root):
-    """Twice as many images by the mixing ratio, drawn twice over, the implausible ones dropped."""
+    """A run with a mixing ratio of two, a twofold surplus of samples and the quality filter."""
     return run(root, "mix.filter=evaluators,mix.ratio=2.0")
 
 
-def test_the_chosen_images_are_those_that_the_network_gets_wrong(selected):
-    """Counted again from the stored positions: fewer than the misclassified ones, and of the classes told."""
-    said = selected.result("select")
+def test_chosen_images_are_misclassified(selected):
+    """The counts match the stored positions: fewer than the misclassified, and of the reported classes."""
+    content = selected.result("select")
     folder = selected.outcome.results["select"].folder
     train = arrow.read_images(selected.outcome.results["data"].folder / "train.arrow")
     chosen = train.select(np.load(folder / "chosen.npy"))
-    assert chosen.counts() == said["chosen"]
-    assert said["training_images"] == train.counts()
-    assert all(said["chosen"][c] <= said["misclassified"][c] <= train.counts()[c] for c in train.classes)
-    assert 0 < len(chosen) < sum(said["misclassified"].values())
+    assert chosen.counts() == content["chosen"]
+    assert content["training_images"] == train.counts()
+    assert all(
+        content["chosen"][c] <= content["misclassified"][c] <= train.counts()[c] for c in train.classes
+    )
+    assert 0 < len(chosen) < sum(content["misclassified"].values())
     assert (folder / "boundary.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_copies_are_of_chosen_images_and_the_oracle_is_not_touched(selected):
-    """Every copy is a chosen image; the ceiling is drawn from the whole reserve."""
+def test_copies_are_of_chosen_images_and_the_oracle_is_unaffected(selected):
+    """Every copy is a chosen image; the oracle draws from the whole reserve."""
     data = selected.outcome.results["data"].folder
     train, reserve = (arrow.read_images(data / f"{name}.arrow") for name in ("train", "reserve"))
     chosen = train.select(np.load(selected.outcome.results["select"].folder / "chosen.npy"))
@@ -121,22 +123,22 @@ def test_copies_are_of_chosen_images_and_the_oracle_is_not_touched(selected):
 
 
 def test_bracket_one_of_the_deficit_balances_the_training(selected):
-    """As many images of every class as of the largest one."""
+    """Every class has as many images as the largest one."""
     counts = selected.result("data")["splits"]["train"]["counts"]
-    said = selected.result("classify/duplicate_real/1/resnet10_tiny/0")
-    assert said["training_images"] == 3 * max(counts.values())
+    content = selected.result("classify/duplicate_real/1/resnet10_tiny/0")
+    assert content["training_images"] == 3 * max(counts.values())
 
 
-def test_the_selection_is_told_on_the_leaderboard(selected):
-    """How many of each class, in the bundle's notes and on the page."""
+def test_the_selection_is_reported_on_the_leaderboard(selected):
+    """The bundle's notes and the page report the count of each class."""
     (note,) = (n for n in selected.bundle("real_only")["data"]["notes"] if "misclassifies" in n)
     fungal = selected.result("select")["chosen"]["fungal"]
     assert f"fungal {fungal} of " in note
     assert f"fungal {fungal} of " in selected.page
 
 
-def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
-    """Value and floor of the manifest are those of the networks on samples and on test."""
+def test_the_gan_test_is_reproducible_from_the_stored_evaluators(selected):
+    """The manifest's value and floor match the stored networks on the samples and on test."""
     from sklearn.metrics import recall_score
 
     from benchmark.classifiers.config import TrainingConfig
@@ -144,21 +146,23 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
 
     data = selected.outcome.results["data"].folder
     drawn, test = selected.images("generate/oracle"), arrow.read_images(data / "test.arrow")
-    least = min(n for n in drawn.counts().values() if n)  # test has as many of every class
+    least = min(n for n in drawn.counts().values() if n)  # test is balanced
     drawn = in_proportion(drawn, dict.fromkeys(drawn.classes, least))
     values, floors = [], []
-    asked = np.unique(drawn.label)
-    real = test.select(np.isin(test.label, asked))
+    requested = np.unique(drawn.label)
+    real = test.select(np.isin(test.label, requested))
     for seed in (0, 1):
         result = selected.outcome.results[f"classify/real_only/0/resnet10_tiny/{seed}"]
         config = ClassifyConfig(**result.manifest["config"])
-        own = TrainingConfig(
+        fit = TrainingConfig(
             config.classifier, config.budget, config.balance, seed, "cpu", "float32", Path(), predicted=3
         )
-        read = load_evaluator(result.folder, own, 3, multilabel=False)
-        for found, images in ((values, drawn), (floors, real)):
+        read = load_evaluator(result.folder, fit, 3, multilabel=False)
+        for scores_of, images in ((values, drawn), (floors, real)):
             taken = read.scores(images).argmax(1)
-            found.append(recall_score(images.label, taken, labels=asked, average="macro", zero_division=0.0))
+            scores_of.append(
+                recall_score(images.label, taken, labels=requested, average="macro", zero_division=0.0)
+            )
     measure = selected.bundle("oracle")["measures"]["gan_test_balanced_accuracy"]
     assert measure["floor"] == pytest.approx(np.mean(floors))
     assert measure["direction"] == "maximize"
@@ -171,7 +175,7 @@ def test_the_gan_test_can_be_computed_again_from_the_kept_networks(selected):
 
 
 def test_the_curve_is_in_the_bundle_of_real_only(selected):
-    """Predictions of test for every share and seed, the images grow with the share, and readers take it."""
+    """Test is predicted for every share and seed, images grow with the share, and the bundle is readable."""
     from benchmark.bundles.io import read_bundles
 
     bundles = {b.manifest.row.name: b for b in read_bundles(selected.bundles)}
@@ -185,90 +189,93 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
     assert (images[0.6] < full).all()
     assert set(bundles["real_only"].predictions["bracket"]) == {0}
     assert len(bundles["real_only"].predictions) == 2 * (48 + 16)
-    said = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
-    points = said["learning_curve"]["points"]
+    content = json.loads((selected.bundles.parent / "leaderboard.json").read_text())["comparison"]
+    points = content["learning_curve"]["points"]
     assert [p["images"] for p in points] == [*images.mean().tolist(), full]
-    assert set(said["equivalent"]) == {"duplicate_real", "oracle"}
+    assert set(content["equivalent"]) == {"duplicate_real", "oracle"}
 
 
 def test_rows_are_read_off_the_curve(selected, folded):
-    """The curve ends with all real images, and says of every other row what it is worth, or why it cannot."""
-    found = compare_folder(selected.bundles).to_json()
+    """The curve ends with all real images, and gives each other row's equivalent, or the reason for none."""
+    comparison = compare_folder(selected.bundles).to_json()
     full = selected.result("data")["splits"]["train"]["images"]
-    points = found["learning_curve"]["points"]
+    points = comparison["learning_curve"]["points"]
     assert len(points) == 3
     assert points[-1]["images"] == full
-    own = found["figures"]["test"]["8"]["real_only"]["balanced_accuracy"]["estimate"]
-    assert points[-1]["estimate"] == pytest.approx(own)
-    assert found["equivalent"].keys() == found["figures"]["test"]["8"].keys() - {"real_only"}
-    for worth in found["equivalent"].values():
+    real_only = comparison["figures"]["test"]["8"]["real_only"]["balanced_accuracy"]["estimate"]
+    assert points[-1]["estimate"] == pytest.approx(real_only)
+    assert comparison["equivalent"].keys() == comparison["figures"]["test"]["8"].keys() - {"real_only"}
+    for worth in comparison["equivalent"].values():
         assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
     folds = compare_folder(folded.bundles).to_json()
     assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
 
 
-def test_the_filter_keeps_what_the_judges_agree_with(filtered):
-    """Every kept image is what the mean of both networks takes for its class, and the first of those."""
-    drawn, kept = filtered.images("generate/oracle"), filtered.images("quality_filter/oracle")
+def test_the_filter_retains_images_that_the_evaluators_accept(filtered):
+    """Retained images are the first whose mean score over both networks predicts their class."""
+    drawn, retained = filtered.images("generate/oracle"), filtered.images("quality_filter/oracle")
     counts = filtered.result("quality_filter/oracle")["quality_filter"]
     assert drawn.counts() == dict.fromkeys(drawn.classes, 32)  # bracket 8, ratio 2, surplus 2
     for name, rate in counts.items():
         assert rate["drawn"] == 32
         assert rate["requested"] == 16
-        assert rate["retained"] == min(16, rate["accepted"]) == kept.counts()[name]
-    assert set(kept.image_id) <= set(drawn.image_id)
+        assert rate["retained"] == min(16, rate["accepted"]) == retained.counts()[name]
+    assert set(retained.image_id) <= set(drawn.image_id)
     position = {i: p for p, i in enumerate(drawn.image_id)}
-    assert [position[i] for i in kept.image_id] == sorted(position[i] for i in kept.image_id)
+    assert [position[i] for i in retained.image_id] == sorted(position[i] for i in retained.image_id)
     assert (
         len({r["retained"] for r in counts.values()}) > 1
-    )  # so little trained, they do not know all classes
+    )  # after a short training the networks miss some classes
 
 
-def test_a_training_has_what_the_filter_left(filtered):
-    """Real images, and of each class what is plausible, up to the bracket times the ratio: 2 and 16."""
+def test_a_training_uses_the_filtered_images(filtered):
+    """A training has real images and the plausible ones of each class.
+
+    The limit is bracket times ratio: 2 and 16.
+    """
     real = filtered.result("data")["splits"]["train"]["images"]
-    kept = filtered.images("quality_filter/oracle").counts()
+    retained = filtered.images("quality_filter/oracle").counts()
     for bracket, wanted in ((1, 2), (8, 16)):
-        said = filtered.result(f"classify/oracle/{bracket}/resnet10_tiny/0")
-        assert said["training_images"] == real + sum(min(wanted, n) for n in kept.values())
+        content = filtered.result(f"classify/oracle/{bracket}/resnet10_tiny/0")
+        assert content["training_images"] == real + sum(min(wanted, n) for n in retained.values())
 
 
 def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
-    """By class in the manifest, their mean as a measure beside real images, a note where some lack."""
-    said = filtered.bundle("oracle")
+    """The manifest has rates by class, a measure has their mean, and a note reports missing images."""
+    content = filtered.bundle("oracle")
     rates = filtered.result("quality_filter/oracle")["quality_filter"]
-    assert said["quality_filter"] == rates
+    assert content["quality_filter"] == rates
     share = np.mean([r["accepted"] / r["drawn"] for r in rates.values()])
-    assert said["measures"]["filter_pass_rate"]["value"] == pytest.approx(share)
-    assert 0 <= said["measures"]["filter_pass_rate"]["floor"] <= 1
+    assert content["measures"]["filter_pass_rate"]["value"] == pytest.approx(share)
+    assert 0 <= content["measures"]["filter_pass_rate"]["floor"] <= 1
     assert filtered.bundle("real_only")["quality_filter"] is None
-    assert any("the quality filter leaves" in note for note in said["data"]["notes"])
+    assert any("the quality filter leaves" in note for note in content["data"]["notes"])
     assert "Plausible" in filtered.page
 
 
-def test_what_is_measured_is_what_is_trained_on(filtered):
-    """No dropped image counts for FID, which names its smaller n with a floor of the same size."""
+def test_measured_images_are_the_filtered_images(filtered):
+    """FID excludes dropped images, and reports its smaller n with a floor of the same size."""
     measure = filtered.bundle("oracle")["measures"]["fid_phantom_cxr_v1"]
-    kept = filtered.images("quality_filter/oracle").counts()
-    assert measure["n"] <= sum(n for n in kept.values() if n >= 4)
+    retained = filtered.images("quality_filter/oracle").counts()
+    assert measure["n"] <= sum(n for n in retained.values() if n >= 4)
 
 
 @pytest.fixture(scope="module")
 def folded(root):
-    """Two folds, trained on plausible synthetic images alone, with a learning curve."""
+    """A run of two folds on plausible synthetic images alone, with a learning curve."""
     mix = Mix(training="synthetic", filter="evaluators", surplus=4)
     return run(root, "", "tiny_folds", mix=mix, curve=(0.5,))
 
 
-def test_folds_have_judges_of_their_own(folded):
-    """The networks of a fold have not seen its held-out patients; no other fold's network judges."""
+def test_each_fold_has_separate_evaluators(folded):
+    """The evaluators of a fold were not trained on its held-out patients, and judge no other fold."""
     for node in folded.graph:
         if node.stage in ("quality_filter", "gan_test"):
             assert {folded.graph[need].fold for need in node.needs} == {node.fold}
     rates = [folded.result(f"quality_filter/oracle@{k}")["quality_filter"] for k in (0, 1)]
     joined = folded.bundle("oracle")["quality_filter"]
-    for name, said in joined.items():
-        assert said == {key: sum(r[name][key] for r in rates) for key in said}
+    for name, content in joined.items():
+        assert content == {key: sum(r[name][key] for r in rates) for key in content}
     measures = [
         folded.result(f"gan_test/oracle@{k}")["measures"]["gan_test_balanced_accuracy"] for k in (0, 1)
     ]
@@ -277,12 +284,12 @@ def test_folds_have_judges_of_their_own(folded):
     assert gan_test["folds"] == 2
 
 
-def test_synthetic_images_alone_are_the_plausible_ones(folded):
-    """Five of six are trained on, one of six chooses the epoch; real_only and its curve stay real."""
+def test_training_on_synthetic_images_uses_the_plausible_ones(folded):
+    """Five of six train and one of six chooses the epoch; real_only and its curve stay real."""
     for fold in (0, 1):
-        kept = folded.images(f"quality_filter/oracle@{fold}").counts().values()
-        said = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
-        assert said["training_images"] == sum(n - n // 6 for n in kept)
+        retained = folded.images(f"quality_filter/oracle@{fold}").counts().values()
+        content = folded.result(f"classify/oracle/8/resnet10_tiny/0@{fold}")
+        assert content["training_images"] == sum(n - n // 6 for n in retained)
         half, full = (
             folded.result(f"{name}/resnet10_tiny/0@{fold}")["training_images"]
             for name in ("learning_curve/0.5", "classify/real_only/0")
@@ -291,7 +298,7 @@ def test_synthetic_images_alone_are_the_plausible_ones(folded):
 
 
 def test_a_curve_over_folds_is_complete(folded):
-    """Every test image, read by the network of each fold, as in the predictions."""
+    """The network of each fold predicts every test image, as in the predictions."""
     curve = pd.read_parquet(folded.bundles / "real_only" / "curve.parquet")
     whole = pd.read_parquet(folded.bundles / "real_only" / "predictions.parquet").query("split == 'test'")
     key = ["image_id", "seed", "fold"]
@@ -299,7 +306,7 @@ def test_a_curve_over_folds_is_complete(folded):
 
 
 def test_measures_of_folds_are_means():
-    """0.2 and 0.6 of two folds: 0.4, in total and by class; n is that of the smaller one."""
+    """Values 0.2 and 0.6 of two folds give 0.4, in total and by class; n is the smaller one."""
     folds = [
         {"gan_test_f1": Measure(value=v, floor=0.5, n=n, direction="maximize",
                                 per_class={"a": ClassValue(value=v, floor=0.5)})}
@@ -311,7 +318,7 @@ def test_measures_of_folds_are_means():
 
 
 class Oracle:
-    """A judge that is always right about the images of ``blobs``: their square tells the class."""
+    """An evaluator that is always right about ``blobs``, from the position of the square."""
 
     def __init__(self, multilabel=False):
         self.multilabel = multilabel
@@ -329,7 +336,7 @@ class Oracle:
 
 
 def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, monkeypatch, **mix) -> Job:
-    """A stage with an evaluator that is always right, and no training."""
+    """Return a stage's job with an evaluator that is always right, without training."""
     multilabel = splits.train.multilabel
     monkeypatch.setattr(evaluators, "load_evaluator", lambda *_, **__: Oracle(multilabel))
     for name in ("data", "generate", "out"):
@@ -348,14 +355,14 @@ def job(folder: Path, kind: type[ClassifierStageConfig], splits: Splits, drawn, 
 
 
 def multilabel(images):
-    """The same images with labels that may be several; every fourth has none."""
+    """Return the same images as a multi-label set; every fourth has no label."""
     label = np.eye(3, dtype=np.uint8)[images.label]
     label[::4] = 0
     return replace(images, label=label)
 
 
 def mislabeled(counts, wrong, **options):
-    """Images of which the first so many of each class show the next class."""
+    """Return images of which the first ``wrong`` of each class show the next class."""
     images = blobs(counts, **options)
     place = {k: np.flatnonzero(images.label == k) for k in range(len(counts))}
     label = images.label.copy()
@@ -364,8 +371,8 @@ def mislabeled(counts, wrong, **options):
     return replace(images, label=label)
 
 
-def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch):
-    """Of 9 asked for as b, 3 show a: 6 are plausible, of which the bracket's 4 are kept."""
+def test_the_filter_drops_images_of_another_class(tmp_path, splits, monkeypatch):
+    """Of 9 requested as b, 3 show a: 6 are plausible, of which the bracket's 4 are retained."""
     drawn = mislabeled({"a": 12, "b": 6, "c": 9}, (3, 0, 0), prefix="fake")
     result = quality_filter(
         job(tmp_path, QualityFilterConfig, splits, drawn, monkeypatch, filter="evaluators")
@@ -375,13 +382,13 @@ def test_the_filter_drops_what_shows_another_class(tmp_path, splits, monkeypatch
     }  # fmt: skip
     assert result.measures["filter_pass_rate"].value == pytest.approx(np.mean([1, 6 / 9, 1]))
     assert result.measures["filter_pass_rate"].floor == 1
-    kept = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
-    assert kept.counts() == {"a": 4, "b": 4, "c": 4}
-    assert not set(kept.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
+    retained = arrow.read_images(tmp_path / "out" / "synthetic.arrow")
+    assert retained.counts() == {"a": 4, "b": 4, "c": 4}
+    assert not set(retained.image_id) & {"fake-00000", "fake-00001", "fake-00002"}
 
 
-def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, splits, monkeypatch):
-    """Youden's threshold on val; the judge gives 0.9 to what an image shows and 0.1 to the rest."""
+def test_the_multi_label_filter_tests_the_requested_finding(tmp_path, splits, monkeypatch):
+    """Youden's threshold comes from val; the evaluator gives 0.9 to shown findings and 0.1 to the others."""
     many = Splits(
         multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
     )
@@ -393,15 +400,15 @@ def test_the_filter_asks_for_the_finding_where_there_may_be_several(tmp_path, sp
     }  # fmt: skip
 
 
-def test_a_generator_of_which_nothing_is_left_is_told(tmp_path, splits, monkeypatch):
-    """A row without a single plausible image ends with the reason, and trains on nothing in silence."""
+def test_a_generator_without_plausible_images_is_an_error(tmp_path, splits, monkeypatch):
+    """A row without any plausible image ends with the reason and is not trained."""
     drawn = mislabeled({"a": 4, "b": 4, "c": 4}, (4, 4, 4))
     with pytest.raises(DataError, match="row 'gan': none of 12 images passes"):
         quality_filter(job(tmp_path, QualityFilterConfig, splits, drawn, monkeypatch, filter="evaluators"))
 
 
-def test_the_gan_test_reads_synthetic_images_in_the_proportions_of_real_ones(tmp_path, splits, monkeypatch):
-    """All 20 + 20 + 20 real ones are right; of b, a quarter shows a; four of each class are compared."""
+def test_the_gan_test_matches_the_proportions_of_real_images(tmp_path, splits, monkeypatch):
+    """All real images are right; a quarter of b shows a; four images of each class are compared."""
     drawn = mislabeled({"a": 9, "b": 3, "c": 8}, (1, 0, 0), prefix="fake")  # 8 of a, 4 of b, 8 of c
     given = job(tmp_path, GanTestConfig, splits, drawn, monkeypatch, metric="balanced_accuracy")
     measure = gan_test(given).measures["gan_test_balanced_accuracy"]
@@ -409,8 +416,8 @@ def test_the_gan_test_reads_synthetic_images_in_the_proportions_of_real_ones(tmp
     assert measure.per_class["b"] == ClassValue(value=0.75, floor=1.0)
 
 
-def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(tmp_path, splits, monkeypatch):
-    """Three asked for as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
+def test_the_multi_label_gan_test_is_the_mean_auroc_of_the_requested_class(tmp_path, splits, monkeypatch):
+    """Three requested as b show a: areas 1 - 1/2 * 3/18, (6 + 3/2)/9 and 1; real ones 1 - 1/2 * 5/45."""
     many = Splits(
         multilabel(splits.train), multilabel(splits.val), multilabel(splits.test), multilabel(splits.reserve)
     )
@@ -422,8 +429,8 @@ def test_the_gan_test_of_several_labels_is_the_mean_area_of_what_was_asked_for(t
     assert measure.n == 27
 
 
-def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
-    """Images of one class have no AUROC: no measure, a note instead, and the recall by class stays."""
+def test_a_gan_test_without_its_metric_has_a_note(tmp_path, splits, monkeypatch):
+    """Images of one class have no AUROC: a note replaces the measure, and the recall by class stays."""
     drawn = blobs({"a": 0, "b": 5, "c": 0}, prefix="fake")
     result = gan_test(job(tmp_path, GanTestConfig, splits, drawn, monkeypatch, metric="auroc"))
     assert result.measures == {}
@@ -431,15 +438,15 @@ def test_a_gan_test_without_its_metric_says_so(tmp_path, splits, monkeypatch):
     assert result.per_class == {"b": ClassValue(value=1.0, floor=1.0)}
 
 
-def test_a_class_that_is_never_misclassified_cannot_be_learned_from(tmp_path, splits, monkeypatch):
-    """A perfect network leaves nothing to choose; the error names the class and what to do."""
+def test_a_class_without_misclassified_images_is_an_error(tmp_path, splits, monkeypatch):
+    """A perfect network leaves no image to choose; the error names the class and the remedy."""
     given = job(tmp_path, SelectConfig, splits, splits.test, monkeypatch, fit_on="misclassified")
     with pytest.raises(DataError, match="class 'a': no training image is misclassified near the boundary"):
         select(given)
 
 
-def test_a_class_of_which_little_is_left_is_not_measured(tmp_path, splits):
-    """Two images of c cannot be held against real ones: FID is of a and b alone, and says so."""
+def test_a_class_with_few_images_is_not_measured(tmp_path, splits):
+    """Two images of c are too few: FID covers a and b alone, and a note reports it."""
     config = MeasureConfig(
         mix=Mix(), bracket=4, classes=("a", "b", "c"), extractor="phantom_cxr_v1", extractor_hash="",
         ms_ssim_images=5, device="cpu",

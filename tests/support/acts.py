@@ -1,4 +1,4 @@
-"""Stages for the tests of the runner, importable by name so that spawned workers find them."""
+"""Stages for the tests of the runner, importable by name in spawned workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.errors import DataError
 
 
 class ActConfig(StageConfig, stage="act", version="1", imports=()):
-    """Names what to do, and a number."""
+    """Name of an act, and a number."""
 
     act: str
     n: int
@@ -38,7 +38,7 @@ def raise_runtime_error(*_):
 
 
 def slow(*job):
-    """Take long enough to be at work when a neighboring worker dies."""
+    """Run long enough to be at work when another worker dies."""
     time.sleep(1.5)
     return square(*job)
 
@@ -63,5 +63,5 @@ ACTS = {
 def act(
     node: Node, inputs: Inputs, out: Path, work: Path, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """Do what the node's configuration names."""
+    """Run the act that the node's configuration names."""
     return ACTS[node.config.act](node, inputs, out, work, progress)

@@ -1,4 +1,4 @@
-"""Folders of boards with simulated bundles, and files that may lie beside a bundle."""
+"""Folders of boards with simulated bundles, and the optional files of a bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles whose figures can be computed by hand: the first n images of each class are correct."""
+"""Bundles with hand-computable figures: the first n images of each class are correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in for the suite's fit context, which tests can kill at will."""
+"""A substitute for the suite's fit context that can kill a fit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmark.plugins.generator import Sampler, SampleRequest
 
 
 class KilledError(Exception):
-    """Stands for a SIGKILL in the middle of a fit."""
+    """Substitute for a SIGKILL during a fit."""
 
 
 @dataclass
 class FakeContext:
-    """Previews four images, keeps states as the suite does, and dies after ``kill_after`` saved states."""
+    """Preview four images, save states as the suite does, and die after ``kill_after`` saved states."""
 
     scratch: Path
     classes: tuple[str, ...] = ("a", "b", "c")
@@ -37,7 +37,7 @@ class FakeContext:
     state: bytes = b""
 
     def report(self, step: int, total: int, sampler: Sampler | None = None, **scalars: float) -> bool:
-        """Remember the step, and look at a preview."""
+        """Record the step, and draw a preview."""
         import numpy as np
 
         assert 1 <= step <= total
@@ -50,7 +50,7 @@ class FakeContext:
         return step >= self.stop_at
 
     def load_state(self) -> Mapping[str, Any] | None:
-        """The state as the suite reads it: tensors and plain values alone."""
+        """Load the state as the suite does: tensors and plain values alone."""
         import torch
 
         if not self.state:
@@ -59,7 +59,7 @@ class FakeContext:
         return state
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Keep a state; then die if it is time."""
+        """Save a state, then die if it is the last allowed one."""
         import torch
 
         out = io.BytesIO()

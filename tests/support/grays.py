@@ -1,4 +1,4 @@
-"""Gray pictures for tests that hold an operation on batches against a library's on one picture."""
+"""Gray images for tests that compare a batched operation with a library's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def picture(height: int, width: int | None = None, seed: int = 0) -> np.ndarray:
-    """(H, W) uint8: soft clouds from black to white, with grain."""
+    """Return (H, W) uint8: soft clouds from black to white, with grain."""
     from scipy import ndimage
 
     rng = np.random.default_rng(seed)
@@ -19,15 +19,15 @@ def picture(height: int, width: int | None = None, seed: int = 0) -> np.ndarray:
 
 
 def batch_of(*pictures: np.ndarray) -> Tensor:
-    """(N, 1, H, W) float32 in [0, 1]."""
+    """Return (N, 1, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.stack(pictures)[:, None] / np.float32(255))
 
 
 def levels(batch: Tensor, place: int = 0) -> np.ndarray:
-    """(H, W) gray levels of one image of a batch, 0 to 255, not rounded."""
+    """Return the (H, W) gray levels of one image of a batch, 0 to 255, not rounded."""
     return batch[place, 0].double().numpy() * 255
 
 
 def farthest(one: np.ndarray, other: np.ndarray) -> float:
-    """Largest difference of two pictures."""
+    """Return the largest absolute difference of two images."""
     return float(np.abs(one.astype(float) - other.astype(float)).max())

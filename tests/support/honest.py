@@ -1,4 +1,4 @@
-"""Honest bundles of the tiny task: true data, test images, gate and metrics, scores by chance."""
+"""Honest bundles of the tiny task: true data, test images, gate and metrics; random scores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CARD = {
 
 
 def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
-    """Write a bundle of the suite's own ``ddpm``, or of a submission, with true content."""
+    """Write a bundle of the suite's ``ddpm``, or of a submission, with true content."""
     plan = make_plan(RunRequest(task=str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
     data = recompute_data(Protocol(plan.task, str(TINY), "demo", plan.source, PHANTOM, ""), None, store)
     row = next(r for r in plan.rows if r.name == "ddpm")
@@ -70,7 +70,7 @@ def _manifest(plan: Plan, row: Row, data: RecomputedData) -> dict[str, Any]:
 
 
 def _images(plan: Plan) -> Any:
-    """Blurred noise, 12 of every class."""
+    """Return blurred noise, 12 images of every class."""
     request = SampleRequest.balanced(12, plan.task.classes, plan.profile.image_size)
     noise = np.random.default_rng(5).normal(size=(len(request.label), 32, 32))
     smooth = gaussian_filter(noise, (0, 2, 2))
@@ -79,7 +79,7 @@ def _images(plan: Plan) -> Any:
 
 
 def _predictions(plan: Plan, content: dict[str, Any], data: RecomputedData) -> pd.DataFrame:
-    """Scores by chance for the true test images."""
+    """Return random scores for the true test images."""
     placeholder = {**content, "files": {}, "samples": None, "results": {}, "memorization": None}
     images = expected_images(data, Manifest.model_validate(placeholder))
     parts, name, classes = [], content["row"]["name"], len(plan.task.classes)
@@ -94,7 +94,7 @@ def _predictions(plan: Plan, content: dict[str, Any], data: RecomputedData) -> p
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change ``bundle.json`` by hand."""
+    """Apply ``change`` to the content of ``bundle.json``."""
     path = folder / "bundle.json"
     content = json.loads(path.read_text())
     change(content)
@@ -102,12 +102,12 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 
 def vouch(folder: Path) -> None:
-    """Let ``bundle.json`` name the files as they are now."""
+    """Update the file hashes in ``bundle.json``."""
     edit(folder, lambda content: content.update(files=hashes(folder)))
 
 
 def at(content: Any, path: tuple[Any, ...]) -> Any:
-    """What holds the last key of a path."""
+    """Return the container of the last key of a path."""
     for key in path[:-1]:
         content = content[key]
     return content

@@ -44,7 +44,7 @@ FINDINGS = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of task: its classes, and the fields of its manifest that differ between kinds."""
+    """Kind of task: its classes, and the fields of its manifest that differ between kinds."""
 
     classes: tuple[str, ...] = CLASSES
     metric: str = "balanced_accuracy"
@@ -140,11 +140,11 @@ def predictions(
 ) -> pd.DataFrame:
     """Draw the predictions of a row, at its known accuracies."""
     accuracies = ROWS[name][1]
-    own = (0,) if len(accuracies) == 1 else brackets
+    row_brackets = (0,) if len(accuracies) == 1 else brackets
     parts = []
     for split, (ids, patient, label) in sets.items():
         difficulty = np.random.default_rng([7, len(ids)]).normal(size=len(ids))
-        for bracket, accuracy in zip(own, accuracies, strict=True):
+        for bracket, accuracy in zip(row_brackets, accuracies, strict=True):
             for seed, fold in ((s, f) for s in seeds for f in range(variant.folds)):
                 keys = [list(ROWS).index(name), bracket, seed, len(ids)]
                 rng = np.random.default_rng(keys if variant.folds == 1 else [*keys, fold])
@@ -305,7 +305,7 @@ def picture(name: str) -> bytes:
 
 
 def update_hashes(folder: Path) -> None:
-    """Write the present hashes of the files into ``bundle.json``, as an edit by hand would."""
+    """Update the file hashes in ``bundle.json``, as an edit by hand would."""
     path = folder / "bundle.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "files": hashes(folder)}))
 

@@ -1,4 +1,4 @@
-"""Small inputs that several tests make."""
+"""Small inputs that several tests share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TINY = ROOT / "tests" / "tasks" / "tiny.yaml"
 def blobs(
     counts: dict[str, int], *, size: int = 16, seed: int = 0, prefix: str = "p", per_patient: int = 1
 ) -> ImageSet:
-    """Noise with a bright square whose place tells the class: easy to learn, cheap to draw."""
+    """Return noise with a bright square whose position is the class: easy to learn, cheap to draw."""
     rng = np.random.default_rng(seed)
     label = np.repeat(np.arange(len(counts)), list(counts.values()))
     image = rng.integers(0, 120, (len(label), size, size), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Image sets with every column, and stores of them."""
+"""Image sets with every column, and their stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.images.image_set import ImageSet
 
 
 def full_set(n: int = 20, *, multilabel: bool = False, size: int = 6) -> ImageSet:
-    """A set with every column that there is."""
+    """Return a set with every column."""
     rng = np.random.default_rng(3)
     text = np.array([f"ä{i}" for i in range(n)])
     return ImageSet(

@@ -1,4 +1,4 @@
-"""The page of a task is written from its file, and is never out of date."""
+"""The generated page of a task is up to date."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from support.samples import ROOT
 
 @pytest.mark.parametrize("name", task_names())
 def test_pages_are_up_to_date(name):
-    """docs/tasks holds what ``tasks --pages docs/tasks`` writes."""
-    message = "Run: python -m benchmark tasks --pages docs/tasks"
+    """docs/tasks equals the output of ``tasks --pages docs/tasks``."""
+    remedy = "Run: python -m benchmark tasks --pages docs/tasks"
     assert (ROOT / "docs" / "tasks" / f"{name}.md").read_text(encoding="utf-8") == page(load_task(name)), (
-        message
+        remedy
     )
 
 
 def test_index_is_up_to_date():
-    """The index names every task, and no page is left of a task that is gone."""
+    """The index names every task, and no page is left of a removed task."""
     folder = ROOT / "docs" / "tasks"
     assert (folder / "README.md").read_text(encoding="utf-8") == index([load_task(n) for n in task_names()])
     assert {p.stem for p in folder.glob("*.md")} == {*task_names(), "README"}
 
 
-def test_a_page_says_the_whole_protocol(tmp_path):
-    """Question, choices, brackets, a classifier, a figure of the paper and a deviation are on the page."""
+def test_a_page_has_the_whole_protocol(tmp_path):
+    """The page has question, choices, brackets, a recipe, a figure of the paper and a deviation."""
     written = {p.name: p.read_text() for p in write_pages(tmp_path)}
     text = written["cxr_pneumonia.md"]
     task = load_task("cxr_pneumonia")
-    for text_part in (
+    for phrase in (
         task.question,
         "77.60 to 78.71",
         "efficientnet_b1",
@@ -38,10 +38,10 @@ def test_a_page_says_the_whole_protocol(tmp_path):
         task.deviations[0],
         "Table 9",
     ):
-        assert text_part in text
+        assert phrase in text
 
 
 def test_a_bar_in_a_text_does_not_break_the_table():
-    """A vertical bar would end a cell."""
+    """A vertical bar in a cell is escaped."""
     task = load_task("cxr_pneumonia").model_copy(update={"classes": ("a|b", "c")})
     assert "a\\|b, c" in page(task)

@@ -1,4 +1,4 @@
-"""Uncertain reports, several labels, folds: each kind of protocol from a command to its leaderboard."""
+"""Each kind of protocol from a command to its leaderboard: uncertain reports, multi-label, folds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.samples import ROOT
 
 
 def run(folder: Path, task: str, *arguments: str) -> Path:
-    """Run a tiny task in a folder of its own; where its results are."""
+    """Run a tiny task in its folder, and return the folder of its results."""
     path = ROOT / "tests" / "tasks" / f"{task}.yaml"
     command = [sys.executable, "-m", "benchmark", "run", "--task", str(path), "--out", "out", *arguments]
     environ = os.environ | {
@@ -27,8 +27,8 @@ def run(folder: Path, task: str, *arguments: str) -> Path:
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     return folder / "out"
 
 
@@ -41,22 +41,22 @@ def predictions(out: Path, row: str) -> pd.DataFrame:
 
 
 def results(folder: Path, stage: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every stored result of a stage: its folder, and what it said."""
+    """Yield the folder and the content of every stored result of a stage."""
     for manifest in sorted((folder / "store" / "results" / stage).glob("*/result.json")):
         yield manifest.parent, json.loads(manifest.read_text())
 
 
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on uncertain reports, labeled by a teacher, seen through a mask."""
+    """A run on uncertain reports with pseudo-labels and a mask."""
     folder = tmp_path_factory.mktemp("binary")
     run(folder, "tiny_binary", "--scenario", "labels.uncertain=self_trained,mask.shape=joint")
     return folder
 
 
-def test_the_teachers_labels_are_trained_on(binary):
-    """Uncertain images train with soft labels, certain ones with 0 or 1; no test patient is among them."""
-    ((folder, said),) = results(binary, "pseudo_label")
+def test_pseudo_labels_are_trained_on(binary):
+    """Uncertain images train with soft labels, certain ones with 0 or 1; none is of a test patient."""
+    ((folder, record),) = results(binary, "pseudo_label")
     train, test = arrow.read_images(folder / "train.arrow"), arrow.read_images(folder / "test.arrow")
     guessed = ~np.isin(train.soft, (0, 1)).all(1)
     assert guessed.any()
@@ -64,11 +64,11 @@ def test_the_teachers_labels_are_trained_on(binary):
     assert train.soft.sum(1) == pytest.approx(1)
     assert (train.label == (train.soft[:, 1] >= 0.5)).all()
     assert not train.patients() & test.patients()
-    assert any("labeled by a classifier trained on" in note for note in said["notes"])
+    assert any("labeled by a classifier trained on" in note for note in record["notes"])
 
 
 def test_the_mask_blackens_every_split(binary):
-    """The corners are black in training and test images alike."""
+    """The corners are black in training and test images."""
     ((folder, _),) = results(binary, "pseudo_label")
     for split in ("train", "test", "test_paper"):
         images = arrow.read_images(folder / f"{split}.arrow").image
@@ -77,15 +77,15 @@ def test_the_mask_blackens_every_split(binary):
 
 
 def test_a_binary_task_is_ranked_by_f1(binary):
-    """The leaderboard says F1, which scikit-learn gives again from the stored predictions."""
+    """The leaderboard's F1 equals scikit-learn's on the stored predictions."""
     from sklearn.metrics import f1_score
 
     out = binary / "out"
-    said = json.loads((out / "leaderboard.json").read_text())
+    record = json.loads((out / "leaderboard.json").read_text())
     assert "F1" in (out / "leaderboard.md").read_text()
     table = predictions(out, "oracle").query("split == 'test'")
     values = [f1_score(t["label"], t["score_1"] > t["score_0"]) for _, t in table.groupby("seed")]
-    figure = said["comparison"]["figures"]["test"]["12"]["oracle"]["f1"]
+    figure = record["comparison"]["figures"]["test"]["12"]["oracle"]["f1"]
     assert figure["estimate"] == pytest.approx(np.mean(values))
     assert bundle(out, "oracle")["positive"] == "positive"
     assert bundle(out, "oracle")["scenario"]["labels"]["uncertain"] == "self_trained"
@@ -94,14 +94,14 @@ def test_a_binary_task_is_ranked_by_f1(binary):
 
 @pytest.fixture(scope="module")
 def multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on several labels, trained on synthetic images alone."""
+    """A multi-label run that trains on synthetic images alone."""
     folder = tmp_path_factory.mktemp("multi")
     run(folder, "tiny_multi")
     return folder
 
 
-def test_several_labels_have_an_area_each(multi):
-    """Labels are 0 and 1 in columns of their own, scores do not sum to one, and AUROC ranks."""
+def test_multi_label_tasks_are_ranked_by_auroc(multi):
+    """Each label has a column of 0 and 1, scores do not sum to one, and AUROC ranks."""
     from sklearn.metrics import roc_auc_score
 
     out = multi / "out"
@@ -113,27 +113,27 @@ def test_several_labels_have_an_area_each(multi):
     assert abs(scores.sum(1) - 1).max() > 0.1
     seeds = table["seed"].to_numpy()
     areas = [roc_auc_score(truth[seeds == s], scores[seeds == s], average="macro") for s in (0, 1)]
-    said = json.loads((out / "leaderboard.json").read_text())["comparison"]
-    assert said["figures"]["test"]["12"]["ddpm"]["auroc"]["estimate"] == pytest.approx(np.mean(areas))
+    record = json.loads((out / "leaderboard.json").read_text())["comparison"]
+    assert record["figures"]["test"]["12"]["ddpm"]["auroc"]["estimate"] == pytest.approx(np.mean(areas))
 
 
-def test_without_real_images_the_oracle_is_held_against_noise(multi):
-    """Where real_only is itself the ceiling, what proves that the task measures is the distance to noise."""
-    said = json.loads((multi / "out" / "leaderboard.json").read_text())["comparison"]
-    assert said["settings"]["yardstick"] == "noise"
-    assert said["controls"][0]["id"] == "oracle_beats_noise"
-    assert "noise" in said["figures"]["test"]["12"]["ddpm"]["versus"]
+def test_without_real_images_the_oracle_is_compared_with_noise(multi):
+    """Where real_only is itself the upper bound, the distance to noise proves that the task measures."""
+    record = json.loads((multi / "out" / "leaderboard.json").read_text())["comparison"]
+    assert record["settings"]["yardstick"] == "noise"
+    assert record["controls"][0]["id"] == "oracle_beats_noise"
+    assert "noise" in record["figures"]["test"]["12"]["ddpm"]["versus"]
 
 
 def test_training_on_synthetic_images_alone(multi):
-    """12 images of 15 labels: 10 of each are trained on, 2 choose the epoch; real_only has the real ones."""
-    counts = {said["training_images"] for _, said in results(multi, "classify")}
-    (real,) = (said["splits"]["train"]["images"] for _, said in results(multi, "data"))
+    """Of 12 images of 15 labels, 10 of each train and 2 choose the epoch; real_only has the real images."""
+    counts = {record["training_images"] for _, record in results(multi, "classify")}
+    (real,) = (record["splits"]["train"]["images"] for _, record in results(multi, "data"))
     assert counts == {real, 150}
 
 
 def test_copies_keep_all_their_labels(multi):
-    """The control that copies real images knows every label of its originals, not just the one asked for."""
+    """The control that copies real images has every label of its originals, not only the requested one."""
     drawn = [arrow.read_images(f / "synthetic.arrow") for f, _ in results(multi, "generate")]
     (copies,) = (d for d in drawn if d.origin[0] == "synthetic:duplicate_real")
     assert copies.reported_labels is not None
@@ -142,10 +142,10 @@ def test_copies_keep_all_their_labels(multi):
 
 
 def test_a_generator_that_is_not_installed_has_a_row(multi):
-    """Its row says why it has no figures; the run still ends well."""
-    said = bundle(multi / "out", "dreambooth")
-    assert said["status"] == "failed"
-    assert "no generator named 'dreambooth' is installed" in said["error"]
+    """Its row has the reason for missing figures, and the run succeeds."""
+    record = bundle(multi / "out", "dreambooth")
+    assert record["status"] == "failed"
+    assert "no generator named 'dreambooth' is installed" in record["error"]
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_cohort_image_is_held_out_once(folds):
-    """The folds' held-out images are the whole cohort, each once; the fresh test is read by both folds."""
+    """The held-out images of the folds are the whole cohort, each once; both folds predict the fresh test."""
     table = predictions(folds / "out", "real_only")
     paper, test = (table.query(f"split == '{name}'") for name in ("test_paper", "test"))
     assert not paper["image_id"].duplicated().any()
@@ -169,8 +169,8 @@ def test_every_cohort_image_is_held_out_once(folds):
     assert sum(map(len, held)) == len(paper)
 
 
-def test_only_the_minority_class_gets_images_and_so_many_per_still(folds):
-    """Eight for every still pneumonia image that the share of patients has left."""
+def test_only_the_minority_class_gets_n_images_per_still(folds):
+    """Every still pneumonia image in the patient share gets eight synthetic images."""
     for folder, _ in results(folds, "data"):
         train = arrow.read_images(folder / "train.arrow")
         stills = int(((train.label == 1) & (train.clip == "")).sum())
@@ -181,11 +181,11 @@ def test_only_the_minority_class_gets_images_and_so_many_per_still(folds):
 
 
 def test_folds_are_joined_in_the_bundle(folds):
-    """Sizes, measures and the gate are over both folds; the proof is there for each."""
-    said = bundle(folds / "out", "copycat")
-    assert said["folds"] == 2
-    assert set(said["data"]["proof"]) == {"fold 0", "fold 1"}
+    """Sizes, measures and the gate cover both folds, and each fold has its proof."""
+    record = bundle(folds / "out", "copycat")
+    assert record["folds"] == 2
+    assert set(record["data"]["proof"]) == {"fold 0", "fold 1"}
     held = predictions(folds / "out", "copycat").query("split == 'test_paper'")
-    assert said["data"]["splits"]["test_paper"]["images"] == held["image_id"].nunique()
-    assert said["memorization"]["folds"] == 2
-    assert said["memorization"]["n"] == sum(s["images"] for _, s in results(folds, "generate")) // 2
+    assert record["data"]["splits"]["test_paper"]["images"] == held["image_id"].nunique()
+    assert record["memorization"]["folds"] == 2
+    assert record["memorization"]["n"] == sum(s["images"] for _, s in results(folds, "generate")) // 2

@@ -1,4 +1,4 @@
-"""Task files: valid ones load, and every fault names its field."""
+"""Validation of task files and its messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark.tasks.parsing import read_yaml
 from benchmark.tasks.schema import PROFILES, Task
 from support.samples import ROOT
 
-# a packaged task without the parts that the tests add in their own way
+# a packaged task without the parts that the tests replace
 SOURCE = re.sub(
     r"^choices:\n  .*\n\n|^mix: .*\n|^ +learning_curve: .*\n",
     "",
@@ -30,7 +30,7 @@ def written(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize("name", task_names())
 def test_packaged_tasks_load_and_have_every_profile(name):
-    """Every packaged task is valid, and has the three profiles."""
+    """Every packaged task is valid and has the three profiles."""
     task = load_task(name)
     assert set(task.profiles) == set(PROFILES)
 
@@ -76,7 +76,7 @@ def test_task_of_schaudt_has_the_published_protocol():
     ],
 )
 def test_fault_is_one_line_that_names_the_field(tmp_path, old, new, message):
-    """A wrong task file gives one line with the field and what was expected; nothing is executed."""
+    """A wrong task file gives one line with the field and the expected value; no code runs."""
     assert old in SOURCE
     with pytest.raises(TaskError, match=re.escape(message)) as caught:
         load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
@@ -84,7 +84,7 @@ def test_fault_is_one_line_that_names_the_field(tmp_path, old, new, message):
 
 
 def test_unknown_names_get_a_did_you_mean():
-    """A misspelled task, profile or source names the one that was meant."""
+    """The error for a misspelled task, profile or source suggests the right name."""
     with pytest.raises(UnknownNameError, match="Did you mean 'cxr_pneumonia'"):
         load_task("cxr_pnuemonia")
     task = load_task("cxr_pneumonia")
@@ -94,8 +94,8 @@ def test_unknown_names_get_a_did_you_mean():
         task.source("covid-chestxray")
 
 
-def test_missing_and_odd_files_are_told(tmp_path):
-    """A missing file, a list instead of a mapping, and bytes that are no text each give a TaskError."""
+def test_missing_and_malformed_files_are_errors(tmp_path):
+    """A missing file, a list instead of a mapping and non-text bytes each give a TaskError."""
     with pytest.raises(TaskError, match="no such task file"):
         load_task(str(tmp_path / "absent.yaml"))
     (tmp_path / "list.yaml").write_text("- a\n")
@@ -107,13 +107,13 @@ def test_missing_and_odd_files_are_told(tmp_path):
 
 
 def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
-    """Results are comparable across generators, and not across seeds, extractors, sources or profiles."""
+    """Results are comparable across generators, but not across seeds, extractors, sources or profiles."""
     task = load_task(written(tmp_path, SOURCE))
-    own = task.protocol_hash("demo", "phantom.chest", "x")
+    expected_hash = task.protocol_hash("demo", "phantom.chest", "x")
     fewer = load_task(written(tmp_path, SOURCE.replace("      ddpm: {fit: joint}\n", "", 1)))
     seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
-    assert fewer.protocol_hash("demo", "phantom.chest", "x") == own
-    assert seeds.protocol_hash("demo", "phantom.chest", "x") != own
+    assert fewer.protocol_hash("demo", "phantom.chest", "x") == expected_hash
+    assert seeds.protocol_hash("demo", "phantom.chest", "x") != expected_hash
     others = {
         task.protocol_hash(*a)
         for a in (
@@ -122,7 +122,7 @@ def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
             ("demo", "phantom.chest", "y"),
         )
     }
-    assert len(others | {own}) == 4
+    assert len(others | {expected_hash}) == 4
 
 
 RULES = """
@@ -138,7 +138,7 @@ def with_rules(folder: Path, text: str = RULES) -> Task:
 
 
 def test_choices_change_the_protocol(tmp_path):
-    """A choice changes its field and the protocol's hash; without one, the task is as it was written."""
+    """A choice changes its field and the protocol's hash; without one, the task is unchanged."""
     task = with_rules(tmp_path)
     chosen = task.variant({"view.keep": "frontal", "mix.training": "synthetic"})
     assert chosen.steps("demo", "phantom.chest")["view"].keep == "frontal"
@@ -156,8 +156,8 @@ def test_choices_change_the_protocol(tmp_path):
         ({"labels.finding": "effusion"}, "unknown choice"),
     ],
 )
-def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, message):
-    """Another field, value or spelling is refused with what is offered."""
+def test_a_choice_that_is_not_offered_is_refused(tmp_path, chosen, message):
+    """For another field, value or spelling the error lists the offered choices."""
     with pytest.raises((TaskError, UnknownNameError), match=re.escape(message)):
         with_rules(tmp_path).variant(chosen)
 
@@ -171,14 +171,14 @@ def test_a_choice_that_is_not_offered_is_told(tmp_path, chosen, message):
         ("mix.training:", "mix.sharing:", "not a field of a step"),
     ],
 )
-def test_faults_of_a_scenario_are_told(tmp_path, old, new, message):
-    """A rule, a field or a choice that does not exist stops the task from loading."""
+def test_faults_of_a_scenario_are_errors(tmp_path, old, new, message):
+    """A task with an unknown rule, field or choice does not load."""
     with pytest.raises(TaskError, match=re.escape(message)):
         with_rules(tmp_path, RULES.replace(old, new))
 
 
-def test_a_source_may_do_without_a_step(tmp_path):
-    """A step that a source cannot take is left out for it alone, and must exist."""
+def test_a_source_may_skip_a_step(tmp_path):
+    """A skipped step must exist, and is skipped for that source only."""
     text = RULES.replace("default_source:", "") + "default_source: phantom.chest\n#"
     changed = SOURCE.replace("covid_chestxray:", "covid_chestxray:\n    skip_steps: [labels]", 1)
     task = load_task(written(tmp_path, changed.replace("default_source:", text.lstrip(), 1)))
@@ -196,20 +196,20 @@ def test_a_source_may_do_without_a_step(tmp_path):
         ("{by: patient, val: 0.15}", "{by: patient, folds: 1}", "folds is 0 or at least 2"),
     ],
 )
-def test_faults_of_metric_mix_and_folds_are_told(tmp_path, old, new, message):
-    """What cannot be computed is refused before anything is."""
+def test_faults_of_metric_mix_and_folds_are_errors(tmp_path, old, new, message):
+    """Uncomputable settings are refused before the run."""
     with pytest.raises(TaskError, match=re.escape(message)):
         load_task(written(tmp_path, SOURCE.replace(old, new, 1)))
 
 
 def strategies(**mix):
-    """The tiny task of the strategies with another mix."""
+    """Return the tiny task of the strategies with another mix."""
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
     return Task.model_validate({**task.model_dump(), "choices": {}, "mix": mix})
 
 
 def test_strategies_that_exclude_each_other_are_refused():
-    """The largest class would have no image at all; of several labels none is the predicted one."""
+    """The largest class would have no image; a multi-label task has no single predicted class."""
     with pytest.raises(ValueError, match=r"mix\.training must be 'add'"):
         strategies(unit="deficit", training="synthetic")
     multi = strategies().model_dump() | {
@@ -221,15 +221,15 @@ def test_strategies_that_exclude_each_other_are_refused():
         Task.model_validate(multi | {"mix": {"fit_on": "misclassified"}})
 
 
-def test_choices_that_exclude_each_other_are_told():
-    """Each is offered; together they make no sense, and the run says so before it starts."""
+def test_choices_that_exclude_each_other_are_refused():
+    """Each is offered, but their combination is refused before the run starts."""
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
     with pytest.raises(TaskError, match="'deficit' gives the largest class nothing"):
         task.variant({"mix.unit": "deficit", "mix.training": "synthetic"})
 
 
-def test_a_learning_curve_is_no_part_of_the_protocol():
-    """It says more of real_only, and nothing else on the leaderboard depends on it."""
+def test_a_learning_curve_is_not_part_of_the_protocol():
+    """The curve adds results of real_only, and nothing else on the leaderboard depends on it."""
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
     demo = task.profile("demo").model_copy(update={"learning_curve": ()})
     without = task.model_copy(update={"profiles": {**task.profiles, "demo": demo}})
@@ -238,7 +238,7 @@ def test_a_learning_curve_is_no_part_of_the_protocol():
 
 
 def test_a_mixing_ratio_is_a_choice_like_any_other():
-    """Each value is a protocol of its own."""
+    """Each value is a separate protocol."""
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
     ratios = [task.variant({"mix.ratio": value}) for value in (0.5, 1.0, 2.0)]
     assert [t.mix.ratio for t in ratios] == [0.5, 1.0, 2.0]

@@ -1,4 +1,4 @@
-"""The pipelines that a recipe may name: what they draw, and how often."""
+"""Augmentation pipelines of the recipes: the operations that they draw, and how often."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ def batch(n: int = 64, size: int = 16) -> Tensor:
 
 
 def test_every_name_of_the_schema_is_a_pipeline() -> None:
-    """A task may name these and no others."""
+    """The schema's names are exactly the implemented pipelines."""
     assert set(ClassifierConfig.model_fields["augmentation"].annotation.__args__) == set(PIPELINES)
 
 
 @pytest.mark.parametrize("name", sorted(PIPELINES))
 @pytest.mark.parametrize("shape", [(32, 16, 16), (5, 40, 56), (1, 33, 33)])
 def test_pipeline_is_a_function_of_batch_and_seed(name: str, shape: tuple[int, int, int]) -> None:
-    """Same seed, same bytes; range, type and shape are kept; input and global generator are left alone."""
+    """The same seed gives the same bytes.
+
+    Range, type, shape, the input and the global generator are unchanged.
+    """
     n, height, width = shape
     images = torch.rand(n, 1, height, width, generator=rng(9))
     given, before = images.clone(), torch.get_rng_state()
@@ -50,39 +53,39 @@ def test_pipeline_is_a_function_of_batch_and_seed(name: str, shape: tuple[int, i
 
 @pytest.mark.parametrize("name", sorted(set(PIPELINES) - {"none"}))
 def test_pipeline_changes_images_by_the_seed(name: str) -> None:
-    """Another seed, other images."""
+    """Another seed gives other images."""
     assert not torch.equal(PIPELINES[name](batch(), rng(3)), PIPELINES[name](batch(), rng(4)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", sorted(PIPELINES))
-def test_a_seed_means_the_same_on_every_device(name: str) -> None:
-    """The draws are made on the CPU: a device's result is the CPU's up to rounding, and stays on the device.
+def test_a_seed_gives_the_same_result_on_every_device(name: str) -> None:
+    """Draws are made on the CPU, so a device's result equals the CPU's up to rounding.
 
-    Rounding may carry a pixel to its neighbor where the nearest is taken, or to the next level of CLAHE.
+    Rounding may move a nearest-neighbor pixel to its neighbor, or a gray value to the next level of CLAHE.
     """
     here, there = PIPELINES[name](batch(), rng(3)), PIPELINES[name](batch().cuda(), rng(3))
     assert there.is_cuda
     assert float(((here - there.cpu()).abs() > 2e-3).float().mean()) < 5e-3
 
 
-def test_none_is_the_batch() -> None:
-    """Nothing is copied."""
+def test_no_pipeline_returns_the_batch() -> None:
+    """The batch is returned without a copy."""
     images = batch()
     assert PIPELINES["none"](images, rng()) is images
 
 
 def test_mild_affine_keeps_its_bytes() -> None:
-    """The sum over a fixed batch is what it was before other pipelines joined it."""
+    """The checksum of a fixed batch does not change."""
     assert float(mild_affine(batch(8), rng(3)).double().sum()) == pytest.approx(OLD_SUM, abs=1e-3)
 
 
-def test_operations_run_on_the_chosen_alone() -> None:
-    """An operation sees the chosen images with their places, and is not called when there are none."""
-    seen: list[list[int]] = []
+def test_operations_run_on_the_chosen_images() -> None:
+    """An operation receives the chosen images and their indices, and is not called without any."""
+    received: list[list[int]] = []
 
     def invert(images: Tensor, rows: Tensor) -> Tensor:
-        seen.append(rows.tolist())
+        received.append(rows.tolist())
         return 1 - images
 
     images = batch(4)
@@ -90,11 +93,11 @@ def test_operations_run_on_the_chosen_alone() -> None:
     assert torch.equal(inverted[[0, 3]], 1 - images[[0, 3]])
     assert torch.equal(inverted[1:3], images[1:3])
     assert changed(images, torch.zeros(4, dtype=torch.bool), invert) is images
-    assert seen == [[0, 3]]
+    assert received == [[0, 3]]
 
 
-def test_one_of_a_group_by_counting() -> None:
-    """Of 20000 images a tenth keeps its gray; the rest is divided evenly; nobody is changed twice."""
+def test_one_of_a_group_by_frequency() -> None:
+    """Of 20000 images a tenth is unchanged, the rest is divided evenly, and none is changed twice."""
     added = [lambda images, rows, k=k: images + 10**k for k in range(3)]
     drawn = one_of(torch.zeros(20000, 1, 1, 1), 0.9, rng(1), *added).flatten()
     assert set(drawn.tolist()) == {0, 1, 10, 100}
@@ -103,7 +106,7 @@ def test_one_of_a_group_by_counting() -> None:
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch, *names: str) -> dict[str, list[Any]]:
-    """Parameters with which these operations of ``schaudt`` are called; images come back unchanged."""
+    """Record the parameters of calls to these operations of ``schaudt``; images come back unchanged."""
     calls: dict[str, list[Any]] = {name: [] for name in names}
 
     def record(name: str) -> Callable[..., Tensor]:
@@ -120,14 +123,14 @@ def recorded(monkeypatch: pytest.MonkeyPatch, *names: str) -> dict[str, list[Any
     return calls
 
 
-def test_schaudt_is_table_4(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every operation of the table, as often as it says, over the whole of its range and not beyond."""
+def test_schaudt_follows_table_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every operation of the table occurs at its frequency and covers exactly its range."""
     n = 6000
     calls = recorded(
         monkeypatch, "shift_scale_rotate", "clahe", "linear", "gamma", "sharpening", "box", "line", "convolve"
     )
     PIPELINES["schaudt"](batch(n, 16), rng(5))
-    counts = {name: [count / n for count, _, _ in made] for name, made in calls.items()}
+    counts = {name: [count / n for count, _, _ in recorded_calls] for name, recorded_calls in calls.items()}
     expected = {name: [0.3] for name in ("clahe", "gamma", "sharpening", "box", "line")}
     expected |= {"shift_scale_rotate": [1.0], "convolve": [1.0], "linear": [0.3, 0.45, 0.45]}
     for name, shares in expected.items():
@@ -163,8 +166,8 @@ def test_schaudt_is_table_4(monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(unchanged) == pytest.approx(0.1, abs=0.02)
 
 
-def test_motion_blurs_join_two_pixels_of_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two different ones, and every pixel of the square is an end now and then."""
+def test_motion_blurs_connect_two_pixels_of_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two pixels differ, and every pixel of the square occurs as an end."""
     calls = recorded(monkeypatch, "line", "convolve")
     PIPELINES["schaudt"](batch(6000, 8), rng(6))
     _, (width, ends, _), _ = calls["line"][0]
@@ -178,14 +181,14 @@ def test_motion_blurs_join_two_pixels_of_their_square(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", [f"lan_{operation.__name__}" for operation in lan.OPERATIONS])
 def test_lan_changes_every_second_image(name: str) -> None:
-    """Each operation with probability 0.5; a shear of 0 degrees, one draw in 31, does not show."""
+    """Each operation has probability 0.5; a shear of 0 degrees, one draw in 31, has no effect."""
     images = batch_of(picture(24)).expand(2000, 1, 24, 24)
     touched = ((PIPELINES[name](images, rng(7)) - images).abs().amax((1, 2, 3)) > 1e-4).float().mean()
     assert float(touched) == pytest.approx(0.5 * 30 / 31 if name == "lan_shearing" else 0.5, abs=0.04)
 
 
 def test_lan_combinations() -> None:
-    """All eight leave one image in 256 as it was, the thesis's final five one in 32."""
+    """All eight operations leave one image in 256 unchanged; the thesis's final five, one in 32."""
     assert len(lan.OPERATIONS) == 8
     assert {step.__name__ for step in lan.FINAL} == {"rotation", "shearing", "flipping", "noise", "blurring"}
     images = batch_of(picture(16)).expand(4000, 1, 16, 16)
@@ -195,7 +198,7 @@ def test_lan_combinations() -> None:
 
 
 def test_lan_noise_by_its_moments() -> None:
-    """Half the images: gray plus noise of deviation up to 30 * sqrt(0.5) levels; the others: 5 % black."""
+    """Half get Gaussian noise of deviation up to 30 * sqrt(0.5) levels, half 5 % black pixels."""
     gray = torch.full((600, 1, 32, 32), 0.5)
     noisy = lan.noise(gray, rng(9))[:, 0]
     black = (noisy == 0).float().mean((1, 2))
@@ -208,14 +211,14 @@ def test_lan_noise_by_its_moments() -> None:
 
 
 def bars(n: int = 400, size: int = 41) -> Tensor:
-    """A vertical bar in the middle of black images."""
+    """Return black images with a vertical bar in the middle."""
     images = torch.zeros(n, 1, size, size)
     images[:, :, 4:-4, size // 2] = 1
     return images
 
 
 def angles(images: Tensor) -> Tensor:
-    """Degrees by which each bar is turned, from its second moments."""
+    """Return the rotation of each bar in degrees, from its second moments."""
     size = images.shape[-1]
     place = torch.arange(size) - (size - 1) / 2
     weight = images[:, 0] / images[:, 0].sum((1, 2), keepdim=True)
@@ -227,7 +230,7 @@ def angles(images: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("pipeline", [zhang, segal])
 def test_rotation_is_up_to_ten_degrees_both_ways(pipeline: Callable[[Tensor, Generator], Tensor]) -> None:
-    """Turns fill the range from -10 to 10 degrees evenly and do not leave it."""
+    """Angles are uniform from -10 to 10 degrees."""
     turned = angles(pipeline(bars(), rng(4)))
     assert turned.abs().max() < 10.3
     assert turned.min() < -9
@@ -237,31 +240,31 @@ def test_rotation_is_up_to_ten_degrees_both_ways(pipeline: Callable[[Tensor, Gen
 
 
 def corner(n: int = 600, size: int = 40) -> Tensor:
-    """A bright square in the upper left quarter of dark images."""
+    """Return dark images with a bright square in the upper left quarter."""
     images = torch.zeros(n, 1, size, size)
     images[:, :, 8:14, 8:14] = 1
     return images
 
 
 def quarters(images: Tensor) -> Tensor:
-    """Share of the images that are brightest upper left, upper right, lower left, lower right."""
+    """Return the share of images that are brightest upper left, upper right, lower left and lower right."""
     half = images.shape[-1] // 2
     parts = [images[:, 0, a : a + half, b : b + half].sum((1, 2)) for a in (0, half) for b in (0, half)]
     return torch.bincount(torch.stack(parts, 1).argmax(1), minlength=4) / len(images)
 
 
 def test_zhang_flips_on_both_axes() -> None:
-    """A corner lands in every quarter with probability a quarter: the flips are independent, 0.5 each."""
+    """A corner lands in every quarter with probability 1/4: the flips are independent, 0.5 each."""
     assert quarters(zhang(corner(), rng(5))).tolist() == pytest.approx([0.25] * 4, abs=0.06)
 
 
-def test_segal_flips_across_alone() -> None:
-    """A corner lands left or right with probability one half, never below."""
+def test_segal_flips_horizontally_only() -> None:
+    """A corner lands left or right with probability 0.5, never below."""
     assert quarters(segal(corner(), rng(6))).tolist() == pytest.approx([0.5, 0.5, 0, 0], abs=0.06)
 
 
 def test_zhang_shifts_by_a_tenth() -> None:
-    """A disk in the middle moves by up to a tenth of the side across and down, and uses that room."""
+    """A disk moves by up to a tenth of the side in both directions, and covers that range."""
     place = torch.arange(61) - 30
     disk = ((place[:, None] ** 2 + place**2) < 30).float().expand(400, 1, 61, 61)
     moved = zhang(disk, rng(7))[:, 0]
@@ -272,15 +275,15 @@ def test_zhang_shifts_by_a_tenth() -> None:
         assert float(along.mean()) == pytest.approx(0, abs=0.4)
 
 
-def test_borders_that_move_in() -> None:
-    """Zhang's Keras generator repeats the edge, so white stays white; Segal's torchvision adds black."""
+def test_border_mode() -> None:
+    """Zhang's Keras generator repeats the edge, so white stays white; Segal's fills with black."""
     white = torch.ones(100, 1, 32, 32)
     assert zhang(white, rng(8)).min() == pytest.approx(1, abs=1e-5)
     assert segal(white, rng(8))[:, 0, 0, 0].min() == 0
 
 
 def test_segal_jitters_brightness_and_contrast_by_a_tenth() -> None:
-    """Of an image of two grays, the mean is scaled by 0.9 to 1.1, then their distance, by the same range."""
+    """For an image of two grays, mean and difference are each scaled by 0.9 to 1.1."""
     images = torch.full((3000, 1, 16, 16), 0.3)
     images[:, :, :, 4:12] = 0.5
     images[:, :, 4:12, :4] = 0.3
