@@ -27,9 +27,8 @@ from benchmark.stages.generate import GenerateResult, ImagesResult
 from benchmark.stages.job import SYNTHETIC
 from benchmark.stages.learning_curve import CURVE
 from benchmark.stages.measure import MeasureResult
-from benchmark.stages.names import REAL_ONLY
 from benchmark.stages.quality_filter import QualityFilterResult
-from benchmark.stages.records import FilterRate, NetworkSize, StageResult
+from benchmark.stages.records import REAL_ONLY, FilterRate, NetworkSize, StageResult
 from benchmark.stages.select import SelectResult
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import Task

@@ -1,4 +1,4 @@
-"""Records that several stages report."""
+"""Records and names that several stages share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_serializer
 
 History = list[dict[str, float]]  # scalars by name at each ``step``
+REAL_ONLY = "real_only"  # the row whose classifiers evaluate the others
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
 
