@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, model_validator
 
 from benchmark.intake.card import SubmissionCard
 from benchmark.stages.records import FilterRate, Hash, Measure, NetworkSize, SplitSummary
@@ -14,10 +14,8 @@ from benchmark.tasks.schema import PrimaryMetric, Statistics
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Part(BaseModel):
+class Part(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Base of the records: frozen, without unknown fields, NaN or infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # error of a row that was left out
@@ -51,10 +49,8 @@ class DataCard(Part):
     notes: list[str] = []
 
 
-class Memorization(Part):
+class Memorization(Part, extra="allow"):
     """Result of the memorization gate; further keys are details of it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     rate: float = Field(ge=0, le=1)
     expected: float = Field(ge=0, le=1)
@@ -95,7 +91,7 @@ class WeightsCard(Part):
 
     kind: Literal["none", "imagenet", "file"]
     tag: str | None = Field(None, pattern=r"^[0-9A-Za-z_]{1,64}$")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256 | None = None
 
     @model_validator(mode="after")
     def _named_by_content(self) -> WeightsCard:

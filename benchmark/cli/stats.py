@@ -22,10 +22,7 @@ from benchmark.images.shards import build_errors
 from benchmark.utils.files import write_json
 
 Record = dict[str, Any]
-OPTIONS = (
-    "csv", "bundles", "alpha", "correction", "direction", "metric", "baseline", "positive", "margin",
-    "images", "discordant", "difference", "power",
-)  # fmt: skip
+OPTIONS = tuple(name for name in StatsRequest.__dataclass_fields__ if name not in ("kind", "out"))
 
 
 @dataclass(frozen=True)

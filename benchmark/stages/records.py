@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_serializer
+from pydantic import BaseModel, Field, FiniteFloat, model_serializer
 
 History = list[dict[str, float]]  # scalars by name at each ``step``
 REAL_ONLY = "real_only"  # the row whose classifiers evaluate the others
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
 
-class Record(BaseModel):
+class Record(BaseModel, extra="forbid", frozen=True):
     """Frozen JSON values; refuses unknown fields, and optional fields are left out where they are None."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_serializer(mode="wrap")
     def _without_none(self, serialize: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
