@@ -20,16 +20,15 @@ from benchmark.engine.store import Result
 from benchmark.images.arrow import read_images
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.plan import Plan, Row
-from benchmark.stages.classify import PREDICTIONS, ClassifyResult, NetworkSize
+from benchmark.stages.classify import PREDICTIONS, ClassifyResult
 from benchmark.stages.data import DataResult
 from benchmark.stages.gan_test import GanTestResult
 from benchmark.stages.generate import GenerateResult, ImagesResult
 from benchmark.stages.job import SYNTHETIC
 from benchmark.stages.learning_curve import CURVE
 from benchmark.stages.measure import MeasureResult
-from benchmark.stages.names import REAL_ONLY
-from benchmark.stages.quality_filter import FilterRate, QualityFilterResult
-from benchmark.stages.records import StageResult
+from benchmark.stages.quality_filter import QualityFilterResult
+from benchmark.stages.records import REAL_ONLY, FilterRate, NetworkSize, StageResult
 from benchmark.stages.select import SelectResult
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import Task

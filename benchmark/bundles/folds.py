@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.stages.data import DataResult, SplitSummary
+from benchmark.stages.data import DataResult
 from benchmark.stages.measure import Memorization
-from benchmark.stages.quality_filter import FilterRate
-from benchmark.stages.records import ClassValue, Measure
+from benchmark.stages.records import ClassValue, FilterRate, Measure, SplitSummary
 from benchmark.utils.hashing import sha256_of
 
 

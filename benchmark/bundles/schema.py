@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, model_validator
 
 from benchmark.intake.card import SubmissionCard
+from benchmark.stages.records import FilterRate, Hash, Measure, NetworkSize, SplitSummary
 from benchmark.tasks.schema import PrimaryMetric, Statistics
 
-Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Part(BaseModel):
+class Part(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Base of the records: frozen, without unknown fields, NaN or infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # error of a row that was left out
@@ -42,39 +40,17 @@ class RowCard(Part):
     params: dict[str, Any] = {}
 
 
-class SplitCard(Part):
-    """Size and content hash of one split."""
-
-    images: int = Field(ge=0)
-    patients: int = Field(ge=0)
-    counts: dict[str, int]
-    hash: Hash
-
-
 class DataCard(Part):
     """Identity of the data, and the proof that its splits are disjoint."""
 
     fingerprint: Hash
-    splits: dict[str, SplitCard]
+    splits: dict[str, SplitSummary]
     proof: dict[str, Any] = {}
     notes: list[str] = []
 
 
-class Measure(Part):
-    """One metric of a row's images; further keys are details of it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
-
-    value: FiniteFloat
-    floor: FiniteFloat | None
-    n: int = Field(ge=1, description="images on each side")
-    direction: Literal["minimize", "maximize"]
-
-
-class Memorization(Part):
+class Memorization(Part, extra="allow"):
     """Result of the memorization gate; further keys are details of it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     rate: float = Field(ge=0, le=1)
     expected: float = Field(ge=0, le=1)
@@ -101,15 +77,6 @@ class SamplesCard(Part):
     shown: int = Field(ge=0)
 
 
-class FilterRate(Part):
-    """Counts of the quality filter for one class, over all folds."""
-
-    drawn: int = Field(ge=0)
-    accepted: int = Field(ge=0)
-    requested: int = Field(ge=0, description="by the largest bracket")
-    retained: int = Field(ge=0)
-
-
 class Costs(Part):
     """Measured costs. They differ from run to run; no other figure of the leaderboard depends on them."""
 
@@ -124,20 +91,13 @@ class WeightsCard(Part):
 
     kind: Literal["none", "imagenet", "file"]
     tag: str | None = Field(None, pattern=r"^[0-9A-Za-z_]{1,64}$")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256 | None = None
 
     @model_validator(mode="after")
     def _named_by_content(self) -> WeightsCard:
         if (self.sha256 is None) != (self.kind == "none") or (self.tag is None) != (self.kind != "imagenet"):
             raise ValueError("ImageNet weights need a tag and a sha256, a file a sha256, none neither")
         return self
-
-
-class Parameters(Part):
-    """Number of parameters of a network, in total and trained."""
-
-    total: int = Field(ge=1)
-    trained: int = Field(ge=1)
 
 
 class ClassifierCard(Part):
@@ -155,7 +115,7 @@ class ClassifierCard(Part):
     batch_size: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
     augmentation: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
-    parameters: Parameters | None = None
+    parameters: NetworkSize | None = None
 
 
 class Manifest(Part):

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, check_size
+from benchmark.bundles.schema import Part, Sha256
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.signature import NAMESPACE
@@ -26,29 +27,25 @@ ARMOR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
 VERIFY_AGAIN = "Remove the row, or verify it again: python -m benchmark verify FOLDER --deep --record."
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class Check(_Record):
+class Check(Part, extra="ignore"):
     """One check of a verification; ``passed`` is None where it could not run."""
 
     name: str = Field(max_length=200)
     passed: bool | None
 
 
-class Signer(_Record):
+class Signer(Part, extra="ignore"):
     """The key of a valid signature; ``principal`` is None where the key is not known."""
 
     key: str = Field(max_length=200)
     principal: str | None = Field(None, max_length=200)
 
 
-class Verification(_Record):
+class Verification(Part, extra="ignore"):
     """The fields of ``verified.json``, schema 1, that a board reads."""
 
     schema_: Literal[1] = Field(alias="schema")
-    bundle_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bundle_sha256: Sha256
     suite_version: str = Field(max_length=64)
     date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}", max_length=64)
     seeds: tuple[int, ...] = ()

@@ -26,12 +26,7 @@ from benchmark.tasks.loading import load_task, task_names
 from benchmark.utils.files import disk_errors
 from benchmark.utils.processes import worker_count
 
-CLASS_CONSTANTS = (
-    "CLASSES",
-    "OBSERVATIONS",
-    "FINDINGS",
-    "TERMS",
-)  # where a source's module lists its classes
+CLASS_CONSTANTS = ("CLASSES", "OBSERVATIONS", "FINDINGS", "TERMS")  # of a source's module
 NOT_STATED = "not stated"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmark.cli.options import WHERE
 from benchmark.cli.requests import CompareRequest, LeaderboardRequest, TablesRequest
 from benchmark.errors import BenchmarkError
@@ -61,17 +59,13 @@ def _make_pages(request: LeaderboardRequest) -> int:
             print(f"added {path}")
     pages = build.build_pages(root, request.workers)
     if request.check:
-        return _print_faults(build.stale_pages(root, pages), root)
+        faults = build.stale_pages(root, pages)
+        remedy = [f"Make the pages again: python -m benchmark leaderboard --root {root}"] if faults else []
+        for line in (*faults, *remedy):
+            print(line)
+        return 1 if faults else 0
     for path in build.write_pages(root, pages):
         print(path)
     for path in build.surplus(root, pages):
         print(f"no leaderboard has the page {path}: remove it")
     return 0
-
-
-def _print_faults(faults: list[str], root: Path) -> int:
-    for fault in faults:
-        print(fault)
-    if faults:
-        print(f"Make the pages again: python -m benchmark leaderboard --root {root}")
-    return 1 if faults else 0

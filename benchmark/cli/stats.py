@@ -9,10 +9,7 @@ from typing import Any
 
 from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.cli.requests import StatsRequest
-from benchmark.cli.stats_text import power as power_text
-from benchmark.cli.stats_text import predictions as predictions_text
-from benchmark.cli.stats_text import readers as readers_text
-from benchmark.cli.stats_text import runs as runs_text
+from benchmark.cli.stats_text import models, rows
 from benchmark.comparison.align import align
 from benchmark.comparison.aligned_rows import AlignedRows
 from benchmark.comparison.compared_rows import ComparedRows
@@ -25,10 +22,7 @@ from benchmark.images.shards import build_errors
 from benchmark.utils.files import write_json
 
 Record = dict[str, Any]
-OPTIONS = (
-    "csv", "bundles", "alpha", "correction", "direction", "metric", "baseline", "positive", "margin",
-    "images", "discordant", "difference", "power",
-)  # fmt: skip
+OPTIONS = tuple(name for name in StatsRequest.__dataclass_fields__ if name not in ("kind", "out"))
 
 
 @dataclass(frozen=True)
@@ -167,15 +161,15 @@ def _readers(options: StatsRequest) -> Record:
 
 SHARED = frozenset({"csv", "bundles", "alpha"})
 ANALYSES = {
-    "runs": Analysis(_runs, runs_text.runs, SHARED | {"correction", "direction"}),
+    "runs": Analysis(_runs, rows.runs, SHARED | {"correction", "direction"}),
     "predictions": Analysis(
-        _predictions, predictions_text.predictions,
+        _predictions, models.predictions,
         SHARED | {"correction", "metric", "baseline", "positive", "margin"},
     ),
     "power": Analysis(
-        _power, power_text.power,
+        _power, models.power,
         SHARED | {"metric", "baseline", "positive", "images", "discordant", "difference", "power"},
     ),
-    "association": Analysis(_association, runs_text.figures, SHARED),
-    "readers": Analysis(_readers, readers_text.readers, frozenset({"csv", "alpha", "correction"})),
+    "association": Analysis(_association, rows.figures, SHARED),
+    "readers": Analysis(_readers, rows.readers, frozenset({"csv", "alpha", "correction"})),
 }  # fmt: skip

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from benchmark.utils.hashing import sha256_of
 
 
-class StageConfig(BaseModel):
+class StageConfig(BaseModel, extra="forbid", frozen=True):
     """Configuration of one stage, frozen; each stage defines its own subclass.
 
     Every field is part of the cache key, except fields with ``exclude=True``: paths and import targets.
@@ -23,8 +23,6 @@ class StageConfig(BaseModel):
         imports: modules that a worker imports before it measures time.
         seconds: expected duration of one node, for the progress bar before any node has run.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: ClassVar[str]
     version: ClassVar[str]

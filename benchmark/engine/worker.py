@@ -108,14 +108,10 @@ def compute(
             result = _run(run_stage, root, node, folders, out, work, progress)
         costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
         keys = {role: [k for _, k in each] for role, each in inputs.items()}
-        record = {**_description(node), "inputs": keys, "result": result, "costs": asdict(costs)}
+        config = node.config.model_dump(mode="json")
+        record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
+        record |= {"inputs": keys, "result": result, "costs": asdict(costs)}
         return str(store.commit(node.stage, key, record).folder)
-
-
-def _description(node: Node) -> dict[str, Any]:
-    """Return what a manifest holds of its node."""
-    config = node.config.model_dump(mode="json")
-    return {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
 
 
 def _run(run_stage: StageRunner, root: str, *arguments: Any) -> dict[str, Any]:

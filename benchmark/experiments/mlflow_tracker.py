@@ -20,7 +20,7 @@ from benchmark.engine.store import Result
 from benchmark.errors import TrackingError
 from benchmark.experiments.tracking_store import create_whole, tracking_uri
 from benchmark.planning.plan import Plan
-from benchmark.stages import STAGES
+from benchmark.stages import result_type
 from benchmark.stages.data import DataResult
 from benchmark.stages.records import History
 
@@ -195,7 +195,7 @@ class Tracker(RunObserver):
     @_timed
     def finished(self, node: Node, result: Result) -> None:
         """Log what a node computed, and close its run."""
-        run_id, record = self._open.pop(node.id), result.read(STAGES[node.stage].result)
+        run_id, record = self._open.pop(node.id), result.read(result_type(node.stage))
         config = node.config.model_dump(mode="json")
         params = self._node_tags(node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
         params |= {k: config[k] for k in ("device", "precision") if k in config}

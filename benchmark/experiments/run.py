@@ -39,7 +39,6 @@ NOT_COPIED = ("fit", "reference")  # results that no reader looks at
 class Finished:
     """A run that has ended, and the paths that it wrote."""
 
-    plan: Plan
     graph: Graph
     outcome: Outcome
     out: Path
@@ -79,7 +78,7 @@ def run(
     finally:
         progress.close()
         tracker.close(status, time.monotonic() - began)
-    return Finished(plan, graph, outcome, out, written, time.monotonic() - began)
+    return Finished(graph, outcome, out, written, time.monotonic() - began)
 
 
 def folder_name(name: str, scenario: str | None, *more: str) -> str:

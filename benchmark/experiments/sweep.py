@@ -70,7 +70,9 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
         chosen = ",".join(f"{path}={_text(v)}" for path, v in zip(over, values, strict=True))
         scenario = ",".join(filter(None, [options.scenario, chosen]))
         plans[chosen] = make_plan(options.run_request(scenario=scenario))
-    out = _out(options, next(iter(plans.values())))
+    plan = next(iter(plans.values()))
+    name, weights = f"sweep-{plan.task.name}-{plan.profile_name}", weights_part(plan, options.weights)
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *weights)
     return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
 
 
@@ -103,14 +105,6 @@ def _text(value: Any) -> str:
     """Return a value as ``--scenario`` takes it."""
     plain = isinstance(value, str) and yaml.safe_load(value) == value
     return value if plain else json.dumps(value)
-
-
-def _out(options: SweepRequest, plan: Plan) -> Path:
-    """Return the folder of the variants' folders."""
-    name = f"sweep-{plan.task.name}-{plan.profile_name}"
-    return options.out or Path("outputs") / folder_name(
-        name, options.scenario, *weights_part(plan, options.weights)
-    )
 
 
 def _run(variant: Variant, place: str, options: SweepRequest) -> bool:

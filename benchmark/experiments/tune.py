@@ -24,8 +24,7 @@ from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
 from benchmark.stages.fit import FitConfig, fit
 from benchmark.stages.job import DATA, Job
-from benchmark.stages.names import REAL_ONLY
-from benchmark.stages.records import History
+from benchmark.stages.records import REAL_ONLY, History
 from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import write_text
 

@@ -16,10 +16,10 @@ from benchmark.stages.generate import GenerateConfig
 from benchmark.stages.job import DATA, EVALUATORS, GENERATOR, REFERENCE, SELECTION, SYNTHETIC_IMAGES
 from benchmark.stages.learning_curve import LearningCurveConfig
 from benchmark.stages.measure import MeasureConfig
-from benchmark.stages.names import REAL_ONLY
 from benchmark.stages.plugin import PluginReference
 from benchmark.stages.pseudo_label import PseudoLabelConfig
 from benchmark.stages.quality_filter import QualityFilterConfig
+from benchmark.stages.records import REAL_ONLY
 from benchmark.stages.reference import ReferenceConfig
 from benchmark.stages.select import SelectConfig
 from benchmark.tasks.classifier import ClassifierConfig
@@ -48,10 +48,11 @@ class _Fold:
         self.plan, self.profile, self.mix, self.fold = plan, plan.profile, plan.task.mix, fold
         self.nodes: list[Node] = []
         self.shared: dict[str, tuple[str, ...]] = {}  # inputs that many nodes have, by role
+        self.machine = {"device": plan.device, "precision": plan.precision}
+        self.extractor = {"extractor": plan.extractor, "extractor_hash": plan.extractor_hash}
         self.measuring = {
             **self._added(self.profile.primary_bracket),
-            "extractor": plan.extractor,
-            "extractor_hash": plan.extractor_hash,
+            **self.extractor,
             "ms_ssim_images": self.profile.measures.ms_ssim_images,
             "device": plan.device,
         }
@@ -59,9 +60,8 @@ class _Fold:
     def build(self) -> list[Node]:
         """Return the nodes; ``real_only`` comes first, since its classifiers evaluate the other rows."""
         self.shared[DATA] = (self._data(),)
-        self.shared[REFERENCE] = (
-            self._add("reference", ReferenceConfig(**self.measuring), self._inputs(DATA)),
-        )
+        reference = self._add("reference", ReferenceConfig(**self.measuring), self._inputs(DATA))
+        self.shared[REFERENCE] = (reference,)
         for row in sorted(self.plan.rows, key=lambda r: r.name != REAL_ONLY):
             if row.absent:
                 continue
@@ -127,23 +127,18 @@ class _Fold:
             "metric": self.plan.task.primary_metric.name,
             "classifier": classifier,
             "budget": self.profile.budget,
-            "device": self.plan.device,
-            "precision": self.plan.precision,
+            **self.machine,
         }
 
     def _images(self, row: Row) -> dict[str, tuple[str, ...]]:
         """Add the stages that make the images of a row and measure them; return the images as an input."""
         drawn: dict[str, tuple[str, ...]] = {SYNTHETIC_IMAGES: (self._generate(row, self._fit(row)),)}
-        evaluating = {
-            **self._training(self.profile.classifiers[0]),
-            **self._added(max(self.profile.brackets)),
-        }
+        evaluating = self._training(self.profile.classifiers[0]) | self._added(max(self.profile.brackets))
         added = drawn
         if self.mix.filter != "none":
             config, inputs = QualityFilterConfig(**evaluating), self._inputs(DATA, EVALUATORS, **drawn)
-            added = {
-                SYNTHETIC_IMAGES: (self._add(f"quality_filter/{row.name}", config, inputs, row, seed=3),)
-            }
+            filtered = self._add(f"quality_filter/{row.name}", config, inputs, row, seed=3)
+            added = {SYNTHETIC_IMAGES: (filtered,)}
         measured = self._inputs(DATA, REFERENCE, **added)
         self._add(f"measure/{row.name}", MeasureConfig(**self.measuring), measured, row, seed=2)
         if EVALUATORS in self.shared:  # of all drawn images: a filter by the same networks would decide it
@@ -152,18 +147,15 @@ class _Fold:
         return added
 
     def _fit(self, row: Row) -> str:
-        plan = self.plan
         config = FitConfig(
             plugin=_plugin(row),
             params=dict(row.params),
             per_class=row.per_class,
-            classes=plan.task.classes,
+            classes=self.plan.task.classes,
             mix=_receiving(self.mix) if row.per_class else Mix(),  # a joint fit is of all classes
-            extractor=plan.extractor,
-            extractor_hash=plan.extractor_hash,
+            **self.extractor,
+            **self.machine,
             preview=self.profile.measures.preview_images,
-            device=plan.device,
-            precision=plan.precision,
             reserve=row.name == "oracle" and row.role == "control",
         )
         selected = SELECTION in self.shared and not (row.role == "control" and row.name in UNSELECTED)
@@ -176,8 +168,7 @@ class _Fold:
             plugin=_plugin(row),
             per_class=row.per_class,
             image_size=self.profile.image_size,
-            device=self.plan.device,
-            precision=self.plan.precision,
+            **self.machine,
         )
         inputs = self._inputs(DATA, **{GENERATOR: (fit,)})
         return self._add(f"generate/{row.name}", config, inputs, row, seed=1, **_seconds(row))
@@ -189,7 +180,7 @@ class _Fold:
             for classifier, seed in self._classifiers_and_seeds():
                 is_first = classifier == self.profile.classifiers[0]
                 config = ClassifyConfig(
-                    **{**self._training(classifier), **self._added(bracket)},
+                    **self._training(classifier) | self._added(bracket),
                     balance=row.name if row.name in BALANCED else "none",
                     subgroups=self.plan.task.subgroups,
                     keep_network=row.name == REAL_ONLY and is_first,
@@ -209,16 +200,10 @@ class _Fold:
         """Add the trainings of the row without images on shares of the training patients."""
         for share in self.profile.learning_curve:
             for classifier, seed in self._classifiers_and_seeds():
-                self._add(
-                    f"learning_curve/{share:g}/{classifier.name}/{seed}",
-                    LearningCurveConfig(
-                        **self._training(classifier), share=share, subgroups=self.plan.task.subgroups
-                    ),
-                    self._inputs(DATA),
-                    row,
-                    share=share,
-                    **self._of_training(classifier, seed, 0),
-                )
+                name, about = f"{share:g}/{classifier.name}/{seed}", self._of_training(classifier, seed, 0)
+                own = {"share": share, "subgroups": self.plan.task.subgroups}
+                config = LearningCurveConfig(**self._training(classifier), **own)
+                self._add(f"learning_curve/{name}", config, self._inputs(DATA), row, share=share, **about)
 
     def _select(self) -> None:
         """Add the choice of the training images that generators learn from, by the first seed's network."""

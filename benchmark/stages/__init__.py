@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from benchmark.engine.node import Node
 from benchmark.engine.worker import Inputs
-from benchmark.stages.classify import ClassifyResult, classify
-from benchmark.stages.data import DataResult, data
-from benchmark.stages.fit import FitResult, fit
-from benchmark.stages.gan_test import GanTestResult, gan_test
-from benchmark.stages.generate import GenerateResult, generate
+from benchmark.stages.classify import classify
+from benchmark.stages.data import data
+from benchmark.stages.fit import fit
+from benchmark.stages.gan_test import gan_test
+from benchmark.stages.generate import generate
 from benchmark.stages.job import Job
-from benchmark.stages.learning_curve import LearningCurveResult, learning_curve
-from benchmark.stages.measure import MeasureResult, measure
+from benchmark.stages.learning_curve import learning_curve
+from benchmark.stages.measure import measure
 from benchmark.stages.pseudo_label import pseudo_label
-from benchmark.stages.quality_filter import QualityFilterResult, quality_filter
+from benchmark.stages.quality_filter import quality_filter
 from benchmark.stages.records import StageResult
-from benchmark.stages.reference import ReferenceResult, reference
-from benchmark.stages.select import SelectResult, select
+from benchmark.stages.reference import reference
+from benchmark.stages.select import select
 from benchmark.utils.training_state import one_thread
 
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage's function, and what it returns."""
-
-    function: Callable[[Job[Any]], StageResult]
-    result: type[StageResult]
+FUNCTIONS: tuple[Callable[[Job[Any]], StageResult], ...] = (
+    data, pseudo_label, reference, fit, generate, measure, classify, learning_curve, select, quality_filter,
+    gan_test,
+)  # fmt: skip
+STAGES = {function.__name__: function for function in FUNCTIONS}
 
 
-STAGES = {
-    "data": Stage(data, DataResult),
-    "pseudo_label": Stage(pseudo_label, DataResult),
-    "reference": Stage(reference, ReferenceResult),
-    "fit": Stage(fit, FitResult),
-    "generate": Stage(generate, GenerateResult),
-    "measure": Stage(measure, MeasureResult),
-    "classify": Stage(classify, ClassifyResult),
-    "learning_curve": Stage(learning_curve, LearningCurveResult),
-    "select": Stage(select, SelectResult),
-    "quality_filter": Stage(quality_filter, QualityFilterResult),
-    "gan_test": Stage(gan_test, GanTestResult),
-}
+def result_type(stage: str) -> type[StageResult]:
+    """Return the type of what a stage reports, by the annotation of its function."""
+    kind: type[StageResult] = get_type_hints(STAGES[stage])["return"]
+    return kind
 
 
 def run(
@@ -62,6 +50,6 @@ def run(
     job: Job[Any] = Job(node, inputs, out, work, progress)
     if node.stage != "data":  # data are drawn and read without torch
         one_thread()
-    result = STAGES[node.stage].function(job)
+    result = STAGES[node.stage](job)
     job.write(result)
     return result.record()

@@ -8,7 +8,7 @@ from benchmark.images import plots
 from benchmark.images.image_set import ImageSet
 from benchmark.stages import predictions
 from benchmark.stages.job import SYNTHETIC_IMAGES, Job
-from benchmark.stages.records import Record, StageResult
+from benchmark.stages.records import NetworkSize, StageResult
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, training_config
 
 PREDICTIONS = "predictions.parquet"
@@ -24,13 +24,6 @@ class ClassifyConfig(ClassifierStageConfig, AddedImages, stage="classify", versi
 
     subgroups: tuple[str, ...] = ()
     keep_network: bool = False
-
-
-class NetworkSize(Record):
-    """Parameters of a network, and those that were trained."""
-
-    total: int
-    trained: int
 
 
 class TrainingResult(StageResult):

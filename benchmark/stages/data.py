@@ -18,7 +18,7 @@ from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.protocol.rules.label_policy import of_training_patients
 from benchmark.stages.job import UNLABELED, Job
-from benchmark.stages.records import Record, StageResult
+from benchmark.stages.records import SplitSummary, StageResult
 from benchmark.tasks.rules import Rule
 from benchmark.tasks.schema import SplitRule
 
@@ -44,15 +44,6 @@ class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=(
     reserve_per_class: int
     target: str = Field(exclude=True)
     paths: dict[str, str] = Field(exclude=True)
-
-
-class SplitSummary(Record):
-    """Size and content hash of one split."""
-
-    images: int
-    patients: int
-    counts: dict[str, int]
-    hash: str
 
 
 class DataResult(StageResult):

@@ -14,7 +14,7 @@ from benchmark.errors import BenchmarkError, GeneratorError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
 from benchmark.protocol.mixing import receiving_classes
-from benchmark.stages.fit_context import Fit, ShouldPrune, never
+from benchmark.stages.fit_context import Fit, ShouldPrune
 from benchmark.stages.job import DATA, SELECTION, Job, first_line
 from benchmark.stages.plugin import PluginReference, generator_errors
 from benchmark.stages.records import History, Record, StageResult
@@ -57,7 +57,7 @@ class FitResult(StageResult):
     parts: dict[str, FittedPart]
 
 
-def fit(job: Job[FitConfig], should_prune: ShouldPrune = never) -> FitResult:
+def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False) -> FitResult:
     """Fit a generator on ``train``, jointly or once per class, and save its best state by FID on ``val``.
 
     Args:

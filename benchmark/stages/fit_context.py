@@ -22,11 +22,6 @@ PREVIEW_SEED = 77
 ShouldPrune = Callable[[int, float], bool]
 
 
-def never(step: int, fid: float) -> bool:
-    """Return False: no tuner prunes this fit."""
-    return False
-
-
 @dataclass
 class Fit:
     """A ``plugins.generator.FitContext`` that saves the generator's best state by preview FID on ``val``.
@@ -52,7 +47,7 @@ class Fit:
     reserve: ImageSet | None = None
     fold: int = 0
     progress: Callable[[float], None] = lambda share: None
-    should_prune: ShouldPrune = never
+    should_prune: ShouldPrune = lambda step, fid: False
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from benchmark.images import arrow, plots
 from benchmark.images.image_set import ImageSet
 from benchmark.stages.generate import ImagesResult
 from benchmark.stages.job import SYNTHETIC, Job
-from benchmark.stages.records import Measure, Record
+from benchmark.stages.records import FilterRate, Measure
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 if TYPE_CHECKING:
@@ -23,15 +23,6 @@ class QualityFilterConfig(
     ClassifierStageConfig, AddedImages, stage="quality_filter", version="1", seconds=8.0
 ):
     """Configuration of ``quality_filter``."""
-
-
-class FilterRate(Record):
-    """Images of one class: drawn, accepted, requested by the largest bracket, and retained."""
-
-    drawn: int
-    accepted: int
-    requested: int
-    retained: int
 
 
 class QualityFilterResult(ImagesResult):

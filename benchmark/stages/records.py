@@ -1,22 +1,27 @@
-"""Records that several stages report."""
+"""Records and names that several stages share."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field, FiniteFloat, model_serializer
 
 History = list[dict[str, float]]  # scalars by name at each ``step``
+REAL_ONLY = "real_only"  # the row whose classifiers evaluate the others
+Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
 
-class Record(BaseModel):
+class Record(BaseModel, extra="forbid", frozen=True):
     """Frozen JSON values; refuses unknown fields, and optional fields are left out where they are None."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    @model_serializer(mode="wrap")
+    def _without_none(self, serialize: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
 
     def record(self) -> dict[str, Any]:
         """Return the JSON values."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json")
 
 
 class ClassValue(Record):
@@ -38,15 +43,40 @@ class Measure(Record):
         folds: folds whose mean it is.
     """
 
-    value: float
-    floor: float
-    n: int
+    value: FiniteFloat
+    floor: FiniteFloat
+    n: int = Field(ge=1)
     direction: Literal["minimize", "maximize"]
     floor_sd: float | None = None
     scales: int | None = None
     networks: int | None = None
     per_class: dict[str, ClassValue] | None = None
     folds: int | None = None
+
+
+class SplitSummary(Record):
+    """Size and content hash of one split."""
+
+    images: int = Field(ge=0)
+    patients: int = Field(ge=0)
+    counts: dict[str, int]
+    hash: Hash
+
+
+class NetworkSize(Record):
+    """Parameters of a network, and those that were trained."""
+
+    total: int = Field(ge=1)
+    trained: int = Field(ge=1)
+
+
+class FilterRate(Record):
+    """Images of one class: drawn, accepted, requested by the largest bracket, and retained."""
+
+    drawn: int = Field(ge=0)
+    accepted: int = Field(ge=0)
+    requested: int = Field(ge=0)
+    retained: int = Field(ge=0)
 
 
 class StageResult(Record):

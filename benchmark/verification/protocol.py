@@ -13,7 +13,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
 from benchmark.planning.request import RunRequest
-from benchmark.stages.names import REAL_ONLY
+from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
 from benchmark.tasks.profile import Profile

@@ -11,7 +11,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.planning.plan import Row
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row
 from benchmark.plugins.registry import available
-from benchmark.stages.names import REAL_ONLY
+from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.profile import GeneratorEntry
 from benchmark.verification.check import FAILED, NOT_CHECKED, Check, Fault, checks_of, differences
 from benchmark.verification.protocol import Protocol

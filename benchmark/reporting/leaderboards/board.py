@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from benchmark.bundles.io import MANIFEST, Bundle
-from benchmark.bundles.schema import Manifest, Measure
+from benchmark.bundles.schema import Manifest
 from benchmark.bundles.standing import Standing
 from benchmark.comparison.records import Comparison, MetricCard, SplitSummary
 from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigures
@@ -16,6 +16,7 @@ from benchmark.errors import SubmissionError
 from benchmark.reporting.formats import measure_title, percent
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
+from benchmark.stages.records import Measure
 from benchmark.utils.formatting import listed, plural
 
 NOTICES = {
