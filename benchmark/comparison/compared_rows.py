@@ -17,19 +17,12 @@ DIGITS = 12  # of a run's value; the last bits of a sum would break ties in test
 
 @dataclass(frozen=True, eq=False)
 class MetricValues:
-    """One metric of all rows.
+    """One metric of all rows."""
 
-    Attributes:
-        values: (R, n) values per image by row, see ``statistics.metrics``.
-        patient: (n,) codes.
-        protocol: for the error rates.
-        lowest: the smallest value that the metric can take; the largest is 1.
-    """
-
-    values: Mapping[str, np.ndarray]
-    patient: np.ndarray
-    protocol: Protocol
-    lowest: float = 0.0
+    values: Mapping[str, np.ndarray]  # (R, n) values per image by row, see ``statistics.metrics``
+    patient: np.ndarray  # (n,) codes
+    protocol: Protocol  # for the error rates
+    lowest: float = 0.0  # the smallest value that the metric can take; the largest is 1
 
     @cached_property
     def _by_run(self) -> np.ndarray:

@@ -44,21 +44,14 @@ def judge_controls(aligned: AlignedRows, figures: Mapping[str, RowFigures]) -> l
 
 @dataclass(frozen=True)
 class Controls:
-    """The claims about the controls, and the evidence for each.
+    """The claims about the controls, and the evidence for each."""
 
-    Attributes:
-        figures: by complete row.
-        gates: memorization record by complete row, None for a row without images.
-        failed: names of the failed rows.
-        metric: the primary metric.
-        yardstick, rebalances: see ``Protocol``.
-    """
-
-    figures: Mapping[str, RowFigures]
+    figures: Mapping[str, RowFigures]  # by complete row
+    # memorization record by complete row, None for a row without images
     gates: Mapping[str, Mapping[str, Any] | None]
-    failed: Collection[str]
-    metric: MetricCard
-    yardstick: str = "real_only"
+    failed: Collection[str]  # names of the failed rows
+    metric: MetricCard  # the primary metric
+    yardstick: str = "real_only"  # this and the next: see ``Protocol``
     rebalances: bool = False
 
     def outcomes(self) -> list[ControlOutcome]:

@@ -29,29 +29,19 @@ class RunVariance:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval and test.
+    """An estimate with its interval and test."""
 
-    Attributes:
-        estimate: in the unit of the values (1 is the best value of every metric).
-        low, high: two-sided interval of level 1 - alpha.
-        se: standard error.
-        df: degrees of freedom of the t distribution.
-        p: two-sided, of the hypothesis that the estimated quantity is 0.
-        detectable: smallest true difference that is detected with the given power.
-        runs, images, patients: sample sizes.
-        parts: components of the variance, for ``power.needed``; None with one run. Not in the record.
-    """
-
-    estimate: float
-    low: float
+    estimate: float  # in the unit of the values (1 is the best value of every metric)
+    low: float  # this and the next: two-sided interval of level 1 - alpha
     high: float
-    se: float
-    df: float
-    p: float
-    detectable: float
-    runs: int
+    se: float  # standard error
+    df: float  # degrees of freedom of the t distribution
+    p: float  # two-sided, of the hypothesis that the estimated quantity is 0
+    detectable: float  # smallest true difference that is detected with the given power
+    runs: int  # this and the next two: sample sizes
     images: int
     patients: int
+    # components of the variance, for ``power.needed``; None with one run. Not in the record.
     parts: VarianceParts | None = field(default=None, repr=False)
 
     def record(self) -> dict[str, float]:

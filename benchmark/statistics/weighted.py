@@ -32,19 +32,12 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Total weight of images by class, each (B, K).
+    """Total weight of images by class, each (B, K)."""
 
-    Attributes:
-        correct: images of the class that are predicted as it.
-        predicted: images predicted as the class.
-        actual: images of the class.
-        total: (B, 1) all images.
-    """
-
-    correct: np.ndarray
-    predicted: np.ndarray
-    actual: np.ndarray
-    total: np.ndarray
+    correct: np.ndarray  # images of the class that are predicted as it
+    predicted: np.ndarray  # images predicted as the class
+    actual: np.ndarray  # images of the class
+    total: np.ndarray  # (B, 1) all images
 
     @property
     def precision(self) -> np.ndarray:

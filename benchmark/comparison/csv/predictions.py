@@ -30,21 +30,15 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a comparison of predictions.
+    """Settings of a comparison of predictions."""
 
-    Attributes:
-        metric: of ``metrics.reported``; None for balanced accuracy, or AUROC in multi-label tasks.
-        baseline: the model that the others are compared with; None for the first.
-        margin: smallest difference that matters, in the metric, for a test of equivalence; or None.
-        alpha: of all tests and intervals.
-        correction: over the models that are compared with the baseline, see ``adjust``.
-    """
-
+    # of ``metrics.reported``; None for balanced accuracy, or AUROC in multi-label tasks
     metric: str | None = None
-    baseline: str | None = None
+    baseline: str | None = None  # the model that the others are compared with; None for the first
+    # smallest difference that matters, in the metric, for a test of equivalence; or None
     margin: float | None = None
-    alpha: float = 0.05
-    correction: str = "holm"
+    alpha: float = 0.05  # of all tests and intervals
+    correction: str = "holm"  # over the models that are compared with the baseline, see ``adjust``
 
 
 def compare_predictions(given: Predictions, settings: Settings) -> Record:

@@ -44,21 +44,16 @@ MEASURE_ORDER = ("fid", "kid", "ms", "gan")
 class Board:
     """One leaderboard: the rows of one protocol, and everything that its pages show.
 
-    Attributes:
-        bundles: one per row.
-        comparison: of the same bundles.
-        name: of its folder; the ids of its parts on a page begin with it.
-        standings: by row; empty on the page of a run.
-        hashes: SHA-256 by row and file, of ``bundle.json`` and of the files beside the bundle. Since
-            ``bundle.json`` holds the hashes of the bundle's other files, they cover every byte of a row.
     Raises:
         SubmissionError: the comparison is not of these bundles.
     """
 
-    bundles: Sequence[Bundle]
-    comparison: Comparison
-    name: str = "board"
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    bundles: Sequence[Bundle]  # one per row
+    comparison: Comparison  # of the same bundles
+    name: str = "board"  # of its folder; the ids of its parts on a page begin with it
+    standings: Mapping[str, Standing] = field(default_factory=dict)  # by row; empty on the page of a run
+    # SHA-256 by row and file, of ``bundle.json`` and of the files beside the bundle. Since ``bundle.json``
+    # holds the hashes of the bundle's other files, they cover every byte of a row.
     hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -19,24 +19,16 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass(frozen=True)
 class Mark:
-    """A row in the plot.
-
-    Attributes:
-        x: lower is better; positive where the axis is logarithmic.
-        estimate, low, high: difference to the baseline with its interval, as a share.
-        control: drawn as a square, a generator as a circle.
-        gated: drawn hollow; never on the front.
-        front: on the Pareto front.
-    """
+    """A row in the plot."""
 
     name: str
-    x: float
-    estimate: float
+    x: float  # lower is better; positive where the axis is logarithmic
+    estimate: float  # this and the next two: difference to the baseline with its interval, as a share
     low: float
     high: float
-    control: bool
-    gated: bool
-    front: bool
+    control: bool  # drawn as a square, a generator as a circle
+    gated: bool  # drawn hollow; never on the front
+    front: bool  # on the Pareto front
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,12 @@ IMAGES = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One leaderboard.
+    """One leaderboard."""
 
-    Attributes:
-        manifests: by row; all share the fields of the protocol.
-        variant: the choices that distinguish this run from the others, by field; empty for a single run.
-    """
-
-    manifests: Mapping[str, Manifest]
+    manifests: Mapping[str, Manifest]  # by row; all share the fields of the protocol
     comparison: Comparison
     breakdown: Breakdown
+    # the choices that distinguish this run from the others, by field; empty for a single run
     variant: Mapping[str, str]
 
     @property
