@@ -16,20 +16,16 @@ class Ends(Protocol):
     """The two ends of an interval."""
 
     @property
-    def low(self) -> Any:
-        """The lower end."""
-
+    def low(self) -> Any: ...
     @property
-    def high(self) -> Any:
-        """The upper end."""
+    def high(self) -> Any: ...
 
 
 class Interval(Ends, Protocol):
     """An estimate with its interval."""
 
     @property
-    def estimate(self) -> Any:
-        """The estimate."""
+    def estimate(self) -> Any: ...
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -20,23 +20,11 @@ from benchmark.reporting.leaderboards.row_details import details
 from benchmark.utils.formatting import listed, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
-FILTERS = {
-    "percent": formats.percent,
-    "value": formats.value,
-    "value_range": formats.value_range,
-    "points": formats.points,
-    "points_range": formats.points_range,
-    "plus_minus": formats.plus_minus,
-    "p_value": formats.p_value,
-    "p_equals": formats.p_equals,
-    "number": formats.number,
-    "cost": formats.cost,
-    "settings": formats.settings,
-    "classifier": formats.classifier_summary,
-    "measure_title": formats.measure_title,
-    "plural": plural,
-    "listed": listed,
-}
+FILTERS = (
+    formats.percent, formats.value, formats.value_range, formats.points, formats.points_range,
+    formats.plus_minus, formats.p_value, formats.p_equals, formats.number, formats.cost, formats.settings,
+    formats.classifier_summary, formats.measure_title, plural, listed,
+)  # fmt: skip
 Cells = Mapping[tuple[str, str], tuple[str, str]]  # text and CSS class by row and column
 
 
@@ -58,7 +46,7 @@ def environment(**options: Any) -> jinja2.Environment:
         keep_trailing_newline=True,
         **options,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update({f.__name__: f for f in FILTERS})
     environment.globals["sentences"] = sentences
     return environment
 
