@@ -27,7 +27,6 @@ class SplitImages:
 
     @property
     def patients(self) -> int:
-        """Number of patients."""
         return len(np.unique(self.patient))
 
 

@@ -8,29 +8,15 @@ from typing import Any
 
 from benchmark.comparison.aligned_rows import AlignedRows
 from benchmark.comparison.records import ControlOutcome, MetricCard
-from benchmark.comparison.row_records import Difference, RowFigures
+from benchmark.comparison.row_records import RowFigures
+from benchmark.utils.formatting import points_with_range
 
 COPIES = "duplicate_real"  # copies by definition: gated, and exempt from it
 NEVER_GATED = ("oracle", "noise")
 
 
-def points(value: float, digits: int = 1) -> str:
-    """Return a difference of a metric in points (hundredths), with its sign: ``+3.2``."""
-    text = f"{100 * value:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
-
-
-def _with_interval(difference: Difference) -> str:
-    low, high = points(difference.low), points(difference.high)
-    return f"{points(difference.estimate)} points [{low}, {high}]"
-
-
 def judge_controls(aligned: AlignedRows, figures: Mapping[str, RowFigures]) -> list[ControlOutcome]:
-    """Judge the controls at the primary bracket, one outcome per claim.
-
-    Args:
-        figures: of every complete row.
-    """
+    """Judge the controls at the primary bracket from every complete row's figures, one outcome per claim."""
     protocol = aligned.protocol
     return Controls(
         figures=figures,
@@ -76,7 +62,7 @@ class Controls:
         if absent := self._absent(row, base):
             return outcome(None, absent)
         difference = self.figures[row].versus[base][self.metric.name]
-        evidence = f"{row} minus {base} is {_with_interval(difference)} of {self.metric.noun}."
+        evidence = f"{row} minus {base} is {points_with_range(difference)} of {self.metric.noun}."
         return outcome(difference.low > 0, evidence)
 
     def _caught(self, row: str) -> ControlOutcome:
@@ -112,7 +98,7 @@ class Controls:
         where = "not distinguishable from"
         if difference.low * difference.high > 0:
             where = "clearly below" if difference.high < 0 else "clearly above"
-        return f"; it is {where} real_only ({_with_interval(difference)})"
+        return f"; it is {where} real_only ({points_with_range(difference)})"
 
     def _value(self, estimate: float) -> str:
         return f"{100 * estimate:.1f} %" if self.metric.percent else f"{estimate:.3f}"

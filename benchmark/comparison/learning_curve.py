@@ -190,7 +190,6 @@ class _CurveReader:
         return ImageEquivalent(bracket=bracket, chosen_by_result=chosen_by_result, **record)
 
     def record(self, curve: Curve) -> LearningCurve:
-        """Return the record of the curve."""
         alpha = self.protocol.alpha
         low, high = np.quantile(curve.draws, [alpha / 2, 1 - alpha / 2], axis=0)
         points = [

@@ -72,14 +72,10 @@ def sampling_variance(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
 
 
 def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
-    """Between-run variance of a paired difference of two rows, pooled over all rows.
+    """Between-run variance of a paired difference of two rows, pooled over (T, R) values of T rows in R runs.
 
-    Twice the row-by-run interaction mean square, with (T - 1)(R - 1) degrees of freedom.
-
-    Args:
-        run_values: (T, R) values of T rows in the same R runs.
-    Returns:
-        None with fewer than two rows or two runs.
+    Twice the row-by-run interaction mean square, with (T - 1)(R - 1) degrees of freedom; None with fewer than
+    two rows or two runs.
     """
     t, r = run_values.shape
     if t < 2 or r < 2:
@@ -90,12 +86,9 @@ def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
 
 
 def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
-    """Between-run variance of one run's value around its row's mean, pooled over all rows.
+    """Between-run variance of one run's value around its row's mean, pooled over (T, R) values.
 
-    Args:
-        run_values: (T, R).
-    Returns:
-        None with fewer than two runs.
+    None with fewer than two runs.
     """
     t, r = run_values.shape
     if r < 2:
@@ -104,12 +97,7 @@ def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
 
 
 def interval(
-    values: np.ndarray,
-    patient: np.ndarray,
-    pooled: RunVariance | None,
-    *,
-    alpha: float,
-    power: float,
+    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None, *, alpha: float, power: float
 ) -> Interval:
     """Interval of the mean over runs of a metric.
 

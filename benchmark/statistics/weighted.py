@@ -100,14 +100,10 @@ class RankedClass:
 
     The curves rise only at scores of images of the class, so only these G scores, from the highest, are
     thresholds; images of equal score pass a threshold together.
-
-    Args:
-        actual: (n,) bool.
-        score: (n,), higher is more likely.
     """
 
-    actual: np.ndarray
-    score: np.ndarray
+    actual: np.ndarray  # (n,) bool
+    score: np.ndarray  # (n,), higher is more likely
 
     @cached_property
     def _matrices(self) -> tuple[csr_array, csr_array, csr_array]:

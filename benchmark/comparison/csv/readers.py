@@ -105,7 +105,6 @@ def analyze(study: ReaderStudy, *, alpha: float = 0.05, correction: str = "bonfe
     """Analyze all questions of a reader study.
 
     Args:
-        study: of ``read_study``.
         alpha: of all tests and intervals.
         correction: of Dunn's test; the papers use ``bonferroni``.
     Returns:

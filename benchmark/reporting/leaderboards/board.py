@@ -73,7 +73,6 @@ class Board:
 
     @property
     def task(self) -> str:
-        """The task's name."""
         return self.head.task
 
     @property
@@ -83,7 +82,6 @@ class Board:
 
     @property
     def title(self) -> str:
-        """The page's title."""
         return f"{self.task} · {self.head.profile}"
 
     @cached_property
@@ -140,7 +138,6 @@ class Board:
 
     @property
     def bracket(self) -> int:
-        """The primary bracket."""
         return self.head.primary_bracket
 
     @property
@@ -201,7 +198,6 @@ class Board:
 
     @property
     def groups(self) -> list[Group]:
-        """The subgroups."""
         fields = next((row.subgroups for row in self.rows if row.subgroups), {})
         return [
             Group(name, value, record.images, record.patients, record.too_small)

@@ -8,10 +8,9 @@ from typing import Any
 
 from benchmark.bundles.schema import Manifest
 from benchmark.bundles.standing import Standing
+from benchmark.comparison.controls import COPIES
 from benchmark.comparison.row_records import RowFigures, Subgroup
 from benchmark.utils.formatting import plural
-
-COPIES = "duplicate_real"  # copies by definition: shown as gated, but ranked
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +31,6 @@ class BoardRow:
 
     @property
     def name(self) -> str:
-        """The row's name."""
         return self.manifest.row.name
 
     @property

@@ -17,11 +17,11 @@ from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.glossary import glossary
 from benchmark.reporting.leaderboards.rank_diagram import rank_diagram
 from benchmark.reporting.leaderboards.row_details import details
-from benchmark.utils.formatting import listed, plural
+from benchmark.utils.formatting import listed, plural, points, points_range
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILTERS = (
-    formats.percent, formats.value, formats.value_range, formats.points, formats.points_range,
+    formats.percent, formats.value, formats.value_range, points, points_range,
     formats.plus_minus, formats.p_value, formats.p_equals, formats.number, formats.cost, formats.settings,
     formats.classifier_summary, formats.measure_title, plural, listed,
 )  # fmt: skip
@@ -82,7 +82,6 @@ def across(boards: Sequence[Board]) -> list[tuple[str, str, list[tuple[Board, Bo
 
 
 def dunn_matrix(board: Board) -> Matrix:
-    """Adjusted p values of Dunn's test."""
     cells: dict[tuple[str, str], tuple[str, str]] = {}
     for pair in board.comparison.dunn:
         kind = "up" if pair.p_adjusted < board.comparison.settings.alpha else ""
@@ -96,7 +95,7 @@ def pair_matrix(board: Board) -> Matrix:
     for pair in board.comparison.ranking.pairs:
         significant = pair.p_adjusted < board.comparison.settings.alpha
         for a, b, value in ((pair.a, pair.b, pair.estimate), (pair.b, pair.a, -pair.estimate)):
-            cells[a, b] = (formats.points(value), ("up" if value > 0 else "down") if significant else "")
+            cells[a, b] = (points(value), ("up" if value > 0 else "down") if significant else "")
     return Matrix("Paired differences in points", [r.name for r in board.rows if r.rank is not None], cells)
 
 

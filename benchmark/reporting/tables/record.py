@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.reporting.formats import DASH, points
+from benchmark.reporting.formats import DASH
+from benchmark.utils.formatting import points
 
 Form = Literal["percent", "decimal", "points", "number"]
 Key = tuple[str, ...]
@@ -67,8 +68,7 @@ class LeftOut:
 def figure_cell(record: Any, alpha: float | None = None) -> Cell:
     """Return the cell of a record with ``estimate``, and perhaps an interval, ``std``, ``n`` and ``versus``.
 
-    Args:
-        alpha: the cell is bold if ``versus.p_adjusted`` is below it; None for never.
+    The cell is bold if ``versus.p_adjusted`` is below ``alpha``.
     """
     versus = getattr(record, "versus", None)
     p = versus.p_adjusted if versus else None
