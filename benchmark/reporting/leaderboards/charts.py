@@ -116,7 +116,7 @@ def _series(board: Board, row: str) -> Series:
 
 
 def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Markup:
-    """Draw a row's differences to the baseline (at least one) by bracket, on the axis of all rows, ``ends``."""
+    """Draw the differences of a row to the baseline, at least one, by bracket; rows share the ``ends``."""
     width, height, left, bottom = 240, 150, 40, 124
     y = Scale(*ends, bottom, 10)
     gap = (width - left - 20) / len(series)
