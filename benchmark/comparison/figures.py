@@ -34,8 +34,8 @@ def figures(compared: ComparedRows) -> dict[str, RowFigures]:
         name: RowFigures(
             own_bracket=own,
             metrics={
-                metric: {**values.mean(name), "run_values": values.run_values(name)}
-                for metric, values in ((m, compared.metric(m)) for m in protocol.metrics)
+                m: {**compared.metric(m).mean(name), "run_values": compared.metric(m).run_values(name)}
+                for m in protocol.metrics
             },
             per_class={label: rows[name] for label, rows in classes.items()},
             versus={
