@@ -111,10 +111,7 @@ def _every_class(split: str, label: np.ndarray, classes: Sequence[str]) -> None:
 
 
 def _row_scores(
-    manifest: Mapping[str, Any],
-    predictions: pd.DataFrame,
-    splits: dict[str, SplitImages],
-    protocol: Protocol,
+    manifest: Mapping[str, Any], predictions: pd.DataFrame, splits: dict[str, SplitImages], protocol: Protocol
 ) -> dict[tuple[str, int], np.ndarray]:
     """Return the scores of one row; the first row fills ``splits``, and the others must match it."""
     name = manifest["row"]["name"]

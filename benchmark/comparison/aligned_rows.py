@@ -16,45 +16,29 @@ NOT_RECORDED = "not recorded"  # a subgroup
 
 @dataclass(frozen=True, eq=False)
 class SplitImages:
-    """The test images of a split and the runs that read them, the same for every row.
+    """The test images of a split and the runs that read them, the same for every row."""
 
-    Attributes:
-        image_id: (n,) str, sorted.
-        label: (n,) class index, or (n, K) 0 or 1 for multi-label tasks.
-        patient: (n,) int code.
-        runs: sorted.
-        joined: True if the held-out parts of a cross-validation's folds are joined into one run.
-        groups: (n,) str by subgroup field of the predictions.
-    """
-
-    image_id: np.ndarray
-    label: np.ndarray
-    patient: np.ndarray
-    runs: tuple[Run, ...]
-    joined: bool
-    groups: Mapping[str, np.ndarray]
+    image_id: np.ndarray  # (n,) str, sorted
+    label: np.ndarray  # (n,) class index, or (n, K) 0 or 1 for multi-label tasks
+    patient: np.ndarray  # (n,) int code
+    runs: tuple[Run, ...]  # sorted
+    joined: bool  # True if the held-out parts of a cross-validation's folds are joined into one run
+    groups: Mapping[str, np.ndarray]  # (n,) str by subgroup field of the predictions
 
     @property
     def patients(self) -> int:
-        """Number of patients."""
         return len(np.unique(self.patient))
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One row of the leaderboard.
-
-    Attributes:
-        role: ``generator`` or ``control``.
-        error: reason of a failure, or None.
-        memorization: record of the gate, or None.
-        scores: (runs, n, classes) float64 by split and bracket; empty for a failed row.
-    """
+    """One row of the leaderboard."""
 
     name: str
-    role: str
-    error: str | None
-    memorization: Mapping[str, Any] | None
+    role: str  # ``generator`` or ``control``
+    error: str | None  # reason of a failure, or None
+    memorization: Mapping[str, Any] | None  # record of the gate, or None
+    # (runs, n, classes) float64 by split and bracket; empty for a failed row
     scores: Mapping[tuple[str, int], np.ndarray]
 
     def brackets(self, split: str) -> list[int]:
@@ -71,21 +55,12 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """The choices that all rows share.
-
-    Attributes:
-        metrics: by name; the first is the primary metric.
-        folds: of the cross-validation; 1 with a held-out part.
-        yardstick: the row that ``oracle`` must beat if the task can measure anything: ``real_only``, or
-            ``noise`` where classifiers train on synthetic images alone and ``real_only`` is the ceiling.
-        rebalances: True if synthetic images change how frequent the classes are. Then ``noise`` changes it
-            too and may help, so a generator's benefit must exceed that of ``noise``.
-    """
+    """The choices that all rows share."""
 
     classes: tuple[str, ...]
     kind: Kind
-    metrics: Mapping[str, Metric]
-    folds: int
+    metrics: Mapping[str, Metric]  # by name; the first is the primary metric
+    folds: int  # of the cross-validation; 1 with a held-out part
     subgroups: tuple[str, ...]
     primary_bracket: int
     brackets: tuple[int, ...]
@@ -95,7 +70,11 @@ class Protocol:
     correction: str
     power: float
     margin: float = 0.02
+    # the row that ``oracle`` must beat if the task can measure anything: ``real_only``, or ``noise`` where
+    # classifiers train on synthetic images alone and ``real_only`` is the ceiling
     yardstick: str = "real_only"
+    # True if synthetic images change how frequent the classes are. Then ``noise`` changes it too and may
+    # help, so a generator's benefit must exceed that of ``noise``.
     rebalances: bool = False
 
     @property

@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 def breakdown(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> Breakdown:
-    """Break the comparison down.
-
-    Args:
-        bundles: as of ``compare``.
-    Raises:
-        SubmissionError: the rows cannot be compared.
-    """
+    """Break the comparison of the bundles down; arguments and errors are those of ``compare``."""
     given = list(bundles)
     aligned = align(given)
     return Breakdown(

@@ -91,12 +91,11 @@ def adjust_family(records: Sequence[dict[str, Any]], correction: str) -> None:
 def summary(values: MetricValues, row: str) -> dict[str, Any]:
     """Return mean, interval and spread of a row over its trainings, and its difference to ``real_only``."""
     mean, by_run = values.mean(row), values.run_values(row)
-    compared = row != BASELINE and BASELINE in values.values
     return {
         **{k: mean[k] for k in ("estimate", "low", "high")},
         "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else None,
         "n": len(by_run),
-        "versus": _difference(values.difference(row, BASELINE)) if compared else None,
+        "versus": _difference(d) if (d := values.versus(row, BASELINE)) else None,
     }
 
 

@@ -47,7 +47,10 @@ def compare(
     head = compared["test"][protocol.primary_bracket]
     primary = by_bracket["test"][protocol.primary_bracket]
     quality = {s: figures_of_merit(compared[s][protocol.primary_bracket]) for s in splits}
-    equivalents = None if curve is None else real_image_equivalents(curve, aligned, _training_images(given))
+    equivalents = None
+    if curve is not None:
+        train = given[0][0]["data"]["splits"]["train"]  # of the first fold in a cross-validation
+        equivalents = real_image_equivalents(curve, aligned, int(train["images"]))
     ranked, controls = ranking(aligned, head, primary), judge_controls(aligned, primary)
     return Comparison(
         settings=_settings(protocol),
@@ -68,11 +71,6 @@ def compare(
         failed=aligned.failed(),
         notes=notes(aligned, head, quality, equivalents),
     )
-
-
-def _training_images(bundles: Iterable[tuple[Mapping[str, Any], Any]]) -> int:
-    """Real training images of the whole; of the first fold in a cross-validation."""
-    return int(next(manifest for manifest, _ in bundles)["data"]["splits"]["train"]["images"])
 
 
 def _rank_tests(figures: Mapping[str, RowFigures], ranked: list[str], protocol: Protocol) -> dict[str, Any]:

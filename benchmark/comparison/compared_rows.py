@@ -17,19 +17,12 @@ DIGITS = 12  # of a run's value; the last bits of a sum would break ties in test
 
 @dataclass(frozen=True, eq=False)
 class MetricValues:
-    """One metric of all rows.
+    """One metric of all rows."""
 
-    Attributes:
-        values: (R, n) values per image by row, see ``statistics.metrics``.
-        patient: (n,) codes.
-        protocol: for the error rates.
-        lowest: the smallest value that the metric can take; the largest is 1.
-    """
-
-    values: Mapping[str, np.ndarray]
-    patient: np.ndarray
-    protocol: Protocol
-    lowest: float = 0.0
+    values: Mapping[str, np.ndarray]  # (R, n) values per image by row, see ``statistics.metrics``
+    patient: np.ndarray  # (n,) codes
+    protocol: Protocol  # for the error rates
+    lowest: float = 0.0  # the smallest value that the metric can take; the largest is 1
 
     @cached_property
     def _by_run(self) -> np.ndarray:
@@ -60,6 +53,10 @@ class MetricValues:
         """Return the paired difference a minus b."""
         return self._interval(self.values[a] - self.values[b], self._pooled_difference)
 
+    def versus(self, name: str, base: str) -> intervals.Interval | None:
+        """Return the paired difference to a baseline; None for the baseline itself, or without it."""
+        return self.difference(name, base) if name != base and base in self.values else None
+
     def run_values(self, name: str) -> list[float]:
         """Return the value of every run of a row."""
         return [round(float(v), DIGITS) for v in self.values[name].mean(-1)]
@@ -71,15 +68,7 @@ class MetricValues:
 
 
 class ComparedRows:
-    """The rows compared at a bracket of a split.
-
-    Args:
-        keep: (n,) bool, the images to read; None for all.
-    Attributes:
-        rows: each row with its own bracket, by name.
-        scores: (R, n, K) by row.
-        label, patient: of the images.
-    """
+    """The rows compared at a bracket of a split, over all images or those of a mask ``keep`` (n,)."""
 
     def __init__(
         self, aligned: AlignedRows, split: str, bracket: int, keep: np.ndarray | None = None
@@ -87,6 +76,7 @@ class ComparedRows:
         self.protocol, self.images = aligned.protocol, aligned.splits[split]
         chosen = slice(None) if keep is None else keep
         self.label, self.patient = self.images.label[chosen], self.images.patient[chosen]
+        # each row with its own bracket, and its (R, n, K) scores
         self.rows = {row.name: (row, own) for row, own in aligned.beside(split, bracket)}
         self.scores = {name: row.scores[split, own][:, chosen] for name, (row, own) in self.rows.items()}
         self._values: dict[str, MetricValues] = {}

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.comparison.aligned_rows import AlignedRows
 from benchmark.comparison.records import ControlOutcome, MetricCard
-from benchmark.comparison.row_records import Difference, RowFigures
+from benchmark.comparison.row_records import RowFigures
+from benchmark.utils.formatting import points_with_range
 
 COPIES = "duplicate_real"  # copies by definition: gated, and exempt from it
 NEVER_GATED = ("oracle", "noise")
 
 
-def points(value: float, digits: int = 1) -> str:
-    """Return a difference of a metric in points (hundredths), with its sign: ``+3.2``."""
-    text = f"{100 * value:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
-
-
-def _with_interval(difference: Difference) -> str:
-    low, high = points(difference.low), points(difference.high)
-    return f"{points(difference.estimate)} points [{low}, {high}]"
-
-
 def judge_controls(aligned: AlignedRows, figures: Mapping[str, RowFigures]) -> list[ControlOutcome]:
-    """Judge the controls at the primary bracket, one outcome per claim.
-
-    Args:
-        figures: of every complete row.
-    """
+    """Judge the controls at the primary bracket from every complete row's figures, one outcome per claim."""
     protocol = aligned.protocol
     return Controls(
         figures=figures,
@@ -44,21 +30,14 @@ def judge_controls(aligned: AlignedRows, figures: Mapping[str, RowFigures]) -> l
 
 @dataclass(frozen=True)
 class Controls:
-    """The claims about the controls, and the evidence for each.
+    """The claims about the controls, and the evidence for each."""
 
-    Attributes:
-        figures: by complete row.
-        gates: memorization record by complete row, None for a row without images.
-        failed: names of the failed rows.
-        metric: the primary metric.
-        yardstick, rebalances: see ``Protocol``.
-    """
-
-    figures: Mapping[str, RowFigures]
+    figures: Mapping[str, RowFigures]  # by complete row
+    # memorization record by complete row, None for a row without images
     gates: Mapping[str, Mapping[str, Any] | None]
-    failed: Collection[str]
-    metric: MetricCard
-    yardstick: str = "real_only"
+    failed: Collection[str]  # names of the failed rows
+    metric: MetricCard  # the primary metric
+    yardstick: str = "real_only"  # this and the next: see ``Protocol``
     rebalances: bool = False
 
     def outcomes(self) -> list[ControlOutcome]:
@@ -79,30 +58,30 @@ class Controls:
         return f"The row '{row}' failed." if row in self.failed else f"There is no row '{row}'."
 
     def _beats(self, row: str, base: str, *, decisive: bool) -> ControlOutcome:
-        claim = _Claim(f"{row}_beats_{base}", f"{row} beats {base}, interval above zero", decisive)
+        outcome = _claim(f"{row}_beats_{base}", f"{row} beats {base}, interval above zero", decisive)
         if absent := self._absent(row, base):
-            return claim.outcome(None, absent)
+            return outcome(None, absent)
         difference = self.figures[row].versus[base][self.metric.name]
-        evidence = f"{row} minus {base} is {_with_interval(difference)} of {self.metric.noun}."
-        return claim.outcome(difference.low > 0, evidence)
+        evidence = f"{row} minus {base} is {points_with_range(difference)} of {self.metric.noun}."
+        return outcome(difference.low > 0, evidence)
 
     def _caught(self, row: str) -> ControlOutcome:
-        claim = _Claim(f"{row}_caught", f"{row} is caught by the memorization gate")
+        outcome = _claim(f"{row}_caught", f"{row} is caught by the memorization gate")
         if absent := self._absent(row):
-            return claim.outcome(None, absent)
+            return outcome(None, absent)
         gate = self.gates[row]
         if gate is None:
-            return claim.outcome(None, f"The row '{row}' has no memorization figure.")
-        return claim.outcome(bool(gate["gated"]), _rate(row, gate))
+            return outcome(None, f"The row '{row}' has no memorization figure.")
+        return outcome(bool(gate["gated"]), _rate(row, gate))
 
     def _last(self, row: str, *, decisive: bool) -> ControlOutcome:
-        claim = _Claim(f"{row}_last", f"{row} has the lowest {self.metric.noun} of all rows", decisive)
+        outcome = _claim(f"{row}_last", f"{row} has the lowest {self.metric.noun} of all rows", decisive)
         if absent := self._absent(row):
-            return claim.outcome(None, absent)
+            return outcome(None, absent)
         means = {name: f.metrics[self.metric.name].estimate for name, f in self.figures.items()}
         others = {name: mean for name, mean in means.items() if name != row}
         if not others:
-            return claim.outcome(None, "There is no other row.")
+            return outcome(None, "There is no other row.")
         lowest = min(others, key=lambda name: (others[name], name))
         own, least = self._value(means[row]), self._value(others[lowest])
         evidence = f"{row} has {own}, the lowest other row ({lowest}) {least}{self._against_real_only(row)}"
@@ -110,7 +89,7 @@ class Controls:
             evidence += (
                 ". Only some classes get synthetic images, so noise changes the balance of the classes too"
             )
-        return claim.outcome(means[row] < others[lowest], f"{evidence}.")
+        return outcome(means[row] < others[lowest], f"{evidence}.")
 
     def _against_real_only(self, row: str) -> str:
         if "real_only" not in self.figures:
@@ -119,35 +98,30 @@ class Controls:
         where = "not distinguishable from"
         if difference.low * difference.high > 0:
             where = "clearly below" if difference.high < 0 else "clearly above"
-        return f"; it is {where} real_only ({_with_interval(difference)})"
+        return f"; it is {where} real_only ({points_with_range(difference)})"
 
     def _value(self, estimate: float) -> str:
         return f"{100 * estimate:.1f} %" if self.metric.percent else f"{estimate:.3f}"
 
     def _spared(self) -> ControlOutcome:
         spared = f"the gate spares controls that are no copies ({', '.join(NEVER_GATED)})"
-        claim = _Claim("others_spared", spared)
+        outcome = _claim("others_spared", spared)
         judged = [gate for name in NEVER_GATED if (gate := self.gates.get(name))]
         if not judged:
-            return claim.outcome(None, "None of them has a memorization figure.")
+            return outcome(None, "None of them has a memorization figure.")
         shown = {n: g for n, g in self.gates.items() if g and n in (*NEVER_GATED, "traditional", COPIES)}
         rates = ", ".join(
             f"{n} {100 * g['rate']:.1f} %{' (gated)' if g['gated'] else ''}" for n, g in sorted(shown.items())
         )
         evidence = f"Rates: {rates}. traditional and {COPIES} derive from training images and are not judged."
-        return claim.outcome(not any(gate["gated"] for gate in judged), evidence)
+        return outcome(not any(gate["gated"] for gate in judged), evidence)
 
 
-@dataclass(frozen=True)
-class _Claim:
-    id: str
-    claim: str
-    decisive: bool = True
-
-    def outcome(self, held: bool | None, evidence: str) -> ControlOutcome:
-        return ControlOutcome(
-            id=self.id, claim=self.claim, held=held, evidence=evidence, decisive=self.decisive
-        )
+def _claim(name: str, claim: str, decisive: bool = True) -> Callable[[bool | None, str], ControlOutcome]:
+    """Return a function of ``held`` and ``evidence`` that gives the outcome."""
+    return lambda held, evidence: ControlOutcome(
+        id=name, claim=claim, held=held, evidence=evidence, decisive=decisive
+    )
 
 
 def _rate(row: str, gate: Mapping[str, Any]) -> str:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.comparison import significance_tests
 from benchmark.comparison.aligned_rows import Protocol
-from benchmark.comparison.compared_rows import ComparedRows, MetricValues
+from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.controls import COPIES
 from benchmark.comparison.row_records import RowFigures
-from benchmark.comparison.significance_tests import (
-    add_adjusted,
-    can_delong,
-    delong_by_row,
-    difference_record,
-    mcnemar_by_row,
-)
 
 BASELINE = "real_only"
 
@@ -34,15 +28,21 @@ def figures(compared: ComparedRows) -> dict[str, RowFigures]:
         if base in compared.rows
     }
     classes = {label: _class_figures(compared, k) for k, label in enumerate(protocol.classes)}
-    tested = BASELINE in compared.rows
-    mcnemar = mcnemar_by_row(compared, BASELINE) if tested and protocol.kind != "multilabel" else {}
-    delong = delong_by_row(compared, BASELINE) if tested and can_delong(compared) else {}
+    mcnemar = significance_tests.mcnemar_by_row(compared, BASELINE)
+    delong = significance_tests.delong_by_row(compared, BASELINE)
     return {
         name: RowFigures(
             own_bracket=own,
-            metrics={metric: _metric(compared.metric(metric), name) for metric in protocol.metrics},
+            metrics={
+                m: {**compared.metric(m).mean(name), "run_values": compared.metric(m).run_values(name)}
+                for m in protocol.metrics
+            },
             per_class={label: rows[name] for label, rows in classes.items()},
-            versus={base: _of_row(by_metric, name) for base, by_metric in versus.items() if base != name},
+            versus={
+                base: {metric: records[name] for metric, records in by_metric.items()}
+                for base, by_metric in versus.items()
+                if base != name
+            },
             mcnemar=mcnemar.get(name),
             delong=delong.get(name),
         )
@@ -50,23 +50,17 @@ def figures(compared: ComparedRows) -> dict[str, RowFigures]:
     }
 
 
-def _metric(values: MetricValues, name: str) -> dict[str, Any]:
-    return {**values.mean(name), "run_values": values.run_values(name)}
-
-
-def _of_row(by_metric: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    return {metric: records[name] for metric, records in by_metric.items()}
-
-
 def _differences(compared: ComparedRows, metric: str, base: str) -> dict[str, Any]:
     """Paired differences of the other rows to a baseline, adjusted for the number of rows."""
     protocol, values = compared.protocol, compared.metric(metric)
     records = {
-        name: difference_record(values.difference(name, base), protocol.margin, protocol.alpha)
+        name: significance_tests.difference_record(
+            values.difference(name, base), protocol.margin, protocol.alpha
+        )
         for name in compared.rows
         if name != base
     }
-    add_adjusted(records.values(), protocol.correction)
+    significance_tests.add_adjusted(records.values(), protocol.correction)
     return records
 
 
@@ -74,14 +68,11 @@ def _class_figures(compared: ComparedRows, k: int) -> dict[str, dict[str, Any]]:
     """Class k by row: recall with its interval, or AUROC for multi-label tasks."""
     multilabel = compared.protocol.kind == "multilabel"
     key, values = ("auroc", compared.class_auroc(k)) if multilabel else ("recall", compared.recall(k))
-    tested = BASELINE in compared.rows
     return {
         name: {
             key: values.mean(name),
             **rest,
-            "versus_real_only": values.difference(name, BASELINE).record()
-            if tested and name != BASELINE
-            else None,
+            "versus_real_only": (d := values.versus(name, BASELINE)) and d.record(),
         }
         for name, rest in compared.per_class(k).items()
     }

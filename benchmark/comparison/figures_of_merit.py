@@ -30,9 +30,7 @@ def quality_cards(protocol: Protocol) -> list[Record]:
 class FiguresOfMerit:
     """The figures of all rows at one bracket of a split, every row in the same resamples of patients.
 
-    Args:
-        compared: the rows.
-        per_class: True to include the figures of each class.
+    ``per_class`` includes the figures of each class.
     """
 
     def __init__(self, compared: ComparedRows, per_class: bool = True) -> None:
@@ -143,7 +141,6 @@ def calibration(runs: list[Reading], classes: int) -> Calibration:
 
 
 def figures_of_merit(compared: ComparedRows) -> dict[str, RowQuality]:
-    """Return all figures of merit by row."""
     figures, classes = FiguresOfMerit(compared), len(compared.protocol.classes)
     return {
         name: RowQuality(**record, calibration=calibration(figures.readings[name], classes))

@@ -34,17 +34,11 @@ FEWEST_SIZES = 3  # for three parameters
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """The learning curve of ``real_only``, with draws over patients and trainings.
+    """The learning curve of ``real_only``, with draws over patients and trainings."""
 
-    Attributes:
-        sizes: (S,) numbers of training images, ascending; the last is n_real.
-        values: (S,) mean over runs.
-        draws: (B, S).
-    """
-
-    sizes: np.ndarray
-    values: np.ndarray
-    draws: np.ndarray
+    sizes: np.ndarray  # (S,) numbers of training images, ascending; the last is n_real
+    values: np.ndarray  # (S,) mean over runs
+    draws: np.ndarray  # (B, S)
 
     @property
     def reason(self) -> str | None:
@@ -56,15 +50,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Equivalents:
-    """Real-image equivalents of all rows.
+    """Real-image equivalents of all rows."""
 
-    Attributes:
-        curve: None with a ``reason``: a class has too few test patients for the bootstrap.
-        rows: by row; empty with a ``reason``.
-    """
-
-    curve: LearningCurve | None
-    rows: Mapping[str, RowEquivalent]
+    curve: LearningCurve | None  # None with a ``reason``: a class has too few test patients for the bootstrap
+    rows: Mapping[str, RowEquivalent]  # by row; empty with a ``reason``
     reason: str | None
 
 
@@ -201,7 +190,6 @@ class _CurveReader:
         return ImageEquivalent(bracket=bracket, chosen_by_result=chosen_by_result, **record)
 
     def record(self, curve: Curve) -> LearningCurve:
-        """Return the record of the curve."""
         alpha = self.protocol.alpha
         low, high = np.quantile(curve.draws, [alpha / 2, 1 - alpha / 2], axis=0)
         points = [

@@ -31,15 +31,10 @@ FOLDS = {
 def notes(
     aligned: AlignedRows,
     compared: ComparedRows,
-    quality: Mapping[str, Mapping[str, RowQuality]],
+    quality: Mapping[str, Mapping[str, RowQuality]],  # by split and row
     equivalents: Equivalents | None,
 ) -> list[str]:
-    """Return all notes, in the order of the page.
-
-    Args:
-        compared: at the primary bracket of ``test``.
-        quality: figures of merit by split and row.
-    """
+    """Return all notes in the order of the page; ``compared`` is at the primary bracket of ``test``."""
     return [
         *_protocol_notes(aligned),
         *_silent_runs(compared),

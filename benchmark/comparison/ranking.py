@@ -16,10 +16,9 @@ Pair = tuple[str, str]
 
 
 def ranking(aligned: AlignedRows, compared: ComparedRows, figures: Mapping[str, RowFigures]) -> Ranking:
-    """Rank the complete rows; rows that copy patients get no rank, except for ``duplicate_real``.
+    """Rank the complete rows at the primary bracket of ``test``.
 
-    Args:
-        compared: at the primary bracket of ``test``; ``figures``: of the same rows.
+    Rows that copy patients get no rank, except for ``duplicate_real``.
     """
     protocol = aligned.protocol
     unranked = dict.fromkeys(aligned.failed(), "failed")

@@ -6,16 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from benchmark.comparison import significance_records as significance
 from benchmark.comparison.record_base import Estimate, Number, Record
 from benchmark.comparison.row_records import RowFigures, RowQuality, Subgroup, is_none
-from benchmark.comparison.significance_records import (
-    Association,
-    DunnPair,
-    Friedman,
-    KruskalWallis,
-    Power,
-    Variance,
-)
 
 
 class Card(Record):
@@ -115,9 +108,8 @@ class ImageEquivalent(Record):
     high: Number | None
     bounds: dict[str, str | None]  # ``more than`` or ``at most`` where a number stands at the law's limit
     reason: str | None
-    chosen_by_result: bool = Field(
-        False, exclude_if=lambda chosen: not chosen
-    )  # the bracket, on test patients
+    # the bracket, on test patients
+    chosen_by_result: bool = Field(False, exclude_if=lambda chosen: not chosen)
 
 
 class RowEquivalent(Record):
@@ -175,12 +167,14 @@ class Comparison(Record):
     learning_curve: LearningCurve | None
     equivalent: dict[str, RowEquivalent]  # by row; empty without a learning curve
     ranking: Ranking
-    kruskal_wallis: KruskalWallis  # this and the next two over the run values of the primary metric
-    dunn: tuple[DunnPair, ...]
-    friedman: Friedman
-    variance: Variance
-    association: dict[str, Association]  # by image measure
-    power: Power
+    kruskal_wallis: (
+        significance.KruskalWallis
+    )  # this and the next two over the run values of the primary metric
+    dunn: tuple[significance.DunnPair, ...]
+    friedman: significance.Friedman
+    variance: significance.Variance
+    association: dict[str, significance.Association]  # by image measure
+    power: significance.Power
     controls: tuple[ControlOutcome, ...]
     can_measure: bool | None  # outcome of the first claim
     failed: dict[str, str]  # the error, by row

@@ -52,11 +52,7 @@ def confirm(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> None:
 
 
 def differences(reported: Any, true: Any, where: str = "results") -> Iterator[tuple[str, str]]:
-    """Yield every reported number that is not the true one, to ``TOLERANCE``: its field, and the problem.
-
-    Args:
-        reported, true: ``results``, or a part of them.
-    """
+    """Yield field and problem of every number of ``results`` that is not the true one, to ``TOLERANCE``."""
     if isinstance(true, Mapping):
         for key in sorted(reported.keys() | true.keys()):
             if key not in reported:

@@ -108,6 +108,5 @@ class Power(Record):
     levels: tuple[Number, ...]  # of power; as text they are the keys of ``rows`` and ``mcnemar``
     rows: dict[str, dict[str, Number]]  # smallest detectable difference in the primary metric
     needed: dict[str, Needed]  # by row
-    mcnemar: dict[
-        str, dict[str, Number | None]
-    ]  # smallest difference in accuracy that McNemar's test detects
+    # smallest difference in accuracy that McNemar's test detects
+    mcnemar: dict[str, dict[str, Number | None]]

@@ -42,7 +42,7 @@ def difference_record(difference: Interval, margin: float, alpha: float) -> dict
 def mcnemar_by_row(compared: ComparedRows, baseline: str) -> dict[str, dict[str, Any]]:
     """Return McNemar's test of every other row against the baseline, of images and clustered by patient.
 
-    Each of the two is adjusted for the number of rows.
+    Each of the two is adjusted for the number of rows. Multi-label tasks have none.
     """
     records = {}
     for name, gained, lost in _discordance(compared, baseline):
@@ -54,7 +54,12 @@ def mcnemar_by_row(compared: ComparedRows, baseline: str) -> dict[str, dict[str,
 
 
 def delong_by_row(compared: ComparedRows, baseline: str) -> dict[str, dict[str, Any]]:
-    """Return DeLong's test of the positive class's scores, averaged over runs, clustered by patient."""
+    """Return DeLong's test of the positive class's scores, averaged over runs, clustered by patient.
+
+    None without the baseline, or where ``can_delong`` is False.
+    """
+    if baseline not in compared.rows or not can_delong(compared):
+        return {}
     score = {name: scores[:, :, 1].mean(0) for name, scores in compared.scores.items()}
     actual, alpha = compared.label == 1, compared.protocol.alpha
     records = {
@@ -73,24 +78,24 @@ def can_delong(compared: ComparedRows) -> bool:
     return min(len(np.unique(compared.patient[compared.label == k])) for k in (0, 1)) >= 2
 
 
-def power(compared: ComparedRows, baseline: str) -> dict[str, Any]:
-    """Return which differences to the baseline the comparison could detect, and what it takes to detect more.
+def detectable(difference: Interval, alpha: float) -> dict[str, float]:
+    """Return the smallest detectable true difference, by power."""
+    return {str(p): smallest_detectable(difference.se, difference.df, alpha, p) for p in POWERS}
 
-    Returns:
-        The fields of ``records.Power``. ``needed`` is for a row's own estimate at the task's power, or for a
-        tenth of a point where it is smaller than that.
+
+def power(compared: ComparedRows, baseline: str) -> dict[str, Any]:
+    """Return the fields of ``Power``: the detectable differences to the baseline, and what detects more.
+
+    ``needed`` is for a row's own estimate at the task's power, or for ``SMALLEST`` if that is larger.
     """
-    protocol, detectable, required = compared.protocol, {}, {}
+    protocol, rows, required = compared.protocol, {}, {}
     for name in _others(compared, baseline):
         difference = compared.primary.difference(name, baseline)
-        detectable[name] = {
-            str(level): smallest_detectable(difference.se, difference.df, protocol.alpha, level)
-            for level in POWERS
-        }
+        rows[name] = detectable(difference, protocol.alpha)
         target = max(abs(difference.estimate), SMALLEST)
         required[name] = needed(difference.parts, target, protocol.alpha, protocol.power)
-    discordant = _mcnemar_power(compared, baseline) if protocol.kind != "multilabel" else {}
-    return {"levels": list(POWERS), "rows": detectable, "needed": required, "mcnemar": discordant}
+    discordant = _mcnemar_power(compared, baseline)
+    return {"levels": list(POWERS), "rows": rows, "needed": required, "mcnemar": discordant}
 
 
 def _mcnemar_power(compared: ComparedRows, baseline: str) -> dict[str, dict[str, float | None]]:
@@ -104,8 +109,11 @@ def _mcnemar_power(compared: ComparedRows, baseline: str) -> dict[str, dict[str,
 
 
 def _discordance(compared: ComparedRows, baseline: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield every other row with the images of each patient that only it, or only the baseline, has right."""
-    for name in _others(compared, baseline):
+    """Yield every other row with the images of each patient that only it, or only the baseline, has right.
+
+    Images of multi-label tasks are neither right nor wrong, so such tasks yield nothing.
+    """
+    for name in _others(compared, baseline) if compared.protocol.kind != "multilabel" else ():
         scores = compared.scores
         yield name, *discordance(compared.label, scores[name], scores[baseline], compared.patient)
 

@@ -46,14 +46,12 @@ def _by_row(compared: ComparedRows, too_small: str | None) -> dict[str, Subgroup
     size = {"images": len(compared.label), "patients": len(np.unique(compared.patient))}
     if too_small:
         return {name: Subgroup(**size, too_small=too_small) for name in compared.rows}
-    quality, tested = FiguresOfMerit(compared, per_class=False).records(), BASELINE in compared.rows
+    quality = FiguresOfMerit(compared, per_class=False).records()
     return {
         name: Subgroup(
             **compared.primary.mean(name),
             too_small=None,
-            versus_real_only=compared.primary.difference(name, BASELINE).record()
-            if tested and name != BASELINE
-            else None,
+            versus_real_only=(d := compared.primary.versus(name, BASELINE)) and d.record(),
             quality=OverallQuality(**{k: quality[name][k] for k in ("overall", "versus_real_only")}),
         )
         for name in compared.rows

@@ -14,13 +14,10 @@ FACTORS = ("generator", "bracket", "classifier", "seed", "fold")
 
 
 def variance(compared: Mapping[int, ComparedRows], generators: Iterable[str]) -> dict[str, Any]:
-    """Return the variance components of the primary metric over all runs of all generators.
+    """Return the variance components of the primary metric over all runs of all finished generators.
 
-    Args:
-        compared: by bracket, of one split.
-        generators: names; those that did not finish are left out.
-    Returns:
-        Of ``statistics.variance.components``, with the sources ``FACTORS`` and ``residual``.
+    The record is that of ``statistics.variance.components``, with the sources ``FACTORS`` and ``residual``;
+    ``compared`` holds the rows of one split by bracket.
     """
     values: list[float] = []
     levels: list[tuple[str, ...]] = []
@@ -34,12 +31,9 @@ def variance(compared: Mapping[int, ComparedRows], generators: Iterable[str]) ->
 def association(
     compared: ComparedRows, manifests: Iterable[Mapping[str, Any]], baseline: str, alpha: float
 ) -> dict[str, dict[str, Any]]:
-    """Return Spearman's correlation of every image measure with the difference to the baseline.
+    """Return the fields of ``Association`` by image measure: its rank correlation with the difference.
 
     Only finished generators count: controls are extremes by design and would cause the correlation.
-
-    Returns:
-        The fields of ``records.Association``, by measure.
     """
     if baseline not in compared.rows:
         return {}

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from benchmark.utils.formatting import Ends
 
 if TYPE_CHECKING:
     from benchmark.bundles.schema import ClassifierCard
 
 DASH = "–"
-
-
-class Ends(Protocol):
-    """The two ends of an interval."""
-
-    @property
-    def low(self) -> Any:
-        """The lower end."""
-
-    @property
-    def high(self) -> Any:
-        """The upper end."""
-
-
-class Interval(Ends, Protocol):
-    """An estimate with its interval."""
-
-    @property
-    def estimate(self) -> Any:
-        """The estimate."""
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -47,23 +29,6 @@ def value_range(interval: Ends, in_percent: bool) -> str:
     if in_percent:
         return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
     return f"[{value(interval.low, False)}, {value(interval.high, False)}]"
-
-
-def points(difference: float, digits: int = 1) -> str:
-    """Format a difference in points (hundredths), with its sign: ``+3.2``."""
-    text = f"{100 * difference:+.{digits}f}"
-    return f"{0:.{digits}f}" if not float(text) else text.replace("-", "−")
-
-
-def points_range(interval: Ends) -> str:
-    """Format the interval of a difference in points: ``[+1.0, +5.4]``."""
-    return f"[{points(interval.low)}, {points(interval.high)}]"
-
-
-def points_with_range(difference: Interval, noun: str = "") -> str:
-    """Format a difference with its interval: ``+3.2 points [+1.0, +5.4]``, or ``points of F1``."""
-    unit = f"points of {noun}" if noun else "points"
-    return f"{points(difference.estimate)} {unit} {points_range(difference)}"
 
 
 def plus_minus(difference: float | None) -> str:

@@ -64,15 +64,10 @@ class Resamples:
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """M metrics of R runs: of the original images, and of B resamples.
+    """M metrics of R runs: of the original images, and of B resamples."""
 
-    Attributes:
-        estimate: (R, M).
-        drawn: (R, B, M), NaN where a metric is not defined on a resample.
-    """
-
-    estimate: np.ndarray
-    drawn: np.ndarray
+    estimate: np.ndarray  # (R, M)
+    drawn: np.ndarray  # (R, B, M), NaN where a metric is not defined on a resample
 
     def __sub__(self, other: Replicates) -> Replicates:
         """Paired difference: of the same runs in the same resamples."""
@@ -99,15 +94,10 @@ def replicate(
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Variance between runs of M metrics, pooled over rows, see ``intervals.RunVariance``.
+    """Variance between runs of M metrics, pooled over rows, see ``intervals.RunVariance``."""
 
-    Attributes:
-        variance: (M,).
-        df: degrees of freedom.
-    """
-
-    variance: np.ndarray
-    df: int
+    variance: np.ndarray  # (M,)
+    df: int  # degrees of freedom
 
     @classmethod
     def of(cls, run_values: np.ndarray, rule: Callable[[np.ndarray], RunVariance | None]) -> Pooled | None:

@@ -19,17 +19,11 @@ from benchmark.statistics.bootstrap import AT_ONCE, REPLICATES, SEED, percentile
 
 @dataclass(frozen=True)
 class Variance:
-    """Variance of an estimate over new readers and new images.
+    """Variance of an estimate over new readers and new images."""
 
-    Attributes:
-        total: of the estimate.
-        df: degrees of freedom of the t distribution.
-        readers, images: sample sizes.
-    """
-
-    total: float
-    df: float
-    readers: int
+    total: float  # of the estimate
+    df: float  # degrees of freedom of the t distribution
+    readers: int  # this and the next: sample sizes
     images: int
 
 

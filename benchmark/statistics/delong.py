@@ -14,11 +14,7 @@ ROUNDING = 1e-12
 
 
 def delong(
-    label: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    patient: np.ndarray | None = None,
-    alpha: float = 0.05,
+    label: np.ndarray, a: np.ndarray, b: np.ndarray, patient: np.ndarray | None = None, alpha: float = 0.05
 ) -> dict[str, Any]:
     """Compare the areas under the ROC curves of two scores.
 

@@ -29,29 +29,19 @@ class RunVariance:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval and test.
+    """An estimate with its interval and test."""
 
-    Attributes:
-        estimate: in the unit of the values (1 is the best value of every metric).
-        low, high: two-sided interval of level 1 - alpha.
-        se: standard error.
-        df: degrees of freedom of the t distribution.
-        p: two-sided, of the hypothesis that the estimated quantity is 0.
-        detectable: smallest true difference that is detected with the given power.
-        runs, images, patients: sample sizes.
-        parts: components of the variance, for ``power.needed``; None with one run. Not in the record.
-    """
-
-    estimate: float
-    low: float
+    estimate: float  # in the unit of the values (1 is the best value of every metric)
+    low: float  # this and the next: two-sided interval of level 1 - alpha
     high: float
-    se: float
-    df: float
-    p: float
-    detectable: float
-    runs: int
+    se: float  # standard error
+    df: float  # degrees of freedom of the t distribution
+    p: float  # two-sided, of the hypothesis that the estimated quantity is 0
+    detectable: float  # smallest true difference that is detected with the given power
+    runs: int  # this and the next two: sample sizes
     images: int
     patients: int
+    # components of the variance, for ``power.needed``; None with one run. Not in the record.
     parts: VarianceParts | None = field(default=None, repr=False)
 
     def record(self) -> dict[str, float]:
@@ -82,14 +72,10 @@ def sampling_variance(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
 
 
 def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
-    """Between-run variance of a paired difference of two rows, pooled over all rows.
+    """Between-run variance of a paired difference of two rows, pooled over (T, R) values of T rows in R runs.
 
-    Twice the row-by-run interaction mean square, with (T - 1)(R - 1) degrees of freedom.
-
-    Args:
-        run_values: (T, R) values of T rows in the same R runs.
-    Returns:
-        None with fewer than two rows or two runs.
+    Twice the row-by-run interaction mean square, with (T - 1)(R - 1) degrees of freedom; None with fewer than
+    two rows or two runs.
     """
     t, r = run_values.shape
     if t < 2 or r < 2:
@@ -100,12 +86,9 @@ def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
 
 
 def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
-    """Between-run variance of one run's value around its row's mean, pooled over all rows.
+    """Between-run variance of one run's value around its row's mean, pooled over (T, R) values.
 
-    Args:
-        run_values: (T, R).
-    Returns:
-        None with fewer than two runs.
+    None with fewer than two runs.
     """
     t, r = run_values.shape
     if r < 2:
@@ -114,12 +97,7 @@ def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
 
 
 def interval(
-    values: np.ndarray,
-    patient: np.ndarray,
-    pooled: RunVariance | None,
-    *,
-    alpha: float,
-    power: float,
+    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None, *, alpha: float, power: float
 ) -> Interval:
     """Interval of the mean over runs of a metric.
 

@@ -23,27 +23,17 @@ THRESHOLD = 0.5  # from which a score of a multi-label task counts as a positive
 
 @dataclass(frozen=True)
 class Metric:
-    """One named metric.
+    """One named metric."""
 
-    Attributes:
-        name: in tasks and records.
-        title: heading of a column.
-        noun: within a sentence, after "points of".
-        meaning: one sentence for the glossary; ``{positive}`` is replaced by the positive class.
-        kinds: kinds of task that it is defined for.
-        percent: shown in percent, or as a decimal.
-        lowest: smallest possible value; the largest is 1.
-        values: function of label, (n,) int or (n, K) 0 or 1 for multi-label tasks, and scores (R, n, K);
-            returns (R, n) values per image.
-    """
-
-    name: str
-    title: str
-    noun: str
-    meaning: str
-    kinds: tuple[Kind, ...]
-    percent: bool
-    lowest: float
+    name: str  # in tasks and records
+    title: str  # heading of a column
+    noun: str  # within a sentence, after "points of"
+    meaning: str  # one sentence for the glossary; ``{positive}`` is replaced by the positive class
+    kinds: tuple[Kind, ...]  # kinds of task that it is defined for
+    percent: bool  # shown in percent, or as a decimal
+    lowest: float  # smallest possible value; the largest is 1
+    # function of label, (n,) int or (n, K) 0 or 1 for multi-label tasks, and scores (R, n, K); returns (R, n)
+    # values per image
     values: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     def record(self, positive: str) -> dict[str, Any]:

@@ -98,21 +98,13 @@ def _quantiles(alpha: float, power: float, share: float, design_effect: float) -
 
 @dataclass(frozen=True)
 class VarianceParts:
-    """Components of the variance of a mean over runs, see ``intervals.interval``.
+    """Components of the variance of a mean over runs, see ``intervals.interval``."""
 
-    Attributes:
-        shared: by any two runs, since they read the same patients; falls with the number of patients.
-        chance: of single predictions, of one run; falls with patients and with runs.
-        between: of one run's value between runs, chance included; the rest falls with the number of runs.
-        between_df: degrees of freedom of ``between``.
-        runs, patients: of the study that they were estimated from; at least two each.
-    """
-
-    shared: float
-    chance: float
-    between: float
-    between_df: float
-    runs: int
+    shared: float  # by any two runs, since they read the same patients; falls with the number of patients
+    chance: float  # of single predictions, of one run; falls with patients and with runs
+    between: float  # of one run's value between runs, chance included; the rest falls with the number of runs
+    between_df: float  # degrees of freedom of ``between``
+    runs: int  # this and the next: of the study that they were estimated from; at least two each
     patients: int
 
     def at(self, runs: float, patients: float) -> tuple[float, float]:

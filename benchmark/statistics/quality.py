@@ -17,26 +17,17 @@ Column = tuple[str, int | None]  # a metric, overall (None) or of a class
 
 @dataclass(frozen=True)
 class Figure:
-    """One named metric.
+    """One named metric."""
 
-    Attributes:
-        name: in records.
-        title: heading of a column.
-        meaning: one sentence for the glossary; ``{positive}`` is replaced by the positive class.
-        overall: kinds of task that have it overall: of the last class of a binary task for a metric of one
-            class, else of all classes.
-        per_class: whether each class has it, against the rest.
-        percent: shown in percent, or as a decimal.
-        direction: ``maximize`` or ``minimize``.
-    """
-
-    name: str
-    title: str
-    meaning: str
+    name: str  # in records
+    title: str  # heading of a column
+    meaning: str  # one sentence for the glossary; ``{positive}`` is replaced by the positive class
+    # kinds of task that have it overall: of the last class of a binary task for a metric of one class, else
+    # of all classes
     overall: tuple[Kind, ...]
-    per_class: bool = False
-    percent: bool = False
-    direction: str = "maximize"
+    per_class: bool = False  # whether each class has it, against the rest
+    percent: bool = False  # shown in percent, or as a decimal
+    direction: str = "maximize"  # ``maximize`` or ``minimize``
 
     def record(self, kind: Kind, positive: str) -> dict[str, Any]:
         """Description for the pages, as JSON values."""

@@ -32,19 +32,12 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Total weight of images by class, each (B, K).
+    """Total weight of images by class, each (B, K)."""
 
-    Attributes:
-        correct: images of the class that are predicted as it.
-        predicted: images predicted as the class.
-        actual: images of the class.
-        total: (B, 1) all images.
-    """
-
-    correct: np.ndarray
-    predicted: np.ndarray
-    actual: np.ndarray
-    total: np.ndarray
+    correct: np.ndarray  # images of the class that are predicted as it
+    predicted: np.ndarray  # images predicted as the class
+    actual: np.ndarray  # images of the class
+    total: np.ndarray  # (B, 1) all images
 
     @property
     def precision(self) -> np.ndarray:
@@ -107,14 +100,10 @@ class RankedClass:
 
     The curves rise only at scores of images of the class, so only these G scores, from the highest, are
     thresholds; images of equal score pass a threshold together.
-
-    Args:
-        actual: (n,) bool.
-        score: (n,), higher is more likely.
     """
 
-    actual: np.ndarray
-    score: np.ndarray
+    actual: np.ndarray  # (n,) bool
+    score: np.ndarray  # (n,), higher is more likely
 
     @cached_property
     def _matrices(self) -> tuple[csr_array, csr_array, csr_array]:

@@ -30,8 +30,8 @@ from benchmark.comparison import variance_and_association
 from benchmark.comparison.breakdown import breakdown
 from benchmark.comparison.significance_records import Association
 from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.build import pages
 from benchmark.reporting.leaderboards.publish import compare_bundles, write_leaderboard
-from benchmark.reporting.leaderboards.site import pages
 from benchmark.reporting.tables import as_csv, as_latex, as_markdown, of_run, of_runs
 from benchmark.reporting.tables.record import Table
 from benchmark.reporting.tables.run import Run

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.comparison.csv.predictions import Settings, chosen_baseline, detectable, panel_of
+from benchmark.comparison.csv.predictions import Settings, chosen_baseline, panel_of
 from benchmark.comparison.csv.predictions_table import Predictions
-from benchmark.comparison.significance_tests import POWERS
+from benchmark.comparison.significance_tests import POWERS, detectable
 from benchmark.statistics import power
 from benchmark.statistics.intervals import Interval
 

@@ -17,7 +17,6 @@ from benchmark.errors import SubmissionError, unknown_name
 from benchmark.statistics import power, weighted
 from benchmark.statistics.adjust import adjust
 from benchmark.statistics.equivalence import equivalence
-from benchmark.statistics.intervals import Interval
 from benchmark.statistics.metrics import Kind, members, reported
 from benchmark.statistics.paired_bootstrap import paired_bootstrap
 from benchmark.statistics.quality import Reading
@@ -30,21 +29,15 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a comparison of predictions.
+    """Settings of a comparison of predictions."""
 
-    Attributes:
-        metric: of ``metrics.reported``; None for balanced accuracy, or AUROC in multi-label tasks.
-        baseline: the model that the others are compared with; None for the first.
-        margin: smallest difference that matters, in the metric, for a test of equivalence; or None.
-        alpha: of all tests and intervals.
-        correction: over the models that are compared with the baseline, see ``adjust``.
-    """
-
+    # of ``metrics.reported``; None for balanced accuracy, or AUROC in multi-label tasks
     metric: str | None = None
-    baseline: str | None = None
+    baseline: str | None = None  # the model that the others are compared with; None for the first
+    # smallest difference that matters, in the metric, for a test of equivalence; or None
     margin: float | None = None
-    alpha: float = 0.05
-    correction: str = "holm"
+    alpha: float = 0.05  # of all tests and intervals
+    correction: str = "holm"  # over the models that are compared with the baseline, see ``adjust``
 
 
 def compare_predictions(given: Predictions, settings: Settings) -> Record:
@@ -64,10 +57,8 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
     tests: dict[str, Mapping[str, Record]] = {
         "difference": {m: panel.primary.difference(m, baseline).record() for m in others},
         "bootstrap": {m: _bootstrap(panel, metric, m, baseline) for m in others},
-        "mcnemar": {} if given.kind == "multilabel" else significance_tests.mcnemar_by_row(panel, baseline),
-        "delong": significance_tests.delong_by_row(panel, baseline)
-        if significance_tests.can_delong(panel)
-        else {},
+        "mcnemar": significance_tests.mcnemar_by_row(panel, baseline),
+        "delong": significance_tests.delong_by_row(panel, baseline),
     }
     for name in ("difference", "bootstrap"):
         _adjust(tests[name], settings.correction)
@@ -127,11 +118,6 @@ def chosen_baseline(given: Predictions, settings: Settings) -> str:
     return name
 
 
-def detectable(difference: Interval, alpha: float) -> dict[str, float]:
-    """Smallest detectable true difference, by power."""
-    return {str(p): power.smallest_detectable(difference.se, difference.df, alpha, p) for p in POWERS}
-
-
 def _versus(
     panel: ComparedRows,
     settings: Settings,
@@ -146,7 +132,7 @@ def _versus(
         share = record["mcnemar"]["discordant"] / images
         seen = {str(p): power.detectable_mcnemar(images, share, alpha, p) if share else None for p in POWERS}
         record["mcnemar"] = {**record["mcnemar"], "share": share, "detectable": seen}
-    record["detectable"] = detectable(own, alpha)
+    record["detectable"] = significance_tests.detectable(own, alpha)
     record["equivalence"] = equivalence(own.estimate, own.se, own.df, margin, alpha) if margin else None
     return record
 

@@ -25,21 +25,13 @@ Columns = dict[str, dict[str, str]]  # by model, the column of each class
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Scores of several models on the same images.
+    """Scores of several models on the same images."""
 
-    Attributes:
-        kind: ``binary``, ``multiclass`` or ``multilabel``.
-        classes: in the order of the scores; of a binary task, the last is the positive one.
-        label: (n,) class index, or (n, K) 0 or 1 for ``multilabel``.
-        patient: (n,) labels.
-        scores: (R, n, K) by model, in order of appearance; the same R runs for all.
-    """
-
-    kind: Kind
-    classes: tuple[str, ...]
-    label: np.ndarray
-    patient: np.ndarray
-    scores: Mapping[str, np.ndarray]
+    kind: Kind  # ``binary``, ``multiclass`` or ``multilabel``
+    classes: tuple[str, ...]  # in the order of the scores; of a binary task, the last is the positive one
+    label: np.ndarray  # (n,) class index, or (n, K) 0 or 1 for ``multilabel``
+    patient: np.ndarray  # (n,) labels
+    scores: Mapping[str, np.ndarray]  # (R, n, K) by model, in order of appearance; the same R runs for all
 
 
 def read_predictions(path: Path, positive: str | None = None) -> Predictions:

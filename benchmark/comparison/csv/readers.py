@@ -32,15 +32,12 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class ReaderStudy:
-    """The answers of a reader study.
+    """The answers of a reader study."""
 
-    Attributes:
-        answers: one record per reader and image. Columns ``reader``, ``image``, ``model`` (``real`` for an
-            image of a patient) and ``class`` (empty if not given), str; and a column for each question with
-            answers, float, NaN if not answered: ``quality`` 1 (worst) to 5, ``plausibility`` 1 (completely
-            inappropriate) to 3 (characteristic), ``real_or_fake`` 0 for real and 1 for fake.
-    """
-
+    # one record per reader and image. Columns ``reader``, ``image``, ``model`` (``real`` for an image of a
+    # patient) and ``class`` (empty if not given), str; and a column for each question with answers, float,
+    # NaN if not answered: ``quality`` 1 (worst) to 5, ``plausibility`` 1 (completely inappropriate) to 3
+    # (characteristic), ``real_or_fake`` 0 for real and 1 for fake.
     answers: pd.DataFrame
 
     @property
@@ -108,7 +105,6 @@ def analyze(study: ReaderStudy, *, alpha: float = 0.05, correction: str = "bonfe
     """Analyze all questions of a reader study.
 
     Args:
-        study: of ``read_study``.
         alpha: of all tests and intervals.
         correction: of Dunn's test; the papers use ``bonferroni``.
     Returns:

@@ -62,15 +62,10 @@ def realism(
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """The answers of all readers, each (n,).
+    """The answers of all readers, each (n,)."""
 
-    Attributes:
-        called_fake: 0 or 1.
-        real: bool.
-    """
-
-    called_fake: np.ndarray
-    real: np.ndarray
+    called_fake: np.ndarray  # 0 or 1
+    real: np.ndarray  # bool
     reader: np.ndarray
     image: np.ndarray
     alpha: float

@@ -20,7 +20,8 @@ def figure(run: Run) -> Drawn | LeftOut:
     if not rows:
         return LeftOut(NAME, "no finished row adds images")
     roles = {"generator": "Generators", "control": "Controls"}
-    panels = {t: own for role, t in roles.items() if (own := _of_role(run, rows, role))}
+    by_role = {t: [r for r in rows if run.manifests[r].row.role == role] for role, t in roles.items()}
+    panels = {title: own for title, own in by_role.items() if own}
     drawn, axes = canvas(len(panels), sharey=True, size=(4.6, 3.6))
     metric, by_bracket = run.metrics[0], run.comparison.figures["test"]
     for ax, (title, own) in zip(axes[0], panels.items(), strict=True):
@@ -40,7 +41,3 @@ def figure(run: Run) -> Drawn | LeftOut:
         f"with intervals over patients and trainings. After Schaudt et al. 2023, Figure 7. {run.sentence()}"
     )
     return Drawn(NAME, drawn, caption)
-
-
-def _of_role(run: Run, rows: list[str], role: str) -> list[str]:
-    return [r for r in rows if run.manifests[r].row.role == role]

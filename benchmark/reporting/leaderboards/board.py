@@ -45,21 +45,16 @@ MEASURE_ORDER = ("fid", "kid", "ms", "gan")
 class Board:
     """One leaderboard: the rows of one protocol, and everything that its pages show.
 
-    Attributes:
-        bundles: one per row.
-        comparison: of the same bundles.
-        name: of its folder; the ids of its parts on a page begin with it.
-        standings: by row; empty on the page of a run.
-        hashes: SHA-256 by row and file, of ``bundle.json`` and of the files beside the bundle. Since
-            ``bundle.json`` holds the hashes of the bundle's other files, they cover every byte of a row.
     Raises:
         SubmissionError: the comparison is not of these bundles.
     """
 
-    bundles: Sequence[Bundle]
-    comparison: Comparison
-    name: str = "board"
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    bundles: Sequence[Bundle]  # one per row
+    comparison: Comparison  # of the same bundles
+    name: str = "board"  # of its folder; the ids of its parts on a page begin with it
+    standings: Mapping[str, Standing] = field(default_factory=dict)  # by row; empty on the page of a run
+    # SHA-256 by row and file, of ``bundle.json`` and of the files beside the bundle. Since ``bundle.json``
+    # holds the hashes of the bundle's other files, they cover every byte of a row.
     hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,7 +74,6 @@ class Board:
 
     @property
     def task(self) -> str:
-        """The task's name."""
         return self.head.task
 
     @property
@@ -89,7 +83,6 @@ class Board:
 
     @property
     def title(self) -> str:
-        """The page's title."""
         return f"{self.task} · {self.head.profile}"
 
     @cached_property
@@ -146,7 +139,6 @@ class Board:
 
     @property
     def bracket(self) -> int:
-        """The primary bracket."""
         return self.head.primary_bracket
 
     @property
@@ -207,7 +199,6 @@ class Board:
 
     @property
     def groups(self) -> list[Group]:
-        """The subgroups."""
         fields = next((row.subgroups for row in self.rows if row.subgroups), {})
         return [
             Group(name, value, record.images, record.patients, record.too_small)

@@ -8,42 +8,29 @@ from typing import Any
 
 from benchmark.bundles.schema import Manifest
 from benchmark.bundles.standing import Standing
+from benchmark.comparison.controls import COPIES
 from benchmark.comparison.row_records import RowFigures, Subgroup
 from benchmark.utils.formatting import plural
-
-COPIES = "duplicate_real"  # copies by definition: shown as gated, but ranked
 
 
 @dataclass(frozen=True, eq=False)
 class BoardRow:
-    """One row of a board.
+    """One row of a board."""
 
-    Attributes:
-        manifest: the content of the row's ``bundle.json``.
-        rank: tie group, or None with a reason in ``unranked``.
-        letters: rows that share a letter do not differ significantly.
-        tied: number of other rows with the same rank.
-        figures: at the primary bracket on ``test``; None for a failed row.
-        subgroups: the primary metric by field and value; empty for a failed row.
-        grid: PNG of samples, or None.
-        standing: None on the page of a run.
-        sha256: of ``bundle.json``; "" on the page of a run.
-    """
-
-    manifest: Manifest
-    rank: int | None
-    letters: str
-    tied: int
+    manifest: Manifest  # the content of the row's ``bundle.json``
+    rank: int | None  # tie group, or None with a reason in ``unranked``
+    letters: str  # rows that share a letter do not differ significantly
+    tied: int  # number of other rows with the same rank
     unranked: str | None
-    figures: RowFigures | None
+    figures: RowFigures | None  # at the primary bracket on ``test``; None for a failed row
+    # the primary metric by field and value; empty for a failed row
     subgroups: Mapping[str, Mapping[str, Subgroup]]
-    grid: bytes | None
-    standing: Standing | None
-    sha256: str
+    grid: bytes | None  # PNG of samples, or None
+    standing: Standing | None  # None on the page of a run
+    sha256: str  # of ``bundle.json``; "" on the page of a run
 
     @property
     def name(self) -> str:
-        """The row's name."""
         return self.manifest.row.name
 
     @property

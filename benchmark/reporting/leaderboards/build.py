@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.errors import SubmissionError
+from benchmark.reporting.leaderboards import html, markdown
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.board_folders import (
     RESULTS,
@@ -11,7 +14,7 @@ from benchmark.reporting.leaderboards.board_folders import (
     one_board_per_protocol,
     read_board,
 )
-from benchmark.reporting.leaderboards.site import pages
+from benchmark.reporting.leaderboards.json_record import dump, task_record
 from benchmark.utils.files import disk_errors, write_bytes
 from benchmark.utils.processes import process_map, worker_count
 
@@ -31,6 +34,28 @@ def build_pages(root: Path, workers: int | None = None) -> dict[str, bytes]:
         SubmissionError: there is no board, or a bundle is refused.
     """
     return {name: text.encode() for name, text in pages(read_boards(root, workers)).items()}
+
+
+def pages(boards: Sequence[Board]) -> dict[str, str]:
+    """Render ``README.md``, ``index.html``, and ``<task>.md`` and ``<task>.json`` of every task.
+
+    Args:
+        boards: at least one, in any order.
+    Returns:
+        Texts by file name.
+    Raises:
+        SubmissionError: there is no board, or two have one name.
+    """
+    ordered = sorted(boards, key=lambda b: (b.task, b.name))
+    names = [b.name for b in ordered]
+    if not ordered or len(set(names)) < len(names):
+        raise SubmissionError("leaderboards", f"expected boards of different names, got {names}")
+    texts = {"README.md": markdown.index_page(ordered), "index.html": html.site_page(ordered)}
+    for task in sorted({b.task for b in ordered}):
+        own = [b for b in ordered if b.task == task]
+        texts[f"{task}.md"] = markdown.task_page(own)
+        texts[f"{task}.json"] = dump(task_record(own))
+    return texts
 
 
 def read_boards(root: Path, workers: int | None = None) -> list[Board]:

@@ -9,8 +9,8 @@ from math import ceil, floor, log10
 from markupsafe import Markup, escape
 
 from benchmark.comparison.row_records import BaselineDifference
-from benchmark.reporting.formats import Interval, points, points_with_range
 from benchmark.reporting.leaderboards.board import Board
+from benchmark.utils.formatting import Interval, points, points_with_range
 
 Series = list[tuple[int, BaselineDifference]]  # (bracket, difference to the baseline)
 TINTS = (0.02, 0.08, 0.2)  # differences, as shares, from which on a cell is tinted more
@@ -31,11 +31,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return 1 to ``count`` + 1 round values between two ends, in steps of 1, 2 or 5 times 10^k.
-
-    Args:
-        count: at least 3.
-    """
+    """Return 1 to ``count`` + 1 (>= 4) round values between two ends, in steps of 1, 2 or 5 times 10^k."""
     raw = (high - low) / count
     power = 10.0 ** floor(log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
@@ -59,7 +55,6 @@ def bounds(differences: Iterable[Interval], step: float = 0.05) -> tuple[float, 
 
 
 def forest_bounds(board: Board) -> tuple[float, float]:
-    """Return the ends of the axis of a board's forest plot."""
     return bounds(d for row in board.rows if (d := board.difference(row)))
 
 
@@ -121,13 +116,7 @@ def _series(board: Board, row: str) -> Series:
 
 
 def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Markup:
-    """Draw the difference to the baseline against the bracket, with intervals.
-
-    Args:
-        name: of the row.
-        series: (images added per class, difference), at least one.
-        ends: of the vertical axis, shared by all rows.
-    """
+    """Draw the differences of a row to the baseline, at least one, by bracket; rows share the ``ends``."""
     width, height, left, bottom = 240, 150, 40, 124
     y = Scale(*ends, bottom, 10)
     gap = (width - left - 20) / len(series)

@@ -9,8 +9,7 @@ from typing import Literal
 from benchmark.bundles.schema import was_not_run
 from benchmark.comparison.records import Comparison
 from benchmark.comparison.row_records import BaselineDifference
-from benchmark.reporting.formats import points_with_range
-from benchmark.utils.formatting import listed, plural
+from benchmark.utils.formatting import listed, plural, points_with_range
 
 NO_DIFFERENCE = "not significantly different from"
 
@@ -24,11 +23,7 @@ class Finding:
 
 
 def findings(comparison: Comparison, roles: Mapping[str, str]) -> list[Finding]:
-    """Summarize the controls, every generator and the missing rows.
-
-    Args:
-        roles: ``generator`` or ``control`` by row.
-    """
+    """Summarize the controls, every generator and the missing rows, from each row's role."""
     generators = [n for n, role in sorted(roles.items()) if role == "generator"]
     return [
         _can_measure(comparison),

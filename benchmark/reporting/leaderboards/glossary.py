@@ -17,87 +17,47 @@ MCNEMAR = (
     "Probability of an equally uneven split of the images that only one of row and real_only classifies "
     "correctly (+ gained, − lost), if both were equally good; corrected for the number of rows.",
 )
-TERMS: tuple[Term, ...] = (
-    (
-        "Point",
-        "A hundredth of a metric that ends at 1: one percentage point of accuracy, or 0.01 of F1 or AUROC.",
-    ),
-    (
-        "Interval",
-        "Confidence interval: it covers the true value in the stated share of repetitions with new test "
-        "patients and new trainings.",
-    ),
-    (
-        "Detectable",
-        "Smallest true difference that this comparison detects with the stated power; smaller ones are "
-        "usually missed.",
-    ),
-    (
-        "Rank",
-        "1 + the number of rows that are significantly better, directly or through a chain. Rows of one rank "
-        "do not differ significantly; rows of different ranks may or may not.",
-    ),
-    (
-        "Letters",
-        "Rows that share a letter do not differ significantly. Unlike ranks, letters show every pair.",
-    ),
-    (
-        "Critical difference",
-        "Difference of mean ranks from which two rows differ significantly in Nemenyi's test. Rows are "
-        "ranked among the trainings of one seed and fold, and the ranks are averaged.",
-    ),
-    (
-        "Equivalent",
-        "Two one-sided tests show that the true difference lies within the margin. Without that result "
-        "nothing is claimed: the absence of a significant difference does not show equality.",
-    ),
-    (
-        "Pareto front",
-        "Rows that no other row in the plot dominates in both respects, by their estimates; neighbors on the "
-        "front need not differ significantly.",
-    ),
-    (
-        "Verified, self-reported",
-        "Verified: the stored predictions reproduce the figures, and repeating a share of the trainings gave "
-        "a plausible result. Self-reported: no repeated training is on record.",
-    ),
-    (
-        "FID, KID",
-        "Distances between synthetic and real images in the features of the named extractor; lower is "
-        "closer. They depend on the number of images n. Beside them, as “real”, stands the same figure for "
-        "two halves of the real images that share no patient.",
-    ),
-    (
-        "MS-SSIM",
-        "Mean similarity of pairs of images of one class; a value well above that of real images shows "
-        "little variety.",
-    ),
-    (
-        "GAN-test",
-        "Performance on the synthetic images of classifiers trained on real images alone. Beside it, as "
-        "“real”, stands their performance on real test images. Far above it, the images are easier than real "
-        "ones; far below, they do not show their labels.",
-    ),
-    (
-        "Filter pass rate",
-        "With a quality filter: the share of generated images that classifiers of real images assign to the "
-        "requested class; the others are dropped. Beside it, as “real”, stands the share of real images.",
-    ),
-    (
-        "Copies",
-        "Share of synthetic images that lie nearer to a training image than nearly all images of new "
-        "patients do. A share clearly above the expected one shows copied patients: the row is gated and "
-        "gets no rank.",
-    ),
-    ("real_only", "Control: no added images."),
-    ("oversample", "Control: no added images; rare classes are drawn more often."),
-    ("class_weights", "Control: no added images; rare classes have a larger weight in the loss."),
-    ("duplicate_real", "Control: copies of training images instead of synthetic ones."),
-    ("traditional", "Control: classically augmented training images instead of synthetic ones."),
-    ("oracle", "Control: additional true images that no other row uses; the ceiling."),
-    ("copycat", "Control: near-copies of training images, which the memorization gate must catch."),
-    ("noise", "Control: images with a plausible histogram and no anatomy."),
-)
+TERMS = {
+    "Point": "A hundredth of a metric that ends at 1: one percentage point of accuracy, or 0.01 of F1 or "
+    "AUROC.",
+    "Interval": "Confidence interval: it covers the true value in the stated share of repetitions with new "
+    "test patients and new trainings.",
+    "Detectable": "Smallest true difference that this comparison detects with the stated power; smaller ones "
+    "are usually missed.",
+    "Rank": "1 + the number of rows that are significantly better, directly or through a chain. Rows of one "
+    "rank do not differ significantly; rows of different ranks may or may not.",
+    "Letters": "Rows that share a letter do not differ significantly. Unlike ranks, letters show every pair.",
+    "Critical difference": "Difference of mean ranks from which two rows differ significantly in Nemenyi's "
+    "test. Rows are ranked among the trainings of one seed and fold, and the ranks are averaged.",
+    "Equivalent": "Two one-sided tests show that the true difference lies within the margin. Without that "
+    "result nothing is claimed: the absence of a significant difference does not show equality.",
+    "Pareto front": "Rows that no other row in the plot dominates in both respects, by their estimates; "
+    "neighbors on the front need not differ significantly.",
+    "Verified, self-reported": "Verified: the stored predictions reproduce the figures, and repeating a "
+    "share of the trainings gave a plausible result. Self-reported: no repeated training is on record.",
+    "FID, KID": "Distances between synthetic and real images in the features of the named extractor; lower "
+    "is closer. They depend on the number of images n. Beside them, as “real”, stands the same figure for "
+    "two halves of the real images that share no patient.",
+    "MS-SSIM": "Mean similarity of pairs of images of one class; a value well above that of real images "
+    "shows little variety.",
+    "GAN-test": "Performance on the synthetic images of classifiers trained on real images alone. Beside it, "
+    "as “real”, stands their performance on real test images. Far above it, the images are easier than real "
+    "ones; far below, they do not show their labels.",
+    "Filter pass rate": "With a quality filter: the share of generated images that classifiers of real "
+    "images assign to the requested class; the others are dropped. Beside it, as “real”, stands the share of "
+    "real images.",
+    "Copies": "Share of synthetic images that lie nearer to a training image than nearly all images of new "
+    "patients do. A share clearly above the expected one shows copied patients: the row is gated and gets no "
+    "rank.",
+    "real_only": "Control: no added images.",
+    "oversample": "Control: no added images; rare classes are drawn more often.",
+    "class_weights": "Control: no added images; rare classes have a larger weight in the loss.",
+    "duplicate_real": "Control: copies of training images instead of synthetic ones.",
+    "traditional": "Control: classically augmented training images instead of synthetic ones.",
+    "oracle": "Control: additional true images that no other row uses; the ceiling.",
+    "copycat": "Control: near-copies of training images, which the memorization gate must catch.",
+    "noise": "Control: images with a plausible histogram and no anatomy.",
+}
 
 
 def glossary(settings: Iterable[Settings]) -> list[Term]:
@@ -113,4 +73,4 @@ def glossary(settings: Iterable[Settings]) -> list[Term]:
         metrics += [(m.title, m.meaning) for m in own.quality_metrics if m.title not in titles]
     folds = [FOLDS] if any(own.folds > 1 for own in each) else []
     mcnemar = [MCNEMAR] if any(own.kind != "multilabel" for own in each) else []
-    return list(dict.fromkeys([*metrics, *folds, *TERMS, *mcnemar]))
+    return list(dict.fromkeys([*metrics, *folds, *TERMS.items(), *mcnemar]))

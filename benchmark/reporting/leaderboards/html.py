@@ -17,26 +17,14 @@ from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.glossary import glossary
 from benchmark.reporting.leaderboards.rank_diagram import rank_diagram
 from benchmark.reporting.leaderboards.row_details import details
-from benchmark.utils.formatting import listed, plural
+from benchmark.utils.formatting import listed, plural, points, points_range
 
 TEMPLATES = Path(__file__).parent / "templates"
-FILTERS = {
-    "percent": formats.percent,
-    "value": formats.value,
-    "value_range": formats.value_range,
-    "points": formats.points,
-    "points_range": formats.points_range,
-    "plus_minus": formats.plus_minus,
-    "p_value": formats.p_value,
-    "p_equals": formats.p_equals,
-    "number": formats.number,
-    "cost": formats.cost,
-    "settings": formats.settings,
-    "classifier": formats.classifier_summary,
-    "measure_title": formats.measure_title,
-    "plural": plural,
-    "listed": listed,
-}
+FILTERS = (
+    formats.percent, formats.value, formats.value_range, points, points_range,
+    formats.plus_minus, formats.p_value, formats.p_equals, formats.number, formats.cost, formats.settings,
+    formats.classifier_summary, formats.measure_title, plural, listed,
+)  # fmt: skip
 Cells = Mapping[tuple[str, str], tuple[str, str]]  # text and CSS class by row and column
 
 
@@ -58,7 +46,7 @@ def environment(**options: Any) -> jinja2.Environment:
         keep_trailing_newline=True,
         **options,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update({f.__name__: f for f in FILTERS})
     environment.globals["sentences"] = sentences
     return environment
 
@@ -94,7 +82,6 @@ def across(boards: Sequence[Board]) -> list[tuple[str, str, list[tuple[Board, Bo
 
 
 def dunn_matrix(board: Board) -> Matrix:
-    """Adjusted p values of Dunn's test."""
     cells: dict[tuple[str, str], tuple[str, str]] = {}
     for pair in board.comparison.dunn:
         kind = "up" if pair.p_adjusted < board.comparison.settings.alpha else ""
@@ -108,7 +95,7 @@ def pair_matrix(board: Board) -> Matrix:
     for pair in board.comparison.ranking.pairs:
         significant = pair.p_adjusted < board.comparison.settings.alpha
         for a, b, value in ((pair.a, pair.b, pair.estimate), (pair.b, pair.a, -pair.estimate)):
-            cells[a, b] = (formats.points(value), ("up" if value > 0 else "down") if significant else "")
+            cells[a, b] = (points(value), ("up" if value > 0 else "down") if significant else "")
     return Matrix("Paired differences in points", [r.name for r in board.rows if r.rank is not None], cells)
 
 

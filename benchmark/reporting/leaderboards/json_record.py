@@ -43,12 +43,9 @@ def board_record(board: Board) -> dict[str, Any]:
 
 def task_record(boards: Sequence[Board]) -> dict[str, Any]:
     """Record of all boards of a task, with the standings of their rows."""
-    records = {board.name: {**board_record(board), "standings": _standings(board)} for board in boards}
+    records = {}
+    for board in boards:
+        hashes, standings = board.hashes, {row: asdict(s) for row, s in board.standings.items()}
+        rows = {row: {**standing, "sha256": dict(hashes.get(row, {}))} for row, standing in standings.items()}
+        records[board.name] = {**board_record(board), "standings": rows}
     return {"schema": 1, "task": boards[0].task, "boards": records}
-
-
-def _standings(board: Board) -> dict[str, Any]:
-    return {
-        row: {**asdict(standing), "sha256": dict(board.hashes.get(row, {}))}
-        for row, standing in board.standings.items()
-    }

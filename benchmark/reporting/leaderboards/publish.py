@@ -17,7 +17,6 @@ RESULTS = {True: "held", False: "DID NOT HOLD", None: "no result"}
 
 
 def compare_folder(folder: Path) -> Comparison:
-    """Compare the bundles in a folder."""
     return compare_bundles(read_bundles(folder))
 
 

@@ -8,8 +8,8 @@ from math import log10
 
 from markupsafe import Markup, escape
 
-from benchmark.reporting.formats import points
 from benchmark.reporting.leaderboards.charts import Scale, decades, picture, ticks
+from benchmark.utils.formatting import points
 
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 50, 466, 12, 288
@@ -19,24 +19,16 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass(frozen=True)
 class Mark:
-    """A row in the plot.
-
-    Attributes:
-        x: lower is better; positive where the axis is logarithmic.
-        estimate, low, high: difference to the baseline with its interval, as a share.
-        control: drawn as a square, a generator as a circle.
-        gated: drawn hollow; never on the front.
-        front: on the Pareto front.
-    """
+    """A row in the plot."""
 
     name: str
-    x: float
-    estimate: float
+    x: float  # lower is better; positive where the axis is logarithmic
+    estimate: float  # this and the next two: difference to the baseline with its interval, as a share
     low: float
     high: float
-    control: bool
-    gated: bool
-    front: bool
+    control: bool  # drawn as a square, a generator as a circle
+    gated: bool  # drawn hollow; never on the front
+    front: bool  # on the Pareto front
 
 
 @dataclass(frozen=True)
@@ -53,16 +45,16 @@ class Axis:
 
 
 def scatter(marks: Sequence[Mark], axis: Axis, y_title: str, label: str) -> Markup:
-    """Draw the plot; ``label`` is read out instead of it.
-
-    Args:
-        marks: at least one.
-    """
+    """Draw the plot of at least one mark; ``label`` is read out instead of it."""
     x, y = _scales(marks, axis)
     at = {m.name: (x(axis.place(m.x)), y(m.estimate)) for m in marks}
     steps = _steps([at[m.name] for m in sorted(marks, key=lambda m: (m.x, m.estimate)) if m.front])
     parts = [*_grid(x, y, axis), *_titles(axis, y_title), steps]
-    parts += [_whisker(at[m.name][0], y(m.low), y(m.high), m) for m in marks]
+    for m in marks:
+        x1 = at[m.name][0]
+        parts.append(
+            f'<line class="reach {_kinds(m)}" x1="{x1}" x2="{x1}" y1="{y(m.low)}" y2="{y(m.high)}"/>'
+        )
     parts += _labels(marks, at, y) + [_mark(at[m.name], m) for m in marks]
     return picture("scatter", WIDTH, HEIGHT, label, parts)
 
@@ -131,10 +123,6 @@ def _kinds(mark: Mark) -> str:
     return " ".join(["mark", *(name for name, holds in marked if holds)])
 
 
-def _whisker(x: float, low: float, high: float, mark: Mark) -> str:
-    return f'<line class="reach {_kinds(mark)}" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>'
-
-
 def _mark(at: tuple[float, float], mark: Mark) -> str:
     x, y = at
     title = f"<title>{escape(mark.name)}</title>"
@@ -149,7 +137,8 @@ def _mark(at: tuple[float, float], mark: Mark) -> str:
 
 def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], y: Scale) -> list[str]:
     """Place each name where it covers least of the marks, whiskers and earlier names."""
-    taken: list[Box] = [_around(*at[m.name], RADIUS + 1) for m in marks]
+    reach = RADIUS + 1
+    taken: list[Box] = [(px - reach, py - reach, px + reach, py + reach) for px, py in at.values()]
     taken += [(at[m.name][0] - 1, y(m.high), at[m.name][0] + 1, y(m.low)) for m in marks]
     parts = []
     for mark in sorted(marks, key=lambda m: (not m.front, m.name)):
@@ -162,10 +151,6 @@ def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], y: Scale)
             f'y="{round(best[3] - 3, 1)}">{escape(mark.name)}</text>'
         )
     return parts
-
-
-def _around(x: float, y: float, reach: float) -> Box:
-    return x - reach, y - reach, x + reach, y + reach
 
 
 def _candidates(x: float, y: float, width: float) -> list[Box]:

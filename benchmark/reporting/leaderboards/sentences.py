@@ -4,32 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmark.comparison import significance_records as significance
 from benchmark.comparison.row_records import DeLong, Equivalence, McNemar
-from benchmark.comparison.significance_records import (
-    Association,
-    Friedman,
-    KruskalWallis,
-    Needed,
-    Power,
-    Variance,
-)
-from benchmark.reporting.formats import (
-    measure_title,
-    number,
-    p_equals,
-    percent,
-    plus_minus,
-    points,
-    points_range,
-    points_with_range,
-)
+from benchmark.reporting.formats import measure_title, number, p_equals, percent, plus_minus
 from benchmark.reporting.leaderboards.board import Board, BoardRow
-from benchmark.utils.formatting import listed, plural
+from benchmark.utils.formatting import listed, plural, points, points_range, points_with_range
 
 Item = tuple[str, str]  # a term and its text
 
 
-def kruskal_wallis(test: KruskalWallis) -> str:
+def kruskal_wallis(test: significance.KruskalWallis) -> str:
     """Result of the Kruskal-Wallis test."""
     if test.p is None:
         return f"Kruskal-Wallis test: not available, {test.reason}."
@@ -40,7 +24,7 @@ def kruskal_wallis(test: KruskalWallis) -> str:
     )
 
 
-def friedman(test: Friedman) -> str:
+def friedman(test: significance.Friedman) -> str:
     """Result of Friedman's test, and the critical difference of mean ranks."""
     if test.p is None:
         return f"Friedman's test and the critical-difference diagram: not available, {test.reason}."
@@ -53,7 +37,7 @@ def friedman(test: Friedman) -> str:
     )
 
 
-def mean_ranks(test: Friedman) -> str:
+def mean_ranks(test: significance.Friedman) -> str:
     """The critical-difference diagram as text."""
     ranks = sorted(test.mean_ranks.items(), key=lambda r: (r[1], r[0]))
     cliques = [listed(list(clique)) for clique in test.cliques if len(clique) > 1]
@@ -61,7 +45,7 @@ def mean_ranks(test: Friedman) -> str:
     return f"Mean ranks, 1 is best: {', '.join(f'{name} {rank:.2f}' for name, rank in ranks)}.{joined}"
 
 
-def associations(tests: Mapping[str, Association]) -> list[str]:
+def associations(tests: Mapping[str, significance.Association]) -> list[str]:
     """One sentence per measure with a rank correlation with utility, and one per reason for having none."""
     sentences: list[str] = []
     missing: dict[str | None, list[str]] = {}
@@ -86,7 +70,7 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def power(record: Power) -> list[str]:
+def power(record: significance.Power) -> list[str]:
     """The smallest detectable difference to real_only, one sentence per level of power."""
     sentences = []
     for level in record.levels:
@@ -118,7 +102,7 @@ def equivalence(test: Equivalence) -> str:
     )
 
 
-def variance(record: Variance) -> str:
+def variance(record: significance.Variance) -> str:
     """Variance components of the runs, the largest first."""
     if record.reason is not None:
         return f"Variance components: not available, {record.reason}."
@@ -127,7 +111,7 @@ def variance(record: Variance) -> str:
     return f"Variance components of {plural(record.n, 'value')}: {listed(parts)}."
 
 
-def needed(record: Needed) -> str:
+def needed(record: significance.Needed) -> str:
     """Number of runs or patients that would detect the observed difference."""
     numbers = [("run", record.runs), ("patient", record.patients)]
     enough = [plural(count, noun) for noun, count in numbers if count is not None]

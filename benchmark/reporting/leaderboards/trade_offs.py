@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from benchmark.reporting.formats import measure_title, number, points, points_with_range
+from benchmark.reporting.formats import measure_title, number
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.scatter_plot import Axis, Mark, scatter
-from benchmark.utils.formatting import listed
+from benchmark.utils.formatting import listed, points, points_with_range
 
 NOT_ELIGIBLE = ("oracle", "noise")  # the ceiling and the floor: not available, or useless, in practice
 MIN_COST = 0.01  # seconds; costs are stored with two decimals
@@ -82,12 +82,9 @@ def marks(board: Board, values: Mapping[str, float], least: float | None = None)
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names on the Pareto front, where small x and large y are better, by ascending x, then by name.
+    """Names of the finite points (x, y) on the Pareto front, by ascending x, then by name.
 
     A point is on the front unless another one has an x no larger and a y no smaller and differs from it.
-
-    Args:
-        points: (x, y) by name, finite.
     """
     front = [
         name

@@ -16,17 +16,12 @@ NAME, OVERALL, MEAN = "change_by_classifier", "Overall", "mean"
 
 @dataclass(frozen=True)
 class Changes:
-    """Average changes, in the unit of what they were computed from.
+    """Average changes, in the unit of what they were computed from."""
 
-    Attributes:
-        cells: by generator and classifier, over its brackets.
-        overall: by generator, over its brackets and all classifiers.
-        mean: by classifier, over all pairs of generator and bracket, so that a generator with more
-            brackets weighs more, as in the paper.
-    """
-
-    cells: Mapping[tuple[str, str], float]
-    overall: Mapping[str, float]
+    cells: Mapping[tuple[str, str], float]  # by generator and classifier, over its brackets
+    overall: Mapping[str, float]  # by generator, over its brackets and all classifiers
+    # by classifier, over all pairs of generator and bracket, so that a generator with more brackets weighs
+    # more, as in the paper
     mean: Mapping[str, float]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.reporting.formats import DASH, points
+from benchmark.reporting.formats import DASH
+from benchmark.utils.formatting import points
 
 Form = Literal["percent", "decimal", "points", "number"]
 Key = tuple[str, ...]
@@ -36,26 +37,17 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table with everything that a writer needs.
+    """A table with everything that a writer needs."""
 
-    Attributes:
-        name: of the files.
-        caption: content, paper table that it follows, and data.
-        row_heads, column_heads: names of the levels of the keys.
-        cells: by row key and column key; an absent one is printed as a dash.
-        rows: keys in order, one text per level; by default in the order of ``cells``.
-        notes: printed below the table.
-    """
-
-    name: str
+    name: str  # of the files
     title: str
-    caption: str
-    row_heads: Key
+    caption: str  # content, paper table that it follows, and data
+    row_heads: Key  # this and the next: names of the levels of the keys
     column_heads: Key
     columns: tuple[Column, ...]
-    cells: Mapping[tuple[Key, Key], Cell]
-    rows: tuple[Key, ...] = ()
-    notes: tuple[str, ...] = ()
+    cells: Mapping[tuple[Key, Key], Cell]  # by row key and column key; an absent one is printed as a dash
+    rows: tuple[Key, ...] = ()  # keys in order, one text per level; by default in the order of ``cells``
+    notes: tuple[str, ...] = ()  # printed below the table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", self.rows or tuple(dict.fromkeys(row for row, _ in self.cells)))
@@ -76,8 +68,7 @@ class LeftOut:
 def figure_cell(record: Any, alpha: float | None = None) -> Cell:
     """Return the cell of a record with ``estimate``, and perhaps an interval, ``std``, ``n`` and ``versus``.
 
-    Args:
-        alpha: the cell is bold if ``versus.p_adjusted`` is below it; None for never.
+    The cell is bold if ``versus.p_adjusted`` is below ``alpha``.
     """
     versus = getattr(record, "versus", None)
     p = versus.p_adjusted if versus else None

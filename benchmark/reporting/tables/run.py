@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from benchmark.bundles.schema import Manifest
 from benchmark.comparison.breakdown_records import Breakdown
+from benchmark.comparison.figures import BASELINE
 from benchmark.comparison.records import Comparison, MetricCard, QualityCard
 from benchmark.comparison.row_records import RowFigures
 from benchmark.reporting.tables.record import Form, Key
 from benchmark.utils.formatting import plural
 
-BASELINE = "real_only"
 PLAIN = (BASELINE, "oversample", "class_weights")  # rows without images, in the order of the tables
 IMAGES = {
     "phantom": "Phantom data: a program that knows the truth has drawn the images; they show no patients.",
@@ -22,16 +22,12 @@ IMAGES = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One leaderboard.
+    """One leaderboard."""
 
-    Attributes:
-        manifests: by row; all share the fields of the protocol.
-        variant: the choices that distinguish this run from the others, by field; empty for a single run.
-    """
-
-    manifests: Mapping[str, Manifest]
+    manifests: Mapping[str, Manifest]  # by row; all share the fields of the protocol
     comparison: Comparison
     breakdown: Breakdown
+    # the choices that distinguish this run from the others, by field; empty for a single run
     variant: Mapping[str, str]
 
     @property
@@ -51,7 +47,6 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes, in the task's order."""
         return self.comparison.settings.classes
 
     @property

@@ -13,9 +13,9 @@ import pytest
 
 from benchmark.errors import SubmissionError
 from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.build import pages
 from benchmark.reporting.leaderboards.html import TEMPLATES
 from benchmark.reporting.leaderboards.row_details import link
-from benchmark.reporting.leaderboards.site import pages
 from benchmark.reporting.leaderboards.trade_offs import front_sentence, marks
 from support.example_boards import CARD, FIRST, SECOND, altered, board, boards, first
 

@@ -11,9 +11,8 @@ import pytest
 from benchmark.bundles.standing import Standing
 from benchmark.intake.card import SubmissionCard
 from benchmark.reporting.leaderboards.board import Board
-from benchmark.reporting.leaderboards.build import read_boards
+from benchmark.reporting.leaderboards.build import pages, read_boards
 from benchmark.reporting.leaderboards.sentences import variance
-from benchmark.reporting.leaderboards.site import pages
 from support.board_folders import BOARD, KEY, SIGNED, edit, make_board_folder, verify
 
 HOSTILE = "</script><script>alert(1)</script> | **b** [c](d)\n# head `e` $(rm) '"

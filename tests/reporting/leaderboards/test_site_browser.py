@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.reporting.leaderboards.site import pages
+from benchmark.reporting.leaderboards.build import pages
 from support.example_boards import FIRST, SECOND, boards
 
 playwright = pytest.importorskip(
