@@ -149,11 +149,9 @@ def images(
 def _read(params: Params) -> tuple[list[Part], Tree, dict[str, str]]:
     """Return the images that the tables list, the tree of files, and their paths by patient/study/image."""
     if params.use != "research":
-        raise DataError(
-            "source chexpert: use",
-            f"is {params.use}, the dataset's agreement allows research alone",
-            "Choose another dataset, or set use to research if it is.",
-        )
+        problem = f"is {params.use}, the dataset's agreement allows research alone"
+        remedy = "Choose another dataset, or set use to research if it is."
+        raise DataError("source chexpert: use", problem, remedy)
     home, tree = _home(params.root)
     files = by_name(tree, key_of, str(tree.root))
     parts = [list_images(name, home / f"{name}.csv") for name in ("train", "valid")]
@@ -177,11 +175,8 @@ def _home(root: Path) -> tuple[Path, Tree]:
     if (home / "train").is_dir():
         return home, walk(home, [name for name in ("train", "valid", "test") if (home / name).is_dir()])
     if not downloaded:
-        raise DataError(
-            str(home / "train"),
-            "no such folder",
-            "Put train/ beside train.csv, or give the folder that contains the downloaded folders.",
-        )
+        remedy = "Put train/ beside train.csv, or give the folder that contains the downloaded folders."
+        raise DataError(str(home / "train"), "no such folder", remedy)
     return home, walk(root, downloaded)
 
 
@@ -215,11 +210,9 @@ def _views(parts: list[Part], key: list[str]) -> tuple[np.ndarray, list[str]]:
     side = _joined(parts, lambda table: table.among("frontal/lateral", SIDE))
     lateral = np.array([name.endswith("_lateral.jpg") for name in key])
     if (wrong := np.flatnonzero((side != "") & ((side == "lateral") != lateral))).size:
-        raise DataError(
-            "source chexpert: Frontal/Lateral",
-            f"contradicts the file name of {len(wrong)} images, the first is '{key[int(wrong[0])]}'",
-            "Take the tables from the dataset's own site.",
-        )
+        problem = f"contradicts the file name of {len(wrong)} images, the first is '{key[int(wrong[0])]}'"
+        remedy = "Take the tables from the dataset's own site."
+        raise DataError("source chexpert: Frontal/Lateral", problem, remedy)
     view = np.where(lateral, "LATERAL", _joined(parts, lambda table: table.among("ap/pa", DIRECTION)))
     unknown = int((view == "FRONTAL").sum())
     note = f"{unknown} frontal images are stated neither as AP nor as PA: view FRONTAL"

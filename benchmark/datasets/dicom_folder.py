@@ -148,11 +148,8 @@ def _list_table(params: Params, path: Path) -> Iterator[_DicomRecord]:
 def _record_of_file(params: Params, name: str) -> _DicomRecord:
     path = inside(params.root, name, name)
     if not params.label_from and "/" not in name:
-        raise DataError(
-            str(path),
-            "is in no subfolder, so it has no label",
-            f"Move it into a folder per class, add a table {TABLE}, or give label_from.",
-        )
+        remedy = f"Move it into a folder per class, add a table {TABLE}, or give label_from."
+        raise DataError(str(path), "is in no subfolder, so it has no label", remedy)
     return _record(params, str(path), path, {}, name.split("/")[0])
 
 

@@ -132,11 +132,8 @@ def _list_subfolders(params: Params) -> tuple[list[Record], list[str]]:
             else:
                 other += 1
     if not records:
-        raise DataError(
-            str(params.root),
-            f"has neither a table {TABLE} nor subfolders with images",
-            f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table.",
-        )
+        remedy = f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table."
+        raise DataError(str(params.root), f"has neither a table {TABLE} nor subfolders with images", remedy)
     notes = [] if params.patient_separator else ["every file counts as a patient: no patient_separator"]
     if other:
         notes.append(f"{other} files in the class folders left out: not one of {', '.join(SUFFIXES)}")

@@ -50,11 +50,8 @@ def images(
     stored = shards.open(params.root)
     if stored.image.shape[1:] != (image_size, image_size):
         height, width = stored.image.shape[1:]
-        raise DataError(
-            f"{params.root}",
-            f"contains images of {width} x {height} pixels, the task requests {image_size}",
-            f"Build another one with --size {image_size}.",
-        )
+        problem = f"contains images of {width} x {height} pixels, the task requests {image_size}"
+        raise DataError(f"{params.root}", problem, f"Build another one with --size {image_size}.")
     return stored if stored.multilabel else of_classes(stored, classes)
 
 

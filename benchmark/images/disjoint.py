@@ -29,11 +29,9 @@ def prove_disjoint(splits: Splits) -> dict[str, Any]:
     for a, b in pairs:
         shared = sorted(sets[a].patients() & sets[b].patients())
         if shared:
-            raise DataError(
-                f"splits {a} and {b}",
-                f"share {len(shared)} patients, the first is '{shared[0]}'",
-                "Split by patient, or map the ids of one person to one id.",
-            )
+            problem = f"share {len(shared)} patients, the first is '{shared[0]}'"
+            remedy = "Split by patient, or map the ids of one person to one id."
+            raise DataError(f"splits {a} and {b}", problem, remedy)
         same = sorted(ids_by_pixels[a].keys() & ids_by_pixels[b].keys())
         if same:
             raise DataError(

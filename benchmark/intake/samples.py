@@ -79,11 +79,8 @@ def select_samples(
     ]
     if short:
         more = f"; and {len(short) - MAX_EXAMPLES} more" if len(short) > MAX_EXAMPLES else ""
-        raise SubmissionError(
-            "samples",
-            f"too few images for the largest bracket: class {'; '.join(short[:MAX_EXAMPLES])}{more}",
-            "Generate more; no image is used twice.",
-        )
+        problem = f"too few images for the largest bracket: class {'; '.join(short[:MAX_EXAMPLES])}{more}"
+        raise SubmissionError("samples", problem, "Generate more; no image is used twice.")
     taken, used = Counter[tuple[int, int]](), []
     for sample in samples:
         key = sample.fold, sample.label

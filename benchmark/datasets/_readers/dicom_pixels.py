@@ -69,11 +69,8 @@ def _check_pixels(path: Path, data: Any) -> None:
         name = getattr(syntax, "name", None) or "none"
         raise DataError(str(path), f"has transfer syntax '{name}', which cannot be read", REPLACE) from None
     if not decoder.is_available:
-        raise DataError(
-            str(path),
-            f"is compressed as '{syntax.name}' ({syntax}), which no installed plug-in reads",
-            f"Install {PLUGINS}, or decompress the file.",
-        )
+        problem = f"is compressed as '{syntax.name}' ({syntax}), which no installed plug-in reads"
+        raise DataError(str(path), problem, f"Install {PLUGINS}, or decompress the file.")
 
 
 def _displayed(stored: np.ndarray, data: Any) -> np.ndarray:

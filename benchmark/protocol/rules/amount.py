@@ -25,11 +25,9 @@ def imbalance(images: ImageSet, rule: Imbalance, *, seed: int, where: str = "imb
     for name, number in rule.keep.items():
         members, patients, count = _patients(left, name, seed, f"{where}: keep")
         if members.sum() < number:
-            raise DataError(
-                f"{where}: keep: '{name}'",
-                f"requests {number} training images, there are {int(members.sum())}",
-                "Lower the number, or give the class more images.",
-            )
+            problem = f"requests {number} training images, there are {int(members.sum())}"
+            remedy = "Lower the number, or give the class more images."
+            raise DataError(f"{where}: keep: '{name}'", problem, remedy)
         chosen = patients[_that_fit(count, number)]
         if not len(chosen):
             raise DataError(

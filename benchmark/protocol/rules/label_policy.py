@@ -134,11 +134,8 @@ def join_pseudo_labeled(train: ImageSet, labeled: ImageSet) -> ImageSet:
 def _reported(images: ImageSet, rule: LabelPolicy, where: str) -> np.ndarray:
     """Return (N,) the reported label of the rule's finding."""
     if images.reported_labels is None:
-        raise DataError(
-            where,
-            "the source has no reports, only labels",
-            "Name the step in sources.<source>.skip_steps, or choose a source with reports.",
-        )
+        remedy = "Name the step in sources.<source>.skip_steps, or choose a source with reports."
+        raise DataError(where, "the source has no reports, only labels", remedy)
     if rule.finding not in images.classes:
         raise unknown_name("finding", rule.finding, list(images.classes), f"{where}: finding")
     return images.reported_labels[:, images.classes.index(rule.finding)]

@@ -24,11 +24,8 @@ def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
     site = np.full(len(images), "") if images.site is None else images.site
     unknown = int((site == "").sum())
     if unknown:
-        raise DataError(
-            where,
-            f"{unknown} of {len(images)} images have no known site",
-            "Fill in the sites, or name the step in sources.<source>.skip_steps.",
-        )
+        problem = f"{unknown} of {len(images)} images have no known site"
+        raise DataError(where, problem, "Fill in the sites, or name the step in sources.<source>.skip_steps.")
     known = sorted(set(site.tolist()))
     for name in rule.train:
         if name not in known:
