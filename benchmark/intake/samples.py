@@ -17,9 +17,7 @@ from benchmark.images import arrow, duplicates
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages, join
-from benchmark.intake.folder import list_folder
-from benchmark.intake.sample import Sample
-from benchmark.intake.table import list_table
+from benchmark.intake.listing import Sample, list_folder, list_table
 from benchmark.intake.untrusted import as_submission_error
 from benchmark.utils.files import disk_errors
 from benchmark.utils.hashing import sha256_of
