@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import SubmissionError, unknown_name
-from benchmark.intake.untrusted import as_submission_error, open_parquet, validate_file
+from benchmark.intake.untrusted import as_submission_error, open_parquet, validate_file, validate_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,10 +113,7 @@ def _list_fold(root: Path, classes: Sequence[str], fold: int) -> Iterator[Sample
         for entry in _entries(Path(folders[name].path)) if name in folders else ():
             if not entry.is_file() or not entry.name.lower().endswith(SUFFIXES):
                 raise SubmissionError(entry.path, "is not a .png, .jpg or .jpeg file", "Remove it.")
-            if (size := entry.stat().st_size) > MAX_PICTURE_BYTES:
-                raise SubmissionError(
-                    entry.path, f"has {size} bytes; at most {MAX_PICTURE_BYTES} are allowed"
-                )
+            validate_size(entry.stat().st_size, MAX_PICTURE_BYTES, entry.path)
             yield Sample(entry.path, fold, label, partial(_read_file, Path(entry.path)))
 
 
@@ -172,21 +169,19 @@ def _read_table(path: Path, *, multilabel: bool) -> pa.Table:
     with open_parquet(path) as source:
         about = source.metadata
         size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
-        _validate_size(path, about.num_rows, size)
+        _validate_table_size(path, about.num_rows, size)
         _validate_columns(path, source.schema_arrow, multilabel=multilabel)
         table = source.read()
-    _validate_size(path, table.num_rows, table.nbytes)
+    _validate_table_size(path, table.num_rows, table.nbytes)
     for name in table.column_names:
         if table[name].null_count:
             raise SubmissionError(f"{path}: {name}", "has rows without a value", "Fill or remove them.")
-    if (longest := pc.max(pc.binary_length(table["image"])).as_py() or 0) > MAX_PICTURE_BYTES:
-        raise SubmissionError(
-            f"{path}: image", f"has {longest} bytes; at most {MAX_PICTURE_BYTES} are allowed"
-        )
+    longest = pc.max(pc.binary_length(table["image"])).as_py() or 0
+    validate_size(longest, MAX_PICTURE_BYTES, f"{path}: image")
     return table
 
 
-def _validate_size(path: Path, rows: int, size: int) -> None:
+def _validate_table_size(path: Path, rows: int, size: int) -> None:
     if not 0 < rows <= MAX_IMAGES:
         raise SubmissionError(str(path), f"has {rows} rows, expected 1 to {MAX_IMAGES}")
     if size > MAX_TABLE_BYTES:

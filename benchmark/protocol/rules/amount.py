@@ -6,7 +6,6 @@ import numpy as np
 
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.rules.notes import noted
 from benchmark.tasks.rules import Fraction, Imbalance
 
 
@@ -105,4 +104,4 @@ def _with_note(before: ImageSet, after: ImageSet, names: list[str], where: str) 
         old, new = _of_class(before, name), _of_class(after, name)
         people = len(np.unique(after.patient_id[new])), len(np.unique(before.patient_id[old]))
         parts.append(f"{name} {new.sum()} of {old.sum()} images, {people[0]} of {people[1]} patients")
-    return noted(after, f"{where}: retained for training: {'; '.join(parts)}")
+    return after.noted(f"{where}: retained for training: {'; '.join(parts)}")

@@ -8,7 +8,6 @@ import numpy as np
 
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.rules.notes import noted
 from benchmark.tasks.rules import Sites
 
 SPLIT = "test_site"
@@ -39,9 +38,8 @@ def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
     moved = replace(images, split=np.where(away, SPLIT, split)).select(~both)
     if both.any():
         people = len(np.unique(images.patient_id[both]))
-        moved = noted(
-            moved,
+        moved = moved.noted(
             f"{where}: {int(both.sum())} images of {people} patients left out of {SPLIT}, "
-            "since the training sites saw these patients too",
+            "since the training sites saw these patients too"
         )
     return moved
