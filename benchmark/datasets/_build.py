@@ -153,11 +153,8 @@ def _earlier_survey(config: BuildConfig, out: Path) -> dict[str, Any] | None:
         raise DataError(str(path), f"cannot be read: {error}", remedy) from None
     if differ := sorted(k for k in {*before, *now} if before.get(k) != now.get(k)):
         k = differ[0]
-        raise DataError(
-            f"{path}: {', '.join(differ)}",
-            f"the folder's dataset has {k} {_short(before.get(k))}, requested is {_short(now.get(k))}",
-            "Give another folder, or remove this one.",
-        )
+        problem = f"the folder's dataset has {k} {_short(before.get(k))}, requested is {_short(now.get(k))}"
+        raise DataError(f"{path}: {', '.join(differ)}", problem, "Give another folder, or remove this one.")
     return survey
 
 

@@ -14,21 +14,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.datasets._readers.folder_tree import (
-    Tree,
-    by_name,
-    existing_folder,
-    first_of,
-    note_missing,
-    walk,
-)
-from benchmark.datasets._readers.large_tables import (
-    fingerprint_tree,
-    lazy_files,
-    refuse_shared,
-    requested_findings,
-    without_repeats,
-)
+from benchmark.datasets._readers import folder_tree, large_tables
 from benchmark.datasets._readers.listing import Use, with_card
 from benchmark.datasets._readers.nih_boxes import read_boxes
 from benchmark.errors import DataError
@@ -96,7 +82,9 @@ def fingerprint(params: Params) -> str:
     """
     table, tree, paths, _ = _read(params)
     extra = [params.root / name for name in (BOXES, *LISTS.values())]
-    return fingerprint_tree([table.path, *(path for path in extra if path.is_file())], tree, paths)
+    return large_tables.fingerprint_tree(
+        [table.path, *(path for path in extra if path.is_file())], tree, paths
+    )
 
 
 def images(
@@ -114,7 +102,7 @@ def images(
     Raises:
         DataError: the folder, a table, a list or an image is missing or wrong.
     """
-    columns, names = requested_findings(classes, FINDINGS, ALIASES, "source chestxray14")
+    columns, names = large_tables.requested_findings(classes, FINDINGS, ALIASES, "source chestxray14")
     table, tree, paths, notes = _read(params)
     label = _findings(table)[:, columns]
     age, odd_ages = _ages(table)
@@ -122,7 +110,7 @@ def images(
     box, more_boxes = read_boxes(params.root / BOXES, table, index_of, columns, image_size)
     split, unlisted = _splits(params, table)
     listed = ImageSet(
-        image=lazy_files(tree, paths, image_size, params.fit),
+        image=large_tables.lazy_files(tree, paths, image_size, params.fit),
         label=label,
         classes=names,
         image_id=table.text("image index"),
@@ -140,7 +128,7 @@ def images(
     if split is not None:
         listed = listed.select(np.flatnonzero(split != ""))
         assert listed.split is not None
-        refuse_shared(listed.patient_id, listed.split, f"source chestxray14: {params.root}")
+        large_tables.refuse_shared(listed.patient_id, listed.split, f"source chestxray14: {params.root}")
     if params.labels == "single":
         listed, not_single = _single(listed)
         notes += not_single
@@ -157,15 +145,15 @@ def images(
     )
 
 
-def _read(params: Params) -> tuple[CsvTable, Tree, list[str], list[str]]:
+def _read(params: Params) -> tuple[CsvTable, folder_tree.Tree, list[str], list[str]]:
     """Return the records whose file exists, the tree of files, the path of each record's file, and notes."""
-    existing_folder(params.root)
+    folder_tree.existing_folder(params.root)
     path, notes = _table(params)
     table = read_csv(path, COLUMNS, FURTHER)
-    unique = without_repeats(table, np.arange(len(table)), table.text("image index").tolist())
+    unique = large_tables.without_repeats(table, np.arange(len(table)), table.text("image index").tolist())
     table = table.select(unique)
-    tree = walk(params.root)
-    files = by_name(tree, lambda name: name.rpartition("/")[2], str(params.root))
+    tree = folder_tree.walk(params.root)
+    files = folder_tree.by_name(tree, lambda name: name.rpartition("/")[2], str(params.root))
     names = table.filled("image index")
     for k in np.flatnonzero(np.char.find(names, "/") >= 0)[:1].tolist():
         problem = f"'{names[k]}' points outside the folder or into a subfolder"
@@ -173,7 +161,7 @@ def _read(params: Params) -> tuple[CsvTable, Tree, list[str], list[str]]:
     exists = np.array([name in files for name in names.tolist()], bool)
     gone = np.flatnonzero(~exists)
     where = table.where(int(gone[0])) if len(gone) else ""
-    missing = note_missing(
+    missing = folder_tree.note_missing(
         names[gone].tolist(), len(table), params.allow_missing, where, params.root, tree.outside
     )
     return table.select(exists), tree, [files[name] for name in names[exists].tolist()], [*notes, *missing]
@@ -226,7 +214,7 @@ def _ages(table: CsvTable) -> tuple[np.ndarray, list[str]]:
     age = table.each("patient age", _years)
     odd = np.flatnonzero(age > OLDEST)
     ages, names = table.text("patient age")[odd], table.text("image index")[odd]
-    examples = first_of([f"{text} of {name}" for text, name in zip(ages, names, strict=True)])
+    examples = folder_tree.first_of([f"{text} of {name}" for text, name in zip(ages, names, strict=True)])
     age[odd] = np.nan
     return age, [f"{len(odd)} ages over {OLDEST} years counted as unknown: {examples}"] if len(odd) else []
 
@@ -251,14 +239,12 @@ def _splits(params: Params, table: CsvTable) -> tuple[np.ndarray | None, list[st
             raise DataError(str(path), "cannot be read", remedy) from None
         members = np.isin(names, listed)
         if (both := np.flatnonzero(members & (split != ""))).size:
-            raise DataError(
-                str(path),
-                f"lists {len(both)} images that the other list has too: {first_of(names[both].tolist())}",
-                "Take the lists from the dataset's own site.",
-            )
+            shared = folder_tree.first_of(names[both].tolist())
+            problem = f"lists {len(both)} images that the other list has too: {shared}"
+            raise DataError(str(path), problem, "Take the lists from the dataset's own site.")
         split[members] = part
     others = names[split == ""].tolist()
-    note = f"{len(others)} records left out, on no official list: {first_of(others)}"
+    note = f"{len(others)} records left out, on no official list: {folder_tree.first_of(others)}"
     return split, [note] if others else []
 
 

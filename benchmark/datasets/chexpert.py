@@ -15,22 +15,9 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from benchmark.datasets._readers.chexpert_parts import (
-    OBSERVATIONS,
-    Part,
-    key_of,
-    list_images,
-    list_test,
-    present,
-)
+from benchmark.datasets._readers import chexpert_parts, large_tables
+from benchmark.datasets._readers.chexpert_parts import OBSERVATIONS, Part
 from benchmark.datasets._readers.folder_tree import Tree, by_name, existing_folder, walk
-from benchmark.datasets._readers.large_tables import (
-    fingerprint_tree,
-    lazy_files,
-    refuse_shared,
-    requested_findings,
-    without_repeats,
-)
 from benchmark.datasets._readers.listing import Use, with_card
 from benchmark.errors import DataError
 from benchmark.images.decoding import Fit, inside
@@ -85,9 +72,9 @@ def fingerprint(params: Params) -> str:
         DataError: as ``images`` for the folder and the tables.
     """
     parts, tree, files = _read(params)
-    parts, _ = present(parts, files, params.allow_missing, params.root, tree.outside)
+    parts, _ = chexpert_parts.present(parts, files, params.allow_missing, params.root, tree.outside)
     listed = [files[key] for part in parts for key in part.key]
-    return fingerprint_tree([part.table.path for part in parts], tree, listed)
+    return large_tables.fingerprint_tree([part.table.path for part in parts], tree, listed)
 
 
 def images(
@@ -106,22 +93,22 @@ def images(
     Raises:
         DataError: the folder, a table or an image is missing or wrong, or the license forbids the use.
     """
-    columns, names = requested_findings(classes, OBSERVATIONS, {}, "source chexpert")
+    columns, names = large_tables.requested_findings(classes, OBSERVATIONS, {}, "source chexpert")
     parts, tree, files = _read(params)
-    parts, notes = present(parts, files, params.allow_missing, params.root, tree.outside)
+    parts, notes = chexpert_parts.present(parts, files, params.allow_missing, params.root, tree.outside)
     key = [k for part in parts for k in part.key]
     patient = np.array([k.partition("/")[0] for k in key])
     split = np.concatenate([np.full(len(part.key), SPLITS[part.split]) for part in parts])
-    refuse_shared(patient, split, f"source chexpert: {params.root}")
+    large_tables.refuse_shared(patient, split, f"source chexpert: {params.root}")
     if params.test == "from_train":
         train = np.flatnonzero(split == "train")
         split[train[_draw_patients(patient[train], params.test_share, seed)]] = "test"
         notes.append("test patients drawn from train.csv: their labels are those of reports")
-    reported = np.concatenate([_reported_labels(part.table)[part.record] for part in parts])[:, columns]
+    reported = _joined(parts, _reported_labels)[:, columns]
     view, no_direction = _views(parts, key)
     age, no_age = _ages(parts)
     listed = ImageSet(
-        image=lazy_files(tree, [files[k] for k in key], image_size, params.fit),
+        image=large_tables.lazy_files(tree, [files[k] for k in key], image_size, params.fit),
         label=(reported == POSITIVE).astype(np.uint8),
         classes=names,
         image_id=np.array([f"{part.split}/{k}" for part in parts for k in part.key]),
@@ -149,17 +136,16 @@ def images(
 def _read(params: Params) -> tuple[list[Part], Tree, dict[str, str]]:
     """Return the images that the tables list, the tree of files, and their paths by patient/study/image."""
     if params.use != "research":
-        raise DataError(
-            "source chexpert: use",
-            f"is {params.use}, the dataset's agreement allows research alone",
-            "Choose another dataset, or set use to research if it is.",
-        )
+        problem = f"is {params.use}, the dataset's agreement allows research alone"
+        remedy = "Choose another dataset, or set use to research if it is."
+        raise DataError("source chexpert: use", problem, remedy)
     home, tree = _home(params.root)
-    files = by_name(tree, key_of, str(tree.root))
-    parts = [list_images(name, home / f"{name}.csv") for name in ("train", "valid")]
+    files = by_name(tree, chexpert_parts.key_of, str(tree.root))
+    parts = [chexpert_parts.list_images(name, home / f"{name}.csv") for name in ("train", "valid")]
     if params.test == "published":
-        parts.append(list_test(_test_table(params, home), files))
-    return [part.take(without_repeats(part.table, part.record, part.key)) for part in parts], tree, files
+        parts.append(chexpert_parts.list_test(_test_table(params, home), files))
+    unique = [large_tables.without_repeats(part.table, part.record, part.key) for part in parts]
+    return [part.take(positions) for part, positions in zip(parts, unique, strict=True)], tree, files
 
 
 def _home(root: Path) -> tuple[Path, Tree]:
@@ -177,11 +163,8 @@ def _home(root: Path) -> tuple[Path, Tree]:
     if (home / "train").is_dir():
         return home, walk(home, [name for name in ("train", "valid", "test") if (home / name).is_dir()])
     if not downloaded:
-        raise DataError(
-            str(home / "train"),
-            "no such folder",
-            "Put train/ beside train.csv, or give the folder that contains the downloaded folders.",
-        )
+        remedy = "Put train/ beside train.csv, or give the folder that contains the downloaded folders."
+        raise DataError(str(home / "train"), "no such folder", remedy)
     return home, walk(root, downloaded)
 
 
@@ -200,7 +183,7 @@ def _test_table(params: Params, home: Path) -> Path:
 
 
 def _reported_labels(table: CsvTable) -> np.ndarray:
-    """Return (N, 14) int8, the reported label of every observation."""
+    """Return (N, 14) int8, one column per observation."""
     columns = [table.among(name.lower(), REPORTED) for name in OBSERVATIONS]
     return np.stack(columns, axis=1).astype(np.int8)
 
@@ -215,11 +198,9 @@ def _views(parts: list[Part], key: list[str]) -> tuple[np.ndarray, list[str]]:
     side = _joined(parts, lambda table: table.among("frontal/lateral", SIDE))
     lateral = np.array([name.endswith("_lateral.jpg") for name in key])
     if (wrong := np.flatnonzero((side != "") & ((side == "lateral") != lateral))).size:
-        raise DataError(
-            "source chexpert: Frontal/Lateral",
-            f"contradicts the file name of {len(wrong)} images, the first is '{key[int(wrong[0])]}'",
-            "Take the tables from the dataset's own site.",
-        )
+        problem = f"contradicts the file name of {len(wrong)} images, the first is '{key[int(wrong[0])]}'"
+        remedy = "Take the tables from the dataset's own site."
+        raise DataError("source chexpert: Frontal/Lateral", problem, remedy)
     view = np.where(lateral, "LATERAL", _joined(parts, lambda table: table.among("ap/pa", DIRECTION)))
     unknown = int((view == "FRONTAL").sum())
     note = f"{unknown} frontal images are stated neither as AP nor as PA: view FRONTAL"

@@ -12,19 +12,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, Field
 
+from benchmark.datasets._readers import listing
 from benchmark.datasets._readers.folder_tree import existing_folder
-from benchmark.datasets._readers.listing import (
-    Record,
-    Use,
-    age_or_nan,
-    allowed,
-    check_classes,
-    fingerprint_records,
-    left_out,
-    present,
-    refuse_vanished,
-    with_card,
-)
+from benchmark.datasets._readers.listing import Record, Use
 from benchmark.datasets._readers.same_images import read_images
 from benchmark.images.decoding import Fit, inside
 from benchmark.images.image_set import ImageSet
@@ -95,7 +85,9 @@ def fingerprint(params: Params) -> str:
         DataError: as ``images`` for the folder and the table.
     """
     records, _ = _list(params, tuple(TERMS))
-    return fingerprint_records(present(allowed(records, params.use)[0], params.allow_missing)[0])
+    return listing.fingerprint_records(
+        listing.present(listing.allowed(records, params.use)[0], params.allow_missing)[0]
+    )
 
 
 def images(
@@ -111,16 +103,16 @@ def images(
         DataError: the folder, the table, an id or an image is missing or broken, or no license of a class
             allows the use.
     """
-    check_classes(classes, TERMS, "covid_chestxray")
+    listing.check_classes(classes, TERMS, "covid_chestxray")
     listed, notes = _list(params, classes)
-    records, forbidden = allowed(listed, params.use)
-    refuse_vanished(listed, records, classes, params.use, "source covid_chestxray")
-    records, missing = present(records, params.allow_missing)
+    records, forbidden = listing.allowed(listed, params.use)
+    listing.refuse_vanished(listed, records, classes, params.use, "source covid_chestxray")
+    records, missing = listing.present(records, params.allow_missing)
     read = read_images(
         records, classes, image_size, source="covid_chestxray", fit=params.fit, same_patient=SAME_PATIENT
     )
     licenses = read.license if read.license is not None else np.array([])
-    return with_card(
+    return listing.with_card(
         read,
         [*notes, *forbidden, *missing, *read.card["notes"]],
         name="COVID-19 image data collection",
@@ -146,8 +138,8 @@ def _list(params: Params, classes: tuple[str, ...]) -> tuple[list[Record], list[
         else:
             records.append(_record(params.root, where, cells, str(label)))
     return records, [
-        *left_out("not a frontal radiograph", no_view),
-        *left_out("finding not among the classes", no_class),
+        *listing.left_out("not a frontal radiograph", no_view),
+        *listing.left_out("finding not among the classes", no_class),
     ]
 
 
@@ -160,7 +152,7 @@ def _record(root: Path, where: str, cells: dict[str, str], label: str) -> Record
         patient_id=required_text(f"{where}: patientid", cells["patientid"]),
         label=label,
         view=cells["view"],
-        age=age_or_nan(cells.get("age", "")),
+        age=listing.age_or_nan(cells.get("age", "")),
         sex=cells.get("sex", ""),
         site=cells.get("location", ""),
         license=cells.get("license", ""),

@@ -15,21 +15,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from benchmark.datasets._readers import listing
 from benchmark.datasets._readers.dicom import Header, is_dicom, read_header
 from benchmark.datasets._readers.dicom_pixels import read_pixels
 from benchmark.datasets._readers.folder_tree import existing_folder
-from benchmark.datasets._readers.listing import (
-    OPTIONAL,
-    TABLE,
-    Record,
-    image_set,
-    of_classes,
-    optional_cells,
-    refuse_partial_splits,
-    refuse_two_splits,
-    split_of,
-    with_card,
-)
+from benchmark.datasets._readers.listing import OPTIONAL, TABLE, Record
 from benchmark.errors import DataError
 from benchmark.images.decoding import Fit, inside, to_square
 from benchmark.images.image_set import ImageSet
@@ -104,9 +94,9 @@ def images(
     """
     listed, notes = _list(params)
     remedy = "Name its class with labels, or leave it out with ignore_labels."
-    records, ignored = of_classes(listed, classes, params.ignore_labels, params.root, remedy)
-    refuse_partial_splits(records)
-    refuse_two_splits(records)
+    records, ignored = listing.of_classes(listed, classes, params.ignore_labels, params.root, remedy)
+    listing.refuse_partial_splits(records)
+    listing.refuse_two_splits(records)
     records, repeated = _unique(records)
     if params.identifiable == "error":
         _refuse_identifiable(records)
@@ -118,8 +108,8 @@ def images(
 
     lazy = LazyImages.each(read, len(records), image_size)
     notes = [*notes, *ignored, *repeated, *_header_notes(records)]
-    return with_card(
-        image_set(records, lazy, classes, "dicom_folder"), notes, name="DICOM folder", fit=params.fit
+    return listing.with_card(
+        listing.image_set(records, lazy, classes, "dicom_folder"), notes, name="DICOM folder", fit=params.fit
     )
 
 
@@ -142,17 +132,14 @@ def _list_table(params: Params, path: Path) -> Iterator[_DicomRecord]:
         file = inside(params.root, name, f"{where}: image")
         if not file.is_file():
             raise DataError(where, f"lists '{name}', which is missing", "Add it, or remove the record.")
-        yield _record(params, where, file, {**cells, "split": split_of(where, cells)}, label)
+        yield _record(params, where, file, {**cells, "split": listing.split_of(where, cells)}, label)
 
 
 def _record_of_file(params: Params, name: str) -> _DicomRecord:
     path = inside(params.root, name, name)
     if not params.label_from and "/" not in name:
-        raise DataError(
-            str(path),
-            "is in no subfolder, so it has no label",
-            f"Move it into a folder per class, add a table {TABLE}, or give label_from.",
-        )
+        remedy = f"Move it into a folder per class, add a table {TABLE}, or give label_from."
+        raise DataError(str(path), "is in no subfolder, so it has no label", remedy)
     return _record(params, str(path), path, {}, name.split("/")[0])
 
 
@@ -193,7 +180,7 @@ def _record(params: Params, where: str, path: Path, cells: dict[str, str], label
         label=params.labels.get(label, label),
         header=header,
         age=number_or_nan(f"{where}: age", age) if age else header.age,
-        **optional_cells(cells, view=header.view, sex=header.sex),
+        **listing.optional_cells(cells, view=header.view, sex=header.sex),
     )
 
 

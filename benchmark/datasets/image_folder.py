@@ -6,22 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from benchmark.datasets._readers import listing
 from benchmark.datasets._readers.folder_tree import existing_folder
-from benchmark.datasets._readers.listing import (
-    OPTIONAL,
-    TABLE,
-    Record,
-    Use,
-    allowed,
-    fingerprint_records,
-    of_classes,
-    optional_cells,
-    present,
-    refuse_partial_splits,
-    refuse_vanished,
-    split_of,
-    with_card,
-)
+from benchmark.datasets._readers.listing import OPTIONAL, TABLE, Record, Use
 from benchmark.datasets._readers.same_images import read_images
 from benchmark.errors import DataError
 from benchmark.images.decoding import SUFFIXES, Fit, inside
@@ -65,7 +52,7 @@ def fingerprint(params: Params) -> str:
     Raises:
         DataError: as ``images`` for the folder, the table and missing files.
     """
-    return fingerprint_records(_usable(_list(params)[0], params)[0])
+    return listing.fingerprint_records(_usable(_list(params)[0], params)[0])
 
 
 def images(
@@ -82,21 +69,21 @@ def images(
     """
     listed, notes = _list(params)
     remedy = "To leave it out, name it in ignore_labels."
-    listed, ignored = of_classes(listed, classes, params.ignore_labels, params.root, remedy)
-    refuse_partial_splits(listed)
+    listed, ignored = listing.of_classes(listed, classes, params.ignore_labels, params.root, remedy)
+    listing.refuse_partial_splits(listed)
     records, gone = _usable(listed, params)
-    refuse_vanished(listed, records, classes, params.use, "source image_folder")
+    listing.refuse_vanished(listed, records, classes, params.use, "source image_folder")
     read = read_images(records, classes, image_size, source="image_folder", fit=params.fit)
     notes = [*notes, *ignored, *gone, *read.card["notes"]]
-    return with_card(read, notes, name=params.root.resolve().name, fit=params.fit)
+    return listing.with_card(read, notes, name=params.root.resolve().name, fit=params.fit)
 
 
 def _usable(records: list[Record], params: Params) -> tuple[list[Record], list[str]]:
     """Return the records whose license allows the use and whose file exists, and notes on the others."""
     forbidden: list[str] = []
     if any(record.license for record in records):
-        records, forbidden = allowed(records, params.use)
-    records, missing = present(records, params.allow_missing)
+        records, forbidden = listing.allowed(records, params.use)
+    records, missing = listing.present(records, params.allow_missing)
     return records, [*forbidden, *missing]
 
 
@@ -119,7 +106,7 @@ def _record(root: Path, where: str, cells: dict[str, str]) -> Record:
         patient_id=patient,
         label=label,
         age=number_or_nan(f"{where}: age", cells.get("age", "")),
-        **{**optional_cells(cells), "split": split_of(where, cells)},
+        **{**listing.optional_cells(cells), "split": listing.split_of(where, cells)},
     )
 
 
@@ -132,11 +119,8 @@ def _list_subfolders(params: Params) -> tuple[list[Record], list[str]]:
             else:
                 other += 1
     if not records:
-        raise DataError(
-            str(params.root),
-            f"has neither a table {TABLE} nor subfolders with images",
-            f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table.",
-        )
+        remedy = f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table."
+        raise DataError(str(params.root), f"has neither a table {TABLE} nor subfolders with images", remedy)
     notes = [] if params.patient_separator else ["every file counts as a patient: no patient_separator"]
     if other:
         notes.append(f"{other} files in the class folders left out: not one of {', '.join(SUFFIXES)}")

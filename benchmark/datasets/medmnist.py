@@ -173,11 +173,9 @@ def _names(params: Params, path: Path, parts: list[_Part]) -> tuple[str, ...]:
     known = next((names for key, names in LABELS.items() if path.stem.lower().startswith(key)), None)
     names = params.labels or known
     if names is None:
-        raise DataError(
-            f"{path}: labels",
-            f"the names of the labels are known for {', '.join(LABELS)}, not for {path.stem}",
-            "Give them with the parameter labels, in the order of their numbers.",
-        )
+        problem = f"the names of the labels are known for {', '.join(LABELS)}, not for {path.stem}"
+        remedy = "Give them with the parameter labels, in the order of their numbers."
+        raise DataError(f"{path}: labels", problem, remedy)
     if len(set(names)) != len(names):
         problem = f"names one twice: {', '.join(names)}"
         raise DataError(f"{path}: labels", problem, "Give every label another name.")
@@ -188,22 +186,18 @@ def _names(params: Params, path: Path, parts: list[_Part]) -> tuple[str, ...]:
     for part in parts:
         highest = 1 if width > 1 else len(names) - 1
         if part.labels.min() < 0 or part.labels.max() > highest or width not in (1, len(names)):
-            raise DataError(
-                f"{path}: {part.name}_labels",
-                f"has {width} numbers per image, up to {part.labels.max()}, for {len(names)} names",
-                "Give as many names with the parameter labels as there are labels.",
-            )
+            problem = f"has {width} numbers per image, up to {part.labels.max()}, for {len(names)} names"
+            remedy = "Give as many names with the parameter labels as there are labels."
+            raise DataError(f"{path}: {part.name}_labels", problem, remedy)
     return names
 
 
 def _check_classes(path: Path, classes: tuple[str, ...], names: tuple[str, ...]) -> None:
     for name in classes:
         if name not in names:
-            raise DataError(
-                f"{path}: labels",
-                f"the task's class '{name}' is not one of the labels {', '.join(names)}",
-                "Name the task's classes like the labels, or rename these with the parameter labels.",
-            )
+            problem = f"the task's class '{name}' is not one of the labels {', '.join(names)}"
+            remedy = "Name the task's classes like the labels, or rename these with the parameter labels."
+            raise DataError(f"{path}: labels", problem, remedy)
 
 
 def _unique(arrays: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:

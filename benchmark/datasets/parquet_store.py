@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -50,11 +49,8 @@ def images(
     stored = shards.open(params.root)
     if stored.image.shape[1:] != (image_size, image_size):
         height, width = stored.image.shape[1:]
-        raise DataError(
-            f"{params.root}",
-            f"contains images of {width} x {height} pixels, the task requests {image_size}",
-            f"Build another one with --size {image_size}.",
-        )
+        problem = f"contains images of {width} x {height} pixels, the task requests {image_size}"
+        raise DataError(f"{params.root}", problem, f"Build another one with --size {image_size}.")
     return stored if stored.multilabel else of_classes(stored, classes)
 
 
@@ -65,6 +61,5 @@ def of_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
         return images
     counts = {name: n for name, n in images.counts().items() if name not in classes and n}
     left = f"images of other classes left out: {', '.join(f'{k} {n}' for k, n in counts.items())}"
-    notes = [*images.card.get("notes", ()), *([left] if counts else [])]
     chosen = images.restrict([images.classes.index(name) for name in classes])
-    return replace(chosen, card={**images.card, "notes": notes})
+    return chosen.noted(*([left] if counts else []))

@@ -240,11 +240,9 @@ def _refuse_vanished(params: Params, selection: _Selection, classes: Sequence[st
                 "Drop the class from the task, choose another use, or name a license in also_licenses "
                 "if you have a permission.",
             )
-        raise DataError(
-            f"{params.root / TABLE}: Label",
-            f"has no file of class '{name}' ({CLASSES[name]}) with probe {' or '.join(params.probe)}",
-            "Drop the class from the task, or complete the dataset.",
-        )
+        problem = f"has no file of class '{name}' ({CLASSES[name]}) with probe {' or '.join(params.probe)}"
+        remedy = "Drop the class from the task, or complete the dataset."
+        raise DataError(f"{params.root / TABLE}: Label", problem, remedy)
 
 
 def _read(record: Record, params: Params, size: int) -> ClipFile:

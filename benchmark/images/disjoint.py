@@ -27,20 +27,14 @@ def prove_disjoint(splits: Splits) -> dict[str, Any]:
     }
     pairs = list(combinations(sets, 2))
     for a, b in pairs:
-        shared = sorted(sets[a].patients() & sets[b].patients())
-        if shared:
-            raise DataError(
-                f"splits {a} and {b}",
-                f"share {len(shared)} patients, the first is '{shared[0]}'",
-                "Split by patient, or map the ids of one person to one id.",
-            )
-        same = sorted(ids_by_pixels[a].keys() & ids_by_pixels[b].keys())
-        if same:
-            raise DataError(
-                f"splits {a} and {b}",
-                f"hold the same picture: '{ids_by_pixels[a][same[0]]}' and '{ids_by_pixels[b][same[0]]}'",
-                "Remove the duplicate, or give both images one patient id.",
-            )
+        if shared := sorted(sets[a].patients() & sets[b].patients()):
+            problem = f"share {len(shared)} patients, the first is '{shared[0]}'"
+            remedy = "Split by patient, or map the ids of one person to one id."
+            raise DataError(f"splits {a} and {b}", problem, remedy)
+        if same := sorted(ids_by_pixels[a].keys() & ids_by_pixels[b].keys()):
+            one, other = ids_by_pixels[a][same[0]], ids_by_pixels[b][same[0]]
+            remedy = "Remove the duplicate, or give both images one patient id."
+            raise DataError(f"splits {a} and {b}", f"hold the same picture: '{one}' and '{other}'", remedy)
     return {
         "patients": {n: len(s.patients()) for n, s in sets.items()},
         "images": {n: len(s) for n, s in sets.items()},

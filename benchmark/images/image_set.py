@@ -105,13 +105,16 @@ class ImageSet:
         return {c: int(k) for c, k in zip(self.classes, n, strict=True)}
 
     def patients(self) -> set[str]:
-        """Return the ids of the patients."""
         return set(self.patient_id.tolist())
 
     def columns(self) -> dict[str, Any]:
         """Return every array that has an entry per image, in the order of the fields."""
         columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("classes", "card")}
         return {name: column for name, column in columns.items() if column is not None}
+
+    def noted(self, *notes: str) -> ImageSet:
+        """Return the same images with more warnings in the card."""
+        return replace(self, card={**self.card, "notes": [*self.card.get("notes", ()), *notes]})
 
     def select(self, index: np.ndarray | Sequence[int]) -> ImageSet:
         """Return the images at these indices (or under this boolean mask), in this order."""
@@ -227,22 +230,22 @@ class Splits:
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """The data that a fit may read; ``reserve`` is None except for the control ``oracle``."""
+    """The data that a fit may read; ``reserve`` is None except for the control ``oracle``.
+
+    The methods change every part as those of ``ImageSet`` do.
+    """
 
     train: ImageSet
     val: ImageSet
     reserve: ImageSet | None = None
 
     def of_class(self, label: int) -> Learning:
-        """Return the images of one class."""
         return self._each(lambda images: images.of_class(label))
 
     def only(self, classes: Sequence[str]) -> Learning:
-        """Return the images of these classes alone."""
         return self._each(lambda images: images.only(classes))
 
     def to_single_label(self) -> Learning:
-        """Return the images with one class each, see ``ImageSet.to_single_label``."""
         return self._each(ImageSet.to_single_label)
 
     def _each(self, change: Callable[[ImageSet], ImageSet]) -> Learning:

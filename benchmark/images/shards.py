@@ -127,11 +127,8 @@ def describe(folder: Path) -> dict[str, Any]:
     """
     path = folder / DATASET
     if not path.is_file():
-        raise DataError(
-            str(folder),
-            f"has no {DATASET}, so it is not a finished dataset",
-            "Build one with `data build --out`; the same command resumes an interrupted build.",
-        )
+        remedy = "Build one with `data build --out`; the same command resumes an interrupted build."
+        raise DataError(str(folder), f"has no {DATASET}, so it is not a finished dataset", remedy)
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         known = about["format"] == FORMAT
@@ -149,11 +146,8 @@ def describe(folder: Path) -> dict[str, Any]:
         if Path(name).name != name or not shard.is_file():
             raise DataError(str(shard), "is listed but missing", "Copy it again, or build again.")
         if shard.stat().st_size != size:
-            raise DataError(
-                str(shard),
-                f"has {shard.stat().st_size} bytes, expected {size}",
-                "Copy it again, or build again.",
-            )
+            problem = f"has {shard.stat().st_size} bytes, expected {size}"
+            raise DataError(str(shard), problem, "Copy it again, or build again.")
     return about
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmark.errors import SubmissionError
+from benchmark.intake.untrusted import validate_size
 from benchmark.utils.files import atomic_folder
 
 MAX_FILE_BYTES = {
@@ -103,9 +104,9 @@ def validate_bundle_folder(folder: Path) -> list[str]:
             raise SubmissionError(where, "is a link or a device, expected a plain file")
         if info.st_nlink > 1:
             raise SubmissionError(where, "is a hard link to another file", "Copy the file.")
-        _validate_size(info.st_size, MAX_FILE_BYTES[name], where)
+        validate_size(info.st_size, MAX_FILE_BYTES[name], where)
         sizes[name] = info.st_size
-    _validate_size(sum(sizes.values()), MAX_TOTAL_BYTES, f"{folder}: all files together")
+    validate_size(sum(sizes.values()), MAX_TOTAL_BYTES, f"{folder}: all files together")
     return sorted(sizes)
 
 
@@ -132,17 +133,12 @@ def _validate_name(name: str, where: str) -> None:
     raise SubmissionError(where, "is not a file of a bundle", f"Leave it out; the known files are {known}.")
 
 
-def _validate_size(size: int, limit: int, where: str) -> None:
-    if size > limit:
-        raise SubmissionError(where, f"has {size} bytes; at most {limit} are allowed")
-
-
 def _open_zip(archive: Path) -> zipfile.ZipFile:
     """Open an archive once its directory is known to be small and in its place."""
     if not archive.is_file():
         raise SubmissionError(str(archive), "is not a file", "Give a bundle's folder, or its ZIP.")
     size = archive.stat().st_size
-    _validate_size(size, MAX_TOTAL_BYTES, str(archive))
+    validate_size(size, MAX_TOTAL_BYTES, str(archive))
     with archive.open("rb") as handle:
         start = handle.read(4)
         handle.seek(max(0, size - _END.size))
@@ -202,9 +198,7 @@ def _validated_entries(bundle: zipfile.ZipFile, archive: Path) -> dict[str, zipf
             raise SubmissionError(where, "may be written only by the verifier", "Leave it out.")
         _validate_stated_size(entry, name, where)
         files[name] = entry
-    _validate_size(
-        sum(e.file_size for e in files.values()), MAX_TOTAL_BYTES, f"{archive}: all files together"
-    )
+    validate_size(sum(e.file_size for e in files.values()), MAX_TOTAL_BYTES, f"{archive}: all files together")
     return files
 
 
@@ -232,7 +226,7 @@ def _max_unpacked(entry: zipfile.ZipInfo) -> int:
 
 def _validate_stated_size(entry: zipfile.ZipInfo, name: str, where: str) -> None:
     """Refuse an entry whose header states too large a size, or the compression ratio of a bomb."""
-    _validate_size(entry.file_size, MAX_FILE_BYTES[name], where)
+    validate_size(entry.file_size, MAX_FILE_BYTES[name], where)
     if entry.file_size > _max_unpacked(entry):
         problem = f"unpacks {entry.compress_size} bytes to {entry.file_size}, over {MAX_RATIO} times as many"
         raise SubmissionError(where, problem, "Pack the files that the suite wrote.")

@@ -17,9 +17,7 @@ from benchmark.images import arrow, duplicates
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages, join
-from benchmark.intake.folder import list_folder
-from benchmark.intake.sample import Sample
-from benchmark.intake.table import list_table
+from benchmark.intake.listing import Sample, list_folder, list_table
 from benchmark.intake.untrusted import as_submission_error
 from benchmark.utils.files import disk_errors
 from benchmark.utils.hashing import sha256_of
@@ -79,11 +77,8 @@ def select_samples(
     ]
     if short:
         more = f"; and {len(short) - MAX_EXAMPLES} more" if len(short) > MAX_EXAMPLES else ""
-        raise SubmissionError(
-            "samples",
-            f"too few images for the largest bracket: class {'; '.join(short[:MAX_EXAMPLES])}{more}",
-            "Generate more; no image is used twice.",
-        )
+        problem = f"too few images for the largest bracket: class {'; '.join(short[:MAX_EXAMPLES])}{more}"
+        raise SubmissionError("samples", problem, "Generate more; no image is used twice.")
     taken, used = Counter[tuple[int, int]](), []
     for sample in samples:
         key = sample.fold, sample.label

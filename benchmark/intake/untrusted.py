@@ -35,8 +35,13 @@ def validate_file(path: Path, limit: int, remedy: str = "") -> None:
     """Raise a ``SubmissionError`` unless ``path`` is a plain file, no link, of at most ``limit`` bytes."""
     if path.is_symlink() or not path.is_file():
         raise SubmissionError(str(path), "is missing or not a plain file", remedy)
-    if (size := path.stat().st_size) > limit:
-        raise SubmissionError(str(path), f"has {size} bytes; at most {limit} are allowed")
+    validate_size(path.stat().st_size, limit, str(path))
+
+
+def validate_size(size: int, limit: int, where: str) -> None:
+    """Raise a ``SubmissionError`` for more than ``limit`` bytes."""
+    if size > limit:
+        raise SubmissionError(where, f"has {size} bytes; at most {limit} are allowed")
 
 
 def read_json(path: Path, limit: int) -> Any:

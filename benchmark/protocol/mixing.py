@@ -30,17 +30,12 @@ def added_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
         lacks_nothing = mix.unit == "deficit" and unit == 0
         if counts[name] == 0 and share > 0 and not lacks_nothing:
             kind = mix.unit.replace("_", " ")
-            raise DataError(
-                f"mix: '{name}'",
-                f"gets no synthetic image: train has {unit} of the unit '{kind}', bracket {bracket}",
-                "Raise the bracket or the class's factor, use more patients, or count by 'class'.",
-            )
+            problem = f"gets no synthetic image: train has {unit} of the unit '{kind}', bracket {bracket}"
+            remedy = "Raise the bracket or the class's factor, use more patients, or count by 'class'."
+            raise DataError(f"mix: '{name}'", problem, remedy)
     if mix.unit == "deficit" and not any(counts.values()):
-        raise DataError(
-            "mix.unit: 'deficit'",
-            "no class is smaller than the largest one, so none gets a synthetic image",
-            "Count by 'class' or 'real_image'.",
-        )
+        problem = "no class is smaller than the largest one, so none gets a synthetic image"
+        raise DataError("mix.unit: 'deficit'", problem, "Count by 'class' or 'real_image'.")
     return counts
 
 

@@ -34,19 +34,14 @@ def classes_with_patients(images: ImageSet, rule: SplitRule, where: str) -> tupl
     few = [c for c, n in enumerate(patients) if n < need]
     for c in few:
         if rule.too_few == "error":
-            raise DataError(
-                f"{where}: '{images.classes[c]}'",
-                f"has {plural(patients[c], 'patient')}, the split needs at least {need}",
-                "Add patients, drop the class from the task, or set split.too_few to exclude.",
-            )
+            problem = f"has {plural(patients[c], 'patient')}, the split needs at least {need}"
+            remedy = "Add patients, drop the class from the task, or set split.too_few to exclude."
+            raise DataError(f"{where}: '{images.classes[c]}'", problem, remedy)
     classes = [c for c in range(len(images.classes)) if c not in few]
     if len(classes) < 2:
         counts = ", ".join(f"{c} {n}" for c, n in zip(images.classes, patients, strict=True))
-        raise DataError(
-            where,
-            f"fewer than two classes have at least {need} patients: {counts}",
-            "Add patients, or choose another source.",
-        )
+        problem = f"fewer than two classes have at least {need} patients: {counts}"
+        raise DataError(where, problem, "Add patients, or choose another source.")
     need_text = f"the split needs at least {need}"
     return classes, tuple(
         f"class '{images.classes[c]}' excluded: {plural(patients[c], 'patient')}, {need_text}" for c in few

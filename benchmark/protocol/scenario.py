@@ -81,10 +81,8 @@ def _check_steps(rules: Mapping[str, Rule]) -> None:
                 f"scenario.{step}", "comes after a label_policy", "Put it before: test labels stay certain."
             )
         if isinstance(rule, ON_TRAIN) and amount.leaves_out(rule) and self_trained:
-            raise TaskError(
-                f"scenario.{step}",
-                f"conflicts with '{self_trained}', whose policy is uncertain: self_trained",
-                "Choose another policy: pseudo-labels would undo the step.",
-            )
+            problem = f"conflicts with '{self_trained}', whose policy is uncertain: self_trained"
+            remedy = "Choose another policy: pseudo-labels would undo the step."
+            raise TaskError(f"scenario.{step}", problem, remedy)
         if isinstance(rule, LabelPolicy):
             policy, self_trained = step, step if rule.uncertain == "self_trained" else self_trained

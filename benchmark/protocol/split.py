@@ -39,11 +39,8 @@ def divide(images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classe
     own = np.flatnonzero(~np.char.startswith(part, "test_"))
     blank = own[part[own] == ""]
     if len(blank) and len(blank) < len(own):
-        raise DataError(
-            f"{where}: split",
-            f"image '{images.image_id[blank[0]]}' has none, others have",
-            "Give every image a split, or none.",
-        )
+        problem = f"image '{images.image_id[blank[0]]}' has none, others have"
+        raise DataError(f"{where}: split", problem, "Give every image a split, or none.")
     images = replace(images, split=None)
     classes, excluded = classes_with_patients(images.select(own), rule, where)
     if excluded:
@@ -66,11 +63,9 @@ def _hold_out(images: ImageSet, part: np.ndarray, rule: SplitRule, seed: int, wh
     part = np.where(part == "", "train", part)
     name = "test_paper" if "test" in part else "test"
     if name in part:
-        raise DataError(
-            f"{where}: split",
-            "gives test and test_paper, so a held-out fold has no name",
-            "Set split.folds to 0, or drop one of the two from the source.",
-        )
+        problem = "gives test and test_paper, so a held-out fold has no name"
+        remedy = "Set split.folds to 0, or drop one of the two from the source."
+        raise DataError(f"{where}: split", problem, remedy)
     train = np.flatnonzero(part == "train")
     part[train[fold_of(images.select(train), rule.folds, seed=seed, where=where) == rule.fold]] = name
     return part

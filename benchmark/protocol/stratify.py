@@ -40,11 +40,9 @@ def draw_parts(
     names = np.array(list(shares))
     patients = (table > 0).sum(axis=0)
     for c in np.flatnonzero((patients > 0) & (patients < len(names))):
-        raise DataError(
-            f"{where}: '{images.classes[c]}'",
-            f"has {plural(patients[c], 'patient')}, {' and '.join(names)} need {len(names)}",
-            "Add patients, or drop the class from the task.",
-        )
+        problem = f"has {plural(patients[c], 'patient')}, {' and '.join(names)} need {len(names)}"
+        remedy = "Add patients, or drop the class from the task."
+        raise DataError(f"{where}: '{images.classes[c]}'", problem, remedy)
     share = np.array(list(shares.values()))
     images_of = np.bincount(patient)
     empty = ""
@@ -62,11 +60,8 @@ def draw_parts(
             return names[part][patient]
         p, c = missing[0]
         empty = f"'{images.classes[c]}' gets no patient in {names[p]}"
-    raise DataError(
-        where,
-        f"no division by patient exists: {empty}, since its patients have images of other classes too",
-        "Add patients, or drop the class from the task.",
-    )
+    problem = f"no division by patient exists: {empty}, since its patients have images of other classes too"
+    raise DataError(where, problem, "Add patients, or drop the class from the task.")
 
 
 def _stills_apart(table: np.ndarray, patient: np.ndarray, images: ImageSet) -> np.ndarray:

@@ -79,11 +79,8 @@ def board_of(bundle: Bundle, root: Path, requested: str | None = None) -> str:
     """Return the board with the bundle's protocol and data, else the requested one, or its task's."""
     head, existing = bundle.manifest, _matching_board(bundle, root / RESULTS)
     if existing and requested and existing != requested:
-        raise SubmissionError(
-            f"board {requested}",
-            f"row '{head.row.name}' has the protocol and the data of board '{existing}'",
-            "Leave --board out.",
-        )
+        problem = f"row '{head.row.name}' has the protocol and the data of board '{existing}'"
+        raise SubmissionError(f"board {requested}", problem, "Leave --board out.")
     return existing or requested or f"{head.task}-{head.profile}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,8 @@ def prepare(plan: Plan, workers: int | None) -> list[FoldData]:
     """
     nodes = build(plan).until(STAGES)
     count = worker_count(plan.device, workers)
-    progress = Progress(nodes, count)
-    try:
+    with closing(Progress(nodes, count)) as progress:
         outcome = execute(nodes, Store(store_root()), run_stage, workers=count, observer=progress)
-    finally:
-        progress.close()
     if outcome.failures:
         raise BenchmarkError("", next(iter(outcome.failures.values())))
 

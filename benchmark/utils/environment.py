@@ -9,21 +9,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "synththorax",
-    "torch",
-    "torchvision",
-    "timm",
-    "diffusers",
-    "torch-fidelity",
-    "monai",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "statsmodels",
-    "scikit-posthocs",
-    "pyarrow",
-    "pandas",
-)
+    "synththorax", "torch", "torchvision", "timm", "diffusers", "torch-fidelity", "monai", "numpy", "scipy",
+    "scikit-learn", "statsmodels", "scikit-posthocs", "pyarrow", "pandas",
+)  # fmt: skip
 
 
 def software() -> dict[str, str]:

@@ -101,11 +101,9 @@ def worker_map(workers: int, *, where: str) -> Iterator[Callable[..., Iterator[A
         try:
             yield pool.map
         except BrokenProcessPool:
-            raise StoreError(
-                where,
-                "the system ended a worker, most likely for want of memory",
-                "Use fewer --workers; the same command resumes where it stopped.",
-            ) from None
+            problem = "the system ended a worker, most likely for want of memory"
+            remedy = "Use fewer --workers; the same command resumes where it stopped."
+            raise StoreError(where, problem, remedy) from None
         finally:
             pool.shutdown(cancel_futures=True)
 

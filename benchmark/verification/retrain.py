@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,11 +135,8 @@ def retrain(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: 
         SubmissionError: a stage failed.
     """
     nodes, count = required_nodes(plan, row, seeds), worker_count(plan.device, workers)
-    progress = Progress(nodes, count)
-    try:
+    with closing(Progress(nodes, count)) as progress:
         outcome = execute(nodes, Store(store), run_stage, workers=count, observer=progress)
-    finally:
-        progress.close()
     for line in outcome.failures.values():
         raise SubmissionError(f"row '{row}'", f"could not be retrained: {line}")
     results = RunResults(nodes, outcome)

@@ -20,9 +20,8 @@ from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError, SubmissionError
 from benchmark.generators import _submitted_samples as _submitted
 from benchmark.images.duplicates import moved
-from benchmark.intake import folder as folders
+from benchmark.intake import listing
 from benchmark.intake import samples as intake
-from benchmark.intake import table as tables
 from benchmark.plugins.generator import SampleRequest
 from support.fit_context import FakeContext
 from support.samples import blobs
@@ -304,7 +303,7 @@ def test_links_are_refused_wherever_they_are(what, tmp_path):
         (tmp_path / "l").symlink_to(root)
         root = tmp_path / "l"
     with pytest.raises(SubmissionError, match=r"is a link|is not a folder"):
-        folders.list_folder(root, CLASSES, 1)
+        listing.list_folder(root, CLASSES, 1)
 
 
 FOLDERS = {
@@ -325,39 +324,39 @@ def test_an_unknown_name_in_a_folder_is_refused(what, tmp_path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png(IMAGES.image[0]))
     with pytest.raises(SubmissionError, match=message):
-        folders.list_folder(tmp_path, CLASSES, 1)
+        listing.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_a_misspelled_class_gets_a_suggestion(tmp_path):
     """``bacterail`` gets the suggestion ``bacterial``."""
     (tmp_path / "bacterail").mkdir()
     with pytest.raises(SubmissionError, match="Did you mean 'bacterial'"):
-        folders.list_folder(tmp_path, ("bacterial", "viral"), 1)
+        listing.list_folder(tmp_path, ("bacterial", "viral"), 1)
 
 
 def test_a_flat_folder_is_refused_where_there_are_folds(tmp_path):
     """The error explains that the test patients of one fold are training patients of the others."""
     with pytest.raises(SubmissionError, match=r"no folders fold_0 to fold_4: the test patients of one fold"):
-        folders.list_folder(as_folder(tmp_path), CLASSES, 5)
+        listing.list_folder(as_folder(tmp_path), CLASSES, 5)
 
 
 def test_a_pipe_is_refused(tmp_path):
     """A named pipe is refused, since reading it would block."""
     os.mkfifo(as_folder(tmp_path) / "a" / "p.png")
     with pytest.raises(SubmissionError, match=r"p\.png"):
-        folders.list_folder(tmp_path, CLASSES, 1)
+        listing.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_limits_on_number_and_size(tmp_path, monkeypatch):
     """A file over the size limit, and too many files, are refused before any is read."""
     as_folder(tmp_path)
-    monkeypatch.setattr(folders, "MAX_IMAGES", 8)
+    monkeypatch.setattr(listing, "MAX_IMAGES", 8)
     with pytest.raises(SubmissionError, match="holds 9 pictures; at most 8"):
-        folders.list_folder(tmp_path, CLASSES, 1)
+        listing.list_folder(tmp_path, CLASSES, 1)
     with open(tmp_path / "a" / "large.png", "wb") as handle:
         handle.truncate(100 * 2**30)  # a sparse file of 100 GB
     with pytest.raises(SubmissionError, match=r"large\.png: has 107374182400 bytes"):
-        folders.list_folder(tmp_path, CLASSES, 1)
+        listing.list_folder(tmp_path, CLASSES, 1)
 
 
 def test_hidden_files_and_notes_do_not_matter(tmp_path):
@@ -365,7 +364,7 @@ def test_hidden_files_and_notes_do_not_matter(tmp_path):
     as_folder(tmp_path)
     (tmp_path / "a" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "README.txt").write_text("x")
-    assert len(folders.list_folder(tmp_path, CLASSES, 1)) == 9
+    assert len(listing.list_folder(tmp_path, CLASSES, 1)) == 9
 
 
 # --- bad input, tables --------------------------------------------------------------------------------------
@@ -388,13 +387,13 @@ def test_an_invalid_table_is_refused_by_its_column(what, tmp_path):
     """The error names a missing, unknown, mistyped or incomplete column, and the record."""
     columns, message = TABLES[what]
     with pytest.raises(SubmissionError, match=message):
-        tables.list_table(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
+        listing.list_table(as_table(tmp_path / "t.parquet", **columns), CLASSES, 1, multilabel=False)
 
 
 def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
     """A table without the column fold is refused on a task with folds."""
     with pytest.raises(SubmissionError, match="fold: is a missing column: the task has 3 folds"):
-        tables.list_table(as_table(tmp_path / "t.parquet"), CLASSES, 3, multilabel=False)
+        listing.list_table(as_table(tmp_path / "t.parquet"), CLASSES, 3, multilabel=False)
 
 
 @pytest.mark.parametrize(
@@ -409,7 +408,7 @@ def test_a_table_without_folds_is_refused_where_there_are_some(tmp_path):
 def test_invalid_labels_are_refused(labels, message, tmp_path):
     """A table needs one column per class, 0 or 1, and 1 for the requested class."""
     with pytest.raises(SubmissionError, match=message):
-        tables.list_table(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
+        listing.list_table(as_table(tmp_path / "t.parquet", **labels), CLASSES, 1, multilabel=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\x80\x04.", b"PAR1" + bytes(100) + b"PAR1"])
@@ -418,7 +417,7 @@ def test_files_that_are_not_parquet_are_refused(content, tmp_path):
     path = tmp_path / "t.parquet"
     path.write_bytes(content)
     with pytest.raises(SubmissionError, match="not readable as Parquet"):
-        tables.list_table(path, CLASSES, 1, multilabel=False)
+        listing.list_table(path, CLASSES, 1, multilabel=False)
 
 
 def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
@@ -426,12 +425,12 @@ def test_a_table_of_zeros_is_refused_by_its_size(tmp_path, monkeypatch):
     picture above its own limit."""
     path = as_table(tmp_path / "t.parquet", image=[bytes(2_000_000)] * 9)
     assert path.stat().st_size < 3_000_000
-    monkeypatch.setattr(tables, "MAX_PICTURE_BYTES", 1_000_000)
+    monkeypatch.setattr(listing, "MAX_PICTURE_BYTES", 1_000_000)
     with pytest.raises(SubmissionError, match="image: has 2000000 bytes"):
-        tables.list_table(path, CLASSES, 1, multilabel=False)
-    monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 1_000_000)
+        listing.list_table(path, CLASSES, 1, multilabel=False)
+    monkeypatch.setattr(listing, "MAX_TABLE_BYTES", 1_000_000)
     with pytest.raises(SubmissionError, match=r"bytes; at most 1000000"):
-        tables.list_table(path, CLASSES, 1, multilabel=False)
+        listing.list_table(path, CLASSES, 1, multilabel=False)
 
 
 def test_a_link_to_a_table_is_refused(tmp_path):
@@ -439,4 +438,4 @@ def test_a_link_to_a_table_is_refused(tmp_path):
     as_table(tmp_path / "t.parquet")
     (tmp_path / "l.parquet").symlink_to(tmp_path / "t.parquet")
     with pytest.raises(SubmissionError, match="not a plain file"):
-        tables.list_table(tmp_path / "l.parquet", CLASSES, 1, multilabel=False)
+        listing.list_table(tmp_path / "l.parquet", CLASSES, 1, multilabel=False)

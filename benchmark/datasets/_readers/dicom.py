@@ -11,15 +11,13 @@ from typing import Any
 from benchmark.errors import DataError
 
 MAX_FILE = 2 * 2**30  # bytes; a file is read whole
-TAGS = (
-    "SOPInstanceUID", "PatientID", "PatientName", "PatientBirthDate", "PatientAge", "PatientSex",
-    "ViewPosition", "BurnedInAnnotation", "PatientIdentityRemoved", "OtherPatientIDs",
-    "PatientAddress", "PatientTelephoneNumbers", "NumberOfFrames",
-    "WindowCenter", "WindowWidth", "VOILUTSequence",
-)  # fmt: skip
 IDENTITY = (
     "PatientName", "PatientBirthDate", "PatientID", "OtherPatientIDs", "PatientAddress",
     "PatientTelephoneNumbers",
+)  # fmt: skip
+TAGS = (
+    *IDENTITY, "SOPInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "BurnedInAnnotation",
+    "PatientIdentityRemoved", "NumberOfFrames", "WindowCenter", "WindowWidth", "VOILUTSequence",
 )  # fmt: skip
 
 _ANONYMOUS = re.compile(

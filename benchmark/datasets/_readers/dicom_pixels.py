@@ -69,11 +69,8 @@ def _check_pixels(path: Path, data: Any) -> None:
         name = getattr(syntax, "name", None) or "none"
         raise DataError(str(path), f"has transfer syntax '{name}', which cannot be read", REPLACE) from None
     if not decoder.is_available:
-        raise DataError(
-            str(path),
-            f"is compressed as '{syntax.name}' ({syntax}), which no installed plug-in reads",
-            f"Install {PLUGINS}, or decompress the file.",
-        )
+        problem = f"is compressed as '{syntax.name}' ({syntax}), which no installed plug-in reads"
+        raise DataError(str(path), problem, f"Install {PLUGINS}, or decompress the file.")
 
 
 def _displayed(stored: np.ndarray, data: Any) -> np.ndarray:
@@ -92,15 +89,15 @@ def _displayed(stored: np.ndarray, data: Any) -> np.ndarray:
         raise ValueError(f"photometric interpretation {kind} with one sample per pixel")
     low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
     every = np.arange(low, low + 2**bits, dtype=np.int32).astype(stored.dtype)
-    share = _voi(apply_modality_lut(every, data), data, stored.dtype)
+    share = _voi(apply_modality_lut(every, data), data)
     if kind == "MONOCHROME1":
         share = 1 - share
     table = np.round(share * 255).astype(np.uint8)  # at most as many entries as pixels, mostly far fewer
     return table.take(stored.astype(np.int32) - low, mode="clip")
 
 
-def _voi(values: np.ndarray, data: Any, stored: np.dtype) -> np.ndarray:
-    """Map modality values to [0, 1], 1 for white, by VOI LUT, first window, or stored range."""
+def _voi(values: np.ndarray, data: Any) -> np.ndarray:
+    """Map modality values to [0, 1], 1 for white, by VOI LUT, first window, or their whole range."""
     from pydicom.pixels import apply_voi
 
     if data.get("VOILUTSequence"):
@@ -108,7 +105,9 @@ def _voi(values: np.ndarray, data: Any, stored: np.dtype) -> np.ndarray:
         return apply_voi(values, data, index=0).astype(np.float32) / (2**bits - 1)
     center, width = (first_number(data.get(name)) for name in ("WindowCenter", "WindowWidth"))
     if center is None or width is None:
-        low, high = _range(data, stored)
+        low, high = float(values.min()), float(values.max())  # of all that the stored bits can hold
+        if data.get("ModalityLUTSequence"):
+            low, high = 0.0, float(2 ** int(data.ModalityLUTSequence[0].LUTDescriptor[2]) - 1)
         return ((values.astype(np.float32) - low) / (high - low)).clip(0, 1)
     return window(values, center, width, str(data.get("VOILUTFunction") or "LINEAR"))
 
@@ -135,14 +134,3 @@ def window(values: np.ndarray, center: float, width: float, function: str = "LIN
     if function == "SIGMOID":
         return expit(4 * (x - center) / width)
     raise ValueError(f"VOI LUT function {function} is not known")
-
-
-def _range(data: Any, stored: np.dtype) -> tuple[float, float]:
-    """Return the least and the greatest modality value that the stored bits can hold."""
-    if data.get("ModalityLUTSequence"):
-        return 0.0, float(2 ** int(data.ModalityLUTSequence[0].LUTDescriptor[2]) - 1)
-    bits = int(data.BitsStored)
-    low = -(2 ** (bits - 1)) if stored.kind == "i" else 0
-    slope, intercept = float(data.get("RescaleSlope", 1) or 1), float(data.get("RescaleIntercept", 0) or 0)
-    ends = (low * slope + intercept, (low + 2**bits - 1) * slope + intercept)
-    return min(ends), max(ends)

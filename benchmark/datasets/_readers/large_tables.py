@@ -89,11 +89,9 @@ def refuse_shared(patient: np.ndarray, split: np.ndarray, where: str) -> None:
     people = {name: set(patient[split == name].tolist()) for name in np.unique(split).tolist()}
     for one, other in combinations(people, 2):
         if both := sorted(people[one] & people[other]):
-            raise DataError(
-                where,
-                f"{len(both)} patients are in split '{one}' and in split '{other}': {first_of(both)}",
-                "Take the tables from the dataset's own site, or let the task divide.",
-            )
+            problem = f"{len(both)} patients are in split '{one}' and in split '{other}': {first_of(both)}"
+            remedy = "Take the tables from the dataset's own site, or let the task divide."
+            raise DataError(where, problem, remedy)
 
 
 def _plain(name: str) -> str:

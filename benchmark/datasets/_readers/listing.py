@@ -73,11 +73,9 @@ def refuse_vanished(
     had, have = (Counter(record.label for record in records) for records in (before, after))
     for name in classes:
         if had[name] and not have[name]:
-            raise DataError(
-                f"{where}: '{name}'",
-                f"none of its {had[name]} images has a license that allows {use} use",
-                "Set use to research if it is, drop the class, or ask the owners.",
-            )
+            problem = f"none of its {had[name]} images has a license that allows {use} use"
+            remedy = "Set use to research if it is, drop the class, or ask the owners."
+            raise DataError(f"{where}: '{name}'", problem, remedy)
 
 
 def present(records: Sequence[Record], allow_missing: float) -> tuple[list[Record], list[str]]:

@@ -86,11 +86,9 @@ class Archive:
         if mapped and self._unpack is not None:
             return np.load(self._unpacked(member, self._unpack), mmap_mode="r", allow_pickle=False)
         if mapped and info.file_size > self._most_memory:
-            raise DataError(
-                where,
-                f"takes {info.file_size} bytes unpacked, more than max_memory {self._most_memory}",
-                "Give a folder for an unpacked copy with the parameter unpack, or raise max_memory.",
-            )
+            problem = f"takes {info.file_size} bytes unpacked, more than max_memory {self._most_memory}"
+            remedy = "Give a folder for an unpacked copy with the parameter unpack, or raise max_memory."
+            raise DataError(where, problem, remedy)
         try:
             with self._zip.open(member) as stream:
                 return np.lib.format.read_array(stream, allow_pickle=False)

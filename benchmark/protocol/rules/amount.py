@@ -6,7 +6,6 @@ import numpy as np
 
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.rules.notes import noted
 from benchmark.tasks.rules import Fraction, Imbalance
 
 
@@ -25,11 +24,9 @@ def imbalance(images: ImageSet, rule: Imbalance, *, seed: int, where: str = "imb
     for name, number in rule.keep.items():
         members, patients, count = _patients(left, name, seed, f"{where}: keep")
         if members.sum() < number:
-            raise DataError(
-                f"{where}: keep: '{name}'",
-                f"requests {number} training images, there are {int(members.sum())}",
-                "Lower the number, or give the class more images.",
-            )
+            problem = f"requests {number} training images, there are {int(members.sum())}"
+            remedy = "Lower the number, or give the class more images."
+            raise DataError(f"{where}: keep: '{name}'", problem, remedy)
         chosen = patients[_that_fit(count, number)]
         if not len(chosen):
             raise DataError(
@@ -107,4 +104,4 @@ def _with_note(before: ImageSet, after: ImageSet, names: list[str], where: str) 
         old, new = _of_class(before, name), _of_class(after, name)
         people = len(np.unique(after.patient_id[new])), len(np.unique(before.patient_id[old]))
         parts.append(f"{name} {new.sum()} of {old.sum()} images, {people[0]} of {people[1]} patients")
-    return noted(after, f"{where}: retained for training: {'; '.join(parts)}")
+    return after.noted(f"{where}: retained for training: {'; '.join(parts)}")

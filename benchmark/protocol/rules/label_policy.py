@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -53,10 +52,10 @@ def apply(images: ImageSet, rule: LabelPolicy, *, where: str = "label_policy") -
         )
     chosen = _relabeled(images.select(labeled), label[labeled], CLASSES_OF.get(rule.uncertain, CLASSES))
     notes = [f"{where}: {note}" for note in _notes(images, rule, training, ~labeled)]
-    card: dict[str, Any] = {**images.card, "notes": [*images.card.get("notes", ()), *notes]}
     if rule.uncertain == "self_trained":
-        card["self_trained"] = int((training & (reported == UNCERTAIN)).sum())
-    return replace(chosen, card=card)
+        uncertain = int((training & (reported == UNCERTAIN)).sum())
+        chosen = replace(chosen, card={**chosen.card, "self_trained": uncertain})
+    return chosen.noted(*notes)
 
 
 def _notes(images: ImageSet, rule: LabelPolicy, training: np.ndarray, left_out: np.ndarray) -> Iterator[str]:
@@ -134,11 +133,8 @@ def join_pseudo_labeled(train: ImageSet, labeled: ImageSet) -> ImageSet:
 def _reported(images: ImageSet, rule: LabelPolicy, where: str) -> np.ndarray:
     """Return (N,) the reported label of the rule's finding."""
     if images.reported_labels is None:
-        raise DataError(
-            where,
-            "the source has no reports, only labels",
-            "Name the step in sources.<source>.skip_steps, or choose a source with reports.",
-        )
+        remedy = "Name the step in sources.<source>.skip_steps, or choose a source with reports."
+        raise DataError(where, "the source has no reports, only labels", remedy)
     if rule.finding not in images.classes:
         raise unknown_name("finding", rule.finding, list(images.classes), f"{where}: finding")
     return images.reported_labels[:, images.classes.index(rule.finding)]

@@ -16,7 +16,6 @@ import numpy as np
 
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import as_lazy
-from benchmark.protocol.rules.notes import noted
 from benchmark.protocol.rules.view import kinds
 from benchmark.tasks.rules import Mask
 
@@ -43,7 +42,7 @@ def apply(images: ImageSet, rule: Mask, *, where: str = "mask") -> ImageSet:
     masked = replace(images, image=as_lazy(images.image).map(lambda block: block & shown))
     lateral = int((kinds(images) == "lateral").sum())
     if lateral and rule.shape != "square":
-        masked = noted(masked, f"{where}: {lateral} lateral images got the lung mask of frontal images")
+        masked = masked.noted(f"{where}: {lateral} lateral images got the lung mask of frontal images")
     return masked
 
 

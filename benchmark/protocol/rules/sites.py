@@ -8,7 +8,6 @@ import numpy as np
 
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.rules.notes import noted
 from benchmark.tasks.rules import Sites
 
 SPLIT = "test_site"
@@ -24,11 +23,8 @@ def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
     site = np.full(len(images), "") if images.site is None else images.site
     unknown = int((site == "").sum())
     if unknown:
-        raise DataError(
-            where,
-            f"{unknown} of {len(images)} images have no known site",
-            "Fill in the sites, or name the step in sources.<source>.skip_steps.",
-        )
+        problem = f"{unknown} of {len(images)} images have no known site"
+        raise DataError(where, problem, "Fill in the sites, or name the step in sources.<source>.skip_steps.")
     known = sorted(set(site.tolist()))
     for name in rule.train:
         if name not in known:
@@ -42,9 +38,8 @@ def apply(images: ImageSet, rule: Sites, *, where: str = "sites") -> ImageSet:
     moved = replace(images, split=np.where(away, SPLIT, split)).select(~both)
     if both.any():
         people = len(np.unique(images.patient_id[both]))
-        moved = noted(
-            moved,
+        moved = moved.noted(
             f"{where}: {int(both.sum())} images of {people} patients left out of {SPLIT}, "
-            "since the training sites saw these patients too",
+            "since the training sites saw these patients too"
         )
     return moved

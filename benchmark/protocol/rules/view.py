@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.protocol.rules.notes import counted, select_noted
 from benchmark.tasks.rules import View
 
 # "AP Supine" and "AP semi erect" of covid-chestxray, "LL" and "RL" of CheXpert, "L" of covid-chestxray.
@@ -47,8 +48,19 @@ def apply(images: ImageSet, rule: View, *, where: str = "view") -> ImageSet:
         texts = ["none"] * unknown if images.view is None else images.view[kind == ""].tolist()
         raise DataError(
             where,
-            f"{unknown} of {len(images)} images have no known view ({counted(t or 'none' for t in texts)})",
+            f"{unknown} of {len(images)} images have no known view ({_counted(t or 'none' for t in texts)})",
             "Fill in PA, AP or LATERAL, or name the step in sources.<source>.skip_steps.",
         )
     mask = kind == rule.keep
-    return select_noted(images, mask, where, f"not {rule.keep} ({counted(images.view[~mask].tolist())})")  # type: ignore[index]
+    why = f"not {rule.keep} ({_counted(images.view[~mask].tolist())})"  # type: ignore[index]
+    if not mask.any():
+        raise DataError(where, f"leaves no image: all {len(images)} left out, {why}", "Change the step.")
+    if mask.all():
+        return images
+    chosen = images.select(np.flatnonzero(mask))
+    return chosen.noted(f"{where}: {len(images) - len(chosen)} of {len(images)} images left out, {why}")
+
+
+def _counted(values: Iterable[str]) -> str:
+    """Return the number of each value, most frequent first."""
+    return ", ".join(f"{value} {n}" for value, n in Counter(values).most_common())
