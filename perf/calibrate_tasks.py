@@ -39,7 +39,7 @@ from benchmark.tasks.schema import Task
 def load(task: Task, profile_name: str, seed: int) -> Splits:
     """The splits of a task's packaged data, with its rules, pictures in memory."""
     profile, source = task.profile(profile_name), task.default_source
-    module = find("data", [source])[0].load()
+    module = find("sources", [source])[0].load()
     rules = task.steps(profile_name, source)
     splits = loading.load(
         module,

@@ -174,7 +174,7 @@ REAL = {"covid_chestxray": covid_chestxray, "pocus": pocus}
 def timed(case: Case, size: int, passes: int) -> tuple[float, float, ImageSet]:
     """Return the least seconds of several passes to list and to read all pictures of a case, without the
     first pass."""
-    module = find("data", [case.source])[0].load()
+    module = find("sources", [case.source])[0].load()
     params = module.Params(**case.params)
     listing, reading = [], []
     for _ in range(passes + 1):

@@ -120,9 +120,9 @@ HOSTILE = {
     "not UTF-8": (b"name: \xff\xfe", "cannot be read"),
     "a null byte": (b"name: a\x00b", "unacceptable character|special characters"),
     "a pickle": (b"\x80\x04\x95\x00\x00\x00.", "cannot be read"),
-    "a date that is none": ("compute: 2020-99-99", "no plain YAML"),
-    "a number of 5000 digits": ("compute: " + "9" * 5000, "no plain YAML"),
-    "deep nesting": ("[" * 50_000, "no plain YAML"),
+    "a date that is none": ("compute: 2020-99-99", "is not plain YAML"),
+    "a number of 5000 digits": ("compute: " + "9" * 5000, "is not plain YAML"),
+    "deep nesting": ("[" * 50_000, "is not plain YAML"),
     "too much": ("# " + "x" * MAX_BYTES, "at most 100000 are allowed"),
 }
 
