@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 
 class BenchmarkError(Exception):
-    """A fault that the user can mend: where it lies, what was expected, what to do.
+    """A fault that the user can fix: its place, what was expected, and the remedy.
 
     Prints as two lines: ``where: problem`` and, indented, the remedy.
     """
@@ -23,7 +23,7 @@ class TaskError(BenchmarkError):
 
 
 class UnknownNameError(TaskError):
-    """A name that nothing answers to."""
+    """A name that is not known."""
 
 
 class DataError(BenchmarkError):
@@ -35,7 +35,7 @@ class GeneratorError(BenchmarkError):
 
 
 class MetricError(BenchmarkError):
-    """A metric cannot be computed from what it was given."""
+    """A metric cannot be computed from its inputs."""
 
 
 class ClassifierError(BenchmarkError):

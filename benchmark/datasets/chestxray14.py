@@ -250,8 +250,8 @@ def _splits(params: Params, table: CsvTable) -> tuple[np.ndarray | None, list[st
 
 def _single(images: ImageSet) -> tuple[ImageSet, list[str]]:
     """Return the images with exactly one of the classes, labeled by its index."""
-    several = images.label.sum(axis=1)
-    single = images.select(np.flatnonzero(several == 1))
-    counts = {"no class": int((several == 0).sum()), "several classes": int((several > 1).sum())}
+    label_count = images.label.sum(axis=1)
+    single = images.select(np.flatnonzero(label_count == 1))
+    counts = {"no class": int((label_count == 0).sum()), "several classes": int((label_count > 1).sum())}
     notes = [f"{n} images left out, labels single: {kind}" for kind, n in counts.items() if n]
     return replace(single, label=single.label.argmax(axis=1).astype(np.int64)), notes

@@ -221,5 +221,5 @@ def _header_notes(records: Sequence[_DicomRecord]) -> Iterator[str]:
         yield f"NOT DE-IDENTIFIED: files with an attribute that does not look anonymous: {counts}"
     if plain := sum(not header.window for header in headers):
         yield f"{plain} files without a window or VOI LUT: the range of their stored bits is shown"
-    if several := sum(header.frames > 1 for header in headers):
-        yield f"{several} files have several frames, the first is read"
+    if multi_frame := sum(header.frames > 1 for header in headers):
+        yield f"{multi_frame} files have several frames, the first is read"

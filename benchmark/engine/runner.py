@@ -26,7 +26,7 @@ ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chan
 
 @dataclass
 class Outcome:
-    """What became of every node.
+    """Results and failures of a run.
 
     Attributes:
         results: by node id.

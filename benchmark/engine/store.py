@@ -37,7 +37,7 @@ def store_errors(path: Path | str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class Costs:
-    """What computing a result took, all attempts together."""
+    """Time and memory of a result, all attempts together."""
 
     seconds: float
     peak_memory_mb: float
@@ -52,7 +52,7 @@ class Result:
 
     @property
     def costs(self) -> Costs:
-        """What computing it took."""
+        """Time and memory of the computation."""
         return Costs(**self.manifest["costs"])
 
     def read(self, kind: type[Record]) -> Record:

@@ -1,4 +1,4 @@
-"""What a worker process does: compute one node and commit its result."""
+"""Compute one node in a worker process and commit its result."""
 
 from __future__ import annotations
 

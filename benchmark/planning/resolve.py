@@ -143,11 +143,11 @@ def _with_located_weights(plan: Plan) -> Plan:
     from benchmark.classifiers.network import check_weights
     from benchmark.classifiers.weights import locate_weights
 
-    found = tuple(locate_weights(classifier) for classifier in classifiers)
-    for classifier in found:
+    located = tuple(locate_weights(classifier) for classifier in classifiers)
+    for classifier in located:
         if classifier.weights.kind != "none":
             check_weights(classifier)
-    return replace(plan, task=plan.task.with_classifiers(plan.profile_name, found))
+    return replace(plan, task=plan.task.with_classifiers(plan.profile_name, located))
 
 
 def _with_weights(classifier: ClassifierConfig, choice: str) -> ClassifierConfig:

@@ -1,4 +1,4 @@
-"""What a stage receives: its node, the folders of its inputs, and where to write."""
+"""Input of a stage: its node, the folders of its inputs, and where to write."""
 
 from __future__ import annotations
 

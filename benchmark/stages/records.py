@@ -80,7 +80,7 @@ class FilterRate(Record):
 
 
 class StageResult(Record):
-    """What a stage reports; each stage defines its own subclass.
+    """Result of a stage; each stage defines its own subclass.
 
     Attributes:
         history: scalars at each step of a training.

@@ -36,7 +36,7 @@ class ClassifierStageConfig(StageConfig):
 
 
 class AddedImages(StageConfig):
-    """How many synthetic images of which classes a row adds."""
+    """Numbers of synthetic images that a row adds, by class."""
 
     mix: Mix
     bracket: int

@@ -35,7 +35,7 @@ class PlausibilityTest:
 
     @property
     def plausible(self) -> bool | None:
-        """Whether ``p`` is at least ``ALPHA``; None without a ``p``."""
+        """True if ``p`` is at least ``ALPHA``; None without a ``p``."""
         return None if self.p is None else self.p >= ALPHA
 
 

@@ -12,7 +12,7 @@ from benchmark.planning.request import STRICT, Count, Option, Root, Workers
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class VerifyRequest:
-    """What a verifier has at hand, and how thorough the verification is."""
+    """Inputs and thoroughness of a verification."""
 
     task: Annotated[Path | None, Option("task file, for a task that is not in the suite")] = None
     root: Root = None

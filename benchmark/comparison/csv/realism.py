@@ -103,6 +103,6 @@ class _Answers:
 
 def _complement(rate: Record) -> Record:
     """Record of 1 minus a share."""
-    mirror = {"estimate": "estimate", "low": "high", "bootstrap_low": "bootstrap_high"}
-    mirror |= {high: low for low, high in mirror.items()}
-    return {k: 1 - rate[mirror[k]] if k in mirror and v is not None else v for k, v in rate.items()}
+    opposite = {"estimate": "estimate", "low": "high", "bootstrap_low": "bootstrap_high"}
+    opposite |= {high: low for low, high in opposite.items()}
+    return {k: 1 - rate[opposite[k]] if k in opposite and v is not None else v for k, v in rate.items()}

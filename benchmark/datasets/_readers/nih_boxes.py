@@ -48,8 +48,8 @@ def read_boxes(
     box = np.full((len(table), 4), np.nan, np.float32)
     for index, orders in candidates.items():
         box[index] = frame[min(orders)[2]] * (size / SIDE)
-    several = sum(len(orders) > 1 for orders in candidates.values())
-    return box, [f"{several} images have several boxes: that of the first class used"] if several else []
+    ambiguous = sum(len(orders) > 1 for orders in candidates.values())
+    return box, [f"{ambiguous} images have several boxes: that of the first class used"] if ambiguous else []
 
 
 def _within(drawn: CsvTable, frame: np.ndarray) -> np.ndarray:
