@@ -47,7 +47,7 @@ class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=(
 
 
 class DataResult(StageResult):
-    """Classes, splits and notes of the data; ``proof`` shows that no two splits share a patient or an image."""
+    """Classes, splits and notes of the data; ``proof`` shows that splits share no patient and no image."""
 
     proof: dict[str, Any]
     classes: list[str]
