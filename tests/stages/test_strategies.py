@@ -63,7 +63,7 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
     path = ROOT / "tests" / "tasks" / f"{task}.yaml"
     plan = make_plan(RunRequest(task=str(path), scenario=scenario, device="cpu", precision="float32"))
     if mix:
-        profiles = {n: p.model_copy(update={"curve": curve}) for n, p in plan.task.profiles.items()}
+        profiles = {n: p.model_copy(update={"learning_curve": curve}) for n, p in plan.task.profiles.items()}
         plan = replace(plan, task=plan.task.model_copy(update={"mix": mix, "profiles": profiles}))
     store, outcome, graph = Store(root / "store"), Outcome(), build(plan)
     for node in graph:
@@ -250,7 +250,7 @@ def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
     assert 0 <= content["measures"]["filter_pass_rate"]["floor"] <= 1
     assert filtered.bundle("real_only")["quality_filter"] is None
     assert any("the quality filter leaves" in note for note in content["data"]["notes"])
-    assert "Plausible" in filtered.page
+    assert "Filter pass rate" in filtered.page
 
 
 def test_measured_images_are_the_filtered_images(filtered):

@@ -138,7 +138,7 @@ def test_an_edited_score_is_detected(suite_row: Path, options: VerifyRequest):
     scores = [f"score_{k}" for k in range(5)]
     table.loc[row, scores] = np.float32([0.96, 0.01, 0.01, 0.01, 0.01])
     table.to_parquet(path, index=False)
-    assert "predictions.parquet: is not the file" in failures(verify(suite_row, options))["schema"]
+    assert "predictions.parquet: does not match its SHA-256" in failures(verify(suite_row, options))["schema"]
     vouch(suite_row)
     assert "results.test." in failures(verify(suite_row, options))["results"]
 
