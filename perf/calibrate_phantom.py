@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ import torch
 
 from benchmark.classifiers.config import TrainingConfig
 from benchmark.classifiers.predict import normalization
-from benchmark.classifiers.sampling import with_bracket
+from benchmark.classifiers.sampling import training_images
 from benchmark.classifiers.train import predict, train
 from benchmark.datasets.phantom import chest
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol import load as loading
 from benchmark.tasks.loading import load_task
+from benchmark.tasks.rules import Mix
 from benchmark.tasks.schema import SplitRule
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
@@ -63,7 +65,8 @@ def measure(
     budget = demo.budget.model_copy(update={"length": steps})
     with tempfile.TemporaryDirectory() as scratch:
         setting = TrainingConfig(demo.classifiers[0], budget, "none", seed, "cpu", "bfloat16", Path(scratch))
-        images = with_bracket(bare(splits.train), added, bracket)
+        plain = replace(splits, train=bare(splits.train))
+        images = training_images(plain, added, Mix(), bracket, CLASSES).train
         trained = train(splits.train, images, splits.val, setting)
     normal = normalization(splits.train.image)
     assert "test_paper" in splits.more_tests

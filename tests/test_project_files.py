@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import tomllib
 
+import pytest
 import yaml
 
 from support.samples import ROOT
@@ -51,3 +54,16 @@ def test_no_file_of_the_packs_is_in_the_repository():
         f for f in tracked.splitlines() if f.lower().endswith((".png", ".jpg", ".jpeg", ".mp4", ".gif"))
     ]
     assert all(f.startswith(("docs/images/", "leaderboards/")) for f in pictures)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(p for d in ("perf", "examples") for p in (ROOT / d).rglob("*.py")), ids=lambda p: p.stem
+)
+def test_scripts_import_names_that_exist(path):
+    """Every name that a script of perf/ or examples/ imports from the package is there."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("benchmark"):
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                if not hasattr(module, name.name):
+                    importlib.import_module(f"{node.module}.{name.name}")
