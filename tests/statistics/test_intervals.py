@@ -106,7 +106,7 @@ def draw(rng: np.random.Generator, runs: int, row_sd: float, run_sd: float, nois
     [(3, 0.7, 0.05, 0.3), (3, 0.3, 0.2, 0.6), (3, 0.4, 0.1, 1.0), (5, 0.3, 0.15, 0.6), (2, 0.5, 0.1, 0.5)],
 )
 def test_equal_rows_differ_in_five_percent_of_studies(runs: int, row_sd: float, run_sd: float, noise: float):
-    """False positives are 3 to 7 % and coverage 93 to 97 %, whichever of patients, runs and chance dominates."""
+    """False positives are 3 to 7 % and coverage 93 to 97 %, whatever dominates: patients, runs or chance."""
     rng = np.random.default_rng([runs, int(100 * run_sd)])
     group, patient = np.arange(2 * PATIENTS) // 2 % 4, np.arange(2 * PATIENTS) // 2
     wrong = 0
