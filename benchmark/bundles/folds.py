@@ -1,7 +1,5 @@
 """Join the results of the folds into those of the whole cross-validation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmark.stages.data import DataResult

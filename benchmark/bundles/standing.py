@@ -1,7 +1,5 @@
 """Standing of a row: what its verification record and its signature say, read from beside ``bundle.json``."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -1,7 +1,5 @@
 """Misclassified images near the decision boundary (Lan 2023, section 4.5 and Figure 20)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The configuration of one training."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Convolutions of few pixels as matrix products, which a CPU computes several times as fast."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad

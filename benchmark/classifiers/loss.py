@@ -1,7 +1,5 @@
 """The loss of a training."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Metrics of predictions by scikit-learn: to choose an epoch on ``val`` and to log a run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

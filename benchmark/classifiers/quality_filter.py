@@ -1,7 +1,5 @@
 """The quality filter: decide from the evaluators' scores whether an image shows its requested class."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The images of a training, and their order."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The learning rate and the end of a training, as functions of the evaluations so far."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """``data build`` and ``data show``: convert a source into shards, describe and draw images."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """``data verify``: hashes, images, copies and patients of a source or a built folder."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The verb that trains the embedded feature extractor again."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from benchmark.cli.requests import ExtractorRequest

@@ -1,7 +1,5 @@
 """Verbs that compare bundles, and that write leaderboards and tables."""
 
-from __future__ import annotations
-
 from benchmark.cli.options import WHERE
 from benchmark.cli.requests import CompareRequest, LeaderboardRequest, TablesRequest
 from benchmark.errors import BenchmarkError

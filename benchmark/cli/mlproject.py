@@ -1,7 +1,5 @@
 """Write `MLproject` from the verbs: ``python -m benchmark.cli.mlproject``."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -5,8 +5,6 @@ do not write `MLproject`, and do not read an empty string as "not given", as MLf
 same walk over the fields, after which argparse and pydantic leave little to add.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import textwrap

@@ -1,7 +1,5 @@
 """The command line: parse a verb and its options, call one function, print errors."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Options of the verbs that no other folder reads; the other requests lie in the folders that read them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

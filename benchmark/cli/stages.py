@@ -1,7 +1,5 @@
 """Verbs that run the stages of a task, and the search of a generator's parameters."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmark.experiments.progress import clock

@@ -1,7 +1,5 @@
 """Command ``stats KIND``: the statistics of ``benchmark.comparison`` for a plain CSV file, or for bundles."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The verb that lists and describes tasks."""
 
-from __future__ import annotations
-
 import json
 
 from benchmark.cli.requests import TasksRequest

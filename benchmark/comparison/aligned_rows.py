@@ -1,7 +1,5 @@
 """The rows of one leaderboard as aligned arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

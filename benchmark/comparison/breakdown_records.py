@@ -1,7 +1,5 @@
 """Records of the comparison by classifier, by class and by fold."""
 
-from __future__ import annotations
-
 from benchmark.comparison.record_base import Estimate, Number, Record
 
 

@@ -1,7 +1,5 @@
 """The rows by classifier, and their average change over all brackets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Judge whether the controls behave: a benchmark that cannot fail proves nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The figures of every row at one bracket: metrics, differences to the baselines, and single classes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from benchmark.comparison import significance_tests

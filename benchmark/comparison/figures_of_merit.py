@@ -1,7 +1,5 @@
 """All figures of merit of the rows at one bracket, with bootstrap intervals."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Notes for the reader of a comparison: cautions, and what is missing from it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

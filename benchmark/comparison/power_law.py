@@ -1,7 +1,5 @@
 """Inverse power laws f(n) = a - b n^-c through learning curves."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

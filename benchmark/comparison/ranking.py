@@ -1,7 +1,5 @@
 """Ranks as tie groups, from pairwise paired comparisons."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 

@@ -1,7 +1,5 @@
 """The base of all records of a comparison: frozen, with canonical numbers and a JSON form."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict

@@ -1,7 +1,5 @@
 """The record of a comparison: everything that a leaderboard's pages and the papers' tables show of it."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

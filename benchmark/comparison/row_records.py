@@ -4,8 +4,6 @@ Metrics and their differences are fractions: 1 is the best value, a difference o
 are two-sided, 0 to 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

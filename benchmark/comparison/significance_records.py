@@ -3,8 +3,6 @@
 P values are two-sided, 0 to 1. ``reason`` explains why numbers are None, else it is None.
 """
 
-from __future__ import annotations
-
 from benchmark.comparison.record_base import Number, Record
 
 

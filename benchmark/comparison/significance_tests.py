@@ -1,7 +1,5 @@
 """Significance tests of differences to a baseline: McNemar, DeLong, equivalence, and their power."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

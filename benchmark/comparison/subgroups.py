@@ -1,7 +1,5 @@
 """The metrics in groups of patients: by sex, age, view or site."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.comparison.aligned_rows import AlignedRows, SplitImages

@@ -1,7 +1,5 @@
 """Sources of the primary metric's variance, and the association of fidelity with utility."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Build a dataset of shards from a source: in parallel, resumable, with the same bytes for any workers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -4,8 +4,6 @@
 and the image files in ``images/`` or ``images_001/images/`` to ``images_012/images/``.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

@@ -5,8 +5,6 @@ and the published test labels: ``test_labels.csv`` of CheXlocalize, which lists 
 ``groundtruth.csv`` of https://github.com/rajpurkarlab/cheXpert-test-set-labels, which lists studies.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -4,8 +4,6 @@ https://github.com/ieee8023/covid-chestxray-dataset: ``metadata.csv`` beside ``i
 those of Schaudt et al. 2023: healthy, fungal, covid19, bacterial, viral (any virus but SARS-CoV-2).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

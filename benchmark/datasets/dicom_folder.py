@@ -3,8 +3,6 @@
 Patients' ids are hashed; names, birth dates and other identifying attributes never leave this module.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """A folder of your own images, with a table or with a subfolder per class; see docs/add_a_dataset.md."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel, Field

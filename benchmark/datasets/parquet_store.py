@@ -1,7 +1,5 @@
 """A folder written by ``data build`` as a source: patients, splits and labels stay as they were built."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel

@@ -5,8 +5,6 @@ https://github.com/jannisborn/covid19_ultrasound, folder ``data``: ``dataset_met
 Zhang et al. 2023, section 4.1.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

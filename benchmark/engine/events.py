@@ -1,7 +1,5 @@
 """Events of a run, and who receives them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

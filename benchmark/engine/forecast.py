@@ -1,7 +1,5 @@
 """Expected duration of the nodes of a graph, learned while it runs, and the order in which they start."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Run a graph: reuse, resume, a pool of workers, one failure at a time."""
 
-from __future__ import annotations
-
 import multiprocessing
 import re
 import traceback

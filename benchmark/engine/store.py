@@ -1,7 +1,5 @@
 """Store of stage results: one folder per cache key, complete when its manifest is present and agrees."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The only file that talks to MLflow: a parent run per benchmark run, a nested run per node."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re
@@ -25,7 +23,7 @@ from benchmark.stages.data import DataResult
 from benchmark.stages.records import History
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
+    pass
 
 ARTIFACTS = {
     "data": ("grid.png", "result.json"),
@@ -62,7 +60,7 @@ def _timed(method: Callable[..., Any]) -> Callable[..., Any]:
     """Add the duration of a call to ``seconds``."""
 
     @wraps(method)
-    def timed(self: Tracker, *args: Any, **kwargs: Any) -> Any:
+    def timed(self: "Tracker", *args: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
         try:
             with _tracking_errors(self.uri):

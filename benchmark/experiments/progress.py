@@ -1,7 +1,5 @@
 """Progress of a run: a bar on a terminal, a line per node elsewhere."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time

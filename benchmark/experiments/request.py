@@ -1,7 +1,5 @@
 """Options of ``sweep`` and ``tune``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

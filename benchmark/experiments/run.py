@@ -1,7 +1,5 @@
 """Execute a plan up to a verb's stage: compute, track, and write what people read."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import time

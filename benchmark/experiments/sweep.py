@@ -1,7 +1,5 @@
 """Run a task for every value of a choice, one run per variant, then write tables over all of them."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,7 +1,5 @@
 """The tracking store: where it is, and how a SQLite file of it is created."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Base of every built-in generator: class bookkeeping and the folder on disk, without torch."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

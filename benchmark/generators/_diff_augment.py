@@ -1,7 +1,5 @@
 """Differentiable augmentation of images before a critic (DiffAugment; Zhao et al. 2020, arXiv:2006.10738)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

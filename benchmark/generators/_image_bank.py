@@ -1,7 +1,5 @@
 """Base of the generators that return real images, changed or unchanged."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any

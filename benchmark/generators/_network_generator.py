@@ -1,7 +1,5 @@
 """Base of the generators that train networks: averaged weights, reports, sampling, saving."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Mapping

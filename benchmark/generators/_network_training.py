@@ -4,8 +4,6 @@ The randomness of a step depends on the seed and the step alone. So a fit that i
 the same bytes as an uninterrupted one, without saving the state of any random generator.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

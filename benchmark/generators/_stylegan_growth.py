@@ -1,7 +1,5 @@
 """Progressive growing (Karras et al. 2018, arXiv:1710.10196): image sizes and the steps at each."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The networks of StyleGAN (Karras et al. 2019, arXiv:1812.04948): layers, generator, critic."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

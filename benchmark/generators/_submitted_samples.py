@@ -1,7 +1,5 @@
 """Samples submitted without their generator; a run treats them like those of any other row."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic import BaseModel, Field
 

@@ -1,7 +1,5 @@
 """Control: near-copies of training images, which the memorization gate must catch."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic import BaseModel, Field
 

@@ -1,7 +1,5 @@
 """Control: copies of real training images, which show the effect of mere quantity and longer training."""
 
-from __future__ import annotations
-
 from benchmark.generators._base import NoParams
 from benchmark.generators._image_bank import ImageBank
 

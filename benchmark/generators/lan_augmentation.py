@@ -1,7 +1,5 @@
 """The eight traditional augmentations of Lan 2023, each applied to a training image with probability 0.5."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, get_args
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Control: a plausible histogram and spectrum without anatomy, which must rank at the bottom."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Control: unseen real images, the upper bound of the gain from added images."""
 
-from __future__ import annotations
-
 from benchmark.errors import GeneratorError
 from benchmark.generators._base import NoParams
 from benchmark.generators._image_bank import ImageBank

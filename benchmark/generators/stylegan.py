@@ -1,7 +1,5 @@
 """StyleGAN (Karras et al. 2019) with DiffAugment, as in Schaudt et al. 2023, section 3.2.1."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

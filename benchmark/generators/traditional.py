@@ -1,7 +1,5 @@
 """Control: classical augmentation of real training images, the gain to be had without a generator."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic import BaseModel, Field
 

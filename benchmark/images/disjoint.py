@@ -1,7 +1,5 @@
 """Proof that splits share neither a patient nor an image."""
 
-from __future__ import annotations
-
 import hashlib
 from itertools import combinations
 from typing import Any

@@ -7,8 +7,6 @@ moves by up to one pixel. The correlation of the details, the band between two G
 decides: noise and edges of one exposure recur in its copies and in no other image.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass

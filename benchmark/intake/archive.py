@@ -4,8 +4,6 @@ A bundle is a fixed list of files. Every other file, a size over its limit and a
 refused before any content is trusted.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

@@ -1,7 +1,5 @@
 """The card of a submission: its authors, license and training data."""
 
-from __future__ import annotations
-
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Any

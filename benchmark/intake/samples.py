@@ -1,7 +1,5 @@
 """Submitted synthetic images: read safely, and stored under the hash of their content."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -4,8 +4,6 @@ The signed file is ``bundle.json``, which holds the hash of every other file of 
 Source: ssh-keygen(1), options -Y; the format is OpenSSH's PROTOCOL.sshsig.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Fréchet distance between the features of real and synthetic images."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.metrics.features import feature_pair

@@ -1,7 +1,5 @@
 """The real-against-real floor: FID and KID between two sets of real images."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.errors import MetricError

@@ -12,8 +12,6 @@ Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the pla
 are this suite's own, see docs/metrics.md.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

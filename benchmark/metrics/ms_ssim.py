@@ -1,7 +1,5 @@
 """Diversity of synthetic images: mean similarity of the pairs within a class."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from typing import Any
 

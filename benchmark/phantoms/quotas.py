@@ -1,7 +1,5 @@
 """Divide totals among groups: proportional quotas, and classes in turn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Build the graph of a run: which stage needs which inputs. Touches no disk."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any

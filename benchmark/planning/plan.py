@@ -1,7 +1,5 @@
 """Run plan: every choice made and validated before anything is computed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

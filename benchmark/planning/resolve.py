@@ -1,7 +1,5 @@
 """Resolve and validate user options into a run plan."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Resolve the rows of a run: controls and generators, with validated parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

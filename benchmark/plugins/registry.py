@@ -1,7 +1,5 @@
 """Find plug-ins by file name, by entry point or by path, without importing them."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """Load a task's splits: read the source, apply the task's rules, divide by patient."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any

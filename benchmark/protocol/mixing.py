@@ -1,7 +1,5 @@
 """Number and labels of the synthetic images that each class receives."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Patients per class: enough of them for a division, and images per patient and class."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.errors import DataError

@@ -1,7 +1,5 @@
 """The rules of a task's scenario, which select, relabel or black out images, as functions of an ImageSet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Division of a source's images into train, val, test and reserve, by patient."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

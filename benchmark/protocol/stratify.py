@@ -1,7 +1,5 @@
 """Random division of patients into parts, stratified by class."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

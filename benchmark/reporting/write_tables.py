@@ -1,7 +1,5 @@
 """Write tables and figures in the papers' shapes, from the bundles of one or several runs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The stages of a run: each a function of a typed job, in a file with the stage's name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints

@@ -1,7 +1,5 @@
 """Train a classifier with a row's images and read the test splits once."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.images import plots

@@ -1,7 +1,5 @@
 """Load a source, apply the scenario's rules, and prove the splits disjoint."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fit a row's generator."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Context of a fit: previews on ``val``, the best checkpoint, resumable states."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

@@ -1,7 +1,5 @@
 """GAN-test: classifiers of real images read synthetic ones."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.images.image_set import ImageSet

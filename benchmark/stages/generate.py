@@ -1,7 +1,5 @@
 """Draw synthetic images from a row's fitted generator."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

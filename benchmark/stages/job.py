@@ -1,7 +1,5 @@
 """Input of a stage: its node, the folders of its inputs, and where to write."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Train a classifier on a share of the real training patients."""
 
-from __future__ import annotations
-
 from benchmark.stages import predictions
 from benchmark.stages.classify import TrainingResult
 from benchmark.stages.job import Job

@@ -1,7 +1,5 @@
 """Measure a row's synthetic images: fidelity, diversity, memorization."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The generator plug-in of a row, as stages call it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType

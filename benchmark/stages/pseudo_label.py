@@ -1,7 +1,5 @@
 """Label the uncertain training images with a classifier of the certain ones."""
 
-from __future__ import annotations
-
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.protocol.rules.label_policy import join_pseudo_labeled, with_pseudo_labels

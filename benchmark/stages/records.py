@@ -1,7 +1,5 @@
 """Records and names that several stages share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 

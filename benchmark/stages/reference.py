@@ -1,7 +1,5 @@
 """Features of real test images, and what real images score against each other."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Choose the training images that generators learn from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Multiple-testing correction of p-values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

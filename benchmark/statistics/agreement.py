@@ -4,8 +4,6 @@ scikit-learn and statsmodels have kappa of two readers, but neither Krippendorff
 images. Both statistics are ratios of sums over images, so that a resample is a weighting of the images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any

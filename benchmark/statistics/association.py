@@ -1,7 +1,5 @@
 """Spearman's rank correlation of two figures of the rows, with an interval."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, permutations

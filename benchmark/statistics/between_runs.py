@@ -1,7 +1,5 @@
 """Rank tests of independent runs: Kruskal-Wallis and Dunn's post hoc test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any

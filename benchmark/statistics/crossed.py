@@ -6,8 +6,6 @@ independent answers with the same variance, so that 0 errors in 32 answers do no
 docs/readers.md shows the simulations behind this choice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 

@@ -4,8 +4,6 @@
 freedom that do not belong to one sample.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from benchmark.errors import MetricError

@@ -1,7 +1,5 @@
 """Rank tests of rows in shared blocks: Friedman, Nemenyi and the critical difference."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations

@@ -6,8 +6,6 @@ that of Obuchowski and Rockette (1995), with Satterthwaite's degrees of freedom 
 and two conservative maxima. docs/statistics.md shows the simulations behind this choice.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 
 import numpy as np

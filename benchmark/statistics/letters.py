@@ -4,8 +4,6 @@ scikit-posthocs has ``compact_letter_display``, which needs more letters than ne
 differences and allows 52 at most. Tests compare both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from string import ascii_letters

@@ -6,8 +6,6 @@ intervals (see ``intervals``) then serves all metrics. Accuracy and balanced acc
 and kappa are ratios, by the delta method; AUROC by its structural components (DeLong et al. 1988).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal

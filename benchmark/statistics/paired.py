@@ -4,8 +4,6 @@ statsmodels has the exact, the asymptotic and the corrected test of independent 
 clustered tests are our own. docs/statistics_predictions.md shows the false-positive rates behind ``auto``.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import numpy as np

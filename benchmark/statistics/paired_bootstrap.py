@@ -1,7 +1,5 @@
 """Paired bootstrap by patient of any metric: both sets of scores see the same resamples."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

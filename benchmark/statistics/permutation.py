@@ -1,7 +1,5 @@
 """Exact and permutation p-values of rank statistics, for samples too small for their asymptotic tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import gcd

@@ -1,7 +1,5 @@
 """Power analysis: smallest detectable differences, and the sample sizes that detect a given difference."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """All metrics of one run, overall and by class, under many weightings of its images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Variance components of run values: seed, classifier, bracket, fold and generator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Add external rows to a leaderboard atomically after validation."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

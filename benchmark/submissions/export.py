@@ -1,7 +1,5 @@
 """``data export``: write the images that a generator may learn from as files, to fit it outside the suite."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass

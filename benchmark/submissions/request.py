@@ -1,7 +1,5 @@
 """Options of ``submit`` and ``data export``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Turn a folder of synthetic images into a row of a run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``submit``: make a bundle from a generator, from samples or from an external bundle."""
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 from collections.abc import Mapping

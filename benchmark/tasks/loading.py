@@ -1,7 +1,5 @@
 """Load task files by name or path."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Write a page of Markdown per task from the task file, and an index."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Read YAML and validate plain data; every fault names its place, and suggests the field that was meant."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

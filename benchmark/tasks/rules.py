@@ -1,7 +1,5 @@
 """Rules of a scenario, and the rule by which synthetic images join the training images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The reader of all CSV files: UTF-8, commas, a header; nothing is corrected silently."""
 
-from __future__ import annotations
-
 import csv
 import io
 import itertools

@@ -1,7 +1,5 @@
 """Versions of the software and a description of the hardware that a result depends on."""
 
-from __future__ import annotations
-
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version

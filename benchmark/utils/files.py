@@ -1,7 +1,5 @@
 """Atomic writing of files and folders, and readable errors of the disk."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

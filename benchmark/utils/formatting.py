@@ -1,7 +1,5 @@
 """Words and numbers in messages."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 

@@ -1,7 +1,5 @@
 """Hashes of files and of JSON values."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

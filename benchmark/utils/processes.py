@@ -1,7 +1,5 @@
 """Worker processes: their number, their start and their end."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Canonical numbers: the same bytes on every processor."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any

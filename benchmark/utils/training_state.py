@@ -1,7 +1,5 @@
 """Threads, precision and resumable states of every training loop. Imports torch when used."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One verification check and its outcome: passed, failed, or not checked."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

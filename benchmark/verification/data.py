@@ -1,7 +1,5 @@
 """Recompute the data of a bundle's protocol, and compare them with the bundle's account of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Compare a bundle with its retrained seeds: the same images, the same predictions, plausible runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Test whether honest training could have produced the reported runs, given some retrained ones."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Rebuild the protocol that a bundle claims from its task, and compare everything that rows share."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

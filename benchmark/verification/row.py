@@ -1,7 +1,5 @@
 """Check a bundle's account of its row: name, card, submission type, brackets and costs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Check a bundle's sample images for copies of test images, and its memorization gate."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from pathlib import Path

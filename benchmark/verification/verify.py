@@ -1,7 +1,5 @@
 """``verify``: run every check of a bundle in order, print the outcomes and record them."""
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime

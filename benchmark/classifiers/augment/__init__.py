@@ -4,8 +4,6 @@ A pipeline takes a batch (N, 1, H, W) of floats in [0, 1] on any device and a CP
 of randomness, and returns (N, 1, H, W) floats in [0, 1].
 """
 
-from __future__ import annotations
-
 from torch import Generator, Tensor
 
 from benchmark.classifiers.augment import lan

@@ -1,7 +1,5 @@
 """Pipelines of a few affine and tone operations: ``mild_affine``, ``segal`` and ``zhang``."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

@@ -1,7 +1,5 @@
 """Contrast limited adaptive histogram equalization (CLAHE) of a batch, equal to OpenCV's of one image."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad

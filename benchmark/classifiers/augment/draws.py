@@ -3,8 +3,6 @@
 Every draw is made on the CPU, so that a seed means the same on every device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

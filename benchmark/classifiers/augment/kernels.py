@@ -5,8 +5,6 @@ resampled to their scale (``pixel``), so that it covers the same part of the che
 library's kernel, number for number.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

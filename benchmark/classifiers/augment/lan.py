@@ -1,7 +1,5 @@
 """The eight operations of Lan 2023, section 4.4, each on an image with probability 0.5 (section 4.5)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

@@ -1,7 +1,5 @@
 """The augmentation of Schaudt et al. 2023, Table 4."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

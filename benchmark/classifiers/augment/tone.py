@@ -3,8 +3,6 @@
 A parameter is one number, or (N,), one for each image.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from benchmark.classifiers.augment.draws import per_image

@@ -1,7 +1,5 @@
 """Rotation, shift, scale, shear, crop and flip: pure functions of a batch and its parameters."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

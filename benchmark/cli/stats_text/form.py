@@ -1,7 +1,5 @@
 """Tables, numbers, p-values and intervals as text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Output of ``stats predictions`` and ``stats power``: models against a baseline."""
 
-from __future__ import annotations
-
 from benchmark.cli.stats_text.form import (
     Record,
     amount,

@@ -1,7 +1,5 @@
 """Output of ``stats runs``, ``stats association`` and ``stats readers``: groups of rows."""
 
-from __future__ import annotations
-
 from benchmark.cli.stats_text.form import (
     Record,
     between,

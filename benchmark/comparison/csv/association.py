@@ -1,7 +1,5 @@
 """Correlation of fidelity with utility over models, from a plain CSV file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

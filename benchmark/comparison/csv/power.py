@@ -1,7 +1,5 @@
 """Power of a test set: from its size and discordance, or from predictions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

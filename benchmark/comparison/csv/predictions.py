@@ -1,7 +1,5 @@
 """Models against a baseline on the same images: intervals, tests and power from their predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Predictions of several models on the same images, from a plain CSV in wide or long form."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

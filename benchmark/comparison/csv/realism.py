@@ -1,7 +1,5 @@
 """Real-or-fake answers of readers: detection rates and error rates with intervals."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Headers of DICOM files, read safely and without the pixels."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The image files of a dataset's folder: their names and sizes, and links that lead out of the folder."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Helpers of the sources with many findings per image and a hundred thousand images."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations

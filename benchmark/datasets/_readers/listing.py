@@ -1,7 +1,5 @@
 """Records of the images that a source lists: choosing, checking, hashing, and making an ImageSet of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The boxes that radiologists drew for ChestX-ray14, ``BBox_List_2017.csv``."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Decode each image of a source once: drop duplicates, and join the patients who share an image."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """The square around an ultrasound sector."""
 
-from __future__ import annotations
-
 import numpy as np
 
 SQUARE = 0.05  # relative difference of the sides up to which an image was cropped before

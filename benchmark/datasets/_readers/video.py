@@ -1,7 +1,5 @@
 """Frames of a video at a given rate, as gray images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

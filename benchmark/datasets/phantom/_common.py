@@ -1,7 +1,5 @@
 """Shared parts of the phantom sources: checks, fingerprints, data cards, images drawn on demand."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Shared parts of the sources that draw with ``phantoms.radiograph``: drawing a cohort, its columns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

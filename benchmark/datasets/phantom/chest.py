@@ -3,8 +3,6 @@
 ``python -m benchmark.datasets.phantom.chest OUT.png`` draws a contact sheet.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 

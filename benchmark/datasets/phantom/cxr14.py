@@ -3,8 +3,6 @@
 ``python -m benchmark.datasets.phantom.cxr14 OUT.png`` draws a contact sheet.
 """
 
-from __future__ import annotations
-
 from functools import cache, partial
 
 import numpy as np

@@ -3,8 +3,6 @@
 ``python -m benchmark.datasets.phantom.rare_lesion OUT.png`` draws a contact sheet.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

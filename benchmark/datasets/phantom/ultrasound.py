@@ -3,8 +3,6 @@
 ``python -m benchmark.datasets.phantom.ultrasound OUT.png`` draws a contact sheet.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic import BaseModel, Field
 

@@ -1,7 +1,5 @@
 """A small residual network for thoracic images, and its embedded weights."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

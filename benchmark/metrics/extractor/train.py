@@ -7,8 +7,6 @@ far) makes near-copies close, for the memorization gate. The heads are discarded
 A callable draws the images: ``python -m benchmark extractor --out FOLDER`` passes the phantoms.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Changes of images that preserve their identity, batched; all in gray values 0 to 255."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Leads, catheters, tubes and pacemakers as added attenuation, in frontal and lateral projection."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

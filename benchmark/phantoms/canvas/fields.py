@@ -1,7 +1,5 @@
 """Soft shapes, textures and lines on a pixel grid; body units make all image sizes look alike."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bitmap font of the markers that technicians place on a radiograph."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

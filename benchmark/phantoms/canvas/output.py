@@ -1,7 +1,5 @@
 """Image sizes that can be drawn, and contact sheets of examples."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

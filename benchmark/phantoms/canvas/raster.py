@@ -1,7 +1,5 @@
 """Fast drawing primitives for any image size: edges, lookup curves, textures, blurs, crops, bitmaps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache

@@ -3,8 +3,6 @@
 The exposure has a separate random stream, independent of the finding, so no nuisance reveals the class.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Anatomy of one patient, pose of one exposure, and the lungs that they project."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ replaces, so no finding is denser than soft tissue or visible outside the lungs.
 0..1, from barely visible to severe.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

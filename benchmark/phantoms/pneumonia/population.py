@@ -1,7 +1,5 @@
 """Radiograph cohort with the margins of Schaudt et al. 2023, Tables 1 and 2."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Attenuation of a body without a finding: bones, soft tissue, air and vessels, projected."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Parenchymal findings: consolidation, edema, fibrosis, emphysema."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.phantoms.canvas import fields

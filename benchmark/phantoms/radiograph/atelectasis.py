@@ -1,7 +1,5 @@
 """Atelectasis: plate-like, or collapse of a lobe."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

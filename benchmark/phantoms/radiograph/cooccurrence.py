@@ -1,7 +1,5 @@
 """Joint distribution of findings: a Gaussian copula with one threshold per finding."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Counter-based random numbers (Philox): row 200,000 is drawn without the earlier rows."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import ndtri
 

@@ -1,7 +1,5 @@
 """Effects of findings on the image, and their superposition."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

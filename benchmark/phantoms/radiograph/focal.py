@@ -1,7 +1,5 @@
 """Circumscribed findings: nodules, masses, hiatal hernia, cardiomegaly."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit

@@ -1,7 +1,5 @@
 """Frontal projection of the torso: lungs, mediastinum, bones, soft tissue."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -3,8 +3,6 @@
 The exposure has a separate random stream, independent of the findings, so no nuisance reveals a finding.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The findings of a radiograph in one sentence of a radiology report."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmark.phantoms.radiograph.focal import hernia_radius, mass_radius, nodule_radii

@@ -1,7 +1,5 @@
 """Left lateral projection of the torso: sternum on the left, spine on the right."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

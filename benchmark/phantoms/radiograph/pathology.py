@@ -4,8 +4,6 @@ A finding is sampled before anything is drawn, independently of the image size. 
 patient, so that repeated images show the same disease; the severity comes from the image.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

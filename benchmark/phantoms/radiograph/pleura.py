@@ -1,7 +1,5 @@
 """Pleural findings: effusion, pneumothorax, thickening."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, unit

@@ -1,7 +1,5 @@
 """The projected chest, frontal or lateral, as the findings need it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from benchmark.phantoms.canvas.fields import Array, Grid

@@ -8,8 +8,6 @@ Together they determine the joint distribution of truth and label, hence prevale
 ``python -m benchmark.phantoms.radiograph.reports`` prints the table of the data card.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Attenuation of ribs, shoulder girdle and spine in the frontal view."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

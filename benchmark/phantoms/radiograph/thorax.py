@@ -3,8 +3,6 @@
 ``python -m benchmark.phantoms.radiograph.thorax OUT.png`` draws a contact sheet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack

@@ -1,7 +1,5 @@
 """Pulmonary vessels: branching trees from the hila, and unresolved fine vessels."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.phantoms.canvas import fields

@@ -3,8 +3,6 @@
 Lengths in mm, angles in radians.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scanner console: gain, dynamic range, gray map, and on-screen annotations; independent of the finding."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Echoes of chest wall and lung along each scan line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ Consolidations, B-lines, Pleural line irregularities) where available. Severitie
 calibration in docs/data_cards/phantom_ultrasound.md.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

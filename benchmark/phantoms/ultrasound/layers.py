@@ -1,7 +1,5 @@
 """Depths of the interfaces below the pleura along each scan line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

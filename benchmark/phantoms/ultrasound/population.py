@@ -1,7 +1,5 @@
 """Ultrasound cohort with the videos, images and frames of Zhang et al. 2023, Table 1, and fresh patients."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Convex probe: scan lines in polar coordinates, fully developed speckle, scan conversion."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Smooth random curves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

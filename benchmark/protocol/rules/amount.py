@@ -1,7 +1,5 @@
 """Fewer training images of a class, by whole patients: a number of images, or a share of the patients."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmark.errors import DataError, unknown_name

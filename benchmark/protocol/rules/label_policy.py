@@ -1,7 +1,5 @@
 """Make classes of reported labels of one finding. Irvin et al. 2019, 3.1; Lan 2023, 4.1 and Tables 6-8."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -6,8 +6,6 @@ agree with one reading only, which is used here: square, separate and joint show
 rest; the inverted joint mask blacks out the lungs.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal

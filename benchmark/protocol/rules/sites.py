@@ -1,7 +1,5 @@
 """Train on some sites and test on the others separately. Papadopoulos and Georgiou, Table 2."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

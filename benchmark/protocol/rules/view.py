@@ -1,7 +1,5 @@
 """Select the images of one kind of view. Lan 2023, Table 10."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

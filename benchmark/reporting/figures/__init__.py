@@ -1,7 +1,5 @@
 """Figures beside the tables: each turns runs into a drawn figure, or a reason why there is none."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmark.reporting.figures import change, fraction, learning_curve, reliability

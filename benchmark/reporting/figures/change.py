@@ -1,7 +1,5 @@
 """Change of the primary metric against the bracket, after Schaudt et al. 2023, Figure 7."""
 
-from __future__ import annotations
-
 from benchmark.reporting.figures.draw import MUTED, RULE, Drawn, canvas, legend, series
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import BASELINE, Run, with_images

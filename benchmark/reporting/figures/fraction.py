@@ -1,7 +1,5 @@
 """The primary metric against the number in which the runs differ, after Zhang et al. 2023, Figure 3."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Reliability diagram: the accuracy of predictions against their confidence."""
 
-from __future__ import annotations
-
 from benchmark.reporting.figures.draw import MUTED, RULE, Drawn, canvas, look
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import Run

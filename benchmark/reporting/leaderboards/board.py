@@ -1,7 +1,5 @@
 """Model of a leaderboard: the content of its pages, in order. The pages only lay it out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property

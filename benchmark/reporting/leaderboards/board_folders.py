@@ -1,7 +1,5 @@
 """Read the boards under ``leaderboards/results/<board>/<row>``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import replace

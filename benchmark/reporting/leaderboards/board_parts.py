@@ -1,7 +1,5 @@
 """Parts of a board: its rows, their environments, its test splits and subgroups."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Build the pages under ``leaderboards/`` from the bundles there, and find pages that are stale."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

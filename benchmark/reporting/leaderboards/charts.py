@@ -1,7 +1,5 @@
 """Inline SVG: scales, forest plots of differences, change by bracket. The page's CSS sets the colors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, log10

@@ -1,7 +1,5 @@
 """Findings of a leaderboard: conclusions from the comparison, one sentence each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal

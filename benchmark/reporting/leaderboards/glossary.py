@@ -1,7 +1,5 @@
 """The terms of a leaderboard, in a few sentences each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from benchmark.comparison.records import Settings

@@ -1,7 +1,5 @@
 """Boards as self-contained HTML pages: style, script, charts and images are inline."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

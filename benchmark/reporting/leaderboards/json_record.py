@@ -1,7 +1,5 @@
 """Boards as JSON: everything behind the pages, numbers rounded to eight digits."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

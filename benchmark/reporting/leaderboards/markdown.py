@@ -1,7 +1,5 @@
 """Boards as GitHub-flavored Markdown."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Compare the bundles of a run and write its leaderboard."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Sequence

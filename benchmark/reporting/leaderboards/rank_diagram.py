@@ -1,7 +1,5 @@
 """Inline SVG: the critical-difference diagram."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape

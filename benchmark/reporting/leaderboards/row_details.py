@@ -1,7 +1,5 @@
 """Details of a row: the content of its bundle and its standing, as terms and texts."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Inline SVG: one figure against another, with intervals and the Pareto front."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10

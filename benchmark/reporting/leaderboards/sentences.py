@@ -1,7 +1,5 @@
 """Sentences about tests: over all rows, and of one row against the baselines."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from benchmark.comparison import significance_records as significance

@@ -1,7 +1,5 @@
 """Utility against fidelity and against cost, with the Pareto front."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Tables in the papers' shapes: a file per shape turns runs into ``Table`` records."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmark.reporting.tables import (

@@ -1,7 +1,5 @@
 """A metric by bracket, row and classifier, in the shape of Schaudt et al. 2023, Table 7."""
 
-from __future__ import annotations
-
 from benchmark.comparison.records import MetricCard
 from benchmark.reporting.tables.record import Column, Table, figure_cell
 from benchmark.reporting.tables.run import BASELINE, Run, bracket_title, metric_form

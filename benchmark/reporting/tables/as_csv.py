@@ -1,7 +1,5 @@
 """A table as tidy CSV: one line per cell, every number."""
 
-from __future__ import annotations
-
 import csv
 import io
 

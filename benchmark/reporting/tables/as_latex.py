@@ -1,7 +1,5 @@
 """A table as LaTeX, for the packages booktabs and, where it is wide, graphicx."""
 
-from __future__ import annotations
-
 from itertools import groupby
 
 from benchmark.reporting.formats import DASH

@@ -1,7 +1,5 @@
 """A table as GitHub-flavored Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmark.reporting.formats import escape_markdown as md

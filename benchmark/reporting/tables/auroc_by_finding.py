@@ -1,7 +1,5 @@
 """AUROC of each finding by training set, in the shape of Segal et al. 2021, Table 2."""
 
-from __future__ import annotations
-
 from benchmark.reporting.tables.record import Cell, Column, Key, LeftOut, Table, figure_cell
 from benchmark.reporting.tables.run import BASELINE, Run
 

@@ -1,7 +1,5 @@
 """Average change from the baseline over all brackets, in the shape of Schaudt et al. 2023, Table 8."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Real-image equivalents of the added images."""
 
-from __future__ import annotations
-
 from benchmark.comparison.records import ImageEquivalent
 from benchmark.reporting.tables.per_class import BEST
 from benchmark.reporting.tables.record import Cell, Column, Key, LeftOut, Table

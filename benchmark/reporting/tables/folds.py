@@ -1,7 +1,5 @@
 """Figures of a cross-validation, fold by fold, in the shape of Zhang et al. 2023, Table 3."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from benchmark.comparison.breakdown_records import FoldCell

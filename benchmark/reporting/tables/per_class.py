@@ -1,7 +1,5 @@
 """Precision, recall and F1 of each class, in the shape of Schaudt et al. 2023, Table 9."""
 
-from __future__ import annotations
-
 from benchmark.reporting.tables.accuracy_by_bracket import SPREAD
 from benchmark.reporting.tables.record import Cell, Column, Key, Table, figure_cell
 from benchmark.reporting.tables.run import Run, bracket_title, classifier_level

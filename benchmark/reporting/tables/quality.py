@@ -1,7 +1,5 @@
 """All figures of merit with bootstrap intervals, overall, by class and by subgroup."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from benchmark.comparison.row_records import Subgroup

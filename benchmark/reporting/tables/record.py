@@ -1,7 +1,5 @@
 """Tables independent of their layout: keys, cells and a caption."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

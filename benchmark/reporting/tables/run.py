@@ -1,7 +1,5 @@
 """A finished run as the tables read it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Rows by strategy and other choices of the task, in the shape of Lan 2023, Tables 8 to 12 and 15."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from benchmark.comparison.breakdown_records import ClassifierCell

@@ -1,7 +1,5 @@
 """Variants: the fields in which the runs of one task differ, from their manifests."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
