@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from benchmark.tasks.classifier import Budget, ClassifierConfig
 from benchmark.tasks.rules import Strict
 
+FitUnit = Literal["joint", "per_class", "per_image"]
+
 
 class Measures(Strict):
     """Settings of the measures of synthetic images."""
@@ -18,12 +20,41 @@ class Measures(Strict):
     ms_ssim_images: int = Field(50, ge=2, description="per class; 50 in Schaudt et al. 2023, section 4.1")
 
 
-class GeneratorEntry(Strict):
-    """Training of one generator; ``plugin`` if the row has another name than the plug-in."""
+class Previews(Strict):
+    """Previews of a fit, from which its checkpoint is chosen.
 
-    fit: Literal["joint", "per_class"] = "joint"
+    Attributes:
+        count: previews along the fit, the last one at its end.
+        images: of one preview, or of each class with ``per_class``; None for ``measures.preview_images``.
+        sampler_steps: steps of the generator's sampler; None for the generator's own.
+        choice: the FID that chooses. ``val`` compares with all of *val*, classes in its proportions;
+            ``per_class`` is the mean over classes, each against as many real images of *train*.
+    """
+
+    count: int = Field(10, ge=1)
+    images: int | None = Field(None, ge=2)
+    sampler_steps: int | None = Field(None, ge=1)
+    choice: Literal["val", "per_class"] = "val"
+
+
+class GeneratorEntry(Strict):
+    """Use of one generator in a profile.
+
+    Attributes:
+        plugin: name of the plug-in, if the row has another name.
+        fit: unit of a fit; None for the plug-in's own ``fit_unit``.
+        image_size: side in pixels that the generator learns and draws; None for the profile's.
+        sources_per_class: with ``per_image``, source images of each class, one fit for each.
+        chunk: images that are drawn at once; the results depend on it.
+    """
+
+    fit: FitUnit | None = None
     params: dict[str, Any] = {}
     plugin: str | None = None
+    image_size: int | None = Field(None, ge=16, le=2048)
+    sources_per_class: int = Field(10, ge=1)
+    chunk: int = Field(50, ge=1)
+    previews: Previews = Previews()
 
 
 class Profile(Strict):
@@ -34,6 +65,7 @@ class Profile(Strict):
         data: parameters of the sources, by source.
         scenario: changed fields of the task's steps, by step.
         learning_curve: shares of the training patients on which ``real_only`` is also trained.
+        fit_seeds: every generator is fitted once with each; results of each fit are compared separately.
         reserve: images per class held out for ``oracle``; None for the largest bracket.
     """
 
@@ -44,13 +76,14 @@ class Profile(Strict):
     primary_bracket: int
     classifiers: tuple[ClassifierConfig, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
+    fit_seeds: tuple[int, ...] = Field((0,), min_length=1)
     budget: Budget
     measures: Measures = Measures()
     scenario: dict[str, dict[str, Any]] = {}
     learning_curve: tuple[float, ...] = ()
     reserve: int | None = Field(None, ge=1)
 
-    @field_validator("brackets", "seeds")
+    @field_validator("brackets", "seeds", "fit_seeds")
     @classmethod
     def _distinct(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(values)) != len(values) or any(v < 0 for v in values):

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from benchmark.errors import TaskError, unknown_name
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.profile import Profile
+from benchmark.tasks.requests import Requests
 from benchmark.tasks.rules import Mix, Rule, Strict, parse_rules
 from benchmark.utils.hashing import sha256_of
 
@@ -88,6 +89,7 @@ class Task(Strict):
         choices: fields (``step.field``, or ``mix.field``) that a run may set, with the values on offer; each
             combination is a separate protocol with its own leaderboard.
         mix: how synthetic images join the training images.
+        requests: how the conditions of synthetic images are drawn; ``empirical``, from *train*, by default.
         subgroups: columns by which results are also broken down.
         published: figures of the paper.
         deviations: differences from the paper's protocol, with reasons.
@@ -105,6 +107,7 @@ class Task(Strict):
     scenario: dict[str, Rule] = {}
     choices: dict[str, tuple[Any, ...]] = {}
     mix: Mix = Mix()
+    requests: Requests = {}
     subgroups: tuple[Literal["sex", "age", "view", "site"], ...] = ()
     controls: tuple[str, ...]
     profiles: dict[Literal["demo", "lite", "paper"], Profile]
@@ -229,15 +232,20 @@ class Task(Strict):
         """SHA-256 of everything that two comparable results share.
 
         Generators and the learning curve are left out. Initial weights count by kind, tag and content, once
-        a run has located them; their path does not count.
+        a run has located them; their path does not count. A single fit, and requests that all are empirical,
+        are left out, so that hashes from before these fields stand.
         """
         size = self.profile(profile).model_dump(
             mode="json", exclude={"generators", "scenario", "learning_curve"}
         )
         size["measures"]["extractor"] = extractor
+        if len(size["fit_seeds"]) == 1:
+            del size["fit_seeds"]
         shared = self.model_dump(
             mode="json",
             include={"name", "classes", "labels", "primary_metric", "statistics", "mix", "subgroups"},
         )
+        if self.requests:
+            shared["requests"] = self.model_dump(mode="json", include={"requests"})["requests"]
         steps = {name: rule.model_dump(mode="json") for name, rule in self.steps(profile, source).items()}
         return sha256_of([shared, profile, size, source, self.source(source).model_dump(mode="json"), steps])
