@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from safetensors.numpy import load_file, save_file
 
 from benchmark.errors import GeneratorError
-from benchmark.plugins.generator import synthetic_set
+from benchmark.plugins.generator import Samples
 
 version = "1"  # raise it when a change of code changes results
 
@@ -48,11 +48,11 @@ class MyGenerator:
             n = self.params.components
             axes = axes[:n] * scale[:n, None] / np.sqrt(max(len(x) - 1, 1))
             self.models[train.classes[k]] = {"mean": mean, "axes": axes}
-        context.report(1, 1, lambda request, seed: self.sample(request, seed=seed))
+        context.checkpoint(1, 1)
 
-    def sample(self, request, *, seed):
-        rng = np.random.default_rng(seed)
-        images = np.empty((len(request.label), self.size, self.size))
+    def sample(self, request, context):
+        rng = np.random.default_rng(context.seed)
+        images = np.empty((len(request), self.size, self.size))
         for out, k in zip(images, request.label, strict=True):
             name = request.classes[k]
             if name not in self.models:
@@ -62,7 +62,7 @@ class MyGenerator:
             mean, axes = self.models[name]["mean"], self.models[name]["axes"]
             draw = mean + self.params.spread * rng.normal(size=len(axes)) @ axes
             out[:] = draw.clip(0, 1).reshape(self.size, self.size)
-        return synthetic_set(images, request, generator="my_generator")
+        return Samples(images)
 
     def save(self, folder):
         names = list(self.models)
@@ -72,7 +72,7 @@ class MyGenerator:
         (folder / "model.json").write_text(json.dumps(meta))
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, context):
         meta, tensors = (
             json.loads((folder / "model.json").read_text()),
             load_file(folder / "model.safetensors"),

@@ -1,6 +1,6 @@
 """Events of a run, and who receives them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmark.engine.node import Node
@@ -19,6 +19,9 @@ class RunObserver:
     def progressed(self, node_id: str, share: float) -> None:
         """Receive the share of a running node that is done, 0 to 1."""
 
+    def logged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> None:
+        """Receive scalars by name at each ``step`` of a running node."""
+
     def finished(self, node: Node, result: Result) -> None:
         """Receive a node that is complete."""
 
@@ -30,7 +33,7 @@ class CompositeObserver(RunObserver):
     """Passes every event to several observers, in order."""
 
     def __init__(self, *observers: RunObserver) -> None:
-        for event in ("reused", "started", "progressed", "finished", "failed"):
+        for event in ("reused", "started", "progressed", "logged", "finished", "failed"):
             setattr(self, event, _to_all([getattr(observer, event) for observer in observers]))
 
 

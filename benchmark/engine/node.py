@@ -44,6 +44,7 @@ class Node:
         id: unique label for logs and folders.
         inputs: ids of the nodes whose results the stage reads, by their role.
         row: name of the row, or empty for what all rows share; ``role`` is the row's.
+        fit: seed of the generator's fit that the images come from; 0 without images.
         bracket, classifier, share: of a training; None or empty elsewhere.
         expected_seconds: for the progress bar and the order of starting.
     """
@@ -53,6 +54,7 @@ class Node:
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
     fold: int = 0
+    fit: int = 0
     row: str = ""
     role: str = ""
     bracket: int | None = None
@@ -76,6 +78,7 @@ class Node:
         tags = {
             "generator": self.row,
             "role": self.role,
+            "fit": str(self.fit) if self.fit else "",
             "bracket": "" if self.bracket is None else str(self.bracket),
             "share": "" if self.share is None else f"{self.share:g}",
             "classifier": self.classifier,

@@ -117,8 +117,15 @@ class Runner:
         events, self.events = self.events, []
         for notify in events:
             notify()
+        logged: dict[str, list[dict[str, float]]] = {}
         while not self.queue.empty():
-            self.observer.progressed(*self.queue.get())
+            node_id, value = self.queue.get()
+            if isinstance(value, float):
+                self.observer.progressed(node_id, value)
+            else:
+                logged.setdefault(node_id, []).append(value)
+        for node_id, entries in logged.items():
+            self.observer.logged(node_id, entries)
 
     def _settle(self, node: Node, future: Future[str]) -> None:
         try:

@@ -16,7 +16,9 @@ from benchmark.engine.store import Costs, Store, store_errors
 from benchmark.utils.processes import die_with_parent
 
 Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
-StageRunner = Callable[[Node, Inputs, Path, Path, Callable[[float], None]], dict[str, Any]]
+Progress = Callable[[float], None]
+Log = Callable[[int, Mapping[str, float]], None]
+StageRunner = Callable[[Node, Inputs, Path, Path, Progress, Log], dict[str, Any]]
 DISK_FULL_OR_READ_ONLY = (28, 122, 30)  # ENOSPC, EDQUOT, EROFS: faults of the store, not of the stage
 
 _queue: Any = None
@@ -85,7 +87,8 @@ def compute(
         inputs: stage and key of each input, by role.
         root: folder of the store.
         run_stage: called with the node, the folders of its inputs by role, the output folder, the scratch
-            folder and a progress callback; returns the stage's result as JSON values. Importable by name.
+            folder and callbacks for progress and for curves; returns the stage's result as JSON values.
+            Importable by name.
     """
     store = Store(Path(root))
     with store.locked(key):
@@ -102,10 +105,14 @@ def compute(
             if _queue is not None:
                 _queue.put((node.id, share))
 
+        def log(step: int, scalars: Mapping[str, float]) -> None:
+            if _queue is not None:
+                _queue.put((node.id, {"step": float(step), **scalars}))
+
         folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
         progress(0.0)
         with PeakMemory() as memory:
-            result = _run(run_stage, root, node, folders, out, work, progress)
+            result = _run(run_stage, root, node, folders, out, work, progress, log)
         costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
         keys = {role: [k for _, k in each] for role, each in inputs.items()}
         config = node.config.model_dump(mode="json")

@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ARTIFACTS = {
     "data": ("grid.png", "result.json"),
     "fit": ("result.json",),
+    "resized_data": ("grid.png",),
     "generate": ("grid.png",),
     "measure": ("result.json",),
     "classify": ("confusion.png", "predictions.parquet"),
@@ -86,6 +87,7 @@ class Tracker(RunObserver):
         self.plan, self.verb = plan, verb
         self._reused = 0
         self._open: dict[str, str] = {}
+        self._logged: dict[str, set[float]] = {}  # steps of running nodes
         self._connect(parent)
 
     @_timed
@@ -191,6 +193,13 @@ class Tracker(RunObserver):
         return str(run.info.run_id)
 
     @_timed
+    def logged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> None:
+        """Log scalars of a running node, so that its curves show while it runs."""
+        if node_id in self._open:
+            self._batch(self._open[node_id], history=[dict(entry) for entry in entries])
+            self._logged.setdefault(node_id, set()).update(entry["step"] for entry in entries)
+
+    @_timed
     def finished(self, node: Node, result: Result) -> None:
         """Log what a node computed, and close its run."""
         run_id, record = self._open.pop(node.id), result.read(result_type(node.stage))
@@ -198,7 +207,9 @@ class Tracker(RunObserver):
         params = self._node_tags(node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
         params |= {k: config[k] for k in ("device", "precision") if k in config}
         costs = {"seconds": result.costs.seconds, "peak_memory_mb": result.costs.peak_memory_mb}
-        self._batch(run_id, params, record.history, record.scalars() | costs)
+        logged = self._logged.pop(node.id, set())
+        history = [entry for entry in record.history if entry["step"] not in logged]
+        self._batch(run_id, params, history, record.scalars() | costs)
         if node.stage == "data":
             self._log_data(run_id, result.read(DataResult))
         for name in ARTIFACTS.get(node.stage, ()):
@@ -276,10 +287,15 @@ def metric_name(name: str) -> str:
 def run_name(node: Node) -> str:
     """Return the name of a nested run, by which runs of several generators sort and compare at a glance."""
     if node.stage == "classify":
-        return f"classify {node.row} +{node.bracket} {node.classifier} seed {node.seed}"
+        fit = f" fit {node.fit}" if node.fit else ""
+        return f"classify {node.row}{fit} +{node.bracket} {node.classifier} seed {node.seed}"
     if node.stage == "learning_curve":
         return f"learning_curve {node.share:g} {node.classifier} seed {node.seed}"
-    return f"{node.stage} {node.row}".strip()
+    config, part = node.config, str(getattr(node.config, "of_class", ""))
+    if getattr(config, "unit", "") == "per_image" and node.stage == "fit":
+        part += f" {getattr(config, 'number', '')}"
+    fit = f"fit {node.fit}" if node.fit else ""
+    return " ".join(word for word in (node.stage, node.row, fit, part) if word)
 
 
 def _alive(pid: int) -> bool:

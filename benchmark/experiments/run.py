@@ -30,7 +30,7 @@ UNTIL = {
     "classify": {"classify", "learning_curve"},
     "run": {"measure", "gan_test", "classify", "learning_curve"},
 }
-NOT_COPIED = ("fit", "reference")  # results that no reader looks at
+NOT_COPIED = ("fit", "sample", "guide", "resized_data", "reference")  # results that no reader looks at
 
 
 @dataclass(frozen=True)

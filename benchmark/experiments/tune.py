@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmark.engine.node import Graph
+from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError, TaskError
@@ -23,6 +23,7 @@ from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
 from benchmark.stages.fit import FitConfig, fit
+from benchmark.stages.fit_context import ShouldPrune
 from benchmark.stages.job import DATA, Job
 from benchmark.stages.records import REAL_ONLY, History
 from benchmark.tasks.profile import GeneratorEntry
@@ -114,9 +115,9 @@ class _Search:
         self.history: History = []
 
     def _inputs_without_test(self) -> dict[str, tuple[Path, ...]]:
-        """Compute the inputs of a fit; of the data train and val alone, so that no trial can read test."""
+        """Compute the inputs of the fits; of the data train and val alone, so that no trial can read test."""
         graph = self._graph(generator_row(self.plugin, self.entry, {}))
-        (node,) = graph.find("fit")
+        node = graph.find("fit")[0]
         outcome = execute(graph.needed(lambda n: n.id in node.needs), self.store, run_stage, workers=1)
         for line in outcome.failures.values():
             raise BenchmarkError("", line)
@@ -128,12 +129,10 @@ class _Search:
         return {**inputs, DATA: (reduced,)}
 
     def objective(self, trial: optuna.Trial) -> float:
-        """Return the best preview FID on ``val`` of one set of parameters."""
+        """Return the best preview FID of one set of parameters, the mean over the fits."""
         import optuna
 
         graph = self._graph(generator_row(self.plugin, self.entry, self.module.search_space(trial)))
-        (node,) = graph.find("fit")
-        key = f"trial-{graph.keys[node.id]}"
         self.history = []
 
         def should_prune(step: int, fid: float) -> bool:
@@ -143,9 +142,8 @@ class _Search:
                 raise Pruned
             return False
 
-        job: Job[FitConfig] = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
         try:
-            result = fit(job, should_prune)
+            chosen = [self._fit(node, graph.keys[node.id], should_prune) for node in graph.find("fit")]
         except Pruned:
             raise optuna.TrialPruned from None
         except BenchmarkError as error:
@@ -153,14 +151,21 @@ class _Search:
                 raise optuna.TrialPruned from None
             trial.set_user_attr("error", str(error))
             return float("nan")  # Optuna counts the trial as failed and continues
-        chosen = [part.chosen[f"val_fid_{self.plan.extractor}"] for part in result.parts.values()]
-        return float(sum(chosen) / len(chosen))
+        known = [fid for fid in chosen if fid is not None]
+        return sum(known) / len(known)
+
+    def _fit(self, node: Node, node_key: str, should_prune: ShouldPrune) -> float | None:
+        """Return the best preview FID of one fit; None where nothing is to be fitted."""
+        key = f"trial-{node_key}"
+        job: Job[FitConfig] = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
+        return fit(job, should_prune).chosen.get(f"val_fid_{self.plan.extractor}")
 
     def _graph(self, row: Row) -> Graph:
         """Return the fit of a row in the first fold, and all that it needs."""
         evaluating = [r for r in self.plan.rows if r.name == REAL_ONLY]
         graph = build(replace(self.plan, rows=(*evaluating, row)))
-        return graph.needed(lambda node: node.stage == "fit" and node.fold == 0)
+        first = row.fit_seeds(self.plan.profile)[0]
+        return graph.needed(lambda node: node.stage == "fit" and node.fold == 0 and node.fit == first)
 
     def log(self, study: optuna.Study, trial: Any) -> None:
         """Log a trial that has ended as a nested run."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
+from benchmark.plugins.contexts import FitContext, SampleContext
 from benchmark.plugins.generator import SampleRequest
 
 TENSORS, META = "weights.safetensors", "generator.json"
@@ -22,11 +23,15 @@ class NoParams(BaseModel, extra="forbid", frozen=True):
 class BaseGenerator:
     """Record the classes and the image size of a fit; save and load them with arrays and settings.
 
+    What is saved names the hash of every base checkpoint, and is loaded beside the same ones alone.
+
     Attributes:
         name: the plug-in's name.
         params_type: the plug-in's ``Params``.
         classes: names of the fitted classes, in the task's order.
         image_size: side of the training images in pixels.
+        seed: of the fit.
+        base: hash of every base checkpoint, by name.
     """
 
     conditions: ClassVar[set[str]] = {"label"}
@@ -35,12 +40,14 @@ class BaseGenerator:
 
     classes: tuple[str, ...]
     image_size: int
+    seed: int
+    base: dict[str, str]
 
     def __init__(self, params: Any) -> None:
         self.params = params
 
-    def record_classes(self, train: ImageSet) -> np.ndarray:
-        """Record image size and classes; return the (N,) index of each image's class among ``classes``.
+    def record(self, train: ImageSet, context: FitContext) -> np.ndarray:
+        """Record what is fitted; return the (N,) index of each image's class among ``classes``.
 
         Raises:
             GeneratorError: there are no images, or they are not square.
@@ -52,6 +59,7 @@ class BaseGenerator:
                 "Check the split and the image size of the data source.",
             )
         present, index = np.unique(train.label, return_inverse=True)
+        self.seed, self.base = context.seed, dict(context.asset_hashes)
         self.image_size, self.classes = train.size, tuple(train.classes[k] for k in present)
         return index.astype(np.int64)
 
@@ -87,8 +95,10 @@ class BaseGenerator:
         """Return further JSON values to save."""
         return {}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
-        """Take back what ``arrays`` and ``settings`` returned; classes and image size are set already."""
+    def restore(
+        self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
+    ) -> None:
+        """Take back what ``arrays`` and ``settings`` returned; the recorded attributes are set already."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
@@ -103,21 +113,30 @@ class BaseGenerator:
             "params": self.params.model_dump(mode="json"),
             "classes": list(self.classes),
             "image_size": self.image_size,
+            "seed": self.seed,
+            "base": self.base,
             **self.settings(),
         }
         (folder / META).write_text(json.dumps(meta, indent=1, sort_keys=True), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, context: SampleContext) -> Self:
         """Read what ``save`` wrote.
 
         Raises:
-            GeneratorError: a file is missing or broken, or belongs to another generator.
+            GeneratorError: a file is missing or broken, or belongs to another generator or base checkpoint.
         """
         arrays, meta = _read_folder(Path(folder), cls.name)
+        if meta["base"] != dict(context.asset_hashes):
+            raise GeneratorError(
+                f"{folder}: generator '{cls.name}'",
+                f"was fitted on the base checkpoints {meta['base']}, got {dict(context.asset_hashes)}",
+                "Give the same base checkpoints, or fit it again.",
+            )
         generator = cls(cls.params_type.model_validate(meta.get("params", {})))
         generator.classes, generator.image_size = tuple(meta["classes"]), int(meta["image_size"])
-        generator.restore(arrays, meta)
+        generator.seed, generator.base = int(meta["seed"]), meta["base"]
+        generator.restore(arrays, meta, context)
         return generator
 
 

@@ -1,14 +1,15 @@
 """Base of the generators that return real images, changed or unchanged."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmark.generators._base import BaseGenerator
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
+from benchmark.plugins.contexts import FitContext, SampleContext
+from benchmark.plugins.generator import SampleRequest, Samples
+from benchmark.utils.draws import spread
 
 
 class ImageBank(BaseGenerator):
@@ -30,53 +31,46 @@ class ImageBank(BaseGenerator):
         Raises:
             GeneratorError: there are no images, or they are not square.
         """
-        self.store(self.source(train, context))
-        context.report(1, 1, lambda request, seed: self.sample(request, seed=seed))
+        self.store(self.source(train, context), context)
+        context.checkpoint(1, 1)
 
-    def store(self, images: ImageSet) -> None:
+    def store(self, images: ImageSet, context: FitContext) -> None:
         """Store these images."""
-        self.position = self.record_classes(images)
+        self.position = self.record(images, context)
         self.image, self.report = np.ascontiguousarray(images.image), images.reported_labels
+        self.image_id = images.image_id.astype(str)
 
-    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
-        """Draw images of the requested classes; the card counts the repeated ones.
+    def sample(self, request: SampleRequest, context: SampleContext) -> Samples:
+        """Return stored images of the requested classes, all equally often, and changed.
 
         Raises:
             GeneratorError: a class or size that was not fitted.
         """
-        requested = self.class_index(request)
-        rng = np.random.default_rng([seed, 0])
-        drawn = draw_evenly(self.position, requested, rng)
-        images = synthetic_set(self.change(self.image[drawn], rng), request, generator=self.name)
-        repeats = len(drawn) - len(np.unique(drawn))
-        if self.report is not None:  # a copy has every class of its original
-            images = replace(images, reported_labels=self.report[drawn])
-        return replace(images, card={"generator": self.name, "repeated_source_images": repeats})
+        drawn = self.drawn(request)
+        images = self.change(self.image[drawn], np.random.default_rng([context.seed, 0]))
+        labels = None if self.report is None else self.report[drawn]  # a copy has every class of its original
+        return Samples(images, source_id=self.image_id[drawn], labels=labels)
+
+    def drawn(self, request: SampleRequest) -> np.ndarray:
+        """Return the (N,) position of each requested image among the stored ones."""
+        requested, drawn = self.class_index(request), np.empty(len(request), np.int64)
+        for label in np.unique(requested):
+            members, rows = np.flatnonzero(self.position == label), requested == label
+            drawn[rows] = members[spread(len(members), request.index[rows], [self.seed, int(label)])]
+        return drawn
 
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = {"image": self.image, "position": self.position}
         return arrays if self.report is None else {**arrays, "report": self.report}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+    def settings(self) -> dict[str, Any]:
+        return {"image_id": self.image_id.tolist()}
+
+    def restore(
+        self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
+    ) -> None:
         self.image, self.position, self.report = arrays["image"], arrays["position"], arrays.get("report")
-
-
-def draw_evenly(pool: np.ndarray, requested: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a member of the pool for every requested class, all members equally often, in random order.
-
-    Args:
-        pool: (M,) class of every member.
-        requested: (N,) classes, each present in the pool.
-    Returns:
-        (N,) positions in the pool. Within a class, no member repeats before every member has been drawn.
-    """
-    drawn = np.empty(len(requested), dtype=np.int64)
-    for label in np.unique(requested):
-        members, places = np.flatnonzero(pool == label), np.flatnonzero(requested == label)
-        rounds = -(-len(places) // len(members))
-        order = np.concatenate([rng.permutation(members) for _ in range(rounds)])
-        drawn[places] = order[: len(places)]
-    return drawn
+        self.image_id = np.array(settings["image_id"])
 
 
 def change_each(images: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext
+from benchmark.plugins.contexts import FitContext
 
 Module = TypeVar("Module", bound=nn.Module)
 

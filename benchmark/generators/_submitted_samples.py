@@ -1,5 +1,7 @@
 """Samples submitted without their generator; a run treats them like those of any other row."""
 
+from typing import cast
+
 import numpy as np
 from pydantic import BaseModel, Field
 
@@ -8,7 +10,8 @@ from benchmark.errors import GeneratorError
 from benchmark.generators._image_bank import ImageBank
 from benchmark.images.image_set import ImageSet
 from benchmark.intake.samples import read_samples
-from benchmark.plugins.generator import FitContext, SampleRequest
+from benchmark.plugins.contexts import ControlContext, FitContext, SampleContext
+from benchmark.plugins.generator import SampleRequest, Samples
 
 version = "1"
 
@@ -32,6 +35,7 @@ class Submitted(ImageBank):
 
     name = "submitted"
     params_type = Params
+    whole_chunks = False
 
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Read the images of this fold from the store, without a preview: there is no checkpoint to choose.
@@ -39,32 +43,32 @@ class Submitted(ImageBank):
         Raises:
             SubmissionError: they are missing, or do not match their hash.
         """
-        folds = read_samples(self.params.content, store_root()).folds
-        if context.fold >= len(folds):
+        folds, fold = (
+            read_samples(self.params.content, store_root()).folds,
+            cast(ControlContext, context).fold,
+        )
+        if fold >= len(folds):
             raise GeneratorError(
-                "generator 'submitted'",
-                f"has no samples for fold {context.fold}",
-                "Submit some per fold.",
+                "generator 'submitted'", f"has no samples for fold {fold}", "Submit some per fold."
             )
-        self.store(folds[context.fold].only(train.classes))
-        context.report(1, 1)
+        self.store(folds[fold].only(train.classes), context)
 
-    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
-        """Draw images of the requested classes, none twice.
+    def sample(self, request: SampleRequest, context: SampleContext) -> Samples:
+        """Return images of the requested classes, none twice.
 
         Raises:
             GeneratorError: a class has fewer images than requested.
         """
         available = dict(zip(self.classes, np.bincount(self.position), strict=True))
-        for k, count in enumerate(np.bincount(request.label)):
-            name = request.classes[k]
-            if count > available.get(name, 0):
+        for k in np.unique(request.label):
+            name, needed = request.classes[k], int(request.index[request.label == k].max()) + 1
+            if needed > available.get(name, 0):
                 raise GeneratorError(
                     "generator 'submitted'",
-                    f"has {available.get(name, 0)} samples of '{name}', the request is for {count}",
+                    f"has {available.get(name, 0)} samples of '{name}', the request is for {needed}",
                     "Submit more; none is used twice.",
                 )
-        return super().sample(request, seed=seed)
+        return super().sample(request, context)
 
 
 Generator = Submitted

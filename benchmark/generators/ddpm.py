@@ -15,9 +15,9 @@ from benchmark.errors import GeneratorError
 from benchmark.generators import _network_training as training
 from benchmark.generators._network_generator import NetworkGenerator
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext
+from benchmark.plugins.contexts import FitContext
 
-version = "2"
+version = "3"
 
 TABLE = "Schaudt et al. 2023, Table 3, Unconditional"
 DIFFUSERS = "default of diffusers' train_unconditional.py, on which Schaudt et al. built"
@@ -62,7 +62,6 @@ class Params(BaseModel, extra="forbid", frozen=True):
     )
     sampler: Literal["ddpm", "ddim", "dpmsolver++"] = Field("ddpm", description=DIFFUSERS)
     denoising_steps: int = Field(250, ge=1, description=TABLE)
-    previews: int = Field(10, ge=1, description="checkpoints measured along the fit; own choice")
 
     @model_validator(mode="after")
     def _consistent(self) -> Params:
@@ -72,6 +71,14 @@ class Params(BaseModel, extra="forbid", frozen=True):
         if self.denoising_steps > self.noise_steps:
             raise ValueError("denoising_steps exceeds noise_steps")
         return self
+
+
+def tiny() -> dict[str, Any]:
+    """Return parameters of a fit of seconds."""
+    return {
+        "channels": (8, 16), "layers": 1, "attention": False, "groups": 4, "unshuffle": 2, "steps": 6,
+        "batch_size": 4, "warmup": 2, "average": 0.9, "sampler": "dpmsolver++", "denoising_steps": 3,
+    }  # fmt: skip
 
 
 def search_space(trial: Any) -> dict[str, Any]:
@@ -106,7 +113,6 @@ class DDPM(NetworkGenerator):
         saver = training.StateSaver(context)
         noising: Any = DDPMScheduler(**self._schedule())
         start = saver.resume(parts)
-        self.use_average()
         for step in range(start, p.steps):
             images, label = batches(step, p.batch_size)
             clean = F.pixel_unshuffle(images, p.unshuffle)
@@ -119,7 +125,9 @@ class DDPM(NetworkGenerator):
             schedule.step()
             self.average.step(live.parameters())
             (rate,) = schedule.get_last_lr()
-            if self.report(step + 1, {"loss": loss.detach()}, context, learning_rate=rate):
+            self.log(step + 1, {"loss": loss.detach()}, context, learning_rate=rate)
+            context.checkpoint(step + 1, p.steps)
+            if context.should_stop:
                 return
             saver.save_if_due(step + 1, parts)
 
@@ -157,9 +165,10 @@ class DDPM(NetworkGenerator):
             ).sample
         return predicted.float()
 
-    def draw(self, label: Tensor, random: torch.Generator) -> Tensor:
+    def draw(self, label: Tensor, random: torch.Generator, steps: int | None) -> Tensor:
         """Denoise by algorithm 2 of Ho et al., or by a faster sampler over fewer times."""
         scheduler = self._sampler()
+        scheduler.set_timesteps(steps or self.params.denoising_steps)
         side = self.image_size // self.params.unshuffle
         shape = (len(label), self.params.unshuffle**2, side, side)
         x = torch.randn(shape, generator=random, device=self.device)
@@ -177,9 +186,7 @@ class DDPM(NetworkGenerator):
         }
         # few steps are best spent from the last time on (arXiv:2305.08891); many, as the paper's library does
         spacing = {} if self.params.sampler == "ddpm" else {"timestep_spacing": "trailing"}
-        scheduler = kinds[self.params.sampler](**self._schedule(), **spacing)
-        scheduler.set_timesteps(self.params.denoising_steps)
-        return scheduler
+        return kinds[self.params.sampler](**self._schedule(), **spacing)
 
     def _schedule(self) -> dict[str, Any]:
         p = self.params

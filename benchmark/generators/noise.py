@@ -7,7 +7,8 @@ import numpy as np
 
 from benchmark.generators._base import BaseGenerator, NoParams
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext, SampleRequest, synthetic_set
+from benchmark.plugins.contexts import FitContext, SampleContext
+from benchmark.plugins.generator import SampleRequest, Samples
 
 version = "1"
 
@@ -36,7 +37,7 @@ class Noise(BaseGenerator):
         Raises:
             GeneratorError: there are no images, or they are not square.
         """
-        position = self.record_classes(train)
+        position = self.record(train, context)
         count = np.bincount(position)
         self.weight = 1 / (count[position] * len(count))
         self.histogram = np.sort(np.asarray(train.image).reshape(len(train), -1), axis=1)
@@ -44,28 +45,30 @@ class Noise(BaseGenerator):
         for image, weight in zip(train.image, self.weight, strict=True):
             power += weight * np.abs(np.fft.fft2(image - image.mean())) ** 2
         self.amplitude = np.sqrt(power)
-        context.report(1, 1, lambda request, seed: self.sample(request, seed=seed))
+        context.checkpoint(1, 1)
 
-    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet:
+    def sample(self, request: SampleRequest, context: SampleContext) -> Samples:
         """Draw fields that do not depend on the label.
 
         Raises:
             GeneratorError: a class or size that was not fitted.
         """
         self.class_index(request)
-        rng = np.random.default_rng([seed, 1])
-        images = np.empty((len(request.label), self.image_size, self.image_size), dtype=np.uint8)
+        rng = np.random.default_rng([context.seed, 1])
+        images = np.empty((len(request), self.image_size, self.image_size), dtype=np.uint8)
         for out in images:
             field = np.fft.ifft2(np.fft.fft2(rng.normal(size=out.shape)) * self.amplitude).real
             histogram = self.histogram[rng.choice(len(self.histogram), p=self.weight)]
             # the darkest pixel of the field gets the darkest gray of the image, and so on
             out.reshape(-1)[np.argsort(field, axis=None)] = histogram
-        return synthetic_set(images, request, generator=self.name)
+        return Samples(images)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"amplitude": self.amplitude, "histogram": self.histogram, "weight": self.weight}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+    def restore(
+        self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
+    ) -> None:
         self.amplitude, self.histogram, self.weight = (
             arrays[k] for k in ("amplitude", "histogram", "weight")
         )

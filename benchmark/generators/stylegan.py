@@ -15,9 +15,9 @@ from benchmark.generators._diff_augment import diff_augment
 from benchmark.generators._network_generator import NetworkGenerator
 from benchmark.generators._stylegan_growth import Growth, Phase
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import FitContext
+from benchmark.plugins.contexts import FitContext, SampleContext
 
-version = "2"
+version = "3"
 
 TABLE = "Schaudt et al. 2023, Table 3, GAN"
 KARRAS = "Karras et al. 2019, arXiv:1812.04948"
@@ -67,7 +67,14 @@ class Params(BaseModel, extra="forbid", frozen=True):
     )
     balance: float = Field(0.0, ge=0, le=1, description=f"0 draws images, 1 draws classes equally; {OWN}")
     average: float = Field(0.999, ge=0, lt=1, description=f"decay of the averaged generator; {KARRAS}")
-    previews: int = Field(10, ge=1, description=f"checkpoints measured at full size; {OWN}")
+
+
+def tiny() -> dict[str, Any]:
+    """Return parameters of a fit of seconds."""
+    return {
+        "style": 8, "mapping_layers": 2, "channels": 8, "steps": 6, "batch_size": (4, 4), "final_share": 0.5,
+        "penalty_every": 2,
+    }  # fmt: skip
 
 
 def search_space(trial: Any) -> dict[str, Any]:
@@ -116,7 +123,6 @@ class StyleGAN(NetworkGenerator):
             parts[name] = torch.optim.Adam(network.parameters(), betas=(p.beta1, p.beta2), fused=True)
         saver = training.StateSaver(context)
         start = saver.resume(parts)
-        self.use_average()
         self.phase = growth.at(max(start - 1, 0))
         for step in range(start, p.steps):
             self.phase = growth.at(step)
@@ -129,7 +135,10 @@ class StyleGAN(NetworkGenerator):
             self.average.optimization_step = self.phase.since  # a new level starts a new average
             self.average.step(live.parameters())
             level = float(self.phase.level)
-            if self.report(step + 1, losses, context, first=growth.growing_steps, level=level):
+            self.log(step + 1, losses, context, level=level)
+            # earlier previews would be smaller images, enlarged
+            context.checkpoint(step + 1, p.steps, first=growth.growing_steps)
+            if context.should_stop:
                 return
             saver.save_if_due(step + 1, parts)
 
@@ -199,7 +208,7 @@ class StyleGAN(NetworkGenerator):
             return small
         return torch.lerp(F.interpolate(F.avg_pool2d(small, 2), scale_factor=2), small, self.phase.blend)
 
-    def draw(self, label: Tensor, random: torch.Generator) -> Tensor:
+    def draw(self, label: Tensor, random: torch.Generator, steps: int | None) -> Tensor:
         """Draw from the averaged generator, enlarged to the full size."""
         with self.autocast():
             images = self._synthesize(self.network, label, random, mixing=0.0)
@@ -228,8 +237,10 @@ class StyleGAN(NetworkGenerator):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "level": self.phase.level, "blend": self.phase.blend}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
-        super().restore(arrays, settings)
+    def restore(
+        self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
+    ) -> None:
+        super().restore(arrays, settings, context)
         self.phase = Phase(int(settings["level"]), float(settings["blend"]), 0)
 
 

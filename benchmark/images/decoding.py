@@ -145,6 +145,16 @@ def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
     return np.asarray(square, dtype=np.uint8)
 
 
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """Resize (N, H, W) uint8 images as ``to_square`` does; images of the size stay as they are."""
+    from PIL import Image
+
+    if images.shape[1:] == (size, size):
+        return images
+    squares = [to_square(Image.fromarray(np.ascontiguousarray(image)), size) for image in images]
+    return np.stack(squares) if squares else np.zeros((0, size, size), np.uint8)
+
+
 def _too_large(where: str, size: str) -> DataError:
     limit = f"{MAX_PIXELS // 10**6} million"
     return DataError(where, f"has {size} pixels, expected at most {limit}", "Reduce the image before use.")

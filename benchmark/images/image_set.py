@@ -15,6 +15,7 @@ from benchmark.images.lazy import as_lazy, blocks, join, select
 
 PER_IMAGE = (
     "image_id", "patient_id", "origin", "site", "view", "age", "sex", "prompt", "license", "clip", "split",
+    "laterality", "severity", "source_id",
 )  # fmt: skip
 TABLES = ("reported_labels", "soft", "box")  # (N, ...) numbers beside the label
 POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, -2  # what a radiology report states of a finding
@@ -29,10 +30,12 @@ class ImageSet:
         label: (N,) int64 index into ``classes``; or (N, K) uint8, 1 for every class that an image has.
         classes: names of the K classes, in the task's order.
         image_id: (N,) str, unique.
-        patient_id: (N,) str; every synthetic image counts as a patient.
+        patient_id: (N,) str; a synthetic image is a patient of its own unless its generator says otherwise.
         origin: (N,) str, ``real:<source>`` or ``synthetic:<generator>``.
         site, view, age, sex, prompt, license: (N,) where known, else None.
         clip: (N,) str, the video that a frame is from, empty for a still image; None without videos.
+        laterality, severity: (N,) str, of the finding, where known, else None.
+        source_id: (N,) str, ``image_id`` of the real image that a synthetic one came from, or None.
         split: (N,) str, the split that the source gives an image, empty where the task divides; or None.
         reported_labels: (N, K) int8, each class according to the radiology report: 1 positive, 0 negative,
             -1 uncertain, -2 not mentioned; None where ``label`` holds all that is known.
@@ -58,6 +61,9 @@ class ImageSet:
     split: np.ndarray | None = None
     reported_labels: np.ndarray | None = None
     soft: np.ndarray | None = None
+    laterality: np.ndarray | None = None
+    severity: np.ndarray | None = None
+    source_id: np.ndarray | None = None
     mask: Any = None
     box: np.ndarray | None = None
     card: Mapping[str, Any] = field(default_factory=dict)

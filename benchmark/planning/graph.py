@@ -5,25 +5,25 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmark.engine.node import Graph, Node, StageConfig
+from benchmark.planning.generator_nodes import GeneratorNodes, fit_suffix, receiving_part
 from benchmark.planning.plan import Plan, Row
 from benchmark.stages.classify import ClassifyConfig
 from benchmark.stages.data import DataConfig
-from benchmark.stages.fit import FitConfig
 from benchmark.stages.gan_test import GanTestConfig
-from benchmark.stages.generate import GenerateConfig
-from benchmark.stages.job import DATA, EVALUATORS, GENERATOR, REFERENCE, SELECTION, SYNTHETIC_IMAGES
+from benchmark.stages.generate import DRAWN, GenerateConfig
+from benchmark.stages.guide import CLASSIFIER, GuideConfig
+from benchmark.stages.guide import SEED as GUIDE_SEED
+from benchmark.stages.job import DATA, EVALUATORS, REFERENCE, SELECTION, SYNTHETIC_IMAGES
 from benchmark.stages.learning_curve import LearningCurveConfig
 from benchmark.stages.measure import MeasureConfig
-from benchmark.stages.plugin import PluginReference
 from benchmark.stages.pseudo_label import PseudoLabelConfig
 from benchmark.stages.quality_filter import QualityFilterConfig
 from benchmark.stages.records import REAL_ONLY
 from benchmark.stages.reference import ReferenceConfig
+from benchmark.stages.resized_data import ResizedDataConfig
 from benchmark.stages.select import SelectConfig
 from benchmark.tasks.classifier import ClassifierConfig
-from benchmark.tasks.rules import Mix
 
-UNSELECTED = ("oracle", "noise")  # controls that show a ceiling and a floor: no selection of train applies
 BALANCED = ("oversample", "class_weights")  # rows that rebalance the training without any added image
 BATCH_SECONDS = 0.05  # prior of one batch of 32 images with 32 pixels
 SOME_IMAGES = 1000  # real training images, of which the plan knows no number; the papers' order
@@ -45,6 +45,7 @@ class _Fold:
     def __init__(self, plan: Plan, fold: int) -> None:
         self.plan, self.profile, self.mix, self.fold = plan, plan.profile, plan.task.mix, fold
         self.nodes: list[Node] = []
+        self.resized: dict[int, str] = {}  # data at the generators' own sizes
         self.shared: dict[str, tuple[str, ...]] = {}  # inputs that many nodes have, by role
         self.machine = {"device": plan.device, "precision": plan.precision}
         self.extractor = {"extractor": plan.extractor, "extractor_hash": plan.extractor_hash}
@@ -63,8 +64,9 @@ class _Fold:
         for row in sorted(self.plan.rows, key=lambda r: r.name != REAL_ONLY):
             if row.absent:
                 continue
-            synthetic = self._images(row) if row.has_images else {}
-            trainings = self._trainings(row, synthetic)
+            trainings: tuple[str, ...] = ()
+            for fit in row.fit_seeds(self.profile):
+                trainings += self._trainings(row, fit, self._images(row, fit) if row.has_images else {})
             if row.name == REAL_ONLY:
                 self.shared[EVALUATORS] = trainings
                 self._learning_curve(row)
@@ -89,29 +91,51 @@ class _Fold:
     def _inputs(self, *roles: str, **more: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         return {role: self.shared[role] for role in roles} | more
 
+    def _reading(self, image_size: int) -> dict[str, Any]:
+        """Return how the source is read, at a size."""
+        plan = self.plan
+        return {
+            "source": plan.source,
+            "source_version": plan.source_version,
+            "fingerprint": plan.source_fingerprint,
+            "params": dict(plan.source_params),
+            "classes": plan.task.classes,
+            "image_size": image_size,
+            "scenario": plan.task.steps(plan.profile_name, plan.source),
+            "reserve_per_class": self.profile.reserve or max(self.profile.brackets),
+            "target": plan.source_target,
+            "paths": dict(plan.source_paths),
+        }
+
     def _data(self) -> str:
         """Add the data; where a classifier labels uncertain images, the certain ones and then all."""
         plan = self.plan
-        rules = plan.task.steps(plan.profile_name, plan.source)
         config = DataConfig(
-            source=plan.source,
-            source_version=plan.source_version,
-            fingerprint=plan.source_fingerprint,
-            params=dict(plan.source_params),
-            classes=plan.task.classes,
+            **self._reading(self.profile.image_size),
             labels=plan.task.labels,
-            image_size=self.profile.image_size,
             split=plan.split.model_copy(update={"fold": self.fold}),
-            scenario=rules,
-            reserve_per_class=self.profile.reserve or max(self.profile.brackets),
-            target=plan.source_target,
-            paths=dict(plan.source_paths),
         )
-        if not any(getattr(rule, "uncertain", "") == "self_trained" for rule in rules.values()):
+        if not any(getattr(rule, "uncertain", "") == "self_trained" for rule in config.scenario.values()):
             return self._add("data", config, {})
         certain = self._add("certain", config, {})
         teaching = PseudoLabelConfig(**self._training(self.profile.classifiers[0]), source=plan.source)
         return self._add("data", teaching, {DATA: (certain,)})
+
+    def _learning_data(self, image_size: int) -> str:
+        """Return the data that a generator of this size learns from, and add them if they are new."""
+        if image_size == self.profile.image_size:
+            return self.shared[DATA][0]
+        if image_size not in self.resized:
+            config = ResizedDataConfig(**self._reading(image_size))
+            self.resized[image_size] = self._add(f"resized_data/{image_size}", config, self._inputs(DATA))
+        return self.resized[image_size]
+
+    def _guide(self) -> str:
+        """Return the classifier that guides fits, and add its training if it is new."""
+        if CLASSIFIER not in self.shared:
+            config = GuideConfig(**self._training(self.profile.classifiers[0]))
+            self.shared[CLASSIFIER] = (self._add("guide", config, self._inputs(DATA), seed=GUIDE_SEED),)
+        return self.shared[CLASSIFIER][0]
 
     def _added(self, bracket: int) -> dict[str, Any]:
         """Return how many synthetic images of which classes are added."""
@@ -128,52 +152,40 @@ class _Fold:
             **self.machine,
         }
 
-    def _images(self, row: Row) -> dict[str, tuple[str, ...]]:
-        """Add the stages that make the images of a row and measure them; return the images as an input."""
-        drawn: dict[str, tuple[str, ...]] = {SYNTHETIC_IMAGES: (self._generate(row, self._fit(row)),)}
+    def _images(self, row: Row, fit: int) -> dict[str, tuple[str, ...]]:
+        """Add the stages that make the images of a fit and measure them; return the images as an input."""
+        name = f"{row.name}{fit_suffix(self.plan, row, fit)}"
+        drawn: dict[str, tuple[str, ...]] = {SYNTHETIC_IMAGES: (self._generate(row, fit),)}
         evaluating = self._training(self.profile.classifiers[0]) | self._added(max(self.profile.brackets))
         added = drawn
         if self.mix.filter != "none":
             config, inputs = QualityFilterConfig(**evaluating), self._inputs(DATA, EVALUATORS, **drawn)
-            filtered = self._add(f"quality_filter/{row.name}", config, inputs, row, seed=3)
+            filtered = self._add(f"quality_filter/{name}", config, inputs, row, seed=3, fit=fit)
             added = {SYNTHETIC_IMAGES: (filtered,)}
         measured = self._inputs(DATA, REFERENCE, **added)
-        self._add(f"measure/{row.name}", MeasureConfig(**self.measuring), measured, row, seed=2)
+        self._add(f"measure/{name}", MeasureConfig(**self.measuring), measured, row, seed=2, fit=fit)
         if EVALUATORS in self.shared:  # of all drawn images: a filter by the same networks would decide it
             inputs = self._inputs(DATA, EVALUATORS, **drawn)
-            self._add(f"gan_test/{row.name}", GanTestConfig(**evaluating), inputs, row, seed=4)
+            self._add(f"gan_test/{name}", GanTestConfig(**evaluating), inputs, row, seed=4, fit=fit)
         return added
 
-    def _fit(self, row: Row) -> str:
-        config = FitConfig(
-            plugin=_plugin(row),
-            params=dict(row.params),
-            per_class=row.per_class,
-            classes=self.plan.task.classes,
-            mix=_receiving(self.mix) if row.per_class else Mix(),  # a joint fit is of all classes
-            **self.extractor,
-            **self.machine,
-            preview=self.profile.measures.preview_images,
-            reserve=row.name == "oracle" and row.role == "control",
-        )
-        selected = SELECTION in self.shared and not (row.role == "control" and row.name in UNSELECTED)
-        inputs = self._inputs(DATA, SELECTION) if selected else self._inputs(DATA)
-        return self._add(f"fit/{row.name}", config, inputs, row, **_seconds(row))
+    def _generate(self, row: Row, fit: int) -> str:
+        """Add the fits of a row, the drawing of each class, and what joins the classes."""
+        inputs: dict[str, tuple[str, ...]] = {
+            DATA: (self._learning_data(row.entry.image_size or self.profile.image_size),)
+        }
+        inputs |= {SELECTION: self.shared[SELECTION]} if SELECTION in self.shared else {}
+        inputs |= {CLASSIFIER: (self._guide(),)} if row.needs_classifier else {}
+        nodes = GeneratorNodes(self.plan, row, fit, self._add, inputs)
+        fits = nodes.fits()
+        drawn = tuple(nodes.sample(of_class, fits) for of_class in self.plan.task.classes)
+        name = f"generate/{row.name}{nodes.suffix}"
+        return self._add(name, GenerateConfig(), {DRAWN: drawn}, row, fit=fit)
 
-    def _generate(self, row: Row, fit: str) -> str:
-        config = GenerateConfig(
-            **self._added(max(self.profile.brackets)),
-            plugin=_plugin(row),
-            per_class=row.per_class,
-            image_size=self.profile.image_size,
-            **self.machine,
-        )
-        inputs = self._inputs(DATA, **{GENERATOR: (fit,)})
-        return self._add(f"generate/{row.name}", config, inputs, row, seed=1, **_seconds(row))
-
-    def _trainings(self, row: Row, synthetic: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-        """Add the trainings of a row, and return those of the first classifier."""
+    def _trainings(self, row: Row, fit: int, synthetic: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """Add the trainings with the images of a fit, and return those of the first classifier."""
         first: list[str] = []
+        name = f"{row.name}{fit_suffix(self.plan, row, fit)}"
         for bracket in self.profile.brackets if row.has_images else (0,):
             for classifier, seed in self._classifiers_and_seeds():
                 is_first = classifier == self.profile.classifiers[0]
@@ -184,10 +196,11 @@ class _Fold:
                     keep_network=row.name == REAL_ONLY and is_first,
                 )
                 node = self._add(
-                    f"classify/{row.name}/{bracket}/{classifier.name}/{seed}",
+                    f"classify/{name}/{bracket}/{classifier.name}/{seed}",
                     config,
                     self._inputs(DATA, **synthetic),
                     row,
+                    fit=fit if row.has_images else 0,
                     bracket=bracket,
                     **self._of_training(classifier, seed, bracket),
                 )
@@ -207,7 +220,7 @@ class _Fold:
         """Add the choice of the training images that generators learn from, by the first seed's network."""
         if self.mix.fit_on != "misclassified":
             return
-        config = SelectConfig(**self._training(self.profile.classifiers[0]), mix=_receiving(self.mix))
+        config = SelectConfig(**self._training(self.profile.classifiers[0]), mix=receiving_part(self.mix))
         inputs = self._inputs(DATA, **{EVALUATORS: self.shared[EVALUATORS][:1]})
         self.shared[SELECTION] = (self._add("select", config, inputs),)
 
@@ -223,17 +236,3 @@ class _Fold:
             updates *= math.ceil((SOME_IMAGES + images) / batch)
         seconds = BATCH_SECONDS * updates * batch / 32 * (self.profile.image_size / 32) ** 2
         return {"classifier": classifier.name, "seed": seed, "expected_seconds": seconds}
-
-
-def _plugin(row: Row) -> PluginReference:
-    return PluginReference(**(row.plugin or {}), version=row.version, target=row.target)
-
-
-def _seconds(row: Row) -> dict[str, float]:
-    """Return a second for a row without real training, whose stages are done at once."""
-    return {} if row.trained else {"expected_seconds": 1.0}
-
-
-def _receiving(mix: Mix) -> Mix:
-    """Return the part of the mix that names the classes which get images; the rest does not count."""
-    return Mix(classes=mix.classes, unit=mix.unit, factor=mix.factor)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.tasks.profile import Profile
+from benchmark.plugins.generator import FitUnit
+from benchmark.stages.plugin import AssetReference
+from benchmark.tasks.profile import GeneratorEntry, Profile
 from benchmark.tasks.schema import SplitRule, Task
 
 
@@ -16,7 +18,11 @@ class Row:
         plugin: name and origin of the plug-in, or None for rows without images.
         target: where to import the plug-in from; part of no cache key.
         params: canonical parameters, defaults filled in.
-        per_class: fit once per class.
+        unit: what one fit learns.
+        conditions: columns of a request that the generator reads.
+        needs_classifier: a classifier of real images guides the fit.
+        entry: how the task uses the generator.
+        assets: base checkpoints.
         trained: fitting takes time (for the progress bar alone).
         absent: why the row cannot be run here, or empty.
         submission_type: ``suite``, or ``generator`` or ``samples`` of a submission.
@@ -30,7 +36,11 @@ class Row:
     target: str = ""
     version: str = "1"
     params: Mapping[str, Any] = field(default_factory=dict)
-    per_class: bool = False
+    unit: FitUnit = "joint"
+    conditions: tuple[str, ...] = ()
+    needs_classifier: bool = False
+    entry: GeneratorEntry = field(default_factory=GeneratorEntry)
+    assets: tuple[AssetReference, ...] = ()
     trained: bool = False
     absent: str = ""
     submission_type: str = "suite"
@@ -40,6 +50,14 @@ class Row:
     def has_images(self) -> bool:
         """Return whether this row adds images."""
         return self.plugin is not None
+
+    def fit_seeds(self, profile: Profile) -> tuple[int, ...]:
+        """Return the seeds of the row's fits; submitted samples are of one fit."""
+        return (
+            profile.fit_seeds[:1]
+            if self.submission_type == "samples" or not self.has_images
+            else profile.fit_seeds
+        )
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class TaskRequest:
         str | None, Option("choices of the task, such as view.keep=frontal,mask.shape=joint")
     ] = None
     device: Annotated[str, Option("auto, cpu or cuda")] = "auto"
-    precision: Annotated[str, Option("auto, float32 or bfloat16")] = "auto"
+    precision: Annotated[str, Option("auto, float32, bfloat16 or float16")] = "auto"
 
     def run_request(self, **changes: Any) -> RunRequest:
         """The part of this request that planning reads, with some fields replaced."""

@@ -13,6 +13,7 @@ from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
+from benchmark.planning.requests import check_conditions, with_read_files
 from benchmark.planning.rows import resolve_rows
 from benchmark.plugins.registry import find
 from benchmark.stages.training import ClassifierStageConfig
@@ -31,14 +32,19 @@ def resolve_device(device: str, precision: str) -> tuple[str, str]:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise unknown_name("device", device, ["auto", "cpu", "cuda"], "--device")
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise unknown_name("precision", precision, ["auto", "float32", "bfloat16"], "--precision")
+    precisions = ["auto", "float32", "bfloat16", "float16"]
+    if precision not in precisions:
+        raise unknown_name("precision", precision, precisions, "--precision")
     import torch
 
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:
         raise TaskError("--device", "is cuda, but torch finds no CUDA device", "Use --device cpu, or auto.")
     chosen = "cuda" if has_cuda and device != "cpu" else "cpu"
+    if precision == "float16" and chosen == "cpu":
+        raise TaskError(
+            "--precision", "is float16, which a CPU does not train in", "Use bfloat16 or float32."
+        )
     if precision == "auto":
         fast = torch.cuda.is_bf16_supported() if chosen == "cuda" else _cpu_has_bfloat16()
         precision = "bfloat16" if fast else "float32"
@@ -73,7 +79,7 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
     Raises:
         TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
-    task = load_task(request.task).variant(choices(request.scenario))
+    task = with_read_files(load_task(request.task).variant(choices(request.scenario)))
     profile = task.profile(request.profile)
     source = request.source or task.default_source
     task.source(source)
@@ -103,6 +109,7 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         device=device,
         precision=precision,
     )
+    check_conditions(task, plan.rows, source, frozenset(getattr(module, "conditions", ())))
     return _with_located_weights(plan) if _trains(plan, stages) else plan
 
 

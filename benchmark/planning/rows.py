@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from benchmark.errors import TaskError, unknown_name
+from benchmark.planning.assets import locate_assets
 from benchmark.planning.plan import Row
+from benchmark.plugins.generator import FitUnit, Traits
 from benchmark.plugins.registry import Plugin, available, find
 from benchmark.tasks.parsing import parse, read_yaml
 from benchmark.tasks.profile import GeneratorEntry
@@ -105,10 +107,11 @@ def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any
         TaskError: the plug-in lacks a part of the contract, or a parameter is wrong.
     """
     module = plugin.load()
-    kind = check_contract(module, plugin)
-    where = f"generator '{plugin.name}': params"
-    params = parse(module.Params, {**entry.params, **tuned}, where)
+    traits = Traits.of(check_contract(module, plugin))
+    where = f"generator '{plugin.name}'"
+    params = parse(module.Params, {**entry.params, **tuned}, f"{where}: params")
     card = {k: str(v) for k, v in dict(getattr(module, "card", {})).items()}
+    assets = module.assets(params) if hasattr(module, "assets") else ()
     return Row(
         name=plugin.name,
         role=card.pop("role", "generator"),
@@ -117,9 +120,26 @@ def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any
         target=plugin.target,
         version=plugin.version(module),
         params=params.model_dump(mode="json"),
-        per_class=entry.fit == "per_class" or not kind.conditions,
+        unit=_unit(traits, entry, where),
+        conditions=tuple(sorted(traits.conditions)),
+        needs_classifier="classifier" in traits.requires,
+        entry=entry,
+        assets=locate_assets(assets, where),
         trained=hasattr(module, "search_space"),
     )
+
+
+def _unit(traits: Traits, entry: GeneratorEntry, where: str) -> FitUnit:
+    """Return what one fit of a row learns; an unconditional generator learns at most one class.
+
+    Raises:
+        TaskError: the generator does not learn from a single image, or from nothing else.
+    """
+    unit = entry.fit or traits.fit_unit
+    if "per_image" in (unit, traits.fit_unit) and unit != traits.fit_unit:
+        raise TaskError(f"{where}: fit", f"is {unit}, its fit_unit is {traits.fit_unit}", "Leave fit out.")
+    unconditional = not traits.conditions & {"label", "labels", "prompt"}
+    return "per_class" if unconditional and unit == "joint" else unit
 
 
 def check_contract(module: ModuleType, plugin: Plugin) -> Any:
@@ -137,4 +157,9 @@ def check_contract(module: ModuleType, plugin: Plugin) -> Any:
         raise TaskError(
             f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
         )
+    traits = Traits.of(kind)
+    if odd := sorted(traits.requires - {"classifier"}):
+        raise unknown_name("requirement", odd[0], ["classifier"], f"{plugin.target}: requires")
+    if traits.fit_unit not in get_args(FitUnit):
+        raise unknown_name("fit_unit", traits.fit_unit, list(get_args(FitUnit)), plugin.target)
     return kind

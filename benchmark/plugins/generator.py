@@ -1,131 +1,190 @@
-"""Contract of a generator, and the context that the suite gives to its fit."""
+"""Contract of a generator: what it declares, what it is asked for, and what it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
+
+if TYPE_CHECKING:
+    from benchmark.plugins.contexts import FitContext, SampleContext
+
+FitUnit = Literal["joint", "per_class", "per_image"]
+CONDITIONS = (
+    "label",
+    "labels",
+    "prompt",
+    "mask",
+    "view",
+    "age",
+    "sex",
+    "laterality",
+    "severity",
+    "source_id",
+)
+ASSET_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
 @dataclass(frozen=True)
+class Asset:
+    """A base checkpoint: a folder, or a repository of the Hugging Face Hub at one commit.
+
+    Attributes:
+        name: key in ``context.assets``.
+        folder: a local folder.
+        hub_id, revision: repository and full commit hash.
+        files: patterns of the files to download; others are not needed.
+    """
+
+    name: str
+    folder: Path | None = None
+    hub_id: str = ""
+    revision: str = ""
+    files: tuple[str, ...] = ASSET_FILES
+
+
+@dataclass(frozen=True, eq=False)
 class SampleRequest:
-    """The images that a generator must draw.
+    """The images that a generator must draw, column by column.
 
     Attributes:
         label: (N,) class index per image. Where images may have several classes, the image must show this
             one.
         classes: names of the classes.
-        image_size: height and width in pixels.
+        image_size: height and width in pixels, the generator's own size.
+        index: (N,) number of each image among those of its class, from 0 on.
+        labels: (N, K) uint8, every class of each image.
+        prompt, view, sex, laterality, severity, source_id: (N,) str.
+        age: (N,) years.
+        mask: (N, image_size, image_size) uint8, 255 inside the finding.
+
+    A column after ``index`` is None unless the generator's ``conditions`` name it.
     """
 
     label: np.ndarray
     classes: tuple[str, ...]
     image_size: int
+    index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    labels: np.ndarray | None = None
+    prompt: np.ndarray | None = None
+    view: np.ndarray | None = None
+    age: np.ndarray | None = None
+    sex: np.ndarray | None = None
+    laterality: np.ndarray | None = None
+    severity: np.ndarray | None = None
+    source_id: np.ndarray | None = None
+    mask: Any = None
+
+    def __post_init__(self) -> None:
+        if len(self.index) != len(self.label):
+            object.__setattr__(self, "index", positions(self.label))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def select(self, rows: np.ndarray) -> SampleRequest:
+        """Return the request for these rows, in this order."""
+        columns = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("classes", "image_size")
+        }
+        return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
+
+    @classmethod
+    def of_class(
+        cls, label: int, first: int, count: int, classes: tuple[str, ...], image_size: int
+    ) -> SampleRequest:
+        """Request ``count`` images of one class, numbered from ``first`` on."""
+        return cls(np.full(count, label), classes, image_size, np.arange(first, first + count))
 
     @classmethod
     def balanced(cls, per_class: int, classes: tuple[str, ...], image_size: int) -> SampleRequest:
         """Request ``per_class`` images of each class, interleaved, so that every prefix is balanced."""
-        return cls.of_counts(dict.fromkeys(classes, per_class), classes, image_size)
-
-    @classmethod
-    def of_counts(cls, counts: Mapping[str, int], classes: tuple[str, ...], image_size: int) -> SampleRequest:
-        """Request a number of images of each class; classes alternate while they last."""
-        label = np.concatenate([np.full(counts.get(c, 0), k) for k, c in enumerate(classes)]).astype(np.int64)
-        turn = np.concatenate([np.arange(counts.get(c, 0)) for c in classes])
-        return cls(label[np.argsort(turn, kind="stable")], classes, image_size)
+        return cls(alternate(dict.fromkeys(classes, per_class), classes), classes, image_size)
 
 
-def synthetic_set(image: np.ndarray, request: SampleRequest, *, generator: str) -> ImageSet:
-    """Return an image set of the images that a generator drew, in the order of the request.
-
-    Args:
-        image: (N, H, W), uint8, or float in [0, 1].
-        generator: name of the generator; image ids begin with it.
-    Raises:
-        GeneratorError: wrong count, shape or range, or NaN.
-    """
-    where, size = f"generator '{generator}'", request.image_size
-    image = np.asarray(image)
-    if image.shape != (len(request.label), size, size):
-        raise GeneratorError(
-            where,
-            f"sample() gave shape {image.shape}, expected {(len(request.label), size, size)}",
-            "Return one image per requested label, at the task's size.",
-        )
-    if image.dtype != np.uint8:
-        if not np.isfinite(image).all():
-            raise GeneratorError(where, "sample() gave NaN or infinite pixels", "Lower the learning rate.")
-        if image.min() < 0 or image.max() > 1:
-            raise GeneratorError(
-                where,
-                f"sample() gave pixels in [{image.min():.3g}, {image.max():.3g}]",
-                "Return uint8, or float in [0, 1].",
-            )
-        image = np.round(image * 255).astype(np.uint8)
-    ids = np.array([f"{generator}-{i:06d}" for i in range(len(image))])
-    return ImageSet(
-        image=image,
-        label=np.asarray(request.label, dtype=np.int64),
-        classes=request.classes,
-        image_id=ids,
-        patient_id=ids,
-        origin=np.full(len(image), f"synthetic:{generator}"),
-    )
+def alternate(counts: Mapping[str, int], classes: tuple[str, ...]) -> np.ndarray:
+    """Return a class index for every image of these counts; classes alternate while they last."""
+    label = np.concatenate([np.full(counts.get(c, 0), k) for k, c in enumerate(classes)]).astype(np.int64)
+    return label[np.argsort(positions(label), kind="stable")]
 
 
-Sampler = Callable[[SampleRequest, int], ImageSet]
+def positions(label: np.ndarray) -> np.ndarray:
+    """Return the number of each image among those of its class, in order."""
+    number = np.zeros(len(label), np.int64)
+    for k in np.unique(label):
+        number[label == k] = np.arange((label == k).sum())
+    return number
 
 
-class FitContext(Protocol):
-    """Context of a fit; a generator sees nothing else of the suite.
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Drawn images, in the order of the request, with whatever the generator knows of them.
 
     Attributes:
-        device: a torch device name, ``cpu`` or ``cuda``.
-        precision: ``float32`` or ``bfloat16``, for autocast.
-        seed: of all randomness of this fit.
-        scratch: an empty folder for this fit, removed afterwards.
-        reserve: held-out real images for the control ``oracle``; None for all others.
-        fold: index of the cross-validation fold; 0 without folds.
+        image: (N, S, S) of the requested size: uint8, or float in [0, 1].
+        patient_id: (N,) str; equal ids make a series of one synthetic patient. Without it every image is a
+            patient of its own.
+        source_id: (N,) str, ``image_id`` of the real image that each came from.
+        mask: (N, S, S) uint8, 255 where the generator put the finding.
+        labels: (N, K) uint8, every class of each image.
+        card: remarks (JSON values).
     """
 
-    device: str
-    precision: str
-    seed: int
-    fold: int
-    scratch: Path
-    reserve: ImageSet | None
-
-    def report(self, step: int, total: int, sampler: Sampler | None = None, **scalars: float) -> bool:
-        """Log scalars at a step; with a sampler, also measure a preview on ``val``.
-
-        The suite saves the state with the best preview FID through the generator's own ``save``, and samples
-        from that state in the end.
-
-        Returns:
-            True when the fit should stop, since a tuner prunes it.
-        """
-
-    def load_state(self) -> Mapping[str, Any] | None:
-        """Return the last saved state of this fit after a crash, or None."""
-
-    def save_state(self, state: Mapping[str, Any]) -> None:
-        """Save a state to resume from, atomically: tensors, numbers, strings, dicts and lists of them."""
+    image: Any
+    patient_id: np.ndarray | None = None
+    source_id: np.ndarray | None = None
+    mask: Any = None
+    labels: np.ndarray | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Generator(Protocol):
-    """Contract of a generator; see docs/add_a_generator.md."""
+    """Contract of a generator; see docs/add_a_generator.md. Only ``conditions`` has no default.
+
+    Attributes:
+        conditions: columns of a request that it reads, of ``CONDITIONS``; empty for an unconditional model.
+        fit_unit: what one fit learns: all classes, one class, or one image.
+        requires: ``classifier`` for a differentiable classifier of real images during the fit.
+        determinism: ``exact`` if equal seeds give equal bytes, else ``statistical``.
+        whole_chunks: False if an image depends on its own position alone, so that a chunk may be cut.
+    """
 
     conditions: ClassVar[set[str]]
+    fit_unit: ClassVar[FitUnit] = "joint"
+    requires: ClassVar[frozenset[str]] = frozenset()
+    determinism: ClassVar[Literal["exact", "statistical"]] = "exact"
+    whole_chunks: ClassVar[bool] = True
 
     def __init__(self, params: Any) -> None: ...
     def fit(self, train: ImageSet, context: FitContext) -> None: ...
-    def sample(self, request: SampleRequest, *, seed: int) -> ImageSet: ...
+    def sample(self, request: SampleRequest, context: SampleContext) -> Samples: ...
     def save(self, folder: Path) -> None: ...
     @classmethod
-    def load(cls, folder: Path) -> Generator: ...
+    def load(cls, folder: Path, context: SampleContext) -> Generator: ...
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a generator's class declares, defaults filled in; the attributes are those of ``Generator``."""
+
+    conditions: frozenset[str]
+    fit_unit: FitUnit
+    requires: frozenset[str]
+    determinism: Literal["exact", "statistical"]
+    whole_chunks: bool
+
+    @classmethod
+    def of(cls, kind: Any) -> Traits:
+        """Read the declarations of a generator's class."""
+        return cls(
+            conditions=frozenset(kind.conditions),
+            fit_unit=getattr(kind, "fit_unit", "joint"),
+            requires=frozenset(getattr(kind, "requires", ())),
+            determinism=getattr(kind, "determinism", "exact"),
+            whole_chunks=bool(getattr(kind, "whole_chunks", True)),
+        )

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from benchmark.engine.node import Node
-from benchmark.engine.worker import Inputs
+from benchmark.engine.worker import Inputs, Log, Progress
 from benchmark.stages.classify import classify
 from benchmark.stages.data import data
 from benchmark.stages.fit import fit
 from benchmark.stages.gan_test import gan_test
 from benchmark.stages.generate import generate
+from benchmark.stages.guide import guide
 from benchmark.stages.job import Job
 from benchmark.stages.learning_curve import learning_curve
 from benchmark.stages.measure import measure
@@ -18,12 +19,14 @@ from benchmark.stages.pseudo_label import pseudo_label
 from benchmark.stages.quality_filter import quality_filter
 from benchmark.stages.records import StageResult
 from benchmark.stages.reference import reference
+from benchmark.stages.resized_data import resized_data
+from benchmark.stages.sample import sample
 from benchmark.stages.select import select
 from benchmark.utils.training_state import one_thread
 
 FUNCTIONS: tuple[Callable[[Job[Any]], StageResult], ...] = (
-    data, pseudo_label, reference, fit, generate, measure, classify, learning_curve, select, quality_filter,
-    gan_test,
+    data, pseudo_label, resized_data, reference, guide, fit, sample, generate, measure, classify,
+    learning_curve, select, quality_filter, gan_test,
 )  # fmt: skip
 STAGES = {function.__name__: function for function in FUNCTIONS}
 
@@ -34,9 +37,7 @@ def result_type(stage: str) -> type[StageResult]:
     return kind
 
 
-def run(
-    node: Node, inputs: Inputs, out: Path, work: Path, progress: Callable[[float], None]
-) -> dict[str, Any]:
+def run(node: Node, inputs: Inputs, out: Path, work: Path, progress: Progress, log: Log) -> dict[str, Any]:
     """Run a node's stage and write its ``result.json``.
 
     Args:
@@ -44,9 +45,10 @@ def run(
         out: folder of its results.
         work: scratch folder that survives a crash.
         progress: called with the share that is done, 0 to 1.
+        log: called with a step and scalars by name.
     """
-    job: Job[Any] = Job(node, inputs, out, work, progress)
-    if node.stage != "data":  # data are drawn and read without torch
+    job: Job[Any] = Job(node, inputs, out, work, progress, log)
+    if node.config.imports:  # data are drawn and read without torch
         one_thread()
     result = STAGES[node.stage](job)
     job.write(result)

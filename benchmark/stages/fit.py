@@ -1,142 +1,134 @@
-"""Fit a row's generator."""
+"""Fit a row's generator: on all classes, on one class, or on one image."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmark.engine.node import StageConfig
-from benchmark.errors import BenchmarkError, GeneratorError, MetricError
+from benchmark.errors import GeneratorError
 from benchmark.images import arrow
-from benchmark.images.image_set import ImageSet, Learning
+from benchmark.images.image_set import Learning
 from benchmark.protocol.mixing import receiving_classes
 from benchmark.stages.fit_context import Fit, ShouldPrune
-from benchmark.stages.job import DATA, SELECTION, Job, first_line
-from benchmark.stages.plugin import PluginReference, generator_errors
-from benchmark.stages.records import History, Record, StageResult
+from benchmark.stages.guide import load_guide
+from benchmark.stages.job import DATA, SELECTION, Job
+from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
+from benchmark.stages.previews import PreviewFid
+from benchmark.stages.records import StageResult
+from benchmark.stages.requests import Conditions
 from benchmark.stages.select import learning_images
+from benchmark.tasks.classifier import ClassifierConfig
+from benchmark.tasks.profile import Previews
 from benchmark.tasks.rules import Mix
 
+FITTED = "fitted"  # folder of the saved generator
 
-class FitConfig(StageConfig, stage="fit", version="2", seconds=100.0):
+
+class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
     """Configuration of ``fit``.
 
     Attributes:
-        mix: names the classes that get synthetic images, where the generator is fitted once per class.
-        preview: images of a preview.
+        number: of the source image among those of the class, with unit ``per_image``.
+        mix: names the classes that get synthetic images; another class is not fitted by itself.
+        classifier: of ``context.classifier``, where the generator requires one.
         reserve: hand the generator the images of ``reserve``; for the control ``oracle`` alone.
     """
 
-    plugin: PluginReference
     params: dict[str, Any]
-    per_class: bool
-    classes: tuple[str, ...]
+    number: int = 0
     mix: Mix
     extractor: str
     extractor_hash: str
-    preview: int
-    device: str
-    precision: str
+    previews: Previews
+    classifier: ClassifierConfig | None = None
     reserve: bool
 
 
-class FittedPart(Record):
-    """One fit: the scalars at its best preview (empty without previews), and at every step."""
-
-    chosen: dict[str, float]
-    history: History
-
-
 class FitResult(StageResult):
-    """The fits of a generator, by class, or one with the name ``joint``; ``history`` is of the first."""
+    """One fit.
 
-    parts: dict[str, FittedPart]
+    Attributes:
+        fitted: False where the class gets no synthetic image, or has no further source image.
+        chosen: scalars at the best preview; empty without previews.
+        source_id: the source image, with unit ``per_image``.
+    """
+
+    fitted: bool = True
+    chosen: dict[str, float] = {}
+    source_id: str = ""
 
 
 def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False) -> FitResult:
-    """Fit a generator on ``train``, jointly or once per class, and save its best state by FID on ``val``.
+    """Fit a generator on its part of ``train``, and save its best state by FID.
 
     Args:
         should_prune: called with step and FID of every preview; True ends the fit.
     """
-    config = job.config
-    selection = job.input(SELECTION) if SELECTION in job.inputs else None
-    learning = learning_images(job.input(DATA), selection, config.classes, reserve=config.reserve)
-    if not config.per_class:
-        joint = _fit_part(job, learning, "joint", job.progress, should_prune)
-        return FitResult(parts={"joint": joint}, history=joint.history)
-    train = arrow.read_learning(job.input(DATA), reserve=False).train
-    requested = receiving_classes(train, config.mix, config.classes)
-    names = [name for name in learning.train.classes if name in requested]
-    parts: dict[str, FittedPart] = {}
-    for name in names:
-        done, own = len(parts), learning.of_class(learning.train.classes.index(name))
-
-        def progress(share: float, done: int = done) -> None:
-            job.progress((done + share) / len(names))
-
-        parts[name] = _fit_part(job, own, name, progress, should_prune)
-    return FitResult(parts=parts, history=parts[names[0]].history if names else [])
-
-
-def _fit_part(
-    job: Job[FitConfig],
-    learning: Learning,
-    part: str,
-    progress: Callable[[float], None],
-    should_prune: ShouldPrune,
-) -> FittedPart:
+    learning = _part(job)
+    if learning is None:
+        return FitResult(fitted=False)
     config, name = job.config, job.node.row
     module = config.plugin.load()
-    scratch = job.work / part
-    scratch.mkdir(parents=True, exist_ok=True)
     with generator_errors(name, "fit()"):
         generator = module.Generator(module.Params(**config.params))
         context = Fit(
+            **config.machine(),
+            seed=_seed(job),
             generator=generator,
             name=name,
-            val=learning.val,
-            preview=config.preview,
-            preview_fid=_PreviewFid(learning.val, config.extractor, config.device),
+            previews=config.previews.count,
+            preview_fid=PreviewFid(
+                name, learning.train, learning.val, config.previews, _conditions(job, learning),
+                config.chunk, config.extractor, config.device,
+            ),
             metric=f"val_fid_{config.extractor}",
-            device=config.device,
-            precision=config.precision,
-            seed=job.node.seed,
-            scratch=scratch,
-            checkpoints=scratch / "checkpoints",
+            scratch=job.work,
+            classifier=load_guide(job, config.classifier, config.device),
             reserve=learning.reserve,
             fold=job.node.fold,
-            progress=progress,
+            progress=job.progress,
+            on_log=job.log,
             should_prune=should_prune,
-        )
+        )  # fmt: skip
         generator.fit(learning.train, context)
         folder, entry = context.best()
     refuse_pickles(folder, name)
-    shutil.copytree(folder, job.out / part, dirs_exist_ok=True)
-    return FittedPart(chosen=entry, history=context.history)
+    shutil.copytree(folder, job.out / FITTED)
+    source = str(learning.train.image_id[0]) if config.unit == "per_image" else ""
+    return FitResult(chosen=entry, history=context.history, source_id=source)
 
 
-class _PreviewFid:
-    """FID of previews against ``val``, whose features are computed once."""
+def _part(job: Job[FitConfig]) -> Learning | None:
+    """Return what this node learns from; None where nothing is to be fitted."""
+    config = job.config
+    selection = job.input(SELECTION) if SELECTION in job.inputs else None
+    learning = learning_images(job.input(DATA), selection, config.classes, reserve=config.reserve)
+    if config.unit == "joint":
+        return learning
+    train = arrow.read_learning(job.input(DATA), reserve=False).train
+    receiving = receiving_classes(train, config.mix, config.classes)
+    if config.of_class not in receiving or config.of_class not in learning.train.classes:
+        return None
+    own = learning.of_class(learning.train.classes.index(config.of_class))
+    if config.unit == "per_class":
+        return own
+    # source images in a random order that depends on the class alone
+    order = np.random.default_rng([len(own.train)]).permutation(len(own.train))
+    if config.number >= len(order):
+        return None
+    return Learning(own.train.select(order[[config.number]]), own.val, own.reserve)
 
-    def __init__(self, val: ImageSet, extractor: str, device: str) -> None:
-        self.val, self.extractor, self.device = val, extractor, device
-        self.real: np.ndarray | None = None
 
-    def __call__(self, preview: ImageSet) -> float:
-        from benchmark.metrics.features import features
-        from benchmark.metrics.fid import fid
+def _seed(job: Job[FitConfig]) -> int:
+    config = job.config
+    if config.unit == "joint":
+        return job.node.seed
+    return seed_of([job.node.seed, config.classes.index(config.of_class), config.number])
 
-        try:
-            if self.real is None:
-                self.real = features(self.val.image, self.extractor, self.device)
-            return fid(self.real, features(preview.image, self.extractor, self.device))
-        except BenchmarkError:
-            raise
-        except Exception as error:  # a fault of the suite itself, not of the generator
-            raise MetricError("preview FID", f"{type(error).__name__}: {first_line(error)}") from error
+
+def _conditions(job: Job[FitConfig], learning: Learning) -> Conditions:
+    return Conditions(frozenset(job.config.conditions), job.config.requests, learning.train)
 
 
 def refuse_pickles(folder: Path, name: str) -> None:

@@ -1,4 +1,6 @@
-"""Context of a fit: previews on ``val``, the best checkpoint, resumable states."""
+"""Context of a fit: curves, previews, the best checkpoint, resumable states."""
+
+from __future__ import annotations
 
 import json
 import math
@@ -6,81 +8,113 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from benchmark.engine.worker import Log
 from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import Generator, Sampler, SampleRequest
+from benchmark.plugins.contexts import SampleContext
+from benchmark.plugins.generator import Generator
+from benchmark.stages.previews import PreviewFid
 from benchmark.utils.files import atomic_folder, write_json
 from benchmark.utils.training_state import load_state, save_state
 
-PREVIEW_SEED = 77
+if TYPE_CHECKING:
+    import torch
+
 ShouldPrune = Callable[[int, float], bool]
 
 
-@dataclass
-class Fit:
-    """A ``plugins.generator.FitContext`` that saves the generator's best state by preview FID on ``val``.
+@dataclass(frozen=True)
+class Fit(SampleContext):
+    """A ``plugins.contexts.FitContext`` that saves the generator's best state by preview FID.
 
     Attributes:
-        preview: images of a preview; ``preview_fid`` maps them to their FID against ``val``.
+        previews: their number along the fit; ``preview_fid`` draws and measures one.
         metric: name of that FID in the history.
         checkpoints: folder of the best state.
         should_prune: called with step and FID; whether a tuner ends the fit.
+        history: scalars by name at each ``step``.
     """
 
-    generator: Generator
-    name: str
-    val: ImageSet
-    preview: int
-    preview_fid: Callable[[ImageSet], float]
-    metric: str
-    device: str
-    precision: str
-    seed: int
-    scratch: Path
-    checkpoints: Path
+    generator: Generator = field(kw_only=True)
+    name: str = field(kw_only=True)
+    previews: int = field(kw_only=True)
+    preview_fid: PreviewFid = field(kw_only=True)
+    metric: str = field(kw_only=True)
+    scratch: Path = field(kw_only=True)
+    classifier: Any = None
     reserve: ImageSet | None = None
     fold: int = 0
     progress: Callable[[float], None] = lambda share: None
+    on_log: Log = lambda step, scalars: None
     should_prune: ShouldPrune = lambda step, fid: False
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        log = self.scratch / "history.json"
-        self.history = json.loads(log.read_text()) if log.exists() else []
+        log = self._log_file
+        self.history.extend(json.loads(log.read_text()) if log.exists() else [])
 
-    def report(self, step: int, total: int, sampler: Sampler | None = None, **scalars: float) -> bool:
-        """See benchmark.plugins.generator.FitContext.report."""
-        bad = {k: v for k, v in scalars.items() if not math.isfinite(v)}
+    @property
+    def _log_file(self) -> Path:
+        return self.scratch / "history.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.scratch / "checkpoints"
+
+    @property
+    def should_stop(self) -> bool:
+        """See benchmark.plugins.contexts.FitContext."""
+        return bool(self.history) and bool(self.history[-1].get("stopped"))
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """See benchmark.plugins.contexts.FitContext.scaler."""
+        import torch
+
+        return torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "float16")
+
+    def log(self, step: int, **scalars: float) -> None:
+        """See benchmark.plugins.contexts.FitContext.log."""
+        bad = [f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)]
         if bad:
             raise GeneratorError(
                 f"generator '{self.name}'",
-                f"{', '.join(bad)} not finite at step {step}",
-                "Lower the learning rate.",
+                f"{', '.join(bad)} at step {step}",
+                "Lower the learning rate, or use precision float32.",
             )
-        entry = {"step": float(step), **{k: float(v) for k, v in scalars.items()}}
-        # A resumed fit reports its last steps again; the newer entry stands.
-        earlier = [h for h in self.history if h["step"] < step]
-        stop = False
-        if sampler is not None:
-            entry[self.metric] = fid = self.preview_fid(sampler(self.request(), PREVIEW_SEED))
-            stop = self.should_prune(step, fid)
-            if fid < min((h[self.metric] for h in earlier if self._folder(h).exists()), default=math.inf):
-                self._save(entry)
-        self.history = [*earlier, entry]
-        write_json(self.scratch / "history.json", self.history)
-        self.progress(min(step / max(total, 1), 1.0))
-        return stop
+        self._record(step, {name: float(value) for name, value in scalars.items()})
 
-    def request(self) -> SampleRequest:
-        """Return the request for a preview: the classes of ``val`` in its proportions, each present."""
-        label = np.resize(
-            self.val.label[np.random.default_rng(PREVIEW_SEED).permutation(len(self.val))], self.preview
-        )
-        return SampleRequest(label, self.val.classes, self.val.size)
+    def _record(self, step: int, scalars: Mapping[str, float]) -> dict[str, float]:
+        """Add scalars to the entry of a step, and return it."""
+        # a resumed fit logs its last steps again; the newer entries stand
+        self.history[:] = [entry for entry in self.history if entry["step"] <= step]
+        if not self.history or self.history[-1]["step"] != step:
+            self.history.append({"step": float(step)})
+        self.history[-1].update(scalars)
+        self.on_log(step, scalars)
+        write_json(self._log_file, self.history)
+        return self.history[-1]
+
+    def checkpoint(self, step: int, total: int, *, first: int = 0) -> None:
+        """See benchmark.plugins.contexts.FitContext.checkpoint."""
+        if self._is_due(step, total, first):
+            earlier = min((h[self.metric] for h in self._scored() if h["step"] < step), default=math.inf)
+            fid = self.preview_fid(self.generator, self)
+            stop = self.should_prune(step, fid)
+            entry = self._record(step, {self.metric: fid} | ({"stopped": 1.0} if stop else {}))
+            if fid < earlier:
+                self._save(entry)
+        self.progress(min(step / max(total, 1), 1.0))
+
+    def _is_due(self, step: int, total: int, first: int) -> bool:
+        since = step - first
+        every = math.ceil((total - first) / self.previews) if total > first else 1
+        return step == total or (since > 0 and since % every == 0)
+
+    def _scored(self) -> list[dict[str, float]]:
+        """Return the entries whose state is saved."""
+        return [h for h in self.history if self.metric in h and self._folder(h).exists()]
 
     def _folder(self, entry: Mapping[str, float]) -> Path:
         return self.checkpoints / f"step_{int(entry['step'])}"
@@ -96,7 +130,7 @@ class Fit:
 
     def best(self) -> tuple[Path, dict[str, float]]:
         """Return the best state and its entry of the history; the final state where there was no preview."""
-        scored = [h for h in self.history if self.metric in h and self._folder(h).exists()]
+        scored = self._scored()
         if not scored:
             entry = {"step": -1.0}
             self._save(entry)
@@ -105,9 +139,9 @@ class Fit:
         return self._folder(entry), entry
 
     def load_state(self) -> Mapping[str, Any] | None:
-        """See benchmark.plugins.generator.FitContext.load_state."""
+        """See benchmark.plugins.contexts.FitContext.load_state."""
         return load_state(self.scratch / "state.pt", "cpu")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """See benchmark.plugins.generator.FitContext.save_state."""
+        """See benchmark.plugins.contexts.FitContext.save_state."""
         save_state(self.scratch / "state.pt", state)

@@ -1,12 +1,11 @@
 """Input of a stage: its node, the folders of its inputs, and where to write."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from benchmark.engine.node import Node, StageConfig
-from benchmark.engine.worker import Inputs
+from benchmark.engine.worker import Inputs, Log, Progress
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.stages.records import StageResult
@@ -26,14 +25,16 @@ Record = TypeVar("Record", bound=StageResult)
 class Job(Generic[Config]):
     """One node, with the folders to read from (``inputs``, by role) and to write to.
 
-    ``work`` is a scratch folder that survives a crash; ``progress`` takes the share done, 0 to 1.
+    ``work`` is a scratch folder that survives a crash; ``progress`` takes the share done, 0 to 1, and ``log``
+    scalars at a step, which show while the stage runs.
     """
 
     node: Node
     inputs: Inputs
     out: Path
     work: Path
-    progress: Callable[[float], None] = lambda share: None
+    progress: Progress = lambda share: None
+    log: Log = lambda step, scalars: None
 
     @property
     def config(self) -> Config:

@@ -1,15 +1,20 @@
 """The generator plug-in of a row, as stages call it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, Field
 
+from benchmark.engine.node import StageConfig
 from benchmark.errors import BenchmarkError, GeneratorError
+from benchmark.plugins.generator import FitUnit
 from benchmark.plugins.registry import Plugin
 from benchmark.stages.job import first_line
+from benchmark.tasks.requests import Requests
 
 
 class PluginReference(BaseModel, extra="forbid", frozen=True):
@@ -27,6 +32,51 @@ class PluginReference(BaseModel, extra="forbid", frozen=True):
             TaskError: it cannot be imported.
         """
         return Plugin("generators", self.name, self.origin, self.target).load()
+
+
+class AssetReference(BaseModel, extra="forbid", frozen=True):
+    """Name and hash of a base checkpoint; its folder is part of no cache key."""
+
+    name: str
+    hash: str
+    folder: Path = Field(exclude=True)
+
+
+class GeneratorStageConfig(StageConfig):
+    """Configuration of a stage that fits a generator or samples from it.
+
+    Attributes:
+        unit: what one fit learns.
+        of_class: class of this node; empty for all classes.
+        conditions: columns of the requests that the generator reads; ``requests`` says how they are drawn.
+        chunk: images per call of ``sample``.
+    """
+
+    plugin: PluginReference
+    assets: tuple[AssetReference, ...]
+    unit: FitUnit
+    of_class: str
+    conditions: tuple[str, ...]
+    requests: Requests
+    chunk: int
+    classes: tuple[str, ...]
+    device: str
+    precision: str
+
+    def machine(self) -> dict[str, Any]:
+        """Return device, precision and assets, as the contexts take them."""
+        return {
+            "device": self.device,
+            "precision": self.precision,
+            "assets": {asset.name: asset.folder for asset in self.assets},
+            "asset_hashes": {asset.name: asset.hash for asset in self.assets},
+        }
+
+
+def seed_of(parts: Sequence[int]) -> int:
+    """Return a seed of 63 bits that differs for every sequence of numbers."""
+    state = np.random.SeedSequence(list(parts)).generate_state(1, np.uint64)[0]
+    return int(state >> np.uint64(1))
 
 
 @contextmanager

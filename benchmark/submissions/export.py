@@ -19,7 +19,7 @@ from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
-from benchmark.stages.generate import drawn_counts
+from benchmark.stages.sample import drawn_counts
 from benchmark.stages.select import learning_images
 from benchmark.submissions.request import ExportRequest
 from benchmark.utils.files import atomic_folder, disk_errors

@@ -1,9 +1,9 @@
 """Rules that draw the conditions of requested synthetic images."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import model_validator
 
 from benchmark.tasks.rules import Strict
 
@@ -11,13 +11,27 @@ Condition = Literal["prompt", "mask", "view", "age", "sex", "laterality", "sever
 
 
 class Values(Strict):
-    """Draw uniformly from these values."""
+    """Draw all values equally often; ``by_class`` gives a class values of its own."""
 
-    values: tuple[str | float, ...] = Field(min_length=1)
+    values: tuple[str | float, ...] = ()
+    by_class: dict[str, tuple[str | float, ...]] = {}
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.values and not (self.by_class and all(self.by_class.values())):
+            raise ValueError("expected at least one value")
+        return self
+
+    def of_class(self, name: str) -> tuple[str | float, ...]:
+        """Return the values of a class."""
+        return self.by_class.get(name, self.values)
 
 
 class FromFile(Strict):
-    """Draw uniformly from the column of a CSV file; with a column ``class``, from the rows of the class."""
+    """Draw all values of a CSV column with the condition's name equally often.
+
+    With a column ``class``, those of the image's class. Planning replaces the file by its ``Values``.
+    """
 
     file: Path
 
@@ -30,4 +44,3 @@ class Template(Strict):
 
 RequestRule = Literal["empirical"] | Values | FromFile | Template
 Requests = dict[Condition, RequestRule]
-EMPIRICAL: Any = "empirical"

@@ -1,11 +1,16 @@
 """Threads, precision and resumable states of every training loop. Imports torch when used."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
 
 
 def one_thread() -> None:
@@ -16,11 +21,20 @@ def one_thread() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def autocast(device: str, precision: str) -> AbstractContextManager[None]:
-    """Return a context that autocasts to bfloat16, or does nothing for float32."""
+def dtype_of(precision: str) -> torch.dtype:
+    """Return the torch type of a precision."""
     import torch
 
-    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+    kind: torch.dtype = getattr(torch, precision)
+    return kind
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[None]:
+    """Return a context that autocasts to a precision, or does nothing for float32."""
+    import torch
+
+    kind = torch.device(device).type
+    return torch.autocast(kind, dtype_of(precision), enabled=precision != "float32")
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import Sampler, SampleRequest
+from benchmark.plugins.contexts import SampleContext
+from benchmark.plugins.generator import SampleRequest
+from benchmark.stages.samples import check_samples
+from benchmark.utils.training_state import autocast, dtype_of
 
 
 class KilledError(Exception):
@@ -18,41 +24,67 @@ class KilledError(Exception):
 
 @dataclass
 class FakeContext:
-    """Preview four images, save states as the suite does, and die after ``kill_after`` saved states."""
+    """Preview four images twice, save states as the suite does, and die after ``kill_after`` saved states."""
 
     scratch: Path
+    generator: Any = None
     classes: tuple[str, ...] = ("a", "b", "c")
     image_size: int = 16
     labels: tuple[int, ...] = (0, 1, 2, 0)
     device: str = "cpu"
     precision: str = "float32"
     seed: int = 5
+    assets: Mapping[str, Path] = field(default_factory=dict)
+    asset_hashes: Mapping[str, str] = field(default_factory=dict)
+    classifier: Any = None
     reserve: ImageSet | None = None
     fold: int = 0
     kill_after: int = 0
     stop_at: int = 10**9
     steps: list[int] = field(default_factory=list)
+    logged: list[int] = field(default_factory=list)
     previews: list[int] = field(default_factory=list)
     saved: int = 0
     state: bytes = b""
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
-    def report(self, step: int, total: int, sampler: Sampler | None = None, **scalars: float) -> bool:
-        """Record the step, and draw a preview."""
-        import numpy as np
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision as a torch type."""
+        return dtype_of(self.precision)
 
-        assert 1 <= step <= total
+    def autocast(self) -> Any:
+        """Return a context that computes in the precision."""
+        return autocast(self.device, self.precision)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return a scaler that does nothing."""
+        return torch.amp.GradScaler(self.device, enabled=False)
+
+    @property
+    def should_stop(self) -> bool:
+        """Return whether the fit should end."""
+        return bool(self.steps) and self.steps[-1] >= self.stop_at
+
+    def log(self, step: int, **scalars: float) -> None:
+        """Record the step of finite scalars."""
         assert all(np.isfinite(v) for v in scalars.values())
+        self.logged.append(step)
+
+    def checkpoint(self, step: int, total: int, *, first: int = 0) -> None:
+        """Record the step, and draw a preview in the middle and at the end."""
+        assert 1 <= step <= total
         self.steps.append(step)
-        if sampler is not None:
-            preview = sampler(SampleRequest(np.array(self.labels), self.classes, self.image_size), 1)
-            assert len(preview) == len(self.labels)
-            self.previews.append(step)
-        return step >= self.stop_at
+        since = step - first
+        if self.generator is None or (step != total and not (since > 0 and since % -(-(total - first) // 2) == 0)):
+            return
+        request = SampleRequest(np.array(self.labels), self.classes, self.image_size, **self.columns)
+        context = SampleContext(self.device, self.precision, 1, self.assets, self.asset_hashes)
+        check_samples(self.generator.sample(request, context), request, "preview")
+        self.previews.append(step)
 
     def load_state(self) -> Mapping[str, Any] | None:
         """Load the state as the suite does: tensors and plain values alone."""
-        import torch
-
         if not self.state:
             return None
         state: dict[str, Any] = torch.load(io.BytesIO(self.state), weights_only=True)
@@ -60,8 +92,6 @@ class FakeContext:
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Save a state, then die if it is the last allowed one."""
-        import torch
-
         out = io.BytesIO()
         torch.save(dict(state), out)
         self.state = out.getvalue()
