@@ -18,7 +18,7 @@ from support.samples import ROOT, TINY
 BROKEN = '''"""Generators that break the contract, each in its own way; the parameter says which."""
 import numpy as np
 from pydantic import BaseModel
-from benchmark.plugins.generator import synthetic_set
+from benchmark.plugins.generator import Samples
 
 version = "1"
 
@@ -31,28 +31,28 @@ class Generator:
         pass
     def fit(self, train, context):
         FIT
-    def sample(self, request, *, seed):
-        n, s = len(request.label), request.image_size
+    def sample(self, request, context):
+        n, s = len(request), request.image_size
         SAMPLE
     def save(self, folder):
         SAVE
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, context):
         return cls(None)
 '''
 FAULTS = {
     "raises": ("raise ValueError('no idea')", "", "fit() raised ValueError: no idea"),
-    "shape": ("pass", "return synthetic_set(np.zeros((n, s, s + 1)), request, generator='x')", "gave shape"),
-    "nans": ("pass", "return synthetic_set(np.full((n, s, s), np.nan), request, generator='x')", "NaN"),
+    "shape": ("pass", "return Samples(np.zeros((n, s, s + 1)))", "gave image of shape"),
+    "nans": ("pass", "return Samples(np.full((n, s, s), np.nan))", "NaN"),
     "range": (
         "pass",
-        "return synthetic_set(np.full((n, s, s), 7.0), request, generator='x')",
+        "return Samples(np.full((n, s, s), 7.0))",
         "pixels in [7, 7]",
     ),
-    "nothing": ("pass", "return None", "gave NoneType, expected an ImageSet"),
+    "nothing": ("pass", "return None", "gave NoneType, expected Samples"),
     "constant": (
         "pass",
-        "return synthetic_set(np.zeros((n, s, s)), request, generator='x')",
+        "return Samples(np.zeros((n, s, s)))",
         "the same picture",
     ),
     "pickles": ("pass", "return None", "save() wrote 'model.pkl'"),

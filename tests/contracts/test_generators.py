@@ -15,45 +15,20 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.errors import GeneratorError
-from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
-from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.contexts import SampleContext
+from benchmark.plugins.generator import CONDITIONS, SampleRequest, Samples, Traits
 from benchmark.plugins.registry import find
+from benchmark.stages.samples import check_samples
 from support.fit_context import FakeContext, KilledError
 from support.samples import ROOT, blobs
 
 CLASSES = ("a", "b", "c")
 COUNTS = {"a": 14, "b": 7, "c": 3}
-TINY: dict[str, dict[str, Any]] = {
-    "ddpm": {
-        "channels": (8, 16),
-        "layers": 1,
-        "attention": False,
-        "groups": 4,
-        "unshuffle": 2,
-        "steps": 6,
-        "batch_size": 4,
-        "warmup": 2,
-        "average": 0.9,
-        "sampler": "dpmsolver++",
-        "denoising_steps": 3,
-        "previews": 2,
-    },
-    "stylegan": {
-        "style": 8,
-        "mapping_layers": 2,
-        "channels": 8,
-        "steps": 6,
-        "batch_size": (4, 4),
-        "final_share": 0.5,
-        "penalty_every": 2,
-        "previews": 2,
-    },
-}
 BUILTIN = [p.stem for p in sorted((ROOT / "benchmark" / "generators").glob("[a-z]*.py"))]
 EXAMPLE = str(ROOT / "examples" / "my_generator.py")
 EVERY = [*BUILTIN, EXAMPLE]
-TRAINED = [name for name in BUILTIN if name in TINY]
+TRAINED = [n for n in BUILTIN if hasattr(find("generators", [n])[0].load(), "tiny")]
 
 
 def load(name: str) -> ModuleType:
@@ -64,19 +39,35 @@ def load(name: str) -> ModuleType:
 def make(name: str) -> Any:
     """Return an unfitted generator of a size that fits in seconds."""
     module = load(name)
-    return module.Generator(module.Params(**TINY.get(name, {})))
+    return module.Generator(module.Params(**tiny(name)))
 
 
-def context(folder: Path, size: int, **changes: Any) -> FakeContext:
-    """Return a context with a reserve for the oracle."""
+def tiny(name: str) -> dict[str, Any]:
+    """Return the parameters of a fit of seconds."""
+    module = load(name)
+    return module.tiny() if hasattr(module, "tiny") else {}
+
+
+def draw(generator: Any, wanted: SampleRequest, seed: int) -> Samples:
+    """Return samples that fit the request, as the suite checks them."""
+    return check_samples(generator.sample(wanted, SampleContext(seed=seed)), wanted, "row")
+
+
+def digest(samples: Samples) -> str:
+    """Return a hash of the pixels."""
+    return hashlib.sha256(samples.image.tobytes()).hexdigest()
+
+
+def context(folder: Path, size: int, generator: Any = None, **changes: Any) -> FakeContext:
+    """Return a context with a reserve for the oracle; with a generator it draws previews."""
     reserve = blobs({"a": 4, "b": 4, "c": 4}, size=size, seed=9, prefix="reserve")
-    return FakeContext(folder, image_size=size, reserve=reserve, **changes)
+    return FakeContext(folder, generator, image_size=size, reserve=reserve, **changes)
 
 
 def fitted(name: str, folder: Path, size: int = 16) -> Any:
     """Return a generator fitted to blobs."""
     generator = make(name)
-    generator.fit(blobs(COUNTS, size=size), context(folder, size))
+    generator.fit(blobs(COUNTS, size=size), context(folder, size, generator))
     return generator
 
 
@@ -104,7 +95,11 @@ def test_module_has_its_parts(name: str) -> None:
     assert isinstance(module.version, str)
     assert module.card.keys() == {"title", "role", "description", "citation", "license"}
     assert module.card["role"] in ("generator", "control")
-    assert module.Generator.conditions <= {"label", "mask", "text"}
+    traits = Traits.of(module.Generator)
+    assert traits.conditions <= set(CONDITIONS)
+    assert traits.fit_unit in ("joint", "per_class", "per_image")
+    assert traits.requires <= {"classifier"}
+    assert traits.determinism in ("exact", "statistical")
     assert all(field.description for field in module.Params.model_fields.values())
     assert module.Params() == module.Params()
     with pytest.raises(ValidationError):
@@ -115,29 +110,35 @@ def test_module_has_its_parts(name: str) -> None:
     ("name", "size"), [*((n, 16) for n in EVERY), *((n, 32) for n in EVERY), ("ddpm", 64), ("stylegan", 64)]
 )
 def test_samples_match_the_request(name: str, size: int, tmp_path: Path) -> None:
-    """Samples have the requested count, size, type and class order, unique ids, and are not blank."""
-    drawn = fitted(name, tmp_path, size).sample(request(size), seed=1)
-    assert isinstance(drawn, ImageSet)
+    """Samples have the requested count and size, and are not blank."""
+    drawn = draw(fitted(name, tmp_path, size), request(size), seed=1)
     assert drawn.image.shape == (7, size, size)
     assert drawn.image.dtype == np.uint8
-    assert drawn.classes == CLASSES
-    assert drawn.label.tolist() == request().label.tolist()
-    assert set(drawn.origin) == {f"synthetic:{Path(name).stem}"}
     assert drawn.image.std() > 1
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_seed_decides_the_bytes(name: str, tmp_path: Path) -> None:
-    """The same seed gives the same bytes whatever the global state; another seed gives other bytes."""
+    """The same seed gives the same bytes whatever the global state, which does not move."""
     generator = fitted(name, tmp_path)
-    first = generator.sample(request(), seed=1)
+    first = digest(draw(generator, request(), seed=1))
     np.random.seed(3)  # noqa: NPY002
     torch.manual_seed(3)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    assert generator.sample(request(), seed=1).content_hash() == first.content_hash()
-    assert generator.sample(request(), seed=2).content_hash() != first.content_hash()
+    assert digest(draw(generator, request(), seed=1)) == first
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_another_chunk_gives_other_images(name: str, tmp_path: Path) -> None:
+    """Chunks differ by their seed and the numbers of their images; none repeats another's images."""
+    generator = fitted(name, tmp_path)  # the reserve has four images of the class
+    label, numbers = np.zeros(2, np.int64), (np.array([0, 1]), np.array([2, 3]))
+    chunks = [SampleRequest(label, CLASSES, 16, index) for index in numbers]
+    first, second = (draw(generator, chunk, seed=k) for k, chunk in enumerate(chunks))
+    seen = {image.tobytes() for image in first.image}
+    assert not seen & {image.tobytes() for image in second.image}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -154,10 +155,8 @@ def test_a_loaded_generator_samples_the_same(name: str, tmp_path: Path) -> None:
     """A loaded generator samples the same bytes, and its folder has no pickle."""
     generator = fitted(name, tmp_path)
     saved(generator, tmp_path / "saved")
-    loaded = load(name).Generator.load(tmp_path / "saved")
-    assert (
-        loaded.sample(request(), seed=4).content_hash() == generator.sample(request(), seed=4).content_hash()
-    )
+    loaded = load(name).Generator.load(tmp_path / "saved", SampleContext())
+    assert digest(draw(loaded, request(), seed=4)) == digest(draw(generator, request(), seed=4))
     suffixes = {p.suffix for p in (tmp_path / "saved").rglob("*") if p.is_file()}
     assert suffixes <= {".safetensors", ".json"}
     saved(loaded, tmp_path / "again")
@@ -169,19 +168,18 @@ def test_single_class(name: str, tmp_path: Path) -> None:
     """One class of three is enough for a fit; a request for another class is refused by name."""
     generator = make(name)
     one_class = blobs(COUNTS).of_class(1)
-    generator.fit(one_class, context(tmp_path, 16, labels=(1, 1)))
-    drawn = generator.sample(SampleRequest(np.array([1, 1, 1]), CLASSES, 16), seed=1)
-    assert drawn.label.tolist() == [1, 1, 1]
+    generator.fit(one_class, context(tmp_path, 16, generator, labels=(1, 1)))
+    draw(generator, SampleRequest(np.array([1, 1, 1]), CLASSES, 16), seed=1)
     if name != "oracle":  # the oracle draws from the reserve
         with pytest.raises(GeneratorError, match="class 'a'"):
-            generator.sample(SampleRequest(np.array([0, 1]), CLASSES, 16), seed=1)
+            draw(generator, SampleRequest(np.array([0, 1]), CLASSES, 16), seed=1)
 
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_another_size_is_refused(name: str, tmp_path: Path) -> None:
     """A generator fitted at 16 px refuses a request for 32 px."""
     with pytest.raises(GeneratorError, match="16 px, the request is for 32 px"):
-        fitted(name, tmp_path).sample(request(32), seed=1)
+        draw(fitted(name, tmp_path), request(32), seed=1)
 
 
 @pytest.mark.parametrize("name", BUILTIN)
@@ -193,7 +191,7 @@ def test_broken_folder_is_refused(name: str, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:50])
     for folder in (tmp_path / "saved", tmp_path / "nowhere"):
         with pytest.raises(GeneratorError, match=folder.name):
-            load(name).Generator.load(folder)
+            load(name).Generator.load(folder, SampleContext())
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -214,12 +212,12 @@ def test_killed_fit_resumes_to_the_same_bytes(
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
     train = blobs(COUNTS)
-    whole = make(name)
-    whole.fit(train, context(tmp_path, 16, precision=precision))
-    dying = context(tmp_path, 16, precision=precision, kill_after=kill_after)
+    whole, killed, resumed = make(name), make(name), make(name)
+    whole.fit(train, context(tmp_path, 16, whole, precision=precision))
+    dying = context(tmp_path, 16, killed, precision=precision, kill_after=kill_after)
     with pytest.raises(KilledError):
-        make(name).fit(train, dying)
-    resumed, second = make(name), replace(dying, kill_after=0, steps=[], previews=[])
+        killed.fit(train, dying)
+    second = replace(dying, generator=resumed, kill_after=0, steps=[], previews=[])
     resumed.fit(train, second)
     assert min(second.steps) == kill_after + 1  # the fit resumed and did not restart
     saved(whole, tmp_path / "whole")
@@ -234,22 +232,21 @@ def test_state_after_the_last_step_is_complete(
     """A fit killed after its last step resumes with no step left, and can be saved and sampled."""
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
-    dying = context(tmp_path, 16, kill_after=TINY[name]["steps"])
+    killed, again = make(name), make(name)
+    dying = context(tmp_path, 16, killed, kill_after=tiny(name)["steps"])
     with pytest.raises(KilledError):
-        make(name).fit(blobs(COUNTS), dying)
-    again = make(name)
-    again.fit(blobs(COUNTS), replace(dying, kill_after=0, steps=[]))
-    whole = fitted(name, tmp_path)
-    assert again.sample(request(), seed=1).content_hash() == whole.sample(request(), seed=1).content_hash()
+        killed.fit(blobs(COUNTS), dying)
+    again.fit(blobs(COUNTS), replace(dying, generator=again, kill_after=0, steps=[]))
+    assert digest(draw(again, request(), seed=1)) == digest(draw(fitted(name, tmp_path), request(), seed=1))
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_fit_reports_and_stops_on_request(name: str, tmp_path: Path) -> None:
-    """Previews come at the requested interval and at the last step; True from report ends the fit at once."""
-    steps = TINY[name]["steps"]
-    full = context(tmp_path, 16)
-    make(name).fit(blobs(COUNTS), full)
-    assert full.steps == list(range(1, steps + 1))
+def test_fit_records_its_steps_and_stops_on_request(name: str, tmp_path: Path) -> None:
+    """A fit logs and records every step, has previews until the last one, and ends when it should."""
+    steps, generator = tiny(name)["steps"], make(name)
+    full = context(tmp_path, 16, generator)
+    generator.fit(blobs(COUNTS), full)
+    assert full.steps == full.logged == list(range(1, steps + 1))
     assert len(full.previews) == 2
     assert full.previews[-1] == steps
     stopped = context(tmp_path, 16, stop_at=2)
@@ -266,6 +263,6 @@ def test_lazy_images_equal_an_array(name: str, tmp_path: Path) -> None:
     drawn = []
     for number, train in enumerate((images, unread)):
         generator = make(name)
-        generator.fit(train, context(tmp_path / str(number), 16))
-        drawn.append(generator.sample(request, seed=1).content_hash())
+        generator.fit(train, context(tmp_path / str(number), 16, generator))
+        drawn.append(digest(draw(generator, request, seed=1)))
     assert drawn[0] == drawn[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
 from benchmark.plugins.registry import find
 from support.fit_context import FakeContext
@@ -24,9 +25,10 @@ def test_page_shows_the_example() -> None:
 
 def test_page_names_every_member_of_the_contract() -> None:
     """The page names every method of the contract and every member of the context."""
-    for word in ("fit", "sample", "save", "load", "report", "save_state", "load_state", "search_space"):
+    called = ("fit", "sample", "save", "load", "log", "checkpoint", "save_state", "load_state")
+    for word in (*called, "search_space", "tiny", "assets", "scaler", "autocast"):
         assert f"{word}(" in PAGE
-    for word in ("device", "precision", "seed", "scratch", "reserve"):
+    for word in ("device", "precision", "dtype", "seed", "scratch", "assets", "classifier", "should_stop"):
         assert f"context.{word}" in PAGE
 
 
@@ -36,7 +38,8 @@ def test_example_learns_the_classes(tmp_path: Path) -> None:
     train = blobs({"a": 40, "b": 20}, size=16)
     model = module.Generator(module.Params())
     model.fit(train, FakeContext(tmp_path, classes=("a", "b"), labels=(0, 1)))
-    drawn = model.sample(SampleRequest(np.repeat([0, 1], 200), ("a", "b"), 16), seed=0)
+    label = np.repeat([0, 1], 200)
+    drawn = model.sample(SampleRequest(label, ("a", "b"), 16), SampleContext()).image * 255
     for k in (0, 1):
-        difference = drawn.of_class(k).image.mean(0) - train.of_class(k).image.mean(0)
+        difference = drawn[label == k].mean(0) - train.of_class(k).image.mean(0)
         assert np.abs(difference).max() < 12

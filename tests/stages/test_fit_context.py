@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from benchmark.errors import GeneratorError
-from benchmark.plugins.generator import synthetic_set
 from benchmark.stages.fit_context import Fit
-from support.samples import blobs
 
 
 class Counter:
@@ -27,20 +24,18 @@ def fit_with_scores(folder, scores, **changes):
     folder.mkdir(exist_ok=True)
     left = iter(scores)
     given = {
-        "generator": Counter(), "name": "g", "val": blobs({"a": 6, "b": 3}, prefix="val"), "preview": 27,
-        "preview_fid": lambda preview: next(left), "metric": "fid", "device": "cpu",
-        "precision": "float32", "seed": 0, "scratch": folder, "checkpoints": folder / "checkpoints",
+        "generator": Counter(), "name": "g", "previews": 4, "preview_fid": lambda *_: next(left),
+        "metric": "fid", "scratch": folder,
     }  # fmt: skip
     return Fit(**(given | changes))
 
 
-def sampler(request, seed):
-    return synthetic_set(np.zeros((len(request.label), 16, 16)), request, generator="g")
-
-
-def report(fit, step, **scalars):
+def advance(fit, step, **scalars):
+    """Log scalars and reach a step of 40, of which every tenth has a preview."""
     fit.generator.state = step
-    return fit.report(step, 40, sampler, **scalars)
+    if scalars:
+        fit.log(step, **scalars)
+    fit.checkpoint(step, 40)
 
 
 def kept_state(fit):
@@ -52,7 +47,7 @@ def test_the_best_preview_is_retained(tmp_path):
     """Of previews 9, 3 and 5 the second state is retained, in a single folder."""
     fit = fit_with_scores(tmp_path, [9.0, 3.0, 5.0])
     for step in (10, 20, 30):
-        report(fit, step)
+        advance(fit, step)
     assert kept_state(fit) == (20, {"step": 20.0, "fid": 3.0})
     assert len(list(fit.checkpoints.glob("step_*"))) == 1
 
@@ -60,53 +55,72 @@ def test_the_best_preview_is_retained(tmp_path):
 def test_the_first_of_equal_previews_is_retained(tmp_path):
     """A tie goes to the earlier state, so a resumed fit decides the same."""
     fit = fit_with_scores(tmp_path, [3.0, 3.0])
-    report(fit, 10)
-    report(fit, 20)
+    advance(fit, 10)
+    advance(fit, 20)
     assert kept_state(fit)[0] == 10
 
 
 def test_a_fit_without_previews_uses_its_final_state(tmp_path):
     """A generator without previews is sampled at its final state."""
     fit = fit_with_scores(tmp_path, [])
-    fit.report(10, 40, None, loss=1.0)
+    fit.log(10, loss=1.0)
     fit.generator.state = 99
     assert kept_state(fit) == (99, {})
 
 
 @pytest.mark.parametrize("resume_at", [10, 20, 30])
 def test_a_resumed_fit_retains_the_same_state(tmp_path, resume_at):
-    """Repeated reports after a crash give the same retained state and the same history."""
+    """Repeated steps after a crash give the same retained state and the same history."""
     scores = {10: 9.0, 20: 3.0, 30: 5.0}
     whole = fit_with_scores(tmp_path / "whole", scores.values())
     for step in scores:
-        report(whole, step)
+        advance(whole, step)
     crashed = fit_with_scores(tmp_path / "crashed", scores.values())
     for step in scores:
-        report(crashed, step)
+        advance(crashed, step)
     again = fit_with_scores(tmp_path / "crashed", [s for k, s in scores.items() if k >= resume_at])
     for step in scores:
         if step >= resume_at:
-            report(again, step)
+            advance(again, step)
     assert kept_state(again) == kept_state(whole)
     assert again.history == whole.history
 
 
-def test_preview_has_the_class_shares_of_val(tmp_path):
-    """With 6 and 3 images in val, 27 previews are 18 and 9."""
-    assert np.bincount(fit_with_scores(tmp_path, []).request().label).tolist() == [18, 9]
+def test_previews_come_at_equal_distances(tmp_path):
+    """Of 40 steps and 4 previews every tenth has one; after 20 steps without any, every fifth."""
+    seen = []
+    fit = fit_with_scores(tmp_path, [], preview_fid=lambda *_: seen.append(step) or 1.0)
+    for step in range(1, 41):
+        fit.checkpoint(step, 40)
+    assert seen == [10, 20, 30, 40]
+    seen.clear()
+    for step in range(1, 41):
+        fit.checkpoint(step, 40, first=20)
+    assert seen == [25, 30, 35, 40]
+
+
+def test_logged_scalars_reach_the_observer_at_once(tmp_path):
+    """A logged scalar and a preview of one step are one entry, and are passed on when they come."""
+    seen = []
+    fit = fit_with_scores(tmp_path, [9.0], on_log=lambda step, scalars: seen.append((step, dict(scalars))))
+    advance(fit, 10, loss=0.5)
+    assert seen == [(10, {"loss": 0.5}), (10, {"fid": 9.0})]
+    assert fit.history == [{"step": 10.0, "loss": 0.5, "fid": 9.0}]
 
 
 def test_non_finite_loss_is_an_error(tmp_path):
     """A NaN loss ends the fit with the name of the scalar and the step."""
-    with pytest.raises(GeneratorError, match="loss not finite at step 10"):
-        report(fit_with_scores(tmp_path, [1.0]), 10, loss=float("nan"))
+    with pytest.raises(GeneratorError, match="loss is nan at step 10"):
+        advance(fit_with_scores(tmp_path, [1.0]), 10, loss=float("nan"))
 
 
 def test_tuner_can_stop_a_fit(tmp_path):
-    """``report`` returns the pruner's decision."""
+    """``should_stop`` is the pruner's decision."""
     fit = fit_with_scores(tmp_path, [9.0, 8.0], should_prune=lambda step, fid: fid < 8.5)
-    assert report(fit, 10) is False
-    assert report(fit, 20) is True
+    advance(fit, 10)
+    assert not fit.should_stop
+    advance(fit, 20)
+    assert fit.should_stop
 
 
 def test_states_round_trip(tmp_path):

@@ -75,8 +75,9 @@ class FakeContext:
         """Record the step, and draw a preview in the middle and at the end."""
         assert 1 <= step <= total
         self.steps.append(step)
-        since = step - first
-        if self.generator is None or (step != total and not (since > 0 and since % -(-(total - first) // 2) == 0)):
+        since, every = step - first, -(-(total - first) // 2)
+        due = step == total or (since > 0 and since % every == 0)
+        if self.generator is None or not due:
             return
         request = SampleRequest(np.array(self.labels), self.classes, self.image_size, **self.columns)
         context = SampleContext(self.device, self.precision, 1, self.assets, self.asset_hashes)
