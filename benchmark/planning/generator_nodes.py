@@ -62,6 +62,7 @@ class GeneratorNodes:
             **self.common,
             of_class=of_class,
             params=dict(row.params),
+            paths=dict(row.paths),
             number=number,
             mix=receiving_part(plan.task.mix) if of_class else Mix(),  # a joint fit is of all classes
             extractor=plan.extractor,

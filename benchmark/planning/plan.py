@@ -17,7 +17,8 @@ class Row:
     Attributes:
         plugin: name and origin of the plug-in, or None for rows without images.
         target: where to import the plug-in from; part of no cache key.
-        params: canonical parameters, defaults filled in.
+        params: canonical parameters, defaults filled in; without ``paths``, for which the assets' hashes
+            stand.
         unit: what one fit learns.
         conditions: columns of a request that the generator reads.
         needs_classifier: a classifier of real images guides the fit.
@@ -36,6 +37,7 @@ class Row:
     target: str = ""
     version: str = "1"
     params: Mapping[str, Any] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
     unit: FitUnit = "joint"
     conditions: tuple[str, ...] = ()
     needs_classifier: bool = False

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from benchmark.errors import GeneratorError
 from benchmark.images import arrow
@@ -29,6 +30,7 @@ class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
     """Configuration of ``fit``.
 
     Attributes:
+        paths: parameters that are paths, for which the hashes of ``assets`` stand in the cache key.
         number: of the source image among those of the class, with unit ``per_image``.
         mix: names the classes that get synthetic images; another class is not fitted by itself.
         classifier: of ``context.classifier``, where the generator requires one.
@@ -36,6 +38,7 @@ class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
     """
 
     params: dict[str, Any]
+    paths: dict[str, str] = Field(exclude=True)
     number: int = 0
     mix: Mix
     extractor: str
@@ -71,7 +74,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     config, name = job.config, job.node.row
     module = config.plugin.load()
     with generator_errors(name, "fit()"):
-        generator = module.Generator(module.Params(**config.params))
+        generator = module.Generator(module.Params(**config.params, **config.paths))
         context = Fit(
             **config.machine(),
             seed=_seed(job),
