@@ -183,7 +183,7 @@ def manifest(
 
 
 def _row_card(row: Row, profile: Profile) -> dict[str, Any]:
-    card = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
+    card: dict[str, Any] = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
     card |= {"name": row.name, "role": row.role, "version": row.version, "params": dict(row.params)}
     if not row.has_images:
         return card
