@@ -52,7 +52,9 @@ class Params(BaseModel, extra="forbid", frozen=True):
     fade: float = Field(0.5, ge=0, le=1, description=f"share of a size's steps that blend it in; {OWN}")
     mixing: float = Field(0.9, ge=0, le=1, description=f"probability of style mixing; {KARRAS}")
     steps: int = Field(37_500, ge=1, description=f"training steps; {TABLE}")
-    batch_size: tuple[int, int] = Field((32, 16), description=f"below {HIGH} px, and from there on; {TABLE}")
+    batch_size: tuple[int, int] = Field(
+        (32, 16), description=f"below {HIGH} px, and from there on; {TABLE} has the range"
+    )
     learning_rate: tuple[float, float] = Field((1e-3, 5e-4), description=f"likewise; {TABLE}")
     critic_pace: float = Field(1.0, gt=0, description=f"learning rate of the critic, relative; {OWN}")
     beta1: float = Field(0.0, ge=0, lt=1, description=TABLE)
@@ -66,7 +68,9 @@ class Params(BaseModel, extra="forbid", frozen=True):
         ("color", "translation", "cutout"), description="DiffAugment; Zhao et al. 2020"
     )
     balance: float = Field(0.0, ge=0, le=1, description=f"0 draws images, 1 draws classes equally; {OWN}")
-    average: float = Field(0.999, ge=0, lt=1, description=f"decay of the averaged generator; {KARRAS}")
+    average: float = Field(
+        0.0, ge=0, lt=1, description=f"decay of the averaged generator, 0 none; {TABLE}, EMA; {KARRAS}: 0.999"
+    )
     previews: int = Field(10, ge=1, description=f"checkpoints measured at full size; {OWN}")
 
 

@@ -69,6 +69,18 @@ def test_average_follows_the_live_weights() -> None:
     assert averaged(1.0) == pytest.approx(0.99 * 2 / 11 + 0.01)
 
 
+def test_a_decay_of_zero_is_no_average() -> None:
+    """The sampled network is the live one after every step (Schaudt et al. 2023, Table 3: EMA no)."""
+    generator, live = Averaging(SimpleNamespace(average=0.0)), nn.Linear(50, 40)
+    generator.start_average(live)
+    for seed in range(3):
+        with torch.no_grad():
+            live.weight.copy_(torch.randn(40, 50, generator=torch.Generator().manual_seed(seed)))
+        generator.average.step(live.parameters())
+        generator.use_average()
+        torch.testing.assert_close(generator.network.weight, live.weight, rtol=0, atol=1e-6)
+
+
 def test_seeded_weights_preserve_the_global_state() -> None:
     """The same seed gives the same weights and leaves torch's global generator unchanged."""
     before = torch.get_rng_state()
