@@ -18,7 +18,7 @@ from benchmark.plugins.contexts import FitContext, SampleContext
 from benchmark.plugins.generator import SampleRequest, Samples
 from benchmark.utils.training_state import autocast
 
-LOGGED = 50  # about so many entries of a fit's curves
+LOGGED = 50  # approximate number of entries in the curves of a fit
 
 
 class NetworkGenerator(BaseGenerator):
