@@ -48,15 +48,19 @@ class CopyDistance:
         a, b = (Embedded.of(s.image, extractor, device, s.patient_id) for s in (train, heldout))
         return cls(a, b, extractor, device)
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the (N,) distances of (N, H, W) uint8 images."""
-        return self._distances(Embedded.of(images, self.extractor, self.device))
+    def __call__(self, images: np.ndarray, source: np.ndarray | None = None) -> np.ndarray:
+        """Return the (N,) distances of (N, H, W) uint8 images.
+
+        Args:
+            source: (N,) row of a training image to compare each with beside the nearest ones; -1 for none.
+        """
+        return self._distances(Embedded.of(images, self.extractor, self.device), source)
 
     def heldout_distances(self) -> np.ndarray:
         """Return the (N,) distances of the held-out images, compared with other patients alone."""
         return self._distances(self.heldout)
 
-    def _distances(self, images: Embedded) -> np.ndarray:
+    def _distances(self, images: Embedded, source: np.ndarray | None = None) -> np.ndarray:
         parts = []
         for start in range(0, len(images.features), BLOCK):
             rows = slice(start, start + BLOCK)
@@ -66,6 +70,9 @@ class CopyDistance:
                 to_real[images.patients[rows, None] == images.patients[None]] = np.inf
             ratio = to_train.min(1) / np.maximum(_nearest_mean(to_real), 1e-9)
             nearest = np.argpartition(to_train, range(min(CANDIDATES, to_train.shape[1])), 1)[:, :CANDIDATES]
+            if source is not None:
+                named = np.where(source[rows] < 0, nearest[:, 0], source[rows])
+                nearest = np.concatenate([nearest, named[:, None]], 1)
             pixels = pixel_distance(images.thumbnails[rows], self.train.thumbnails[nearest])
             parts.append(np.sqrt(ratio * pixels))
         return np.concatenate(parts)

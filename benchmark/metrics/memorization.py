@@ -3,7 +3,8 @@
 The distance of an image is ``sqrt(p f)``. ``f`` is its cosine distance to the nearest training image, in
 the extractor's features, divided by its mean distance to the 5 nearest held-out images: a ratio, so that
 images in a dense region, or typical ones, do not count as copies. ``p`` is one minus the best pixel
-correlation with the 5 nearest training images, over shifts of one pixel at 32 pixels. A share ``ALPHA`` of
+correlation with the 5 nearest training images, over shifts of one pixel at 32 pixels. A training image that
+the generator names as an image's source is compared with it too. A share ``ALPHA`` of
 held-out real images (of other patients, so none is a copy) lies below the threshold, with classes weighted
 as among the synthetic images. Planted near-copies of training images measure the sensitivity; strong
 augmentation (rotation by 10 degrees, scaling by half) is not detected.
@@ -55,7 +56,7 @@ def memorization(
     comparable = np.isin(synthetic.label, np.unique(heldout.label))
     images = synthetic.select(comparable)
     gate = calibrated(images.label, train, heldout, extractor, device, seed)
-    hits = gate.hits(images.image)
+    hits = gate.hits(images.image, source_rows(images, train))
     interval, tolerance = clopper_pearson(hits, len(images)), TOLERANCE * gate.expected
     return {
         "rate": hits / len(images),
@@ -86,9 +87,9 @@ class Gate:
     planted_recall: float
     distance: CopyDistance
 
-    def hits(self, images: np.ndarray) -> int:
-        """Count the (N, H, W) uint8 images below the threshold."""
-        return int((self.distance(images) < self.threshold).sum())
+    def hits(self, images: np.ndarray, source: np.ndarray | None = None) -> int:
+        """Count the (N, H, W) uint8 images below the threshold; ``source`` as for ``CopyDistance``."""
+        return int((self.distance(images, source) < self.threshold).sum())
 
 
 def calibrated(
@@ -104,6 +105,14 @@ def calibrated(
     threshold, expected = calibrate(distance.heldout_distances(), class_weights(heldout.label, labels))
     copies = distance(near_copies(train.image, seed))
     return Gate(threshold, expected, float((copies < threshold).mean()), distance)
+
+
+def source_rows(images: ImageSet, train: ImageSet) -> np.ndarray | None:
+    """Return the (N,) row in ``train`` of each image's source, -1 where it is none of them."""
+    if images.source_id is None:
+        return None
+    row = {name: i for i, name in enumerate(train.image_id.tolist())}
+    return np.array([row.get(name, -1) for name in images.source_id.tolist()])
 
 
 def _check(train: ImageSet, heldout: ImageSet, comparable: int) -> None:

@@ -9,7 +9,7 @@ from benchmark.datasets.phantom.chest import draw
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics import copy_distance as module
-from benchmark.metrics.copy_distance import pixel_distance
+from benchmark.metrics.copy_distance import CopyDistance, Embedded, pixel_distance
 from benchmark.metrics.memorization import (
     calibrate,
     class_weights,
@@ -164,3 +164,19 @@ def test_false_alarms_are_rare():
     assert sum(f["gated"] for f in results) <= 1
     rate, expected = np.mean([f["rate"] for f in results]), results[0]["expected"]
     assert expected / 3 < rate < 3 * expected
+
+
+def test_a_named_source_is_compared_too() -> None:
+    """Five training images are nearer in the features; the named sixth has the same pixels, so p is 0."""
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(size=(7, 32, 32)).astype(np.float32)
+    angle = np.array([0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 1.0])
+    unit = np.stack([np.cos(angle), np.sin(angle)], 1)
+    train, heldout = Embedded(unit, pixels), Embedded(unit + 0.5, pixels)
+    copy = Embedded(unit[:1], pixels[6:])
+    distance = CopyDistance(train, heldout, "x", "cpu")
+    assert distance._distances(copy)[0] == 0  # the feature distance to the first image is 0
+    copy = Embedded(unit[:1] @ np.array([[1, 0.3], [-0.3, 1]]), pixels[6:])
+    assert distance._distances(copy)[0] > 0.01
+    assert distance._distances(copy, np.array([6]))[0] == pytest.approx(0, abs=1e-3)
+    assert distance._distances(copy, np.array([-1]))[0] == distance._distances(copy)[0]
