@@ -176,7 +176,7 @@ def test_a_named_source_is_compared_too() -> None:
     copy = Embedded(unit[:1], pixels[6:])
     distance = CopyDistance(train, heldout, "x", "cpu")
     assert distance._distances(copy)[0] == 0  # the feature distance to the first image is 0
-    copy = Embedded(unit[:1] @ np.array([[1, 0.3], [-0.3, 1]]), pixels[6:])
+    copy = Embedded(np.array([[np.cos(0.3), -np.sin(0.3)]]), pixels[6:])
     assert distance._distances(copy)[0] > 0.01
     assert distance._distances(copy, np.array([6]))[0] == pytest.approx(0, abs=1e-3)
     assert distance._distances(copy, np.array([-1]))[0] == distance._distances(copy)[0]
