@@ -172,7 +172,7 @@ def test_a_named_source_is_compared_too() -> None:
     pixels = rng.normal(size=(7, 32, 32)).astype(np.float32)
     angle = np.array([0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 1.0])
     unit = np.stack([np.cos(angle), np.sin(angle)], 1)
-    train, heldout = Embedded(unit, pixels), Embedded(unit + 0.5, pixels)
+    train, heldout = Embedded(unit, pixels), Embedded(unit[:, ::-1], pixels)
     copy = Embedded(unit[:1], pixels[6:])
     distance = CopyDistance(train, heldout, "x", "cpu")
     assert distance._distances(copy)[0] == 0  # the feature distance to the first image is 0
