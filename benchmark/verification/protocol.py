@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
 from benchmark.planning.request import RunRequest
+from benchmark.planning.source import setting_words, with_settings
+from benchmark.plugins.registry import find
+from benchmark.plugins.source import load_source
 from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
@@ -29,6 +32,7 @@ class Protocol:
     source: str
     extractor: str
     scenario: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def profile(self) -> Profile:
@@ -50,7 +54,7 @@ class Protocol:
         """Return the request of a run of this protocol without any generator."""
         return RunRequest(
             task=self.file, profile=self.profile_name, source=self.source, root=root, generators=(),
-            extractor=extractor, scenario=self.scenario or None,
+            extractor=extractor, scenario=self.scenario or None, set=tuple(setting_words(self.settings)),
         )  # fmt: skip
 
     def hash(self, extractor: str) -> str:
@@ -75,19 +79,36 @@ def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Proto
     if task.name != manifest.task:
         raise SubmissionError("task", f"is '{manifest.task}', the given file is of '{task.name}'")
     protocol = Protocol(task, file, manifest.profile, manifest.source, PHANTOM, "")
-    field = "profile"
+    place = "profile"
     try:
         profile = protocol.profile
-        field = "source"
+        place = "source"
         task.source(manifest.source)
-        field, choices = "scenario", _choices(protocol, manifest)
-        task = task.variant(choices)
+        if manifest.settings:
+            place, protocol = "settings", _with_settings(protocol, manifest)
+        place, choices = "scenario", _choices(protocol, manifest)
+        task = protocol.task.variant(choices)
     except TaskError as error:
-        raise SubmissionError(field, f"{error.where}: {error.problem}", error.remedy) from None
+        raise SubmissionError(place, f"{error.where}: {error.problem}", error.remedy) from None
     classifiers = tuple(_classifier_config(c, k, manifest) for k, c in enumerate(profile.classifiers))
     scenario = ",".join(f"{path}={json.dumps(value)}" for path, value in choices.items())
     protocol = replace(protocol, task=task.with_classifiers(manifest.profile, classifiers), scenario=scenario)
     return replace(protocol, extractor=_extractor(manifest, protocol))
+
+
+def _with_settings(protocol: Protocol, manifest: Manifest) -> Protocol:
+    """Return the protocol with the bundle's settings of source and split; a path is refused.
+
+    Raises:
+        TaskError: an unknown setting, or one that a bundle cannot have.
+    """
+    module = load_source(find("sources", [manifest.source])[0])
+    task, settings = with_settings(
+        protocol.task, manifest.profile, manifest.source, module, manifest.settings
+    )
+    if ignored := sorted(manifest.settings.keys() - settings.keys()):
+        raise TaskError(ignored[0], "is a path, or is the task's own value", "Leave it out.")
+    return replace(protocol, task=task, settings=settings)
 
 
 def _choices(protocol: Protocol, manifest: Manifest) -> dict[str, Any]:
