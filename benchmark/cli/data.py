@@ -75,10 +75,13 @@ def _classes(module: DataSource, name: str) -> tuple[str, ...]:
 
 def build(request: BuildRequest) -> int:
     """``data build``: convert a source into a folder of shards and its memory-mapped file."""
-    config = build_config(request, request.source, limit=request.limit, shard_size=request.shard_size)
+    config = build_config(
+        request, request.source, limit=request.limit, shard_size=request.shard_size, format=request.format
+    )
     workers = worker_count("cpu", request.workers)
     about = building.build(config, request.out, workers=workers, progress=_Progress().update)
-    shards.open(request.out)
+    if request.format == "shards":
+        shards.open(request.out)
     size = sum(record["bytes"] for record in about["shards"])
     print(f"{about['rows']} images in {len(about['shards'])} shards, {size / 2**20:.1f} MiB: {request.out}")
     for note in about["card"].get("notes", ()):

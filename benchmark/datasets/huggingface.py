@@ -161,31 +161,25 @@ def _some(names: Sequence[str] | set[str]) -> str:
 
 
 def _unique(table: Table, label: np.ndarray) -> tuple[Table, np.ndarray, list[str]]:
-    """Return one row per file of a picture, and notes; of two labels the file is left out."""
-    digests = [hashlib.sha256(table.picture("image", k)).digest() for k in range(len(table))]
+    """Return one row per picture's bytes, and notes; a picture with two labels is left out."""
     groups: dict[bytes, list[int]] = {}
-    for k, digest in enumerate(digests):
-        groups.setdefault(digest, []).append(k)
-    if len(groups) == len(table):
-        return table, label, []
-    notes, disputed, patient = [], 0, table.columns.get("patient_id")
-    patients = Groups([] if patient is None else patient.tolist())
-    chosen = []
-    for rows in groups.values():
-        for other in rows[1:] if patient is not None else ():
-            patients.join(patient[rows[0]], patient[other])  # type: ignore[index]
-        if all((label[k] == label[rows[0]]).all() for k in rows):
-            chosen.append(rows[0])
-        else:
-            disputed += 1
-    repeats = len(table) - len(chosen) - sum(len(r) for r in groups.values() if r[0] not in set(chosen))
+    for k in range(len(table)):
+        groups.setdefault(hashlib.sha256(table.picture("image", k)).digest(), []).append(k)
+    agreed = [rows for rows in groups.values() if all((label[k] == label[rows[0]]).all() for k in rows)]
+    repeats = sum(len(rows) - 1 for rows in agreed)
     notes = [f"{repeats} duplicates dropped: equal files"] if repeats else []
-    notes += [f"{disputed} images left out, listed under two classes"] if disputed else []
+    if disputed := len(groups) - len(agreed):
+        notes.append(f"{disputed} images left out, listed under two classes")
+    patient = table.columns.get("patient_id")
     if patient is not None:
+        patients = Groups(patient.tolist())
+        for first, *others in groups.values():
+            patients.join_known((str(patient[first]), str(patient[other])) for other in others)
         joined = np.array([patients.find(name) for name in patient.tolist()])
         table = replace(table, columns={**table.columns, "patient_id": joined})
-    indices = np.array(sorted(chosen), np.int64)
-    return table.select(indices), label[indices], [*notes, *patients.note()]
+        notes += patients.note()
+    indices = np.array([rows[0] for rows in agreed], np.int64)
+    return table.select(indices), label[indices], notes
 
 
 def _image(table: Table, row: int, size: int, fit: Fit) -> np.ndarray:

@@ -107,6 +107,8 @@ def read_table(
         [[f"{part}-{k:06d}" for k in range(n)] for part, n in zip(chosen, counts, strict=True)]
     )
     read = {name: _checked(name, column, location.where) for name, column in read.items()}
+    if parts is not None:
+        read.pop("split", None)
     if "split" not in read and any(split_of.values()):
         read["split"] = np.repeat(list(split_of.values()), counts)
     labels, multilabel, known = _labels(whole, names["label"], location.where)
@@ -132,13 +134,13 @@ def read_table(
 def _splits(every: Mapping[str, Any], parts: Mapping[str, str] | None, where: str) -> dict[str, str]:
     """Return our split of every chosen split of the data set; empty where the task divides."""
     if parts is None:
-        return {part: SPLITS.get(part, part) if len(every) > 1 else "" for part in every}
+        parts = {part: SPLITS.get(part, part) if len(every) > 1 else "" for part in every}
     for part, ours in parts.items():
         if part not in every:
             raise unknown_name("split", part, list(every), f"{where}: parts")
         if ours and ours not in PARTS and not ours.startswith("test_"):
             problem = f"'{ours}' is not one of {', '.join(PARTS)}, test_..."
-            raise DataError(f"{where}: parts", problem, "Use one of these, or an empty text.")
+            raise DataError(f"{where}: parts", problem, f"Name yours: --set parts={{{part}: train}}.")
     return {part: parts[part] for part in every if part in parts}
 
 
