@@ -22,9 +22,7 @@ class ReadRequest:
 
     task: Annotated[str | None, Option("task to take classes and parameters from")] = None
     root: Root = None
-    set: Annotated[
-        tuple[str, ...], Option("parameters of the source: fit=pad,patients=100 or {name: value, ...}")
-    ] = ()
+    set: Annotated[tuple[str, ...], Option("parameters of the source: fit=pad or {name: value, ...}")] = ()
     classes: Annotated[Names | None, Option("separated by commas; default: the task's or the source's")] = (
         None
     )
@@ -43,7 +41,7 @@ class BuildRequest(ReadRequest):
     shard_size: Annotated[Count, Option("images per shard")] = 2048
     format: Annotated[
         Literal["shards", "datasets"],
-        Option("shards of raw pixels, or datasets: PNG and a card, for the Hub"),
+        Option("shards of raw pixels, or datasets: PNG with a card"),
     ] = "shards"
     limit: Annotated[Count | None, Option("number of images, spread over the source; default: all")] = None
 

@@ -22,8 +22,8 @@ PARTS = {"": "train", "val": "validation"}  # usual names on the Hub
 TEXT = """\
 # {title}
 
-Written by `python -m benchmark data build --format datasets` of SynthThorax from the source `{source}`: {rows} images of
-{width} x {height} pixels, 8-bit gray, as PNG without loss. Classes: {classes}.
+{rows} images of {width} x {height} pixels, 8-bit gray, as PNG without loss. Classes: {classes}.
+Written by `python -m benchmark data build --format datasets` of SynthThorax from the source `{source}`.
 
 | split | images |
 |---|---|
@@ -35,11 +35,10 @@ import datasets
 images = datasets.load_dataset("FOLDER_OR_NAME")
 ```
 
-In SynthThorax it is a source: `--source huggingface --root FOLDER`, or `--set name=OWNER/NAME,revision=COMMIT`. The column
-`split` has the names of the suite.
+SynthThorax reads it with `--source huggingface --root FOLDER`, or `--set name=OWNER/NAME,revision=COMMIT`.
+The column `split` has the suite's names of the splits.
 
-{facts}
-## Notes
+{facts}## Notes
 
 {notes}
 """
@@ -91,7 +90,7 @@ def readme(survey: Mapping[str, Any], source: str) -> str:
     return f"---\n{metadata.to_yaml()}\n---\n\n{text}"
 
 
-def _license(name: str) -> dict[str, str]:
+def _license(name: str) -> dict[str, Any]:
     """Return the license as metadata of the Hub; an unknown one is ``other`` with its name."""
     slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
     if slug in LICENSES or re.sub(r"-\d\.\d$", "", slug) in LICENSES:

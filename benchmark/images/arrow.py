@@ -102,7 +102,7 @@ def _nested(block: np.ndarray) -> pa.ListArray:
 
 
 def columns_of(table: pa.Table, classes: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Return all columns but the pixels as arrays in memory; lists of labels need the names of the classes."""
+    """Return all columns but the pixels as arrays in memory; labels in lists need the classes."""
     import pyarrow as pa
 
     columns: dict[str, np.ndarray] = {}

@@ -50,7 +50,7 @@ def list_dataset(location: Location, classes: Sequence[str], folds: int, *, mult
         folds: of the task; with more than one, the column ``fold`` is required.
         multilabel: read the columns ``label:<class>``.
     Raises:
-        SubmissionError: the data set cannot be read, is too large, or lacks a column, or has an unknown class.
+        SubmissionError: the data set cannot be read, lacks a column, or has an unknown class.
     """
     import datasets
 

@@ -115,7 +115,11 @@ def read_table(
     pixels = {n: pictures(whole, names[n], location.where) for n in PIXELS if n in names}
     left = [f"{len(every[part])} images of split '{part}' left out" for part in every if part not in chosen]
     info = first.info
-    about = {"license": info.license, "citation": info.citation, "homepage": info.homepage}
+    about = {
+        "license": info.license or _license_of(location),
+        "citation": info.citation,
+        "homepage": info.homepage,
+    }
     name = location.root.resolve().name if location.root else f"{location.name}@{location.revision}"
     return Table(
         location=location,
@@ -129,6 +133,19 @@ def read_table(
         notes=tuple(left),
         about={"name": name, **{k: str(v).strip() for k, v in about.items() if v}},
     )
+
+
+def _license_of(location: Location) -> str:
+    """Return the license that the card of a folder states, or an empty text."""
+    from huggingface_hub import RepoCard
+
+    path = location.root / "README.md" if location.root else None
+    if path is None or not path.is_file():
+        return ""
+    try:
+        return str(RepoCard(path.read_text(encoding="utf-8")).data.to_dict().get("license") or "")
+    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        raise DataError(str(path), f"has no valid metadata: {error}", "Correct it, or remove it.") from None
 
 
 def _splits(every: Mapping[str, Any], parts: Mapping[str, str] | None, where: str) -> dict[str, str]:
