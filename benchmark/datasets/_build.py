@@ -63,7 +63,7 @@ class BuildConfig:
         return dict(json.loads(canonical_json(identity)))
 
     def images(self) -> ImageSet:
-        """Return the images of the source, lazily where it reads them so; ``datasets`` groups them by split."""
+        """Return the images of the source, lazily if it reads them so; ``datasets`` groups them by split."""
         module = self.plugin.load()
         listed: ImageSet = module.images(
             module.Params(**{**self.params, **self.paths}),

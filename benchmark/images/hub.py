@@ -186,11 +186,14 @@ def pictures(dataset: Dataset, column: str, where: str) -> Dataset:
     """
     from datasets import Image
 
+    kind = dataset.features[column]
     try:
+        if getattr(kind, "dtype", "") in ("string", "large_string"):
+            raise TypeError("texts are names of files, which may lie anywhere")
         return dataset.select_columns([column]).cast_column(column, Image(decode=False))
     except Exception as error:
-        kind = dataset.features[column]
-        raise DataError(f"{where}: column '{column}'", f"is {kind}, expected pictures") from error
+        problem, remedy = f"is {kind}, expected pictures", "Cast it to Image, or name another column."
+        raise DataError(f"{where}: column '{column}'", problem, remedy) from error
 
 
 def _saved_files(root: Path) -> Iterator[tuple[str, str]]:

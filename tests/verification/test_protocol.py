@@ -9,6 +9,7 @@ import pytest
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
 from benchmark.metrics.features import INCEPTION, PHANTOM
+from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
 from benchmark.verification.protocol import claimed_protocol
@@ -64,3 +65,28 @@ def test_a_value_unknown_to_the_task_is_named(manifest: Manifest, field: str):
     with pytest.raises(SubmissionError) as error:
         claimed_protocol(manifest, FOLDS)
     assert error.value.where == field
+
+
+def test_settings_are_part_of_the_claim():
+    """A bundle of a run with settings has the protocol that a run with the same settings has."""
+    words = ("split.too_few=exclude", "test_per_class=9")
+    plan = make_plan(RunRequest(str(FOLDS), set=words, generators=()), stages=("data",))
+    manifest = claim(0.5, settings=dict(plan.settings), protocol_hash=plan.protocol_hash)
+    protocol = claimed_protocol(manifest, FOLDS)
+    assert protocol.hash(PHANTOM) == plan.protocol_hash
+    again = make_plan(protocol.request(None, PHANTOM), stages=("data",))
+    assert again.protocol_hash == plan.protocol_hash
+    assert again.source_params["test_per_class"] == 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"test_per_clas": 9}, r"settings: --set: unknown setting 'test_per_clas'"),
+        ({"split.too_few": "error"}, "is a path, or is the task's own value"),
+    ],
+)
+def test_a_wrong_setting_of_a_bundle_is_refused(settings: dict[str, Any], message: str):
+    """The error names the field of the bundle."""
+    with pytest.raises(SubmissionError, match=message):
+        claimed_protocol(claim(0.5, settings=settings), FOLDS)
