@@ -18,13 +18,18 @@ from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
 from benchmark.tasks.profile import Profile
-from benchmark.tasks.schema import Task
+from benchmark.tasks.schema import Source, Task
 from benchmark.verification.check import Check, Fault, checks_of, difference, differences
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A task with the choices, the profile, the source and the extractor of a bundle."""
+    """A task with the choices, the profile, the source and the extractor of a bundle.
+
+    Attributes:
+        file: name or path of the task.
+        source_file: Python file of the source; empty for an installed one.
+    """
 
     task: Task
     file: str
@@ -33,6 +38,7 @@ class Protocol:
     extractor: str
     scenario: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    source_file: str = ""
 
     @property
     def profile(self) -> Profile:
@@ -53,8 +59,8 @@ class Protocol:
     def request(self, root: Path | None, extractor: str) -> RunRequest:
         """Return the request of a run of this protocol without any generator."""
         return RunRequest(
-            task=self.file, profile=self.profile_name, source=self.source, root=root, generators=(),
-            extractor=extractor, scenario=self.scenario or None, set=tuple(setting_words(self.settings)),
+            task=self.file, profile=self.profile_name, source=self.source_file or self.source, root=root,
+            generators=(), extractor=extractor, scenario=self.scenario or None, set=tuple(setting_words(self.settings)),
         )  # fmt: skip
 
     def hash(self, extractor: str) -> str:
@@ -62,11 +68,14 @@ class Protocol:
         return self.task.protocol_hash(self.profile_name, self.source, extractor)
 
 
-def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Protocol:
+def claimed_protocol(
+    manifest: Manifest, task_file: Path | None = None, source_file: Path | None = None
+) -> Protocol:
     """Return the protocol that a bundle claims.
 
     Args:
         task_file: the task; by default the suite's task of the claimed name.
+        source_file: Python file of the source; by default it is installed, and the task names it.
     Raises:
         SubmissionError: no such task, profile, source or choice; names the field of the bundle.
     """
@@ -78,7 +87,13 @@ def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Proto
     task = load_task(file)
     if task.name != manifest.task:
         raise SubmissionError("task", f"is '{manifest.task}', the given file is of '{task.name}'")
-    protocol = Protocol(task, file, manifest.profile, manifest.source, PHANTOM, "")
+    if source_file is not None:
+        if source_file.stem != manifest.source:
+            raise SubmissionError("source", f"is '{manifest.source}', the given file is {source_file.name}")
+        task = task.with_source(manifest.source, task.sources.get(manifest.source, Source()))
+    protocol = Protocol(
+        task, file, manifest.profile, manifest.source, PHANTOM, "", source_file=str(source_file or "")
+    )
     place = "profile"
     try:
         profile = protocol.profile
@@ -102,7 +117,7 @@ def _with_settings(protocol: Protocol, manifest: Manifest) -> Protocol:
     Raises:
         TaskError: an unknown setting, or one that a bundle cannot have.
     """
-    module = load_source(find("sources", [manifest.source])[0])
+    module = load_source(find("sources", [protocol.source_file or manifest.source])[0])
     task, settings = with_settings(
         protocol.task, manifest.profile, manifest.source, module, manifest.settings
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
 from benchmark.verification.protocol import claimed_protocol
+from support import source_folders
 from support.samples import ROOT
 
 FOLDS = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
@@ -77,6 +79,24 @@ def test_settings_are_part_of_the_claim():
     again = make_plan(protocol.request(None, PHANTOM), stages=("data",))
     assert again.protocol_hash == plan.protocol_hash
     assert again.source_params["test_per_class"] == 9
+
+
+def test_a_source_by_its_path_is_verified(tmp_path: Path):
+    """A bundle of a third party's source needs its file; another file is refused."""
+    example = ROOT / "examples" / "my_source.py"
+    source_folders.my_source(tmp_path)
+    request = RunRequest(
+        str(FOLDS), source=str(example), root=tmp_path, set=("split.test=0.3",), generators=()
+    )
+    plan = make_plan(request, stages=("data",))
+    manifest = claim(0.5, source="my_source", settings=dict(plan.settings), protocol_hash=plan.protocol_hash)
+    protocol = claimed_protocol(manifest, FOLDS, example)
+    again = make_plan(protocol.request(tmp_path, PHANTOM), stages=("data",))
+    assert again.protocol_hash == protocol.hash(PHANTOM) == plan.protocol_hash
+    with pytest.raises(SubmissionError, match="unknown source 'my_source'"):
+        claimed_protocol(manifest, FOLDS)
+    with pytest.raises(SubmissionError, match=r"the given file is my_generator\.py"):
+        claimed_protocol(manifest, FOLDS, ROOT / "examples" / "my_generator.py")
 
 
 @pytest.mark.parametrize(
