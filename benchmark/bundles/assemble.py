@@ -164,6 +164,7 @@ def manifest(
         "classes": data.classes,
         "positive": data.classes[-1] if task.primary_metric.name == "f1" else None,
         "folds": len(plan.folds),
+        "settings": dict(plan.settings),
         "scenario": plan.steps,
         "classifier_cards": _classifier_cards(profile, sizes),
         "row": _row_card(row, profile),

@@ -140,6 +140,7 @@ class Manifest(Part):
         submission: the submission card, of every type except ``suite``.
         positive: the last class of a binary task that ranks by F1.
         folds: of the cross-validation; 1 for a hold-out split.
+        settings: of the source and of its split, where a run differs from the task.
         scenario: the rules that shape the training data (imbalance, labels, masks, view).
         mix: how synthetic images are added to the real ones.
         classifier_cards: in the order of ``classifiers``.
@@ -165,6 +166,7 @@ class Manifest(Part):
     labels: Literal["single", "multilabel"] = "single"
     positive: str | None = None
     folds: int = Field(1, ge=1, le=100)
+    settings: dict[str, Any] = {}
     scenario: dict[str, Any] = {}
     mix: dict[str, Any] = {}
     subgroups: tuple[Literal["sex", "age", "view", "site"], ...] = ()

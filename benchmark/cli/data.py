@@ -3,14 +3,11 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from benchmark.cli.requests import BuildRequest, ReadRequest, ShowRequest, TargetRequest
 from benchmark.datasets import _build as building
@@ -18,8 +15,9 @@ from benchmark.errors import TaskError
 from benchmark.experiments.progress import clock
 from benchmark.images import plots, shards
 from benchmark.images.image_set import ImageSet
-from benchmark.planning.resolve import source_params
+from benchmark.planning.source import check_settings, read_settings, source_params
 from benchmark.plugins.registry import find
+from benchmark.plugins.source import DataSource, load_source
 from benchmark.tasks.loading import load_task, task_names
 from benchmark.utils.files import disk_errors
 from benchmark.utils.processes import worker_count
@@ -43,12 +41,12 @@ def build_config(request: ReadRequest, source: str | None, **settings: Any) -> b
     if name is None:
         raise TaskError("--source", "is missing", "Name a data source, or a --task that has one.")
     plugin = find("sources", [name])[0]
-    module = plugin.load()
-    values = dict(task.sources[name].params) if task and name in task.sources else {}
-    values.update(_parameters(request.set))
-    params = source_params(module, name, values, request.root)
+    module, given = load_source(plugin), read_settings(request.set)
+    check_settings(module, given, split=False)
+    values = dict(task.sources[plugin.name].params) if task and plugin.name in task.sources else {}
+    params = source_params(module, plugin.name, {**values, **given}, request.root)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
-    classes = request.classes or (task.classes if task else _classes(module, name))
+    classes = request.classes or (task.classes if task else _classes(module, plugin.name))
     return building.BuildConfig(
         plugin=plugin,
         version=plugin.version(module),
@@ -63,24 +61,7 @@ def build_config(request: ReadRequest, source: str | None, **settings: Any) -> b
     )
 
 
-def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read ``key=value`` with a YAML value, or a whole YAML mapping: ``{key: value, other: value}``."""
-    parameters: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        try:
-            if pair.lstrip().startswith("{"):
-                parameters.update(yaml.safe_load(pair))
-            elif equals and key:
-                parameters[key.strip()] = yaml.safe_load(value)
-            else:
-                raise TaskError(f"--set {pair}", "is not key=value", "For example --set patients=100.")
-        except (yaml.YAMLError, ValueError):
-            raise TaskError(f"--set {pair}", "is not YAML", "Quote the value.") from None
-    return parameters
-
-
-def _classes(module: ModuleType, name: str) -> tuple[str, ...]:
+def _classes(module: DataSource, name: str) -> tuple[str, ...]:
     """The classes that the module of a source lists."""
     for constant in CLASS_CONSTANTS:
         if isinstance(classes := getattr(module, constant, None), tuple | dict):
@@ -94,10 +75,13 @@ def _classes(module: ModuleType, name: str) -> tuple[str, ...]:
 
 def build(request: BuildRequest) -> int:
     """``data build``: convert a source into a folder of shards and its memory-mapped file."""
-    config = build_config(request, request.source, limit=request.limit, shard_size=request.shard_size)
+    config = build_config(
+        request, request.source, limit=request.limit, shard_size=request.shard_size, format=request.format
+    )
     workers = worker_count("cpu", request.workers)
     about = building.build(config, request.out, workers=workers, progress=_Progress().update)
-    shards.open(request.out)
+    if request.format == "shards":
+        shards.open(request.out)
     size = sum(record["bytes"] for record in about["shards"])
     print(f"{about['rows']} images in {len(about['shards'])} shards, {size / 2**20:.1f} MiB: {request.out}")
     for note in about["card"].get("notes", ()):

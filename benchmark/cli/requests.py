@@ -1,7 +1,7 @@
 """Options of the verbs that no other folder reads; the other requests lie in the folders that read them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class ReadRequest:
 
     task: Annotated[str | None, Option("task to take classes and parameters from")] = None
     root: Root = None
-    set: Annotated[tuple[str, ...], Option("parameters of the source: key=value or {key: value, ...}")] = ()
+    set: Annotated[tuple[str, ...], Option("parameters of the source: fit=pad or {name: value, ...}")] = ()
     classes: Annotated[Names | None, Option("separated by commas; default: the task's or the source's")] = (
         None
     )
@@ -39,6 +39,10 @@ class BuildRequest(ReadRequest):
     out: Annotated[Path, Option("folder of the built dataset", "outputs/dataset")]
     workers: Workers = None
     shard_size: Annotated[Count, Option("images per shard")] = 2048
+    format: Annotated[
+        Literal["shards", "datasets"],
+        Option("shards of raw pixels, or datasets: PNG with a card"),
+    ] = "shards"
     limit: Annotated[Count | None, Option("number of images, spread over the source; default: all")] = None
 
 

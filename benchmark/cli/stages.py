@@ -1,10 +1,19 @@
 """Verbs that run the stages of a task, and the search of a generator's parameters."""
 
+import shlex
 from pathlib import Path
 
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import TuneRequest
-from benchmark.experiments.run import UNTIL, Finished, folder_name, make_folder, run, weights_part
+from benchmark.experiments.run import (
+    UNTIL,
+    Finished,
+    folder_name,
+    make_folder,
+    run,
+    settings_part,
+    weights_part,
+)
 from benchmark.experiments.tune import tune
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.request import StageRequest
@@ -17,8 +26,8 @@ def run_stages(request: StageRequest, verb: str) -> int:
     """Run a task up to the stage of a verb; return 1 if a row failed."""
     plan = make_plan(request, stages=UNTIL[verb])
     name = f"{plan.task.name}-{plan.profile_name}"
-    weights = weights_part(plan, request.weights)
-    out = request.out or Path("outputs") / folder_name(name, request.scenario, *weights)
+    parts = [*settings_part(plan), *weights_part(plan, request.weights)]
+    out = request.out or Path("outputs") / folder_name(name, request.scenario, *parts)
     finished = run(plan, verb, out, request.workers)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
@@ -63,5 +72,6 @@ def run_tuning(request: TuneRequest) -> int:
         out=out,
     )
     print(f"Best parameters: {path}")
-    print(f"Use them with: python -m benchmark run --task {request.task} --params {path}")
+    settings = "".join(f" --set {shlex.quote(text)}" for text in request.set)
+    print(f"Use them with: python -m benchmark run --task {request.task} --params {path}{settings}")
     return 0

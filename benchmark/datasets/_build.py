@@ -6,15 +6,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from benchmark.datasets import _hub_card as hub_card
 from benchmark.errors import DataError, StoreError
 from benchmark.images import shards
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.registry import Plugin
-from benchmark.utils.files import write_json
+from benchmark.utils.files import write_json, write_text
 from benchmark.utils.hashing import canonical_json, sha256_file, sha256_of
 from benchmark.utils.processes import worker_map
 
@@ -34,6 +35,7 @@ class BuildConfig:
         classes, image_size, reserve_per_class, seed: as ``images`` of a source takes them.
         limit: number of images at most, spread evenly over the source; None for all.
         shard_size: images per shard.
+        format: ``shards`` of raw pixels, or ``datasets``: PNG, a file per split, and a card.
     """
 
     plugin: Plugin
@@ -47,15 +49,21 @@ class BuildConfig:
     seed: int = 0
     limit: int | None = None
     shard_size: int = 2048
+    format: Literal["shards", "datasets"] = "shards"
+
+    @property
+    def file_format(self) -> str:
+        """Name of the format in ``dataset.json``."""
+        return shards.FORMAT if self.format == "shards" else shards.PICTURES
 
     def identity(self) -> dict[str, Any]:
         """Return what two builds must share to be mixed, as JSON."""
         fields = {k: v for k, v in asdict(self).items() if k not in ("plugin", "paths")}
-        identity = {**fields, "source": self.plugin.name, "format": shards.FORMAT}
+        identity = {**fields, "source": self.plugin.name, "format": self.file_format}
         return dict(json.loads(canonical_json(identity)))
 
     def images(self) -> ImageSet:
-        """Return the images of the source, lazily where it reads them lazily."""
+        """Return the images of the source, lazily if it reads them so; ``datasets`` groups them by split."""
         module = self.plugin.load()
         listed: ImageSet = module.images(
             module.Params(**{**self.params, **self.paths}),
@@ -64,9 +72,12 @@ class BuildConfig:
             reserve_per_class=self.reserve_per_class,
             seed=self.seed,
         )
-        if self.limit is None or self.limit >= len(listed):
+        if self.limit is not None and self.limit < len(listed):
+            listed = listed.select(np.arange(self.limit) * len(listed) // self.limit)
+        if self.format == "shards" or listed.split is None:
             return listed
-        return listed.select(np.arange(self.limit) * len(listed) // self.limit)
+        names, first, part = np.unique(listed.split, return_index=True, return_inverse=True)
+        return listed.select(np.argsort(first[part], kind="stable")) if len(names) > 1 else listed
 
 
 def build(
@@ -104,25 +115,41 @@ def build(
                 records = _write_missing(partial(each, partial(_write, config)), survey, out, progress)
         finally:
             _listed.clear()
-        return shards.seal(out, {k: v for k, v in survey.items() if k != "shards"}, records)
+        about = {k: v for k, v in survey.items() if k != "parts"}
+        if config.format == "datasets":
+            with shards.build_errors(out):
+                write_text(out / "README.md", hub_card.readme(survey, config.plugin.name))
+        return shards.seal(out, {**about, "format": config.file_format}, records)
 
 
 def _write_missing(
-    write_all: Callable[[list[tuple[int, str]]], Iterator[dict[str, Any]]],
+    write_all: Callable[[list[tuple[int, int, str]]], Iterator[dict[str, Any]]],
     survey: Mapping[str, Any],
     out: Path,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Write the missing shards, and return the manifest of every shard."""
-    names = [shards.part_name(k, survey["shards"]) for k in range(survey["shards"])]
+    listed = list(_shards(survey))
+    names = [name for name, *_ in listed]
     records = {name: record for name in names if (record := finished(out / name)) is not None}
-    missing = [(k, str(out / name)) for k, name in enumerate(names) if name not in records]
+    missing = [(start, stop, str(out / name)) for name, start, stop in listed if name not in records]
     done = sum(record["rows"] for record in records.values())
     for record in write_all(missing):
         records[record["file"]] = record
         done += record["rows"]
         progress(done, survey["rows"])
     return [records[name] for name in names]
+
+
+def _shards(survey: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """Yield file name, first image and end of every shard; a shard has images of one part."""
+    begin, size = 0, survey["built_from"]["shard_size"]
+    for part, rows in survey["parts"]:
+        count = -(-rows // size)
+        for k in range(count):
+            start = begin + k * size
+            yield shards.part_name(k, count, part), start, min(start + size, begin + rows)
+        begin += rows
 
 
 def finished(path: Path) -> dict[str, Any] | None:
@@ -139,7 +166,7 @@ def _earlier_survey(config: BuildConfig, out: Path) -> dict[str, Any] | None:
     """Return the survey of an earlier build of the same configuration, or None in an empty folder."""
     path = out / BUILD
     if not path.is_file():
-        if any(out.glob("part-*")) or shards.is_store(out):
+        if any(out.glob("*.parquet")) or shards.is_store(out):
             remedy = "Give an empty folder, or remove the shards."
             raise DataError(str(out), f"contains shards, but no {BUILD}", remedy)
         return None
@@ -204,13 +231,12 @@ def _survey(config: BuildConfig) -> dict[str, Any]:
         "height": height,
         "width": width,
         "rows": len(images),
-        "shards": -(-len(images) // config.shard_size),
+        "parts": [["part", len(images)]] if config.format == "shards" else hub_card.parts_of(images),
     }
 
 
-def _write(config: BuildConfig, shard: tuple[int, str]) -> dict[str, Any]:
-    """Write one shard, given by its number and its path, and return its manifest."""
-    images, (k, path) = _list(config), shard
-    start = k * config.shard_size
-    indices = np.arange(start, min(start + config.shard_size, len(images)))
-    return shards.write_shard(Path(path), images.select(indices), shards.schema_of(images))
+def _write(config: BuildConfig, shard: tuple[int, int, str]) -> dict[str, Any]:
+    """Write one shard, given by its images and its path, and return its manifest."""
+    images, (start, stop, path) = _list(config), shard
+    schema = shards.schema_of(images, config.file_format)
+    return shards.write_shard(Path(path), images.select(np.arange(start, stop)), schema)

@@ -22,6 +22,7 @@ from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import CsvTable, number_or_nan
 
 version = "1"
+conditions = frozenset({"age", "sex", "view"})
 
 NO_FINDING = "No Finding"
 FINDINGS = (
@@ -233,7 +234,7 @@ def _splits(params: Params, table: CsvTable) -> tuple[np.ndarray | None, list[st
         try:
             listed = path.read_text(encoding="utf-8-sig").split()
         except (OSError, UnicodeDecodeError):
-            remedy = "Add the official list, or set split to drawn."
+            remedy = "Add the official list, or --set split=drawn."
             raise DataError(str(path), "cannot be read", remedy) from None
         members = np.isin(names, listed)
         if (both := np.flatnonzero(members & (split != ""))).size:

@@ -23,6 +23,7 @@ from benchmark.images.image_set import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERT
 from benchmark.utils.csv_table import CsvTable
 
 version = "1"
+conditions = frozenset({"age", "sex", "view"})
 
 TEST_TABLES = ("test_labels.csv", "test.csv", "groundtruth.csv")
 LICENSE = "CheXpert research use agreement"
@@ -135,7 +136,7 @@ def _read(params: Params) -> tuple[list[Part], Tree, dict[str, str]]:
     """Return the images that the tables list, the tree of files, and their paths by patient/study/image."""
     if params.use != "research":
         problem = f"is {params.use}, the dataset's agreement allows research alone"
-        remedy = "Choose another dataset, or set use to research if it is."
+        remedy = "Choose another dataset, or run with --set use=research if it is."
         raise DataError("source chexpert: use", problem, remedy)
     home, tree = _home(params.root)
     files = by_name(tree, chexpert_parts.key_of, str(tree.root))
@@ -175,7 +176,7 @@ def _test_table(params: Params, home: Path) -> Path:
         raise DataError(
             str(home),
             f"has no table of the test set: {', '.join(TEST_TABLES)}",
-            "Add the published labels and test/, see docs/data_cards/chexpert.md, or set test to from_train.",
+            "Add the published labels and test/, see docs/data_cards/chexpert.md, or --set test=from_train.",
         )
     return path
 

@@ -20,6 +20,7 @@ from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import required_text
 
 version = "2"
+conditions = frozenset({"age", "sex", "view"})
 
 COLUMNS = ("patientid", "finding", "view", "modality", "filename")
 FURTHER = ("folder", "age", "sex", "location", "license")

@@ -27,6 +27,7 @@ from benchmark.utils.csv_table import number_or_nan, required_text
 from benchmark.utils.hashing import sha256_file, sha256_of
 
 version = "1"
+conditions = frozenset({"age", "sex", "view"})
 
 COLUMNS = ("image", "label")
 
@@ -91,7 +92,7 @@ def images(
             read, a file without pixel data or in a compression that cannot be read.
     """
     listed, notes = _list(params)
-    remedy = "Name its class with labels, or leave it out with ignore_labels."
+    remedy = "Name its class: --set labels={NAME: CLASS}; or --set ignore_labels=[NAME]."
     records, ignored = listing.of_classes(listed, classes, params.ignore_labels, params.root, remedy)
     listing.refuse_partial_splits(records)
     listing.refuse_two_splits(records)
@@ -161,7 +162,7 @@ def _record(params: Params, where: str, path: Path, cells: dict[str, str], label
     """Return a file with the texts of its table's record, or else of its header."""
     header = read_header(path, params.label_from)
     if header.frames > 1 and params.frames == "error":
-        raise DataError(str(path), f"has {header.frames} frames", "Split it, or set frames to first.")
+        raise DataError(str(path), f"has {header.frames} frames", "Split it, or --set frames=first.")
     label = header.label if params.label_from else label
     if not label:
         raise DataError(f"{path}: {params.label_from}", "is blank, so the file has no label", "Fill it in.")
@@ -204,7 +205,7 @@ def _refuse_identifiable(records: Sequence[_DicomRecord]) -> None:
         burned_in = ["BurnedInAnnotation"] if record.header.burned_in else []
         if names := [*record.header.identity, *burned_in]:
             problem = f"does not look de-identified: {', '.join(names)}"
-            remedy = "De-identify the files, or set identifiable to note."
+            remedy = "De-identify the files, or --set identifiable=note."
             raise DataError(str(record.path), problem, remedy)
 
 

@@ -15,6 +15,7 @@ from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import number_or_nan, required_text
 
 version = "2"
+conditions = frozenset({"age", "sex", "view"})
 
 COLUMNS = ("image", "label", "patient_id")
 
@@ -53,6 +54,17 @@ def fingerprint(params: Params) -> str:
     return listing.fingerprint_records(_usable(_list(params)[0], params)[0])
 
 
+def conditions_of(params: Params) -> frozenset[str]:
+    """Return the columns that the table fills for an image, of all classes and licenses.
+
+    Raises:
+        DataError: the folder or the table is missing or broken.
+    """
+    listed, _ = _list(params)
+    filled = {name for name in ("sex", "view") if any(getattr(record, name) for record in listed)}
+    return frozenset(filled | ({"age"} if any(record.age == record.age for record in listed) else set()))
+
+
 def images(
     params: Params, *, classes: tuple[str, ...], image_size: int, reserve_per_class: int, seed: int
 ) -> ImageSet:
@@ -66,7 +78,7 @@ def images(
             classes; a patient is in two given splits; or no license of a class allows the use.
     """
     listed, notes = _list(params)
-    remedy = "To leave it out, name it in ignore_labels."
+    remedy = "To leave it out: --set ignore_labels=[NAME]."
     listed, ignored = listing.of_classes(listed, classes, params.ignore_labels, params.root, remedy)
     listing.refuse_partial_splits(listed)
     records, gone = _usable(listed, params)
@@ -130,6 +142,6 @@ def _record_of_file(params: Params, path: Path, label: str) -> Record:
     patient = path.stem.split(params.patient_separator)[0] if params.patient_separator else name
     if not patient:
         problem = "begins with the separator, so the patient's id is empty"
-        raise DataError(str(path), problem, "Rename the file, or choose another patient_separator.")
+        raise DataError(str(path), problem, "Rename the file, or --set patient_separator=TEXT.")
     inside(params.root, name, str(path))
     return Record(where=str(path), path=path, image_id=name, patient_id=patient, label=label)

@@ -22,6 +22,7 @@ from benchmark.images.lazy import LazyImages, as_lazy
 from benchmark.utils.hashing import sha256_file
 
 version = "1"
+conditions: frozenset[str] = frozenset()
 
 PARTS = ("train", "val", "test")
 MAX_SIDE = 1024
@@ -137,7 +138,7 @@ def _file(params: Params) -> Path:
     paths = sorted(root.glob("*.npz"))
     if len(paths) != 1:
         names = ", ".join(path.name for path in paths) or "none"
-        remedy = "Name one with the parameter file."
+        remedy = "Name one with --set file=NAME."
         raise DataError(str(root), f"expected one .npz file, the folder has {names}", remedy)
     return paths[0]
 
@@ -174,7 +175,7 @@ def _names(params: Params, path: Path, parts: list[_Part]) -> tuple[str, ...]:
     names = params.labels or known
     if names is None:
         problem = f"the names of the labels are known for {', '.join(LABELS)}, not for {path.stem}"
-        remedy = "Give them with the parameter labels, in the order of their numbers."
+        remedy = "Give them in the order of their numbers: --set labels=[...]."
         raise DataError(f"{path}: labels", problem, remedy)
     if len(set(names)) != len(names):
         problem = f"names one twice: {', '.join(names)}"
@@ -187,7 +188,7 @@ def _names(params: Params, path: Path, parts: list[_Part]) -> tuple[str, ...]:
         highest = 1 if width > 1 else len(names) - 1
         if part.labels.min() < 0 or part.labels.max() > highest or width not in (1, len(names)):
             problem = f"has {width} numbers per image, up to {part.labels.max()}, for {len(names)} names"
-            remedy = "Give as many names with the parameter labels as there are labels."
+            remedy = "Give as many names as there are labels: --set labels=[...]."
             raise DataError(f"{path}: {part.name}_labels", problem, remedy)
     return names
 
@@ -196,7 +197,7 @@ def _check_classes(path: Path, classes: tuple[str, ...], names: tuple[str, ...])
     for name in classes:
         if name not in names:
             problem = f"the task's class '{name}' is not one of the labels {', '.join(names)}"
-            remedy = "Name the task's classes like the labels, or rename these with the parameter labels."
+            remedy = "Name the task's classes like the labels, or rename these: --set labels=[...]."
             raise DataError(f"{path}: labels", problem, remedy)
 
 

@@ -8,8 +8,10 @@ from benchmark.datasets._readers.listing import check_classes
 from benchmark.errors import DataError
 from benchmark.images import shards
 from benchmark.images.image_set import ImageSet
+from benchmark.plugins.source import CONDITIONS
 
 version = "1"
+conditions = CONDITIONS  # those of the source that it was built from
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
@@ -29,6 +31,15 @@ def fingerprint(params: Params) -> str:
         DataError: not a finished dataset, or a shard is missing or has another size.
     """
     return str(shards.describe(params.root)["content"])
+
+
+def conditions_of(params: Params) -> frozenset[str]:
+    """Return the columns of the built dataset that are conditions.
+
+    Raises:
+        DataError: as ``fingerprint``.
+    """
+    return conditions & set(shards.describe(params.root)["columns"])
 
 
 def images(

@@ -27,6 +27,7 @@ from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
 
 version = "1"
+conditions = frozenset({"age", "sex"})
 
 Probe = Literal["convex", "linear"]
 TABLE = "dataset_metadata.csv"

@@ -143,6 +143,7 @@ class Tracker(RunObserver):
             "seeds": list(plan.profile.seeds),
             "rows": [r.name for r in plan.rows],
             **plan.chosen,
+            **plan.settings,
         }
 
     def _end_orphans(self) -> None:

@@ -100,6 +100,12 @@ def weights_part(plan: Plan, weights: str | None) -> list[str]:
     return [f"weights={Path(weights).resolve().name}.{content[:8]}"]
 
 
+def settings_part(plan: Plan) -> list[str]:
+    """Return the settings as parts of a folder's name; a long value by its hash."""
+    texts = {name: str(value) for name, value in plan.settings.items()}
+    return [f"{name}={text if len(text) <= 24 else sha256_of(text)[:8]}" for name, text in texts.items()]
+
+
 def make_folder(folder: Path) -> None:
     """Create an output folder.
 

@@ -16,7 +16,7 @@ import yaml
 from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingError, unknown_name
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import SweepRequest
-from benchmark.experiments.run import folder_name, folder_part, make_folder, run, weights_part
+from benchmark.experiments.run import folder_name, folder_part, make_folder, run, settings_part, weights_part
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import choices, make_plan
 from benchmark.tasks.loading import load_task
@@ -69,8 +69,9 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
         scenario = ",".join(filter(None, [options.scenario, chosen]))
         plans[chosen] = make_plan(options.run_request(scenario=scenario))
     plan = next(iter(plans.values()))
-    name, weights = f"sweep-{plan.task.name}-{plan.profile_name}", weights_part(plan, options.weights)
-    out = options.out or Path("outputs") / folder_name(name, options.scenario, *weights)
+    name = f"sweep-{plan.task.name}-{plan.profile_name}"
+    parts = [*settings_part(plan), *weights_part(plan, options.weights)]
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *parts)
     return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
 
 

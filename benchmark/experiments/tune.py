@@ -15,6 +15,7 @@ from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError, TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
+from benchmark.experiments.run import settings_part
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.request import RunRequest
@@ -64,7 +65,8 @@ def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_f
         )
     plan = make_plan(replace(request, generators=(generator,)), stages=("fit",))
     entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
-    study = _study(study_file, f"{plan.task.name}/{plan.profile_name}/{plan.source}/{plugin.name}", seed)
+    name = "/".join([plan.task.name, plan.profile_name, plan.source, plugin.name, *settings_part(plan)])
+    study = _study(study_file, name, seed)
     search = _Search(plan, plugin, entry, Store(store_root()))
     left = trials - len(_finished(study))
     if left > 0:

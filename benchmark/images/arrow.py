@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,16 @@ def features_of(images: ImageSet, pixels: Any = None) -> Features:
     """Return the columns of a set as features of ``datasets``: image shapes, class names, types.
 
     Args:
-        pixels: feature of an image or mask; by default ``Array2D``.
+        pixels: feature of an image or mask; by default ``Array2D``. With ``Image`` several labels are a list
+            of their names, as the Hub shows them.
     """
-    from datasets import Array2D, ClassLabel, Features, List, Value
+    from datasets import Array2D, ClassLabel, Features, Image, List, Value
 
     def feature(name: str, column: Any) -> Any:
         if name in PIXELS:
             return pixels or Array2D(shape=column.shape[1:], dtype="uint8")
+        if name == "label" and images.multilabel and isinstance(pixels, Image):
+            return List(ClassLabel(names=list(images.classes)))
         if column.ndim == 2:
             return List(Value(column.dtype.name), length=column.shape[1])
         return ClassLabel(names=list(images.classes)) if name == "label" else Value(_type_of(column))
@@ -64,14 +68,27 @@ def table_of(images: ImageSet, schema: pa.Schema) -> pa.Table:
     def array(column: Any, kind: pa.DataType) -> pa.Array:
         if kind == pa.binary():
             return pa.array([pixels.tobytes() for pixels in column[:]], kind)
+        if pa.types.is_struct(kind):
+            return pa.array([{"bytes": _png(pixels), "path": None} for pixels in column[:]], kind)
         if column.ndim == 3:
             return pa.ExtensionArray.from_storage(kind, _nested(column[:]))
+        if pa.types.is_list(kind):
+            return pa.array([np.flatnonzero(present).tolist() for present in column], kind)
         if column.ndim == 2:
             return pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(column).ravel(), column.shape[1])
         return pa.array(column.tolist(), kind)
 
     arrays = [array(column, schema.field(name).type) for name, column in images.columns().items()]
     return pa.table(arrays, schema=schema)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """Return (H, W) pixels as a PNG, which keeps every gray value."""
+    from PIL import Image
+
+    sink = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(sink, "PNG")
+    return sink.getvalue()
 
 
 def _nested(block: np.ndarray) -> pa.ListArray:
@@ -84,19 +101,31 @@ def _nested(block: np.ndarray) -> pa.ListArray:
     return values
 
 
-def columns_of(table: pa.Table) -> dict[str, np.ndarray]:
-    """Return all columns but the pixels as arrays in memory."""
+def columns_of(table: pa.Table, classes: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Return all columns but the pixels as arrays in memory; labels in lists need the classes."""
+    import pyarrow as pa
+
     columns: dict[str, np.ndarray] = {}
     for name in table.column_names:
         column, kind = table[name].combine_chunks(), table.schema.field(name).type
         if hasattr(kind, "list_size"):
             columns[name] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
+        elif name == "label" and pa.types.is_list(kind):
+            columns[name] = _indicators(column, len(classes))
         elif name == "label":
             columns[name] = np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
         elif name not in PIXELS:
             values = column.to_pylist()
             columns[name] = np.array(values, dtype=object if None in values else None)
     return columns
+
+
+def _indicators(column: pa.ListArray, count: int) -> np.ndarray:
+    """Return (N, K) uint8, 1 for every index of a row's list."""
+    label = np.zeros((len(column), count), np.uint8)
+    for row, present in enumerate(column.to_pylist()):
+        label[row, present] = 1
+    return label
 
 
 def write_images(path: Path, images: ImageSet) -> None:

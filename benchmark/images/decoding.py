@@ -84,19 +84,24 @@ def decode_gray(path: Path, *, at_least: int | None = None) -> Image:
     return _decode(path, str(path), FORMATS, at_least)
 
 
-def decode_bytes(content: bytes, where: str, formats: tuple[str, ...] = FORMATS) -> Image:
+def decode_bytes(
+    content: bytes, where: str, formats: tuple[str, ...] = FORMATS, *, blank: bool = False
+) -> Image:
     """Decode the bytes of an image file; see ``decode_gray``.
 
     Args:
         where: name of the file, for errors.
         formats: Pillow's names of the admitted formats, recognized by their first bytes.
+        blank: admit one gray value throughout, as in a mask.
     """
     if not content:
         raise DataError(where, "is empty (0 bytes), expected an image", _REPLACE)
-    return _decode(BytesIO(content), where, formats, None)
+    return _decode(BytesIO(content), where, formats, None, blank)
 
 
-def _decode(source: Path | BytesIO, where: str, formats: tuple[str, ...], at_least: int | None) -> Image:
+def _decode(
+    source: Path | BytesIO, where: str, formats: tuple[str, ...], at_least: int | None, blank: bool = False
+) -> Image:
     from PIL import Image, ImageOps
 
     try:
@@ -120,7 +125,7 @@ def _decode(source: Path | BytesIO, where: str, formats: tuple[str, ...], at_lea
         reason = str(error) or type(error).__name__
         raise DataError(where, f"is corrupt or truncated: {reason}", _REPLACE) from None
     low, high = gray.getextrema()
-    if low == high:
+    if low == high and not blank:
         raise DataError(where, f"has one gray value ({low}) throughout, expected an image", _REPLACE)
     return gray
 

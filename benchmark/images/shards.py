@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ from benchmark.utils.hashing import sha256_file, sha256_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = "synththorax-images/2"
+FORMAT = "synththorax-images/2"  # raw pixels
+PICTURES = "synththorax-pictures/1"  # PNG, which the ``datasets`` library shows as images
 DATASET = "dataset.json"
 MAPPED = "images.arrow"
 GROUP_BYTES = 2**24  # of pixels in a row group, which a writer or reader holds at once
@@ -39,18 +41,18 @@ def build_errors(path: Path) -> AbstractContextManager[None]:
     return disk_errors(path, free_space=remedy)
 
 
-def part_name(index: int, count: int) -> str:
+def part_name(index: int, count: int, part: str = "part") -> str:
     """Return the file name of a shard."""
-    return f"part-{index:05d}-of-{count:05d}.parquet"
+    return f"{part}-{index:05d}-of-{count:05d}.parquet"
 
 
-def schema_of(images: ImageSet) -> pa.Schema:
-    """Return the columns of a set: pixels as raw bytes, the others as in the Arrow file."""
-    from datasets import Value
+def schema_of(images: ImageSet, format: str = FORMAT) -> pa.Schema:
+    """Return the columns of a set: pixels as raw bytes or as PNG, the others as in the Arrow file."""
+    from datasets import Image, Value
 
     height, width = images.image.shape[1:]
-    about = {"format": FORMAT, "height": height, "width": width, "classes": images.classes}
-    return arrow.schema_of(arrow.features_of(images, Value("binary")), about)
+    about = {"format": format, "height": height, "width": width, "classes": images.classes}
+    return arrow.schema_of(arrow.features_of(images, Value("binary") if format == FORMAT else Image()), about)
 
 
 def write_shard(path: Path, images: ImageSet, schema: pa.Schema) -> dict[str, Any]:
@@ -99,12 +101,13 @@ def seal(folder: Path, about: Mapping[str, Any], records: Sequence[Mapping[str, 
     """Write ``dataset.json``, which makes the shards a dataset.
 
     Args:
-        about: ``card``, ``classes``, ``height``, ``width``, ``columns``, and the configuration of the build.
+        about: ``card``, ``classes``, ``height``, ``width``, ``columns``, the configuration of the build, and
+            ``format`` unless the pixels are raw.
         records: the manifest of every shard, in order.
     """
     value = {
-        **about,
         "format": FORMAT,
+        **about,
         "rows": sum(record["rows"] for record in records),
         "shards": list(records),
         "content": sha256_of([[r["rows"], r["sha256"]] for r in records]),
@@ -131,7 +134,7 @@ def describe(folder: Path) -> dict[str, Any]:
         raise DataError(str(folder), f"has no {DATASET}, so it is not a finished dataset", remedy)
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = about["format"] == FORMAT
+        known = about["format"] in (FORMAT, PICTURES)
         sizes = {record["file"]: record["bytes"] for record in about["shards"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -161,7 +164,8 @@ def _lazy_pixels(paths: Sequence[Path], column: str, shape: tuple[int, int]) -> 
         try:
             with pq.ParquetFile(path) as file:
                 table = file.read_row_group(group, columns=[column], use_threads=False)
-            pixels = b"".join(table[column].to_pylist())
+            cells = table[column].to_pylist()
+            pixels = b"".join(cells if isinstance(cells[0], bytes) else map(_decoded, cells))
             return np.frombuffer(pixels, np.uint8).reshape(table.num_rows, *shape)
         except (OSError, ValueError, TypeError, pa.ArrowException) as error:
             raise damaged(path, error) from None
@@ -177,6 +181,14 @@ def _lazy_pixels(paths: Sequence[Path], column: str, shape: tuple[int, int]) -> 
             for k in range(footer.num_row_groups)
         ]
     )
+
+
+def _decoded(cell: Mapping[str, Any]) -> bytes:
+    """Return the pixels of a PNG."""
+    from PIL import Image
+
+    with Image.open(BytesIO(cell["bytes"]), formats=("PNG",)) as opened:
+        return np.asarray(opened, np.uint8).tobytes()
 
 
 def damaged(path: Path, error: Exception) -> DataError:
@@ -208,7 +220,8 @@ def read_shards(folder: Path) -> ImageSet:
     pixels: dict[str, Any] = {
         name: _lazy_pixels(paths, name, shape) for name in arrow.PIXELS if name in about["columns"]
     }
-    return ImageSet(classes=tuple(about["classes"]), card=card_of(about), **pixels, **arrow.columns_of(table))
+    columns = arrow.columns_of(table, about["classes"])
+    return ImageSet(classes=tuple(about["classes"]), card=card_of(about), **pixels, **columns)
 
 
 def card_of(about: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """List submitted samples without decoding them: a folder, or a Parquet file.
 
 A folder has a subfolder per class, below a subfolder per fold in a cross-validation. A file has the columns
-``image`` and ``class``, and if needed ``fold`` and ``label:<class>``.
+``image`` and ``class``, and if needed ``fold`` and ``label:<class>``. ``hub_listing`` reads data sets.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def list_table(path: Path, classes: Sequence[str], folds: int, *, multilabel: bo
     for row, name in enumerate(values["class"]):
         if name not in classes:
             raise unknown_name("class", str(name), list(classes), f"{path}: row {row}")
-    fold = _folds(values.get("fold"), table.num_rows, folds, path)
-    report = _reports(values, classes, path)
+    fold = folds_of(values.get("fold"), table.num_rows, folds, path)
+    report = reports_of(values, classes, path)
     return [
         Sample(
             f"{path}: row {row}",
@@ -204,7 +204,12 @@ def _validate_columns(path: Path, schema: pa.Schema, *, multilabel: bool) -> Non
         raise SubmissionError(str(path), "has a repeated column")
 
 
-def _folds(given: list[int] | None, rows: int, folds: int, path: Path) -> list[int]:
+def folds_of(given: list[int] | None, rows: int, folds: int, path: Path | str) -> list[int]:
+    """Return the fold of every row, from the column ``fold`` where the task has several.
+
+    Raises:
+        SubmissionError: the column is missing, or has an unknown fold.
+    """
     if given is None and folds > 1:
         raise SubmissionError(
             f"{path}: fold",
@@ -218,10 +223,14 @@ def _folds(given: list[int] | None, rows: int, folds: int, path: Path) -> list[i
     return given
 
 
-def _reports(
-    values: dict[str, list[Any]], classes: Sequence[str], path: Path
+def reports_of(
+    values: dict[str, list[Any]], classes: Sequence[str], path: Path | str
 ) -> list[tuple[int, ...]] | list[None]:
-    """Return all labels of every row, or a list of None where the table has only ``class``."""
+    """Return all labels of every row, or a list of None where the table has only ``class``.
+
+    Raises:
+        SubmissionError: a column is missing or unknown, or a row's labels lack its class.
+    """
     columns = {name for name in values if name.startswith(LABEL)}
     if not columns:
         return [None] * len(values["class"])

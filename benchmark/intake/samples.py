@@ -15,6 +15,7 @@ from benchmark.images import arrow, duplicates
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages, join
+from benchmark.intake.hub_listing import list_dataset, location_of
 from benchmark.intake.listing import Sample, list_folder, list_table
 from benchmark.intake.untrusted import as_submission_error
 from benchmark.utils.files import disk_errors
@@ -43,11 +44,16 @@ class StoredSamples:
 
 
 def list_samples(source: Path, classes: Sequence[str], folds: int, *, multilabel: bool) -> list[Sample]:
-    """List the samples of a folder or of a Parquet file; decodes none.
+    """List the samples of a folder, of a Parquet file or of a data set of the Hub; decodes none.
 
+    Args:
+        source: a folder, a file, or ``owner/name@commit``, which is no path on this machine.
     Raises:
-        SubmissionError: see ``list_folder`` and ``list_table``.
+        SubmissionError: see ``list_folder``, ``list_table`` and ``list_dataset``.
     """
+    location = location_of(source)
+    if location is not None:
+        return list_dataset(location, classes, folds, multilabel=multilabel)
     if source.suffix.lower() == ".parquet":
         return list_table(source, classes, folds, multilabel=multilabel)
     return list_folder(source, classes, folds)

@@ -86,6 +86,7 @@ class Plan:
         task: with the run's choices made.
         source_paths: the parameters of the source that are paths; the fingerprint stands for them in cache
             keys.
+        settings: of ``--set``, where they differ from the task, by name; part of the task too.
     """
 
     task: Task
@@ -101,6 +102,7 @@ class Plan:
     extractor_hash: str
     device: str
     precision: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def profile(self) -> Profile:

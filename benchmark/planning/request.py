@@ -43,6 +43,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_split_at_commas)]
 Root = Annotated[Path | None, Option("folder of a real dataset, for sources that read one")]
+Settings = Annotated[
+    tuple[str, ...],
+    Option("settings of the source and of its split: fit=pad,split.too_few=exclude or {name: value, ...}"),
+]
 Workers = Annotated[Count | None, Option("parallel processes; default: one per core")]
 
 
@@ -52,8 +56,11 @@ class TaskRequest:
 
     task: Annotated[str, Option("name of a task, or path of a task file")] = "cxr_pneumonia"
     profile: Annotated[str, Option("demo (minutes), lite (hours) or paper (GPUs)")] = "demo"
-    source: Annotated[str | None, Option("data source; default: the task's packaged phantoms")] = None
+    source: Annotated[
+        str | None, Option("name or Python file of a data source; default: the task's packaged phantoms")
+    ] = None
     root: Root = None
+    set: Settings = ()
     scenario: Annotated[
         str | None, Option("choices of the task, such as view.keep=frontal,mask.shape=joint")
     ] = None

@@ -1,21 +1,21 @@
 """Resolve and validate user options into a run plan."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
 
-from benchmark.errors import DataError, TaskError, unknown_name
+from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.requests import check_conditions, with_read_files
 from benchmark.planning.rows import resolve_rows
-from benchmark.plugins.registry import find
+from benchmark.planning.source import resolve_source
+from benchmark.plugins.source import source_conditions
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task
@@ -80,17 +80,13 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
     task = with_read_files(load_task(request.task).variant(choices(request.scenario)))
+    chosen = resolve_source(task, request.profile, request.source, root=request.root, settings=request.set)
+    task, source, params = chosen.task, chosen.plugin.name, chosen.params
     profile = task.profile(request.profile)
-    source = request.source or task.default_source
-    task.source(source)
     _check_heads(task, request.profile, source)
     if request.weights is not None:
-        chosen = tuple(_with_weights(classifier, request.weights) for classifier in profile.classifiers)
-        task = task.with_classifiers(request.profile, chosen)
-    plugin = find("sources", [source])[0]
-    module = plugin.load()
-    values = {**task.source(source).params, **profile.data.get(source, {})}
-    params = source_params(module, source, values, request.root)
+        classifiers = tuple(_with_weights(each, request.weights) for each in profile.classifiers)
+        task = task.with_classifiers(request.profile, classifiers)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     extractor, extractor_hash = resolve_extractor(request.extractor or profile.measures.extractor)
     device, precision = resolve_device(request.device, request.precision)
@@ -98,18 +94,19 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         task=task,
         profile_name=request.profile,
         source=source,
-        source_target=plugin.target,
+        source_target=chosen.plugin.target,
         source_params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
         source_paths=paths,
-        source_fingerprint=module.fingerprint(params),
-        source_version=plugin.version(module),
+        source_fingerprint=chosen.module.fingerprint(params),
+        source_version=chosen.plugin.version(chosen.module),
         rows=tuple(resolve_rows(task, request.profile, request.generators, request.params)),
         extractor=extractor,
         extractor_hash=extractor_hash,
         device=device,
         precision=precision,
+        settings=chosen.settings,
     )
-    check_conditions(task, plan.rows, source, frozenset(getattr(module, "conditions", ())))
+    check_conditions(task, plan.rows, source, source_conditions(chosen.module, params))
     return _with_located_weights(plan) if _trains(plan, stages) else plan
 
 
@@ -192,20 +189,3 @@ def choices(text: str | None) -> dict[str, Any]:
                 f"--scenario {path}", f"'{value}' is not a plain value", "See: tasks NAME."
             ) from None
     return chosen
-
-
-def source_params(module: ModuleType, source: str, values: Mapping[str, Any], root: Path | None) -> Any:
-    """Return the validated parameters of a source, with the folder that the user gave.
-
-    Raises:
-        TaskError, DataError: a root that the source does not read, a missing root, or a wrong parameter.
-    """
-    fields = module.Params.model_fields
-    given = dict(values)
-    if root is not None:
-        if "root" not in fields:
-            raise TaskError("--root", f"source '{source}' reads no folder", "Leave --root out.")
-        given["root"] = root.resolve()
-    elif "root" in fields and "root" not in given:
-        raise DataError(f"source {source}", "needs the folder of the dataset", "Give it with --root PATH.")
-    return parse(module.Params, given, f"source {source}: params")

@@ -35,11 +35,7 @@ class Plugin:
             TaskError: it cannot be imported.
         """
         try:
-            return (
-                _import_file(Path(self.target))
-                if self.origin == "file"
-                else importlib.import_module(self.target)
-            )
+            return import_target(self.target)
         except Exception as error:  # a third party's module may raise anything
             raise TaskError(
                 f"{self.kind[:-1]} '{self.name}' ({self.target})",
@@ -47,7 +43,7 @@ class Plugin:
                 "Fix the file, or install what it imports.",
             ) from error
 
-    def version(self, module: ModuleType) -> str:
+    def version(self, module: object) -> str:
         """Return the code version for cache keys; of a file the content counts too, since it may be edited.
 
         Raises:
@@ -59,6 +55,11 @@ class Plugin:
         if self.origin == "file":
             own += "+" + hashlib.sha256(Path(self.target).read_bytes()).hexdigest()[:16]
         return own
+
+
+def import_target(target: str) -> ModuleType:
+    """Import a plug-in's module by its dotted name, or a Python file by its path, which ends in ``.py``."""
+    return _import_file(Path(target)) if target.endswith(".py") else importlib.import_module(target)
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -1,10 +1,10 @@
 """Load a task's splits: read the source, apply the task's rules, divide by patient."""
 
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any
 
 from benchmark.images.image_set import ImageSet, Splits
+from benchmark.plugins.source import DataSource
 from benchmark.protocol.split import divide, note_reserve
 from benchmark.tasks.schema import SplitRule
 
@@ -12,7 +12,7 @@ Rule = Callable[[ImageSet], ImageSet]
 
 
 def load(
-    source: ModuleType,
+    source: DataSource,
     params: Any,
     *,
     classes: tuple[str, ...],
@@ -22,6 +22,7 @@ def load(
     seed: int,
     before: Rule = lambda images: images,
     on_train: Rule = lambda images: images,
+    name: str = "",
 ) -> Splits:
     """Read a source, apply the task's rules to its images, and divide them by patient.
 
@@ -33,13 +34,14 @@ def load(
         reserve_per_class: images per class that ``oracle`` requests; fewer are noted.
         before: rules for every image before the division (view, label policy, mask, site).
         on_train: rules for the training images alone (imbalance, fraction).
+        name: of the source, for errors; by default that of its module.
     Raises:
         DataError: the source, a rule or the division fails; names the field and the remedy.
     """
     images = source.images(
         params, classes=classes, image_size=image_size, reserve_per_class=reserve_per_class, seed=seed
     )
-    where = f"source {source.__name__.removeprefix('benchmark.datasets.')}"
+    where = f"source {name or str(getattr(source, '__name__', '')).removeprefix('benchmark.datasets.')}"
     splits = divide(before(images), split, seed=seed, where=where)
     train = on_train(splits.train)
     more, dropped = _with_every_class(splits.more_tests, set(splits.test.classes) & set(classes))

@@ -33,7 +33,7 @@ def classes_with_patients(images: ImageSet, rule: SplitRule, where: str) -> tupl
     for c in few:
         if rule.too_few == "error":
             problem = f"has {plural(patients[c], 'patient')}, the split needs at least {need}"
-            remedy = "Add patients, drop the class from the task, or set split.too_few to exclude."
+            remedy = "Add patients, drop the class from the task, or run with --set split.too_few=exclude."
             raise DataError(f"{where}: '{images.classes[c]}'", problem, remedy)
     classes = [c for c in range(len(images.classes)) if c not in few]
     if len(classes) < 2:

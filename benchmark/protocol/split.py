@@ -62,7 +62,7 @@ def _hold_out(images: ImageSet, part: np.ndarray, rule: SplitRule, seed: int, wh
     name = "test_paper" if "test" in part else "test"
     if name in part:
         problem = "gives test and test_paper, so a held-out fold has no name"
-        remedy = "Set split.folds to 0, or drop one of the two from the source."
+        remedy = "Run with --set split.folds=0, or drop one of the two from the source."
         raise DataError(f"{where}: split", problem, remedy)
     train = np.flatnonzero(part == "train")
     part[train[fold_of(images.select(train), rule.folds, seed=seed, where=where) == rule.fold]] = name

@@ -1,6 +1,5 @@
 """Load a source, apply the scenario's rules, and prove the splits disjoint."""
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from benchmark.errors import DataError
 from benchmark.images import arrow, plots
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import Splits
+from benchmark.plugins.registry import import_target
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.protocol.rules.label_policy import of_training_patients
@@ -26,7 +26,7 @@ class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=(
 
     Attributes:
         fingerprint: of the source's files or parameters; it stands for ``paths`` in the cache key.
-        target: module of the source.
+        target: module of the source, or path of its file.
         paths: parameters of the source that say where the data lie.
     """
 
@@ -55,7 +55,7 @@ class DataResult(StageResult):
 def data(job: Job[DataConfig]) -> DataResult:
     """Load the source, apply the rules, write the splits, and prove that they are disjoint."""
     config = job.config
-    module = importlib.import_module(config.target)
+    module = import_target(config.target)
     params = module.Params(**{**config.params, **config.paths})
     request: Mapping[str, Any] = {
         "classes": config.classes,
@@ -67,6 +67,7 @@ def data(job: Job[DataConfig]) -> DataResult:
         module,
         params,
         **request,
+        name=config.source,
         split=config.split,
         before=scenario.before_split(config.scenario),
         on_train=scenario.on_train(config.scenario, seed=job.node.seed),

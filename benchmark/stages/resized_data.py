@@ -1,6 +1,5 @@
 """The training and validation images at a generator's own size, from the original pixels."""
 
-import importlib
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from benchmark.engine.node import StageConfig
 from benchmark.errors import DataError
 from benchmark.images import arrow, plots
 from benchmark.images.image_set import ImageSet, concatenate
+from benchmark.plugins.registry import import_target
 from benchmark.protocol import scenario
 from benchmark.stages.job import DATA, Job
 from benchmark.stages.records import StageResult
@@ -46,7 +46,7 @@ def resized_data(job: Job[ResizedDataConfig]) -> ResizedDataResult:
         DataError: the source has another set of images at this size.
     """
     config = job.config
-    module = importlib.import_module(config.target)
+    module = import_target(config.target)
     images = module.images(
         module.Params(**{**config.params, **config.paths}),
         classes=config.classes,

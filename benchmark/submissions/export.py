@@ -1,5 +1,6 @@
 """``data export``: write the images that a generator may learn from as files, to fit it outside the suite."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -167,6 +168,7 @@ def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: RunRequest
     command += f" --profile {plan.profile_name} --source {plan.source}"
     command += " --root FOLDER" if request.root else ""
     command += f" --scenario '{request.scenario}'" if request.scenario else ""
+    command += "".join(f" --set {shlex.quote(text)}" for text in request.set)
     return README_TEXT.format(
         task=plan.task.name,
         profile=plan.profile_name,

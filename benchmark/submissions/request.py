@@ -13,7 +13,7 @@ class SubmitRequest(TrainingRequest):
     """Make a bundle to hand in from a generator, from samples, or from an existing bundle."""
 
     generator: Annotated[str | None, Option("Python file, or name of an installed generator")] = None
-    samples: Annotated[Path | None, Option("folder with a folder per class, or a Parquet file")] = None
+    samples: Annotated[Path | None, Option("folder, Parquet file, or owner/name@commit on the Hub")] = None
     bundle: Annotated[Path | None, Option("folder or ZIP of a bundle of the same protocol")] = None
     card: Annotated[
         Path | None, Option("submission card: name, title, authors, license, ...", "submission.yaml")

@@ -222,6 +222,17 @@ class Task(Strict):
         changed = self.profile(profile).model_copy(update={"classifiers": classifiers})
         return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})
 
+    def with_source(self, name: str, source: Source) -> Task:
+        """Return this task with another, or one more, source."""
+        return self.model_copy(update={"sources": {**self.sources, name: source}})
+
+    def with_data(self, profile: str, source: str, params: Mapping[str, Any]) -> Task:
+        """Return this task with further parameters of a source in one of its profiles."""
+        data = self.profile(profile).data
+        data = {**data, source: {**data.get(source, {}), **params}}
+        changed = self.profile(profile).model_copy(update={"data": data})
+        return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})
+
     def source(self, name: str) -> Source:
         """The settings of the source with this name."""
         if name not in self.sources:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,25 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
 from benchmark.planning.request import RunRequest
+from benchmark.planning.source import setting_words, with_settings
+from benchmark.plugins.registry import find
+from benchmark.plugins.source import load_source
 from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
 from benchmark.tasks.profile import Profile
-from benchmark.tasks.schema import Task
+from benchmark.tasks.schema import Source, Task
 from benchmark.verification.check import Check, Fault, checks_of, difference, differences
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A task with the choices, the profile, the source and the extractor of a bundle."""
+    """A task with the choices, the profile, the source and the extractor of a bundle.
+
+    Attributes:
+        file: name or path of the task.
+        source_file: Python file of the source; empty for an installed one.
+    """
 
     task: Task
     file: str
@@ -29,6 +37,8 @@ class Protocol:
     source: str
     extractor: str
     scenario: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source_file: str = ""
 
     @property
     def profile(self) -> Profile:
@@ -49,8 +59,9 @@ class Protocol:
     def request(self, root: Path | None, extractor: str) -> RunRequest:
         """Return the request of a run of this protocol without any generator."""
         return RunRequest(
-            task=self.file, profile=self.profile_name, source=self.source, root=root, generators=(),
-            extractor=extractor, scenario=self.scenario or None,
+            task=self.file, profile=self.profile_name, source=self.source_file or self.source, root=root,
+            generators=(), extractor=extractor, scenario=self.scenario or None,
+            set=tuple(setting_words(self.settings)),
         )  # fmt: skip
 
     def hash(self, extractor: str) -> str:
@@ -58,11 +69,14 @@ class Protocol:
         return self.task.protocol_hash(self.profile_name, self.source, extractor)
 
 
-def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Protocol:
+def claimed_protocol(
+    manifest: Manifest, task_file: Path | None = None, source_file: Path | None = None
+) -> Protocol:
     """Return the protocol that a bundle claims.
 
     Args:
         task_file: the task; by default the suite's task of the claimed name.
+        source_file: Python file of the source; by default it is installed, and the task names it.
     Raises:
         SubmissionError: no such task, profile, source or choice; names the field of the bundle.
     """
@@ -74,20 +88,43 @@ def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Proto
     task = load_task(file)
     if task.name != manifest.task:
         raise SubmissionError("task", f"is '{manifest.task}', the given file is of '{task.name}'")
-    protocol = Protocol(task, file, manifest.profile, manifest.source, PHANTOM, "")
-    field = "profile"
+    if source_file is not None:
+        if source_file.stem != manifest.source:
+            raise SubmissionError("source", f"is '{manifest.source}', the given file is {source_file.name}")
+        task = task.with_source(manifest.source, task.sources.get(manifest.source, Source()))
+    protocol = Protocol(
+        task, file, manifest.profile, manifest.source, PHANTOM, "", source_file=str(source_file or "")
+    )
+    place = "profile"
     try:
         profile = protocol.profile
-        field = "source"
+        place = "source"
         task.source(manifest.source)
-        field, choices = "scenario", _choices(protocol, manifest)
-        task = task.variant(choices)
+        if manifest.settings:
+            place, protocol = "settings", _with_settings(protocol, manifest)
+        place, choices = "scenario", _choices(protocol, manifest)
+        task = protocol.task.variant(choices)
     except TaskError as error:
-        raise SubmissionError(field, f"{error.where}: {error.problem}", error.remedy) from None
+        raise SubmissionError(place, f"{error.where}: {error.problem}", error.remedy) from None
     classifiers = tuple(_classifier_config(c, k, manifest) for k, c in enumerate(profile.classifiers))
     scenario = ",".join(f"{path}={json.dumps(value)}" for path, value in choices.items())
     protocol = replace(protocol, task=task.with_classifiers(manifest.profile, classifiers), scenario=scenario)
     return replace(protocol, extractor=_extractor(manifest, protocol))
+
+
+def _with_settings(protocol: Protocol, manifest: Manifest) -> Protocol:
+    """Return the protocol with the bundle's settings of source and split; a path is refused.
+
+    Raises:
+        TaskError: an unknown setting, or one that a bundle cannot have.
+    """
+    module = load_source(find("sources", [protocol.source_file or manifest.source])[0])
+    task, settings = with_settings(
+        protocol.task, manifest.profile, manifest.source, module, manifest.settings
+    )
+    if ignored := sorted(manifest.settings.keys() - settings.keys()):
+        raise TaskError(ignored[0], "is a path, or is the task's own value", "Leave it out.")
+    return replace(protocol, task=task, settings=settings)
 
 
 def _choices(protocol: Protocol, manifest: Manifest) -> dict[str, Any]:

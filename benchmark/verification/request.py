@@ -13,6 +13,7 @@ class VerifyRequest:
     """Inputs and thoroughness of a verification."""
 
     task: Annotated[Path | None, Option("task file, for a task that is not in the suite")] = None
+    source: Annotated[Path | None, Option("Python file of a source that is not installed")] = None
     root: Root = None
     allowed_signers: Annotated[Path | None, Option("authors and their keys, see ssh-keygen(1)")] = None
     deep: Annotated[bool, Option("train a random share of the seeds again")] = False

@@ -105,7 +105,7 @@ def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) ->
         checks.append(Check("record", NOT_CHECKED, why, VERIFIED))
     protocol = data = None
     with errors_as_check(checks, "protocol"):
-        protocol = claimed_protocol(manifest, request.task)
+        protocol = claimed_protocol(manifest, request.task, request.source)
         checks += check_protocol(manifest, protocol)
     checks += [*_check_results(bundle), *check_scores(bundle), *check_costs(manifest)]
     if protocol is None:

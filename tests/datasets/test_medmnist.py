@@ -137,7 +137,7 @@ def test_labels_outside_the_task_are_left_out(tmp_path: Path) -> None:
 def test_unknown_sets_need_names(tmp_path: Path) -> None:
     """A set without known label names needs the parameter labels, which must include the classes."""
     path = write(tmp_path / "own.npz", arrays())
-    with pytest.raises(DataError, match=r"names of the labels are known for .*\n.*parameter labels"):
+    with pytest.raises(DataError, match=r"names of the labels are known for .*\n.*--set labels"):
         read(path)
     with pytest.raises(DataError, match="'pneumonia' is not one of the labels normal, sick"):
         read(path, labels=("normal", "sick"))
@@ -194,7 +194,7 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     """Compressed arrays above max_memory, and headers with a false size, are refused."""
     path = write(tmp_path / "pneumoniamnist.npz", arrays())
-    with pytest.raises(DataError, match=r"more than max_memory 1000(?s:.*)parameter unpack"):
+    with pytest.raises(DataError, match=r"more than max_memory 1000(?s:.*)--set unpack"):
         read(path, max_memory=1000)
     lying = tmp_path / "lying.npz"
     with zipfile.ZipFile(path) as whole, zipfile.ZipFile(lying, "w", zipfile.ZIP_DEFLATED) as copy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
 from benchmark.metrics.features import INCEPTION, PHANTOM
+from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
 from benchmark.verification.protocol import claimed_protocol
+from support import source_folders
 from support.samples import ROOT
 
 FOLDS = ROOT / "tests" / "tasks" / "tiny_folds.yaml"
@@ -64,3 +67,46 @@ def test_a_value_unknown_to_the_task_is_named(manifest: Manifest, field: str):
     with pytest.raises(SubmissionError) as error:
         claimed_protocol(manifest, FOLDS)
     assert error.value.where == field
+
+
+def test_settings_are_part_of_the_claim():
+    """A bundle of a run with settings has the protocol that a run with the same settings has."""
+    words = ("split.too_few=exclude", "test_per_class=9")
+    plan = make_plan(RunRequest(str(FOLDS), set=words, generators=()), stages=("data",))
+    manifest = claim(0.5, settings=dict(plan.settings), protocol_hash=plan.protocol_hash)
+    protocol = claimed_protocol(manifest, FOLDS)
+    assert protocol.hash(PHANTOM) == plan.protocol_hash
+    again = make_plan(protocol.request(None, PHANTOM), stages=("data",))
+    assert again.protocol_hash == plan.protocol_hash
+    assert again.source_params["test_per_class"] == 9
+
+
+def test_a_source_by_its_path_is_verified(tmp_path: Path):
+    """A bundle of a third party's source needs its file; another file is refused."""
+    example = ROOT / "examples" / "my_source.py"
+    source_folders.my_source(tmp_path)
+    request = RunRequest(
+        str(FOLDS), source=str(example), root=tmp_path, set=("split.test=0.3",), generators=()
+    )
+    plan = make_plan(request, stages=("data",))
+    manifest = claim(0.5, source="my_source", settings=dict(plan.settings), protocol_hash=plan.protocol_hash)
+    protocol = claimed_protocol(manifest, FOLDS, example)
+    again = make_plan(protocol.request(tmp_path, PHANTOM), stages=("data",))
+    assert again.protocol_hash == protocol.hash(PHANTOM) == plan.protocol_hash
+    with pytest.raises(SubmissionError, match="unknown source 'my_source'"):
+        claimed_protocol(manifest, FOLDS)
+    with pytest.raises(SubmissionError, match=r"the given file is my_generator\.py"):
+        claimed_protocol(manifest, FOLDS, ROOT / "examples" / "my_generator.py")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"test_per_clas": 9}, r"settings: --set: unknown setting 'test_per_clas'"),
+        ({"split.too_few": "error"}, "is a path, or is the task's own value"),
+    ],
+)
+def test_a_wrong_setting_of_a_bundle_is_refused(settings: dict[str, Any], message: str):
+    """The error names the field of the bundle."""
+    with pytest.raises(SubmissionError, match=message):
+        claimed_protocol(claim(0.5, settings=settings), FOLDS)

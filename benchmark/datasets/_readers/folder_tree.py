@@ -105,7 +105,7 @@ def note_missing(
     if len(names) > allowed * total:
         more = f", and {len(names) - 1} more of {total}" if len(names) > 1 else ""
         share = f" ({len(names) / total:.1%}, allow_missing is {allowed:.1%})" if allowed else ""
-        remedy = "Add it, or remove the record; allow_missing sets the share that may be left out."
+        remedy = "Add it, or remove the record; --set allow_missing=SHARE lets a share be missing."
         raise DataError(where, f"lists '{names[0]}', which is not at {path}{more}{share}{links}", remedy)
     return [f"{len(names)} records left out, image file missing: {first_of(names)}{links}"]
 

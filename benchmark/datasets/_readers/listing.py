@@ -72,7 +72,7 @@ def refuse_vanished(
     for name in classes:
         if had[name] and not have[name]:
             problem = f"none of its {had[name]} images has a license that allows {use} use"
-            remedy = "Set use to research if it is, drop the class, or ask the owners."
+            remedy = "Run with --set use=research if it is, drop the class, or ask the owners."
             raise DataError(f"{where}: '{name}'", problem, remedy)
 
 

@@ -87,7 +87,7 @@ class Archive:
             return np.load(self._unpacked(member, self._unpack), mmap_mode="r", allow_pickle=False)
         if mapped and info.file_size > self._most_memory:
             problem = f"takes {info.file_size} bytes unpacked, more than max_memory {self._most_memory}"
-            remedy = "Give a folder for an unpacked copy with the parameter unpack, or raise max_memory."
+            remedy = "Unpack a copy by --set unpack=FOLDER, or allow more by --set max_memory=BYTES."
             raise DataError(where, problem, remedy)
         try:
             with self._zip.open(member) as stream:

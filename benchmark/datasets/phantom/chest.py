@@ -20,6 +20,7 @@ from benchmark.phantoms.pneumonia.population import ImageRecord
 from benchmark.phantoms.quotas import class_of
 
 version = "1"
+conditions = frozenset({"age", "mask", "prompt", "sex", "view"})
 SOURCE = "phantom.chest"
 CLASSES = findings.CLASSES
 FRESH_TEST, FRESH_RESERVE = 1_000_000, 2_000_000  # first index of the fresh patients

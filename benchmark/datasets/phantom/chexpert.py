@@ -20,6 +20,7 @@ from benchmark.phantoms.radiograph.counter_rng import CHOICE, REPORT, uniforms_a
 from benchmark.phantoms.radiograph.reports import DEVICES, OBSERVATIONS, REPORTING_RATES
 
 version = "1"
+conditions = frozenset({"age", "mask", "prompt", "sex", "view"})
 SOURCE = "phantom.chexpert"
 FRESH_TEST, FRESH_VAL, FRESH_PAPER, FRESH_RESERVE = (k * 10_000_000 for k in (1, 2, 3, 4))  # first patients
 # 191,027 frontal and 32,387 lateral images of 223,414: CheXpert's train.csv, as Zhang et al. 2024 count it

@@ -18,6 +18,7 @@ from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
 from benchmark.phantoms.radiograph.counter_rng import REPORT, uniforms_at
 
 version = "1"
+conditions = frozenset({"age", "mask", "prompt", "sex", "view"})
 SOURCE = "phantom.cxr14"
 FRESH_TRAIN, FRESH_TEST, FRESH_RESERVE = (k * 10_000_000 for k in (1, 2, 3))  # first fresh patients
 IMAGES, PATIENTS = 112_120, 30_805  # Segal 2021, section 3.1

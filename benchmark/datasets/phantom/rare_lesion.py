@@ -18,6 +18,7 @@ from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
 from benchmark.phantoms.radiograph.language import HEALTHY
 
 version = "1"
+conditions = frozenset({"age", "mask", "prompt", "sex", "view"})
 SOURCE = "phantom.rare_lesion"
 NORMAL = "normal"
 LESIONS = ("pneumothorax", "nodule", "effusion", "cardiomegaly")  # Papadopoulos and Georgiou, abstract

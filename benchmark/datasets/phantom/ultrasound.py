@@ -20,6 +20,7 @@ from benchmark.phantoms.ultrasound import probe as us_probe
 from benchmark.phantoms.ultrasound.population import Counts, FrameRecord
 
 version = "1"
+conditions = frozenset({"age", "mask", "prompt", "sex"})
 SOURCE = "phantom.ultrasound"
 CLASSES = us_findings.CLASSES
 FRESH_TEST, FRESH_RESERVE = 1_000_000, 2_000_000  # number of the first fresh patient
