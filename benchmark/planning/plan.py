@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.errors import TaskError
-from benchmark.plugins.generator import FitUnit
 from benchmark.stages.plugin import AssetReference
-from benchmark.tasks.profile import GeneratorEntry, Profile
+from benchmark.tasks.profile import FitUnit, GeneratorEntry, Profile
 from benchmark.tasks.schema import SplitRule, Task
 
 

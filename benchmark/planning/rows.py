@@ -9,10 +9,10 @@ from typing import Any, get_args
 from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.assets import check_paths, locate_assets
 from benchmark.planning.plan import Row
-from benchmark.plugins.generator import FitUnit, Traits
+from benchmark.plugins.generator import Traits
 from benchmark.plugins.registry import Plugin, available, find
 from benchmark.tasks.parsing import parse, read_yaml
-from benchmark.tasks.profile import GeneratorEntry
+from benchmark.tasks.profile import FitUnit, GeneratorEntry
 from benchmark.tasks.schema import Task
 
 WITHOUT_IMAGES = {

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
+from benchmark.tasks.profile import FitUnit
 
 if TYPE_CHECKING:
     from benchmark.plugins.contexts import FitContext, SampleContext
 
-FitUnit = Literal["joint", "per_class", "per_image"]
 CONDITIONS = (
     "label",
     "labels",

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 
 from benchmark.engine.node import StageConfig
 from benchmark.errors import BenchmarkError, GeneratorError
-from benchmark.plugins.generator import FitUnit
 from benchmark.plugins.registry import Plugin
 from benchmark.stages.job import first_line
+from benchmark.tasks.profile import FitUnit
 from benchmark.tasks.requests import Requests
 
 
