@@ -166,7 +166,7 @@ def manifest(
         "folds": len(plan.folds),
         "scenario": plan.steps,
         "classifier_cards": _classifier_cards(profile, sizes),
-        "row": _row_card(row),
+        "row": _row_card(row, profile),
         "submission_type": row.submission_type,
         "submission": row.submission,
         "status": "failed" if error else "complete",
@@ -182,9 +182,17 @@ def manifest(
     }
 
 
-def _row_card(row: Row) -> dict[str, Any]:
-    card = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
-    return {"name": row.name, "role": row.role, **card, "version": row.version, "params": dict(row.params)}
+def _row_card(row: Row, profile: Profile) -> dict[str, Any]:
+    card: dict[str, Any] = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
+    card |= {"name": row.name, "role": row.role, "version": row.version, "params": dict(row.params)}
+    if not row.has_images:
+        return card
+    return card | {
+        "image_size": row.entry.image_size or profile.image_size,
+        "fit_unit": row.unit,
+        "fit_seeds": row.fit_seeds(profile),
+        "assets": {asset.name: asset.hash for asset in row.assets},
+    }
 
 
 def _data_card(data: DataResult, notes: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, model_validator
 
 from benchmark.intake.card import SubmissionCard
+from benchmark.plugins.generator import FitUnit
 from benchmark.stages.records import FilterRate, Hash, Measure, NetworkSize, SplitSummary
 from benchmark.tasks.schema import PrimaryMetric, Statistics
 
@@ -28,7 +29,14 @@ def was_not_run(error: str) -> bool:
 
 
 class RowCard(Part):
-    """Name, role, description and parameters of a row."""
+    """Name, role, description and parameters of a row.
+
+    Attributes:
+        image_size: side of the images that the generator learned and drew, before they were resized.
+        fit_unit: what one fit learned.
+        fit_seeds: of the fits.
+        assets: SHA-256 of each base checkpoint, by name.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$", max_length=64)
     role: Literal["generator", "control"]
@@ -38,6 +46,10 @@ class RowCard(Part):
     license: str
     version: str = Field("", max_length=64, description="of the plug-in that generated the images")
     params: dict[str, Any] = {}
+    image_size: PositiveInt | None = None
+    fit_unit: FitUnit | None = None
+    fit_seeds: tuple[int, ...] = (0,)
+    assets: dict[str, Sha256] = {}
 
 
 class DataCard(Part):

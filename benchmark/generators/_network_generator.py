@@ -18,7 +18,7 @@ from benchmark.plugins.contexts import FitContext, SampleContext
 from benchmark.plugins.generator import SampleRequest, Samples
 from benchmark.utils.training_state import autocast
 
-LOGGED = 50  # about so many entries of a fit's curves
+LOGGED = 50  # approximate number of entries in the curves of a fit
 
 
 class NetworkGenerator(BaseGenerator):
@@ -64,11 +64,33 @@ class NetworkGenerator(BaseGenerator):
         return Batches(train, self.record(train, context), context, self.params.balance)
 
     def start_average(self, live: nn.Module) -> None:
-        """Average the weights of ``live`` from here on; the average moves faster at first."""
+        """Average the weights of ``live`` from here on; the average moves faster at first.
+
+        With ``params.average`` 0 there is no average: ``live`` itself is sampled from and saved.
+        """
         from diffusers.training_utils import EMAModel
 
+        if not self.params.average:
+            self.network = live
+            return
         self.network = copy.deepcopy(live)
         self.average = EMAModel(live.parameters(), decay=self.params.average, foreach=True)
+
+    def update_average(self, live: nn.Module, since: int | None = None) -> None:
+        """Move the average towards ``live``.
+
+        Args:
+            since: steps since the average began, if it began anew.
+        """
+        if self.average is None:
+            return
+        if since is not None:
+            self.average.optimization_step = since
+        self.average.step(live.parameters())
+
+    def averages(self) -> dict[str, Any]:
+        """Return the average as a part of a fit's state; nothing without one."""
+        return {} if self.average is None else {"average": self.average}
 
     def log(self, step: int, losses: Mapping[str, Tensor], context: FitContext, **scalars: float) -> None:
         """Log about fifty times along the fit: reading a loss waits for the device.

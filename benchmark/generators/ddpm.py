@@ -109,7 +109,7 @@ class DDPM(NetworkGenerator):
             live = self.build()
         self.start_average(live)
         optimizer, schedule = make_optimizer(live, p)
-        parts = {"live": live, "average": self.average, "optimizer": optimizer, "schedule": schedule}
+        parts = {"live": live, "optimizer": optimizer, "schedule": schedule, **self.averages()}
         saver = training.StateSaver(context)
         noising: Any = DDPMScheduler(**self._schedule())
         start = saver.resume(parts)
@@ -123,7 +123,7 @@ class DDPM(NetworkGenerator):
             torch.nn.utils.clip_grad_norm_(live.parameters(), p.max_gradient_norm)
             optimizer.step()
             schedule.step()
-            self.average.step(live.parameters())
+            self.update_average(live)
             (rate,) = schedule.get_last_lr()
             self.log(step + 1, {"loss": loss.detach()}, context, learning_rate=rate)
             context.checkpoint(step + 1, p.steps)

@@ -52,7 +52,9 @@ class Params(BaseModel, extra="forbid", frozen=True):
     fade: float = Field(0.5, ge=0, le=1, description=f"share of a size's steps that blend it in; {OWN}")
     mixing: float = Field(0.9, ge=0, le=1, description=f"probability of style mixing; {KARRAS}")
     steps: int = Field(37_500, ge=1, description=f"training steps; {TABLE}")
-    batch_size: tuple[int, int] = Field((32, 16), description=f"below {HIGH} px, and from there on; {TABLE}")
+    batch_size: tuple[int, int] = Field(
+        (32, 16), description=f"below {HIGH} px, and from there on; {TABLE} has the range"
+    )
     learning_rate: tuple[float, float] = Field((1e-3, 5e-4), description=f"likewise; {TABLE}")
     critic_pace: float = Field(1.0, gt=0, description=f"learning rate of the critic, relative; {OWN}")
     beta1: float = Field(0.0, ge=0, lt=1, description=TABLE)
@@ -66,14 +68,16 @@ class Params(BaseModel, extra="forbid", frozen=True):
         ("color", "translation", "cutout"), description="DiffAugment; Zhao et al. 2020"
     )
     balance: float = Field(0.0, ge=0, le=1, description=f"0 draws images, 1 draws classes equally; {OWN}")
-    average: float = Field(0.999, ge=0, lt=1, description=f"decay of the averaged generator; {KARRAS}")
+    average: float = Field(
+        0.0, ge=0, lt=1, description=f"decay of the averaged generator, 0 none; {TABLE}, EMA; {KARRAS}: 0.999"
+    )
 
 
 def tiny() -> dict[str, Any]:
     """Return parameters of a fit of seconds."""
     return {
         "style": 8, "mapping_layers": 2, "channels": 8, "steps": 6, "batch_size": (4, 4), "final_share": 0.5,
-        "penalty_every": 2,
+        "penalty_every": 2, "average": 0.9,
     }  # fmt: skip
 
 
@@ -118,7 +122,7 @@ class StyleGAN(NetworkGenerator):
         with training.seeded_weights(context.seed):
             live, critic = self.build(), self._critic()
         self.start_average(live)
-        parts: dict[str, Any] = {"live": live, "average": self.average, "critic": critic}
+        parts: dict[str, Any] = {"live": live, "critic": critic, **self.averages()}
         for name, network in (("live_adam", live), ("critic_adam", critic)):
             parts[name] = torch.optim.Adam(network.parameters(), betas=(p.beta1, p.beta2), fused=True)
         saver = training.StateSaver(context)
@@ -132,8 +136,7 @@ class StyleGAN(NetworkGenerator):
             images, label = batches(step, p.batch_size[high])
             random = training.step_generator(context.seed, step, self.device)
             losses = self._step(parts, self._shrink(images), label, step, random)
-            self.average.optimization_step = self.phase.since  # a new level starts a new average
-            self.average.step(live.parameters())
+            self.update_average(live, since=self.phase.since)  # a new level starts a new average
             level = float(self.phase.level)
             self.log(step + 1, losses, context, level=level)
             # earlier previews would be smaller images, enlarged

@@ -30,7 +30,7 @@ class ImageSet:
         label: (N,) int64 index into ``classes``; or (N, K) uint8, 1 for every class that an image has.
         classes: names of the K classes, in the task's order.
         image_id: (N,) str, unique.
-        patient_id: (N,) str; a synthetic image is a patient of its own unless its generator says otherwise.
+        patient_id: (N,) str; a synthetic image is a separate patient unless its generator says otherwise.
         origin: (N,) str, ``real:<source>`` or ``synthetic:<generator>``.
         site, view, age, sex, prompt, license: (N,) where known, else None.
         clip: (N,) str, the video that a frame is from, empty for a still image; None without videos.

@@ -1,7 +1,7 @@
 """Locate and hash the base checkpoints of generators when a run is planned, never in a worker."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.errors import TaskError
@@ -28,6 +28,19 @@ def locate_assets(assets: Sequence[Asset], where: str) -> tuple[AssetReference, 
             AssetReference(name=asset.name, hash=_hash(folder, asset, about), folder=folder.resolve())
         )
     return tuple(located)
+
+
+def check_paths(paths: Mapping[str, Path], assets: Sequence[AssetReference], where: str) -> None:
+    """Refuse a path among a generator's parameters whose content no hash stands for.
+
+    Raises:
+        TaskError: names the parameter.
+    """
+    known = {asset.folder for asset in assets}
+    for name, path in paths.items():
+        if path.resolve() not in known:
+            problem = "is a path that assets() does not name, so a cache key would not notice its content"
+            raise TaskError(f"{where}: params: {name}", problem, "Return it as the folder of an asset.")
 
 
 def _of_hub(asset: Asset, about: str) -> Path:

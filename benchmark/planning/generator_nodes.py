@@ -40,7 +40,7 @@ class GeneratorNodes:
             "chunk": row.entry.chunk,
             "classes": plan.task.classes,
             "device": plan.device,
-            "precision": plan.precision,
+            "precision": row.precision(plan.precision, plan.device),
         }
         self.about = {"fit": fit, "seed": fit, **_seconds(row)}
 
@@ -62,7 +62,9 @@ class GeneratorNodes:
             **self.common,
             of_class=of_class,
             params=dict(row.params),
+            paths=dict(row.paths),
             number=number,
+            learn_from=row.entry.learn_from,
             mix=receiving_part(plan.task.mix) if of_class else Mix(),  # a joint fit is of all classes
             extractor=plan.extractor,
             extractor_hash=plan.extractor_hash,

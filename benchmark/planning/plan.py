@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.errors import TaskError
 from benchmark.plugins.generator import FitUnit
 from benchmark.stages.plugin import AssetReference
 from benchmark.tasks.profile import GeneratorEntry, Profile
@@ -17,7 +18,8 @@ class Row:
     Attributes:
         plugin: name and origin of the plug-in, or None for rows without images.
         target: where to import the plug-in from; part of no cache key.
-        params: canonical parameters, defaults filled in.
+        params: canonical parameters, defaults filled in; without ``paths``, for which the assets' hashes
+            stand.
         unit: what one fit learns.
         conditions: columns of a request that the generator reads.
         needs_classifier: a classifier of real images guides the fit.
@@ -36,6 +38,7 @@ class Row:
     target: str = ""
     version: str = "1"
     params: Mapping[str, Any] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
     unit: FitUnit = "joint"
     conditions: tuple[str, ...] = ()
     needs_classifier: bool = False
@@ -50,6 +53,21 @@ class Row:
     def has_images(self) -> bool:
         """Return whether this row adds images."""
         return self.plugin is not None
+
+    def precision(self, of_run: str, device: str) -> str:
+        """Return the precision of fitting and sampling, given that of the run.
+
+        Raises:
+            TaskError: float16 on a CPU.
+        """
+        own = self.entry.precision
+        if own == "float16" and device == "cpu":
+            where, problem = (
+                f"generator '{self.name}': precision",
+                "is float16, which a CPU does not train in",
+            )
+            raise TaskError(where, problem, "Use bfloat16 or float32 in the task, or --device cuda.")
+        return of_run if own == "auto" else own
 
     def fit_seeds(self, profile: Profile) -> tuple[int, ...]:
         """Return the seeds of the row's fits; submitted samples are of one fit."""

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 from benchmark.errors import TaskError, unknown_name
-from benchmark.planning.assets import locate_assets
+from benchmark.planning.assets import check_paths, locate_assets
 from benchmark.planning.plan import Row
 from benchmark.plugins.generator import FitUnit, Traits
 from benchmark.plugins.registry import Plugin, available, find
@@ -111,7 +111,9 @@ def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any
     where = f"generator '{plugin.name}'"
     params = parse(module.Params, {**entry.params, **tuned}, f"{where}: params")
     card = {k: str(v) for k, v in dict(getattr(module, "card", {})).items()}
-    assets = module.assets(params) if hasattr(module, "assets") else ()
+    paths = {name: value for name, value in params if isinstance(value, Path)}
+    assets = locate_assets(module.assets(params) if hasattr(module, "assets") else (), where)
+    check_paths(paths, assets, where)
     return Row(
         name=plugin.name,
         role=card.pop("role", "generator"),
@@ -119,12 +121,13 @@ def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any
         plugin={"name": plugin.name, "origin": plugin.origin},
         target=plugin.target,
         version=plugin.version(module),
-        params=params.model_dump(mode="json"),
+        params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
+        paths={name: str(path) for name, path in paths.items()},
         unit=_unit(traits, entry, where),
         conditions=tuple(sorted(traits.conditions)),
         needs_classifier="classifier" in traits.requires,
         entry=entry,
-        assets=locate_assets(assets, where),
+        assets=assets,
         trained=hasattr(module, "search_space"),
     )
 

@@ -128,7 +128,7 @@ class Samples:
     Attributes:
         image: (N, S, S) of the requested size: uint8, or float in [0, 1].
         patient_id: (N,) str; equal ids make a series of one synthetic patient. Without it every image is a
-            patient of its own.
+            separate patient.
         source_id: (N,) str, ``image_id`` of the real image that each came from.
         mask: (N, S, S) uint8, 255 where the generator put the finding.
         labels: (N, K) uint8, every class of each image.
@@ -170,7 +170,7 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class Traits:
-    """What a generator's class declares, defaults filled in; the attributes are those of ``Generator``."""
+    """Declarations of a generator's class, defaults filled in; the attributes are those of ``Generator``."""
 
     conditions: frozenset[str]
     fit_unit: FitUnit

@@ -1,12 +1,14 @@
 """Fit a row's generator: on all classes, on one class, or on one image."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from benchmark.errors import GeneratorError
+from benchmark.errors import DataError, GeneratorError
 from benchmark.images import arrow
 from benchmark.images.image_set import Learning
 from benchmark.protocol.mixing import receiving_classes
@@ -29,6 +31,8 @@ class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
     """Configuration of ``fit``.
 
     Attributes:
+        paths: parameters that are paths, for which the hashes of ``assets`` stand in the cache key.
+        learn_from: of videos, all frames or none.
         number: of the source image among those of the class, with unit ``per_image``.
         mix: names the classes that get synthetic images; another class is not fitted by itself.
         classifier: of ``context.classifier``, where the generator requires one.
@@ -36,7 +40,9 @@ class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
     """
 
     params: dict[str, Any]
+    paths: dict[str, str] = Field(exclude=True)
     number: int = 0
+    learn_from: Literal["all", "still_images"] = "all"
     mix: Mix
     extractor: str
     extractor_hash: str
@@ -71,7 +77,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     config, name = job.config, job.node.row
     module = config.plugin.load()
     with generator_errors(name, "fit()"):
-        generator = module.Generator(module.Params(**config.params))
+        generator = module.Generator(module.Params(**config.params, **config.paths))
         context = Fit(
             **config.machine(),
             seed=_seed(job),
@@ -104,6 +110,8 @@ def _part(job: Job[FitConfig]) -> Learning | None:
     config = job.config
     selection = job.input(SELECTION) if SELECTION in job.inputs else None
     learning = learning_images(job.input(DATA), selection, config.classes, reserve=config.reserve)
+    if config.learn_from == "still_images" and learning.train.clip is not None:
+        learning = replace(learning, train=learning.train.select(learning.train.clip == ""))
     if config.unit == "joint":
         return learning
     train = arrow.read_learning(job.input(DATA), reserve=False).train
@@ -111,6 +119,11 @@ def _part(job: Job[FitConfig]) -> Learning | None:
     if config.of_class not in receiving or config.of_class not in learning.train.classes:
         return None
     own = learning.of_class(learning.train.classes.index(config.of_class))
+    if not len(own.train):
+        problem = f"has no {'still ' if config.learn_from == 'still_images' else ''}training image"
+        raise DataError(
+            f"class '{config.of_class}'", problem, "Fit the generator jointly, or leave the class out."
+        )
     if config.unit == "per_class":
         return own
     # source images in a random order that depends on the class alone

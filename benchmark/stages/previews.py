@@ -71,7 +71,7 @@ class PreviewFid:
         return labels, real
 
     def _draw(self, generator: Generator, label: np.ndarray, context: SampleContext) -> np.ndarray:
-        """Draw images in chunks, each with a seed of its own."""
+        """Draw images in chunks, each with a separate seed."""
         parts: list[np.ndarray] = []
         number = positions(label)
         for start in range(0, len(label), self.chunk):

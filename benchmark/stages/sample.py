@@ -56,7 +56,7 @@ def drawn_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
 def sample(job: Job[SampleConfig]) -> SampleResult:
     """Sample a class of the largest bracket; the images of several fits of the class alternate.
 
-    Drawn chunks survive a crash. Every chunk has a seed of its own, and a chunk of a generator with
+    Drawn chunks survive a crash. Every chunk has a separate seed, and a chunk of a generator with
     ``whole_chunks`` is drawn whole, so that the first images do not depend on how many are drawn.
     """
     config, name = job.config, job.node.row

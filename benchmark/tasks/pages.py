@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
+from benchmark.tasks.profile import GeneratorEntry, Measures, Previews
 from benchmark.tasks.rules import ON_TRAIN, Rule
 from benchmark.tasks.schema import PROFILES, Task
 
@@ -49,7 +50,10 @@ def _template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"plain": _plain, "cell": _cell, "fields": _fields, "network": _network}
+    environment.filters |= {
+        "plain": _plain, "cell": _cell, "fields": _fields, "network": _network, "fit": _fit,
+        "checkpoint": _checkpoint,
+    }  # fmt: skip
     return environment.get_template(name)
 
 
@@ -74,6 +78,24 @@ def _network(classifier: ClassifierConfig) -> str:
     notes += [f"head {classifier.head}"] if classifier.head != "linear" else []
     notes += [f"last {classifier.trained} layers trained"] if classifier.trained != "all" else []
     return classifier.timm + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _fit(entry: GeneratorEntry) -> str:
+    """The unit of a fit."""
+    if entry.fit == "per_image":
+        return f"per_image, {entry.sources_per_class} of a class"
+    return entry.fit or "as the plug-in"
+
+
+def _checkpoint(previews: Previews, measures: Measures) -> str:
+    """The rule that chooses the checkpoint of a fit."""
+    if previews.count == 1:
+        return "the last"
+    images = previews.images or measures.preview_images
+    of_class = previews.choice == "per_class"
+    compared = "of a class against as many of train" if of_class else "against val"
+    steps = f", {previews.sampler_steps} sampler steps" if previews.sampler_steps else ""
+    return f"best of {previews.count}: FID of {images} images {compared}{steps}"
 
 
 def _cell(value: object) -> str:

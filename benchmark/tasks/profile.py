@@ -44,7 +44,9 @@ class GeneratorEntry(Strict):
         plugin: name of the plug-in, if the row has another name.
         fit: unit of a fit; None for the plug-in's own ``fit_unit``.
         image_size: side in pixels that the generator learns and draws; None for the profile's.
+        precision: of the fit and of sampling; ``auto`` is that of the run.
         sources_per_class: with ``per_image``, source images of each class, one fit for each.
+        learn_from: of a class with videos, all images or the still ones alone.
         chunk: images that are drawn at once; the results depend on it.
     """
 
@@ -52,7 +54,9 @@ class GeneratorEntry(Strict):
     params: dict[str, Any] = {}
     plugin: str | None = None
     image_size: int | None = Field(None, ge=16, le=2048)
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     sources_per_class: int = Field(10, ge=1)
+    learn_from: Literal["all", "still_images"] = "all"
     chunk: int = Field(50, ge=1)
     previews: Previews = Previews()
 

@@ -11,7 +11,7 @@ Condition = Literal["prompt", "mask", "view", "age", "sex", "laterality", "sever
 
 
 class Values(Strict):
-    """Draw all values equally often; ``by_class`` gives a class values of its own."""
+    """Draw all values equally often; ``by_class`` gives separate values to a class."""
 
     values: tuple[str | float, ...] = ()
     by_class: dict[str, tuple[str | float, ...]] = {}

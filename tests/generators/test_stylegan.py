@@ -41,6 +41,7 @@ def test_defaults_are_those_of_the_paper() -> None:
     assert sorted(p.batch_size) == [16, 32]
     assert sorted(p.learning_rate) == [5e-4, 1e-3]
     assert p.penalty_every == p.unshuffle == 1
+    assert p.average == 0
 
 
 def test_growth_at_paper_size() -> None:

@@ -58,7 +58,7 @@ def test_average_follows_the_live_weights() -> None:
 
     def averaged(weight: float) -> float:
         nn.init.constant_(live.weight, weight)
-        generator.average.step(live.parameters())
+        generator.update_average(live)
         generator.average.copy_to(generator.network.parameters())
         return generator.network.weight.item()
 
@@ -66,6 +66,15 @@ def test_average_follows_the_live_weights() -> None:
     assert averaged(0.0) == pytest.approx(2 / 11)
     generator.average.optimization_step = 10_000
     assert averaged(1.0) == pytest.approx(0.99 * 2 / 11 + 0.01)
+
+
+def test_a_decay_of_zero_is_no_average() -> None:
+    """The live network itself is sampled and saved (Schaudt et al. 2023, Table 3: EMA no)."""
+    generator, live = Averaging(SimpleNamespace(average=0.0)), nn.Linear(50, 40)
+    generator.start_average(live)
+    generator.update_average(live)
+    assert generator.network is live
+    assert generator.averages() == {}
 
 
 def test_seeded_weights_preserve_the_global_state() -> None:

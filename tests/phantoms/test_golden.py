@@ -1,4 +1,4 @@
-"""The first chest phantom draws the same bytes as on the day it was calibrated."""
+"""The first chest phantom draws the same bytes as when it was calibrated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize("size", GOLDEN)
 def test_version_1_is_bit_identical(size: int):
-    """Its task is calibrated on these pictures and the embedded extractor was trained on them."""
+    """Images and masks have the bytes on which the task was calibrated and the extractor was trained."""
     digest = hashlib.sha256()
     for index in range(20 if size < 256 else 5):
         view = "AP" if index % 3 == 0 else None

@@ -29,7 +29,7 @@ SOURCES = [(chexpert, SMALL_CHEXPERT), (cxr14, SMALL_CXR14), (rare_lesion, SMALL
 
 
 def small(source, params, size: int = 16, seed: int = 0, reserve: int = 3) -> ImageSet:
-    """All images of a small population, in the source's own classes."""
+    """Return all images of a small population, in the source's own classes."""
     classes = {chexpert: reports.OBSERVATIONS, cxr14: cxr14.LABELS, rare_lesion: rare_lesion.CLASSES}[source]
     return source.images(params, classes=classes, image_size=size, reserve_per_class=reserve, seed=seed)
 
@@ -55,8 +55,8 @@ def test_a_pair_of_scores_meets_its_known_orthant():
     assert cooccurrence.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
 
 
-def test_nearest_correlation_keeps_a_valid_one_and_mends_an_impossible_one():
-    """Three findings cannot all correlate at -0.9; the repaired matrix has a root and a unit diagonal."""
+def test_nearest_correlation_repairs_an_impossible_matrix():
+    """A valid matrix is unchanged. Three correlations of -0.9 become positive definite."""
     good = np.array([[1, 0.3], [0.3, 1]])
     assert cooccurrence.nearest_correlation(good) == pytest.approx(good)
     repaired = cooccurrence.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
@@ -65,14 +65,14 @@ def test_nearest_correlation_keeps_a_valid_one_and_mends_an_impossible_one():
 
 
 def test_every_patient_has_a_study_and_the_total_is_met():
-    """65 studies of 40 patients: each at least one, exactly 65, unevenly."""
+    """65 studies of 40 patients are divided unevenly, at least one each."""
     visits = cohort.studies_per_patient(0, 40, 65, 0)
     assert (visits.sum(), visits.min()) == (65, 1)
     assert visits.max() >= 3
 
 
 def test_a_patients_studies_resemble_each_other():
-    """Half of a score's variance lasts: two studies of one patient share a finding more often than chance."""
+    """Half of a score's variance lasts: two studies of a patient share a finding more often than chance."""
     table = chexpert.sample_cohort(
         chexpert.Params(train_images=40_000, train_patients=12_000), reserve=1, seed=1
     )
@@ -88,12 +88,12 @@ def test_a_patients_studies_resemble_each_other():
 
 
 def test_the_error_model_is_a_probability():
-    """P(report | truth) lies in 0..1 and sums to 1, and the mixture over truth gives back Table 1."""
+    """P(report | truth) lies in 0..1 and sums to 1, and the mixture over truth gives Table 1."""
     for name, rates in reports.REPORTING_RATES.items():
-        said = rates.probabilities()
-        assert (said >= 0).all()
-        assert said.sum(1) == pytest.approx([1, 1])
-        mixed = np.array([1 - rates.prevalence, rates.prevalence]) @ said
+        reported = rates.probabilities()
+        assert (reported >= 0).all()
+        assert reported.sum(1) == pytest.approx([1, 1])
+        mixed = np.array([1 - rates.prevalence, rates.prevalence]) @ reported
         assert mixed * reports.TRAINING_IMAGES == pytest.approx(np.array(rates.counts)), name
 
 
@@ -102,8 +102,8 @@ def test_every_row_of_table_1_counts_the_training_images():
     assert {sum(s.counts) for s in reports.REPORTING_RATES.values()} == {223_414}
 
 
-def test_saying_by_hand():
-    """Of 100 images 20 are called positive, 15 of them rightly, and 5 of the 80 unmentioned have it too."""
+def test_reporting_rates_by_hand():
+    """Of 100 images 20 are called positive, 15 of them correctly, and 5 of 80 unmentioned are positive."""
     rates = reports.ReportingRates(
         (20, 0, 0, 80), positive=0.75, uncertain=0.5, negative=0.0, unmentioned=1 / 16
     )
@@ -119,32 +119,32 @@ def test_reports_follow_the_random_number():
     present[:, k] = True
     chance = np.full((3, 14), 0.9999)
     chance[0, k], chance[1, k] = 0.0, 1 - 1e-9
-    said = reports.sample_reported_labels(present, chance)
-    assert said[:2, k].tolist() == [POSITIVE, NOT_MENTIONED]
-    assert said[0, 0] == NOT_MENTIONED  # a positive pathology rules out "No Finding"
-    assert said[1, 0] == POSITIVE
+    reported = reports.sample_reported_labels(present, chance)
+    assert reported[:2, k].tolist() == [POSITIVE, NOT_MENTIONED]
+    assert reported[0, 0] == NOT_MENTIONED  # a positive pathology rules out "No Finding"
+    assert reported[1, 0] == POSITIVE
 
 
 def test_simulated_reports_have_lans_table_1():
-    """CheXpert's size: every cell of Table 1 within 3 % or five errors; "No Finding" within 5 %, unfitted."""
+    """At CheXpert's size the cells of Table 1 come within 3 % or five errors, No Finding within 5 %."""
     table = chexpert.sample_cohort(chexpert.Params(), reserve=1, seed=0)
     rows = np.flatnonzero(table.split == "train")
     chance = counter_rng.uniforms_at(0, counter_rng.REPORT, table.study[rows], 14)
-    said = reports.sample_reported_labels(table.present[rows], chance)
+    reported = reports.sample_reported_labels(table.present[rows], chance)
     assert len(rows) == 223_414
     for k, (name, rates) in enumerate(reports.REPORTING_RATES.items(), start=1):
-        counts = [int((said[:, k] == s).sum()) for s in reports.REPORTED_LABELS]
+        counts = [int((reported[:, k] == s).sum()) for s in reports.REPORTED_LABELS]
         for count, published in zip(counts, rates.counts, strict=True):
             assert abs(count - published) < max(0.03 * published, 5 * np.sqrt(published)), name
-    assert (said[:, 0] == POSITIVE).sum() == pytest.approx(reports.NO_FINDING_COUNT, rel=0.05)
-    assert set(np.unique(said[:, 0])) == {POSITIVE, NOT_MENTIONED}
+    assert (reported[:, 0] == POSITIVE).sum() == pytest.approx(reports.NO_FINDING_COUNT, rel=0.05)
+    assert set(np.unique(reported[:, 0])) == {POSITIVE, NOT_MENTIONED}
 
 
 # ----------------------------------------------------------------------------- phantom.chexpert
 
 
 def test_chexpert_lists_its_full_size_in_seconds_and_little_memory():
-    """224,316 images of 65,240 patients and 20,000 fresh ones: listed in a process below 1 GB."""
+    """A process below 1 GB lists 224,316 images of 65,240 patients and 20,000 fresh ones in seconds."""
     code = (
         "import re, numpy as np\n"
         "from benchmark.datasets.phantom import chexpert as c\n"
@@ -165,7 +165,7 @@ def test_chexpert_lists_its_full_size_in_seconds_and_little_memory():
 
 
 def test_chexpert_paper_splits_have_lans_table_2():
-    """test_paper: 668 images, 10 with pneumothorax, 120 with effusion; val: 234, of them 8 and 67."""
+    """test_paper has 668 images, 10 with pneumothorax and 120 with effusion; val has 234, 8 and 67."""
     images = small(chexpert, SMALL_CHEXPERT)
     of = [reports.OBSERVATIONS.index(name) for name in ("Pneumothorax", "Pleural Effusion")]
     for split, n, patients, positive in (("test_paper", 668, 500, [10, 120]), ("val", 234, 200, [8, 67])):
@@ -184,16 +184,16 @@ def test_chexpert_reports_err_in_train_alone():
 
 
 def test_chexpert_reserve_has_as_many_with_as_without():
-    """``reserve_per_class`` images have the finding of ``reserve_of`` and as many do not, whichever it is."""
+    """The reserve has as many images with the finding of ``reserve_of`` as without, whichever it is."""
     for name in ("Pneumothorax", "Pleural Effusion"):
         params = SMALL_CHEXPERT.model_copy(update={"reserve_of": name})
         images = small(chexpert, params, reserve=30)
-        kept = images.label[images.split == "reserve", reports.OBSERVATIONS.index(name)]
-        assert np.bincount(kept).tolist() == [30, 30]
+        labels = images.label[images.split == "reserve", reports.OBSERVATIONS.index(name)]
+        assert np.bincount(labels).tolist() == [30, 30]
 
 
 def test_chexpert_frontal_and_lateral_of_one_study_share_patient_and_report():
-    """A lateral image belongs to a study with a frontal one, says the same and looks different."""
+    """A lateral image belongs to a study with a frontal one, shares its report and looks different."""
     images = small(chexpert, SMALL_CHEXPERT, size=32)
     row = int(np.flatnonzero((images.view == "LATERAL") & (images.split == "train"))[0])
     frontal = images.image_id.tolist().index(images.image_id[row].removesuffix("L"))
@@ -216,7 +216,7 @@ def test_chexpert_what_is_drawn_is_the_truth():
 
 
 def test_chexpert_unknown_observation_is_refused():
-    """A misspelled ``reserve_of`` names the field and what is meant."""
+    """A misspelled ``reserve_of`` is refused, with the field and a suggestion."""
     with pytest.raises(BenchmarkError, match=r"reserve_of.*Pneumothorx.*\n?.*Pneumothorax"):
         small(chexpert, SMALL_CHEXPERT.model_copy(update={"reserve_of": "Pneumothorx"}))
 
@@ -232,14 +232,14 @@ def nih() -> np.ndarray:
 
 
 def test_cxr14_marginals_are_those_of_chestxray14(nih: np.ndarray):
-    """Every finding's count within 7 % or four standard errors, "No Finding" unfitted within 3 %."""
+    """Every finding comes within 7 % or four standard errors, the unfitted No Finding within 3 %."""
     expected = np.array(list(cxr14.COUNTS.values()))
     assert (np.abs(nih.sum(0) - expected) < np.maximum(0.07 * expected, 4 * np.sqrt(expected))).all()
     assert (~nih.any(1)).sum() == pytest.approx(60_361, rel=0.03)
 
 
 def test_cxr14_findings_occur_together_as_published(nih: np.ndarray):
-    """Pairs seen together 300 times or more come within 15 %; edema favors effusion, a nodule hardly."""
+    """Pairs of 300 images or more come within 15 %. Edema favors effusion, a nodule hardly."""
     both = nih.T.astype(int) @ nih.astype(int)
     for i, row in enumerate(cxr14.PAIRS):
         for j, published in enumerate(row, start=i + 1):
@@ -270,20 +270,20 @@ def test_cxr14_no_finding_is_the_absence_of_findings():
         assert (label[:, 0] == (label[:, 1:].sum(1) == 0)).all()
 
 
-def test_cxr14_text_mining_errs_as_asked_and_keeps_the_counts():
-    """With an error of 10 % a tenth of the positives is missed in train, and as many are named in vain."""
+def test_cxr14_text_mining_errs_as_requested_and_preserves_the_counts():
+    """With an error of 10 % a tenth of the positives is missed in train, and as many are reported falsely."""
     params = cxr14.Params(train_images=60_000, train_patients=20_000, boxes=0)
     table = cxr14.sample_cohort(params, reserve=0, seed=2)
     named = cxr14.text_mined_labels(table, 0.1, 2)
     train, k = table.split == "train", list(cxr14.COUNTS).index("Infiltration")
-    true, said = table.present[train, k], named[train, k]
-    assert (true & ~said).sum() / true.sum() == pytest.approx(0.1, abs=0.01)
-    assert said.sum() == pytest.approx(true.sum(), rel=0.03)
+    true, reported = table.present[train, k], named[train, k]
+    assert (true & ~reported).sum() / true.sum() == pytest.approx(0.1, abs=0.01)
+    assert reported.sum() == pytest.approx(true.sum(), rel=0.03)
     assert (named[table.split == "test"] == table.present[table.split == "test"]).all()
 
 
 def test_cxr14_boxes_frame_the_finding():
-    """As many boxes as asked, in train alone, each inside the picture and around a part of its mask."""
+    """Train alone has the requested boxes, each inside the image and around a part of its mask."""
     images = small(cxr14, SMALL_CXR14, size=48)
     rows = np.flatnonzero(np.isfinite(images.box[:, 0]))
     assert 15 <= len(rows) <= 20
@@ -299,7 +299,7 @@ def test_cxr14_boxes_frame_the_finding():
 
 
 def test_rare_lesion_counts_sites_and_truth():
-    """Counts by class as asked; site_b only in test; masks and boxes where there is a lesion."""
+    """Counts are the requested ones, site_b is in test alone, and every lesion has a mask and a box."""
     images = small(rare_lesion, SMALL_LESION, size=48)
     train = images.select(images.split == "train")
     assert train.counts() == {"normal": 200, **dict.fromkeys(rare_lesion.LESIONS, 12)}
@@ -312,8 +312,8 @@ def test_rare_lesion_counts_sites_and_truth():
         assert (mask > 0).sum() == (mask[top : top + height, left : left + width] > 0).sum()
 
 
-def test_rare_lesion_sentences_say_the_lesion_and_its_side():
-    """The sentence of an image names its lesion; those of one-sided lesions name left or right."""
+def test_rare_lesion_prompts_name_the_lesion_and_its_side():
+    """The prompt names the lesion, and the side of a one-sided lesion."""
     images = small(rare_lesion, SMALL_LESION)
     for name, text in zip(np.array(rare_lesion.CLASSES)[images.label], images.prompt, strict=True):
         assert (name if name != "normal" else "no acute finding") in text.lower()
@@ -322,7 +322,7 @@ def test_rare_lesion_sentences_say_the_lesion_and_its_side():
 
 
 def test_rare_lesion_takes_some_of_the_classes():
-    """A task may take two classes in its own order."""
+    """A task may use two classes, in another order."""
     images = rare_lesion.images(
         SMALL_LESION, classes=("nodule", "normal"), image_size=16, reserve_per_class=2, seed=0
     )
@@ -335,7 +335,7 @@ def test_rare_lesion_takes_some_of_the_classes():
 
 @pytest.mark.parametrize(("source", "params"), SOURCES)
 def test_no_patient_in_two_splits(source, params):
-    """Given splits and the val drawn from train share neither patient nor picture."""
+    """Provided splits and the val drawn from train share neither patient nor image."""
     if source is chexpert:
         images = small(source, params)
         patients = {s: set(images.patient_id[images.split == s]) for s in np.unique(images.split)}
@@ -351,7 +351,7 @@ def test_no_patient_in_two_splits(source, params):
 
 @pytest.mark.parametrize(("source", "params"), SOURCES)
 def test_an_image_follows_from_seed_and_number(source, params):
-    """The same seed gives the same table and picture, another seed another one, in any order of reading."""
+    """The same seed gives the same table and images in any order of reading, another seed others."""
     one, two, other = (small(source, params, seed=s) for s in (0, 0, 1))
     rows = np.array([7, 3, len(one) - 1])
     assert (one.image[rows] == two.image[rows[::-1]][::-1]).all()
@@ -362,26 +362,26 @@ def test_an_image_follows_from_seed_and_number(source, params):
 
 @pytest.mark.parametrize(("source", "params"), SOURCES)
 def test_the_fingerprint_changes_with_the_parameters(source, params):
-    """Other sizes are other data."""
+    """Other parameters give another fingerprint."""
     assert source.fingerprint(params) == source.fingerprint(params.model_copy())
     assert source.fingerprint(params) != source.fingerprint(source.Params())
 
 
 @pytest.mark.parametrize(("source", "params"), SOURCES)
 def test_a_size_that_cannot_be_drawn_is_refused(source, params):
-    """Eight pixels are too few, and the error says which sizes are possible."""
+    """A size of 8 pixels is refused, and the error names the possible sizes."""
     with pytest.raises(BenchmarkError, match="16 to 1024"):
         small(source, params, size=8)
 
 
 def test_more_patients_than_images_are_refused():
-    """The error names the split and both numbers."""
+    """More patients than images are refused, with the split and both numbers."""
     with pytest.raises(BenchmarkError, match=r"phantom train: 60 images, .* for 100 patients"):
         small(chexpert, chexpert.Params(train_images=60, train_patients=100, test_images=50))
 
 
 def test_view_sex_age_and_site_do_not_depend_on_the_finding():
-    """In 20,000 fresh patients every finding is as frequent in each view, sex, site and age, to 4 errors."""
+    """In 20,000 fresh patients a finding is as frequent in every view, sex, site and age, to 4 errors."""
     for people in (chexpert._population(), cxr14._population()):
         table = people.fresh(3, 0, 20_000, "test")
         groups = [table.view == "AP", table.sex == "male", table.site == table.site[0], table.age > 50]
@@ -393,7 +393,7 @@ def test_view_sex_age_and_site_do_not_depend_on_the_finding():
 
 
 def _balanced_accuracy(features: np.ndarray, label: np.ndarray) -> float:
-    """Of a logistic regression, learned on the first half and read on the second."""
+    """Return the balanced accuracy of a logistic regression, fitted on one half and tested on the other."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.pipeline import make_pipeline
@@ -406,30 +406,30 @@ def _balanced_accuracy(features: np.ndarray, label: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def lesion_pictures() -> tuple[np.ndarray, np.ndarray]:
-    """1000 fresh frontal pictures of the five classes of rare_lesion, 32 pixels, in [0, 1]."""
+def lesion_images() -> tuple[np.ndarray, np.ndarray]:
+    """1000 fresh frontal images of the five classes of rare_lesion, 32 pixels, in [0, 1]."""
     label = np.arange(1000) % 5
     table = rare_lesion._labeled(50_000_000, label, "site_a", "test", 9)
     drawing = CohortDrawing(table, rare_lesion.LESIONS, table.present, 9)
     return np.stack(drawing.images(range(len(table)), 32)) / 255, label
 
 
-def test_corners_do_not_tell_the_lesion(lesion_pictures: tuple[np.ndarray, np.ndarray]):
-    """Corners and frame, where markers and borders lie, are near chance, which is 0.20."""
-    image, label = lesion_pictures
+def test_corners_do_not_reveal_the_lesion(lesion_images: tuple[np.ndarray, np.ndarray]):
+    """Corners and frame, with markers and borders, are near chance, which is 0.20."""
+    image, label = lesion_images
     corners = [image[:, a, b].reshape(len(image), -1) for a in (slice(5), slice(-5, None))
                for b in (slice(5), slice(-5, None))]  # fmt: skip
     assert _balanced_accuracy(np.concatenate(corners, 1), label) < 0.30
 
 
-def test_mean_intensity_does_not_tell_the_lesion(lesion_pictures: tuple[np.ndarray, np.ndarray]):
-    """Mean and deviation of the picture are near chance, which is 0.20."""
-    image, label = lesion_pictures
+def test_mean_intensity_does_not_reveal_the_lesion(lesion_images: tuple[np.ndarray, np.ndarray]):
+    """Mean and deviation of intensity are near chance, which is 0.20."""
+    image, label = lesion_images
     assert _balanced_accuracy(np.stack([image.mean((1, 2)), image.std((1, 2))], 1), label) < 0.33
 
 
-def test_corners_and_mean_intensity_do_not_tell_the_pneumothorax():
-    """In 500 fresh frontal images, half of them with pneumothorax, both are near 0.50."""
+def test_corners_and_mean_intensity_do_not_reveal_the_pneumothorax():
+    """In 500 fresh frontal images, half of them with pneumothorax, both are near chance, which is 0.50."""
     people, k = chexpert._population(), list(reports.REPORTING_RATES).index("Pneumothorax")
     table = people.fresh_by_group(
         7, 60_000_000, "test", np.array([250, 250]), lambda t: t.present[:, k].astype(int), source="test"

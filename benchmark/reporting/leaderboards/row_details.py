@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from benchmark.bundles.schema import RowCard
 from benchmark.reporting.formats import number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.sentences import Item, row_tests
@@ -65,7 +66,18 @@ def _description(row: BoardRow) -> list[Item]:
         ("License", card.license),
         ("Version", card.version),
         ("Parameters", settings(card.params) if card.params else ""),
+        ("Fits", _fits(card)),
+        ("Base checkpoints", ", ".join(f"{name} (SHA-256 {value})" for name, value in card.assets.items())),
     ]
+
+
+def _fits(card: RowCard) -> str:
+    """Return unit, image size and seeds of the fits; empty where a bundle does not tell."""
+    if card.fit_unit is None:
+        return ""
+    unit = {"joint": "all classes together", "per_class": "one per class", "per_image": "one per image"}
+    seeds = ", ".join(map(str, card.fit_seeds))
+    return f"{unit[card.fit_unit]}, at {card.image_size} px, seed {seeds}"
 
 
 def _submission(row: BoardRow) -> list[Item]:

@@ -47,7 +47,7 @@ def fresh() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_counts_are_those_of_schaudt_table_2(splits: Splits):
-    """865 training images (train and val) and 217 of the paper's second split, by class."""
+    """Train and val together have 865 images, the paper's second split 217, by class as in Table 2."""
     learn = {c: splits.train.counts()[c] + splits.val.counts()[c] for c in CLASSES}
     assert learn == {"healthy": 543, "fungal": 96, "covid19": 87, "bacterial": 81, "viral": 58}
     paper = {"healthy": 130, "fungal": 29, "covid19": 23, "bacterial": 19, "viral": 16}
@@ -57,7 +57,7 @@ def test_counts_are_those_of_schaudt_table_2(splits: Splits):
 
 
 def test_828_patients_in_disjoint_splits(splits: Splits):
-    """The cohort has 828 patients; no patient and no picture is in two splits; some have several images."""
+    """The cohort has 828 patients, some with several images. No patient and no image is in two splits."""
     proof = prove_disjoint(splits)
     assert sum(proof["patients"][name] for name in ("train", "val", "test_paper")) == 828
     assert proof["patients"]["test"] == len(splits.test)
@@ -82,7 +82,7 @@ def test_margins_are_those_of_schaudt_table_1(splits: Splits):
 
 
 def test_val_is_a_share_of_every_class(splits: Splits):
-    """15 percent of the training images of each class, to within two images."""
+    """Val has 15 percent of the training images of every class, to within two images."""
     for name, n in splits.val.counts().items():
         assert n == pytest.approx(0.15 * (n + splits.train.counts()[name]), abs=2)
 
@@ -97,7 +97,7 @@ def test_repeated_studies_share_anatomy_not_exposure():
 
 
 def test_an_image_is_named_by_seed_and_index(splits: Splits):
-    """Drawn alone or within a split, in any order, the bytes are the same; another seed gives others."""
+    """An image has the same bytes alone, within a split and in any order. Another seed gives others."""
     row = 5
     image_id = str(splits.test.image_id[row])
     alone = chest.draw(CLASSES[row % 5], seed=0, index=int(image_id.split("-")[-1]), size=16)
@@ -109,7 +109,7 @@ def test_an_image_is_named_by_seed_and_index(splits: Splits):
 
 
 def test_split_carries_the_truth_of_every_image(splits: Splits):
-    """Site, prompt, license and mask are there; only the sick have a finding."""
+    """A split has site, prompt, license and mask of every image. Only sick images have a finding."""
     train = splits.train
     assert train.mask is not None
     assert set(train.site) == set(acquisition.SITES)
@@ -119,7 +119,7 @@ def test_split_carries_the_truth_of_every_image(splits: Splits):
 
 
 def test_subset_of_classes_keeps_their_counts_and_order():
-    """A task may take some of the classes, in its own order."""
+    """A task may use a part of the classes, in another order."""
     counts = {"healthy": 30, "viral": 20, "fungal": 50}
     two = small(("viral", "healthy"), train_counts=counts, test_counts=counts, patients=160)
     assert two.train.classes == ("viral", "healthy")
@@ -139,7 +139,7 @@ def test_mask_lies_in_the_lungs(finding: str):
 
 @pytest.mark.parametrize("finding", SICK)
 def test_finding_brightens_the_same_patient_inside_its_mask(finding: str):
-    """Fluid replaces air: against the same exposure without it, the mask is brighter and the rest is not."""
+    """The mask is brighter than in the same exposure without the finding, and the rest is not."""
     gains, rest = [], []
     for index in range(40):
         sick = chest.draw(finding, seed=4, index=index, size=48)
@@ -189,8 +189,8 @@ def test_findings_lie_where_their_cause_puts_them():
 
 
 @pytest.mark.parametrize(("fine", "coarse"), [(256, 64), (128, 32)])
-def test_sizes_show_the_same_picture(fine: int, coarse: int):
-    """A large image, averaged down, is close to the small one of the same index."""
+def test_sizes_show_the_same_image(fine: int, coarse: int):
+    """A large image, averaged down, is close to the small image of the same index."""
     gaps = []
     for index in range(6):
         large, little = (
@@ -202,8 +202,8 @@ def test_sizes_show_the_same_picture(fine: int, coarse: int):
     assert np.mean(gaps) < 9
 
 
-def test_line_drawing_keeps_its_amount():
-    """The amount of ink, summed over the area, does not depend on the pixel size or on the turn."""
+def test_line_drawing_preserves_its_amount():
+    """The amount of ink, summed over the area, does not depend on pixel size or rotation."""
     points, amount = fields.polyline(np.array([[-0.3, -0.2], [0.1, 0.0], [0.3, 0.3]]), 0.02)
     for size, angle in ((32, 0.0), (64, 0.3), (200, -0.2)):
         grid = fields.make_grid(size, zoom=1.1, angle=angle, shift=(0.02, -0.05))
@@ -224,16 +224,16 @@ def probe(features: np.ndarray, label: np.ndarray) -> float:
     return float(balanced_accuracy_score(label[half:], model.predict(features[half:])))
 
 
-def test_corners_do_not_tell_the_class(fresh: tuple[np.ndarray, np.ndarray]):
-    """Chance is 0.20; a classifier of the four corners stays at most at 0.30."""
+def test_corners_do_not_reveal_the_class(fresh: tuple[np.ndarray, np.ndarray]):
+    """A classifier of the four corners reaches at most 0.30, where chance is 0.20."""
     images, label = fresh
     tiles = [images[:, r, c].reshape(len(images), -1)
              for r in (slice(0, 5), slice(27, 32)) for c in (slice(0, 5), slice(27, 32))]  # fmt: skip
     assert probe(np.concatenate(tiles, 1), label) <= 0.30
 
 
-def test_borders_and_markers_do_not_tell_the_class(fresh: tuple[np.ndarray, np.ndarray]):
-    """A classifier of the outer frame, where collimation and side markers are, stays at most at 0.30."""
+def test_borders_and_markers_do_not_reveal_the_class(fresh: tuple[np.ndarray, np.ndarray]):
+    """A classifier of the outer frame, with collimation and side markers, reaches at most 0.30."""
     images, label = fresh
     frame = np.ones((32, 32), bool)
     frame[3:-3, 3:-3] = False
@@ -241,21 +241,21 @@ def test_borders_and_markers_do_not_tell_the_class(fresh: tuple[np.ndarray, np.n
     assert probe(images[:, frame], label) <= 0.30
 
 
-def test_mean_intensity_hardly_tells_the_class(fresh: tuple[np.ndarray, np.ndarray]):
-    """Severe disease is denser in physics, so a small excess over chance stays, at most 0.33."""
+def test_mean_intensity_hardly_reveals_the_class(fresh: tuple[np.ndarray, np.ndarray]):
+    """Mean and deviation of intensity reach at most 0.33: severe disease is denser."""
     images, label = fresh
     mean = images.mean((1, 2))
     assert probe(np.stack([mean, mean**2, images.std((1, 2))], 1), label) <= 0.33
 
 
 def test_the_probe_can_see(fresh: tuple[np.ndarray, np.ndarray]):
-    """The same classifier of the whole image is well above chance, so the limits above mean something."""
+    """The same classifier of the whole image is well above chance, so the limits above are meaningful."""
     images, label = fresh
     assert probe(images.reshape(len(images), -1), label) > 0.36
 
 
-def test_metadata_do_not_tell_the_class(splits: Splits):
-    """Among the sick of the cohort, sex, age, view and site do not go with the class (chi-square)."""
+def test_metadata_do_not_reveal_the_class(splits: Splits):
+    """Sex, age, view and site of the sick do not depend on the class (chi-square)."""
     from scipy.stats import chi2_contingency
 
     train = splits.train
@@ -269,7 +269,7 @@ def test_metadata_do_not_tell_the_class(splits: Splits):
 
 
 def test_quotas_are_filled_exactly():
-    """Apportioning keeps the total; 10 images in the ratio 1:1:1 are 4, 3, 3."""
+    """Apportioning preserves the total: 10 images in the ratio 1:1:1 are 4, 3, 3."""
     assert quotas.apportion((1, 1, 1), 10).tolist() == [4, 3, 3]
     assert quotas.apportion(population.TRAIN_AGES, 865).tolist() == list(population.TRAIN_AGES)
 
@@ -285,40 +285,40 @@ def test_quotas_are_filled_exactly():
     ],
 )
 def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str, object], part: str):
-    """Unknown class, more patients than images, a missing count, a class that cannot be divided."""
+    """An unknown class, too many patients, a missing count and an indivisible class are refused."""
     with pytest.raises(BenchmarkError, match=part) as fault:
         small(classes, **params)
     assert fault.value.remedy
 
 
 def test_a_class_with_too_few_patients_may_be_left_out():
-    """With too_few set to exclude, the class is in no split, and a note says so."""
+    """With too_few set to exclude, no split has the class, and a note names it."""
     counts = {"healthy": 9, "viral": 1, "covid19": 9}
     params = chest.Params(
         train_counts=counts, test_counts=dict.fromkeys(counts, 1), patients=22, test_per_class=1
     )
     rule = SplitRule(val=0.2, too_few="exclude")
-    made = loading.load(
+    splits = loading.load(
         chest, params, classes=tuple(counts), image_size=16, split=rule, reserve_per_class=1, seed=0
     )
-    assert made.val.classes == ("healthy", "covid19")
-    assert "class 'viral' excluded" in made.notes[0]
+    assert splits.val.classes == ("healthy", "covid19")
+    assert "class 'viral' excluded" in splits.notes[0]
 
 
 def test_size_that_cannot_be_drawn_is_refused():
-    """Below 16 pixels there is no chest to see."""
+    """A size below 16 pixels is refused."""
     with pytest.raises(DataError, match="8 pixels"):
         chest.draw("healthy", seed=0, index=0, size=8)
 
 
 def test_fingerprint_follows_the_parameters():
-    """The same parameters give the same fingerprint, others another."""
+    """The same parameters give the same fingerprint, other parameters another."""
     assert chest.fingerprint(chest.Params()) == chest.fingerprint(chest.Params())
     assert chest.fingerprint(chest.Params()) != chest.fingerprint(chest.Params(test_per_class=1))
 
 
 def test_example_command_writes_a_picture(tmp_path):
-    """The command that the data card names draws one row per class."""
+    """The command of the data card draws one row per class."""
     out = tmp_path / "grid.png"
     subprocess.run([sys.executable, "-m", "benchmark.datasets.phantom.chest", str(out)], check=True)
     assert Image.open(out).size == (6 * 128, 5 * 128)

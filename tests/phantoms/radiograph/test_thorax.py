@@ -1,4 +1,4 @@
-"""The second chest phantom: fourteen findings where they belong, nuisances that know of none of them."""
+"""The second chest phantom: fourteen findings in their places, and nuisances independent of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MIDLINE = ("cardiomegaly", "hernia")
 def pictures(
     names: dict[str, float | None] | tuple[str, ...], count: int, **given: object
 ) -> list[Radiograph]:
-    """Studies 0, 1, ... of seed 4 at 64 pixels."""
+    """Draw studies 0, 1, ... of seed 4 at 64 pixels."""
     settings = {"seed": 4, "size": 64, **given}
     return [thorax.draw(names, index=index, **settings) for index in range(count)]  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def test_any_request_is_drawn_whole(names: list[str], index: int, size: int, vie
 
 
 def test_an_image_depends_on_seed_and_index_alone():
-    """Drawn in another order it is the same; another seed or index gives another."""
+    """An image does not depend on those drawn before. Another seed or index gives another image."""
     one = thorax.draw(["edema"], seed=2, index=7, size=48)
     thorax.draw(["mass"], seed=9, index=1, size=48)
     assert (thorax.draw(["edema"], seed=2, index=7, size=48).image == one.image).all()
@@ -82,7 +82,7 @@ def test_an_image_depends_on_seed_and_index_alone():
 
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_a_second_finding_leaves_the_first_and_the_nuisances_alone(finding: str):
-    """Patient, exposure and every other finding keep their plan; without a finding there is none."""
+    """Another finding changes neither patient, exposure nor the first one. No finding gives no lesion."""
     other = "nodule" if finding != "nodule" else "effusion"
     for index in range(6):
         alone = thorax._scene({finding: None}, 4, index, 32)
@@ -94,7 +94,7 @@ def test_a_second_finding_leaves_the_first_and_the_nuisances_alone(finding: str)
         assert none.specs == ()
 
 
-def test_nuisances_do_not_tell_the_finding():
+def test_nuisances_do_not_reveal_the_finding():
     """Site, view, sex, age, marker, devices and gray scale are the same list for every finding."""
 
     def of(finding: str) -> list[object]:
@@ -106,20 +106,20 @@ def test_nuisances_do_not_tell_the_finding():
 
 
 def test_corners_do_not_show_the_finding():
-    """Outside the body a finding shows only through the veil of scatter and evening of the gray scale."""
-    found = []
+    """Outside the body a finding shows only through scatter and the equalized gray scale."""
+    changes = []
     for finding in FINDINGS:
         sick, well = pictures({finding: 0.9}, 9, view="PA"), pictures((), 9, view="PA")
         change = [np.abs(s.image.astype(float) - w.image)[:8] for s, w in zip(sick, well, strict=True)]
-        found.append(np.mean([c[:, [*range(8), *range(-8, 0)]].mean() for c in change]))
-    assert max(found) < 3
-    assert np.mean(found) < 0.7
+        changes.append(np.mean([c[:, [*range(8), *range(-8, 0)]].mean() for c in change]))
+    assert max(changes) < 3
+    assert np.mean(changes) < 0.7
 
 
 @pytest.mark.parametrize("finding", FINDINGS)
 @pytest.mark.parametrize("view", ["PA", "LATERAL"])
 def test_severity_grows_the_mask(finding: str, view: str):
-    """A more severe finding of the same patient never covers less, and covers much more in the end."""
+    """A more severe finding of a patient never covers less, and the most severe covers much more."""
     grow = 0
     for index in range(4):
         areas = [
@@ -135,7 +135,7 @@ def test_severity_grows_the_mask(finding: str, view: str):
 
 @pytest.mark.parametrize("finding", [name for name in FINDINGS if name not in MIDLINE])
 def test_a_finding_lies_on_the_side_that_it_names(finding: str):
-    """Right is left in the image; a finding of both lungs is seen in both halves of the body."""
+    """The patient's right is on the image's left. A finding of both lungs is in both halves of the body."""
     named = set()
     for index in range(24):
         study = thorax.draw({finding: 0.7}, seed=4, index=index, size=64, view="PA", devices=False)
@@ -152,7 +152,7 @@ def test_a_finding_lies_on_the_side_that_it_names(finding: str):
 
 @pytest.mark.parametrize("finding", MIDLINE)
 def test_a_midline_finding_has_no_side(finding: str):
-    """A large heart and a hernia behind it are neither left nor right."""
+    """Cardiomegaly and hernia are neither left nor right."""
     assert {study.lesions[0].side for study in pictures((finding,), 5)} == {""}
 
 
@@ -162,18 +162,18 @@ OPAQUE = ("atelectasis", "cardiomegaly", "consolidation", "edema", "effusion", "
 
 def differences(finding: str, grade: float, view: str) -> np.ndarray:
     """Mean change of the gray value inside the mask against the same exposure without the finding."""
-    found = []
+    changes = []
     for index in range(10):
         given = {"seed": 4, "index": index, "size": 64, "view": view, "devices": False}
         sick = thorax.draw({finding: grade}, **given)  # type: ignore[arg-type]
         well = thorax.draw((), **given)  # type: ignore[arg-type]
-        found.append((sick.image.astype(float) - well.image)[sick.mask > 0].mean())
-    return np.array(found)
+        changes.append((sick.image.astype(float) - well.image)[sick.mask > 0].mean())
+    return np.array(changes)
 
 
 @pytest.mark.parametrize("finding", OPAQUE)
 def test_opaque_findings_brighten_their_mask(finding: str):
-    """What replaces air is brighter than the same place without it, from the front and from the side."""
+    """A finding that replaces air is brighter than the same place without it, in both views."""
     assert np.mean(differences(finding, 0.8, "PA") > 0) >= 0.9
     assert differences(finding, 0.8, "LATERAL").mean() > 0
 
@@ -181,14 +181,14 @@ def test_opaque_findings_brighten_their_mask(finding: str):
 @pytest.mark.parametrize("finding", ["pneumothorax", "emphysema"])
 @pytest.mark.parametrize("view", ["PA", "AP"])
 def test_lucent_findings_darken_their_mask(finding: str, view: str):
-    """Air where there should be lung is darker than the same place without it."""
+    """Air in place of lung is darker than the same place without the finding."""
     change = differences(finding, 0.6, view)
     assert np.mean(change < 0) >= 0.8
     assert change.mean() < -3
 
 
 def test_pneumothorax_has_a_line_and_no_vessels():
-    """The pleura is brighter than what lies on both sides of it; outside it the vessels are gone."""
+    """The pleural line is brighter than its surroundings, and no vessels lie outside it."""
     for index in range(8):
         names: dict[str, float | None] = {"pneumothorax": 0.4}
         scene = thorax._scene(names, 4, index, 256, view="PA")
@@ -205,7 +205,7 @@ def test_pneumothorax_has_a_line_and_no_vessels():
 
 
 def test_supine_pneumothorax_deepens_the_angle():
-    """Lying, the air is at the base and its angle reaches lower than that of the healthy side."""
+    """In a supine patient air lies at the base, and its sulcus reaches lower than the healthy one."""
     for index in range(40):
         scene = thorax._scene({"pneumothorax": 0.8}, 4, index, 32, view="AP")
         if scene.exposure.pose.supine:
@@ -217,7 +217,7 @@ def test_supine_pneumothorax_deepens_the_angle():
 
 
 def test_large_unilateral_disease_moves_the_mediastinum():
-    """Air and fluid push it away, collapse pulls it near."""
+    """Air and fluid push the mediastinum away, collapse pulls it near."""
     for finding, towards in (("pneumothorax", -1), ("effusion", -1), ("atelectasis", 1)):
         moved = []
         for index in range(60):
@@ -229,7 +229,7 @@ def test_large_unilateral_disease_moves_the_mediastinum():
 
 
 def test_effusion_fills_the_base_from_below():
-    """Fluid lies lower than the rest of its lung, and the more the higher it stands."""
+    """Fluid lies lower than the rest of its lung, and its surface rises with severity."""
     for index in range(8):
         tops = []
         for grade in (0.2, 0.6, 1.0):
@@ -242,7 +242,7 @@ def test_effusion_fills_the_base_from_below():
 
 
 def test_cardiothoracic_ratio_follows_cardiomegaly():
-    """Below one half in the healthy PA view, above with the finding, rising with severity; as drawn."""
+    """The ratio is below one half in nearly every healthy PA view and rises with severity."""
     for index in range(25):
         healthy = lungs_of(index, view="PA")
         assert healthy.ratio < 0.53
@@ -257,8 +257,8 @@ def test_cardiothoracic_ratio_follows_cardiomegaly():
     assert np.mean(np.array(ratios) < 0.5) > 0.9
 
 
-def test_drawn_heart_is_as_wide_as_its_ratio_says():
-    """The width of the shadow, divided by that of the lungs, is the stated cardiothoracic ratio."""
+def test_drawn_heart_has_the_stated_ratio():
+    """The width of the heart shadow over that of the lungs is the stated cardiothoracic ratio."""
     for index in range(10):
         chest = thorax._scene({"cardiomegaly": 0.5}, 4, index, 256, view="PA").chest
         rows = np.abs(chest.grid.y - (chest.base - 0.05)) < 0.15
@@ -268,7 +268,7 @@ def test_drawn_heart_is_as_wide_as_its_ratio_says():
 
 
 def test_nodules_are_below_and_masses_above_3_cm():
-    """The definition of the two findings, at any severity; the mask is as wide as it is said to be."""
+    """A nodule is below 3 cm and a mass above, at any severity. The mask has the stated width."""
     for grade in (0.0, 0.5, 1.0):
         for index in range(6):
             both = thorax.draw({"nodule": grade, "mass": grade}, seed=4, index=index, size=32)
@@ -282,7 +282,7 @@ def test_nodules_are_below_and_masses_above_3_cm():
 
 
 def test_emphysema_lowers_and_flattens_the_diaphragm():
-    """Hyperinflation: lower domes and a narrower heart than the same patient without."""
+    """Hyperinflation gives lower domes and a narrower heart than in the same patient without it."""
     for index in range(10):
         names: dict[str, float | None] = {"emphysema": 0.9}
         sick, well = lungs_of(index, names, view="PA"), lungs_of(index, view="PA")
@@ -291,7 +291,7 @@ def test_emphysema_lowers_and_flattens_the_diaphragm():
 
 
 def test_lobes_do_not_overlap():
-    """From the front and from the side the upper and the lower lobe of one lung share little."""
+    """In the lateral view the lobes cover their lung, and the upper and lower one hardly overlap."""
     for view in ("LATERAL",):
         scene = thorax._scene({"consolidation": 1.0}, 4, 0, 64, view=view)
         spec = scene.specs[0]
@@ -304,7 +304,7 @@ def test_lobes_do_not_overlap():
 
 
 def test_a_repeated_study_shares_anatomy_and_the_place_of_disease():
-    """Another index of one patient: same body, same side and form; another exposure and severity."""
+    """Two studies of a patient share body, side and form. Exposure and severity differ."""
     for finding in FINDINGS:
         one, two = (thorax._scene({finding: None}, 4, index, 32, patient=5) for index in (70, 71))
         assert one.patient == two.patient
@@ -315,8 +315,8 @@ def test_a_repeated_study_shares_anatomy_and_the_place_of_disease():
 
 @pytest.mark.parametrize(("fine", "coarse"), [(256, 64), (128, 32)])
 @pytest.mark.parametrize("view", VIEWS)
-def test_sizes_show_the_same_picture(fine: int, coarse: int, view: str):
-    """A large image, averaged down, is close to the small one of the same index; so are the masks."""
+def test_sizes_show_the_same_image(fine: int, coarse: int, view: str):
+    """A large image, averaged down, is close to the small image of the same index, and so is its mask."""
     gaps, overlaps = [], []
     for index in range(5):
         names = (FINDINGS[3 * index % 14], FINDINGS[(5 * index + 1) % 14])
@@ -331,7 +331,7 @@ def test_sizes_show_the_same_picture(fine: int, coarse: int, view: str):
 
 
 def test_age_shows():
-    """The old have an unfolded calcified aorta, thinner bone and a bent back; more women than men do."""
+    """Age unfolds and calcifies the aorta, thins bone and bends the back, in women more than in men."""
     young, old = (
         [thorax._scene({}, 4, i, 16, sex="female", age=age).patient for i in range(80)] for age in (25, 80)
     )
@@ -348,7 +348,7 @@ def test_age_shows():
 
 
 def test_sites_differ_in_style_alone():
-    """The same patient at two sites: other pictures, the same anatomy, lesions and sentence."""
+    """The same patient at two sites has other images, but the same lesions and prompt."""
     for index in range(4):
         shots = [thorax.draw(["mass"], seed=4, index=index, size=64, site=site, view="PA") for site in SITES]
         assert len({shot.prompt for shot in shots}) == 1
@@ -356,8 +356,8 @@ def test_sites_differ_in_style_alone():
         assert len({shot.lesions[0].size for shot in shots}) == 1
 
 
-def test_devices_may_be_asked_for_or_refused():
-    """With and without, and nothing else changes."""
+def test_devices_may_be_requested_or_refused():
+    """A request adds or removes the devices and changes nothing else."""
     for index in range(12):
         vessel_loss, wired = (
             thorax._scene({}, 4, index, 16, devices=request).exposure for request in (False, True)
@@ -368,7 +368,7 @@ def test_devices_may_be_asked_for_or_refused():
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_devices_are_dense_and_leave_the_truth_alone(view: str):
-    """Metal brightens, in every view, and neither mask nor sentence knows of it."""
+    """Metal brightens the image in every view. Mask and prompt do not depend on it."""
     for index in range(6):
         vessel_loss, wired = (
             thorax.draw(["edema"], seed=4, index=index, size=64, view=view, devices=d) for d in (False, True)
@@ -380,8 +380,8 @@ def test_devices_are_dense_and_leave_the_truth_alone(view: str):
         assert wired.prompt == vessel_loss.prompt
 
 
-def test_bedside_views_say_so():
-    """A note on an AP image never says PA, one on a lateral image says lateral."""
+def test_notes_name_the_view():
+    """A burnt-in note agrees with the view."""
     for view, words in (("PA", ("PA",)), ("LATERAL", ("LAT",)), ("AP", ("AP", "PORTABLE", "SUPINE"))):
         notes = {
             imaging.sample_exposure(np.random.default_rng(i), view, None, None).note for i in range(80)
@@ -390,8 +390,8 @@ def test_bedside_views_say_so():
         assert all(any(word in note for word in words) for note in notes)
 
 
-def test_sentences_name_what_is_there():
-    """Laterality, size and severity in words; several findings in one sentence."""
+def test_prompts_name_the_findings():
+    """The prompt has laterality, size and severity in words, and several findings in one sentence."""
     assert thorax.draw((), seed=0, index=0, size=16).prompt == "No acute finding."
     for index in range(20):
         study = thorax.draw({"pneumothorax": 0.1, "nodule": 0.5}, seed=4, index=index, size=16, view="PA")
@@ -420,14 +420,14 @@ def test_sentences_name_what_is_there():
     ],
 )
 def test_faults_name_field_and_remedy(names: list[str], given: dict[str, object], part: str):
-    """Unknown names get a suggestion; severities and sizes their range."""
+    """An unknown name gets a suggestion, an invalid severity or size its range."""
     with pytest.raises(DataError, match=part) as fault:
         thorax.draw(names, **{"seed": 0, "index": 0, "size": 32, **given})  # type: ignore[arg-type]
     assert fault.value.remedy
 
 
 def test_example_command_writes_a_picture(tmp_path: Path):
-    """One row without a finding and one for each."""
+    """The command draws one row without a finding and one for each."""
     out = tmp_path / "grid.png"
     subprocess.run([sys.executable, "-m", "benchmark.phantoms.radiograph.thorax", str(out)], check=True)
     assert Image.open(out).size == (6 * 112, 15 * 112)

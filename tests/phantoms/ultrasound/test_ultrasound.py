@@ -35,7 +35,7 @@ PROBE = us_probe.Probe(radius=60, half_angle=0.55, depth=120, focus=40)
 
 @pytest.fixture(scope="module")
 def cohort() -> ImageSet:
-    """The default source at 16 pixels, few fresh patients; nothing is drawn."""
+    """The default source at 16 pixels with few fresh patients, not drawn."""
     return ultrasound.images(
         ultrasound.Params(test_per_class=4), classes=CLASSES, image_size=16, reserve_per_class=2, seed=0
     )
@@ -70,7 +70,7 @@ def bare_scene(
 
 
 def test_counts_are_those_of_zhang_table_1(cohort: ImageSet):
-    """Videos, images and frames per class, the frames including the images; 1994 in all."""
+    """Each class has its videos, images and frames of Table 1. Frames include images, 1994 in all."""
     train = cohort.select(cohort.split == "train")
     assert train.clip is not None
     assert train.counts() == {"covid19": 823, "pneumonia": 267, "healthy": 904}
@@ -81,7 +81,7 @@ def test_counts_are_those_of_zhang_table_1(cohort: ImageSet):
 
 
 def test_patients_scale_those_of_the_pocus_pack(cohort: ImageSet):
-    """21, 20 and 21 patients; a clip and a patient have one class; every image of test is another patient."""
+    """The classes have 21, 20 and 21 patients, of one class each. A test image is another patient."""
     train = cohort.select(cohort.split == "train")
     assert [len(train.of_class(k).patients()) for k in range(3)] == [21, 20, 21]
     assert len(train.patients()) == 62
@@ -95,7 +95,7 @@ def test_patients_scale_those_of_the_pocus_pack(cohort: ImageSet):
 
 
 def test_frames_of_a_clip_are_numbered_without_gap(cohort: ImageSet):
-    """Every video has at least two frames, from 0 on."""
+    """The frames of a video have the numbers from 0 on."""
     assert cohort.clip is not None
     for clip in set(cohort.clip) - {""}:
         numbers = sorted(int(i.split("-f")[1]) for i in cohort.image_id[cohort.clip == clip])
@@ -103,22 +103,22 @@ def test_frames_of_a_clip_are_numbered_without_gap(cohort: ImageSet):
 
 
 def test_folds_are_disjoint_by_patient():
-    """Five folds by patient, as the task asks for; the fold is test_paper beside the fresh test."""
+    """Five folds are disjoint by patient. The fold is test_paper beside the fresh test."""
     params = ultrasound.Params(
         videos=dict.fromkeys(CLASSES, 8), images=dict.fromkeys(CLASSES, 4), frames=dict.fromkeys(CLASSES, 24),
         video_patients=dict.fromkeys(CLASSES, 6), image_patients=dict.fromkeys(CLASSES, 4), test_per_class=3,
     )  # fmt: skip
     rule = SplitRule(folds=5, fold=2, val=0.2)
-    made = loading.load(
+    splits = loading.load(
         ultrasound, params, classes=CLASSES, image_size=16, split=rule, reserve_per_class=2, seed=1
     )
-    prove_disjoint(made)
-    assert set(made.test.counts().values()) == {3}
-    assert min(made.more_tests["test_paper"].counts().values()) > 0
+    prove_disjoint(splits)
+    assert set(splits.test.counts().values()) == {3}
+    assert min(splits.more_tests["test_paper"].counts().values()) > 0
 
 
-def test_metadata_do_not_tell_the_class():
-    """Over 600 fresh patients site, sex and age do not go with the class (chi-square)."""
+def test_metadata_do_not_reveal_the_class():
+    """Site, sex and age of 600 fresh patients do not depend on the class (chi-square)."""
     from scipy.stats import chi2_contingency
 
     fresh = ultrasound.images(
@@ -142,10 +142,10 @@ def test_metadata_do_not_tell_the_class():
     st.integers(0, 9),
 )
 @settings(max_examples=60, deadline=None)
-def test_cohorts_have_what_was_asked_for(
+def test_cohorts_have_the_requested_counts(
     videos: int, stills: int, more: int, people: int, owners: int, seed: int
 ):
-    """Any counts that do not contradict each other are met exactly; every patient has a scan."""
+    """Counts that do not contradict each other are met exactly, and every patient has a scan."""
     people, owners = min(people, videos), min(max(owners, int(stills > 0)), stills)
     rows = us_population.cohort(
         {"healthy": Counts(videos, stills, videos + stills + more, people, owners)}, seed=seed
@@ -160,7 +160,7 @@ def test_cohorts_have_what_was_asked_for(
 
 
 def test_an_image_is_named_by_its_numbers(cohort: ImageSet):
-    """Drawn alone or from the set, in any order, the bytes are the same; another seed gives others."""
+    """An image has the same bytes alone, from the set and in any order. Another seed gives others."""
     for row in (700, 3):
         patient, clip, number = (int(part[1:]) for part in str(cohort.image_id[row]).split("-")[2:])
         name = CLASSES[cohort.label[row]]
@@ -173,7 +173,7 @@ def test_an_image_is_named_by_its_numbers(cohort: ImageSet):
 
 
 def test_another_finding_leaves_patient_view_and_console():
-    """What lies outside the lung, the chest wall in the near field, is the same whatever the finding."""
+    """The chest wall in the near field is the same whatever the finding."""
     for patient in range(10):
         scenes = []
         for name in CLASSES:
@@ -189,8 +189,8 @@ def test_another_finding_leaves_patient_view_and_console():
 
 
 @pytest.mark.parametrize(("fine", "coarse"), [(256, 64), (128, 32)])
-def test_sizes_show_the_same_picture(fine: int, coarse: int):
-    """A large image, averaged down, is close to the small one of the same numbers."""
+def test_sizes_show_the_same_image(fine: int, coarse: int):
+    """A large image, averaged down, is close to the small image of the same numbers."""
     gaps = []
     for patient in range(6):
         large, little = (
@@ -209,7 +209,7 @@ def correlation(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def test_frames_of_a_clip_are_alike_and_clips_are_not():
-    """Next frames correlate more than far ones, those more than another clip of the patient."""
+    """Adjacent frames correlate more than distant ones, and those more than another clip."""
     near, far, other = [], [], []
     for patient in range(12):
         name = CLASSES[patient % 3]
@@ -223,7 +223,7 @@ def test_frames_of_a_clip_are_alike_and_clips_are_not():
 
 
 def test_lung_slides_along_the_chest():
-    """The pleura moves with breathing by the patient's own reach, smoothly, while the ribs stay."""
+    """The pleura moves smoothly with breathing, by the patient's reach, while the ribs stay."""
     person, place, _, _ = bare_scene(3)
     place = replace(place, sweep=0.0)
     over_time = [us_chest.scan_lines(person, place, n) for n in range(60)]
@@ -238,9 +238,9 @@ def test_lung_slides_along_the_chest():
 
 
 def test_speckle_is_fully_developed():
-    """Before compression, uniform tissue has a mean of 1.91 deviations (Rayleigh) and power 1 everywhere."""
-    made = np.stack([us_probe.speckle(us_probe.white(np.random.default_rng(k)), PROBE) for k in range(12)])
-    size = np.hypot(made[:, 0], made[:, 1])
+    """Uncompressed uniform tissue has a mean of 1.91 deviations (Rayleigh) and power 1 everywhere."""
+    echoes = np.stack([us_probe.speckle(us_probe.white(np.random.default_rng(k)), PROBE) for k in range(12)])
+    size = np.hypot(echoes[:, 0], echoes[:, 1])
     assert size.mean() / size.std() == pytest.approx(1.91, abs=0.04)
     for rows in (slice(0, 60), slice(80, 140), slice(190, 256)):
         part = size[:, rows]
@@ -249,19 +249,21 @@ def test_speckle_is_fully_developed():
 
 
 def test_beam_widens_away_from_the_focus():
-    """Speckle is longer sideways far from the focus than at it."""
-    made = np.stack([us_probe.speckle(us_probe.white(np.random.default_rng(k)), PROBE)[0] for k in range(12)])
+    """Speckle is wider far from the focus than at it."""
+    echoes = np.stack(
+        [us_probe.speckle(us_probe.white(np.random.default_rng(k)), PROBE)[0] for k in range(12)]
+    )
 
     def likeness(depth: float) -> float:
         row = int(depth / PROBE.depth * us_probe.SAMPLES)
-        part = made[:, row - 8 : row + 8]
+        part = echoes[:, row - 8 : row + 8]
         return correlation(part[..., :-3], part[..., 3:])
 
     assert likeness(115) > likeness(40) + 0.3
 
 
 def test_a_lines_lie_at_multiples_of_the_pleural_depth():
-    """Along every scan line the surfaces' peaks are at one, two, three times the depth of the pleura."""
+    """Along every scan line the surfaces peak at one, two and three times the depth of the pleura."""
     checked = 0
     for patient in range(12):
         _, place, lung, lines = bare_scene(patient)
@@ -283,7 +285,7 @@ def test_a_lines_lie_at_multiples_of_the_pleural_depth():
 
 
 def test_below_a_rib_is_shadow_alone():
-    """In the middle of a rib at least 30 dB less comes through than beside it, and no surface is seen."""
+    """The middle of a rib transmits at least 30 dB less than its side, and no surface shows below."""
     seen = 0
     for patient in range(20):
         person, place, lung, lines = bare_scene(patient)
@@ -302,7 +304,7 @@ def test_below_a_rib_is_shadow_alone():
 
 
 def test_b_line_runs_from_pleura_to_bottom():
-    """A comet tail starts at the pleura, keeps its strength to the bottom and hides A-lines on its way."""
+    """A comet tail starts at the pleura, is as strong at the bottom, and hides A-lines on its way."""
     tail = us_findings.BLine(at=0.0, width=2.0, level=-12.0, fade=0.0, flicker=0.0)
     person, place, lung, lines = bare_scene(1, b_lines=(tail,))
     depth = us_probe.depths(place.probe)
@@ -319,7 +321,7 @@ def test_b_line_runs_from_pleura_to_bottom():
 
 
 def test_effusion_is_dark_and_airless_lung_between():
-    """From the pleura down: fluid without echoes, airless lung with some, then the bright border of air."""
+    """From the pleura down lie fluid without echoes, airless lung with some, and the bright border of air."""
     consolidation = us_findings.Consolidation(at=0.0, half_width=40.0, depth=30.0)
     person, place, lung, lines = bare_scene(
         2,
@@ -347,7 +349,7 @@ def test_effusion_is_dark_and_airless_lung_between():
 
 
 def test_scan_conversion_keeps_angles_and_depths():
-    """A bright sample lands where its depth and angle say, in a mirrored picture on the other side."""
+    """A bright sample appears at its depth and angle, in a mirrored image on the other side."""
     window = us_probe.Window(left=-80, top=0, width=160, height=160, mirrored=False)
     polar = np.zeros((us_probe.SAMPLES, us_probe.LINES), np.float32)
     row, line = 100, 100
@@ -365,7 +367,7 @@ def test_scan_conversion_keeps_angles_and_depths():
 
 
 def test_masks_are_of_the_sick_alone():
-    """A healthy lung has no mask; nearly every sick picture has one, inside the sector."""
+    """A healthy lung has no mask, and nearly every sick image has one."""
     assert not any(frame("healthy", patient=k, size=32).mask.any() for k in range(40))
     for name in SICK:
         masks = [frame(name, patient=k, size=32).mask for k in range(60)]
@@ -374,7 +376,7 @@ def test_masks_are_of_the_sick_alone():
 
 
 def test_mask_covers_the_dark_of_pneumonia_and_the_bright_of_covid():
-    """Against the same scan of a healthy lung, pneumonia is darker inside its mask and COVID-19 brighter."""
+    """Pneumonia is darker inside its mask than the same scan of a healthy lung, COVID-19 brighter."""
     change: dict[str, list[float]] = {name: [] for name in SICK}
     for name in SICK:
         for patient in range(50):
@@ -404,37 +406,37 @@ def probe(features: np.ndarray, label: np.ndarray) -> float:
     return float(balanced_accuracy_score(label[half:], model.predict(features[half:])))
 
 
-def test_corners_and_marks_do_not_tell_the_class(fresh: tuple[np.ndarray, np.ndarray]):
-    """Chance is 0.33; the corners, where ruler, logo and lettering are, give at most 0.43."""
+def test_corners_and_marks_do_not_reveal_the_class(fresh: tuple[np.ndarray, np.ndarray]):
+    """A classifier of the corners, with ruler, logo and lettering, reaches at most 0.43; chance is 0.33."""
     images, label = fresh
     tiles = [images[:, r, c].reshape(len(images), -1)
              for r in (slice(0, 4), slice(28, 32)) for c in (slice(0, 4), slice(28, 32))]  # fmt: skip
     assert probe(np.concatenate(tiles, 1), label) <= 0.43
 
 
-def test_shape_of_the_sector_does_not_tell_the_class(fresh: tuple[np.ndarray, np.ndarray]):
-    """Which pixels are black, pooled to 8 by 8, in the upper and outer part alone: at most 0.43."""
+def test_shape_of_the_sector_does_not_reveal_the_class(fresh: tuple[np.ndarray, np.ndarray]):
+    """A classifier of the black pixels at both sides reaches at most 0.43."""
     images, label = fresh
     sides = np.concatenate([images[:, :, :3], images[:, :, -3:]], 2)
     assert probe((sides > 0.02).reshape(len(images), -1).astype(float), label) <= 0.43
 
 
-def test_mean_intensity_hardly_tells_the_class(fresh: tuple[np.ndarray, np.ndarray]):
-    """The console evens out the gain; a small excess over chance stays, at most 0.45."""
+def test_mean_intensity_hardly_reveals_the_class(fresh: tuple[np.ndarray, np.ndarray]):
+    """Mean and deviation of intensity reach at most 0.45: the console equalizes most of the gain."""
     images, label = fresh
     mean = images.mean((1, 2))
     assert probe(np.stack([mean, mean**2, images.std((1, 2))], 1), label) <= 0.45
 
 
 def test_the_probe_can_see(fresh: tuple[np.ndarray, np.ndarray]):
-    """The same classifier of the whole picture is well above chance, so the limits above mean something."""
+    """The same classifier of the whole image is well above chance, so the limits above are meaningful."""
     images, label = fresh
     pooled = images.reshape(-1, 8, 4, 8, 4).mean((2, 4)).reshape(len(images), -1)
     assert probe(pooled, label) > 0.5
 
 
 def test_marks_are_independent_of_the_finding():
-    """The scanner's settings come from a stream that the finding does not touch."""
+    """The scanner's settings come from a stream that is independent of the finding."""
     one, two = (us_console.sample_console(ultrasound._stream(0, 3, 9, 1), "site_b") for _ in range(2))
     assert one == two
     assert set(us_console.MARKS) >= set(one.marks)
@@ -462,7 +464,7 @@ def test_marks_are_independent_of_the_finding():
     ],
 )
 def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str, object], part: str):
-    """Unknown class, a missing count, counts that contradict each other."""
+    """An unknown class, a missing count and counts that contradict each other are refused."""
     with pytest.raises(BenchmarkError, match=part) as fault:
         ultrasound.images(
             ultrasound.Params(**params),  # type: ignore[arg-type]
@@ -472,13 +474,13 @@ def test_faults_name_field_and_remedy(classes: tuple[str, ...], params: dict[str
 
 
 def test_size_that_cannot_be_drawn_is_refused():
-    """Below 16 pixels there is no lung to see."""
+    """A size below 16 pixels is refused."""
     with pytest.raises(DataError, match="8 pixels"):
         frame("healthy", size=8)
 
 
 def test_fingerprint_follows_the_parameters():
-    """The same parameters give the same fingerprint, others another."""
+    """The same parameters give the same fingerprint, other parameters another."""
     assert ultrasound.fingerprint(ultrasound.Params()) == ultrasound.fingerprint(ultrasound.Params())
     assert ultrasound.fingerprint(ultrasound.Params()) != ultrasound.fingerprint(
         ultrasound.Params(test_per_class=1)
@@ -486,7 +488,7 @@ def test_fingerprint_follows_the_parameters():
 
 
 def test_example_command_writes_a_picture(tmp_path):
-    """The command that the data card names draws one row per class."""
+    """The command of the data card draws one row per class."""
     out = tmp_path / "grid.png"
     subprocess.run([sys.executable, "-m", "benchmark.datasets.phantom.ultrasound", str(out)], check=True)
     assert Image.open(out).size == (8 * 128, 3 * 128)
