@@ -11,6 +11,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
 from benchmark.planning.request import RunRequest
+from benchmark.planning.requests import with_read_files
 from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
@@ -71,7 +72,7 @@ def claimed_protocol(manifest: Manifest, task_file: Path | None = None) -> Proto
         remedy = f"{unknown.remedy} Or give the task's file with --task."
         raise SubmissionError("task", unknown.problem, remedy)
     file = str(task_file) if task_file else manifest.task
-    task = load_task(file)
+    task = with_read_files(load_task(file))
     if task.name != manifest.task:
         raise SubmissionError("task", f"is '{manifest.task}', the given file is of '{task.name}'")
     protocol = Protocol(task, file, manifest.profile, manifest.source, PHANTOM, "")
