@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, model_validator
 
 from benchmark.intake.card import SubmissionCard
-from benchmark.plugins.generator import FitUnit
 from benchmark.stages.records import FilterRate, Hash, Measure, NetworkSize, SplitSummary
+from benchmark.tasks.profile import FitUnit
 from benchmark.tasks.schema import PrimaryMetric, Statistics
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
