@@ -69,9 +69,9 @@ def _rule(task: Task, name: str) -> RequestRule:
 
 
 def _drawn(task: Task, row: Row) -> list[str]:
-    """Return the conditions of a row, and those that a template of theirs refers to."""
-    more = [placeholders(_rule(task, name)) - {"class"} for name in row.conditions]
-    return sorted(set(row.conditions).union(*more))
+    """Return the conditions of a row, and then those that a template of theirs refers to."""
+    more = {named for name in row.conditions for named in placeholders(_rule(task, name))}
+    return [*row.conditions, *sorted(more - {"class", *row.conditions})]
 
 
 def _check_rule(task: Task, name: str, rule: RequestRule) -> None:
