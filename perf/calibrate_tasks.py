@@ -24,16 +24,16 @@ from benchmark.classifiers.metrics import metric_values
 from benchmark.classifiers.predict import normalization
 from benchmark.classifiers.sampling import training_images
 from benchmark.classifiers.train import predict, train
-from benchmark.generators._image_bank import draw_evenly
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.planning.resolve import choices
-from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.generator import alternate, positions
 from benchmark.plugins.registry import find
 from benchmark.protocol import load as loading
 from benchmark.protocol import scenario
 from benchmark.protocol.mixing import added_counts
 from benchmark.tasks.loading import load_task
 from benchmark.tasks.schema import Task
+from benchmark.utils.draws import spread
 
 
 def load(task: Task, profile_name: str, seed: int) -> Splits:
@@ -70,8 +70,11 @@ def drawn(images: ImageSet) -> ImageSet:
 def handed_out(kept: ImageSet, counts: dict[str, int]) -> ImageSet:
     """Real images by class, each as equally often as possible, as the controls hand them out."""
     one = kept.to_single_label()
-    wanted = SampleRequest.of_counts(counts, kept.classes, kept.size).label
-    rows = draw_evenly(one.label, wanted, np.random.default_rng(7))
+    label = alternate(counts, kept.classes)
+    rows, number = np.empty(len(label), np.int64), positions(label)
+    for k in np.unique(label):
+        members = np.flatnonzero(one.label == k)
+        rows[label == k] = members[spread(len(members), number[label == k], [7, int(k)])]
     ids = np.array([f"added-{i}" for i in range(len(rows))])
     known = None if one.reported_labels is None else one.reported_labels[rows]
     return ImageSet(

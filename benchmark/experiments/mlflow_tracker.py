@@ -87,7 +87,7 @@ class Tracker(RunObserver):
         self.plan, self.verb = plan, verb
         self._reused = 0
         self._open: dict[str, str] = {}
-        self._logged: dict[str, set[float]] = {}  # steps of running nodes
+        self._logged: dict[str, set[tuple[float, str]]] = {}  # steps and scalars of running nodes
         self._connect(parent)
 
     @_timed
@@ -197,8 +197,18 @@ class Tracker(RunObserver):
     def logged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> None:
         """Log scalars of a running node, so that its curves show while it runs."""
         if node_id in self._open:
-            self._batch(self._open[node_id], history=[dict(entry) for entry in entries])
-            self._logged.setdefault(node_id, set()).update(entry["step"] for entry in entries)
+            self._batch(self._open[node_id], history=self._unlogged(node_id, entries))
+
+    def _unlogged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> History:
+        """Return what is not logged yet, and note it: a resumed fit repeats its last steps."""
+        known = self._logged.setdefault(node_id, set())
+        new = [
+            {name: value for name, value in entry.items() if (entry["step"], name) not in known}
+            | {"step": entry["step"]}
+            for entry in entries
+        ]
+        known |= {(entry["step"], name) for entry in new for name in entry}
+        return new
 
     @_timed
     def finished(self, node: Node, result: Result) -> None:
@@ -208,9 +218,9 @@ class Tracker(RunObserver):
         params = self._node_tags(node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
         params |= {k: config[k] for k in ("device", "precision") if k in config}
         costs = {"seconds": result.costs.seconds, "peak_memory_mb": result.costs.peak_memory_mb}
-        logged = self._logged.pop(node.id, set())
-        history = [entry for entry in record.history if entry["step"] not in logged]
-        self._batch(run_id, params, history, record.scalars() | costs)
+        # a scalar that is on its way when the node ends is logged here
+        self._batch(run_id, params, self._unlogged(node.id, record.history), record.scalars() | costs)
+        del self._logged[node.id]
         if node.stage == "data":
             self._log_data(run_id, result.read(DataResult))
         for name in ARTIFACTS.get(node.stage, ()):
@@ -238,6 +248,7 @@ class Tracker(RunObserver):
     def failed(self, node: Node, line: str) -> None:
         """Close a node's run as failed."""
         run_id = self._open.pop(node.id, None)
+        self._logged.pop(node.id, None)
         if run_id:
             self.client.set_tag(run_id, "error", line[:4000])
             self.client.set_terminated(run_id, "FAILED")

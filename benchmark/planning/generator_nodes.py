@@ -29,12 +29,15 @@ class GeneratorNodes:
     """
 
     def __init__(self, plan: Plan, row: Row, fit: int, add: Callable[..., str], inputs: Inputs) -> None:
-        self.plan, self.row, self.add, self.inputs = plan, row, add, inputs
+        self.plan, self.row, self.add = plan, row, add
+        unselected = row.role == "control" and row.name in UNSELECTED
+        self.inputs = {role: ids for role, ids in inputs.items() if not (role == SELECTION and unselected)}
         self.suffix = fit_suffix(plan, row, fit)
         self.common: dict[str, Any] = {
             "plugin": PluginReference(**(row.plugin or {}), version=row.version, target=row.target),
             "assets": row.assets,
             "unit": row.unit,
+            "learn_from": row.entry.learn_from,
             "conditions": row.conditions,
             "requests": plan.task.requests,
             "chunk": row.entry.chunk,
@@ -64,7 +67,6 @@ class GeneratorNodes:
             params=dict(row.params),
             paths=dict(row.paths),
             number=number,
-            learn_from=row.entry.learn_from,
             mix=receiving_part(plan.task.mix) if of_class else Mix(),  # a joint fit is of all classes
             extractor=plan.extractor,
             extractor_hash=plan.extractor_hash,
@@ -72,9 +74,7 @@ class GeneratorNodes:
             classifier=plan.profile.classifiers[0] if CLASSIFIER in self.inputs else None,
             reserve=row.name == "oracle" and row.role == "control",
         )
-        unselected = row.role == "control" and row.name in UNSELECTED
-        inputs = {role: ids for role, ids in self.inputs.items() if not (role == SELECTION and unselected)}
-        return self.add(f"fit/{row.name}{self.suffix}{part}", config, inputs, row, **self.about)
+        return self.add(f"fit/{row.name}{self.suffix}{part}", config, self.inputs, row, **self.about)
 
     def sample(self, of_class: str, fits: Inputs) -> str:
         """Add the drawing of a class from its fits."""
@@ -86,7 +86,8 @@ class GeneratorNodes:
             bracket=max(profile.brackets),
             image_size=profile.image_size,
         )
-        inputs = {DATA: self.inputs[DATA], GENERATOR: fits.get(of_class, ())}
+        learned = {role: ids for role, ids in self.inputs.items() if role in (DATA, SELECTION)}
+        inputs = learned | {GENERATOR: fits.get(of_class, ())}
         name = f"sample/{self.row.name}{self.suffix}/{of_class}"
         return self.add(name, config, inputs, self.row, **self.about)
 

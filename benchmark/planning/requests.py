@@ -13,6 +13,7 @@ from benchmark.tasks.schema import Task
 from benchmark.utils.csv_file import read_csv
 
 NOT_FROM_VALUES = ("mask", "source_id")  # only images of train have these
+NOT_IN_TEMPLATES = ("label", "labels", "prompt", "mask")  # no text or number of one image, or the result
 
 
 def with_read_files(task: Task) -> Task:
@@ -68,9 +69,9 @@ def _rule(task: Task, name: str) -> RequestRule:
 
 
 def _drawn(task: Task, row: Row) -> list[str]:
-    """Return the conditions of a row, and those that a template of theirs refers to."""
-    more = [placeholders(_rule(task, name)) - {"class"} for name in row.conditions]
-    return sorted(set(row.conditions).union(*more))
+    """Return the conditions of a row, and then those that a template of theirs refers to."""
+    more = {named for name in row.conditions for named in placeholders(_rule(task, name))}
+    return [*row.conditions, *sorted(more - {"class", *row.conditions})]
 
 
 def _check_rule(task: Task, name: str, rule: RequestRule) -> None:
@@ -80,7 +81,8 @@ def _check_rule(task: Task, name: str, rule: RequestRule) -> None:
     if isinstance(rule, Template):
         if name != "prompt":
             raise TaskError(at, "only a prompt has a template", "Give values, or a file.")
-        if odd := sorted(placeholders(rule) - {"class", *CONDITIONS}):
-            raise unknown_name("placeholder", odd[0], ["class", *CONDITIONS], at)
+        names = ["class", *(c for c in CONDITIONS if c not in NOT_IN_TEMPLATES)]
+        if odd := sorted(placeholders(rule) - {*names}):
+            raise unknown_name("placeholder", odd[0], names, at)
     if isinstance(rule, Values) and (without := [c for c in task.classes if not rule.of_class(c)]):
         raise TaskError(at, f"has no value for class '{without[0]}'", "Add one, or leave out by_class.")

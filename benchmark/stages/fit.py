@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -32,7 +32,6 @@ class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
 
     Attributes:
         paths: parameters that are paths, for which the hashes of ``assets`` stand in the cache key.
-        learn_from: of videos, all frames or none.
         number: of the source image among those of the class, with unit ``per_image``.
         mix: names the classes that get synthetic images; another class is not fitted by itself.
         classifier: of ``context.classifier``, where the generator requires one.
@@ -42,7 +41,6 @@ class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
     params: dict[str, Any]
     paths: dict[str, str] = Field(exclude=True)
     number: int = 0
-    learn_from: Literal["all", "still_images"] = "all"
     mix: Mix
     extractor: str
     extractor_hash: str
@@ -105,13 +103,23 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     return FitResult(chosen=entry, history=context.history, source_id=source)
 
 
+def learned_images(job: Job[GeneratorStageConfig], *, reserve: bool = False) -> Learning:
+    """Return what a row's fits learn from, all classes of it.
+
+    Args:
+        reserve: include ``reserve``.
+    """
+    selection = job.input(SELECTION) if SELECTION in job.inputs else None
+    learning = learning_images(job.input(DATA), selection, job.config.classes, reserve=reserve)
+    if job.config.learn_from == "still_images" and learning.train.clip is not None:
+        return replace(learning, train=learning.train.select(learning.train.clip == ""))
+    return learning
+
+
 def _part(job: Job[FitConfig]) -> Learning | None:
     """Return what this node learns from; None where nothing is to be fitted."""
     config = job.config
-    selection = job.input(SELECTION) if SELECTION in job.inputs else None
-    learning = learning_images(job.input(DATA), selection, config.classes, reserve=config.reserve)
-    if config.learn_from == "still_images" and learning.train.clip is not None:
-        learning = replace(learning, train=learning.train.select(learning.train.clip == ""))
+    learning = learned_images(job, reserve=config.reserve)
     if config.unit == "joint":
         return learning
     train = arrow.read_learning(job.input(DATA), reserve=False).train

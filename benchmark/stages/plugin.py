@@ -48,6 +48,7 @@ class GeneratorStageConfig(StageConfig):
     Attributes:
         unit: what one fit learns.
         of_class: class of this node; empty for all classes.
+        learn_from: of videos, all frames or none.
         conditions: columns of the requests that the generator reads; ``requests`` says how they are drawn.
         chunk: images per call of ``sample``.
     """
@@ -56,6 +57,7 @@ class GeneratorStageConfig(StageConfig):
     assets: tuple[AssetReference, ...]
     unit: FitUnit
     of_class: str
+    learn_from: Literal["all", "still_images"] = "all"
     conditions: tuple[str, ...]
     requests: Requests
     chunk: int

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.images import arrow
-from benchmark.images.image_set import ImageSet, Learning, concatenate
+from benchmark.images.image_set import ImageSet, concatenate
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest, Traits
 from benchmark.protocol.mixing import added_counts
-from benchmark.stages.fit import FITTED, FitResult
+from benchmark.stages.fit import FITTED, FitResult, learned_images
 from benchmark.stages.job import DATA, GENERATOR, RESULT, SYNTHETIC, Job
 from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
 from benchmark.stages.records import StageResult
@@ -67,7 +67,8 @@ def sample(job: Job[SampleConfig]) -> SampleResult:
     with generator_errors(name, "sample()"):
         for number, folder in enumerate(fits if count else []):
             own = range(number, count, len(fits))  # positions of this fit's images in the class
-            parts.append(_Unit(job, module, folder, number, data.classes).draw(len(own)))
+            if own:
+                parts.append(_Unit(job, module, folder, number, data.classes).draw(len(own)))
             job.progress((number + 1) / len(fits))
     drawn = concatenate(parts).select(_alternating([len(p) for p in parts])) if parts else None
     if drawn is None:
@@ -103,19 +104,19 @@ class _Unit:
         config = job.config
         self.traits = Traits.of(module.Generator)
         self.label = classes.index(config.of_class)
-        learning = self._learning(folder)
-        self.size = learning.train.size
-        self.conditions = Conditions(frozenset(config.conditions), config.requests, learning.train)
+        # classes share the patients of a joint fit, and of no other
+        self.patients = "0" if config.unit == "joint" else f"{config.of_class}-{number}"
+        train = self._learned(folder)
+        self.size = train.size
+        self.conditions = Conditions(frozenset(config.conditions), config.requests, train)
         self.generator = module.Generator.load(folder / FITTED, self._context(0))
 
-    def _learning(self, folder: Path) -> Learning:
-        """Return the training images, or for ``per_image`` the source image alone."""
-        job = self.job
-        learning = learning_images(job.input(DATA), None, job.config.classes)
+    def _learned(self, folder: Path) -> ImageSet:
+        """Return the images that the fit learned from; the classes are those of the task."""
+        every = learning_images(self.job.input(DATA), None, self.job.config.classes).train
         source = _fitted(folder).source_id
-        if not source:
-            return learning
-        return replace(learning, train=learning.train.select(learning.train.image_id == source))
+        learned = [source] if source else learned_images(self.job).train.image_id
+        return every.select(np.isin(every.image_id, learned))
 
     def _context(self, chunk: int) -> SampleContext:
         seed = seed_of([self.job.node.seed, 1, self.label, self.number, chunk])
@@ -137,7 +138,7 @@ class _Unit:
                 drawn = check_samples(self.generator.sample(request, self._context(chunk)), request, name)
                 with atomic_path(path) as part:
                     arrow.write_images(
-                        part, image_set(drawn, request, name, self.job.config.image_size, self.number)
+                        part, image_set(drawn, request, name, self.job.config.image_size, self.patients)
                     )
             yield arrow.read_images(path)
 

@@ -15,7 +15,7 @@ def check_samples(drawn: Any, request: SampleRequest, name: str) -> Samples:
     """Return samples with uint8 pixels, after comparing them with the request.
 
     Raises:
-        GeneratorError: not ``Samples``; a column of another shape; NaN, or pixels out of range.
+        GeneratorError: not ``Samples``; a column of another shape or type; NaN, or pixels out of range.
     """
     where, n, size = f"generator '{name}'", len(request), request.image_size
     if not isinstance(drawn, Samples):
@@ -36,6 +36,12 @@ def check_samples(drawn: Any, request: SampleRequest, name: str) -> Samples:
                 f"sample() gave {column} of shape {np.shape(value)}, expected {expected}",
                 "Return one entry per requested image, at the requested size.",
             )
+    if drawn.mask is not None and np.asarray(drawn.mask).dtype != np.uint8:
+        raise GeneratorError(
+            where,
+            f"sample() gave mask of type {np.asarray(drawn.mask).dtype}, expected uint8",
+            "Return 255 inside the finding and 0 elsewhere.",
+        )
     return replace(drawn, image=_pixels(np.asarray(drawn.image), where))
 
 
@@ -53,10 +59,10 @@ def _pixels(image: np.ndarray, where: str) -> np.ndarray:
     return np.round(image * 255).astype(np.uint8)
 
 
-def image_set(samples: Samples, request: SampleRequest, name: str, size: int, unit: int = 0) -> ImageSet:
+def image_set(samples: Samples, request: SampleRequest, name: str, size: int, unit: str = "0") -> ImageSet:
     """Return checked samples as an image set with square images of ``size`` pixels.
 
-    Patients get the name of the row and the number of the fitted unit as a prefix, so that a synthetic
+    Patients get the name of the row and the fitted unit as a prefix, so that a synthetic
     patient never has the id of a real one. Conditions of the request are columns of the set.
     """
     classes = np.array(request.classes)[request.label]
@@ -77,9 +83,7 @@ def image_set(samples: Samples, request: SampleRequest, name: str, size: int, un
         origin=np.full(len(ids), f"synthetic:{name}"),
         source_id=samples.source_id if samples.source_id is not None else request.source_id,
         reported_labels=None if labels is None else np.asarray(labels, np.int8),
-        mask=None
-        if mask is None
-        else (resized(np.asarray(mask, np.uint8), size) > 127).astype(np.uint8) * 255,
+        mask=mask,
         **{c: getattr(request, c) for c in ("prompt", "view", "age", "sex", "laterality", "severity")},
         card=samples.card,
     )

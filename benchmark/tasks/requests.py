@@ -1,9 +1,10 @@
 """Rules that draw the conditions of requested synthetic images."""
 
+import string
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from benchmark.tasks.rules import Strict
 
@@ -40,6 +41,13 @@ class Template(Strict):
     """Fill a prompt: ``{class}``, and the other conditions by name, such as ``{view}``."""
 
     template: str
+
+    @field_validator("template")
+    @classmethod
+    def _well_formed(cls, text: str) -> str:
+        if "" in [name for _, name, _, _ in string.Formatter().parse(text)]:
+            raise ValueError("a placeholder has no name, such as {view}")
+        return text
 
 
 RequestRule = Literal["empirical"] | Values | FromFile | Template

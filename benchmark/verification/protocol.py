@@ -11,6 +11,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.features import EXTRACTORS, PHANTOM
 from benchmark.planning.request import RunRequest
+from benchmark.planning.requests import with_read_files
 from benchmark.planning.source import setting_words, with_settings
 from benchmark.plugins.registry import find
 from benchmark.plugins.source import load_source
@@ -85,7 +86,7 @@ def claimed_protocol(
         remedy = f"{unknown.remedy} Or give the task's file with --task."
         raise SubmissionError("task", unknown.problem, remedy)
     file = str(task_file) if task_file else manifest.task
-    task = load_task(file)
+    task = with_read_files(load_task(file))
     if task.name != manifest.task:
         raise SubmissionError("task", f"is '{manifest.task}', the given file is of '{task.name}'")
     if source_file is not None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.bundles.previews import even_shares, preview_images
-from benchmark.plugins.generator import SampleRequest, synthetic_set
+from benchmark.plugins.generator import SampleRequest, alternate
+from support.samples import synthetic
 
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(0, 100))
@@ -29,8 +30,8 @@ def test_images_come_back_pixel_by_pixel():
     rng = np.random.default_rng(0)
     folds = []
     for _ in range(2):
-        request = SampleRequest.of_counts({"a": 3, "b": 1}, ("a", "b"), 8)
-        folds.append(synthetic_set(rng.integers(0, 256, (4, 8, 8)).astype(np.uint8), request, generator="g"))
+        request = SampleRequest(alternate({"a": 3, "b": 1}, ("a", "b")), ("a", "b"), 8)
+        folds.append(synthetic(rng.integers(0, 256, (4, 8, 8)).astype(np.uint8), request))
     table = preview_images(folds, most=6)
     assert table["class"].tolist() == ["a", "a", "b", "a", "a", "b"]
     assert table["fold"].tolist() == [0, 0, 0, 1, 1, 1]

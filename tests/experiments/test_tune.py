@@ -16,7 +16,7 @@ SEARCHED = '''"""A generator whose preview gets worse with its parameter: the be
 import json
 import numpy as np
 from pydantic import BaseModel, Field
-from benchmark.plugins.generator import synthetic_set
+from benchmark.plugins.generator import Samples
 
 version = "1"
 card = {"title": "Blurred copies"}
@@ -35,16 +35,17 @@ class Generator:
         assert not (context.scratch.parent / "test.arrow").exists()
         self.mean = train.image.mean(0) / 255
         for step in (1, 2, 3):
-            if context.report(step, 3, lambda request, seed: self.sample(request, seed=seed)):
+            context.checkpoint(step, 3)
+            if context.should_stop:
                 return
-    def sample(self, request, *, seed):
-        rng = np.random.default_rng(seed)
+    def sample(self, request, context):
+        rng = np.random.default_rng(context.seed)
         noise = rng.random((len(request.label), *self.mean.shape))
-        return synthetic_set(self.mean * (1 - self.noise) + noise * self.noise, request, generator="searched")
+        return Samples(self.mean * (1 - self.noise) + noise * self.noise)
     def save(self, folder):
         (folder / "s.json").write_text(json.dumps([self.noise, self.mean.tolist()]))
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, context):
         noise, mean = json.loads((folder / "s.json").read_text())
         made = cls(Params(noise=noise))
         made.mean = np.array(mean)

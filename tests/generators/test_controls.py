@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmark.errors import GeneratorError
 from benchmark.generators import copycat, duplicate_real, noise, oracle, traditional
-from benchmark.generators._image_bank import draw_evenly
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.contexts import SampleContext
+from benchmark.plugins.generator import SampleRequest, Samples
+from benchmark.stages.samples import check_samples
 from support.fit_context import FakeContext
 from support.samples import blobs
 
@@ -32,13 +31,13 @@ def smooth(size: int, count: int = 6) -> ImageSet:
     return ImageSet(image, base.label, base.classes, base.image_id, base.patient_id, base.origin)
 
 
-def sample(module: Any, train: ImageSet, label: list[int], folder: Path, **params: Any) -> ImageSet:
+def sample(module: Any, train: ImageSet, label: list[int], folder: Path, **params: Any) -> Samples:
     """Fit a generator and sample from it."""
     generator = module.Generator(module.Params(**params))
     context = FakeContext(folder, image_size=train.size, classes=train.classes, labels=(0, 1))
     generator.fit(train, context)
-    drawn: ImageSet = generator.sample(SampleRequest(np.array(label), train.classes, train.size), seed=3)
-    return drawn
+    request = SampleRequest(np.array(label), train.classes, train.size)
+    return check_samples(generator.sample(request, SampleContext(seed=3)), request, "g")
 
 
 def hashes(images: np.ndarray) -> list[bytes]:
@@ -46,34 +45,23 @@ def hashes(images: np.ndarray) -> list[bytes]:
     return [i.tobytes() for i in images]
 
 
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.integers(0, 9))
-def test_draw_evenly_repeats_only_after_a_full_pass(wanted: list[int], seed: int) -> None:
-    """Within a class, counts differ by at most one, and every draw is of the requested class."""
-    pool = np.array([0, 0, 0, 0, 1, 1, 2])
-    drawn = draw_evenly(pool, np.array(wanted), np.random.default_rng(seed))
-    assert pool[drawn].tolist() == wanted
-    for label in set(wanted):
-        times = np.bincount(drawn[np.array(wanted) == label], minlength=7)[pool == label]
-        assert times.max() - times.min() <= 1
-
-
 def test_duplicates_are_training_images_of_the_class(tmp_path: Path) -> None:
-    """Ten of a class with five images give each exactly twice, pixel for pixel; five count as repeats."""
+    """Ten of a class with five images give each exactly twice, pixel for pixel, and each names its source."""
     drawn = sample(duplicate_real, TRAIN, [0] * 10, tmp_path)
     assert sorted(hashes(drawn.image)) == sorted(2 * hashes(TRAIN.of_class(0).image))
-    assert drawn.card["repeated_source_images"] == 5
+    place = {name: row for row, name in enumerate(TRAIN.image_id.tolist())}
+    assert np.array_equal(drawn.image, TRAIN.image[[place[name] for name in drawn.source_id]])
 
 
-def test_oracle_draws_from_the_reserve_and_counts_repeats(tmp_path: Path) -> None:
-    """Images of the reserve are distinct until exhausted, then repeat and are counted."""
+def test_oracle_draws_from_the_reserve(tmp_path: Path) -> None:
+    """Images of the reserve are distinct until exhausted, then repeat."""
     reserve = blobs({"a": 3, "b": 3, "c": 3}, seed=7)
     control = oracle.Oracle(oracle.Params())
     control.fit(TRAIN, FakeContext(tmp_path, reserve=reserve))
-    three = control.sample(SampleRequest(np.array([1, 1, 1]), TRAIN.classes, 16), seed=0)
-    assert sorted(hashes(three.image)) == sorted(hashes(reserve.of_class(1).image))
-    assert three.card["repeated_source_images"] == 0
-    five = control.sample(SampleRequest(np.full(5, 1), TRAIN.classes, 16), seed=0)
-    assert five.card["repeated_source_images"] == 2
+    drawn = control.sample(SampleRequest(np.full(5, 1), TRAIN.classes, 16), SampleContext())
+    assert sorted(hashes(drawn.image[:3])) == sorted(hashes(reserve.of_class(1).image))
+    assert len(set(hashes(drawn.image[3:]))) == 2
+    assert set(drawn.source_id) == set(reserve.of_class(1).image_id)
 
 
 @pytest.mark.parametrize(

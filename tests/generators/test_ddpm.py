@@ -14,6 +14,7 @@ from torch import nn
 
 from benchmark.errors import GeneratorError
 from benchmark.generators import ddpm
+from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
 from support.fit_context import FakeContext
 from support.samples import blobs
@@ -22,7 +23,7 @@ SMALL: dict[str, Any] = {
     "channels": (16, 32), "layers": 1, "attention": False, "groups": 8, "warmup": 10, "batch_size": 16,
     "learning_rate": 2e-3, "average": 0.97, "sampler": "ddim", "denoising_steps": 8,
     "noise_schedule": "squaredcos_cap_v2",
-    "balance": 1.0, "previews": 1, "unshuffle": 2, "beta1": 0.9,
+    "balance": 1.0, "unshuffle": 2, "beta1": 0.9,
 }  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_samplers_reach_the_predicted_image(sampler: str) -> None:
             return type("Output", (), {"sample": picture.expand(len(noised), -1, -1, -1)})
 
     model.network = Always()
-    drawn = model.sample(SampleRequest(np.zeros(3, int), ("a",), 8), seed=0)
+    drawn = model.sample(SampleRequest(np.zeros(3, int), ("a",), 8), SampleContext())
     expected = np.round((picture.view(8, 8).numpy() + 1) * 127.5)
     assert np.abs(drawn.image.astype(float) - expected).max() <= 1
 
@@ -121,6 +122,7 @@ def test_learns_the_classes(tmp_path: Path) -> None:
     train = blobs({"a": 40, "b": 12})
     model = ddpm.DDPM(ddpm.Params(**{**SMALL, "steps": 150, "prediction": "sample"}))
     model.fit(train, FakeContext(tmp_path, classes=("a", "b"), labels=(0, 1)))
-    drawn = model.sample(SampleRequest(np.array([0, 1] * 20), ("a", "b"), 16), seed=0)
+    label = np.array([0, 1] * 20)
+    drawn = model.sample(SampleRequest(label, ("a", "b"), 16), SampleContext())
     squares = np.stack([drawn.image[:, :4, 4 * k : 4 * k + 4].mean((1, 2)) for k in (0, 1)], 1)
-    assert (squares.argmax(1) == drawn.label).mean() >= 0.8
+    assert (squares.argmax(1) == label).mean() >= 0.8

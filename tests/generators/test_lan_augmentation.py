@@ -17,7 +17,9 @@ from benchmark.generators.lan_augmentation import (
     kernel_deviation,
     search_space,
 )
+from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
+from benchmark.stages.samples import check_samples
 from support.fit_context import FakeContext
 from support.samples import blobs
 
@@ -207,9 +209,10 @@ def test_samples_are_of_the_requested_class(tmp_path: Path) -> None:
     generator = LanAugmentation(Params(operations=("noise", "blurring")))
     generator.fit(train, FakeContext(tmp_path, classes=train.classes, image_size=32, labels=(0, 1)))
     label = np.array([0, 1] * 12)
-    drawn = generator.sample(SampleRequest(label, train.classes, 32), seed=1)
-    a, b = (x.image.reshape(len(x), -1).astype(float) for x in (drawn, train))
+    request = SampleRequest(label, train.classes, 32)
+    drawn = check_samples(generator.sample(request, SampleContext(seed=1)), request, "g")
+    a, b = (x.reshape(len(x), -1).astype(float) for x in (drawn.image, train.image))
     nearest = np.corrcoef(np.vstack([a, b]))[: len(a), len(a) :].argmax(1)
     assert train.label[nearest].tolist() == label.tolist()
     assert np.bincount(nearest).tolist() == [2] * 12
-    assert drawn.card["repeated_source_images"] == 12
+    assert drawn.source_id.tolist() == train.image_id[nearest].tolist()

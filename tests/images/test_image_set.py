@@ -13,8 +13,8 @@ from benchmark.errors import DataError, GeneratorError
 from benchmark.images import arrow
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import concatenate
-from benchmark.plugins.generator import SampleRequest, synthetic_set
-from support.samples import blobs
+from benchmark.plugins.generator import SampleRequest, alternate
+from support.samples import blobs, synthetic
 
 
 def test_arrow_round_trip_preserves_every_column(tmp_path):
@@ -99,8 +99,8 @@ def test_every_prefix_of_a_balanced_request_is_balanced(per_class, n_classes):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((3, 16, 16)), "gave shape"),
-        (np.zeros((4, 8, 8)), "gave shape"),
+        (np.zeros((3, 16, 16)), "gave image of shape"),
+        (np.zeros((4, 8, 8)), "gave image of shape"),
         (np.full((4, 16, 16), np.nan), "NaN"),
         (np.full((4, 16, 16), 1.5), r"pixels in \[1.5, 1.5\]"),
         (np.full((4, 16, 16), -1.0), r"pixels in \[-1, -1\]"),
@@ -110,13 +110,13 @@ def test_invalid_samples_are_refused(image, message):
     """For a wrong count, size or range, and for NaN, the error has the expected value."""
     request = SampleRequest.balanced(2, ("a", "b"), 16)
     with pytest.raises(GeneratorError, match=message):
-        synthetic_set(image, request, generator="g")
+        synthetic(image, request)
 
 
 def test_floats_become_bytes():
     """0, 0.5 and 1 become 0, 128 and 255."""
     request = SampleRequest(np.array([0, 0, 0]), ("a",), 1)
-    drawn = synthetic_set(np.array([0, 0.502, 1.0]).reshape(3, 1, 1), request, generator="g")
+    drawn = synthetic(np.array([0, 0.502, 1.0]).reshape(3, 1, 1), request)
     assert drawn.image.ravel().tolist() == [0, 128, 255]
 
 
@@ -170,5 +170,4 @@ def test_multi_label_and_optional_columns_round_trip(tmp_path):
 
 def test_request_of_counts_is_interleaved():
     """Every prefix is as balanced as the counts allow."""
-    request = SampleRequest.of_counts({"a": 3, "c": 1}, ("a", "b", "c"), 16)
-    assert request.label.tolist() == [0, 2, 0, 0]
+    assert alternate({"a": 3, "c": 1}, ("a", "b", "c")).tolist() == [0, 2, 0, 0]

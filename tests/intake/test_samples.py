@@ -22,9 +22,10 @@ from benchmark.generators import _submitted_samples as _submitted
 from benchmark.images.duplicates import moved
 from benchmark.intake import listing
 from benchmark.intake import samples as intake
-from benchmark.plugins.generator import SampleRequest
+from benchmark.plugins.contexts import SampleContext
+from benchmark.plugins.generator import SampleRequest, alternate
 from support.fit_context import FakeContext
-from support.samples import blobs
+from support.samples import blobs, synthetic
 
 CLASSES = ("a", "b", "c")
 IMAGES = blobs({"a": 4, "b": 3, "c": 2}, seed=1)
@@ -220,17 +221,17 @@ def test_the_row_hands_out_each_image_once_and_knows_its_fold(tmp_path, monkeypa
     row = _submitted.Generator(_submitted.Params(content=content))
     row.fit(blobs({"a": 5, "b": 5, "c": 5}), FakeContext(tmp_path, fold=1))
     row.save(tmp_path / "saved")
-    loaded = _submitted.Generator.load(tmp_path / "saved")
-    request = SampleRequest.of_counts({"a": 4, "b": 3, "c": 2}, CLASSES, 16)
+    loaded = _submitted.Generator.load(tmp_path / "saved", SampleContext())
+    request = SampleRequest(alternate({"a": 4, "b": 3, "c": 2}, CLASSES), CLASSES, 16)
     for seed in (0, 1):
-        drawn = loaded.sample(request, seed=seed)
+        drawn = synthetic(loaded.sample(request, SampleContext(seed=seed)).image, request)
         assert {p.tobytes() for p in drawn.image} == {p.tobytes() for p in IMAGES.image}
         for k in range(3):
             assert {p.tobytes() for p in drawn.of_class(k).image} == {
                 p.tobytes() for p in IMAGES.of_class(k).image
             }
     with pytest.raises(GeneratorError, match="has 2 samples of 'c', the request is for 3"):
-        loaded.sample(SampleRequest.of_counts({"c": 3}, CLASSES, 16), seed=0)
+        loaded.sample(SampleRequest(np.full(3, 2), CLASSES, 16), SampleContext())
     with pytest.raises(GeneratorError, match="no samples for fold 2"):
         row.fit(blobs({"a": 5}), FakeContext(tmp_path, fold=2))
 

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +19,12 @@ from benchmark.metrics.fid import fid
 from benchmark.metrics.floor import patient_halves, real_floor
 from benchmark.metrics.kid import kid
 from benchmark.metrics.memorization import memorization
+from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
+from support.fit_context import FakeContext
+from support.samples import synthetic
 
 pytestmark = pytest.mark.slow
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
@@ -47,14 +50,14 @@ def splits() -> Splits:
 def candidates(splits: Splits) -> Iterator[tuple[str, ImageSet]]:
     """Yield sets of 250 images per class: controls, and several ways to approach the training images."""
     request = SampleRequest.balanced(PER_CLASS, CLASSES, SIZE)
-    context = SimpleNamespace(report=lambda *args, **kwargs: False, reserve=None)
     rng, fresh = np.random.default_rng(0), splits.reserve
     yield "oracle", fresh
     controls = {}
     for module in (copycat, duplicate_real, traditional, noise):
         generator = module.Generator(module.Params())
-        generator.fit(splits.train, context)
-        controls[module] = generator.sample(request, seed=1)
+        generator.fit(splits.train, FakeContext(Path(), classes=CLASSES, image_size=SIZE))
+        drawn = generator.sample(request, SampleContext(seed=1))
+        controls[module] = synthetic(drawn.image, request)
         yield module.__name__.rpartition(".")[2], controls[module]
     tenth = (np.arange(len(fresh)) % 10 == 0)[:, None, None]
     yield "every tenth a copy", replace(fresh, image=np.where(tenth, controls[copycat].image, fresh.image))

@@ -81,8 +81,8 @@ def test_only_the_oracle_gets_the_reserve(plan):
 def test_fits_do_not_depend_on_nodes_that_read_test(plan):
     """No fit or sample depends on a node that measures or classifies."""
     for node in build(plan):
-        if node.stage in ("fit", "generate"):
-            assert set(node.inputs) <= {"data", "generator"}
+        if node.stage in ("fit", "sample", "generate"):
+            assert set(node.inputs) <= {"data", "generator", "drawn"}
 
 
 def with_task(plan, **updates):
@@ -206,11 +206,13 @@ def test_a_verb_computes_its_results_and_their_inputs(plan):
     nodes = build(strategic(plan, **ALL_STRATEGIES))
     stages = {verb: {n.stage for n in nodes.until(ends)} for verb, ends in UNTIL.items()}
     assert stages["data"] == {"data"}
-    assert stages["generate"] == {"data", "classify", "select", "fit", "generate", "quality_filter"}
+    assert stages["generate"] == {
+        "data", "classify", "select", "fit", "sample", "generate", "quality_filter",
+    }  # fmt: skip
     assert stages["measure"] == stages["generate"] | {"reference", "measure"}
     assert stages["run"] == {n.stage for n in nodes}
     plain = build(strategic(plan))
-    assert {n.stage for n in plain.until(UNTIL["generate"])} == {"data", "fit", "generate"}
+    assert {n.stage for n in plain.until(UNTIL["generate"])} == {"data", "fit", "sample", "generate"}
     trained = [n.id for n in nodes.until({"select"}) if n.stage == "classify"]
     assert trained == ["classify/real_only/0/resnet10_narrow/0"]
 

@@ -64,7 +64,7 @@ def train(folder, inputs, seed):
     work.mkdir()
     name = f"classify/noise/12/tiny/{seed}"
     node = Node(name, CONFIG, {}, seed=seed, row="noise", bracket=12, classifier="tiny")
-    stages.run(node, inputs, out, work, lambda share: None)
+    stages.run(node, inputs, out, work, lambda share: None, lambda step, scalars: None)
 
 
 def growth(folder, inputs, seeds, leak):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmark.engine.node import Node, StageConfig
-from benchmark.engine.worker import Inputs
+from benchmark.engine.worker import Inputs, Log, Progress
 from benchmark.errors import DataError
 
 
@@ -21,11 +20,12 @@ class ActConfig(StageConfig, stage="act", version="1", imports=()):
     n: int
 
 
-def square(node, inputs, out, work, progress):
+def square(node, inputs, out, work, progress, log):
     """Write the square of the node's number plus the sum of its inputs."""
     total = sum(int((folder / "n.txt").read_text()) for each in inputs.values() for folder in each)
     (out / "n.txt").write_text(str(total + node.config.n**2))
     progress(0.5)
+    log(node.config.n, {"total": float(total)})
     return {"n": total}
 
 
@@ -43,12 +43,12 @@ def slow(*job):
     return square(*job)
 
 
-def die_once(node, inputs, out, work, progress):
+def die_once(node, inputs, out, work, progress, log):
     flag = work / "was_here"
     if not flag.exists():
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return square(node, inputs, out, work, progress)
+    return square(node, inputs, out, work, progress, log)
 
 
 def die_always(*_):
@@ -60,8 +60,6 @@ ACTS = {
 }
 
 
-def act(
-    node: Node, inputs: Inputs, out: Path, work: Path, progress: Callable[[float], None]
-) -> dict[str, Any]:
+def act(node: Node, inputs: Inputs, out: Path, work: Path, progress: Progress, log: Log) -> dict[str, Any]:
     """Run the act that the node's configuration names."""
-    return ACTS[node.config.act](node, inputs, out, work, progress)
+    return ACTS[node.config.act](node, inputs, out, work, progress, log)

@@ -24,13 +24,13 @@ from benchmark.metrics.memorization import memorization
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.plugins.generator import SampleRequest, synthetic_set
+from benchmark.plugins.generator import SampleRequest
 from benchmark.stages.data import DataResult
 from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.predictions import expected_images
 from benchmark.verification.protocol import Protocol
 from support.make_bundles import picture
-from support.samples import TINY
+from support.samples import TINY, synthetic
 
 CARD = {
     "name": "blurred_noise", "title": "Blurred noise", "authors": ["A. Author"], "license": "CC0-1.0",
@@ -75,7 +75,7 @@ def _images(plan: Plan) -> Any:
     noise = np.random.default_rng(5).normal(size=(len(request.label), 32, 32))
     smooth = gaussian_filter(noise, (0, 2, 2))
     low, high = smooth.min((1, 2), keepdims=True), smooth.max((1, 2), keepdims=True)
-    return synthetic_set((smooth - low) / (high - low), request, generator="blurred_noise")
+    return synthetic((smooth - low) / (high - low), request, "blurred_noise")
 
 
 def _predictions(plan: Plan, content: dict[str, Any], data: RecomputedData) -> pd.DataFrame:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
+from benchmark.plugins.generator import SampleRequest, Samples
+from benchmark.stages.samples import check_samples, image_set
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TINY = ROOT / "tests" / "tasks" / "tiny.yaml"
@@ -32,3 +34,8 @@ def blobs(
         patient_id=np.array([f"{prefix}-{i // per_patient:05d}" for i in range(n)]),
         origin=np.full(n, "real:blobs"),
     )
+
+
+def synthetic(image: np.ndarray, request: SampleRequest, name: str = "g") -> ImageSet:
+    """Return drawn pixels as the suite does: checked, and as an image set of the requested size."""
+    return image_set(check_samples(Samples(image), request, name), request, name, request.image_size)
