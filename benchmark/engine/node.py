@@ -44,6 +44,7 @@ class Node:
         id: unique label for logs and folders.
         inputs: ids of the nodes whose results the stage reads, by their role.
         row: name of the row, or empty for what all rows share; ``role`` is the row's.
+        fit: seed of the generator's fit; 0 where there is none.
         bracket, classifier, share: of a training; None or empty elsewhere.
         expected_seconds: for the progress bar and the order of starting.
     """
@@ -53,6 +54,7 @@ class Node:
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
     fold: int = 0
+    fit: int = 0
     row: str = ""
     role: str = ""
     bracket: int | None = None
@@ -80,6 +82,7 @@ class Node:
             "share": "" if self.share is None else f"{self.share:g}",
             "classifier": self.classifier,
             "seed": str(self.seed) if self.classifier else "",
+            "fit": str(self.fit) if self.fit else "",
         }
         return {name: value for name, value in tags.items() if value}
 
