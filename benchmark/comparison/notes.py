@@ -71,7 +71,9 @@ def _fit_notes(aligned: AlignedRows) -> list[str]:
     if not once:
         return []
     which = "Every generator was" if len(once) == len(generators) else f"{listed(once)}: the generator was"
-    return [f"{which} fitted once: refits are not in the interval, which covers patients and trainings alone."]
+    return [
+        f"{which} fitted once: refits are not in the interval, which covers patients and trainings alone."
+    ]
 
 
 def _silent_runs(compared: ComparedRows) -> list[str]:
