@@ -90,7 +90,7 @@ def test_a_note_states_that_one_fit_hides_refits(tmp_path, fit_seeds, count):
 
 @pytest.mark.parametrize("variant", [BINARY, FOLDS])
 def test_every_kind_of_task_takes_several_fits(tmp_path, variant):
-    """Folds, subgroups, further splits and the papers' tables take fits; a row's folds are per seed and fit."""
+    """Folds, subgroups, further splits and the papers' tables take fits."""
     given = bundles(tmp_path, variant=variant, seeds=(0, 1))
     result = compare(given)
     for split in result.figures:
