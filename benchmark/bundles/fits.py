@@ -8,7 +8,7 @@ from benchmark.stages.records import Measure
 
 
 def measures_over_fits(fits: Mapping[int, Sequence[dict[str, Measure]]]) -> dict[str, Measure]:
-    """Return the mean of every measure over fits, each of its own folds, with the value of every fit.
+    """Return the mean of every measure over fits, each joined over its folds, with the value of every fit.
 
     Args:
         fits: measures by fit seed, fold by fold.
@@ -25,7 +25,7 @@ def measures_over_fits(fits: Mapping[int, Sequence[dict[str, Measure]]]) -> dict
 
 
 def worst_gate(fits: Mapping[int, Sequence[Memorization]]) -> Memorization | None:
-    """Return the memorization gate of the fit that copies most, each of its own folds."""
+    """Return the memorization gate of the fit that copies most, each joined over its folds."""
     gates = {seed: gate for seed, folds in fits.items() if (gate := joined_gate(folds))}
     if len(gates) <= 1:
         return next(iter(gates.values()), None)

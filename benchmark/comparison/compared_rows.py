@@ -176,9 +176,9 @@ class ComparedRows:
         """Return the metric of (F * R, n) values by row, fit by fit."""
         by_fit = {n: v.reshape(len(self.rows[n][0].fits), -1, v.shape[-1]) for n, v in trainings.items()}
         values = {n: v.mean(0) for n, v in by_fit.items()}
-        several = {n: v for n, v in by_fit.items() if len(v) > 1}
-        roles = {n: self.rows[n][0].role for n in several}
-        return MetricValues(values, patient, self.protocol, lowest, several, roles)
+        refitted = {n: v for n, v in by_fit.items() if len(v) > 1}
+        roles = {n: self.rows[n][0].role for n in refitted}
+        return MetricValues(values, patient, self.protocol, lowest, refitted, roles)
 
 
 def precision_values(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:

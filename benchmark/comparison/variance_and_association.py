@@ -21,18 +21,18 @@ def variance(compared: Mapping[int, ComparedRows], generators: Iterable[str]) ->
     """
     values: list[float] = []
     levels: list[tuple[str, ...]] = []
-    several = False
+    refitted = False
     for bracket, rows in compared.items():
         for name in (n for n in generators if n in rows.rows):
             values += rows.primary.training_values(name)
             fits = rows.rows[name][0].fits
-            several |= len(fits) > 1
+            refitted |= len(fits) > 1
             levels += [
                 (*map(str, (name, bracket, *run)), f"{name}/{fit}")
                 for fit in fits
                 for run in rows.images.runs
             ]
-    factors = (*FACTORS, FIT) if several else FACTORS
+    factors = (*FACTORS, FIT) if refitted else FACTORS
     return components(values, {factor: [own[i] for own in levels] for i, factor in enumerate(factors)})
 
 

@@ -84,7 +84,7 @@ def _millions(count: int) -> str:
 
 
 def varying(fits: int) -> str:
-    """What intervals cover: fits where some generator has several."""
+    """Factors that intervals cover: fits too where some generator has several."""
     return "patients, trainings and fits" if fits > 1 else "patients and trainings"
 
 

@@ -129,8 +129,8 @@ def satterthwaite(variance: float, terms: Sequence[tuple[float, float]], fits: F
     total = sum(term for term, _ in terms)
     spread = sum(term**2 / df for term, df in terms)
     # runs that agree except for rounding leave the df of the patients, whatever the order of the sums
-    several = len(terms) > 1 and total > ROUNDING * variance and spread > 0
-    df = total**2 / spread if several else terms[0][1]
+    defined = len(terms) > 1 and total > ROUNDING * variance and spread > 0
+    df = total**2 / spread if defined else terms[0][1]
     if fits is None or not fits.total > ROUNDING * variance:
         return float(df)
     spread += fits.total**2 / fits.df

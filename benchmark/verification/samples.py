@@ -138,16 +138,16 @@ def _check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:
         return [Check("memorization", FAILED, problem, "memorization.tolerance")]
     reported, hits = gate.model_dump(), round(gate.rate * gate.n)
     interval, expected_tolerance = clopper_pearson(hits, gate.n), TOLERANCE * gate.expected
-    several = ["fit", "by_fit"] if len(manifest.fit_seeds) > 1 else []
+    of_fits = ["fit", "by_fit"] if len(manifest.fit_seeds) > 1 else []
     own = [name for name in Memorization.model_fields if name not in ("fit", "by_fit")]
-    names = [*own, *EXTRA, *several, *(["folds"] if manifest.folds > 1 else [])]
+    names = [*own, *EXTRA, *of_fits, *(["folds"] if manifest.folds > 1 else [])]
     expected = {name: reported.get(name) for name in names} | {
         "rate": hits / gate.n,
         "interval": list(interval),
         "tolerance": expected_tolerance,
         "gated": bool(interval[0] > expected_tolerance),
     }
-    if manifest.folds == 1 and not several:
+    if manifest.folds == 1 and not of_fits:
         expected["blind"] = bool(gate.planted_recall < max(RECALL, tolerance))
     faults = differences(reported, expected, "memorization.", EXACT) + _fit_faults(manifest, gate)
     success = f"rate {gate.rate:.3g} of {gate.n} images, with a consistent verdict"
