@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchmark.bundles.folds import joined_data, joined_filter, joined_gate, joined_measures
+from benchmark.bundles.fits import measures_over_fits, worst_gate
+from benchmark.bundles.folds import joined_data, joined_filter
 from benchmark.bundles.io import write_bundle
 from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import SCHEMA
@@ -48,18 +49,27 @@ class RunResults:
     graph: Graph
     outcome: Outcome
 
-    def results(self, stage: str, row: str | None = None) -> list[Result]:
-        """Return the results of a stage, of one row or of all, fold by fold."""
-        ids = [node.id for node in self.graph.find(stage, row)]
+    def results(self, stage: str, row: str | None = None, fit: int | None = None) -> list[Result]:
+        """Return the results of a stage, of one row and fit or of all, fold by fold."""
+        ids = [node.id for node in self.graph.find(stage, row) if fit in (None, node.fit)]
         return [self.outcome.results[i] for i in ids if i in self.outcome.results]
 
     def read(self, stage: str, kind: type[Reported], row: str | None = None) -> list[Reported]:
         """Return what a stage reported, of one row or of all, fold by fold."""
         return [result.read(kind) for result in self.results(stage, row)]
 
-    def images(self, row: str) -> list[Result]:
-        """Return the results that hold the images which a row adds."""
-        return self.results("quality_filter", row) or self.results("generate", row)
+    def fits(self, row: str) -> tuple[int, ...]:
+        """Return the seeds of the fits of a row's generator; (0,) for a row without one."""
+        return tuple(sorted({node.fit for node in self.graph.find("classify", row)})) or (0,)
+
+    def read_by_fit(self, stage: str, kind: type[Reported], row: str) -> dict[int, list[Reported]]:
+        """Return what a stage reported of a row by fit, fold by fold."""
+        return {fit: [r.read(kind) for r in self.results(stage, row, fit)] for fit in self.fits(row)}
+
+    def shown_images(self, row: str) -> list[Result]:
+        """Return the results that hold the images of the row's first fit, fold by fold."""
+        first = self.fits(row)[0]
+        return self.results("quality_filter", row, first) or self.results("generate", row, first)
 
     def tables(self, stage: str, row: str, name: str) -> pd.DataFrame | None:
         """Return the Parquet tables of a stage, joined; None where there are none."""
@@ -69,7 +79,7 @@ class RunResults:
         return pd.concat([pd.read_parquet(p) for p in paths], ignore_index=True) if paths else None
 
     def synthetic(self, row: str) -> Sequence[ImagesResult]:
-        """Return number and hash of the images which a row adds, fold by fold."""
+        """Return number and hash of the images which a row adds, of every fit and fold."""
         filtered = self.read("quality_filter", QualityFilterResult, row)
         return filtered or self.read("generate", GenerateResult, row)
 
@@ -112,7 +122,7 @@ def _write_row(plan: Plan, run: RunResults, row: Row, content: dict[str, Any], f
         predictions = as_stored(table)
         curve = run.tables("learning_curve", row.name, CURVE)
         content["results"] = reported_results(content, predictions)
-    sources = run.images(row.name) if may_show(content) else []
+    sources = run.shown_images(row.name) if may_show(content) else []
     images = preview_images([read_images(r.folder / SYNTHETIC) for r in sources]) if sources else None
     content["samples"] = _samples(run, row.name, images)
     grid = (sources[0].folder / "grid.png").read_bytes() if sources else None
@@ -131,7 +141,7 @@ def may_show(manifest: Mapping[str, Any]) -> bool:
 
 
 def _samples(run: RunResults, row: str, images: pd.DataFrame | None) -> dict[str, Any] | None:
-    """Return the card of a row's synthetic images, all folds together."""
+    """Return the card of a row's synthetic images, all fits and folds together."""
     parts = run.synthetic(row)
     if not parts:
         return None
@@ -170,6 +180,7 @@ def manifest(
         "row": _row_card(row, profile),
         "submission_type": row.submission_type,
         "submission": row.submission,
+        "fit_seeds": list(run.fits(row.name)),
         "status": "failed" if error else "complete",
         "error": error,
         "data": {"fingerprint": plan.source_fingerprint, **_data_card(data, notes)},
@@ -191,7 +202,6 @@ def _row_card(row: Row, profile: Profile) -> dict[str, Any]:
     return card | {
         "image_size": row.entry.image_size or profile.image_size,
         "fit_unit": row.unit,
-        "fit_seeds": row.fit_seeds(profile),
         "assets": {asset.name: asset.hash for asset in row.assets},
     }
 
@@ -203,13 +213,16 @@ def _data_card(data: DataResult, notes: Sequence[str]) -> dict[str, Any]:
 
 def _measured(run: RunResults, row: str) -> tuple[dict[str, Any], list[str]]:
     """Return what ``bundle.json`` holds of the measures of a row's images, and the notes on them."""
-    measured = run.read("measure", MeasureResult, row)
-    filtered = run.read("quality_filter", QualityFilterResult, row)
-    tested = run.read("gan_test", GanTestResult, row)
-    rates = joined_filter([f.quality_filter for f in filtered])
-    measures = [joined_measures([r.measures for r in part]) for part in (measured, filtered, tested)]
-    gate = joined_gate([m.memorization for m in measured])
-    notes = [note for r in (*measured, *filtered, *tested) for note in r.notes]
+    measured = run.read_by_fit("measure", MeasureResult, row)
+    filtered = run.read_by_fit("quality_filter", QualityFilterResult, row)
+    tested = run.read_by_fit("gan_test", GanTestResult, row)
+    parts: list[Mapping[int, Sequence[StageResult]]] = [measured, filtered, tested]
+    rates = joined_filter([f.quality_filter for own in filtered.values() for f in own])
+    measures = [
+        measures_over_fits({fit: [r.measures for r in own] for fit, own in part.items()}) for part in parts
+    ]
+    gate = worst_gate({fit: [m.memorization for m in own] for fit, own in measured.items()})
+    notes = [note for part in parts for own in part.values() for r in own for note in r.notes]
     if row == REAL_ONLY:
         notes += _selection_notes(run.read("select", SelectResult))
     notes += _filter_notes(row, rates or {})
@@ -272,16 +285,15 @@ def _filter_notes(row: str, rates: Mapping[str, FilterRate]) -> list[str]:
     return [left] if few else []
 
 
-def _costs(row: str, run: RunResults) -> dict[str, float | None]:
-    def seconds(stage: str) -> float | None:
-        own = [float(result.costs.seconds) for result in run.results(stage, row)]
-        return round(sum(own), 2) if own else None
+def _costs(row: str, run: RunResults) -> dict[str, Any]:
+    def seconds(fit: int | None = None) -> dict[str, float | None]:
+        costs: dict[str, float | None] = {}
+        for name, stage in (("fit", "fit"), ("sample", "generate"), ("classify", "classify")):
+            own = [float(result.costs.seconds) for result in run.results(stage, row, fit)]
+            costs[f"{name}_seconds"] = round(sum(own), 2) if own else None
+        return costs
 
-    results = run.outcome.results
+    results, fits = run.outcome.results, run.fits(row)
     peaks = [float(results[n.id].costs.peak_memory_mb) for n in run.graph if n.row == row and n.id in results]
-    return {
-        "fit_seconds": seconds("fit"),
-        "sample_seconds": seconds("generate"),
-        "classify_seconds": seconds("classify"),
-        "peak_memory_mb": max(peaks, default=None),
-    }
+    by_fit = {fit: seconds(fit) for fit in fits} if len(fits) > 1 else {}
+    return {**seconds(), "peak_memory_mb": max(peaks, default=None), "by_fit": by_fit}

@@ -47,24 +47,30 @@ def joined_measures(folds: Sequence[dict[str, Measure]]) -> dict[str, Measure]:
     """Return the mean of every measure and floor over the folds; ``n`` is that of the smallest fold."""
     if len(folds) <= 1:
         return folds[0] if folds else {}
-    joined = {}
-    for name, first in folds[0].items():
-        each = [f[name] for f in folds]
+    return {
+        name: mean.model_copy(update={"folds": len(folds)}) for name, mean in mean_measures(folds).items()
+    }
+
+
+def mean_measures(parts: Sequence[dict[str, Measure]]) -> dict[str, Measure]:
+    """Return the mean of every measure and floor over folds or fits that all have it."""
+    means = {}
+    for name, first in parts[0].items():
+        each = [part[name] for part in parts]
         by_class = [m.per_class for m in each if m.per_class is not None]
-        joined[name] = first.model_copy(
+        means[name] = first.model_copy(
             update={
                 "value": sum(m.value for m in each) / len(each),
                 "floor": sum(m.floor for m in each) / len(each),
                 "n": min(m.n for m in each),
-                "folds": len(each),
                 "per_class": _mean_per_class(by_class) if by_class else None,
             }
         )
-    return joined
+    return means
 
 
 def _mean_per_class(folds: Sequence[dict[str, ClassValue]]) -> dict[str, ClassValue]:
-    """Return value and floor of every class, the mean over the folds that have it."""
+    """Return value and floor of every class, the mean over the folds or fits that have it."""
     means = {}
     for name in dict.fromkeys(name for fold in folds for name in fold):
         own = [fold[name] for fold in folds if name in fold]

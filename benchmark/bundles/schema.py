@@ -13,10 +13,16 @@ from benchmark.tasks.profile import FitUnit
 from benchmark.tasks.schema import PrimaryMetric, Statistics
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Part(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Base of the records: frozen, without unknown fields, NaN or infinity."""
+
+
+def _is_none(value: Any) -> bool:
+    """Return whether a field is left out of the JSON."""
+    return value is None
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # error of a row that was left out
@@ -34,7 +40,6 @@ class RowCard(Part):
     Attributes:
         image_size: side of the images that the generator learned and drew, before they were resized.
         fit_unit: what one fit learned.
-        fit_seeds: of the fits.
         assets: SHA-256 of each base checkpoint, by name.
     """
 
@@ -48,7 +53,6 @@ class RowCard(Part):
     params: dict[str, Any] = {}
     image_size: PositiveInt | None = None
     fit_unit: FitUnit | None = None
-    fit_seeds: tuple[int, ...] = (0,)
     assets: dict[str, Sha256] = {}
 
 
@@ -72,10 +76,12 @@ class Memorization(Part, extra="allow"):
     planted_recall: float = Field(ge=0, le=1)
     gated: bool
     blind: bool = False
+    fit: int | None = Field(None, exclude_if=_is_none)  # this and the next: see ``stages.measure``
+    by_fit: dict[int, Share] | None = Field(None, exclude_if=_is_none)
 
 
 class RunValues(Part):
-    """A reported metric of every run, sorted by run, and their mean."""
+    """A reported metric of every training, sorted by fit, classifier, seed and fold, and their mean."""
 
     mean: FiniteFloat
     runs: tuple[FiniteFloat, ...] = Field(min_length=1)
@@ -89,13 +95,19 @@ class SamplesCard(Part):
     shown: int = Field(ge=0)
 
 
-class Costs(Part):
-    """Measured costs. They differ from run to run; no other figure of the leaderboard depends on them."""
+class StageSeconds(Part):
+    """Seconds of the stages of a row."""
 
     fit_seconds: float | None = Field(ge=0)
     sample_seconds: float | None = Field(ge=0)
     classify_seconds: float | None = Field(ge=0)
+
+
+class Costs(StageSeconds):
+    """Measured costs, sums over fits. They differ from run to run, and no other figure depends on them."""
+
     peak_memory_mb: float | None = Field(ge=0)
+    by_fit: dict[int, StageSeconds] = Field({}, exclude_if=lambda fits: not fits)  # empty for one fit
 
 
 class WeightsCard(Part):
@@ -141,6 +153,7 @@ class Manifest(Part):
         positive: the last class of a binary task that ranks by F1.
         folds: of the cross-validation; 1 for a hold-out split.
         settings: of the source and of its split, where a run differs from the task.
+        fit_seeds: of the fits of the row's generator; (0,) for a row without one, and in older bundles.
         scenario: the rules that shape the training data (imbalance, labels, masks, view).
         mix: how synthetic images are added to the real ones.
         classifier_cards: in the order of ``classifiers``.
@@ -167,6 +180,7 @@ class Manifest(Part):
     positive: str | None = None
     folds: int = Field(1, ge=1, le=100)
     settings: dict[str, Any] = {}
+    fit_seeds: tuple[int, ...] = Field((0,), min_length=1, exclude_if=lambda seeds: seeds == (0,))
     scenario: dict[str, Any] = {}
     mix: dict[str, Any] = {}
     subgroups: tuple[Literal["sex", "age", "view", "site"], ...] = ()
@@ -215,7 +229,7 @@ class Manifest(Part):
             "primary_metric 'f1' needs two classes, the positive one last": metric == "f1"
             and len(self.classes) != 2,
         }
-        for name in ("seeds", "classifiers", "brackets", "classes", "subgroups", "curve"):
+        for name in ("seeds", "fit_seeds", "classifiers", "brackets", "classes", "subgroups", "curve"):
             values = getattr(self, name)
             wrong[f"{name} holds a value twice"] = len(set(values)) != len(values)
         for problem, holds in wrong.items():

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 MAX_PREVIEWS = 100  # images of a row
 TEXTS = ("image_id", "patient_id", "split", "classifier", "run")
 INTEGERS = ("label", "bracket", "seed", "fold")
+FIT = "fit"  # optional integer: seed of the generator's fit, 0 without the column
 KNOWN_TEXTS = ("sex", "view", "site")  # optional columns; so is the age in years
-KEY = ["split", "bracket", "classifier", "seed", "fold", "image_id"]  # identifies a prediction
+KEY = ["split", "bracket", "classifier", "seed", "fold", "image_id"]  # identifies a prediction of a fit
 TEST_SPLIT = re.compile(r"test(_[a-z0-9]+)*")
 MAX_AGE = 130  # years
 MAX_LENGTH = 200  # characters of a text
@@ -26,6 +27,11 @@ def as_stored(table: pd.DataFrame) -> pd.DataFrame:
     """Convert the scores to the precision that a bundle stores, float32."""
     scores = [name for name in table.columns if str(name).startswith("score_")]
     return table.astype(dict.fromkeys(scores, "float32"))
+
+
+def with_fit(table: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions with the column ``fit``, 0 where it is missing."""
+    return table if FIT in table.columns else table.assign(fit=0)
 
 
 def check_predictions(table: pd.DataFrame, manifest: Manifest, where: str) -> pd.DataFrame:
@@ -87,7 +93,8 @@ def _check_columns(table: pd.DataFrame, manifest: Manifest, where: str) -> pd.Da
     """Return the table in canonical order, after a check of each column."""
     multilabel = manifest.labels == "multilabel"
     classes = range(len(manifest.classes))
-    integers = [*INTEGERS, *(f"label_{k}" for k in classes if multilabel)]
+    fit = [FIT] if FIT in table.columns else []
+    integers = [*INTEGERS, *fit, *(f"label_{k}" for k in classes if multilabel)]
     expected = [*TEXTS, *integers, *(f"score_{k}" for k in classes)]
     known = [name for name in (*KNOWN_TEXTS, "age") if name in table.columns]
     if sorted(table.columns) != sorted([*expected, *known]):
@@ -105,7 +112,7 @@ def _check_columns(table: pd.DataFrame, manifest: Manifest, where: str) -> pd.Da
     _check_labels(table, len(classes), where, multilabel)
     for name in known:
         _check_known(table[name], f"{where}: {name}")
-    return table[[*expected, *known]].sort_values(KEY, kind="stable")
+    return table[[*expected, *known]].sort_values([*fit, *KEY], kind="stable")
 
 
 def _check_scores(table: pd.DataFrame, classes: int, where: str, multilabel: bool) -> None:
@@ -156,7 +163,7 @@ def _check_known(column: pd.Series, where: str) -> None:
 
 def _check_complete(table: pd.DataFrame, manifest: Manifest, where: str) -> None:
     """Require every split, bracket, fold and image of the manifest exactly once per training."""
-    duplicated = table.duplicated(KEY)
+    duplicated = with_fit(table).duplicated([FIT, *KEY])
     if duplicated.any():
         first = table[duplicated].iloc[0]
         raise SubmissionError(
@@ -174,6 +181,9 @@ def _check_complete(table: pd.DataFrame, manifest: Manifest, where: str) -> None
         raise SubmissionError(
             f"{where}: bracket", f"has {brackets}, expected {sorted(manifest.brackets)}, or 0 alone"
         )
+    fits = sorted(set(with_fit(table)[FIT]))
+    if fits != sorted(manifest.fit_seeds):
+        raise SubmissionError(f"{where}: {FIT}", f"has {fits}, expected {sorted(manifest.fit_seeds)}")
     folds = sorted(set(table["fold"]))
     if folds[0] < 0 or folds[-1] >= manifest.folds:
         raise SubmissionError(f"{where}: fold", f"has {folds}, expected 0..{manifest.folds - 1}")
@@ -186,7 +196,8 @@ def _check_complete(table: pd.DataFrame, manifest: Manifest, where: str) -> None
 
 def _check_runs(part: pd.DataFrame, manifest: Manifest, images: int, where: str) -> None:
     """Require every image and bracket in every training: once, or once per fold."""
-    trainings = len(manifest.classifiers) * len(manifest.seeds)
+    fits = part[FIT].nunique() if FIT in part.columns else 1
+    trainings = fits * len(manifest.classifiers) * len(manifest.seeds)
     counts = part.groupby(["bracket", "image_id"]).size()
     once, per_fold = (counts == trainings).all(), (counts == trainings * manifest.folds).all()
     if len(counts) != images or not (once or per_fold):

@@ -45,10 +45,11 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> A
     splits: dict[str, SplitImages] = {}
     rows = []
     for manifest, predictions in given:
+        fits = (0,) if predictions is None else fits_of(predictions)
         scores = {} if predictions is None else _row_scores(manifest, predictions, splits, protocol)
         error = None if manifest["status"] == "complete" else str(manifest["error"])
         row = manifest["row"]
-        rows.append(Row(row["name"], row["role"], error, manifest["memorization"], scores))
+        rows.append(Row(row["name"], row["role"], error, manifest["memorization"], scores, fits))
     if "test" not in splits:
         raise SubmissionError("predictions", f"have the splits {sorted(splits)}, expected 'test' among them")
     for split, images in splits.items():
@@ -121,14 +122,19 @@ def _row_scores(
             f"bundle '{name}': predictions.parquet: split",
             f"has {sorted(own)}, the other rows have {sorted(splits)}",
         )
-    scores = {}
+    scores, fits = {}, fits_of(predictions)
     for split, part in own.items():
         if split not in splits:
             splits[split] = _split_of(part, protocol)
         for bracket, rest in part.groupby("bracket"):
             where = f"bundle '{name}': predictions.parquet: split {split}, bracket {bracket}"
-            scores[split, int(str(bracket))] = scores_of(rest, splits[split], protocol, where)
+            scores[split, int(str(bracket))] = scores_of(rest, splits[split], protocol, where, fits)
     return scores
+
+
+def fits_of(predictions: pd.DataFrame) -> tuple[int, ...]:
+    """Return the sorted fit seeds of predictions; (0,) where they have no column ``fit``."""
+    return tuple(np.unique(predictions["fit"]).tolist()) if "fit" in predictions.columns else (0,)
 
 
 def _texts(part: pd.DataFrame, column: str) -> np.ndarray:
@@ -145,7 +151,8 @@ def _labels(part: pd.DataFrame, protocol: Protocol) -> np.ndarray:
 def _split_of(part: pd.DataFrame, protocol: Protocol) -> SplitImages:
     once = part.drop_duplicates("image_id").sort_values("image_id")
     patient = np.unique(_texts(once, "patient_id"), return_inverse=True)[1]
-    joined = protocol.folds > 1 and not part.duplicated(["bracket", "classifier", "seed", "image_id"]).any()
+    run = [*(["fit"] if "fit" in part.columns else []), "bracket", "classifier", "seed"]
+    joined = protocol.folds > 1 and not part.duplicated([*run, "image_id"]).any()
     folds = [None] if joined or protocol.folds == 1 else list(range(protocol.folds))
     runs = tuple((c, s, f) for c in protocol.classifiers for s in protocol.seeds for f in folds)
     groups = {f: _group(once, f) for f in protocol.subgroups if f in once.columns}
@@ -164,37 +171,44 @@ def _group(part: pd.DataFrame, field: str) -> np.ndarray:
     return np.where(missing, NOT_RECORDED, np.array([name for _, name in AGES])[band])
 
 
-def scores_of(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> np.ndarray:
-    """Return (runs, n, classes) scores.
+def scores_of(
+    part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str, fits: Sequence[int] = (0,)
+) -> np.ndarray:
+    """Return (fits * runs, n, classes) scores, fit by fit.
 
     Raises:
-        SubmissionError: not one prediction per run and image, or an image differs from that of other rows.
+        SubmissionError: not one prediction per fit, run and image, or an image differs from that of other
+            rows.
     """
     each_fold = protocol.folds > 1 and not split.joined
     key = ["classifier", "seed", *(["fold"] if each_fold else [])]
+    runs = [run if each_fold else run[:2] for run in split.runs]
+    expected: list[Any] = runs
+    if len(fits) > 1:
+        key, expected = ["fit", *key], [(fit, *run) for fit in fits for run in runs]
     part = part.sort_values([*key, "image_id"])
     have = [tuple(k) for k in part[key].drop_duplicates().itertuples(index=False)]
-    expected = [run if each_fold else run[:2] for run in split.runs]
     if have != expected:
         raise SubmissionError(f"{where}: {', '.join(key)}", f"has runs {have}, expected {expected}")
-    n, runs = len(split.image_id), len(split.runs)
+    n, trainings = len(split.image_id), len(expected)
     ids = _texts(part, "image_id")
-    if len(part) != n * runs or not (ids.reshape(runs, n) == split.image_id).all():
+    if len(part) != n * trainings or not (ids.reshape(trainings, n) == split.image_id).all():
         raise SubmissionError(
             f"{where}: image_id",
-            f"the images are not those of the other rows and runs ({n} images, {runs} runs)",
+            f"the images are not those of the other rows and runs ({n} images, {trainings} runs)",
             "Give one prediction per image and run.",
         )
     _same_images(part, split, protocol, where)
     if split.joined:
-        _folds_by_patient(part["fold"].to_numpy(dtype=np.int64).reshape(runs, n), split, protocol, where)
+        _folds_by_patient(part["fold"].to_numpy(dtype=np.int64).reshape(trainings, n), split, protocol, where)
     columns = [f"score_{k}" for k in range(len(protocol.classes))]
-    return part[columns].to_numpy(dtype=np.float64).reshape(runs, n, len(columns))
+    return part[columns].to_numpy(dtype=np.float64).reshape(trainings, n, len(columns))
 
 
 def _same_images(part: pd.DataFrame, split: SplitImages, protocol: Protocol, where: str) -> None:
     """Raise SubmissionError where an image's label, patient or subgroup differs from that of other rows."""
-    runs, n = len(split.runs), len(split.image_id)
+    n = len(split.image_id)
+    runs = len(part) // n
     label = _labels(part, protocol).reshape(runs, *split.label.shape)
     patients = _texts(part, "patient_id").reshape(runs, n)
     codes = np.unique(patients, return_inverse=True)[1].reshape(patients.shape)

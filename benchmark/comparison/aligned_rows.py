@@ -36,8 +36,9 @@ class Row:
     role: str  # ``generator`` or ``control``
     error: str | None  # reason of a failure, or None
     memorization: Mapping[str, Any] | None  # record of the gate, or None
-    # (runs, n, classes) float64 by split and bracket; empty for a failed row
+    # (fits * runs, n, classes) float64 by split and bracket, fit by fit; empty for a failed row
     scores: Mapping[tuple[str, int], np.ndarray]
+    fits: tuple[int, ...] = (0,)  # seeds of the generator's fits; (0,) for a row without images
 
     def brackets(self, split: str) -> list[int]:
         """The row's brackets on a split; [0] for a row without added images."""

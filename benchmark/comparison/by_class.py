@@ -72,8 +72,8 @@ def _shown_brackets(
 def folds(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> list[FoldCell]:
     """Return a row's figures at the primary bracket, fold by fold.
 
-    A fold's value is the mean over its seeds. A class without images in a fold has no figures there. Tasks
-    without folds and multi-label tasks have none.
+    A fold's value is the mean over its seeds and fits. A class without images in a fold has no figures there.
+    Tasks without folds and multi-label tasks have none.
 
     Source: shape of Zhang et al. 2023, Table 3.
     """
@@ -81,7 +81,8 @@ def folds(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> list[FoldCe
         return []
     shown = predictions[predictions["bracket"].isin([0, manifest["primary_bracket"]])]
     values: dict[tuple[str, str, str, str | None], dict[int, list[float]]] = {}
-    for (split, classifier, fold, _), part in shown.groupby(["split", "classifier", "fold", "seed"]):
+    fit = ["fit"] if "fit" in shown.columns else []
+    for (split, classifier, fold, *_), part in shown.groupby(["split", "classifier", "fold", "seed", *fit]):
         for metric, label, value in _of_training(part, manifest["classes"]):
             by_fold = values.setdefault((str(split), str(classifier), metric, label), {})
             by_fold.setdefault(int(str(fold)), []).append(value)

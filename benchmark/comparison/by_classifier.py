@@ -1,6 +1,7 @@
 """The rows by classifier, and their average change over all brackets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def adjust_family(records: Sequence[dict[str, Any]], correction: str) -> None:
 
 def summary(values: MetricValues, row: str) -> dict[str, Any]:
     """Return mean, interval and spread of a row over its trainings, and its difference to ``real_only``."""
-    mean, by_run = values.mean(row), values.run_values(row)
+    mean, by_run = values.mean(row), values.training_values(row)
     return {
         **{k: mean[k] for k in ("estimate", "low", "high")},
         "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else None,
@@ -116,10 +117,12 @@ def _over_brackets(by_bracket: Sequence[ComparedRows], metric: str, baseline: st
     each = [compared.metric(metric) for compared in by_bracket]
     rows = [n for n, (_, own) in by_bracket[0].rows.items() if own != 0 or n == baseline]
     values = {n: np.mean([m.values[n] for m in each], axis=0) for n in rows}
-    return MetricValues(values, each[0].patient, each[0].protocol, each[0].lowest)
+    by_fit = {n: np.mean([m.by_fit[n] for m in each], axis=0) for n in rows if n in each[0].by_fit}
+    return replace(each[0], values=values, by_fit=by_fit, roles={n: each[0].roles[n] for n in by_fit})
 
 
 def _mean_change(values: MetricValues, rows: Sequence[str], baseline: str) -> Interval:
     protocol = values.protocol
     change = np.mean([values.values[r] for r in rows], axis=0) - values.values[baseline]
-    return interval(change, values.patient, None, alpha=protocol.alpha, power=protocol.power)
+    fits = [f * (1 / len(rows)) for f in values.fit_variances(*rows)] + values.fit_variances(baseline)
+    return interval(change, values.patient, None, alpha=protocol.alpha, power=protocol.power, fits=fits)

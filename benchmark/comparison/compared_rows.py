@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from benchmark.comparison.aligned_rows import AlignedRows, Protocol
-from benchmark.statistics import intervals, metrics
+from benchmark.statistics import fits, intervals, metrics
+from benchmark.statistics.power import FitVariance
 
 DIGITS = 12  # of a run's value; the last bits of a sum would break ties in tests on ranks
 
@@ -19,10 +20,14 @@ DIGITS = 12  # of a run's value; the last bits of a sum would break ties in test
 class MetricValues:
     """One metric of all rows."""
 
-    values: Mapping[str, np.ndarray]  # (R, n) values per image by row, see ``statistics.metrics``
+    # (R, n) values per image by row, see ``statistics.metrics``; means over the row's fits
+    values: Mapping[str, np.ndarray]
     patient: np.ndarray  # (n,) codes
     protocol: Protocol  # for the error rates
     lowest: float = 0.0  # the smallest value that the metric can take; the largest is 1
+    # (F, R, n) values by row with several fits
+    by_fit: Mapping[str, np.ndarray] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)  # of these rows
 
     @cached_property
     def _by_run(self) -> np.ndarray:
@@ -36,35 +41,67 @@ class MetricValues:
     def _pooled_difference(self) -> intervals.RunVariance | None:
         return intervals.pooled_difference(self._by_run)
 
-    def _interval(self, values: np.ndarray, pooled: intervals.RunVariance | None) -> intervals.Interval:
-        alpha, power = self.protocol.alpha, self.protocol.power
-        return intervals.interval(values, self.patient, pooled, alpha=alpha, power=power)
+    @cached_property
+    def _fit_variances(self) -> dict[str, FitVariance]:
+        """Variance between fits of every row with several, pooled over the rows of its role."""
+        variances: dict[str, FitVariance] = {}
+        for role in set(self.roles.values()):
+            own = {n: v for n, v in self.by_fit.items() if self.roles[n] == role}
+            pooled = fits.between_fits([v.mean(-1) for v in own.values()])
+            assert pooled is not None
+            variances |= {n: fits.fit_variance(v, self.patient, pooled) for n, v in own.items()}
+        return variances
+
+    def fit_variances(self, *names: str) -> list[FitVariance]:
+        """Return the variance between fits of those of the rows that have several."""
+        return [self._fit_variances[name] for name in names if name in self._fit_variances]
+
+    def _interval(
+        self, values: np.ndarray, pooled: intervals.RunVariance | None, *rows: str
+    ) -> intervals.Interval:
+        alpha, power, between = self.protocol.alpha, self.protocol.power, self.fit_variances(*rows)
+        return intervals.interval(values, self.patient, pooled, alpha=alpha, power=power, fits=between)
 
     def mean(self, name: str) -> dict[str, float]:
         """Return a row's mean with its interval, cut at the metric's range.
 
         The test against zero and its power mean nothing here, so ``p`` and ``detectable`` are left out.
         """
-        record = self._interval(self.values[name], self._pooled_mean).record()
+        record = self._interval(self.values[name], self._pooled_mean, name).record()
         del record["p"], record["detectable"]
         return {**record, "low": max(self.lowest, record["low"]), "high": min(1.0, record["high"])}
 
+    def over_fits(self, name: str) -> dict[str, Any]:
+        """Return the value of every fit, and the sources of the interval's variance; empty with one fit."""
+        if name not in self.by_fit:
+            return {}
+        parts = self._interval(self.values[name], self._pooled_mean, name).parts
+        values = [round(float(v), DIGITS) for v in self.by_fit[name].mean((1, 2))]
+        return {"fit_values": values, "sources": parts.shares() if parts else None}
+
     def difference(self, a: str, b: str) -> intervals.Interval:
         """Return the paired difference a minus b."""
-        return self._interval(self.values[a] - self.values[b], self._pooled_difference)
+        return self._interval(self.values[a] - self.values[b], self._pooled_difference, a, b)
 
     def versus(self, name: str, base: str) -> intervals.Interval | None:
         """Return the paired difference to a baseline; None for the baseline itself, or without it."""
         return self.difference(name, base) if name != base and base in self.values else None
 
     def run_values(self, name: str) -> list[float]:
-        """Return the value of every run of a row."""
+        """Return the value of every run of a row, mean over its fits."""
         return [round(float(v), DIGITS) for v in self.values[name].mean(-1)]
+
+    def training_values(self, name: str) -> list[float]:
+        """Return the value of every training of a row: of every run, fit by fit."""
+        if name not in self.by_fit:
+            return self.run_values(name)
+        return [round(float(v), DIGITS) for v in self.by_fit[name].mean(-1).ravel()]
 
     def of_runs(self, runs: list[int]) -> MetricValues:
         """Return the same metric over some of the runs."""
         values = {row: v[runs] for row, v in self.values.items()}
-        return MetricValues(values, self.patient, self.protocol, self.lowest)
+        by_fit = {row: v[:, runs] for row, v in self.by_fit.items()}
+        return replace(self, values=values, by_fit=by_fit)
 
 
 class ComparedRows:
@@ -76,7 +113,7 @@ class ComparedRows:
         self.protocol, self.images = aligned.protocol, aligned.splits[split]
         chosen = slice(None) if keep is None else keep
         self.label, self.patient = self.images.label[chosen], self.images.patient[chosen]
-        # each row with its own bracket, and its (R, n, K) scores
+        # each row with its own bracket, and its (F * R, n, K) scores
         self.rows = {row.name: (row, own) for row, own in aligned.beside(split, bracket)}
         self.scores = {name: row.scores[split, own][:, chosen] for name, (row, own) in self.rows.items()}
         self._values: dict[str, MetricValues] = {}
@@ -100,7 +137,7 @@ class ComparedRows:
             n: metrics.findings(self.label, s, k)[:, inside].astype(np.float64)
             for n, s in self.scores.items()
         }
-        return MetricValues(values, self.patient[inside], self.protocol)
+        return self._metric_values(values, self.patient[inside])
 
     def class_auroc(self, k: int) -> MetricValues:
         """AUROC of class k against the rest."""
@@ -131,7 +168,17 @@ class ComparedRows:
         self, values: Callable[[np.ndarray, np.ndarray], np.ndarray], lowest: float = 0.0
     ) -> MetricValues:
         by_row = {n: values(self.label, s) for n, s in self.scores.items()}
-        return MetricValues(by_row, self.patient, self.protocol, lowest)
+        return self._metric_values(by_row, self.patient, lowest)
+
+    def _metric_values(
+        self, trainings: Mapping[str, np.ndarray], patient: np.ndarray, lowest: float = 0.0
+    ) -> MetricValues:
+        """Return the metric of (F * R, n) values by row, fit by fit."""
+        by_fit = {n: v.reshape(len(self.rows[n][0].fits), -1, v.shape[-1]) for n, v in trainings.items()}
+        values = {n: v.mean(0) for n, v in by_fit.items()}
+        refitted = {n: v for n, v in by_fit.items() if len(v) > 1}
+        roles = {n: self.rows[n][0].role for n in refitted}
+        return MetricValues(values, patient, self.protocol, lowest, refitted, roles)
 
 
 def precision_values(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -30,10 +30,10 @@ def figures(compared: ComparedRows) -> dict[str, RowFigures]:
     delong = significance_tests.delong_by_row(compared, BASELINE)
     return {
         name: RowFigures(
-            own_bracket=own,
+            own_bracket=bracket,
             metrics={
-                m: {**compared.metric(m).mean(name), "run_values": compared.metric(m).run_values(name)}
-                for m in protocol.metrics
+                m: {**own.mean(name), "run_values": own.run_values(name), **own.over_fits(name)}
+                for m, own in ((m, compared.metric(m)) for m in protocol.metrics)
             },
             per_class={label: rows[name] for label, rows in classes.items()},
             versus={
@@ -44,7 +44,7 @@ def figures(compared: ComparedRows) -> dict[str, RowFigures]:
             mcnemar=mcnemar.get(name),
             delong=delong.get(name),
         )
-        for name, (_, own) in compared.rows.items()
+        for name, (_, bracket) in compared.rows.items()
     }
 
 

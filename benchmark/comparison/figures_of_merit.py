@@ -43,8 +43,17 @@ class FiguresOfMerit:
             name: [Reading(self.protocol.kind, compared.label, s) for s in scores]
             for name, scores in compared.scores.items()
         }
+        self._rows = {name: row for name, (row, _) in compared.rows.items()}
         self._estimates = {name: bootstrap.estimates(runs) for name, runs in self.readings.items()}
-        by_run = np.array(list(self._estimates.values()))[..., self._chosen]
+        tables = {
+            name: e[:, self._chosen].reshape(len(self._rows[name].fits), -1, len(self._chosen))
+            for name, e in self._estimates.items()
+        }
+        self._pooled_fits = {
+            role: Pooled.of_fits([t for name, t in tables.items() if self._rows[name].role == role])
+            for role in {row.role for row in self._rows.values()}
+        }
+        by_run = np.array([table.mean(0) for table in tables.values()])
         self._pooled = Pooled.of(by_run, intervals.pooled_mean)
         self._pooled_difference = Pooled.of(by_run, intervals.pooled_difference)
 
@@ -54,37 +63,40 @@ class FiguresOfMerit:
         records = {}
         for name in self.readings:
             if baseline is not None and name == BASELINE:
-                records[name] = self._record(baseline)
+                records[name] = self._record(name, baseline)
                 continue
             own = self._replicates(name)
-            records[name] = self._record(own)
+            records[name] = self._record(name, own)
             if baseline is not None:
-                records[name]["versus_real_only"] = self._versus(own - baseline)
+                records[name]["versus_real_only"] = self._versus(name, own - baseline)
         return records
 
     def _replicates(self, name: str) -> Replicates:
-        drawn = bootstrap.replicate(self.readings[name], self.resamples, self._estimates[name])
+        fits = len(self._rows[name].fits)
+        drawn = bootstrap.replicate(self.readings[name], self.resamples, self._estimates[name], fits)
         return drawn.only(self._chosen)
 
-    def _record(self, own: Replicates) -> Record:
+    def _record(self, name: str, own: Replicates) -> Record:
         per_class: dict[str, Record] = {c: {} for c in self.protocol.classes}
         record: Record = {"overall": {}, "per_class": per_class, "versus_real_only": None}
-        bounds = self._intervals(own, self._pooled, self._limits)
-        for (name, k), figure in zip(self._columns, bounds, strict=True):
+        bounds = self._intervals(name, own, self._pooled, self._limits)
+        for (metric, k), figure in zip(self._columns, bounds, strict=True):
             into = record["overall"] if k is None else per_class[self.protocol.classes[k]]
-            into[name] = figure
+            into[metric] = figure
         return record
 
-    def _versus(self, difference: Replicates) -> Record:
+    def _versus(self, name: str, difference: Replicates) -> Record:
         """Differences to the baseline over all classes."""
         widest = (self._limits[:, 1] - self._limits[:, 0])[:, None] * np.array([-1.0, 1.0])
-        bounds = self._intervals(difference, self._pooled_difference, widest)
-        return {name: figure for (name, k), figure in zip(self._columns, bounds, strict=True) if k is None}
+        bounds = self._intervals(name, difference, self._pooled_difference, widest)
+        return {metric: f for (metric, k), f in zip(self._columns, bounds, strict=True) if k is None}
 
-    def _intervals(self, own: Replicates, pooled: Pooled | None, limits: np.ndarray) -> list[Record]:
+    def _intervals(
+        self, name: str, own: Replicates, pooled: Pooled | None, limits: np.ndarray
+    ) -> list[Record]:
         """Return the fields of ``records.Bounds`` of every figure, cut at its range."""
-        estimate = own.estimate.mean(0)
-        bounds = bootstrap.bounds(own, self.resamples, pooled, self._patients, self.protocol.alpha)
+        estimate, fits = own.estimate.mean(0), self._pooled_fits[self._rows[name].role]
+        bounds = bootstrap.bounds(own, self.resamples, pooled, self._patients, self.protocol.alpha, fits)
         low, high = (np.clip(end, limits[:, 0], limits[:, 1]) for end in bounds)
         numbers = np.stack([estimate, np.minimum(low, estimate), np.maximum(high, estimate)], axis=1)
         return [

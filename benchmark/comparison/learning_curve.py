@@ -144,27 +144,39 @@ class _CurveReader:
         self._known: dict[tuple[str, int], Replicates] = {}
         self._widened = np.array([bootstrap.widening(test.patients, self.protocol.alpha)])
 
-    def _read(self, scores: np.ndarray) -> Replicates:
-        """Return replicates of the primary metric alone, of (R, n, K) scores."""
+    def _read(self, scores: np.ndarray, fits: int = 1) -> Replicates:
+        """Return replicates of the primary metric alone, of (F * R, n, K) scores."""
         readings = [Reading(self.protocol.kind, self.split.label, s) for s in scores]
-        return bootstrap.replicate(readings, self.resamples).only(self._column)
+        return bootstrap.replicate(readings, self.resamples, fits=fits).only(self._column)
+
+    def _scores(self, row: Row, bracket: int) -> np.ndarray:
+        """(F * R, n, K) scores of the curve's runs."""
+        whole = row.scores["test", bracket]
+        every = whole.reshape(len(row.fits), -1, *whole.shape[1:])[:, self.chosen]
+        return every.reshape(-1, *whole.shape[1:])
 
     def _replicates(self, row: Row, bracket: int) -> Replicates:
         if (row.name, bracket) not in self._known:
-            self._known[row.name, bracket] = self._read(row.scores["test", bracket][self.chosen])
+            self._known[row.name, bracket] = self._read(self._scores(row, bracket), len(row.fits))
         return self._known[row.name, bracket]
 
+    def _table(self, row: Row, bracket: int) -> np.ndarray:
+        """(F, R) values of the primary metric."""
+        values = self.protocol.primary.values(self.split.label, self._scores(row, bracket))
+        return values.mean(-1).reshape(len(row.fits), -1)
+
     def _run_values(self, row: Row, bracket: int) -> np.ndarray:
-        values = row.scores["test", bracket][self.chosen]
-        return np.asarray(self.protocol.primary.values(self.split.label, values).mean(-1))
+        return self._table(row, bracket).mean(0)
 
     def best(self, row: Row) -> int:
         """Return the bracket with the highest mean over the runs of the curve, the smallest of equals."""
         means = {b: canonical_float(float(self._run_values(row, b).mean())) for b in row.brackets("test")}
         return max(means, key=lambda b: (means[b], -b))
 
-    def _draws(self, own: Replicates, pooled: Pooled | None, stream: int) -> np.ndarray:
-        drawn = bootstrap.draws(own, self.resamples, pooled, widened=self._widened, stream=stream)
+    def _draws(
+        self, own: Replicates, pooled: Pooled | None, stream: int, fits: Pooled | None = None
+    ) -> np.ndarray:
+        drawn = bootstrap.draws(own, self.resamples, pooled, widened=self._widened, stream=stream, fits=fits)
         if len(drawn) < (1 - bootstrap.MOST_EMPTY) * self.resamples.replicates:
             raise _TooFewPatients(f"too many resamples of the test patients lack a class for {self.name}")
         return drawn[:, 0]
@@ -185,7 +197,8 @@ class _CurveReader:
         beside = self.aligned.beside("test", bracket) if bracket else [(row, 0), (self.baseline, 0)]
         by_run = np.array([self._run_values(r, b) for r, b in beside])[..., None]
         pooled = Pooled.of(by_run, intervals.pooled_difference)
-        draws = self._draws(difference, pooled, stream=len(curve.sizes))
+        fits = Pooled.of_fits([self._table(r, b)[..., None] for r, b in beside if r.role == row.role])
+        draws = self._draws(difference, pooled, len(curve.sizes), fits)
         record = equivalent(curve, float(difference.estimate.mean()), draws, self.protocol.alpha)
         return ImageEquivalent(bracket=bracket, chosen_by_result=chosen_by_result, **record)
 

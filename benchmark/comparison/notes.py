@@ -11,6 +11,7 @@ from benchmark.comparison.learning_curve import Equivalents
 from benchmark.comparison.row_records import RowQuality
 from benchmark.statistics import bootstrap
 from benchmark.statistics.metrics import findings, members
+from benchmark.utils.formatting import listed
 
 FEW_PATIENTS = 10
 NO_MCNEMAR = (
@@ -55,11 +56,24 @@ def _protocol_notes(aligned: AlignedRows) -> list[str]:
             notes.append(FOLDS[split.joined].format(split=name, folds=protocol.folds))
     if len(aligned.splits["test"].runs) == 1:
         notes.append("There is one run per row: intervals leave out the variation between trainings.")
+    notes += _fit_notes(aligned)
     if protocol.kind == "multilabel":
         notes.append(NO_MCNEMAR)
     present = {row.name for row in aligned.complete()}
     missing = [base for base in baselines(protocol) if base not in present]
     return notes + [f"Differences to {base} are missing: no such finished row." for base in missing]
+
+
+def _fit_notes(aligned: AlignedRows) -> list[str]:
+    """Return a note on the generators whose refits no interval covers, where there are generators."""
+    generators = [row for row in aligned.complete() if row.role == "generator"]
+    once = [row.name for row in generators if len(row.fits) == 1]
+    if not once:
+        return []
+    which = "Every generator was" if len(once) == len(generators) else f"{listed(once)}: the generator was"
+    return [
+        f"{which} fitted once: refits are not in the interval, which covers patients and trainings alone."
+    ]
 
 
 def _silent_runs(compared: ComparedRows) -> list[str]:

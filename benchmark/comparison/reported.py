@@ -23,7 +23,7 @@ def results(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> dict[str,
         manifest: the content of ``bundle.json``; its own ``results`` are not read.
         predictions: of the row, with scores as the bundle stores them.
     Returns:
-        ``{split: {bracket: {metric: {"mean", "runs"}}}}``, runs sorted by classifier, seed and fold.
+        ``{split: {bracket: {metric: {"mean", "runs"}}}}``, runs sorted by fit, classifier, seed and fold.
     Raises:
         SubmissionError: the predictions do not fit the manifest's protocol.
     """
@@ -32,7 +32,7 @@ def results(manifest: Mapping[str, Any], predictions: pd.DataFrame) -> dict[str,
     record: dict[str, Any] = {split: {} for split in sorted(aligned.splits)}
     for split, bracket in sorted(row.scores):
         compared = ComparedRows(aligned, split, bracket)
-        runs = {m: compared.metric(m).run_values(row.name) for m in aligned.protocol.metrics}
+        runs = {m: compared.metric(m).training_values(row.name) for m in aligned.protocol.metrics}
         record[split][str(bracket)] = {m: {"mean": sum(v) / len(v), "runs": v} for m, v in runs.items()}
     return record
 

@@ -35,10 +35,20 @@ class Interval(Estimate):
     patients: int
 
 
-class MetricFigures(Interval):
-    """One metric of a row."""
+class VarianceSources(Record):
+    """Shares of the variance of a mean, 0 to 1."""
 
-    run_values: tuple[Number, ...]  # in the order of ``SplitSummary.runs``
+    patients: Number  # over patients, with these trainings and fits
+    trainings: Number  # this and the next: what new ones add
+    fits: Number
+
+
+class MetricFigures(Interval):
+    """One metric of a row. A row with one fit has neither values of fits nor sources of variance."""
+
+    run_values: tuple[Number, ...]  # in the order of ``SplitSummary.runs``; means over fits
+    fit_values: tuple[Number, ...] | None = Field(None, exclude_if=is_none)  # means over runs
+    sources: VarianceSources | None = Field(None, exclude_if=is_none)  # None with one run, too
 
 
 class Difference(Interval):

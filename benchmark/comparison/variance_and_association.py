@@ -9,21 +9,31 @@ from benchmark.statistics.variance import components
 from benchmark.utils.rounding import canonical_float
 
 FACTORS = ("generator", "bracket", "classifier", "seed", "fold")
+FIT = "fit"  # nested in the generator; a factor where some generator has several fits
 
 
 def variance(compared: Mapping[int, ComparedRows], generators: Iterable[str]) -> dict[str, Any]:
-    """Return the variance components of the primary metric over all runs of all finished generators.
+    """Return the variance components of the primary metric over all trainings of all finished generators.
 
-    The record is that of ``statistics.variance.components``, with the sources ``FACTORS`` and ``residual``;
+    The record is that of ``statistics.variance.components``, with the sources ``FACTORS``, ``FIT`` where a
+    generator has several fits, and ``residual``;
     ``compared`` holds the rows of one split by bracket.
     """
     values: list[float] = []
     levels: list[tuple[str, ...]] = []
+    refitted = False
     for bracket, rows in compared.items():
         for name in (n for n in generators if n in rows.rows):
-            values += rows.primary.run_values(name)
-            levels += [tuple(map(str, (name, bracket, *run))) for run in rows.images.runs]
-    return components(values, {factor: [own[i] for own in levels] for i, factor in enumerate(FACTORS)})
+            values += rows.primary.training_values(name)
+            fits = rows.rows[name][0].fits
+            refitted |= len(fits) > 1
+            levels += [
+                (*map(str, (name, bracket, *run)), f"{name}/{fit}")
+                for fit in fits
+                for run in rows.images.runs
+            ]
+    factors = (*FACTORS, FIT) if refitted else FACTORS
+    return components(values, {factor: [own[i] for own in levels] for i, factor in enumerate(factors)})
 
 
 def association(

@@ -83,6 +83,11 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:.3g} M"
 
 
+def varying(fits: int) -> str:
+    """Factors that intervals cover: fits too where some generator has several."""
+    return "patients, trainings and fits" if fits > 1 else "patients and trainings"
+
+
 def measure_title(name: str) -> str:
     """Title of a measure: ``FID (phantom_cxr_v1)`` for ``fid_phantom_cxr_v1``."""
     if name == "ms_ssim":

@@ -12,7 +12,7 @@ from benchmark.stages.training import AddedImages, ClassifierStageConfig, traini
 PREDICTIONS = "predictions.parquet"
 
 
-class ClassifyConfig(ClassifierStageConfig, AddedImages, stage="classify", version="4", seconds=15.0):
+class ClassifyConfig(ClassifierStageConfig, AddedImages, stage="classify", version="5", seconds=15.0):
     """Configuration of ``classify``.
 
     Attributes:

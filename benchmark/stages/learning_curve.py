@@ -8,7 +8,7 @@ from benchmark.stages.training import ClassifierStageConfig, training_config
 CURVE = "curve.parquet"
 
 
-class LearningCurveConfig(ClassifierStageConfig, stage="learning_curve", version="1", seconds=15.0):
+class LearningCurveConfig(ClassifierStageConfig, stage="learning_curve", version="2", seconds=15.0):
     """Configuration of ``learning_curve``; ``share`` is of the training patients, above 0 and below 1."""
 
     share: float

@@ -27,7 +27,10 @@ class MeasureConfig(MeasuringConfig, stage="measure", version="3", seconds=10.0)
 
 
 class Memorization(Record):
-    """The memorization gate; see ``metrics.memorization``. ``folds`` where it is of several."""
+    """The memorization gate; see ``metrics.memorization``. ``folds`` where it is of several.
+
+    Of several fits it is the gate of the worst, ``fit``; ``by_fit`` has the rates of all by seed.
+    """
 
     rate: float
     expected: float
@@ -40,6 +43,8 @@ class Memorization(Record):
     blind: bool
     left_out: dict[str, int]
     folds: int | None = None
+    fit: int | None = None
+    by_fit: dict[int, float] | None = None
 
 
 class MeasureResult(StageResult):

@@ -47,6 +47,7 @@ def _table(
     import pyarrow as pa
 
     n = len(images)
+    fitted = f"{node.row}/fit{node.fit}" if node.fit else node.row
     which = f"{node.bracket or 0}" if node.share is None else f"{node.share:g}"
     columns = {
         "image_id": pa.array(images.image_id.tolist()),
@@ -57,7 +58,8 @@ def _table(
         "classifier": pa.array([node.classifier] * n),
         "seed": pa.array([node.seed] * n, pa.int64()),
         "fold": pa.array([node.fold] * n, pa.int64()),
-        "run": pa.array([f"{node.row}/{which}/{node.classifier}/{node.seed}"] * n),
+        "fit": pa.array([node.fit] * n, pa.int64()),
+        "run": pa.array([f"{fitted}/{which}/{node.classifier}/{node.seed}"] * n),
     }
     if images.multilabel:
         columns |= {

@@ -39,6 +39,8 @@ class Measure(Record):
         scales: of MS-SSIM.
         networks: evaluators whose mean it is.
         folds: folds whose mean it is.
+        by_fit: value of each fit, by its seed, whose mean it is; ``fit_range`` is from the lowest to the
+            highest.
     """
 
     value: FiniteFloat
@@ -50,6 +52,8 @@ class Measure(Record):
     networks: int | None = None
     per_class: dict[str, ClassValue] | None = None
     folds: int | None = None
+    by_fit: dict[int, float] | None = None
+    fit_range: tuple[float, float] | None = None
 
 
 class SplitSummary(Record):

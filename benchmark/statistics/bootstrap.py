@@ -1,25 +1,27 @@
 """Bootstrap by patient of all metrics of a row, and of paired differences of rows.
 
 Every row and run sees the same resamples of patients. A few runs are too few to resample trainings; their
-contribution is drawn from a t distribution whose variance is pooled over the rows. docs/statistics.md shows
-the simulations behind this choice.
+contribution is drawn from a t distribution whose variance is pooled over the rows, and so is that of a few
+fits. docs/statistics.md shows the simulations behind this choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from benchmark.errors import MetricError
+from benchmark.statistics.fits import added_by_fits, between_fits, chance
 from benchmark.statistics.intervals import RunVariance
 from benchmark.statistics.quality import Reading
 
 REPLICATES = 1000
 SEED = 20_231
 MOST_EMPTY = 0.05  # largest share of the replicates that may lack a class; above, there is no interval
+FIT_STREAM = 1000  # added to the stream of the trainings, so that fits have draws of their own
 AT_ONCE = 500_000  # weights at a time, so that they stay in the processor's cache
 
 
@@ -64,18 +66,33 @@ class Resamples:
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """M metrics of R runs: of the original images, and of B resamples."""
+    """M metrics of F fits in R runs, fit by fit: of the original images, and of B resamples."""
 
-    estimate: np.ndarray  # (R, M)
-    drawn: np.ndarray  # (R, B, M), NaN where a metric is not defined on a resample
+    estimate: np.ndarray  # (F * R, M)
+    drawn: np.ndarray  # (F * R, B, M), NaN where a metric is not defined on a resample
+    fits: int = 1
 
     def __sub__(self, other: Replicates) -> Replicates:
-        """Paired difference: of the same runs in the same resamples."""
-        return Replicates(self.estimate - other.estimate, self.drawn - other.drawn)
+        """Paired difference: of the same runs in the same resamples, for each fit of the first; the other has
+        one."""
+        return Replicates(
+            self.estimate - np.tile(other.estimate, (self.fits, 1)),
+            self.drawn - np.tile(other.drawn, (self.fits, 1, 1)),
+            self.fits,
+        )
 
     def only(self, chosen: np.ndarray) -> Replicates:
         """Select metrics."""
-        return Replicates(self.estimate[:, chosen], self.drawn[..., chosen])
+        return Replicates(self.estimate[:, chosen], self.drawn[..., chosen], self.fits)
+
+    def by_fit(self) -> tuple[np.ndarray, np.ndarray]:
+        """(F, R, M) estimates and (F, R, B, M) draws."""
+        estimate, drawn = (a.reshape(self.fits, -1, *a.shape[1:]) for a in (self.estimate, self.drawn))
+        return estimate, drawn
+
+    def over_fits(self) -> Replicates:
+        """Return the (R, ...) means over fits."""
+        return self if self.fits == 1 else Replicates(*(a.mean(0) for a in self.by_fit()))
 
 
 def estimates(readings: Sequence[Reading]) -> np.ndarray:
@@ -85,16 +102,17 @@ def estimates(readings: Sequence[Reading]) -> np.ndarray:
 
 
 def replicate(
-    readings: Sequence[Reading], resamples: Resamples, estimate: np.ndarray | None = None
+    readings: Sequence[Reading], resamples: Resamples, estimate: np.ndarray | None = None, fits: int = 1
 ) -> Replicates:
-    """Metrics of R runs in every resample; ``estimate`` saves computing ``estimates`` again."""
+    """Metrics of runs, of all fits in turn, in every resample; ``estimate`` saves computing it again."""
     parts = [np.stack([r.figures(w) for r in readings]) for w in resamples.weights()]
-    return Replicates(estimates(readings) if estimate is None else estimate, np.concatenate(parts, axis=1))
+    estimate = estimates(readings) if estimate is None else estimate
+    return Replicates(estimate, np.concatenate(parts, axis=1), fits)
 
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Variance between runs of M metrics, pooled over rows, see ``intervals.RunVariance``."""
+    """Variance between runs, or between fits, of M metrics, pooled over rows."""
 
     variance: np.ndarray  # (M,)
     df: int  # degrees of freedom
@@ -105,6 +123,12 @@ class Pooled:
         pooled = [rule(run_values[..., i]) for i in range(run_values.shape[-1])]
         known = [p for p in pooled if p is not None]
         return cls(np.array([p.variance for p in known]), known[0].df) if known else None
+
+    @classmethod
+    def of_fits(cls, tables: Sequence[np.ndarray]) -> Pooled | None:
+        """Pool the (F, R, M) values of fits and runs of several rows; None where no row has two fits."""
+        pooled = between_fits(tables)
+        return cls(*pooled) if pooled else None
 
     def only(self, chosen: np.ndarray) -> Pooled:
         """Select metrics."""
@@ -126,6 +150,16 @@ def added_by_trainings(replicates: Replicates, pooled: Pooled | None) -> np.ndar
     of_row = replicates.estimate.var(0, ddof=1)
     between = (np.maximum(of_row, pooled.variance) if pooled else of_row) / runs
     return np.asarray(np.maximum(shared + between - test, 0))
+
+
+def between_fits_of(replicates: Replicates, pooled: Pooled) -> np.ndarray:
+    """(M,) variance of the mean between fits, in addition to patients and trainings, see ``fits``."""
+    table, drawn = replicates.by_fit()
+    each, of_fit, of_run = (
+        v.reshape(-1, *v.shape[-2:]).var(1, ddof=1).mean(0) for v in (drawn, drawn.mean(1), drawn.mean(0))
+    )
+    of_all = drawn.mean((0, 1)).var(0, ddof=1)
+    return added_by_fits(table, pooled.variance, chance(table, each, of_fit, of_run, of_all))[0]
 
 
 @cache
@@ -150,8 +184,9 @@ def draws(
     *,
     widened: np.ndarray,
     stream: int = 0,
+    fits: Pooled | None = None,
 ) -> np.ndarray:
-    """(b, M) draws of the means over runs of the metrics, over new patients and trainings.
+    """(b, M) draws of the means over fits and runs of the metrics, over new patients, trainings and fits.
 
     The bias of the bootstrap (mean of the resamples minus the estimate) is removed. Resamples in which any
     of the metrics is not defined are dropped, so b <= B.
@@ -159,18 +194,30 @@ def draws(
     Args:
         widened: (M,) factor of the distance of the resamples from their mean, see ``widening``.
         stream: of the draws of trainings; different trainings need different streams.
+        fits: variance between fits; needed where there are several.
     """
     whole = np.isfinite(replicates.drawn).all((0, 2))
-    defined = Replicates(replicates.estimate, replicates.drawn[:, whole])
-    mean = defined.drawn.mean(0)
-    centered = replicates.estimate.mean(0) + widened * (mean - mean.mean(0))
-    df = pooled.df if pooled else max(len(replicates.estimate) - 1, 1)
-    spread = np.sqrt(added_by_trainings(defined, pooled))
-    return np.asarray(centered + resamples.trainings(df, stream)[whole, None] * spread)
+    defined = replace(replicates, drawn=replicates.drawn[:, whole])
+    over_fits = defined.over_fits()
+    mean = over_fits.drawn.mean(0)
+    centered = over_fits.estimate.mean(0) + widened * (mean - mean.mean(0))
+    df = pooled.df if pooled else max(len(over_fits.estimate) - 1, 1)
+    spread = np.sqrt(added_by_trainings(over_fits, pooled))
+    drawn = np.asarray(centered + resamples.trainings(df, stream)[whole, None] * spread)
+    if replicates.fits == 1:
+        return drawn
+    assert fits is not None
+    of_fits = resamples.trainings(fits.df, FIT_STREAM + stream)[whole, None]
+    return np.asarray(drawn + of_fits * np.sqrt(between_fits_of(defined, fits)))
 
 
 def bounds(
-    replicates: Replicates, resamples: Resamples, pooled: Pooled | None, patients: np.ndarray, alpha: float
+    replicates: Replicates,
+    resamples: Resamples,
+    pooled: Pooled | None,
+    patients: np.ndarray,
+    alpha: float,
+    fits: Pooled | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(M,) ``low`` and ``high``: the quantiles alpha / 2 and 1 - alpha / 2 of ``draws`` of each metric.
 
@@ -178,6 +225,7 @@ def bounds(
 
     Args:
         patients: (M,) effective number for each metric: of the smaller side of a class, for its metrics.
+        fits: variance between fits; needed where there are several.
     """
     missing = ~np.isfinite(replicates.drawn).all(0)
     defined = np.isfinite(replicates.estimate).all(0) & (missing.mean(0) <= MOST_EMPTY)
@@ -187,8 +235,8 @@ def bounds(
     for g in range(group.max(initial=-1) + 1):  # metrics that are missing on the same resamples
         chosen = columns[group == g]
         widened = np.array([widening(max(int(p), 2), alpha) for p in patients[chosen]])
-        own_pool = pooled.only(chosen) if pooled else None
-        drawn = draws(replicates.only(chosen), resamples, own_pool, widened=widened)
+        own_pool, own_fits = (p.only(chosen) if p else None for p in (pooled, fits))
+        drawn = draws(replicates.only(chosen), resamples, own_pool, widened=widened, fits=own_fits)
         limits[:, chosen] = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
     return limits[0], limits[1]
 

@@ -1,20 +1,26 @@
-"""Intervals of a row's mean and of paired differences: test patients and training runs both vary.
+"""Intervals of a row's mean and of paired differences: test patients, training runs and fits vary.
 
 The design is that of a multi-reader multi-case study, with runs as readers: every run (a classifier, a seed
 and, if each fold's model reads all images, a fold) of every row scores the same test images. The variance is
 that of Obuchowski and Rockette (1995), with Satterthwaite's degrees of freedom as proposed by Hillis (2007),
-and two conservative maxima. docs/statistics.md shows the simulations behind this choice.
+and two conservative maxima. Several fits of a generator add the variance of ``fits``. docs/statistics.md
+shows the simulations behind this choice.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from scipy import stats
 
 from benchmark.errors import MetricError
-from benchmark.statistics.power import VarianceParts, smallest_detectable
-
-ROUNDING = 1e-9
+from benchmark.statistics.power import (
+    FitVariance,
+    VarianceParts,
+    joined_fits,
+    satterthwaite,
+    smallest_detectable,
+)
 
 
 @dataclass(frozen=True)
@@ -95,25 +101,33 @@ def pooled_mean(run_values: np.ndarray) -> RunVariance | None:
 
 
 def interval(
-    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None, *, alpha: float, power: float
+    values: np.ndarray,
+    patient: np.ndarray,
+    pooled: RunVariance | None,
+    *,
+    alpha: float,
+    power: float,
+    fits: Sequence[FitVariance] = (),
 ) -> Interval:
     """Interval of the mean over runs of a metric.
 
     Variance: the between-run part, which is the larger of the pooled variance and that of this row (or
     pair), divided by R; plus the sampling covariance of two runs on the same patients (at least 0); at least
-    the sampling variance of the mean over runs. With one run: the sampling variance alone.
+    the sampling variance of the mean over runs. With one run: the sampling variance alone. The variance
+    between fits is added.
 
     Args:
         values: (R, n) values per image of each run, whose mean is the metric (see ``metrics``), or the
-            difference of those of two rows run by run.
+            difference of those of two rows run by run; means over the fits of a row.
         patient: (n,) labels.
         pooled: from ``pooled_mean`` or ``pooled_difference``; None to use the variance of this row alone.
+        fits: of every row in ``values`` that has several fits.
     Raises:
         MetricError: fewer than two patients.
     """
     runs, images = values.shape
     estimate = float(values.mean(-1).mean())
-    variance, df, parts = _variance(values, patient, pooled)
+    variance, df, parts = _variance(values, patient, pooled, joined_fits(fits))
     se = float(np.sqrt(variance))
     t = float(stats.t.ppf(1 - alpha / 2, df))
     return Interval(
@@ -132,24 +146,23 @@ def interval(
 
 
 def _variance(
-    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None
+    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None, fits: FitVariance | None
 ) -> tuple[float, float, VarianceParts | None]:
     """Variance of the mean over runs, its degrees of freedom, and its components (None with one run)."""
     runs, patients = len(values), len(np.unique(patient))
     test = float(sampling_variance(values.mean(0), patient))
+    added = fits.added if fits else 0.0
     if runs == 1:
-        return test, float(patients - 1), None
+        return test + added, satterthwaite(test, [(test, patients - 1)], fits), None
     each = float(sampling_variance(values, patient).mean())
     shared = max((runs * test - each) / (runs - 1), 0.0)
     of_row = float(values.mean(-1).var(ddof=1))
     between = max(of_row, pooled.variance) / runs if pooled else of_row / runs
     between_df = pooled.df if pooled else runs - 1
-    parts = VarianceParts(shared, runs * (test - shared), runs * between, between_df, runs, patients)
-    total = shared + between
-    spread = shared**2 / (patients - 1) + between**2 / between_df
-    # runs that agree except for rounding leave the df of the patients, whatever the order of the sums
-    df = total**2 / spread if total > ROUNDING * test and spread > 0 else float(patients - 1)
-    return max(total, test), df, parts
+    parts = VarianceParts(shared, runs * (test - shared), runs * between, between_df, runs, patients, fits)
+    variance = max(shared + between, test)
+    df = satterthwaite(variance, [(shared, patients - 1), (between, between_df)], fits)
+    return variance + added, df, parts
 
 
 def _p_value(estimate: float, se: float, df: float) -> float:

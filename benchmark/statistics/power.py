@@ -1,7 +1,10 @@
 """Power analysis: smallest detectable differences, and the sample sizes that detect a given difference."""
 
+from __future__ import annotations
+
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -95,6 +98,46 @@ def _quantiles(alpha: float, power: float, share: float, design_effect: float) -
 
 
 @dataclass(frozen=True)
+class FitVariance:
+    """Variance of a row's mean between fits of its generator, see ``fits.fit_variance``."""
+
+    added: float  # to the variance over patients and trainings
+    total: float  # with the chance of patients and trainings, at least ``added``
+    df: int  # degrees of freedom of ``total``, at least 1
+
+    def __mul__(self, weight: float) -> FitVariance:
+        """Return the variance of the mean times a weight."""
+        return FitVariance(weight**2 * self.added, weight**2 * self.total, self.df)
+
+
+def joined_fits(fits: Sequence[FitVariance]) -> FitVariance | None:
+    """Return the variance of a sum over rows, whose estimates share one pool, so that their df do not add."""
+    if not fits:
+        return None
+    return FitVariance(sum(f.added for f in fits), sum(f.total for f in fits), min(f.df for f in fits))
+
+
+def satterthwaite(variance: float, terms: Sequence[tuple[float, float]], fits: FitVariance | None) -> float:
+    """Degrees of freedom of a sum of independent variances and the variance between fits.
+
+    Args:
+        variance: reported over patients and trainings, at least the sum of the terms.
+        terms: variances with their df, that of the patients first.
+    Source: Satterthwaite 1946, at least the smallest df of the terms, which what ``fits`` subtracts would
+        undercut.
+    """
+    total = sum(term for term, _ in terms)
+    spread = sum(term**2 / df for term, df in terms)
+    # runs that agree except for rounding leave the df of the patients, whatever the order of the sums
+    defined = len(terms) > 1 and total > ROUNDING * variance and spread > 0
+    df = total**2 / spread if defined else terms[0][1]
+    if fits is None or not fits.total > ROUNDING * variance:
+        return float(df)
+    spread += fits.total**2 / fits.df
+    return float(max((total + fits.added) ** 2 / spread, min(fits.df, *(df for _, df in terms))))
+
+
+@dataclass(frozen=True)
 class VarianceParts:
     """Components of the variance of a mean over runs, see ``intervals.interval``."""
 
@@ -104,6 +147,17 @@ class VarianceParts:
     between_df: float  # degrees of freedom of ``between``
     runs: int  # this and the next: of the study that they were estimated from; at least two each
     patients: int
+    fits: FitVariance | None = None  # falls with neither; None where refits are not known
+
+    def shares(self) -> dict[str, float]:
+        """Shares of the variance of the mean: ``patients``, and what ``trainings`` and ``fits`` add."""
+        parts = {
+            "patients": self.shared + self.chance / self.runs,
+            "trainings": max(self.between - self.chance, 0.0) / self.runs,
+            "fits": self.fits.added if self.fits else 0.0,
+        }
+        total = sum(parts.values())
+        return {name: part / total if total else 0.0 for name, part in parts.items()}
 
     def at(self, runs: float, patients: float) -> tuple[float, float]:
         """Standard error and degrees of freedom of a study of other size; either number may be infinite.
@@ -116,10 +170,8 @@ class VarianceParts:
         trained = max(self.between - self.chance, 0.0) + min(self.between, self.chance) * scale
         variance = shared + max(trained, chance) / runs
         between_df = self.between_df * (runs - 1) / (self.runs - 1)
-        spread = shared**2 / (patients - 1) + (trained / runs) ** 2 / between_df
-        total = shared + trained / runs
-        df = total**2 / spread if total > ROUNDING * variance and spread > 0 else patients - 1
-        return math.sqrt(variance), df
+        df = satterthwaite(variance, [(shared, patients - 1), (trained / runs, between_df)], self.fits)
+        return math.sqrt(variance + (self.fits.added if self.fits else 0.0)), df
 
 
 def study_power(
@@ -175,6 +227,7 @@ def _needed(
     limit = study_power(parts, alpha, power, **{unit: math.inf})
     if limit >= difference:
         other = "the test patients" if unit == "runs" else "the trainings"
+        other += " and the fits" if parts.fits else ""
         return None, limit, f"no number of {unit} suffices, since {other} alone vary too much"
     number = bisect_left(range(MOST + 1), True, lo=2, key=suffices)
     return (number, limit, None) if number <= MOST else (None, limit, f"more than {MOST:,} {unit}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from benchmark.bundles.tables import KNOWN_TEXTS
+from benchmark.bundles.tables import FIT, KNOWN_TEXTS, with_fit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ def image_faults(
         run: columns that identify a run.
         file: name of the table's file.
     """
+    table, run = with_fit(table), [FIT, *run]
     counts = table.groupby(IMAGE).size()
     complete = counts[counts == table.groupby(run).ngroups].index
     missing = expected[~expected.set_index(IMAGE).index.isin(complete)]

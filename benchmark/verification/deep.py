@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from benchmark.bundles.io import Bundle, read_bundle
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.tables import FIT, KEY, with_fit
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
 from benchmark.statistics.metrics import kind_of, reported
@@ -99,18 +100,22 @@ def check_retraining(
 
 
 def run_values(table: Any, manifest: Manifest) -> dict[Run, float]:
-    """Return the primary metric of every run on ``test``, with the folds of a cross-validation joined."""
+    """Return the primary metric of every run on ``test``, with the folds of a cross-validation joined.
+
+    The value of a run is the mean over fits.
+    """
     kind = kind_of(manifest.labels, len(manifest.classes))
     metric = reported(kind, manifest.primary_metric.name)[manifest.primary_metric.name]
     each = range(len(manifest.classes))
     labels = [f"label_{k}" for k in each] if manifest.labels == "multilabel" else "label"
-    values = {}
-    for group, part in table[table["split"] == "test"].groupby(["classifier", "seed", "bracket"]):
-        classifier, seed, bracket = group
+    values: dict[Run, list[float]] = {}
+    tested = with_fit(table[table["split"] == "test"])
+    for group, part in tested.groupby(["classifier", "seed", "bracket", FIT]):
+        classifier, seed, bracket, _ = cast(tuple[Any, ...], group)
         scores = part[[f"score_{k}" for k in each]].to_numpy(np.float64)
         value = metric.values(part[labels].to_numpy(), scores[None]).mean()
-        values[str(classifier), int(seed), int(bracket)] = float(value)
-    return values
+        values.setdefault((str(classifier), int(seed), int(bracket)), []).append(float(value))
+    return {run: float(np.mean(own)) for run, own in values.items()}
 
 
 def per_seed(values: Mapping[Run, float]) -> dict[int, float]:
@@ -135,11 +140,11 @@ def _others(board: Path | None, bundle: Bundle) -> list[Bundle]:
 
 
 def _agreement(bundle: Bundle, retraining: Retraining) -> Agreement:
-    key = ["split", "bracket", "classifier", "seed", "fold", "image_id"]
+    key = [FIT, *KEY]
     assert bundle.predictions is not None
-    predictions = retraining.predictions
+    predictions, stored = with_fit(retraining.predictions), with_fit(bundle.predictions)
     columns = [c for c in predictions.columns if c.startswith("score_")]
-    both = predictions.merge(bundle.predictions, on=key, suffixes=("", "_old"), validate="one_to_one")
+    both = predictions.merge(stored, on=key, suffixes=("", "_old"), validate="one_to_one")
     if len(both) != len(predictions):
         raise SubmissionError("predictions.parquet", "has other runs or images than the retrained ones")
     new, old = both[columns].to_numpy(), both[[f"{c}_old" for c in columns]].to_numpy()

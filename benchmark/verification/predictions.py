@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.bundles.io import CURVE, PREDICTIONS, Bundle
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.tables import FIT, with_fit
 from benchmark.images.image_set import ImageSet
 from benchmark.submissions.tested_images import RUN, image_faults
 from benchmark.verification.check import NOT_CHECKED, Check, Fault, checks_of, difference
@@ -92,10 +93,12 @@ def check_scores(bundle: Bundle) -> list[Check]:
 
 
 def _run_name_faults(table: pd.DataFrame, row: str) -> list[Fault]:
-    """Compare every run's name with its row, bracket, classifier and seed."""
+    """Compare every run's name with its row, fit, bracket, classifier and seed."""
     faults: list[Fault] = []
-    for name, *parts in table.drop_duplicates([*RUN, "run"])[["run", *RUN]].itertuples(index=False):
-        faults += difference(f"{PREDICTIONS}: run", name, "/".join(map(str, [row, *parts])))
+    columns = ["run", FIT, *RUN]
+    for name, fit, *parts in with_fit(table).drop_duplicates(columns)[columns].itertuples(index=False):
+        fitted = [f"fit{fit}"] if fit else []
+        faults += difference(f"{PREDICTIONS}: run", name, "/".join(map(str, [row, *fitted, *parts])))
     return faults
 
 
@@ -105,11 +108,11 @@ def _score_faults(table: pd.DataFrame, run: list[str], file: str) -> Iterable[Fa
     if (np.abs(scores / GRID - np.round(scores / GRID)) * GRID < ROUNDING).all():
         yield field, f"all are multiples of {GRID:g}: rounded or invented"
     seen: dict[tuple[Any, ...], int] = {}
-    for group, rows in table.groupby([*run, "fold", "split"]).indices.items():
+    for group, rows in with_fit(table).groupby([FIT, *run, "fold", "split"]).indices.items():
         *others, seed, fold, split = key = cast(tuple[Any, ...], group)
         part = scores[rows]
         if len(part) > 1 and (part == part[0]).all():
-            yield field, f"run {key[:-1]} gives every image of '{split}' the same scores"
+            yield field, f"run {key[1:-1]} gives every image of '{split}' the same scores"
             continue
         digest = hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
         first = seen.setdefault((*others, fold, split, digest), int(seed))

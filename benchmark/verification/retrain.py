@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.bundles.assemble import RunResults
-from benchmark.bundles.folds import joined_gate, joined_measures
+from benchmark.bundles.fits import measures_over_fits, worst_gate
 from benchmark.bundles.schema import Manifest
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import execute
@@ -43,7 +43,7 @@ class RegeneratedImages:
     """A row's images, generated again, and their measures as a bundle reports them.
 
     Attributes:
-        hash: of the images of all folds.
+        hash: of the images of all fits and folds.
         images: their number.
     """
 
@@ -148,13 +148,14 @@ def retrain(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: 
 
 def _regenerated(results: RunResults, row: str) -> RegeneratedImages | None:
     """Return the hash and the measures of the row's images, or None for a row without images."""
-    measured, drawn = results.read("measure", MeasureResult, row), results.synthetic(row)
-    gate = joined_gate([m.memorization for m in measured])
+    measured, drawn = results.read_by_fit("measure", MeasureResult, row), results.synthetic(row)
+    gate = worst_gate({fit: [m.memorization for m in own] for fit, own in measured.items()})
     if gate is None:
         return None
+    measures = {fit: [m.measures for m in own] for fit, own in measured.items()}
     return RegeneratedImages(
         hash=drawn[0].hash if len(drawn) == 1 else sha256_of([d.hash for d in drawn]),
         images=sum(d.images for d in drawn),
-        measures={name: m.record() for name, m in joined_measures([m.measures for m in measured]).items()},
+        measures={name: m.record() for name, m in measures_over_fits(measures).items()},
         memorization=gate.record(),
     )

@@ -44,7 +44,10 @@ def _type_faults(manifest: Manifest, protocol: Protocol) -> Iterable[Fault]:
 
 
 def _bracket_faults(bundle: Bundle, protocol: Protocol) -> Iterable[Fault]:
-    """Expect bracket 0 alone of rows without images, and all of the task's of others."""
+    """Expect bracket 0 alone of rows without images, and all of the task's brackets and fits of others.
+
+    A control, and submitted samples, may be of one fit.
+    """
     if bundle.predictions is None:
         return
     brackets = sorted(set(bundle.predictions["bracket"].tolist()))
@@ -52,6 +55,10 @@ def _bracket_faults(bundle: Bundle, protocol: Protocol) -> Iterable[Fault]:
     expected = [0] if without else sorted(protocol.profile.brackets)
     if brackets != expected:
         yield "predictions.parquet: bracket", f"has {brackets}, expected {expected}"
+    seeds, fitted = bundle.manifest.fit_seeds, protocol.profile.fit_seeds
+    once = without or bundle.manifest.row.role == "control" or bundle.manifest.submission_type == "samples"
+    if set(seeds) != set(fitted) and not (once and seeds in ((0,), fitted[:1])):
+        yield "fit_seeds", f"is {list(seeds)}, expected {list(fitted)}"
     for name in ("measures", "memorization"):
         if bool(getattr(bundle.manifest, name)) == without:
             yield name, "is not expected of a row without images" if without else "is missing"

@@ -138,18 +138,30 @@ def _check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:
         return [Check("memorization", FAILED, problem, "memorization.tolerance")]
     reported, hits = gate.model_dump(), round(gate.rate * gate.n)
     interval, expected_tolerance = clopper_pearson(hits, gate.n), TOLERANCE * gate.expected
-    names = [*Memorization.model_fields, *EXTRA, *(["folds"] if manifest.folds > 1 else [])]
+    of_fits = ["fit", "by_fit"] if len(manifest.fit_seeds) > 1 else []
+    own = [name for name in Memorization.model_fields if name not in ("fit", "by_fit")]
+    names = [*own, *EXTRA, *of_fits, *(["folds"] if manifest.folds > 1 else [])]
     expected = {name: reported.get(name) for name in names} | {
         "rate": hits / gate.n,
         "interval": list(interval),
         "tolerance": expected_tolerance,
         "gated": bool(interval[0] > expected_tolerance),
     }
-    if manifest.folds == 1:
+    if manifest.folds == 1 and not of_fits:
         expected["blind"] = bool(gate.planted_recall < max(RECALL, tolerance))
-    faults = differences(reported, expected, "memorization.", EXACT)
+    faults = differences(reported, expected, "memorization.", EXACT) + _fit_faults(manifest, gate)
     success = f"rate {gate.rate:.3g} of {gate.n} images, with a consistent verdict"
     return checks_of("memorization", faults, success)
+
+
+def _fit_faults(manifest: Manifest, gate: Memorization) -> list[Fault]:
+    """Expect a rate of every fit, and the gate of the one that copies most."""
+    if len(manifest.fit_seeds) == 1:
+        return []
+    rates = gate.by_fit or {}
+    faults = difference("memorization.by_fit", sorted(rates), sorted(manifest.fit_seeds))
+    worst = gate.rate if gate.gated else max(rates.values(), default=0.0)
+    return faults + difference("memorization.fit", rates.get(gate.fit or 0), worst, EXACT)
 
 
 def _check_calibration(
@@ -168,7 +180,8 @@ def _check_calibration(
     for fold, own in enumerate(gates):
         gated = (samples.fold == fold) & np.isin(samples.label, own.labels)
         hits, n = hits + own.gate.hits(samples.image[gated]), n + int(gated.sum())
-    faults += _share_faults(gate, hits, n)
+    rates = gate.by_fit or {manifest.fit_seeds[0]: gate.rate}
+    faults += _share_faults(rates.get(min(manifest.fit_seeds), gate.rate), gate.n, hits, n)
     return checks_of("memorization", faults, f"{hits} of {n} shown images lie below the threshold")
 
 
@@ -207,7 +220,8 @@ def _number_faults(manifest: Manifest, gate: Memorization, gates: list[FoldGate]
     """Compare the number of a row's images, and of those that were gated."""
     faults = difference("memorization.n", gate.n, sum(len(g.labels) for g in gates))
     if manifest.samples is not None:
-        faults += difference("samples.images", manifest.samples.images, sum(g.images for g in gates))
+        drawn = len(manifest.fit_seeds) * sum(g.images for g in gates)
+        faults += difference("samples.images", manifest.samples.images, drawn)
     left_out = (gate.model_extra or {}).get("left_out", {})
     return faults + difference("memorization.left_out", left_out, gates[0].left_out)
 
@@ -223,15 +237,15 @@ def _calibration_faults(gate: Memorization, gates: list[FoldGate]) -> list[Fault
     return faults
 
 
-def _share_faults(gate: Memorization, hits: int, n: int) -> list[Fault]:
-    """Compare the share below the threshold of all images, as reported, with that of the shown ones."""
+def _share_faults(rate: float, images: int, hits: int, n: int) -> list[Fault]:
+    """Compare the share below the threshold of all images of the shown fit with that of the shown ones."""
     from scipy.stats import fisher_exact
 
-    if not n or gate.n > MAX_IMAGES:
+    if not n or images > MAX_IMAGES:
         return []
-    all_hits = round(gate.rate * gate.n)
-    p = fisher_exact([[hits, n - hits], [all_hits, gate.n - all_hits]]).pvalue
+    all_hits = round(rate * images)
+    p = fisher_exact([[hits, n - hits], [all_hits, images - all_hits]]).pvalue
     if p >= MIN_P:
         return []
     shown = f"of the shown ones {hits} of {n} are as close to training images (p = {p:.1g})"
-    return [("memorization.rate", f"is {gate.rate:.3g} of {gate.n} images, {shown}")]
+    return [("memorization.rate", f"is {rate:.3g} of {images} images, {shown}")]

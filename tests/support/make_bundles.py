@@ -137,8 +137,11 @@ def predictions(
     brackets: tuple[int, ...],
     seeds: tuple[int, ...],
     variant: Variant = MULTICLASS,
+    fits: tuple[int, ...] = (0,),
 ) -> pd.DataFrame:
-    """Draw the predictions of a row, at its known accuracies."""
+    """Draw the predictions of a row, at its known accuracies; a generator's fits differ by some points."""
+    if ROWS[name][0] == "generator" and fits != (0,):
+        return pd.concat([_of_fit(predictions(name, sets, brackets, seeds, variant), fit) for fit in fits])
     accuracies = ROWS[name][1]
     row_brackets = (0,) if len(accuracies) == 1 else brackets
     parts = []
@@ -163,6 +166,17 @@ def predictions(
                     part = part[pd.factorize(part["patient_id"])[0] % variant.folds == fold]
                 parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def _of_fit(table: pd.DataFrame, fit: int) -> pd.DataFrame:
+    """Return predictions of another fit: the scores of some images rotated among the classes."""
+    scores = [c for c in table.columns if c.startswith("score_")]
+    changed = np.random.default_rng(fit).random(len(table)) < 0.02 + 0.03 * fit
+    table = table.assign(fit=fit)
+    table.loc[changed, scores] = np.roll(table.loc[changed, scores].to_numpy(), 1, axis=1)
+    if fit:
+        table["run"] = table["run"].str.replace("/", f"/fit{fit}/", n=1)
+    return table
 
 
 def labels_and_scores(label: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
@@ -226,6 +240,7 @@ def manifest(
     seeds: tuple[int, ...],
     error: str | None = None,
     variant: Variant = MULTICLASS,
+    fits: tuple[int, ...] = (0,),
 ) -> dict[str, Any]:
     """Return the content of a row's ``bundle.json``."""
     role, _, rate, fid = ROWS[name]
@@ -254,6 +269,7 @@ def manifest(
         "labels": variant.labels,
         "positive": variant.positive,
         "folds": variant.folds,
+        "fit_seeds": fits if role == "generator" else (0,),
         "scenario": variant.rules[0],
         "mix": variant.rules[1],
         "subgroups": list(variant.subgroups),
@@ -327,6 +343,7 @@ def make_bundles(
     seeds: tuple[int, ...] = SEEDS,
     failed: dict[str, str] | None = None,
     variant: Variant = MULTICLASS,
+    fits: tuple[int, ...] = (0,),
 ) -> Path:
     """Write a folder of bundles and return it; without ``test_counts``, with the variant's sizes."""
     sets = {split: images_of(split, counts) for split, counts in variant.counts}
@@ -336,8 +353,8 @@ def make_bundles(
             sets["test_paper"] = images_of("test_paper", paper_counts)
     for name in rows:
         error = (failed or {}).get(name)
-        content = manifest(name, sets, brackets, seeds, error, variant)
-        table = None if error else as_stored(predictions(name, sets, brackets, seeds, variant))
+        content = manifest(name, sets, brackets, seeds, error, variant, fits)
+        table = None if error else as_stored(predictions(name, sets, brackets, seeds, variant, fits))
         if table is not None:
             content["results"] = results(content, table)
         grid = None if error or not content["measures"] else picture(name)

@@ -164,7 +164,13 @@ class Board:
     @property
     def trainings(self) -> str:
         """Number of trainings per row, with its factors: ``3 trainings (1 classifier, 3 seeds)``."""
-        return f"{plural(len(self.test.runs), 'training')} ({self.factors})"
+        of_fits = f" with each of {self.fits} fits of a generator" if self.fits > 1 else ""
+        return f"{plural(len(self.test.runs), 'training')} ({self.factors}){of_fits}"
+
+    @property
+    def fits(self) -> int:
+        """The largest number of fits of a generator."""
+        return max(len(b.manifest.fit_seeds) for b in self.bundles)
 
     @property
     def factors(self) -> str:

@@ -20,8 +20,8 @@ from benchmark.utils.formatting import listed, plural, points, points_range
 TEMPLATES = Path(__file__).parent / "templates"
 FILTERS = (
     formats.percent, formats.value, formats.value_range, points, points_range,
-    formats.plus_minus, formats.p_value, formats.p_equals, formats.number, formats.cost, formats.settings,
-    formats.classifier_summary, formats.measure_title, plural, listed,
+    formats.plus_minus, formats.varying, formats.p_value, formats.p_equals, formats.number, formats.cost,
+    formats.settings, formats.classifier_summary, formats.measure_title, plural, listed,
 )  # fmt: skip
 Cells = Mapping[tuple[str, str], tuple[str, str]]  # text and CSS class by row and column
 

@@ -8,8 +8,8 @@ from typing import Any
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.utils.rounding import canonical
 
-PER_ROW = ("submission_type", "submission", "row", "status", "error", "measures", "memorization", "samples",
-           "files", "software", "hardware", "device", "precision")  # fmt: skip
+PER_ROW = ("fit_seeds", "submission_type", "submission", "row", "status", "error", "measures", "memorization",
+           "samples", "files", "software", "hardware", "device", "precision")  # fmt: skip
 
 
 def dump(record: Any) -> str:
@@ -23,7 +23,7 @@ def board_record(board: Board) -> dict[str, Any]:
     for row in board.rows:
         manifest = row.manifest.record()
         rows[row.name] = {
-            **{k: manifest[k] for k in PER_ROW},
+            **{k: manifest[k] for k in PER_ROW if k in manifest},
             "rank": row.rank,
             "unranked": row.unranked,
             "figures": row.figures.to_json() if row.figures else None,

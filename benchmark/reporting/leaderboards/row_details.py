@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from benchmark.bundles.schema import RowCard
-from benchmark.reporting.formats import number, percent, settings
+from benchmark.bundles.schema import Manifest
+from benchmark.reporting.formats import measure_title, number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.sentences import Item, row_tests
 from benchmark.utils.formatting import listed, plural
@@ -42,6 +42,7 @@ def details(board: Board, row: BoardRow) -> list[DetailGroup]:
         "Submission": _submission(row),
         "Standing": _standing(row),
         "Memorization gate": _gate(row),
+        "Fits": _fits(row),
         "Execution": _execution(row),
         "Content": _content(row),
     }
@@ -66,17 +67,18 @@ def _description(row: BoardRow) -> list[Item]:
         ("License", card.license),
         ("Version", card.version),
         ("Parameters", settings(card.params) if card.params else ""),
-        ("Fits", _fits(card)),
+        ("Fit", _unit(row.manifest)),
         ("Base checkpoints", ", ".join(f"{name} (SHA-256 {value})" for name, value in card.assets.items())),
     ]
 
 
-def _fits(card: RowCard) -> str:
+def _unit(manifest: Manifest) -> str:
     """Return unit, image size and seeds of the fits; empty where a bundle does not tell."""
+    card = manifest.row
     if card.fit_unit is None:
         return ""
     unit = {"joint": "all classes together", "per_class": "one per class", "per_image": "one per image"}
-    seeds = ", ".join(map(str, card.fit_seeds))
+    seeds = ", ".join(map(str, manifest.fit_seeds))
     return f"{unit[card.fit_unit]}, at {card.image_size} px, seed {seeds}"
 
 
@@ -124,10 +126,27 @@ def _gate(row: BoardRow) -> list[Item]:
     ]
 
 
+def _fits(row: BoardRow) -> list[Item]:
+    """Measures of each fit, and their range; empty for a row with one fit."""
+    manifest = row.manifest
+    gate = manifest.memorization
+    entries = []
+    if gate and gate.by_fit:
+        rates = listed([f"{percent(rate)} (seed {seed})" for seed, rate in gate.by_fit.items()])
+        entries.append(("Copies", f"{rates}; the gate is that of seed {gate.fit}"))
+    for name, measure in manifest.measures.items():
+        if measure.by_fit and measure.fit_range:
+            values = listed([f"{number(value)} (seed {seed})" for seed, value in measure.by_fit.items()])
+            low, high = map(number, measure.fit_range)
+            entries.append((measure_title(name), f"{values}; from {low} to {high}"))
+    return entries
+
+
 def _execution(row: BoardRow) -> list[Item]:
     manifest = row.manifest
     return [
         ("Seeds", settings(manifest.seeds)),
+        ("Seeds of the fits", settings(manifest.fit_seeds) if len(manifest.fit_seeds) > 1 else ""),
         ("Device", f"{manifest.device}, {manifest.precision}"),
         ("Hardware", settings(manifest.hardware)),
         ("Software", settings(manifest.software)),

@@ -109,6 +109,24 @@ def variance(record: significance.Variance) -> str:
     return f"Variance components of {plural(record.n, 'value')}: {listed(parts)}."
 
 
+def fits(board: Board) -> list[str]:
+    """The primary metric of every fit of a row with several, and the sources of its interval's variance."""
+    sentences = []
+    for row in board.rows:
+        figures = row.figures.metrics[board.metric.name] if row.figures else None
+        if figures is None or figures.fit_values is None:
+            continue
+        values = [percent(v) if board.metric.percent else number(v) for v in figures.fit_values]
+        text = f"{row.name}: {board.metric.noun} of its fits {listed(values)}"
+        if own := figures.sources:
+            text += (
+                f"; of the variance of its mean, patients cause {percent(own.patients, 0)}, trainings "
+                f"{percent(own.trainings, 0)} and fits {percent(own.fits, 0)}"
+            )
+        sentences.append(f"{text}.")
+    return sentences
+
+
 def needed(record: significance.Needed) -> str:
     """Number of runs or patients that would detect the observed difference."""
     numbers = [("run", record.runs), ("patient", record.patients)]

@@ -80,9 +80,11 @@ class Run:
         head, test = self.head, self.comparison.splits["test"]
         variant = f" ({self.label})" if self.variant else ""
         size = f"{plural(test.images, 'test image')} of {plural(test.patients, 'patient')}"
+        fits = max(len(m.fit_seeds) for m in self.manifests.values())
+        of_fits = f", with each of {fits} fits of a generator; intervals cover fits too" if fits > 1 else ""
         return (
             f"{IMAGES[head.data_kind]} Task {head.task}, profile {head.profile}{variant}, source "
-            f"{head.source}: {size}, {plural(len(test.runs), 'training')} per row."
+            f"{head.source}: {size}, {plural(len(test.runs), 'training')} per row{of_fits}."
         )
 
 
