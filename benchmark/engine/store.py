@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from benchmark.errors import StoreError
+from benchmark.utils.environment import Environment
 from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
 
@@ -52,6 +53,12 @@ class Result:
     def costs(self) -> Costs:
         """Time and memory of the computation."""
         return Costs(**self.manifest["costs"])
+
+    @property
+    def environment(self) -> Environment | None:
+        """Software and hardware of the worker; None for a result stored before they were recorded."""
+        record = self.manifest.get("environment")
+        return None if record is None else Environment.model_validate(record)
 
     def read(self, kind: type[Record]) -> Record:
         """Return what the stage reported, as the stage's result type; the only reader of that part."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmark.engine.node import Node
 from benchmark.engine.store import Costs, Store, store_errors
+from benchmark.utils.environment import Environment, gpu_allocations, hardware, software
 from benchmark.utils.processes import die_with_parent
 
 Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
@@ -104,6 +105,7 @@ def compute(
 
         folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
         progress(0.0)
+        allocations = gpu_allocations()
         with PeakMemory() as memory:
             result = _run(run_stage, root, node, folders, out, work, progress)
         costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
@@ -111,7 +113,15 @@ def compute(
         config = node.config.model_dump(mode="json")
         record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
         record |= {"inputs": keys, "result": result, "costs": asdict(costs)}
+        device = "cuda" if gpu_allocations() > allocations else "cpu"
+        record["environment"] = _environment(node, device).model_dump(mode="json")
         return str(store.commit(node.stage, key, record).folder)
+
+
+def _environment(node: Node, device: str) -> Environment:
+    """Return what a node was computed with; ``device`` is the one that it used, not the requested one."""
+    precision = getattr(node.config, "precision", None)
+    return Environment(software=software(), hardware=hardware(device), device=device, precision=precision)
 
 
 def _run(run_stage: StageRunner, root: str, *arguments: Any) -> dict[str, Any]:

@@ -196,7 +196,8 @@ class Tracker(RunObserver):
         run_id, record = self._open.pop(node.id), result.read(result_type(node.stage))
         config = node.config.model_dump(mode="json")
         params = self._node_tags(node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
-        params |= {k: config[k] for k in ("device", "precision") if k in config}
+        if used := result.environment:
+            params |= used.model_dump(include={"device", "precision"}, exclude_none=True)
         costs = {"seconds": result.costs.seconds, "peak_memory_mb": result.costs.peak_memory_mb}
         self._batch(run_id, params, record.history, record.scalars() | costs)
         if node.stage == "data":

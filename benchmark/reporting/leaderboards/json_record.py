@@ -9,7 +9,7 @@ from benchmark.reporting.leaderboards.board import Board
 from benchmark.utils.rounding import canonical
 
 PER_ROW = ("submission_type", "submission", "row", "status", "error", "measures", "memorization", "samples",
-           "files", "software", "hardware", "device", "precision")  # fmt: skip
+           "files", "software", "hardware", "device", "precision", "provenance")  # fmt: skip
 
 
 def dump(record: Any) -> str:
@@ -23,7 +23,7 @@ def board_record(board: Board) -> dict[str, Any]:
     for row in board.rows:
         manifest = row.manifest.record()
         rows[row.name] = {
-            **{k: manifest[k] for k in PER_ROW},
+            **{k: manifest[k] for k in PER_ROW if k in manifest},
             "rank": row.rank,
             "unranked": row.unranked,
             "figures": row.figures.to_json() if row.figures else None,
