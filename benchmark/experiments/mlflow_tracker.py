@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -224,11 +224,12 @@ class Tracker(RunObserver):
             self.client.log_inputs(run, inputs)
 
     @_timed
-    def failed(self, node: Node, line: str) -> None:
-        """Close a node's run as failed."""
+    def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
+        """Close a node's run as failed; nodes that depend on it have no run."""
         run_id = self._open.pop(node.id, None)
         if run_id:
             self.client.set_tag(run_id, "error", line[:4000])
+            self.client.set_tag(run_id, "dependents", str(len(dependents)))
             self.client.set_terminated(run_id, "FAILED")
 
     @_timed
@@ -254,8 +255,8 @@ class Tracker(RunObserver):
         self._batch(self.run_id, metrics=metrics)
 
     @_timed
-    def close(self, status: str, wall_seconds: float) -> None:
-        """End the parent run; the cost of tracking is part of its record."""
+    def close(self, status: str, wall_seconds: float, error: str = "") -> None:
+        """End the parent run, with what failed; the cost of tracking is part of its record."""
         for run_id in self._open.values():
             self.client.set_terminated(run_id, "KILLED")
         self._open.clear()
@@ -266,6 +267,8 @@ class Tracker(RunObserver):
             "stages_reused": self._reused,
         }
         self._batch(self.run_id, metrics=costs)
+        if error:
+            self.client.set_tag(self.run_id, "error", error[:4000])
         self.client.set_terminated(self.run_id, status)
 
 

@@ -117,9 +117,8 @@ class _Search:
         """Compute the inputs of a fit; of the data train and val alone, so that no trial can read test."""
         graph = self._graph(generator_row(self.plugin, self.entry, {}))
         (node,) = graph.find("fit")
-        outcome = execute(graph.needed(lambda n: n.id in node.needs), self.store, run_stage, workers=1)
-        for line in outcome.failures.values():
-            raise BenchmarkError("", line)
+        needed = graph.needed(lambda n: n.id in node.needs)
+        outcome = execute(needed, self.store, run_stage, workers=1, essential=lambda _: True)
         inputs = {role: tuple(outcome.results[i].folder for i in ids) for role, ids in node.inputs.items()}
         (data,), (folder,) = node.inputs[DATA], inputs[DATA]
         reduced = self.store.work(f"tune-{graph.keys[data]}")
