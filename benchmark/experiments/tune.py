@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from benchmark.engine.claim import Claim
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
@@ -142,9 +143,12 @@ class _Search:
                 raise Pruned
             return False
 
-        job: Job[FitConfig] = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
+        claim = self.store.claim("trial", key)
+        assert isinstance(claim, Claim)  # no trial is committed
+        job: Job[FitConfig] = Job(node, self.inputs, claim.out, claim.scratch)
         try:
-            result = fit(job, should_prune)
+            with claim.held():
+                result = fit(job, should_prune)
         except Pruned:
             raise optuna.TrialPruned from None
         except BenchmarkError as error:
@@ -152,6 +156,7 @@ class _Search:
                 raise optuna.TrialPruned from None
             trial.set_user_attr("error", str(error))
             return float("nan")  # Optuna counts the trial as failed and continues
+        claim.discard()
         chosen = [part.chosen[f"val_fid_{self.plan.extractor}"] for part in result.parts.values()]
         return float(sum(chosen) / len(chosen))
 

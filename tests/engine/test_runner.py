@@ -138,8 +138,8 @@ def test_worker_that_is_always_killed_fails_only_its_row(tmp_path):
 def test_store_that_vanishes_is_an_error(tmp_path):
     """A store that becomes unwritable ends the run, not only a row."""
     store = Store(tmp_path / "store")
-    (tmp_path / "store" / "partial").rmdir()
-    (tmp_path / "store" / "partial").write_text("in the way")
+    (tmp_path / "store" / "work").rmdir()
+    (tmp_path / "store" / "work").write_text("in the way")
     with pytest.raises(StoreError, match="SYNTHTHORAX_STORE"):
         execute(Graph([node("a")]), store, act, workers=1)
 
