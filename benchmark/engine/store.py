@@ -82,9 +82,8 @@ class Store:
         with store_errors(root):
             for name in ("results", "work"):
                 (root / name).mkdir(parents=True, exist_ok=True)
-            probe = root / f".probe-{os.getpid()}"
-            probe.write_bytes(b"x")
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=root) as probe:
+                probe.write(b"x")
 
     def folder(self, stage: str, key: str) -> Path:
         """Return where the result of a key lies once it is complete."""
