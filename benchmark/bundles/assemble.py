@@ -12,6 +12,7 @@ from benchmark.bundles.fits import measures_over_fits, worst_gate
 from benchmark.bundles.folds import joined_data, joined_filter
 from benchmark.bundles.io import write_bundle
 from benchmark.bundles.previews import preview_images
+from benchmark.bundles.provenance import provenance_fields
 from benchmark.bundles.schema import SCHEMA
 from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results as reported_results
@@ -33,7 +34,6 @@ from benchmark.stages.records import REAL_ONLY, FilterRate, NetworkSize, StageRe
 from benchmark.stages.select import SelectResult
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import Task
-from benchmark.utils.environment import hardware, software
 from benchmark.utils.hashing import sha256_of
 
 if TYPE_CHECKING:
@@ -187,10 +187,9 @@ def manifest(
         **measured,
         "curve": list(profile.learning_curve) if row.name == REAL_ONLY else [],
         "costs": _costs(row.name, run),
-        "software": software(),
-        "hardware": hardware(plan.device),
-        "device": plan.device,
-        "precision": plan.precision,
+        **provenance_fields(
+            run.graph, run.outcome.results, row.name, device=plan.device, precision=plan.precision
+        ),
     }
 
 

@@ -142,6 +142,18 @@ class ClassifierCard(Part):
     parameters: NetworkSize | None = None
 
 
+class Provenance(Part):
+    """The places where the stages of a row differ in software or hardware.
+
+    Attributes:
+        mixed: by package or property of the machine, the stages that had each value.
+        unrecorded: stages with a stored result that names neither software nor hardware.
+    """
+
+    mixed: dict[str, dict[str, tuple[str, ...]]] = {}
+    unrecorded: tuple[str, ...] = ()
+
+
 class Manifest(Part):
     """The content of ``bundle.json``, schema 5.
 
@@ -163,6 +175,9 @@ class Manifest(Part):
         results: every reported metric by split, bracket and metric, reproducible from the predictions.
         samples: only for rows with synthetic images.
         files: SHA-256 of every other file of the bundle, by name.
+        software, hardware: recorded by the workers of the row's stages; a list where they differ.
+        device: ``cuda`` where a stage used one, else ``cpu``.
+        provenance: None in an older bundle, whose software and hardware are those that assembled it.
     """
 
     schema_: Literal[5] = Field(5, alias="schema")
@@ -208,6 +223,7 @@ class Manifest(Part):
     hardware: dict[str, Any]
     device: str
     precision: str
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -244,4 +260,5 @@ class Manifest(Part):
 
     def record(self) -> dict[str, Any]:
         """Convert to JSON values, under the keys of the file."""
-        return self.model_dump(mode="json", by_alias=True)
+        absent = {"provenance"} if self.provenance is None else None
+        return self.model_dump(mode="json", by_alias=True, exclude=absent)

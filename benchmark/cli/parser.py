@@ -65,6 +65,7 @@ VERBS = {
     "leaderboard": Verb(requests.LeaderboardRequest, "benchmark.cli.leaderboards:render_leaderboards"),
     "submit": Verb(SubmitRequest, "benchmark.submissions.submit:submit"),
     "verify": Verb(VerifyBundleRequest, "benchmark.verification.verify:run_verify"),
+    "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
     "extractor": Verb(requests.ExtractorRequest, "benchmark.cli.extractor:train_extractor"),
 }
 
@@ -85,9 +86,12 @@ def read_request(words: Sequence[str]) -> tuple[Verb, Any]:
         BenchmarkError: an unknown verb or option, or a value of the wrong type.
     """
     verb, rest = words[0], list(words[1:])
-    if verb not in VERBS:
-        raise unknown_name("verb", verb, [name for name in VERBS if " " not in name], WHERE)
+    known = list(dict.fromkeys(name.split()[0] for name in VERBS))
+    if verb not in known:
+        raise unknown_name("verb", verb, known, WHERE)
     actions = [name.split()[1] for name in VERBS if name.startswith(f"{verb} ")]
+    if verb not in VERBS and (not rest or rest[0].startswith("-")):
+        raise BenchmarkError(WHERE, f"{verb}: no action is given", f"Known: {', '.join(actions)}.")
     if actions and rest and not rest[0].startswith("-"):
         if rest[0] not in actions:
             raise unknown_name("action", rest[0], actions, f"{WHERE}: {verb}")

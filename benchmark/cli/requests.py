@@ -126,6 +126,13 @@ class StatsRequest:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class StoreRequest:
+    """Hash every stored result of a stage, and name the damaged ones; runs compare sizes alone."""
+
+    workers: Workers = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ExtractorRequest:
     """Train the embedded feature extractor again."""
 

@@ -42,8 +42,8 @@ def _summary(finished: Finished) -> None:
     print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
     for path in finished.written:
         print(f"  {path}")
-    for line in dict.fromkeys(outcome.failures.values()):
-        print(f"failed: {line}")
+    for text in outcome.report():
+        print(f"failed: {text}")
     if finished.written and finished.written[0].suffix == ".md":
         print("\n" + headline(compare_folder(finished.out / "bundles")))
         print("Look at the runs with: mlflow ui")

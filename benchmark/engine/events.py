@@ -25,8 +25,8 @@ class RunObserver:
     def finished(self, node: Node, result: Result) -> None:
         """Receive a node that is complete."""
 
-    def failed(self, node: Node, line: str) -> None:
-        """Receive a node that failed, or whose input failed, with the reason."""
+    def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
+        """Receive a node that failed, the reason, and the ids of the nodes that cannot start without it."""
 
 
 class CompositeObserver(RunObserver):

@@ -17,9 +17,25 @@ from benchmark.engine.node import Graph, Node
 from benchmark.engine.store import Result, Store
 from benchmark.engine.worker import StageRunner, compute, start_worker
 from benchmark.errors import BenchmarkError, StoreError
+from benchmark.utils.formatting import plural
 from benchmark.utils.processes import process_pool
 
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A node that failed by itself.
+
+    Attributes:
+        line: for people; it may name the node.
+        cause: the same for nodes that failed for the same reason.
+        dependents: number of nodes that cannot start without it.
+    """
+
+    line: str
+    cause: str
+    dependents: int
 
 
 @dataclass
@@ -29,12 +45,26 @@ class Outcome:
     Attributes:
         results: by node id.
         failures: by node id, one line each; nodes that depend on a failure included.
+        causes: the failures without those of dependents.
         computed: ids that were not reused, in the order in which they ended.
     """
 
     results: dict[str, Result] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    causes: list[Failure] = field(default_factory=list)
     computed: list[str] = field(default_factory=list)
+
+    def report(self) -> list[str]:
+        """Return a text per cause: its first line, and how many stages share it or depend on it."""
+        texts = []
+        for cause in dict.fromkeys(failure.cause for failure in self.causes):
+            same = [failure for failure in self.causes if failure.cause == cause]
+            others, dependents = len(same) - 1, sum(failure.dependents for failure in same)
+            depend = "stage depends on" if dependents == 1 else "stages depend on"
+            counts = [f"The same in {plural(others, 'other stage')}."] if others else []
+            counts += [f"{dependents} {depend} {'them' if others else 'it'}."] if dependents else []
+            texts.append("\n       ".join([same[0].line, *([" ".join(counts)] if counts else [])]))
+        return texts
 
 
 class Runner:
@@ -45,9 +75,15 @@ class Runner:
     """
 
     def __init__(
-        self, graph: Graph, store: Store, run_stage: StageRunner, workers: int, observer: RunObserver
+        self,
+        graph: Graph,
+        store: Store,
+        run_stage: StageRunner,
+        workers: int,
+        observer: RunObserver,
+        essential: Callable[[Node], bool],
     ) -> None:
-        self.graph, self.order = graph, start_order(graph)
+        self.graph, self.order, self.essential = graph, start_order(graph), essential
         self.store, self.run_stage, self.workers, self.observer = store, run_stage, workers, observer
         self.outcome = Outcome()
         self.waiting = {node.id: node for node in graph}
@@ -88,7 +124,8 @@ class Runner:
             raise
 
     def _submit(self, pool: ProcessPoolExecutor) -> None:
-        ready = [n for n in list(self.waiting.values()) if self._is_ready(n)]
+        results = self.outcome.results
+        ready = [n for n in self.waiting.values() if all(need in results for need in n.needs)]
         # After a crash nobody knows which node killed its worker: the suspects run one at a time.
         suspects = [n for n in ready if n.id in self.attempts]
         alone = bool(suspects) or any(n.id in self.attempts for n in self.running.values())
@@ -104,13 +141,6 @@ class Runner:
             )
             self.running[future] = self.waiting.pop(node.id)
             self.events.append(partial(self.observer.started, node))
-
-    def _is_ready(self, node: Node) -> bool:
-        lost = [need for need in node.needs if need in self.outcome.failures]
-        if lost:
-            self._fail(node, self.outcome.failures[lost[0]])
-            return False
-        return all(need in self.outcome.results for need in node.needs)
 
     def _notify(self) -> None:
         """Pass the events since the last call to the observer, in order."""
@@ -137,10 +167,10 @@ class Runner:
             raise
         except BenchmarkError as error:
             self._log(node, error)
-            self._fail(node, str(error))
+            self._fail(node, str(error), str(error))
         except Exception as error:  # a fault of the suite itself: log the trace, continue with the others
-            log = self._log(node, error)
-            self._fail(node, f"{node.id}: {type(error).__name__}: {error}\n       Log: {log}")
+            log, cause = self._log(node, error), f"{type(error).__name__}: {error}"
+            self._fail(node, f"{node.id}: {cause}\n       Log: {log}", cause)
         else:
             self._finish(node)
 
@@ -153,20 +183,28 @@ class Runner:
         self.events.append(partial(self.observer.finished, node, done))
 
     def _after_crash(self) -> None:
-        for node in self.running.values():
+        interrupted = list(self.running.values())
+        self.running.clear()
+        self.waiting |= {node.id: node for node in interrupted}
+        for node in interrupted:
             self.attempts[node.id] = self.attempts.get(node.id, 0) + 1
             if self.attempts[node.id] >= ATTEMPTS:
-                self._fail(
-                    node, f"{node.id}: its worker was killed {ATTEMPTS} times\n       Free some memory."
-                )
-            else:
-                self.waiting[node.id] = node
-        self.running.clear()
+                cause = f"its worker was killed {ATTEMPTS} times\n       Free some memory."
+                self._fail(node, f"{node.id}: {cause}", cause)
 
-    def _fail(self, node: Node, line: str) -> None:
+    def _fail(self, node: Node, line: str, cause: str) -> None:
+        """Record a failure, and give up the nodes that need it; end the run if it needs the node."""
         self.waiting.pop(node.id, None)
-        self.outcome.failures[node.id] = line
-        self.events.append(partial(self.observer.failed, node, line))
+        lost = {node.id: node}
+        for other in self.graph:  # each after its inputs
+            if other.id in self.waiting and not lost.keys().isdisjoint(other.needs):
+                lost[other.id] = self.waiting.pop(other.id)
+        self.outcome.failures |= dict.fromkeys(lost, line)
+        self.outcome.causes.append(Failure(line, cause, len(lost) - 1))
+        self.events.append(partial(self.observer.failed, node, line, [i for i in lost if i != node.id]))
+        if self.essential(node):
+            self._notify()
+            raise BenchmarkError("", line)
 
     def _log(self, node: Node, error: BaseException) -> Path:
         folder = self.store.root / "logs"
@@ -191,6 +229,7 @@ def execute(
     *,
     workers: int,
     observer: RunObserver | None = None,
+    essential: Callable[[Node], bool] = lambda node: False,
 ) -> Outcome:
     """Run a graph.
 
@@ -199,7 +238,9 @@ def execute(
         run_stage: computes one node, see ``worker.compute``.
         workers: processes, each with one thread.
         observer: receives the events.
+        essential: nodes without which the run is of no use; the first that fails ends it.
     Raises:
+        BenchmarkError: an essential node failed.
         StoreError: the store cannot be written; nothing unfinished counts as complete.
     """
-    return Runner(graph, store, run_stage, workers, observer or RunObserver()).run()
+    return Runner(graph, store, run_stage, workers, observer or RunObserver(), essential).run()

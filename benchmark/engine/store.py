@@ -1,21 +1,31 @@
-"""Store of stage results: one folder per cache key, complete when its manifest is present and agrees."""
+"""Store of stage results: one folder per cache key, complete when its manifest is present and agrees.
 
+Several processes and machines may write at once without locks: every writer has its own folder, and moves it.
+"""
+
+import errno
 import json
 import os
+import random
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from benchmark.engine.claim import Claim, take
 from benchmark.errors import StoreError
+from benchmark.utils.environment import Environment
 from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
 
 MANIFEST = "manifest.json"
+POLL_SECONDS = 0.5
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -53,6 +63,12 @@ class Result:
         """Time and memory of the computation."""
         return Costs(**self.manifest["costs"])
 
+    @property
+    def environment(self) -> Environment | None:
+        """Software and hardware of the worker; None for a result stored before they were recorded."""
+        record = self.manifest.get("environment")
+        return None if record is None else Environment.model_validate(record)
+
     def read(self, kind: type[Record]) -> Record:
         """Return what the stage reported, as the stage's result type; the only reader of that part."""
         return kind.model_validate(self.manifest["result"])
@@ -64,68 +80,116 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         with store_errors(root):
-            for name in ("results", "partial", "work", "locks"):
+            for name in ("results", "work"):
                 (root / name).mkdir(parents=True, exist_ok=True)
-            probe = root / f".probe-{os.getpid()}"
-            probe.write_bytes(b"x")
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=root) as probe:
+                probe.write(b"x")
 
     def folder(self, stage: str, key: str) -> Path:
         """Return where the result of a key lies once it is complete."""
         return self.root / "results" / stage / key
 
-    def work(self, key: str) -> Path:
-        """Return the scratch folder of an unfinished stage; it survives a crash."""
-        path = self.root / "work" / key
+    def work(self, name: str) -> Path:
+        """Return a folder for other work beside the results."""
+        path = self.root / "work" / name
         with store_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         return path
 
     def get(self, stage: str, key: str) -> Result | None:
-        """Return the result of a key if it is complete and its files agree with their hashes."""
-        folder = self.folder(stage, key)
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            agree = manifest["key"] == key and all(
-                (folder / name).stat().st_size == f["size"] and sha256_file(folder / name) == f["sha256"]
-                for name, f in manifest["files"].items()
-            )
-        except (OSError, ValueError, KeyError):
-            return None
-        return Result(folder, manifest) if agree else None
+        """Return the result of a key if its manifest is there and every file has the size that it names."""
+        return _read(self.folder(stage, key), key)
 
-    @contextmanager
-    def locked(self, key: str) -> Iterator[None]:
-        """Lock a key, so that two runs never compute it at once."""
-        from filelock import FileLock
+    def claim(self, stage: str, key: str) -> Claim | Result:
+        """Wait until this process may compute a key, or until another has computed it."""
+        root = self.root / "work"
+        while True:
+            with store_errors(root):
+                claim = take(root, key)
+            done = self.get(stage, key)
+            if done and claim:
+                claim.discard()
+            if done or claim:
+                return done or cast(Claim, claim)
+            time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
 
-        path = self.root / "locks" / f"{key}.lock"
-        with store_errors(path), FileLock(path):
-            yield
+    def commit(self, stage: str, key: str, part: Path, record: Mapping[str, Any]) -> Result:
+        """Complete a result: hash its files, write the manifest last, move it into place.
 
-    def begin(self, key: str) -> Path:
-        """Return an empty folder to write a result into."""
-        path = self.root / "partial" / key
-        with store_errors(path):
-            shutil.rmtree(path, ignore_errors=True)
-            path.mkdir(parents=True)
-        return path
+        Of several writers the first wins, and the others get its result.
 
-    def commit(self, stage: str, key: str, record: Mapping[str, Any]) -> Result:
-        """Complete a result since ``begin``: hash its files, write the manifest last, move it into place."""
-        part, final = self.root / "partial" / key, self.folder(stage, key)
+        Args:
+            part: folder of the files, on the store's disk; it is moved.
+        """
+        final = self.folder(stage, key)
         with store_errors(part):
             files = {
-                str(p.relative_to(part)): {"sha256": sha256_file(p), "size": p.stat().st_size}
+                str(p.relative_to(part)): {"sha256": _stored_hash(p), "size": p.stat().st_size}
                 for p in sorted(part.rglob("*"))
                 if p.is_file()
             }
             write_json(part / MANIFEST, {**record, "key": key, "files": files})
             final.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(part, final)
-            shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+            while not _moved(part, final):
+                if result := self.get(stage, key):
+                    shutil.rmtree(part, ignore_errors=True)
+                    return result
+                self._set_aside(final, key)
         result = self.get(stage, key)
         if result is None:
             raise StoreError(f"store {final}", "does not read back as it was written", "Check the disk.")
         return result
+
+    def _set_aside(self, final: Path, key: str) -> None:
+        """Remove a damaged result, and put it back if another writer has just replaced it by a whole one."""
+        with tempfile.TemporaryDirectory(prefix=".damaged-", dir=self.root / "work") as folder:
+            aside = Path(folder) / "result"
+            with suppress(FileNotFoundError):  # another writer has set it aside
+                os.rename(final, aside)
+            if _read(aside, key):
+                _moved(aside, final)
+
+    def folders(self) -> list[Path]:
+        """Return the folders of all results."""
+        return sorted((self.root / "results").glob("*/*"))
+
+
+def damage(folder: Path) -> str:
+    """Return the first fault of a result, by the hashes of its files; empty if it is whole."""
+    result = _read(folder, folder.name)
+    if result is None:
+        return "is incomplete, and will be computed again"
+    changed = (
+        name for name, f in result.manifest["files"].items() if sha256_file(folder / name) != f["sha256"]
+    )
+    return next((f"'{name}' does not match its SHA-256" for name in changed), "")
+
+
+def _read(folder: Path, key: str) -> Result | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        sizes = {name: (folder / name).stat().st_size for name in manifest["files"]}
+        whole = manifest["key"] == key and all(
+            manifest["files"][name]["size"] == n for name, n in sizes.items()
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+    return Result(folder, manifest) if whole else None
+
+
+def _stored_hash(path: Path) -> str:
+    """Return the SHA-256 of a file that is on the disk, since later runs trust its size."""
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
+    return sha256_file(path)
+
+
+def _moved(source: Path, target: Path) -> bool:
+    """Move a folder; return False if the target is there already."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.engine.node import Node
-from benchmark.engine.store import Costs, Store, store_errors
+from benchmark.engine.store import Costs, Result, Store, store_errors
+from benchmark.utils.environment import Environment, gpu_allocations, hardware, software
 from benchmark.utils.processes import die_with_parent
 
 Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
@@ -91,14 +92,13 @@ def compute(
             Importable by name.
     """
     store = Store(Path(root))
-    with store.locked(key):
-        done = store.get(node.stage, key)
-        if done:
-            return str(done.folder)
+    claim = store.claim(node.stage, key)
+    if isinstance(claim, Result):
+        return str(claim.folder)
+    with claim.held():
         for name in node.config.imports:  # once per worker, and before the clock starts
             importlib.import_module(name)
-        work, out = store.work(key), store.begin(key)
-        stopwatch = Stopwatch(work)
+        stopwatch = Stopwatch(claim.scratch)
 
         def progress(share: float) -> None:
             stopwatch.note()
@@ -111,14 +111,25 @@ def compute(
 
         folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
         progress(0.0)
+        allocations = gpu_allocations()
         with PeakMemory() as memory:
-            result = _run(run_stage, root, node, folders, out, work, progress, log)
+            result = _run(run_stage, root, node, folders, claim.out, claim.scratch, progress, log)
         costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
         keys = {role: [k for _, k in each] for role, each in inputs.items()}
         config = node.config.model_dump(mode="json")
         record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
         record |= {"inputs": keys, "result": result, "costs": asdict(costs)}
-        return str(store.commit(node.stage, key, record).folder)
+        device = "cuda" if gpu_allocations() > allocations else "cpu"
+        record["environment"] = _environment(node, device).model_dump(mode="json")
+        committed = store.commit(node.stage, key, claim.out, record)
+    claim.discard()
+    return str(committed.folder)
+
+
+def _environment(node: Node, device: str) -> Environment:
+    """Return what a node was computed with; ``device`` is the one that it used, not the requested one."""
+    precision = getattr(node.config, "precision", None)
+    return Environment(software=software(), hardware=hardware(device), device=device, precision=precision)
 
 
 def _run(run_stage: StageRunner, root: str, *arguments: Any) -> dict[str, Any]:

@@ -216,7 +216,8 @@ class Tracker(RunObserver):
         run_id, record = self._open.pop(node.id), result.read(result_type(node.stage))
         config = node.config.model_dump(mode="json")
         params = self._node_tags(node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
-        params |= {k: config[k] for k in ("device", "precision") if k in config}
+        if used := result.environment:
+            params |= used.model_dump(include={"device", "precision"}, exclude_none=True)
         costs = {"seconds": result.costs.seconds, "peak_memory_mb": result.costs.peak_memory_mb}
         # a scalar that is on its way when the node ends is logged here
         self._batch(run_id, params, self._unlogged(node.id, record.history), record.scalars() | costs)
@@ -245,12 +246,13 @@ class Tracker(RunObserver):
             self.client.log_inputs(run, inputs)
 
     @_timed
-    def failed(self, node: Node, line: str) -> None:
-        """Close a node's run as failed."""
+    def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
+        """Close a node's run as failed; nodes that depend on it have no run."""
         run_id = self._open.pop(node.id, None)
         self._logged.pop(node.id, None)
         if run_id:
             self.client.set_tag(run_id, "error", line[:4000])
+            self.client.set_tag(run_id, "dependents", str(len(dependents)))
             self.client.set_terminated(run_id, "FAILED")
 
     @_timed
@@ -276,8 +278,8 @@ class Tracker(RunObserver):
         self._batch(self.run_id, metrics=metrics)
 
     @_timed
-    def close(self, status: str, wall_seconds: float) -> None:
-        """End the parent run; the cost of tracking is part of its record."""
+    def close(self, status: str, wall_seconds: float, error: str = "") -> None:
+        """End the parent run, with what failed; the cost of tracking is part of its record."""
         for run_id in self._open.values():
             self.client.set_terminated(run_id, "KILLED")
         self._open.clear()
@@ -288,6 +290,8 @@ class Tracker(RunObserver):
             "stages_reused": self._reused,
         }
         self._batch(self.run_id, metrics=costs)
+        if error:
+            self.client.set_tag(self.run_id, "error", error[:4000])
         self.client.set_terminated(self.run_id, status)
 
 

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmark.engine.events import RunObserver
@@ -93,10 +93,12 @@ class Progress(RunObserver):
         self._end(node.id)
         self._show(node.id, f"done in {clock(seconds)}")
 
-    def failed(self, node: Node, line: str) -> None:
-        """Remove a failed node."""
-        self._end(node.id)
-        self._show(node.id, "FAILED: " + line.splitlines()[0])
+    def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
+        """Remove a failed node and those that depend on it."""
+        for node_id in (node.id, *dependents):
+            self._end(node_id)
+        lost = f" (stages that depend on it: {len(dependents)})" if dependents else ""
+        self._show(node.id, f"FAILED: {line.splitlines()[0]}{lost}")
 
     def _end(self, node_id: str) -> None:
         self.left.pop(node_id, None)

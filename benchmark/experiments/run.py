@@ -14,7 +14,7 @@ from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
-from benchmark.planning.graph import build, data_nodes
+from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.reporting.leaderboards.publish import publish
 from benchmark.stages import run as run_stage
@@ -30,6 +30,7 @@ UNTIL = {
     "classify": {"classify", "learning_curve"},
     "run": {"measure", "gan_test", "classify", "learning_curve"},
 }
+ESSENTIAL = ("data", "pseudo_label")  # every row needs them, of every fold
 NOT_COPIED = ("fit", "sample", "guide", "resized_data", "reference")  # results that no reader looks at
 
 
@@ -58,24 +59,36 @@ def run(
         parent: MLflow run to nest this run in, for one of several.
         only: compute this row and what it needs, and write its bundle to ``out / only``, no leaderboard.
     Raises:
+        BenchmarkError: the data of a fold cannot be had, so that no row can be computed.
         StoreError, TrackingError: nothing unfinished counts as complete.
     """
     began = time.monotonic()
     make_folder(out)
     graph, count = build(plan).until(UNTIL[verb], only), worker_count(plan.device, workers)
     store, tracker = Store(store_root()), Tracker(plan, verb, graph, parent=parent)
-    progress, status = Progress(graph, count), "FAILED"
+    progress, status, error = Progress(graph, count), "FAILED", ""
     try:
         observer = CompositeObserver(progress, tracker)
-        outcome = execute(graph, store, run_stage, workers=count, observer=observer)
+        outcome = execute(
+            graph,
+            store,
+            run_stage,
+            workers=count,
+            observer=observer,
+            essential=lambda node: node.stage in ESSENTIAL,
+        )
+        error = "\n".join(outcome.report())
         written = _write(plan, verb, graph, outcome, out, tracker, only)
         status = "FAILED" if outcome.failures else "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
+    except BenchmarkError as fault:
+        error = str(fault)
+        raise
     finally:
         progress.close()
-        tracker.close(status, time.monotonic() - began)
+        tracker.close(status, time.monotonic() - began, error)
     return Finished(graph, outcome, out, written, time.monotonic() - began)
 
 
@@ -121,9 +134,6 @@ def _write(
 ) -> list[Path]:
     if verb != "run":
         return copy_results(graph, outcome, out)
-    for node in data_nodes(graph):
-        if node.id in outcome.failures:
-            raise BenchmarkError("", outcome.failures[node.id])
     if only is not None:
         write_bundles(plan, graph, outcome, out, only)
         return [out / only]

@@ -122,8 +122,8 @@ def _run(variant: Variant, place: str, options: SweepRequest) -> bool:
         traceback.print_exc()
         print(f"failed: {variant.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return False
-    for line in dict.fromkeys(outcome.failures.values()):
-        print(f"failed: {variant.name}: {line}", file=sys.stderr)
+    for text in outcome.report():
+        print(f"failed: {variant.name}: {text}", file=sys.stderr)
     print(
         f"{variant.name}: {variant.out / 'leaderboard.md'} in {clock(time.monotonic() - began)}", flush=True
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from benchmark.engine.claim import Claim
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
@@ -120,9 +121,8 @@ class _Search:
         """Compute the inputs of the fits; of the data train and val alone, so that no trial can read test."""
         graph = self._graph(generator_row(self.plugin, self.entry, {}))
         node = graph.find("fit")[0]
-        outcome = execute(graph.needed(lambda n: n.id in node.needs), self.store, run_stage, workers=1)
-        for line in outcome.failures.values():
-            raise BenchmarkError("", line)
+        needed = graph.needed(lambda n: n.id in node.needs)
+        outcome = execute(needed, self.store, run_stage, workers=1, essential=lambda _: True)
         inputs = {role: tuple(outcome.results[i].folder for i in ids) for role, ids in node.inputs.items()}
         (data,), (folder,) = node.inputs[DATA], inputs[DATA]
         reduced = self.store.work(f"tune-{graph.keys[data]}")
@@ -156,11 +156,15 @@ class _Search:
         known = [fid for fid in chosen if fid is not None]
         return sum(known) / len(known)
 
-    def _fit(self, node: Node, node_key: str, should_prune: ShouldPrune) -> float | None:
+    def _fit(self, node: Node, key: str, should_prune: ShouldPrune) -> float | None:
         """Return the best preview FID of one fit; None where nothing is to be fitted."""
-        key = f"trial-{node_key}"
-        job: Job[FitConfig] = Job(node, self.inputs, self.store.begin(key), self.store.work(key))
-        return fit(job, should_prune).chosen.get(f"val_fid_{self.plan.extractor}")
+        claim = self.store.claim("trial", key)
+        assert isinstance(claim, Claim)  # no trial is committed
+        job: Job[FitConfig] = Job(node, self.inputs, claim.out, claim.scratch)
+        with claim.held():
+            result = fit(job, should_prune)
+        claim.discard()
+        return result.chosen.get(f"val_fid_{self.plan.extractor}")
 
     def _graph(self, row: Row) -> Graph:
         """Return the fit of a row in the first fold, and all that it needs."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
-from benchmark.errors import BenchmarkError, StoreError
+from benchmark.errors import StoreError
 from benchmark.experiments.progress import Progress
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
@@ -81,10 +81,9 @@ def prepare(plan: Plan, workers: int | None) -> list[FoldData]:
     nodes = build(plan).until(STAGES)
     count = worker_count(plan.device, workers)
     with closing(Progress(nodes, count)) as progress:
-        outcome = execute(nodes, Store(store_root()), run_stage, workers=count, observer=progress)
-    if outcome.failures:
-        raise BenchmarkError("", next(iter(outcome.failures.values())))
-
+        outcome = execute(
+            nodes, Store(store_root()), run_stage, workers=count, observer=progress, essential=lambda _: True
+        )
     data, select = (
         [outcome.results[n.id].folder for n in chosen] for chosen in (data_nodes(nodes), nodes.find("select"))
     )

@@ -13,7 +13,7 @@ MAX_FAULTS = 20  # of one check that are listed
 MAX_TEXT = 200  # characters of a value in a message
 # Fields that verification cannot check: only the author's word or retraining supports them.
 UNVERIFIABLE = {
-    "costs and machine": r"(costs|hardware|software)(\..*)?|device|precision",
+    "costs and machine": r"(costs|hardware|software|provenance)(\..*)?|device|precision",
     "measures of all images": r"(measures\.|quality_filter).*|samples\.hash",
     "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
     "the row's card": r"row\.(title|description|citation|license|version)",

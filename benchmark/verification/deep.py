@@ -157,7 +157,8 @@ def _same_machine(manifest: Manifest, plan: Plan) -> bool:
     """Return whether the bundle names the software, hardware, device and precision of this machine."""
     here = {**hardware(plan.device), **software()}
     named = {**manifest.hardware, **manifest.software}
-    return here == named and (manifest.device, manifest.precision) == (plan.device, plan.precision)
+    same = {"processor", "torch"} <= named.keys() and all(here.get(k) == v for k, v in named.items())
+    return same and (manifest.device, manifest.precision) == (plan.device, plan.precision)
 
 
 def _check_reproduced(agreement: Agreement, same_machine: bool) -> Check:

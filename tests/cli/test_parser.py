@@ -90,6 +90,8 @@ def test_values_are_typed():
         (["stats", "runs", "--alpha", "5"], "--alpha: Input should be less than 1"),
         (["stats", ""], "kind: Field required"),
         (["data", "biuld"], "Did you mean 'build'"),
+        (["store"], "no action is given"),
+        (["store", "verfy"], "Did you mean 'verify'"),
         (["data", "build", "--source", "phantom.chest"], "--out"),
         (["tune"], "--generator"),
     ],

@@ -39,13 +39,13 @@ class Log(RunObserver):
     def finished(self, node, result):
         self.lines.append(f"finished {node.id}")
 
-    def failed(self, node, line):
-        self.lines.append(f"failed {node.id}")
+    def failed(self, node, line, dependents):
+        self.lines.append(" ".join(["failed", node.id, *dependents]))
 
 
-def run(folder, *nodes):
+def run(folder, *nodes, **options):
     log = Log()
-    return execute(Graph(nodes), Store(folder / "store"), act, workers=2, observer=log), log.lines
+    return execute(Graph(nodes), Store(folder / "store"), act, workers=2, observer=log, **options), log.lines
 
 
 def test_results_flow_and_are_reused(tmp_path):
@@ -80,6 +80,41 @@ def test_one_failure_does_not_stop_the_rest(tmp_path, act_name, message):
     assert "Traceback" in (tmp_path / "store" / "logs" / "bad.log").read_text()
 
 
+def test_a_failure_is_reported_once_with_its_dependents(tmp_path):
+    """Of a chain of three below a failure and one node beside it, one event names the three."""
+    chain = [node("b", needs=["a"]), node("c", needs=["b"]), node("d", needs=["a", "good"])]
+    outcome, lines = run(tmp_path, node("a", "raise_benchmark_error"), node("good", n=2), *chain)
+    assert sorted(lines) == ["failed a b c d", "finished good"]
+    assert outcome.report() == ["here: is wrong\n       mend it\n       3 stages depend on it."]
+
+
+def test_failures_of_one_cause_are_one_text(tmp_path):
+    """Two nodes with the same fault of a plug-in share a text, and two with the same bug another."""
+    faulty = [node(f"x@{k}", "raise_benchmark_error", n=k) for k in (0, 1)]
+    bugs = [node(f"y@{k}", "raise_runtime_error", n=k, needs=["data"]) for k in (0, 1)]
+    outcome, _ = run(tmp_path, node("data", n=5), *faulty, node("z", needs=["x@1"]), *bugs)
+    fault, bug = sorted(outcome.report())
+    assert (
+        fault == "here: is wrong\n       mend it\n       The same in 1 other stage. 1 stage depends on them."
+    )
+    assert bug.startswith("y@")
+    assert bug.endswith("The same in 1 other stage.")
+
+
+def test_an_essential_node_that_fails_ends_the_run(tmp_path):
+    """Its error is that of the run: no other node starts, and observers hear of it once."""
+    log, rest = Log(), [node(f"t{k}", "slow", n=k) for k in range(2, 9)]
+    graph = Graph([node("a", "raise_benchmark_error"), node("b", needs=["a"]), *rest])
+    began = time.monotonic()
+    with pytest.raises(BenchmarkError, match=r"^here: is wrong\n       mend it$"):
+        execute(
+            graph, Store(tmp_path / "store"), act, workers=1, observer=log,
+            essential=lambda node: node.id == "a",
+        )  # fmt: skip
+    assert log.lines[-1] == "failed a b"
+    assert time.monotonic() - began < 1.5 * len(rest)
+
+
 def test_failed_node_is_retried_by_the_next_run(tmp_path):
     """A failure is not stored as a result."""
     run(tmp_path, node("bad", "raise_benchmark_error"))
@@ -103,8 +138,8 @@ def test_worker_that_is_always_killed_fails_only_its_row(tmp_path):
 def test_store_that_vanishes_is_an_error(tmp_path):
     """A store that becomes unwritable ends the run, not only a row."""
     store = Store(tmp_path / "store")
-    (tmp_path / "store" / "partial").rmdir()
-    (tmp_path / "store" / "partial").write_text("in the way")
+    (tmp_path / "store" / "work").rmdir()
+    (tmp_path / "store" / "work").write_text("in the way")
     with pytest.raises(StoreError, match="SYNTHTHORAX_STORE"):
         execute(Graph([node("a")]), store, act, workers=1)
 

@@ -7,7 +7,9 @@ import os
 
 import pytest
 
-from benchmark.engine.store import Store
+from benchmark.cli.parser import main
+from benchmark.engine.claim import Claim
+from benchmark.engine.store import Store, damage
 from benchmark.errors import StoreError
 
 
@@ -16,38 +18,81 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
-def committed(store, key="k"):
-    folder = store.begin(key)
-    (folder / "a.txt").write_text("hello")
-    return store.commit("stage", key, {"result": 1})
+def written(store, text="hello"):
+    claim = store.claim("stage", "k")
+    (claim.out / "a.txt").write_text(text)
+    return claim
+
+
+def committed(store):
+    claim = written(store)
+    result = store.commit("stage", "k", claim.out, {"result": 1})
+    claim.discard()
+    return result
 
 
 def test_committed_result_is_found(store):
-    """After commit a key has a result, and its scratch folder is gone."""
-    store.work("k")
+    """After commit a key has a result, and no unfinished work."""
     committed(store)
     assert store.get("stage", "k").manifest["result"] == 1
-    assert not (store.root / "work" / "k").exists()
+    assert not list((store.root / "work").iterdir())
 
 
 def test_begun_result_is_not_done(store):
     """Files without a manifest, as a kill leaves them, do not count."""
-    (store.begin("k") / "a.txt").write_text("half")
+    written(store)
     assert store.get("stage", "k") is None
 
 
-@pytest.mark.parametrize("damage", ["edit", "remove", "truncate", "manifest"])
+@pytest.mark.parametrize("damage", ["remove", "truncate", "manifest"])
 def test_damaged_result_is_not_done(store, damage):
-    """A result with a changed, missing or truncated file, or a broken manifest, is computed again."""
+    """A result with a missing or truncated file, or a broken manifest, is computed again."""
     folder = committed(store).folder
     if damage == "remove":
         (folder / "a.txt").unlink()
     elif damage == "manifest":
         (folder / "manifest.json").write_text('{"key": "k"')
     else:
-        (folder / "a.txt").write_text("hellO" if damage == "edit" else "h")
+        (folder / "a.txt").write_text("h")
     assert store.get("stage", "k") is None
     assert committed(store).manifest["result"] == 1
+    assert (folder / "a.txt").read_text() == "hello"
+    assert not list((store.root / "work").iterdir())
+
+
+def test_the_first_of_two_writers_wins(store):
+    """The second gets the first one's result, whose files stay as they are."""
+    first, second = written(store), Claim(store.root / "work" / "k.second")
+    second.out.mkdir(parents=True)
+    (second.out / "a.txt").write_text("other")
+    inode = store.commit("stage", "k", first.out, {"result": 1}).folder.stat().st_ino
+    result = store.commit("stage", "k", second.out, {"result": 2})
+    assert result.manifest["result"] == 1
+    assert (result.folder / "a.txt").read_text() == "hello"
+    assert result.folder.stat().st_ino == inode
+    assert not second.out.exists()
+
+
+def test_a_whole_result_is_put_back(store):
+    """A writer that takes a result for the damaged one that it has just replaced does not delete it."""
+    folder = committed(store).folder
+    store._set_aside(folder, "k")
+    assert (folder / "a.txt").read_text() == "hello"
+
+
+def test_reuse_trusts_sizes_and_verification_hashes(store, monkeypatch, capsys):
+    """A changed file of the same size is reused, and ``store verify`` names it; a whole store passes."""
+    monkeypatch.setenv("SYNTHTHORAX_STORE", str(store.root))
+    folder = committed(store).folder
+    assert main(["store", "verify", "--workers", "1"]) == 0
+    (folder / "a.txt").write_text("hellO")
+    assert store.get("stage", "k") is not None
+    assert main(["store", "verify", "--workers", "1"]) == 1
+    output = capsys.readouterr()
+    assert output.err == f"{folder}: 'a.txt' does not match its SHA-256\n"
+    assert "1 result in" in output.out
+    (folder / "a.txt").unlink()
+    assert damage(folder) == "is incomplete, and will be computed again"
 
 
 def test_manifest_of_another_key_does_not_count(store):

@@ -246,7 +246,8 @@ def test_lines_report_progress_and_time_left(capsys):
     progress.started(nodes[0])
     now[0] = 20.0
     progress.finished(nodes[0], result(20.0))
-    progress.failed(nodes[1], "here: is wrong\n       mend it")
+    progress.failed(nodes[1], "here: is wrong\n       mend it", [nodes[2].id])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[1/3] 0:20 gone, 0:40 left  classify/ddpm/100/a/0: done in 0:20"
-    assert lines[1].endswith("classify/ddpm/100/a/1: FAILED: here: is wrong")
+    assert lines[1].endswith("classify/ddpm/100/a/1: FAILED: here: is wrong (stages that depend on it: 1)")
+    assert lines[1].startswith("[3/3]")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.cli.parser import main, read_request
-from benchmark.engine.runner import Outcome
+from benchmark.engine.runner import Failure, Outcome
 from benchmark.errors import DataError, StoreError
 from benchmark.experiments import sweep
 from support.samples import ROOT
@@ -62,6 +62,11 @@ def test_invalid_choice_is_refused_before_computing(more, message, capsys, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def outcome_of(fault):
+    """Return an outcome with one failed node, or none."""
+    return Outcome(failures={"fit/x": fault}, causes=[Failure(fault, fault, 0)]) if fault else Outcome()
+
+
 def ending(failing, masks):
     """Return a run that writes its leaderboard, unless the value of the mask must fail."""
 
@@ -72,7 +77,7 @@ def ending(failing, masks):
             raise fault
         out.mkdir(parents=True)
         (out / "leaderboard.json").write_text("{}")
-        return SimpleNamespace(outcome=Outcome(failures={"fit/x": fault} if fault else {}))
+        return SimpleNamespace(outcome=outcome_of(fault))
 
     return run
 

@@ -20,6 +20,10 @@ class ActConfig(StageConfig, stage="act", version="1", imports=()):
     n: int
 
 
+class LaterConfig(ActConfig, stage="later", version="1", imports=()):
+    """An act of another stage."""
+
+
 def square(node, inputs, out, work, progress, log):
     """Write the square of the node's number plus the sum of its inputs."""
     total = sum(int((folder / "n.txt").read_text()) for each in inputs.values() for folder in each)

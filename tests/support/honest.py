@@ -26,6 +26,7 @@ from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.plugins.generator import SampleRequest
 from benchmark.stages.data import DataResult
+from benchmark.utils.environment import hardware, software
 from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.predictions import expected_images
 from benchmark.verification.protocol import Protocol
@@ -66,6 +67,7 @@ def _manifest(plan: Plan, row: Row, data: RecomputedData) -> dict[str, Any]:
         "fit_seconds": 3.5, "sample_seconds": 1.25, "classify_seconds": 7.5, "peak_memory_mb": 900.0,
     }  # fmt: skip
     content["quality_filter"] = None
+    content |= {"software": software(), "hardware": hardware("cpu")}
     return content
 
 

@@ -14,6 +14,7 @@ from benchmark.errors import SubmissionError
 from benchmark.reporting.formats import measure_title, percent
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
+from benchmark.reporting.leaderboards.mixtures import mixtures
 from benchmark.stages.records import Measure
 from benchmark.utils.formatting import listed, plural
 
@@ -117,8 +118,10 @@ class Board:
 
     @property
     def notes(self) -> list[str]:
-        """Notes about the data and the comparison."""
-        return [*sorted({n for b in self.bundles for n in b.manifest.data.notes}), *self.comparison.notes]
+        """Notes about the data, the comparison, and rows or stages that mix software or hardware."""
+        manifests = sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
+        of_data = sorted({note for manifest in manifests for note in manifest.data.notes})
+        return [*of_data, *self.comparison.notes, *mixtures(manifests)]
 
     @property
     def metric(self) -> MetricCard:
@@ -234,6 +237,7 @@ class Board:
         own = [
             (Environment(m.software, m.hardware, m.device, m.precision), m.row.name)
             for m in sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
+            if m.software  # a row without any result has none
         ]
         different = [e for i, (e, _) in enumerate(own) if e not in [other for other, _ in own[:i]]]
         return [replace(e, rows=tuple(name for other, name in own if other == e)) for e in different]
@@ -242,6 +246,8 @@ class Board:
     def hardware(self) -> str:
         """The machine of all rows, or the number of different machines."""
         machines = {e.machine for e in self.environments}
+        if not machines:
+            return "unknown hardware"
         return machines.pop() if len(machines) == 1 else f"{len(machines)} kinds of machines"
 
     @cached_property

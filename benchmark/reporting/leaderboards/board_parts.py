@@ -8,6 +8,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.bundles.standing import Standing
 from benchmark.comparison.controls import COPIES
 from benchmark.comparison.row_records import RowFigures, Subgroup
+from benchmark.reporting.formats import settings
 from benchmark.utils.formatting import plural
 
 
@@ -73,8 +74,10 @@ class Environment:
     @property
     def machine(self) -> str:
         """Device, GPU, processor and cores, in a few words."""
-        parts = [str(self.hardware[k]) for k in ("gpu", "processor") if self.hardware.get(k)]
-        parts += [plural(self.hardware["cores"], "core")] if "cores" in self.hardware else []
+        cores = self.hardware.get("cores")
+        parts = [settings(self.hardware[k]) for k in ("gpu", "processor") if self.hardware.get(k)]
+        if cores:  # a list where stages differ
+            parts.append(plural(cores, "core") if isinstance(cores, int) else f"{settings(cores)} cores")
         return ", ".join([self.device, *parts])
 
 

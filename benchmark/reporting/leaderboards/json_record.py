@@ -9,7 +9,7 @@ from benchmark.reporting.leaderboards.board import Board
 from benchmark.utils.rounding import canonical
 
 PER_ROW = ("fit_seeds", "submission_type", "submission", "row", "status", "error", "measures", "memorization",
-           "samples", "files", "software", "hardware", "device", "precision")  # fmt: skip
+           "samples", "files", "software", "hardware", "device", "precision", "provenance")  # fmt: skip
 
 
 def dump(record: Any) -> str:
