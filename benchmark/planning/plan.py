@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.stages.metrics import MetricReference
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import SplitRule, Task
 
@@ -50,6 +51,7 @@ class Plan:
         task: with the run's choices made.
         source_paths: the parameters of the source that are paths; the fingerprint stands for them in cache
             keys.
+        metrics: of the images of rows: the profile's, then those that the run adds.
     """
 
     task: Task
@@ -65,6 +67,7 @@ class Plan:
     extractor_hash: str
     device: str
     precision: str
+    metrics: tuple[MetricReference, ...] = ()
 
     @property
     def profile(self) -> Profile:

@@ -11,6 +11,7 @@ import yaml
 
 from benchmark.errors import DataError, TaskError, unknown_name
 from benchmark.planning.graph import build
+from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.rows import resolve_rows
@@ -55,7 +56,7 @@ def _cpu_has_bfloat16() -> bool:
 
 def resolve_extractor(name: str) -> tuple[str, str]:
     """Return the extractor of a name and the SHA-256 of its weights; other weights give other cache keys."""
-    from benchmark.metrics.features import INCEPTION, inception_path, resolve
+    from benchmark.metrics.extractor.features import INCEPTION, inception_path, resolve
 
     resolved = resolve(name)
     if resolved == INCEPTION:
@@ -102,6 +103,7 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         extractor_hash=extractor_hash,
         device=device,
         precision=precision,
+        metrics=resolve_metrics(profile.measures.metrics, request.metrics),
     )
     return _with_located_weights(plan) if _trains(plan, stages) else plan
 

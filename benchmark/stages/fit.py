@@ -126,7 +126,7 @@ class _PreviewFid:
         self.real: np.ndarray | None = None
 
     def __call__(self, preview: ImageSet) -> float:
-        from benchmark.metrics.features import features
+        from benchmark.metrics.extractor.features import features
         from benchmark.metrics.fid import fid
 
         try:

@@ -29,6 +29,17 @@ class ClassValue(Record):
     floor: float
 
 
+class MeasureCard(Record):
+    """The metric plug-in behind a figure; ``extractor`` where it reads features."""
+
+    title: str
+    description: str
+    citation: str
+    version: str = Field(max_length=64)
+    params: dict[str, Any] = {}
+    extractor: str | None = None
+
+
 class Measure(Record):
     """One figure over a row's synthetic images.
 
@@ -36,9 +47,11 @@ class Measure(Record):
         floor: the same figure of real images.
         n: images on each side.
         floor_sd: standard deviation of the floor over random halves.
-        scales: of MS-SSIM.
+        scales: of MS-SSIM, in bundles from before ``details``.
         networks: evaluators whose mean it is.
         folds: folds whose mean it is.
+        details: further figures of the metric.
+        card: of the metric; None for figures of other stages, and in older bundles.
     """
 
     value: FiniteFloat
@@ -50,6 +63,8 @@ class Measure(Record):
     networks: int | None = None
     per_class: dict[str, ClassValue] | None = None
     folds: int | None = None
+    details: dict[str, float] | None = None
+    card: MeasureCard | None = None
 
 
 class SplitSummary(Record):
