@@ -25,9 +25,9 @@ def resolve_metrics(
     """
     given = [*((name, "measures.metrics") for name in declared), *((name, "--metrics") for name in added)]
     plugins = find("metrics", [name for name, _ in given])
-    names, references = [plugin.name for plugin in plugins], []
+    references: list[MetricReference] = []
     for (text, where), plugin in zip(given, plugins, strict=True):
-        if names.count(plugin.name) > 1:
+        if plugin.name in [reference.name for reference in references]:
             raise TaskError(where, f"'{plugin.name}' is named twice", "Name every metric once.")
         if plugin.name.startswith(TAKEN):
             raise TaskError(where, f"'{plugin.name}' is a figure of the suite", "Rename the metric.")
