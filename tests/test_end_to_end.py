@@ -143,12 +143,7 @@ def test_metric_of_a_third_party_is_a_column(finished):
     folder, _, _ = finished
     own = json.loads((folder / "out" / "bundles" / "oracle" / "bundle.json").read_text())["measures"]
     coverage = own["my_metric_phantom_cxr_v1"]
-    assert list(own)[:4] == [
-        "fid_phantom_cxr_v1",
-        "kid_phantom_cxr_v1",
-        "ms_ssim",
-        "my_metric_phantom_cxr_v1",
-    ]
+    assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim"} < set(own)
     assert 0 <= coverage["value"] <= 1
     assert 0 < coverage["floor"] <= 1
     assert coverage["per_class"].keys() == {"healthy", "fungal", "covid19", "bacterial", "viral"}

@@ -47,7 +47,7 @@ def test_column_follows_those_of_the_suite(shown):
     page = markdown.run_page(shown)
     head = next(line for line in page.splitlines() if line.startswith("| Rank |"))
     assert head.endswith(r" Coverage &lt;b&gt; (phantom\_cxr\_v1) | Copies |")
-    row = next(line for line in page.splitlines() if "| ddpm | generator |" in line)
+    row = next(line for line in page.splitlines() if "**ddpm** | generator |" in line)
     assert "| 0.731 (real 0.912, n 600) |" in row
     assert head.count("|") == row.count("|")
 
