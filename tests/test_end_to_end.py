@@ -79,6 +79,12 @@ def pages(out: Path) -> dict[str, bytes]:
     return {kind: (out / f"leaderboard.{kind}").read_bytes() for kind in ("md", "json", "html")}
 
 
+def command(names: list[str]) -> list[str]:
+    """Return the words of a run with these generators, and with the metric of docs/add_a_metric.md."""
+    words = ["run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])]
+    return [*words, "--metrics", str(ROOT / "examples" / "my_metric.py")]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a whole run with two generators that break the contract and a valid one."""
@@ -94,9 +100,7 @@ def finished(tmp_path_factory):
         text = text.replace("'x'", f"'{name}'")
         (folder / f"{name}.py").write_text(text)
         names.append(str(folder / f"{name}.py"))
-    completed = benchmark(
-        folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
-    )
+    completed = benchmark(folder, *command(names))
     return folder, completed, names
 
 
@@ -134,13 +138,24 @@ def test_failing_generators_are_reported_and_the_others_finish(finished):
     assert good["measures"]["fid_phantom_cxr_v1"]["n"] == 60
 
 
+def test_metric_of_a_third_party_is_a_column(finished):
+    """The metric of docs/add_a_metric.md has a value, a floor and classes in every row with images."""
+    folder, _, _ = finished
+    own = json.loads((folder / "out" / "bundles" / "oracle" / "bundle.json").read_text())["measures"]
+    coverage = own["my_metric_phantom_cxr_v1"]
+    assert {"fid_phantom_cxr_v1", "kid_phantom_cxr_v1", "ms_ssim"} < set(own)
+    assert 0 <= coverage["value"] <= 1
+    assert 0 < coverage["floor"] <= 1
+    assert coverage["per_class"].keys() == {"healthy", "fungal", "covid19", "bacterial", "viral"}
+    assert (coverage["card"]["title"], coverage["card"]["params"]) == ("Coverage", {"k": 5})
+    assert "| Coverage (phantom\\_cxr\\_v1) |" in (folder / "out" / "leaderboard.md").read_text()
+
+
 def test_second_run_reuses_everything_and_writes_the_same_bytes(finished):
     """Only failed nodes run again, and the three pages are the same, byte for byte."""
     folder, _, names = finished
     before = pages(folder / "out")
-    completed = benchmark(
-        folder, "run", "--task", str(TINY), "--out", "out", "--generators", ",".join(["ddpm", *names])
-    )
+    completed = benchmark(folder, *command(names))
     assert not [line for line in completed.stdout.splitlines() if "classify" in line and "done in" in line]
     assert pages(folder / "out") == before
 

@@ -84,7 +84,7 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
     """Return the memorization gate over the images of all folds: counts add up, as for one larger set."""
     if len(folds) <= 1:
         return folds[0] if folds else None
-    from benchmark.metrics.memorization import clopper_pearson
+    from benchmark.metrics.memorization.gate import clopper_pearson
 
     n = sum(f.n for f in folds)
     hits = sum(round(f.rate * f.n) for f in folds)

@@ -1,6 +1,5 @@
-"""Metrics of synthetic images: pure functions of arrays, one file per metric.
+"""Metrics of synthetic images, one plug-in per file; folders hold what is no metric.
 
-``features`` computes the features of a named extractor; ``fid``, ``kid`` and ``memorization`` compare
-features, ``ms_ssim`` compares images, ``floor`` compares real images with each other. Heavy libraries are
-imported when used.
+``extractor`` has the networks whose features metrics read, ``memorization`` the memorization gate. Heavy
+libraries are imported when used.
 """

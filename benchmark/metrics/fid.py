@@ -1,11 +1,39 @@
 """Fréchet distance between the features of real and synthetic images."""
 
-import numpy as np
+from typing import ClassVar
 
-from benchmark.metrics.features import feature_pair
+import numpy as np
+from pydantic import BaseModel
+
+from benchmark.metrics.extractor.features import feature_pair
+from benchmark.plugins.metric import Direction, Need, Side, Sides, Value
 
 version = "1"
-direction = "minimize"
+
+card = {
+    "title": "FID",
+    "description": "Fréchet distance of two Gaussians fitted to the features of real and synthetic images.",
+    "citation": "Heusel et al. 2017, arXiv:1706.08500",
+}
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """No parameters."""
+
+
+class Metric:
+    """``fid`` of two sides of one size."""
+
+    needs: ClassVar[set[Need]] = {"features"}
+    direction: ClassVar[Direction] = "minimize"
+    sides: ClassVar[Sides] = "matched"
+
+    def __init__(self, params: Params, device: str) -> None:
+        pass
+
+    def measure(self, real: Side, fake: Side) -> Value:
+        """Return the distance."""
+        return Value(fid(real.features, fake.features))
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
@@ -13,7 +41,7 @@ def fid(real: np.ndarray, fake: np.ndarray) -> float:
 
     ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, computed by torch-fidelity. The estimate is biased
     upwards, the more so the fewer images: never read it without its sample size and the real-against-real
-    floor of the same size (``floor.real_floor``).
+    floor of the same size.
 
     Args:
         real: (N, D) float features of one extractor, N >= 2.

@@ -1,12 +1,40 @@
 """Kernel distance between the features of real and synthetic images."""
 
-import numpy as np
+from typing import ClassVar
 
-from benchmark.metrics.features import feature_pair
+import numpy as np
+from pydantic import BaseModel
+
+from benchmark.metrics.extractor.features import feature_pair
+from benchmark.plugins.metric import Direction, Need, Side, Sides, Value
 
 version = "1"
-direction = "minimize"
+
+card = {
+    "title": "KID",
+    "description": "Unbiased squared maximum mean discrepancy of features, with a cubic kernel.",
+    "citation": "Binkowski et al. 2018, arXiv:1801.01401",
+}
 BLOCK = 1024  # rows of the kernel matrix held at once
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """No parameters."""
+
+
+class Metric:
+    """``kid`` of two sides of one size."""
+
+    needs: ClassVar[set[Need]] = {"features"}
+    direction: ClassVar[Direction] = "minimize"
+    sides: ClassVar[Sides] = "matched"
+
+    def __init__(self, params: Params, device: str) -> None:
+        pass
+
+    def measure(self, real: Side, fake: Side) -> Value:
+        """Return the distance."""
+        return Value(kid(real.features, fake.features))
 
 
 def kid(real: np.ndarray, fake: np.ndarray) -> float:

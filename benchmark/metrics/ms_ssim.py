@@ -1,18 +1,45 @@
 """Diversity of synthetic images: mean similarity of the pairs within a class."""
 
 from itertools import combinations
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from benchmark.errors import MetricError
+from benchmark.plugins.metric import Direction, Need, Side, Sides, Value
 
 version = "1"
-direction = "minimize"
+
+card = {
+    "title": "MS-SSIM",
+    "description": "Mean multi-scale structural similarity of pairs of images of one class.",
+    "citation": "Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216",
+}
 KERNEL, SIGMA = 11, 1.5  # Schaudt et al. 2023, section 4.1
-IMAGES = 50  # per class, ibid.
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
 CHUNK = 256 * 64 * 64  # pixels compared at once
+
+
+class Params(BaseModel, extra="forbid", frozen=True):
+    """Parameters; every default cites its source."""
+
+    images: int = Field(50, ge=2, description="first images of each class; Schaudt et al. 2023, section 4.1")
+
+
+class Metric:
+    """``ms_ssim_within_classes`` of the synthetic images."""
+
+    needs: ClassVar[set[Need]] = {"images"}
+    direction: ClassVar[Direction] = "minimize"
+    sides: ClassVar[Sides] = "all"
+
+    def __init__(self, params: Params, device: str) -> None:
+        self.images, self.device = params.images, device
+
+    def measure(self, real: Side, fake: Side) -> Value:
+        """Return the mean similarity; the real images do not count."""
+        return ms_ssim_within_classes(fake.images, fake.label, fake.classes, self.images, self.device)
 
 
 def scales_that_fit(side: int) -> int:
@@ -33,10 +60,10 @@ def ms_ssim_within_classes(
     images: np.ndarray,
     labels: np.ndarray,
     classes: tuple[str, ...],
-    per_class: int = IMAGES,
+    per_class: int,
     device: str = "cpu",
-) -> dict[str, Any]:
-    """Return the mean MS-SSIM over all pairs of the first 50 images of each class; lower is more diverse.
+) -> Value:
+    """Return the mean MS-SSIM over all pairs of the first images of each class; lower is more diverse.
 
     Below 176 pixels fewer than five scales fit; then the first ``scales`` are used, with their weights scaled
     to the sum of all five. Values of different ``scales`` or image sizes are not comparable.
@@ -48,8 +75,8 @@ def ms_ssim_within_classes(
         per_class: largest number of images of a class.
         device: torch device.
     Returns:
-        ``mean`` over classes (0 to 1; 1 if all images are alike), ``per_class`` {class: value},
-        ``scales``, and ``n``, the images compared in all.
+        The mean over classes (0 to 1; 1 if all images are alike), the classes, the number of images compared
+        in all, and ``scales``.
     Raises:
         MetricError: no class has two images, or the images are smaller than the kernel.
     Source: Wang et al. 2003, eq. 7, with MONAI's implementation; Schaudt et al. 2023, section 4.1.
@@ -60,12 +87,12 @@ def ms_ssim_within_classes(
     if not groups:
         raise MetricError("ms_ssim", "no class has two images", "Draw at least two images of a class.")
     values = {name: float(pairwise(group, scales, device).mean()) for name, group in groups.items()}
-    return {
-        "mean": float(np.mean(list(values.values()))),
-        "per_class": values,
-        "scales": scales,
-        "n": sum(map(len, groups.values())),
-    }
+    return Value(
+        value=float(np.mean(list(values.values()))),
+        per_class=values,
+        n=sum(map(len, groups.values())),
+        details={"scales": scales},
+    )
 
 
 def pairwise(images: np.ndarray, scales: int, device: str = "cpu") -> np.ndarray:

@@ -22,6 +22,7 @@ from benchmark.stages.records import REAL_ONLY
 from benchmark.stages.reference import ReferenceConfig
 from benchmark.stages.resized_data import ResizedDataConfig
 from benchmark.stages.select import SelectConfig
+from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import ClassifierConfig
 
 BALANCED = ("oversample", "class_weights")  # rows that rebalance the training without any added image
@@ -49,18 +50,21 @@ class _Fold:
         self.shared: dict[str, tuple[str, ...]] = {}  # inputs that many nodes have, by role
         self.machine = {"device": plan.device, "precision": plan.precision}
         self.extractor = {"extractor": plan.extractor, "extractor_hash": plan.extractor_hash}
+        self.predicts = any("predictions" in metric.needs for metric in plan.metrics)
+        first = self.profile.classifiers[0]
         self.measuring = {
             **self._added(self.profile.primary_bracket),
             **self.extractor,
-            "ms_ssim_images": self.profile.measures.ms_ssim_images,
+            "metrics": plan.metrics,
+            "evaluating": ClassifierStageConfig(**self._training(first)) if self.predicts else None,
             "device": plan.device,
         }
 
     def build(self) -> list[Node]:
         """Return the nodes; ``real_only`` comes first, since its classifiers evaluate the other rows."""
         self.shared[DATA] = (self._data(),)
-        reference = self._add("reference", ReferenceConfig(**self.measuring), self._inputs(DATA))
-        self.shared[REFERENCE] = (reference,)
+        if not self.predicts:
+            self._reference()
         for row in sorted(self.plan.rows, key=lambda r: r.name != REAL_ONLY):
             if row.absent:
                 continue
@@ -69,6 +73,8 @@ class _Fold:
                 trainings += self._trainings(row, fit, self._images(row, fit) if row.has_images else {})
             if row.name == REAL_ONLY:
                 self.shared[EVALUATORS] = trainings
+                if self.predicts:
+                    self._reference()
                 self._learning_curve(row)
                 self._select()
         return self.nodes
@@ -106,6 +112,11 @@ class _Fold:
             "target": plan.source_target,
             "paths": dict(plan.source_paths),
         }
+
+    def _reference(self) -> None:
+        """Add the real side of the metrics; where one needs predictions, it waits for the evaluators."""
+        inputs = self._inputs(DATA, *[EVALUATORS] * self.predicts)
+        self.shared[REFERENCE] = (self._add("reference", ReferenceConfig(**self.measuring), inputs),)
 
     def _data(self) -> str:
         """Add the data; where a classifier labels uncertain images, the certain ones and then all."""
@@ -162,7 +173,7 @@ class _Fold:
             config, inputs = QualityFilterConfig(**evaluating), self._inputs(DATA, EVALUATORS, **drawn)
             filtered = self._add(f"quality_filter/{name}", config, inputs, row, seed=3, fit=fit)
             added = {SYNTHETIC_IMAGES: (filtered,)}
-        measured = self._inputs(DATA, REFERENCE, **added)
+        measured = self._inputs(DATA, REFERENCE, *[EVALUATORS] * self.predicts, **added)
         self._add(f"measure/{name}", MeasureConfig(**self.measuring), measured, row, seed=2, fit=fit)
         if EVALUATORS in self.shared:  # of all drawn images: a filter by the same networks would decide it
             inputs = self._inputs(DATA, EVALUATORS, **drawn)

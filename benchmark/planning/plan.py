@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.errors import TaskError
+from benchmark.stages.metrics import MetricReference
 from benchmark.stages.plugin import AssetReference
 from benchmark.tasks.profile import FitUnit, GeneratorEntry, Profile
 from benchmark.tasks.schema import SplitRule, Task
@@ -86,6 +87,7 @@ class Plan:
         source_paths: the parameters of the source that are paths; the fingerprint stands for them in cache
             keys.
         settings: of ``--set``, where they differ from the task, by name; part of the task too.
+        metrics: of the images of rows: the profile's, then those that the run adds.
     """
 
     task: Task
@@ -102,6 +104,7 @@ class Plan:
     device: str
     precision: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[MetricReference, ...] = ()
 
     @property
     def profile(self) -> Profile:

@@ -86,6 +86,9 @@ class TrainingRequest(TaskRequest):
             "default: the task's"
         ),
     ] = None
+    metrics: Annotated[
+        Names, Option("further metrics of synthetic images: names or Python files, separated by commas")
+    ] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

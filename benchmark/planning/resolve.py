@@ -10,6 +10,7 @@ import yaml
 
 from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.graph import build
+from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.requests import check_conditions, with_read_files
@@ -61,7 +62,7 @@ def _cpu_has_bfloat16() -> bool:
 
 def resolve_extractor(name: str) -> tuple[str, str]:
     """Return the extractor of a name and the SHA-256 of its weights; other weights give other cache keys."""
-    from benchmark.metrics.features import INCEPTION, inception_path, resolve
+    from benchmark.metrics.extractor.features import INCEPTION, inception_path, resolve
 
     resolved = resolve(name)
     if resolved == INCEPTION:
@@ -105,6 +106,7 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         device=device,
         precision=precision,
         settings=chosen.settings,
+        metrics=resolve_metrics(profile.measures.metrics, request.metrics),
     )
     check_conditions(task, plan.rows, source, source_conditions(chosen.module, params))
     return _with_located_weights(plan) if _trains(plan, stages) else plan

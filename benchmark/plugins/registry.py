@@ -14,9 +14,10 @@ from typing import Literal
 
 from benchmark.errors import TaskError, unknown_name
 
-Kind = Literal["generators", "sources"]
+Kind = Literal["generators", "metrics", "sources"]
 ENTRY_POINTS = "synththorax."
-FOLDERS = {"generators": "generators", "sources": "datasets"}  # packages of the built-in plug-ins
+# Packages of the built-in plug-ins. Folders of ``metrics`` hold helpers, those of ``datasets`` plug-ins.
+FOLDERS = {"generators": "generators", "metrics": "metrics", "sources": "datasets"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _builtin(kind: Kind) -> dict[str, Plugin]:
     folder = FOLDERS[kind]
     root = Path(__file__).parent.parent / folder
     plugins = {}
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(root.rglob("*.py") if kind == "sources" else root.glob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         if not any(p.startswith("_") for p in parts):
             name = ".".join(parts)

@@ -10,6 +10,7 @@ from benchmark.utils.formatting import Ends
 
 if TYPE_CHECKING:
     from benchmark.bundles.schema import ClassifierCard
+    from benchmark.stages.records import MeasureCard
 
 DASH = "–"
 
@@ -88,16 +89,24 @@ def varying(fits: int) -> str:
     return "patients, trainings and fits" if fits > 1 else "patients and trainings"
 
 
-def measure_title(name: str) -> str:
-    """Title of a measure: ``FID (phantom_cxr_v1)`` for ``fid_phantom_cxr_v1``."""
+def measure_parts(name: str, card: MeasureCard | None = None) -> tuple[str, str]:
+    """Title of a measure, and its extractor or metric; by its name where no card is given."""
+    if card is not None:
+        return card.title, card.extractor or ""
     if name == "ms_ssim":
-        return "MS-SSIM"
+        return "MS-SSIM", ""
     if name == "filter_pass_rate":
-        return "Filter pass rate"
+        return "Filter pass rate", ""
     if name.startswith("gan_test_"):
-        return f"GAN-test ({name.removeprefix('gan_test_').replace('_', ' ')})"
+        return "GAN-test", name.removeprefix("gan_test_").replace("_", " ")
     kind, _, extractor = name.partition("_")
-    return f"{kind.upper()} ({extractor})" if kind in ("fid", "kid") and extractor else name
+    return (kind.upper(), extractor) if kind in ("fid", "kid") and extractor else (name, "")
+
+
+def measure_title(name: str, card: MeasureCard | None = None) -> str:
+    """Title of a measure in full: ``FID (phantom_cxr_v1)`` for ``fid_phantom_cxr_v1``."""
+    title, qualifier = measure_parts(name, card)
+    return f"{title} ({qualifier})" if qualifier else title
 
 
 def escape_markdown(text: object) -> str:

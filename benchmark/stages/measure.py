@@ -5,29 +5,22 @@ from collections.abc import Mapping
 import numpy as np
 
 from benchmark.errors import MetricError
-from benchmark.images.image_set import ImageSet
-from benchmark.stages.job import REFERENCE, Job
-from benchmark.stages.records import Measure, Record, StageResult
-from benchmark.stages.reference import (
-    FEATURES,
-    Diversity,
-    Floor,
-    MeasuringConfig,
-    ReferenceResult,
-    diversity,
-    of_classes,
-    real_reference,
-)
+from benchmark.images.image_set import ImageSet, Splits
+from benchmark.plugins.metric import Value
+from benchmark.stages.job import Job
+from benchmark.stages.metrics import LoadedMetric, MeasuredImages, MeasuringConfig, load_metrics, with_inputs
+from benchmark.stages.records import ClassValue, Measure, Record, StageResult
+from benchmark.stages.reference import Floor, ReferenceResult, of_classes, real_reference, stored_reference
 
 MEASURED = 4  # images of a class, below which a filtered class is left out of the distances
 
 
-class MeasureConfig(MeasuringConfig, stage="measure", version="3", seconds=10.0):
+class MeasureConfig(MeasuringConfig, stage="measure", version="4", seconds=10.0):
     """Configuration of ``measure``."""
 
 
 class Memorization(Record):
-    """The memorization gate; see ``metrics.memorization``. ``folds`` where it is of several.
+    """The memorization gate; see ``metrics.memorization.gate``. ``folds`` where it is of several.
 
     Of several fits it is the gate of the worst, ``fit``; ``by_fit`` has the rates of all by seed.
     """
@@ -48,9 +41,8 @@ class Memorization(Record):
 
 
 class MeasureResult(StageResult):
-    """FID, KID and MS-SSIM as ``measures``, and the memorization gate."""
+    """The figures of the metrics as ``measures``, and the memorization gate."""
 
-    ms_ssim_per_class: Diversity
     memorization: Memorization
 
     def scalars(self) -> dict[str, float]:
@@ -59,51 +51,64 @@ class MeasureResult(StageResult):
 
 
 def measure(job: Job[MeasureConfig]) -> MeasureResult:
-    """Measure fidelity, diversity and memorization of a row's images."""
-    from benchmark.metrics.features import features
-    from benchmark.metrics.fid import fid
-    from benchmark.metrics.kid import kid
-    from benchmark.metrics.memorization import memorization
+    """Compute every metric of a row's images, and the memorization gate."""
+    from benchmark.metrics.memorization.gate import memorization
 
     config, splits, synthetic = job.config, job.splits(), job.synthetic()
+    reference, real, half = _reference_for(job, synthetic, splits)
+    metrics = [m for m in load_metrics(config) if m.name in reference.floors]
+    matched, every = in_proportion(synthetic, reference.counts), of_classes(synthetic, reference.counts)
+    reals = {"matched": real.select(half), "all": real}
+    fakes = {
+        sides: with_inputs(images, [m for m in metrics if m.sides == sides], job, splits)
+        for sides, images in (("matched", matched), ("all", every))
+    }
+    measures, notes = {}, list(reference.notes)
+    for metric in metrics:
+        fake = fakes[metric.sides]
+        if missing := fake.missing(metric.needs):
+            notes.append(
+                f"{job.node.row}: {metric.card.title} is not measured, since its images have no {missing[0]}"
+            )
+            continue
+        value = metric(reals[metric.sides], fake)
+        measures[metric.name] = _measure(metric, value, reference.floors[metric.name], fake)
     train, test = splits.train.to_single_label(), splits.test.to_single_label()
-    reference, real = _reference_for(job, synthetic, test)
-    fake = features(in_proportion(synthetic, reference.counts).image, config.extractor, config.device)
-    own = diversity(of_classes(synthetic, reference.counts), config)
-
-    def distance(value: float, floor: Floor) -> Measure:
-        return Measure(
-            value=value, n=len(fake), direction="minimize", floor=floor.floor, floor_sd=floor.floor_sd
-        )
-
     gate = memorization(synthetic, train, test, config.extractor, config.device, job.node.seed)
-    return MeasureResult(
-        measures={
-            f"fid_{config.extractor}": distance(fid(real, fake), reference.fid),
-            f"kid_{config.extractor}": distance(kid(real, fake), reference.kid),
-            "ms_ssim": Measure(
-                value=own.mean, floor=reference.ms_ssim.mean, n=own.n, scales=own.scales, direction="minimize"
-            ),
-        },
-        notes=reference.notes,
-        ms_ssim_per_class=own,
-        memorization=Memorization(**gate),
+    return MeasureResult(measures=measures, notes=notes, memorization=Memorization(**gate))
+
+
+def _measure(metric: LoadedMetric, value: Value, floor: Floor, fake: MeasuredImages) -> Measure:
+    """Return the figure of a row beside its floor, with the classes that both have."""
+    per_class = {
+        name: ClassValue(value=own, floor=floor.per_class[name])
+        for name, own in value.per_class.items()
+        if name in floor.per_class
+    }
+    return Measure(
+        value=value.value,
+        floor=floor.floor,
+        floor_sd=floor.floor_sd,
+        n=len(fake.images) if value.n is None else value.n,
+        direction=metric.direction,
+        per_class=per_class or None,
+        details=dict(value.details) or None,
+        card=metric.card,
     )
 
 
 def _reference_for(
-    job: Job[MeasureConfig], synthetic: ImageSet, test: ImageSet
-) -> tuple[ReferenceResult, np.ndarray]:
+    job: Job[MeasureConfig], synthetic: ImageSet, splits: Splits
+) -> tuple[ReferenceResult, MeasuredImages, np.ndarray]:
     """Return the shared reference, or a smaller one where a filter has left too few images for it.
 
     Raises:
         MetricError: no class has enough images to be measured.
     """
-    reference = job.read(REFERENCE, ReferenceResult)
+    reference, real, half = stored_reference(splits, job)
     counts, wanted = synthetic.counts(), {name: n for name, n in reference.counts.items() if n}
     if all(counts[name] >= n for name, n in wanted.items()):
-        with np.load(job.input(REFERENCE) / FEATURES) as stored:
-            return reference, stored["features"]
+        return reference, real, half
     left = {name: counts[name] for name in wanted if counts[name] >= MEASURED}
     if not left:
         raise MetricError(
@@ -111,15 +116,14 @@ def _reference_for(
             f"the filter leaves at most {max(counts.values())} images of a class, measuring needs {MEASURED}",
             "Fix the generator, raise mix.surplus, or run without the filter.",
         )
-    smaller, real = real_reference(test, left, job.config, 0)
-    lost = [name for name in wanted if name not in left]
-    if lost:
+    reference, real, half = real_reference(splits, left, job, 0)
+    if lost := [name for name in wanted if name not in left]:
         note = (
-            f"{job.node.row}: FID, KID and MS-SSIM are of {', '.join(left)} alone, since the filter leaves "
+            f"{job.node.row}: the measures are of {', '.join(left)} alone, since the filter leaves "
             f"fewer than {MEASURED} images of {', '.join(lost)}"
         )
-        smaller = smaller.model_copy(update={"notes": [note]})
-    return smaller, real
+        reference = reference.model_copy(update={"notes": [*reference.notes, note]})
+    return reference, real, half
 
 
 def in_proportion(images: ImageSet, counts: Mapping[str, int]) -> ImageSet:

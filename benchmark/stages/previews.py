@@ -89,7 +89,7 @@ class PreviewFid:
         return np.concatenate(parts)
 
     def _features(self, images: Any) -> np.ndarray:
-        from benchmark.metrics.features import features
+        from benchmark.metrics.extractor.features import features
 
         return features(images, self.extractor, self.device)
 

@@ -29,6 +29,17 @@ class ClassValue(Record):
     floor: float
 
 
+class MeasureCard(Record):
+    """The metric plug-in behind a figure; ``extractor`` where it reads features."""
+
+    title: str
+    description: str
+    citation: str
+    version: str = Field(max_length=64)
+    params: dict[str, Any] = {}
+    extractor: str | None = None
+
+
 class Measure(Record):
     """One figure over a row's synthetic images.
 
@@ -36,11 +47,13 @@ class Measure(Record):
         floor: the same figure of real images.
         n: images on each side.
         floor_sd: standard deviation of the floor over random halves.
-        scales: of MS-SSIM.
+        scales: of MS-SSIM, in bundles from before ``details``.
         networks: evaluators whose mean it is.
         folds: folds whose mean it is.
         by_fit: value of each fit, by its seed, whose mean it is; ``fit_range`` is from the lowest to the
             highest.
+        details: further figures of the metric.
+        card: of the metric; None for figures of other stages, and in older bundles.
     """
 
     value: FiniteFloat
@@ -54,6 +67,8 @@ class Measure(Record):
     folds: int | None = None
     by_fit: dict[int, float] | None = None
     fit_range: tuple[float, float] | None = None
+    details: dict[str, float] | None = None
+    card: MeasureCard | None = None
 
 
 class SplitSummary(Record):

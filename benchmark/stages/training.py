@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from benchmark.engine.node import StageConfig
 from benchmark.images.image_set import ImageSet, Splits
@@ -47,11 +47,11 @@ class AddedImages(StageConfig):
         return added_counts(train, self.mix, self.bracket, self.classes)
 
 
-def training_config(job: Job[ClassifierStageConfig]) -> TrainingConfig:
-    """Return the configuration of a job's training, for the training loop."""
+def training_config(job: Job[StageConfig], config: ClassifierStageConfig | None = None) -> TrainingConfig:
+    """Return the configuration of a training, by default the job's, for the training loop."""
     from benchmark.classifiers.config import TrainingConfig
 
-    config = job.config
+    config = config or cast(ClassifierStageConfig, job.config)
     return TrainingConfig(
         classifier=config.classifier,
         budget=config.budget,
@@ -66,11 +66,17 @@ def training_config(job: Job[ClassifierStageConfig]) -> TrainingConfig:
     )
 
 
-def evaluators(job: Job[ClassifierStageConfig], splits: Splits) -> list[Evaluator]:
-    """Return the classifiers of ``real_only`` that score images for this stage."""
+def evaluators(
+    job: Job[StageConfig], splits: Splits, config: ClassifierStageConfig | None = None
+) -> list[Evaluator]:
+    """Return the classifiers of ``real_only`` that score images for this stage.
+
+    Args:
+        config: of their training; by default the job's.
+    """
     from benchmark.classifiers.evaluator import load_evaluator
 
-    own, classes = training_config(job), len(splits.train.classes)
+    own, classes = training_config(job, config), len(splits.train.classes)
     return [
         load_evaluator(folder, own, classes, multilabel=splits.train.multilabel)
         for folder in job.inputs[EVALUATORS]

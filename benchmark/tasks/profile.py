@@ -13,11 +13,26 @@ FitUnit = Literal["joint", "per_class", "per_image"]
 
 
 class Measures(Strict):
-    """Settings of the measures of synthetic images."""
+    """Settings of the measures of synthetic images.
+
+    Attributes:
+        preview_images: images of a preview during a fit.
+        metrics: parameters of each metric, by its name or the path of its Python file.
+    """
 
     extractor: str = "auto"
-    preview_images: int = Field(250, ge=10, description="images of a preview during a fit")
-    ms_ssim_images: int = Field(50, ge=2, description="per class; 50 in Schaudt et al. 2023, section 4.1")
+    preview_images: int = Field(250, ge=10)
+    metrics: dict[str, dict[str, Any]] = {"fid": {}, "kid": {}, "ms_ssim": {}}
+
+    def hashed(self, extractor: str) -> dict[str, Any]:
+        """Return what counts in the hash of a protocol.
+
+        The default metrics count as ``ms_ssim_images``, so that hashes from before metrics had names stand.
+        """
+        images = self.metrics.get("ms_ssim", {}).get("images", 50)
+        default = {"fid": {}, "kid": {}, "ms_ssim": self.metrics.get("ms_ssim")}
+        named = {"ms_ssim_images": images} if self.metrics == default else {"metrics": self.metrics}
+        return {"extractor": extractor, "preview_images": self.preview_images, **named}
 
 
 class Previews(Strict):

@@ -242,14 +242,15 @@ class Task(Strict):
     def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
         """SHA-256 of everything that two comparable results share.
 
-        Generators and the learning curve are left out. Initial weights count by kind, tag and content, once
-        a run has located them; their path does not count. A single fit, and requests that all are empirical,
-        are left out, so that hashes from before these fields stand.
+        Generators and the learning curve are left out, and so are metrics that a run adds. Initial weights
+        count by kind, tag and content, once a run has located them; their path does not count. A single fit,
+        requests that all are empirical and the default metrics are left out, so that hashes from before these
+        fields stand.
         """
         size = self.profile(profile).model_dump(
             mode="json", exclude={"generators", "scenario", "learning_curve"}
         )
-        size["measures"]["extractor"] = extractor
+        size["measures"] = self.profile(profile).measures.hashed(extractor)
         if len(size["fit_seeds"]) == 1:
             del size["fit_seeds"]
         shared = self.model_dump(

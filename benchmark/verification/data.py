@@ -12,7 +12,7 @@ from benchmark.engine.store import Store
 from benchmark.errors import DataError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
-from benchmark.metrics.features import PHANTOM
+from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import make_plan

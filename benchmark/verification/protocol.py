@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.bundles.assemble import task_fields
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
-from benchmark.metrics.features import EXTRACTORS, PHANTOM
+from benchmark.metrics.extractor.features import EXTRACTORS, PHANTOM
 from benchmark.planning.request import RunRequest
 from benchmark.planning.requests import with_read_files
 from benchmark.planning.source import setting_words, with_settings

@@ -1,13 +1,20 @@
-"""Properties of every distance between two sets of features."""
+"""The contract of every metric, and properties of the distances between two sets of features."""
+
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from benchmark.errors import MetricError
 from benchmark.metrics.fid import fid
 from benchmark.metrics.kid import kid
+from benchmark.plugins.metric import Side, Value, check_metric
+from benchmark.plugins.registry import find
+from support.samples import ROOT, blobs
 
 each_distance = pytest.mark.parametrize("distance", [fid, kid], ids=lambda f: f.__name__)
 
@@ -72,3 +79,93 @@ def test_incomparable_inputs_are_refused(distance, fake, words):
         distance(draws(1), fake)
     with pytest.raises(MetricError, match=words):
         distance(fake, draws(1))
+
+
+BUILTIN = [p.stem for p in sorted((ROOT / "benchmark" / "metrics").glob("[a-z]*.py"))]
+EVERY = [*BUILTIN, str(ROOT / "examples" / "my_metric.py")]
+CLASSES = ("a", "b", "c")
+each_metric = pytest.mark.parametrize("name", EVERY)
+
+
+def load(name: str) -> ModuleType:
+    """Import the module of a metric."""
+    return find("metrics", [name])[0].load()
+
+
+def side(module: ModuleType, seed: int, order: np.ndarray | None = None) -> Side:
+    """Return a side of 24 images with exactly the inputs that a metric needs, all of them read-only."""
+    images = blobs({"a": 12, "b": 8, "c": 4}, size=16, seed=seed)
+    rng, n = np.random.default_rng(seed), len(images)
+    every = {
+        "features": rng.normal(size=(n, 8)).astype(np.float32),
+        "images": images.image.copy(),
+        "masks": np.where(images.image > 100, 255, 0).astype(np.uint8),
+        "prompts": np.array([f"chest radiograph, {CLASSES[k]}" for k in images.label]),
+        "predictions": rng.dirichlet(np.ones(3), size=(2, n)),
+    }
+    chosen = np.arange(n) if order is None else order
+    given = {need: every[need][:, chosen] if need == "predictions" else every[need][chosen]
+             for need in module.Metric.needs}  # fmt: skip
+    for array in given.values():
+        array.flags.writeable = False
+    return Side(images.label[chosen], CLASSES, given)
+
+
+def measured(name: str, *sides: Side, seed: int = 0) -> Value:
+    """Measure with the default parameters, after setting the global generators."""
+    module = load(name)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    return module.Metric(module.Params(), "cpu").measure(*sides)
+
+
+@each_metric
+def test_module_has_its_parts(name: str) -> None:
+    """A module has version, card and parameters, meets the contract, and every default names its source."""
+    plugin = find("metrics", [name])[0]
+    module = plugin.load()
+    assert check_metric(module, plugin) is module.Metric
+    assert plugin.version(module)
+    assert module.card.keys() == {"title", "description", "citation"}
+    assert all(module.card.values())
+    assert all(field.description for field in module.Params.model_fields.values())
+    with pytest.raises(ValidationError):
+        module.Params(no_such_field=1)
+
+
+@each_metric
+def test_value_is_finite_and_of_the_classes(name: str) -> None:
+    """With the declared inputs alone, read-only, the value is finite, and so is that of every class."""
+    module = load(name)
+    value = measured(name, side(module, 1), side(module, 2))
+    assert isinstance(value, Value)
+    assert np.isfinite([value.value, *value.per_class.values(), *value.details.values()]).all()
+    assert set(value.per_class) <= set(CLASSES)
+    assert value.n is None or 1 <= value.n <= 24
+
+
+@each_metric
+def test_value_depends_on_the_inputs_alone(name: str) -> None:
+    """Other states of the global generators give the same value, and none of them moves."""
+    module = load(name)
+    first = measured(name, side(module, 1), side(module, 2))
+    assert measured(name, side(module, 1), side(module, 2), seed=9) == first
+    assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(9).get_state())
+    assert np.array_equal(np.random.get_state()[1], np.random.RandomState(9).get_state()[1])  # noqa: NPY002
+
+
+@each_metric
+def test_order_of_images_does_not_matter(name: str) -> None:
+    """Both sides in another order give the same value, up to rounding."""
+    module, order = load(name), np.random.default_rng(5).permutation(24)
+    expected = measured(name, side(module, 1), side(module, 2)).value
+    shuffled = measured(name, side(module, 1, order), side(module, 2, order)).value
+    assert shuffled == pytest.approx(expected, rel=1e-5)
+
+
+@each_metric
+def test_undeclared_inputs_are_refused(name: str) -> None:
+    """A side without inputs names the need that a metric reads first."""
+    bare = Side(np.zeros(4, dtype=np.int64), CLASSES, {})
+    with pytest.raises(MetricError, match=r"Side\.\w+: is read by a metric whose needs lack it"):
+        measured(name, bare, bare)

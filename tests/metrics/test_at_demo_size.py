@@ -14,14 +14,14 @@ from scipy.ndimage import gaussian_filter
 from benchmark.datasets.phantom import chest
 from benchmark.generators import copycat, duplicate_real, noise, traditional
 from benchmark.images.image_set import ImageSet, Splits
-from benchmark.metrics.features import features
+from benchmark.metrics.extractor.features import features
 from benchmark.metrics.fid import fid
-from benchmark.metrics.floor import patient_halves, real_floor
 from benchmark.metrics.kid import kid
-from benchmark.metrics.memorization import memorization
+from benchmark.metrics.memorization.gate import memorization
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
 from benchmark.protocol import load as loading
+from benchmark.protocol.halves import REPEATS, patient_halves
 from benchmark.tasks.schema import SplitRule
 from support.fit_context import FakeContext
 from support.samples import synthetic
@@ -80,6 +80,18 @@ def blend(train: ImageSet, like: ImageSet, weights: tuple[float, ...], rng: np.r
     return replace(like, image=np.stack(images).round().astype(np.uint8))
 
 
+def real_floor(real: np.ndarray, test: ImageSet, n: int) -> dict[str, float]:
+    """Return mean and standard deviation of FID and KID between halves of n images."""
+    scores: dict[str, list[float]] = {"fid": [], "kid": []}
+    for repeat in range(REPEATS):
+        rng = np.random.default_rng([0, repeat])
+        a, b = (real[half] for half in patient_halves(test.patient_id, test.label, n, rng))
+        scores["fid"].append(fid(a, b))
+        scores["kid"].append(kid(a, b))
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
+    return means | {f"{name}_sd": float(np.std(values)) for name, values in scores.items()}
+
+
 def test_only_copies_are_gated(splits):
     """Copies, near-copies and faint blends are gated; new, noisy, blurred and typical images are not."""
     print("\n| images | rate | 95 % interval | gated |\n|---|---|---|---|")
@@ -101,7 +113,7 @@ def test_fid_and_kid_order_clearly_different_sets(splits):
     """
     test, n = splits.test, 1000
     real = features(test.image, "phantom_cxr_v1")
-    floors = {k: real_floor(real, test.patient_id, k, 0, labels=test.label) for k in (50, 250, n)}
+    floors = {k: real_floor(real, test, k) for k in (50, 250, n)}
     print("\n| n | FID floor | KID floor |\n|---|---|---|")
     for k, f in floors.items():
         print(f"| {k} | {f['fid']:.2f} ± {f['fid_sd']:.2f} | {f['kid']:.4f} ± {f['kid_sd']:.4f} |")

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchmark.errors import MetricError, UnknownNameError
-from benchmark.metrics import features as module
+from benchmark.metrics.extractor import features as module
+from benchmark.metrics.extractor.features import INCEPTION_FILE, features, inception_path, resolve
 from benchmark.metrics.extractor.network import FOLDER, Extractor, load_embedded
-from benchmark.metrics.features import INCEPTION_FILE, features, inception_path, resolve
 
 
 @pytest.fixture(autouse=True)

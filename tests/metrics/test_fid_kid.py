@@ -1,4 +1,4 @@
-"""FID, KID and their floor against closed forms and independent references."""
+"""FID and KID against closed forms and independent references."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,7 @@ from scipy.linalg import sqrtm
 from sklearn.metrics.pairwise import polynomial_kernel
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from benchmark.errors import MetricError
 from benchmark.metrics.fid import fid
-from benchmark.metrics.floor import patient_halves, real_floor
 from benchmark.metrics.kid import kid
 
 
@@ -82,34 +80,3 @@ def test_kid_is_unbiased_where_fid_is_not():
     assert abs(scores.mean()) < 3 * scores.std() / np.sqrt(len(scores))
     small = np.mean([fid(a, b) for a, b in pairs])
     assert small > 3 * fid(normal(2000, 10, 100), normal(2000, 10, 101)) > 0
-
-
-def people(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return one to three images per patient, and classes in unequal shares."""
-    rng = np.random.default_rng(seed)
-    patient = np.repeat(np.arange(n), rng.integers(1, 4, n))
-    return patient, rng.choice(3, n, p=[0.7, 0.2, 0.1])[patient]
-
-
-def test_halves_share_no_patient_and_keep_class_shares():
-    """Both halves have the requested size, no common patient, and the class shares of the whole."""
-    patient, label = people(400, seed=3)
-    a, b = patient_halves(patient, label, 200, np.random.default_rng(0))
-    assert len(a) == len(b) == 200
-    assert not set(patient[a]) & set(patient[b])
-    whole = np.bincount(label) / len(label)
-    for half in (a, b):
-        np.testing.assert_allclose(np.bincount(label[half]) / 200, whole, atol=0.04)
-
-
-def test_floor_is_low_reproducible_and_bounded():
-    """The floor is far below the score of a shifted distribution; too large a size is refused."""
-    patient, label = people(400, seed=4)
-    x = normal(len(patient), 8, 5)
-    floor = real_floor(x, patient, 300, seed=1, labels=label)
-    assert floor == real_floor(x, patient, 300, seed=1, labels=label)
-    assert abs(floor["kid"]) < 0.1 < kid(x, x + 1)
-    assert floor["fid"] < 0.1 * fid(x, x + 1)
-    assert floor["n"] == 300
-    with pytest.raises(MetricError, match="500 images per side"):
-        real_floor(x, patient, 500, seed=1)

@@ -8,9 +8,9 @@ import pytest
 from benchmark.datasets.phantom.chest import draw
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics import copy_distance as module
-from benchmark.metrics.copy_distance import CopyDistance, Embedded, pixel_distance
-from benchmark.metrics.memorization import (
+from benchmark.metrics.memorization import copy_distance as module
+from benchmark.metrics.memorization.copy_distance import CopyDistance, Embedded, pixel_distance
+from benchmark.metrics.memorization.gate import (
     calibrate,
     class_weights,
     clopper_pearson,

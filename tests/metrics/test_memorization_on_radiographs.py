@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.datasets import covid_chestxray
 from benchmark.images.image_set import ImageSet, concatenate
-from benchmark.metrics.memorization import memorization, near_copies
+from benchmark.metrics.memorization.gate import memorization, near_copies
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 

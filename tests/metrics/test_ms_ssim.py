@@ -67,27 +67,27 @@ def test_copies_score_one_and_variety_scores_less():
     """A class of one repeated image scores 1; independent images score far lower."""
     same = np.repeat(pictures(1, 32, seed=3), 6, axis=0)
     images = np.concatenate([same, pictures(6, 32, seed=4)])
-    scores = ms_ssim_within_classes(images, np.repeat([0, 1], 6), ("same", "varied"))
-    assert scores["per_class"]["same"] == pytest.approx(1.0, abs=1e-5)
-    assert scores["per_class"]["varied"] < 0.5
-    assert scores["mean"] == pytest.approx(np.mean(list(scores["per_class"].values())))
-    assert (scores["scales"], scores["n"]) == (2, 12)
+    scores = ms_ssim_within_classes(images, np.repeat([0, 1], 6), ("same", "varied"), 50)
+    assert scores.per_class["same"] == pytest.approx(1.0, abs=1e-5)
+    assert scores.per_class["varied"] < 0.5
+    assert scores.value == pytest.approx(np.mean(list(scores.per_class.values())))
+    assert (scores.details, scores.n) == ({"scales": 2}, 12)
 
 
 def test_pairs_are_within_a_class_and_of_its_first_images():
     """Images beyond the 50th of a class and images of other classes do not count."""
     images, labels, classes = pictures(120, 16, seed=5), np.repeat([0, 1], 60), ("a", "b")
-    scores = ms_ssim_within_classes(images, labels, classes)
+    scores = ms_ssim_within_classes(images, labels, classes, 50)
     first_images = np.r_[0:50, 60:110]
-    assert ms_ssim_within_classes(images[first_images], labels[first_images], classes) == scores
-    assert scores["n"] == 100
-    alone = ms_ssim_within_classes(images[:60], labels[:60], classes)
-    assert alone["per_class"] == {"a": pytest.approx(scores["per_class"]["a"])}
+    assert ms_ssim_within_classes(images[first_images], labels[first_images], classes, 60) == scores
+    assert scores.n == 100
+    alone = ms_ssim_within_classes(images[:60], labels[:60], classes, 50)
+    assert alone.per_class == {"a": pytest.approx(scores.per_class["a"])}
 
 
 def test_uncomputable_inputs_are_refused():
     """Images smaller than the kernel, or no class with two images, are an error with its reason."""
     with pytest.raises(MetricError, match="10 pixels"):
-        ms_ssim_within_classes(pictures(4, 10, seed=6), np.zeros(4, dtype=int), ("a",))
+        ms_ssim_within_classes(pictures(4, 10, seed=6), np.zeros(4, dtype=int), ("a",), 50)
     with pytest.raises(MetricError, match="two images"):
-        ms_ssim_within_classes(pictures(2, 16, seed=6), np.array([0, 1]), ("a", "b"))
+        ms_ssim_within_classes(pictures(2, 16, seed=6), np.array([0, 1]), ("a", "b"), 50)

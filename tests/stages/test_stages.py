@@ -10,12 +10,15 @@ from benchmark.engine.node import Node
 from benchmark.errors import GeneratorError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
+from benchmark.planning.metrics import resolve_metrics
 from benchmark.stages.fit import refuse_pickles
 from benchmark.stages.job import Job
 from benchmark.stages.measure import in_proportion
 from benchmark.stages.reference import ReferenceConfig, reference
 from benchmark.tasks.rules import Mix
 from support.samples import blobs
+
+METRICS = resolve_metrics({"fid": {}, "kid": {}, "ms_ssim": {"images": 3}}, ())
 
 
 def job(folder, config, inputs):
@@ -43,7 +46,7 @@ def test_floor_and_reference_are_of_one_size(tmp_path):
     arrow.write_splits(tmp_path / "data", Splits(*parts))
     for bracket, expected in ((250, 10), (4, 4)):
         config = ReferenceConfig(
-            extractor="phantom_cxr_v1", extractor_hash="", bracket=bracket, ms_ssim_images=3, device="cpu",
+            extractor="phantom_cxr_v1", extractor_hash="", bracket=bracket, metrics=METRICS, device="cpu",
             mix=Mix(), classes=("a", "b", "c"),
         )  # fmt: skip
         result = reference(job(tmp_path / str(bracket), config, {"data": tmp_path / "data"}))

@@ -22,6 +22,7 @@ from benchmark.errors import DataError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.planning.graph import build
+from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.reporting.leaderboards.publish import compare_folder, publish
@@ -31,7 +32,7 @@ from benchmark.stages.job import Job
 from benchmark.stages.measure import MeasureConfig, in_proportion, measure
 from benchmark.stages.quality_filter import QualityFilterConfig, quality_filter
 from benchmark.stages.records import ClassValue, Measure
-from benchmark.stages.reference import Diversity, Floor, ReferenceResult
+from benchmark.stages.reference import ReferenceResult
 from benchmark.stages.select import SelectConfig, select
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.rules import Mix
@@ -449,16 +450,16 @@ def test_a_class_with_few_images_is_not_measured(tmp_path, splits):
     """Two images of c are too few: FID covers a and b alone, and a note reports it."""
     config = MeasureConfig(
         mix=Mix(), bracket=4, classes=("a", "b", "c"), extractor="phantom_cxr_v1", extractor_hash="",
-        ms_ssim_images=5, device="cpu",
+        metrics=resolve_metrics({"fid": {}, "ms_ssim": {"images": 5}}, ()), device="cpu",
     )  # fmt: skip
     folders = {name: tmp_path / name for name in ("data", "synthetic", "reference")}
     for folder in folders.values():
         folder.mkdir()
     arrow.write_splits(folders["data"], splits)
     reference = ReferenceResult(
-        n=12, counts={"a": 4, "b": 4, "c": 4}, fid=Floor(floor=0, floor_sd=0), kid=Floor(floor=0, floor_sd=0),
-        ms_ssim=Diversity(mean=0, per_class={}, scales=1, n=12),
+        n=12, counts={"a": 4, "b": 4, "c": 4}, floors={}
     )  # fmt: skip
+    np.savez(folders["reference"] / "reference.npz", half=np.arange(12))
     write_json(folders["reference"] / "result.json", reference.record())
     given = Job(Node("x", config, row="gan"), {k: (f,) for k, f in folders.items()}, tmp_path, tmp_path)
     some = blobs({"a": 9, "b": 9, "c": 2}, prefix="fake")

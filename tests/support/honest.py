@@ -19,8 +19,8 @@ from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
-from benchmark.metrics.features import PHANTOM
-from benchmark.metrics.memorization import memorization
+from benchmark.metrics.extractor.features import PHANTOM
+from benchmark.metrics.memorization.gate import memorization
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan

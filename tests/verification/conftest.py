@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.metrics.features import PHANTOM
+from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.tasks.loading import load_task
 from benchmark.verification import samples, verify
 from benchmark.verification.data import RecomputedData, recompute_data

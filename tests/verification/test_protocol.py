@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
-from benchmark.metrics.features import INCEPTION, PHANTOM
+from benchmark.metrics.extractor.features import INCEPTION, PHANTOM
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task

@@ -11,11 +11,11 @@ from benchmark.bundles.standing import Standing
 from benchmark.comparison.records import Comparison, MetricCard, SplitSummary
 from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigures
 from benchmark.errors import SubmissionError
-from benchmark.reporting.formats import measure_title, percent
+from benchmark.reporting.formats import measure_parts, measure_title, percent
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
 from benchmark.reporting.leaderboards.mixtures import mixtures
-from benchmark.stages.records import Measure
+from benchmark.stages.records import Measure, MeasureCard
 from benchmark.utils.formatting import listed, plural
 
 NOTICES = {
@@ -260,12 +260,34 @@ class Board:
         """A measure by row."""
         return {r.name: r.manifest.measures[name] for r in self.rows if name in r.manifest.measures}
 
-    def measure_note(self, name: str) -> str:
-        """The extractor of a measure, and the number of images where it is the same for all rows."""
-        extractor = measure_title(name).partition(" (")[2].rstrip(")")
+    def measure_cards(self, name: str) -> list[MeasureCard]:
+        """The different cards of a metric, by row; none where older bundles give the measure."""
+        cards = [m.card for m in self.measure_values(name).values() if m.card]
+        return [card for i, card in enumerate(cards) if card not in cards[:i]]
+
+    def measure_title(self, name: str) -> str:
+        """Title of a measure, with its extractor."""
+        return measure_title(name, next(iter(self.measure_cards(name)), None))
+
+    def measure_head(self, name: str) -> tuple[str, str]:
+        """Title of a measure's column, and the note below it.
+
+        The note has the extractor, the number of images where it is the same for all rows, and a warning
+        where the rows have different versions or parameters of the metric.
+        """
+        cards = self.measure_cards(name)
+        title, qualifier = measure_parts(name, next(iter(cards), None))
         sizes = {m.n for m in self.measure_values(name).values()}
         size = f"n {sizes.pop()}" if len(sizes) == 1 else ""
-        return " · ".join(part for part in (extractor, size) if part)
+        differ = len({(card.version, str(card.params)) for card in cards}) > 1
+        parts = (qualifier, size, "versions differ" if differ else "")
+        return title, " · ".join(part for part in parts if part)
+
+    @property
+    def measure_terms(self) -> list[tuple[str, str]]:
+        """Titles and descriptions of the metrics, for the glossary."""
+        cards = [card for name in self.measures for card in self.measure_cards(name)[:1]]
+        return [(card.title, f"{card.description} {card.citation}".strip()) for card in cards]
 
     @property
     def copies_note(self) -> str:

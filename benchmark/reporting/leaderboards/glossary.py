@@ -1,8 +1,8 @@
 """The terms of a leaderboard, in a few sentences each."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from benchmark.comparison.records import Settings
+from benchmark.reporting.leaderboards.board import Board
 
 Term = tuple[str, str]  # a term and its meaning
 
@@ -58,17 +58,20 @@ TERMS = {
 }
 
 
-def glossary(settings: Iterable[Settings]) -> list[Term]:
+def glossary(boards: Sequence[Board]) -> list[Term]:
     """The terms that leaderboards use, each once: their metrics first.
 
-    A metric may have a narrower meaning on one board (F1 of one class); both meanings are listed then.
+    A metric may have a narrower meaning on one board (F1 of one class); both meanings are listed then. A
+    metric of synthetic images that ``TERMS`` does not explain has the description of its plug-in.
     """
-    each = list(settings)
-    metrics: list[Term] = []
+    each, metrics, measures = [board.comparison.settings for board in boards], list[Term](), list[Term]()
     for own in each:
         titles = {metric.title for metric in own.metrics}
         metrics += [(m.title, m.meaning) for m in own.metrics]
         metrics += [(m.title, m.meaning) for m in own.quality_metrics if m.title not in titles]
+    explained = {title for term in TERMS for title in term.split(", ")}
+    for board in boards:
+        measures += [term for term in board.measure_terms if term[0] not in explained]
     folds = [FOLDS] if any(own.folds > 1 for own in each) else []
     mcnemar = [MCNEMAR] if any(own.kind != "multilabel" for own in each) else []
-    return list(dict.fromkeys([*metrics, *folds, *TERMS.items(), *mcnemar]))
+    return list(dict.fromkeys([*metrics, *folds, *TERMS.items(), *measures, *mcnemar]))

@@ -21,7 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 FILTERS = (
     formats.percent, formats.value, formats.value_range, points, points_range,
     formats.plus_minus, formats.varying, formats.p_value, formats.p_equals, formats.number, formats.cost,
-    formats.settings, formats.classifier_summary, formats.measure_title, plural, listed,
+    formats.settings, formats.classifier_summary, plural, listed,
 )  # fmt: skip
 Cells = Mapping[tuple[str, str], tuple[str, str]]  # text and CSS class by row and column
 
@@ -115,6 +115,4 @@ def _fill(template: str, title: str, all_boards: Sequence[Board], **values: Any)
         dunn_matrix=dunn_matrix, pair_matrix=pair_matrix,
     )  # fmt: skip
     inline = {kind: Markup((TEMPLATES / f"leaderboard.{kind}").read_text("utf-8")) for kind in ("css", "js")}
-    return page.get_template(template).render(
-        title=title, glossary=glossary(b.comparison.settings for b in all_boards), **inline, **values
-    )
+    return page.get_template(template).render(title=title, glossary=glossary(all_boards), **inline, **values)

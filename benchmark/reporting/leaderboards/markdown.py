@@ -18,13 +18,12 @@ WEIGHTS = re.compile(r"weights=(none|imagenet)")
 
 def run_page(board: Board) -> str:
     """The page of one run; costs stand between ``<!-- costs -->`` and ``<!-- /costs -->``."""
-    return _fill("leaderboard.md.jinja", board=board, glossary=glossary([board.comparison.settings]))
+    return _fill("leaderboard.md.jinja", board=board, glossary=glossary([board]))
 
 
 def task_page(boards: Sequence[Board]) -> str:
     """The page of a task: its boards one after the other, then one glossary."""
-    terms = glossary(board.comparison.settings for board in boards)
-    return _fill("task.md.jinja", boards=boards, glossary=terms)
+    return _fill("task.md.jinja", boards=boards, glossary=glossary(boards))
 
 
 def index_page(boards: Sequence[Board]) -> str:

@@ -1,6 +1,6 @@
 """Sentences about tests: over all rows, and of one row against the baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from benchmark.comparison import significance_records as significance
 from benchmark.comparison.row_records import DeLong, Equivalence, McNemar
@@ -43,13 +43,19 @@ def mean_ranks(test: significance.Friedman) -> str:
     return f"Mean ranks, 1 is best: {', '.join(f'{name} {rank:.2f}' for name, rank in ranks)}.{joined}"
 
 
-def associations(tests: Mapping[str, significance.Association]) -> list[str]:
-    """One sentence per measure with a rank correlation with utility, and one per reason for having none."""
+def associations(
+    tests: Mapping[str, significance.Association], title: Callable[[str], str] = measure_title
+) -> list[str]:
+    """One sentence per measure with a rank correlation with utility, and one per reason for having none.
+
+    Args:
+        title: of a measure, by its name.
+    """
     sentences: list[str] = []
     missing: dict[str | None, list[str]] = {}
     for name, test in sorted(tests.items()):
         if test.rho is None:
-            missing.setdefault(test.reason, []).append(measure_title(name))
+            missing.setdefault(test.reason, []).append(title(name))
             continue
         interval = f" ({test.reason})"
         if test.low is not None and test.high is not None:
@@ -57,7 +63,7 @@ def associations(tests: Mapping[str, significance.Association]) -> list[str]:
             interval = f" [{_signed(test.low)}, {_signed(test.high)}]{includes_zero}"
         sign = "negative" if test.expected_sign < 0 else "positive"
         sentences.append(
-            f"{measure_title(name)}: over {plural(test.n, 'generator')}, Spearman's ρ with the difference to "
+            f"{title(name)}: over {plural(test.n, 'generator')}, Spearman's ρ with the difference to "
             f"real_only is {_signed(test.rho)}{interval}, {p_equals(test.p)}; {sign} where fidelity predicts "
             "utility."
         )

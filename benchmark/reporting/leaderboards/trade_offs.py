@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from benchmark.reporting.formats import measure_title, number
+from benchmark.reporting.formats import number
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.scatter_plot import Axis, Mark, scatter
 from benchmark.utils.formatting import listed, points, points_with_range
@@ -37,8 +37,8 @@ def _fidelity(board: Board, name: str) -> TradeOff:
     shown = [*values.values(), *([] if floor is None else [floor])]
     log = min(shown) > 0 and max(shown) / min(shown) > WIDE
     guide = (floor, "real vs real") if floor is not None else None
-    axis = Axis(f"{measure_title(name)}, lower is closer{' (log)' if log else ''}", log, guide)
-    return _plot(board, f"Utility against {measure_title(name)}", values, axis)
+    axis = Axis(f"{board.measure_title(name)}, lower is closer{' (log)' if log else ''}", log, guide)
+    return _plot(board, f"Utility against {board.measure_title(name)}", values, axis)
 
 
 def cost_trade_off(board: Board) -> TradeOff:

@@ -1,50 +1,14 @@
-"""The real-against-real floor: FID and KID between two sets of real images."""
+"""Halves of the real images that share no patient, for the real-against-real floor of a metric."""
 
 import numpy as np
 
 from benchmark.errors import MetricError
-from benchmark.metrics.fid import fid
-from benchmark.metrics.kid import kid
 
-REPEATS = 5
-
-
-def real_floor(
-    features: np.ndarray,
-    patient_ids: np.ndarray,
-    n: int,
-    seed: int,
-    *,
-    labels: np.ndarray | None = None,
-    repeats: int = REPEATS,
-) -> dict[str, float]:
-    """Return FID and KID between two patient-disjoint halves of real images, n images on each side.
-
-    Args:
-        features: (N, D) features of real images.
-        patient_ids: (N,) patient of each image; no patient is on both sides.
-        n: images per side, the same as for the score beside the floor.
-        seed: of the random halves.
-        labels: (N,) class of each image; both sides then have the same shares of the classes.
-        repeats: number of averaged random halvings.
-    Returns:
-        ``fid`` and ``kid`` (means over the halvings), ``fid_sd``, ``kid_sd``, ``n``, ``repeats``.
-    Raises:
-        MetricError: a half has fewer than n images.
-    """
-    classes = np.zeros(len(features), dtype=np.int64) if labels is None else np.asarray(labels)
-    scores: dict[str, list[float]] = {"fid": [], "kid": []}
-    for repeat in range(repeats):
-        a, b = patient_halves(np.asarray(patient_ids), classes, n, np.random.default_rng([seed, repeat]))
-        scores["fid"].append(fid(features[a], features[b]))
-        scores["kid"].append(kid(features[a], features[b]))
-    means = {name: float(np.mean(values)) for name, values in scores.items()}
-    spread = {f"{name}_sd": float(np.std(values)) for name, values in scores.items()}
-    return {**means, **spread, "n": n, "repeats": repeats}
+REPEATS = 5  # averaged random halvings
 
 
 def largest_half(patient_ids: np.ndarray, labels: np.ndarray, seed: int, repeats: int = REPEATS) -> int:
-    """Return the most images per side that every halving of ``real_floor`` with this seed allows."""
+    """Return the most images per side that every halving of the floor with this seed allows."""
     rngs = (np.random.default_rng([seed, repeat]) for repeat in range(repeats))
     return min(len(half) for rng in rngs for half in _sides(patient_ids, labels, rng))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics.features import features
+from benchmark.metrics.extractor.features import features
 
 CANDIDATES = 5  # nearest training images that are compared pixel by pixel
 NEIGHBORS = 5  # nearest held-out images, which measure the density of this region

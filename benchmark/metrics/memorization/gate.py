@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics.copy_distance import CopyDistance
+from benchmark.metrics.memorization.copy_distance import CopyDistance
 
 version = "1"
 direction = "minimize"

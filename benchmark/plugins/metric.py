@@ -1,0 +1,134 @@
+"""Contract of a metric of synthetic images, and the inputs that the suite gives it."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, ClassVar, Literal, Protocol, get_args
+
+import numpy as np
+
+from benchmark.errors import MetricError, TaskError
+from benchmark.plugins.registry import Plugin
+
+Need = Literal["features", "images", "masks", "prompts", "predictions"]
+Sides = Literal["matched", "all"]
+Direction = Literal["minimize", "maximize"]
+NEEDS: tuple[Need, ...] = get_args(Need)
+PAGE = "See docs/add_a_metric.md."
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Real or synthetic images, with the inputs that a metric needs; any other input is an error.
+
+    Attributes:
+        label: (N,) index into ``classes``.
+        classes: names of the classes.
+        given: the inputs, by need.
+    """
+
+    label: np.ndarray
+    classes: tuple[str, ...]
+    given: Mapping[Need, Any]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def features(self) -> np.ndarray:
+        """(N, D) float32 features of the run's extractor."""
+        features: np.ndarray = self._input("features")
+        return features
+
+    @property
+    def images(self) -> np.ndarray:
+        """(N, H, W) uint8, 0 black to 255 white: an array, or ``LazyImages``, which is used like one."""
+        images: np.ndarray = self._input("images")
+        return images
+
+    @property
+    def masks(self) -> np.ndarray:
+        """(N, H, W) uint8, 255 inside the finding: annotated in a real image, requested of another."""
+        masks: np.ndarray = self._input("masks")
+        return masks
+
+    @property
+    def prompts(self) -> np.ndarray:
+        """(N,) str, the text that describes each image, or that it was requested with."""
+        prompts: np.ndarray = self._input("prompts")
+        return prompts
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """(E, N, K) probabilities of the K classes by the E evaluators, trained on real images alone."""
+        predictions: np.ndarray = self._input("predictions")
+        return predictions
+
+    def _input(self, need: Need) -> Any:
+        if need not in self.given:
+            problem = "is read by a metric whose needs lack it"
+            raise MetricError(f"Side.{need}", problem, f"Add '{need}' to its needs.")
+        return self.given[need]
+
+
+@dataclass(frozen=True)
+class Value:
+    """Result of a metric.
+
+    Attributes:
+        value: the figure; finite.
+        per_class: the figure of each class, by name; empty where it has none.
+        n: synthetic images that count, where not all of them do.
+        details: further figures to record.
+    """
+
+    value: float
+    per_class: Mapping[str, float] = field(default_factory=dict)
+    n: int | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """Contract of a metric; see docs/add_a_metric.md.
+
+    Attributes:
+        needs: the inputs that it reads.
+        direction: of better values.
+        sides: ``matched`` for a distance: both sides have the same number of images of each class, and the
+            floor is the mean over pairs of halves of the real test images, which share no patient. ``all``
+            for a property of the synthetic images: both sides have all images, and for the floor the real
+            ones take the place of the synthetic ones.
+    """
+
+    needs: ClassVar[set[Need]]
+    direction: ClassVar[Direction]
+    sides: ClassVar[Sides]
+
+    def __init__(self, params: Any, device: str) -> None: ...
+    def measure(self, real: Side, fake: Side) -> Value: ...
+
+
+def check_metric(module: ModuleType, plugin: Plugin) -> type[Metric]:
+    """Return the metric class of a plug-in.
+
+    Raises:
+        TaskError: names the part of the contract that is missing or wrong.
+    """
+    for name in ("Params", "Metric"):
+        if not hasattr(module, name):
+            raise TaskError(f"{plugin.target}: {name}", "is missing", PAGE)
+    if not getattr(module, "card", {}).get("title"):
+        raise TaskError(f"{plugin.target}: card", "lacks a title", PAGE)
+    kind: type[Metric] = module.Metric
+    where = f"{plugin.target}: {kind.__name__}"
+    if missing := [m for m in ("needs", "direction", "sides", "measure") if not hasattr(kind, m)]:
+        raise TaskError(where, f"lacks {', '.join(missing)}", PAGE)
+    if not isinstance(kind.needs, (set, frozenset)) or not kind.needs:
+        raise TaskError(f"{where}.needs", f"is {kind.needs!r}", f"Make it a set of: {', '.join(NEEDS)}.")
+    choices: dict[str, tuple[Set[str], tuple[str, ...]]]
+    choices = {"needs": (kind.needs, NEEDS), "direction": ({kind.direction}, get_args(Direction)),
+               "sides": ({kind.sides}, get_args(Sides))}  # fmt: skip
+    for name, (given, offered) in choices.items():
+        if wrong := sorted(map(str, given - {*offered})):
+            raise TaskError(f"{where}.{name}", f"has '{wrong[0]}'", f"Choose of: {', '.join(offered)}.")
+    return kind
