@@ -60,7 +60,8 @@ class Protocol:
         """Return the request of a run of this protocol without any generator."""
         return RunRequest(
             task=self.file, profile=self.profile_name, source=self.source_file or self.source, root=root,
-            generators=(), extractor=extractor, scenario=self.scenario or None, set=tuple(setting_words(self.settings)),
+            generators=(), extractor=extractor, scenario=self.scenario or None,
+            set=tuple(setting_words(self.settings)),
         )  # fmt: skip
 
     def hash(self, extractor: str) -> str:
@@ -100,7 +101,8 @@ def claimed_protocol(
         place = "source"
         task.source(manifest.source)
         if manifest.settings:
-            place, protocol = "settings", _with_settings(protocol, manifest)
+            place = "settings"
+            protocol = _with_settings(protocol, manifest)
         place, choices = "scenario", _choices(protocol, manifest)
         task = protocol.task.variant(choices)
     except TaskError as error:
