@@ -42,7 +42,8 @@ class Params(BaseModel, extra="forbid", frozen=True):
             column that is not named has our name, or is absent; null leaves it out.
         labels: class per label of the data set, where they have other names than the classes; a label
             without a name is its number.
-        ignore_labels: labels to leave out; any other that is not a class is an error.
+        ignore_labels: labels to leave out; any other that is not a class is an error. In a list of labels
+            they count as absent, such as ``No Finding``.
         parts: our split per split of the data set; an empty text where the task divides. Others are left
             out. By default a single split is divided, and of several ``validation`` is ``val``.
         fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
@@ -130,14 +131,14 @@ def _labeled(table: Table, params: Params, classes: tuple[str, ...]) -> tuple[Ta
     names = {str(k): v for k, v in params.labels.items()}
     of_row = [[names.get(label, label) for label in labels] for labels in table.labels]
     index = {name: k for k, name in enumerate(classes)}
-    found = {name for labels in of_row for name in labels}
-    if not found & index.keys():
+    present = {name for labels in of_row for name in labels}
+    if not present & index.keys():
         remedy = "Name their classes: --set labels={NAME: CLASS}."
-        check_classes(classes, sorted(found), "huggingface") if not names else None
-        raise DataError(table.where, f"has no image of any class; its labels are {_some(found)}", remedy)
+        raise DataError(table.where, f"has no image of any class; its labels are {_some(present)}", remedy)
     if table.multilabel:
-        check_classes(classes, {*found, *(names.get(n, n) for n in table.known)}, "huggingface")
+        check_classes(classes, {*present, *(names.get(n, n) for n in table.known)}, "huggingface")
         label = np.zeros((len(table), len(classes)), np.uint8)
+        of_row = [[name for name in labels if name not in params.ignore_labels] for labels in of_row]
         for row, labels in enumerate(of_row):
             label[row, [index[name] for name in labels if name in index]] = 1
         keep = label.any(1) | np.array([not labels for labels in of_row])

@@ -26,7 +26,7 @@ SAVED = ("dataset_dict.json", "state.json")  # of ``save_to_disk``
 
 @dataclass(frozen=True)
 class Location:
-    """Where a data set lies: ``root`` on this machine, or ``name`` at a ``revision`` on the Hub.
+    """Location of a data set: ``root`` on this machine, or ``name`` at a ``revision`` on the Hub.
 
     Attributes:
         root: folder as ``save_to_disk`` leaves it, or with images, Parquet or Arrow files.
@@ -92,7 +92,7 @@ class Location:
         if self.root is None:
             return sha256_of([self.name, self.revision, self.config])
         with self._errors():
-            return sha256_of([[name, _sha256(path, path.stat().st_mtime_ns)] for name, path in self._files()])
+            return sha256_of([[name, _hash(path)] for name, path in self._files()])
 
     def picture(self, cell: Mapping[str, Any] | None, where: str) -> bytes:
         """Return the encoded bytes of a cell of a picture column that is not decoded.
@@ -211,6 +211,11 @@ def _relative(path: str, home: Path) -> str:
     return Path(path).relative_to(home).as_posix() if Path(path).is_relative_to(home) else path
 
 
+def _hash(path: Path) -> str:
+    state = path.stat()
+    return _sha256(path, state.st_size, state.st_mtime_ns)
+
+
 @lru_cache(maxsize=100_000)
-def _sha256(path: Path, changed: int) -> str:
+def _sha256(path: Path, size: int, changed: int) -> str:
     return sha256_file(path)

@@ -102,7 +102,8 @@ def claimed_protocol(
         place = "source"
         task.source(manifest.source)
         if manifest.settings:
-            place, protocol = "settings", _with_settings(protocol, manifest)
+            place = "settings"
+            protocol = _with_settings(protocol, manifest)
         place, choices = "scenario", _choices(protocol, manifest)
         task = protocol.task.variant(choices)
     except TaskError as error:

@@ -166,6 +166,7 @@ def test_lists_of_labels_are_several_labels(tmp_path: Path) -> None:
     images = read(tmp_path)
     assert images.label.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0], [0, 1]]
     assert "1 images left out, none of their labels is a class" in images.card["notes"]
+    assert read(tmp_path, ignore_labels=("c",)).label.tolist()[4:] == [[0, 0], [0, 1]]
 
 
 @pytest.mark.parametrize(
