@@ -188,3 +188,29 @@ def test_unreadable_gpu_memory_is_an_error(monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: silent)
     with pytest.raises(BenchmarkError, match=r"no NVIDIA driver\n.*Give --workers"):
         free_gpu_bytes()
+
+
+def test_observers_hear_what_a_running_node_logs(tmp_path):
+    """Entries of two steps arrive while the node runs: it ends only after the observer has seen them."""
+
+    class Curves(RunObserver):
+        def __init__(self):
+            self.events = []
+
+        def started(self, node):
+            self.events.append("started")
+
+        def logged(self, node_id, entries):
+            self.events += [(node_id, entry) for entry in entries]
+            if any(entry["step"] == 2 for entry in entries):
+                (tmp_path / "seen").touch()
+
+        def finished(self, node, result):
+            self.events.append("finished")
+
+    observer = Curves()
+    graph = Graph([node("a", "log_until_seen")])
+    outcome = execute(graph, Store(tmp_path / "store"), act, workers=1, observer=observer)
+    assert "a" in outcome.results
+    logged = [("a", {"step": 1.0, "loss": 0.5}), ("a", {"step": 2.0, "loss": 0.25})]
+    assert observer.events == ["started", *logged, "finished"]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow.utils.validation import _validate_metric_name
 
 from benchmark.engine.node import Node, StageConfig
-from benchmark.experiments.mlflow_tracker import metric_name, run_name
+from benchmark.engine.store import Result
+from benchmark.experiments.mlflow_tracker import Tracker, metric_name, run_name
 from benchmark.experiments.tracking_store import create_whole
+from benchmark.planning.graph import build
+from benchmark.planning.plan import Row
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
+from support.samples import TINY
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,63 @@ def test_a_store_of_a_concurrent_run_is_not_replaced(tmp_path):
     create_whole(f"sqlite:///{store}", slow)
     assert store.read_text() == "first"
     assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+@pytest.fixture
+def tracked(tmp_path, monkeypatch):
+    """A tracker of a run with one fit, that node, and a function from a scalar's name to its points."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    plan = make_plan(RunRequest(str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
+    graph = build(plan).until({"fit"}, "ddpm")
+    tracker, (node,) = Tracker(plan, "generate", graph), graph.find("fit")
+    tracker.started(node)
+    run_id = tracker._open[node.id]
+
+    def points(name: str) -> list[tuple[int, float]]:
+        return [(m.step, m.value) for m in tracker.client.get_metric_history(run_id, name)]
+
+    return tracker, node, points
+
+
+def test_curves_are_logged_while_a_fit_runs_and_once(tracked, tmp_path):
+    """What was logged live is not repeated at the end, nor after a resumed fit logs its last steps again.
+
+    What arrives after the end, like the FID of the last preview, is taken from the result.
+    """
+    tracker, node, points = tracked
+    tracker.logged(node.id, [{"step": 1.0, "loss": 0.5}, {"step": 2.0, "loss": 0.4}])
+    assert points("loss") == [(1, 0.5), (2, 0.4)]
+    tracker.logged(node.id, [{"step": 2.0, "loss": 0.4}, {"step": 2.0, "fid": 9.0}])
+    tracker.logged(node.id, [{"step": 3.0, "loss": 0.3}])
+    history = [
+        {"step": 1.0, "loss": 0.5}, {"step": 2.0, "loss": 0.4, "fid": 9.0},
+        {"step": 3.0, "loss": 0.3, "fid": 7.0}, {"step": 4.0, "loss": 0.2},
+    ]  # fmt: skip
+    costs = {"seconds": 1.0, "peak_memory_mb": 2}
+    tracker.finished(node, Result(tmp_path, {"result": {"history": history}, "costs": costs}))
+    tracker.logged(node.id, [{"step": 3.0, "fid": 7.0}])  # too late, and known by now
+    assert points("loss") == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
+    assert points("fid") == [(2, 9.0), (3, 7.0)]
+    assert points("seconds") == [(0, 1.0)]
+    tracker.close("FINISHED", 1.0)
+
+
+def test_a_failed_fit_keeps_its_curve(tracked):
+    """What was logged before a failure stays."""
+    tracker, node, points = tracked
+    tracker.logged(node.id, [{"step": 1.0, "loss": 0.5}])
+    tracker.failed(node, "no memory")
+    assert points("loss") == [(1, 0.5)]
+    tracker.close("FAILED", 1.0)
+
+
+def test_runs_of_several_fits_have_different_names():
+    """A run is named after its fit, its class and the number of its source image."""
+    row = Row("gan", "generator", {}, {"name": "gan", "origin": "builtin"}, unit="per_image")
+    plan = make_plan(RunRequest(str(TINY), generators=(), device="cpu", precision="float32"))
+    twice = {**plan.task.profiles, "demo": plan.profile.model_copy(update={"fit_seeds": (0, 1)})}
+    graph = build(replace(plan, task=plan.task.model_copy(update={"profiles": twice}), rows=(row,)))
+    assert run_name(graph["fit/gan/fit1/viral/3"]) == "fit gan fit 1 viral 3"
+    names = [run_name(node) for node in graph if node.stage in ("fit", "sample", "generate", "classify")]
+    assert len(set(names)) == len(names)

@@ -55,13 +55,27 @@ def die_once(node, inputs, out, work, progress, log):
     return square(node, inputs, out, work, progress, log)
 
 
+def log_until_seen(node, inputs, out, work, progress, log):
+    """Log two steps, and end when the test has seen them: its file lies beside the store."""
+    for step in (1, 2):
+        log(step, {"loss": 0.5**step})
+    until = time.monotonic() + 30
+    while not (out.parent.parent.parent / "seen").exists():
+        assert time.monotonic() < until, "nobody saw the entries"
+        time.sleep(0.05)
+    return {"n": 0}
+
+
 def die_always(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 ACTS = {
-    f.__name__: f for f in (square, slow, raise_benchmark_error, raise_runtime_error, die_once, die_always)
-}
+    f.__name__: f
+    for f in (
+        square, slow, raise_benchmark_error, raise_runtime_error, die_once, die_always, log_until_seen,
+    )
+}  # fmt: skip
 
 
 def act(node: Node, inputs: Inputs, out: Path, work: Path, progress: Progress, log: Log) -> dict[str, Any]:
