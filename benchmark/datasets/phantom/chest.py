@@ -1,7 +1,4 @@
-"""Phantom chest radiographs: healthy, and four pneumonias that differ for radiological reasons.
-
-``python -m benchmark.datasets.phantom.chest OUT.png`` draws a contact sheet.
-"""
+"""Phantom chest radiographs: healthy, and four pneumonias that differ for radiological reasons."""
 
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
@@ -14,7 +11,6 @@ from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.canvas.devices import draw_devices
-from benchmark.phantoms.canvas.output import save_contact_sheet
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population, tissue
 from benchmark.phantoms.pneumonia.population import ImageRecord
 from benchmark.phantoms.quotas import class_of
@@ -189,15 +185,3 @@ def _image_set(
 
 def _given(record: ImageRecord) -> Given:
     return {"patient": record.patient, "sex": record.sex, "age": record.age, "view": record.view}
-
-
-def example_grid(*, size: int = 128, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
-    """A row per class."""
-    return [
-        [draw(c, seed=seed, index=5000 + 100 * r + k, size=size).image for k in range(columns)]
-        for r, c in enumerate(CLASSES)
-    ]
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

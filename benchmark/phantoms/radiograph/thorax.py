@@ -1,7 +1,4 @@
-"""Phantom chest radiographs with the fourteen findings of ChestX-ray14, frontal and lateral.
-
-``python -m benchmark.phantoms.radiograph.thorax OUT.png`` draws a contact sheet.
-"""
+"""Phantom chest radiographs with the fourteen findings of ChestX-ray14, frontal and lateral."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +8,7 @@ import numpy as np
 
 from benchmark.errors import DataError, unknown_name
 from benchmark.phantoms.canvas.devices import draw_devices
-from benchmark.phantoms.canvas.output import check_size, save_contact_sheet
+from benchmark.phantoms.canvas.output import check_size
 from benchmark.phantoms.radiograph import (
     airspace,
     atelectasis,
@@ -227,19 +224,3 @@ def _check_severities(requested: Mapping[str, float | None]) -> None:
         if severity is not None and not 0 <= severity <= 1:
             remedy = "Give a severity from 0 to 1, or None."
             raise DataError(f"phantom.thorax.{name}", f"severity {severity}", remedy)
-
-
-def example_grid(*, size: int = 112, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
-    """A row without findings and a row per finding; the last two columns are lateral."""
-    views = ["PA" if k % 2 else "AP" for k in range(columns - 2)] + ["LATERAL"] * 2
-    return [
-        [
-            draw(names, seed=seed, index=100 * number + k, size=size, view=view).image
-            for k, view in enumerate(views)
-        ]
-        for number, names in enumerate([(), *((name,) for name in FINDINGS)])
-    ]
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())
