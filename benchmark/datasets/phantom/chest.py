@@ -11,9 +11,9 @@ from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.canvas.devices import draw_devices
+from benchmark.phantoms.canvas.fields import make_grid
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population, tissue
 from benchmark.phantoms.pneumonia.population import ImageRecord
-from benchmark.phantoms.quotas import class_of
 
 version = "1"
 SOURCE = "phantom.chest"
@@ -111,7 +111,7 @@ def _scene(seed: int, index: int, size: int, **given: Unpack[Given]) -> Scene:
     body = anatomy.sample_body(of_patient, given.get("sex") or own_sex, own_age if age is None else age)
     own_view = "AP" if of_exposure.random() < population.TRAIN_AP else "PA"
     exposure = acquisition.sample_exposure(of_exposure, given.get("view") or own_view)
-    grid = acquisition.grid_of(exposure, size)
+    grid = make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
     return Scene(body, exposure, anatomy.project_lungs(body, exposure.pose, grid))
 
 
@@ -157,8 +157,8 @@ def _counts(counts: dict[str, int], classes: tuple[str, ...], field: str) -> dic
 
 
 def _fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[ImageRecord]:
-    """Fresh patients, one image each; the population decides sex, age and view."""
-    return [ImageRecord(first + i, first + i, class_of(i, classes)) for i in range(per_class * len(classes))]
+    """Fresh patients, one image each, classes in turn; the population decides sex, age and view."""
+    return [ImageRecord(first + i, first + i, name) for i, name in enumerate(classes * per_class)]
 
 
 def _image_set(

@@ -9,7 +9,7 @@ from benchmark.datasets.phantom import _common
 from benchmark.datasets.phantom._radiographs import CohortDrawing, prompts
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import POSITIVE, ImageSet
-from benchmark.phantoms.canvas.output import check_size
+from benchmark.phantoms.canvas.fields import check_size
 from benchmark.phantoms.radiograph import cohort, reports, thorax
 from benchmark.phantoms.radiograph.cohort import CohortTable, Population
 from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution

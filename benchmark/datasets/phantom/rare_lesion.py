@@ -89,7 +89,7 @@ def images(
     """
     _common.check_request(classes, CLASSES, image_size, SOURCE)
     table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
-    name = _class_names(table)
+    name = np.array(CLASSES)[np.where(table.present.any(1), table.present.argmax(1) + 1, 0)]
     table, name = table.select(np.isin(name, classes)), name[np.isin(name, classes)]
     drawing = CohortDrawing(table, LESIONS, table.present, seed)
     box = np.full((len(table), 4), np.nan, dtype=np.float32)
@@ -101,8 +101,3 @@ def images(
     return drawing.image_set(
         image_size, source=SOURCE, version=version, classes=classes, label=label, box=box, prompt=prompt
     )
-
-
-def _class_names(table: CohortTable) -> np.ndarray:
-    """(N,) class of each image."""
-    return np.array(CLASSES)[np.where(table.present.any(1), table.present.argmax(1) + 1, 0)]
