@@ -77,7 +77,8 @@ def check_retraining(
 ) -> tuple[list[Check], RetrainingRecord]:
     """Compare the bundle with its retrained seeds; ``board`` holds other rows of the same protocol."""
     manifest = bundle.manifest
-    same_machine = _same_machine(manifest, plan)
+    here = {**hardware(plan.device), **software()}, plan.device, plan.precision
+    same_machine = here == ({**manifest.hardware, **manifest.software}, manifest.device, manifest.precision)
     old, new = run_values(bundle.predictions, manifest), run_values(retraining.predictions, manifest)
     others = [list(per_seed(run_values(b.predictions, b.manifest)).values()) for b in _others(board, bundle)]
     test = compare_runs(list(per_seed(old).values()), list(per_seed(new).values()), others)
@@ -146,13 +147,6 @@ def _agreement(bundle: Bundle, retraining: Retraining) -> Agreement:
     multilabel = bundle.manifest.labels == "multilabel"
     same = (new >= 0.5) == (old >= 0.5) if multilabel else new.argmax(1) == old.argmax(1)
     return Agreement(float(same.mean()), float(np.abs(new - old).max()))
-
-
-def _same_machine(manifest: Manifest, plan: Plan) -> bool:
-    """Return whether the bundle names the software, hardware, device and precision of this machine."""
-    here = {**hardware(plan.device), **software()}
-    named = {**manifest.hardware, **manifest.software}
-    return here == named and (manifest.device, manifest.precision) == (plan.device, plan.precision)
 
 
 def _check_reproduced(agreement: Agreement, same_machine: bool) -> Check:

@@ -122,14 +122,9 @@ def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
         _top_up(train, FRESH_TRAIN, p.at_least, seed),
         paper,
         _top_up(test, FRESH_TEST + p.test_images, p.test_at_least, seed),
-        _by_rarest_label(FRESH_RESERVE, "reserve", reserve, seed),
+        population.fresh_by_group(seed, FRESH_RESERVE, "reserve", [reserve] * len(LABELS), _rarest_label,
+                                  source=SOURCE),
     ])  # fmt: skip
-
-
-def _by_rarest_label(first: int, split: str, count: int, seed: int) -> CohortTable:
-    """Fresh patients, ``count`` for each rarest label."""
-    quota = [count] * len(LABELS)
-    return _population().fresh_by_group(seed, first, split, quota, _rarest_label, source=SOURCE)
 
 
 def _rarest_label(table: CohortTable) -> np.ndarray:
