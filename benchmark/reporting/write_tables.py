@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmark.bundles.io import read_bundles
 from benchmark.comparison.breakdown import breakdown
-from benchmark.reporting import figures, tables
+from benchmark.reporting import tables
+from benchmark.reporting.figures import shapes as figures
 from benchmark.reporting.figures.draw import Drawn, save
 from benchmark.reporting.formats import escape_markdown
 from benchmark.reporting.leaderboards.publish import compare_bundles
