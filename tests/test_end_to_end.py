@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.reporting.leaderboards.publish import without_costs
+from support.board_folders import without_costs
 from support.samples import ROOT, TINY
 
 BROKEN = '''"""Generators that break the contract, each in its own way; the parameter says which."""

@@ -1,12 +1,14 @@
 """Verbs that compare bundles, and that write leaderboards and tables."""
 
+from benchmark.bundles.io import read_bundles
 from benchmark.cli.options import WHERE
 from benchmark.cli.requests import CompareRequest, LeaderboardRequest, TablesRequest
 from benchmark.errors import BenchmarkError
 from benchmark.experiments.run import make_folder
 from benchmark.reporting import write_tables as reporting
 from benchmark.reporting.leaderboards import build
-from benchmark.reporting.leaderboards.publish import compare_folder, publish
+from benchmark.reporting.leaderboards.publish import compare_bundles as compare
+from benchmark.reporting.leaderboards.publish import publish
 from benchmark.submissions.accept import add
 from benchmark.utils.files import write_json
 
@@ -15,7 +17,7 @@ def compare_bundles(request: CompareRequest) -> int:
     """Compare bundles and write ``comparison.json``."""
     out = request.out or request.bundles.parent
     make_folder(out)
-    write_json(out / "comparison.json", compare_folder(request.bundles))
+    write_json(out / "comparison.json", compare(read_bundles(request.bundles)).to_json())
     print(out / "comparison.json")
     return 0
 
@@ -43,7 +45,7 @@ def render_leaderboards(request: LeaderboardRequest) -> int:
         raise BenchmarkError(WHERE, "--bundles and --add exclude each other", "Leave one out.")
     out = request.out or request.bundles.parent
     make_folder(out)
-    publish(request.bundles, out)
+    publish(read_bundles(request.bundles), out)
     for kind in ("md", "json", "html"):
         print(out / f"leaderboard.{kind}")
     return 0

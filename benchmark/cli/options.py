@@ -63,7 +63,7 @@ def parse(verb: str, about: str, request: type, arguments: Sequence[str]) -> Any
             reader.error(f"unexpected argument '{word}'")
         options = [label for _, _, option, label in _fields(request) if not option.positional]
         raise unknown_name("option", word.partition("=")[0], [*options, "--help"], WHERE)
-    given = {name: _without_empty(value) for name, value in vars(values).items()}
+    given = {n: [t for t in v if t.strip()] if isinstance(v, list) else v for n, v in vars(values).items()}
     try:
         return request(**{name: value for name, value in given.items() if value})
     except ValidationError as error:
@@ -86,10 +86,6 @@ def entry_point(name: str, verb: str, request: type) -> str:
         command.append(f"{{{parameter}}}" if option.positional else f"{label} {{{parameter}}}")
     wrapped = textwrap.wrap(" ".join(command), 100, break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "    command: >-", *(f"      {line}" for line in wrapped)])
-
-
-def _without_empty(value: Any) -> Any:
-    return [item for item in value if item.strip()] if isinstance(value, list) else value
 
 
 def _holds(annotation: Any, kind: type) -> bool:

@@ -120,10 +120,6 @@ def _predicted(options: StatsRequest) -> tuple[Predictions, predictions.Settings
     return table, predictions.Settings(**{**usual, **given}, margin=margin)
 
 
-def _predictions(options: StatsRequest) -> Record:
-    return predictions.compare_predictions(*_predicted(options))
-
-
 def _power(options: StatsRequest) -> Record:
     if options.csv is None and options.bundles is None:
         if options.images is None or options.discordant is None:
@@ -161,7 +157,7 @@ SHARED = frozenset({"csv", "bundles", "alpha"})
 ANALYSES = {
     "runs": Analysis(_runs, rows.runs, SHARED | {"correction", "direction"}),
     "predictions": Analysis(
-        _predictions, models.predictions,
+        lambda options: predictions.compare_predictions(*_predicted(options)), models.predictions,
         SHARED | {"correction", "metric", "baseline", "positive", "margin"},
     ),
     "power": Analysis(

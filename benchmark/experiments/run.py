@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.bundles.assemble import write_bundles
+from benchmark.bundles.io import read_bundles
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome, execute
@@ -138,7 +139,7 @@ def _write(
         write_bundles(plan, graph, outcome, out, only)
         return [out / only]
     write_bundles(plan, graph, outcome, out / "bundles")
-    comparison = publish(out / "bundles", out)
+    comparison = publish(read_bundles(out / "bundles"), out)
     tracker.leaderboard(out, comparison)
     return [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")] + [out / "bundles"]
 

@@ -219,18 +219,14 @@ def _meetings(
 
 def _similarity(image: Any, pairs: np.ndarray) -> np.ndarray:
     """Return (P,) correlation of the details of (P, 2) pairs, after the best move."""
+    from scipy.ndimage import gaussian_filter
+
     rows, place = np.unique(pairs, return_inverse=True)
-    band = np.concatenate([_details(reduce(part)) for part in blocks(select(image, rows), _at_once(image))])
+    small = np.concatenate([reduce(part) for part in blocks(select(image, rows), _at_once(image))])
+    band = gaussian_filter(small, (0, 0.7, 0.7)) - gaussian_filter(small, (0, 2, 2))  # pixels
     first, second = place.reshape(-1, 2).T
     fixed = _standard(_inner(band[second], (0, 0)))
     return np.max([(_standard(_inner(band[first], move)) * fixed).sum(1) for move in MOVES], axis=0)
-
-
-def _details(small: np.ndarray) -> np.ndarray:
-    """Return (M, H, W), the band between Gaussians of 0.7 and 2 pixels."""
-    from scipy.ndimage import gaussian_filter
-
-    return np.asarray(gaussian_filter(small, (0, 0.7, 0.7)) - gaussian_filter(small, (0, 2, 2)))
 
 
 def _inner(band: np.ndarray, move: tuple[int, int]) -> np.ndarray:

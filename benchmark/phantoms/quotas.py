@@ -1,4 +1,4 @@
-"""Divide totals among groups: proportional quotas, and classes in turn."""
+"""Divide totals among groups in proportion."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,3 @@ def round_to_total(exact: np.ndarray, total: int) -> np.ndarray:
     whole = np.floor(exact).astype(int)
     whole[np.argsort(whole - exact, kind="stable")[: total - whole.sum()]] += 1
     return whole
-
-
-def class_of(number: int, classes: Sequence[str]) -> str:
-    """Class of a fresh patient: classes take turns, so that every prefix is balanced."""
-    return classes[number % len(classes)]

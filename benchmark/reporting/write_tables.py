@@ -6,18 +6,19 @@ from pathlib import Path
 
 from benchmark.bundles.io import read_bundles
 from benchmark.comparison.breakdown import breakdown
-from benchmark.reporting import figures, tables
+from benchmark.reporting import tables
+from benchmark.reporting.figures import shapes as figures
 from benchmark.reporting.figures.draw import Drawn, save
 from benchmark.reporting.formats import escape_markdown
 from benchmark.reporting.leaderboards.publish import compare_bundles
-from benchmark.reporting.tables import as_csv, as_latex, as_markdown
 from benchmark.reporting.tables.record import LeftOut, Table
 from benchmark.reporting.tables.run import Run
 from benchmark.reporting.tables.variants import variants
+from benchmark.reporting.tables.writers import latex, markdown, tidy_csv
 from benchmark.utils.files import disk_errors, write_text
 
 Item = Table | Drawn | LeftOut
-KINDS = {"csv": as_csv.text, "md": as_markdown.text, "tex": as_latex.text}
+KINDS = {"csv": tidy_csv, "md": markdown, "tex": latex}
 INDEX = "README.md"
 LONGEST = 100  # characters of a variant's folder
 
@@ -92,7 +93,7 @@ def _index(runs: Sequence[Run], parts: dict[str, list[Item]]) -> str:
             lines.append(f"# {escape_markdown(folder)}")
         for item in items:
             if isinstance(item, Table):
-                lines.append(as_markdown.text(item).rstrip("\n"))
+                lines.append(markdown(item).rstrip("\n"))
             elif isinstance(item, Drawn):
                 path = f"{folder}/{item.name}.png" if folder else f"{item.name}.png"
                 lines += [f"![{item.name}]({path})", escape_markdown(item.caption)]

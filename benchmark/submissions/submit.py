@@ -17,7 +17,7 @@ from benchmark.planning.resolve import make_plan
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.board_folders import RESULTS, one_protocol, read_rows
-from benchmark.reporting.leaderboards.publish import headline, publish_bundles
+from benchmark.reporting.leaderboards.publish import headline, publish
 from benchmark.submissions.accept import board_of
 from benchmark.submissions.request import SubmitRequest
 from benchmark.submissions.sample_row import sample_row
@@ -175,6 +175,6 @@ def _compare_with_board(root: Path, bundle: Bundle, out: Path) -> None:
         return
     others = [b for b in read_rows(board) if b.manifest.row.name != bundle.manifest.row.name]
     one_protocol(board.name, [*others, bundle])
-    comparison = publish_bundles([*others, bundle], out)
+    comparison = publish([*others, bundle], out)
     print(f"leaderboard: {out / 'leaderboard.md'}, with {len(others)} rows of {board}")
     print(headline(comparison))

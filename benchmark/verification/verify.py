@@ -94,11 +94,14 @@ def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) ->
     bundle = read_bundle(folder)
     manifest, checks = bundle.manifest, result.checks
     result.protocol_hash = manifest.protocol_hash
-    result.signer = signature.check(folder / MANIFEST, folder / SIGNATURE, request.allowed_signers)
+    result.signer = signed = signature.check(folder / MANIFEST, folder / SIGNATURE, request.allowed_signers)
+    # a forged signature fails; an unknown author or no signature is not a fault
+    known = request.allowed_signers is None or signed.principal is not None
+    outcome = None if signed.good and not known else signed.good
     checks += [
         Check("schema", PASSED, f"schema {manifest.schema_}, every field valid"),
         Check("files", PASSED, f"{len(manifest.files)} with the hashes in bundle.json"),
-        _check_signature(result.signer, request),
+        Check("signature", outcome, signed.detail, SIGNATURE if signed.good is False else ""),
     ]
     if (folder / VERIFIED).exists():
         why = "came with the bundle, so only its author vouches for it; ignored"
@@ -120,13 +123,6 @@ def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) ->
     checks.append(unverified_claims(manifest.submission_type != SUITE))
     if request.deep:
         _verify_deep(bundle, protocol, request, result)
-
-
-def _check_signature(signed: signature.Signature, request: VerifyRequest) -> Check:
-    """Pass a good signature, fail a forged one; an unknown author or no signature is not a fault."""
-    known = request.allowed_signers is None or signed.principal is not None
-    outcome = None if signed.good and not known else signed.good
-    return Check("signature", outcome, signed.detail, SIGNATURE if signed.good is False else "")
 
 
 def _check_results(bundle: Bundle) -> list[Check]:

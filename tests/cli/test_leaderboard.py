@@ -331,3 +331,10 @@ def test_pages_of_one_run(bundles):
     assert files == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
     record = json.loads((bundles.parent / "leaderboard.json").read_text())
     assert set(record["rows"]) == {"oracle", *ROWS}
+
+
+def test_compare_writes_the_comparison_as_json(bundles, tmp_path):
+    """The verb ``compare`` writes the record of every interval, test and rank."""
+    assert main(["compare", "--bundles", str(bundles), "--out", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "comparison.json").read_text())
+    assert set(record["primary"]) == {"oracle", *ROWS}

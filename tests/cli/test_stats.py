@@ -20,11 +20,12 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from benchmark.bundles.io import read_bundles
 from benchmark.cli.parser import main
 from benchmark.comparison.csv.predictions import Settings, compare_predictions, statistic_of
 from benchmark.comparison.csv.predictions_table import read_predictions
 from benchmark.comparison.csv.runs import compare_runs, read_runs, values_by_row
-from benchmark.reporting.leaderboards.publish import compare_folder
+from benchmark.reporting.leaderboards.publish import compare_bundles
 from support.make_bundles import make_bundles
 from support.samples import ROOT
 
@@ -210,7 +211,7 @@ def bundles(tmp_path_factory) -> Path:
 
 def test_bundles_replace_a_table(tmp_path, bundles):
     """Runs and predictions of bundles give the comparison's figures, with the task's correction."""
-    whole = compare_folder(bundles).to_json()
+    whole = compare_bundles(read_bundles(bundles)).to_json()
     runs = record(tmp_path, "runs", "--bundles", str(bundles))
     assert runs["kruskal_wallis"]["statistic"] == pytest.approx(whole["kruskal_wallis"]["statistic"])
     result = record(tmp_path, "predictions", "--bundles", str(bundles))

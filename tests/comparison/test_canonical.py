@@ -32,9 +32,10 @@ from benchmark.comparison.significance_records import Association
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.build import pages
 from benchmark.reporting.leaderboards.publish import compare_bundles, write_leaderboard
-from benchmark.reporting.tables import as_csv, as_latex, as_markdown, of_run, of_runs
+from benchmark.reporting.tables import of_run, of_runs
 from benchmark.reporting.tables.record import Table
 from benchmark.reporting.tables.run import Run
+from benchmark.reporting.tables.writers import latex, markdown, tidy_csv
 from benchmark.statistics import intervals
 from benchmark.utils import rounding
 from benchmark.utils.rounding import canonical
@@ -162,8 +163,8 @@ def all_pages(rows: list[Bundle], folder: Path) -> dict[str, str]:
     texts.update({f"site {name}": text for name, text in pages([board]).items()})
     run = Run(manifests, comparison, breakdown((b.manifest.record(), b.predictions) for b in rows), {})
     for table in (t for t in (*of_run(run), *of_runs([run])) if isinstance(t, Table)):
-        for writer in (as_csv, as_latex, as_markdown):
-            texts[f"{table.name} {writer.__name__}"] = writer.text(table)
+        for writer in (tidy_csv, latex, markdown):
+            texts[f"{table.name} {writer.__name__}"] = writer(table)
     return texts
 
 

@@ -55,13 +55,14 @@ def test_a_pair_of_scores_meets_its_known_orthant():
     assert cooccurrence.correlation_for_pair(0.1, 0.2, 0.02) == pytest.approx(0.0, abs=2e-3)
 
 
-def test_nearest_correlation_repairs_an_impossible_matrix():
-    """A valid matrix is unchanged. Three correlations of -0.9 become positive definite."""
-    good = np.array([[1, 0.3], [0.3, 1]])
-    assert cooccurrence.nearest_correlation(good) == pytest.approx(good)
-    repaired = cooccurrence.nearest_correlation(np.where(np.eye(3) == 1, 1.0, -0.9))
-    assert np.diag(repaired) == pytest.approx(np.ones(3))
-    assert np.linalg.eigvalsh(repaired).min() > 0
+def test_findings_with_impossible_correlations_keep_their_prevalence():
+    """Three findings cannot all correlate at -0.9: nearest to it, fewer occur together than by chance."""
+    impossible = np.where(np.eye(3) == 1, 1.0, -0.9)
+    names, half = ("a", "b", "c"), np.full(3, 0.5)
+    distribution = cooccurrence.FindingDistribution(names, half, impossible, lasting=0.0)
+    present = distribution.present(0, np.arange(20_000), 0)
+    assert present.mean(0) == pytest.approx(half, abs=0.015)
+    assert present.all(1).mean() < 0.02 < 0.125
 
 
 def test_every_patient_has_a_study_and_the_total_is_met():
@@ -162,6 +163,13 @@ def test_chexpert_lists_its_full_size_in_seconds_and_little_memory():
     assert [int(n) for n in out[:3]] == [224_316, 65_240, 32_387]
     assert int(out[3]) < 1_000_000  # kB
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 20
+
+
+@pytest.mark.parametrize(("source", "params"), SOURCES)
+def test_a_source_without_a_reserve_has_its_other_splits(source, params):
+    """``data show`` requests none; phantom.rare_lesion could not draw an empty cohort."""
+    assert set(small(source, params, reserve=0).split) >= {"train", "test"}
+    assert "reserve" not in small(source, params, reserve=0).split
 
 
 def test_chexpert_paper_splits_have_lans_table_2():

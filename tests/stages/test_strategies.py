@@ -13,6 +13,7 @@ import pytest
 from benchmark import stages
 from benchmark.bundles import assemble as report
 from benchmark.bundles.folds import joined_measures
+from benchmark.bundles.io import read_bundles
 from benchmark.classifiers import evaluator as evaluators
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import Outcome, input_keys
@@ -25,7 +26,7 @@ from benchmark.planning.graph import build
 from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.reporting.leaderboards.publish import compare_folder, publish
+from benchmark.reporting.leaderboards.publish import compare_bundles, publish
 from benchmark.stages.classify import ClassifyConfig
 from benchmark.stages.gan_test import GanTestConfig, gan_test
 from benchmark.stages.job import Job
@@ -73,7 +74,7 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
         outcome.results[node.id] = store.get(node.stage, key)
     out = root / (scenario.replace("=", "-") or task)
     report.write_bundles(plan, graph, outcome, out / "bundles")
-    publish(out / "bundles", out)
+    publish(read_bundles(out / "bundles"), out)
     return Run(graph, outcome, out / "bundles", (out / "leaderboard.md").read_text())
 
 
@@ -198,7 +199,7 @@ def test_the_curve_is_in_the_bundle_of_real_only(selected):
 
 def test_rows_are_read_off_the_curve(selected, folded):
     """The curve ends with all real images, and gives each other row's equivalent, or the reason for none."""
-    comparison = compare_folder(selected.bundles).to_json()
+    comparison = compare_bundles(read_bundles(selected.bundles)).to_json()
     full = selected.result("data")["splits"]["train"]["images"]
     points = comparison["learning_curve"]["points"]
     assert len(points) == 3
@@ -208,7 +209,7 @@ def test_rows_are_read_off_the_curve(selected, folded):
     assert comparison["equivalent"].keys() == comparison["figures"]["test"]["8"].keys() - {"real_only"}
     for worth in comparison["equivalent"].values():
         assert (worth["primary"]["images"] is None) == (worth["primary"]["reason"] is not None)
-    folds = compare_folder(folded.bundles).to_json()
+    folds = compare_bundles(read_bundles(folded.bundles)).to_json()
     assert "has 2 sizes" in next(iter(folds["equivalent"].values()))["primary"]["reason"]
 
 

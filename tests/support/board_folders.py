@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ RKCTqZDkQrzkKw2CdquuII
 def make_board_folder(root: Path, name: str = BOARD, rows: tuple[str, ...] = ROWS, **sizes: Any) -> Path:
     """Write a board of simulated bundles under ``root/results``."""
     return make_bundles(root / "results" / name, rows=rows, **{**TINY, **sizes})
+
+
+def without_costs(page: str) -> str:
+    """Remove the measured costs from a page of any kind, to compare two runs."""
+    if not page.startswith("{"):
+        return re.sub(r"<!-- costs -->.*?<!-- /costs -->", "", page, flags=re.DOTALL)
+    return json.dumps({k: v for k, v in json.loads(page).items() if k != "costs"})
 
 
 def edit(folder: Path, **fields: Any) -> None:

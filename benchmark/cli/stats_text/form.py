@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmark.reporting.formats import DASH, p_equals
+
 Record = Mapping[str, Any]
 
 
@@ -17,21 +19,9 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["  ".join(line).rstrip() for line in lines]
 
 
-def p_text(p: float | None) -> str:
-    """Format a p-value, never as zero."""
-    if p is None:
-        return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def p_is(p: float) -> str:
-    """Format a p-value within a sentence."""
-    return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
-
-
 def number(value: float | None, digits: int = 3) -> str:
     """Format a number, or a dash for None."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return DASH if value is None else f"{value:.{digits}f}"
 
 
 def two_digits(value: float) -> str:
@@ -39,25 +29,15 @@ def two_digits(value: float) -> str:
     return number(value, 2)
 
 
-def points(value: float | None) -> str:
-    """Format a difference in hundredths of the metric, with its sign."""
-    return "-" if value is None else f"{100 * value:+.1f}"
-
-
 def size(value: float | None) -> str:
     """Format the size of a difference in hundredths of the metric."""
-    return "-" if value is None else f"{100 * abs(value):.1f}"
+    return DASH if value is None else f"{100 * abs(value):.1f}"
 
 
 def amount(value: float) -> str:
     """Format a given difference or margin within a sentence."""
     hundredths = f"{100 * value:g}"
     return f"{hundredths} point" if hundredths == "1" else f"{hundredths} points"
-
-
-def percent(value: float) -> str:
-    """Format a share."""
-    return f"{100 * value:.1f} %"
 
 
 def between(low: float | None, high: float | None, form: Callable[[float], str]) -> str:
@@ -74,7 +54,7 @@ def kruskal(test: Record, items: str, alpha: float) -> str:
         else f"no significant difference, which does not show that the {items} are equal"
     )  # fmt: skip
     return (
-        f"Kruskal-Wallis: H = {test['statistic']:.2f}, df {test['df']}, {p_is(test['p'])} "
+        f"Kruskal-Wallis: H = {test['statistic']:.2f}, df {test['df']}, {p_equals(test['p'])} "
         f"({test['method']}), epsilon-squared {test['epsilon_squared']:.2f}: {conclusion}."
     )
 

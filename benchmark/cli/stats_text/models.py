@@ -7,12 +7,10 @@ from benchmark.cli.stats_text.form import (
     grid,
     notes,
     number,
-    p_is,
-    p_text,
-    percent,
-    points,
     size,
 )
+from benchmark.reporting.formats import p_equals, p_value, percent
+from benchmark.utils.formatting import points
 
 
 def predictions(record: Record) -> list[str]:
@@ -42,7 +40,7 @@ def _row(model: str, versus: Record) -> tuple[str, ...]:
     difference, detectable = versus["difference"], versus["detectable"]
     return (
         model, points(difference["estimate"]), between(difference["low"], difference["high"], points),
-        p_text(difference["p"]), p_text(difference["p_adjusted"]), size(detectable["0.8"]),
+        p_value(difference["p"]), p_value(difference["p_adjusted"]), size(detectable["0.8"]),
         size(detectable["0.95"]),
     )  # fmt: skip
 
@@ -57,7 +55,7 @@ def _sentences(versus: Record, alpha: float) -> list[str]:
             "No significant difference. Such a study detects a true difference of "
             f"{size(versus['detectable']['0.8'])} points in 80 % of cases; a smaller one is possible."
         )
-    outcome = f", {p_is(boot['p'])}" if boot["p"] is not None else f" ({boot['reason']})"
+    outcome = f", {p_equals(boot['p'])}" if boot["p"] is not None else f" ({boot['reason']})"
     return [
         conclusion,
         f"Paired bootstrap by patient, of these trainings: {points(boot['difference'])} points, "
@@ -73,8 +71,8 @@ def _mcnemar(test: Record | None) -> list[str]:
         return []
     clustered, detectable = test["clustered"], test["detectable"]["0.8"]
     lines = [
-        f"McNemar: {test['gained']} images gained, {test['lost']} lost, {p_is(test['p'])} "
-        f"({test['method']}); clustered by patient {p_is(clustered['p'])} ({clustered['method']})."
+        f"McNemar: {test['gained']} images gained, {test['lost']} lost, {p_equals(test['p'])} "
+        f"({test['method']}); clustered by patient {p_equals(clustered['p'])} ({clustered['method']})."
     ]
     if detectable is not None:
         lines.append(
@@ -91,7 +89,7 @@ def _delong(test: Record | None) -> list[str]:
         return [f"DeLong: not computed, {test['reason']}."]
     return [
         f"DeLong, clustered by patient: AUROC {test['a']['auroc']:.3f} against {test['b']['auroc']:.3f}, "
-        f"{p_is(test['p'])}."
+        f"{p_equals(test['p'])}."
     ]
 
 
@@ -101,8 +99,8 @@ def _equivalence(test: Record | None) -> list[str]:
     conclusion = "Equivalent" if test["equivalent"] else "Not shown to be equivalent"
     chances = ", ".join(percent(test["rope"][k]) for k in ("below", "within", "above"))
     return [
-        f"{conclusion} within {amount(test['margin'])} (two one-sided tests, {p_is(test['p'])}). Probability "
-        f"that the difference is below, within, above the margins: {chances}."
+        f"{conclusion} within {amount(test['margin'])} (two one-sided tests, {p_equals(test['p'])}). "
+        f"Probability that the difference is below, within, above the margins: {chances}."
     ]
 
 

@@ -8,11 +8,9 @@ from benchmark.cli.stats_text.form import (
     kruskal,
     notes,
     number,
-    p_is,
-    p_text,
-    percent,
     two_digits,
 )
+from benchmark.reporting.formats import p_equals, p_value, percent
 
 
 def runs(record: Record) -> list[str]:
@@ -38,7 +36,7 @@ def _friedman(test: Record) -> list[str]:
     ranks = ", ".join(f"{n} {r:.2f}" for n, r in sorted(test["mean_ranks"].items(), key=lambda x: x[1]))
     groups = "; ".join(", ".join(g) for g in test["cliques"]) or "none"
     return [
-        f"Friedman over {test['blocks']} blocks: {p_is(test['p'])} ({test['method']}), Kendall's W "
+        f"Friedman over {test['blocks']} blocks: {p_equals(test['p'])} ({test['method']}), Kendall's W "
         f"{test['kendall_w']:.2f}. Mean ranks, 1 is best: {ranks}.",
         f"Nemenyi: groups of rows without a significant difference (mean ranks closer than "
         f"{test['critical_difference']:.2f}): {groups}.",
@@ -56,7 +54,7 @@ def _variance(variance: Record) -> list[str]:
 def figures(record: Record) -> list[str]:
     """Format the correlation of fidelity with utility."""
     rows = [
-        (m, str(f["n"]), number(f["rho"], 2), between(f["low"], f["high"], two_digits), p_text(f["p"]))
+        (m, str(f["n"]), number(f["rho"], 2), between(f["low"], f["high"], two_digits), p_value(f["p"]))
         for m, f in record["measures"].items()
     ]
     lines = grid(("measure", "models", "rho", "interval", "p"), rows)

@@ -70,6 +70,8 @@ def read_file(
     Raises:
         DataError: the file is broken, or blank in every frame.
     """
+    from PIL.Image import fromarray
+
     number, fault, blank = np.zeros(0, np.int64), "", 0
     if video and record.path.suffix.lower() in SUFFIXES:
         clip = read_clip(record.path, hertz=hertz, most=most, broken=broken)
@@ -82,7 +84,7 @@ def read_file(
         frames = np.asarray(decode_gray(record.path))[None]
     box = sector_box(frames) if square == "sector" else None
     fit: Fit = "stretch" if square == "stretch" else "pad"
-    cropped = [_image(crop(frame, box)) for frame in frames]
+    cropped = [fromarray(crop(frame, box)) for frame in frames]
     return ClipFile(
         record=record,
         pixels=np.stack([to_square(image, size, fit=fit) for image in cropped]),
@@ -92,12 +94,6 @@ def read_file(
         fault=fault,
         blank=blank,
     )
-
-
-def _image(frame: np.ndarray) -> Image:
-    from PIL.Image import fromarray
-
-    return fromarray(frame)
 
 
 def _thumb(image: Image, fit: Fit) -> np.ndarray:

@@ -22,6 +22,7 @@ _ANONYMOUS = re.compile(
     r"(?i)(|[\W_]*(anon\w*|unknown|none|removed|de-?id\w*|pseudo\w*|patient|subject|case|sub|pat|x+)?[\W_\d]*"
     r"|[0-9a-f-]{16,})"
 )
+VIEWS = {"PA": "PA", "AP": "AP", "LL": "LATERAL", "RL": "LATERAL", "LATERAL": "LATERAL"}
 REPLACE = "Replace the file by the original, or remove its record."
 
 
@@ -77,15 +78,16 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
         value = data.get(keyword)
         return "" if value is None else str(value).strip()
 
+    center, width = first_number(data.get("WindowCenter")), first_number(data.get("WindowWidth"))
     removed = text("PatientIdentityRemoved").upper() == "YES"
     return Header(
         uid=text("SOPInstanceUID"),
         patient_id=text("PatientID"),
-        view=_view(text("ViewPosition")),
+        view=VIEWS.get(text("ViewPosition").upper(), ""),
         age=_years(text("PatientAge")),
         sex={"M": "male", "F": "female"}.get(text("PatientSex").upper(), ""),
         frames=_whole(text("NumberOfFrames")),
-        window=_has_window(data),
+        window=bool(data.get("VOILUTSequence")) or None not in (center, width),
         burned_in=text("BurnedInAnnotation").upper() == "YES",
         identity=tuple(
             name
@@ -117,12 +119,6 @@ def parse(path: Path, **options: Any) -> Any:
         raise DataError(str(path), f"is corrupt or truncated: {reason(error)}", REPLACE) from None
 
 
-def _has_window(data: Any) -> bool:
-    """Return whether a data set states how its gray values are to be shown."""
-    center, width = first_number(data.get("WindowCenter")), first_number(data.get("WindowWidth"))
-    return bool(data.get("VOILUTSequence")) or None not in (center, width)
-
-
 def first_number(value: Any) -> float | None:
     """Return a number, or the first of several."""
     if value is None or value == "":
@@ -143,11 +139,6 @@ def _looks_anonymous(name: str, text: str) -> bool:
     if name != "PatientName" and re.fullmatch(r"\d{5,}", text):
         return False
     return bool(_ANONYMOUS.fullmatch(text))
-
-
-def _view(text: str) -> str:
-    name = text.upper()
-    return "LATERAL" if name in ("LL", "RL", "LATERAL") else name if name in ("PA", "AP") else ""
 
 
 def _years(text: str) -> float:

@@ -20,35 +20,28 @@ SAME_IMAGE = 0.999  # correlation of thumbnails; 0.9999 for one radiograph saved
 
 
 class Groups:
-    """Union-find; a group is named by its first member."""
+    """Disjoint groups of items; a group is named by its first member."""
 
     def __init__(self, items: Iterable[Any]) -> None:
-        self._parent: dict[Any, Any] = {item: item for item in items}
-        self._rank = {item: rank for rank, item in enumerate(self._parent)}
+        from scipy.cluster.hierarchy import DisjointSet
+
+        self._place = {item: place for place, item in enumerate(dict.fromkeys(items))}
+        self._sets = DisjointSet(self._place)
+        self.join = self._sets.merge
 
     def find(self, item: Any) -> Any:
         """Return the name of an item's group."""
-        while self._parent[item] != item:
-            item = self._parent[item]
-        return item
-
-    def join(self, a: Any, b: Any) -> None:
-        """Make one group of the groups of two items."""
-        first, second = sorted((self.find(a), self.find(b)), key=self._rank.__getitem__)
-        self._parent[second] = first
+        return min(self._sets.subset(item), key=self._place.__getitem__)
 
     def join_known(self, pairs: Iterable[tuple[Any, Any]]) -> None:
         """Join the pairs of which both are items."""
         for pair in pairs:
-            if self._parent.keys() >= set(pair):
+            if self._place.keys() >= set(pair):
                 self.join(*pair)
 
     def members(self) -> list[list[Any]]:
         """Return every group, in the order of its first member."""
-        groups: dict[Any, list[Any]] = {}
-        for item in self._parent:
-            groups.setdefault(self.find(item), []).append(item)
-        return list(groups.values())
+        return [sorted(group, key=self._place.__getitem__) for group in self._sets.subsets()]
 
     def note(self) -> list[str]:
         """Return a note on the patient ids that were joined."""

@@ -10,7 +10,9 @@ import numpy as np
 from benchmark.errors import DataError
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".gif", ".mpeg", ".mpg", ".m4v")
-FORMATS = "mov,avi,gif,mpeg,mpegvideo,mpegts"  # FFmpeg's demuxers for these; mov is MP4's too
+# FFmpeg's demuxers for these; mov is MP4's too. A playlist, whatever its suffix, would name other files.
+FORMATS = "mov,avi,gif,mpeg,mpegvideo,mpegts"
+LOCAL_VIDEO = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 MAX_FRAME_PIXELS = 10_000_000  # above 4K; thirty such frames fit into 300 MB
 
 _REPLACE = "Replace the file by the original, or remove its record."
@@ -89,7 +91,7 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
     av.logging.set_level(av.logging.PANIC)  # faults come as exceptions, which contain the library's messages
     decoded = 0
     try:
-        with av.open(str(path), options=_local_file()) as container:
+        with av.open(str(path), options=LOCAL_VIDEO) as container:
             if not container.streams.video:
                 raise _Fault("it contains no video")
             stream = container.streams.video[0]
@@ -111,11 +113,6 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
         raise _Fault(f"the file promises {promised}")
     if path.suffix.lower() == ".gif" and not _gif_ends(path):
         raise _Fault("the GIF ends before its last block")
-
-
-def _local_file() -> dict[str, str]:
-    """Admit containers of a video only: a playlist, whatever its suffix, would name other files."""
-    return {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
-from benchmark.phantoms.canvas.output import check_size
+from benchmark.phantoms.canvas.fields import check_size
 from benchmark.phantoms.radiograph.thorax import Radiograph
 from benchmark.utils.hashing import canonical_json
 

@@ -1,7 +1,4 @@
-"""Phantom chest radiographs: healthy, and four pneumonias that differ for radiological reasons.
-
-``python -m benchmark.datasets.phantom.chest OUT.png`` draws a contact sheet.
-"""
+"""Phantom chest radiographs: healthy, and four pneumonias that differ for radiological reasons."""
 
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
@@ -14,10 +11,9 @@ from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.canvas.devices import draw_devices
-from benchmark.phantoms.canvas.output import save_contact_sheet
+from benchmark.phantoms.canvas.fields import make_grid
 from benchmark.phantoms.pneumonia import acquisition, anatomy, findings, population, tissue
 from benchmark.phantoms.pneumonia.population import ImageRecord
-from benchmark.phantoms.quotas import class_of
 
 version = "1"
 conditions = frozenset({"age", "mask", "prompt", "sex", "view"})
@@ -116,7 +112,7 @@ def _scene(seed: int, index: int, size: int, **given: Unpack[Given]) -> Scene:
     body = anatomy.sample_body(of_patient, given.get("sex") or own_sex, own_age if age is None else age)
     own_view = "AP" if of_exposure.random() < population.TRAIN_AP else "PA"
     exposure = acquisition.sample_exposure(of_exposure, given.get("view") or own_view)
-    grid = acquisition.grid_of(exposure, size)
+    grid = make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
     return Scene(body, exposure, anatomy.project_lungs(body, exposure.pose, grid))
 
 
@@ -162,8 +158,8 @@ def _counts(counts: dict[str, int], classes: tuple[str, ...], field: str) -> dic
 
 
 def _fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[ImageRecord]:
-    """Fresh patients, one image each; the population decides sex, age and view."""
-    return [ImageRecord(first + i, first + i, class_of(i, classes)) for i in range(per_class * len(classes))]
+    """Fresh patients, one image each, classes in turn; the population decides sex, age and view."""
+    return [ImageRecord(first + i, first + i, name) for i, name in enumerate(classes * per_class)]
 
 
 def _image_set(
@@ -190,15 +186,3 @@ def _image_set(
 
 def _given(record: ImageRecord) -> Given:
     return {"patient": record.patient, "sex": record.sex, "age": record.age, "view": record.view}
-
-
-def example_grid(*, size: int = 128, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
-    """A row per class."""
-    return [
-        [draw(c, seed=seed, index=5000 + 100 * r + k, size=size).image for k in range(columns)]
-        for r, c in enumerate(CLASSES)
-    ]
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

@@ -1,7 +1,4 @@
-"""Phantom population modeled on CheXpert: 14 observations, frontal and lateral, noisy report labels.
-
-``python -m benchmark.datasets.phantom.chexpert OUT.png`` draws a contact sheet.
-"""
+"""Phantom population modeled on CheXpert: 14 observations, frontal and lateral, noisy report labels."""
 
 from dataclasses import replace
 
@@ -12,8 +9,8 @@ from benchmark.datasets.phantom import _common
 from benchmark.datasets.phantom._radiographs import CohortDrawing, prompts
 from benchmark.errors import unknown_name
 from benchmark.images.image_set import POSITIVE, ImageSet
-from benchmark.phantoms.canvas.output import check_size, save_contact_sheet
-from benchmark.phantoms.radiograph import cohort, cooccurrence, reports, thorax
+from benchmark.phantoms.canvas.fields import check_size
+from benchmark.phantoms.radiograph import cohort, reports, thorax
 from benchmark.phantoms.radiograph.cohort import CohortTable, Population
 from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
 from benchmark.phantoms.radiograph.counter_rng import CHOICE, REPORT, uniforms_at
@@ -86,7 +83,7 @@ def _population() -> Population:
         findings=FindingDistribution(
             names=names,
             prevalence=np.array([s.prevalence for s in REPORTING_RATES.values()]),
-            correlation=cooccurrence.nearest_correlation(matrix),
+            correlation=matrix,
             lasting=0.5,
         ),
         ages=(18, 30, 40, 50, 60, 70, 80, 90),
@@ -209,18 +206,3 @@ def draw_cohort(table: CohortTable, seed: int) -> CohortDrawing:
         table, tuple(visible), np.stack(list(visible.values()), axis=1), seed,
         devices=truth["Support Devices"], minimum_severity=MINIMUM_SEVERITY,
     )  # fmt: skip
-
-
-def example_grid(*, size: int = 128, columns: int = 8, seed: int = 0) -> list[list[np.ndarray]]:
-    """Rows of pneumothorax, pleural effusion, no finding, lateral images."""
-    params = Params(train_images=4000, train_patients=1500, test_images=50, val_images=20)
-    table = sample_cohort(params, reserve=1, seed=seed)
-    truth = dict(zip(OBSERVATIONS, table.present.T, strict=True))
-    frontal = table.view != "LATERAL"
-    kinds = [truth[name] & frontal for name in ("Pneumothorax", "Pleural Effusion", "No Finding")]
-    drawing = draw_cohort(table, seed)
-    return [drawing.images(np.flatnonzero(kind)[:columns], size) for kind in (*kinds, ~frontal)]
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

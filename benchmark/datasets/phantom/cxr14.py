@@ -1,7 +1,4 @@
-"""Phantom population modeled on NIH ChestX-ray14: 14 findings that co-occur, and "No Finding".
-
-``python -m benchmark.datasets.phantom.cxr14 OUT.png`` draws a contact sheet.
-"""
+"""Phantom population modeled on NIH ChestX-ray14: 14 findings that co-occur, and "No Finding"."""
 
 from functools import cache, partial
 
@@ -11,10 +8,9 @@ from pydantic import BaseModel, Field
 from benchmark.datasets.phantom import _common
 from benchmark.datasets.phantom._radiographs import CohortDrawing, prompts
 from benchmark.images.image_set import ImageSet
-from benchmark.phantoms.canvas.output import save_contact_sheet
-from benchmark.phantoms.radiograph import cohort, cooccurrence, thorax
+from benchmark.phantoms.radiograph import cohort, thorax
 from benchmark.phantoms.radiograph.cohort import CohortTable, Population
-from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
+from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution, correlation_for_pair
 from benchmark.phantoms.radiograph.counter_rng import REPORT, uniforms_at
 
 version = "1"
@@ -89,11 +85,10 @@ def _population() -> Population:
     matrix = np.eye(len(COUNTS))
     for i, row in enumerate(PAIRS):
         for j, both in enumerate(row, start=i + 1):
-            r = cooccurrence.correlation_for_pair(share[i], share[j], both / IMAGES)
+            r = correlation_for_pair(share[i], share[j], both / IMAGES)
             matrix[i, j] = matrix[j, i] = r
-    correlation = cooccurrence.nearest_correlation(matrix)
     return Population(
-        findings=FindingDistribution(tuple(COUNTS), share, correlation, lasting=0.5),
+        findings=FindingDistribution(tuple(COUNTS), share, matrix, lasting=0.5),
         ages=(1, 20, 30, 40, 50, 60, 70, 95),
         age_weights=(0.07, 0.13, 0.15, 0.21, 0.25, 0.15, 0.04),  # chosen; mean 47
         male=63_340 / IMAGES,  # of the images in Data_Entry_2017.csv
@@ -128,14 +123,9 @@ def sample_cohort(params: Params, *, reserve: int, seed: int) -> CohortTable:
         _top_up(train, FRESH_TRAIN, p.at_least, seed),
         paper,
         _top_up(test, FRESH_TEST + p.test_images, p.test_at_least, seed),
-        _by_rarest_label(FRESH_RESERVE, "reserve", reserve, seed),
+        population.fresh_by_group(seed, FRESH_RESERVE, "reserve", [reserve] * len(LABELS), _rarest_label,
+                                  source=SOURCE),
     ])  # fmt: skip
-
-
-def _by_rarest_label(first: int, split: str, count: int, seed: int) -> CohortTable:
-    """Fresh patients, ``count`` for each rarest label."""
-    quota = [count] * len(LABELS)
-    return _population().fresh_by_group(seed, first, split, quota, _rarest_label, source=SOURCE)
 
 
 def _rarest_label(table: CohortTable) -> np.ndarray:
@@ -218,17 +208,3 @@ def _boxes(drawing: CohortDrawing, count: int, size: int) -> np.ndarray:
         finding = DRAWN[columns[int(table.present[index, columns].argmax())]]
         box[index] = drawing.with_box(index, size, finding)[1]
     return box
-
-
-def example_grid(*, size: int = 80, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
-    """Two labels per row, each with images whose rarest label it is."""
-    table = _by_rarest_label(FRESH_TEST, "test", columns, seed)
-    drawing, label = CohortDrawing(table, DRAWN, table.present, seed), _rarest_label(table)
-    return [
-        drawing.images([*np.flatnonzero(label == k), *np.flatnonzero(label == k + 1)], size)
-        for k in range(0, len(LABELS), 2)
-    ]
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

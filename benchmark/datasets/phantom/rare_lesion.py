@@ -1,7 +1,4 @@
-"""Phantom population with four rare lesions among thousands of normal images, at two sites.
-
-``python -m benchmark.datasets.phantom.rare_lesion OUT.png`` draws a contact sheet.
-"""
+"""Phantom population with four rare lesions among thousands of normal images, at two sites."""
 
 from dataclasses import replace
 
@@ -11,7 +8,6 @@ from pydantic import BaseModel, Field
 from benchmark.datasets.phantom import _common
 from benchmark.datasets.phantom._radiographs import CohortDrawing
 from benchmark.images.image_set import ImageSet
-from benchmark.phantoms.canvas.output import save_contact_sheet
 from benchmark.phantoms.radiograph import cohort, thorax
 from benchmark.phantoms.radiograph.cohort import CohortTable, Population
 from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
@@ -94,7 +90,7 @@ def images(
     """
     _common.check_request(classes, CLASSES, image_size, SOURCE)
     table = sample_cohort(params, reserve=reserve_per_class, seed=seed)
-    name = _class_names(table)
+    name = np.array(CLASSES)[np.where(table.present.any(1), table.present.argmax(1) + 1, 0)]
     table, name = table.select(np.isin(name, classes)), name[np.isin(name, classes)]
     drawing = CohortDrawing(table, LESIONS, table.present, seed)
     box = np.full((len(table), 4), np.nan, dtype=np.float32)
@@ -106,24 +102,3 @@ def images(
     return drawing.image_set(
         image_size, source=SOURCE, version=version, classes=classes, label=label, box=box, prompt=prompt
     )
-
-
-def _class_names(table: CohortTable) -> np.ndarray:
-    """(N,) class of each image."""
-    return np.array(CLASSES)[np.where(table.present.any(1), table.present.argmax(1) + 1, 0)]
-
-
-def example_grid(*, size: int = 128, columns: int = 4, seed: int = 0) -> list[list[np.ndarray]]:
-    """A row per class: the home site on the left, the other site on the right."""
-    label = np.repeat(np.arange(len(CLASSES)), columns)
-    grid: list[list[np.ndarray]] = [[] for _ in CLASSES]
-    for first, site in ((FRESH_TEST, HOME), (FRESH_SITE, AWAY)):
-        table = _labeled(first, label, site, "test", seed)
-        drawing = CohortDrawing(table, LESIONS, table.present, seed)
-        for k, row in enumerate(grid):
-            row += drawing.images(np.flatnonzero(label == k), size)
-    return grid
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

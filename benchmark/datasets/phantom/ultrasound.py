@@ -1,7 +1,4 @@
-"""Phantom lung ultrasound: clips of a convex probe of COVID-19, bacterial pneumonia and healthy lungs.
-
-``python -m benchmark.datasets.phantom.ultrasound OUT.png`` draws a contact sheet.
-"""
+"""Phantom lung ultrasound: clips of a convex probe of COVID-19, bacterial pneumonia and healthy lungs."""
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -10,7 +7,6 @@ from benchmark.datasets.phantom import _common
 from benchmark.datasets.phantom._common import Phantom
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet
-from benchmark.phantoms.canvas.output import save_contact_sheet
 from benchmark.phantoms.ultrasound import chest as us_chest
 from benchmark.phantoms.ultrasound import console as us_console
 from benchmark.phantoms.ultrasound import echo as us_echo
@@ -165,16 +161,3 @@ def _image_set(
         sex=[people[r.patient].sex for r in records],
         clip=["" if r.still else clip for clip, r in zip(clips, records, strict=True)],
     )
-
-
-def example_grid(*, size: int = 128, columns: int = 8, seed: int = 0) -> list[list[np.ndarray]]:
-    """A row per class, a patient per column."""
-    return [
-        [draw(c, seed=seed, patient=5000 + 100 * r + k, clip=0, frame=0, size=size).image
-         for k in range(columns)]
-        for r, c in enumerate(CLASSES)
-    ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

@@ -24,7 +24,7 @@ def draw_devices(names: Sequence[str], seed: int, grid: Grid, *, lateral: bool =
     rng = np.random.default_rng([seed, 3 if lateral else 1])
     total = np.zeros_like(grid.x)
     for name in names:
-        total += (_LATERAL if lateral else _FRONTAL)[name](rng, grid)
+        total += _PAINTERS[name][lateral](rng, grid)
     return total
 
 
@@ -100,16 +100,10 @@ def _lateral_pacemaker(rng: Rng, grid: Grid) -> Array:
     return 0.8 * box + 0.4 * _wire(lead, 0.013, grid)
 
 
-_Painters = dict[str, Callable[[Rng, Grid], Array]]
-_FRONTAL: _Painters = {
-    "leads": _frontal_leads,
-    "line": _frontal_catheter,
-    "tube": _frontal_tube,
-    "pacemaker": _frontal_pacemaker,
-}
-_LATERAL: _Painters = {
-    "leads": _lateral_leads,
-    "line": _lateral_catheter,
-    "tube": _lateral_tube,
-    "pacemaker": _lateral_pacemaker,
+Painter = Callable[[Rng, Grid], Array]
+_PAINTERS: dict[str, tuple[Painter, Painter]] = {  # frontal, lateral
+    "leads": (_frontal_leads, _lateral_leads),
+    "line": (_frontal_catheter, _lateral_catheter),
+    "tube": (_frontal_tube, _lateral_tube),
+    "pacemaker": (_frontal_pacemaker, _lateral_pacemaker),
 }

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from benchmark.errors import DataError
+
 Array = np.ndarray
 TEXTURE_CELLS = 72
 TEXTURE_REACH = 1.35
@@ -157,3 +159,9 @@ def branches(
         at = np.concatenate([path[:, -1], path[:, -1]])
         length, width = length * 0.75, width * 0.62
     return layers
+
+
+def check_size(size: int, source: str) -> None:
+    """Raise a DataError unless ``size`` is from 16 to 1024 pixels."""
+    if not 16 <= size <= 1024:
+        raise DataError(source, f"cannot draw {size} pixels", "Choose an image size from 16 to 1024.")

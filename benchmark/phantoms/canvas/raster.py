@@ -141,12 +141,8 @@ def _gaussian_weights(size: int, points: int, width: float) -> Array:
 def _linear_weights(size: int, points: int) -> Array:
     """(size, points) linear interpolation from ``points`` even positions to the pixels."""
     at = np.clip((np.arange(size) + 0.5) * (points / size) - 0.5, 0, points - 1)
-    low = np.minimum(at.astype(int), max(points - 2, 0))
-    weights = np.zeros((size, points), np.float32)
-    weights[np.arange(size), low] = 1 - (at - low)
-    if points > 1:
-        weights[np.arange(size), low + 1] += at - low
-    return weights
+    columns = [np.interp(at, np.arange(points), one) for one in np.eye(points)]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def crop_grid(grid: Grid, center: tuple[float, float], reach: float) -> tuple[Region, Grid]:

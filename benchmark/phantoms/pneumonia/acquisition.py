@@ -71,11 +71,6 @@ def sample_exposure(rng: np.random.Generator, view: str) -> Exposure:
     )
 
 
-def grid_of(exposure: Exposure, size: int) -> Grid:
-    """Pixel grid of the exposure."""
-    return fields.make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
-
-
 def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
     """Scatter, quantum noise, tone curve, collimation and marker.
 
@@ -97,27 +92,19 @@ def expose(attenuation: Array, exposure: Exposure, grid: Grid) -> Array:
     if exposure.site == SITES[1]:  # the second site enhances edges
         depth = depth + 0.35 * (depth - fields.blur(depth, 0.07, grid))
     level = (depth - exposure.window) / np.float32(exposure.contrast * 0.85) + 0.52
-    tone = _tone(level, exposure.gamma)
+    film = 1 / (1 + np.exp(-4.6 * (level - 0.5)))  # linear in the middle, with a soft toe and shoulder
+    tone = unit((film - 0.07) / 0.88) ** exposure.gamma
     return np.round(_frame(tone, exposure, grid) * 255).astype(np.uint8)
-
-
-def _tone(level: Array, gamma: float) -> Array:
-    """Film curve: linear in the middle, with a soft toe and shoulder."""
-    curve = 1 / (1 + np.exp(-4.6 * (level - 0.5)))
-    return unit((curve - 0.07) / 0.88) ** gamma
 
 
 def _frame(tone: Array, exposure: Exposure, grid: Grid) -> Array:
     """Black collimated borders and the side marker."""
     left, right, top, bottom = exposure.collimation
     flat = replace(grid, pixel=2 / len(grid.row))
-    open_x = np.ones_like(grid.col)
-    open_y = np.ones_like(grid.row)
     if left or right:
-        open_x = edge(np.minimum(grid.col + 1 - 2 * left, 1 - 2 * right - grid.col), 0.004, flat)
+        tone = tone * edge(np.minimum(grid.col + 1 - 2 * left, 1 - 2 * right - grid.col), 0.004, flat)
     if top or bottom:
-        open_y = edge(np.minimum(grid.row + 1 - 2 * top, 1 - 2 * bottom - grid.row), 0.004, flat)
-    tone = tone * open_x * open_y
+        tone = tone * edge(np.minimum(grid.row + 1 - 2 * top, 1 - 2 * bottom - grid.row), 0.004, flat)
     if not exposure.marker:
         return tone
     return np.maximum(tone, 0.95 * _letter(exposure, grid))

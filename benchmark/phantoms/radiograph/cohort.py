@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
-from benchmark.phantoms.radiograph.counter_rng import CHOICE, PERSON, SHOT, VISITS, uniforms
+from benchmark.phantoms.radiograph.counter_rng import CHOICE, PERSON, SHOT, VISITS, uniforms, uniforms_at
 
 LARGEST_POOL = 2_000_000  # most fresh patients searched for a rare finding
 POOL = 20_000  # fresh patients drawn per search step
@@ -75,8 +75,8 @@ class Population:
 
     def studies(self, seed: int, patient: np.ndarray, first_study: int, split: str) -> CohortTable:
         """One frontal image per examination; ``patient`` is (N,), ascending."""
-        low, n = int(patient.min()), len(patient)
-        person = uniforms(seed, PERSON, low, int(patient.max()) - low + 1, 2)[patient - low]
+        n = len(patient)
+        person = uniforms_at(seed, PERSON, patient, 2)
         shot = uniforms(seed, SHOT, first_study, n, 2)
         steps = np.concatenate([[0.0], np.cumsum(self.age_weights) / np.sum(self.age_weights)])
         ends = np.cumsum(list(self.sites.values()))
@@ -135,8 +135,7 @@ class Population:
         Raises:
             DataError: ``LARGEST_POOL`` patients do not fill a group.
         """
-        empty = self.fresh(seed, first, 1, split).select(np.zeros(0, np.int64))
-        selected, left, at = [empty], np.array(quota, dtype=np.int64), first
+        selected, left, at = [self.fresh(seed, first, 0, split)], np.array(quota, dtype=np.int64), first
         while left.any():
             if at - first >= LARGEST_POOL:
                 problem = f"{LARGEST_POOL} fresh patients give too few of a rare finding"

@@ -7,6 +7,8 @@ from scipy.special import ndtri
 
 from benchmark.phantoms.radiograph.counter_rng import PATIENT, STUDY, normals
 
+LEAST = 0.02  # eigenvalue, so that the matrix of published counts is positive definite
+
 
 @dataclass(frozen=True, eq=False)
 class FindingDistribution:
@@ -18,7 +20,7 @@ class FindingDistribution:
     Attributes:
         names: of the K findings.
         prevalence: (K,) share of the examinations, 0..1; it sets the thresholds.
-        correlation: (K, K) of the scores, positive definite.
+        correlation: (K, K) of the scores; eigenvalues below ``LEAST`` are raised to it.
         lasting: share of the variance, 0..1.
     """
 
@@ -29,20 +31,15 @@ class FindingDistribution:
 
     def present(self, seed: int, patient: np.ndarray, first_study: int) -> np.ndarray:
         """(N, K) bool for N examinations from number ``first_study``; ``patient`` is (N,), ascending."""
-        root = np.linalg.cholesky(self.correlation)
-        low, width = int(patient.min()), len(self.names)
-        own = normals(seed, PATIENT, low, int(patient.max()) - low + 1, width) @ root.T
+        from statsmodels.stats.correlation_tools import corr_clipped  # slow to import
+
+        root = np.linalg.cholesky(corr_clipped(self.correlation, LEAST))
+        width = len(self.names)
+        low, high = (int(patient[0]), int(patient[-1]) + 1) if len(patient) else (0, 0)
+        own = normals(seed, PATIENT, low, high - low, width) @ root.T
         score = np.sqrt(self.lasting) * own[patient - low]
         score += np.sqrt(1 - self.lasting) * (normals(seed, STUDY, first_study, len(patient), width) @ root.T)
         return np.asarray(score > -ndtri(self.prevalence))
-
-
-def nearest_correlation(matrix: np.ndarray, smallest: float = 0.02) -> np.ndarray:
-    """Positive definite correlation matrix near a symmetric one: eigenvalues clipped at ``smallest``."""
-    values, vectors = np.linalg.eigh(matrix)
-    clipped = (vectors * np.maximum(values, smallest)) @ vectors.T
-    scale = np.sqrt(np.diag(clipped))
-    return clipped / np.outer(scale, scale)
 
 
 def correlation_for_pair(one: float, other: float, both: float) -> float:

@@ -4,9 +4,8 @@ import numpy as np
 
 from benchmark.phantoms.canvas.fields import Array, Grid, ellipse, unit
 from benchmark.phantoms.canvas.raster import crop_grid, edge
-from benchmark.phantoms.radiograph.effects import Effect
 from benchmark.phantoms.radiograph.pathology import FindingSpec
-from benchmark.phantoms.radiograph.projection import Chest
+from benchmark.phantoms.radiograph.projection import Chest, Effect
 from benchmark.phantoms.radiograph.torso import CM
 
 

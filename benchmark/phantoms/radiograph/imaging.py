@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmark.phantoms.canvas import fields
 from benchmark.phantoms.canvas.fields import Array, Grid, unit
 from benchmark.phantoms.canvas.lettering import bitmap
 from benchmark.phantoms.canvas.raster import edge, stamp, wide_blur
@@ -151,11 +150,6 @@ def _devices(bedside: bool, chance: Array, drawn: float, requested: bool | None)
     return names
 
 
-def grid_of(exposure: Exposure, size: int) -> Grid:
-    """Pixel grid of the exposure."""
-    return fields.make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift)
-
-
 # 8th and 93rd percentile of the attenuation of healthy phantoms: intercept, and slopes by chest wall, breast
 # and bone; least squares over 150 patients, residual 0.01 to 0.03.
 _GRAY = {
@@ -205,15 +199,9 @@ def expose(shadow: Array, scale: tuple[float, float], exposure: Exposure, grid: 
     span = (high - low) * exposure.contrast
     middle = np.float32((low + high) / 2 - exposure.level * span)
     level = (depth - middle) * np.float32(0.58 / span) + np.float32(0.57)
-    tone = _tone(level, style.toe, exposure.gamma)
-    return _finish(tone, exposure, grid)
-
-
-def _tone(level: Array, toe: float, gamma: float) -> Array:
-    """Gray-scale curve, linear (toe 0) to film with toe and shoulder (toe 1), 0..1."""
-    film = 1 / (1 + np.exp(-4.4 * (level - 0.5)))
-    curve = (1 - toe) * level + toe * ((film - 0.08) * np.float32(1 / 0.84))
-    return unit(curve) ** np.float32(gamma)
+    film = 1 / (1 + np.exp(-4.4 * (level - 0.5)))  # the curve is linear (toe 0) to film (toe 1)
+    curve = (1 - style.toe) * level + style.toe * ((film - 0.08) * np.float32(1 / 0.84))
+    return _finish(unit(curve) ** np.float32(exposure.gamma), exposure, grid)
 
 
 def _finish(tone: Array, exposure: Exposure, grid: Grid) -> Array:

@@ -88,7 +88,10 @@ def _solid(patient: Patient, chest: Chest, at: LookupIndex, front: Array, back: 
     shoulder = edge(-0.42 - grid.y, 0.16, grid)
     soft = (0.52 + 0.7 * (patient.wall - 0.13)) + 0.30 * depth + 0.20 * belly + 0.16 * shoulder
     soft += 0.12 * chest.heart + 0.09 * _aorta(patient, grid, at, back) - 0.16 * _trachea(grid)
-    bone = 0.15 * _spine(patient, grid, at, back) + 0.10 * _sternum(grid, front)
+    away = np.abs(grid.x - front + np.float32(0.03))
+    sternum = edge(0.022 - away, 0.006, grid) * edge(grid.y + 0.58, 0.02, grid)
+    sternum = sternum * edge(0.22 - grid.y, 0.04, grid)
+    bone = 0.15 * _spine(patient, grid, at, back) + 0.10 * sternum
     bone += 0.055 * _ribs(patient, chest, grid, front, back) + 0.06 * _shoulders(grid)
     total = inside * (soft + patient.bone * bone)
     _stomach(patient, chest, total)
@@ -138,11 +141,6 @@ def _spine(patient: Patient, grid: Grid, at: LookupIndex, back: Array) -> Array:
     body = edge(0.070 - np.abs(away), 0.008, grid) * (1 - 0.62 * disc) * rim
     arch = edge(0.045 - np.abs(away - 0.125), 0.02, grid) * (0.35 + 0.5 * disc)
     return body + 0.5 * arch
-
-
-def _sternum(grid: Grid, front: Array) -> Array:
-    away = np.abs(grid.x - front + np.float32(0.03))
-    return edge(0.022 - away, 0.006, grid) * edge(grid.y + 0.58, 0.02, grid) * edge(0.22 - grid.y, 0.04, grid)
 
 
 def _ribs(patient: Patient, chest: Chest, grid: Grid, front: Array, back: Array) -> Array:

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from benchmark.phantoms.canvas.fields import Array, unit
+from benchmark.phantoms.canvas.fields import unit
 from benchmark.phantoms.canvas.raster import edge, texture
-from benchmark.phantoms.radiograph.effects import Effect
 from benchmark.phantoms.radiograph.pathology import FindingSpec
-from benchmark.phantoms.radiograph.projection import Chest
+from benchmark.phantoms.radiograph.projection import Chest, Effect
 from benchmark.phantoms.radiograph.torso import APEX
 
 
@@ -48,25 +47,16 @@ def pneumothorax(spec: FindingSpec, chest: Chest) -> list[Effect]:
     return [_front_air(spec, chest, side) if chest.supine else _cap(spec, chest, side) for side in spec.sides]
 
 
-def _gap(spec: FindingSpec, chest: Chest) -> Array:
-    """Width of the pleural space by height: widest at the apex."""
-    apex = 0.055 + 0.36 * spec.grade**1.2
-    reach = 0.30 + 1.5 * spec.grade
-    return np.float32(apex) * np.sqrt(unit(1 - chest.down * np.float32(1 / reach)))
-
-
-def _rounded(chest: Chest) -> Array:
-    """Distance to the wall and the apex, rounded at the corner between them."""
-    top = np.maximum(chest.grid.y - np.float32(APEX - 0.012), 0.01)
-    side = np.maximum(chest.rim, 0.005)
-    return 1 / np.sqrt(1 / (side * side) + 0.7 / (top * top))
-
-
 def _cap(spec: FindingSpec, chest: Chest, side: int) -> Effect:
     lung, grid = chest.lung(side), chest.grid
     wave = 0.010 * texture(np.random.default_rng(spec.seeds[1]), grid, 0.35)
-    gap = _gap(spec, chest) * (0.75 if chest.lateral_view else 1.0)
-    rim = _rounded(chest)
+    # width of the pleural space by height: widest at the apex
+    widest, reach = 0.055 + 0.36 * spec.grade**1.2, 0.30 + 1.5 * spec.grade
+    gap = np.float32(widest) * np.sqrt(unit(1 - chest.down * np.float32(1 / reach)))
+    gap = gap * (0.75 if chest.lateral_view else 1.0)
+    # distance to the wall and the apex, rounded at the corner between them
+    top, wall = np.maximum(grid.y - np.float32(APEX - 0.012), 0.01), np.maximum(chest.rim, 0.005)
+    rim = 1 / np.sqrt(1 / (wall * wall) + 0.7 / (top * top))
     gap = np.where(gap > 0, np.maximum(gap + wave * unit(gap * 12), 0), -1)
     # the collapsed lung retracts to its hilum
     space = edge(gap - rim, 0.006, grid) * lung

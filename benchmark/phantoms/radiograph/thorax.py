@@ -1,7 +1,4 @@
-"""Phantom chest radiographs with the fourteen findings of ChestX-ray14, frontal and lateral.
-
-``python -m benchmark.phantoms.radiograph.thorax OUT.png`` draws a contact sheet.
-"""
+"""Phantom chest radiographs with the fourteen findings of ChestX-ray14, frontal and lateral."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +8,9 @@ import numpy as np
 
 from benchmark.errors import DataError, unknown_name
 from benchmark.phantoms.canvas.devices import draw_devices
-from benchmark.phantoms.canvas.output import check_size, save_contact_sheet
+from benchmark.phantoms.canvas.fields import check_size, make_grid
 from benchmark.phantoms.radiograph import (
     airspace,
-    atelectasis,
-    effects,
     focal,
     frontal,
     imaging,
@@ -24,16 +19,15 @@ from benchmark.phantoms.radiograph import (
     pathology,
     pleura,
 )
-from benchmark.phantoms.radiograph.effects import Effect
 from benchmark.phantoms.radiograph.imaging import SITES, Exposure
 from benchmark.phantoms.radiograph.pathology import FINDINGS, FindingSpec
-from benchmark.phantoms.radiograph.projection import Chest
+from benchmark.phantoms.radiograph.projection import Chest, Effect, mask_of, shadow_of
 from benchmark.phantoms.radiograph.torso import CM, NO_CHANGE, Patient, sample_patient
 
 version = "1"
 VIEWS = ("PA", "AP", "LATERAL")
 _RENDERERS: dict[str, Callable[[FindingSpec, Chest], list[Effect]]] = {
-    "atelectasis": atelectasis.atelectasis,
+    "atelectasis": airspace.atelectasis,
     "cardiomegaly": focal.cardiomegaly,
     "consolidation": airspace.consolidation,
     "edema": airspace.edema,
@@ -131,19 +125,20 @@ def draw(
     scene = _scene(requested, seed, index, size, **given)
     chest, exposure = scene.chest, scene.exposure
     effects_of = [_RENDERERS[spec.finding](spec, chest) for spec in scene.specs]
-    shadow = effects.shadow(chest, [effect for each in effects_of for effect in each])
+    shadow = shadow_of(chest, [effect for each in effects_of for effect in each])
     devices = draw_devices(exposure.devices, exposure.seed, chest.grid, lateral=chest.lateral_view)
     if devices is not None:
         shadow = shadow + devices
     scale = imaging.gray_range(scene.patient, exposure.pose.view)
+    masks = [mask_of(each, size) for each in effects_of]
     lesions = tuple(
-        _lesion(spec, effects.mask_of(each, size), chest)
-        for spec, each in zip(scene.specs, effects_of, strict=True)
+        Lesion(spec.finding, language.side_of(spec), spec.grade, _size(spec, mask, chest), mask)
+        for spec, mask in zip(scene.specs, masks, strict=True)
     )
     empty = np.zeros((size, size), np.uint8)
     return Radiograph(
         image=imaging.expose(shadow, scale, exposure, chest.grid),
-        mask=np.bitwise_or.reduce([empty, *(lesion.mask for lesion in lesions)]),
+        mask=np.bitwise_or.reduce([empty, *masks]),
         lesions=lesions,
         view=exposure.pose.view,
         sex=scene.patient.sex,
@@ -170,7 +165,8 @@ def _scene(
     patient, age = given.get("patient"), given.get("age")
     patient = index if patient is None else patient
     of_patient = _stream(seed, 1, patient)
-    own_sex, own_age = ("male" if of_patient.random() < 0.56 else "female"), _age(of_patient)
+    own_sex = "male" if of_patient.random() < 0.56 else "female"
+    own_age = int(np.clip(of_patient.normal(50, 17), 18, 90))  # as in ChestX-ray14 (Wang et al. 2017)
     person = sample_patient(of_patient, given.get("sex") or own_sex, own_age if age is None else age)
     exposure = imaging.sample_exposure(
         _stream(seed, 2, index), given.get("view"), given.get("site"), given.get("devices")
@@ -182,21 +178,17 @@ def _scene(
     )  # fmt: skip
     change = sum((spec.change for spec in specs), NO_CHANGE)
     project = lateral.project if exposure.pose.view == "LATERAL" else frontal.project
-    chest = project(person, exposure.pose, change, imaging.grid_of(exposure, size))
+    chest = project(
+        person,
+        exposure.pose,
+        change,
+        make_grid(size, zoom=exposure.zoom, angle=exposure.angle, shift=exposure.shift),
+    )
     return Scene(person, exposure, specs, chest)
-
-
-def _age(rng: np.random.Generator) -> int:
-    """Sample an age: 50 with a standard deviation of 17 years, as in ChestX-ray14 (Wang et al. 2017)."""
-    return int(np.clip(rng.normal(50, 17), 18, 90))
 
 
 def _stream(seed: int, purpose: int, number: int) -> np.random.Generator:
     return np.random.default_rng([int(version), 2, seed, purpose, number])
-
-
-def _lesion(spec: FindingSpec, mask: np.ndarray, chest: Chest) -> Lesion:
-    return Lesion(spec.finding, language.side_of(spec), spec.grade, _size(spec, mask, chest), mask)
 
 
 def _size(spec: FindingSpec, mask: np.ndarray, chest: Chest) -> float:
@@ -218,8 +210,7 @@ def _check_names(requested: Mapping[str, float | None], **names: str | None) -> 
     to_check += [(kind, name, known[kind]) for kind, name in names.items() if name is not None]
     for kind, name, choice in to_check:
         if name not in choice:
-            remedy = unknown_name(kind, name, list(choice)).remedy
-            raise DataError(f"phantom.thorax.{kind}", f"no {kind} '{name}'", remedy)
+            raise unknown_name(kind, name, list(choice), f"phantom.thorax.{kind}")
 
 
 def _check_severities(requested: Mapping[str, float | None]) -> None:
@@ -227,19 +218,3 @@ def _check_severities(requested: Mapping[str, float | None]) -> None:
         if severity is not None and not 0 <= severity <= 1:
             remedy = "Give a severity from 0 to 1, or None."
             raise DataError(f"phantom.thorax.{name}", f"severity {severity}", remedy)
-
-
-def example_grid(*, size: int = 112, columns: int = 6, seed: int = 0) -> list[list[np.ndarray]]:
-    """A row without findings and a row per finding; the last two columns are lateral."""
-    views = ["PA" if k % 2 else "AP" for k in range(columns - 2)] + ["LATERAL"] * 2
-    return [
-        [
-            draw(names, seed=seed, index=100 * number + k, size=size, view=view).image
-            for k, view in enumerate(views)
-        ]
-        for number, names in enumerate([(), *((name,) for name in FINDINGS)])
-    ]
-
-
-if __name__ == "__main__":
-    save_contact_sheet(example_grid())

@@ -32,7 +32,6 @@ class Patient:
     base: float
     depth: float
     wall: float
-    habitus: float
     shoulder: float
     ratio: float
     apex: float
@@ -127,7 +126,6 @@ def sample_patient(rng: np.random.Generator, sex: str, age: int) -> Patient:
         base=0.42 + (0.02 if male else -0.03) + 0.045 * normal[1] - 0.025 * habitus,
         depth=float(np.clip(0.44 + 0.03 * normal[2] + 0.03 * habitus + 0.02 * late, 0.36, 0.58)),
         wall=float(np.clip(0.13 + 0.045 * habitus, 0.06, 0.27)),
-        habitus=habitus,
         shoulder=0.06 * (2 * uniform[0] - 1),
         ratio=float(np.clip(0.435 + 0.008 * old + 0.012 * habitus + 0.022 * normal[3], 0.36, 0.49)),
         apex=0.26 + 0.025 * normal[4] - 0.02 * habitus,

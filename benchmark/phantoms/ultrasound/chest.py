@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.phantoms.ultrasound import probe as us_probe
-from benchmark.phantoms.ultrasound.probe import Array, Probe, Window
-from benchmark.phantoms.ultrasound.waves import Wave, wave
+from benchmark.phantoms.ultrasound.probe import Array, Probe, Wave, Window, wave
 
 FRAME_RATE = 3.0  # Hz; sampling of clips in Zhang et al. 2023, section 4.1
 TABLE_STEP = 0.25  # mm between rows of the chest wall table
@@ -163,7 +162,7 @@ def wall_table(patient: Patient, lines: ScanLines, place: Placement) -> Array:
     depth = (np.arange(rows, dtype=np.float32) * np.float32(TABLE_STEP))[:, None]
     fibers = _fibers(rng, rows, lines)
     fascia = patient.fat * lines.pleura + 0.6 * wave(rng, 35.0)(lines.chest)
-    muscle = _step(depth - fascia, 1.0)
+    muscle = np.clip(depth - fascia + np.float32(0.5), 0, 1)  # a step over 1 mm
     level = -17 - 5 * muscle + patient.striation * (0.75 + 0.5 * muscle) * fibers
     level += 13 * np.exp(-(((depth - fascia) / 0.7) ** 2))
     inner = lines.pleura * rng.uniform(0.75, 0.9) + 0.8 * wave(rng, 30.0)(lines.chest)
@@ -230,8 +229,3 @@ def contact(place: Placement) -> Array:
     if right:
         ends *= np.clip((1 - right - line) / 0.12 + 0.5, 0, 1)
     return ends[None, :]
-
-
-def _step(distance: Array, width: float) -> Array:
-    """Linear step from 0 above to 1 below, over ``width`` mm."""
-    return np.clip(distance / np.float32(width) + np.float32(0.5), 0, 1)

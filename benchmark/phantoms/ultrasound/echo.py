@@ -10,8 +10,7 @@ from benchmark.phantoms.ultrasound import probe as us_probe
 from benchmark.phantoms.ultrasound.chest import TABLE_STEP, Patient, Placement, ScanLines
 from benchmark.phantoms.ultrasound.findings import Finding
 from benchmark.phantoms.ultrasound.layers import NOWHERE, Layers, find_layers
-from benchmark.phantoms.ultrasound.probe import LINES, SAMPLES, Array
-from benchmark.phantoms.ultrasound.waves import wave
+from benchmark.phantoms.ultrasound.probe import LINES, SAMPLES, Array, wave
 
 _LOG = np.float32(np.log(10) / 20)
 
@@ -58,15 +57,12 @@ def assemble(patient: Patient, place: Placement, finding: Finding, lines: ScanLi
     if cover.any():
         through = through * (1 - 0.985 * cover * _step(depth - bone, 1.5))
     specular = specular * through
-    if cover.any():
-        specular = np.maximum(specular, _bone(cover, bone, depth))
-    mask = _mask(finding, lines, layers, depth, covered)
+    if cover.any():  # ribs are dimmer where they turn away from the beam
+        surface = 0.5 * cover**2 * np.exp(-(((depth - bone) / (0.6 + 0.003 * depth)) ** 2))
+        specular = np.maximum(specular, surface)
+    airless_tissue = (depth > lines.pleura) & (depth < layers.far) & (layers.far - lines.pleura > 1.5)
+    mask = (airless_tissue | (covered > 0.6)) & (layers.organ < 0.5)
     return Echo(diffuse.astype(np.float32), specular.astype(np.float32), through, mask & (through > 0.3))
-
-
-def _bone(cover: Array, bone: Array, depth: Array) -> Array:
-    """Specular surface of the ribs, dimmer where it turns away from the beam."""
-    return 0.5 * cover**2 * np.exp(-(((depth - bone) / (0.6 + 0.003 * depth)) ** 2))
 
 
 def _wall_echo(table: Array, depth: Array) -> Array:
@@ -195,13 +191,6 @@ def _surfaces(
         return specular
     dome = 0.35 * layers.organ * np.clip(0.7 + 0.5 * wave(rng, 9.0)(lines.lung), 0.1, 1.4)
     return specular + dome * np.exp(-(((depth - layers.diaphragm) / (0.8 + 0.008 * depth)) ** 2))
-
-
-def _mask(finding: Finding, lines: ScanLines, layers: Layers, depth: Array, covered: Array) -> Array:
-    """Mask of fluid, consolidation and B-lines."""
-    airless = (depth > lines.pleura) & (depth < layers.far) & (layers.far - lines.pleura > 1.5)
-    tails = covered > 0.6
-    return (airless | tails) & (layers.organ < 0.5)
 
 
 def _step(distance: Array, width: float) -> Array:

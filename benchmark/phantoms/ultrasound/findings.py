@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.phantoms.ultrasound.waves import Wave, wave
+from benchmark.phantoms.ultrasound.probe import Wave, wave
 
 CLASSES = ("covid19", "pneumonia", "healthy")  # order of Zhang et al. 2023, Table 1
 
@@ -72,7 +72,9 @@ class Finding:
 
 def sample_finding(name: str, rng: np.random.Generator) -> Finding:
     """Sample the lung of one clip of a patient of class ``name``."""
-    return {"covid19": _covid, "pneumonia": _pneumonia, "healthy": _healthy}[name](rng)
+    if name == "healthy":
+        return Finding(**_base(rng))  # type: ignore[arg-type]
+    return {"covid19": _covid, "pneumonia": _pneumonia}[name](rng)
 
 
 def _base(rng: np.random.Generator) -> dict[str, object]:
@@ -105,10 +107,6 @@ def _b_lines(
         )
         for _ in range(n)
     )
-
-
-def _healthy(rng: np.random.Generator) -> Finding:
-    return Finding(**_base(rng))  # type: ignore[arg-type]
 
 
 def _covid(rng: np.random.Generator) -> Finding:

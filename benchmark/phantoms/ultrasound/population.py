@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.errors import DataError
-from benchmark.phantoms.quotas import class_of, round_to_total
+from benchmark.phantoms.quotas import round_to_total
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,8 @@ def cohort(counts: Mapping[str, Counts], *, seed: int) -> list[FrameRecord]:
 
 
 def fresh(classes: tuple[str, ...], per_class: int, first: int) -> list[FrameRecord]:
-    """Fresh patients with one still image each."""
-    n = per_class * len(classes)
-    return [FrameRecord(class_of(i, classes), first + i, 0, 0, True) for i in range(n)]
+    """Fresh patients with one still image each; classes take turns, so that every prefix is balanced."""
+    return [FrameRecord(name, first + i, 0, 0, True) for i, name in enumerate(classes * per_class)]
 
 
 def _check(name: str, c: Counts) -> None:

@@ -48,13 +48,9 @@ def fraction(images: ImageSet, rule: Fraction, *, seed: int, where: str = "fract
     members, patients, _ = _patients(images, rule.of, seed, f"{where}: of")
     still = np.ones(len(images), bool) if images.clip is None else images.clip == ""
     has_still = np.isin(patients, images.patient_id[members & still])
-    chosen = [_first_share(group, rule.keep) for group in (patients[has_still], patients[~has_still])]
+    groups = patients[has_still], patients[~has_still]
+    chosen = [group[: max(1, int(rule.keep * len(group) + 0.5))] for group in groups]
     return _with_note(images, _keep_patients(images, members, np.concatenate(chosen)), [rule.of], where)
-
-
-def _first_share(patients: np.ndarray, share: float) -> np.ndarray:
-    count = max(1, int(share * len(patients) + 0.5)) if len(patients) else 0
-    return patients[:count]
 
 
 def _of_class(images: ImageSet, name: str) -> np.ndarray:

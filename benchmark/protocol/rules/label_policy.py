@@ -42,7 +42,8 @@ def apply(images: ImageSet, rule: LabelPolicy, *, where: str = "label_policy") -
         DataError: a source without reports, or no image with a label.
     """
     reported, training = _reported(images, rule, where), _training(images)
-    label = np.where(training, _by_policy(reported, rule), _if_certain(reported))
+    certain = np.where(np.isin(reported, (NEGATIVE, POSITIVE)), reported, LEFT_OUT)
+    label = np.where(training, _by_policy(reported, rule), certain)
     labeled = label != LEFT_OUT
     if not labeled.any():
         raise DataError(
@@ -154,11 +155,6 @@ def _by_policy(reported: np.ndarray, rule: LabelPolicy) -> np.ndarray:
     ):
         label[reported == value] = index
     return label
-
-
-def _if_certain(reported: np.ndarray) -> np.ndarray:
-    """Return (N,) class index if the report is positive or negative, else -1."""
-    return np.where(np.isin(reported, (NEGATIVE, POSITIVE)), reported, LEFT_OUT)
 
 
 def _relabeled(images: ImageSet, label: np.ndarray, classes: tuple[str, ...]) -> ImageSet:

@@ -254,7 +254,8 @@ class Board:
     def measures(self) -> list[str]:
         """Names of the image measures, in the order of the columns."""
         names = {name for row in self.rows for name in row.manifest.measures}
-        return sorted(names, key=_measure_order)
+        order = {kind: k for k, kind in enumerate(MEASURE_ORDER)}
+        return sorted(names, key=lambda n: (order.get(n.partition("_")[0], len(order)), n))
 
     def measure_values(self, name: str) -> dict[str, Measure]:
         """A measure by row."""
@@ -300,8 +301,3 @@ class Board:
     def letters(self) -> list[str]:
         """All letters in use."""
         return sorted({letter for row in self.rows for letter in row.letters})
-
-
-def _measure_order(name: str) -> tuple[int, str]:
-    kind = name.partition("_")[0]
-    return (MEASURE_ORDER.index(kind) if kind in MEASURE_ORDER else len(MEASURE_ORDER), name)

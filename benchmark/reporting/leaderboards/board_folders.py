@@ -52,7 +52,10 @@ def read_board(folder: Path) -> Board:
         comparison=compare_bundles(bundles),
         name=folder.name,
         standings={row: read_standing(folder / row) for row in rows},
-        hashes={row: _hashes(folder / row) for row in rows},
+        hashes={
+            row: {p.name: sha256_file(p) for n in (MANIFEST, *ATTACHED) if (p := folder / row / n).exists()}
+            for row in rows
+        },
     )
 
 
@@ -107,11 +110,6 @@ def one_board_per_protocol(boards: Sequence[Board]) -> None:
             raise SubmissionError(
                 f"board {board.name}", f"has the protocol and the data of board '{other}'", "Join the two."
             )
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    paths = [folder / name for name in (MANIFEST, *ATTACHED)]
-    return {p.name: sha256_file(p) for p in paths if p.exists()}
 
 
 def _subfolders(folder: Path) -> list[Path]:

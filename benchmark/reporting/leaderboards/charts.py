@@ -101,16 +101,14 @@ def forest_axis(ends: tuple[float, float]) -> Markup:
 def bracket_charts(board: Board) -> list[tuple[str, Markup]]:
     """Draw change against bracket for each row with added images; none with a single bracket."""
     rows = [row.name for row in board.rows if row.figures and row.figures.own_bracket != 0]
-    drawn = {name: series for name in rows if len(series := _series(board, name)) > 1}
+    by_bracket = [(b, board.figures("test", b)) for b in sorted(board.comparison.settings.brackets)]
+    metric, drawn = board.metric.name, dict[str, Series]()
+    for name in rows:
+        versus = [(b, figures[name].versus.get("real_only", {})) for b, figures in by_bracket]
+        if len(series := [(b, each[metric]) for b, each in versus if each]) > 1:
+            drawn[name] = series
     ends = bounds(d for series in drawn.values() for _, d in series)
     return [(name, bracket_chart(name, series, ends)) for name, series in drawn.items()]
-
-
-def _series(board: Board, row: str) -> Series:
-    """Differences of a row to real_only, by ascending bracket."""
-    brackets = sorted(board.comparison.settings.brackets)
-    versus = [(b, board.figures("test", b)[row].versus.get("real_only", {})) for b in brackets]
-    return [(b, each[board.metric.name]) for b, each in versus if each]
 
 
 def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Markup:

@@ -53,12 +53,10 @@ def _choices(board: Board) -> list[str]:
     ]
 
 
-def _escape(value: Any) -> Any:
-    """Escape a value of a template unless it is Markdown already."""
-    return value if hasattr(value, "__html__") else Markup(escape_markdown(value))
-
-
 def _fill(template: str, **values: Any) -> str:
-    page = environment(finalize=_escape, trim_blocks=True, lstrip_blocks=True)
+    def escape(value: Any) -> Any:
+        return value if hasattr(value, "__html__") else Markup(escape_markdown(value))
+
+    page = environment(finalize=escape, trim_blocks=True, lstrip_blocks=True)
     page.globals["run_command"] = run_command
     return page.get_template(template).render(**values)

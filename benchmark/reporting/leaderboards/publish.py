@@ -1,21 +1,14 @@
 """Compare the bundles of a run and write its leaderboard."""
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmark.bundles.io import Bundle, read_bundles
+from benchmark.bundles.io import Bundle
 from benchmark.comparison.compare import compare
 from benchmark.comparison.records import Comparison
 from benchmark.utils.files import disk_errors, write_text
 
-COSTS = re.compile(r"<!-- costs -->.*?<!-- /costs -->", re.DOTALL)
 RESULTS = {True: "held", False: "DID NOT HOLD", None: "no result"}
-
-
-def compare_folder(folder: Path) -> Comparison:
-    return compare_bundles(read_bundles(folder))
 
 
 def compare_bundles(bundles: Iterable[Bundle]) -> Comparison:
@@ -25,12 +18,7 @@ def compare_bundles(bundles: Iterable[Bundle]) -> Comparison:
     return compare(((b.manifest.record(), b.predictions) for b in rows), curve)
 
 
-def publish(folder: Path, out: Path) -> Comparison:
-    """Compare the bundles in a folder and write their leaderboard into ``out``."""
-    return publish_bundles(read_bundles(folder), out)
-
-
-def publish_bundles(bundles: Sequence[Bundle], out: Path) -> Comparison:
+def publish(bundles: Sequence[Bundle], out: Path) -> Comparison:
     """Compare bundles and write their leaderboard into ``out``."""
     comparison = compare_bundles(bundles)
     write_leaderboard(bundles, comparison, out)
@@ -62,15 +50,6 @@ def write_leaderboard(bundles: Sequence[Bundle], comparison: Comparison, out: Pa
         for kind, path in paths.items():
             write_text(path, pages[kind])
     return paths
-
-
-def without_costs(page: str) -> str:
-    """Remove the measured costs from a page of any kind, to compare two runs."""
-    if not page.startswith("{"):
-        return COSTS.sub("", page)
-    record = json.loads(page)
-    del record["costs"]
-    return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
 
 
 def headline(comparison: Comparison) -> str:

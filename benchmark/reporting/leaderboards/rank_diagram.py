@@ -30,7 +30,9 @@ def rank_diagram(test: Friedman) -> Markup | None:
     parts = [*_axis(x, height), _ruler(x, test.critical_difference)]
     for i, name in enumerate(names):
         parts += _row(name, ranks[name], x, TOP + LINE * i + LINE / 2)
-    parts += [_bar(right + 14 + 11 * i, *bar) for i, bar in enumerate(bars)]
+    for i, (first, last) in enumerate(bars):
+        at, top, bottom = right + 14 + 11 * i, TOP + LINE * first + 5, TOP + LINE * last + LINE - 5
+        parts.append(f'<line class="clique" x1="{at}" x2="{at}" y1="{top}" y2="{bottom}"/>')
     label = f"{mean_ranks(test)} Critical difference {test.critical_difference:.2f}."
     return picture("ranks", WIDTH, height, label, parts)
 
@@ -68,8 +70,3 @@ def _row(name: str, rank: float, x: Scale, y: float) -> list[str]:
         f'<line class="rule" x1="{LEFT - 6}" x2="{x(rank)}" y1="{y}" y2="{y}"/>',
         f'<circle class="mark" cx="{x(rank)}" cy="{y}" r="4.5">{title}</circle>',
     ]
-
-
-def _bar(x: float, first: int, last: int) -> str:
-    top, bottom = TOP + LINE * first + 5, TOP + LINE * last + LINE - 5
-    return f'<line class="clique" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>'

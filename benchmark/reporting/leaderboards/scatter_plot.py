@@ -80,7 +80,8 @@ def _grid(x: Scale, y: Scale, axis: Axis) -> list[str]:
         parts.append(f'<text x="{LEFT - 6}" y="{round(y(value) + 4, 1)}" text-anchor="end">{tick}</text>')
     values = decades(10**x.low, 10**x.high) if axis.log else ticks(x.low, x.high)
     if len(values) < 2:  # an axis below two powers of ten gets plain ticks
-        values = _between(x, axis)
+        each = ticks(10**x.low, 10**x.high) if axis.log else values
+        values = [v for v in each if v > 0 or not axis.log]
     for value in values:
         at = x(axis.place(value))
         parts.append(f'<line class="rule" x1="{at}" x2="{at}" y1="{TOP}" y2="{BOTTOM}"/>')
@@ -90,11 +91,6 @@ def _grid(x: Scale, y: Scale, axis: Axis) -> list[str]:
         parts.append(f'<line class="guide" x1="{at}" x2="{at}" y1="{TOP}" y2="{BOTTOM}"/>')
         parts.append(f'<text class="guided" x="{at + 4}" y="{BOTTOM - 5}">{escape(axis.guide[1])}</text>')
     return parts
-
-
-def _between(x: Scale, axis: Axis) -> list[float]:
-    each = ticks(10**x.low, 10**x.high) if axis.log else ticks(x.low, x.high)
-    return [v for v in each if v > 0 or not axis.log]
 
 
 def _titles(axis: Axis, y_title: str) -> list[str]:
@@ -160,10 +156,9 @@ def _candidates(x: float, y: float, width: float) -> list[Box]:
 
 
 def _cost(box: Box, taken: Sequence[Box]) -> float:
-    outside = max(0, LEFT - box[0]) + max(0, box[2] - RIGHT) + max(0, TOP - box[1]) + max(0, box[3] - BOTTOM)
-    return sum(_overlap(box, other) for other in taken) + 50 * outside
-
-
-def _overlap(a: Box, b: Box) -> float:
-    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    return wide * tall if wide > 0 and tall > 0 else 0.0
+    """Return the area of the earlier boxes that a label covers, and a penalty outside the plot."""
+    left, top, right, bottom = box
+    wide = [max(0.0, min(right, other[2]) - max(left, other[0])) for other in taken]
+    tall = [max(0.0, min(bottom, other[3]) - max(top, other[1])) for other in taken]
+    outside = max(0, LEFT - left) + max(0, right - RIGHT) + max(0, TOP - top) + max(0, bottom - BOTTOM)
+    return sum(w * h for w, h in zip(wide, tall, strict=True)) + 50 * outside

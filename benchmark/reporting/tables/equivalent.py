@@ -1,9 +1,9 @@
 """Real-image equivalents of the added images."""
 
 from benchmark.comparison.records import ImageEquivalent
-from benchmark.reporting.tables.per_class import BEST
 from benchmark.reporting.tables.record import Cell, Column, Key, LeftOut, Table
 from benchmark.reporting.tables.run import Run, bracket_title
+from benchmark.reporting.tables.schaudt import BEST
 
 NAME = "equivalent"
 DIFFERENCE, WORTH, TOTAL = "Difference to real_only", "Worth in real images", "Real images that do as well"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmark.datasets.phantom import chest
 from benchmark.errors import BenchmarkError, DataError
@@ -315,10 +311,3 @@ def test_fingerprint_follows_the_parameters():
     """The same parameters give the same fingerprint, other parameters another."""
     assert chest.fingerprint(chest.Params()) == chest.fingerprint(chest.Params())
     assert chest.fingerprint(chest.Params()) != chest.fingerprint(chest.Params(test_per_class=1))
-
-
-def test_example_command_writes_a_picture(tmp_path):
-    """The command of the data card draws one row per class."""
-    out = tmp_path / "grid.png"
-    subprocess.run([sys.executable, "-m", "benchmark.datasets.phantom.chest", str(out)], check=True)
-    assert Image.open(out).size == (6 * 128, 5 * 128)

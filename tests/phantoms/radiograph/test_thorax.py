@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from benchmark.errors import DataError
 from benchmark.phantoms.radiograph import airspace, imaging, pleura, thorax
@@ -424,10 +420,3 @@ def test_faults_name_field_and_remedy(names: list[str], given: dict[str, object]
     with pytest.raises(DataError, match=part) as fault:
         thorax.draw(names, **{"seed": 0, "index": 0, "size": 32, **given})  # type: ignore[arg-type]
     assert fault.value.remedy
-
-
-def test_example_command_writes_a_picture(tmp_path: Path):
-    """The command draws one row without a finding and one for each."""
-    out = tmp_path / "grid.png"
-    subprocess.run([sys.executable, "-m", "benchmark.phantoms.radiograph.thorax", str(out)], check=True)
-    assert Image.open(out).size == (6 * 112, 15 * 112)

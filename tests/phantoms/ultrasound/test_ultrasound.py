@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from benchmark.datasets.phantom import ultrasound
 from benchmark.datasets.phantom._common import Phantom
@@ -485,10 +482,3 @@ def test_fingerprint_follows_the_parameters():
     assert ultrasound.fingerprint(ultrasound.Params()) != ultrasound.fingerprint(
         ultrasound.Params(test_per_class=1)
     )
-
-
-def test_example_command_writes_a_picture(tmp_path):
-    """The command of the data card draws one row per class."""
-    out = tmp_path / "grid.png"
-    subprocess.run([sys.executable, "-m", "benchmark.datasets.phantom.ultrasound", str(out)], check=True)
-    assert Image.open(out).size == (8 * 128, 3 * 128)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.reporting.figures import change, draw, fraction, learning_curve, reliability
+from benchmark.reporting.figures import draw, shapes
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import Run
 from support.by_hand import bundle, predictions, run_of, two_generators, with_curve, with_fields
@@ -23,7 +23,7 @@ def points(container) -> list[float]:
 
 def test_change_is_drawn_in_points_by_bracket(run):
     """Of 80 images over both classifiers real_only has 46 correct, one 52 and 54, two 42 and 52."""
-    drawn = change.figure(run)
+    drawn = shapes.change(run)
     (axes,) = drawn.figure.axes
     heights = {c.get_label(): points(c) for c in axes.containers}
     assert heights["one"] == pytest.approx([100 * 6 / 80, 100 * 8 / 80])
@@ -41,7 +41,7 @@ def with_keep(right: int, keep: str) -> Run:
 
 def test_choices_of_numbers_are_an_axis_in_their_order():
     """Balanced accuracy is in percent, with and without the generator, along the sorted choices."""
-    drawn = fraction.figure([with_keep(7, "1.0"), with_keep(4, "0.25"), with_keep(6, "0.5")])
+    drawn = shapes.fraction([with_keep(7, "1.0"), with_keep(4, "0.25"), with_keep(6, "0.5")])
     (axes,) = drawn.figure.axes
     heights = {c.get_label(): points(c) for c in axes.containers}
     assert heights["real_only"] == pytest.approx([40, 60, 70])
@@ -52,11 +52,11 @@ def test_choices_of_numbers_are_an_axis_in_their_order():
 
 def test_figures_without_data_have_a_reason(run):
     """One run, no calibration, or no baseline: the figure is left out with a reason."""
-    assert "differ in one field" in fraction.figure([run]).reason
-    assert reliability.figure(with_fields(run, quality={})) == LeftOut(
+    assert "differ in one field" in shapes.fraction([run]).reason
+    assert shapes.reliability(with_fields(run, quality={})) == LeftOut(
         "reliability", "the comparison has no calibration record"
     )
-    assert "no finished row real_only" in change.figure(run_of(two_generators()[1:])).reason
+    assert "no finished row real_only" in shapes.change(run_of(two_generators()[1:])).reason
 
 
 def calibrated(run: Run) -> Run:
@@ -71,7 +71,7 @@ def calibrated(run: Run) -> Run:
 
 def test_reliability_leaves_empty_bins_out(run):
     """Only the filled bin has a mark, at (0.75, 0.6)."""
-    drawn = reliability.figure(calibrated(run))
+    drawn = shapes.reliability(calibrated(run))
     (axes,) = drawn.figure.axes
     (mark,) = axes.collections
     assert mark.get_offsets().tolist() == [[0.75, 0.6]]
@@ -85,7 +85,7 @@ def test_same_figure_same_bytes(run, tmp_path):
     for folder, size in (("a", 10.0), ("b", 20.0)):
         (tmp_path / folder).mkdir()
         with matplotlib.rc_context({"font.size": size}), draw.style():
-            written = draw.save(change.figure(run), tmp_path / folder)
+            written = draw.save(shapes.change(run), tmp_path / folder)
         pages.append([path.read_bytes() for path in written])
     assert [p.suffix for p in written] == [".png", ".svg"]
     assert pages[0] == pages[1]
@@ -94,7 +94,7 @@ def test_same_figure_same_bytes(run, tmp_path):
 
 def test_rows_stand_on_the_learning_curve_where_they_are_worth_as_much(run):
     """Generator one is at 100 + 50 images, one point above real_only; generator two has no position."""
-    drawn = learning_curve.figure(with_curve(run))
+    drawn = shapes.learning_curve(with_curve(run))
     (axes,) = drawn.figure.axes
     real, one = axes.containers
     assert points(real) == pytest.approx([100 * (0.9 - 3 / 50), 100 * (0.9 - 3 / 100)])

@@ -18,8 +18,9 @@ from benchmark.comparison.compare import compare
 from benchmark.comparison.records import Comparison
 from benchmark.errors import SubmissionError
 from benchmark.reporting.formats import classifier_summary
-from benchmark.reporting.leaderboards.publish import without_costs, write_leaderboard
+from benchmark.reporting.leaderboards.publish import write_leaderboard
 from benchmark.utils.rounding import canonical
+from support.board_folders import without_costs
 from support.make_bundles import VARIANTS, make_bundles
 
 KINDS = ("md", "json", "html")

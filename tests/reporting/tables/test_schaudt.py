@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.reporting.tables.change_by_classifier import average_changes
+from benchmark.reporting.tables.schaudt import average_changes
 
 CLASSIFIERS = ("resnet50", "efficientnet_b0", "efficientnet_b1", "convnext_t", "convnext_s")
 BASELINE = "78.25 78.71 77.60 78.25 78.53"

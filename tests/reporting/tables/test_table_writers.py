@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from benchmark.reporting.tables import as_csv, as_latex, as_markdown
+from benchmark.reporting.tables import writers
 from benchmark.reporting.tables.record import Cell, Column, Table, shown
 
 TABLE = Table(
@@ -51,12 +51,12 @@ def test_cells_are_shown_as_papers_show_them(cell, form, text):
 
 def test_csv_is_tidy_and_has_every_number():
     """There is one line per existing cell, with a column per level."""
-    lines = list(csv.DictReader(io.StringIO(as_csv.text(TABLE))))
+    lines = list(csv.DictReader(io.StringIO(writers.tidy_csv(TABLE))))
     assert [(li["added"], li["row"], li["finding"], li["metric"]) for li in lines] == [
         ("none", "real_only", "X", "F1"), ("+100", "a|b", "X", "F1"), ("+100", "a|b", "X", "Change"),
         ("+100", "<i>c</i>", "Y", "F1"),
     ]  # fmt: skip
-    assert {k: lines[0][k] for k in as_csv.FIGURES} == {
+    assert {k: lines[0][k] for k in writers.FIGURES} == {
         "value": "0.5", "std": "0.0125", "low": "0.4", "high": "0.6", "n": "3", "p_adjusted": "",
     }  # fmt: skip
     assert lines[1]["significant"] == "1"
@@ -69,7 +69,7 @@ def test_csv_starts_no_formula():
     rows = (("+100",), ("=1+1",), ("@x",), ("-cmd",))
     cells = {(r, ("v",)): Cell(1.0) for r in rows}
     table = Table("t", "t", "c", ("Row",), ("",), (Column(("v",)),), cells)
-    assert [line.split(",")[0] for line in as_csv.text(table).splitlines()[1:]] == [
+    assert [line.split(",")[0] for line in writers.tidy_csv(table).splitlines()[1:]] == [
         "+100",
         "'=1+1",
         "'@x",
@@ -79,7 +79,7 @@ def test_csv_starts_no_formula():
 
 def test_markdown_of_a_table_by_hand():
     """A level equal to the one above is left empty; markup is escaped."""
-    assert as_markdown.text(TABLE).splitlines() == [
+    assert writers.markdown(TABLE).splitlines() == [
         "## Made\\_up",
         "",
         "| Added | Row | X · F1 | X · Change | Y · F1 |",
@@ -96,7 +96,7 @@ def test_markdown_of_a_table_by_hand():
 
 def test_latex_of_a_table_by_hand():
     """Head levels span their columns, groups have a gap, and special characters are escaped."""
-    assert as_latex.text(TABLE).splitlines() == [
+    assert writers.latex(TABLE).splitlines() == [
         "% needs \\usepackage{booktabs} and \\usepackage{graphicx}",
         "\\begin{table}",
         "\\centering",
@@ -120,7 +120,7 @@ def test_latex_of_a_table_by_hand():
 
 def test_latex_escapes_commands():
     """Backslash, braces, comment signs and mathematics are escaped."""
-    assert as_latex.escape("\\input{x} % $y_1^2$ #~") == (
+    assert writers.escape("\\input{x} % $y_1^2$ #~") == (
         "\\textbackslash{}input\\{x\\} \\% \\$y\\_1\\textasciicircum{}2\\$ \\#\\textasciitilde{}"
     )
 
@@ -128,6 +128,6 @@ def test_latex_escapes_commands():
 def test_wide_latex_tables_are_scaled_to_the_line():
     """Tables of more than seven columns are scaled to the line width."""
     columns = tuple(Column((f"c{i}",)) for i in range(8))
-    text = as_latex.text(Table("t", "t", "c", ("Row",), ("",), columns, {}, (("r",),)))
+    text = writers.latex(Table("t", "t", "c", ("Row",), ("",), columns, {}, (("r",),)))
     assert "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}{lrrrrrrrr}" in text
     assert "\\end{tabular}\n}\n" in text

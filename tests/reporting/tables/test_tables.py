@@ -12,16 +12,14 @@ import pytest
 
 from benchmark.bundles.io import Bundle
 from benchmark.comparison.compare import compare
-from benchmark.reporting.figures import draw, learning_curve
+from benchmark.reporting.figures import draw, shapes
 from benchmark.reporting.tables import (
-    accuracy_by_bracket,
     auroc_by_finding,
-    change_by_classifier,
     equivalent,
     folds,
     of_run,
-    per_class,
     quality,
+    schaudt,
     strategies,
 )
 from benchmark.reporting.tables.record import LeftOut, Table
@@ -49,7 +47,7 @@ def real_alone() -> Run:
 
 def test_table_7_has_a_group_per_bracket(run):
     """The baseline comes first, then the generators by bracket; figures are those of ``two_generators``."""
-    primary, accuracy = accuracy_by_bracket.tables(run)
+    primary, accuracy = schaudt.accuracy_by_bracket(run)
     assert (primary.name, accuracy.name) == ("balanced_accuracy_by_bracket", "accuracy_by_bracket")
     assert primary.rows == (
         ("none added", "real_only"), ("+1", "one"), ("+1", "two"), ("+2", "one"), ("+2", "two"),
@@ -65,7 +63,7 @@ def test_table_7_has_a_group_per_bracket(run):
 
 def test_bold_follows_the_adjusted_p(run):
     """Bold marks a significant adjusted p, whatever the size of the difference."""
-    for table in (*accuracy_by_bracket.tables(run), *per_class.tables(run)):
+    for table in (*schaudt.accuracy_by_bracket(run), *schaudt.per_class(run)):
         for cell in table.cells.values():
             assert cell.bold == (cell.p_adjusted is not None and cell.p_adjusted < 0.05)
 
@@ -79,7 +77,7 @@ def test_captions_name_the_images(run):
 
 def test_table_8_is_the_average_of_table_7(run):
     """Values in images of 20 are those of ``test_changes_average_over_brackets``, within their intervals."""
-    _, table = change_by_classifier.tables(run)
+    _, table = schaudt.change_by_classifier(run)
     assert table.rows == (("one",), ("two",), ("mean",))
     expected = {
         ("one", "a"): 3.5, ("one", "b"): 0, ("one", "Overall"): 1.75,
@@ -95,15 +93,15 @@ def test_table_8_is_the_average_of_table_7(run):
 
 def test_without_a_baseline_or_images_there_is_no_change(real_alone):
     """Without a baseline or added images there is a reason and no table."""
-    (left_out,) = change_by_classifier.tables(run_of(two_generators()[1:]))
+    (left_out,) = schaudt.change_by_classifier(run_of(two_generators()[1:]))
     assert left_out == LeftOut("change_by_classifier", "there is no finished row real_only to change from")
-    (left_out,) = change_by_classifier.tables(real_alone)
+    (left_out,) = schaudt.change_by_classifier(real_alone)
     assert left_out.reason == "no finished row adds images"
 
 
 def test_table_9_has_the_primary_bracket_first_and_marks_the_best(run):
     """On b, generator one is best at +1, where recall of left is (6 + 8) / 20."""
-    (table,) = per_class.tables(run)
+    (table,) = schaudt.per_class(run)
     recall = [row for row in table.rows if row[:2] == ("b", "Recall")]
     assert recall == [
         ("b", "Recall", "real_only", "none added"),
@@ -267,7 +265,7 @@ def test_worth_in_real_images_is_that_of_the_comparison():
     assert value(table, ("one", "+1"), ("Worth in real images",)) == record.images
     assert "subsets of the 80 training images" in table.caption
     with draw.style():
-        assert learning_curve.figure(run).figure.axes[0].get_xlabel() == "Real training images"
+        assert shapes.learning_curve(run).figure.axes[0].get_xlabel() == "Real training images"
 
 
 def test_without_a_learning_curve_there_is_no_worth(run):
