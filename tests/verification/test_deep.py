@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +23,15 @@ from benchmark.planning.resolve import make_plan
 from benchmark.verification.deep import Agreement, check_plausible, check_retraining, per_seed, run_values
 from benchmark.verification.plausibility import compare_runs
 from benchmark.verification.request import VerifyRequest
-from benchmark.verification.retrain import Retraining, draw_seeds, on_this_machine, required_nodes
+from benchmark.verification.retrain import (
+    RegeneratedImages,
+    Retraining,
+    draw_seeds,
+    on_this_machine,
+    required_nodes,
+)
 from benchmark.verification.verify import verify, write_record
+from support.honest import edit
 from support.samples import ROOT, TINY
 
 
@@ -93,6 +102,45 @@ def test_the_same_scores_pass(suite_row: Path, plan: Plan):
     assert outcomes["plausible"] is True
     assert record.seeds == (0,)
     assert [r.difference for r in record.retrained] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({}, None),
+        ({"value": 12.6}, "measures.ms_ssim.value"),
+        ({"floor": 2.4}, "measures.ms_ssim.floor"),
+        ({"per_class": {"viral": {"value": 1.0, "floor": 1.0}}}, "measures.ms_ssim.per_class.viral.value"),
+    ],
+)
+def test_measures_computed_again(suite_row: Path, plan: Plan, change: dict[str, Any], fault: str | None):
+    """Values, floors and reported classes must agree; an older bundle lacks classes and cards.
+
+    A figure of a metric that the task does not name is not checked, and the check reports so.
+    """
+    card = {"title": "Mine", "description": "", "citation": "", "version": "1"}
+    figure = {"value": 12.5, "floor": 2.5, "n": 60, "direction": "minimize"}
+
+    def edited(content: dict[str, Any]) -> None:
+        content["measures"] |= {
+            "ms_ssim": {**figure, "scales": 2, **change},
+            "mine": {**figure, "card": card},
+        }
+
+    edit(suite_row, edited)
+    bundle = read_bundle(suite_row)
+    record = bundle.manifest.record()
+    new = {**figure, "per_class": {"viral": {"value": 0.5, "floor": 1.0}}, "card": card}
+    fid = {name: value for name, value in record["measures"].items() if name.startswith("fid")}
+    assert bundle.manifest.samples is not None
+    images = RegeneratedImages(
+        bundle.manifest.samples.hash, bundle.manifest.samples.images, {**fid, "ms_ssim": new},
+        record["memorization"],
+    )  # fmt: skip
+    checks, _ = check_retraining(bundle, replace(again(suite_row), regenerated=images), plan, None)
+    faults = [check.field for check in checks if check.passed is False and check.name == "images"]
+    assert faults == ([fault] if fault else [])
+    assert "measures.mine" in [check.field for check in checks if check.passed is None]
 
 
 def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row: Path, plan: Plan):
