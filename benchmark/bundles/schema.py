@@ -217,5 +217,6 @@ class Manifest(Part):
         return self.error is not None and was_not_run(self.error)
 
     def record(self) -> dict[str, Any]:
-        """Convert to JSON values, under the keys of the file."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Convert to JSON values, under the keys of the file; without settings there is no such key."""
+        record = self.model_dump(mode="json", by_alias=True)
+        return {name: value for name, value in record.items() if name != "settings" or value}
