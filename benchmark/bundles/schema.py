@@ -194,7 +194,7 @@ class Manifest(Part):
     labels: Literal["single", "multilabel"] = "single"
     positive: str | None = None
     folds: int = Field(1, ge=1, le=100)
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field({}, exclude_if=lambda settings: not settings)
     fit_seeds: tuple[int, ...] = Field((0,), min_length=1, exclude_if=lambda seeds: seeds == (0,))
     scenario: dict[str, Any] = {}
     mix: dict[str, Any] = {}
@@ -223,7 +223,7 @@ class Manifest(Part):
     hardware: dict[str, Any]
     device: str
     precision: str
-    provenance: Provenance | None = None
+    provenance: Provenance | None = Field(None, exclude_if=lambda mixed: mixed is None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -260,5 +260,4 @@ class Manifest(Part):
 
     def record(self) -> dict[str, Any]:
         """Convert to JSON values, under the keys of the file."""
-        absent = {"provenance"} if self.provenance is None else None
-        return self.model_dump(mode="json", by_alias=True, exclude=absent)
+        return self.model_dump(mode="json", by_alias=True)

@@ -198,11 +198,10 @@ class Board:
 
     @property
     def rules(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """The scenario and the mix, where the task has them, with their titles."""
+        """The scenario, the mix and settings of the run, where there are some, with their titles."""
         mix = {k: v for k, v in self.head.mix.items() if v not in (None, {}, [])}
-        return [
-            (title, values) for title, values in (("Scenario", self.head.scenario), ("Mix", mix)) if values
-        ]
+        titled = (("Scenario", self.head.scenario), ("Mix", mix), ("Settings", self.head.settings))
+        return [(title, values) for title, values in titled if values]
 
     @property
     def groups(self) -> list[Group]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from benchmark.planning.source import setting_words
 from benchmark.reporting.formats import escape_markdown
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.glossary import glossary
@@ -43,13 +44,15 @@ def run_command(board: Board) -> Markup:
 
 
 def _choices(board: Board) -> list[str]:
-    """Options that the board's name states."""
+    """Options that the board's name and its settings state."""
+    settings = board.head.settings
     parts = board.choice.removeprefix(board.head.profile).split("-")
-    scenario = [p for p in parts if CHOICE.fullmatch(p)]
+    scenario = [p for p in parts if CHOICE.fullmatch(p) and p.partition("=")[0] not in settings]
     weights = [p.removeprefix("weights=") for p in parts if WEIGHTS.fullmatch(p)]
     return [
         *(["--scenario", ",".join(scenario)] if scenario else []),
         *(["--weights", weights[0]] if weights else []),
+        *(["--set", *setting_words(settings)] if settings else []),
     ]
 
 
