@@ -177,7 +177,7 @@ def manifest(
         "settings": dict(plan.settings),
         "scenario": plan.steps,
         "classifier_cards": _classifier_cards(profile, sizes),
-        "row": _row_card(row, profile),
+        "row": row_card(row, profile),
         "submission_type": row.submission_type,
         "submission": row.submission,
         "fit_seeds": list(run.fits(row.name)),
@@ -193,7 +193,8 @@ def manifest(
     }
 
 
-def _row_card(row: Row, profile: Profile) -> dict[str, Any]:
+def row_card(row: Row, profile: Profile) -> dict[str, Any]:
+    """Return name, role, description and parameters of a row, as its bundle states them."""
     card: dict[str, Any] = {k: row.card.get(k, "") for k in ("title", "description", "citation", "license")}
     card |= {"name": row.name, "role": row.role, "version": row.version, "params": dict(row.params)}
     if not row.has_images:

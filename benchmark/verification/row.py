@@ -1,8 +1,9 @@
 """Check a bundle's account of its row: name, card, submission type, brackets and costs."""
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
 
+from benchmark.bundles.assemble import row_card
 from benchmark.bundles.io import Bundle
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import BenchmarkError
@@ -78,10 +79,10 @@ def _check_suite_row(manifest: Manifest, protocol: Protocol) -> list[Check]:
             )
         ]
     reported = manifest.record()["row"]
-    expected: dict[str, Any] = {
-        "name": name, "role": own.role, "version": own.version, "params": dict(own.params),
-        **{k: own.card.get(k, "") for k in ("title", "description", "citation", "license")},
-    }  # fmt: skip
+    expected = {"assets": {}} | row_card(replace(own, name=name), protocol.profile)
+    for added in ("image_size", "fit_unit"):  # that bundles from before generators had these do not state
+        if added not in reported:
+            expected.pop(added, None)
     tuned = own.role == "generator" and reported["params"] != expected["params"]
     if tuned:
         expected["params"] = reported["params"]

@@ -66,7 +66,9 @@ def test_only_the_row_with_the_drawn_seeds_is_retrained(plan: Plan):
     trained = [n for n in nodes if n.stage == "classify"]
     assert {n.seed for n in trained} == {1}
     assert len(trained) == 2  # brackets
-    assert {n.stage for n in nodes} == {"data", "reference", "fit", "generate", "measure", "classify"}
+    assert {n.stage for n in nodes} == {
+        "data", "reference", "fit", "sample", "generate", "measure", "classify",
+    }  # fmt: skip
 
 
 def test_the_primary_metric_of_every_run(suite_row: Path):

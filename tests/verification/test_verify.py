@@ -40,6 +40,17 @@ def test_honest_bundles_pass(suite_row: Path, submission: Path, options: VerifyR
         assert {c.name for c in report.checks if c.passed is None} == {"signature", "unverified claims"}
 
 
+def test_a_bundle_from_before_sizes_and_base_checkpoints_passes(suite_row, options, tmp_path):
+    """A row without these fields is the suite's own; one that states another size or unit is not."""
+    folder = tmp_path / suite_row.name
+    shutil.copytree(suite_row, folder)
+    edit(folder, lambda content: [content["row"].pop(k) for k in ("image_size", "fit_unit", "assets")])
+    assert verify(folder, options).failed == []
+    edit(folder, lambda content: content["row"].update(fit_unit="per_class", image_size=64))
+    fields = {check.field for check in verify(folder, options).failed}
+    assert fields == {"row.fit_unit", "row.image_size"}
+
+
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Return the paths of all leaves of a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
