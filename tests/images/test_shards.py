@@ -37,6 +37,7 @@ from benchmark.images.lazy import LazyImages
 from benchmark.images.image_set import ImageSet
 
 version = "1"
+conditions = frozenset()
 
 class Params(BaseModel, extra="forbid", frozen=True):
     count: int = 50

@@ -20,7 +20,7 @@ def test_builtin_generators_and_sources_are_listed():
     assert set(available("sources")) == {
         "phantom.chest", "phantom.chexpert", "phantom.cxr14", "phantom.rare_lesion", "phantom.ultrasound",
         "chexpert", "chestxray14", "covid_chestxray", "pocus", "medmnist", "dicom_folder", "image_folder",
-        "parquet_store",
+        "parquet_store", "huggingface",
     }  # fmt: skip
 
 
