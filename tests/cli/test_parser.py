@@ -116,7 +116,7 @@ def test_wrong_command_is_one_line_and_exit_2(arguments, message, capsys):
         (["run", "--generators", "ddpm,ddpm"], "named twice"),
         (["run", "--generators", "oracle"], "named twice, or is a control"),
         (["run", "--device", "gpu"], "Known: auto, cpu, cuda"),
-        (["run", "--precision", "float16"], "Known: auto, bfloat16, float32"),
+        (["run", "--precision", "float8"], "Known: auto, bfloat16, float16, float32"),
         (["run", "--extractor", "inceptoin"], "inception"),
         (["tune", "--generator", "noise"], "has no search_space"),
         (["leaderboard", "--bundles", "/not/there"], "/not/there"),

@@ -122,7 +122,7 @@ def test_a_failed_fit_keeps_its_curve(tracked):
     """What was logged before a failure stays."""
     tracker, node, points = tracked
     tracker.logged(node.id, [{"step": 1.0, "loss": 0.5}])
-    tracker.failed(node, "no memory", [])
+    tracker.failed(node, "no memory", ())
     assert points("loss") == [(1, 0.5)]
     tracker.close("FAILED", 1.0)
 
