@@ -78,7 +78,7 @@ def _check_suite_row(manifest: Manifest, protocol: Protocol) -> list[Check]:
                 "row", NOT_CHECKED, f"'{name}' is not a row of this suite: its origin is unknown", "row.name"
             )
         ]
-    reported = manifest.record()["row"]
+    reported = {name: value for name, value in manifest.record()["row"].items() if value is not None}
     expected = {"assets": {}} | row_card(replace(own, name=name), protocol.profile)
     for added in ("image_size", "fit_unit"):  # that bundles from before generators had these do not state
         if added not in reported:

@@ -190,7 +190,7 @@ def test_unreadable_gpu_memory_is_an_error(monkeypatch):
         free_gpu_bytes()
 
 
-def test_observers_hear_what_a_running_node_logs(tmp_path):
+def test_observers_hear_what_a_running_node_logs(tmp_path, monkeypatch):
     """Entries of two steps arrive while the node runs: it ends only after the observer has seen them."""
 
     class Curves(RunObserver):
@@ -208,6 +208,7 @@ def test_observers_hear_what_a_running_node_logs(tmp_path):
         def finished(self, node, result):
             self.events.append("finished")
 
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
     observer = Curves()
     graph = Graph([node("a", "log_until_seen")])
     outcome = execute(graph, Store(tmp_path / "store"), act, workers=1, observer=observer)

@@ -131,7 +131,7 @@ def test_generators_of_one_size_share_their_data():
         assert {n.config.image_size for n in graph.find("sample", row)} == {32}
 
 
-def test_the_guide_is_none_of_the_evaluators():
+def test_the_guide_is_separate_from_the_evaluators():
     """Rows that need a classifier share one training, with a seed and a key that no evaluator has."""
     needing = (replace(GAN, needs_classifier=True), named("other", needs_classifier=True))
     graph = build(plan(*REAL, *needing, COPIES, fit_seeds=(0, 1)))

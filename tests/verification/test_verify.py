@@ -42,7 +42,7 @@ def test_honest_bundles_pass(suite_row: Path, submission: Path, options: VerifyR
 
 def test_a_bundle_from_before_sizes_and_base_checkpoints_passes(suite_row, options, tmp_path):
     """A row without these fields is the suite's own; one that states another size or unit is not."""
-    folder = tmp_path / suite_row.name
+    folder = tmp_path / "before" / suite_row.name
     shutil.copytree(suite_row, folder)
     edit(folder, lambda content: [content["row"].pop(k) for k in ("image_size", "fit_unit", "assets")])
     assert verify(folder, options).failed == []

@@ -108,7 +108,7 @@ def calibrated(
 
 
 def source_rows(images: ImageSet, train: ImageSet) -> np.ndarray | None:
-    """Return the (N,) row in ``train`` of each image's source, -1 where it is none of them."""
+    """Return the (N,) row in ``train`` of each image's source, -1 where it has no source there."""
     if images.source_id is None:
         return None
     row = {name: i for i, name in enumerate(train.image_id.tolist())}
