@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import DataError
+from benchmark.errors import BenchmarkError
 from benchmark.phantoms.radiograph import airspace, imaging, pleura, thorax
 from benchmark.phantoms.radiograph.projection import Chest
 from benchmark.phantoms.radiograph.thorax import FINDINGS, SITES, VIEWS, Radiograph
@@ -417,6 +417,6 @@ def test_prompts_name_the_findings():
 )
 def test_faults_name_field_and_remedy(names: list[str], given: dict[str, object], part: str):
     """An unknown name gets a suggestion, an invalid severity or size its range."""
-    with pytest.raises(DataError, match=part) as fault:
+    with pytest.raises(BenchmarkError, match=part) as fault:
         thorax.draw(names, **{"seed": 0, "index": 0, "size": 32, **given})  # type: ignore[arg-type]
     assert fault.value.remedy
