@@ -20,7 +20,7 @@ from benchmark.stages.classify import ClassifyConfig
 from support.samples import ROOT, blobs
 
 CLASSES = {"a": 24, "b": 24}
-FIRST, MORE = 6, 14  # trainings before the memory counts, and after
+FIRST, MORE = 20, 14  # trainings before the memory counts, and after
 BOUND = 0.2  # MB per training
 CONFIG = ClassifyConfig.model_validate({
     "classes": list(CLASSES),
