@@ -3,7 +3,6 @@
 import shlex
 from pathlib import Path
 
-from benchmark.bundles.io import read_bundles
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import TuneRequest
 from benchmark.experiments.run import (
@@ -19,7 +18,7 @@ from benchmark.experiments.tune import tune
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.request import StageRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.reporting.leaderboards.publish import compare_bundles, headline
+from benchmark.reporting.leaderboards.publish import headline
 from benchmark.stages.data import DataResult
 
 
@@ -45,8 +44,8 @@ def _summary(finished: Finished) -> None:
         print(f"  {path}")
     for text in outcome.report():
         print(f"failed: {text}")
-    if finished.written and finished.written[0].suffix == ".md":
-        print("\n" + headline(compare_bundles(read_bundles(finished.out / "bundles"))))
+    if finished.comparison is not None:
+        print("\n" + headline(finished.comparison))
         print("Look at the runs with: mlflow ui")
 
 

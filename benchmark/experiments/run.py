@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.bundles.assemble import write_bundles
 from benchmark.bundles.io import read_bundles
+from benchmark.comparison.records import Comparison
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome, execute
@@ -37,13 +38,14 @@ NOT_COPIED = ("fit", "sample", "guide", "resized_data", "reference")  # results 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that has ended, and the paths that it wrote."""
+    """A run that has ended, and the paths that it wrote; ``comparison`` if it compared all rows."""
 
     graph: Graph
     outcome: Outcome
     out: Path
     written: list[Path]
     seconds: float
+    comparison: Comparison | None = None
 
 
 def run(
@@ -79,7 +81,7 @@ def run(
             essential=lambda node: node.stage in ESSENTIAL,
         )
         error = "\n".join(outcome.report())
-        written = _write(plan, verb, graph, outcome, out, tracker, only)
+        written, comparison = _write(plan, verb, graph, outcome, out, tracker, only)
         status = "FAILED" if outcome.failures else "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -90,7 +92,7 @@ def run(
     finally:
         progress.close()
         tracker.close(status, time.monotonic() - began, error)
-    return Finished(graph, outcome, out, written, time.monotonic() - began)
+    return Finished(graph, outcome, out, written, time.monotonic() - began, comparison)
 
 
 def folder_name(name: str, scenario: str | None, *more: str) -> str:
@@ -132,16 +134,18 @@ def make_folder(folder: Path) -> None:
 
 def _write(
     plan: Plan, verb: str, graph: Graph, outcome: Outcome, out: Path, tracker: Tracker, only: str | None
-) -> list[Path]:
+) -> tuple[list[Path], Comparison | None]:
+    """Write what people read; return the paths, and the comparison of all rows if there is one."""
     if verb != "run":
-        return copy_results(graph, outcome, out)
+        return copy_results(graph, outcome, out), None
     if only is not None:
         write_bundles(plan, graph, outcome, out, only)
-        return [out / only]
+        return [out / only], None
     write_bundles(plan, graph, outcome, out / "bundles")
     comparison = publish(read_bundles(out / "bundles"), out)
     tracker.leaderboard(out, comparison)
-    return [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")] + [out / "bundles"]
+    pages = [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")]
+    return [*pages, out / "bundles"], comparison
 
 
 def copy_results(graph: Graph, outcome: Outcome, out: Path) -> list[Path]:
