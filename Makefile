@@ -14,7 +14,7 @@ demo: .venv/.installed
 	$(ACTIVATE) && mlflow run . --env-manager local
 
 test: .venv/.installed
-	$(ACTIVATE) && python -m pytest
+	$(ACTIVATE) && python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/.installed
 	$(ACTIVATE) && python -m pytest -m slow
