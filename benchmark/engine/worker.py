@@ -103,7 +103,7 @@ def compute(
         def progress(share: float) -> None:
             stopwatch.note()
             if _queue is not None:
-                _queue.put((node.id, share))
+                _queue.put((node.id, float(share)))
 
         def log(step: int, scalars: Mapping[str, float]) -> None:
             if _queue is not None:

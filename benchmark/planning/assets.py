@@ -73,8 +73,8 @@ def _hash(folder: Path, asset: Asset, about: str) -> str:
     if not folder.is_dir():
         raise TaskError(about, f"no such folder: {folder}", "Give the folder of the checkpoint.")
     files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    odd = [name for name in files if not _matches(name, (*ASSET_FILES, *IGNORED))]
     known = {name: path for name, path in files.items() if _matches(name, asset.files)}
-    odd = [name for name in files if not _matches(name, (*asset.files, *ASSET_FILES, *IGNORED))]
     if odd:
         raise TaskError(
             about,

@@ -38,7 +38,7 @@ class Asset:
         name: key in ``context.assets``.
         folder: a local folder.
         hub_id, revision: repository and full commit hash.
-        files: patterns of the files to download; others are not needed.
+        files: patterns of the files to download and hash, among those of ``ASSET_FILES``.
     """
 
     name: str

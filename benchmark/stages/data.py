@@ -21,8 +21,8 @@ from benchmark.tasks.rules import Rule
 from benchmark.tasks.schema import SplitRule
 
 
-class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=()):
-    """Configuration of ``data``.
+class SourceStageConfig(StageConfig):
+    """Configuration of a stage that reads the source.
 
     Attributes:
         fingerprint: of the source's files or parameters; it stands for ``paths`` in the cache key.
@@ -35,13 +35,18 @@ class DataConfig(StageConfig, stage="data", version="2", seconds=10.0, imports=(
     fingerprint: str
     params: dict[str, Any]
     classes: tuple[str, ...]
-    labels: Literal["single", "multilabel"]
     image_size: int
-    split: SplitRule
     scenario: dict[str, Rule]
     reserve_per_class: int
     target: str = Field(exclude=True)
     paths: dict[str, str] = Field(exclude=True)
+
+
+class DataConfig(SourceStageConfig, stage="data", version="2", seconds=10.0, imports=()):
+    """Configuration of ``data``."""
+
+    labels: Literal["single", "multilabel"]
+    split: SplitRule
 
 
 class DataResult(StageResult):

@@ -134,7 +134,7 @@ def _part(job: Job[FitConfig]) -> Learning | None:
         )
     if config.unit == "per_class":
         return own
-    # source images in a random order that depends on the class alone
+    # source images in a random order, the same for every fit seed
     order = np.random.default_rng([len(own.train)]).permutation(len(own.train))
     if config.number >= len(order):
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import BenchmarkError, MetricError
+from benchmark.errors import BenchmarkError, DataError, MetricError
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import Generator, positions
@@ -61,6 +61,9 @@ class PreviewFid:
         count, rng = self.settings.images, np.random.default_rng(PREVIEW_SEED)
         assert count is not None
         if self.settings.choice == "val":
+            if not len(self.val):
+                problem = "val has no image of the fitted classes to compare a preview with"
+                raise DataError(f"generator '{self.name}'", problem, "Raise split.val, or fit jointly.")
             # the classes of val in its proportions, each present
             return [np.resize(self.val.label[rng.permutation(len(self.val))], count)], [self.val.image]
         labels, real = [], []

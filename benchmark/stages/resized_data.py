@@ -1,35 +1,21 @@
 """The training and validation images at a generator's own size, from the original pixels."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from benchmark.engine.node import StageConfig
 from benchmark.errors import DataError
 from benchmark.images import arrow, plots
 from benchmark.images.image_set import ImageSet, concatenate
 from benchmark.plugins.registry import import_target
 from benchmark.protocol import scenario
+from benchmark.stages.data import SourceStageConfig
 from benchmark.stages.job import DATA, Job
 from benchmark.stages.records import StageResult
-from benchmark.tasks.rules import Rule
 
 
-class ResizedDataConfig(StageConfig, stage="resized_data", version="1", seconds=15.0, imports=()):
-    """Configuration of ``resized_data``; the fields are those of ``data``."""
-
-    source: str
-    source_version: str
-    fingerprint: str
-    params: dict[str, Any]
-    classes: tuple[str, ...]
-    image_size: int
-    scenario: dict[str, Rule]
-    reserve_per_class: int
-    target: str = Field(exclude=True)
-    paths: dict[str, str] = Field(exclude=True)
+class ResizedDataConfig(SourceStageConfig, stage="resized_data", version="1", seconds=15.0, imports=()):
+    """Configuration of ``resized_data``."""
 
 
 class ResizedDataResult(StageResult):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from pathlib import Path
@@ -25,24 +24,14 @@ from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import ImageSet
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
+from support.hub import offline, png  # noqa: F401
 from support.source_folders import noise
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FORMS = ("parquet", "arrow", "imagefolder")
 
 
-@pytest.fixture(autouse=True)
-def _offline(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cache and network of the library are those of the test."""
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-
-
-def png(pixels: np.ndarray) -> dict[str, Any]:
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "PNG")
-    return {"bytes": sink.getvalue(), "path": None}
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 def table(n: int = 12, first: int = 0, **columns: Any) -> datasets.Dataset:

@@ -96,7 +96,7 @@ def tracked(tmp_path, monkeypatch):
 
 
 def test_curves_are_logged_while_a_fit_runs_and_once(tracked, tmp_path):
-    """What was logged live is not repeated at the end, nor after a resumed fit logs its last steps again.
+    """Scalars logged live are not repeated at the end, nor after a resumed fit logs its last steps again.
 
     What arrives after the end, like the FID of the last preview, is taken from the result.
     """
@@ -119,7 +119,7 @@ def test_curves_are_logged_while_a_fit_runs_and_once(tracked, tmp_path):
 
 
 def test_a_failed_fit_keeps_its_curve(tracked):
-    """What was logged before a failure stays."""
+    """Scalars that were logged before a failure stay."""
     tracker, node, points = tracked
     tracker.logged(node.id, [{"step": 1.0, "loss": 0.5}])
     tracker.failed(node, "no memory", ())

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import pytest
 from PIL import Image
 
 from benchmark.errors import SubmissionError
 from benchmark.intake import samples as intake
+from support.hub import offline, png  # noqa: F401
 from support.samples import blobs
 
 CLASSES = ("a", "b", "c")
 IMAGES = blobs({"a": 4, "b": 3, "c": 2}, seed=1)
 
 
-@pytest.fixture(autouse=True)
-def _offline(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cache and network of the library are those of the test."""
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-
-
-def png(pixels: np.ndarray) -> dict[str, Any]:
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "PNG")
-    return {"bytes": sink.getvalue(), "path": None}
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 def dataset(class_column: str = "label", **columns: Any) -> datasets.Dataset:

@@ -95,6 +95,14 @@ def test_a_checkpoint_that_can_run_code_is_refused(tmp_path, name):
         located(folder)
 
 
+def test_a_generator_cannot_allow_a_pickle(tmp_path):
+    """A pattern of the generator's own that matches a pickle does not let it pass."""
+    folder = checkpoint(tmp_path / "base")
+    (folder / "model.bin").write_bytes(b"x")
+    with pytest.raises(TaskError, match=r"model\.bin"):
+        locate_assets([Asset("base", folder=folder, files=("*.bin", "*.safetensors"))], "generator 'g'")
+
+
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     """An empty folder is no checkpoint."""
     with pytest.raises(TaskError, match="holds no"):
