@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.errors import GeneratorError
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, concatenate
 from benchmark.plugins.contexts import SampleContext
@@ -58,11 +59,17 @@ def sample(job: Job[SampleConfig]) -> SampleResult:
 
     Drawn chunks survive a crash. Every chunk has a separate seed, and a chunk of a generator with
     ``whole_chunks`` is drawn whole, so that the first images do not depend on how many are drawn.
+
+    Raises:
+        GeneratorError: no fit learned the class, or the samples break the contract.
     """
     config, name = job.config, job.node.row
     data = arrow.read_learning(job.input(DATA), reserve=False).train.only(config.classes)
     count = drawn_counts(data, config.mix, config.bracket, config.classes).get(config.of_class, 0)
     fits = [folder for folder in job.inputs[GENERATOR] if _fitted(folder).fitted]
+    if count and not fits:
+        problem = f"was not fitted on class '{config.of_class}', of which {count} images are requested"
+        raise GeneratorError(f"generator '{name}'", problem, "Leave the class out of mix.classes.")
     module, parts = config.plugin.load(), []
     with generator_errors(name, "sample()"):
         for number, folder in enumerate(fits if count else []):

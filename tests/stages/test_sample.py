@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
+from benchmark.errors import GeneratorError
 from support.generator_jobs import Jobs, small_splits
 
 
@@ -80,6 +81,15 @@ def test_fewer_images_than_fits(tmp_path):
     sources = [int(result.source_id.split("-")[1]) for _, result in results[:2]]
     assert one.image[:, 0, 2].tolist() == sources[:1]
     assert five.image[:, 0, 2].tolist() == [*sources, *sources, sources[0]]
+
+
+def test_a_class_that_nothing_learned_is_an_error(tmp_path):
+    """A request for a class without any fit does not end in a set that silently lacks it."""
+    jobs = Jobs(tmp_path, small_splits())
+    folder, result = jobs.fit("fit", "c", 5, unit="per_image")  # the class has two source images
+    assert not result.fitted
+    with pytest.raises(GeneratorError, match="was not fitted on class 'c', of which 3 images"):
+        jobs.draw("drawn", "c", [folder], 3, unit="per_image")
 
 
 def test_series_and_sources_are_kept(tmp_path):
