@@ -1,7 +1,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: demo test test-slow lint types imports docs clean
+.PHONY: demo test test-slow test-lowest campaign lint types imports docs clean
 
 # One environment for everything: made from the project's own files, again when they change.
 .venv/.installed: pyproject.toml
@@ -18,6 +18,17 @@ test: .venv/.installed
 
 test-slow: .venv/.installed
 	$(ACTIVATE) && python -m pytest -m slow
+
+# The lowest versions that pyproject.toml allows must work together.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install --python .venv-lowest --resolution lowest-direct -e '.[dev]'
+	PATH="$$PWD/.venv-lowest/bin:$$PATH" python -m pytest -n 2 --dist loadfile
+
+# Runs are killed, started together, and lose their disks and servers: about an hour.
+campaign: .venv/.installed
+	$(ACTIVATE) && python perf/campaign.py
 
 lint: .venv/.installed
 	$(ACTIVATE) && ruff check . && ruff format --check .
