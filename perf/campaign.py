@@ -244,7 +244,7 @@ class Campaign:
 
 
 def tracked(place: Place) -> tuple[Counter[str], int, int]:
-    """Count the finished runs of each cache key, the stages that one parent has twice, and runs left RUNNING."""
+    """Count finished runs by cache key, the stages that one parent has twice, and runs left RUNNING."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(place.environ()["MLFLOW_TRACKING_URI"])
