@@ -137,11 +137,12 @@ def _unidentified(source: Path | BytesIO, formats: tuple[str, ...]) -> str:
     """Return what a file is, for an error: not of these formats, or a JPEG of a kind that is not read."""
     from PIL.JpegImagePlugin import JpegImageFile
 
-    content = _content(source)
-    if "JPEG" in formats and content.startswith(b"\xff\xd8\xff"):
-        try:
-            JpegImageFile(BytesIO(content))
-        except SyntaxError as error:  # as of 12 bits, which Pillow.Image.open leaves out
+    if isinstance(source, BytesIO):
+        source.seek(0)
+    try:
+        JpegImageFile(source)
+    except SyntaxError as error:  # which Image.open leaves out, as that of 12 bits
+        if "JPEG" in formats and str(error) != "not a JPEG file":
             return f"is a JPEG that cannot be read: {error}"
     return f"is not a {', '.join(formats)} image"
 
@@ -181,10 +182,6 @@ def _too_large(where: str, size: str) -> DataError:
     return DataError(where, f"has {size} pixels, expected at most {limit}", "Reduce the image before use.")
 
 
-def _content(source: Path | BytesIO) -> bytes:
-    return source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
-
-
 def _is_deep_color(opened: Image) -> bool:
     """Return whether a PNG has 16 bits of color or transparency, of which Pillow keeps 8 (its issue 7723)."""
     raw_mode = str(opened.tile[0][3]) if opened.format == "PNG" and opened.tile else ""  # type: ignore[attr-defined]
@@ -200,7 +197,8 @@ def _read_deep_color(source: Path | BytesIO, info: Mapping[Any, Any]) -> Image:
     import av
     from PIL import Image
 
-    with av.open(BytesIO(_content(source)), "r", format="png_pipe") as container:
+    content = source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
+    with av.open(BytesIO(content), "r", format="png_pipe") as container:
         container.streams.video[0].codec_context.options = {"err_detect": "explode"}
         layers = next(container.decode(video=0)).to_ndarray(format="rgba64le")
     color, alpha = layers[..., :3], layers[..., 3:]
