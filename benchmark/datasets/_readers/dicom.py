@@ -81,7 +81,7 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
 
     try:
         window = states_view(data)
-    except ValueError as error:
+    except Exception as error:  # on malformed files pydicom raises nearly anything
         raise DataError(str(path), f"has a window that cannot be read: {reason(error)}", REPLACE) from None
     removed = text("PatientIdentityRemoved").upper() == "YES"
     return Header(
