@@ -14,6 +14,7 @@ from benchmark.datasets import _build as building
 from benchmark.errors import TaskError
 from benchmark.experiments.progress import clock
 from benchmark.images import plots, shards
+from benchmark.images.gray_levels import note_few_levels
 from benchmark.images.image_set import ImageSet
 from benchmark.planning.source import check_settings, read_settings, source_params
 from benchmark.plugins.registry import find
@@ -123,10 +124,13 @@ def show(request: ShowRequest) -> int:
     """``data show``: print the card of the images, and write a grid."""
     images = target_images(request)
     print("\n".join(card_lines(request.target, images)))
+    drawn = for_grid(images, request.columns)
+    for note in note_few_levels([drawn], "images in the grid"):
+        print(f"note: {note}")
     out = request.out or Path("outputs") / f"{Path(request.target).name}.png"
     with disk_errors(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
-        plots.sample_grid(for_grid(images, request.columns), out, request.columns)
+        plots.sample_grid(drawn, out, request.columns)
     print(f"grid: {out}")
     return 0
 

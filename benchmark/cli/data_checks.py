@@ -11,6 +11,7 @@ from benchmark.cli.data import target_images
 from benchmark.cli.requests import CheckRequest
 from benchmark.errors import BenchmarkError, TaskError
 from benchmark.images import duplicates, shards
+from benchmark.images.gray_levels import FEW
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
@@ -124,6 +125,7 @@ def check_images(images: ImageSet) -> list[DataCheck]:
     """
     scan = duplicates.scan(images.image)
     broken = tuple(f"{images.image_id[index]}: {fault}" for index, fault in scan.broken)
+    few = tuple(str(i) for i in images.image_id[scan.indices[scan.few]])
     empty = tuple(str(i) for i in images.image_id[scan.indices[scan.empty]])
     exact = [(int(g[0]), int(other), "") for g in duplicates.same_bytes(scan) for other in g[1:]]
     _, patient = np.unique(images.patient_id, return_inverse=True)
@@ -134,6 +136,7 @@ def check_images(images: ImageSet) -> list[DataCheck]:
     return [
         DataCheck("images", not broken, f"{len(scan.indices)} read, {len(broken)} cannot be decoded", broken),
         DataCheck("contrast", not empty, f"{len(empty)} of one gray value throughout, or nearly", empty),
+        DataCheck("gray levels", True, f"{len(few)} images have fewer than {FEW}", few),
         _check_copies("exact copies", images, exact),
         _check_copies("near copies", images, near),
     ]

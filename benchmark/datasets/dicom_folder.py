@@ -26,7 +26,7 @@ from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import number_or_nan, required_text
 from benchmark.utils.hashing import sha256_file, sha256_of
 
-version = "1"
+version = "2"
 conditions = frozenset({"age", "sex", "view"})
 
 COLUMNS = ("image", "label")
@@ -219,6 +219,6 @@ def _header_notes(records: Sequence[_DicomRecord]) -> Iterator[str]:
         counts = ", ".join(f"{name} {n}" for name, n in sorted(fields.items()))
         yield f"NOT DE-IDENTIFIED: files with an attribute that does not look anonymous: {counts}"
     if plain := sum(not header.window for header in headers):
-        yield f"{plain} files without a window or VOI LUT: the range of their stored bits is shown"
+        yield f"{plain} files without a window or VOI LUT: shown over the smallest bit depth that holds them"
     if multi_frame := sum(header.frames > 1 for header in headers):
         yield f"{multi_frame} files have several frames, the first is read"

@@ -20,7 +20,7 @@ from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.plugins.source import CONDITIONS
 
-version = "1"
+version = "2"
 conditions = CONDITIONS  # those whose columns the data set has
 
 NO_PATIENTS = (

@@ -14,7 +14,7 @@ from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import number_or_nan, required_text
 
-version = "2"
+version = "3"
 conditions = frozenset({"age", "sex", "view"})
 
 COLUMNS = ("image", "label", "patient_id")

@@ -26,7 +26,7 @@ from benchmark.images.decoding import SUFFIXES, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
 
-version = "1"
+version = "2"
 conditions = frozenset({"age", "sex"})
 
 Probe = Literal["convex", "linear"]

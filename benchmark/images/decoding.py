@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmark.errors import DataError
+from benchmark.images.gray_levels import bit_depth, luminance
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,7 +21,6 @@ Fit = Literal["stretch", "pad"]
 FORMATS = ("PNG", "JPEG", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
 MAX_PIXELS = 50_000_000  # five times the largest chest radiograph of the public sets; decodes into 50 MB
-BIT_DEPTHS = (8, 10, 12, 14, 16)  # of detectors, for images of more than 8 bits
 
 _MODES_8_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _REPLACE = "Replace the file by the original, or remove its record."
@@ -112,22 +113,38 @@ def _decode(
                     raise _too_large(where, f"{opened.width} x {opened.height}")
                 if at_least and opened.format == "JPEG" and opened.mode in ("L", "RGB"):
                     opened.draft("L", (at_least, at_least))
+                deep = _is_deep_color(opened)
                 opened.load()
-                ImageOps.exif_transpose(opened, in_place=True)
-                gray = _to_gray(where, opened)
+                image = _read_deep_color(source, opened.info) if deep else opened
+                ImageOps.exif_transpose(image, in_place=True)
+                gray = _to_gray(where, image)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(where, "over 89 million") from None  # Pillow's own limit
     except Image.UnidentifiedImageError:
-        raise DataError(where, f"is not a {', '.join(formats)} image", _REPLACE) from None
+        raise DataError(where, _unidentified(source, formats), _REPLACE) from None
     except Exception as error:  # on malformed files Pillow's decoders raise nearly anything
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(where, f"is corrupt or truncated: {reason}", _REPLACE) from None
     low, high = gray.getextrema()
     if low == high and not blank:
         raise DataError(where, f"has one gray value ({low}) throughout, expected an image", _REPLACE)
     return gray
+
+
+def _unidentified(source: Path | BytesIO, formats: tuple[str, ...]) -> str:
+    """Return what a file is, for an error: not of these formats, or a JPEG of a kind that is not read."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    if isinstance(source, BytesIO):
+        source.seek(0)
+    try:
+        JpegImageFile(source)
+    except SyntaxError as error:  # which Image.open leaves out, as that of 12 bits
+        if "JPEG" in formats and str(error) != "not a JPEG file":
+            return f"is a JPEG that cannot be read: {error}"
+    return f"is not a {', '.join(formats)} image"
 
 
 def to_square(gray: Image, size: int, *, fit: Fit = "stretch") -> np.ndarray:
@@ -165,6 +182,32 @@ def _too_large(where: str, size: str) -> DataError:
     return DataError(where, f"has {size} pixels, expected at most {limit}", "Reduce the image before use.")
 
 
+def _is_deep_color(opened: Image) -> bool:
+    """Return whether a PNG has 16 bits of color or transparency, of which Pillow keeps 8 (its issue 7723)."""
+    raw_mode = str(opened.tile[0][3]) if opened.format == "PNG" and opened.tile else ""  # type: ignore[attr-defined]
+    return raw_mode.endswith(";16B") and (opened.mode != "I;16" or "transparency" in opened.info)
+
+
+def _read_deep_color(source: Path | BytesIO, info: Mapping[Any, Any]) -> Image:
+    """Read a PNG of 16 bits of color or transparency as mode L, by FFmpeg; transparency becomes black.
+
+    Args:
+        info: Pillow's, for the orientation.
+    """
+    import av
+    from PIL import Image
+
+    content = source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
+    with av.open(BytesIO(content), "r", format="png_pipe") as container:
+        container.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        layers = next(container.decode(video=0)).to_ndarray(format="rgba64le")
+    color, alpha = layers[..., :3], layers[..., 3:]
+    depth = bit_depth(int((color * (alpha > 0)).max()))
+    image = Image.fromarray(luminance(color * (alpha / 65535), depth))
+    image.info = {key: value for key, value in info.items() if key != "transparency"}
+    return image
+
+
 def _to_gray(where: str, image: Image) -> Image:
     """Convert any admitted mode to L."""
     from PIL import Image
@@ -187,5 +230,4 @@ def _scale_depth(where: str, values: np.ndarray) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2**16:
         raise DataError(where, f"has values in [{low}, {high}], expected at most 16 bits", _REPLACE)
-    depth = next(b for b in BIT_DEPTHS if high < 2**b)
-    return np.round(values * (255 / (2**depth - 1))).astype(np.uint8)
+    return np.round(values * (255 / (2 ** bit_depth(high) - 1))).astype(np.uint8)

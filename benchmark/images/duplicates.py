@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import DataError
+from benchmark.images.gray_levels import has_few_levels
 from benchmark.images.lazy import LazyImages, blocks, select
 
 WORK = 64  # pixels; larger images are reduced to it
@@ -38,6 +39,7 @@ class Scan:
         digest: (M,) 16 bytes of BLAKE2b of the pixels.
         empty: (M,) bool, the means over cells deviate by less than ``EMPTY``: one gray value, or nearly.
         code: (M, 9, 2) uint64, the 128 bits of every move; ``MOVES[4]`` is no move.
+        few: (M,) bool, has few gray levels.
         broken: index and fault of every image that could not be read.
     """
 
@@ -45,6 +47,7 @@ class Scan:
     digest: np.ndarray
     empty: np.ndarray
     code: np.ndarray
+    few: np.ndarray
     broken: tuple[tuple[int, str], ...]
 
 
@@ -64,7 +67,7 @@ def scan(image: np.ndarray | LazyImages) -> Scan:
         image: (N, H, W) uint8; an image whose reading raises ``DataError`` is recorded as broken.
     """
     axes, mean = _axes(image)
-    indices, digest, empty, code = [], [], [], []
+    indices, digest, empty, code, few = [], [], [], [], []
     broken: list[tuple[int, str]] = []
     start = 0
     for block, lost in _readable(image):
@@ -74,6 +77,7 @@ def scan(image: np.ndarray | LazyImages) -> Scan:
         start += len(block)
         whole = block[readable]
         digest.append([hashlib.blake2b(pixels.tobytes(), digest_size=16).digest() for pixels in whole])
+        few.append(has_few_levels(whole))
         small = reduce(whole)
         empty.append(small.std(axis=(1, 2)) < EMPTY)
         code.append(np.stack([_bits(moved(small, move), axes, mean) for move in MOVES], axis=1))
@@ -82,6 +86,7 @@ def scan(image: np.ndarray | LazyImages) -> Scan:
         digest=np.array([d for some in digest for d in some], dtype="V16"),
         empty=np.concatenate(empty),
         code=np.concatenate(code),
+        few=np.concatenate(few),
         broken=tuple(broken),
     )
 

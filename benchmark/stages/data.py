@@ -10,6 +10,7 @@ from benchmark.engine.node import StageConfig
 from benchmark.errors import DataError
 from benchmark.images import arrow, plots
 from benchmark.images.disjoint import prove_disjoint
+from benchmark.images.gray_levels import note_few_levels
 from benchmark.images.image_set import Splits
 from benchmark.plugins.registry import import_target
 from benchmark.protocol import load as loading
@@ -42,7 +43,7 @@ class SourceStageConfig(StageConfig):
     paths: dict[str, str] = Field(exclude=True)
 
 
-class DataConfig(SourceStageConfig, stage="data", version="2", seconds=10.0, imports=()):
+class DataConfig(SourceStageConfig, stage="data", version="3", seconds=10.0, imports=()):
     """Configuration of ``data``."""
 
     labels: Literal["single", "multilabel"]
@@ -104,7 +105,7 @@ def describe(folder: Path, source: str, classes: tuple[str, ...], labels: str) -
     plots.sample_grid(splits.train.to_single_label(), folder / "grid.png")
     return DataResult(
         proof=proof,
-        notes=list(splits.notes),
+        notes=[*splits.notes, *note_few_levels(splits.named().values())],
         classes=[c for c in splits.train.classes if c in classes],
         splits={
             name: SplitSummary(

@@ -8,7 +8,7 @@ from benchmark.stages.job import DATA, UNLABELED, Job
 from benchmark.stages.training import ClassifierStageConfig, training_config
 
 
-class PseudoLabelConfig(ClassifierStageConfig, stage="pseudo_label", version="3", seconds=15.0):
+class PseudoLabelConfig(ClassifierStageConfig, stage="pseudo_label", version="4", seconds=15.0):
     """Configuration of ``pseudo_label``."""
 
     source: str

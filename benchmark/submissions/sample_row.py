@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.engine.store import store_root
 from benchmark.images import arrow
+from benchmark.images.gray_levels import note_few_levels
 from benchmark.images.image_set import ImageSet
 from benchmark.intake import samples as intake
 from benchmark.planning.plan import Plan, Row
@@ -48,6 +49,7 @@ def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Ro
     exact, near = (sum(counts[k] for counts in copies) for k in (0, 1))
     if exact + near:
         notes.append(f"Of {len(stored)} images {exact} are exact and {near} near copies of others among them")
+    notes += note_few_levels(stored.folds)
     row = generator_row(SUBMITTED, GeneratorEntry(), {"content": stored.content})
     about = f"{len(stored)} images generated elsewhere; no code of the submission was run."
     description = " ".join([about, *(f"{note}." for note in notes)])

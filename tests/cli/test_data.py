@@ -217,6 +217,18 @@ def test_blank_images_fail(tmp_path):
     assert checks["contrast"]["findings"] == ["i4", "i7"]
 
 
+def test_few_gray_levels_are_a_warning(tmp_path, capsys):
+    """An image of 16 gray levels passes with its name; ``data show`` has a note on those of its grid."""
+    images = phantoms()
+    images.image[4] //= 16
+    status, checks = report(tmp_path, images)
+    assert status == 0
+    assert checks["gray levels"]["findings"] == ["i4"]
+    assert main(["data", "show", str(tmp_path / "set"), "--out", str(tmp_path / "grid.png")]) == 0
+    expected = "note: FEW GRAY LEVELS: 1 of 12 images in the grid have fewer than 32, the first is i4"
+    assert expected in capsys.readouterr().out
+
+
 def test_changed_bytes_are_detected(tmp_path, capsys):
     """A shard or memory map with changed bytes no longer matches its hash."""
     folder = store(tmp_path, phantoms())

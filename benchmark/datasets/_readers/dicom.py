@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.datasets._readers.dicom_display import DISPLAY_TAGS, states_view
 from benchmark.errors import DataError
 
 MAX_FILE = 2 * 2**30  # bytes; a file is read whole
@@ -15,7 +16,7 @@ IDENTITY = (
 )  # fmt: skip
 TAGS = (
     *IDENTITY, "SOPInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "BurnedInAnnotation",
-    "PatientIdentityRemoved", "NumberOfFrames", "WindowCenter", "WindowWidth", "VOILUTSequence",
+    "PatientIdentityRemoved", "NumberOfFrames", *DISPLAY_TAGS,
 )  # fmt: skip
 
 _ANONYMOUS = re.compile(
@@ -78,7 +79,10 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
         value = data.get(keyword)
         return "" if value is None else str(value).strip()
 
-    center, width = first_number(data.get("WindowCenter")), first_number(data.get("WindowWidth"))
+    try:
+        window = states_view(data)
+    except Exception as error:  # on malformed files pydicom raises nearly anything
+        raise DataError(str(path), f"has a window that cannot be read: {reason(error)}", REPLACE) from None
     removed = text("PatientIdentityRemoved").upper() == "YES"
     return Header(
         uid=text("SOPInstanceUID"),
@@ -87,7 +91,7 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
         age=_years(text("PatientAge")),
         sex={"M": "male", "F": "female"}.get(text("PatientSex").upper(), ""),
         frames=_whole(text("NumberOfFrames")),
-        window=bool(data.get("VOILUTSequence")) or None not in (center, width),
+        window=window,
         burned_in=text("BurnedInAnnotation").upper() == "YES",
         identity=tuple(
             name
@@ -119,13 +123,6 @@ def parse(path: Path, **options: Any) -> Any:
         raise DataError(str(path), f"is corrupt or truncated: {reason(error)}", REPLACE) from None
 
 
-def first_number(value: Any) -> float | None:
-    """Return a number, or the first of several."""
-    if value is None or value == "":
-        return None
-    return float(value if isinstance(value, (int, float, str)) else value[0])
-
-
 def _looks_anonymous(name: str, text: str) -> bool:
     """Return whether an attribute is blank or holds a typical replacement of de-identification.
 
@@ -154,4 +151,5 @@ def _whole(text: str) -> int:
 
 
 def reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return an error's message in one line; pydicom lists its plug-ins' reasons in further lines."""
+    return " ".join(str(error).split()) or type(error).__name__

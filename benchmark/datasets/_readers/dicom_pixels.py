@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.datasets._readers.dicom import REPLACE, first_number, parse, reason
+from benchmark.datasets._readers.dicom import REPLACE, parse, reason
+from benchmark.datasets._readers.dicom_display import Display, read_display
 from benchmark.errors import DataError
 from benchmark.images.decoding import MAX_PIXELS
+from benchmark.images.gray_levels import bit_depth, luminance
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 GRAY = ("MONOCHROME1", "MONOCHROME2")
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 PLUGINS = "pylibjpeg with pylibjpeg-libjpeg and pylibjpeg-openjpeg, or python-gdcm"
 
 
@@ -23,8 +27,8 @@ def read_pixels(path: Path) -> Image:
     """Read the first frame as a viewer displays it, in 8-bit gray at its original size.
 
     Modality LUT or rescale slope and intercept, then VOI LUT or the first window (DICOM PS3.3, C.11.1 and
-    C.11.2); without either the whole range of the stored bits. MONOCHROME1 is inverted, color becomes
-    luminance (ITU-R 601).
+    C.11.2); without either the range of the smallest bit depth that holds the values. MONOCHROME1 is
+    inverted, color becomes luminance (ITU-R 601).
 
     Returns:
         Pillow image of mode L.
@@ -53,7 +57,7 @@ def read_pixels(path: Path) -> Image:
 def _check_pixels(path: Path, data: Any) -> None:
     from pydicom.pixels import get_decoder
 
-    if "PixelData" not in data:
+    if not any(keyword in data for keyword in PIXELS):
         kind = str(data.get("Modality", "")) or "unknown"
         raise DataError(
             str(path), f"has no pixel data (modality {kind})", "Remove it, or leave out its record."
@@ -75,62 +79,86 @@ def _check_pixels(path: Path, data: Any) -> None:
 
 def _displayed(stored: np.ndarray, data: Any) -> np.ndarray:
     """Convert (H, W) stored values, or (H, W, 3) colors, to (H, W) uint8 for display."""
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
+    from pydicom.pixels import apply_color_lut
 
     kind = str(data.PhotometricInterpretation)
-    bits = int(data.BitsStored)
+    bits = 0 if stored.dtype.kind == "f" else int(data.BitsStored)
     if kind == "PALETTE COLOR":
         stored = apply_color_lut(stored, data)
         bits = 8 * stored.dtype.itemsize
     if stored.ndim == 3:
-        light = stored[..., :3] @ np.array([0.299, 0.587, 0.114]) * (255 / (2**bits - 1))
-        return np.round(light).clip(0, 255).astype(np.uint8)
+        colors = stored[..., :3]
+        return luminance(colors, min(bits, bit_depth(int(colors.max()))))
     if kind not in GRAY:
         raise ValueError(f"photometric interpretation {kind} with one sample per pixel")
-    low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
-    every = np.arange(low, low + 2**bits, dtype=np.int32).astype(stored.dtype)
-    share = _voi(apply_modality_lut(every, data), data)
-    if kind == "MONOCHROME1":
-        share = 1 - share
-    table = np.round(share * 255).astype(np.uint8)  # at most as many entries as pixels, mostly far fewer
-    return table.take(stored.astype(np.int32) - low, mode="clip")
+    display = read_display(data)
+    limits = _limits(stored, data)
+    # INVERSE states again what MONOCHROME1 does (PS3.3, C.8.11.1): either, or both, invert once
+    inverse = kind == "MONOCHROME1" or str(data.get("PresentationLUTShape") or "").upper() == "INVERSE"
+
+    def gray(values: np.ndarray) -> np.ndarray:
+        share = _share(values, display, limits)
+        return np.round(np.nan_to_num(1 - share if inverse else share) * 255).astype(np.uint8)
+
+    if stored.dtype.kind == "f" or int(stored.max()) - int(stored.min()) >= 2**16:
+        return gray(stored)
+    low, high = int(stored.min()), int(stored.max())
+    table = gray(np.arange(low, high + 1))  # mostly far fewer entries than pixels
+    return table[np.subtract(stored, low, dtype=np.int32 if stored.itemsize <= 2 else np.int64)]
 
 
-def _voi(values: np.ndarray, data: Any) -> np.ndarray:
-    """Map modality values to [0, 1], 1 for white, by VOI LUT, first window, or their whole range."""
-    from pydicom.pixels import apply_voi
+def _limits(stored: np.ndarray, data: Any) -> tuple[int, int] | None:
+    """Return the stored values of black and white where no window states them; None for floats.
 
-    if data.get("VOILUTSequence"):
-        bits = int(data.VOILUTSequence[0].LUTDescriptor[2])
-        return apply_voi(values, data, index=0).astype(np.float32) / (2**bits - 1)
-    center, width = (first_number(data.get(name)) for name in ("WindowCenter", "WindowWidth"))
-    if center is None or width is None:
-        low, high = float(values.min()), float(values.max())  # of all that the stored bits can hold
-        if data.get("ModalityLUTSequence"):
-            low, high = 0.0, float(2 ** int(data.ModalityLUTSequence[0].LUTDescriptor[2]) - 1)
-        return ((values.astype(np.float32) - low) / (high - low)).clip(0, 1)
-    return window(values, center, width, str(data.get("VOILUTFunction") or "LINEAR"))
+    They are those of the smallest bit depth that holds all values, as in ``decode_gray``, within BitsStored.
+    Pixels of PixelPaddingValue, or from there to PixelPaddingRangeLimit, do not count.
+    """
+    if stored.dtype.kind == "f":
+        return None
+    padding = data.get("PixelPaddingValue")
+    if isinstance(padding, int):
+        limit = data.get("PixelPaddingRangeLimit")
+        ends = np.array([padding, limit if isinstance(limit, int) else padding], np.int64)
+        first, last = np.sort(ends.astype(stored.dtype))
+        shown = stored[(stored < first) | (stored > last)]
+        stored = shown if shown.size else stored
+    low, high, bits = int(stored.min()), int(stored.max()), int(data.BitsStored)
+    if low >= 0:
+        return 0, 2 ** min(bits - (stored.dtype.kind == "i"), bit_depth(high)) - 1
+    half = 2 ** (min(bits, bit_depth(2 * max(high, -1 - low) + 1)) - 1)
+    return -half, half - 1
 
 
-def window(values: np.ndarray, center: float, width: float, function: str = "LINEAR") -> np.ndarray:
-    """Map values to [0, 1], 1 for white, by a window, DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
+def _share(values: np.ndarray, display: Display, limits: tuple[int, int] | None) -> np.ndarray:
+    """Map stored values to [0, 1], 1 for white: modality LUT or rescale, then VOI LUT, window or limits."""
+    if display.modality:
+        values, limits = display.modality.look_up(values), (0, display.modality.white)
+    ends = np.array(limits or (0, 0), np.float64)
+    if display.rescale and not display.modality:
+        slope, intercept = display.rescale
+        values, ends = values * slope + intercept, np.sort(ends * slope + intercept)
+    if display.voi:
+        return display.voi.look_up(values) / display.voi.white
+    if display.window:
+        return window(values, display.window)
+    if limits is None:
+        raise ValueError("float pixels without a window, so black and white are unknown")
+    return ((values - ends[0]) / (ends[1] - ends[0])).clip(0, 1)
+
+
+def window(values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Map values to [0, 1], 1 for white, by pydicom's ``apply_windowing``.
+
+    It turns the window around where the slope is negative, so it gets neither slope nor modality LUT here.
 
     Raises:
         ValueError: a width below what the function admits, or an unknown function.
     """
-    from scipy.special import expit
+    from pydicom import Dataset
+    from pydicom.pixels import apply_windowing
 
-    x = values.astype(np.float32)
-    if function == "LINEAR":
-        if width < 1:
-            raise ValueError(f"window width {width:g} is below 1")
-        if width == 1:
-            return (x > center - 0.5).astype(np.float32)
-        return ((x - (center - 0.5)) / (width - 1) + 0.5).clip(0, 1)
-    if width <= 0:
-        raise ValueError(f"window width {width:g} is not positive")
-    if function == "LINEAR_EXACT":
-        return ((x - center) / width + 0.5).clip(0, 1)
-    if function == "SIGMOID":
-        return expit(4 * (x - center) / width)
-    raise ValueError(f"VOI LUT function {function} is not known")
+    view = Dataset()
+    view.PhotometricInterpretation, view.BitsStored, view.PixelRepresentation = "MONOCHROME2", 16, 0
+    for keyword, value in attributes.items():
+        setattr(view, keyword, value)
+    return apply_windowing(values, view) / (2**16 - 1)

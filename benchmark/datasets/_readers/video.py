@@ -58,7 +58,7 @@ def read_clip(path: Path, *, hertz: float = 3.0, most: int = 30, broken: Broken 
     try:
         for frame, rate in _decode(path):
             if decoded % max(1, int(rate / hertz)) == 0:
-                frames.append(frame.to_ndarray(format="gray"))
+                frames.append(_upright(frame))
                 number.append(decoded)
             decoded += 1
             if len(frames) == most:
@@ -106,13 +106,40 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
                     raise _Fault(f"its frames change size, from {stream.width} x {stream.height}")
                 decoded += 1
                 yield frame, rate
-            promised = stream.frames
+            promised = _promised(container, stream)
     except av.error.FFmpegError as error:
         raise _Fault(error.strerror or type(error).__name__) from None
     if decoded < promised:
         raise _Fault(f"the file promises {promised}")
     if path.suffix.lower() == ".gif" and not _gif_ends(path):
         raise _Fault("the GIF ends before its last block")
+
+
+def _promised(container: Any, stream: Any) -> int:
+    """Return the number of frames that the file states, 0 for unknown.
+
+    An edit list of MP4 may hide frames: the index has no entry for them, or one to discard.
+    """
+    if "mp4" in container.format.name:
+        return sum(not entry.is_discard for entry in stream.index_entries)
+    return int(stream.frames)
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """Return a frame in gray as a player shows it, turned or mirrored as the file states.
+
+    Raises:
+        _Fault: it is turned by another angle than a multiple of 90 degrees.
+    """
+    gray: np.ndarray = frame.to_ndarray(format="gray")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return gray
+    if frame.rotation % 90:
+        raise _Fault(f"its frames are turned by {frame.rotation} degrees")
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    gray = np.flipud(gray) if a * d < b * c else gray
+    return np.rot90(gray, frame.rotation // 90)  # counterclockwise
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
