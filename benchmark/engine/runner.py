@@ -1,6 +1,5 @@
 """Run a graph: reuse, resume, a pool of workers, one failure at a time."""
 
-import multiprocessing
 import os
 import re
 import traceback
@@ -10,7 +9,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmark.engine.events import RunObserver
 from benchmark.engine.forecast import start_order
@@ -19,7 +17,7 @@ from benchmark.engine.store import Result, Store, store_errors
 from benchmark.engine.worker import StageRunner, compute, start_worker
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.utils.formatting import plural
-from benchmark.utils.processes import process_pool
+from benchmark.utils.processes import message_queue, process_pool
 
 VARIES = re.compile(r"\b[0-9a-f]{8,}\b|\d+")  # hashes and numbers that differ from node to node in an error
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
@@ -92,7 +90,7 @@ class Runner:
         self.running: dict[Future[str], Node] = {}
         self.attempts: dict[str, int] = {}
         self.events: list[Callable[[], None]] = []
-        self.queue: Any = multiprocessing.get_context("spawn").Queue()
+        self.queue = message_queue()
 
     def run(self) -> Outcome:
         """Reuse what is complete, compute the rest, and continue past failures."""

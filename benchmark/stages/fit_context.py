@@ -61,9 +61,7 @@ class Fit(SampleContext):
         seals = {} if log is None else log["seals"]
         if log is None or any(hashes(self.checkpoints / name) != seals[name] for name in seals):
             shutil.rmtree(self.checkpoints, ignore_errors=True)
-            (self.scratch / STATE).unlink(
-                missing_ok=True
-            )  # without the best state so far, the fit begins again
+            (self.scratch / STATE).unlink(missing_ok=True)  # resuming needs the best state so far
             discarded(self._log_file, "the history or the best state was changed")
             return
         self.history.extend(log["history"])

@@ -104,16 +104,33 @@ def kill_children(pid: int) -> None:
                 process.kill()
 
 
+@contextmanager
+def out_of_reach_of_a_terminal() -> Iterator[None]:
+    """Block the signals of a terminal in processes that start within the block; their parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def message_queue() -> Any:
+    """Return a queue by which workers report to this process."""
+    with out_of_reach_of_a_terminal():  # Python's resource tracker may start here
+        return multiprocessing.get_context("spawn").Queue()
+
+
 class _Pool(ProcessPoolExecutor):
-    """A pool whose workers never receive the SIGINT of a terminal: the main process decides their end."""
+    """A pool whose workers start as calls are submitted, out of reach of a terminal."""
+
+    def __init__(self, *arguments: Any) -> None:
+        with out_of_reach_of_a_terminal():
+            super().__init__(*arguments)
 
     def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
-        """Submit a call; a worker that starts for it inherits the blocked signal."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
+        """Submit a call."""
+        with out_of_reach_of_a_terminal():
             return super().submit(*arguments, **keywords)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
