@@ -115,10 +115,12 @@ def _run(
 
 def close_after(fault: BaseException, tracker: Tracker, seconds: float) -> None:
     """Close the runs of a tracker after an error; an error of tracking would only hide it."""
-    killed = isinstance(fault, KeyboardInterrupt)
     with suppress(TrackingError):
-        error = str(fault) if isinstance(fault, BenchmarkError) else repr(fault)
-        tracker.close("KILLED" if killed else "FAILED", seconds, "" if killed else error)
+        if isinstance(fault, KeyboardInterrupt):
+            tracker.close("KILLED", seconds, f"stopped by {fault}")
+        else:
+            error = str(fault) if isinstance(fault, BenchmarkError) else repr(fault)
+            tracker.close("FAILED", seconds, error)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ def disk_errors(
         yield
     except OSError as error:
         remedy = writable if error.errno in NOT_WRITABLE else free_space
-        raise StoreError(str(where), f"cannot be written: {error.strerror or error}", remedy) from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise StoreError(str(where), f"cannot be written: {reason}", remedy) from error
 
 
 def write_fault(folder: Path) -> OSError | None:
