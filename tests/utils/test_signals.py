@@ -32,7 +32,7 @@ except Interrupted as stop:
 
 
 def started(closing=0.0, **options):
-    """Start a process that waits for signals and takes some seconds to close; return it and its child's id."""
+    """Start a process that takes some seconds to close after a signal; return it and its child's id."""
     command = [sys.executable, "-c", BODY.replace("CLOSING", str(closing))]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
     return process, int(process.stdout.readline())
@@ -95,8 +95,7 @@ def test_handlers_are_restored():
     """After the block signals do what they did before."""
     before = [signal.getsignal(number) for number in signals.ENDING]
     with pytest.raises(Interrupted, match="SIGTERM"), ended_by_signals():
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        signal.raise_signal(signal.SIGTERM)
     assert [signal.getsignal(number) for number in signals.ENDING] == before
 
 
