@@ -81,7 +81,7 @@ def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_f
     left = trials - len(_finished(study))
     try:
         if left > 0:
-            study.optimize(search.objective, n_trials=left, callbacks=[search.log])
+            study.optimize(search.run, n_trials=left, callbacks=[search.log])
         search.tracker.close("FINISHED", time.monotonic() - search.began)
     except BaseException as fault:
         reason = fault.reason if isinstance(fault, Stopped) else fault
@@ -144,6 +144,13 @@ class _Search:
             shutil.copyfile(folder / name, reduced / name)
         return {**inputs, DATA: (reduced,)}
 
+    def run(self, trial: optuna.Trial) -> float:
+        """Return the objective; what stops the search passes Optuna by."""
+        try:
+            return self.objective(trial)
+        except (KeyboardInterrupt, StoreError) as reason:
+            raise Stopped(reason) from None
+
     def objective(self, trial: optuna.Trial) -> float:
         """Return the best preview FID of one set of parameters, the mean over the fits."""
         import optuna
@@ -162,8 +169,8 @@ class _Search:
             chosen = [self._fit(node, graph.keys[node.id], should_prune) for node in graph.find("fit")]
         except Pruned:
             raise optuna.TrialPruned from None
-        except (KeyboardInterrupt, StoreError) as reason:
-            raise Stopped(reason) from None
+        except StoreError:
+            raise
         except BenchmarkError as error:
             if isinstance(error.__cause__, Pruned):
                 raise optuna.TrialPruned from None
