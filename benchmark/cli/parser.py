@@ -13,6 +13,7 @@ from benchmark.errors import BenchmarkError, unknown_name
 from benchmark.experiments.request import SweepRequest, TuneRequest
 from benchmark.planning.request import StageRequest
 from benchmark.submissions.request import ExportRequest, SubmitRequest
+from benchmark.utils.signals import Interrupted, ended_by_signals
 from benchmark.verification.request import VerifyBundleRequest
 
 ABOUT = "Does adding synthetic images help on real patients?"
@@ -103,19 +104,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for a wrong command line, 130 for an interrupt.
+        The exit status: 0 for success, 1 for a failure, 2 for a wrong command line, 130 for Ctrl-C, 143 for
+        a SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "--version"):
         print(__version__ if words == ["--version"] else overview())
         return 0 if words else 2
     try:
-        verb, request = read_request(words)
-        status: int = resolve_name(verb.function)(request, *verb.arguments)
+        with ended_by_signals():
+            verb, request = read_request(words)
+            status: int = resolve_name(verb.function)(request, *verb.arguments)
         return status
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if error.where.startswith(WHERE) else 1
-    except KeyboardInterrupt:
-        print("stopped; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    except Interrupted as stop:
+        print(f"stopped by {stop}; the same command continues where it stopped", file=sys.stderr)
+        return stop.status

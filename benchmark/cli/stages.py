@@ -13,6 +13,7 @@ from benchmark.experiments.run import (
     run,
     settings_part,
     weights_part,
+    writing_alone,
 )
 from benchmark.experiments.tune import tune
 from benchmark.planning.graph import data_nodes
@@ -63,14 +64,15 @@ def run_tuning(request: TuneRequest) -> int:
     """Search a generator's parameters and write the best ones."""
     out = request.out or Path("outputs") / f"tune-{request.task}-{Path(request.generator).stem}"
     make_folder(out)
-    path = tune(
-        request.run_request(),
-        request.generator,
-        trials=request.trials,
-        seed=request.seed,
-        study_file=request.study or out / "study.db",
-        out=out,
-    )
+    with writing_alone(out):
+        path = tune(
+            request.run_request(),
+            request.generator,
+            trials=request.trials,
+            seed=request.seed,
+            study_file=request.study or out / "study.db",
+            out=out,
+        )
     print(f"Best parameters: {path}")
     settings = "".join(f" --set {shlex.quote(text)}" for text in request.set)
     print(f"Use them with: python -m benchmark run --task {request.task} --params {path}{settings}")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.datasets import _hub_card as hub_card
-from benchmark.errors import DataError, StoreError
+from benchmark.engine.claim import sole_writer
+from benchmark.errors import DataError
 from benchmark.images import shards
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.registry import Plugin
@@ -102,7 +102,7 @@ def build(
     """
     with shards.build_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with sole_writer(out, ".build", str(out), "Wait for its end, stop it, or give another folder."):
         survey = _earlier_survey(config, out)
         if shards.is_store(out):
             return shards.describe(out)
@@ -186,24 +186,6 @@ def _earlier_survey(config: BuildConfig, out: Path) -> dict[str, Any] | None:
 def _short(value: Any) -> str:
     text = canonical_json(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Lock the folder, so that two builds never write into it at once."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(out / ".build.lock", timeout=0)
-    try:
-        with shards.build_errors(out):
-            try:
-                lock.acquire()
-            except Timeout:  # which is an OSError too
-                problem = "another build is running in this folder"
-                raise StoreError(str(out), problem, "Wait for it, or give another.") from None
-        yield
-    finally:
-        lock.release()
 
 
 _listed: dict[str, ImageSet] = {}  # the images of the last source, listed once per process

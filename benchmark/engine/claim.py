@@ -1,4 +1,4 @@
-"""Claims: who computes an unfinished key, in a folder of the writer alone.
+"""Claims: who computes an unfinished key or writes into a folder, in a folder of the writer alone.
 
 A claim only avoids double work. Where two writers hold one at once, since a file system showed the other too
 late, both compute, and the first to commit wins.
@@ -6,9 +6,12 @@ late, both compute, and the first to commit wins.
 
 import os
 import platform
+import random
 import shutil
+import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,9 +19,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmark.errors import StoreError
+from benchmark.utils.files import disk_errors
+from benchmark.utils.processes import process_runs
+
 BEAT = "beat"  # file of a claim that is held: the holder, and by its time the last sign of life
 BEAT_SECONDS = 15.0
 LEASE_SECONDS = 180.0  # without a sign of life; NFS shows the time of a file up to a minute late
+POLL_SECONDS = 0.5
+# A writer that is about to end: of an `mlflow run` that was killed, or after Ctrl-C while it closes its runs.
+PATIENCE_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,13 @@ class Claim:
         finally:
             stop.set()
             thread.join()
-            (self.folder / BEAT).unlink(missing_ok=True)
+            with suppress(OSError):  # of a disk that is gone, or of a folder that is
+                (self.folder / BEAT).unlink()
 
     def discard(self) -> None:
         """Remove the claim with its scratch folder."""
         hidden = self.folder.with_name(f".{self.folder.name}")  # at once: nobody may inherit a half of it
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # an empty claim that stays is inherited
             os.rename(self.folder, hidden)
         shutil.rmtree(hidden, ignore_errors=True)
 
@@ -92,6 +103,41 @@ def take(root: Path, key: str) -> Claim | None:
     return _empty(own)
 
 
+@contextmanager
+def sole_writer(root: Path, key: str, where: str, remedy: str) -> Iterator[None]:
+    """Hold a key for a block, so that no other process holds it; wait a while for one that does.
+
+    Args:
+        root: existing folder in which the claim lies.
+        where: what is written, for the error.
+    Raises:
+        StoreError: another process goes on writing; the error names it.
+    """
+    until, waits = time.monotonic() + PATIENCE_SECONDS, False
+    while (claim := _take(root, key, where)) is None:
+        if time.monotonic() > until:
+            raise StoreError(where, f"{_holder(root, key)} is writing there", remedy)
+        if not waits:
+            print(f"{where}: waiting for {_holder(root, key)}", file=sys.stderr, flush=True)
+        waits = True
+        pause()
+    try:
+        with claim.held():
+            yield
+    finally:
+        claim.discard()
+
+
+def _take(root: Path, key: str, where: str) -> Claim | None:
+    with disk_errors(where):
+        return take(root, key)
+
+
+def pause() -> None:
+    """Wait before another attempt at a claim; attempts of several writers drift apart."""
+    time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
+
+
 def _empty(folder: Path) -> Claim:
     """Return a claim whose result is empty, and whose scratch folder exists."""
     claim = Claim(folder)
@@ -102,20 +148,30 @@ def _empty(folder: Path) -> Claim:
 
 
 def _sign(folder: Path) -> None:
-    (folder / BEAT).write_text(f"{_machine()} {os.getpid()}", encoding="utf-8")
+    import psutil
+
+    began = psutil.Process().create_time()
+    text = f"{_machine()} {os.getpid()} {began:.2f} {platform.node()}"
+    (folder / BEAT).write_text(text, encoding="utf-8")
+
+
+def _holder(root: Path, key: str) -> str:
+    """Return the process that holds a key, for people."""
+    for beat in root.glob(f"{key}.*/{BEAT}"):
+        with suppress(OSError, ValueError):
+            _, pid, _, *host = beat.read_text(encoding="utf-8").split()
+            return " ".join(["process", pid, *(["on", *host] if host else [])])
+    return "another process"
 
 
 def _is_gone(folder: Path, root: Path) -> bool:
     """Return whether the writer of a claim has ended, as far as this process can know."""
-    import psutil
-
     try:
-        machine, _, pid = (folder / BEAT).read_text(encoding="utf-8").rpartition(" ")
-        last = (folder / BEAT).stat().st_mtime
+        words, last = (folder / BEAT).read_text(encoding="utf-8").split(), (folder / BEAT).stat().st_mtime
     except FileNotFoundError:  # released
         return True
-    if machine == _machine() and pid.isdigit() and not psutil.pid_exists(int(pid)):
-        return True
+    if len(words) > 2 and words[0] == _machine():
+        return not process_runs(int(words[1]), float(words[2]))
     with tempfile.TemporaryFile(dir=root) as probe:  # by the clock of the file system, not of this machine
         return os.fstat(probe.fileno()).st_mtime - last > LEASE_SECONDS
 

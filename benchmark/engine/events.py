@@ -13,6 +13,9 @@ class RunObserver:
     def reused(self, node: Node, result: Result) -> None:
         """Receive a node whose result was complete before the run."""
 
+    def damaged(self, nodes: Sequence[Node]) -> None:
+        """Receive the nodes whose stored results are damaged, or of an older version, before any starts."""
+
     def started(self, node: Node) -> None:
         """Receive a node that a worker begins."""
 
@@ -28,12 +31,19 @@ class RunObserver:
     def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
         """Receive a node that failed, the reason, and the ids of the nodes that cannot start without it."""
 
+    def failed_alike(self, node: Node, line: str, dependents: Sequence[str]) -> None:
+        """Receive a failure whose cause was received before; by default as any other."""
+        self.failed(node, line, dependents)
+
+
+EVENTS = ("reused", "damaged", "started", "progressed", "logged", "finished", "failed", "failed_alike")
+
 
 class CompositeObserver(RunObserver):
     """Passes every event to several observers, in order."""
 
     def __init__(self, *observers: RunObserver) -> None:
-        for event in ("reused", "started", "progressed", "logged", "finished", "failed"):
+        for event in EVENTS:
             setattr(self, event, _to_all([getattr(observer, event) for observer in observers]))
 
 

@@ -1,6 +1,6 @@
 """Run a graph: reuse, resume, a pool of workers, one failure at a time."""
 
-import multiprocessing
+import os
 import re
 import traceback
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmark.engine.events import RunObserver
 from benchmark.engine.forecast import start_order
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.store import Result, Store
+from benchmark.engine.store import Result, Store, store_errors
 from benchmark.engine.worker import StageRunner, compute, start_worker
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.utils.formatting import plural
-from benchmark.utils.processes import process_pool
+from benchmark.utils.processes import message_queue, process_pool
 
+VARIES = re.compile(r"\b[0-9a-f]{8,}\b|\d+")  # hashes and numbers that differ from node to node in an error
 ATTEMPTS = 2  # a worker that was killed (by the kernel, say) gets one more chance
 
 
@@ -29,7 +29,7 @@ class Failure:
 
     Attributes:
         line: for people; it may name the node.
-        cause: the same for nodes that failed for the same reason.
+        cause: the same for nodes that failed for the same reason, whatever numbers their lines name.
         dependents: number of nodes that cannot start without it.
     """
 
@@ -90,16 +90,21 @@ class Runner:
         self.running: dict[Future[str], Node] = {}
         self.attempts: dict[str, int] = {}
         self.events: list[Callable[[], None]] = []
-        self.queue: Any = multiprocessing.get_context("spawn").Queue()
+        self.queue = message_queue()
 
     def run(self) -> Outcome:
         """Reuse what is complete, compute the rest, and continue past failures."""
+        damaged = []
         for node in self.graph:
-            done = self.store.get(node.stage, self.graph.keys[node.id])
-            if done:
+            key = self.graph.keys[node.id]
+            if done := self.store.get(node.stage, key):
                 self.outcome.results[node.id] = done
                 del self.waiting[node.id]
                 self.observer.reused(node, done)
+            elif self.store.folder(node.stage, key).exists():
+                damaged.append(node)
+        if damaged:
+            self.observer.damaged(damaged)
         while self.waiting:
             with process_pool(self.workers, start_worker, (self.queue,)) as pool:
                 self._drain(pool)
@@ -118,10 +123,6 @@ class Runner:
         except BrokenProcessPool:
             self._after_crash()
             self._notify()
-        except BaseException:
-            for process in (pool._processes or {}).values():
-                process.kill()
-            raise
 
     def _submit(self, pool: ProcessPoolExecutor) -> None:
         results = self.outcome.results
@@ -167,10 +168,11 @@ class Runner:
             raise
         except BenchmarkError as error:
             self._log(node, error)
-            self._fail(node, str(error), str(error))
+            self._fail(node, str(error), VARIES.sub("#", str(error)))
         except Exception as error:  # a fault of the suite itself: log the trace, continue with the others
-            log, cause = self._log(node, error), f"{type(error).__name__}: {error}"
-            self._fail(node, f"{node.id}: {cause}\n       Log: {log}", cause)
+            log = self._log(node, error)
+            line = f"{node.id}: {type(error).__name__}: {error}\n       Log: {log}"
+            self._fail(node, line, f"{type(error).__name__} in {_origin(error)}")
         else:
             self._finish(node)
 
@@ -200,18 +202,28 @@ class Runner:
             if other.id in self.waiting and not lost.keys().isdisjoint(other.needs):
                 lost[other.id] = self.waiting.pop(other.id)
         self.outcome.failures |= dict.fromkeys(lost, line)
+        known = any(failure.cause == cause for failure in self.outcome.causes)
         self.outcome.causes.append(Failure(line, cause, len(lost) - 1))
-        self.events.append(partial(self.observer.failed, node, line, [i for i in lost if i != node.id]))
+        notify = self.observer.failed_alike if known else self.observer.failed
+        self.events.append(partial(notify, node, line, [i for i in lost if i != node.id]))
         if self.essential(node):
             self._notify()
             raise BenchmarkError("", line)
 
     def _log(self, node: Node, error: BaseException) -> Path:
-        folder = self.store.root / "logs"
-        folder.mkdir(exist_ok=True)
-        path = folder / (re.sub(r"[^a-z0-9_.]+", "-", node.id) + ".log")
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        path = self.store.root / "logs" / (re.sub(r"[^a-z0-9_.]+", "-", node.id) + ".log")
+        with store_errors(self.store.root):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         return path
+
+
+def _origin(error: BaseException) -> str:
+    """Return the innermost call of the suite, and of all, in the traceback of a worker's error."""
+    text = "".join(traceback.format_exception(error))
+    calls = re.findall(r'File "(.*?)", line (\d+)', text.partition("\nThe above exception was")[0])
+    own = [call for call in calls if f"{os.sep}benchmark{os.sep}" in call[0]] or calls
+    return f"{own[-1]} {calls[-1]}" if own else str(error)
 
 
 def input_keys(graph: Graph, node: Node) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -1,15 +1,12 @@
-"""Store of stage results: one folder per cache key, complete when its manifest is present and agrees.
+"""Store of stage results: one folder per cache key, complete when its sealed manifest is present and agrees.
 
 Several processes and machines may write at once without locks: every writer has its own folder, and moves it.
 """
 
 import errno
-import json
 import os
-import random
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -18,14 +15,14 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from benchmark.engine.claim import Claim, take
+from benchmark.engine.claim import Claim, pause, take
 from benchmark.errors import StoreError
 from benchmark.utils.environment import Environment
-from benchmark.utils.files import disk_errors, write_json
+from benchmark.utils.files import disk_errors
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.sealed import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
-POLL_SECONDS = 0.5
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -97,7 +94,7 @@ class Store:
         return path
 
     def get(self, stage: str, key: str) -> Result | None:
-        """Return the result of a key if its manifest is there and every file has the size that it names."""
+        """Return the result of a key if its manifest is intact and every file has the size that it names."""
         return _read(self.folder(stage, key), key)
 
     def claim(self, stage: str, key: str) -> Claim | Result:
@@ -111,7 +108,7 @@ class Store:
                 claim.discard()
             if done or claim:
                 return done or cast(Claim, claim)
-            time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
+            pause()
 
     def commit(self, stage: str, key: str, part: Path, record: Mapping[str, Any]) -> Result:
         """Complete a result: hash its files, write the manifest last, move it into place.
@@ -128,7 +125,7 @@ class Store:
                 for p in sorted(part.rglob("*"))
                 if p.is_file()
             }
-            write_json(part / MANIFEST, {**record, "key": key, "files": files})
+            write_sealed(part / MANIFEST, {**record, "key": key, "files": files})
             final.parent.mkdir(parents=True, exist_ok=True)
             while not _moved(part, final):
                 if result := self.get(stage, key):
@@ -158,7 +155,9 @@ def damage(folder: Path) -> str:
     """Return the first fault of a result, by the hashes of its files; empty if it is whole."""
     result = _read(folder, folder.name)
     if result is None:
-        return "is incomplete, and will be computed again"
+        changed_manifest = (folder / MANIFEST).is_file() and read_sealed(folder / MANIFEST) is None
+        fault = f"'{MANIFEST}' does not match its seal" if changed_manifest else "is incomplete"
+        return f"{fault}, and will be computed again"
     changed = (
         name for name, f in result.manifest["files"].items() if sha256_file(folder / name) != f["sha256"]
     )
@@ -166,13 +165,12 @@ def damage(folder: Path) -> str:
 
 
 def _read(folder: Path, key: str) -> Result | None:
+    manifest = read_sealed(folder / MANIFEST)
+    if manifest is None or manifest.get("key") != key:
+        return None
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        sizes = {name: (folder / name).stat().st_size for name in manifest["files"]}
-        whole = manifest["key"] == key and all(
-            manifest["files"][name]["size"] == n for name, n in sizes.items()
-        )
-    except (OSError, ValueError, KeyError):
+        whole = all((folder / name).stat().st_size == f["size"] for name, f in manifest["files"].items())
+    except OSError:
         return None
     return Result(folder, manifest) if whole else None
 

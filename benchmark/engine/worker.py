@@ -11,8 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.engine.claim import Claim
 from benchmark.engine.node import Node
-from benchmark.engine.store import Costs, Result, Store, store_errors
+from benchmark.engine.store import Costs, Result, Store
+from benchmark.engine.store_fault import store_is_blamed
 from benchmark.utils.environment import Environment, gpu_allocations, hardware, software
 from benchmark.utils.processes import die_with_parent
 
@@ -20,7 +22,6 @@ Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage r
 Progress = Callable[[float], None]
 Log = Callable[[int, Mapping[str, float]], None]
 StageRunner = Callable[[Node, Inputs, Path, Path, Progress, Log], dict[str, Any]]
-DISK_FULL_OR_READ_ONLY = (28, 122, 30)  # ENOSPC, EDQUOT, EROFS: faults of the store, not of the stage
 
 _queue: Any = None
 
@@ -95,48 +96,45 @@ def compute(
     claim = store.claim(node.stage, key)
     if isinstance(claim, Result):
         return str(claim.folder)
-    with claim.held():
-        for name in node.config.imports:  # once per worker, and before the clock starts
-            importlib.import_module(name)
-        stopwatch = Stopwatch(claim.scratch)
-
-        def progress(share: float) -> None:
-            stopwatch.note()
-            if _queue is not None:
-                _queue.put((node.id, float(share)))
-
-        def log(step: int, scalars: Mapping[str, float]) -> None:
-            if _queue is not None:
-                _queue.put((node.id, {"step": float(step), **scalars}))
-
-        folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
-        progress(0.0)
-        allocations = gpu_allocations()
-        with PeakMemory() as memory:
-            result = _run(run_stage, root, node, folders, claim.out, claim.scratch, progress, log)
-        costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
-        keys = {role: [k for _, k in each] for role, each in inputs.items()}
-        config = node.config.model_dump(mode="json")
-        record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
-        record |= {"inputs": keys, "result": result, "costs": asdict(costs)}
-        device = "cuda" if gpu_allocations() > allocations else "cpu"
-        record["environment"] = _environment(node, device).model_dump(mode="json")
+    folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
+    read = [folder for each in folders.values() for folder in each]
+    with claim.held(), store_is_blamed(store, claim.folder, read):
+        record = _compute(node, folders, claim, run_stage)
+        record["inputs"] = {role: [k for _, k in each] for role, each in inputs.items()}
         committed = store.commit(node.stage, key, claim.out, record)
     claim.discard()
     return str(committed.folder)
+
+
+def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) -> dict[str, Any]:
+    """Run a node's stage; return the record of its result."""
+    for name in node.config.imports:  # once per worker, and before the clock starts
+        importlib.import_module(name)
+    stopwatch = Stopwatch(claim.scratch)
+
+    def progress(share: float) -> None:
+        stopwatch.note()
+        if _queue is not None:
+            _queue.put((node.id, float(share)))
+
+    def log(step: int, scalars: Mapping[str, float]) -> None:
+        if _queue is not None:
+            _queue.put((node.id, {"step": float(step), **scalars}))
+
+    progress(0.0)
+    allocations = gpu_allocations()
+    with PeakMemory() as memory:
+        result = run_stage(node, folders, claim.out, claim.scratch, progress, log)
+    costs = Costs(round(stopwatch.seconds(), 2), round(memory.peak / 2**20))
+    config = node.config.model_dump(mode="json")
+    record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
+    record |= {"result": result, "costs": asdict(costs)}
+    device = "cuda" if gpu_allocations() > allocations else "cpu"
+    record["environment"] = _environment(node, device).model_dump(mode="json")
+    return record
 
 
 def _environment(node: Node, device: str) -> Environment:
     """Return what a node was computed with; ``device`` is the one that it used, not the requested one."""
     precision = getattr(node.config, "precision", None)
     return Environment(software=software(), hardware=hardware(device), device=device, precision=precision)
-
-
-def _run(run_stage: StageRunner, root: str, *arguments: Any) -> dict[str, Any]:
-    try:
-        return run_stage(*arguments)
-    except OSError as error:
-        if error.errno not in DISK_FULL_OR_READ_ONLY:
-            raise
-        with store_errors(root):
-            raise

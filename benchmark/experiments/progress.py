@@ -10,6 +10,7 @@ from benchmark.engine.events import RunObserver
 from benchmark.engine.forecast import Durations, simulate, start_order
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.store import Result
+from benchmark.utils.formatting import plural
 
 
 def clock(seconds: float) -> str:
@@ -73,6 +74,12 @@ class Progress(RunObserver):
         self.durations.learn(node.id, result.costs.seconds, here=False)
         self._show(node.id, "reused", quiet=True)
 
+    def damaged(self, nodes: Sequence[Node]) -> None:
+        """Print which results are computed again, in one line."""
+        names = ", ".join(node.id for node in nodes[:3]) + (", ..." if len(nodes) > 3 else "")
+        stored = plural(len(nodes), "stored result")
+        print(f"note: {stored} damaged or of an older version, computed again: {names}", flush=True)
+
     def started(self, node: Node) -> None:
         """Begin the time of a node."""
         self.running[node.id] = _Running(self.now())
@@ -94,11 +101,15 @@ class Progress(RunObserver):
         self._show(node.id, f"done in {clock(seconds)}")
 
     def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
-        """Remove a failed node and those that depend on it."""
-        for node_id in (node.id, *dependents):
-            self._end(node_id)
+        """Remove a failed node and those that depend on it, and show why."""
+        self.failed_alike(node, line, dependents)
         lost = f" (stages that depend on it: {len(dependents)})" if dependents else ""
         self._show(node.id, f"FAILED: {line.splitlines()[0]}{lost}")
+
+    def failed_alike(self, node: Node, line: str, dependents: Sequence[str]) -> None:
+        """Remove a failed node and those that depend on it; the cause has been shown."""
+        for node_id in (node.id, *dependents):
+            self._end(node_id)
 
     def _end(self, node_id: str) -> None:
         self.left.pop(node_id, None)

@@ -1,19 +1,23 @@
 """Execute a plan up to a verb's stage: compute, track, and write what people read."""
 
+import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.bundles.assemble import write_bundles
 from benchmark.bundles.io import read_bundles
 from benchmark.comparison.records import Comparison
+from benchmark.engine.claim import sole_writer
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome, execute
-from benchmark.engine.store import Store, store_root
-from benchmark.errors import BenchmarkError
+from benchmark.engine.store import Store, store_errors, store_root
+from benchmark.errors import BenchmarkError, TrackingError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
@@ -64,35 +68,70 @@ def run(
     Raises:
         BenchmarkError: the data of a fold cannot be had, so that no row can be computed.
         StoreError, TrackingError: nothing unfinished counts as complete.
+        StoreError: another process writes to ``out``, or into the MLflow run that ``mlflow run`` started.
     """
-    began = time.monotonic()
     make_folder(out)
+    store, adopted = Store(store_root()), "" if parent else os.environ.get("MLFLOW_RUN_ID", "")
+    with ExitStack() as held:
+        held.enter_context(writing_alone(out))
+        if adopted:
+            remedy = "Wait for its end, or unset MLFLOW_RUN_ID."
+            folder, where = store.root / "work", f"MLflow run {adopted}"
+            held.enter_context(sole_writer(folder, f"mlflow-{adopted}", where, remedy))
+        return _run(plan, verb, out, workers, parent, only, store)
+
+
+def _run(
+    plan: Plan,
+    verb: str,
+    out: Path,
+    workers: int | None,
+    parent: str | None,
+    only: str | None,
+    store: Store,
+) -> Finished:
+    began = time.monotonic()
     graph, count = build(plan).until(UNTIL[verb], only), worker_count(plan.device, workers)
-    store, tracker = Store(store_root()), Tracker(plan, verb, graph, parent=parent)
-    progress, status, error = Progress(graph, count), "FAILED", ""
+    tracker, progress = Tracker(plan, verb, graph, parent=parent), Progress(graph, count)
     try:
-        observer = CompositeObserver(progress, tracker)
-        outcome = execute(
-            graph,
-            store,
-            run_stage,
-            workers=count,
-            observer=observer,
-            essential=lambda node: node.stage in ESSENTIAL,
-        )
-        error = "\n".join(outcome.report())
-        written, comparison = _write(plan, verb, graph, outcome, out, tracker, only)
-        status = "FAILED" if outcome.failures else "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    except BenchmarkError as fault:
-        error = str(fault)
-        raise
-    finally:
-        progress.close()
+        with closing(progress):
+            outcome = execute(
+                graph,
+                store,
+                run_stage,
+                workers=count,
+                observer=CompositeObserver(progress, tracker),
+                essential=lambda node: node.stage in ESSENTIAL,
+            )
+            with _disk_errors(out, store):
+                written, comparison = _write(plan, verb, graph, outcome, out, tracker, only)
+        status, error = "FAILED" if outcome.failures else "FINISHED", "\n".join(outcome.report())
         tracker.close(status, time.monotonic() - began, error)
+    except BaseException as fault:
+        close_after(fault, tracker, time.monotonic() - began)
+        raise
     return Finished(graph, outcome, out, written, time.monotonic() - began, comparison)
+
+
+def close_after(fault: BaseException, tracker: Tracker, seconds: float) -> None:
+    """Close the runs of a tracker after an error; an error of tracking would only hide it."""
+    with suppress(TrackingError):
+        if isinstance(fault, KeyboardInterrupt):
+            tracker.close("KILLED", seconds, f"stopped by {fault}")
+        else:
+            error = str(fault) if isinstance(fault, BenchmarkError) else repr(fault)
+            tracker.close("FAILED", seconds, error)
+
+
+@contextmanager
+def _disk_errors(out: Path, store: Store) -> Iterator[None]:
+    """Report every ``OSError`` of a block as one line that names the store or the output folder."""
+    try:
+        yield
+    except OSError as error:
+        in_store = Path(str(error.filename)).resolve().is_relative_to(store.root.resolve())
+        with store_errors(store.root) if in_store else disk_errors(f"--out {out}"):
+            raise
 
 
 def folder_name(name: str, scenario: str | None, *more: str) -> str:
@@ -130,6 +169,15 @@ def make_folder(folder: Path) -> None:
     """
     with disk_errors(f"--out {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def writing_alone(out: Path) -> AbstractContextManager[None]:
+    """Return a context in which no other process may write to an output folder.
+
+    Raises:
+        StoreError: another process does; the error names it.
+    """
+    return sole_writer(out, ".writer", f"--out {out}", "Wait for its end, stop it, or give another --out.")
 
 
 def _write(

@@ -16,7 +16,15 @@ import yaml
 from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingError, unknown_name
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import SweepRequest
-from benchmark.experiments.run import folder_name, folder_part, make_folder, run, settings_part, weights_part
+from benchmark.experiments.run import (
+    folder_name,
+    folder_part,
+    make_folder,
+    run,
+    settings_part,
+    weights_part,
+    writing_alone,
+)
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import choices, make_plan
 from benchmark.tasks.loading import load_task
@@ -42,13 +50,14 @@ def run_sweep(options: SweepRequest) -> int:
     variants = plan_variants(options)
     out = variants[0].out.parent
     make_folder(out)
-    failed = [not _run(v, f"{i} of {len(variants)}", options) for i, v in enumerate(variants, 1)]
-    finished = [v.out for v in variants if (v.out / "leaderboard.json").is_file()]
-    if finished:
-        from benchmark.reporting.write_tables import write_tables
+    with writing_alone(out):
+        failed = [not _run(v, f"{i} of {len(variants)}", options) for i, v in enumerate(variants, 1)]
+        finished = [v.out for v in variants if (v.out / "leaderboard.json").is_file()]
+        if finished:
+            from benchmark.reporting.write_tables import write_tables
 
-        for path in write_tables(finished, out / "tables"):
-            print(f"  {path}")
+            for path in write_tables(finished, out / "tables"):
+                print(f"  {path}")
     return 1 if any(failed) else 0
 
 

@@ -14,9 +14,10 @@ from benchmark.engine.claim import Claim
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
-from benchmark.errors import BenchmarkError, TaskError
+from benchmark.engine.store_fault import store_is_blamed
+from benchmark.errors import BenchmarkError, StoreError, TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
-from benchmark.experiments.run import settings_part
+from benchmark.experiments.run import close_after, settings_part
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.request import RunRequest
@@ -39,6 +40,14 @@ HEARTBEAT_SECONDS = 30
 
 class Pruned(Exception):
     """The pruner ended this trial."""
+
+
+class Stopped(BaseException):
+    """The search cannot go on; Optuna passes it on, and the trial counts as killed and runs again."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
@@ -70,9 +79,14 @@ def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_f
     study = _study(study_file, name, seed)
     search = _Search(plan, plugin, entry, Store(store_root()))
     left = trials - len(_finished(study))
-    if left > 0:
-        study.optimize(search.objective, n_trials=left, callbacks=[search.log])
-    search.tracker.close("FINISHED", time.monotonic() - search.began)
+    try:
+        if left > 0:
+            study.optimize(search.run, n_trials=left, callbacks=[search.log])
+        search.tracker.close("FINISHED", time.monotonic() - search.began)
+    except BaseException as fault:
+        reason = fault.reason if isinstance(fault, Stopped) else fault
+        close_after(reason, search.tracker, time.monotonic() - search.began)
+        raise reason from None
     return _write_best(study, plan, plugin, entry, out)
 
 
@@ -130,6 +144,13 @@ class _Search:
             shutil.copyfile(folder / name, reduced / name)
         return {**inputs, DATA: (reduced,)}
 
+    def run(self, trial: optuna.Trial) -> float:
+        """Return the objective; what stops the search passes Optuna by."""
+        try:
+            return self.objective(trial)
+        except (KeyboardInterrupt, StoreError) as reason:
+            raise Stopped(reason) from None
+
     def objective(self, trial: optuna.Trial) -> float:
         """Return the best preview FID of one set of parameters, the mean over the fits."""
         import optuna
@@ -148,6 +169,8 @@ class _Search:
             chosen = [self._fit(node, graph.keys[node.id], should_prune) for node in graph.find("fit")]
         except Pruned:
             raise optuna.TrialPruned from None
+        except StoreError:
+            raise
         except BenchmarkError as error:
             if isinstance(error.__cause__, Pruned):
                 raise optuna.TrialPruned from None
@@ -161,7 +184,7 @@ class _Search:
         claim = self.store.claim("trial", key)
         assert isinstance(claim, Claim)  # no trial is committed
         job: Job[FitConfig] = Job(node, self.inputs, claim.out, claim.scratch)
-        with claim.held():
+        with claim.held(), store_is_blamed(self.store, claim.folder):
             result = fit(job, should_prune)
         claim.discard()
         return result.chosen.get(f"val_fid_{self.plan.extractor}")

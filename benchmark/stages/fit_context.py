@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Mapping
@@ -16,12 +15,14 @@ from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import Generator
 from benchmark.stages.previews import PreviewFid
-from benchmark.utils.files import atomic_folder, write_json
-from benchmark.utils.training_state import load_state, save_state
+from benchmark.utils.files import atomic_folder
+from benchmark.utils.sealed import hashes, read_sealed, write_sealed
+from benchmark.utils.training_state import discarded, load_state, save_state
 
 if TYPE_CHECKING:
     import torch
 
+STATE = "state.pt"
 ShouldPrune = Callable[[int, float], bool]
 
 
@@ -35,6 +36,7 @@ class Fit(SampleContext):
         checkpoints: folder of the best state.
         should_prune: called with step and FID; whether a tuner ends the fit.
         history: scalars by name at each ``step``.
+        seals: hashes of the files of the best state, by the name of its folder.
     """
 
     generator: Generator = field(kw_only=True)
@@ -50,10 +52,20 @@ class Fit(SampleContext):
     on_log: Log = lambda step, scalars: None
     should_prune: ShouldPrune = lambda step, fid: False
     history: list[dict[str, float]] = field(default_factory=list)
+    seals: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        log = self._log_file
-        self.history.extend(json.loads(log.read_text()) if log.exists() else [])
+        if not self._log_file.exists():
+            return
+        log = read_sealed(self._log_file)
+        seals = {} if log is None else log["seals"]
+        if log is None or any(hashes(self.checkpoints / name) != seals[name] for name in seals):
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            (self.scratch / STATE).unlink(missing_ok=True)  # resuming needs the best state so far
+            discarded(self._log_file, "the history or the best state was changed")
+            return
+        self.history.extend(log["history"])
+        self.seals.update(seals)
 
     @property
     def _log_file(self) -> Path:
@@ -93,8 +105,11 @@ class Fit(SampleContext):
             self.history.append({"step": float(step)})
         self.history[-1].update(scalars)
         self.on_log(step, scalars)
-        write_json(self._log_file, self.history)
+        self._write_log()
         return self.history[-1]
+
+    def _write_log(self) -> None:
+        write_sealed(self._log_file, {"history": self.history, "seals": self.seals})
 
     def checkpoint(self, step: int, total: int, *, first: int = 0) -> None:
         """See benchmark.plugins.contexts.FitContext.checkpoint."""
@@ -114,7 +129,7 @@ class Fit(SampleContext):
 
     def _scored(self) -> list[dict[str, float]]:
         """Return the entries whose state is saved."""
-        return [h for h in self.history if self.metric in h and self._folder(h).exists()]
+        return [h for h in self.history if self.metric in h and self._folder(h).name in self.seals]
 
     def _folder(self, entry: Mapping[str, float]) -> Path:
         return self.checkpoints / f"step_{int(entry['step'])}"
@@ -124,6 +139,9 @@ class Fit(SampleContext):
         folder = self._folder(entry)
         with atomic_folder(folder) as part:
             self.generator.save(part)
+        self.seals.clear()
+        self.seals[folder.name] = hashes(folder)
+        self._write_log()
         for old in self.checkpoints.glob("step_*"):
             if old != folder:
                 shutil.rmtree(old)
@@ -140,8 +158,8 @@ class Fit(SampleContext):
 
     def load_state(self) -> Mapping[str, Any] | None:
         """See benchmark.plugins.contexts.FitContext.load_state."""
-        return load_state(self.scratch / "state.pt", "cpu")
+        return load_state(self.scratch / STATE, "cpu")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """See benchmark.plugins.contexts.FitContext.save_state."""
-        save_state(self.scratch / "state.pt", state)
+        save_state(self.scratch / STATE, state)

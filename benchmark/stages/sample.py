@@ -24,6 +24,7 @@ from benchmark.stages.samples import check_samples, image_set
 from benchmark.stages.select import learning_images
 from benchmark.tasks.rules import Mix
 from benchmark.utils.files import atomic_path
+from benchmark.utils.sealed import is_intact, seal_file
 
 
 class SampleConfig(GeneratorStageConfig, stage="sample", version="1", seconds=10.0):
@@ -57,8 +58,9 @@ def drawn_counts(train: ImageSet, mix: Mix, bracket: int, classes: tuple[str, ..
 def sample(job: Job[SampleConfig]) -> SampleResult:
     """Sample a class of the largest bracket; the images of several fits of the class alternate.
 
-    Drawn chunks survive a crash. Every chunk has a separate seed, and a chunk of a generator with
-    ``whole_chunks`` is drawn whole, so that the first images do not depend on how many are drawn.
+    Drawn chunks survive a crash; damaged ones are drawn again. Every chunk has a separate seed, and a chunk
+    of a generator with ``whole_chunks`` is drawn whole, so that the first images do not depend on how many
+    are drawn.
 
     Raises:
         GeneratorError: no fit learned the class, or the samples break the contract.
@@ -139,7 +141,7 @@ class _Unit:
         size, name = self.job.config.chunk, self.job.node.row
         for chunk, first in enumerate(range(0, count, size)):
             path = self.job.work / f"{self.number}-{chunk}.arrow"
-            if not path.exists():
+            if not is_intact(path):
                 n = size if self.traits.whole_chunks else min(size, count - first)
                 request = self.request(first, n)
                 drawn = check_samples(self.generator.sample(request, self._context(chunk)), request, name)
@@ -147,6 +149,7 @@ class _Unit:
                     arrow.write_images(
                         part, image_set(drawn, request, name, self.job.config.image_size, self.patients)
                     )
+                seal_file(path)
             yield arrow.read_images(path)
 
     def request(self, first: int, count: int) -> SampleRequest:

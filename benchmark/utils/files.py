@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 from benchmark.errors import StoreError
 
-NOT_WRITABLE = (errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EROFS)
+NOT_WRITABLE = (errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EROFS)
 GIVE_ANOTHER = "Give a folder that can be written."
 FREE_SPACE = "Free some space, or give a folder on another disk."
+PROBE_BYTES = 2**20
 
 
 @contextmanager
@@ -33,7 +35,36 @@ def disk_errors(
         yield
     except OSError as error:
         remedy = writable if error.errno in NOT_WRITABLE else free_space
-        raise StoreError(str(where), f"cannot be written: {error.strerror or error}", remedy) from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise StoreError(str(where), f"cannot be written: {reason}", remedy) from error
+
+
+def write_fault(folder: Path) -> OSError | None:
+    """Return the error that writing a file of ``PROBE_BYTES`` meets in a folder, None if it succeeds."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(os.urandom(PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
+@contextmanager
+def _disk_is_blamed(folder: Path) -> Iterator[None]:
+    """Raise the fault of a disk in place of what a library makes of it: torch raises a RuntimeError.
+
+    Used before anything is removed, which would free the space again.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if fault := write_fault(folder):
+            raise fault from error
+        raise
 
 
 @contextmanager
@@ -44,7 +75,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        yield part
+        with _disk_is_blamed(path.parent):
+            yield part
         with open(part, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(part, path)
@@ -63,7 +95,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(leftover, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        yield part
+        with _disk_is_blamed(path.parent):
+            yield part
         if path.exists():
             os.replace(path, old)
         os.replace(part, path)
@@ -83,6 +116,11 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
+def json_text(value: Any) -> str:
+    """Return JSON values as the text of a file, keys sorted."""
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON values atomically, keys sorted."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, json_text(value))

@@ -2,14 +2,14 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from benchmark.errors import BenchmarkError, StoreError
@@ -20,6 +20,7 @@ Value = TypeVar("Value")
 MOST_WORKERS = 8  # unless more are requested
 # One training in the papers' sizes: ConvNeXt-S, 224 pixels, batches of 32, and CUDA itself. Not measured.
 GPU_BYTES = 6 * 2**30
+SAME_START_SECONDS = 2.0  # by which the start of one process varies when the clock is adjusted
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -61,23 +62,96 @@ def free_gpu_bytes() -> int:
 
 
 def die_with_parent() -> None:
-    """End this worker when its parent is gone, so that a kill leaves no orphan that continues to write."""
-    parent = os.getppid()
+    """End this worker and what it started when its parent is gone, so that no orphan continues to write."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        while os.getppid() == parent.pid and parent.is_alive():
+            parent.join(0.5)  # ends with the parent, whose end of a pipe the system closes
+        kill_children(os.getpid())
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
+def process_runs(pid: int, began: float) -> bool:
+    """Return whether a process of this machine runs.
+
+    Args:
+        began: its start as ``psutil`` gives it, in seconds since the epoch. After a restart of a container
+            another process may have its id.
+    """
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - began) < SAME_START_SECONDS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def kill_children(pid: int) -> None:
+    """Kill all descendants of a process."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
+
+
+@contextmanager
+def out_of_reach_of_a_terminal() -> Iterator[None]:
+    """Block the signals of a terminal in processes that start within the block; their parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def message_queue() -> Any:
+    """Return a queue by which workers report to this process."""
+    with out_of_reach_of_a_terminal():  # Python's resource tracker may start here
+        return multiprocessing.get_context("spawn").Queue()
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool whose workers start as calls are submitted, out of reach of a terminal."""
+
+    def __init__(self, *arguments: Any) -> None:
+        with out_of_reach_of_a_terminal():
+            super().__init__(*arguments)
+
+    def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
+        """Submit a call."""
+        with out_of_reach_of_a_terminal():
+            return super().submit(*arguments, **keywords)
+
+
+@contextmanager
 def process_pool(
     workers: int, initializer: Callable[..., None] = die_with_parent, arguments: tuple[Any, ...] = ()
-) -> ProcessPoolExecutor:
-    """Return a pool of spawned workers; another ``initializer`` must call ``die_with_parent``."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer, arguments)
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of spawned workers; an error within the block kills them and what they started.
+
+    Args:
+        initializer: of a worker; another one must call ``die_with_parent``.
+    """
+    pool = _Pool(workers, multiprocessing.get_context("spawn"), initializer, arguments)
+    try:
+        yield pool
+    except BaseException:
+        for pid, process in dict(pool._processes or {}).items():
+            kill_children(pid)
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -94,16 +168,13 @@ def worker_map(workers: int, *, where: str) -> Iterator[Callable[..., Iterator[A
     if workers == 1:
         yield map
         return
-    with single_threaded_children():
-        pool = process_pool(workers)
-        try:
+    try:
+        with single_threaded_children(), process_pool(workers) as pool:
             yield pool.map
-        except BrokenProcessPool:
-            problem = "the system ended a worker, most likely for want of memory"
-            remedy = "Use fewer --workers; the same command resumes where it stopped."
-            raise StoreError(where, problem, remedy) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    except BrokenProcessPool:
+        problem = "the system ended a worker, most likely for want of memory"
+        remedy = "Use fewer --workers; the same command resumes where it stopped."
+        raise StoreError(where, problem, remedy) from None
 
 
 def process_map(

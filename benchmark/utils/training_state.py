@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -46,10 +48,27 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: Path, device: str = "cpu") -> dict[str, Any] | None:
-    """Read a training state without unpickling code; None if there is none."""
+    """Read a training state without unpickling code; None if there is none, or if it is damaged.
+
+    A damaged state is removed, with a note, so that the training begins again.
+    """
     import torch
 
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            if name := archive.testzip():
+                raise ValueError(f"{name} does not match its checksum")
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # zipfile, zlib, pickle and torch each raise their own
+        discarded(path, error)
+        return None
     return state
+
+
+def discarded(path: Path, error: object) -> None:
+    """Remove a damaged state, and note why."""
+    path.unlink(missing_ok=True)
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    print(f"note: {path}: damaged, so computed again: {reason}", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from benchmark.bundles.folds import joined_data
 from benchmark.bundles.schema import Manifest
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
-from benchmark.errors import DataError
+from benchmark.errors import BenchmarkError, DataError, StoreError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.metrics.extractor.features import PHANTOM
@@ -50,9 +50,12 @@ def recompute_data(protocol: Protocol, root: Path | None, store: Path) -> Recomp
     plan = make_plan(protocol.request(root, PHANTOM), stages=("data",))  # the data need no extractor
     graph = build(plan)
     nodes = graph.until({"data"})
-    outcome = execute(nodes, Store(store), run_stage, workers=1)
-    for line in outcome.failures.values():
-        raise DataError(f"source {protocol.source}", line.partition("\n")[0])
+    try:
+        outcome = execute(nodes, Store(store), run_stage, workers=1, essential=lambda _: True)
+    except StoreError:
+        raise
+    except BenchmarkError as error:
+        raise DataError(f"source {protocol.source}", str(error).partition("\n")[0]) from error
     results = [outcome.results[n.id] for n in nodes]
     return RecomputedData(
         plan=plan,

@@ -17,7 +17,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
-from benchmark.errors import SubmissionError
+from benchmark.errors import BenchmarkError, StoreError, SubmissionError
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
@@ -132,13 +132,18 @@ def retrain(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: 
     Args:
         store: an empty folder, so that no earlier result is reused.
     Raises:
-        SubmissionError: a stage failed.
+        SubmissionError: a stage failed, after which no other one begins.
     """
     nodes, count = required_nodes(plan, row, seeds), worker_count(plan.device, workers)
-    with closing(Progress(nodes, count)) as progress:
-        outcome = execute(nodes, Store(store), run_stage, workers=count, observer=progress)
-    for line in outcome.failures.values():
-        raise SubmissionError(f"row '{row}'", f"could not be retrained: {line}")
+    try:
+        with closing(Progress(nodes, count)) as progress:
+            outcome = execute(
+                nodes, Store(store), run_stage, workers=count, observer=progress, essential=lambda _: True
+            )
+    except StoreError:
+        raise
+    except BenchmarkError as error:
+        raise SubmissionError(f"row '{row}'", f"could not be retrained: {error}") from error
     results = RunResults(nodes, outcome)
     predictions = results.tables("classify", row, PREDICTIONS)
     assert predictions is not None

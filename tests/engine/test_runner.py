@@ -10,9 +10,10 @@ import pytest
 
 from benchmark.engine.events import RunObserver
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import execute
+from benchmark.engine.runner import VARIES, execute
 from benchmark.engine.store import Store
 from benchmark.errors import BenchmarkError, StoreError
+from benchmark.experiments.progress import Progress
 from benchmark.utils import processes
 from benchmark.utils.processes import free_gpu_bytes, worker_count
 from support.acts import ActConfig, act
@@ -113,6 +114,48 @@ def test_an_essential_node_that_fails_ends_the_run(tmp_path):
         )  # fmt: skip
     assert log.lines[-1] == "failed a b"
     assert time.monotonic() - began < 1.5 * len(rest)
+
+
+def test_a_bug_whose_message_differs_from_node_to_node_is_one_text(tmp_path):
+    """Errors of one type from one line are one cause; observers hear which failure came first."""
+
+    class Heard(RunObserver):
+        def __init__(self):
+            self.events = []
+
+        def failed(self, node, line, dependents):
+            self.events.append("failed")
+
+        def failed_alike(self, node, line, dependents):
+            self.events.append("alike")
+
+    observer = Heard()
+    graph = Graph([node(f"x@{k}", "fail_in_its_own_way", n=k) for k in range(5)])
+    outcome = execute(graph, Store(tmp_path / "store"), act, workers=2, observer=observer)
+    (text,) = outcome.report()
+    assert text.startswith("x@0: KeyError: 'no entry 0 of node x@0'\n       Log: ")
+    assert text.endswith("The same in 4 other stages.")
+    assert observer.events == ["failed", *["alike"] * 4]
+
+
+def test_failures_are_one_cause_whatever_numbers_they_name(tmp_path):
+    """Seeds, steps and cache keys differ from node to node; another noun is another cause."""
+    causes = ["loss is nan at step 20 of 0f3a9c1db2", "loss is nan at step 3 of 77aa00bb11", "no image"]
+    assert len({VARIES.sub("#", cause) for cause in causes}) == 2
+
+
+def test_a_damaged_result_is_computed_again_with_a_note(tmp_path, capsys):
+    """An edited figure is noticed in the next run, in one line, and the figure is what it was."""
+    graph = Graph([node("a", n=2), node("b", n=3)])
+    outcome = execute(graph, Store(tmp_path / "store"), act, workers=1)
+    manifest = outcome.results["b"].folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"n": 0', '"n": 9'))
+    progress = Progress(graph, 1)
+    outcome = execute(graph, Store(tmp_path / "store"), act, workers=1, observer=progress)
+    assert outcome.computed == ["b"]
+    assert outcome.results["b"].manifest["result"] == {"n": 0}
+    note = "note: 1 stored result damaged or of an older version, computed again: b"
+    assert capsys.readouterr().out.splitlines()[0] == note
 
 
 def test_failed_node_is_retried_by_the_next_run(tmp_path):

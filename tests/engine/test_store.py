@@ -11,6 +11,7 @@ from benchmark.cli.parser import main
 from benchmark.engine.claim import Claim
 from benchmark.engine.store import Store, damage
 from benchmark.errors import StoreError
+from benchmark.utils.files import json_text
 
 
 @pytest.fixture
@@ -93,6 +94,37 @@ def test_reuse_trusts_sizes_and_verification_hashes(store, monkeypatch, capsys):
     assert "1 result in" in output.out
     (folder / "a.txt").unlink()
     assert damage(folder) == "is incomplete, and will be computed again"
+
+
+def test_every_bit_of_a_manifest_is_protected(store):
+    """Of all flips of a single bit every seventh is tried: at each place of a byte, in each kind of value."""
+    claim = written(store)
+    scores = {"val_fid": 437.8, "small": 1.5e-07, "class": "K\u00f6rper", "whole": None, "n": [1, 2]}
+    folder = store.commit("stage", "k", claim.out, {"result": scores}).folder
+    path = folder / "manifest.json"
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert store.get("stage", "k") is None, (bit, bytes(flipped))
+    assert damage(folder) == "'manifest.json' does not match its seal, and will be computed again"
+    path.write_bytes(whole)
+    assert store.get("stage", "k").manifest["result"] == scores
+
+
+def test_an_edited_figure_does_not_count(store):
+    """An FID divided by ten is damage; so is a manifest without a seal."""
+    claim = written(store)
+    folder = store.commit("stage", "k", claim.out, {"result": {"fid": 437.8}}).folder
+    path = folder / "manifest.json"
+    whole = path.read_text()
+    path.write_text(whole.replace("437.8", "43.78"))
+    assert store.get("stage", "k") is None
+    record = json.loads(whole)
+    del record["seal"]
+    path.write_text(json_text(record))
+    assert store.get("stage", "k") is None
 
 
 def test_manifest_of_another_key_does_not_count(store):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from benchmark.errors import StoreError
+from benchmark.experiments.tune import Stopped, _Search
+from benchmark.utils.signals import Interrupted
 from support.samples import TINY
 
 SEARCHED = '''"""A generator whose preview gets worse with its parameter: the best is the smallest."""
@@ -127,3 +132,23 @@ def test_study_resumes_and_never_reads_the_test_split(searched):
     assert len(trials(folder)) == 5
     data = next((folder / "store" / "work").glob("tune-*"))
     assert sorted(p.name for p in data.iterdir()) == ["train.arrow", "val.arrow"]
+
+
+@pytest.mark.parametrize("reason", [Interrupted(signal.SIGTERM), StoreError("store", "is full")])
+def test_a_trial_that_is_stopped_counts_as_killed(reason, monkeypatch):
+    """Optuna records neither a failure nor a value, so the trial runs again when its heartbeat is old."""
+    import optuna
+
+    def stop(*_):
+        raise reason
+
+    search = object.__new__(_Search)
+    search.module = SimpleNamespace(search_space=lambda trial: {"noise": trial.suggest_float("noise", 0, 1)})
+    search.plugin = search.entry = None
+    monkeypatch.setattr("benchmark.experiments.tune.generator_row", lambda *_: None)
+    monkeypatch.setattr(_Search, "_graph", stop)
+    study = optuna.create_study()
+    with pytest.raises(Stopped) as caught:
+        study.optimize(search.run, n_trials=3)
+    assert caught.value.reason is reason
+    assert [trial.state.name for trial in study.trials] == ["RUNNING"]

@@ -123,6 +123,24 @@ def test_tuner_can_stop_a_fit(tmp_path):
     assert fit.should_stop
 
 
+@pytest.mark.parametrize("file", ["history.json", "checkpoints/step_20/state.json"])
+def test_a_fit_with_a_damaged_history_or_state_begins_again(tmp_path, capsys, file):
+    """A changed score would choose another state, and a changed state other images: all is discarded."""
+    fit = fit_with_scores(tmp_path, [9.0, 3.0])
+    advance(fit, 10)
+    advance(fit, 20)
+    fit.save_state({"step": 20})
+    path = tmp_path / file
+    path.write_text(path.read_text().replace("9.0", "2.0").replace("20", "21"))
+    again = fit_with_scores(tmp_path, [9.0, 3.0, 5.0])
+    assert again.load_state() is None
+    assert (again.history, list(tmp_path.rglob("*.json"))) == ([], [])
+    assert "damaged, so computed again" in capsys.readouterr().err
+    for step in (10, 20, 30):
+        advance(again, step)
+    assert kept_state(again) == (20, {"step": 20.0, "fid": 3.0})
+
+
 def test_states_round_trip(tmp_path):
     """Tensors, numbers and text load from the last saved state; without one, the result is None."""
     import torch

@@ -61,6 +61,25 @@ def test_a_crash_loses_one_chunk(tmp_path):
     assert again.content_hash() == whole.content_hash()
 
 
+def test_a_damaged_chunk_is_drawn_again(tmp_path):
+    """A bit that flips in the pixels of a drawn chunk changes no image of the result."""
+    jobs = Jobs(tmp_path, small_splits())
+    fitted, _ = jobs.fit("fit")
+    whole = jobs.draw("whole", "a", [fitted], 14)
+    (tmp_path / "calls.jsonl").unlink()
+    (tmp_path / "crash").write_text("8")
+    with pytest.raises(SystemExit):
+        jobs.draw("killed", "a", [fitted], 14)
+    (tmp_path / "crash").unlink()
+    (path,) = (p for p in tmp_path.rglob("0-1.arrow") if "killed" in str(p.relative_to(tmp_path)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    again = jobs.draw("killed", "a", [fitted], 14)
+    assert [call["index"][0] for call in jobs.calls("sample")] == [0, 4, 8, 4, 8, 12]
+    assert again.content_hash() == whole.content_hash()
+
+
 def test_images_of_several_fits_alternate(tmp_path):
     """Of three fits the images 0, 3, 6 are of the first; numbers count within a fit."""
     jobs = Jobs(tmp_path, small_splits())

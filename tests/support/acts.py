@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmark.engine.node import Node, StageConfig
 from benchmark.engine.worker import Inputs, Log, Progress
-from benchmark.errors import DataError
+from benchmark.errors import DataError, GeneratorError
+from benchmark.utils.files import write_text
 
 
 class ActConfig(StageConfig, stage="act", version="1", imports=()):
@@ -66,6 +71,40 @@ def log_until_seen(node, inputs, out, work, progress, log):
     return {"n": 0}
 
 
+def write_too_much(node, inputs, out, work, progress, log):
+    """Write more than the system lets this process write, and blame the generator, as plug-ins do."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, most))
+    try:
+        (out / "large").write_bytes(bytes(2**20))
+    except OSError as error:
+        raise GeneratorError("generator 'x'", f"fit() raised {error}") from error
+
+
+def remove_store(node, inputs, out, work, progress, log):
+    """Remove the store, as a user does by mistake, and fail as a stage does then."""
+    shutil.rmtree(work.parents[2])
+    (out / "n.txt").write_text("1")
+
+
+def remove_inputs(node, inputs, out, work, progress, log):
+    """Remove the results of the other stages, and fail as a stage does then."""
+    shutil.rmtree(work.parents[2] / "results")
+    return square(node, inputs, out, work, progress, log)
+
+
+def fail_in_its_own_way(node, *_):
+    """Raise an error whose message names the node's number, from one line."""
+    raise KeyError(f"no entry {node.config.n} of node {node.id}")
+
+
+def wait_with_a_child(node, inputs, out, work, progress, log):
+    """Start a process, as a plug-in may, write its id to the file CHILD, and wait."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    write_text(Path(os.environ["CHILD"]), str(child.pid))
+    time.sleep(120)
+
+
 def die_always(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -74,6 +113,7 @@ ACTS = {
     f.__name__: f
     for f in (
         square, slow, raise_benchmark_error, raise_runtime_error, die_once, die_always, log_until_seen,
+        write_too_much, remove_store, remove_inputs, fail_in_its_own_way, wait_with_a_child,
     )
 }  # fmt: skip
 
