@@ -24,7 +24,8 @@ def refuse_foreign_folders(folders: Iterable[Path]) -> None:
         StoreError: names a file that no manifest of the suite lists, or what is in place of a folder.
     """
     for folder in folders:
-        if (odd := _foreign(folder)) is not None:
+        above = next(path for path in folder.absolute().parents if path.exists())
+        if (odd := _foreign(folder) if above.is_dir() else above) is not None:
             problem = f"is not the suite's own, and {folder} would be replaced"
             raise StoreError(str(odd), problem, ELSEWHERE)
 
