@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.bundles.fits import measures_over_fits, worst_gate
 from benchmark.bundles.folds import joined_data, joined_filter
-from benchmark.bundles.io import write_bundle
+from benchmark.bundles.io import bundle_folders, write_bundle
 from benchmark.bundles.previews import preview_images
 from benchmark.bundles.provenance import provenance_fields
 from benchmark.bundles.schema import SCHEMA
@@ -35,6 +35,7 @@ from benchmark.stages.select import SelectResult
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import Task
 from benchmark.utils.hashing import sha256_of
+from benchmark.utils.outputs import refuse_foreign_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,18 +100,15 @@ class RunResults:
 
 
 def write_bundles(plan: Plan, graph: Graph, outcome: Outcome, folder: Path, only: str | None = None) -> None:
-    """Write a bundle per row, also of a failed one, and remove the bundles of rows that are not in this run.
-
-    Args:
-        only: write the bundle of this row, and leave all else in the folder.
-    """
+    """Write a bundle per row, also of a failed one; remove those of other rows, without ``only`` one row."""
     run = RunResults(graph, outcome)
     data, sizes = run.data(), run.network_sizes()
     for row in plan.rows:
         if only in (None, row.name):
             _write_row(plan, run, row, manifest(plan, run, row, data, sizes), folder / row.name)
-    for old in folder.iterdir() if only is None else ():
-        if old.is_dir() and old.name not in {r.name for r in plan.rows}:
+    for old in bundle_folders(folder) if only is None else ():
+        if old.name not in {r.name for r in plan.rows}:
+            refuse_foreign_folders([old])
             shutil.rmtree(old)
 
 

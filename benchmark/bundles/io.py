@@ -13,7 +13,7 @@ from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.untrusted import read_json, validate_parquet
 from benchmark.tasks.parsing import parse
-from benchmark.utils.files import atomic_path, write_bytes, write_text
+from benchmark.utils.files import atomic_folder, write_bytes, write_text
 from benchmark.utils.hashing import sha256_file
 
 if TYPE_CHECKING:
@@ -55,26 +55,25 @@ def write_bundle(
     curve: pd.DataFrame | None = None,
     previews: pd.DataFrame | None = None,
 ) -> None:
-    """Write each file atomically, and ``bundle.json`` last, with the hashes of the others.
+    """Replace a bundle's folder atomically; ``bundle.json`` has the hashes of the other files.
 
     Raises:
         SubmissionError: ``read_bundle`` would refuse the bundle. Nothing is written then.
+        StoreError: the folder is there, and is not a bundle's.
     """
     checked = parse_manifest(manifest, f"bundle '{folder.name}'")
     bundle = _validated(Bundle(checked, predictions, grid, curve, previews), folder)
-    (folder / GRID).parent.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, *CONTENT, SIGNATURE, VERIFIED):  # of an earlier run
-        (folder / name).unlink(missing_ok=True)
     stored = {PREDICTIONS: bundle.predictions, CURVE: bundle.curve, PREVIEWS: bundle.previews}
-    for name, table in stored.items():
-        if table is not None:
-            with atomic_path(folder / name) as part:
-                as_stored(table).to_parquet(part, index=False, compression="zstd")
-    if grid is not None:
-        write_bytes(folder / GRID, grid)
-    record = {**checked.record(), "files": hashes(folder)}
-    text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_text(folder / MANIFEST, text + "\n")
+    with atomic_folder(folder) as part:
+        (part / GRID).parent.mkdir()
+        for name, table in stored.items():
+            if table is not None:
+                as_stored(table).to_parquet(part / name, index=False, compression="zstd")
+        if grid is not None:
+            write_bytes(part / GRID, grid)
+        record = {**checked.record(), "files": hashes(part)}
+        text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        write_text(part / MANIFEST, text + "\n")
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -107,10 +106,16 @@ def read_bundles(folder: Path) -> list[Bundle]:
     Raises:
         SubmissionError: there is no bundle, or one is refused.
     """
-    folders = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    folders = bundle_folders(folder)
     if not folders:
         raise SubmissionError(str(folder), "holds no bundle", "Give the folder that has one folder per row.")
     return [read_bundle(p) for p in folders]
+
+
+def bundle_folders(folder: Path) -> list[Path]:
+    """Return the visible subfolders of a folder, sorted by name; a killed writer may leave a hidden one."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(p for p in paths if p.is_dir() and not p.name.startswith("."))
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -76,6 +76,7 @@ def _classes(module: DataSource, name: str) -> tuple[str, ...]:
 
 def build(request: BuildRequest) -> int:
     """``data build``: convert a source into a folder of shards and its memory-mapped file."""
+    building.check_folder(request.out)
     config = build_config(
         request, request.source, limit=request.limit, shard_size=request.shard_size, format=request.format
     )

@@ -15,6 +15,7 @@ from benchmark.images.gray_levels import FEW
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.outputs import refuse_foreign_files
 
 PRINTED = 5  # findings of a check that are printed
 WRITTEN = 1000  # findings of a check that are in the JSON file
@@ -54,6 +55,8 @@ class DataCheck:
 
 def verify(request: CheckRequest) -> int:
     """``data verify``: print every check; return 1 if one failed."""
+    if request.out:
+        refuse_foreign_files([request.out], request.out, '"checks":')
     checks = run_checks(request)
     print("\n".join(line for check in checks for line in check.lines()))
     ok = all(check.ok for check in checks)

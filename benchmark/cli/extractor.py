@@ -5,7 +5,9 @@ from dataclasses import replace
 from benchmark.cli.requests import ExtractorRequest
 from benchmark.datasets.phantom import chest
 from benchmark.experiments.run import make_folder
+from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.metrics.extractor.train import Example, ExtractorConfig, train
+from benchmark.utils.outputs import refuse_foreign_files
 
 EXTRACTOR_SEED = 987_654_321  # far from the seeds of every task, so that no test patient is seen
 
@@ -13,6 +15,8 @@ EXTRACTOR_SEED = 987_654_321  # far from the seeds of every task, so that no tes
 def train_extractor(request: ExtractorRequest) -> int:
     """Train the extractor on phantom chests at two sizes, and write its weights and model card."""
     make_folder(request.out)
+    card = request.out / f"{PHANTOM}.json"
+    refuse_foreign_files([card, card.with_suffix(".safetensors")], card, '"copy_top1":')
     config = ExtractorConfig()
     if steps := request.steps:
         config = replace(config, steps=steps, pool=max(200, steps), held_out=100)

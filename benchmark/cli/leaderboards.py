@@ -6,25 +6,30 @@ from benchmark.cli.requests import CompareRequest, LeaderboardRequest, TablesReq
 from benchmark.errors import BenchmarkError
 from benchmark.experiments.run import make_folder
 from benchmark.reporting import write_tables as reporting
+from benchmark.reporting.formats import TABLES
 from benchmark.reporting.leaderboards import build
+from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
 from benchmark.reporting.leaderboards.publish import compare_bundles as compare
-from benchmark.reporting.leaderboards.publish import publish
 from benchmark.submissions.accept import add
 from benchmark.utils.files import write_json
+from benchmark.utils.outputs import refuse_foreign_files
 
 
 def compare_bundles(request: CompareRequest) -> int:
     """Compare bundles and write ``comparison.json``."""
     out = request.out or request.bundles.parent
     make_folder(out)
-    write_json(out / "comparison.json", compare(read_bundles(request.bundles)).to_json())
-    print(out / "comparison.json")
+    path = out / "comparison.json"
+    refuse_foreign_files([path], path, '"can_measure":')
+    write_json(path, compare(read_bundles(request.bundles)).to_json())
+    print(path)
     return 0
 
 
 def write_tables(request: TablesRequest) -> int:
     """Write tables and figures in the shapes of the papers'."""
     make_folder(request.out)
+    refuse_foreign_files([request.out / reporting.INDEX], request.out / reporting.INDEX, TABLES)
     for path in reporting.write_tables(list(request.bundles), request.out):
         print(path)
     return 0
@@ -45,6 +50,7 @@ def render_leaderboards(request: LeaderboardRequest) -> int:
         raise BenchmarkError(WHERE, "--bundles and --add exclude each other", "Leave one out.")
     out = request.out or request.bundles.parent
     make_folder(out)
+    check_leaderboard(out)
     publish(read_bundles(request.bundles), out)
     for kind in ("md", "json", "html"):
         print(out / f"leaderboard.{kind}")
@@ -55,6 +61,7 @@ def _make_pages(request: LeaderboardRequest) -> int:
     """Make the pages under ``--root``; return 1 if ``--check`` finds one that is not up to date."""
     root = request.root
     if request.add:
+        build.check_pages(root, ["README.md", "index.html"])
         for path in add(request.add, root, request.board, request.replace):
             print(f"added {path}")
     pages = build.build_pages(root, request.workers)

@@ -15,7 +15,7 @@ from benchmark.experiments.run import (
     weights_part,
     writing_alone,
 )
-from benchmark.experiments.tune import tune
+from benchmark.experiments.tune import tunable, tune
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.request import StageRequest
 from benchmark.planning.resolve import make_plan
@@ -62,18 +62,24 @@ def _show_data(result: DataResult) -> None:
 
 def run_tuning(request: TuneRequest) -> int:
     """Search a generator's parameters and write the best ones."""
-    out = request.out or Path("outputs") / f"tune-{request.task}-{Path(request.generator).stem}"
+    plugin = tunable(request.generator)
+    plan = make_plan(request.run_request(generators=(request.generator,)), stages=("fit",))
+    name = f"tune-{plan.task.name}-{plugin.name}"
+    out = request.out or Path("outputs") / folder_name(name, request.scenario, *settings_part(plan))
     make_folder(out)
     with writing_alone(out):
         path = tune(
-            request.run_request(),
-            request.generator,
+            plan,
+            plugin,
             trials=request.trials,
             seed=request.seed,
             study_file=request.study or out / "study.db",
             out=out,
         )
     print(f"Best parameters: {path}")
-    settings = "".join(f" --set {shlex.quote(text)}" for text in request.set)
-    print(f"Use them with: python -m benchmark run --task {request.task} --params {path}{settings}")
+    words = ["--task", request.task, "--profile", request.profile, "--source", plan.source]
+    words += ["--scenario", request.scenario] if request.scenario else []
+    words += [word for text in request.set for word in ("--set", text)]
+    words += ["--generators", request.generator, "--params", str(path)]
+    print(f"Use them with: python -m benchmark run {shlex.join(words)}")
     return 0

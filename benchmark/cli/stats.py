@@ -18,6 +18,7 @@ from benchmark.comparison.variance_and_association import association
 from benchmark.errors import BenchmarkError, MetricError, SubmissionError, unknown_name
 from benchmark.images.shards import build_errors
 from benchmark.utils.files import write_json
+from benchmark.utils.outputs import refuse_foreign_files
 
 Record = dict[str, Any]
 OPTIONS = tuple(name for name in StatsRequest.__dataclass_fields__ if name not in ("kind", "out"))
@@ -53,6 +54,8 @@ def stats(options: StatsRequest) -> int:
                 "command line", f"--{name} does not apply to 'stats {options.kind}'",
                 f"It takes: {', '.join(f'--{o}' for o in OPTIONS if o in analysis.options)}.",
             )  # fmt: skip
+    if options.out:
+        refuse_foreign_files([options.out], options.out, '"kind":')
     try:
         record = analysis.compute(options)
     except MetricError as error:

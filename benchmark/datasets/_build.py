@@ -100,6 +100,7 @@ def build(
         DataError: the folder contains something else, or the source cannot be read.
         StoreError: the folder cannot be written, the disk is full, or the system ended a worker.
     """
+    check_folder(out)
     with shards.build_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with sole_writer(out, ".build", str(out), "Wait for its end, stop it, or give another folder."):
@@ -120,6 +121,19 @@ def build(
             with shards.build_errors(out):
                 write_text(out / "README.md", hub_card.readme(survey, config.plugin.name))
         return shards.seal(out, {**about, "format": config.file_format}, records)
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that no build has begun, and that holds anything.
+
+    Raises:
+        DataError: names the first file.
+    """
+    if out.is_dir() and not (out / BUILD).is_file():
+        present = sorted(p.name for p in out.iterdir() if not p.name.startswith("."))
+        if present:
+            problem = f"holds '{present[0]}', and no {BUILD} of an earlier build"
+            raise DataError(str(out), problem, "Give an empty folder, or a new one.")
 
 
 def _write_missing(
@@ -166,9 +180,6 @@ def _earlier_survey(config: BuildConfig, out: Path) -> dict[str, Any] | None:
     """Return the survey of an earlier build of the same configuration, or None in an empty folder."""
     path = out / BUILD
     if not path.is_file():
-        if any(out.glob("*.parquet")) or shards.is_store(out):
-            remedy = "Give an empty folder, or remove the shards."
-            raise DataError(str(out), f"contains shards, but no {BUILD}", remedy)
         return None
     try:
         survey: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

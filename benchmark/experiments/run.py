@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.bundles.assemble import write_bundles
-from benchmark.bundles.io import read_bundles
+from benchmark.bundles.io import bundle_folders, read_bundles
 from benchmark.comparison.records import Comparison
 from benchmark.engine.claim import sole_writer
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome, execute
 from benchmark.engine.store import Store, store_errors, store_root
-from benchmark.errors import BenchmarkError, TrackingError
+from benchmark.errors import BenchmarkError, StoreError, TrackingError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
-from benchmark.reporting.leaderboards.publish import publish
+from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
 from benchmark.stages import run as run_stage
-from benchmark.utils.files import atomic_folder, disk_errors
+from benchmark.utils.files import GIVE_ANOTHER, atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_of
+from benchmark.utils.outputs import refuse_foreign_folders
 from benchmark.utils.processes import worker_count
 
 # Stages in which each verb ends; it computes them and all that they need.
@@ -37,6 +38,7 @@ UNTIL = {
     "run": {"measure", "gan_test", "classify", "learning_curve"},
 }
 ESSENTIAL = ("data", "pseudo_label")  # every row needs them, of every fold
+NO_NODES = Graph(())
 NOT_COPIED = ("fit", "sample", "guide", "resized_data", "reference")  # results that no reader looks at
 
 
@@ -92,6 +94,7 @@ def _run(
 ) -> Finished:
     began = time.monotonic()
     graph, count = build(plan).until(UNTIL[verb], only), worker_count(plan.device, workers)
+    check_outputs(out, verb, graph, only)
     tracker, progress = Tracker(plan, verb, graph, parent=parent), Progress(graph, count)
     try:
         with closing(progress):
@@ -165,8 +168,13 @@ def make_folder(folder: Path) -> None:
     """Create an output folder.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: it cannot be written, is a file, or lies among the stored results.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise StoreError(f"--out {folder}", "is not a folder", GIVE_ANOTHER)
+    for inside in ("results", "work"):
+        if folder.resolve().is_relative_to((store_root() / inside).resolve()):
+            raise StoreError(f"--out {folder}", "lies among the results of the store", "Give another folder.")
     with disk_errors(f"--out {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -178,6 +186,21 @@ def writing_alone(out: Path) -> AbstractContextManager[None]:
         StoreError: another process does; the error names it.
     """
     return sole_writer(out, ".writer", f"--out {out}", "Wait for its end, stop it, or give another --out.")
+
+
+def check_outputs(out: Path, verb: str, graph: Graph = NO_NODES, only: str | None = None) -> None:
+    """Refuse an output folder where the results of a verb would replace what the suite did not write.
+
+    Raises:
+        StoreError: names it.
+    """
+    if only is not None:
+        refuse_foreign_folders([out / only])
+    elif verb == "run":
+        refuse_foreign_folders(bundle_folders(out / "bundles"))
+        check_leaderboard(out)
+    else:
+        refuse_foreign_folders(out / node.id for node in graph if node.stage not in NOT_COPIED)
 
 
 def _write(

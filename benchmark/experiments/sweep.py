@@ -17,6 +17,7 @@ from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingErro
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import SweepRequest
 from benchmark.experiments.run import (
+    check_outputs,
     folder_name,
     folder_part,
     make_folder,
@@ -27,8 +28,10 @@ from benchmark.experiments.run import (
 )
 from benchmark.planning.plan import Plan
 from benchmark.planning.resolve import choices, make_plan
+from benchmark.reporting.formats import TABLES
 from benchmark.tasks.loading import load_task
 from benchmark.tasks.schema import Task
+from benchmark.utils.outputs import refuse_foreign_files
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ def run_sweep(options: SweepRequest) -> int:
     out = variants[0].out.parent
     make_folder(out)
     with writing_alone(out):
+        for variant in variants:
+            check_outputs(variant.out, "run")
+        index = out / "tables" / "README.md"
+        refuse_foreign_files([index], index, TABLES)
         failed = [not _run(v, f"{i} of {len(variants)}", options) for i, v in enumerate(variants, 1)]
         finished = [v.out for v in variants if (v.out / "leaderboard.json").is_file()]
         if finished:
@@ -81,6 +88,9 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
     name = f"sweep-{plan.task.name}-{plan.profile_name}"
     parts = [*settings_part(plan), *weights_part(plan, options.weights)]
     out = options.out or Path("outputs") / folder_name(name, options.scenario, *parts)
+    folders = [folder_part(chosen) for chosen in plans]
+    if shared := [chosen for chosen in plans if folders.count(folder_part(chosen)) > 1]:
+        raise TaskError("--values", f"'{shared[0]}' and another value have one folder", "Leave one out.")
     return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
 
 

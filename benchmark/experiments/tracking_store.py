@@ -19,13 +19,18 @@ def create_whole(uri: str, create: Callable[[str], object]) -> None:
         uri: of the store. Other stores and existing files are left alone.
         create: makes the store of a URI.
     """
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or "?" in uri or path.exists():
+    if not uri.startswith("sqlite:///") or "?" in uri:
+        return
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)  # its database is the file that MLflow opens; the text may have %20 for a space
+    path = Path(url.database or "")
+    if url.database in (None, "", ":memory:") or path.exists():
         return
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     try:
-        create(f"sqlite:///{part}")
+        create(url.set(database=str(part)).render_as_string(hide_password=False))
         if not path.exists():  # otherwise another run was faster, and its store is used
             _move_unless_there(part, path)
     finally:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from benchmark.engine.claim import Claim
@@ -20,22 +21,23 @@ from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.run import close_after, settings_part
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.request import RunRequest
-from benchmark.planning.resolve import make_plan
 from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
 from benchmark.stages.fit import FitConfig, fit
 from benchmark.stages.fit_context import ShouldPrune
-from benchmark.stages.job import DATA, Job
+from benchmark.stages.job import DATA, Job, first_line
 from benchmark.stages.records import REAL_ONLY, History
 from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import write_text
+from benchmark.utils.hashing import sha256_file, sha256_of
+from benchmark.utils.outputs import refuse_foreign_files
 
 if TYPE_CHECKING:
     import optuna
 
 HEARTBEAT_SECONDS = 30
+BEST, OBJECTIVE = "best_params.yaml", "val_fid_"  # and the extractor's name
 
 
 class Pruned(Exception):
@@ -50,15 +52,29 @@ class Stopped(BaseException):
         self.reason = reason
 
 
-def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
+def tunable(generator: str) -> Plugin:
+    """Return the generator of a name, or of a file.
+
+    Raises:
+        TaskError: there is none, or it has no search space.
+    """
+    plugin = find("generators", [generator])[0]
+    if not hasattr(plugin.load(), "search_space"):
+        raise TaskError(
+            f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
+        )
+    return plugin
+
+
+def tune(plan: Plan, plugin: Plugin, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
     """Search the generator's own space; the objective is its best preview FID against ``val``.
 
-    An existing study continues: ``trials`` counts the finished ones too, and a trial whose process was killed
-    runs again.
+    An existing study continues as if it had not stopped: ``trials`` counts the finished ones too, and a
+    trial whose process was killed runs again. Another protocol, other data and other code are another study.
 
     Args:
-        request: task, profile, source; its generators are not used.
-        generator: name, or path of a file.
+        plan: of the task with this generator.
+        plugin: the generator; see ``tunable``.
         trials: in all.
         seed: of the sampler.
         study_file: SQLite file of the study.
@@ -66,22 +82,17 @@ def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_f
     Returns:
         Path of ``best_params.yaml``, which ``run --params`` accepts.
     Raises:
-        TaskError: the generator has no search space, or no trial succeeded.
+        TaskError: no trial succeeded, or the search space raised an error.
+        StoreError: ``best_params.yaml`` is there, and is not of a search.
     """
-    plugin = find("generators", [generator])[0]
-    if not hasattr(plugin.load(), "search_space"):
-        raise TaskError(
-            f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
-        )
-    plan = make_plan(replace(request, generators=(generator,)), stages=("fit",))
+    refuse_foreign_files([out / BEST], out / BEST, f"objective: {OBJECTIVE}")
     entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
-    name = "/".join([plan.task.name, plan.profile_name, plan.source, plugin.name, *settings_part(plan)])
-    study = _study(study_file, name, seed)
+    study = _study(study_file, _identity(plan, plugin, entry))
     search = _Search(plan, plugin, entry, Store(store_root()))
-    left = trials - len(_finished(study))
     try:
-        if left > 0:
-            study.optimize(search.run, n_trials=left, callbacks=[search.log])
+        for _ in range(trials - len(_finished(study))):
+            study.sampler = _sampler(seed, len(study.get_trials(deepcopy=False)))
+            study.optimize(search.run, n_trials=1, callbacks=[search.log])
         search.tracker.close("FINISHED", time.monotonic() - search.began)
     except BaseException as fault:
         reason = fault.reason if isinstance(fault, Stopped) else fault
@@ -90,25 +101,45 @@ def tune(request: RunRequest, generator: str, *, trials: int, seed: int, study_f
     return _write_best(study, plan, plugin, entry, out)
 
 
-def _study(file: Path, name: str, seed: int) -> optuna.Study:
+def _identity(plan: Plan, plugin: Plugin, entry: GeneratorEntry) -> str:
+    """Return the name of a study: words, and a hash of protocol, data and code; the machine is left out."""
+    anywhere = replace(plan, device="cuda", precision="float32")
+    keys = sorted(_fits(anywhere, generator_row(plugin, entry, {})).keys.values())
+    code = sha256_file(Path(str(plugin.load().__file__)))
+    words = [plan.task.name, plan.profile_name, plan.source, plugin.name, *settings_part(plan)]
+    return "/".join([*words, sha256_of([plan.protocol_hash, keys, code])[:16]])
+
+
+def _sampler(seed: int, trial: int) -> optuna.samplers.TPESampler:
+    """Return the sampler of one trial, seeded by its number, so that a search that goes on repeats none."""
+    import optuna
+
+    own = np.random.SeedSequence([seed, trial]).generate_state(1)[0]
+    return optuna.samplers.TPESampler(seed=int(own), n_startup_trials=5)
+
+
+def _study(file: Path, name: str) -> optuna.Study:
     import optuna
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+    from sqlalchemy.engine import URL
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         storage = RDBStorage(
-            f"sqlite:///{file}",
+            URL.create("sqlite", database=str(file)).render_as_string(),
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=2 * HEARTBEAT_SECONDS,
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
         )
+        known = optuna.get_all_study_names(storage)
+        if known and name not in known:
+            print(f"note: {file} holds a search with another protocol, data or code; this one is new")
         return optuna.create_study(
             storage=storage,
             study_name=name,
             load_if_exists=True,
             direction="minimize",
-            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
         )
     except Exception as error:  # SQLAlchemy and SQLite each raise their own
@@ -126,14 +157,14 @@ class _Search:
 
     def __init__(self, plan: Plan, plugin: Plugin, entry: GeneratorEntry, store: Store) -> None:
         self.plan, self.plugin, self.entry, self.store = plan, plugin, entry, store
-        self.module, self.began = plugin.load(), time.monotonic()
+        self.began = time.monotonic()
         self.tracker = Tracker(plan, "tune", Graph(()))
         self.inputs = self._inputs_without_test()
         self.history: History = []
 
     def _inputs_without_test(self) -> dict[str, tuple[Path, ...]]:
         """Compute the inputs of the fits; of the data train and val alone, so that no trial can read test."""
-        graph = self._graph(generator_row(self.plugin, self.entry, {}))
+        graph = _fits(self.plan, generator_row(self.plugin, self.entry, {}))
         node = graph.find("fit")[0]
         needed = graph.needed(lambda n: n.id in node.needs)
         outcome = execute(needed, self.store, run_stage, workers=1, essential=lambda _: True)
@@ -155,7 +186,7 @@ class _Search:
         """Return the best preview FID of one set of parameters, the mean over the fits."""
         import optuna
 
-        graph = self._graph(generator_row(self.plugin, self.entry, self.module.search_space(trial)))
+        graph = _fits(self.plan, generator_row(self.plugin, self.entry, _suggested(self.plugin, trial)))
         self.history = []
 
         def should_prune(step: int, fid: float) -> bool:
@@ -187,14 +218,7 @@ class _Search:
         with claim.held(), store_is_blamed(self.store, claim.folder):
             result = fit(job, should_prune)
         claim.discard()
-        return result.chosen.get(f"val_fid_{self.plan.extractor}")
-
-    def _graph(self, row: Row) -> Graph:
-        """Return the fit of a row in the first fold, and all that it needs."""
-        evaluating = [r for r in self.plan.rows if r.name == REAL_ONLY]
-        graph = build(replace(self.plan, rows=(*evaluating, row)))
-        first = row.fit_seeds(self.plan.profile)[0]
-        return graph.needed(lambda node: node.stage == "fit" and node.fold == 0 and node.fit == first)
+        return result.chosen.get(f"{OBJECTIVE}{self.plan.extractor}")
 
     def log(self, study: optuna.Study, trial: Any) -> None:
         """Log a trial that has ended as a nested run."""
@@ -203,6 +227,31 @@ class _Search:
         print(
             f"trial {trial.number}: {trial.state.name.lower()}, val FID {value}, {trial.params}", flush=True
         )
+
+
+def _fits(plan: Plan, row: Row) -> Graph:
+    """Return the fit of a row in the first fold, and all that it needs."""
+    evaluating = [r for r in plan.rows if r.name == REAL_ONLY]
+    graph = build(replace(plan, rows=(*evaluating, row)))
+    first = row.fit_seeds(plan.profile)[0]
+    return graph.needed(lambda node: node.stage == "fit" and node.fold == 0 and node.fit == first)
+
+
+def _suggested(plugin: Plugin, trial: Any) -> dict[str, Any]:
+    """Return the parameters that a generator's search space draws.
+
+    Raises:
+        TaskError: ``search_space`` raised an error.
+    """
+    from optuna import TrialPruned
+
+    try:
+        return dict(plugin.load().search_space(trial))
+    except TrialPruned:
+        raise
+    except Exception as error:  # a third party's code may raise anything
+        problem = f"search_space(trial) raised {type(error).__name__}: {first_line(error)}"
+        raise TaskError(f"generator '{plugin.name}'", problem, "Fix the generator's search space.") from error
 
 
 def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, entry: GeneratorEntry, out: Path) -> Path:
@@ -215,20 +264,23 @@ def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, entry: Generato
             f"tune {plugin.name}", "no trial succeeded", next(filter(None, failed), "Add trials.")
         )
     best = study.best_trial
-    params = plugin.load().search_space(FixedTrial(best.params))
-    row = generator_row(plugin, entry, params)
+    row = generator_row(plugin, entry, _suggested(plugin, FixedTrial(best.params)))
     about = {
         "generators": {plugin.name: dict(row.params)},
         "found": {
-            "objective": f"val_fid_{plan.extractor}",
+            "objective": f"{OBJECTIVE}{plan.extractor}",
             "value": best.value,
             "trial": best.number,
             "trials": len(study.trials),
             "task": plan.task.name,
             "profile": plan.profile_name,
             "source": plan.source,
+            "scenario": plan.chosen,
+            "settings": dict(plan.settings),
+            "protocol": plan.protocol_hash,
         },
     }
-    path = out / "best_params.yaml"
+    path = out / BEST
+    refuse_foreign_files([path], path, f"objective: {OBJECTIVE}")
     write_text(path, yaml.safe_dump(about, sort_keys=True))
     return path

@@ -19,6 +19,7 @@ from typing import IO
 from benchmark.errors import SubmissionError
 from benchmark.intake.untrusted import validate_size
 from benchmark.utils.files import atomic_folder
+from benchmark.utils.naming import NAME
 
 MAX_FILE_BYTES = {
     "bundle.json": 5_000_000,
@@ -35,7 +36,7 @@ RATIO_FREE_BYTES = 1_000_000  # allowed for a file at any ratio
 MAX_DIRECTORY_BYTES = 65_536  # of a ZIP; a bundle's ten names need one
 FOLDER = "samples"
 RECORD = "verified.json"  # the verifier writes it; a submission may not contain it
-ROW = re.compile(r"[a-z0-9_]{1,64}")
+ROW = re.compile(NAME)
 BLOCK = 2**20
 ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zip")
 CODE = (".pkl", ".pickle", ".py", ".pyc", ".pt", ".pth", ".ckpt", ".npy", ".joblib", ".so", ".sh")

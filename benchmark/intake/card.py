@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from benchmark.intake.untrusted import as_submission_error, validate_file
 from benchmark.tasks.parsing import parse, read_yaml
+from benchmark.utils.naming import NAME
 
 MAX_BYTES = 100_000  # of a card
 # Unicode categories of characters that are invisible or reverse the text after them
@@ -30,7 +31,7 @@ def _empty_text(value: Any) -> Any:
     return "" if value is None else value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
 Text = Annotated[str, Field(max_length=2000), AfterValidator(_visible)]
 Reference = Annotated[str, BeforeValidator(_empty_text), Field(max_length=500, pattern=REFERENCE)]

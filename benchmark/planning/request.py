@@ -6,7 +6,9 @@ A field's name, type and default are those of the option. The docstring of a req
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,17 +33,31 @@ class Option:
     positional: bool = False
 
 
-def _split_at_commas(value: str | Iterable[Any]) -> list[Any]:
-    """Split texts at commas: MLflow passes several values as one text."""
+def _split_at_commas(value: str | Iterable[Any], paths: bool = False) -> list[Any]:
+    """Split texts at commas: MLflow passes several values as one text.
+
+    Args:
+        paths: a text with a comma that is the path of a file or a folder stays whole.
+    """
     items = [value] if isinstance(value, str) else value
-    parts = [part for item in items for part in (item.split(",") if isinstance(item, str) else [item])]
-    return [part.strip() if isinstance(part, str) else part for part in parts if str(part).strip()]
+    parts = [part for item in items for part in (_parts(item, paths) if isinstance(item, str) else [item])]
+    return [part for part in parts if part != ""]
+
+
+def _parts(text: str, paths: bool) -> Iterator[str]:
+    pieces = text.split(",")
+    while pieces:
+        candidates = ((n, ",".join(pieces[:n]).strip()) for n in range(len(pieces), 0, -1))
+        n, part = next((n, part) for n, part in candidates if n == 1 or (paths and os.path.exists(part)))
+        pieces = pieces[n:]
+        yield part
 
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_split_at_commas)]
+Plugins = Annotated[tuple[str, ...], BeforeValidator(partial(_split_at_commas, paths=True))]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(partial(_split_at_commas, paths=True))]
 Root = Annotated[Path | None, Option("folder of a real dataset, for sources that read one")]
 Settings = Annotated[
     tuple[str, ...],
@@ -87,7 +103,7 @@ class TrainingRequest(TaskRequest):
         ),
     ] = None
     metrics: Annotated[
-        Names, Option("further metrics of synthetic images: names or Python files, separated by commas")
+        Plugins, Option("further metrics of synthetic images: names or Python files, separated by commas")
     ] = ()
 
 
@@ -96,7 +112,7 @@ class RunRequest(TrainingRequest):
     """Everything that a run plan is resolved from."""
 
     generators: Annotated[
-        Names | None, Option("names or Python files, separated by commas; default: the task's")
+        Plugins | None, Option("names or Python files, separated by commas; default: the task's")
     ] = None
 
 

@@ -14,6 +14,7 @@ from benchmark.plugins.registry import Plugin, available, find
 from benchmark.tasks.parsing import parse, read_yaml
 from benchmark.tasks.profile import FitUnit, GeneratorEntry
 from benchmark.tasks.schema import Task
+from benchmark.utils.naming import check_name
 
 WITHOUT_IMAGES = {
     "real_only": {
@@ -46,7 +47,7 @@ def resolve_rows(
         generators: names or paths of Python files in place of the task's; None for the task's.
         params: YAML of tuned parameters, or None.
     Raises:
-        TaskError: an unknown or repeated name, or a wrong parameter.
+        TaskError: an unknown or repeated name, one that no folder can have, or a wrong parameter.
     """
     profile = task.profile(profile_name)
     rows = [_control(name) for name in task.controls]
@@ -63,6 +64,8 @@ def resolve_rows(
     if tuned:
         raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(params))
     names = [r.name for r in rows]
+    for name in names:
+        check_name(name, f"task {task.name}: generators")
     repeated = sorted({n for n in names if names.count(n) > 1})
     if repeated:
         raise TaskError("--generators", f"'{repeated[0]}' is named twice, or is a control that runs anyway")

@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import importlib.util
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Literal
 
 from benchmark.errors import TaskError, unknown_name
+from benchmark.utils.naming import check_name
 
 Kind = Literal["generators", "metrics", "sources"]
 ENTRY_POINTS = "synththorax."
@@ -115,7 +115,7 @@ def find(kind: Kind, names: Sequence[str]) -> list[Plugin]:
 
     Raises:
         UnknownNameError: no plug-in has the name.
-        TaskError: the file is missing, or its name is taken or unsuitable.
+        TaskError: the file is missing, its name is taken, or no folder can have the plug-in's name.
     """
     known = available(kind)
     plugins = []
@@ -124,16 +124,18 @@ def find(kind: Kind, names: Sequence[str]) -> list[Plugin]:
             plugins.append(_from_file(kind, Path(name), known))
         elif name in known:
             plugins.append(known[name])
+        elif "/" in name:
+            remedy = "Give the path of a Python file; a comma separates names."
+            raise TaskError(name, f"is not a {kind[:-1]}", remedy)
         else:
             raise unknown_name(kind[:-1], name, list(known))
+        check_name(plugins[-1].name, plugins[-1].target, dotted=kind == "sources")
     return plugins
 
 
 def _from_file(kind: Kind, path: Path, known: dict[str, Plugin]) -> Plugin:
     if not path.is_file():
         raise TaskError(str(path), "no such file", f"Give the path of a Python file with a {kind[:-1]}.")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
-        raise TaskError(str(path), "the file's name is the plug-in's name: use a-z, 0-9 and _ only")
     if path.stem in known and Path(known[path.stem].target) != path:
         raise TaskError(
             str(path), f"the name '{path.stem}' is taken by {known[path.stem].target}", "Rename the file."

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from benchmark.stages.records import MeasureCard
 
 DASH = "–"
+TABLES = "# Tables of "  # begins the page of a folder of tables, and marks the folder
 
 
 def percent(share: float, digits: int = 1) -> str:

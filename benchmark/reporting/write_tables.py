@@ -1,21 +1,22 @@
 """Write tables and figures in the papers' shapes, from the bundles of one or several runs."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.bundles.io import read_bundles
 from benchmark.comparison.breakdown import breakdown
 from benchmark.reporting import tables
 from benchmark.reporting.figures import shapes as figures
-from benchmark.reporting.figures.draw import Drawn, save
-from benchmark.reporting.formats import escape_markdown
+from benchmark.reporting.figures.draw import FORMATS, Drawn, save
+from benchmark.reporting.formats import TABLES, escape_markdown
 from benchmark.reporting.leaderboards.publish import compare_bundles
 from benchmark.reporting.tables.record import LeftOut, Table
 from benchmark.reporting.tables.run import Run
 from benchmark.reporting.tables.variants import variants
 from benchmark.reporting.tables.writers import latex, markdown, tidy_csv
 from benchmark.utils.files import disk_errors, write_text
+from benchmark.utils.outputs import refuse_foreign_files
 
 Item = Table | Drawn | LeftOut
 KINDS = {"csv": tidy_csv, "md": markdown, "tex": latex}
@@ -37,17 +38,22 @@ def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
         The files written, ``README.md`` first, which lists what was left out and why.
     Raises:
         SubmissionError: a bundle is refused, the runs are of two tasks or do not differ.
-        StoreError: ``out`` cannot be written.
+        StoreError: ``out`` cannot be written, or holds files of somebody else.
     """
     runs = read_runs(folders)
     parts: dict[str, list[Item]] = {"": [*tables.of_runs(runs), *figures.of_runs(runs)]}
     names = folder_names([run.label for run in runs]) if len(runs) > 1 else [""]
     for folder, run in zip(names, runs, strict=True):
         parts.setdefault(folder, []).extend([*tables.of_run(run), *figures.of_run(run)])
+    items = [(out / folder, item) for folder, own in parts.items() for item in own]
+    paths = [out / INDEX, *(path for place, item in items for path in _paths(item, place))]
+    refuse_foreign_files(paths, out / INDEX, TABLES)
     with disk_errors(f"--out {out}"):
-        written = [path for folder, items in parts.items() for path in _write(items, out / folder)]
-        write_text(out / INDEX, _index(runs, parts))
-    return [out / INDEX, *written]
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / INDEX, _index(runs, parts))  # the mark of the others
+        for place, item in items:
+            _write(item, place)
+    return paths
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -70,23 +76,27 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     ]
 
 
-def _write(items: Iterable[Item], folder: Path) -> list[Path]:
+def _paths(item: Item, folder: Path) -> list[Path]:
+    """Return the files of a table or a figure."""
+    if isinstance(item, LeftOut):
+        return []
+    kinds = KINDS if isinstance(item, Table) else FORMATS
+    return [folder / f"{item.name}.{kind}" for kind in kinds]
+
+
+def _write(item: Item, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for item in items:
-        if isinstance(item, Table):
-            for kind, text in KINDS.items():
-                written.append(folder / f"{item.name}.{kind}")
-                write_text(written[-1], text(item))
-        elif isinstance(item, Drawn):
-            written += save(item, folder)
-    return written
+    if isinstance(item, Table):
+        for kind, text in KINDS.items():
+            write_text(folder / f"{item.name}.{kind}", text(item))
+    elif isinstance(item, Drawn):
+        save(item, folder)
 
 
 def _index(runs: Sequence[Run], parts: dict[str, list[Item]]) -> str:
     """Return one page with all tables and figures, and what was left out."""
     head = runs[0].head
-    lines = [f"# Tables of {escape_markdown(head.task)} · {escape_markdown(head.profile)}"]
+    lines = [f"{TABLES}{escape_markdown(head.task)} · {escape_markdown(head.profile)}"]
     left_out = []
     for folder, items in parts.items():
         if folder:

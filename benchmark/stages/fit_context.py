@@ -137,7 +137,7 @@ class Fit(SampleContext):
     def _save(self, entry: Mapping[str, float]) -> None:
         """Save the state of this step, then remove the older one: one of them is complete at any instant."""
         folder = self._folder(entry)
-        with atomic_folder(folder) as part:
+        with atomic_folder(folder, internal=True) as part:
             self.generator.save(part)
         self.seals.clear()
         self.seals[folder.name] = hashes(folder)

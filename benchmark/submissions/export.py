@@ -106,6 +106,8 @@ def export(options: ExportRequest) -> int:
     out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(str(out), "already exists and is not empty", "Give an empty folder, or a new one.")
+    if Path.cwd().is_relative_to(out.resolve()):
+        raise StoreError(str(out), "is the working directory, which is not replaced", "Name a new folder.")
     request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
     folds = prepare(plan, options.workers)

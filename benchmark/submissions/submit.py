@@ -1,5 +1,6 @@
 """``submit``: make a bundle from a generator, from samples or from an external bundle."""
 
+import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -7,22 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.bundles.io import Bundle, read_bundle, write_bundle
-from benchmark.errors import SubmissionError, unknown_name
-from benchmark.experiments.run import UNTIL, make_folder, run
-from benchmark.intake.archive import bundle_folder
+from benchmark.bundles.io import MANIFEST, Bundle, read_bundle, write_bundle
+from benchmark.errors import StoreError, SubmissionError, unknown_name
+from benchmark.experiments.run import UNTIL, check_outputs, make_folder, run
+from benchmark.intake.archive import FOLDER, MAX_FILE_BYTES, bundle_folder
 from benchmark.intake.card import SubmissionCard, read_card
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.resolve import make_plan
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.board_folders import RESULTS, one_protocol, read_rows
-from benchmark.reporting.leaderboards.publish import headline, publish
+from benchmark.reporting.leaderboards.publish import check_leaderboard, headline, publish
 from benchmark.submissions.accept import board_of
 from benchmark.submissions.request import SubmitRequest
 from benchmark.submissions.sample_row import sample_row
 from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import atomic_folder, atomic_path
+from benchmark.utils.outputs import ELSEWHERE
 
 SUBMISSION_TYPES = ("generator", "samples", "bundle")
 DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a ZIP can hold, so that equal files give equal archives
@@ -36,6 +38,7 @@ def submit(options: SubmitRequest) -> int:
     _validate_name(card, f"{options.card}: name")
     out = options.out or Path("outputs") / "submissions" / card.name
     make_folder(out)
+    _check_outputs(options, card, out)
     if options.bundle is not None:
         folder = import_bundle(options.bundle, card, out)
     else:
@@ -70,11 +73,38 @@ def _submission_type(options: SubmitRequest) -> str:
     return given[0]
 
 
+def _check_outputs(options: SubmitRequest, card: SubmissionCard, out: Path) -> None:
+    """Refuse an output folder where the submission would replace what the suite did not write.
+
+    Raises:
+        StoreError: names it.
+    """
+    archive = out / f"{card.name}.zip"
+    check_outputs(out, "run", only=card.name)
+    if options.with_controls:
+        check_outputs(out, "run")
+    elif options.board:
+        check_leaderboard(out)
+    if os.path.lexists(archive) and not _is_bundle(archive, card.name):
+        raise StoreError(str(archive), "is not the suite's own, and would be overwritten", ELSEWHERE)
+
+
+def _is_bundle(archive: Path, row: str) -> bool:
+    """Return whether a file is the ZIP of a row's bundle, by the names in it."""
+    if not zipfile.is_zipfile(archive):
+        return False
+    with zipfile.ZipFile(archive) as packed:
+        names = {name.removeprefix(f"{row}/") for name in packed.namelist()}
+    return MANIFEST in names and names <= {*MAX_FILE_BYTES}
+
+
 def _validate_name(card: SubmissionCard, where: str) -> None:
     """Refuse the name of a row of the suite: it stands for what the suite itself runs."""
     builtin = {name for name, plugin in available("generators").items() if plugin.origin == "builtin"}
     if card.name in builtin | set(WITHOUT_IMAGES):
         raise SubmissionError(where, f"'{card.name}' is a row of the suite", "Choose another name.")
+    if card.name in ("bundles", FOLDER):
+        raise SubmissionError(where, f"'{card.name}' is a folder of every run", "Choose another name.")
 
 
 def evaluate(options: SubmitRequest, card: SubmissionCard, submission_type: str, out: Path) -> Path:
@@ -96,13 +126,13 @@ def evaluate(options: SubmitRequest, card: SubmissionCard, submission_type: str,
     )
     plan = replace(plan, rows=(*plan.rows, row))
     folder = out / row.name
-    shutil.rmtree(folder, ignore_errors=True)
     if not options.with_controls:
         run(plan, "run", out, options.workers, only=row.name)
         return folder
     run(plan, "run", out, options.workers)
     print(f"leaderboard: {out / 'leaderboard.md'}")
-    shutil.copytree(out / "bundles" / row.name, folder)
+    with atomic_folder(folder) as part:
+        shutil.copytree(out / "bundles" / row.name, part, dirs_exist_ok=True)
     return folder
 
 
@@ -151,8 +181,7 @@ def import_bundle(source: Path, card: SubmissionCard, out: Path) -> Path:
         "row": _row_card(card, record["row"]),
     }
     folder = out / card.name
-    with atomic_folder(folder) as part:
-        write_bundle(part, record, bundle.predictions, bundle.grid, bundle.curve, bundle.previews)
+    write_bundle(folder, record, bundle.predictions, bundle.grid, bundle.curve, bundle.previews)
     return folder
 
 

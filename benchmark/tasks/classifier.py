@@ -16,7 +16,8 @@ class Weights(Strict):
     ``kind``, ``tag`` and ``sha256`` identify them; the path does not count.
 
     Attributes:
-        path: the safetensors file, with kind ``file``. For ImageNet's weights a run sets it, never a task.
+        path: the safetensors file, with kind ``file``, relative to the task file. For ImageNet's weights a
+            run sets it, never a task.
         tag: a name among timm's weights, such as ``tv_in1k``; without one, a run records timm's default.
         sha256: hash of the file. A run fills it in; a task that gives it accepts no other file.
     """
@@ -86,6 +87,13 @@ class ClassifierConfig(Strict):
     def where(self) -> str:
         """Prefix of error messages about this classifier."""
         return f"classifier '{self.name}'"
+
+    def in_folder(self, folder: Path) -> ClassifierConfig:
+        """Return the classifier with the path of its weights, if it has one, relative to a folder."""
+        if self.weights.path is None:
+            return self
+        weights = self.weights.model_copy(update={"path": folder / self.weights.path})
+        return self.model_copy(update={"weights": weights})
 
     @model_validator(mode="after")
     def _consistent(self) -> ClassifierConfig:

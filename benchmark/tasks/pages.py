@@ -12,6 +12,8 @@ from benchmark.tasks.loading import load_task, task_names
 from benchmark.tasks.profile import GeneratorEntry, Measures, Previews
 from benchmark.tasks.rules import ON_TRAIN, Rule
 from benchmark.tasks.schema import PROFILES, Task
+from benchmark.utils.files import disk_errors, write_text
+from benchmark.utils.outputs import refuse_foreign_files
 
 METRICS = {
     "balanced_accuracy": "balanced accuracy",
@@ -22,13 +24,20 @@ METRICS = {
 
 
 def write_pages(folder: Path) -> list[Path]:
-    """Write ``<task>.md`` for every packaged task, and the index ``README.md``; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``<task>.md`` for every packaged task, and the index ``README.md``; return their paths.
+
+    Raises:
+        StoreError: the folder cannot be written, or has a page of somebody else.
+    """
     tasks = [load_task(name) for name in task_names()]
-    pages = {f"{task.name}.md": page(task) for task in tasks} | {"README.md": index(tasks)}
-    for name, text in pages.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in pages]
+    pages = {folder / "README.md": index(tasks)}  # first: the mark of the others
+    pages |= {folder / f"{task.name}.md": page(task) for task in tasks}
+    refuse_foreign_files(pages, folder / "README.md", "`python -m benchmark tasks --pages")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in pages.items():
+            write_text(path, text)
+    return list(pages)
 
 
 def index(tasks: Sequence[Task]) -> str:

@@ -32,6 +32,9 @@ class FromFile(Strict):
     """Draw all values of a CSV column with the condition's name equally often.
 
     With a column ``class``, those of the image's class. Planning replaces the file by its ``Values``.
+
+    Attributes:
+        file: relative to the folder of the task file.
     """
 
     file: Path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from benchmark.tasks.requests import Requests
 from benchmark.tasks.rules import Mix, Rule, Strict, parse_rules
 from benchmark.utils.hashing import sha256_of
 
+ClassName = Annotated[str, Field(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$")]  # names folders of images
 PROFILES = ("demo", "lite", "paper")
 
 
@@ -98,7 +99,7 @@ class Task(Strict):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     question: str
     citation: str
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[ClassName, ...] = Field(min_length=2)
     labels: Literal["single", "multilabel"] = "single"
     primary_metric: PrimaryMetric = PrimaryMetric()
     statistics: Statistics = Statistics()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import StoreError
+from benchmark.utils.outputs import refuse_foreign_folders
 
 NOT_WRITABLE = (errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EROFS)
 GIVE_ANOTHER = "Give a folder that can be written."
@@ -73,7 +74,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The content is on the disk before the name changes. After an error nothing is left.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = _beside(path, "part")
     try:
         with _disk_is_blamed(path.parent):
             yield part
@@ -85,24 +86,43 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, internal: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``path`` that replaces it when the block succeeds.
 
     Readers see the old folder or the new one, but for the moment between two renames.
+
+    Args:
+        internal: the folder lies where no user writes, and is replaced whatever it holds.
+    Raises:
+        StoreError: the folder would be replaced and is not the suite's own; see ``refuse_foreign_folders``.
     """
-    part, old = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.old.part")
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    path = Path(os.path.abspath(path))  # "." has no name
+    part, old = _beside(path, "part"), _beside(path, "old.part")
+    _clear(part, old, path)
     part.mkdir(parents=True)
     try:
         with _disk_is_blamed(path.parent):
             yield part
+        if not internal:
+            refuse_foreign_folders([path])
         if path.exists():
             os.replace(path, old)
         os.replace(part, path)
     finally:
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _clear(part, old, path)
+
+
+def _clear(part: Path, old: Path, path: Path) -> None:
+    """Remove the rest of a replacement; if it ended between the two renames, the old folder comes back."""
+    if old.exists() and not path.exists():
+        os.replace(old, path)
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """Return a temporary path beside another; no user gives a file this name, so the suite may delete it."""
+    return path.with_name(f".{path.name}.synththorax.{suffix}")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

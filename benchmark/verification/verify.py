@@ -13,8 +13,9 @@ from benchmark.engine.store import store_root
 from benchmark.errors import SubmissionError
 from benchmark.intake import signature
 from benchmark.intake.archive import bundle_folder
-from benchmark.utils.files import write_json
+from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.outputs import refuse_foreign_files
 from benchmark.verification.check import (
     NOT_CHECKED,
     PASSED,
@@ -158,12 +159,16 @@ def _verify_deep(
 
 def run_verify(options: VerifyBundleRequest) -> int:
     """Verify a bundle and print every check; return 1 if one failed."""
+    if options.out:
+        refuse_foreign_files([options.out], options.out, '"checks":')
     result = verify(options.bundle, options)
     for check in result.checks:
         print(check.line())
     print(f"\n{result.summary()}")
     if options.out:
-        write_json(options.out, result.record())
+        with disk_errors(options.out):
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            write_json(options.out, result.record())
         print(options.out)
     if options.record:
         print(write_record(options.bundle, options, result))

@@ -65,3 +65,15 @@ def test_parameters_reach_the_request():
     assert request.set == ("{a: 1, b: [x, y]}",)
     assert request.classes == ("p q", "r")
     assert str(request.out) == "my set"
+
+
+def test_paths_reach_the_request(tmp_path):
+    """A path with a comma, a space and an umlaut survives, alone and beside another value."""
+    path = tmp_path / "a, b" / "grö ße.py"
+    path.parent.mkdir()
+    path.write_text("")
+    _, run = read_request(words("run", generators=f"ddpm,{path}, noise", metrics=str(path), root=str(path)))
+    assert run.generators == ("ddpm", str(path), "noise")
+    assert (run.metrics, run.root) == ((str(path),), path)
+    _, tables = read_request(words("tables", bundles=f"{path.parent},{path.parent}"))
+    assert tables.bundles == (path.parent, path.parent)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import _validate_metric_name
 
 from benchmark.engine.node import Node, StageConfig
@@ -63,6 +65,17 @@ def test_a_store_is_created_atomically(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]
     create_whole(uri, killed)
     assert store.read_text() == "whole"
+
+
+def test_a_store_in_a_folder_with_a_space_and_an_umlaut(tmp_path):
+    """``mlflow run`` passes the path percent-encoded; the file is where MLflow opens it, the only one."""
+    folder = tmp_path / "my pröject, 100%"
+    folder.mkdir()
+    uri = f"sqlite:///{quote(str(folder / 'mlflow.db'))}"
+    create_whole(uri, lambda part: MlflowClient(part).search_experiments(max_results=1))
+    assert [p.name for p in folder.iterdir()] == ["mlflow.db"]
+    assert MlflowClient(uri).search_experiments()[0].name == "Default"
+    create_whole(uri, lambda part: pytest.fail("the store is there"))
 
 
 def test_a_store_of_a_concurrent_run_is_not_replaced(tmp_path):

@@ -8,14 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
-from benchmark.errors import StoreError
+from benchmark.errors import StoreError, TaskError
+from benchmark.experiments import tune as search
 from benchmark.experiments.tune import Stopped, _Search
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
+from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.signals import Interrupted
-from support.samples import TINY
+from support.samples import ROOT, TINY
+
+BINARY = ROOT / "tests" / "tasks" / "tiny_binary.yaml"
 
 SEARCHED = '''"""A generator whose preview gets worse with its parameter: the best is the smallest."""
 import json
@@ -89,9 +96,6 @@ def trials(folder: Path) -> list:
 
 def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypatch):
     """best_params.yaml has the parameters of the finished trial with the lowest preview FID."""
-    from benchmark.planning.request import RunRequest
-    from benchmark.planning.resolve import make_plan
-
     folder, done = searched
     assert done.returncode == 0, done.stdout + done.stderr
     best = yaml.safe_load((folder / "out" / "best_params.yaml").read_text())
@@ -122,6 +126,55 @@ def test_trials_are_nested_runs(searched):
     nested = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
     assert len(nested) == 4
     assert all("noise" in r.data.params for r in nested)
+
+
+def test_a_resumed_search_is_an_uninterrupted_one():
+    """Two trials and six more are the eight of one search: none is drawn twice."""
+    import optuna
+
+    def drawn(*counts: int) -> list[float]:
+        study = optuna.create_study()
+        for count in counts:
+            for _ in range(count):
+                study.sampler = search._sampler(0, len(study.trials))
+                study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+            study = optuna.load_study(study_name=study.study_name, storage=study._storage)
+        return [trial.params["x"] for trial in study.trials]
+
+    whole = drawn(8)
+    assert drawn(2, 6) == whole
+    assert len(set(whole)) == 8
+
+
+def identity(file: Path, **changed: Any) -> str:
+    request = RunRequest(str(BINARY), generators=(str(file),), **changed)
+    plugin = search.tunable(str(file))
+    return search._identity(make_plan(request, stages=("fit",)), plugin, GeneratorEntry())
+
+
+def test_protocol_scenario_data_and_code_are_other_studies(tmp_path):
+    """Each of them changes the identity; the place of the file, the device and the precision do not."""
+    file, same, edited = (tmp_path / folder / "searched.py" for folder in "abc")
+    for path in (file, same, edited):
+        path.parent.mkdir()
+        path.write_text(SEARCHED.replace("0.0, 1.0", "0.0, 0.5") if path == edited else SEARCHED)
+    first = identity(file)
+    assert first == identity(same) == identity(file, precision="float32")
+    others = [
+        identity(edited),
+        identity(file, scenario="view.keep=frontal"),
+        identity(file, set=("train_images=100",)),
+        identity(file, set=("split.val=0.3",)),
+        identity(file, weights="none", profile="lite"),
+    ]
+    assert len({first, *others}) == 6
+
+
+def test_an_error_of_the_search_space_is_one_line(tmp_path):
+    """The generator and its error are named."""
+    (tmp_path / "odd.py").write_text(SEARCHED.replace('trial.suggest_float("noise", 0.0, 1.0)', "1 / 0"))
+    with pytest.raises(TaskError, match=r"generator 'odd': search_space\(trial\) raised ZeroDivisionError"):
+        search._suggested(search.tunable(str(tmp_path / "odd.py")), None)
 
 
 def test_study_resumes_and_never_reads_the_test_split(searched):

@@ -120,6 +120,23 @@ def test_a_file_is_read_at_planning_and_its_content_is_part_of_the_protocol(tmp_
     assert plain.protocol_hash != plans[0].protocol_hash
 
 
+def test_files_of_a_task_are_relative_to_it(tmp_path, monkeypatch):
+    """Conditions and initial weights lie beside the task file, whatever the working directory."""
+    (tmp_path / "views.csv").write_text("view\nPA\n")
+    path = task_with(tmp_path, {"view": {"file": "views.csv"}})
+    content = yaml.safe_load(path.read_text())
+    for profile in content["profiles"].values():
+        profile["classifiers"][0]["weights"] = {"kind": "file", "path": "w/net.safetensors"}
+    path.write_text(yaml.safe_dump(content))
+    (tmp_path / "elsewhere").mkdir()
+    for folder, name in ((tmp_path / "elsewhere", "../tiny.yaml"), (tmp_path, "tiny.yaml")):
+        monkeypatch.chdir(folder)
+        task = with_read_files(load_task(name))
+        assert task.requests == {"view": Values(values=("PA",))}
+        weights = task.profile("demo").classifiers[0].weights.path
+        assert weights.resolve() == tmp_path / "w" / "net.safetensors"
+
+
 def test_values_of_a_file_may_be_of_a_class(tmp_path):
     """A column ``class`` divides the values; ages are numbers."""
     path = tmp_path / "ages.csv"

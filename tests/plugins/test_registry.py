@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from benchmark.errors import TaskError, UnknownNameError
 from benchmark.planning.rows import check_contract
+from benchmark.plugins import registry
 from benchmark.plugins.registry import available, find
 
 
@@ -67,6 +69,21 @@ def test_name_of_a_file_is_checked(tmp_path, name, message):
     (tmp_path / name).write_text("")
     with pytest.raises(TaskError, match=message):
         find("generators", [str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("name", ["../../x", "my-gan", "My_gan", "a" * 65, ""])
+def test_name_of_an_entry_point_is_checked(monkeypatch, name):
+    """A generator of a package is refused before it is imported if no folder can have its name."""
+    point = EntryPoint(name=name, value="not_there:x", group="synththorax.generators")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == point.group else [])
+    with pytest.raises(TaskError, match=r"is not a valid name\n.*a-z, 0-9 and _"):
+        find("generators", [name])
+
+
+def test_part_of_a_path_gets_the_rule_of_commas(tmp_path):
+    """Of a path with a comma that does not exist, the first part is named with the remedy."""
+    with pytest.raises(TaskError, match="a comma separates names"):
+        find("generators", [str(tmp_path / "a")])
 
 
 def test_version_of_a_file_follows_its_content(tmp_path):

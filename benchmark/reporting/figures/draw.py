@@ -18,6 +18,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 MUTED, RULE = "#555555", "#DDDDDD"
 BARS: dict[str, Any] = {"markersize": 5, "elinewidth": 1, "capsize": 2}
+FORMATS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # and metadata to leave out
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -85,8 +86,8 @@ def legend(axes: Axes, columns: int) -> None:
 
 def save(drawn: Drawn, folder: Path) -> list[Path]:
     """Write the figure as PNG and SVG, without a date or a program's version."""
-    paths = [folder / f"{drawn.name}.png", folder / f"{drawn.name}.svg"]
+    paths = {kind: folder / f"{drawn.name}.{kind}" for kind in FORMATS}
     with style():
-        drawn.figure.savefig(paths[0], metadata={"Software": None})
-        drawn.figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
-    return paths
+        for kind, metadata in FORMATS.items():
+            drawn.figure.savefig(paths[kind], metadata=metadata)
+    return list(paths.values())

@@ -1,6 +1,6 @@
 """Build the pages under ``leaderboards/`` from the bundles there, and find pages that are stale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.errors import SubmissionError
@@ -14,10 +14,12 @@ from benchmark.reporting.leaderboards.board_folders import (
 )
 from benchmark.reporting.leaderboards.json_record import dump, task_record
 from benchmark.utils.files import disk_errors, write_bytes
+from benchmark.utils.outputs import refuse_foreign_files
 from benchmark.utils.processes import process_map, worker_count
 
 SIGNERS = "allowed_signers"  # keys of known authors, edited by hand
 NOT_PAGES = (RESULTS, SIGNERS)
+PAGE = "by `python -m benchmark leaderboard`. Do not edit"  # in README.md, and marks all pages
 
 
 def build_pages(root: Path, workers: int | None = None) -> dict[str, bytes]:
@@ -69,14 +71,24 @@ def write_pages(root: Path, contents: dict[str, bytes]) -> list[Path]:
     """Write the pages that differ, each atomically, and return the paths of all pages.
 
     Raises:
-        StoreError: ``root`` cannot be written.
+        StoreError: ``root`` cannot be written, or has a page of somebody else.
     """
+    check_pages(root, contents)
     paths = {root / name: content for name, content in contents.items()}
     for path, content in paths.items():
         with disk_errors(path):
             if not path.is_file() or path.read_bytes() != content:
                 write_bytes(path, content)
     return list(paths)
+
+
+def check_pages(root: Path, names: Iterable[str]) -> None:
+    """Refuse a folder with a file of a page's name that the suite did not write.
+
+    Raises:
+        StoreError: names the file.
+    """
+    refuse_foreign_files([root / name for name in names], root / "README.md", PAGE)
 
 
 def stale_pages(root: Path, contents: dict[str, bytes]) -> list[str]:

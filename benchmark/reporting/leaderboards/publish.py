@@ -7,6 +7,7 @@ from benchmark.bundles.io import Bundle
 from benchmark.comparison.compare import compare
 from benchmark.comparison.records import Comparison
 from benchmark.utils.files import disk_errors, write_text
+from benchmark.utils.outputs import refuse_foreign_files
 
 RESULTS = {True: "held", False: "DID NOT HOLD", None: "no result"}
 
@@ -36,20 +37,31 @@ def write_leaderboard(bundles: Sequence[Bundle], comparison: Comparison, out: Pa
         The paths by kind: ``md``, ``json``, ``html``.
     Raises:
         SubmissionError: the comparison is not of these bundles.
-        StoreError: ``out`` cannot be written.
+        StoreError: ``out`` cannot be written, or holds pages of somebody else.
     """
     from benchmark.reporting.leaderboards import html, markdown
     from benchmark.reporting.leaderboards.board import Board
     from benchmark.reporting.leaderboards.json_record import board_record, dump
 
     board = Board(bundles, comparison)
-    pages = {"md": markdown.run_page(board), "json": dump(board_record(board)), "html": html.run_page(board)}
+    pages = {"json": dump(board_record(board)), "md": markdown.run_page(board), "html": html.run_page(board)}
     paths = {kind: out / f"leaderboard.{kind}" for kind in pages}
+    check_leaderboard(out)
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        for kind, path in paths.items():
+        for kind, path in paths.items():  # the first is the mark of the others
             write_text(path, pages[kind])
     return paths
+
+
+def check_leaderboard(out: Path) -> None:
+    """Refuse a folder with a file of a leaderboard's name that the suite did not write.
+
+    Raises:
+        StoreError: names the file.
+    """
+    files = [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")]
+    refuse_foreign_files(files, out / "leaderboard.json", '"protocol_hash"')
 
 
 def headline(comparison: Comparison) -> str:
