@@ -17,7 +17,8 @@ from benchmark.datasets._readers.same_images import read_images
 from benchmark.images.decoding import Fit, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
-from benchmark.utils.csv_table import required_text
+from benchmark.utils.csv_table import required_id
+from benchmark.utils.missing import known
 
 version = "2"
 conditions = frozenset({"age", "sex", "view"})
@@ -148,11 +149,11 @@ def _record(root: Path, where: str, cells: dict[str, str], label: str) -> Record
         where=where,
         path=inside(root, f"{cells.get('folder') or 'images'}/{name}" if name else "", f"{where}: filename"),
         image_id=name,
-        patient_id=required_text(f"{where}: patientid", cells["patientid"]),
+        patient_id=required_id(f"{where}: patientid", cells["patientid"]),
         label=label,
         view=cells["view"],
         age=listing.age_or_nan(cells.get("age", "")),
-        sex=cells.get("sex", ""),
-        site=cells.get("location", ""),
-        license=cells.get("license", ""),
+        sex=known(cells.get("sex", "")),
+        site=known(cells.get("location", "")),
+        license=known(cells.get("license", "")),
     )

@@ -25,6 +25,7 @@ from benchmark.images.lazy import LazyImages
 from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import number_or_nan, required_text
 from benchmark.utils.hashing import sha256_file, sha256_of
+from benchmark.utils.missing import is_missing, known, missing_as
 
 version = "1"
 conditions = frozenset({"age", "sex", "view"})
@@ -166,15 +167,16 @@ def _record(params: Params, where: str, path: Path, cells: dict[str, str], label
     label = header.label if params.label_from else label
     if not label:
         raise DataError(f"{path}: {params.label_from}", "is blank, so the file has no label", "Fill it in.")
-    patient = cells.get("patient_id") or header.patient_id
-    if not patient:
-        raise DataError(f"{path}: PatientID", "is blank", f"Add a column patient_id to a table {TABLE}.")
+    patient = known(cells.get("patient_id", "")) or header.patient_id
+    if is_missing(patient):
+        problem = missing_as(patient) if patient else "is blank"
+        raise DataError(f"{path}: PatientID", problem, f"Add a column patient_id to a table {TABLE}.")
     name = path.relative_to(params.root).as_posix()
-    age = cells.get("age", "")
+    age = known(cells.get("age", ""))
     return _DicomRecord(
         where=where,
         path=path,
-        image_id=f"dicom-{_hashed(params, header.uid or name)}",
+        image_id=f"dicom-{_hashed(params, known(header.uid) or name)}",
         patient_id=f"patient-{_hashed(params, patient)}",
         label=params.labels.get(label, label),
         header=header,

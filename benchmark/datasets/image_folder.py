@@ -12,7 +12,7 @@ from benchmark.errors import DataError
 from benchmark.images.decoding import SUFFIXES, Fit, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
-from benchmark.utils.csv_table import number_or_nan, required_text
+from benchmark.utils.csv_table import number_or_nan, required_id, required_text
 
 version = "2"
 conditions = frozenset({"age", "sex", "view"})
@@ -108,13 +108,13 @@ def _list(params: Params) -> tuple[list[Record], list[str]]:
 
 
 def _record(root: Path, where: str, cells: dict[str, str]) -> Record:
-    name, label, patient = (required_text(f"{where}: {column}", cells[column]) for column in COLUMNS)
+    name, patient = (required_id(f"{where}: {column}", cells[column]) for column in ("image", "patient_id"))
     return Record(
         where=where,
         path=inside(root, name, f"{where}: image"),
         image_id=name,
         patient_id=patient,
-        label=label,
+        label=required_text(f"{where}: label", cells["label"]),
         age=number_or_nan(f"{where}: age", cells.get("age", "")),
         **{**listing.optional_cells(cells), "split": listing.split_of(where, cells)},
     )

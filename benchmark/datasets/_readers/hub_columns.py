@@ -14,11 +14,13 @@ from benchmark.images.hub import Location, pictures
 from benchmark.images.image_set import PER_IMAGE, TABLES
 from benchmark.protocol.patients import PARTS
 from benchmark.utils.csv_table import number_or_nan
+from benchmark.utils.missing import is_missing, missing_as
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
 OURS = (*PIXELS, "label", *PER_IMAGE, *TABLES)
+TEXTS = ("site", "view", "sex", "license", "laterality", "severity")
 SPLITS = {"validation": "val", "valid": "val", "dev": "val"}  # usual names on the Hub
 
 
@@ -204,9 +206,15 @@ def _checked(name: str, column: np.ndarray, where: str) -> np.ndarray:
     """
     place, leave = f"{where}: column '{name}'", f"Leave it out: --set columns={{{name}: null}}."
     if name in ("image_id", "patient_id"):
-        if any(value is None or value == "" for value in column.tolist()):
-            raise DataError(place, "has a blank id", "Fill it in.")
+        for row, value in enumerate(column.tolist()):
+            if value is None or value == "":
+                raise DataError(place, "has a blank id", "Fill it in.")
+            if is_missing(str(value)):
+                raise DataError(f"{place}, row {row}", missing_as(str(value)), "Fill it in.")
         return column.astype(str)
+    if name in TEXTS and column.dtype.kind in "OU":
+        values = [None if v is None else "" if is_missing(str(v)) else v for v in column.tolist()]
+        return np.array(values, column.dtype)
     if name == "origin" and not all(str(value).startswith("real:") for value in column.tolist()):
         raise DataError(place, "has values that do not begin with real:", leave)
     if name == "split":

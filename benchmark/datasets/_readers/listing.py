@@ -14,6 +14,7 @@ from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.protocol.patients import PARTS
 from benchmark.utils.hashing import sha256_file, sha256_of
+from benchmark.utils.missing import is_missing, known, missing_as
 
 LARGE = 10_000  # images; above, they are not compared, and their sizes stand for their bytes
 TABLE = "metadata.csv"  # of a folder of your own
@@ -118,6 +119,8 @@ def of_classes(
         expected = f"Expected a folder per class, or a table {TABLE} with the labels {', '.join(classes)}."
         raise DataError(str(root), f"has no image of any class; its labels are {labels}", expected)
     for record in chosen:
+        if record.label not in classes and is_missing(record.label):
+            raise DataError(f"{record.where}: label", missing_as(record.label), f"Fill it in. {remedy}")
         if record.label not in classes:
             error = unknown_name("label", record.label, list(classes))
             raise DataError(record.where, error.problem, f"{error.remedy} {remedy}")
@@ -134,7 +137,7 @@ def check_classes(classes: Iterable[str], known: Iterable[str], source: str) -> 
 
 def split_of(where: str, cells: Mapping[str, str]) -> str:
     """Return the split of a table's record, which may be blank; raise DataError if it is unknown."""
-    name = cells.get("split", "")
+    name = known(cells.get("split", ""))
     if name and name not in PARTS:
         problem = f"'{name}' is not one of {', '.join(PARTS)}"
         raise DataError(f"{where}: split", problem, "Use one of these names.")
@@ -174,8 +177,8 @@ def age_or_nan(text: str) -> float:
 
 
 def optional_cells(cells: Mapping[str, str], **fallback: str) -> dict[str, str]:
-    """Return the texts of the optional columns of a record that are not blank, else their fallback."""
-    return {name: cells.get(name) or fallback.get(name, "") for name in OPTIONAL}
+    """Return the texts of the optional columns of a record that are not missing, else their fallback."""
+    return {name: known(cells.get(name, "")) or fallback.get(name, "") for name in OPTIONAL}
 
 
 def fingerprint_records(records: Sequence[Record]) -> str:
