@@ -163,7 +163,8 @@ def _read(params: Params) -> tuple[CsvTable, folder_tree.Tree, list[str], list[s
     missing = folder_tree.note_missing(
         names[gone].tolist(), len(table), params.allow_missing, where, params.root, tree.outside
     )
-    return table.select(exists), tree, [files[name] for name in names[exists].tolist()], [*notes, *missing]
+    notes += [*missing, *tree.notes(files.get(name, "") for name in names.tolist())]
+    return table.select(exists), tree, [files[name] for name in names[exists].tolist()], notes
 
 
 def _table(params: Params) -> tuple[Path, list[str]]:

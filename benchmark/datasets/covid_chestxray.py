@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from benchmark.datasets._readers import listing
-from benchmark.datasets._readers.folder_tree import existing_folder
+from benchmark.datasets._readers.folder_tree import existing_folder, walk
 from benchmark.datasets._readers.listing import Record, Use
 from benchmark.datasets._readers.same_images import read_images
 from benchmark.images.decoding import Fit, inside
@@ -129,17 +129,21 @@ def _list(params: Params, classes: tuple[str, ...]) -> tuple[list[Record], list[
     records: list[Record] = []
     no_view: Counter[str] = Counter()
     no_class: Counter[str] = Counter()
+    listed = set()
     for where, cells in read_csv(params.root / "metadata.csv", COLUMNS, FURTHER).records():
         label = class_of(cells["finding"])
+        listed.add(f"{cells.get('folder') or 'images'}/{cells['filename']}")
         if cells["modality"].lower() != "x-ray" or cells["view"].lower() not in FRONTAL:
             no_view[f"{cells['modality']} {cells['view']}".strip() or "unknown"] += 1
         elif label not in classes:
             no_class[cells["finding"] or "unknown"] += 1
         else:
             records.append(_record(params.root, where, cells, str(label)))
+    beside = walk(params.root, ["images"]).notes(listed) if (params.root / "images").is_dir() else []
     return records, [
         *listing.left_out("not a frontal radiograph", no_view),
         *listing.left_out("finding not among the classes", no_class),
+        *beside,
     ]
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from benchmark.datasets._readers import listing
 from benchmark.datasets._readers.dicom import Header, is_dicom, read_header
 from benchmark.datasets._readers.dicom_pixels import read_pixels
-from benchmark.datasets._readers.folder_tree import existing_folder
+from benchmark.datasets._readers.folder_tree import Tree, existing_folder, in_order, listed_name, walk
 from benchmark.datasets._readers.listing import OPTIONAL, TABLE, Record
 from benchmark.errors import DataError
 from benchmark.images.decoding import Fit, inside, to_square
@@ -120,15 +120,26 @@ def _list(params: Params) -> tuple[list[_DicomRecord], list[str]]:
     if path.is_file() or params.table:
         if params.label_from:
             raise DataError("label_from", f"is given, and so is the table {path}", "Give one of the two.")
-        return list(_list_table(params, path)), []
-    names, other = _walk(params.root)
+        records = list(_list_table(params, path))
+        tree = walk(params.root)
+        listed = {record.path for record in records}
+        unlisted = sum(params.root / name not in listed for name in _dicom_names(tree))
+        notes = [f"{unlisted} DICOM files left out, in no record of the table"] if unlisted else []
+        return records, [*notes, *tree.notes()]
+    tree = walk(params.root)
+    tree.refuse_outside()
+    names = _dicom_names(tree)
+    if not names:
+        raise DataError(str(params.root), "contains no DICOM file", f"Add DICOM files, or a table {TABLE}.")
+    other = len({*tree.size, *tree.other}.difference(names))
     notes = [f"{other} files left out: not DICOM"] if other else []
-    return [_record_of_file(params, name) for name in names], notes
+    return [_record_of_file(params, name) for name in names], [*notes, *tree.notes()]
 
 
 def _list_table(params: Params, path: Path) -> Iterator[_DicomRecord]:
     for where, cells in read_csv(path, COLUMNS, ("patient_id", "age", *OPTIONAL)).records():
         name, label = (required_text(f"{where}: {column}", cells[column]) for column in COLUMNS)
+        name = listed_name(params.root, name)
         file = inside(params.root, name, f"{where}: image")
         if not file.is_file():
             raise DataError(where, f"lists '{name}', which is missing", "Add it, or remove the record.")
@@ -143,20 +154,13 @@ def _record_of_file(params: Params, name: str) -> _DicomRecord:
     return _record(params, str(path), path, {}, name.split("/")[0])
 
 
-def _walk(root: Path) -> tuple[list[str], int]:
-    """Return the relative names of the DICOM files below a folder, and the number of other files."""
-    names, other = [], 0
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root)
-        if any(part.startswith(".") for part in name.parts) or path.name == "DICOMDIR" or not path.is_file():
-            continue
-        if path.suffix.lower() in (".dcm", ".dicom") or is_dicom(path):
-            names.append(name.as_posix())
-        else:
-            other += 1
-    if not names:
-        raise DataError(str(root), "contains no DICOM file", f"Add DICOM files, or a table {TABLE}.")
-    return names, other
+def _dicom_names(tree: Tree) -> list[str]:
+    """Return the relative names of the DICOM files of a tree."""
+    return [
+        name
+        for name in in_order([*tree.size, *tree.other])
+        if name.lower().endswith((".dcm", ".dicom")) or is_dicom(tree.root / name)
+    ]
 
 
 def _record(params: Params, where: str, path: Path, cells: dict[str, str], label: str) -> _DicomRecord:
