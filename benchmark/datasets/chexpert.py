@@ -96,6 +96,8 @@ def images(
     parts, tree, files = _read(params)
     parts, notes = chexpert_parts.present(parts, files, params.allow_missing, params.root, tree.outside)
     key = [k for part in parts for k in part.key]
+    unused = [] if params.test == "published" else [p for p in tree.size if "test" in p.split("/")]
+    notes += tree.notes([*unused, *(files[k] for k in key)])
     patient = np.array([k.partition("/")[0] for k in key])
     split = np.concatenate([np.full(len(part.key), SPLITS[part.split]) for part in parts])
     large_tables.refuse_shared(patient, split, f"source chexpert: {params.root}")

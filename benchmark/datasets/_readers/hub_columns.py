@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.datasets._readers.folder_tree import walk
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.arrow import PIXELS, columns_of
-from benchmark.images.hub import Location, pictures
+from benchmark.images.hub import Location, is_dataset, pictures
 from benchmark.images.image_set import PER_IMAGE, TABLES
 from benchmark.protocol.patients import PARTS
 from benchmark.utils.csv_table import number_or_nan
@@ -116,6 +117,7 @@ def read_table(
     labels, multilabel, known = _labels(whole, names["label"], location.where)
     pixels = {n: pictures(whole, names[n], location.where) for n in PIXELS if n in names}
     left = [f"{len(every[part])} images of split '{part}' left out" for part in every if part not in chosen]
+    left += _unlisted(location, sum(map(len, every.values())))
     info = first.info
     about = {
         "license": info.license or _license_of(location),
@@ -135,6 +137,14 @@ def read_table(
         notes=tuple(left),
         about={"name": name, **{k: str(v).strip() for k, v in about.items() if v}},
     )
+
+
+def _unlisted(location: Location, rows: int) -> list[str]:
+    """Return a note on images of a folder that the library drops: with a table it reads those in it alone."""
+    if location.root is None or is_dataset(location.root):
+        return []
+    lost = len(walk(location.root).size) - rows
+    return [f"{lost} images in the folder left out, in no record of its table"] if lost > 0 else []
 
 
 def _license_of(location: Location) -> str:
