@@ -91,7 +91,7 @@ def run_checks(request: CheckRequest) -> list[DataCheck]:
         *check_people(images),
         *check_images(images),
         *([check_color(Path(root))] if root and Path(root).is_dir() else []),
-        _doubts("notes", "of the source", images.card.get("notes", ())),
+        _doubts("notes", "notes of the source", images.card.get("notes", ())),
     ]
 
 

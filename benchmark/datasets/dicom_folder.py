@@ -63,9 +63,10 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class _DicomRecord(Record):
-    """A file and its header; ids are hashed."""
+    """A file and its header; ids are hashed, but for ``raw_patient``, which never leaves this module."""
 
     header: Header
+    raw_patient: str
 
 
 def fingerprint(params: Params) -> str:
@@ -184,9 +185,19 @@ def _record(params: Params, where: str, path: Path, cells: dict[str, str], label
         patient_id=f"patient-{_hashed(params, patient)}",
         label=params.labels.get(label, label),
         header=header,
+        raw_patient=patient,
+        year=_year(header.study_date),
         age=number_or_nan(f"{where}: age", age) if age else header.age,
         **listing.optional_cells(cells, view=header.view, sex=header.sex),
     )
+
+
+def _year(text: str) -> float:
+    """Return a DICOM date as a fraction of years; NaN for any other text, as older devices write."""
+    try:
+        return listing.year_or_nan("StudyDate", text)
+    except DataError:
+        return float("nan")
 
 
 def _hashed(params: Params, text: str) -> str:
@@ -228,3 +239,5 @@ def _header_notes(records: Sequence[_DicomRecord]) -> Iterator[str]:
         yield f"{plain} files without a window or VOI LUT: the range of their stored bits is shown"
     if multi_frame := sum(header.frames > 1 for header in headers):
         yield f"{multi_frame} files have several frames, the first is read"
+    for oddity in listing.doubts(records, [record.raw_patient for record in records]):
+        yield oddity.count

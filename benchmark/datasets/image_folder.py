@@ -1,7 +1,6 @@
 """A folder of your own images, with a table or with a subfolder per class; see docs/add_a_dataset.md."""
 
 from pathlib import Path
-
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -91,7 +90,8 @@ def images(
     records, gone = _usable(listed, params)
     listing.refuse_vanished(listed, records, classes, params.use, "source image_folder")
     read = read_images(records, classes, image_size, source="image_folder", fit=params.fit)
-    notes = [*notes, *ignored, *gone, *read.card["notes"]]
+    doubts = listing.doubts(records, [record.patient_id for record in records])
+    notes = [*notes, *ignored, *gone, *map(str, doubts), *read.card["notes"]]
     return listing.with_card(read, notes, name=params.root.resolve().name, fit=params.fit)
 
 
@@ -110,7 +110,7 @@ def _list(params: Params) -> tuple[list[Record], list[str]]:
     path = inside(params.root, params.table or TABLE, "table")
     if not path.is_file() and not params.table:
         return _list_subfolders(params)
-    listed = read_csv(path, COLUMNS, ("age", *OPTIONAL)).records()
+    listed = read_csv(path, COLUMNS, ("age", "study_date", *OPTIONAL)).records()
     records = [_record(params.root, where, cells) for where, cells in listed]
     return records, walk(params.root).notes(record.image_id for record in records)
 
@@ -125,6 +125,7 @@ def _record(root: Path, where: str, cells: dict[str, str]) -> Record:
         patient_id=patient,
         label=required_text(f"{where}: label", cells["label"]),
         age=number_or_nan(f"{where}: age", cells.get("age", "")),
+        year=listing.year_or_nan(f"{where}: study_date", cells.get("study_date", "")),
         **{**listing.optional_cells(cells), "split": listing.split_of(where, cells)},
     )
 

@@ -139,7 +139,7 @@ def same_picture(image: np.ndarray | LazyImages, scanned: Scan, apart: np.ndarra
     _, first = np.unique(scanned.digest, return_index=True)
     some = np.sort(first[~scanned.empty[first]])  # of exact copies, one
     still, group = np.ascontiguousarray(scanned.code[some, 4]), apart[scanned.indices[some]]
-    found: dict[tuple[int, int], Pair] = {}
+    pairs: dict[tuple[int, int], Pair] = {}
     for change, code in [
         (SAME, scanned.code[some]),
         *((c, scanned.changed[some, k : k + 1]) for k, c in enumerate(scanned.changes)),
@@ -149,8 +149,8 @@ def same_picture(image: np.ndarray | LazyImages, scanned: Scan, apart: np.ndarra
             part = indices[start : start + 256]
             for (a, b), value in zip(part.tolist(), _similarity(image, part, change).tolist(), strict=True):
                 if value >= SAME_DETAIL:
-                    found.setdefault((a, b), Pair(a, b, value, change))
-    return [found[key] for key in sorted(found)]
+                    pairs.setdefault((a, b), Pair(a, b, value, change))
+    return [pairs[key] for key in sorted(pairs)]
 
 
 def reduce(block: np.ndarray, side: int = WORK) -> np.ndarray:

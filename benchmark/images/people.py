@@ -49,7 +49,7 @@ def odd_ids(patient: Iterable[str]) -> list[Oddity]:
     """
     images = Counter(patient)
     typical = float(np.median(list(images.values()))) if images else 0.0
-    several = tuple(
+    stand_ins = tuple(
         f"'{name}' ({n} images)"
         for name, n in images.items()
         if n > 1 and _stands_in(name, n, typical, images.total())
@@ -59,7 +59,7 @@ def odd_ids(patient: Iterable[str]) -> list[Oddity]:
         alike[_canonical(name)].append(name)
     same = tuple(" and ".join(f"'{n}'" for n in names) for names in alike.values() if len(names) > 1)
     kinds = {
-        "patient ids that may stand for unknown patients": several,
+        "patient ids that may stand for unknown patients": stand_ins,
         "groups of patient ids that differ in case, space, leading zeros or a decimal point": same,
     }
     return [Oddity(kind, names) for kind, names in kinds.items() if names]
@@ -90,8 +90,8 @@ def odd_ages(patient: Sequence[str], age: np.ndarray) -> list[Oddity]:
         "patients with a negative age": lambda own: min(own) < 0,
         f"patients with ages more than {SPREAD} years apart": lambda own: max(own) - min(own) > SPREAD,
     }
-    found = {kind: tuple(f"'{n}'" for n, own in ages.items() if odd(own)) for kind, odd in kinds.items()}
-    return [Oddity(kind, names) for kind, names in found.items() if names]
+    result = {kind: tuple(f"'{n}'" for n, own in ages.items() if odd(own)) for kind, odd in kinds.items()}
+    return [Oddity(kind, names) for kind, names in result.items() if names]
 
 
 def odd_dates(patient: Sequence[str], age: Sequence[float], year: Sequence[float]) -> list[Oddity]:

@@ -4,9 +4,9 @@
 # spreadsheets; words of public tables (nd: not disclosed)
 MISSING = frozenset({
     "", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na",
-    "nan", "none", "null", "n.a.", "n.a", ".", "-", "--", "---", "\u2013", "\u2014", "?", "??", "???", "(null)",
-    "<null>", "#value!", "#ref!", "#name?", "#null!", "#div/0!", "#num!", "nd", "n.d.", "unk", "unknown",
-    "undefined", "missing", "not available", "not known", "not stated", "not disclosed",
+    "nan", "none", "null", "n.a.", "n.a", ".", "-", "--", "---", "\u2013", "\u2014", "?", "??", "???",
+    "(null)", "<null>", "#value!", "#ref!", "#name?", "#null!", "#div/0!", "#num!", "nd", "n.d.", "unk",
+    "unknown", "undefined", "missing", "not available", "not known", "not stated", "not disclosed",
 })  # fmt: skip
 NAMES = frozenset({"Na", "Null"})  # in this case they are people's names
 

@@ -16,6 +16,7 @@ IDENTITY = (
 TAGS = (
     *IDENTITY, "SOPInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "BurnedInAnnotation",
     "PatientIdentityRemoved", "NumberOfFrames", "WindowCenter", "WindowWidth", "VOILUTSequence",
+    "StudyDate",
 )  # fmt: skip
 
 _ANONYMOUS = re.compile(
@@ -40,6 +41,7 @@ class Header:
         burned_in: BurnedInAnnotation is YES.
         identity: names of the attributes that do not look anonymous, never their values.
         label: text of the requested attribute.
+        study_date: as written, for a check alone.
     """
 
     uid: str
@@ -52,6 +54,7 @@ class Header:
     burned_in: bool
     identity: tuple[str, ...]
     label: str = ""
+    study_date: str = ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -95,6 +98,7 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
             if not _looks_anonymous(name, text(name)) and not (removed and name == "PatientID")
         ),
         label=text(label_from) if label_from else "",
+        study_date=text("StudyDate"),
     )
 
 

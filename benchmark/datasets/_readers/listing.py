@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from benchmark.datasets._readers.folder_tree import note_missing
 from benchmark.errors import DataError, unknown_name
+from benchmark.images import people
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.protocol.patients import PARTS
@@ -29,6 +31,7 @@ class Record:
 
     Attributes:
         where: the line of the table, or the file, for errors.
+        year: date of the study as a fraction of years, NaN where unknown; it stays in the source.
     """
 
     where: str
@@ -42,6 +45,7 @@ class Record:
     site: str = ""
     license: str = ""
     split: str = ""
+    year: float = float("nan")
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -174,6 +178,28 @@ def age_or_nan(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
+
+
+def year_or_nan(where: str, text: str) -> float:
+    """Return an ISO date as a fraction of years, NaN if missing; raise DataError for another text."""
+    if is_missing(text):
+        return float("nan")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        remedy = "Give it in this form, or leave it blank."
+        raise DataError(where, f"'{text}' is not a date such as 2020-03-31", remedy) from None
+    return day.year + day.timetuple().tm_yday / 366
+
+
+def doubts(records: Sequence[Record], patient: Sequence[str]) -> list[people.Oddity]:
+    """Return doubtful ids of patients, and ages that contradict the dates of studies.
+
+    Args:
+        patient: id of every record as it was written, before any hash.
+    """
+    by_date = people.odd_dates(patient, [r.age for r in records], [r.year for r in records])
+    return [*people.odd_ids(patient), *by_date]
 
 
 def optional_cells(cells: Mapping[str, str], **fallback: str) -> dict[str, str]:
