@@ -78,7 +78,9 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
     data = parse(path, stop_before_pixels=True, specific_tags=tags)
 
     def text(keyword: str) -> str:
-        value = data.get(keyword)
+        with warnings.catch_warnings():  # of values that break the standard; they read as other texts
+            warnings.simplefilter("ignore")
+            value = data.get(keyword)
         return "" if value is None else str(value).strip()
 
     center, width = first_number(data.get("WindowCenter")), first_number(data.get("WindowWidth"))
