@@ -1,24 +1,29 @@
 """``data verify``: hashes, images, copies and patients of a source or a built folder."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from benchmark.cli.data import target_images
+from benchmark.cli.data import build_config, target_images
 from benchmark.cli.requests import CheckRequest
+from benchmark.datasets._readers.folder_tree import first_of, walk
 from benchmark.errors import BenchmarkError, TaskError
-from benchmark.images import duplicates, shards
+from benchmark.images import duplicates, people, shards
+from benchmark.images.color import TINTED, chroma
 from benchmark.images.gray_levels import FEW
 from benchmark.images.image_set import ImageSet
+from benchmark.images.symmetries import SAME
 from benchmark.utils.files import disk_errors, write_json
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.outputs import refuse_foreign_files
 
 PRINTED = 5  # findings of a check that are printed
 WRITTEN = 1000  # findings of a check that are in the JSON file
+MOST_COLORS = 2000  # files whose color is measured, spread over the folder
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class DataCheck:
     Attributes:
         ok: False if the data must not be used as they are.
         detail: the outcome in words.
-        findings: every single fault.
+        findings: every single fault; with ``ok`` they are doubts for a person to decide.
     """
 
     name: str
@@ -39,8 +44,9 @@ class DataCheck:
     def lines(self) -> list[str]:
         """The outcome and the first findings, to print."""
         more = len(self.findings) - PRINTED
+        outcome = "WRONG" if not self.ok else "note" if self.findings else "ok"
         return [
-            f"{self.name:<17}  {'ok' if self.ok else 'WRONG':<6} {self.detail}",
+            f"{self.name:<17}  {outcome:<6} {self.detail}",
             *(f"{'':20}{line}" for line in self.findings[:PRINTED]),
             *([f"{'':20}and {more} more"] if more > 0 else []),
         ]
@@ -82,7 +88,21 @@ def run_checks(request: CheckRequest) -> list[DataCheck]:
         raise
     except BenchmarkError as error:
         return [*checks, DataCheck("images", False, str(error).replace("\n       ", " "))]
-    return [*checks, check_patients(images), *check_images(images)]
+    root = None if checks else build_config(request, request.target).paths.get("root")
+    return [
+        *checks,
+        check_patients(images),
+        *check_people(images),
+        *check_images(images),
+        *([check_color(Path(root))] if root and Path(root).is_dir() else []),
+        _doubts("notes", "notes of the source", images.card.get("notes", ())),
+    ]
+
+
+def _doubts(name: str, detail: str, findings: Iterable[object]) -> DataCheck:
+    """Return a check that is never wrong, whose findings a person judges."""
+    lines = tuple(map(str, findings))
+    return DataCheck(name, True, f"{len(lines)} {detail}", lines)
 
 
 def check_files(folder: Path) -> list[DataCheck]:
@@ -120,20 +140,47 @@ def check_patients(images: ImageSet) -> DataCheck:
     return DataCheck("patients", not faults, f"{detail}; {len(faults)} in two splits", faults)
 
 
+def check_people(images: ImageSet) -> list[DataCheck]:
+    """Report ids that may not be one person's each, and sexes and ages that cannot be."""
+    patient = images.patient_id.astype(str).tolist()
+    checks = [_doubts("patient ids", "kinds of doubtful ids", people.odd_ids(patient))]
+    if images.sex is not None:
+        odd = people.odd_sexes(patient, images.sex.tolist())
+        checks.append(_doubts("sexes", "kinds of contradictions", odd))
+    if images.age is not None:
+        age = pd.to_numeric(pd.Series(images.age), errors="coerce").to_numpy(np.float64)
+        checks.append(_doubts("ages", "kinds of implausible ages", people.odd_ages(patient, age)))
+    return checks
+
+
+def check_color(root: Path) -> DataCheck:
+    """Report the image files below a folder that are in color."""
+    names = sorted(walk(root).size)
+    some = (
+        [names[k] for k in np.unique(np.linspace(0, len(names) - 1, MOST_COLORS).astype(int))]
+        if names
+        else []
+    )
+    tinted = [name for name in some if chroma(root / name) > TINTED]
+    detail = f"{len(tinted)} of {len(some)} image files measured are in color (mean chroma over {TINTED:g})"
+    return DataCheck("color", True, detail, (first_of(tinted),) if tinted else ())
+
+
 def check_images(images: ImageSet) -> list[DataCheck]:
-    """Check that every image can be decoded and has contrast, and that no copy leaks.
+    """Check that every image can be decoded and has contrast, and that no copy leaks, also if mirrored,
+    turned or inverted.
 
     A copy leaks if it is in another split. Without splits it leaks if it is of another patient, since the
     task's split by patient may separate the two. Other copies are only counted.
     """
-    scan = duplicates.scan(images.image)
+    scan = duplicates.scan(images.image, symmetric=True)
     broken = tuple(f"{images.image_id[index]}: {fault}" for index, fault in scan.broken)
     few = tuple(str(i) for i in images.image_id[scan.indices[scan.few]])
     empty = tuple(str(i) for i in images.image_id[scan.indices[scan.empty]])
     exact = [(int(g[0]), int(other), "") for g in duplicates.same_bytes(scan) for other in g[1:]]
     _, patient = np.unique(images.patient_id, return_inverse=True)
     near = [
-        (p.first, p.second, f", correlation {p.similarity:.3f}")
+        (p.first, p.second, f"{', ' * (p.change != SAME)}{p.change}, correlation {p.similarity:.3f}")
         for p in duplicates.same_picture(images.image, scan, patient)
     ]
     return [

@@ -43,8 +43,8 @@ FURTHER = ("patient age", "patient gender", "patient sex", "view position")
 OLDEST = 120  # years; some ages are 148 to 414
 LICENSE = "NIH Clinical Center: unrestricted, with citation"
 
-SEX = {"M": "male", "F": "female", "": "", "nan": ""}
-VIEW = {"PA": "PA", "AP": "AP", "": "", "nan": ""}
+SEX = {"M": "male", "F": "female", "": ""}
+VIEW = {"PA": "PA", "AP": "AP", "": ""}
 YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 _AGE = re.compile(r"(\d+)([YMWD]?)", re.IGNORECASE)
@@ -153,7 +153,7 @@ def _read(params: Params) -> tuple[CsvTable, folder_tree.Tree, list[str], list[s
     table = table.select(unique)
     tree = folder_tree.walk(params.root)
     files = folder_tree.by_name(tree, lambda name: name.rpartition("/")[2], str(params.root))
-    names = table.filled("image index")
+    names = table.identifiers("image index")
     for k in np.flatnonzero(np.char.find(names, "/") >= 0)[:1].tolist():
         problem = f"'{names[k]}' points outside the folder or into a subfolder"
         raise table.fault(k, "Image Index", problem, "Give the file's name alone, as the public table does.")
@@ -163,7 +163,8 @@ def _read(params: Params) -> tuple[CsvTable, folder_tree.Tree, list[str], list[s
     missing = folder_tree.note_missing(
         names[gone].tolist(), len(table), params.allow_missing, where, params.root, tree.outside
     )
-    return table.select(exists), tree, [files[name] for name in names[exists].tolist()], [*notes, *missing]
+    notes += [*missing, *tree.notes(files.get(name, "") for name in names.tolist())]
+    return table.select(exists), tree, [files[name] for name in names[exists].tolist()], notes
 
 
 def _table(params: Params) -> tuple[Path, list[str]]:
@@ -198,7 +199,7 @@ def _patients(table: CsvTable) -> np.ndarray:
     Raises:
         DataError: an id that is no number, or not that of the file's name.
     """
-    ids = table.filled("patient id")
+    ids = table.identifiers("patient id")
     padded = np.char.zfill(ids, 8)
     odd = ~np.char.isdigit(ids) | (padded != table.text("image index").astype("<U8"))
     if odd.any():

@@ -30,12 +30,12 @@ LICENSE = "CheXpert research use agreement"
 
 REPORTED = {
     "1.0": POSITIVE, "1": POSITIVE, "0.0": NEGATIVE, "0": NEGATIVE, "-1.0": UNCERTAIN, "-1": UNCERTAIN,
-    "": NOT_MENTIONED, "nan": NOT_MENTIONED,
+    "": NOT_MENTIONED,
 }  # fmt: skip
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
-SEX = {"Male": "male", "Female": "female", "Unknown": "", "": "", "nan": ""}
-SIDE = {"Frontal": "frontal", "Lateral": "lateral", "": "", "nan": ""}
-DIRECTION = {"AP": "AP", "PA": "PA", "LL": "FRONTAL", "RL": "FRONTAL", "": "FRONTAL", "nan": "FRONTAL"}
+SEX = {"Male": "male", "Female": "female", "Unknown": "", "": ""}
+SIDE = {"Frontal": "frontal", "Lateral": "lateral", "": ""}
+DIRECTION = {"AP": "AP", "PA": "PA", "LL": "FRONTAL", "RL": "FRONTAL", "": "FRONTAL"}
 OLDEST = 120  # years; CheXpert itself caps at 90
 
 DOWNLOADED = re.compile(r"CheXpert-v1\.0.*")  # folders of the public download
@@ -96,6 +96,8 @@ def images(
     parts, tree, files = _read(params)
     parts, notes = chexpert_parts.present(parts, files, params.allow_missing, params.root, tree.outside)
     key = [k for part in parts for k in part.key]
+    unused = [] if params.test == "published" else [p for p in tree.size if "test" in p.split("/")]
+    notes += tree.notes([*unused, *(files[k] for k in key)])
     patient = np.array([k.partition("/")[0] for k in key])
     split = np.concatenate([np.full(len(part.key), SPLITS[part.split]) for part in parts])
     large_tables.refuse_shared(patient, split, f"source chexpert: {params.root}")

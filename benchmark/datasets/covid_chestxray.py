@@ -11,13 +11,14 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from benchmark.datasets._readers import listing
-from benchmark.datasets._readers.folder_tree import existing_folder
+from benchmark.datasets._readers.folder_tree import existing_folder, walk
 from benchmark.datasets._readers.listing import Record, Use
 from benchmark.datasets._readers.same_images import read_images
 from benchmark.images.decoding import Fit, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
-from benchmark.utils.csv_table import required_text
+from benchmark.utils.csv_table import required_id
+from benchmark.utils.missing import known
 
 version = "2"
 conditions = frozenset({"age", "sex", "view"})
@@ -128,17 +129,21 @@ def _list(params: Params, classes: tuple[str, ...]) -> tuple[list[Record], list[
     records: list[Record] = []
     no_view: Counter[str] = Counter()
     no_class: Counter[str] = Counter()
+    listed = set()
     for where, cells in read_csv(params.root / "metadata.csv", COLUMNS, FURTHER).records():
         label = class_of(cells["finding"])
+        listed.add(f"{cells.get('folder') or 'images'}/{cells['filename']}")
         if cells["modality"].lower() != "x-ray" or cells["view"].lower() not in FRONTAL:
             no_view[f"{cells['modality']} {cells['view']}".strip() or "unknown"] += 1
         elif label not in classes:
             no_class[cells["finding"] or "unknown"] += 1
         else:
             records.append(_record(params.root, where, cells, str(label)))
+    beside = walk(params.root, ["images"]).notes(listed) if (params.root / "images").is_dir() else []
     return records, [
         *listing.left_out("not a frontal radiograph", no_view),
         *listing.left_out("finding not among the classes", no_class),
+        *beside,
     ]
 
 
@@ -148,11 +153,11 @@ def _record(root: Path, where: str, cells: dict[str, str], label: str) -> Record
         where=where,
         path=inside(root, f"{cells.get('folder') or 'images'}/{name}" if name else "", f"{where}: filename"),
         image_id=name,
-        patient_id=required_text(f"{where}: patientid", cells["patientid"]),
+        patient_id=required_id(f"{where}: patientid", cells["patientid"]),
         label=label,
         view=cells["view"],
         age=listing.age_or_nan(cells.get("age", "")),
-        sex=cells.get("sex", ""),
-        site=cells.get("location", ""),
-        license=cells.get("license", ""),
+        sex=known(cells.get("sex", "")),
+        site=known(cells.get("location", "")),
+        license=known(cells.get("license", "")),
     )

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from benchmark.datasets._readers import listing
 from benchmark.datasets._readers.dicom import Header, is_dicom, read_header
 from benchmark.datasets._readers.dicom_pixels import read_pixels
-from benchmark.datasets._readers.folder_tree import existing_folder
+from benchmark.datasets._readers.folder_tree import Tree, existing_folder, in_order, listed_name, walk
 from benchmark.datasets._readers.listing import OPTIONAL, TABLE, Record
 from benchmark.errors import DataError
 from benchmark.images.decoding import Fit, inside, to_square
@@ -25,6 +25,7 @@ from benchmark.images.lazy import LazyImages
 from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import number_or_nan, required_text
 from benchmark.utils.hashing import sha256_file, sha256_of
+from benchmark.utils.missing import is_missing, known, missing_as
 
 version = "2"
 conditions = frozenset({"age", "sex", "view"})
@@ -62,9 +63,10 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class _DicomRecord(Record):
-    """A file and its header; ids are hashed."""
+    """A file and its header; ids are hashed, but for ``raw_patient``, which never leaves this module."""
 
     header: Header
+    raw_patient: str
 
 
 def fingerprint(params: Params) -> str:
@@ -119,15 +121,26 @@ def _list(params: Params) -> tuple[list[_DicomRecord], list[str]]:
     if path.is_file() or params.table:
         if params.label_from:
             raise DataError("label_from", f"is given, and so is the table {path}", "Give one of the two.")
-        return list(_list_table(params, path)), []
-    names, other = _walk(params.root)
+        records = list(_list_table(params, path))
+        tree = walk(params.root)
+        listed = {record.path for record in records}
+        unlisted = sum(params.root / name not in listed for name in _dicom_names(tree))
+        notes = [f"{unlisted} DICOM files left out, in no record of the table"] if unlisted else []
+        return records, [*notes, *tree.notes()]
+    tree = walk(params.root)
+    tree.refuse_outside()
+    names = _dicom_names(tree)
+    if not names:
+        raise DataError(str(params.root), "contains no DICOM file", f"Add DICOM files, or a table {TABLE}.")
+    other = len({*tree.size, *tree.other}.difference(names))
     notes = [f"{other} files left out: not DICOM"] if other else []
-    return [_record_of_file(params, name) for name in names], notes
+    return [_record_of_file(params, name) for name in names], [*notes, *tree.notes()]
 
 
 def _list_table(params: Params, path: Path) -> Iterator[_DicomRecord]:
     for where, cells in read_csv(path, COLUMNS, ("patient_id", "age", *OPTIONAL)).records():
         name, label = (required_text(f"{where}: {column}", cells[column]) for column in COLUMNS)
+        name = listed_name(params.root, name)
         file = inside(params.root, name, f"{where}: image")
         if not file.is_file():
             raise DataError(where, f"lists '{name}', which is missing", "Add it, or remove the record.")
@@ -142,20 +155,13 @@ def _record_of_file(params: Params, name: str) -> _DicomRecord:
     return _record(params, str(path), path, {}, name.split("/")[0])
 
 
-def _walk(root: Path) -> tuple[list[str], int]:
-    """Return the relative names of the DICOM files below a folder, and the number of other files."""
-    names, other = [], 0
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root)
-        if any(part.startswith(".") for part in name.parts) or path.name == "DICOMDIR" or not path.is_file():
-            continue
-        if path.suffix.lower() in (".dcm", ".dicom") or is_dicom(path):
-            names.append(name.as_posix())
-        else:
-            other += 1
-    if not names:
-        raise DataError(str(root), "contains no DICOM file", f"Add DICOM files, or a table {TABLE}.")
-    return names, other
+def _dicom_names(tree: Tree) -> list[str]:
+    """Return the relative names of the DICOM files of a tree."""
+    return [
+        name
+        for name in in_order([*tree.size, *tree.other])
+        if name.lower().endswith((".dcm", ".dicom")) or is_dicom(tree.root / name)
+    ]
 
 
 def _record(params: Params, where: str, path: Path, cells: dict[str, str], label: str) -> _DicomRecord:
@@ -166,21 +172,32 @@ def _record(params: Params, where: str, path: Path, cells: dict[str, str], label
     label = header.label if params.label_from else label
     if not label:
         raise DataError(f"{path}: {params.label_from}", "is blank, so the file has no label", "Fill it in.")
-    patient = cells.get("patient_id") or header.patient_id
-    if not patient:
-        raise DataError(f"{path}: PatientID", "is blank", f"Add a column patient_id to a table {TABLE}.")
+    patient = known(cells.get("patient_id", "")) or header.patient_id
+    if is_missing(patient):
+        problem = missing_as(patient) if patient else "is blank"
+        raise DataError(f"{path}: PatientID", problem, f"Add a column patient_id to a table {TABLE}.")
     name = path.relative_to(params.root).as_posix()
-    age = cells.get("age", "")
+    age = known(cells.get("age", ""))
     return _DicomRecord(
         where=where,
         path=path,
-        image_id=f"dicom-{_hashed(params, header.uid or name)}",
+        image_id=f"dicom-{_hashed(params, known(header.uid) or name)}",
         patient_id=f"patient-{_hashed(params, patient)}",
         label=params.labels.get(label, label),
         header=header,
+        raw_patient=patient,
+        year=_year(header.study_date),
         age=number_or_nan(f"{where}: age", age) if age else header.age,
         **listing.optional_cells(cells, view=header.view, sex=header.sex),
     )
+
+
+def _year(text: str) -> float:
+    """Return a DICOM date as a fraction of years; NaN for any other text, as older devices write."""
+    try:
+        return listing.year_or_nan("StudyDate", text)
+    except DataError:
+        return float("nan")
 
 
 def _hashed(params: Params, text: str) -> str:
@@ -222,3 +239,5 @@ def _header_notes(records: Sequence[_DicomRecord]) -> Iterator[str]:
         yield f"{plain} files without a window or VOI LUT: shown over the smallest bit depth that holds them"
     if multi_frame := sum(header.frames > 1 for header in headers):
         yield f"{multi_frame} files have several frames, the first is read"
+    for oddity in listing.doubts(records, [record.raw_patient for record in records]):
+        yield oddity.count

@@ -1,23 +1,26 @@
 """A folder of your own images, with a table or with a subfolder per class; see docs/add_a_dataset.md."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from benchmark.datasets._readers import listing
-from benchmark.datasets._readers.folder_tree import existing_folder
+from benchmark.datasets._readers.folder_tree import existing_folder, first_of, in_order, listed_name, walk
 from benchmark.datasets._readers.listing import OPTIONAL, TABLE, Record, Use
 from benchmark.datasets._readers.same_images import read_images
 from benchmark.errors import DataError
 from benchmark.images.decoding import SUFFIXES, Fit, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
-from benchmark.utils.csv_table import number_or_nan, required_text
+from benchmark.utils.csv_table import number_or_nan, required_id, required_text
+from benchmark.utils.missing import is_missing, missing_as
 
 version = "3"
 conditions = frozenset({"age", "sex", "view"})
 
 COLUMNS = ("image", "label", "patient_id")
+_EVERY_FILE = "every file counts as a patient"
 
 
 class Params(BaseModel, extra="forbid", frozen=True):
@@ -29,6 +32,8 @@ class Params(BaseModel, extra="forbid", frozen=True):
             subfolders are read.
         patient_separator: for subfolders: the patient's id is the file name up to the first of these,
             e.g. ``p17`` of ``p17_lateral.png`` for ``_``. By default every file counts as a patient.
+        subfolders: meaning of the folders in a class folder: of ``patients``, whose id is the folder's name
+            up to ``patient_separator``; or ``groups``, whose names do not count.
         ignore_labels: labels or subfolders to leave out; any other that is not a class is an error.
         fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
         allow_missing: share of the listed images whose files may be missing; they are left out with a note.
@@ -39,6 +44,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
     root: Path
     table: str | None = None
     patient_separator: str | None = Field(None, min_length=1)
+    subfolders: Literal["patients", "groups"] = "patients"
     ignore_labels: tuple[str, ...] = ()
     fit: Fit = "stretch"
     allow_missing: float = Field(0, ge=0, le=1)
@@ -84,7 +90,8 @@ def images(
     records, gone = _usable(listed, params)
     listing.refuse_vanished(listed, records, classes, params.use, "source image_folder")
     read = read_images(records, classes, image_size, source="image_folder", fit=params.fit)
-    notes = [*notes, *ignored, *gone, *read.card["notes"]]
+    doubts = listing.doubts(records, [record.patient_id for record in records])
+    notes = [*notes, *ignored, *gone, *map(str, doubts), *read.card["notes"]]
     return listing.with_card(read, notes, name=params.root.resolve().name, fit=params.fit)
 
 
@@ -103,45 +110,65 @@ def _list(params: Params) -> tuple[list[Record], list[str]]:
     path = inside(params.root, params.table or TABLE, "table")
     if not path.is_file() and not params.table:
         return _list_subfolders(params)
-    listed = read_csv(path, COLUMNS, ("age", *OPTIONAL)).records()
-    return [_record(params.root, where, cells) for where, cells in listed], []
+    listed = read_csv(path, COLUMNS, ("age", "study_date", *OPTIONAL)).records()
+    records = [_record(params.root, where, cells) for where, cells in listed]
+    return records, walk(params.root).notes(record.image_id for record in records)
 
 
 def _record(root: Path, where: str, cells: dict[str, str]) -> Record:
-    name, label, patient = (required_text(f"{where}: {column}", cells[column]) for column in COLUMNS)
+    text, patient = (required_id(f"{where}: {column}", cells[column]) for column in ("image", "patient_id"))
+    name = listed_name(root, text)
     return Record(
         where=where,
         path=inside(root, name, f"{where}: image"),
         image_id=name,
         patient_id=patient,
-        label=label,
+        label=required_text(f"{where}: label", cells["label"]),
         age=number_or_nan(f"{where}: age", cells.get("age", "")),
+        year=listing.year_or_nan(f"{where}: study_date", cells.get("study_date", "")),
         **{**listing.optional_cells(cells), "split": listing.split_of(where, cells)},
     )
 
 
 def _list_subfolders(params: Params) -> tuple[list[Record], list[str]]:
-    records, other = [], 0
-    for folder in sorted(p for p in params.root.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for path in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
-            if path.suffix.lower() in SUFFIXES:
-                records.append(_record_of_file(params, path, folder.name))
-            else:
-                other += 1
-    if not records:
+    tree = walk(params.root)
+    tree.refuse_outside()
+    names, other = (in_order(n for n in some if "/" in n) for some in (tree.size, tree.other))
+    for name in other:
+        if name.lower().endswith(SUFFIXES):
+            problem = "is not a plain file, or a link without a target"
+            raise DataError(str(params.root / name), problem, "Restore the file, or remove it.")
+    if not names:
         remedy = f"Add one folder per class with files that end in {', '.join(SUFFIXES)}, or a table."
         raise DataError(str(params.root), f"has neither a table {TABLE} nor subfolders with images", remedy)
-    notes = [] if params.patient_separator else ["every file counts as a patient: no patient_separator"]
+    records = [_record_of_file(params, name) for name in names]
+    deep = sum(name.count("/") > 1 for name in names)
+    by_folder = deep if params.subfolders == "patients" else 0
+    notes = []
+    if not params.patient_separator and by_folder < len(names):
+        which = f"{len(names) - by_folder} files count as a patient each" if by_folder else _EVERY_FILE
+        notes.append(f"{which}: no patient_separator")
+    if deep:
+        meaning = "names the patient" if by_folder else "does not count"
+        notes.append(f"{deep} images in subfolders of the class folders: the subfolder {meaning}")
+    if beside := in_order(name for name in tree.size if "/" not in name):
+        notes.append(f"{len(beside)} images beside the class folders left out: {first_of(beside)}")
     if other:
-        notes.append(f"{other} files in the class folders left out: not one of {', '.join(SUFFIXES)}")
-    return records, notes
+        notes.append(f"{len(other)} files in the class folders left out: not one of {', '.join(SUFFIXES)}")
+    return records, [*notes, *tree.notes()]
 
 
-def _record_of_file(params: Params, path: Path, label: str) -> Record:
-    name = f"{label}/{path.name}"
-    patient = path.stem.split(params.patient_separator)[0] if params.patient_separator else name
-    if not patient:
-        problem = "begins with the separator, so the patient's id is empty"
-        raise DataError(str(path), problem, "Rename the file, or --set patient_separator=TEXT.")
-    inside(params.root, name, str(path))
+def _record_of_file(params: Params, name: str) -> Record:
+    path = params.root / name
+    label, *inner = name.split("/")
+    by_folder = len(inner) > 1 and params.subfolders == "patients"
+    patient = inner[0] if by_folder else path.stem
+    if params.patient_separator:
+        patient = patient.split(params.patient_separator)[0]
+    elif not by_folder:
+        patient = name
+    if is_missing(patient):
+        empty = "begins with the separator, so the patient's id is empty"
+        problem = f"gives a patient's id that {missing_as(patient)}" if patient else empty
+        raise DataError(str(path), problem, "Rename it, or --set patient_separator=TEXT.")
     return Record(where=str(path), path=path, image_id=name, patient_id=patient, label=label)

@@ -25,6 +25,7 @@ from benchmark.errors import DataError
 from benchmark.images.decoding import SUFFIXES, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
+from benchmark.utils.missing import known
 
 version = "2"
 conditions = frozenset({"age", "sex"})
@@ -218,11 +219,11 @@ def _record(params: Params, where: str, cells: dict[str, str], label: str, name:
         where=where,
         path=path,
         image_id=name,
-        patient_id=cells[PATIENT] or f"file:{path.stem}",
+        patient_id=known(cells[PATIENT]) or f"file:{path.stem}",
         label=label,
         age=listing.age_or_nan(cells.get("age", "")),
         sex=SEXES.get(cells.get("gender", "").lower(), ""),
-        site=cells.get("source id", ""),
+        site=known(cells.get("source id", "")),
         license=cells["license"],
     )
 

@@ -1,5 +1,7 @@
 """Find the same image twice in sets of any size: exact copies, and copies re-saved, scaled or moved.
 
+On request also copies that are mirrored, turned by quarters, or inverted, though not moved besides.
+
 An image becomes 128 bits: 16 x 16 means, standardized, centered on the sample's mean and projected on its
 whitened axes; then the signs of 128 random projections (SimHash: Charikar 2002, STOC, section 3). Two images
 are candidates if one of 8 bands of 16 bits agrees and at most ``MOST_BITS`` bits differ, for one of nine
@@ -17,6 +19,7 @@ import numpy as np
 from benchmark.errors import DataError
 from benchmark.images.gray_levels import has_few_levels
 from benchmark.images.lazy import LazyImages, blocks, select
+from benchmark.images.symmetries import SAME, Change, changes_of
 
 WORK = 64  # pixels; larger images are reduced to it
 CELLS = 16
@@ -40,6 +43,7 @@ class Scan:
         empty: (M,) bool, the means over cells deviate by less than ``EMPTY``: one gray value, or nearly.
         code: (M, 9, 2) uint64, the 128 bits of every move; ``MOVES[4]`` is no move.
         few: (M,) bool, has few gray levels.
+        changes: those that are searched; ``changed`` (M, C, 2) uint64 has their bits.
         broken: index and fault of every image that could not be read.
     """
 
@@ -49,25 +53,30 @@ class Scan:
     code: np.ndarray
     few: np.ndarray
     broken: tuple[tuple[int, str], ...]
+    changes: tuple[Change, ...]
+    changed: np.ndarray
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two indices, first < second, and the correlation of their details."""
+    """Two indices, first < second, the correlation of their details, and the change of the first."""
 
     first: int
     second: int
     similarity: float
+    change: Change = SAME
 
 
-def scan(image: np.ndarray | LazyImages) -> Scan:
+def scan(image: np.ndarray | LazyImages, *, symmetric: bool = False) -> Scan:
     """Read all images once.
 
     Args:
         image: (N, H, W) uint8; an image whose reading raises ``DataError`` is recorded as broken.
+        symmetric: also prepare the search for mirrored, turned and inverted copies.
     """
+    changes = changes_of(*image.shape[1:]) if symmetric else ()
     axes, mean = _axes(image)
-    indices, digest, empty, code, few = [], [], [], [], []
+    indices, digest, empty, code, few, changed = [], [], [], [], [], []
     broken: list[tuple[int, str]] = []
     start = 0
     for block, lost in _readable(image):
@@ -81,6 +90,8 @@ def scan(image: np.ndarray | LazyImages) -> Scan:
         small = reduce(whole)
         empty.append(small.std(axis=(1, 2)) < EMPTY)
         code.append(np.stack([_bits(moved(small, move), axes, mean) for move in MOVES], axis=1))
+        turned = [_bits(change(small), axes, mean) for change in changes]
+        changed.append(np.stack(turned, axis=1) if turned else np.zeros((len(small), 0, 2), np.uint64))
     return Scan(
         indices=np.concatenate(indices),
         digest=np.array([d for some in digest for d in some], dtype="V16"),
@@ -88,6 +99,8 @@ def scan(image: np.ndarray | LazyImages) -> Scan:
         code=np.concatenate(code),
         few=np.concatenate(few),
         broken=tuple(broken),
+        changes=changes,
+        changed=np.concatenate(changed),
     )
 
 
@@ -130,13 +143,19 @@ def same_picture(image: np.ndarray | LazyImages, scanned: Scan, apart: np.ndarra
     """
     _, first = np.unique(scanned.digest, return_index=True)
     some = np.sort(first[~scanned.empty[first]])  # of exact copies, one
-    pairs = _candidates(scanned.code[some], apart[scanned.indices[some]])
-    indices = scanned.indices[some][pairs]
-    similarity = np.concatenate(
-        [_similarity(image, indices[i : i + 256]) for i in range(0, len(indices), 256)] or [np.zeros(0)]
-    )
-    same = similarity >= SAME_DETAIL
-    return [Pair(int(a), int(b), float(c)) for (a, b), c in zip(indices[same], similarity[same], strict=True)]
+    still, group = np.ascontiguousarray(scanned.code[some, 4]), apart[scanned.indices[some]]
+    pairs: dict[tuple[int, int], Pair] = {}
+    for change, code in [
+        (SAME, scanned.code[some]),
+        *((c, scanned.changed[some, k : k + 1]) for k, c in enumerate(scanned.changes)),
+    ]:
+        indices = scanned.indices[some][_candidates(code, still, group)]
+        for start in range(0, len(indices), 256):
+            part = indices[start : start + 256]
+            for (a, b), value in zip(part.tolist(), _similarity(image, part, change).tolist(), strict=True):
+                if value >= SAME_DETAIL:
+                    pairs.setdefault((a, b), Pair(a, b, value, change))
+    return [pairs[key] for key in sorted(pairs)]
 
 
 def reduce(block: np.ndarray, side: int = WORK) -> np.ndarray:
@@ -183,19 +202,20 @@ def _bits(small: np.ndarray, axes: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.packbits(signs, axis=1).view(np.uint64)
 
 
-def _candidates(code: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return (P, 2) pairs i < j of different groups with a common band and few different bits, for some move.
+def _candidates(code: np.ndarray, still: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return (P, 2) pairs i < j of different groups with a common band and few different bits, for some form.
 
     Args:
-        code: (M, 9, 2) uint64.
+        code: (M, F, 2) uint64, the bits of i in F forms: moved, or changed.
+        still: (M, 2) uint64, the bits of j.
     """
-    still = np.ascontiguousarray(code[:, 4])
-    bands = np.ascontiguousarray(code).view(np.uint16).reshape(len(code), len(MOVES), BANDS)
+    bands = np.ascontiguousarray(code).view(np.uint16).reshape(*code.shape[:2], BANDS)
+    still_bands = still.view(np.uint16)
     pairs: set[tuple[int, int]] = set()
     for k in range(BANDS):
-        order = np.argsort(bands[:, 4, k], kind="stable")
-        sorted_band = bands[order, 4, k]
-        for move in range(len(MOVES)):
+        order = np.argsort(still_bands[:, k], kind="stable")
+        sorted_band = still_bands[order, k]
+        for move in range(code.shape[1]):
             for i, j in _meetings(bands[:, move, k], sorted_band, order):
                 use = (i < j) & (group[i] != group[j])
                 i, j = i[use], j[use]
@@ -222,16 +242,23 @@ def _meetings(
         start = stop
 
 
-def _similarity(image: Any, pairs: np.ndarray) -> np.ndarray:
-    """Return (P,) correlation of the details of (P, 2) pairs, after the best move."""
-    from scipy.ndimage import gaussian_filter
-
+def _similarity(image: Any, pairs: np.ndarray, change: Change = SAME) -> np.ndarray:
+    """Return (P,) correlation of the details of (P, 2) pairs, the first one changed, after the best move."""
     rows, place = np.unique(pairs, return_inverse=True)
-    small = np.concatenate([reduce(part) for part in blocks(select(image, rows), _at_once(image))])
-    band = gaussian_filter(small, (0, 0.7, 0.7)) - gaussian_filter(small, (0, 2, 2))  # pixels
+    whole = list(blocks(select(image, rows), _at_once(image)))
+    band = _details(whole)
+    changed = band if change == SAME else _details([change(part) for part in whole])
     first, second = place.reshape(-1, 2).T
     fixed = _standard(_inner(band[second], (0, 0)))
-    return np.max([(_standard(_inner(band[first], move)) * fixed).sum(1) for move in MOVES], axis=0)
+    return np.max([(_standard(_inner(changed[first], move)) * fixed).sum(1) for move in MOVES], axis=0)
+
+
+def _details(whole: list[np.ndarray]) -> np.ndarray:
+    """Return (M, H, W) float32, the band between two Gaussians of reduced images."""
+    from scipy.ndimage import gaussian_filter
+
+    small = np.concatenate([reduce(part) for part in whole])
+    return gaussian_filter(small, (0, 0.7, 0.7)) - gaussian_filter(small, (0, 2, 2))  # pixels
 
 
 def _inner(band: np.ndarray, move: tuple[int, int]) -> np.ndarray:

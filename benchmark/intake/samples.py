@@ -6,12 +6,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.errors import SubmissionError
 from benchmark.images import arrow, duplicates
+from benchmark.images.color import TINTED, chroma
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages, join
@@ -92,6 +94,17 @@ def select_samples(
     surplus = len(samples) - len(used)
     note = f"{surplus} of {len(samples)} images left out as not needed, the last of each class"
     return used, [note] if surplus else []
+
+
+def color_note(samples: Sequence[Sample]) -> list[str]:
+    """Return a note on samples in color: radiographs are gray, and only their luminance is used."""
+    tinted = [sample.where for sample in samples if chroma(BytesIO(sample.read())) > TINTED]
+    if not tinted:
+        return []
+    first = Path(tinted[0]).name
+    return [
+        f"{len(tinted)} of {len(samples)} images are in color, their luminance is used: the first is {first}"
+    ]
 
 
 def store_samples(

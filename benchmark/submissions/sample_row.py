@@ -35,6 +35,7 @@ def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Ro
     task, folds = plan.task, prepare(plan, workers)
     listed = intake.list_samples(source, task.classes, len(folds), multilabel=task.labels == "multilabel")
     used, notes = intake.select_samples(listed, required_counts(plan, folds), task.classes)
+    notes += intake.color_note(used)
     stored = intake.store_samples(
         used,
         task.classes,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import BenchmarkError, DataError, SubmissionError
+from benchmark.utils.missing import is_missing, missing_as
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,18 @@ class CsvTable:
             raise self.fault(int(blank.argmax()), column, "is missing", "Fill it in, or remove the record.")
         return texts
 
+    def identifiers(self, column: str) -> np.ndarray:
+        """Return (N,) str; raise an error if one is missing, in any spelling of ``missing``.
+
+        All images of an ``NA`` would count as one patient.
+        """
+        missing = self.each(column, lambda where, text: is_missing(text))
+        if missing.any():
+            k = int(missing.argmax())
+            problem = missing_as(str(self.text(column)[k]))
+            raise self.fault(k, column, problem, "Fill it in, or remove the record.")
+        return self.text(column)
+
     def each(self, column: str, read: Callable[[str, str], Any]) -> np.ndarray:
         """Return (N,) values of ``read(location, text)``, called once per distinct text."""
         texts = self.text(column).tolist()
@@ -124,10 +137,15 @@ class CsvTable:
         return self.each(column, number_or_nan)
 
     def among(self, column: str, meaning: Mapping[str, Any]) -> np.ndarray:
-        """Return (N,) the meaning of every text, without regard to case."""
+        """Return (N,) the meaning of every text, without regard to case.
+
+        If ``meaning`` has a blank text, every spelling of a missing value has its meaning.
+        """
         lower = {text.lower(): value for text, value in meaning.items()}
 
         def read(where: str, text: str) -> Any:
+            if text.lower() not in lower and is_missing(text) and "" in lower:
+                return lower[""]
             if text.lower() not in lower:
                 stated = ", ".join(text or "blank" for text in meaning)
                 problem = f"'{text}' is not one of {stated}"
@@ -183,9 +201,16 @@ def required_text(where: str, text: str) -> str:
     return text
 
 
+def required_id(where: str, text: str) -> str:
+    """Return an identifier; raise DataError if it is missing, in any spelling of ``missing``."""
+    if is_missing(text):
+        raise DataError(where, missing_as(text), "Fill it in, or remove the record.")
+    return text
+
+
 def number_or_nan(where: str, text: str) -> float:
     """Return a number, NaN for a missing value; raise DataError for any other text."""
     try:
-        return math.nan if text.lower() in METADATA.blank else float(text)
+        return math.nan if is_missing(text) else float(text)
     except ValueError:
         raise DataError(where, f"'{text}' is not a number", "Give a number, or leave it blank.") from None

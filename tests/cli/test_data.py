@@ -186,6 +186,49 @@ def test_near_copy_in_two_splits(tmp_path):
     assert line.startswith("i0 (patient p0 in train) and i5 (patient p5 in test), correlation ")
 
 
+def test_mirrored_and_inverted_copy_in_two_splits(tmp_path):
+    """A copy is detected if it is mirrored and inverted too, and the finding names both."""
+    images = phantoms()
+    images.image[5] = 255 - images.image[0][:, ::-1]
+    status, checks = report(tmp_path, images)
+    assert status == 1
+    (line,) = checks["near copies"]["findings"]
+    assert "in test), mirrored and inverted, correlation 1.000" in line
+
+
+def test_doubtful_patients_are_notes(tmp_path, capsys):
+    """Two sexes, an impossible age and two spellings of an id are told once per kind, and pass."""
+    images = phantoms()
+    patient = np.array([*images.patient_id[:9], "a", "07", "7"])
+    images = replace(
+        images, patient_id=patient, split=None, sex=np.array(["F", "M"] * 6), age=np.full(12, 130.0)
+    )
+    images.patient_id[1] = "p0"
+    status, checks = report(tmp_path, images)
+    assert status == 0
+    assert checks["sexes"]["findings"] == ["1 patients with two sexes, the first is 'p0'"]
+    assert checks["ages"]["findings"] == ["11 patients with an age over 120 years, the first is 'p0'"]
+    assert checks["patient ids"]["findings"][0].endswith("the first is '07' and '7'")
+    assert "ages               note" in capsys.readouterr().out
+
+
+def test_color_is_a_note(tmp_path, capsys):
+    """Files in color below the source's folder are counted, and the first is named."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "a").mkdir()
+    for k in range(4):
+        gray = rng.integers(0, 256, (20, 20, 1), np.uint8)
+        tint = np.array([1, 0.8, 0.6] if k > 1 else [1, 1, 1])
+        Image.fromarray((gray * tint).astype(np.uint8)).save(tmp_path / "a" / f"{k}.png")
+    assert (
+        main(["data", "verify", "image_folder", "--root", str(tmp_path), "--classes", "a", "--size", "16"])
+        == 0
+    )
+    shown = capsys.readouterr().out
+    assert "2 of 4 image files measured are in color" in shown
+    assert "a/2.png, a/3.png" in shown
+
+
 def test_copies_that_cannot_leak_are_counted_only(tmp_path, capsys):
     """Copies within one split, or of one patient, are reported and pass."""
     images = phantoms()

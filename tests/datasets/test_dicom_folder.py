@@ -416,3 +416,34 @@ def test_the_fingerprint_follows_content_and_labels_not_the_place(tmp_path: Path
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert fingerprint(Params(root=tmp_path / "one")) != moved
+
+
+@pytest.mark.parametrize("text", ["NA", "UNKNOWN", "-"])
+def test_missing_patient_id(tmp_path: Path, text: str) -> None:
+    """A PatientID that stands for a missing one is refused like a blank one."""
+    dicom(folder(tmp_path) / "edema/x.dcm", picture(9), PatientID=text)
+    with pytest.raises(DataError, match=f"PatientID: is missing: '{text}'"):
+        read(tmp_path)
+
+
+def test_doubtful_ids_and_dates_are_counted_without_their_values(tmp_path: Path) -> None:
+    """Notes are published, so they count ids and dates of studies, and name none."""
+    root = folder(tmp_path)
+    for k, (age, day) in enumerate([("060Y", "20100101"), ("050Y", "20120101")]):
+        dicom(root / f"edema/x{k}.dcm", picture(900 + k), PatientID="ANON", PatientAge=age, StudyDate=day)
+    dicom(root / "edema/y.dcm", picture(910), PatientID="ANON-0", StudyDate="spring")
+    notes = read(root).card["notes"]
+    assert "1 patient ids that may stand for unknown patients" in notes
+    assert "1 patients older at an earlier study than at a later one" in notes
+
+
+def test_unlisted_and_system_files(tmp_path: Path) -> None:
+    """Copies of a system are skipped, and DICOM files in no record of a table are counted."""
+    root = folder(tmp_path)
+    dicom(root / "__MACOSX/normal/z.dcm", picture(901), PatientID="z")
+    assert len(read(root)) == 10
+    lines = ["image,label", *(f"{name}\\{k}.dcm,{name}" for name in CLASSES for k in range(4))]
+    (root / "metadata.csv").write_text("\n".join(lines))
+    images = read(root)
+    assert len(images) == 8
+    assert images.card["notes"] == ["2 DICOM files left out, in no record of the table"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -245,14 +246,121 @@ def test_commercial_use(tmp_path: Path) -> None:
     assert splits.notes == ("1 records left out, license forbids commercial use: CC BY-NC 1",)
 
 
-@pytest.mark.parametrize("text", ["nan", "NaN"])
-def test_nan_is_not_a_patient_id(tmp_path: Path, text: str) -> None:
-    """NaN, as spreadsheet libraries write a missing id, is refused, since it would join different
-    patients."""
+@pytest.mark.parametrize("text", ["nan", "NaN", "NA", "n/a", "NULL", "-", "?", "unknown"])
+def test_missing_patient_id(tmp_path: Path, text: str) -> None:
+    """A missing id, as spreadsheets and R write it, is refused as it is spelled: it would join patients."""
     rows = table(tmp_path)
     rows[3]["patient_id"] = text
     write(tmp_path, rows)
-    with pytest.raises(DataError, match="line 5: patient_id: is missing"):
+    with pytest.raises(DataError, match=re.escape(f"line 5: patient_id: is missing: '{text}'")):
+        read(tmp_path)
+
+
+def test_missing_texts_of_other_columns(tmp_path: Path) -> None:
+    """In other columns such a cell is unknown; a label is refused, and a patient called Na is one."""
+    rows = [{**row, "age": "NA", "split": "-", "sex": "unknown", "view": "N/A"} for row in table(tmp_path)]
+    rows[0] |= {"sex": "F", "patient_id": "Na"}
+    write(tmp_path, rows, [*HEADER, "sex", "view"])
+    splits = read(tmp_path)
+    sexes = [str(sex) for s in splits.named().values() if s.sex is not None for sex in s.sex]
+    assert (sexes.count("F"), sexes.count("")) == (1, len(sexes) - 1)
+    assert splits.train.view is None
+    assert splits.train.age is None
+    rows[3]["label"] = "NA"
+    write(tmp_path, rows, [*HEADER, "sex", "view"])
+    with pytest.raises(DataError, match="line 5: label: is missing: 'NA'"):
+        read(tmp_path)
+
+
+def nested(root: Path) -> None:
+    """Write class folders with pictures, patients' folders, and what systems leave beside them."""
+    for c, label in enumerate(CLASSES):
+        for k in range(4):
+            picture(root / label / f"{label}{k}_1.png", 100 * c + k)
+            for n in range(2):
+                picture(root / label / f"{label}p{k}" / "study" / f"{n}.PNG", 100 * c + 10 * k + 50 + n)
+    picture(root / "beside.png", 900)
+    picture(root / "cat/@eaDir/thumbnail.png", 901)
+    picture(root / "__MACOSX/cat/x.png", 902)
+    (root / "cat/more").symlink_to(root / "dog")
+    (root / "dog/loop").symlink_to(root)
+
+
+def test_patients_folders_in_class_folders(tmp_path: Path) -> None:
+    """Pictures at any depth are read; a folder is a patient; what is left out is counted."""
+    nested(tmp_path)
+    splits = read(tmp_path)
+    prove_disjoint(splits)
+    assert total(splits) == 24
+    patients = {p for s in splits.named().values() for p in s.patients()}
+    assert {p for p in patients if "/" not in p} == {f"{c}p{k}" for c in CLASSES for k in range(4)}
+    assert splits.notes == (
+        "8 files count as a patient each: no patient_separator",
+        "16 images in subfolders of the class folders: the subfolder names the patient",
+        "1 images beside the class folders left out: beside.png",
+        "2 links to folders not followed: cat/more, dog/loop",
+    )
+
+
+def test_subfolders_that_are_groups(tmp_path: Path) -> None:
+    """With ``groups`` the file name alone decides, at any depth."""
+    nested(tmp_path)
+    splits = read(tmp_path, subfolders="groups", patient_separator="_")
+    patients = {p for s in splits.named().values() for p in s.patients()}
+    assert patients == {"0", "1", *(f"{c}{k}" for c in CLASSES for k in range(4))}
+
+
+@pytest.mark.parametrize("name", ["NA_1.png", "_1.png"])
+def test_file_name_without_a_patient(tmp_path: Path, name: str) -> None:
+    """A file name whose part before the separator is blank or missing is refused."""
+    subfolders(tmp_path)
+    picture(tmp_path / "cat" / name, 77)
+    with pytest.raises(DataError, match=r"is missing: 'NA'|the patient's id is empty"):
+        read(tmp_path, patient_separator="_")
+
+
+def test_link_without_a_target(tmp_path: Path) -> None:
+    """A picture that is a link to nothing is refused by name."""
+    subfolders(tmp_path)
+    (tmp_path / "cat/gone.png").symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(DataError, match=r"gone\.png: is not a plain file, or a link without a target"):
+        read(tmp_path)
+
+
+def test_pictures_in_no_record_are_counted(tmp_path: Path) -> None:
+    """Pictures that the table does not list leave a note with their number and the first."""
+    table(tmp_path)
+    picture(tmp_path / "pictures/more.png", 500)
+    picture(tmp_path / "other.png", 501)
+    assert read(tmp_path).notes == (
+        "2 images left out, in no record of the table: other.png, pictures/more.png",
+    )
+
+
+def test_windows_paths_in_the_table(tmp_path: Path) -> None:
+    """Backslashes separate folders; the ids are those of a table with slashes."""
+    rows = table(tmp_path)
+    before = read(tmp_path).train.image_id.tolist()
+    write(tmp_path, [{**row, "image": row["image"].replace("/", "\\")} for row in rows])
+    splits = read(tmp_path)
+    assert splits.train.image_id.tolist() == before
+    assert splits.notes == ()
+    write(tmp_path, [{**rows[0], "image": "..\\..\\x.png"}, *rows[1:]])
+    with pytest.raises(DataError, match="points outside the folder"):
+        read(tmp_path)
+
+
+def test_ages_against_study_dates(tmp_path: Path) -> None:
+    """A patient who is older at an earlier study is noted; a text that is no date is refused."""
+    rows = table(tmp_path)
+    rows[0] |= {"age": "60", "study_date": "2010-05-01"}
+    rows[2] |= {"age": "50", "study_date": "2012-05-01", "patient_id": rows[0]["patient_id"]}
+    write(tmp_path, rows, [*HEADER, "study_date"])
+    note = "1 patients older at an earlier study than at a later one, the first is 'cat-0'"
+    assert read(tmp_path).notes == (note,)
+    rows[0]["study_date"] = "spring"
+    write(tmp_path, rows, [*HEADER, "study_date"])
+    with pytest.raises(DataError, match="line 2: study_date: 'spring' is not a date such as 2020-03-31"):
         read(tmp_path)
 
 

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from benchmark.cli.parser import main
 from benchmark.engine import claim
 from benchmark.engine.claim import take
+from benchmark.engine.events import RunObserver
 from benchmark.errors import DataError, TrackingError
 from benchmark.experiments import run
 from benchmark.experiments.run import close_after
@@ -103,7 +104,9 @@ def test_a_fault_while_writing_names_the_folder(uri, tmp_path, monkeypatch, caps
 
     monkeypatch.setattr(run, "execute", lambda *_, **__: SimpleNamespace(failures={}, report=list))
     monkeypatch.setattr(run, "_write", fail)
-    monkeypatch.setattr(run, "Tracker", lambda *_, **__: SimpleNamespace(close=lambda *_: None))
+    tracker = RunObserver()
+    tracker.close = lambda *_: None
+    monkeypatch.setattr(run, "Tracker", lambda *_, **__: tracker)
     assert main(WORDS) == 1
     named = named.replace("store store", f"store {tmp_path / 'store'}")
     assert (

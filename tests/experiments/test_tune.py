@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -196,10 +195,10 @@ def test_a_trial_that_is_stopped_counts_as_killed(reason, monkeypatch):
         raise reason
 
     search = object.__new__(_Search)
-    search.module = SimpleNamespace(search_space=lambda trial: {"noise": trial.suggest_float("noise", 0, 1)})
-    search.plugin = search.entry = None
+    search.plan = search.plugin = search.entry = None
     monkeypatch.setattr("benchmark.experiments.tune.generator_row", lambda *_: None)
-    monkeypatch.setattr(_Search, "_graph", stop)
+    monkeypatch.setattr("benchmark.experiments.tune._suggested", lambda *_: {})
+    monkeypatch.setattr("benchmark.experiments.tune._fits", stop)
     study = optuna.create_study()
     with pytest.raises(Stopped) as caught:
         study.optimize(search.run, n_trials=3)

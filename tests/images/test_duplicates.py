@@ -14,6 +14,7 @@ from benchmark.datasets.phantom import chest
 from benchmark.errors import DataError
 from benchmark.images import duplicates
 from benchmark.images.lazy import LazyImages
+from benchmark.images.symmetries import changes_of
 
 SIZE, COUNT, PLANTED = 64, 600, 60
 
@@ -175,3 +176,16 @@ def test_every_candidate_pair_occurs_once():
     got = sorted((int(i), int(j)) for a, b in parts for i, j in zip(a, b, strict=True))
     assert len(parts) > 5
     assert got == [(i, j) for i in range(30) for j in range(20) if queries[i] == candidates[j]]
+
+
+@pytest.mark.parametrize("kind", ["exact", "jpeg 40", "noise"])
+def test_symmetric_copies_are_detected(kind):
+    """Each of the fifteen forms of an image, also saved again, is paired with it, and nothing else is."""
+    drawn = np.stack([chest.draw("viral", seed=4, index=i, size=SIZE).image for i in range(60)])
+    forms = changes_of(SIZE, SIZE)
+    alter = COPIES.get(kind, lambda picture: picture)
+    copies = np.stack([alter(np.ascontiguousarray(c(drawn[k : k + 1])[0])) for k, c in enumerate(forms)])
+    image = np.concatenate([drawn, copies])
+    pairs = duplicates.same_picture(image, duplicates.scan(image, symmetric=True), np.arange(len(image)))
+    assert {(p.first, p.second): p.change for p in pairs} == {(k, 60 + k): c for k, c in enumerate(forms)}
+    assert duplicates.same_picture(image, duplicates.scan(image), np.arange(len(image))) == []

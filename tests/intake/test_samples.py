@@ -440,3 +440,17 @@ def test_a_link_to_a_table_is_refused(tmp_path):
     (tmp_path / "l.parquet").symlink_to(tmp_path / "t.parquet")
     with pytest.raises(SubmissionError, match="not a plain file"):
         listing.list_table(tmp_path / "l.parquet", CLASSES, 1, multilabel=False)
+
+
+def test_samples_in_color_are_noted(tmp_path):
+    """Tinted pictures are accepted, counted, and the first is named; gray ones leave no note."""
+    root = as_folder(tmp_path / "f")
+    listed = intake.list_samples(root, CLASSES, 1, multilabel=False)
+    assert intake.color_note(listed) == []
+    tint = np.array([1, 0.7, 0.5])
+    for name in ("a/1.png", "b/5.png"):
+        with Image.open(root / name) as opened:
+            pixels = np.asarray(opened)[..., None] * tint + np.array([90, 60, 30])
+        (root / name).write_bytes(png(pixels.clip(0, 255).astype(np.uint8)))
+    (note,) = intake.color_note(intake.list_samples(root, CLASSES, 1, multilabel=False))
+    assert note == "2 of 9 images are in color, their luminance is used: the first is 1.png"

@@ -55,12 +55,12 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
         raise SubmissionError(str(path), f"has {len(trainings)} models, at most {MOST_MODELS} are compared")
     classes = _classes(table, columns, positive)
     _same_images(table, trainings, long)
-    ids = table.filled("image_id")
+    ids = table.identifiers("image_id")
     order = {
         (m, r): lines[np.argsort(ids[lines])] for m, own in trainings.items() for r, lines in own.items()
     }
     first = next(iter(order.values()))
-    patients, patient = np.unique(table.filled("patient_id")[first], return_inverse=True)
+    patients, patient = np.unique(table.identifiers("patient_id")[first], return_inverse=True)
     if len(patients) < 2:
         raise SubmissionError(f"{path}: patient_id", "has one patient, expected at least two")
     scores = {m: _scores(table, columns[m], classes) for m in trainings}
@@ -112,7 +112,7 @@ def _trainings(table: CsvTable) -> dict[str, dict[str, np.ndarray]]:
 
 def _same_images(table: CsvTable, trainings: Mapping[str, Mapping[str, np.ndarray]], long: bool) -> None:
     """Refuse models of other runs, or runs on other images, than the first."""
-    ids = table.filled("image_id")
+    ids = table.identifiers("image_id")
     head, runs = next(iter(trainings.items()))
     images = set(ids[next(iter(runs.values()))])
     for model, own in trainings.items():

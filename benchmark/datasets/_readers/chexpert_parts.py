@@ -76,7 +76,7 @@ def list_test(path: Path, files: dict[str, str]) -> Part:
 def _keys(table: CsvTable, column: str, split: str, rest: str) -> list[str]:
     """Return patient/study or patient/study/image of every record, from its path."""
     listed = re.compile(LISTED.format(folder=FOLDERS[split], rest=rest))
-    matches = [listed.fullmatch(text) for text in table.filled(column).tolist()]
+    matches = [listed.fullmatch(text) for text in table.identifiers(column).tolist()]
     if None in matches:
         k = matches.index(None)
         where, text = table.where(k, column), str(table.text(column)[k])

@@ -16,7 +16,7 @@ IDENTITY = (
 )  # fmt: skip
 TAGS = (
     *IDENTITY, "SOPInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "BurnedInAnnotation",
-    "PatientIdentityRemoved", "NumberOfFrames", *DISPLAY_TAGS,
+    "PatientIdentityRemoved", "NumberOfFrames", "StudyDate", *DISPLAY_TAGS,
 )  # fmt: skip
 
 _ANONYMOUS = re.compile(
@@ -41,6 +41,7 @@ class Header:
         burned_in: BurnedInAnnotation is YES.
         identity: names of the attributes that do not look anonymous, never their values.
         label: text of the requested attribute.
+        study_date: as written, for a check alone.
     """
 
     uid: str
@@ -53,6 +54,7 @@ class Header:
     burned_in: bool
     identity: tuple[str, ...]
     label: str = ""
+    study_date: str = ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -76,7 +78,9 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
     data = parse(path, stop_before_pixels=True, specific_tags=tags)
 
     def text(keyword: str) -> str:
-        value = data.get(keyword)
+        with warnings.catch_warnings():  # of values that break the standard; they read as other texts
+            warnings.simplefilter("ignore")
+            value = data.get(keyword)
         return "" if value is None else str(value).strip()
 
     try:
@@ -99,6 +103,7 @@ def read_header(path: Path, label_from: str | None = None) -> Header:
             if not _looks_anonymous(name, text(name)) and not (removed and name == "PatientID")
         ),
         label=text(label_from) if label_from else "",
+        study_date=text("StudyDate"),
     )
 
 

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.datasets._readers.folder_tree import walk
 from benchmark.errors import DataError, unknown_name
 from benchmark.images.arrow import PIXELS, columns_of
-from benchmark.images.hub import Location, pictures
+from benchmark.images.hub import Location, is_dataset, pictures
 from benchmark.images.image_set import PER_IMAGE, TABLES
 from benchmark.protocol.patients import PARTS
 from benchmark.utils.csv_table import number_or_nan
+from benchmark.utils.missing import is_missing, missing_as
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
 OURS = (*PIXELS, "label", *PER_IMAGE, *TABLES)
+TEXTS = ("site", "view", "sex", "license", "laterality", "severity")
 SPLITS = {"validation": "val", "valid": "val", "dev": "val"}  # usual names on the Hub
 
 
@@ -114,6 +117,7 @@ def read_table(
     labels, multilabel, known = _labels(whole, names["label"], location.where)
     pixels = {n: pictures(whole, names[n], location.where) for n in PIXELS if n in names}
     left = [f"{len(every[part])} images of split '{part}' left out" for part in every if part not in chosen]
+    left += _unlisted(location, sum(map(len, every.values())))
     info = first.info
     about = {
         "license": info.license or _license_of(location),
@@ -133,6 +137,14 @@ def read_table(
         notes=tuple(left),
         about={"name": name, **{k: str(v).strip() for k, v in about.items() if v}},
     )
+
+
+def _unlisted(location: Location, rows: int) -> list[str]:
+    """Return a note on images of a folder that the library drops: with a table it reads those in it alone."""
+    if location.root is None or is_dataset(location.root):
+        return []
+    lost = len(walk(location.root).size) - rows
+    return [f"{lost} images in the folder left out, in no record of its table"] if lost > 0 else []
 
 
 def _license_of(location: Location) -> str:
@@ -204,9 +216,15 @@ def _checked(name: str, column: np.ndarray, where: str) -> np.ndarray:
     """
     place, leave = f"{where}: column '{name}'", f"Leave it out: --set columns={{{name}: null}}."
     if name in ("image_id", "patient_id"):
-        if any(value is None or value == "" for value in column.tolist()):
-            raise DataError(place, "has a blank id", "Fill it in.")
+        for row, value in enumerate(column.tolist()):
+            if value is None or value == "":
+                raise DataError(place, "has a blank id", "Fill it in.")
+            if is_missing(str(value)):
+                raise DataError(f"{place}, row {row}", missing_as(str(value)), "Fill it in.")
         return column.astype(str)
+    if name in TEXTS and column.dtype.kind in "OU":
+        values = [None if v is None else "" if is_missing(str(v)) else v for v in column.tolist()]
+        return np.array(values, column.dtype)
     if name == "origin" and not all(str(value).startswith("real:") for value in column.tolist()):
         raise DataError(place, "has values that do not begin with real:", leave)
     if name == "split":

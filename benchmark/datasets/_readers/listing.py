@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -10,10 +11,12 @@ import numpy as np
 
 from benchmark.datasets._readers.folder_tree import note_missing
 from benchmark.errors import DataError, unknown_name
+from benchmark.images import people
 from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.protocol.patients import PARTS
 from benchmark.utils.hashing import sha256_file, sha256_of
+from benchmark.utils.missing import is_missing, known, missing_as
 
 LARGE = 10_000  # images; above, they are not compared, and their sizes stand for their bytes
 TABLE = "metadata.csv"  # of a folder of your own
@@ -28,6 +31,7 @@ class Record:
 
     Attributes:
         where: the line of the table, or the file, for errors.
+        year: date of the study as a fraction of years, NaN where unknown; it stays in the source.
     """
 
     where: str
@@ -41,6 +45,7 @@ class Record:
     site: str = ""
     license: str = ""
     split: str = ""
+    year: float = float("nan")
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -118,6 +123,8 @@ def of_classes(
         expected = f"Expected a folder per class, or a table {TABLE} with the labels {', '.join(classes)}."
         raise DataError(str(root), f"has no image of any class; its labels are {labels}", expected)
     for record in chosen:
+        if record.label not in classes and is_missing(record.label):
+            raise DataError(f"{record.where}: label", missing_as(record.label), f"Fill it in. {remedy}")
         if record.label not in classes:
             error = unknown_name("label", record.label, list(classes))
             raise DataError(record.where, error.problem, f"{error.remedy} {remedy}")
@@ -134,7 +141,7 @@ def check_classes(classes: Iterable[str], known: Iterable[str], source: str) -> 
 
 def split_of(where: str, cells: Mapping[str, str]) -> str:
     """Return the split of a table's record, which may be blank; raise DataError if it is unknown."""
-    name = cells.get("split", "")
+    name = known(cells.get("split", ""))
     if name and name not in PARTS:
         problem = f"'{name}' is not one of {', '.join(PARTS)}"
         raise DataError(f"{where}: split", problem, "Use one of these names.")
@@ -173,9 +180,31 @@ def age_or_nan(text: str) -> float:
         return float("nan")
 
 
+def year_or_nan(where: str, text: str) -> float:
+    """Return an ISO date as a fraction of years, NaN if missing; raise DataError for another text."""
+    if is_missing(text):
+        return float("nan")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        remedy = "Give it in this form, or leave it blank."
+        raise DataError(where, f"'{text}' is not a date such as 2020-03-31", remedy) from None
+    return day.year + day.timetuple().tm_yday / 366
+
+
+def doubts(records: Sequence[Record], patient: Sequence[str]) -> list[people.Oddity]:
+    """Return doubtful ids of patients, and ages that contradict the dates of studies.
+
+    Args:
+        patient: id of every record as it was written, before any hash.
+    """
+    by_date = people.odd_dates(patient, [r.age for r in records], [r.year for r in records])
+    return [*people.odd_ids(patient), *by_date]
+
+
 def optional_cells(cells: Mapping[str, str], **fallback: str) -> dict[str, str]:
-    """Return the texts of the optional columns of a record that are not blank, else their fallback."""
-    return {name: cells.get(name) or fallback.get(name, "") for name in OPTIONAL}
+    """Return the texts of the optional columns of a record that are not missing, else their fallback."""
+    return {name: known(cells.get(name, "")) or fallback.get(name, "") for name in OPTIONAL}
 
 
 def fingerprint_records(records: Sequence[Record]) -> str:
