@@ -81,8 +81,8 @@ def compute(
     inputs: Mapping[str, tuple[tuple[str, str], ...]],
     root: str,
     run_stage: StageRunner,
-) -> str:
-    """Compute a node in a worker unless another run just did; return the path of its folder.
+) -> bool:
+    """Compute a node in a worker unless another run just did; return whether it was computed here.
 
     Args:
         inputs: stage and key of each input, by role.
@@ -94,7 +94,7 @@ def compute(
     store = Store(Path(root))
     claim = store.claim(node.stage, key)
     if isinstance(claim, Result):
-        return str(claim.folder)
+        return False
     with claim.held():
         for name in node.config.imports:  # once per worker, and before the clock starts
             importlib.import_module(name)
@@ -121,9 +121,9 @@ def compute(
         record |= {"inputs": keys, "result": result, "costs": asdict(costs)}
         device = "cuda" if gpu_allocations() > allocations else "cpu"
         record["environment"] = _environment(node, device).model_dump(mode="json")
-        committed = store.commit(node.stage, key, claim.out, record)
+        store.commit(node.stage, key, claim.out, record)
     claim.discard()
-    return str(committed.folder)
+    return True
 
 
 def _environment(node: Node, device: str) -> Environment:
