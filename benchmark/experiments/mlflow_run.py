@@ -70,12 +70,12 @@ def require_agreement(run: "Run", tags: Mapping[str, str], params: Mapping[str, 
         TrackingError: it is another run.
     """
     logged, tagged = run.data.params, run.data.tags
-    differing = [(n, tagged[n], tags[n]) for n in IDENTITY if n in tagged and tagged[n] != tags[n]]
-    differing += [
+    differing = [
         (name, logged[name], str(value))
         for name, value in params.items()
         if logged.get(name, "") not in ("", "auto", str(value))
     ]
+    differing += [(n, tagged[n][:12], tags[n][:12]) for n in IDENTITY if n in tagged and tagged[n] != tags[n]]
     if differing:
         name, theirs, ours = differing[0]
         problem = f"has {name} {theirs[:60]}, and this run has {ours[:60]}"
