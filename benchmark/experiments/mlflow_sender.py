@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from benchmark.experiments.mlflow_errors import is_refused, reason
+from benchmark.experiments.mlflow_errors import is_race, is_refused, reason
 from benchmark.experiments.mlflow_writer import RunWriter
 from benchmark.experiments.outbox import LeftOutbox, Outbox, release
 from benchmark.experiments.tracking_store import shown
@@ -15,7 +15,7 @@ from benchmark.utils.formatting import plural
 
 PAUSES = (0.1, 0.3, 1.0)  # before an outage is reported; races and short locks end within them
 LONG_PAUSES = (2.0, 5.0, 10.0, 20.0, 30.0)
-GRACE_SECONDS = 10.0  # at the end of a run, without an entry sent
+GRACE_SECONDS = 30.0  # at the end of a run, without an entry sent; above MLflow's wait for a lock, 20 s
 OUTAGE_SECONDS = 3.0  # the same, when sending has failed
 MOST_SECONDS = 300.0  # at the end of a run, while entries are sent
 
@@ -49,7 +49,8 @@ class Sender:
                 writer = RunWriter(self.writer.client, left.experiment, left.run_id)
                 for entry in left:
                     self._send(partial(writer.apply, entry), again=True)
-                self._send(writer.end)
+                if left.run_id != self.writer.run_id:  # which this process continues
+                    self._send(writer.end)
                 left.path.unlink(missing_ok=True)
                 self.left.pop(0)
             self._send(self.writer.end_orphans)
@@ -65,28 +66,29 @@ class Sender:
         """Call until it succeeds or is refused; the call is told whether it may have had an effect before."""
         attempt = 0
         while True:
-            began, why, refused = time.perf_counter(), "", False
+            began, why, refused, race = time.perf_counter(), "", False, False
             try:
                 call(again or attempt > 0)
             except Exception as error:
-                why, refused = reason(error), is_refused(error)
+                why, refused, race = reason(error), is_refused(error), is_race(error)
             self.seconds += time.perf_counter() - began
             if refused:
                 self._refused.append(why)
             if refused or not why:
                 self.outage, self._last = "", time.monotonic()
                 return
-            self._pause(attempt, why)
+            self._pause(attempt, why, race)
             attempt += 1
 
-    def _pause(self, attempt: int, why: str) -> None:
+    def _pause(self, attempt: int, why: str, race: bool) -> None:
         """Wait before the next attempt, and report an outage once."""
         if self._stopped.is_set():
             raise _Stopped
         if attempt < len(PAUSES):
+            self.outage = "" if race else why
             self._stopped.wait(PAUSES[attempt] * random.uniform(0.5, 1.5))
             return
-        if not self.outage and not self._closing.is_set():
+        if attempt == len(PAUSES) and not self._closing.is_set():
             self._warn(f"{why}. The run continues, and its tracking waits in {self.outbox.path}.")
         self.outage = why
         self.outbox.beat()
@@ -119,7 +121,7 @@ class Sender:
             self._warn(f"{plural(waiting, 'entry')} lost: {self.outbox.path} cannot be written: {fault}.")
         elif waiting or self.left:
             self._warn(
-                f"{self.outage or 'slow'}. {plural(waiting, 'entry')} of this run wait in {self.outbox.path};"
+                f"{self.outage or 'busy'}. {plural(waiting, 'entry')} of this run wait in {self.outbox.path};"
                 " the next start of the same command sends them."
             )
         if self._refused:

@@ -80,12 +80,11 @@ class RunWriter:
 
     def _keys(self, condition: str) -> dict[str, str]:
         """Return the runs by key that are finished, and those that a process of this machine writes."""
-        runs = self._search(condition)
-        logging = {
-            r.data.tags["key"]: r.info.run_id for r in runs if r.info.status == "RUNNING" and is_alive(r)
-        }
-        done = {r.data.tags["key"]: r.info.run_id for r in reversed(runs) if r.info.status == "FINISHED"}
-        return logging | done
+        runs = [r for r in self._search(condition) if r.data.tags.get("key")]
+        ids = {r.info.run_id: r.data.tags["key"] for r in reversed(runs)}  # the newest last
+        writing = {r.info.run_id for r in runs if r.info.status == "RUNNING" and is_alive(r)}
+        done = {r.info.run_id for r in runs if r.info.status == "FINISHED"}
+        return {key: i for some in (writing, done) for i, key in ids.items() if i in some}
 
     def _search(self, condition: str) -> list[Any]:
         runs: list[Any] = []

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -27,7 +28,7 @@ class Outbox:
     """
 
     def __init__(self, folder: Path, store: str, experiment: str, run_id: str) -> None:
-        self.path, self.fault = folder / _file_name(run_id), ""
+        self.path, self.fault = folder / _file_name(f"{run_id}-{uuid.uuid4().hex[:8]}"), ""
         self._waiting: deque[Entry] = deque()
         self._changed = threading.Condition()
         self._beat = time.monotonic()
@@ -106,11 +107,11 @@ def take_left(folder: Path, store: str) -> list[LeftOutbox]:
     """Take over the files in a folder whose processes are gone, for one tracking store."""
     left = []
     for path in sorted(folder.glob("*@*.jsonl")):
-        run_id, host, pid = path.stem.split("@")
+        name, host, pid = path.stem.split("@")
         try:
             if not _is_gone(path, host, int(pid)) or next(_entries(path))["store"] != sha256_of(store):
                 continue
-            own = path.with_name(_file_name(run_id))
+            own = path.with_name(_file_name(name))
             os.rename(path, own)
             left.append(LeftOutbox(own))
         except (OSError, ValueError, KeyError, StopIteration):  # another start was faster; not a whole file
@@ -128,9 +129,9 @@ def release(path: Path) -> Path:
     return free
 
 
-def _file_name(run_id: str) -> str:
+def _file_name(name: str) -> str:
     """Return a file's name, which tells whose it is."""
-    return f"{run_id}@{_host()}@{os.getpid()}.jsonl"
+    return f"{name}@{_host()}@{os.getpid()}.jsonl"
 
 
 def _host() -> str:

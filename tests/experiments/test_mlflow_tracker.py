@@ -233,3 +233,13 @@ def test_a_run_that_the_user_deletes_is_one_line(tracked, capsys):
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "refused" in line
     assert [r.info.status for r in tracked.runs("generate")] == ["FINISHED"]
+
+
+def test_a_full_disk_under_the_outbox_does_not_stop_tracking(tracked):
+    """Without a file the entries go from memory to MLflow."""
+    (tracked.folder / "store").mkdir()
+    (tracked.folder / "store" / "tracking").write_text("no folder")
+    tracker = tracked.start()
+    tracker.finished(tracked.node, tracked.result)
+    tracker.close("FINISHED", 1.0)
+    assert [r.info.status for r in tracked.runs()] == ["FINISHED"]
