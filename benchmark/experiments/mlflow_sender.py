@@ -118,14 +118,14 @@ class Sender:
         for left in self.left:
             release(left.path)
         if waiting and fault:
-            self._warn(f"{plural(waiting, 'entry')} lost: {self.outbox.path} cannot be written: {fault}.")
+            self._warn(f"{plural(waiting, 'record')} lost: {self.outbox.path} cannot be written: {fault}.")
         elif waiting or self.left:
             self._warn(
-                f"{self.outage or 'busy'}. {plural(waiting, 'entry')} of this run wait in {self.outbox.path};"
+                f"{self.outage or 'busy'}. {plural(waiting, 'record')} of this run wait in {self.outbox.path};"
                 " the next start of the same command sends them."
             )
         if self._refused:
-            self._warn(f"refused {plural(len(self._refused), 'entry')}: {self._refused[0]}")
+            self._warn(f"refused {plural(len(self._refused), 'record')}: {self._refused[0]}")
 
     def _warn(self, text: str) -> None:
         print(f"tracking store {shown(self.uri)}: {text}", file=sys.stderr, flush=True)

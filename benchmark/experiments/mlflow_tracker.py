@@ -265,7 +265,8 @@ class Tracker(RunObserver):
 
 def _quiet() -> None:
     """Silence MLflow's pages about a fault that this suite reports in a line, and shorten its attempts."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
+        os.environ.setdefault(name, "true")
     for name, value in HTTP.items():
         os.environ.setdefault(name, value)
     for name in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):

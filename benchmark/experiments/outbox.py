@@ -86,7 +86,8 @@ class Outbox:
         if self._waiting:
             self.path = release(self.path)
         else:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink()
 
 
 class LeftOutbox:
