@@ -121,8 +121,8 @@ class Sender:
             self._warn(f"{plural(waiting, 'record')} lost: {self.outbox.path} cannot be written: {fault}.")
         elif waiting or self.left:
             self._warn(
-                f"{self.outage or 'busy'}. {plural(waiting, 'record')} of this run wait in {self.outbox.path};"
-                " the next start of the same command sends them."
+                f"{self.outage or 'busy'}. {plural(waiting, 'record')} of this run wait in"
+                f" {self.outbox.path}; the next start of the same command sends them."
             )
         if self._refused:
             self._warn(f"refused {plural(len(self._refused), 'record')}: {self._refused[0]}")
