@@ -73,7 +73,7 @@ def require_agreement(run: "Run", tags: Mapping[str, str], params: Mapping[str, 
     differing = [
         (name, logged[name], str(value))
         for name, value in params.items()
-        if logged.get(name, "") not in ("", "auto", str(value))
+        if logged.get(name, "").strip("'") not in ("", "auto", str(value))  # quoted for a shell
     ]
     differing += [(n, tagged[n][:12], tags[n][:12]) for n in IDENTITY if n in tagged and tagged[n] != tags[n]]
     if differing:
