@@ -11,7 +11,7 @@ class RunObserver:
     """Receives the events of a run; every method may be overridden."""
 
     def reused(self, node: Node, result: Result) -> None:
-        """Receive a node whose result was complete before the run."""
+        """Receive a node whose result was complete before the run, or that another run computed meanwhile."""
 
     def damaged(self, nodes: Sequence[Node]) -> None:
         """Receive the nodes whose stored results are damaged, or of an older version, before any starts."""

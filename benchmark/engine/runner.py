@@ -87,7 +87,7 @@ class Runner:
         self.store, self.run_stage, self.workers, self.observer = store, run_stage, workers, observer
         self.outcome = Outcome()
         self.waiting = {node.id: node for node in graph}
-        self.running: dict[Future[str], Node] = {}
+        self.running: dict[Future[bool], Node] = {}
         self.attempts: dict[str, int] = {}
         self.events: list[Callable[[], None]] = []
         self.queue = message_queue()
@@ -158,9 +158,9 @@ class Runner:
         for node_id, entries in logged.items():
             self.observer.logged(node_id, entries)
 
-    def _settle(self, node: Node, future: Future[str]) -> None:
+    def _settle(self, node: Node, future: Future[bool]) -> None:
         try:
-            future.result()
+            computed = future.result()
         except BrokenProcessPool:
             self.running[future] = node  # settled with the others that ran when the pool broke
             raise
@@ -174,15 +174,17 @@ class Runner:
             line = f"{node.id}: {type(error).__name__}: {error}\n       Log: {log}"
             self._fail(node, line, f"{type(error).__name__} in {_origin(error)}")
         else:
-            self._finish(node)
+            self._finish(node, computed)
 
-    def _finish(self, node: Node) -> None:
+    def _finish(self, node: Node, computed: bool) -> None:
         done = self.store.get(node.stage, self.graph.keys[node.id])
         if done is None:
             raise StoreError(f"store {self.store.root}", f"lost the result of {node.id}", "Check the disk.")
         self.outcome.results[node.id] = done
-        self.outcome.computed.append(node.id)
-        self.events.append(partial(self.observer.finished, node, done))
+        if computed:
+            self.outcome.computed.append(node.id)
+        receive = self.observer.finished if computed else self.observer.reused
+        self.events.append(partial(receive, node, done))
 
     def _after_crash(self) -> None:
         interrupted = list(self.running.values())

@@ -82,8 +82,8 @@ def compute(
     inputs: Mapping[str, tuple[tuple[str, str], ...]],
     root: str,
     run_stage: StageRunner,
-) -> str:
-    """Compute a node in a worker unless another run just did; return the path of its folder.
+) -> bool:
+    """Compute a node in a worker unless another run just did; return whether it was computed here.
 
     Args:
         inputs: stage and key of each input, by role.
@@ -95,15 +95,15 @@ def compute(
     store = Store(Path(root))
     claim = store.claim(node.stage, key)
     if isinstance(claim, Result):
-        return str(claim.folder)
+        return False
     folders = {role: tuple(store.folder(*at) for at in each) for role, each in inputs.items()}
     read = [folder for each in folders.values() for folder in each]
     with claim.held(), store_is_blamed(store, claim.folder, read):
         record = _compute(node, folders, claim, run_stage)
         record["inputs"] = {role: [k for _, k in each] for role, each in inputs.items()}
-        committed = store.commit(node.stage, key, claim.out, record)
+        store.commit(node.stage, key, claim.out, record)
     claim.discard()
-    return str(committed.folder)
+    return True
 
 
 def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) -> dict[str, Any]:

@@ -1,203 +1,167 @@
-"""The only file that talks to MLflow: a parent run per benchmark run, a nested run per node."""
+"""Track a benchmark run in MLflow: a parent run, and a nested run per node."""
 
 import logging
 import os
-import re
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.comparison.records import Comparison
 from benchmark.engine.events import RunObserver
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.store import Result
-from benchmark.errors import TrackingError
-from benchmark.experiments.tracking_store import create_whole, tracking_uri
+from benchmark.engine.store import Result, store_root
+from benchmark.experiments.mlflow_errors import retried, tracking_errors
+from benchmark.experiments.mlflow_names import (
+    ARTIFACTS,
+    datasets,
+    metric_name,
+    node_tags,
+    own_tags,
+    parent_params,
+    parent_tags,
+    run_name,
+)
+from benchmark.experiments.mlflow_run import experiment_id, given_run, require_agreement
+from benchmark.experiments.mlflow_sender import MOST_SECONDS, Sender
+from benchmark.experiments.mlflow_writer import RunWriter
+from benchmark.experiments.outbox import Outbox, take_left
+from benchmark.experiments.tracking_store import identity, mlflow_store, prepare, sqlite_file, tracking_uri
 from benchmark.planning.plan import Plan
 from benchmark.stages import result_type
 from benchmark.stages.data import DataResult
 from benchmark.stages.records import History
 
-if TYPE_CHECKING:
-    pass
-
-ARTIFACTS = {
-    "data": ("grid.png", "result.json"),
-    "fit": ("result.json",),
-    "resized_data": ("grid.png",),
-    "generate": ("grid.png",),
-    "measure": ("result.json",),
-    "classify": ("confusion.png", "predictions.parquet"),
-    "learning_curve": ("curve.parquet",),
-    "select": ("boundary.png", "result.json"),
-    "quality_filter": ("grid.png", "dropped.png", "result.json"),
-    "gan_test": ("result.json",),
+PARENT = ""  # name of the parent run among the names of its nested runs
+KILLED_SECONDS = 5.0  # to send what a stopped run has left
+# A dead server must be noticed soon; MLflow's own defaults wait for minutes. The thread tries again anyway.
+HTTP = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-BATCH = 900  # metrics per call; MLflow takes 1000
-
-
-@contextmanager
-def _tracking_errors(uri: str) -> Iterator[None]:
-    """Report every error of the tracking store as one line."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TrackingError(
-            f"tracking store {uri}",
-            first[:300],
-            "Make it writable, free some space, or point MLFLOW_TRACKING_URI elsewhere.",
-        ) from error
 
 
 def _timed(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the duration of a call to ``seconds``."""
+    """Add the duration of a call to the cost of tracking."""
 
     @wraps(method)
     def timed(self: "Tracker", *args: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
         try:
-            with _tracking_errors(self.uri):
-                return method(self, *args, **kwargs)
+            return method(self, *args, **kwargs)
         finally:
-            self.seconds += time.perf_counter() - began
+            self._own_seconds += time.perf_counter() - began
 
     return timed
 
 
 class Tracker(RunObserver):
-    """Logs one benchmark run; adopts the run that ``mlflow run`` has started, if any.
+    """Tracks one benchmark run; continues the run that ``mlflow run`` has started, if any.
 
-    One of several runs (a sweep's) is nested in ``parent`` instead.
+    One of several runs (a sweep's) is nested in ``parent`` instead. Once it is connected, no method waits for
+    the tracking store: entries go to an outbox, and a thread sends them.
 
     Attributes:
-        seconds: spent in tracking calls so far.
         run_id: of the parent run.
+    Raises:
+        TrackingError: the tracking store cannot be used, before anything is computed.
     """
 
     def __init__(self, plan: Plan, verb: str, graph: Graph, *, parent: str | None = None) -> None:
-        self.uri, self.seconds, self.graph = tracking_uri(), 0.0, graph
-        self.plan, self.verb = plan, verb
-        self._reused = 0
-        self._open: dict[str, str] = {}
+        self.uri, self.graph, self.plan, self.verb = tracking_uri(), graph, plan, verb
+        self._own_seconds = 0.0
+        self._open: set[str] = set()
         self._logged: dict[str, set[tuple[float, str]]] = {}  # steps and scalars of running nodes
+        self._stages: dict[str, dict[str, Any]] = {}  # where each result comes from, by node
+        self._computing = False
         self._connect(parent)
 
     @_timed
     def _connect(self, parent: str | None) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+        _quiet()
         from mlflow.tracking import MlflowClient
 
-        create_whole(self.uri, lambda uri: MlflowClient(uri).search_experiments(max_results=1))
-        self.client = MlflowClient(self.uri)
-        adopted = "" if parent else os.environ.get("MLFLOW_RUN_ID", "")
-        tags = self._parent_tags() | ({"mlflow.parentRunId": parent} if parent else {})
-        if parent or adopted:
-            self.experiment = self.client.get_run(parent or adopted).info.experiment_id
+        with tracking_errors(self.uri):
+            prepare(self.uri)
+            if sqlite_file(self.uri):
+                retried(lambda: mlflow_store(self.uri))
+            self.client = MlflowClient(self.uri)
+            experiment, params = self._parent_run(parent)
+        folder, store = store_root() / "tracking", identity(self.uri)
+        self._outbox = Outbox(folder, store, experiment, self.run_id)
+        writer = RunWriter(self.client, experiment, self.run_id)
+        self._sender = Sender(self.uri, writer, self._outbox, take_left(folder, store))
+        self._log(PARENT, tags=parent_tags(self.plan, self.verb), params=params)
+
+    def _parent_run(self, parent: str | None) -> tuple[str, dict[str, Any]]:
+        """Find or create the parent run; return its experiment, and the parameters that it lacks."""
+        params, given = parent_params(self.plan), parent or os.environ.get("MLFLOW_RUN_ID", "")
+        if not given:
+            experiment = experiment_id(self.client, f"synththorax/{self.plan.task.name}")
         else:
-            name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or f"synththorax/{self.plan.task.name}"
-            known = self.client.get_experiment_by_name(name)
-            self.experiment = known.experiment_id if known else self.client.create_experiment(name)
-        self.run_id = adopted or self.client.create_run(self.experiment, tags=tags).info.run_id
-        for name, value in tags.items() if adopted else ():
-            self.client.set_tag(adopted, name, value)
-        self._end_orphans()
-        logged = self.client.get_run(self.run_id).data.params
-        self._batch(self.run_id, {k: v for k, v in self._parent_params().items() if k not in logged})
+            run = given_run(self.client, given)
+            experiment = str(run.info.experiment_id)
+            if not parent:
+                require_agreement(run, parent_tags(self.plan, self.verb), params)
+                self.run_id = given
+                return experiment, {k: v for k, v in params.items() if k not in run.data.params}
+        tags = parent_tags(self.plan, self.verb) | ({"mlflow.parentRunId": parent} if parent else {})
+        self.run_id = str(retried(lambda: self.client.create_run(experiment, tags=tags)).info.run_id)
+        return experiment, params
 
-    def _own_tags(self) -> dict[str, str]:
-        """Return the tags of every run of this process."""
-        return {
-            "task": self.plan.task.name,
-            "profile": self.plan.profile_name,
-            "synththorax.host": socket.gethostname(),
-            "synththorax.pid": str(os.getpid()),
-        }
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on tracking so far, here and in the thread."""
+        return self._own_seconds + self._sender.seconds
 
-    def _parent_tags(self) -> dict[str, str]:
-        plan = self.plan
-        return self._own_tags() | {
-            "mlflow.runName": f"{self.verb} {plan.task.name} {plan.profile_name} {plan.source}",
-            "source": plan.source,
-            "stage": self.verb,
-            "protocol": plan.protocol_hash,
-        }
+    def _put(self, op: str, name: str, **more: Any) -> None:
+        """Add an entry to the outbox; ``name`` is that of a nested run, or the parent's."""
+        self._outbox.append({"op": op, "name": name, "time": int(time.time() * 1000), **more})
 
-    def _parent_params(self) -> dict[str, Any]:
-        plan = self.plan
-        return {
-            "device": plan.device,
-            "precision": plan.precision,
-            "extractor": plan.extractor,
-            "image_size": plan.profile.image_size,
-            "brackets": list(plan.profile.brackets),
-            "seeds": list(plan.profile.seeds),
-            "rows": [r.name for r in plan.rows],
-            **plan.chosen,
-            **plan.settings,
-        }
-
-    def _end_orphans(self) -> None:
-        """Mark the running runs of this host whose process is gone as killed."""
-        running = f"tags.`synththorax.host` = '{socket.gethostname()}' and attributes.status = 'RUNNING'"
-        for run in self.client.search_runs([self.experiment], running, max_results=200):
-            pid = int(run.data.tags.get("synththorax.pid", "0"))
-            if run.info.run_id != self.run_id and not _alive(pid):
-                self.client.set_terminated(run.info.run_id, "KILLED")
-
-    def _batch(
+    def _log(
         self,
-        run_id: str,
+        name: str,
+        *,
         params: Mapping[str, Any] | None = None,
         history: History | None = None,
         metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log parameters, scalars over steps, and metrics of a run in few calls."""
-        from mlflow.entities import Metric, Param
+        """Log parameters, metrics, scalars over steps, and tags of a run."""
+        points = [(metric_name(k), float(v), 0) for k, v in (metrics or {}).items()]
+        for scalars in history or []:
+            points += [(k, float(v), int(scalars["step"])) for k, v in scalars.items() if k != "step"]
+        texts = {k: str(v)[:6000] for k, v in (params or {}).items()}
+        self._put("log", name, metrics=points, params=texts, tags=dict(tags or {}))
 
-        now = int(time.time() * 1000)
-        points = [Metric(metric_name(k), float(v), now, 0) for k, v in (metrics or {}).items()]
-        for entry in history or []:
-            points += [Metric(k, float(v), now, int(entry["step"])) for k, v in entry.items() if k != "step"]
-        given = [Param(k, str(v)[:6000]) for k, v in (params or {}).items()]
-        for first in range(0, max(len(points), 1), BATCH):
-            self.client.log_batch(
-                run_id, metrics=points[first : first + BATCH], params=given if first == 0 else []
-            )
+    def _nested(self, name: str, title: str, stage: str, tags: Mapping[str, str], reused: str = "") -> None:
+        """Open a nested run; ``reused`` unless another run has logged its key."""
+        about = {"mlflow.runName": title, "stage": stage, "key": "", **own_tags(self.plan), **tags}
+        self._put("open", name, tags=about, reused=reused)
 
-    def reused(self, node: Node, result: Result) -> None:
-        """Count a reused result; the run that computed it has logged it."""
-        self._reused += 1
-
-    @_timed
     def started(self, node: Node) -> None:
-        """Open the nested run of a node."""
-        if node.id not in self._open:
-            tags = {"key": self.graph.keys[node.id], **self._node_tags(node)}
-            self._open[node.id] = self._nested(run_name(node), node.stage, tags)
+        """Note that computing has begun."""
+        self._computing = True
 
-    def _node_tags(self, node: Node) -> dict[str, str]:
-        return node.tags | ({"fold": str(node.fold)} if len(self.plan.folds) > 1 else {})
+    def progressed(self, node_id: str, share: float) -> None:
+        """Open the nested run of a node when its work begins."""
+        if node_id not in self._open and node_id not in self._stages:
+            self._begin(self.graph[node_id])
 
-    def _nested(self, name: str, stage: str, tags: Mapping[str, str]) -> str:
-        about = {"mlflow.parentRunId": self.run_id, "mlflow.runName": name, "stage": stage}
-        run = self.client.create_run(self.experiment, tags={"key": "", **self._own_tags(), **about, **tags})
-        return str(run.info.run_id)
+    def _begin(self, node: Node, reused: str = "") -> None:
+        tags = {"key": self.graph.keys[node.id], **node_tags(self.plan, node)} | (
+            {"reused": "true"} if reused else {}
+        )
+        self._nested(node.id, run_name(node), node.stage, tags, reused)
+        self._open.add(node.id)
 
     @_timed
     def logged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> None:
         """Log scalars of a running node, so that its curves show while it runs."""
         if node_id in self._open:
-            self._batch(self._open[node_id], history=self._unlogged(node_id, entries))
+            self._log(node_id, history=self._unlogged(node_id, entries))
 
     def _unlogged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> History:
         """Return what is not logged yet, and note it: a resumed fit repeats its last steps."""
@@ -211,114 +175,99 @@ class Tracker(RunObserver):
         return new
 
     @_timed
+    def reused(self, node: Node, result: Result) -> None:
+        """Log a reused result, unless the run that computed it has done so."""
+        self._begin(node, "now" if self._computing else "before")
+        self._complete(node, result, reused=True)
+
+    @_timed
     def finished(self, node: Node, result: Result) -> None:
         """Log what a node computed, and close its run."""
-        run_id, record = self._open.pop(node.id), result.read(result_type(node.stage))
-        config = node.config.model_dump(mode="json")
-        params = self._node_tags(node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
+        if node.id not in self._open:  # it ended before it reported any progress
+            self._begin(node)
+        self._complete(node, result, reused=False)
+
+    def _complete(self, node: Node, result: Result, *, reused: bool) -> None:
+        record, config = result.read(result_type(node.stage)), node.config.model_dump(mode="json")
+        params = node_tags(self.plan, node) | {f"params.{k}": v for k, v in config.get("params", {}).items()}
         if used := result.environment:
             params |= used.model_dump(include={"device", "precision"}, exclude_none=True)
         costs = {"seconds": result.costs.seconds, "peak_memory_mb": result.costs.peak_memory_mb}
         # a scalar that is on its way when the node ends is logged here
-        self._batch(run_id, params, self._unlogged(node.id, record.history), record.scalars() | costs)
-        del self._logged[node.id]
+        history = self._unlogged(node.id, record.history)
+        self._log(node.id, params=params, history=history, metrics=record.scalars() | costs)
         if node.stage == "data":
-            self._log_data(run_id, result.read(DataResult))
-        for name in ARTIFACTS.get(node.stage, ()):
-            if (result.folder / name).exists():
-                self.client.log_artifact(run_id, str(result.folder / name))
-        self.client.set_terminated(run_id)
+            inputs = datasets(self.plan, result.read(DataResult))
+            for name in (node.id, PARENT):
+                self._put("inputs", name, datasets=inputs)
+        for file in ARTIFACTS.get(node.stage, ()):
+            self._put("artifact", node.id, path=str((result.folder / file).absolute()))
+        self._end(node.id, "FINISHED")
+        self._stages[node.id] = {"name": node.id, "key": self.graph.keys[node.id], "reused": reused}
 
-    def _log_data(self, run_id: str, data: DataResult) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        inputs: list[DatasetInput] = []
-        for name, split in data.splits.items():
-            about = Dataset(
-                f"{self.plan.source}:{name}",
-                split.hash[:32],
-                "synththorax",
-                self.plan.source,
-                profile=str(split.model_dump(include={"images", "patients", "counts"}))[:4000],
-            )
-            inputs.append(DatasetInput(about, [InputTag("mlflow.data.context", name)]))
-        for run in (run_id, self.run_id):
-            self.client.log_inputs(run, inputs)
+    def _end(self, name: str, status: str) -> None:
+        self._put("end", name, status=status)
+        self._open.discard(name)
+        self._logged.pop(name, None)
 
     @_timed
     def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
         """Close a node's run as failed; nodes that depend on it have no run."""
-        run_id = self._open.pop(node.id, None)
-        self._logged.pop(node.id, None)
-        if run_id:
-            self.client.set_tag(run_id, "error", line[:4000])
-            self.client.set_tag(run_id, "dependents", str(len(dependents)))
-            self.client.set_terminated(run_id, "FAILED")
+        if node.id not in self._open:
+            self._begin(node)
+        self._log(node.id, tags={"error": line[:4000], "dependents": str(len(dependents))})
+        self._end(node.id, "FAILED")
 
     @_timed
     def trial(
         self, number: int, state: str, params: Mapping[str, Any], value: float | None, history: History
     ) -> None:
         """Log one trial of a search as a nested run."""
-        run_id = self._nested(f"trial {number}", "tune", {"state": state})
-        self._batch(run_id, params, history, {} if value is None else {"objective": value})
-        self.client.set_terminated(run_id, "FINISHED" if state in ("COMPLETE", "PRUNED") else "FAILED")
+        name = f"trial {number}"
+        self._nested(name, name, "tune", {"state": state})
+        self._log(name, params=params, history=history, metrics={} if value is None else {"objective": value})
+        self._end(name, "FINISHED" if state in ("COMPLETE", "PRUNED") else "FAILED")
 
     @_timed
     def leaderboard(self, folder: Path, comparison: Comparison) -> None:
         """Log the comparison as a nested run, and the leaderboard on the parent."""
-        run_id = self._nested("compare", "compare", {})
-        name = self.plan.task.primary_metric.name
-        metrics = {f"{row}.{name}": f.metrics[name].estimate for row, f in comparison.primary.items()}
-        self._batch(run_id, metrics=metrics)
-        for path in sorted(folder.glob("leaderboard.*")):
-            self.client.log_artifact(run_id, str(path))
-            self.client.log_artifact(self.run_id, str(path))
-        self.client.set_terminated(run_id)
-        self._batch(self.run_id, metrics=metrics)
+        self._nested("compare", "compare", "compare", {})
+        metric = self.plan.task.primary_metric.name
+        metrics = {f"{row}.{metric}": f.metrics[metric].estimate for row, f in comparison.primary.items()}
+        for name in ("compare", PARENT):
+            self._log(name, metrics=metrics)
+            for path in sorted(folder.glob("leaderboard.*")):
+                self._put("artifact", name, path=str(path.absolute()))
+        self._end("compare", "FINISHED")
 
-    @_timed
     def close(self, status: str, wall_seconds: float, error: str = "") -> None:
-        """End the parent run, with what failed; the cost of tracking is part of its record."""
-        for run_id in self._open.values():
-            self.client.set_terminated(run_id, "KILLED")
-        self._open.clear()
+        """End the parent run, with what failed and the cost of tracking; wait until all is sent, not long."""
+        for name in sorted(self._open):
+            self._end(name, "KILLED")
+        most = KILLED_SECONDS if status == "KILLED" else MOST_SECONDS
+        reused = sum(stage["reused"] for stage in self._stages.values())
+        if self._stages:
+            self._put("stages", PARENT, stages=list(self._stages.values()))
+        self._sender.drain(most)
         costs = {
             "wall_seconds": wall_seconds,
             "tracking_seconds": self.seconds,
             "tracking_share": self.seconds / max(wall_seconds, 1e-9),
-            "stages_reused": self._reused,
+            "stages_reused": reused,
         }
-        self._batch(self.run_id, metrics=costs)
-        if error:
-            self.client.set_tag(self.run_id, "error", error[:4000])
-        self.client.set_terminated(self.run_id, status)
+        note = f"{reused} of {len(self._stages)} stages were reused; stages.json names the run of each."
+        tags = {"mlflow.note.content": note} if reused else {}
+        self._log(PARENT, metrics=costs, tags=tags | ({"error": error[:4000]} if error else {}))
+        self._end(PARENT, status)
+        self._sender.drain(most)
+        self._sender.close()
 
 
-def metric_name(name: str) -> str:
-    """Return a name that MLflow accepts; the name may hold that of a class."""
-    return re.sub(r"[^\w\-. :/]", "_", name)
-
-
-def run_name(node: Node) -> str:
-    """Return the name of a nested run, by which runs of several generators sort and compare at a glance."""
-    if node.stage == "classify":
-        fit = f" fit {node.fit}" if node.fit else ""
-        return f"classify {node.row}{fit} +{node.bracket} {node.classifier} seed {node.seed}"
-    if node.stage == "learning_curve":
-        return f"learning_curve {node.share:g} {node.classifier} seed {node.seed}"
-    config, part = node.config, str(getattr(node.config, "of_class", ""))
-    if getattr(config, "unit", "") == "per_image" and node.stage == "fit":
-        part += f" {getattr(config, 'number', '')}"
-    fit = f"fit {node.fit}" if node.fit else ""
-    return " ".join(word for word in (node.stage, node.row, fit, part) if word)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0
+def _quiet() -> None:
+    """Silence MLflow's pages about a fault that this suite reports in a line, and shorten its attempts."""
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
+        os.environ.setdefault(name, "true")
+    for name, value in HTTP.items():
+        os.environ.setdefault(name, value)
+    for name in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -70,7 +70,7 @@ class Progress(RunObserver):
 
     def reused(self, node: Node, result: Result) -> None:
         """Remove a reused node; its earlier duration informs those of its kind."""
-        self.left.pop(node.id, None)
+        self._end(node.id)
         self.durations.learn(node.id, result.costs.seconds, here=False)
         self._show(node.id, "reused", quiet=True)
 

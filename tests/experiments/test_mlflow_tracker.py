@@ -1,151 +1,245 @@
-"""Names under which MLflow shows a run."""
+"""A run in MLflow: each result once, live curves, and a tracking store that fails while it computes."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from urllib.parse import quote
+import os
+import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
+from mlflow.artifacts import load_dict
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.validation import _validate_metric_name
 
-from benchmark.engine.node import Node, StageConfig
 from benchmark.engine.store import Result
-from benchmark.experiments.mlflow_tracker import Tracker, metric_name, run_name
-from benchmark.experiments.tracking_store import create_whole
+from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.planning.graph import build
-from benchmark.planning.plan import Row
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from support.samples import TINY
 
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [("gan_test_covid+flu (severe)", "gan_test_covid_flu _severe_"), ("gan_test_Pleural Effusion", None)],
-)
-def test_a_class_of_any_name_has_a_metric(name, shown):
-    """Characters that MLflow refuses become an underscore; the others stay."""
-    metric = metric_name(name)
-    assert metric == (shown or name)
-    _validate_metric_name(metric)
+HISTORY = [
+    {"step": 1.0, "loss": 0.5}, {"step": 2.0, "loss": 0.4, "fid": 9.0},
+    {"step": 3.0, "loss": 0.3, "fid": 7.0}, {"step": 4.0, "loss": 0.2},
+]  # fmt: skip
 
 
-def test_a_training_on_a_share_has_a_distinct_name():
-    """The run of the learning curve names its share, classifier and seed."""
+class Tracked:
+    """Trackers of one run with a single fit, in a folder; ``node`` is the fit, ``result`` its result."""
 
-    class Curve(StageConfig, stage="learning_curve"):
-        pass
+    def __init__(self, folder):
+        self.folder, self.uri = folder, f"sqlite:///{folder / 'mlflow.db'}"
+        self.plan = make_plan(RunRequest(str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
+        self.graph = build(self.plan).until({"fit"}, "ddpm")
+        (self.node,) = self.graph.find("fit")
+        costs = {"seconds": 1.0, "peak_memory_mb": 2}
+        self.result = Result(folder, {"result": {"history": HISTORY}, "costs": costs})
 
-    class Filter(StageConfig, stage="quality_filter"):
-        pass
+    def start(self):
+        return Tracker(self.plan, "generate", self.graph)
 
-    node = Node("x", Curve(), share=0.25, classifier="resnet50", seed=3)
-    assert run_name(node) == "learning_curve 0.25 resnet50 seed 3"
-    assert run_name(Node("y", Filter(), row="ddpm")) == "quality_filter ddpm"
+    def runs(self, stage="fit"):
+        client = MlflowClient(self.uri)
+        ids = [e.experiment_id for e in client.search_experiments()]
+        return [r for r in client.search_runs(ids) if r.data.tags.get("stage") == stage]
 
+    def points(self, name, run=None):
+        run_id = (run or self.runs()[0]).info.run_id
+        return [(m.step, m.value) for m in MlflowClient(self.uri).get_metric_history(run_id, name)]
 
-def test_a_store_is_created_atomically(tmp_path):
-    """A kill among the migrations leaves no store.
-
-    The next run creates one, and a third does not change it.
-    """
-    store = tmp_path / "mlflow.db"
-    uri = f"sqlite:///{store}"
-
-    def killed(part):
-        Path(part.removeprefix("sqlite:///")).write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        create_whole(uri, killed)
-    assert not list(tmp_path.iterdir())
-    create_whole(uri, lambda part: Path(part.removeprefix("sqlite:///")).write_text("whole"))
-    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]
-    create_whole(uri, killed)
-    assert store.read_text() == "whole"
-
-
-def test_a_store_in_a_folder_with_a_space_and_an_umlaut(tmp_path):
-    """``mlflow run`` passes the path percent-encoded; the file is where MLflow opens it, the only one."""
-    folder = tmp_path / "my pröject, 100%"
-    folder.mkdir()
-    uri = f"sqlite:///{quote(str(folder / 'mlflow.db'))}"
-    create_whole(uri, lambda part: MlflowClient(part).search_experiments(max_results=1))
-    assert [p.name for p in folder.iterdir()] == ["mlflow.db"]
-    assert MlflowClient(uri).search_experiments()[0].name == "Default"
-    create_whole(uri, lambda part: pytest.fail("the store is there"))
-
-
-def test_a_store_of_a_concurrent_run_is_not_replaced(tmp_path):
-    """Of two runs that create the store at once, the first to finish wins, and the other uses its store."""
-    store = tmp_path / "mlflow.db"
-
-    def slow(part):
-        Path(part.removeprefix("sqlite:///")).write_text("second")
-        store.write_text("first")
-
-    create_whole(f"sqlite:///{store}", slow)
-    assert store.read_text() == "first"
-    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]
+    def left(self):
+        return list((self.folder / "store" / "tracking").glob("*"))
 
 
 @pytest.fixture
 def tracked(tmp_path, monkeypatch):
-    """A tracker of a run with one fit, that node, and a function from a scalar's name to its points."""
+    """Trackers in an empty folder."""
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    plan = make_plan(RunRequest(str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
-    graph = build(plan).until({"fit"}, "ddpm")
-    tracker, (node,) = Tracker(plan, "generate", graph), graph.find("fit")
-    tracker.started(node)
-    run_id = tracker._open[node.id]
-
-    def points(name: str) -> list[tuple[int, float]]:
-        return [(m.step, m.value) for m in tracker.client.get_metric_history(run_id, name)]
-
-    return tracker, node, points
+    monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "store"))
+    return Tracked(tmp_path)
 
 
-def test_curves_are_logged_while_a_fit_runs_and_once(tracked, tmp_path):
+def wait_for(condition, seconds=20.0):
+    """Wait for the thread."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the thread did not send it"
+        time.sleep(0.02)
+
+
+def test_curves_are_logged_while_a_fit_runs_and_once(tracked):
     """Scalars logged live are not repeated at the end, nor after a resumed fit logs its last steps again.
 
     What arrives after the end, like the FID of the last preview, is taken from the result.
     """
-    tracker, node, points = tracked
+    tracker, node = tracked.start(), tracked.node
+    tracker.progressed(node.id, 0.0)
     tracker.logged(node.id, [{"step": 1.0, "loss": 0.5}, {"step": 2.0, "loss": 0.4}])
-    assert points("loss") == [(1, 0.5), (2, 0.4)]
+    wait_for(lambda: not len(tracker._outbox))
+    assert tracked.points("loss") == [(1, 0.5), (2, 0.4)]
     tracker.logged(node.id, [{"step": 2.0, "loss": 0.4}, {"step": 2.0, "fid": 9.0}])
     tracker.logged(node.id, [{"step": 3.0, "loss": 0.3}])
-    history = [
-        {"step": 1.0, "loss": 0.5}, {"step": 2.0, "loss": 0.4, "fid": 9.0},
-        {"step": 3.0, "loss": 0.3, "fid": 7.0}, {"step": 4.0, "loss": 0.2},
-    ]  # fmt: skip
-    costs = {"seconds": 1.0, "peak_memory_mb": 2}
-    tracker.finished(node, Result(tmp_path, {"result": {"history": history}, "costs": costs}))
+    tracker.finished(node, tracked.result)
     tracker.logged(node.id, [{"step": 3.0, "fid": 7.0}])  # too late, and known by now
-    assert points("loss") == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
-    assert points("fid") == [(2, 9.0), (3, 7.0)]
-    assert points("seconds") == [(0, 1.0)]
     tracker.close("FINISHED", 1.0)
+    assert tracked.points("loss") == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
+    assert tracked.points("fid") == [(2, 9.0), (3, 7.0)]
+    assert tracked.points("seconds") == [(0, 1.0)]
+    assert not tracked.left()
+    (parent,) = tracked.runs("generate")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["tracking_seconds"] > 0
 
 
 def test_a_failed_fit_keeps_its_curve(tracked):
     """Scalars that were logged before a failure stay."""
-    tracker, node, points = tracked
+    tracker, node = tracked.start(), tracked.node
+    tracker.progressed(node.id, 0.0)
     tracker.logged(node.id, [{"step": 1.0, "loss": 0.5}])
     tracker.failed(node, "no memory", ())
-    assert points("loss") == [(1, 0.5)]
     tracker.close("FAILED", 1.0)
+    assert tracked.points("loss") == [(1, 0.5)]
+    assert tracked.runs()[0].data.tags["error"] == "no memory"
 
 
-def test_runs_of_several_fits_have_different_names():
-    """A run is named after its fit, its class and the number of its source image."""
-    row = Row("gan", "generator", {}, {"name": "gan", "origin": "builtin"}, unit="per_image")
-    plan = make_plan(RunRequest(str(TINY), generators=(), device="cpu", precision="float32"))
-    twice = {**plan.task.profiles, "demo": plan.profile.model_copy(update={"fit_seeds": (0, 1)})}
-    graph = build(replace(plan, task=plan.task.model_copy(update={"profiles": twice}), rows=(row,)))
-    assert run_name(graph["fit/gan/fit1/viral/3"]) == "fit gan fit 1 viral 3"
-    names = [run_name(node) for node in graph if node.stage in ("fit", "sample", "generate", "classify")]
-    assert len(set(names)) == len(names)
+def test_a_result_is_logged_once_however_often_it_is_reused(tracked):
+    """A result that no run has logged, as in a new store or after a kill before its log, is logged as reused.
+
+    A second start logs nothing again, and its parent names the run that holds the result.
+    """
+    for _ in range(2):
+        tracker = tracked.start()
+        tracker.reused(tracked.node, tracked.result)
+        tracker.close("FINISHED", 1.0)
+    (run,) = tracked.runs()
+    assert (run.info.status, run.data.tags["reused"]) == ("FINISHED", "true")
+    assert tracked.points("loss") == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
+    for parent in tracked.runs("generate"):
+        assert parent.data.metrics["stages_reused"] == 1
+        table = load_dict(f"{parent.info.artifact_uri}/stages.json")
+        assert [s["run_id"] for s in table["stages"]] == [run.info.run_id]
+
+
+def test_a_result_of_a_concurrent_run_is_logged_by_that_run_alone(tracked):
+    """The other run is about to log the result, so this one leaves it to the other."""
+    first, second = tracked.start(), tracked.start()
+    first.progressed(tracked.node.id, 0.0)
+    wait_for(lambda: not len(first._outbox))
+    second.started(tracked.node)
+    second.reused(tracked.node, tracked.result)
+    second.close("FINISHED", 1.0)
+    first.finished(tracked.node, tracked.result)
+    first.close("FINISHED", 1.0)
+    assert [r.info.status for r in tracked.runs()] == ["FINISHED"]
+
+
+KILLED = """
+import os
+from pathlib import Path
+from test_mlflow_tracker import Tracked
+tracked = Tracked(Path(os.environ["FOLDER"]))
+tracker = tracked.start()
+tracker.progressed(tracked.node.id, 0.0)
+tracker.logged(tracked.node.id, [{"step": 1.0, "loss": 0.5}])
+tracker._sender.drain()
+BEFORE
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "statuses"),
+    [
+        ("", ["FINISHED", "KILLED"]),
+        # committed, and its entries on the disk alone
+        ("tracker._outbox.sent = lambda: __import__('time').sleep(9)\n"
+         "tracker.finished(tracked.node, tracked.result)", ["FINISHED"]),
+    ],
+)  # fmt: skip
+def test_a_killed_run_is_completed_or_closed_by_the_next(tracked, before, statuses):
+    """What the killed run had on disk is sent, its open runs are closed, and the stage is finished once."""
+    environ = os.environ | {"FOLDER": str(tracked.folder)}
+    environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    subprocess.run([sys.executable, "-c", KILLED.replace("BEFORE", before)], env=environ, check=False)
+    assert len(tracked.left()) == 1
+    tracker = tracked.start()
+    tracker.reused(tracked.node, tracked.result)
+    tracker.close("FINISHED", 1.0)
+    assert sorted(r.info.status for r in tracked.runs()) == statuses
+    assert sorted(r.info.status for r in tracked.runs("generate")) == ["FINISHED", "KILLED"]
+    (done,) = [r for r in tracked.runs() if r.info.status == "FINISHED"]
+    assert tracked.points("loss", done) == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
+    assert not tracked.left()
+
+
+def test_computing_goes_on_without_the_tracking_store_and_the_next_start_sends(tracked, monkeypatch, capsys):
+    """Of a store that goes away, no call is waited for; one line names the file, and nothing is lost."""
+    tracker, node = tracked.start(), tracked.node
+    wait_for(lambda: not len(tracker._outbox))
+
+    def gone(*_, **__):
+        raise MlflowException(
+            "API request to http://x failed with exception ([Errno 111] Connection refused)"
+        )
+
+    for name in ("create_run", "log_batch", "set_terminated", "search_runs"):
+        monkeypatch.setattr(tracker.client, name, gone)
+    began = time.monotonic()
+    tracker.progressed(node.id, 0.0)
+    tracker.finished(node, tracked.result)
+    assert time.monotonic() - began < 1.0
+    tracker.close("FINISHED", 1.0)
+    assert time.monotonic() - began < 15.0
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "[Errno 111] Connection refused" in line
+    assert str(tracked.left()[0]) in line
+    assert not tracked.runs()
+    tracked.start().close("FINISHED", 1.0)
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert tracked.points("loss") == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
+    assert [r.info.status for r in tracked.runs("generate")] == ["FINISHED", "FINISHED"]
+    assert not tracked.left()
+
+
+def test_computing_does_not_wait_for_a_locked_database(tracked):
+    """Another program holds the database for a second; all arrives afterwards."""
+    tracker, node = tracked.start(), tracked.node
+    wait_for(lambda: not len(tracker._outbox))
+    other = sqlite3.connect(tracked.folder / "mlflow.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    began = time.monotonic()
+    tracker.progressed(node.id, 0.0)
+    tracker.finished(node, tracked.result)
+    assert time.monotonic() - began < 0.5
+    time.sleep(1.0)
+    other.execute("ROLLBACK")
+    tracker.close("FINISHED", 1.0)
+    assert [r.info.status for r in tracked.runs()] == ["FINISHED"]
+
+
+def test_a_run_that_the_user_deletes_is_one_line(tracked, capsys):
+    """Entries that MLflow refuses for good are counted, and the rest is sent."""
+    tracker, node = tracked.start(), tracked.node
+    tracker.progressed(node.id, 0.0)
+    wait_for(lambda: not len(tracker._outbox))
+    tracker.client.delete_run(tracked.runs()[0].info.run_id)
+    tracker.finished(node, tracked.result)
+    tracker.close("FINISHED", 1.0)
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "refused" in line
+    assert [r.info.status for r in tracked.runs("generate")] == ["FINISHED"]
+
+
+def test_a_full_disk_under_the_outbox_does_not_stop_tracking(tracked):
+    """Without a file the entries go from memory to MLflow."""
+    (tracked.folder / "store").mkdir()
+    (tracked.folder / "store" / "tracking").write_text("no folder")
+    tracker = tracked.start()
+    tracker.finished(tracked.node, tracked.result)
+    tracker.close("FINISHED", 1.0)
+    assert [r.info.status for r in tracked.runs()] == ["FINISHED"]

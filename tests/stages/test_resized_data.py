@@ -40,7 +40,8 @@ def run(folder: Path, task: str, ends: set[str], **request) -> tuple[Graph, dict
     graph, store, folders = build(plan).until(ends, only), Store(folder / "store"), {}
     for node in graph:
         key = graph.keys[node.id]
-        folders[node.id] = Path(compute(node, key, input_keys(graph, node), str(store.root), stages.run))
+        compute(node, key, input_keys(graph, node), str(store.root), stages.run)
+        folders[node.id] = store.folder(node.stage, key)
     return graph, folders
 
 
