@@ -155,11 +155,8 @@ def _refuse_other_widths(path: Path, batch: Sequence[Record], header: Sequence[s
     for line, fields in batch:
         if len(fields) != len(header):
             problem = f"has {len(fields)} cells, expected {len(header)} as in the header"
-            remedy = (
-                _separated(header)
-                or _separated(fields)
-                or "Put a text that contains a comma in double quotes."
-            )
+            quotes = "Put a text that contains a comma in double quotes."
+            remedy = _separated(header) or _separated(fields) or quotes
             raise rules.error(f"{path}: line {line}", problem, remedy)
 
 

@@ -78,7 +78,8 @@ def _mcnemar(test: Record | None, decision: str) -> list[str]:
     clustered, detectable = test["clustered"], test["detectable"]["0.8"]
     lines = [
         f"McNemar, predicting {decision}: {test['gained']} images gained, {test['lost']} lost, "
-        f"{p_equals(test['p'])} ({test['method']}); clustered by patient {p_equals(clustered['p'])} ({clustered['method']})."
+        f"{p_equals(test['p'])} ({test['method']}); clustered by patient {p_equals(clustered['p'])} "
+        f"({clustered['method']})."
     ]
     if detectable is not None:
         lines.append(
