@@ -1,7 +1,5 @@
 """Notes for the reader of a comparison: cautions, and what is missing from it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from benchmark.comparison.aligned_rows import NOT_RECORDED, AlignedRows
@@ -9,11 +7,10 @@ from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.figures import baselines
 from benchmark.comparison.learning_curve import Equivalents
 from benchmark.statistics.metrics import findings
-from benchmark.statistics.sides import FEWEST, with_and_without
+from benchmark.statistics.sides import FEWEST, with_and_without, without_interval
 from benchmark.utils.formatting import listed
 
 FEW_PATIENTS = 10
-NO_INTERVAL = f"figures that rest on them have no interval and no test, which take {FEWEST}."
 NO_MCNEMAR = (
     "McNemar's test is left out: it compares images that are right with images that are wrong, and an image "
     "with several labels is neither."
@@ -45,7 +42,11 @@ def notes(
 def _protocol_notes(aligned: AlignedRows) -> list[str]:
     protocol, notes = aligned.protocol, []
     for name, split in sorted(aligned.splits.items()):
-        notes += _small_sides(f"Split {name}", split.label, split.patient, protocol.classes)
+        for k, label in enumerate(protocol.classes):
+            sides = with_and_without(split.label, split.patient, k, label)
+            notes += without_interval(name, sides)
+            if FEWEST <= sides[0].patients < FEW_PATIENTS:
+                notes.append(f"Split {name} has {sides[0]}: too few to trust its intervals.")
         if protocol.folds > 1:
             notes.append(FOLDS[split.joined].format(split=name, folds=protocol.folds))
     if len(aligned.splits["test"].runs) == 1:
@@ -56,20 +57,6 @@ def _protocol_notes(aligned: AlignedRows) -> list[str]:
     present = {row.name for row in aligned.complete()}
     missing = [base for base in baselines(protocol) if base not in present]
     return notes + [f"Differences to {base} are missing: no such finished row." for base in missing]
-
-
-def _small_sides(split: str, label: np.ndarray, patient: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Return a note on each class with few patients, and on each with few patients of other classes."""
-    notes = []
-    for k, name in enumerate(classes):
-        inside, outside = with_and_without(label, patient, k, name)
-        for side in (inside, outside):
-            size = side.name if side.patients != 1 else side.name.replace("patients", "patient", 1)
-            if side.patients < FEWEST:
-                notes.append(f"{split} has {side.patients} {size}: {NO_INTERVAL}")
-            elif side.patients < FEW_PATIENTS and side is inside:
-                notes.append(f"{split} has {side.patients} {size}: too few to trust its intervals.")
-    return notes
 
 
 def _identical_rows(compared: ComparedRows) -> list[str]:

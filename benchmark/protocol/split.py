@@ -9,7 +9,7 @@ from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol.patients import PARTS, classes_with_patients
 from benchmark.protocol.stratify import draw_parts
-from benchmark.statistics.sides import FEWEST, with_and_without
+from benchmark.statistics.sides import with_and_without, without_interval
 from benchmark.tasks.schema import SplitRule
 from benchmark.utils.formatting import plural
 
@@ -137,19 +137,15 @@ def note_small_tests(splits: Splits, classes: Sequence[str], folds: int, where: 
     """
     notes = []
     for name, images in splits.tests.items():
+        here = f"{where}: split {name}"
         if (patients := len(images.patients())) < 2:
             remedy = "Add patients, or raise the split's share of images."
-            raise DataError(f"{where}: split {name}", f"has {plural(patients, 'patient')}", remedy)
+            raise DataError(here, f"has {plural(patients, 'patient')}", remedy)
         for k, label in enumerate(images.classes):
             sides = with_and_without(images.label, images.patient_id, k, label)
-            if label in classes and not sides[1].patients:
-                raise DataError(
-                    f"{where}: split {name}", f"every image shows '{label}'", "Exclude the class."
-                )
-            notes += [
-                f"split {name} has {side.patients} {side.name}: figures that rest on them will have no interval "
-                f"and no test, which take {FEWEST}"
-                for side in sides
-                if label in classes and 0 < side.patients < FEWEST and not folds
-            ]
-    return replace(splits, notes=(*splits.notes, *notes))
+            if label not in classes or not sides[0].patients:
+                continue
+            if not sides[1].patients:
+                raise DataError(here, f"every image shows '{label}'", "Exclude the class.")
+            notes += [] if folds else without_interval(name, sides)
+    return replace(splits, notes=(*splits.notes, *dict.fromkeys(notes)))

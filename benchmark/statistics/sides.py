@@ -29,6 +29,10 @@ class Side:
     def patients(self) -> int:
         return len(np.unique(self.patient[self.inside]))
 
+    def __str__(self) -> str:
+        name = self.name if self.patients != 1 else self.name.replace("patients", "patient", 1)
+        return f"{self.patients} {name}"
+
 
 def all_patients(patient: np.ndarray, name: str = "patients") -> tuple[Side, ...]:
     """Return the side of a metric over all images."""
@@ -62,3 +66,12 @@ def too_few(sides: Iterable[Side]) -> str | None:
         return None
     more = f" (and of {len(small) - 1} more)" if len(small) > 1 else ""
     return f"fewer than {FEWEST} {small[0]}{more}"
+
+
+def without_interval(split: str, sides: Iterable[Side]) -> list[str]:
+    """Return a sentence on each side of a split that has too few patients for an interval."""
+    return [
+        f"Split {split} has {side}: figures that rest on them have no interval and no test, which take {FEWEST}."
+        for side in sides
+        if side.patients < FEWEST
+    ]

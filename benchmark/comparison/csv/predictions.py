@@ -185,7 +185,7 @@ def _notes(given: Predictions, runs: int) -> list[str]:
     notes = [] if given.decision else [NO_THRESHOLD]
     for side in every_class(given.label, given.patient, given.classes):
         if FEWEST <= side.patients < FEW_PATIENTS:
-            notes.append(f"{side.patients} {side.name}: too few for reliable intervals.")
+            notes.append(f"{side}: too few for reliable intervals.")
     if runs == 1:
         notes.append("One run of each model: the intervals do not cover the variation between trainings.")
     return notes

@@ -122,7 +122,8 @@ class Board:
         """Notes about the data, the comparison, and rows or stages that mix software or hardware."""
         manifests = sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
         of_data = sorted({note for manifest in manifests for note in manifest.data.notes})
-        return [*of_data, *self.comparison.notes, *hidden_measures(manifests), *mixtures(manifests)]
+        every = (*of_data, *self.comparison.notes, *hidden_measures(manifests), *mixtures(manifests))
+        return list(dict.fromkeys(every))
 
     @property
     def metric(self) -> MetricCard:

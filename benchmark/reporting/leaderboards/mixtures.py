@@ -26,7 +26,7 @@ def hidden_measures(manifests: Sequence[Manifest]) -> list[str]:
             if not enough_images(name, measure.n):
                 rows.setdefault((measure_title(name, measure.card), measure.n), []).append(manifest.row.name)
     return [
-        f"{title} of {_rows(names)} is not shown: {n} images on each side, at least {FEWEST_IMAGES} are needed."
+        f"{title} of {_rows(names)} is not shown: {n} images on each side, expected at least {FEWEST_IMAGES}."
         for (title, n), names in rows.items()
     ]
 
