@@ -15,8 +15,8 @@ Sides = Literal["matched", "all"]
 Direction = Literal["minimize", "maximize"]
 NEEDS: tuple[Need, ...] = get_args(Need)
 PAGE = "See docs/add_a_metric.md."
-# On each side of FID and KID. Between n images of equal distributions, the squared distance of the means alone
-# is 2 / n of the total variance of the features: a half with 4 images, a tenth with 20.
+# On each side of FID and KID. Between n images of equal distributions, the squared distance of the means
+# alone is 2 / n of the total variance of the features: a half with 4 images, a tenth with 20.
 FEWEST_IMAGES = 20
 
 

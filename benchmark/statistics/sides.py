@@ -71,7 +71,7 @@ def too_few(sides: Iterable[Side]) -> str | None:
 def without_interval(split: str, sides: Iterable[Side]) -> list[str]:
     """Return a sentence on each side of a split that has too few patients for an interval."""
     return [
-        f"Split {split} has {side}: figures that rest on them have no interval and no test, which take {FEWEST}."
+        f"Split {split} has {side}: its figures have no interval and no test, which take {FEWEST}."
         for side in sides
         if side.patients < FEWEST
     ]
