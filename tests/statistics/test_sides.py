@@ -110,7 +110,9 @@ def test_five_positives_have_the_stated_error_rate():
     assert rejected(FEWEST, 1, "independent", 400)[0] <= 0.08
 
 
-def table(trainings: Sequence[int], positives: Sequence[int], studies: int) -> dict[tuple[int, str, int], float]:
+def table(
+    trainings: Sequence[int], positives: Sequence[int], studies: int
+) -> dict[tuple[int, str, int], float]:
     """Return the share of significant null studies by trainings, kind of models and positives."""
     return {
         (r, kind, m): rejected(m, r, kind, studies)[0]

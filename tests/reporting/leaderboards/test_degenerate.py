@@ -41,7 +41,9 @@ def panel(seed: int, patients: tuple[int, ...], trainings: int, kind: str, multi
     for name, role in ROWS.items():
         parts = []
         for training in range(trainings):
-            shared = np.random.default_rng([seed, training] if kind == "identical" else [seed, training, len(name)])
+            shared = np.random.default_rng(
+                [seed, training] if kind == "identical" else [seed, training, len(name)]
+            )
             score = shared.random(every.shape)
             if kind == "constant":
                 score = np.full(every.shape, 0.5)
