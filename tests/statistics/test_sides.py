@@ -1,4 +1,4 @@
-"""Few patients on a side: no interval below five, and the degrees of freedom of the smaller side below twenty."""
+"""Few patients on a side: no interval below five, its own degrees of freedom below twenty."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_degrees_of_freedom_by_hand():
 
 
 def test_twenty_patients_change_nothing():
-    """With twenty patients of the rarer class or more, the interval is that without sides, to the last bit."""
+    """With twenty patients of each class or more, the interval is that without sides, to the last bit."""
     rng = np.random.default_rng(0)
     label, patient = (np.arange(100) < 20).astype(int), np.arange(100)
     scores = rng.random((2, 3, 100, 2))
@@ -68,7 +68,8 @@ def test_the_components_of_a_small_side_reproduce_its_interval():
     values = auroc_of(positive, rng.normal(0, 1, (3, 60))) - auroc_of(positive, rng.normal(0, 1, (3, 60)))
     sides = with_and_without(positive.astype(int), patient, 1, "x")
     result = intervals.interval(values, patient, None, **LEVELS, sides=sides)
-    assert result.df is not None and result.df < 59
+    assert result.df is not None
+    assert result.df < 59
     assert study_power(result.parts, **LEVELS) == pytest.approx(result.detectable)
 
 
@@ -126,7 +127,7 @@ def table(
 @pytest.mark.slow
 @pytest.mark.parametrize("trainings", [1, 3])
 def test_null_studies_are_significant_as_stated(trainings: int):
-    """From 5 positives on at most 7 % of 2000 null studies are significant, and with one training 3 % or more.
+    """From 5 positives on at most 7 % of 2000 null studies are significant, with one training at least 2.5 %.
 
     With three trainings whose predictions vary by chance, the interval is conservative, as docs/statistics.md
     says of any number of positives.
@@ -134,7 +135,7 @@ def test_null_studies_are_significant_as_stated(trainings: int):
     result = table((trainings,), (FEWEST, 8, 10, 15, 20), 2000)
     assert max(result.values()) <= 0.07 + 0.005, result
     if trainings == 1:
-        assert min(result.values()) >= 0.03, result
+        assert min(result.values()) >= 0.025, result
 
 
 if __name__ == "__main__":  # the table in docs/statistics.md

@@ -64,9 +64,12 @@ def panel(seed: int, patients: tuple[int, ...], trainings: int, kind: str, multi
                     part[f"label_{k}"] = every[:, k]
             parts.append(part)
         fields = {
-            "classes": list(CLASSES[: len(patients)]), "brackets": [1], "primary_bracket": 1, "subgroups": ["sex"],
+            "classes": list(CLASSES[: len(patients)]), "brackets": [1], "primary_bracket": 1,
+            "subgroups": ["sex"],
             "labels": "multilabel" if multilabel else "single",
-            "primary_metric": {"name": "auroc" if multilabel else "balanced_accuracy", "direction": "maximize"},
+            "primary_metric": {
+                "name": "auroc" if multilabel else "balanced_accuracy", "direction": "maximize",
+            },
         }  # fmt: skip
         rows.append(bundle(name, pd.concat(parts, ignore_index=True), role, **fields))
     return rows
@@ -79,7 +82,8 @@ def pages(bundles: list[Bundle]) -> str:
     assert comparison == type(comparison).from_json(json.loads(json.dumps(comparison.to_json())))
     board = Board(bundles, comparison)
     text = dump(board_record(board))
-    assert "NaN" not in text and "Infinity" not in text
+    assert "NaN" not in text
+    assert "Infinity" not in text
     run = Run({b.manifest.row.name: b.manifest for b in bundles}, comparison, breakdown(given), {})
     assert of_run(run)
     return "\n".join([markdown.run_page(board), html.run_page(board), headline(comparison)])
