@@ -92,6 +92,7 @@ def pages(bundles: list[Bundle]) -> str:
 KINDS = ("random", "constant", "identical", "one class", "perfect")
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     st.integers(0, 1000),
