@@ -24,7 +24,7 @@ from support.by_hand import bundle, records
 
 CLASSES = ("left", "right", "middle")
 ROWS = {"real_only": "control", "oracle": "control", "noise": "control", "gan": "generator"}
-BAD = re.compile(r"(?<![a-z_])(nan|inf|None)(?![a-z_])")  # as numbers are printed
+BAD = re.compile(r"(?<![a-z_])(nan|inf|None(?! of them))(?![a-z_])")  # as numbers are printed
 
 
 def panel(seed: int, patients: tuple[int, ...], trainings: int, kind: str, multilabel: bool) -> list[Bundle]:
