@@ -53,9 +53,11 @@ def joined_measures(folds: Sequence[dict[str, Measure]]) -> dict[str, Measure]:
 
 
 def mean_measures(parts: Sequence[dict[str, Measure]]) -> dict[str, Measure]:
-    """Return the mean of every measure and floor over folds or fits that all have it."""
+    """Return the mean of every measure and floor over folds or fits, if all of them have it."""
     means = {}
     for name, first in parts[0].items():
+        if not all(name in part for part in parts):
+            continue
         each = [part[name] for part in parts]
         by_class = [m.per_class for m in each if m.per_class is not None]
         means[name] = first.model_copy(

@@ -110,7 +110,9 @@ def _predicted(options: StatsRequest) -> tuple[Predictions, predictions.Settings
     path, given = _csv_path(options), _given(options, "alpha", "correction", "metric", "baseline")
     margin = getattr(options, "margin", None)
     if path is not None:
-        return read_predictions(path, options.positive), predictions.Settings(**given, margin=margin)
+        ordered = given.get("metric") == "auroc"
+        table = read_predictions(path, options.positive, order_only=ordered)
+        return table, predictions.Settings(**given, margin=margin)
     if options.positive is not None:
         raise BenchmarkError(
             "command line", "--positive does not apply to bundles", "Their task sets the positive class."

@@ -6,8 +6,8 @@ from benchmark.comparison.record_base import Estimate, Number, Record
 class Change(Estimate):
     """A paired difference to ``real_only``."""
 
-    p: Number
-    p_adjusted: Number | None = None  # None outside the family
+    p: Number | None  # None without an interval
+    p_adjusted: Number | None = None  # None outside the family, too
 
 
 class ClassifierCell(Estimate):

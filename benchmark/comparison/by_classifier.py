@@ -13,7 +13,7 @@ from benchmark.comparison.figures import BASELINE
 from benchmark.comparison.significance_tests import add_adjusted
 from benchmark.statistics.intervals import Interval, interval
 
-DIFFERENCE = ("estimate", "low", "high", "p")
+MEAN = ("estimate", "low", "high", "reason")
 
 
 def cells(aligned: AlignedRows, split: str = "test") -> list[ClassifierCell]:
@@ -91,15 +91,15 @@ def summary(values: MetricValues, row: str) -> dict[str, Any]:
     """Return mean, interval and spread of a row over its trainings, and its difference to ``real_only``."""
     mean, by_run = values.mean(row), values.training_values(row)
     return {
-        **{k: mean[k] for k in ("estimate", "low", "high")},
+        **{k: mean[k] for k in MEAN},
         "std": float(np.std(by_run, ddof=1)) if len(by_run) > 1 else None,
         "n": len(by_run),
         "versus": _difference(d) if (d := values.versus(row, BASELINE)) else None,
     }
 
 
-def _difference(difference: Interval) -> dict[str, float]:
-    return {k: getattr(difference, k) for k in DIFFERENCE}
+def _difference(difference: Interval) -> dict[str, Any]:
+    return {k: getattr(difference, k) for k in (*MEAN, "p")}
 
 
 def _by_bracket(aligned: AlignedRows, split: str) -> list[tuple[int, ComparedRows, list[str]]]:
@@ -125,4 +125,5 @@ def _mean_change(values: MetricValues, rows: Sequence[str], baseline: str) -> In
     protocol = values.protocol
     change = np.mean([values.values[r] for r in rows], axis=0) - values.values[baseline]
     fits = [f * (1 / len(rows)) for f in values.fit_variances(*rows)] + values.fit_variances(baseline)
-    return interval(change, values.patient, None, alpha=protocol.alpha, power=protocol.power, fits=fits)
+    levels = {"alpha": protocol.alpha, "power": protocol.power}
+    return interval(change, values.patient, None, **levels, fits=fits, sides=values.sides)

@@ -69,7 +69,7 @@ def compare(
         controls=controls,
         can_measure=controls[0].held,
         failed=aligned.failed(),
-        notes=notes(aligned, head, quality, equivalents),
+        notes=notes(aligned, head, equivalents),
     )
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from benchmark.comparison.aligned_rows import AlignedRows, Protocol
 from benchmark.statistics import fits, intervals, metrics
 from benchmark.statistics.power import FitVariance
+from benchmark.statistics.sides import Side, all_patients, sides_of, with_and_without
 
 DIGITS = 12  # of a run's value; the last bits of a sum would break ties in tests on ranks
+IDENTICAL = "the predictions are identical in this metric"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,7 @@ class MetricValues:
     values: Mapping[str, np.ndarray]
     patient: np.ndarray  # (n,) codes
     protocol: Protocol  # for the error rates
+    sides: tuple[Side, ...] = ()  # of the metric; empty for a mean over all images
     lowest: float = 0.0  # the smallest value that the metric can take; the largest is 1
     # (F, R, n) values by row with several fits
     by_fit: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -60,15 +63,19 @@ class MetricValues:
         self, values: np.ndarray, pooled: intervals.RunVariance | None, *rows: str
     ) -> intervals.Interval:
         alpha, power, between = self.protocol.alpha, self.protocol.power, self.fit_variances(*rows)
-        return intervals.interval(values, self.patient, pooled, alpha=alpha, power=power, fits=between)
+        return intervals.interval(
+            values, self.patient, pooled, alpha=alpha, power=power, fits=between, sides=self.sides
+        )
 
-    def mean(self, name: str) -> dict[str, float]:
+    def mean(self, name: str) -> dict[str, Any]:
         """Return a row's mean with its interval, cut at the metric's range.
 
         The test against zero and its power mean nothing here, so ``p`` and ``detectable`` are left out.
         """
         record = self._interval(self.values[name], self._pooled_mean, name).record()
         del record["p"], record["detectable"]
+        if record["reason"]:
+            return record
         return {**record, "low": max(self.lowest, record["low"]), "high": min(1.0, record["high"])}
 
     def over_fits(self, name: str) -> dict[str, Any]:
@@ -81,7 +88,10 @@ class MetricValues:
 
     def difference(self, a: str, b: str) -> intervals.Interval:
         """Return the paired difference a minus b."""
-        return self._interval(self.values[a] - self.values[b], self._pooled_difference, a, b)
+        values = self.values[a] - self.values[b]
+        difference = self._interval(values, self._pooled_difference, a, b)
+        alike = difference.reason == intervals.CONSTANT and not values.any()
+        return replace(difference, reason=IDENTICAL) if alike else difference
 
     def versus(self, name: str, base: str) -> intervals.Interval | None:
         """Return the paired difference to a baseline; None for the baseline itself, or without it."""
@@ -122,7 +132,8 @@ class ComparedRows:
         """One of the protocol's metrics."""
         if name not in self._values:
             metric = self.protocol.metrics[name]
-            self._values[name] = self._of(metric.values, metric.lowest)
+            sides = sides_of(name, self.label, self.patient, self.protocol.classes)
+            self._values[name] = self._of(metric.values, sides, metric.lowest)
         return self._values[name]
 
     @property
@@ -137,11 +148,13 @@ class ComparedRows:
             n: metrics.findings(self.label, s, k)[:, inside].astype(np.float64)
             for n, s in self.scores.items()
         }
-        return self._metric_values(values, self.patient[inside])
+        patient = self.patient[inside]
+        sides = all_patients(patient, f"patients of class {self.protocol.classes[k]}")
+        return self._metric_values(values, patient, sides)
 
     def class_auroc(self, k: int) -> MetricValues:
         """AUROC of class k against the rest."""
-        return self._of(lambda label, scores: metrics.class_auroc(label, scores, k))
+        return self._of(lambda label, scores: metrics.class_auroc(label, scores, k), self._against_rest(k))
 
     def class_metric(self, name: str, k: int) -> MetricValues:
         """``precision``, ``recall`` or ``f1`` of class k."""
@@ -149,7 +162,12 @@ class ComparedRows:
             return self.recall(k)
         values = precision_values if name == "precision" else metrics.f1_of
         actual = metrics.members(self.label, k)
-        return self._of(lambda label, scores: values(actual, metrics.findings(label, scores, k)))
+        return self._of(
+            lambda label, scores: values(actual, metrics.findings(label, scores, k)), self._against_rest(k)
+        )
+
+    def _against_rest(self, k: int) -> tuple[Side, ...]:
+        return with_and_without(self.label, self.patient, k, self.protocol.classes[k])
 
     def per_class(self, k: int) -> dict[str, dict[str, Any]]:
         """Precision and F1 of class k, means over runs, and its number of images, by row."""
@@ -165,20 +183,27 @@ class ComparedRows:
         }
 
     def _of(
-        self, values: Callable[[np.ndarray, np.ndarray], np.ndarray], lowest: float = 0.0
+        self,
+        values: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        sides: tuple[Side, ...],
+        lowest: float = 0.0,
     ) -> MetricValues:
         by_row = {n: values(self.label, s) for n, s in self.scores.items()}
-        return self._metric_values(by_row, self.patient, lowest)
+        return self._metric_values(by_row, self.patient, sides, lowest)
 
     def _metric_values(
-        self, trainings: Mapping[str, np.ndarray], patient: np.ndarray, lowest: float = 0.0
+        self,
+        trainings: Mapping[str, np.ndarray],
+        patient: np.ndarray,
+        sides: tuple[Side, ...],
+        lowest: float = 0.0,
     ) -> MetricValues:
         """Return the metric of (F * R, n) values by row, fit by fit."""
         by_fit = {n: v.reshape(len(self.rows[n][0].fits), -1, v.shape[-1]) for n, v in trainings.items()}
         values = {n: v.mean(0) for n, v in by_fit.items()}
         refitted = {n: v for n, v in by_fit.items() if len(v) > 1}
         roles = {n: self.rows[n][0].role for n in refitted}
-        return MetricValues(values, patient, self.protocol, lowest, refitted, roles)
+        return MetricValues(values, patient, self.protocol, sides, lowest, refitted, roles)
 
 
 def precision_values(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -60,6 +60,8 @@ class Controls:
         if absent := self._absent(row, base):
             return outcome(None, absent)
         difference = self.figures[row].versus[base][self.metric.name]
+        if difference.low is None:
+            return outcome(None, f"{row} against {base} has no interval: {difference.reason}.")
         evidence = f"{row} minus {base} is {points_with_range(difference)} of {self.metric.noun}."
         return outcome(difference.low > 0, evidence)
 
@@ -93,6 +95,8 @@ class Controls:
         if "real_only" not in self.figures:
             return ""
         difference = self.figures[row].versus["real_only"][self.metric.name]
+        if difference.low is None or difference.high is None:
+            return f"; its difference to real_only has no interval ({difference.reason})"
         where = "not distinguishable from"
         if difference.low * difference.high > 0:
             where = "clearly below" if difference.high < 0 else "clearly above"

@@ -10,8 +10,8 @@ from benchmark.comparison.figures import BASELINE
 from benchmark.comparison.row_records import Calibration, CalibrationBin, RowQuality
 from benchmark.statistics import bootstrap, intervals, weighted
 from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples
-from benchmark.statistics.metrics import members
-from benchmark.statistics.quality import FIGURES, Reading, columns
+from benchmark.statistics.quality import FIGURES, Column, Reading, columns
+from benchmark.statistics.sides import FEWEST, too_few, with_and_without
 
 TOP = {"binary": 1.0, "multiclass": 2.0, "multilabel": 1.0}  # of the Brier score overall
 OF_ALL = ("accuracy", "brier", "ece")  # figures that rest on all images, not on those of a class
@@ -37,6 +37,9 @@ class FiguresOfMerit:
         self._chosen = np.array([i for i, c in enumerate(every) if per_class or c[1] is None])
         self._columns = [every[i] for i in self._chosen]
         self._limits = np.array([self._range(name, k) for name, k in self._columns])
+        names = enumerate(self.protocol.classes)
+        both = (with_and_without(compared.label, compared.patient, k, name) for k, name in names)
+        self._sides = [side for sides in both for side in sides]
         self._patients = np.array(self._supporting_patients(compared))
         self.resamples = Resamples(compared.patient)
         self.readings = {
@@ -100,14 +103,27 @@ class FiguresOfMerit:
         low, high = (np.clip(end, limits[:, 0], limits[:, 1]) for end in bounds)
         numbers = np.stack([estimate, np.minimum(low, estimate), np.maximum(high, estimate)], axis=1)
         return [
-            {k: float(v) if np.isfinite(v) else None for k, v in zip(BOUNDS, each, strict=True)}
-            for each in numbers
+            {
+                **{k: float(v) if np.isfinite(v) else None for k, v in zip(BOUNDS, each, strict=True)},
+                "reason": None if np.isfinite(each).all() else self._missing(column, patients, each[0]),
+            }
+            for column, patients, each in zip(self._columns, self._patients, numbers, strict=True)
         ]
+
+    def _missing(self, column: Column, patients: int, estimate: float) -> str:
+        """Return why a figure has no interval."""
+        if not np.isfinite(estimate):
+            return "the figure is not defined for these predictions"
+        if patients < FEWEST:
+            sides = self._sides if column[1] is None else self._sides[2 * column[1] : 2 * column[1] + 2]
+            return too_few(sides) or f"fewer than {FEWEST} patients"
+        return "no resample of the patients differs"
 
     def _supporting_patients(self, compared: ComparedRows) -> list[int]:
         """Patients that support each figure: all, or those of the smaller side of its rarest class."""
         every = len(np.unique(compared.patient))
-        of_class = [_smaller_side(compared, k) for k in range(len(self.protocol.classes))]
+        pairs = zip(self._sides[::2], self._sides[1::2], strict=True)
+        of_class = [min(inside.patients, outside.patients) for inside, outside in pairs]
         overall = of_class[1] if self.protocol.kind == "binary" else min(of_class)
         return [
             every if name in OF_ALL else overall if k is None else of_class[k] for name, k in self._columns
@@ -117,12 +133,6 @@ class FiguresOfMerit:
         """The smallest and the largest value of a figure."""
         top = TOP[self.protocol.kind] if name == "brier" and k is None else 1.0
         return (-1.0 if name == "cohen_kappa" else 0.0), top
-
-
-def _smaller_side(compared: ComparedRows, k: int) -> int:
-    """Patients with images of class k, or with images of other classes: the fewer."""
-    inside = members(compared.label, k)
-    return min(len(np.unique(compared.patient[side])) for side in (inside, ~inside))
 
 
 def calibration(runs: list[Reading], classes: int) -> Calibration:

@@ -23,6 +23,7 @@ from benchmark.errors import SubmissionError
 from benchmark.statistics import bootstrap, intervals
 from benchmark.statistics.bootstrap import Pooled, Replicates, Resamples
 from benchmark.statistics.quality import Reading, columns
+from benchmark.statistics.sides import FEW, sides_of, too_few
 from benchmark.utils.rounding import canonical_float
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def real_image_equivalents(curve: pd.DataFrame, aligned: AlignedRows, images: in
         SubmissionError: the curve does not fit the rows.
     """
     reader = _CurveReader(aligned, curve, images)
+    if reader.too_few:
+        return Equivalents(None, {}, reader.too_few)
     try:
         measured = reader.curve()
     except _TooFewPatients as error:
@@ -142,7 +145,10 @@ class _CurveReader:
         self.resamples = Resamples(test.patient)
         self.subsets = _subsets(curve, self.split, aligned, images)
         self._known: dict[tuple[str, int], Replicates] = {}
-        self._widened = np.array([bootstrap.widening(test.patients, self.protocol.alpha)])
+        sides = sides_of(self.name, test.label, test.patient, self.protocol.classes)
+        support = min((side.patients for side in sides if side.patients < FEW), default=test.patients)
+        self._widened = np.array([bootstrap.widening(support, self.protocol.alpha)])
+        self.too_few = too_few(sides)
 
     def _read(self, scores: np.ndarray, fits: int = 1) -> Replicates:
         """Return replicates of the primary metric alone, of (F * R, n, K) scores."""

@@ -1,16 +1,13 @@
 """Notes for the reader of a comparison: cautions, and what is missing from it."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from benchmark.comparison.aligned_rows import NOT_RECORDED, AlignedRows
 from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.figures import baselines
 from benchmark.comparison.learning_curve import Equivalents
-from benchmark.comparison.row_records import RowQuality
-from benchmark.statistics import bootstrap
-from benchmark.statistics.metrics import findings, members
+from benchmark.statistics.metrics import findings
+from benchmark.statistics.sides import FEWEST, with_and_without, without_interval
 from benchmark.utils.formatting import listed
 
 FEW_PATIENTS = 10
@@ -30,14 +27,13 @@ FOLDS = {
 def notes(
     aligned: AlignedRows,
     compared: ComparedRows,
-    quality: Mapping[str, Mapping[str, RowQuality]],  # by split and row
     equivalents: Equivalents | None,
 ) -> list[str]:
     """Return all notes in the order of the page; ``compared`` is at the primary bracket of ``test``."""
     return [
         *_protocol_notes(aligned),
         *_silent_runs(compared),
-        *(note for split, rows in quality.items() for note in without_interval(rows, split)),
+        *_identical_rows(compared),
         *_learning_curve_notes(equivalents),
         *_subgroup_notes(aligned),
     ]
@@ -47,11 +43,10 @@ def _protocol_notes(aligned: AlignedRows) -> list[str]:
     protocol, notes = aligned.protocol, []
     for name, split in sorted(aligned.splits.items()):
         for k, label in enumerate(protocol.classes):
-            patients = len(np.unique(split.patient[members(split.label, k)]))
-            if patients < FEW_PATIENTS:
-                notes.append(
-                    f"Split {name} has {patients} patients of class {label}: too few to trust its intervals."
-                )
+            sides = with_and_without(split.label, split.patient, k, label)
+            notes += without_interval(name, sides)
+            if FEWEST <= sides[0].patients < FEW_PATIENTS:
+                notes.append(f"Split {name} has {sides[0]}: too few to trust its intervals.")
         if protocol.folds > 1:
             notes.append(FOLDS[split.joined].format(split=name, folds=protocol.folds))
     if len(aligned.splits["test"].runs) == 1:
@@ -62,6 +57,17 @@ def _protocol_notes(aligned: AlignedRows) -> list[str]:
     present = {row.name for row in aligned.complete()}
     missing = [base for base in baselines(protocol) if base not in present]
     return notes + [f"Differences to {base} are missing: no such finished row." for base in missing]
+
+
+def _identical_rows(compared: ComparedRows) -> list[str]:
+    """Return a note on each row whose scores are those of an earlier row."""
+    notes, names = [], list(compared.scores)
+    for i, name in enumerate(names):
+        own = compared.scores[name]
+        same = [other for other in names[:i] if np.array_equal(compared.scores[other], own)]
+        if same:
+            notes.append(f"The predictions of {name} are identical to those of {same[0]}.")
+    return notes
 
 
 def _fit_notes(aligned: AlignedRows) -> list[str]:
@@ -89,18 +95,6 @@ def _silent_runs(compared: ComparedRows) -> list[str]:
                 "its interval does not show how near the threshold the scores came."
             )
     return notes
-
-
-def without_interval(rows: Mapping[str, RowQuality], split: str) -> list[str]:
-    """Return a note where resamples lack a class too often for an interval."""
-    first = next(iter(rows.values()))
-    classes = [c for c, own in first.per_class.items() if any(f.low is None for f in own.values())]
-    if not classes:
-        return []
-    return [
-        f"More than {bootstrap.MOST_EMPTY:.0%} of the resamples of the patients of split {split} have no "
-        f"image with, or none without, {', '.join(classes)}: figures that need it have no bootstrap interval."
-    ]
 
 
 def _learning_curve_notes(equivalents: Equivalents | None) -> list[str]:

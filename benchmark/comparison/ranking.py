@@ -8,7 +8,7 @@ from benchmark.comparison.compared_rows import ComparedRows
 from benchmark.comparison.controls import COPIES
 from benchmark.comparison.records import RankedPair, RankedRow, Ranking
 from benchmark.comparison.row_records import RowFigures
-from benchmark.comparison.significance_tests import add_adjusted, letters_of
+from benchmark.comparison.significance_tests import add_adjusted, below, letters_of
 
 Pair = tuple[str, str]
 
@@ -28,7 +28,7 @@ def ranking(aligned: AlignedRows, compared: ComparedRows, figures: Mapping[str, 
     wins = {
         (pair.a, pair.b) if pair.estimate > 0 else (pair.b, pair.a)
         for pair in pairs
-        if pair.p_adjusted < protocol.alpha
+        if below(pair.p_adjusted, protocol.alpha)
     }
     rank = ranks(names, wins)
     means = {n: figures[n].metrics[protocol.primary.name].estimate for n in names}
@@ -46,7 +46,8 @@ def _pairs(compared: ComparedRows, names: Sequence[str]) -> list[RankedPair]:
     records = []
     for a, b in combinations(names, 2):
         d = compared.primary.difference(a, b)
-        records.append({"a": a, "b": b, "estimate": d.estimate, "low": d.low, "high": d.high, "p": d.p})
+        own = {name: getattr(d, name) for name in ("estimate", "low", "high", "reason", "p")}
+        records.append({"a": a, "b": b, **own})
     add_adjusted(records, compared.protocol.correction)
     return [RankedPair(**{k: v for k, v in record.items() if k != "p"}) for record in records]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from benchmark.utils import rounding
 
@@ -37,9 +37,15 @@ class Record(BaseModel):
         return cls.model_validate(values)
 
 
+def is_none(value: Any) -> bool:
+    """Return whether a field is left out of the JSON."""
+    return value is None
+
+
 class Estimate(Record):
-    """An estimate with its two-sided interval of level 1 - alpha."""
+    """An estimate with its two-sided interval of level 1 - alpha, or with the reason why it has none."""
 
     estimate: Number
-    low: Number
-    high: Number
+    low: Number | None
+    high: Number | None
+    reason: str | None = Field(None, exclude_if=is_none)

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from benchmark.comparison import significance_records as significance
-from benchmark.comparison.record_base import Estimate, Number, Record
-from benchmark.comparison.row_records import RowFigures, RowQuality, Subgroup, is_none
+from benchmark.comparison.record_base import Estimate, Number, Record, is_none
+from benchmark.comparison.row_records import RowFigures, RowQuality, Subgroup
 
 
 class Card(Record):
@@ -130,7 +130,7 @@ class RankedPair(Estimate):
 
     a: str
     b: str
-    p_adjusted: Number  # over all pairs
+    p_adjusted: Number | None  # over all pairs; None without an interval
 
 
 class Ranking(Record):

@@ -9,27 +9,23 @@ from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from benchmark.comparison.record_base import Estimate, Number, Record
-
-
-def is_none(value: Any) -> bool:
-    """Return whether a field is left out of the JSON."""
-    return value is None
+from benchmark.comparison.record_base import Estimate, Number, Record, is_none
 
 
 class Bounds(Record):
     """An estimate with its bootstrap interval."""
 
     estimate: Number | None  # mean over runs; None where the metric is not defined
-    low: Number | None  # None where too many resamples lack a class
+    low: Number | None  # None with a reason
     high: Number | None
+    reason: str | None = Field(None, exclude_if=is_none)
 
 
 class Interval(Estimate):
     """A mean over runs with its interval over test patients and trainings."""
 
-    se: Number  # standard error, at least 0
-    df: Number  # degrees of freedom of the t distribution
+    se: Number | None  # standard error, above 0; this and the next are None without an interval
+    df: Number | None  # degrees of freedom of the t distribution
     runs: int
     images: int
     patients: int
@@ -54,8 +50,8 @@ class MetricFigures(Interval):
 class Difference(Interval):
     """A paired difference of two rows, the first minus the second."""
 
-    p: Number
-    detectable: Number  # smallest true difference that the test detects with the task's power
+    p: Number | None  # this and the next are None without an interval
+    detectable: Number | None  # smallest true difference that the test detects with the task's power
 
 
 class Rope(Record):
@@ -78,16 +74,16 @@ class Equivalence(Record):
 class BaselineDifference(Difference):
     """A difference to a baseline."""
 
-    equivalence: Equivalence
-    p_adjusted: Number  # over all rows compared with this baseline in this metric
+    equivalence: Equivalence | None  # this and the next are None without an interval
+    p_adjusted: Number | None  # over all rows compared with this baseline in this metric
 
 
 class ClusteredMcNemar(Record):
     """McNemar's test with images clustered by patient."""
 
     statistic: Number | None  # chi-squared; None where the method has none
-    p: Number
-    p_adjusted: Number  # over the rows
+    p: Number | None  # None where no patient is discordant
+    p_adjusted: Number | None  # over the rows
     method: str  # in words
     patients: int
     discordant_patients: int  # with unequal gains and losses
@@ -102,8 +98,8 @@ class McNemar(Record):
     discordant: int  # their sum
     method: str
     statistic: Number | None
-    p: Number
-    p_adjusted: Number
+    p: Number | None  # None without discordant images
+    p_adjusted: Number | None
     clustered: ClusteredMcNemar
 
 
@@ -120,8 +116,8 @@ class DeLong(Record):
     """DeLong's test against ``real_only``, of scores averaged over runs, clustered by patient."""
 
     difference: Number  # of the areas, a minus b
-    low: Number
-    high: Number
+    low: Number | None  # None where the components do not vary
+    high: Number | None
     se: Number
     z: Number | None  # difference / se; None where the components do not vary
     df: Number | None  # None where infinite
@@ -214,6 +210,7 @@ class Subgroup(Record):
     images: int
     patients: int
     too_small: str | None  # the reason
+    reason: str | None = Field(None, exclude_if=is_none)  # why the estimate has no interval
     estimate: Number | None = None  # this and the next as in ``Interval``
     low: Number | None = None
     high: Number | None = None

@@ -13,10 +13,16 @@ from benchmark.statistics.intervals import Interval
 from benchmark.statistics.letters import letters
 from benchmark.statistics.paired import discordance, mcnemar, mcnemar_clustered
 from benchmark.statistics.power import detectable_mcnemar, needed, smallest_detectable
+from benchmark.statistics.sides import too_few
 from benchmark.utils.rounding import canonical_float
 
 POWERS = (0.8, 0.95)
 SMALLEST = 0.001  # a tenth of a point; nobody needs the patients that would show less
+
+
+def below(p: float | None, alpha: float) -> bool:
+    """Return whether there is a p, and it is significant."""
+    return p is not None and p < alpha
 
 
 def add_adjusted(records: Iterable[dict[str, Any]], correction: str) -> None:
@@ -31,6 +37,8 @@ def add_adjusted(records: Iterable[dict[str, Any]], correction: str) -> None:
 
 def difference_record(difference: Interval, margin: float, alpha: float) -> dict[str, Any]:
     """Return a paired difference as JSON values, with its test of equivalence."""
+    if difference.se is None or difference.df is None:
+        return {**difference.record(), "equivalence": None}
     test = equivalence(difference.estimate, difference.se, difference.df, margin, alpha)
     record = {name: test[name] for name in ("margin", "p", "rope")}
     equivalent = canonical_float(test["p"]) < alpha  # as a reader of the rounded p decides
@@ -70,14 +78,14 @@ def delong_by_row(compared: ComparedRows, baseline: str) -> dict[str, dict[str, 
 
 
 def can_delong(compared: ComparedRows) -> bool:
-    """Return whether the task is binary with two patients or more of each class."""
-    if compared.protocol.kind != "binary":
-        return False
-    return min(len(np.unique(compared.patient[compared.label == k])) for k in (0, 1)) >= 2
+    """Return whether the task is binary with enough patients of each class."""
+    return compared.protocol.kind == "binary" and too_few(compared.metric("auroc").sides) is None
 
 
-def detectable(difference: Interval, alpha: float) -> dict[str, float]:
-    """Return the smallest detectable true difference, by power."""
+def detectable(difference: Interval, alpha: float) -> dict[str, float] | None:
+    """Return the smallest detectable true difference, by power; None without an interval."""
+    if difference.se is None or difference.df is None:
+        return None
     return {str(p): smallest_detectable(difference.se, difference.df, alpha, p) for p in POWERS}
 
 
@@ -89,7 +97,9 @@ def power(compared: ComparedRows, baseline: str) -> dict[str, Any]:
     protocol, rows, required = compared.protocol, {}, {}
     for name in _others(compared, baseline):
         difference = compared.primary.difference(name, baseline)
-        rows[name] = detectable(difference, protocol.alpha)
+        if (least := detectable(difference, protocol.alpha)) is None:
+            continue
+        rows[name] = least
         target = max(abs(difference.estimate), SMALLEST)
         required[name] = needed(difference.parts, target, protocol.alpha, protocol.power)
     discordant = _mcnemar_power(compared, baseline)
@@ -125,4 +135,4 @@ def letters_of(
 ) -> dict[str, str]:
     """Return the letters of ranked rows, from their pairwise comparisons; ``a`` marks a group of the best."""
     best_first = sorted(means, key=lambda name: (-means[name], name))
-    return letters(best_first, [(p["a"], p["b"]) for p in pairs if p["p_adjusted"] < alpha])
+    return letters(best_first, [(p["a"], p["b"]) for p in pairs if below(p["p_adjusted"], alpha)])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmark.comparison.compared_rows import ComparedRows
+from benchmark.plugins.metric import enough_images
 from benchmark.statistics.association import spearman
 from benchmark.statistics.variance import components
 from benchmark.utils.rounding import canonical_float
@@ -46,7 +47,7 @@ def association(
     if baseline not in compared.rows:
         return {}
     measures = {
-        m["row"]["name"]: m["measures"]
+        m["row"]["name"]: {k: v for k, v in m["measures"].items() if enough_images(k, v["n"])}
         for m in manifests
         if m["row"]["role"] == "generator" and m["row"]["name"] in compared.rows
     }

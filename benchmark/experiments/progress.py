@@ -10,6 +10,7 @@ from benchmark.engine.events import RunObserver
 from benchmark.engine.forecast import Durations, simulate, start_order
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.store import Result
+from benchmark.stages.data import DataConfig, DataResult
 from benchmark.utils.formatting import plural
 
 
@@ -99,6 +100,9 @@ class Progress(RunObserver):
         self.durations.learn(node.id, max(seconds, occupied))
         self._end(node.id)
         self._show(node.id, f"done in {clock(seconds)}")
+        if isinstance(node.config, DataConfig):
+            for note in result.read(DataResult).notes:
+                (self.bar.console.print if self.bar else print)(f"note: {note}")
 
     def failed(self, node: Node, line: str, dependents: Sequence[str]) -> None:
         """Remove a failed node and those that depend on it, and show why."""

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from benchmark.metrics.extractor.features import feature_pair
-from benchmark.plugins.metric import Direction, Need, Side, Sides, Value
+from benchmark.plugins.metric import FEWEST_IMAGES, Direction, Need, Side, Sides, Value
 
 version = "1"
 
@@ -27,6 +27,7 @@ class Metric:
     needs: ClassVar[set[Need]] = {"features"}
     direction: ClassVar[Direction] = "minimize"
     sides: ClassVar[Sides] = "matched"
+    fewest: ClassVar[int] = FEWEST_IMAGES
 
     def __init__(self, params: Params, device: str) -> None:
         pass

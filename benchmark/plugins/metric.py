@@ -15,6 +15,9 @@ Sides = Literal["matched", "all"]
 Direction = Literal["minimize", "maximize"]
 NEEDS: tuple[Need, ...] = get_args(Need)
 PAGE = "See docs/add_a_metric.md."
+# On each side of FID and KID. Between n images of equal distributions, the squared distance of the means
+# alone is 2 / n of the total variance of the features: a half with 4 images, a tenth with 20.
+FEWEST_IMAGES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,11 @@ class Value:
     details: Mapping[str, float] = field(default_factory=dict)
 
 
+def enough_images(name: str, n: int) -> bool:
+    """Return whether a figure of this name may be shown: FID and KID of a handful of images are noise."""
+    return n >= FEWEST_IMAGES or name.partition("_")[0] not in ("fid", "kid")
+
+
 class Metric(Protocol):
     """Contract of a metric; see docs/add_a_metric.md.
 
@@ -98,6 +106,7 @@ class Metric(Protocol):
             floor is the mean over pairs of halves of the real test images, which share no patient. ``all``
             for a property of the synthetic images: both sides have all images, and for the floor the real
             ones take the place of the synthetic ones.
+        fewest: optional; images of each matched side, below which the figure is missing, with a note.
     """
 
     needs: ClassVar[set[Need]]

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.plugins.source import DataSource
-from benchmark.protocol.split import divide, note_reserve
+from benchmark.protocol.split import divide, note_reserve, note_small_tests
 from benchmark.tasks.schema import SplitRule
 
 Rule = Callable[[ImageSet], ImageSet]
@@ -47,7 +47,7 @@ def load(
     more, dropped = _with_every_class(splits.more_tests, set(splits.test.classes) & set(classes))
     notes = dict.fromkeys((*splits.notes, *train.card.get("notes", ()), *dropped))
     splits = Splits(train, splits.val, splits.test, splits.reserve, more, tuple(notes))
-    return note_reserve(splits, reserve_per_class)
+    return note_small_tests(note_reserve(splits, reserve_per_class), classes, split.folds, where)
 
 
 def _with_every_class(

@@ -1,5 +1,6 @@
 """Division of a source's images into train, val, test and reserve, by patient."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol.patients import PARTS, classes_with_patients
 from benchmark.protocol.stratify import draw_parts
+from benchmark.statistics.sides import with_and_without, without_interval
 from benchmark.tasks.schema import SplitRule
+from benchmark.utils.formatting import plural
 
 
 def divide(images: ImageSet, rule: SplitRule, *, seed: int, where: str = "classes") -> Splits:
@@ -122,3 +125,27 @@ def note_reserve(splits: Splits, requested: int) -> Splits:
     counts = ", ".join(f"{name} {n}" for name, n in short.items())
     note = f"oracle has fewer reserve images than the {requested} per class that are requested: {counts}"
     return replace(splits, notes=(*splits.notes, note))
+
+
+def note_small_tests(splits: Splits, classes: Sequence[str], folds: int, where: str) -> Splits:
+    """Add a note on each class that has too few test patients for an interval.
+
+    The held-out parts of folds are joined later, so that theirs are not noted here.
+
+    Raises:
+        DataError: every image of a test split shows a class, or a test split has one patient.
+    """
+    notes = []
+    for name, images in splits.tests.items():
+        here = f"{where}: split {name}"
+        if (patients := len(images.patients())) < 2:
+            remedy = "Add patients, or raise the split's share of images."
+            raise DataError(here, f"has {plural(patients, 'patient')}", remedy)
+        for k, label in enumerate(images.classes):
+            sides = with_and_without(images.label, images.patient_id, k, label)
+            if label not in classes or not sides[0].patients:
+                continue
+            if not sides[1].patients:
+                raise DataError(here, f"every image shows '{label}'", "Exclude the class.")
+            notes += [] if folds else without_interval(name, sides)
+    return replace(splits, notes=(*splits.notes, *dict.fromkeys(notes)))

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.utils.formatting import Ends
+from benchmark.utils.formatting import NO_INTERVAL, Ends
 
 if TYPE_CHECKING:
     from benchmark.bundles.schema import ClassifierCard
@@ -28,6 +28,8 @@ def value(share: float, in_percent: bool) -> str:
 
 def value_range(interval: Ends, in_percent: bool) -> str:
     """Format the interval of a value: ``[64.0, 68.5]`` in percent, or ``[0.640, 0.685]``."""
+    if interval.low is None:
+        return NO_INTERVAL
     if in_percent:
         return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
     return f"[{value(interval.low, False)}, {value(interval.high, False)}]"
@@ -47,6 +49,8 @@ def p_value(p: float | None) -> str:
 
 def p_equals(p: float | None) -> str:
     """Format a p value within a sentence: ``p = 0.012``."""
+    if p is None:
+        return "no p value"
     text = p_value(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 

@@ -98,6 +98,11 @@ class LoadedMetric:
     def sides(self) -> Sides:
         return self.metric.sides
 
+    @property
+    def fewest(self) -> int:
+        """Images of each matched side, below which the figure is missing."""
+        return getattr(self.metric, "fewest", 1)
+
     def __call__(self, real: MeasuredImages, fake: MeasuredImages) -> Value:
         """Measure two sides that meet the metric's needs.
 

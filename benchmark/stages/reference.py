@@ -15,7 +15,7 @@ from benchmark.stages.records import Record, StageResult
 INPUTS = "reference.npz"
 
 
-class ReferenceConfig(MeasuringConfig, stage="reference", version="3", seconds=8.0):
+class ReferenceConfig(MeasuringConfig, stage="reference", version="4", seconds=8.0):
     """Configuration of ``reference``."""
 
 
@@ -81,6 +81,9 @@ def real_reference(
     for metric in metrics:
         if missing := real.missing(metric.needs):
             notes.append(f"{metric.card.title} is not measured: the real test images have no {missing[0]}")
+        elif metric.sides == "matched" and n < metric.fewest:
+            size = f"{n} images on each side, at least {metric.fewest} are needed"
+            notes.append(f"{metric.card.title} is not measured: {size}")
         else:
             floors[metric.name] = _floor(metric, real, n, seed)
     return ReferenceResult(n=n, counts=test.select(half).counts(), floors=floors, notes=notes), real, half

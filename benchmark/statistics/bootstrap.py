@@ -17,11 +17,13 @@ from benchmark.errors import MetricError
 from benchmark.statistics.fits import added_by_fits, between_fits, chance
 from benchmark.statistics.intervals import RunVariance
 from benchmark.statistics.quality import Reading
+from benchmark.statistics.sides import FEWEST
 
 REPLICATES = 1000
 SEED = 20_231
 MOST_EMPTY = 0.05  # largest share of the replicates that may lack a class; above, there is no interval
 FIT_STREAM = 1000  # added to the stream of the trainings, so that fits have draws of their own
+ROUNDING = 1e-12  # of draws that do not vary
 AT_ONCE = 500_000  # weights at a time, so that they stay in the processor's cache
 
 
@@ -221,14 +223,15 @@ def bounds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(M,) ``low`` and ``high``: the quantiles alpha / 2 and 1 - alpha / 2 of ``draws`` of each metric.
 
-    NaN if a metric is not defined on the images, or on more than 5 % of the resamples.
+    NaN if a metric is not defined on the images, or on more than 5 % of the resamples, if it is the same in
+    all of them, or if fewer than ``FEWEST`` patients support it.
 
     Args:
         patients: (M,) effective number for each metric: of the smaller side of a class, for its metrics.
         fits: variance between fits; needed where there are several.
     """
     missing = ~np.isfinite(replicates.drawn).all(0)
-    defined = np.isfinite(replicates.estimate).all(0) & (missing.mean(0) <= MOST_EMPTY)
+    defined = np.isfinite(replicates.estimate).all(0) & (missing.mean(0) <= MOST_EMPTY) & (patients >= FEWEST)
     limits = np.full((2, len(defined)), np.nan)
     columns = np.flatnonzero(defined)
     group = np.unique(missing[:, columns], axis=1, return_inverse=True)[1]
@@ -237,7 +240,8 @@ def bounds(
         widened = np.array([widening(max(int(p), 2), alpha) for p in patients[chosen]])
         own_pool, own_fits = (p.only(chosen) if p else None for p in (pooled, fits))
         drawn = draws(replicates.only(chosen), resamples, own_pool, widened=widened, fits=own_fits)
-        limits[:, chosen] = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
+        ends = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
+        limits[:, chosen] = np.where(np.ptp(drawn, axis=0) < ROUNDING, np.nan, ends)
     return limits[0], limits[1]
 
 

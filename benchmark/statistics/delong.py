@@ -31,7 +31,7 @@ def delong(
         docs/statistics_predictions.md. ``a`` and ``b``: the areas, each {``auroc``, ``se``, ``low``,
         ``high``}, on the logit scale, which stays within 0 and 1; no interval for an area of 0 or 1.
         ``positives`` and ``negatives`` (images), ``patients`` (None if not given). ``reason``: if the
-        components do not vary there is no ``z``, and ``p`` is 1 for equal areas, else None; this is why.
+        components do not vary, ``low``, ``high``, ``z`` and ``p`` are None; this is why.
     Raises:
         MetricError: arrays of different length, a side with fewer than two images (or patients), or a score
             that is not finite.
@@ -92,8 +92,10 @@ class _Area:
 
         return float(t.ppf(1 - alpha / 2, self.df)) * self.se
 
-    def interval(self, alpha: float) -> dict[str, float]:
+    def interval(self, alpha: float) -> dict[str, float | None]:
         """Symmetric interval of a difference."""
+        if self.se <= ROUNDING:
+            return {"low": None, "high": None}
         return {"low": self.value - self.reach(alpha), "high": self.value + self.reach(alpha)}
 
     def test(self) -> dict[str, Any]:
@@ -104,9 +106,9 @@ class _Area:
         if self.se > ROUNDING:
             z = self.value / self.se
             return {"z": z, "df": df, "p": float(2 * t.sf(abs(z), self.df)), "reason": None}
-        if abs(self.value) < ROUNDING:
-            return {"z": None, "df": df, "p": 1.0, "reason": "the two order all images alike"}
-        return {"z": None, "df": df, "p": None, "reason": "the difference is the same for every image"}
+        alike = "the two order all images alike"
+        reason = alike if abs(self.value) < ROUNDING else "the difference is the same for every image"
+        return {"z": None, "df": df, "p": None, "reason": reason}
 
     def record(self, alpha: float) -> dict[str, Any]:
         """The area with the interval of its logit."""

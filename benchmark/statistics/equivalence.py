@@ -14,7 +14,7 @@ def equivalence(estimate: float, se: float, df: float, margin: float, alpha: flo
 
     Args:
         estimate: of the difference.
-        se: its standard error, at least 0.
+        se: its standard error, above 0.
         df: degrees of freedom of its t distribution; infinite for a normal one.
         margin: smallest difference that matters, above 0, in the unit of the estimate.
         alpha: level of each of the two one-sided tests.
@@ -24,7 +24,7 @@ def equivalence(estimate: float, se: float, df: float, margin: float, alpha: flo
         posterior probabilities (flat prior) that the true difference is ``below`` -margin, ``within`` the
         margins, or ``above`` margin; they sum to 1.
     Raises:
-        MetricError: the margin is not above 0, or the standard error is negative.
+        MetricError: the margin is not above 0, or the standard error is not above 0.
     Source: Schuirmann 1987 (J Pharmacokinet Biopharm 15:657), as in Lakens 2017 (Soc Psychol Personal Sci
         8:355); the region as in Kruschke 2018 (Adv Methods Pract Psychol Sci 1:270), with the posterior of
         a correlated t test (Benavoli et al. 2017, JMLR 18:77).
@@ -35,8 +35,8 @@ def equivalence(estimate: float, se: float, df: float, margin: float, alpha: flo
         raise MetricError(
             "equivalence", f"a margin of {margin:g}", "Give the smallest difference that matters."
         )
-    if not se >= 0:
-        raise MetricError("equivalence", f"a standard error of {se:g}", "It is at least 0.")
+    if not se > 0:
+        raise MetricError("equivalence", f"a standard error of {se:g}", "It is above 0.")
     below, above = (_tail(margin + side * estimate, se, df) for side in (1, -1))
     p = max(below, above)  # a flat prior's posterior tails are the p-values of the one-sided tests
     reach = float(t.ppf(1 - alpha, df)) * se
@@ -54,6 +54,4 @@ def _tail(gap: float, se: float, df: float) -> float:
     """Probability of an error larger than the gap."""
     from scipy.stats import t
 
-    if se == 0:
-        return float(gap < 0) if gap else 0.5
     return float(t.sf(gap / se, df))

@@ -9,6 +9,7 @@ shows the simulations behind this choice.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -21,6 +22,10 @@ from benchmark.statistics.power import (
     satterthwaite,
     smallest_detectable,
 )
+from benchmark.statistics.sides import FEW, Side, all_patients, too_few
+
+ROUNDING = 1e-12  # of a standard error
+CONSTANT = "all test patients have the same value, which does not show how others vary"
 
 
 @dataclass(frozen=True)
@@ -33,22 +38,23 @@ class RunVariance:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval and test."""
+    """An estimate with its interval and test, or with the reason why it has none."""
 
     estimate: float  # in the unit of the values (1 is the best value of every metric)
-    low: float  # this and the next: two-sided interval of level 1 - alpha
-    high: float
-    se: float  # standard error
-    df: float  # degrees of freedom of the t distribution
-    p: float  # two-sided, of the hypothesis that the estimated quantity is 0
-    detectable: float  # smallest true difference that is detected with the given power
     runs: int  # this and the next two: sample sizes
     images: int
     patients: int
+    low: float | None = None  # this and the next: two-sided interval of level 1 - alpha
+    high: float | None = None
+    se: float | None = None  # standard error
+    df: float | None = None  # degrees of freedom of the t distribution
+    p: float | None = None  # two-sided, of the hypothesis that the estimated quantity is 0
+    detectable: float | None = None  # smallest true difference that is detected with the given power
+    reason: str | None = None  # why there are none of the above; else None
     # components of the variance, for ``power.needed``; None with one run. Not in the record.
     parts: VarianceParts | None = field(default=None, repr=False)
 
-    def record(self) -> dict[str, float]:
+    def record(self) -> dict[str, Any]:
         """As JSON values."""
         return {name: value for name, value in asdict(self).items() if name != "parts"}
 
@@ -70,9 +76,36 @@ def sampling_variance(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
     count = len(first)
     if count < 2:
         raise MetricError("interval", "the test split has one patient", "At least two are needed.")
-    influence = (values - values.mean(-1, keepdims=True)) / values.shape[-1]
-    by_patient = np.add.reduceat(influence[..., order], first, axis=-1)
+    by_patient = np.add.reduceat(_influence(values)[..., order], first, axis=-1)
     return np.asarray((by_patient**2).sum(-1) * count / (count - 1))
+
+
+def patients_df(values: np.ndarray, patient: np.ndarray, sides: Sequence[Side]) -> float:
+    """Degrees of freedom of ``sampling_variance``: P - 1, or fewer where a side has few patients.
+
+    The squared influences of a side with m < ``FEW`` patients are a variance with m - 1 degrees of freedom;
+    the sum with the rest has those of Satterthwaite 1946, as ``delong`` does for both sides.
+
+    Args:
+        values: (n,) values per image.
+    """
+    count = len(np.unique(patient))
+    few = [side for side in sides if side.patients < min(FEW, count)]
+    parts = [float(sampling_variance(values, patient)), *(_of_side(values, patient, side) for side in few)]
+    terms = [(part, side.patients - 1) for part, side in zip(parts[1:], few, strict=True)]
+    rest = max(parts[0] - sum(parts[1:]), 0.0)
+    return min(satterthwaite(parts[0], [(rest, count - 1), *terms], None), count - 1)
+
+
+def _of_side(values: np.ndarray, patient: np.ndarray, side: Side) -> float:
+    """Part of the variance that the patients of a side cause."""
+    own = np.bincount(np.unique(patient, return_inverse=True)[1], _influence(values) * side.inside)
+    return float((own**2).sum()) * side.patients / (side.patients - 1)
+
+
+def _influence(values: np.ndarray) -> np.ndarray:
+    """(..., n) derivative of the mean with respect to the weight of an image."""
+    return np.asarray((values - values.mean(-1, keepdims=True)) / values.shape[-1])
 
 
 def pooled_difference(run_values: np.ndarray) -> RunVariance | None:
@@ -108,13 +141,15 @@ def interval(
     alpha: float,
     power: float,
     fits: Sequence[FitVariance] = (),
+    sides: Sequence[Side] = (),
 ) -> Interval:
     """Interval of the mean over runs of a metric.
 
     Variance: the between-run part, which is the larger of the pooled variance and that of this row (or
     pair), divided by R; plus the sampling covariance of two runs on the same patients (at least 0); at least
     the sampling variance of the mean over runs. With one run: the sampling variance alone. The variance
-    between fits is added.
+    between fits is added. There is an estimate alone where a side has fewer than ``FEWEST`` patients, or
+    where nothing varies, since no variation in a sample does not show that there is none.
 
     Args:
         values: (R, n) values per image of each run, whose mean is the metric (see ``metrics``), or the
@@ -122,50 +157,54 @@ def interval(
         patient: (n,) labels.
         pooled: from ``pooled_mean`` or ``pooled_difference``; None to use the variance of this row alone.
         fits: of every row in ``values`` that has several fits.
-    Raises:
-        MetricError: fewer than two patients.
+        sides: of the metric; empty for a mean over all images.
     """
     runs, images = values.shape
     estimate = float(values.mean(-1).mean())
-    variance, df, parts = _variance(values, patient, pooled, joined_fits(fits))
+    size = {"runs": runs, "images": images, "patients": len(np.unique(patient))}
+    if reason := too_few(sides or all_patients(patient)):
+        return Interval(estimate, **size, reason=reason)
+    variance, df, parts = _variance(values, patient, pooled, joined_fits(fits), sides)
     se = float(np.sqrt(variance))
+    if se < ROUNDING:
+        return Interval(estimate, **size, reason=CONSTANT)
     t = float(stats.t.ppf(1 - alpha / 2, df))
     return Interval(
-        estimate=estimate,
+        estimate,
+        **size,
         low=estimate - t * se,
         high=estimate + t * se,
         se=se,
         df=float(df),
-        p=_p_value(estimate, se, df),
+        p=float(2 * stats.t.sf(abs(estimate) / se, df)),
         detectable=smallest_detectable(se, df, alpha, power),
-        runs=runs,
-        images=images,
-        patients=len(np.unique(patient)),
         parts=parts,
     )
 
 
 def _variance(
-    values: np.ndarray, patient: np.ndarray, pooled: RunVariance | None, fits: FitVariance | None
+    values: np.ndarray,
+    patient: np.ndarray,
+    pooled: RunVariance | None,
+    fits: FitVariance | None,
+    sides: Sequence[Side],
 ) -> tuple[float, float, VarianceParts | None]:
     """Variance of the mean over runs, its degrees of freedom, and its components (None with one run)."""
     runs, patients = len(values), len(np.unique(patient))
     test = float(sampling_variance(values.mean(0), patient))
+    test_df = patients_df(values.mean(0), patient, sides)
     added = fits.added if fits else 0.0
     if runs == 1:
-        return test + added, satterthwaite(test, [(test, patients - 1)], fits), None
+        return test + added, satterthwaite(test, [(test, test_df)], fits), None
     each = float(sampling_variance(values, patient).mean())
     shared = max((runs * test - each) / (runs - 1), 0.0)
     of_row = float(values.mean(-1).var(ddof=1))
     between = max(of_row, pooled.variance) / runs if pooled else of_row / runs
     between_df = pooled.df if pooled else runs - 1
-    parts = VarianceParts(shared, runs * (test - shared), runs * between, between_df, runs, patients, fits)
+    parts = VarianceParts(
+        shared, runs * (test - shared), runs * between, between_df, runs, patients, fits,
+        test_df / (patients - 1),
+    )  # fmt: skip
     variance = max(shared + between, test)
-    df = satterthwaite(variance, [(shared, patients - 1), (between, between_df)], fits)
+    df = satterthwaite(variance, [(shared, test_df), (between, between_df)], fits)
     return variance + added, df, parts
-
-
-def _p_value(estimate: float, se: float, df: float) -> float:
-    if se < 1e-12:  # no variation, neither between runs nor between images
-        return 1.0 if abs(estimate) < 1e-12 else 0.0
-    return float(2 * stats.t.sf(abs(estimate) / se, df))

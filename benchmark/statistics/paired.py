@@ -39,7 +39,7 @@ def mcnemar(gained: int, lost: int, method: Method = "auto") -> dict[str, Any]:
             ``corrected`` for continuity. ``auto`` is mid-p up to 50 discordant images, then asymptotic.
     Returns:
         ``gained``, ``lost``, ``discordant``, the full name of the ``method``, ``statistic`` (chi-squared;
-        None for ``exact`` and ``mid-p``), and ``p``, two-sided; 1 without discordant images.
+        None for ``exact`` and ``mid-p``), and ``p``, two-sided; None without discordant images.
     Raises:
         MetricError: a negative count, or an unknown method.
     Source: McNemar 1947; Fagerland, Lydersen and Laake 2013 (BMC Med Res Methodol 13:91), who advise
@@ -51,7 +51,7 @@ def mcnemar(gained: int, lost: int, method: Method = "auto") -> dict[str, Any]:
     chosen = _resolve(method, discordant, NAMES)
     counts = {"gained": int(gained), "lost": int(lost), "discordant": int(discordant)}
     if discordant == 0:
-        return {**counts, "method": NO_DISCORDANT, "statistic": None, "p": 1.0}
+        return {**counts, "method": NO_DISCORDANT, "statistic": None, "p": None}
     statistic, p = _independent(int(gained), int(lost), chosen)
     return {**counts, "method": NAMES[chosen], "statistic": statistic, "p": p}
 
@@ -84,7 +84,8 @@ def mcnemar_clustered(gained: np.ndarray, lost: np.ndarray, method: Method = "au
             correctly.
         method: ``auto`` is mid-p up to 50 patients whose d is not 0, then asymptotic.
     Returns:
-        ``statistic``, ``p`` (two-sided), ``method``, ``patients`` (P), ``discordant_patients`` (with d not
+        ``statistic``, ``p`` (two-sided), both None where no patient is discordant, ``method``,
+        ``patients`` (P), ``discordant_patients`` (with d not
         0), and ``design_effect`` = (sum of d^2) / (gained + lost), by which clustering multiplies the
         variance; None without discordant images.
     Raises:
@@ -108,7 +109,7 @@ def mcnemar_clustered(gained: np.ndarray, lost: np.ndarray, method: Method = "au
     }
     chosen = _resolve(method, discordant, CLUSTERED_NAMES)
     if discordant == 0:
-        return {"statistic": None, "p": 1.0, "method": NO_DISCORDANT, **counts}
+        return {"statistic": None, "p": None, "method": NO_DISCORDANT, **counts}
     if chosen == "asymptotic":
         statistic = int(d.sum()) ** 2 / squares
         p = float(chi2.sf(statistic, 1))

@@ -9,6 +9,7 @@ from benchmark.errors import MetricError
 from benchmark.statistics import bootstrap
 from benchmark.statistics.bootstrap import Replicates, Resamples
 from benchmark.statistics.metrics import members
+from benchmark.statistics.sides import FEWEST
 
 Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], Any]
 
@@ -46,7 +47,8 @@ def paired_bootstrap(
         level at which the interval reaches 0, at least 2 / (replicates + 1); ``se``, the standard deviation
         of the resamples; ``replicates``; ``left_out``, the number of resamples without a class or without
         the statistic; ``patients``, the effective number: those with, or without, the rarest class; and
-        ``reason`` why there is no interval: the statistic is undefined, or more than 5 % are left out.
+        ``reason`` why there is no interval: the statistic is undefined, fewer than ``FEWEST`` patients
+        support it, more than 5 % are left out, or no resample differs.
     Raises:
         MetricError: fewer than two patients, or arrays of different length.
     Source: Efron and Tibshirani 1993, chapters 8 and 13; clustered as in Field and Welsh 2007.
@@ -98,9 +100,13 @@ def _inference(
     """Interval, p-value and standard error, or the reason why there are none."""
     low, high = bootstrap.bounds(difference, resamples, None, np.array([patients]), alpha)
     if not np.isfinite(low[0]):
-        undefined = not np.isfinite(difference.estimate).all()
-        share = f"{left_out / resamples.replicates:.0%} of the resamples lack a class or the metric"
-        reason = "the metric is not defined" if undefined else share
+        reason = "no resample differs"
+        if not np.isfinite(difference.estimate).all():
+            reason = "the metric is not defined"
+        elif patients < FEWEST:
+            reason = f"fewer than {FEWEST} patients with, or without, a class"
+        elif left_out > bootstrap.MOST_EMPTY * resamples.replicates:
+            reason = f"{left_out / resamples.replicates:.0%} of the resamples lack a class or the metric"
         return {"low": None, "high": None, "se": None, "p": None, "reason": reason}
     widened = np.array([bootstrap.widening(max(patients, 2), alpha)])
     draws = bootstrap.draws(difference, resamples, None, widened=widened)[:, 0]

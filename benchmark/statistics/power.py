@@ -148,6 +148,7 @@ class VarianceParts:
     runs: int  # this and the next: of the study that they were estimated from; at least two each
     patients: int
     fits: FitVariance | None = None  # falls with neither; None where refits are not known
+    df_per_patient: float = 1.0  # of ``shared``, by number of patients - 1; below 1 where a class has few
 
     def shares(self) -> dict[str, float]:
         """Shares of the variance of the mean: ``patients``, and what ``trainings`` and ``fits`` add."""
@@ -170,7 +171,8 @@ class VarianceParts:
         trained = max(self.between - self.chance, 0.0) + min(self.between, self.chance) * scale
         variance = shared + max(trained, chance) / runs
         between_df = self.between_df * (runs - 1) / (self.runs - 1)
-        df = satterthwaite(variance, [(shared, patients - 1), (trained / runs, between_df)], self.fits)
+        shared_df = (patients - 1) * self.df_per_patient
+        df = satterthwaite(variance, [(shared, shared_df), (trained / runs, between_df)], self.fits)
         return math.sqrt(variance + (self.fits.added if self.fits else 0.0)), df
 
 

@@ -46,7 +46,7 @@ def read_csv(
     parts: list[list[np.ndarray]] = [[] for _ in names]
     while batch := list(itertools.islice(records, BATCH)):
         if rules.strict:
-            _refuse_other_widths(path, batch, len(header), rules)
+            _refuse_other_widths(path, batch, header, rules)
         lines += [line for line, _ in batch]
         for part, name, place in zip(parts, names, places, strict=True):
             texts = [fields[place].strip() if place < len(fields) else "" for _, fields in batch]
@@ -140,16 +140,23 @@ def _names(
 def _remedy(header: Sequence[str], required: Sequence[str]) -> str:
     present = ", ".join(map(_printable, header[:LISTED])) + (", ..." if len(header) > LISTED else "")
     expected = f"Expected the columns {', '.join(required)}; the file has {present}."
-    separators = {";": "semicolons", "\t": "tabs"}
-    used = next((name for mark, name in separators.items() if mark in header[0]), "")
-    return f"{expected} It seems to be separated by {used}: save it with commas." if used else expected
+    return f"{expected} {_separated(header)}".rstrip()
 
 
-def _refuse_other_widths(path: Path, batch: Sequence[Record], width: int, rules: CsvRules) -> None:
+def _separated(fields: Sequence[str]) -> str:
+    """Return the remedy for a record whose cells another mark than the comma separates, or no text."""
+    for mark, name in {";": "Semicolons", "\t": "Tabs", "|": "Vertical bars"}.items():
+        if mark in fields[0]:
+            return f"{name} seem to separate the cells: use commas, and points in decimal numbers."
+    return ""
+
+
+def _refuse_other_widths(path: Path, batch: Sequence[Record], header: Sequence[str], rules: CsvRules) -> None:
     for line, fields in batch:
-        if len(fields) != width:
-            problem = f"has {len(fields)} cells, expected {width} as in the header"
-            remedy = "Put a text that contains a comma in double quotes."
+        if len(fields) != len(header):
+            problem = f"has {len(fields)} cells, expected {len(header)} as in the header"
+            quotes = "Put a text that contains a comma in double quotes."
+            remedy = _separated(header) or _separated(fields) or quotes
             raise rules.error(f"{path}: line {line}", problem, remedy)
 
 

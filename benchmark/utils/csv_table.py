@@ -123,7 +123,7 @@ class CsvTable:
 
         def read(where: str, text: str) -> float:
             try:
-                number = float(text)
+                number = plain_float(text)
             except ValueError:
                 raise self.rules.error(where, f"is '{text}', expected a number such as 0.75") from None
             if not math.isfinite(number):
@@ -194,6 +194,13 @@ class CsvTable:
                 raise self.fault(index, column, problem)
 
 
+def plain_float(text: str) -> float:
+    """Return a number; raise ValueError for a text that is none, or that only Python reads, as ``0_75``."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def required_text(where: str, text: str) -> str:
     """Return a text; raise DataError if it is blank or NaN."""
     if text.lower() in METADATA.blank:
@@ -211,6 +218,6 @@ def required_id(where: str, text: str) -> str:
 def number_or_nan(where: str, text: str) -> float:
     """Return a number, NaN for a missing value; raise DataError for any other text."""
     try:
-        return math.nan if is_missing(text) else float(text)
+        return math.nan if is_missing(text) else plain_float(text)
     except ValueError:
         raise DataError(where, f"'{text}' is not a number", "Give a number, or leave it blank.") from None

@@ -35,8 +35,13 @@ def points(difference: float, digits: int = 1) -> str:
     return f"{0:.{digits}f}" if not float(text) else text.replace("-", "−")
 
 
+NO_INTERVAL = "(no interval)"
+
+
 def points_range(interval: Ends) -> str:
     """Format the interval of a difference in points: ``[+1.0, +5.4]``."""
+    if interval.low is None:
+        return NO_INTERVAL
     return f"[{points(interval.low)}, {points(interval.high)}]"
 
 

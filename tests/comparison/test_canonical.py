@@ -219,6 +219,8 @@ def with_noise(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
 
     def interval(*args: Any, **options: Any) -> intervals.Interval:
         own = plain(*args, **options)
+        if own.p is None:
+            return replace(own, estimate=noisy(own.estimate))
         moved = {name: noisy(getattr(own, name)) for name in ("estimate", "low", "high", "se")}
         return replace(own, **moved, p=min(max(noisy(own.p), 0.0), 1.0))
 

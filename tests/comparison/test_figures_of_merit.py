@@ -10,7 +10,6 @@ import pytest
 from benchmark.comparison import figures_of_merit
 from benchmark.comparison.aligned_rows import AlignedRows, Protocol, Row, SplitImages
 from benchmark.comparison.compared_rows import ComparedRows
-from benchmark.comparison.notes import without_interval
 from benchmark.comparison.subgroups import subgroups
 from benchmark.statistics import metrics
 
@@ -113,7 +112,7 @@ def test_the_reliability_diagram_by_hand():
     assert bins[0].accuracy is None
 
 
-def test_a_class_of_two_patients_has_no_interval_and_a_note():
+def test_a_class_of_two_patients_has_no_interval_and_a_reason():
     """The class and means over classes have no interval; accuracy has one."""
     plain = drawn("multiclass", {"real_only": 1.0})
     label = plain.splits["test"].label % 2
@@ -126,8 +125,8 @@ def test_a_class_of_two_patients_has_no_interval_and_a_note():
     assert own.overall["balanced_accuracy"].estimate is not None
     assert own.per_class["a"]["auroc"].low is not None
     assert own.overall["accuracy"].low is not None
-    (note,) = without_interval(result, "test")
-    assert " c:" in note
+    assert own.per_class["c"]["auroc"].reason == "fewer than 5 patients of class c"
+    assert own.overall["balanced_accuracy"].reason == "fewer than 5 patients of class c"
 
 
 def test_subgroups_have_every_figure():

@@ -167,7 +167,7 @@ def test_without_a_curve_the_records_are_empty():
 
 
 def test_a_class_of_two_patients_has_no_curve_and_a_note():
-    """Too many resamples lack the class: the curve is left out with a note, and the rest is computed."""
+    """The class has too few patients: the curve is left out with a note, and the rest is computed."""
 
     def rare(table: pd.DataFrame) -> pd.DataFrame:
         number = table["image_id"].str[1:].astype(int)
@@ -176,7 +176,7 @@ def test_a_class_of_two_patients_has_no_curve_and_a_note():
     result = compare([(m, rare(p)) for m, p in bundles()], rare(subsets())).to_json()
     assert result["learning_curve"] is None
     assert result["equivalent"] == {}
-    assert any("There is no learning curve: too many resamples" in note for note in result["notes"])
+    assert any("There is no learning curve: fewer than 5 patients" in note for note in result["notes"])
     assert result["figures"]["test"]["20"]["gan"]["versus"]["real_only"]
 
 

@@ -143,7 +143,7 @@ def test_association_is_over_generators_alone(panel):
     manifests = [
         {
             "row": {"name": n, "role": "control" if n == "real_only" else "generator"},
-            "measures": {"fid": {"value": v, "direction": "minimize"}},
+            "measures": {"fid": {"value": v, "direction": "minimize", "n": 100}},
         }
         for n, v in fid.items()
     ]

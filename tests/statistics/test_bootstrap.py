@@ -112,11 +112,13 @@ def test_few_patients_widen_by_the_t_distribution():
 
 
 def test_a_row_does_not_differ_from_itself():
-    """Both rows use the same resamples, so the difference has no spread."""
+    """Both rows use the same resamples, so the difference has no spread, and no interval."""
     label, scores, patient = drawn(4)
     resamples = Resamples(patient, 100)
     own = replicates(label, scores, resamples)
-    assert interval(own - own, AUROC, resamples) == (0, 0, 0)
+    estimate, *ends = interval(own - own, AUROC, resamples)
+    assert estimate == 0
+    assert np.isnan(ends).all()
 
 
 @pytest.mark.parametrize(("positive", "given"), [(1, False), (2, False), (4, True), (20, True)])

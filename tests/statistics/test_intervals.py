@@ -60,12 +60,6 @@ def test_nothing_is_pooled_over_one_run():
     assert intervals.pooled_mean(np.array([[0.6], [0.5]])) is None
 
 
-def test_identical_rows_differ_by_exactly_zero():
-    """A row against itself has difference 0, no error, and p = 1."""
-    result = intervals.interval(np.zeros((3, 10)), np.arange(10), None, **LEVELS)
-    assert (result.estimate, result.low, result.high, result.p) == (0, 0, 0, 1)
-
-
 def test_one_patient_is_refused():
     """One patient has no variance."""
     with pytest.raises(MetricError, match="one patient"):

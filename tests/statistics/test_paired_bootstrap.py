@@ -104,10 +104,11 @@ def test_same_seed_same_result_and_a_swap_flips_the_sign():
 
 
 def test_a_row_against_itself():
-    """Difference, interval and spread are 0, and p is 1."""
+    """The difference is 0, without an interval or p."""
     label, a, _, patient = drawn(4)
     result = paired_bootstrap(auroc, label, a, a, patient, vectorized=True)
-    assert [result[k] for k in ("difference", "low", "high", "se", "p")] == [0, 0, 0, 0, 1]
+    assert [result[k] for k in ("difference", "low", "high", "se", "p")] == [0, None, None, None, None]
+    assert result["reason"] == "no resample differs"
 
 
 def test_interval_and_p_value_agree():
@@ -119,14 +120,13 @@ def test_interval_and_p_value_agree():
 
 
 def test_resamples_without_a_class_are_left_out_and_counted():
-    """With two positive patients of 60 one resample in eight has none, too many; with four patients few have
-    none."""
+    """With two positive patients of 60 one resample in eight has none; with five patients few have none."""
     label, a, b, patient = drawn(5, share=2 / 60)
     result = paired_bootstrap(balanced_accuracy, label, a, b, patient, vectorized=True)
     assert result["left_out"] / result["replicates"] == pytest.approx((1 - 2 / 60) ** 60, abs=0.04)
     assert (result["low"], result["p"], result["patients"]) == (None, None, 2)
-    assert "of the resamples lack a class" in result["reason"]
-    enough = paired_bootstrap(balanced_accuracy, *drawn(5, share=4 / 60), vectorized=True)
+    assert "fewer than 5 patients" in result["reason"]
+    enough = paired_bootstrap(balanced_accuracy, *drawn(5, share=5 / 60), vectorized=True)
     assert 0 < enough["left_out"] < 0.05 * enough["replicates"]
     assert enough["reason"] is None
 

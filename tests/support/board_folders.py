@@ -10,7 +10,7 @@ from typing import Any
 
 from support.make_bundles import make_bundles
 
-TINY: dict[str, Any] = {"test_counts": (4,) * 5, "paper_counts": None, "seeds": (0, 1)}
+TINY: dict[str, Any] = {"test_counts": (12,) * 5, "paper_counts": None, "seeds": (0, 1)}
 ROWS = ("real_only", "duplicate_real", "ddpm")
 BOARD = "cxr_pneumonia-demo"  # of the bundles of make_bundles
 # Signed with a key made for this file: ssh-keygen -Y sign -n synththorax-bundle -f key bundle.json

@@ -37,7 +37,7 @@ def test_cells_keep_their_lines(tmp_path):
     [
         ("", "is empty"),
         ("a,b\n", "no records"),
-        ("a;b\n1;2\n", "separated by semicolons: save it with commas"),
+        ("a;b\n1;2\n", "Semicolons seem to separate the cells"),
         ("a\n1\n", "line 1: b: column is missing"),
         ("a,b,a\n1,2,3\n", "line 1: a: column is there twice"),
         ("a,b,\n1,2,3\n", "column 3 has no name"),

@@ -12,6 +12,8 @@ from benchmark.cli.stats_text.form import (
 from benchmark.reporting.formats import p_equals, p_value, percent
 from benchmark.utils.formatting import points
 
+LEVELS = ("0.8", "0.95")  # of power
+
 
 def predictions(record: Record) -> list[str]:
     """Format the comparison of models with a baseline."""
@@ -32,22 +34,24 @@ def predictions(record: Record) -> list[str]:
     ]
     for model, versus in record["versus"].items():
         lines += ["", f"{model} against {settings['baseline']}:"]
-        lines += [f"  {sentence}" for sentence in _sentences(versus, settings["alpha"])]
+        lines += [f"  {sentence}" for sentence in _sentences(versus, settings)]
     return [*lines, *notes(record)]
 
 
 def _row(model: str, versus: Record) -> tuple[str, ...]:
-    difference, detectable = versus["difference"], versus["detectable"]
+    difference, detectable = versus["difference"], versus["detectable"] or {}
     return (
         model, points(difference["estimate"]), between(difference["low"], difference["high"], points),
-        p_value(difference["p"]), p_value(difference["p_adjusted"]), size(detectable["0.8"]),
-        size(detectable["0.95"]),
+        p_value(difference["p"]), p_value(difference["p_adjusted"]), size(detectable.get("0.8")),
+        size(detectable.get("0.95")),
     )  # fmt: skip
 
 
-def _sentences(versus: Record, alpha: float) -> list[str]:
+def _sentences(versus: Record, settings: Record) -> list[str]:
     difference, boot = versus["difference"], versus["bootstrap"]
-    if difference["p_adjusted"] < alpha:
+    if difference["p_adjusted"] is None:
+        conclusion = f"No verdict: {difference['reason']}."
+    elif difference["p_adjusted"] < settings["alpha"]:
         better = "Better" if difference["estimate"] > 0 else "Worse"
         conclusion = f"{better} by {size(difference['estimate'])} points."
     else:
@@ -60,19 +64,22 @@ def _sentences(versus: Record, alpha: float) -> list[str]:
         conclusion,
         f"Paired bootstrap by patient, of these trainings: {points(boot['difference'])} points, "
         f"{between(boot['low'], boot['high'], points)}{outcome}.",
-        *_mcnemar(versus["mcnemar"]),
+        *_mcnemar(versus["mcnemar"], settings["decision"]),
         *_delong(versus["delong"]),
         *_equivalence(versus["equivalence"]),
     ]
 
 
-def _mcnemar(test: Record | None) -> list[str]:
+def _mcnemar(test: Record | None, decision: str) -> list[str]:
     if test is None:
         return []
+    if test["p"] is None:
+        return [f"McNemar: not computed, {test['method']}."]
     clustered, detectable = test["clustered"], test["detectable"]["0.8"]
     lines = [
-        f"McNemar: {test['gained']} images gained, {test['lost']} lost, {p_equals(test['p'])} "
-        f"({test['method']}); clustered by patient {p_equals(clustered['p'])} ({clustered['method']})."
+        f"McNemar, predicting {decision}: {test['gained']} images gained, {test['lost']} lost, "
+        f"{p_equals(test['p'])} ({test['method']}); clustered by patient {p_equals(clustered['p'])} "
+        f"({clustered['method']})."
     ]
     if detectable is not None:
         lines.append(
@@ -111,13 +118,18 @@ def power(record: Record) -> list[str]:
         lines += grid(
             ("row", "difference", "detectable 80 %", "95 %"),
             [
-                (name, points(row["difference"]), *(size(row["detectable"][p]) for p in ("0.8", "0.95")))
+                (name, points(row["difference"]), *(size((row["detectable"] or {}).get(p)) for p in LEVELS))
                 for name, row in record["rows"].items()
             ],
         )
+        lines += [f"{name}: no verdict, {r['reason']}." for name, r in record["rows"].items() if r["reason"]]
         settings = record["settings"]
         lines.append(f"In points of {settings['metric']}, against '{settings['baseline']}'.")
-        lines += [_needed(name, row["needed"]) for name, row in record["rows"].items() if row["needed"]]
+        lines += [
+            _needed(name, row["needed"])
+            for name, row in record["rows"].items()
+            if row["needed"] and not row["reason"]
+        ]
     return lines
 
 

@@ -63,6 +63,7 @@ def of_predictions(
         own = panel.primary.difference(model, baseline)
         rows[model] = {
             "difference": own.estimate,
+            "reason": own.reason,
             "detectable": detectable(own, settings.alpha),
             "needed": needed(own, difference, settings.alpha, level or POWERS[0]) if difference else None,
         }
@@ -81,6 +82,8 @@ def needed(own: Interval, difference: float, alpha: float, level: float) -> Reco
     standard error falls with the square root of the number of patients.
     """
     record = power.needed(own.parts, difference, alpha, level)
+    if own.se is None or own.df is None:
+        return {**record, "reason": own.reason}
     if own.parts is None:
         seen = power.smallest_detectable(own.se, own.df, alpha, level)
         record["patients"] = max(2, math.ceil(own.patients * (seen / difference) ** 2))

@@ -18,9 +18,11 @@ from benchmark.statistics.equivalence import equivalence
 from benchmark.statistics.metrics import Kind, members, reported
 from benchmark.statistics.paired_bootstrap import paired_bootstrap
 from benchmark.statistics.quality import Reading
+from benchmark.statistics.sides import FEWEST, every_class
 from benchmark.utils.rounding import canonical
 
 FEW_PATIENTS = 10
+NO_THRESHOLD = "McNemar's test is left out: scores outside 0 to 1 have no threshold that divides the classes."
 SPLIT, BRACKET = "test", 0  # of a table of predictions, which has no splits and brackets
 Record = dict[str, Any]
 
@@ -55,7 +57,7 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
     tests: dict[str, Mapping[str, Record]] = {
         "difference": {m: panel.primary.difference(m, baseline).record() for m in others},
         "bootstrap": {m: _bootstrap(panel, metric, m, baseline) for m in others},
-        "mcnemar": significance_tests.mcnemar_by_row(panel, baseline),
+        "mcnemar": significance_tests.mcnemar_by_row(panel, baseline) if given.decision else {},
         "delong": significance_tests.delong_by_row(panel, baseline),
     }
     for name in ("difference", "bootstrap"):
@@ -65,6 +67,7 @@ def compare_predictions(given: Predictions, settings: Settings) -> Record:
         "settings": {
             "metric": metric, "baseline": baseline, "margin": settings.margin, "alpha": settings.alpha,
             "correction": settings.correction, "classes": list(given.classes), "kind": given.kind,
+            "decision": given.decision,
         },
         "test_set": {
             "images": len(given.label),
@@ -131,7 +134,9 @@ def _versus(
         seen = {str(p): power.detectable_mcnemar(images, share, alpha, p) if share else None for p in POWERS}
         record["mcnemar"] = {**record["mcnemar"], "share": share, "detectable": seen}
     record["detectable"] = significance_tests.detectable(own, alpha)
-    record["equivalence"] = equivalence(own.estimate, own.se, own.df, margin, alpha) if margin else None
+    record["equivalence"] = None
+    if margin and own.se is not None and own.df is not None:
+        record["equivalence"] = equivalence(own.estimate, own.se, own.df, margin, alpha)
     return record
 
 
@@ -177,11 +182,10 @@ def _of_run(metric: str, run: Reading, weight: np.ndarray) -> np.ndarray:
 
 
 def _notes(given: Predictions, runs: int) -> list[str]:
-    notes = []
-    for k, name in enumerate(given.classes):
-        patients = len(np.unique(given.patient[members(given.label, k)]))
-        if patients < FEW_PATIENTS:
-            notes.append(f"{patients} patients of class {name}: too few for reliable intervals.")
+    notes = [] if given.decision else [NO_THRESHOLD]
+    for side in every_class(given.label, given.patient, given.classes):
+        if FEWEST <= side.patients < FEW_PATIENTS:
+            notes.append(f"{side}: too few for reliable intervals.")
     if runs == 1:
         notes.append("One run of each model: the intervals do not cover the variation between trainings.")
     return notes

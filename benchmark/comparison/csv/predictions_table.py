@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import SubmissionError
-from benchmark.statistics.metrics import Kind
+from benchmark.statistics.metrics import THRESHOLD, Kind
 from benchmark.utils.csv_file import read_csv
 from benchmark.utils.csv_table import SUBMITTED, CsvTable
 
 KEYS = ("image_id", "patient_id", "label")
 SCORE = "score_"
 MOST_MODELS = 100
+HIGHEST = "the class with the highest score"
 FORMS = (
     "Give a column <model>:<class> per model and class, or the columns model, score_<class> and, for "
     "several trainings, run."
@@ -30,9 +31,11 @@ class Predictions:
     label: np.ndarray  # (n,) class index, or (n, K) 0 or 1 for ``multilabel``
     patient: np.ndarray  # (n,) labels
     scores: Mapping[str, np.ndarray]  # (R, n, K) by model, in order of appearance; the same R runs for all
+    # how a class is predicted, in words; None for scores whose order alone has a meaning
+    decision: str | None = HIGHEST
 
 
-def read_predictions(path: Path, positive: str | None = None) -> Predictions:
+def read_predictions(path: Path, positive: str | None = None, *, order_only: bool = False) -> Predictions:
     """Read single-label predictions.
 
     Columns ``image_id``, ``patient_id`` (the images of a patient are not independent), ``label`` (the true
@@ -42,6 +45,7 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
 
     Args:
         positive: the positive class of two; by default the last.
+        order_only: accept scores outside 0 to 1 where one of two classes has none: their order counts.
     Raises:
         SubmissionError: see ``csv_file.read_csv``; a label without scores; fewer than two classes or
             patients; an image that a model or a run lacks, has twice, or has with another label or patient;
@@ -63,13 +67,14 @@ def read_predictions(path: Path, positive: str | None = None) -> Predictions:
     patients, patient = np.unique(table.identifiers("patient_id")[first], return_inverse=True)
     if len(patients) < 2:
         raise SubmissionError(f"{path}: patient_id", "has one patient, expected at least two")
-    scores = {m: _scores(table, columns[m], classes) for m in trainings}
+    scores = {m: _scores(table, columns[m], classes, order_only) for m in trainings}
     return Predictions(
         kind="binary" if len(classes) == 2 else "multiclass",
         classes=classes,
         label=np.array([classes.index(v) for v in table.filled("label")[first]]),
         patient=patient,
         scores={m: np.stack([scores[m][order[m, r]] for r in own]) for m, own in trainings.items()},
+        decision=_decision(columns, scores, classes),
     )
 
 
@@ -161,15 +166,28 @@ def _classes(table: CsvTable, columns: Columns, positive: str | None) -> tuple[s
     return (*(c for c in named if c != positive), positive)
 
 
-def _scores(table: CsvTable, columns: Mapping[str, str], classes: tuple[str, ...]) -> np.ndarray:
+def _decision(columns: Columns, scores: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> str | None:
+    """Return how a class is predicted, or None where the score of one class is no probability."""
+    given = next(iter(columns.values()))
+    if len(given) == len(classes):
+        return HIGHEST
+    if any((s < 0).any() for s in scores.values()):  # of either class, one being 1 minus the other
+        return None
+    (name,) = given
+    return f"'{name}' {'above' if name == classes[-1] else 'from'} a score of {THRESHOLD:g}"
+
+
+def _scores(
+    table: CsvTable, columns: Mapping[str, str], classes: tuple[str, ...], order_only: bool
+) -> np.ndarray:
     """Return (n, K) scores; of two classes one may be 1 minus the other."""
     scores = {c: table.numbers(column) for c, column in columns.items()}
     if len(scores) < len(classes):
         ((name, score),) = scores.items()
-        for row in np.flatnonzero((score < 0) | (score > 1)):
+        for row in np.flatnonzero(~order_only & ((score < 0) | (score > 1))):
             raise table.fault(
                 int(row), columns[name], f"is {score[row]:g}, expected a probability from 0 to 1",
-                "Or give the scores of both classes.",
+                "Or give the scores of both classes, or --metric auroc, for which their order counts.",
             )  # fmt: skip
         scores |= {c: 1 - score for c in classes if c != name}
     return np.stack([scores[c] for c in classes], axis=1)

@@ -75,7 +75,8 @@ def series(
 ) -> None:
     """Draw points with their intervals, joined by a line."""
     y = np.array([r.estimate for r in records]) * scale
-    reach = np.array([[r.estimate - r.low, r.high - r.estimate] for r in records]).T * scale
+    low, high = np.array([(r.low, r.high) for r in records], dtype=float).T * scale  # NaN: no interval
+    reach = np.array([y - low, high - y])
     axes.errorbar(x, y, yerr=np.maximum(reach, 0), label=label, linewidth=1.4, **look(i), **BARS)
 
 

@@ -11,10 +11,11 @@ from benchmark.bundles.standing import Standing
 from benchmark.comparison.records import Comparison, MetricCard, SplitSummary
 from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigures
 from benchmark.errors import SubmissionError
+from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_parts, measure_title, percent
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
-from benchmark.reporting.leaderboards.mixtures import mixtures
+from benchmark.reporting.leaderboards.mixtures import hidden_measures, mixtures
 from benchmark.stages.records import Measure, MeasureCard
 from benchmark.utils.formatting import listed, plural
 
@@ -121,7 +122,8 @@ class Board:
         """Notes about the data, the comparison, and rows or stages that mix software or hardware."""
         manifests = sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
         of_data = sorted({note for manifest in manifests for note in manifest.data.notes})
-        return [*of_data, *self.comparison.notes, *mixtures(manifests)]
+        every = (*of_data, *self.comparison.notes, *hidden_measures(manifests), *mixtures(manifests))
+        return list(dict.fromkeys(every))
 
     @property
     def metric(self) -> MetricCard:
@@ -252,13 +254,14 @@ class Board:
     @cached_property
     def measures(self) -> list[str]:
         """Names of the image measures, in the order of the columns."""
-        names = {name for row in self.rows for name in row.manifest.measures}
+        names = {n for row in self.rows for n, m in row.manifest.measures.items() if enough_images(n, m.n)}
         order = {kind: k for k, kind in enumerate(MEASURE_ORDER)}
         return sorted(names, key=lambda n: (order.get(n.partition("_")[0], len(order)), n))
 
     def measure_values(self, name: str) -> dict[str, Measure]:
-        """A measure by row."""
-        return {r.name: r.manifest.measures[name] for r in self.rows if name in r.manifest.measures}
+        """A measure by row, where it is of enough images."""
+        own = {r.name: r.manifest.measures.get(name) for r in self.rows}
+        return {row: measure for row, measure in own.items() if measure and enough_images(name, measure.n)}
 
     def measure_cards(self, name: str) -> list[MeasureCard]:
         """The different cards of a metric, by row; none where older bundles give the measure."""

@@ -44,9 +44,16 @@ def decades(low: float, high: float) -> list[float]:
     return [10.0**k for k in each[:: 1 + len(each) // 7]]
 
 
+def reach(difference: Interval) -> tuple[float, float]:
+    """Return the ends of an interval; the estimate twice where there is none."""
+    if difference.low is None:
+        return difference.estimate, difference.estimate
+    return difference.low, difference.high
+
+
 def bounds(differences: Iterable[Interval], step: float = 0.05) -> tuple[float, float]:
     """Return the ends of an axis that holds every interval and zero, on multiples of ``step``."""
-    ends = [(d.low, d.high) for d in differences] + [(0.0, 0.0)]
+    ends = [reach(d) for d in differences] + [(0.0, 0.0)]
     low = floor(min(low for low, _ in ends) / step - 0.2) * step
     high = ceil(max(high for _, high in ends) / step + 0.2) * step
     return round(low, 6), round(high, 6)
@@ -58,6 +65,8 @@ def forest_bounds(board: Board) -> tuple[float, float]:
 
 def sign_of(interval: Interval) -> str:
     """Return ``up`` or ``down`` for an interval without zero, else ""."""
+    if interval.low is None:
+        return ""
     return "up" if interval.low > 0 else "down" if interval.high < 0 else ""
 
 
@@ -70,9 +79,9 @@ def tint(difference: Interval) -> str:
 def forest(difference: BaselineDifference, ends: tuple[float, float]) -> Markup:
     """Draw one line of a forest plot: band of undetectable differences, zero, interval, estimate."""
     x, width, height = Scale(*ends, 4, 146), 150, 24
-    middle, reach = height / 2, difference.detectable
-    left, right, at = x(difference.low), x(difference.high), x(difference.estimate)
-    band_left, band_right = x(-reach), x(reach)
+    middle, least = height / 2, difference.detectable or 0.0
+    left, right, at = (x(value) for value in (*reach(difference), difference.estimate))
+    band_left, band_right = x(-least), x(least)
     return Markup(
         f'<svg class="forest {sign_of(difference) or "flat"}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-label="{escape(points_with_range(difference))}">'
@@ -126,7 +135,8 @@ def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Marku
     track = " ".join(f"{x},{y(d.estimate)}" for x, (_, d) in zip(xs, series, strict=True))
     parts.append(f'<polyline class="track" points="{track}"/>')
     for x, (bracket, d) in zip(xs, series, strict=True):
-        parts.append(f'<line class="reach" x1="{x}" x2="{x}" y1="{y(d.low)}" y2="{y(d.high)}"/>')
+        low, high = reach(d)
+        parts.append(f'<line class="reach" x1="{x}" x2="{x}" y1="{y(low)}" y2="{y(high)}"/>')
         parts.append(f'<circle class="at" cx="{x}" cy="{y(d.estimate)}" r="4"/>')
         parts.append(f'<text x="{x}" y="{bottom + 17}" text-anchor="middle">+{bracket}</text>')
     label = f"{name}: " + "; ".join(f"+{b} images, {points_with_range(d)}" for b, d in series)

@@ -7,9 +7,10 @@ from typing import Literal
 from benchmark.bundles.schema import was_not_run
 from benchmark.comparison.records import Comparison
 from benchmark.comparison.row_records import BaselineDifference
-from benchmark.utils.formatting import listed, plural, points_with_range
+from benchmark.utils.formatting import listed, plural, points, points_with_range
 
 NO_DIFFERENCE = "not significantly different from"
+NO_VERDICT = "not tested against"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ def findings(comparison: Comparison, roles: Mapping[str, str]) -> list[Finding]:
 
 def verdict(difference: BaselineDifference, alpha: float) -> str:
     """Result of a test by its adjusted p value, as words before the baseline's name."""
+    if difference.p_adjusted is None:
+        return NO_VERDICT
     if difference.p_adjusted >= alpha:
         return NO_DIFFERENCE
     return "better than" if difference.estimate > 0 else "worse than"
@@ -80,7 +83,7 @@ def _generator(comparison: Comparison, name: str) -> Finding:
     verdicts = [verdict(d, alpha) for d in versus.values()]
     base, first = next(iter(versus.items()))
     text = f"{name} is {results}."
-    if verdicts[0] == NO_DIFFERENCE:
+    if verdicts[0] == NO_DIFFERENCE and first.detectable is not None:
         text += (
             f" A true difference to {base} below {100 * first.detectable:.1f} points of {metric.noun} "
             "would usually be missed."
@@ -92,6 +95,8 @@ def _generator(comparison: Comparison, name: str) -> Finding:
 
 def _result(difference: BaselineDifference, base: str, alpha: float) -> str:
     result = verdict(difference, alpha)
+    if difference.low is None or difference.high is None:
+        return f"{result} {base} ({points(difference.estimate)} points; {difference.reason})"
     uncorrected = difference.low * difference.high > 0 and result == NO_DIFFERENCE
     caution = ", not significant after correction for the number of rows" if uncorrected else ""
     return f"{result} {base} ({points_with_range(difference)}{caution})"

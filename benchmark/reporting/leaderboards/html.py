@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from benchmark.comparison.significance_tests import below
 from benchmark.reporting import formats
 from benchmark.reporting.leaderboards import charts, sentences, trade_offs
 from benchmark.reporting.leaderboards.board import Board, BoardRow
@@ -91,7 +92,7 @@ def pair_matrix(board: Board) -> Matrix:
     """Paired differences of the ranked rows, row minus column, in points."""
     cells = {}
     for pair in board.comparison.ranking.pairs:
-        significant = pair.p_adjusted < board.comparison.settings.alpha
+        significant = below(pair.p_adjusted, board.comparison.settings.alpha)
         for a, b, value in ((pair.a, pair.b, pair.estimate), (pair.b, pair.a, -pair.estimate)):
             cells[a, b] = (points(value), ("up" if value > 0 else "down") if significant else "")
     return Matrix("Paired differences in points", [r.name for r in board.rows if r.rank is not None], cells)

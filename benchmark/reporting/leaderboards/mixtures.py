@@ -1,9 +1,13 @@
-"""Sentences on rows, and on stages of one row, that were computed with different software or hardware."""
+"""Sentences on rows, and on stages of one row, that were computed with different software or hardware.
+
+And on figures of bundles that no page shows.
+"""
 
 from collections.abc import Iterable, Sequence
 
 from benchmark.bundles.schema import Manifest
-from benchmark.reporting.formats import settings
+from benchmark.plugins.metric import FEWEST_IMAGES, enough_images
+from benchmark.reporting.formats import measure_title, settings
 from benchmark.utils.formatting import listed, plural
 
 MAX_NAMES = 3  # rows that a sentence names; more are counted
@@ -12,6 +16,19 @@ MAX_NAMES = 3  # rows that a sentence names; more are counted
 def mixtures(manifests: Sequence[Manifest]) -> list[str]:
     """Return a sentence per property in which rows or stages of a row differ, and on what is unknown."""
     return [*_between_rows(manifests), *_within_rows(manifests), *_unknown(manifests)]
+
+
+def hidden_measures(manifests: Sequence[Manifest]) -> list[str]:
+    """Return a sentence per measure of too few images."""
+    rows: dict[tuple[str, int], list[str]] = {}
+    for manifest in manifests:
+        for name, measure in manifest.measures.items():
+            if not enough_images(name, measure.n):
+                rows.setdefault((measure_title(name, measure.card), measure.n), []).append(manifest.row.name)
+    return [
+        f"{title} of {_rows(names)} is not shown: {n} images on each side, expected at least {FEWEST_IMAGES}."
+        for (title, n), names in rows.items()
+    ]
 
 
 def _between_rows(manifests: Iterable[Manifest]) -> Iterable[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmark.bundles.io import Bundle
 from benchmark.comparison.compare import compare
 from benchmark.comparison.records import Comparison
+from benchmark.reporting.formats import value_range
 from benchmark.utils.files import disk_errors, write_text
 from benchmark.utils.outputs import refuse_foreign_files
 
@@ -71,7 +72,7 @@ def headline(comparison: Comparison) -> str:
     lines = []
     for name, mean in sorted(means.items(), key=lambda item: -item[1].estimate):
         rank = ranks[name].rank if name in ranks else "-"
-        interval = f"[{100 * mean.low:.1f}, {100 * mean.high:.1f}]"
+        interval = value_range(mean, in_percent=True)
         lines.append(f"  {rank:>2}  {name:<16} {100 * mean.estimate:5.1f} %  {interval}")
     lines += [f"   -  {name:<16} failed: {why.splitlines()[0]}" for name, why in comparison.failed.items()]
     lines += [f"control: {c.claim}: {RESULTS[c.held]}" for c in comparison.controls]

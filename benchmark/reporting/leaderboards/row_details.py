@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from benchmark.bundles.schema import Manifest
+from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_title, number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.sentences import Item, row_tests
@@ -135,7 +136,7 @@ def _fits(row: BoardRow) -> list[Item]:
         rates = listed([f"{percent(rate)} (seed {seed})" for seed, rate in gate.by_fit.items()])
         entries.append(("Copies", f"{rates}; the gate is that of seed {gate.fit}"))
     for name, measure in manifest.measures.items():
-        if measure.by_fit and measure.fit_range:
+        if measure.by_fit and measure.fit_range and enough_images(name, measure.n):
             values = listed([f"{number(value)} (seed {seed})" for seed, value in measure.by_fit.items()])
             low, high = map(number, measure.fit_range)
             entries.append((measure_title(name), f"{values}; from {low} to {high}"))

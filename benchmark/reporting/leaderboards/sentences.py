@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from benchmark.comparison import significance_records as significance
-from benchmark.comparison.row_records import DeLong, Equivalence, McNemar
+from benchmark.comparison.row_records import BaselineDifference, DeLong, Equivalence, McNemar
 from benchmark.reporting.formats import measure_title, number, p_equals, percent, plus_minus
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.utils.formatting import listed, plural, points, points_range, points_with_range
@@ -153,10 +153,10 @@ def row_tests(board: Board, row: BoardRow) -> list[Item]:
         return []
     noun, name = board.metric.noun, board.metric.name
     items = [
-        (f"Against {base}", f"{points_with_range(d[name], noun)}, adjusted {p_equals(d[name].p_adjusted)}")
+        (f"Against {base}", f"{points_with_range(d[name], noun)}, {_adjusted(d[name])}")
         for base, d in row.figures.versus.items()
     ]
-    if difference := board.difference(row):
+    if (difference := board.difference(row)) and difference.equivalence:
         items.append(("Equivalence", equivalence(difference.equivalence)))
         items.append(("Needed", needed(board.comparison.power.needed[row.name])))
     if row.figures.mcnemar:
@@ -166,7 +166,15 @@ def row_tests(board: Board, row: BoardRow) -> list[Item]:
     return items
 
 
+def _adjusted(difference: BaselineDifference) -> str:
+    """The adjusted p value, or the reason why there is none."""
+    p = difference.p_adjusted
+    return f"not tested: {difference.reason}" if p is None else f"adjusted {p_equals(p)}"
+
+
 def _mcnemar(test: McNemar) -> list[Item]:
+    if test.p is None:
+        return [("McNemar", test.method)]
     by_patient = test.clustered
     return [
         (
