@@ -100,6 +100,7 @@ class Counts:
     """Faults of the rounds of one disturbance."""
 
     rounds: int = 0
+    late: int = 0  # signals that came after the end
     unequal: int = 0  # runs whose bytes are not those of the undisturbed run
     unfinished: int = 0  # runs that did not reach their end when started again
     orphans: int = 0
@@ -111,7 +112,15 @@ class Counts:
 
     def row(self, name: str) -> str:
         """Return a row of the printed table."""
-        values = [self.rounds, self.unequal, self.unfinished, self.orphans, self.duplicates, self.missing]
+        values = [
+            self.rounds,
+            self.late,
+            self.unequal,
+            self.unfinished,
+            self.orphans,
+            self.duplicates,
+            self.missing,
+        ]
         return "| " + " | ".join(map(str, [name, *values, self.running, self.wordy])) + " |"
 
 
@@ -144,7 +153,8 @@ class Campaign:
         for number in range(self.rounds):
             place, sent = self.place(f"kill-{by}-{number}"), SIGNALS[number % len(SIGNALS)]
             process = place.start(by, "out")
-            time.sleep(self.random.uniform(0.5, 1.1 * self.seconds))
+            time.sleep(self.random.uniform(0.5, 0.9 * self.seconds))
+            counts.late += process.poll() is not None
             process.send_signal(sent)
             self.settle(place, [process], counts)
             self.end(place, counts, by)
@@ -194,7 +204,7 @@ class Campaign:
             with server(place.folder) as process:
                 run = place.start("benchmark", "out")
                 time.sleep(self.random.uniform(8, self.seconds))
-                process.send_signal(signal.SIGSTOP if number % 2 else signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGSTOP if number % 2 else signal.SIGKILL)
                 began = time.monotonic()
                 code = run.wait(LIMIT_SECONDS)
                 counts.notes.append(
@@ -266,6 +276,11 @@ def tmpfs(folder: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def listening() -> bool:
+    """Return whether a tracking server listens."""
+    return any(c.laddr.port == PORT and c.status == "LISTEN" for c in psutil.net_connections("tcp"))
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Serve a tracking store; end the server and its workers afterwards."""
@@ -281,15 +296,15 @@ def server(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     with open(folder / "server.log", "a") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=folder)
     try:
-        for _ in range(240):
-            if any(c.laddr.port == PORT and c.status == "LISTEN" for c in psutil.net_connections("tcp")):
-                break
+        while not listening():
             time.sleep(0.25)
         yield process
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        while listening():
+            time.sleep(0.1)
 
 
 def main() -> int:
@@ -312,7 +327,7 @@ def main() -> int:
     ):
         if name in wanted:
             results[name] = rounds()
-    print("| " + " | ".join(["disturbance", "rounds", *FAULTS]) + " |", "| --- " * 9 + "|", sep="\n")
+    print("| " + " | ".join(["disturbance", "rounds", "late", *FAULTS]) + " |", "| --- " * 10 + "|", sep="\n")
     for name, counts in results.items():
         print(counts.row(name))
     for counts in results.values():

@@ -21,6 +21,8 @@ SHORT = re.compile(
     r"\[Errno \d+\] [A-Z][\w ]+|[Tt]imed out|too many \d+ error responses|Failed to resolve '[^']+'"
 )
 
+OF_THE_DRIVER = re.compile(r"^\((?:\w+\.)+\w+\) (.+)", re.MULTILINE)  # SQLAlchemy may put lines before it
+
 
 def is_race(error: BaseException) -> bool:
     """Return whether another process was in between check and insert, so that the same call may succeed."""
@@ -40,9 +42,10 @@ def is_refused(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Return what went wrong in a few words."""
     text = str(error).strip()
+    if driver := OF_THE_DRIVER.search(text):
+        return driver[1][:300]
     short = SHORT.search(text) if "API request" in text else None
-    first = short[0] if short else next(iter(text.splitlines()), "") or type(error).__name__
-    return re.sub(r"^\((?:\w+\.)+\w+\) ", "", first)[:300]
+    return (short[0] if short else next(iter(text.splitlines()), "") or type(error).__name__)[:300]
 
 
 def retried(call: Callable[[], Value], seconds: float = BUSY_SECONDS) -> Value:

@@ -110,6 +110,8 @@ def test_faults_that_may_pass_are_told_from_refusals():
         assert not is_refused(error)
     assert reason(error) == "[Errno 111] Connection refused"
     assert reason(MlflowException(texts["TEMPORARILY_UNAVAILABLE"])) == "database is locked"
+    flushed = "(raised as a result of autoflush; consider ...)\n(sqlite3.OperationalError) disk is full"
+    assert reason(MlflowException(flushed)) == "disk is full"
     assert not is_refused(OSError(28, "No space left on device"))
     error.error_code = "RESOURCE_DOES_NOT_EXIST"
     assert is_refused(error)
