@@ -314,6 +314,8 @@ def main() -> int:
     parser.add_argument("--only", default="kills,together,disks,server")
     parser.add_argument("--keep", type=Path, help="leave the folders of the rounds here")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGHUP):  # a background job ignores them, and so would its runs
+        signal.signal(number, signal.SIG_DFL)
     folder = options.keep or Path(tempfile.mkdtemp(prefix="campaign-"))
     campaign, results = Campaign(folder, options.rounds, options.seed), {}
     wanted = options.only.split(",")

@@ -73,6 +73,7 @@ class Tracker(RunObserver):
         self.uri, self.graph, self.plan, self.verb = tracking_uri(), graph, plan, verb
         self._own_seconds = 0.0
         self._open: set[str] = set()
+        self._ended: set[str] = set()  # a report of progress may arrive after the end of its node
         self._logged: dict[str, set[tuple[float, str]]] = {}  # steps and scalars of running nodes
         self._stages: dict[str, dict[str, Any]] = {}  # where each result comes from, by node
         self._computing = False
@@ -147,7 +148,7 @@ class Tracker(RunObserver):
 
     def progressed(self, node_id: str, share: float) -> None:
         """Open the nested run of a node when its work begins."""
-        if node_id not in self._open and node_id not in self._stages:
+        if node_id not in self._open | self._ended:
             self._begin(self.graph[node_id])
 
     def _begin(self, node: Node, reused: str = "") -> None:
@@ -208,6 +209,7 @@ class Tracker(RunObserver):
     def _end(self, name: str, status: str) -> None:
         self._put("end", name, status=status)
         self._open.discard(name)
+        self._ended.add(name)
         self._logged.pop(name, None)
 
     @_timed

@@ -11,6 +11,7 @@ from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import execute
 from benchmark.engine.store import MANIFEST, Store
 from benchmark.utils.environment import hardware, software
+from benchmark.utils.sealed import SEAL, write_sealed
 from support.acts import ActConfig, LaterConfig, act
 from support.samples import ROOT
 
@@ -65,8 +66,8 @@ def test_a_result_without_a_record_is_unknown(upgraded):
     graph, results = upgraded
     folder = results["shared"].folder
     manifest = json.loads((folder / MANIFEST).read_text())
-    del manifest["environment"]
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    del manifest["environment"], manifest[SEAL]
+    write_sealed(folder / MANIFEST, manifest)
     store = Store(folder.parents[2])
     old = {**results, "shared": store.get("act", graph.keys["shared"])}
     assert old["shared"].environment is None

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from support.samples import ROOT
+from support.samples import ROOT, heed_signals
 
 BODY = """
 import sys
@@ -40,7 +40,7 @@ def test_workers_end_with_a_run(tmp_path, number, status):
     environ = os.environ | {"PYTHONPATH": path, "CHILD": str(tmp_path / "child")}
     run = subprocess.Popen(
         [sys.executable, "body.py"], cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=heed_signals,
     )  # fmt: skip
     until = time.monotonic() + 60
     while not (tmp_path / "child").exists() and time.monotonic() < until:

@@ -256,10 +256,13 @@ def test_rates_are_in_the_bundle_and_on_the_leaderboard(filtered):
 
 
 def test_measured_images_are_the_filtered_images(filtered):
-    """FID excludes dropped images, and reports its smaller n with a floor of the same size."""
-    measure = filtered.bundle("oracle")["measures"]["fid_phantom_cxr_v1"]
-    retained = filtered.images("quality_filter/oracle").counts()
-    assert measure["n"] <= sum(n for n in retained.values() if n >= 4)
+    """Measures exclude dropped images; FID of the few that are left is missing, with the reason."""
+    bundle = filtered.bundle("oracle")
+    retained = sum(filtered.images("quality_filter/oracle").counts().values())
+    assert bundle["memorization"]["n"] == retained
+    assert 20 > bundle["measures"]["ms_ssim"]["n"]
+    assert "fid_phantom_cxr_v1" not in bundle["measures"]
+    assert any("at least 20 are needed" in note for note in bundle["data"]["notes"])
 
 
 @pytest.fixture(scope="module")
@@ -457,16 +460,15 @@ def test_a_class_with_few_images_is_not_measured(tmp_path, splits):
     for folder in folders.values():
         folder.mkdir()
     arrow.write_splits(folders["data"], splits)
-    reference = ReferenceResult(
-        n=12, counts={"a": 4, "b": 4, "c": 4}, floors={}
-    )  # fmt: skip
-    np.savez(folders["reference"] / "reference.npz", half=np.arange(12))
+    reference = ReferenceResult(n=30, counts={"a": 10, "b": 10, "c": 10}, floors={})
+    half = np.concatenate([np.arange(10) + first for first in (0, 20, 40)])
+    np.savez(folders["reference"] / "reference.npz", half=half)
     write_json(folders["reference"] / "result.json", reference.record())
     given = Job(Node("x", config, row="gan"), {k: (f,) for k, f in folders.items()}, tmp_path, tmp_path)
-    some = blobs({"a": 9, "b": 9, "c": 2}, prefix="fake")
+    some = blobs({"a": 10, "b": 10, "c": 2}, prefix="fake")
     arrow.write_images(folders["synthetic"] / "synthetic.arrow", some)
     result = measure(given)
-    assert result.measures["fid_phantom_cxr_v1"].n == 18
+    assert result.measures["fid_phantom_cxr_v1"].n == 20
     assert "are of a, b alone, since the filter leaves fewer than 4 images of c" in result.notes[0]
     few = blobs({"a": 3, "b": 3, "c": 2}, prefix="fake")
     arrow.write_images(folders["synthetic"] / "synthetic.arrow", few)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.images.image_set import ImageSet
+from benchmark.images.image_set import ImageSet, Splits
 from benchmark.plugins.generator import SampleRequest, Samples
 from benchmark.stages.samples import check_samples, image_set
 
@@ -39,3 +41,14 @@ def blobs(
 def synthetic(image: np.ndarray, request: SampleRequest, name: str = "g") -> ImageSet:
     """Return drawn pixels as the suite does: checked, and as an image set of the requested size."""
     return image_set(check_samples(Samples(image), request, name), request, name, request.image_size)
+
+
+def heed_signals() -> None:
+    """Let a process end by signals that its parent ignores, such as a shell's background job."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def without_notes_on_small_tests(splits: Splits) -> Splits:
+    """Return splits without the notes on classes of few test patients, which tiny inputs always have."""
+    return replace(splits, notes=tuple(n for n in splits.notes if "no interval" not in n))

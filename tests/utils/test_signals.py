@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.utils import signals
 from benchmark.utils.signals import Interrupted, ended_by_signals
+from support.samples import heed_signals
 
 BODY = """
 import subprocess, sys, time
@@ -34,7 +35,9 @@ except Interrupted as stop:
 def started(closing=0.0, **options):
     """Start a process that takes some seconds to close after a signal; return it and its child's id."""
     command = [sys.executable, "-c", BODY.replace("CLOSING", str(closing))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, **{"preexec_fn": heed_signals} | options
+    )
     return process, int(process.stdout.readline())
 
 

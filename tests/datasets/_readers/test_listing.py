@@ -107,7 +107,7 @@ def test_faulty_table(tmp_path: Path, content: str | bytes, where: str, problem:
 
 def test_semicolons_are_named(tmp_path: Path) -> None:
     """A table separated by semicolons gets its own error message, not the one for missing columns."""
-    with pytest.raises(DataError, match="separated by semicolons: save it with commas"):
+    with pytest.raises(DataError, match="Semicolons seem to separate the cells: use commas"):
         read_csv(table(tmp_path, "image;label\na;x\n"), ["image", "label"])
 
 
