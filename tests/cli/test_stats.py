@@ -137,6 +137,28 @@ def test_prediction_metrics_equal_scikit_learn(tmp_path):
     }  # fmt: skip
 
 
+def test_auroc_takes_scores_of_any_scale(tmp_path, capsys):
+    """Logits have the AUROC of their probabilities; McNemar's test, which takes a threshold, is left out."""
+    rng = np.random.default_rng(0)
+    label, logits = np.arange(80) % 2, rng.normal(size=(80, 2)) * 3 + (np.arange(80) % 2)[:, None]
+
+    def table(scores):
+        rows = (
+            f"i{i},p{i},{k},{a:.6f},{b:.6f}" for i, (k, (a, b)) in enumerate(zip(label, scores, strict=True))
+        )
+        return csv(tmp_path, "\n".join(["image_id,patient_id,label,a:1,b:1", *rows]))
+
+    arguments = ("predictions", "--metric", "auroc", "--csv")
+    raw = record(tmp_path, *arguments, table(logits))
+    mapped = record(tmp_path, *arguments, table(1 / (1 + np.exp(-logits))))
+    assert raw["models"]["a"]["estimate"] == pytest.approx(roc_auc_score(label, logits[:, 0]))
+    assert raw["versus"]["b"]["difference"] == pytest.approx(mapped["versus"]["b"]["difference"])
+    assert "scores outside 0 to 1 have no threshold" in str(raw["notes"])
+    assert "mcnemar" in mapped["versus"]["b"]
+    assert "above a score of 0.5" in capsys.readouterr().out
+    assert "expected a probability" in refused(capsys, "predictions", "--csv", table(logits))
+
+
 def test_both_forms_of_predictions_are_the_same(tmp_path):
     """A long table with the scores of both classes gives the record of the wide one, in any order."""
     wide = read_predictions(EXAMPLES / "predictions.csv")

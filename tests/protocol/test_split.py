@@ -13,7 +13,7 @@ from benchmark.errors import DataError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol.patients import PARTS
-from benchmark.protocol.split import divide, fold_of, note_reserve, shares_of
+from benchmark.protocol.split import divide, fold_of, note_reserve, note_small_tests, shares_of
 from benchmark.protocol.stratify import draw_parts
 from benchmark.tasks.schema import SplitRule
 
@@ -464,3 +464,26 @@ def test_with_one_patient_per_part_the_largest_is_in_train() -> None:
     for seed in range(10):
         part = draw_parts(images, shares, seed=seed)
         assert part[1] == "train"
+
+
+def splits_of(sizes: list[list[int]]) -> Splits:
+    """Return splits whose test images are of these patients."""
+    images = of_sizes(sizes)
+    return Splits(train=images, val=images, test=images, reserve=images)
+
+
+def test_classes_with_few_test_patients_are_noted():
+    """Four patients of b: its figures have no interval; five of a are enough. Folds are joined later."""
+    splits = splits_of([[1] * 5, [2] * 4])
+    (note,) = note_small_tests(splits, ("a", "b"), 0, "x").notes
+    assert (
+        note
+        == "Split test has 4 patients of class b: its figures have no interval and no test, which take 5."
+    )
+    assert note_small_tests(splits, ("a", "b"), 5, "x").notes == ()
+
+
+def test_a_test_split_of_one_patient_is_refused():
+    """Nothing can be compared with it."""
+    with pytest.raises(DataError, match="x: split test: has 1 patient"):
+        note_small_tests(splits_of([[3]]), ("a",), 0, "x")

@@ -109,3 +109,10 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     with suppress(SubmissionError):
         result = read_csv(path, ("a",), None, SUBMITTED)
         assert {len(texts) for texts in result.columns.values()} == {len(result)}
+
+
+@pytest.mark.parametrize("text", ["0_75", "1_000", "１２", "٣", "0x10", "1,5"])
+def test_only_plain_numbers_are_numbers(tmp_path, text):
+    """Python's float reads digits with underscores, and those of other scripts; no other program does."""
+    with pytest.raises(SubmissionError, match="line 2: a"):
+        table(tmp_path, f'a,b\n"{text}",x\n').numbers("a")
