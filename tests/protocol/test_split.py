@@ -475,10 +475,10 @@ def splits_of(sizes: list[list[int]]) -> Splits:
 def test_classes_with_few_test_patients_are_noted():
     """Four patients of b: its figures have no interval; five of a are enough. Folds are joined later."""
     splits = splits_of([[1] * 5, [2] * 4])
-    (note,) = note_small_tests(splits, ("a", "b"), 0, "x").notes
-    assert (
-        note
-        == "Split test has 4 patients of class b: its figures have no interval and no test, which take 5."
+    end = "its figures have no interval and no test, which take 5."
+    assert note_small_tests(splits, ("a", "b"), 0, "x").notes == (
+        f"Split test has 4 patients without a: {end}",
+        f"Split test has 4 patients of class b: {end}",
     )
     assert note_small_tests(splits, ("a", "b"), 5, "x").notes == ()
 
