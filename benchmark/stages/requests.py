@@ -98,8 +98,22 @@ class Conditions:
         return np.array(drawn)
 
 
+class _Unknown:
+    """A value that the training image lacks; any format gives the word ``unknown``."""
+
+    def __format__(self, spec: str) -> str:
+        return "unknown"
+
+
 def _fill(template: str, columns: Mapping[str, np.ndarray], row: int) -> str:
-    return template.format(**{name: column[row] for name, column in columns.items() if column.ndim == 1})
+    return template.format(**{name: _shown(c[row]) for name, c in columns.items() if c.ndim == 1})
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as a template shows it: whole numbers without a point."""
+    if value == "" or value != value:  # NaN
+        return _Unknown()
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def placeholders(rule: RequestRule) -> set[str]:

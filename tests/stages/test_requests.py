@@ -105,3 +105,12 @@ def test_a_class_without_images_is_named():
         empty.request(np.array([1]), np.array([0]), CLASSES, 16)
     with pytest.raises(GeneratorError, match="condition 'sex'"):
         conditions("sex").request(np.array([1]), np.array([0]), CLASSES, 16)
+
+
+def test_what_a_training_image_lacks_is_unknown_in_a_template():
+    """A blank view and a missing age give the word; a whole number has no point, whatever its format."""
+    images = replace(train(), view=np.full(10, ""), age=np.where(np.arange(10) < 5, np.nan, 63.0))
+    rule = Template(template="{class}, {view}, {age}, {age:.0f}")
+    drawn = Conditions(frozenset({"label", "prompt"}), {"prompt": rule}, images)
+    request = drawn.request(np.array([0, 1]), np.zeros(2, int), CLASSES, 16)
+    assert request.prompt.tolist() == ["a, unknown, unknown, unknown", "b, unknown, 63, 63"]
