@@ -156,6 +156,24 @@ def test_other_scores_on_the_machine_that_the_bundle_names_are_a_fault(suite_row
     assert {c.name: c.passed for c in checks}["reproduced"] is None
 
 
+@pytest.mark.parametrize(("same", "recorded"), [(True, None), (False, True)])
+def test_other_scores_of_the_same_images_are_doubted(suite_row: Path, plan: Plan, same: bool, recorded):
+    """Runs of another machine are plausible, and are not recorded if the images recur here bit by bit."""
+    edit(suite_row, lambda content: content["hardware"].update(processor="another one"))
+    bundle, new = read_bundle(suite_row), again(suite_row, 0.01)
+    assert bundle.manifest.samples is not None
+    digest = bundle.manifest.samples.hash if same else "0" * 64
+    images = RegeneratedImages(
+        digest, bundle.manifest.samples.images, {}, bundle.manifest.record()["memorization"]
+    )
+    checks, record = check_retraining(bundle, replace(new, regenerated=images), plan, None)
+    outcomes = {c.name: c for c in checks}
+    assert outcomes["reproduced"].passed is None
+    assert ("doubted" in outcomes["reproduced"].detail) is same
+    assert outcomes["plausible"].passed is True
+    assert record.plausible is recorded
+
+
 def test_one_run_is_plausible_if_its_scores_are_reproduced():
     """Without a spread, equal scores pass the check, and other scores leave it open."""
     verdict = compare_runs([0.7], [0.7], [])
