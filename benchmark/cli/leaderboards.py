@@ -1,5 +1,7 @@
 """Verbs that compare bundles, and that write leaderboards and tables."""
 
+from functools import partial
+
 from benchmark.bundles.io import read_bundles
 from benchmark.cli.options import WHERE
 from benchmark.cli.requests import CompareRequest, LeaderboardRequest, TablesRequest
@@ -13,6 +15,8 @@ from benchmark.reporting.leaderboards.publish import compare_bundles as compare
 from benchmark.submissions.accept import add
 from benchmark.utils.files import write_json
 from benchmark.utils.outputs import refuse_foreign_files
+from benchmark.verification.request import VerifyRequest
+from benchmark.verification.verify import require_no_fault
 
 
 def compare_bundles(request: CompareRequest) -> int:
@@ -62,7 +66,15 @@ def _make_pages(request: LeaderboardRequest) -> int:
     root = request.root
     if request.add:
         build.check_pages(root, ["README.md", "index.html"])
-        for path in add(request.add, root, request.board, request.replace):
+        signers = root / build.SIGNERS
+        checks = VerifyRequest(
+            task=request.task,
+            source=request.source,
+            root=request.data,
+            allowed_signers=signers if signers.is_file() else None,
+        )
+        verify = partial(require_no_fault, request=checks)
+        for path in add(request.add, root, verify, request.board, request.replace):
             print(f"added {path}")
     pages = build.build_pages(root, request.workers)
     if request.check:

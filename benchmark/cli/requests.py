@@ -89,6 +89,9 @@ class LeaderboardRequest:
     add: Annotated[Paths, Option("bundles, ZIP files of bundles or folders of runs to add")] = ()
     board: Annotated[str | None, Option("of the added rows; default: that of their protocol")] = None
     replace: Annotated[bool, Option("replace rows that have the name of an added row")] = False
+    task: Annotated[Path | None, Option("with --add: task file, for a task that is not in the suite")] = None
+    source: Annotated[Path | None, Option("with --add: file of a source that is not installed")] = None
+    data: Annotated[Path | None, Option("with --add: folder of the real data to compare with")] = None
     workers: Workers = None
 
 

@@ -1,12 +1,11 @@
 """Add external rows to a leaderboard atomically after validation."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmark.bundles.io import MANIFEST, PREDICTIONS, Bundle, read_bundle
-from benchmark.bundles.standing import read_standing
+from benchmark.bundles.io import MANIFEST, PREDICTIONS, VERIFIED, Bundle, read_bundle
 from benchmark.comparison.align import align
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
@@ -16,12 +15,21 @@ from benchmark.submissions.tested_images import IMAGE, RUN, image_faults
 from benchmark.utils.files import atomic_folder, disk_errors
 
 
-def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: bool = False) -> list[Path]:
+def add(
+    sources: Sequence[Path],
+    root: Path,
+    verify: Callable[[Path], None],
+    board: str | None = None,
+    replace: bool = False,
+) -> list[Path]:
     """Copy bundles to ``root/results/<board>/<row>``: all of them, or none.
+
+    A record of verification is not copied: it would be the word of whoever hands the bundle in.
 
     Args:
         sources: folders or ZIPs of bundles, or folders of such folders, such as a run's output.
         root: the folder of the leaderboards.
+        verify: raises an error if a check of the bundle in a folder fails.
         board: name of the board; by default the one with the bundle's protocol and data, or else
             ``<task>-<profile>``.
         replace: replace rows of the same name.
@@ -37,6 +45,7 @@ def add(sources: Sequence[Path], root: Path, board: str | None = None, replace: 
         by_board: dict[str, list[tuple[Path, Bundle]]] = {}
         for folder in folders:
             bundle = _read(folder)
+            verify(folder)
             by_board.setdefault(board_of(bundle, root, board), []).append((folder, bundle))
         for name, new in by_board.items():
             if not NAME.fullmatch(name):  # the name must not lead out of the results' folder
@@ -66,7 +75,6 @@ def _bundle_folders(source: Path, unpacked: ExitStack) -> list[Path]:
 
 def _read(folder: Path) -> Bundle:
     validate_bundle_folder(folder)
-    read_standing(folder)
     bundle = read_bundle(folder)
     if bundle.predictions is not None:
         confirm(bundle.manifest.record(), bundle.predictions)
@@ -130,6 +138,6 @@ def _copy(copies: Mapping[Path, Path], where: str) -> None:
         for target, folder in copies.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             part = parts.enter_context(atomic_folder(target))
-            for name in validate_bundle_folder(folder):
+            for name in set(validate_bundle_folder(folder)) - {VERIFIED}:
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, part / name)

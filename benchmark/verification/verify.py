@@ -89,6 +89,18 @@ def verify(source: Path, request: VerifyRequest) -> VerificationResult:
     return result
 
 
+def require_no_fault(folder: Path, request: VerifyRequest) -> None:
+    """Verify a bundle before it becomes a row of a leaderboard.
+
+    Raises:
+        SubmissionError: names the first check that fails.
+    """
+    for check in verify(folder, request).failed:
+        where = f"{folder}: {check.field or check.name}"
+        remedy = f"See every check: python -m benchmark verify {folder}."
+        raise SubmissionError(where, f"{check.name}: {check.detail}", remedy)
+
+
 def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) -> None:
     if (folder / MANIFEST).is_file():
         result.bundle_sha256 = sha256_file(folder / MANIFEST)
