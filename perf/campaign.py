@@ -110,6 +110,12 @@ class Counts:
     wordy: int = 0  # ends of disturbed runs with a traceback, or with more than ten lines of errors
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def clean(self) -> bool:
+        """True if nothing went wrong."""
+        faults = [self.unequal, self.unfinished, self.orphans, self.duplicates, self.missing]
+        return not any([*faults, self.running, self.wordy])
+
     def row(self, name: str) -> str:
         """Return a row of the printed table."""
         values = [
@@ -317,27 +323,25 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGHUP):  # a background job ignores them, and so would its runs
         signal.signal(number, signal.SIG_DFL)
     folder = options.keep or Path(tempfile.mkdtemp(prefix="campaign-"))
-    campaign, results = Campaign(folder, options.rounds, options.seed), {}
-    wanted = options.only.split(",")
-    if "kills" in wanted:
-        results["`mlflow run` ended by a signal"] = campaign.kills("mlflow")
-        results["`python -m benchmark` ended by a signal"] = campaign.kills("benchmark")
-    for name, rounds in (
-        ("together", campaign.together),
-        ("disks", campaign.disks),
-        ("server", campaign.server),
-    ):
-        if name in wanted:
-            results[name] = rounds()
+    campaign, clean = Campaign(folder, options.rounds, options.seed), True
+    disturbances = {
+        "kills": {
+            "`mlflow run` ended by a signal": lambda: campaign.kills("mlflow"),
+            "`python -m benchmark` ended by a signal": lambda: campaign.kills("benchmark"),
+        },
+        "together": {"four at once, two of them ended": campaign.together},
+        "disks": {"full disk of store, output or tracking": campaign.disks},
+        "server": {"tracking server gone or hung": campaign.server},
+    }
     print("| " + " | ".join(["disturbance", "rounds", "late", *FAULTS]) + " |", "| --- " * 10 + "|", sep="\n")
-    for name, counts in results.items():
-        print(counts.row(name))
-    for counts in results.values():
-        print(*counts.notes, sep="\n")
+    for name in options.only.split(","):
+        for title, disturb in disturbances[name].items():
+            counts = disturb()
+            print(counts.row(title), *counts.notes, sep="\n", flush=True)
+            clean &= counts.clean
     if options.keep is None:
         shutil.rmtree(folder, ignore_errors=True)
-    faults = ("unequal", "unfinished", "orphans", "duplicates", "missing", "running", "wordy")
-    return int(any(getattr(counts, fault) for counts in results.values() for fault in faults))
+    return int(not clean)
 
 
 if __name__ == "__main__":
