@@ -2,6 +2,8 @@
 
 import os
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ BATCH = 900  # metrics per call; MLflow takes 1000
 FEW = 90  # parameters or tags per call; MLflow takes 100
 NODE = "synththorax.node"  # tag of a nested run: its name within the parent
 HOST, PID = "synththorax.host", "synththorax.pid"  # tags of a run: the process that writes it
+ENTRY_POINT, SOURCE = "mlflow.project.entryPoint", "mlflow.source.name"  # tags that `mlflow run` gives
+BEGIN_SECONDS = 10.0  # from the start of a run by `mlflow run` to that of its process
 ENDED = ("FINISHED", "FAILED")
 
 
@@ -28,6 +32,19 @@ def is_alive(run: Any) -> bool:
 
     tags = run.data.tags
     return bool(tags.get(HOST) == socket.gethostname() and psutil.pid_exists(int(tags.get(PID, "0"))))
+
+
+def _is_awaited(run: Any) -> bool:
+    """Return whether a process of this machine may still begin to write a run that ``mlflow run`` created."""
+    import psutil
+
+    if time.time() - run.info.start_time / 1000 < BEGIN_SECONDS:
+        return True
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("MLFLOW_RUN_ID") == run.info.run_id:
+                return True
+    return False
 
 
 class RunWriter:
@@ -131,6 +148,8 @@ class RunWriter:
         self.client.log_dict(run_id, {"stages": table}, "stages.json")
 
     def _end(self, run_id: str, entry: Entry) -> None:
+        if run_id == self.run_id:  # again, since a run that began a moment ago counted as alive at the start
+            self.end_orphans(False)
         self.client.set_terminated(run_id, entry["status"], entry["time"])
 
     def end(self, _again: bool) -> None:
@@ -142,7 +161,12 @@ class RunWriter:
 
     def end_orphans(self, _again: bool) -> None:
         """Mark the running runs of this machine whose process is gone as killed."""
-        running = f"tags.`{HOST}` = '{socket.gethostname()}' and attributes.status = 'RUNNING'"
-        for run in self._search(running):
-            if run.info.run_id != self.run_id and not is_alive(run):
+        running = {r.info.run_id: r for r in self._search("attributes.status = 'RUNNING'")}
+        own = running.pop(self.run_id, None)
+        project = own.data.tags.get(SOURCE) if own is not None else None
+        for run in running.values():
+            tags = run.data.tags
+            written_here = tags.get(HOST) == socket.gethostname()
+            never_begun = HOST not in tags and ENTRY_POINT in tags and tags.get(SOURCE) == project
+            if (written_here and not is_alive(run)) or (never_begun and not _is_awaited(run)):
                 self.client.set_terminated(run.info.run_id, "KILLED")

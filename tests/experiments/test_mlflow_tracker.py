@@ -243,3 +243,22 @@ def test_a_full_disk_under_the_outbox_does_not_stop_tracking(tracked):
     tracker.finished(tracked.node, tracked.result)
     tracker.close("FINISHED", 1.0)
     assert [r.info.status for r in tracked.runs()] == ["FINISHED"]
+
+
+def test_a_run_that_mlflow_run_created_for_nobody_is_killed(tracked, monkeypatch):
+    """Killed before its process began, it has no process; one that has, and other projects', stay."""
+    client = MlflowClient(tracked.uri)
+    long_ago = int(1000 * (time.time() - 60))
+
+    def created(source):
+        tags = {"mlflow.project.entryPoint": "run", "mlflow.source.name": source}
+        return client.create_run("0", long_ago, tags).info.run_id
+
+    own, lost, begun, foreign = (created(source) for source in ("here", "here", "here", "elsewhere"))
+    process = subprocess.Popen(["sleep", "60"], env=os.environ | {"MLFLOW_RUN_ID": begun})
+    monkeypatch.setenv("MLFLOW_RUN_ID", own)
+    tracked.start().close("FINISHED", 1.0)
+    process.kill()
+    process.wait()
+    status = {run: client.get_run(run).info.status for run in (own, lost, begun, foreign)}
+    assert status == {own: "FINISHED", lost: "KILLED", begun: "RUNNING", foreign: "RUNNING"}
