@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.experiments.outbox import Entry
+from benchmark.utils.processes import process_runs
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -28,10 +29,8 @@ def own_process() -> dict[str, str]:
 
 def is_alive(run: Any) -> bool:
     """Return whether a process of this machine still writes a run."""
-    import psutil
-
     tags = run.data.tags
-    return bool(tags.get(HOST) == socket.gethostname() and psutil.pid_exists(int(tags.get(PID, "0"))))
+    return bool(tags.get(HOST) == socket.gethostname() and process_runs(int(tags.get(PID, "0"))))
 
 
 def _is_awaited(run: Any) -> bool:

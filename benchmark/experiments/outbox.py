@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.utils.hashing import sha256_of
+from benchmark.utils.processes import process_runs
 
 Entry = Mapping[str, Any]
 BEAT_SECONDS = 60.0
@@ -141,10 +142,8 @@ def _host() -> str:
 
 def _is_gone(path: Path, host: str, pid: int) -> bool:
     """Return whether the process of a file has ended; on another machine, whether it is silent."""
-    import psutil
-
     if host == _host():
-        return not psutil.pid_exists(pid)
+        return not process_runs(pid)
     return not host or time.time() - path.stat().st_mtime > LEASE_SECONDS
 
 

@@ -75,18 +75,18 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def process_runs(pid: int, began: float) -> bool:
-    """Return whether a process of this machine runs.
+def process_runs(pid: int, began: float | None = None) -> bool:
+    """Return whether a process of this machine runs; one that nobody has waited for does not.
 
     Args:
         began: its start as ``psutil`` gives it, in seconds since the epoch. After a restart of a container
-            another process may have its id.
+            another process may have its id. None if it is not known.
     """
     import psutil
 
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - began) < SAME_START_SECONDS
+        same = began is None or abs(process.create_time() - began) < SAME_START_SECONDS
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

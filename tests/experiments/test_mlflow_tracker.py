@@ -161,7 +161,7 @@ os.kill(os.getpid(), 9)
     ],
 )  # fmt: skip
 def test_a_killed_run_is_completed_or_closed_by_the_next(tracked, before, statuses):
-    """What the killed run had on disk is sent, its open runs are closed, and the stage is finished once."""
+    """Entries left on the disk are sent, runs left open are closed, and the stage is finished once."""
     environ = os.environ | {"FOLDER": str(tracked.folder)}
     environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     subprocess.run([sys.executable, "-c", KILLED.replace("BEFORE", before)], env=environ, check=False)

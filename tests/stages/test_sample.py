@@ -46,16 +46,22 @@ def test_chunks_have_separate_seeds(tmp_path):
     assert len(seeds) == 2 * 2 * 2 == len(set(seeds))
 
 
-def test_a_crash_loses_one_chunk(tmp_path):
-    """After a kill in the third of four chunks, two are drawn, and the bytes are those of a whole drawing."""
-    jobs = Jobs(tmp_path, small_splits())
+def killed_in_the_third_chunk(folder):
+    """Return the jobs, the fit and a whole drawing of 14 images, after a drawing that was killed."""
+    jobs = Jobs(folder, small_splits())
     fitted, _ = jobs.fit("fit")
     whole = jobs.draw("whole", "a", [fitted], 14)
-    (tmp_path / "calls.jsonl").unlink()
-    (tmp_path / "crash").write_text("8")
+    (folder / "calls.jsonl").unlink()
+    (folder / "crash").write_text("8")
     with pytest.raises(SystemExit):
         jobs.draw("killed", "a", [fitted], 14)
-    (tmp_path / "crash").unlink()
+    (folder / "crash").unlink()
+    return jobs, fitted, whole
+
+
+def test_a_crash_loses_one_chunk(tmp_path):
+    """After a kill in the third of four chunks, two are drawn, and the bytes are those of a whole drawing."""
+    jobs, fitted, whole = killed_in_the_third_chunk(tmp_path)
     again = jobs.draw("killed", "a", [fitted], 14)
     assert [call["index"][0] for call in jobs.calls("sample")] == [0, 4, 8, 8, 12]
     assert again.content_hash() == whole.content_hash()
@@ -63,14 +69,7 @@ def test_a_crash_loses_one_chunk(tmp_path):
 
 def test_a_damaged_chunk_is_drawn_again(tmp_path):
     """A bit that flips in the pixels of a drawn chunk changes no image of the result."""
-    jobs = Jobs(tmp_path, small_splits())
-    fitted, _ = jobs.fit("fit")
-    whole = jobs.draw("whole", "a", [fitted], 14)
-    (tmp_path / "calls.jsonl").unlink()
-    (tmp_path / "crash").write_text("8")
-    with pytest.raises(SystemExit):
-        jobs.draw("killed", "a", [fitted], 14)
-    (tmp_path / "crash").unlink()
+    jobs, fitted, whole = killed_in_the_third_chunk(tmp_path)
     (path,) = (p for p in tmp_path.rglob("0-1.arrow") if "killed" in str(p.relative_to(tmp_path)))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -64,7 +64,7 @@ def test_a_signal_closes_what_is_open(number, status):
 
 
 def test_a_second_ctrl_c_ends_at_once():
-    """What is open stays open, and the children are killed."""
+    """Open blocks are not closed, and the children are killed."""
     process, child = started(closing=60)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "closing\n"

@@ -26,7 +26,6 @@ from benchmark.intake.signature import sign
 from benchmark.verification.check import SUBMITTED_ONLY, UNVERIFIABLE
 from benchmark.verification.request import VerifyRequest
 from benchmark.verification.verify import VerificationResult, verify
-from support.board_folders import verify as record
 from support.honest import at, edit, vouch
 from support.samples import TINY
 
@@ -468,42 +467,3 @@ def test_the_gate_is_recomputed(suite_row: Path, options: VerifyRequest, changed
     reported."""
     edit(suite_row, lambda content: content["memorization"].update(changed))
     assert f"memorization.{next(iter(changed))}" in failures(verify(suite_row, options))["memorization"]
-
-
-def added(folder: Path, root: Path) -> int:
-    """Add a bundle to a folder of leaderboards as a maintainer does; return the exit status."""
-    return main(["leaderboard", "--root", str(root), "--task", str(TINY), "--add", str(folder)])
-
-
-def test_a_leaderboard_adds_what_verify_passes_without_its_record(suite_row: Path, tmp_path: Path):
-    """A record that is handed in is left behind, so that the row is self-reported."""
-    record(suite_row)
-    assert added(suite_row, tmp_path / "boards") == 0
-    (row,) = (tmp_path / "boards" / "results").glob("*/ddpm")
-    assert {p.name for p in suite_row.iterdir()} - {p.name for p in row.iterdir()} == {"verified.json"}
-    assert "self-reported" in (tmp_path / "boards" / "tiny.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("question", "Is G the best?"),
-        ("memorization.gated", True),
-        ("data.splits.test.hash", "0" * 64),
-        ("row.role", "control"),
-        ("data.fingerprint", "0" * 60),
-    ],
-)
-def test_a_leaderboard_refuses_what_verify_refuses(suite_row, tmp_path, capsys, path, value):
-    """The error names the field, and nothing is written."""
-    *parents, last = path.split(".")
-
-    def change(content: dict[str, Any]) -> None:
-        for name in parents:
-            content = content[name]
-        content[last] = value
-
-    edit(suite_row, change)
-    assert added(suite_row, tmp_path / "boards") == 1
-    assert path in capsys.readouterr().err
-    assert not (tmp_path / "boards" / "results").exists()

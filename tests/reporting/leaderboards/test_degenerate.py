@@ -102,7 +102,7 @@ KINDS = ("random", "constant", "identical", "one class", "perfect")
     st.booleans(),
 )
 def test_no_legal_prediction_ends_a_comparison(seed, patients, trainings, kind, multilabel):
-    """Whatever the scores and however few the patients, pages hold no undefined number."""
+    """Pages hold no undefined number, for any scores and any number of patients."""
     text = pages(panel(seed, tuple(patients), trainings, kind, multilabel))
     visible = re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL)
     assert not (found := BAD.findall(visible)), found
