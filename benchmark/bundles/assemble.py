@@ -178,6 +178,7 @@ def manifest(
         "row": row_card(row, profile),
         "submission_type": row.submission_type,
         "submission": row.submission,
+        "attempts": row.attempts,
         "fit_seeds": list(run.fits(row.name)),
         "status": "failed" if error else "complete",
         "error": error,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.bundles.schema import SCHEMA, Manifest
+from benchmark.bundles.schema import SCHEMA, Manifest, ManifestOfSchema5
 from benchmark.bundles.tables import as_stored, check_curve, check_png, check_predictions, check_previews
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
@@ -130,14 +130,14 @@ def parse_manifest(content: Any, where: str) -> Manifest:
         SubmissionError: names the field.
     """
     schema = content.get("schema") if isinstance(content, dict) else None
-    if isinstance(schema, int) and schema != SCHEMA:
+    if isinstance(schema, int) and schema not in (5, SCHEMA):
         raise SubmissionError(
             f"{where}: schema",
-            f"is {schema}, this release reads {SCHEMA}",
+            f"is {schema}, this release reads 5 and {SCHEMA}",
             "Run the row again, or read the bundle with the release that wrote it.",
         )
     try:
-        manifest: Manifest = parse(Manifest, content, where)
+        manifest: Manifest = parse(ManifestOfSchema5 if schema == 5 else Manifest, content, where)
     except TaskError as error:
         raise SubmissionError(error.where, error.problem, error.remedy) from None
     try:  # fields of any type

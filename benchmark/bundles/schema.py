@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, model_validator
 
-from benchmark.intake.card import SubmissionCard
+from benchmark.intake.card import CardOfSchema5, SubmissionCard
 from benchmark.stages.records import FilterRate, Hash, Measure, NetworkSize, SplitSummary
 from benchmark.tasks.profile import FitUnit
 from benchmark.tasks.schema import PrimaryMetric, Statistics
@@ -26,7 +26,7 @@ def _is_none(value: Any) -> bool:
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # error of a row that was left out
-SCHEMA = 5
+SCHEMA = 6
 
 
 def was_not_run(error: str) -> bool:
@@ -155,13 +155,15 @@ class Provenance(Part):
 
 
 class Manifest(Part):
-    """The content of ``bundle.json``, schema 5.
+    """The content of ``bundle.json``, schema 6.
 
     Attributes:
         submission_type: ``suite`` for a row that the project ran itself; ``generator`` for a submitted
             generator that the suite trained and evaluated; ``samples`` for submitted samples that it
             evaluated; ``bundle`` for a bundle from elsewhere.
         submission: the submission card, of every type except ``suite``.
+        attempts: trials of the study that chose the parameters of a row of the suite, or 1; a submission's
+            card has its own.
         positive: the last class of a binary task that ranks by F1.
         folds: of the cross-validation; 1 for a hold-out split.
         settings: of the source and of its split, where a run differs from the task.
@@ -180,9 +182,10 @@ class Manifest(Part):
         provenance: None in an older bundle, whose software and hardware are those that assembled it.
     """
 
-    schema_: Literal[5] = Field(5, alias="schema")
+    schema_: Literal[6] = Field(6, alias="schema")
     submission_type: Literal["suite", "generator", "samples", "bundle"] = "suite"
     submission: SubmissionCard | None = None
+    attempts: PositiveInt = Field(1, exclude_if=lambda attempts: attempts == 1)
     task: str
     profile: str
     question: str
@@ -261,3 +264,10 @@ class Manifest(Part):
     def record(self) -> dict[str, Any]:
         """Convert to JSON values, under the keys of the file."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class ManifestOfSchema5(Manifest):
+    """The content of a ``bundle.json`` of schema 5, whose card declares less."""
+
+    schema_: Literal[5] = Field(5, alias="schema")  # type: ignore[assignment]
+    submission: CardOfSchema5 | None = None  # type: ignore[assignment]

@@ -29,6 +29,7 @@ class Row:
         absent: why the row cannot be run here, or empty.
         submission_type: ``suite``, or ``generator`` or ``samples`` of a submission.
         submission: card of a submission, as JSON; None for the suite's own rows.
+        attempts: trials of the study that chose the parameters, or 1.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Row:
     absent: str = ""
     submission_type: str = "suite"
     submission: Mapping[str, Any] | None = None
+    attempts: int = 1
 
     @property
     def has_images(self) -> bool:

@@ -51,7 +51,7 @@ def resolve_rows(
     """
     profile = task.profile(profile_name)
     rows = [_control(name) for name in task.controls]
-    tuned = tuned_params(params)
+    tuned, trials = tuned_params(params), tuning_trials(params)
     for name in tuple(profile.generators) if generators is None else generators:
         entry = profile.generators.get(name, GeneratorEntry())
         if generators is None and (entry.plugin or name) not in available("generators"):
@@ -60,7 +60,9 @@ def resolve_rows(
         plugin = find("generators", [entry.plugin or name])[0]
         row_name = name if entry.plugin else plugin.name
         entry = profile.generators.get(row_name, entry)
-        rows.append(replace(generator_row(plugin, entry, tuned.pop(row_name, {})), name=row_name))
+        attempts = trials if row_name in tuned else 1
+        row = generator_row(plugin, entry, tuned.pop(row_name, {}))
+        rows.append(replace(row, name=row_name, attempts=attempts))
     if tuned:
         raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(params))
     names = [r.name for r in rows]
@@ -92,6 +94,13 @@ def tuned_params(path: Path | None) -> dict[str, dict[str, Any]]:
     if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
         raise TaskError(f"{path}: generators", "expected a mapping from generator to its parameters")
     return value
+
+
+def tuning_trials(path: Path | None) -> int:
+    """Return the number of trials of the study that wrote a file of parameters; 1 for a person's."""
+    found = {} if path is None else read_yaml(path).get("found")
+    trials = found.get("trials") if isinstance(found, dict) else None
+    return trials if isinstance(trials, int) and trials > 0 else 1
 
 
 def _control(name: str) -> Row:

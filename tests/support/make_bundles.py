@@ -257,7 +257,7 @@ def manifest(
         for split, (ids, patient, label) in sets.items()
     }
     return {
-        "schema": 5,
+        "schema": 6,
         "task": "cxr_pneumonia",
         "profile": "demo",
         "question": variant.question,

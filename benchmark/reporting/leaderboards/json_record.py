@@ -26,6 +26,8 @@ def board_record(board: Board) -> dict[str, Any]:
             **{k: manifest[k] for k in PER_ROW if k in manifest},
             "rank": row.rank,
             "unranked": row.unranked,
+            "declared": asdict(row.declared),
+            "selection": asdict(row.selection) if row.selection else None,
             "figures": row.figures.to_json() if row.figures else None,
         }
     shared = {k: v for k, v in board.head.record().items() if k not in (*PER_ROW, "costs", "results")}

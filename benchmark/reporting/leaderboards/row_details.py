@@ -40,7 +40,7 @@ def details(board: Board, row: BoardRow) -> list[DetailGroup]:
     groups = {
         "Description": _description(row),
         "Comparison": row_tests(board, row),
-        "Submission": _submission(row),
+        "Declared": _submission(row),
         "Standing": _standing(row),
         "Memorization gate": _gate(row),
         "Fits": _fits(row),
@@ -84,18 +84,24 @@ def _unit(manifest: Manifest) -> str:
 
 
 def _submission(row: BoardRow) -> list[Item]:
-    card = row.manifest.submission
+    """The submission card; of a row of the suite, what the suite declares."""
+    card, own = row.manifest.submission, row.declared
+    declared = [
+        ("Training data", own.training_data if card or row.selection else ""),
+        ("Pre-training data", own.pretraining_data if card or row.selection else ""),
+        ("Attempts", own.attempts_text),
+        ("Test access", own.test_access),
+    ]
     if card is None:
-        return []
+        return [("Author", own.author), *declared]
     return [
         ("Title", card.title),
         ("Authors", listed(list(card.authors))),
         ("Paper", link(card.paper)),
         ("Code", link(card.code)),
         ("License", card.license),
-        ("Training data", card.training_data),
-        ("Pre-trained weights", card.pretrained_weights),
-        ("Compute", card.compute),
+        *declared,
+        ("Hardware", own.hardware),
     ]
 
 
