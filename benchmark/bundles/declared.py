@@ -38,13 +38,25 @@ def declared(manifest: Manifest) -> Declared:
     if card is None:
         assets = listed(sorted(manifest.row.assets))
         learned = "reserve" if manifest.row.name == "oracle" else "training"
-        machine = ", ".join(str(manifest.hardware[k]) for k in ("gpu", "processor") if manifest.hardware.get(k))
+        machine = ", ".join(
+            str(manifest.hardware[k]) for k in ("gpu", "processor") if manifest.hardware.get(k)
+        )
         return Declared(
-            SUITE_AUTHORS, manifest.attempts, f"the task's {learned} images", assets or "none", "none", machine
+            SUITE_AUTHORS,
+            manifest.attempts,
+            f"the task's {learned} images",
+            assets or "none",
+            "none",
+            machine,
         )
     if isinstance(card, CardOfSchema5):
         data = (card.training_data, card.pretrained_weights, NOT_DECLARED, card.compute)
         return Declared(card.authors[0], None, *data)
     return Declared(
-        card.authors[0], card.attempts, card.training_data, card.pretraining_data, card.test_access, card.hardware
+        card.authors[0],
+        card.attempts,
+        card.training_data,
+        card.pretraining_data,
+        card.test_access,
+        card.hardware,
     )

@@ -148,15 +148,17 @@ def _same_predictions(bundles: Sequence[Bundle]) -> Iterator[tuple[str, str, str
             continue
         open_ = (one.max(1) < CERTAIN) & (other.max(1) < CERTAIN)
         same = (one[open_] == other[open_]).all(1)
-        if len(same) >= FEWEST and same.mean() > SHARE:
+        if np.array_equal(one, other):
+            yield a, b, "have the same predictions"
+        elif len(same) >= FEWEST and same.mean() > SHARE:
             yield a, b, f"have {100 * same.mean():.0f} % of their predictions in common"
 
 
 def _scores(bundle: Bundle) -> Any:
-    """Return (n, K) rounded scores on ``test`` at the largest bracket, in the order of runs and images."""
+    """Return the (n, K) rounded scores of the first fit on ``test`` at the largest bracket, run by run."""
     assert bundle.predictions is not None
     table = with_fit(bundle.predictions)
     table = table[(table["split"] == "test") & (table["bracket"] == table["bracket"].max())]
-    table = table.sort_values([FIT, *(name for name in KEY if name != "bracket")])
+    table = table[table[FIT] == table[FIT].min()].sort_values([name for name in KEY if name != "bracket"])
     columns = [c for c in table.columns if c.startswith("score_")]
     return np.round(table[columns].to_numpy(np.float64), DIGITS)

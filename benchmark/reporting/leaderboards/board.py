@@ -16,7 +16,12 @@ from benchmark.reporting.formats import measure_parts, measure_title, percent
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
 from benchmark.reporting.leaderboards.mixtures import hidden_measures, mixtures
-from benchmark.reporting.leaderboards.selection import Selection, selection_findings, selections
+from benchmark.reporting.leaderboards.selection import (
+    Selection,
+    sealed_findings,
+    selection_findings,
+    selections,
+)
 from benchmark.stages.records import Measure, MeasureCard
 from benchmark.utils.formatting import listed, plural
 
@@ -124,7 +129,8 @@ class Board:
     def findings(self) -> list[Finding]:
         """Conclusions of the comparison, one sentence each."""
         roles = {row.name: row.role for row in self.rows}
-        return findings(self.comparison, roles) + selection_findings(self.comparison, self.selections)
+        more = selection_findings(self.comparison, self.selections) + sealed_findings(self.standings)
+        return findings(self.comparison, roles) + more
 
     @property
     def notes(self) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.bundles.declared import Declared, declared
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.sealed import DOES_NOT_HOLD, SealedResult
 from benchmark.bundles.standing import Standing
 from benchmark.comparison.controls import COPIES
 from benchmark.comparison.ranking import SAW_TEST
@@ -58,6 +59,16 @@ class BoardRow:
         if self.gated:
             return "gated"
         return "test access" if self.unranked in SAW_TEST.values() else ""
+
+    @property
+    def sealed(self) -> SealedResult | None:
+        """The result on a sealed test, if the row was verified on one."""
+        return self.standing.sealed if self.standing else None
+
+    @property
+    def unsealed(self) -> str:
+        """``does not hold on the sealed test`` of a row whose gain does not carry over, or empty."""
+        return DOES_NOT_HOLD if self.sealed and self.sealed.holds is False else ""
 
     @property
     def declared(self) -> Declared:

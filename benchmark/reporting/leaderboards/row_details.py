@@ -10,7 +10,7 @@ from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_title, number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.sentences import Item, row_tests
-from benchmark.utils.formatting import listed, plural
+from benchmark.utils.formatting import listed, plural, points, points_range
 
 SUBMISSION_TYPES = {
     "suite": "run by the project",
@@ -115,7 +115,20 @@ def _standing(row: BoardRow) -> list[Item]:
         ("Status", STATUS[standing.status]),
         ("Signature", standing.signature + key),
         ("Record", standing.detail),
+        ("Sealed test", _sealed(row)),
     ]
+
+
+def _sealed(row: BoardRow) -> str:
+    """Both results and the difference of the gains; empty for a row that saw no sealed test."""
+    own = row.sealed
+    if own is None:
+        return ""
+    return (
+        f"{100 * own.test:.1f} on test, {100 * own.sealed:.1f} on {plural(own.patients, 'patient')} of season "
+        f"{own.season}; the gains over real_only differ by {points(own.difference)} points "
+        f"{points_range(own)}: {row.unsealed or ('holds' if own.holds else own.reason)}"
+    )
 
 
 def _gate(row: BoardRow) -> list[Item]:

@@ -1,15 +1,17 @@
 """Selection on a board: the attempts of every author, and the gain of the best of them by luck alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.bundles.declared import declared
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.sealed import DOES_NOT_HOLD
+from benchmark.bundles.standing import Standing
 from benchmark.comparison.records import Comparison
 from benchmark.intake.authors import grouped
 from benchmark.reporting.leaderboards.findings import Finding
 from benchmark.statistics.selection import expected_maximum
-from benchmark.utils.formatting import plural, points
+from benchmark.utils.formatting import plural, points, points_with_range
 from benchmark.utils.rounding import canonical_float
 
 BASELINE = "real_only"
@@ -58,8 +60,20 @@ def selections(manifests: Sequence[Manifest], comparison: Comparison) -> dict[st
 
 def selection_findings(comparison: Comparison, chosen: dict[str, Selection]) -> list[Finding]:
     """Compare the gain of every row of several attempts with that of luck, in a sentence each."""
+    return [_finding(comparison, name, own) for name, own in sorted(chosen.items()) if own.attempts > 1]
+
+
+def sealed_findings(standings: Mapping[str, Standing]) -> list[Finding]:
+    """Name the rows whose gain on *test* does not carry over to the sealed test."""
+    failing = {row: s.sealed for row, s in sorted(standings.items()) if s.sealed and s.sealed.holds is False}
     return [
-        _finding(comparison, name, own) for name, own in sorted(chosen.items()) if own.attempts > 1
+        Finding(
+            "bad",
+            f"{row} {DOES_NOT_HOLD} of season {own.season}: its gain over {BASELINE} is "
+            f"{points(own.gain_test)} points on test and {points(own.gain_sealed)} on other patients, a "
+            f"difference of {points_with_range(own)}.",
+        )
+        for row, own in failing.items()
     ]
 
 
