@@ -38,25 +38,17 @@ def declared(manifest: Manifest) -> Declared:
     if card is None:
         assets = listed(sorted(manifest.row.assets))
         learned = "reserve" if manifest.row.name == "oracle" else "training"
-        machine = ", ".join(
-            str(manifest.hardware[k]) for k in ("gpu", "processor") if manifest.hardware.get(k)
-        )
+        named = [manifest.hardware.get(part) for part in ("gpu", "processor")]
         return Declared(
-            SUITE_AUTHORS,
-            manifest.attempts,
-            f"the task's {learned} images",
-            assets or "none",
-            "none",
-            machine,
+            author=SUITE_AUTHORS,
+            attempts=manifest.attempts,
+            training_data=f"the task's {learned} images",
+            pretraining_data=assets or "none",
+            test_access="none",
+            hardware=", ".join(str(name) for name in named if name),
         )
     if isinstance(card, CardOfSchema5):
-        data = (card.training_data, card.pretrained_weights, NOT_DECLARED, card.compute)
-        return Declared(card.authors[0], None, *data)
-    return Declared(
-        card.authors[0],
-        card.attempts,
-        card.training_data,
-        card.pretraining_data,
-        card.test_access,
-        card.hardware,
-    )
+        old = (card.training_data, card.pretrained_weights, NOT_DECLARED, card.compute)
+        return Declared(card.authors[0], None, *old)
+    data = (card.training_data, card.pretraining_data, card.test_access, card.hardware)
+    return Declared(card.authors[0], card.attempts, *data)

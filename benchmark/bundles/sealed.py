@@ -17,8 +17,8 @@ class SealedResult(Part):
         images, patients: of the sealed test.
         test, sealed: the metric, mean over the networks.
         gain_test, gain_sealed: over ``real_only`` with the same seeds; the metric itself for that row.
-        difference: of the gains, *test* less sealed, with its interval of level 1 - ``alpha``, or a reason why
-            it has none.
+        difference: of the gains, *test* less sealed, with its interval of level 1 - ``alpha``, or with a
+            reason why it has none.
         holds: False if ``low`` is above 0: the gain on *test* does not carry over to other patients.
     """
 

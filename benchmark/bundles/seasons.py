@@ -23,7 +23,7 @@ from benchmark.tasks.parsing import parse, read_yaml
 from benchmark.utils.files import disk_errors, write_text
 
 SEASONS = "seasons.yaml"  # beside the boards' pages
-HEAD = "# Commitments to the seeds of the sealed tests: docs/verify.md. Made by `season open` and `season close`.\n"
+HEAD = "# Commitments to the seeds of the sealed tests, by `season open` and `season close`: docs/verify.md\n"
 SEEDS = 2**63  # the phantoms' random numbers take 64 bits
 SALT_BYTES = 32
 Name = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.-]{0,31}$")]

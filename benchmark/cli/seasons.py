@@ -7,9 +7,8 @@ from benchmark.cli.requests import CloseSeasonRequest, OpenSeasonRequest
 def open_(request: OpenSeasonRequest) -> int:
     """Draw the secret of a season, and publish its commitment."""
     season = open_season(request.root, request.name, request.secret)
-    print(
-        f"{request.secret}: the secret; keep it until the season ends\n{request.root / SEASONS}: {season.commitment}"
-    )
+    print(f"{request.secret}: the secret; keep it until the season ends")
+    print(f"{request.root / SEASONS}: {season.commitment}")
     return 0
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.errors import TaskError
+from benchmark.planning.protocol_hash import protocol_hash
 from benchmark.stages.metrics import MetricReference
 from benchmark.stages.plugin import AssetReference
 from benchmark.tasks.profile import FitUnit, GeneratorEntry, Profile
@@ -143,4 +144,4 @@ class Plan:
     @property
     def protocol_hash(self) -> str:
         """Hash of all that two results must share to be compared."""
-        return self.task.protocol_hash(self.profile_name, self.source, self.extractor)
+        return protocol_hash(self.task, self.profile_name, self.source, self.extractor)

@@ -25,8 +25,8 @@ class VerifyRequest:
     sealed: Annotated[
         Path | None, Option("secret of a season: also test on its sealed phantom patients; implies --deep")
     ] = None
-    leaderboards: Annotated[Path, Option("with --sealed: folder whose seasons.yaml has the commitment")] = (
-        Path("leaderboards")
+    leaderboards: Annotated[Path, Option("with --sealed: folder of the seasons' commitments")] = Path(
+        "leaderboards"
     )
     workers: Workers = None
 

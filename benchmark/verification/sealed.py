@@ -173,8 +173,8 @@ def check_sealed(
         holds=both.holds,
     )
     detail = (
-        f"{100 * both.public:.1f} on test, {100 * both.sealed:.1f} on {result.patients} patients of the sealed "
-        f"test of season {secret.season}; the gains over {REAL_ONLY} differ by {points(both.difference)} points "
+        f"{100 * both.public:.1f} on test, {100 * both.sealed:.1f} on {result.patients} patients of season "
+        f"{secret.season}; the gains over {REAL_ONLY} differ by {points(both.difference)} points "
         f"{points_range(both)}"
     )
     if both.holds is None:

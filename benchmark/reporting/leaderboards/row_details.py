@@ -125,8 +125,8 @@ def _sealed(row: BoardRow) -> str:
     if own is None:
         return ""
     return (
-        f"{100 * own.test:.1f} on test, {100 * own.sealed:.1f} on {plural(own.patients, 'patient')} of season "
-        f"{own.season}; the gains over real_only differ by {points(own.difference)} points "
+        f"{100 * own.test:.1f} on test, {100 * own.sealed:.1f} on {plural(own.patients, 'patient')} of "
+        f"season {own.season}; the gains over real_only differ by {points(own.difference)} points "
         f"{points_range(own)}: {row.unsealed or ('holds' if own.holds else own.reason)}"
     )
 
