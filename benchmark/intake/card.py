@@ -117,6 +117,8 @@ def read_card(path: Path) -> SubmissionCard:
     content = read_yaml(path)
     fields = SubmissionCard.model_fields.items()
     if missing := [name for name, field in fields if field.is_required() and name not in content]:
-        raise SubmissionError(str(path), f"lacks {', '.join(missing)}", PAGE)
+        unknown = [str(name)[:40] for name in content if name not in SubmissionCard.model_fields][:3]
+        odd = f"; unknown fields: {', '.join(unknown)}" if unknown else ""
+        raise SubmissionError(str(path), f"lacks {', '.join(missing)}{odd}", PAGE)
     card: SubmissionCard = parse(SubmissionCard, content, str(path))
     return card

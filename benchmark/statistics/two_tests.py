@@ -17,7 +17,7 @@ STREAMS = (20_231, 20_232)  # seeds of the resamples: the two sets have no patie
 
 
 @dataclass(frozen=True, eq=False)
-class TestScores:
+class SetScores:
     """The scores of one test set.
 
     Attributes:
@@ -59,7 +59,13 @@ class TwoTests:
 
 
 def compare_tests(
-    kind: Kind, metric: str, public: TestScores, sealed: TestScores, alpha: float, classes: Sequence[str]
+    kind: Kind,
+    metric: str,
+    public: SetScores,
+    sealed: SetScores,
+    alpha: float,
+    classes: Sequence[str],
+    replicates: int = bootstrap.REPLICATES,
 ) -> TwoTests:
     """Return the difference of a row's gains on two test sets, with an interval over the patients of both.
 
@@ -70,11 +76,13 @@ def compare_tests(
     Args:
         metric: a figure that the kind of task has overall.
         alpha: 1 - level of the two-sided interval.
+        replicates: resamples of each set's patients.
     Source: bootstrap of two independent samples, Efron and Tibshirani 1993, chapter 8.
     """
     column = np.array([columns(kind, public.scores.shape[2]).index((metric, None))])
     parts = [
-        _draws(kind, column, part, seed, alpha) for part, seed in zip((public, sealed), STREAMS, strict=True)
+        _draws(kind, column, part, Resamples(part.patient, replicates, seed), alpha)
+        for part, seed in zip((public, sealed), STREAMS, strict=True)
     ]
     values, gains, drawn = zip(*parts, strict=True)
     difference = float(gains[0] - gains[1])
@@ -89,10 +97,9 @@ def compare_tests(
 
 
 def _draws(
-    kind: Kind, column: np.ndarray, part: TestScores, seed: int, alpha: float
+    kind: Kind, column: np.ndarray, part: SetScores, resamples: Resamples, alpha: float
 ) -> tuple[float, float, np.ndarray]:
     """Return the metric, the gain, and (B,) draws of the gain over new patients."""
-    resamples = Resamples(part.patient, seed=seed)
 
     def replicates(scores: np.ndarray) -> Replicates:
         readings = [Reading(kind, part.label, one) for one in scores]

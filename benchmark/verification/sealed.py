@@ -29,7 +29,7 @@ from benchmark.stages.job import Job
 from benchmark.stages.records import REAL_ONLY
 from benchmark.stages.training import training_config
 from benchmark.statistics.metrics import kind_of
-from benchmark.statistics.two_tests import TestScores, compare_tests
+from benchmark.statistics.two_tests import SetScores, compare_tests
 from benchmark.utils.formatting import points, points_range
 from benchmark.verification.check import NOT_CHECKED, PASSED, Check
 
@@ -183,10 +183,10 @@ def check_sealed(
     return Check("sealed test", PASSED if both.holds else NOT_CHECKED, f"{detail}: {verdict}"), result
 
 
-def _test_scores(predicted: SealedPredictions, split: str, manifest: Manifest) -> TestScores:
+def _test_scores(predicted: SealedPredictions, split: str, manifest: Manifest) -> SetScores:
     label, patient, scores = _scores(predicted.row, split, manifest)
     baseline = None if manifest.row.name == REAL_ONLY else _scores(predicted.baseline, split, manifest)[2]
-    return TestScores(label, patient, scores, baseline)
+    return SetScores(label, patient, scores, baseline)
 
 
 def _scores(table: Any, split: str, manifest: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
