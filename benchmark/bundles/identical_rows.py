@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.bundles.io import Bundle
+from benchmark.bundles.schema import Manifest
 from benchmark.bundles.tables import FIT, KEY, with_fit
 from benchmark.comparison.controls import NEVER_GATED
 from benchmark.errors import SubmissionError
@@ -45,10 +46,11 @@ def refuse_identical(bundles: Sequence[Bundle], others: Sequence[Bundle] = (), w
 def _same_images(bundles: Sequence[Bundle], others: Sequence[Bundle]) -> Iterator[tuple[str, str, str]]:
     own = [b for b in bundles if _shows_new_images(b)]
     rows = [*own, *(b for b in others if _shows_new_images(b))]
-    if not own:
+    if len(rows) < 2 or not own:
         return
-    known = [_shown(b) for b in bundles if b.previews is not None and _copies(b)]
-    pictures = [_shown(b) for b in rows]
+    size = own[0].manifest.image_size
+    known = [_shown(b, size) for b in bundles if b.previews is not None and _copies(b)]
+    pictures = [_shown(b, size) for b in rows]
     shared = _close_pairs(pictures, known)
     for i, j in combinations(range(len(rows)), 2):
         a, b = rows[i].manifest, rows[j].manifest
@@ -57,7 +59,7 @@ def _same_images(bundles: Sequence[Bundle], others: Sequence[Bundle]) -> Iterato
         if a.samples and b.samples and a.samples.hash == b.samples.hash and j < len(own):
             yield a.row.name, b.row.name, f"have the same {a.samples.images} samples"
         count = shared.get((i, j), 0)
-        if count > allowed(len(pictures[i]), len(pictures[j]), a.data.splits["train"].images):
+        if count > allowed(len(pictures[i]), len(pictures[j]), _train_images(a)):
             of = f"{len(pictures[i])} and {len(pictures[j])}"
             yield a.row.name, b.row.name, f"share {count} of the {of} images that they show"
 
@@ -73,6 +75,13 @@ def allowed(a: int, b: int, train: int, copies: float = 0.05) -> int:
     return int(poisson.isf(CHANCE, (copies * a) * (copies * b) / max(train, 1)))
 
 
+def _train_images(manifest: Manifest) -> int:
+    splits = manifest.data.splits
+    return (
+        splits["train"].images if "train" in splits else max((s.images for s in splits.values()), default=1)
+    )
+
+
 def _shows_new_images(bundle: Bundle) -> bool:
     """Return whether a row shows images that no other row may show."""
     return bundle.previews is not None and not _copies(bundle)
@@ -84,17 +93,19 @@ def _copies(bundle: Bundle) -> bool:
     return (row.role == "control" and row.name not in NEVER_GATED) or (gate is not None and gate.gated)
 
 
-def _shown(bundle: Bundle) -> np.ndarray:
-    """Return the (n, pixels) uint8 images that a bundle shows; one that cannot be decoded is left out."""
+def _shown(bundle: Bundle, size: int) -> np.ndarray:
+    """Return the (n, size * size) uint8 images that a bundle shows."""
     from PIL import Image
 
     assert bundle.previews is not None
-    size, pictures = bundle.manifest.image_size, []
+    pictures = []
     for content in bundle.previews["image"]:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-            if picture.size == (size, size):
-                pictures.append(np.asarray(picture.convert("L")).ravel())
-    return np.array(pictures, dtype=np.uint8).reshape(len(pictures), size * size)
+            gray = picture.convert("L")
+            pictures.append(
+                np.asarray(gray if gray.size == (size, size) else gray.resize((size, size))).ravel()
+            )
+    return np.array(pictures, dtype=np.uint8)
 
 
 def _close_pairs(rows: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> Mapping[tuple[int, int], int]:
