@@ -66,7 +66,7 @@ def luck(bundles: list[Bundle], board: str) -> Row:
 
 
 def copies(bundles: list[Bundle], board: str) -> Row:
-    """Submit one row's samples 287 times: reordered, encoded again, a gray level brighter, or half of them."""
+    """Submit one row's samples 287 times: reordered, encoded again, with noise, or half of them."""
     own = next(b for b in bundles if b.manifest.row.name == "ddpm")
     assert own.previews is not None
     rng, refused = np.random.default_rng(1), 0
