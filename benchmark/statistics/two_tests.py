@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,14 +86,14 @@ def compare_tests(
     ]
     values, gains, drawn = zip(*parts, strict=True)
     difference = float(gains[0] - gains[1])
-    result = (*values, *gains, difference)
+    result = TwoTests(*values, *gains, difference)
     for part in (public, sealed):
         if reason := too_few(every_class(part.label, part.patient, classes)):
-            return TwoTests(*result, reason=reason)
+            return replace(result, reason=reason)
     interval = bootstrap.percentile_interval(drawn[0] - drawn[1], alpha)
     if interval is None:
-        return TwoTests(*result, reason="too many resamples lack a class")
-    return TwoTests(*result, *interval)
+        return replace(result, reason="too many resamples lack a class")
+    return replace(result, low=interval[0], high=interval[1])
 
 
 def _draws(

@@ -169,7 +169,7 @@ def _verify_deep(
     ):
         seeds = draw_seeds(manifest.seeds, request.seeds, request.seed)
         plan = retraining_plan(manifest, protocol, request, Path(scratch))
-        secret = request.sealed and read_secret(request.sealed)
+        secret = read_secret(request.sealed) if request.sealed else None
         if secret:
             check_source(plan)
             season_of(secret, request.leaderboards)
