@@ -1,4 +1,4 @@
-"""What the authors of a row declare; the suite declares the same of the rows that it runs."""
+"""Declarations of a row by its authors, or by the suite for the rows that it runs."""
 
 from dataclasses import dataclass
 

@@ -37,8 +37,8 @@ def refuse_identical(bundles: Sequence[Bundle], others: Sequence[Bundle] = (), w
     Raises:
         SubmissionError: names both rows.
     """
-    found = (*_same_images(bundles, others), *_same_predictions(bundles))
-    for a, b, what in found:
+    shared = (*_same_images(bundles, others), *_same_predictions(bundles))
+    for a, b, what in shared:
         remedy = "Leave out one of the two; a row is what its author generated and evaluated."
         raise SubmissionError(f"{where}: rows '{a}' and '{b}'", what, remedy)
 

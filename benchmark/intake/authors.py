@@ -16,7 +16,7 @@ SAME = str.maketrans("i", "l")  # after case folding: a capital I is an l to the
 
 @dataclass(frozen=True)
 class Identity:
-    """What two spellings of one author share: ``name`` is a skeleton of letters, the others may be empty."""
+    """Parts that two spellings of one author share: ``name`` is a skeleton, the others may be empty."""
 
     name: str
     orcid: str = ""

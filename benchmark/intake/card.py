@@ -92,7 +92,7 @@ class SubmissionCard(_Card):
 
     @property
     def access(self) -> Literal["none", "images", "labels", "both"]:
-        """What the authors had of the test patients."""
+        """The part of the test patients that the authors had."""
         match = ACCESS.fullmatch(self.test_access)
         assert match is not None
         return match[1]  # type: ignore[return-value]

@@ -98,8 +98,8 @@ def tuned_params(path: Path | None) -> dict[str, dict[str, Any]]:
 
 def tuning_trials(path: Path | None) -> int:
     """Return the number of trials of the study that wrote a file of parameters; 1 for a person's."""
-    found = {} if path is None else read_yaml(path).get("found")
-    trials = found.get("trials") if isinstance(found, dict) else None
+    study = {} if path is None else read_yaml(path).get("found")
+    trials = study.get("trials") if isinstance(study, dict) else None
     return trials if isinstance(trials, int) and trials > 0 else 1
 
 

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-MOST = 10_000_000  # attempts; the maximum of more normals is that of so many to three digits
+MOST = 10_000_000  # attempts; more change no third digit of the maximum
 REACH, STEPS = 12.0, 4801  # of the numerical integration, in standard deviations
 
 

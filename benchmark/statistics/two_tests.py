@@ -84,13 +84,12 @@ def compare_tests(
         _draws(kind, column, part, Resamples(part.patient, replicates, seed), alpha)
         for part, seed in zip((public, sealed), STREAMS, strict=True)
     ]
-    values, gains, drawn = zip(*parts, strict=True)
-    difference = float(gains[0] - gains[1])
-    result = TwoTests(*values, *gains, difference)
+    (value, gain, drawn), (other_value, other_gain, other_drawn) = parts
+    result = TwoTests(value, other_value, gain, other_gain, gain - other_gain)
     for part in (public, sealed):
         if reason := too_few(every_class(part.label, part.patient, classes)):
             return replace(result, reason=reason)
-    interval = bootstrap.percentile_interval(drawn[0] - drawn[1], alpha)
+    interval = bootstrap.percentile_interval(drawn - other_drawn, alpha)
     if interval is None:
         return replace(result, reason="too many resamples lack a class")
     return replace(result, low=interval[0], high=interval[1])

@@ -72,7 +72,7 @@ class BoardRow:
 
     @property
     def declared(self) -> Declared:
-        """What the authors declare."""
+        """The declarations of the authors."""
         return declared(self.manifest)
 
     @property

@@ -25,7 +25,7 @@ class Selection:
         author: as the row's card spells it.
         rows: of this author on the board.
         attempts: the declared ones of all these rows together, at least one for each.
-        luck: expected gain of the best of so many attempts that differ only in random numbers; a fraction,
+        luck: expected gain of the best of these attempts if they differ only in random numbers; a fraction,
             None where the board does not show how attempts vary.
     """
 
