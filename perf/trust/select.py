@@ -67,7 +67,7 @@ def luck(bundles: list[Bundle], board: str) -> Row:
 
 def copies(bundles: list[Bundle], board: str) -> Row:
     """Submit one row's samples 287 times: reordered, encoded again, with noise, or half of them."""
-    own = next(b for b in bundles if b.manifest.row.name == "ddpm")
+    own = next(b for b in bundles if b.manifest.row.role == "generator" and not _gated(b))
     assert own.previews is not None
     rng, refused = np.random.default_rng(1), 0
     for k in range(COPIES):
@@ -85,6 +85,12 @@ def copies(bundles: list[Bundle], board: str) -> Row:
     return Row(
         f"{board}: rows with the samples of another", "refused", measured, refused == COPIES and honest
     )
+
+
+def _gated(bundle: Bundle) -> bool:
+    """Return whether the gate refuses the row a rank, and so a copy of it too."""
+    gate = bundle.manifest.memorization
+    return gate is None or gate.gated
 
 
 def _altered(content: bytes, how: int, rng: np.random.Generator) -> bytes:
