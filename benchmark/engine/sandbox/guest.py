@@ -22,6 +22,7 @@ TRACE = 20_000  # characters
 def main() -> None:
     """Serve one sandbox; the only argument holds the settings as JSON."""
     settings = json.loads(sys.argv[1])
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what the launching command has left open
     reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what the plug-in prints is no message

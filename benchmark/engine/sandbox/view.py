@@ -166,8 +166,7 @@ def namespaces(view: View, command: Sequence[str]) -> Iterator[Launch]:
 
 def _entry(folder: str, root: bool, command: Sequence[str]) -> str:
     start = [*_without_privileges(root), "--no-new-privs", "--bounding-set=-all"]
-    inner = 'cd /tmp; for fd in /proc/self/fd/*; do n=${fd##*/}; [ "$n" -gt 2 ] && eval "exec $n>&-"; done; '
-    inner += "exec " + shlex.join([*start, *command])
+    inner = f"cd /tmp; exec {shlex.join([*start, *command])}"
     return f"exec chroot {shlex.quote(folder)} sh -c {shlex.quote(inner)}"
 
 
