@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 import benchmark
 from benchmark.engine.sandbox.channel import Handler, Reply
+from benchmark.engine.sandbox.level import warn_if_exposed
 from benchmark.engine.sandbox.limits import Limits
 from benchmark.engine.sandbox.sandbox import USED, Sandbox, plain
 from benchmark.engine.store import store_root
@@ -60,6 +61,7 @@ def describe(plugin: Plugin, params: Mapping[str, Any]) -> Description:
     """
     if plugin.origin == "builtin":
         return describe_module(plugin.load(), plugin, dict(params))
+    warn_if_exposed()
     value = {"plugin": vars(plugin), "params": _json(params)}
     try:
         return Description.model_validate(_ask(plugin, "describe", value))

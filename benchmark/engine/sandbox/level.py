@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from functools import cache
 from typing import Literal, get_args
 
@@ -14,14 +15,16 @@ CHOICE = "SYNTHTHORAX_SANDBOX"
 INSTALL = (
     "Install bubblewrap (apt-get install bubblewrap, or dnf install bubblewrap), and allow it namespaces."
 )
-SENTENCES: dict[Level, str] = {
+SENTENCES = {
     "bubblewrap": "Its code ran in a sandbox (bubblewrap) that held its training images and nothing else of "
     "the run, without network.",
     "namespaces": "Its code ran in a sandbox (Linux namespaces) that held its training images and nothing "
     "else of the run, without network.",
     "process": "Its code was NOT isolated: it ran in a separate process that could read the test images and "
     "use the network.",
+    "none": "Its code was NOT isolated: it ran in a process of the suite, and could read the test images.",
 }
+EXPOSED = ("process", "none")
 PROBE_SECONDS = 20
 
 
@@ -40,6 +43,14 @@ def chosen_level() -> Level:
     if not works(level):
         raise BenchmarkError(CHOICE, f"is {level}, which this machine does not give", INSTALL)
     return level
+
+
+@cache
+def warn_if_exposed() -> None:
+    """Print once, with the remedy, that this machine does not isolate code from outside."""
+    if chosen_level() in EXPOSED:
+        problem = "note: generators from outside are NOT isolated here, and the board will say so"
+        print(f"{problem}\n       {INSTALL}", file=sys.stderr, flush=True)
 
 
 @cache
