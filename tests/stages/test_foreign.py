@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from benchmark.engine.sandbox.level import LEVELS, works
-from benchmark.errors import GeneratorError
 from benchmark.stages.fit import FITTED
-from support.generator_jobs import RECORDER, Jobs, small_splits
+from support.generator_jobs import Jobs, small_splits
 from support.samples import ROOT
 
 EXAMPLE = (ROOT / "examples" / "my_generator.py").read_text(encoding="utf-8")
 
 
-def fitted_and_drawn(root: Path, origin: str, text: str = EXAMPLE, params: Any = None) -> tuple[Path, np.ndarray]:
+def fitted_and_drawn(
+    root: Path, origin: str, text: str = EXAMPLE, params: Any = None
+) -> tuple[Path, np.ndarray]:
     """Return the folder of the fit, and images drawn from it."""
     root.mkdir()
     jobs = Jobs(root, small_splits(), text=text, origin=origin)
