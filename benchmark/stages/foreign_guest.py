@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.engine.sandbox.channel import Channel, Handler, Reply
@@ -16,7 +20,7 @@ from benchmark.plugins.description import describe_module, module_facts
 from benchmark.plugins.generator import Traits
 from benchmark.plugins.registry import Plugin
 from benchmark.stages.foreign_arrays import ARRAYS, read_request, write_samples
-from benchmark.utils.training_state import load_state, save_state
+from benchmark.utils.training_state import load_state, one_thread, save_state
 
 if TYPE_CHECKING:
     import torch
@@ -109,10 +113,8 @@ class Guest:
         return dict(Plugin(**value).load().search_space(_Trial(self.channel))), {}
 
     def open(self, value: Any, _: Mapping[str, Path]) -> Reply:
-        """Import the module for a fit or for sampling, in the state of a worker; return its traits."""
-        from benchmark.utils.training_state import one_thread
-
-        one_thread()
+        """Import the module for a fit or for sampling; return its traits."""
+        sys.meta_path.insert(0, _TorchHook())
         self.module = Plugin(**value["plugin"]).load()
         assets = {name: self.given / "assets" / str(i) for i, name in enumerate(value["asset_hashes"])}
         self.machine = {**{n: value[n] for n in ("device", "precision", "asset_hashes")}, "assets": assets}
@@ -173,6 +175,27 @@ class Guest:
 
     def _context(self, value: Mapping[str, Any]) -> SampleContext:
         return SampleContext(**self.machine, seed=value["seed"], sampler_steps=value["sampler_steps"])
+
+
+class _TorchHook(MetaPathFinder):
+    """Gives torch the settings of a worker at the moment of its import, which takes seconds."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        """Return torch's own spec, whose loader then sets one thread and exact algorithms."""
+        if fullname != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def load_and_set(module: ModuleType) -> None:
+            load(module)
+            one_thread()
+
+        spec.loader.exec_module = load_and_set  # type: ignore[method-assign]
+        return spec
 
 
 class _Trial:

@@ -42,7 +42,8 @@ def test_no_excess_takes_the_machine_down(scene, name):
     assert "generator 'recorder'" in outcome.error or "is full" in outcome.error
     assert any(part in outcome.error for part in EXCESSES[name][1]), outcome.error
     assert outcome.seconds < 120
-    assert len(outcome.error.splitlines()) <= 2 and "\x1b" not in outcome.error
+    assert len(outcome.error.splitlines()) <= 2
+    assert "\x1b" not in outcome.error
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ class Params(BaseModel, extra="forbid", frozen=True):
 def attack(self=None, context=None):
     return False
 def images(self, request):
-    return np.random.default_rng(0).integers(0, 200, (len(request), request.image_size, request.image_size), np.uint8)
+    shape = (len(request), request.image_size, request.image_size)
+    return np.random.default_rng(0).integers(0, 200, shape, np.uint8)
 '''
 
 BODY = """
@@ -152,7 +153,8 @@ def attack(self=None, context=None):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execvp("sh", ["sh", "-c", f"while true; do sleep 0.1; touch {SCENE['marker']}; done", SCENE["canary"]])
+            script = f"while true; do sleep 0.1; touch {SCENE['marker']}; done"
+            os.execvp("sh", ["sh", "-c", script, SCENE["canary"]])
         os._exit(0)
     return False
 """
@@ -166,7 +168,7 @@ def attack(self=None, context=None):
     import benchmark, pydantic
     wrote = False
     places = [*SCENE["writable"], Path(benchmark.__file__), Path(pydantic.__file__), Path(__file__),
-              Path(pydantic.__file__).parents[1] / "zz_attack.pth", Path(sys.executable), Path("/usr/bin/env")]
+              Path("/usr/bin/env"), Path(pydantic.__file__).parents[1] / "zz_attack.pth"]
     for path in map(Path, places):
         try:
             with open(path, "r+b" if path.exists() else "xb") as file:
