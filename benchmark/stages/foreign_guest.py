@@ -100,8 +100,7 @@ class Guest:
 
     def facts(self, value: Any, _: Mapping[str, Path]) -> Reply:
         """Return what the module declares without parameters."""
-        self.plugin = Plugin(**value)
-        return module_facts(self.plugin.load()), {}
+        return module_facts(Plugin(**value).load()), {}
 
     def describe(self, value: Any, _: Mapping[str, Path]) -> Reply:
         """Return everything that planning reads of the module, with these parameters."""
