@@ -31,7 +31,7 @@ class AssetRecord(BaseModel, extra="forbid", frozen=True):
 
 
 class Description(BaseModel, extra="forbid", frozen=True):
-    """What a generator declares, given its parameters.
+    """Declarations of a generator, given its parameters.
 
     Attributes:
         version: of its code, as the module states it.

@@ -6,7 +6,7 @@ import sys
 from functools import cache
 from typing import Literal, get_args
 
-from benchmark.engine.sandbox.view import View, bubblewrap, namespaces
+from benchmark.engine.sandbox.view import View, bubblewrap, environment, namespaces
 from benchmark.errors import BenchmarkError, unknown_name
 
 Level = Literal["bubblewrap", "namespaces", "process"]
@@ -60,9 +60,10 @@ def works(level: Level) -> bool:
         return True
     wrap = bubblewrap if level == "bubblewrap" else namespaces
     try:
-        with wrap(View.of_system(scratch=2**20), ["true"]) as launch:
+        view = View.of_python(hidden=(), given={}, gpu=False, scratch=2**20)
+        with wrap(view, [sys.executable, "-P", "-c", "import benchmark.errors"]) as launch:
             done = subprocess.run(
-                launch.command, pass_fds=launch.descriptors, env={}, capture_output=True,
+                launch.command, pass_fds=launch.descriptors, env=environment(), capture_output=True,
                 stdin=subprocess.DEVNULL, timeout=PROBE_SECONDS, check=False,
             )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

@@ -20,7 +20,15 @@ from benchmark import errors
 from benchmark.engine.sandbox.channel import Channel, ChannelError, Frame, Handler, RemoteError
 from benchmark.engine.sandbox.level import Level, chosen_level
 from benchmark.engine.sandbox.limits import Limits, Watchdog
-from benchmark.engine.sandbox.view import Launch, View, bubblewrap, environment, namespaces
+from benchmark.engine.sandbox.view import (
+    Launch,
+    View,
+    bubblewrap,
+    drops_user,
+    environment,
+    namespaces,
+    readable,
+)
 from benchmark.errors import BenchmarkError
 from benchmark.utils.processes import adopt_orphans, kill_children, reap_orphans
 
@@ -33,7 +41,7 @@ RAISED = ("TaskError", "UnknownNameError", "DataError", "GeneratorError", "Metri
 
 @dataclass
 class Use:
-    """What this process has run in sandboxes since ``forget``.
+    """Sandboxes of this process since ``forget``.
 
     Attributes:
         level: the weakest; None without a sandbox.
@@ -116,7 +124,7 @@ class Sandbox:
             "memory": 0 if self.gpu else self.limits.memory,
         }  # fmt: skip
         command = [sys.executable, "-P", "-m", "benchmark.engine.sandbox.guest", json.dumps(settings)]
-        launch = self._stack.enter_context(self._launch(command))
+        launch = self._stack.enter_context(self._launch(command, own))
         self._process = subprocess.Popen(
             launch.command, pass_fds=launch.descriptors, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True,
@@ -130,12 +138,13 @@ class Sandbox:
         self._watchdog = Watchdog(self._process.pid, self.limits, self._end)
         self._watchdog.start()
 
-    def _launch(self, command: list[str]) -> AbstractContextManager[Launch]:
+    def _launch(self, command: list[str], own: Path) -> AbstractContextManager[Launch]:
         if self.level == "process":
             return nullcontext(Launch(command))
         given = {Path(GIVEN, name): path for name, path in self.given.items()}
         if self.code is not None:
             given[self.code] = self.code
+        given = readable(given, own / "readable") if drops_user() else given
         view = View.of_python(hidden=self.hidden, given=given, gpu=self.gpu, scratch=self.limits.scratch)
         return (bubblewrap if self.level == "bubblewrap" else namespaces)(view, command)
 

@@ -71,11 +71,11 @@ def python_folders() -> list[Path]:
     suite = str(Path(benchmark.__file__).parent)
     folders = [sys.prefix, sys.base_prefix, *packages, *libraries, suite]
     paths = [Path(os.path.abspath(f)) for f in folders] + [Path(f).resolve() for f in folders]
-    kept: list[Path] = []
+    chosen: list[Path] = []
     for path in sorted({p for p in paths if p.is_dir() and p != Path("/")}):
-        if not any(path.is_relative_to(other) for other in (Path("/usr"), *kept)):
-            kept.append(path)
-    return kept
+        if not any(path.is_relative_to(other) for other in (Path("/usr"), *chosen)):
+            chosen.append(path)
+    return chosen
 
 
 def environment() -> dict[str, str]:
@@ -94,6 +94,20 @@ def environment() -> dict[str, str]:
     }
 
 
+def readable(given: Mapping[Path, Path], copies: Path) -> dict[Path, Path]:
+    """Return inputs, file by file, with a copy in place of each that only its owner can read."""
+    files: dict[Path, Path] = {}
+    for target, source in given.items():
+        inner = [p for p in sorted(source.rglob("*")) if p.is_file()] if source.is_dir() else [source]
+        files |= {target / path.relative_to(source): path for path in inner}
+    for number, (target, path) in enumerate(files.items()):
+        if not path.stat().st_mode & 0o004:
+            copies.mkdir(exist_ok=True)
+            files[target] = Path(shutil.copyfile(path, copies / str(number)))
+            files[target].chmod(0o644)
+    return files
+
+
 @dataclass(frozen=True)
 class Launch:
     """A command, and the descriptors that it inherits."""
@@ -102,17 +116,22 @@ class Launch:
     descriptors: tuple[int, ...] = ()
 
 
-def _without_privileges(root: bool) -> list[str]:
+def drops_user() -> bool:
+    """True if a sandbox runs as a user who owns nothing: for root, where everybody can read this Python."""
+    return os.geteuid() == 0 and all(path.stat().st_mode & 0o005 == 0o005 for path in python_folders())
+
+
+def _without_privileges() -> list[str]:
     """Return the start of a command that runs as a user who owns nothing."""
     user = str(FIRST_USER + os.getpid() % USERS)
-    own = ["--reuid", user, "--regid", user, "--clear-groups"] if root else []
+    own = ["--reuid", user, "--regid", user, "--clear-groups"] if drops_user() else []
     return ["setpriv", *own, "--inh-caps=-all"]
 
 
 @contextmanager
 def bubblewrap(view: View, command: Sequence[str]) -> Iterator[Launch]:
     """Yield the command as bubblewrap runs it; its options are not visible inside."""
-    root = os.geteuid() == 0
+    root = drops_user()
     options = ["--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc",
                "--unshare-uts", "--hostname", "sandbox", "--cap-drop", "ALL"]  # fmt: skip
     options += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else ["--unshare-user"]
@@ -142,7 +161,7 @@ def bubblewrap(view: View, command: Sequence[str]) -> Iterator[Launch]:
         file.write(b"\0".join(option.encode() for option in options) + b"\0")
         file.seek(0)
         start = ["bwrap", "--args", str(file.fileno()), "--"]
-        yield Launch([*start, *_without_privileges(root), *command], (file.fileno(),))
+        yield Launch([*start, *_without_privileges(), *command], (file.fileno(),))
 
 
 @contextmanager
@@ -150,7 +169,7 @@ def namespaces(view: View, command: Sequence[str]) -> Iterator[Launch]:
     """Yield the command as it runs under ``unshare``, which every Linux has, in a root of bind mounts."""
     root = os.geteuid() == 0
     folder = tempfile.mkdtemp(prefix="synththorax-root-")
-    script = "\n".join(["set -e", *_mounts(view, folder), _entry(folder, root, command)])
+    script = "\n".join(["set -e", *_mounts(view, folder), _entry(folder, command)])
     options = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child=KILL"]
     options += [] if root else ["--map-root-user"]
     with tempfile.TemporaryFile() as file:
@@ -164,8 +183,8 @@ def namespaces(view: View, command: Sequence[str]) -> Iterator[Launch]:
             shutil.rmtree(folder, ignore_errors=True)  # empty: the mounts are in another namespace
 
 
-def _entry(folder: str, root: bool, command: Sequence[str]) -> str:
-    start = [*_without_privileges(root), "--no-new-privs", "--bounding-set=-all"]
+def _entry(folder: str, command: Sequence[str]) -> str:
+    start = [*_without_privileges(), "--no-new-privs", "--bounding-set=-all"]
     inner = f"cd /tmp; exec {shlex.join([*start, *command])}"
     return f"exec chroot {shlex.quote(folder)} sh -c {shlex.quote(inner)}"
 
@@ -181,7 +200,7 @@ def _mounts(view: View, folder: str) -> Iterator[str]:
         elif path.is_dir():
             yield from _bound(path, path, folder)
     yield f"mkdir -p {at}/proc {at}/tmp {at}/dev/shm"
-    yield f"mount -t proc -o nosuid,nodev,noexec proc {at}/proc"
+    yield f"mount -t proc -o ro,nosuid,nodev,noexec proc {at}/proc"
     yield from (f"mount -t tmpfs -o mode=1777,size={view.scratch},nosuid none {at}/{name}"
                 for name in ("tmp", "dev/shm"))  # fmt: skip
     for device in (*(Path("/dev", name) for name in DEVICES), *view.devices):
