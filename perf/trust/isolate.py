@@ -44,8 +44,9 @@ def _attacks() -> Iterator[Row]:
             outcome = attack(Scene(Path(scratch), patch), name)
         ended = name in ATTACKS or bool(outcome.error)
         result = f"gained {', '.join(outcome.gains)}" if outcome.gains else "gained nothing"
-        if name in EXCESSES:
-            result += f", ended after {outcome.seconds:.0f} s: {outcome.error.splitlines()[0][:120]}"
+        result += f", ended after {outcome.seconds:.0f} s"
+        if outcome.error:
+            result += f": {outcome.error.splitlines()[0][:100]}"
         must = "gains nothing" if name in ATTACKS else "gains nothing, ended with one error"
         yield Row(f"generator: {name} ({level})", must, result, not outcome.gains and ended)
 

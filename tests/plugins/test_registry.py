@@ -9,8 +9,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from benchmark.errors import TaskError, UnknownNameError
-from benchmark.plugins.description import check_generator
 from benchmark.plugins import registry
+from benchmark.plugins.description import check_generator
 from benchmark.plugins.registry import available, find
 
 
