@@ -147,9 +147,9 @@ def bubblewrap(view: View, command: Sequence[str]) -> Iterator[Launch]:
         options += ["--dev-bind", str(device), str(device)]
     for folder in ("/tmp", "/dev/shm"):
         options += ["--perms", "1777", "--size", size, "--tmpfs", folder]
-    for folder in sorted({p for path in (*view.shown, *view.given) for p in path.parents} - {Path("/")}):
-        if not any(folder.is_relative_to(shown) for shown in view.shown):
-            options += ["--perms", "0755", "--dir", str(folder)]  # else the user inside could not pass it
+    for parent in sorted({p for path in (*view.shown, *view.given) for p in path.parents} - {Path("/")}):
+        if not any(parent.is_relative_to(shown) for shown in view.shown):
+            options += ["--perms", "0755", "--dir", str(parent)]  # else the user inside could not pass it
     for target, source in view.shown.items():
         options += ["--ro-bind", str(source), str(target)]
     for path in view.hidden:
