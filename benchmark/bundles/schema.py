@@ -148,10 +148,15 @@ class Provenance(Part):
     Attributes:
         mixed: by package or property of the machine, the stages that had each value.
         unrecorded: stages with a stored result that names neither software nor hardware.
+        isolation: the weakest of the row's fits and drawings, for a generator from outside; ``none`` where
+            its code ran in a process of the suite. None for other rows.
     """
 
     mixed: dict[str, dict[str, tuple[str, ...]]] = {}
     unrecorded: tuple[str, ...] = ()
+    isolation: Literal["bubblewrap", "namespaces", "process", "none"] | None = Field(
+        None, exclude_if=_is_none
+    )
 
 
 class Manifest(Part):

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmark.engine.claim import Claim
 from benchmark.engine.node import Node
+from benchmark.engine.sandbox.sandbox import USED
 from benchmark.engine.store import Costs, Result, Store
 from benchmark.engine.store_fault import store_is_blamed
 from benchmark.utils.environment import Environment, gpu_allocations, hardware, software
@@ -122,6 +123,7 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
             _queue.put((node.id, {"step": float(step), **scalars}))
 
     progress(0.0)
+    USED.forget()
     allocations = gpu_allocations()
     with PeakMemory() as memory:
         result = run_stage(node, folders, claim.out, claim.scratch, progress, log)
@@ -129,7 +131,7 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
     config = node.config.model_dump(mode="json")
     record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
     record |= {"result": result, "costs": asdict(costs)}
-    device = "cuda" if gpu_allocations() > allocations else "cpu"
+    device = "cuda" if USED.gpu or gpu_allocations() > allocations else "cpu"
     record["environment"] = _environment(node, device).model_dump(mode="json")
     return record
 
@@ -137,4 +139,10 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
 def _environment(node: Node, device: str) -> Environment:
     """Return what a node was computed with; ``device`` is the one that it used, not the requested one."""
     precision = getattr(node.config, "precision", None)
-    return Environment(software=software(), hardware=hardware(device), device=device, precision=precision)
+    return Environment(
+        software=software(),
+        hardware=hardware(device),
+        device=device,
+        precision=precision,
+        isolation=USED.level,
+    )

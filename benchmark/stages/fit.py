@@ -1,6 +1,7 @@
 """Fit a row's generator: on all classes, on one class, or on one image."""
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from benchmark.errors import DataError, GeneratorError
 from benchmark.images import arrow
 from benchmark.images.image_set import Learning
 from benchmark.protocol.mixing import receiving_classes
-from benchmark.stages.fit_context import Fit, ShouldPrune
-from benchmark.stages.guide import load_guide
+from benchmark.stages.fit_context import STATE, Fit, ShouldPrune
+from benchmark.stages.foreign import foreign_generator
+from benchmark.stages.guide import guide_files, load_guide
 from benchmark.stages.job import DATA, SELECTION, Job
 from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
 from benchmark.stages.previews import PreviewFid
@@ -73,8 +75,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     if learning is None:
         return FitResult(fitted=False)
     config, name = job.config, job.node.row
-    module = config.plugin.load()
-    with generator_errors(name, "fit()"):
+    with _module(job, learning) as module, generator_errors(name, "fit()"):
         generator = module.Generator(module.Params(**config.params, **config.paths))
         context = Fit(
             **config.machine(),
@@ -88,7 +89,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
             ),
             metric=f"val_fid_{config.extractor}",
             scratch=job.work,
-            classifier=load_guide(job, config.classifier, config.device),
+            classifier=load_guide(job, config.classifier, config.device) if config.plugin.trusted else None,
             reserve=learning.reserve,
             fold=job.node.fold,
             progress=job.progress,
@@ -101,6 +102,17 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     shutil.copytree(folder, job.out / FITTED)
     source = str(learning.train.image_id[0]) if config.unit == "per_image" else ""
     return FitResult(chosen=entry, history=context.history, source_id=source)
+
+
+def _module(job: Job[FitConfig], learning: Learning) -> AbstractContextManager[Any]:
+    """Return the generator's module for a block: imported, or its substitute around a sandbox."""
+    config = job.config
+    if config.plugin.trusted:
+        return nullcontext(config.plugin.plugin.load())
+    return foreign_generator(
+        config.plugin.plugin, config, train=learning.train, state=job.work / STATE,
+        classifier=guide_files(job, config.classifier),
+    )  # fmt: skip
 
 
 def learned_images(job: Job[GeneratorStageConfig], *, reserve: bool = False) -> Learning:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from benchmark.bundles.schema import Manifest
+from benchmark.engine.sandbox.level import SENTENCES
 from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_title, number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
@@ -164,12 +165,14 @@ def _fits(row: BoardRow) -> list[Item]:
 
 def _execution(row: BoardRow) -> list[Item]:
     manifest = row.manifest
+    isolation = manifest.provenance and manifest.provenance.isolation
     return [
         ("Seeds", settings(manifest.seeds)),
         ("Seeds of the fits", settings(manifest.fit_seeds) if len(manifest.fit_seeds) > 1 else ""),
         ("Device", f"{manifest.device}, {manifest.precision}"),
         ("Hardware", settings(manifest.hardware)),
         ("Software", settings(manifest.software)),
+        ("Isolation", SENTENCES.get(isolation or "", "")),
     ]
 
 
