@@ -46,7 +46,7 @@ class Metric:
         """
         rng = np.random.default_rng(0)
         shares, intervals, dropped, raised = {}, {}, 0, 0
-        differences = []
+        differences: list[float] = []
         for k, name in enumerate(fake.classes):
             (mean, draws), (of_real, real_draws) = (
                 resampled(side.predicted_labels[:, :, k], self.resamples, rng) for side in (fake, real)
