@@ -37,9 +37,9 @@ def class_distances(run: Run) -> Drawn | LeftOut:
         _tree(line[1], distances, matrix.names)
     caption = (
         "Classes by the FID of every pair, in real test images (above) and in the images of each generator, "
-        "all with the same number of images of a class. Left: metric multidimensional scaling, rotated to the "
-        "places of the real classes. Right: hierarchical clustering, average linkage. After Segal et al. 2021, "
-        f"Figure 5. {run.sentence()}"
+        "all with the same number of images of a class. Left: metric multidimensional scaling, rotated to "
+        "the places of the real classes. Right: hierarchical clustering, average linkage. After Segal et al. "
+        f"2021, Figure 5. {run.sentence()}"
     )
     return Drawn(DISTANCES, drawn, caption)
 
@@ -48,7 +48,9 @@ def _matrices(run: Run) -> dict[str, Matrix]:
     """Return the matrix of real images, then those of the generators; of all rows where none is one."""
     rows = {row: m for row, (_, m) in measured(run, DISTANCES).items() if m.matrix and m.floor_matrix}
     generators = [row for row in rows if run.manifests[row].row.role == "generator"] or list(rows)
-    matrices = {REAL: m.floor_matrix for m in rows.values()} | {row: rows[row].matrix for row in generators}
+    if not rows:
+        return {}
+    matrices = {REAL: rows[generators[0]].floor_matrix} | {row: rows[row].matrix for row in generators}
     return {name: matrix for name, matrix in matrices.items() if matrix is not None and len(matrix.names) > 2}
 
 

@@ -20,13 +20,13 @@ def first_curves(run: Run, row: str) -> list[FitCurve]:
 
 def points(run: Run, row: str, prefix: str) -> dict[str, Points]:
     """Return the points of a figure of the previews by class."""
-    found: dict[str, Points] = {}
+    lines: dict[str, Points] = {}
     for curve in first_curves(run, row):
         for name, values in curve.figures.items():
             if name.startswith(prefix):
                 own = [(s, v) for s, v in zip(curve.step, values, strict=True) if v is not None]
-                found.setdefault(name.removeprefix(prefix), own)
-    return {name: found[name] for name in run.classes if found.get(name)}
+                lines.setdefault(name.removeprefix(prefix), own)
+    return {name: lines[name] for name in run.classes if lines.get(name)}
 
 
 def tables(run: Run) -> list[Table | LeftOut]:

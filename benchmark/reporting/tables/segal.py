@@ -13,13 +13,13 @@ HALVES, SEXES, SYNTHETIC = ("Patient-disjoint halves",), ("Women and men",), ("R
 
 def measured(run: Run, metric: str) -> dict[str, tuple[str, Measure]]:
     """Return name and record of a metric by row, with the extractor in the name where it reads features."""
-    found = {}
+    records = {}
     for row in run.rows():
         for name, measure in run.manifests[row].measures.items():
             extractor = measure.card.extractor if measure.card else None
             if name == (f"{metric}_{extractor}" if extractor else metric):
-                found[row] = name, measure
-    return found
+                records[row] = name, measure
+    return records
 
 
 def tables(run: Run) -> list[Table | LeftOut]:
@@ -52,10 +52,10 @@ def _distances(run: Run) -> Table | LeftOut:
     return Table(
         name="fid_by_split",
         title="FID between sets of images",
-        caption=f"FID ({extractor}) of each class and {baseline}, of women and men, of two halves of the real "
-        "test images without a common patient (± over halvings), and of real and synthetic images. Of a class "
-        f"{measure.n} images count, so a figure compares with others of its kind alone. After Segal et al. "
-        f"2021, Table 1. {run.sentence()}",
+        caption=f"FID ({extractor}) of each class and {baseline}, of women and men, of two halves of the "
+        "real test images without a common patient (± over halvings), and of real and synthetic images. Of a "
+        f"class {measure.n} images count, so a figure compares with others of its kind alone. After Segal et "
+        f"al. 2021, Table 1. {run.sentence()}",
         row_heads=("Split",),
         column_heads=("Images",),
         columns=tuple(Column((name,), "decimal") for name in (REAL, *rows)),
