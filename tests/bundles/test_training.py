@@ -47,7 +47,7 @@ def config(jobs: Jobs, unit: str, of_class: str):
 
 
 def test_curves_have_the_previews_alone(tmp_path):
-    """Of three entries two are previews; a figure that one of them lacks is None there, and losses are absent."""
+    """Of three entries two are previews; a figure that one lacks is None there, and losses are absent."""
     graph, results = fitted(tmp_path, "joint", "")
     assert fit_curves(graph, results, "g") == [{
         "fit": 3, "fold": 0, "of_class": "", "number": 0, "step": [10, 20],

@@ -97,7 +97,7 @@ def shown(step: int) -> Preview:
 
 
 def test_previews_are_stored_small_and_replaced_after_a_crash(tmp_path):
-    """Steps 10, 20 and 30, of which 20 is drawn again after a crash, leave 10 and the new 20 at 128 pixels."""
+    """Of steps 10, 20 and 30, 20 is drawn again after a crash: 10 and the new 20 are there, at 128 px."""
     for step in (10, 20, 30):
         path = add_preview(tmp_path, step, shown(step), ("a", "b", "c"))
     again = shown(20)

@@ -58,7 +58,8 @@ def scaled(distances: np.ndarray) -> np.ndarray:
     """Return (K, 2) places whose distances approach these, the first on the left, in a fixed orientation."""
     from sklearn.manifold import MDS
 
-    model = MDS(2, metric="precomputed", init="classical_mds", n_init=1, max_iter=1000, random_state=0)
+    # not the classical start: FID is no Euclidean distance, so its second eigenvalue may be negative
+    model = MDS(2, metric="precomputed", init="random", n_init=8, max_iter=1000, random_state=0)
     places = model.fit_transform(distances)
     places = places - places.mean(0)
     angle = np.pi - np.arctan2(places[0, 1], places[0, 0])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
+
 from benchmark.reporting.figures.draw import COLORS, MARKS, MUTED, RULE, Drawn, canvas
 from benchmark.reporting.tables.curves import first_curves, points
 from benchmark.reporting.tables.record import LeftOut
@@ -9,6 +13,7 @@ from benchmark.reporting.tables.run import Run
 from benchmark.stages.previews import FID_OF, MS_SSIM_OF
 
 FID, MS_SSIM, COLUMNS = "training_fid", "training_ms_ssim", 3
+SAMPLES, DOTS = "training_samples", 100  # pixels of a picture to the inch
 
 
 def training(run: Run) -> list[Drawn | LeftOut]:
@@ -17,6 +22,30 @@ def training(run: Run) -> list[Drawn | LeftOut]:
         _curves(run, FID, FID_OF, "FID", "Figure 2", "lower is nearer to the real images"),
         _curves(run, MS_SSIM, MS_SSIM_OF, "MS-SSIM", "Figure 4", "lower is more diverse"),
     ]
+
+
+def samples(run: Run) -> list[Drawn | LeftOut]:
+    """Draw the same few images of each row at every preview of its training."""
+    rows = [row for row in run.rows() if row in run.training]
+    if not rows:
+        return [LeftOut(SAMPLES, "no bundle shows the previews of a fit")]
+    return [_samples(run, row) for row in rows]
+
+
+def _samples(run: Run, row: str) -> Drawn:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(run.training[row])) as picture:
+        pixels = np.asarray(picture.convert("L"))
+    height, width = pixels.shape
+    drawn, axes = canvas(size=(width / DOTS, height / DOTS))
+    axes[0][0].imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    axes[0][0].set_axis_off()
+    caption = (
+        f"{row}: the same samples of each class along the training of the first fit, a line per preview. "
+        f"After Schaudt et al. 2023, Figure 3. {run.sentence()}"
+    )
+    return Drawn(f"{SAMPLES}_{row}", drawn, caption)
 
 
 def _curves(run: Run, name: str, prefix: str, title: str, after: str, reading: str) -> Drawn | LeftOut:

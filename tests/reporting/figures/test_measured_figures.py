@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.text import Annotation
+from PIL import Image
 
 from benchmark.reporting.figures import draw, shapes
 from benchmark.reporting.figures.classes import class_distances, rotated, scaled
 from benchmark.reporting.figures.prevalence import label_prevalence
-from benchmark.reporting.figures.training import training
+from benchmark.reporting.figures.training import samples, training
 from benchmark.reporting.tables.record import LeftOut
 from support.measured_rows import CLASSES, matrix, measure, run_with
 
@@ -40,7 +44,7 @@ def test_other_images_are_rotated_to_the_real_classes():
 
 
 def test_class_distances_have_a_line_for_real_images_and_for_each_generator():
-    """Real images and two generators are three lines of two panels; the tree joins the nearest classes first."""
+    """Real images and two generators have two panels each; the tree joins the nearest classes first."""
     with draw.style():
         drawn = class_distances(
             run_with(gan=of_distances(), other=of_distances(dict(zip(CLASSES, (0, 5, 6, 9), strict=True))))
@@ -90,6 +94,18 @@ def test_curves_along_the_training():
     assert lines == {"none": [[10, 5], [30, 3]], "mass": [[10, 6], [20, 5], [30, 4]]}
     assert [line.get_ydata().tolist() for line in alike.figure.axes[0].get_lines()] == [[0.2, 0.3, 0.4]]
     assert ("features of x" in fid.caption, "Figure 4" in alike.caption) == (True, True)
+
+
+def test_samples_along_the_training_are_shown():
+    """The PNG of a bundle becomes a figure with its pixels; without any there is a reason."""
+    out, pixels = io.BytesIO(), np.arange(200, dtype=np.uint8).reshape(10, 20)
+    Image.fromarray(pixels).save(out, "PNG")
+    run = replace(run_with(gan={}), training={"gan": out.getvalue()})
+    with draw.style():
+        (drawn,) = samples(run)
+    np.testing.assert_array_equal(drawn.figure.axes[0].get_images()[0].get_array(), pixels)
+    assert drawn.name == "training_samples_gan"
+    assert isinstance(samples(run_with(gan={}))[0], LeftOut)
 
 
 def test_runs_without_these_measures_have_reasons():

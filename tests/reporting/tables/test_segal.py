@@ -12,7 +12,7 @@ PLACES = dict(zip(CLASSES, (0.0, 1.0, 3.0, 2.0), strict=True))
 
 
 def distances(**details: float):
-    """Return measures with distances to ``none`` of 1, 9 and 4 in real images and twice that in synthetic ones."""
+    """Return distances to ``none`` of 1, 9 and 4 in real images, and twice that in synthetic ones."""
     per_class = {c: {"value": 2 * at**2, "floor": at**2} for c, at in PLACES.items()}
     own = measure("class_distances", 0.9, 0.95, "x", per_class=per_class, details=details)
     fid = measure("fid", 8.02, 0.53, "x", floor_sd=0.1)
@@ -48,7 +48,7 @@ def prevalence():
 
 
 def test_prevalence_has_intervals_of_both_sides():
-    """A label is at 20 % in real images and at 10 % in the generator's; the caption counts the dropped labels."""
+    """A label is at 20 % in real images and at 10 % in others; the caption counts the dropped labels."""
     table = segal.tables(run_with(gan=prevalence()))[1]
     assert shown(table.cell(("mass",), Column(("real",))), "percent") == "20.00 [18.00, 22.00]"
     assert shown(table.cell(("mass",), Column(("gan",))), "percent") == "10.00 [5.00, 15.00]"
