@@ -12,8 +12,7 @@ from benchmark.engine.store import Result
 from benchmark.images.plots import Strip, training_grid
 from benchmark.stages.fit import FitConfig, FitResult
 from benchmark.stages.preview_images import PreviewImages
-from benchmark.stages.previews import FID_OF, MS_SSIM_OF
-from benchmark.stages.records import History
+from benchmark.stages.records import FID_OF, MS_SSIM_OF, History
 
 Results = Mapping[str, Result]  # by node id
 

@@ -12,12 +12,12 @@ from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import Generator, positions
 from benchmark.plugins.metric import FEWEST_IMAGES
 from benchmark.stages.job import first_line
+from benchmark.stages.records import FID_OF, MS_SSIM_OF
 from benchmark.stages.requests import Conditions
 from benchmark.stages.samples import check_samples
 from benchmark.tasks.profile import Previews
 
 PREVIEW_SEED = 77
-FID_OF, MS_SSIM_OF = "preview_fid/", "preview_ms_ssim/"  # scalars of a preview, followed by the class
 COMPARED = 50  # images of a class in its MS-SSIM; Schaudt et al. 2023, section 4.1
 COMPARED_ON_VAL = 20  # of a preview that is not measured class by class: a sixth of the pairs
 SHOWN = 4  # images of a class in a figure; Schaudt et al. 2023, Figure 3

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, FiniteFloat, model_serializer
 from benchmark.plugins.metric import Matrix
 
 History = list[dict[str, float]]  # scalars by name at each ``step``
+FID_OF, MS_SSIM_OF = "preview_fid/", "preview_ms_ssim/"  # scalars of a fit's preview, before a class
 REAL_ONLY = "real_only"  # the row whose classifiers evaluate the others
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 

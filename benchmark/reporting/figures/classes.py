@@ -33,7 +33,7 @@ def class_distances(run: Run) -> Drawn | LeftOut:
         else:
             places = rotated(places, list(matrix.names), reference)
         _places(line[0], places, matrix.names)
-        line[0].set_title(f"{title} images: multidimensional scaling" if title == REAL else title)
+        line[0].set_title("real images" if title == REAL else title)
         _tree(line[1], distances, matrix.names)
     caption = (
         "Classes by the FID of every pair, in real test images (above) and in the images of each generator, "
@@ -92,9 +92,9 @@ def _places(ax: Axes, places: np.ndarray, names: tuple[str, ...]) -> None:
         )  # fmt: skip
     middle = (places.max(0) + places.min(0)) / 2
     ax.set(
-        xlim=middle[0] + 0.62 * reach * np.array([-1, 1]), ylim=middle[1] + 0.62 * reach * np.array([-1, 1])
+        xlim=middle[0] + 0.66 * reach * np.array([-1, 1]), ylim=middle[1] + 0.66 * reach * np.array([-1, 1])
     )
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_aspect("equal", adjustable="box")
     ax.tick_params(colors=MUTED, labelsize=7)
 
 

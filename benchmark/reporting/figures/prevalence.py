@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.reporting.figures.draw import BARS, MUTED, RULE, Drawn, canvas, legend, look
+from benchmark.reporting.figures.draw import BARS, MUTED, RULE, Drawn, canvas, look
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import Run
 from benchmark.reporting.tables.segal import PREVALENCE, REAL, measured
@@ -29,11 +29,11 @@ def label_prevalence(run: Run) -> Drawn | LeftOut:
         style: dict[str, Any] = {"color": MUTED, "marker": "|"} if i == 0 else look(i - 1)
         _points(ax, rows[shown[max(i - 1, 0)]], names, row, i / (len(shown) + 1) - 0.4, style)
     ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.45, -0.55)
     ax.tick_params(axis="y", length=0)
     ax.set_xlim(left=0)
     ax.set_xlabel("Share of images in which the classifiers see the label, %")
-    legend(ax, columns=4)
+    drawn.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     caption = (
         "Prevalence of the labels in real images and in those of each generator, of which as many were "
         "requested of each class, by the same classifiers of real images; bars are bootstrap intervals over "

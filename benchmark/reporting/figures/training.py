@@ -10,7 +10,7 @@ from benchmark.reporting.figures.draw import COLORS, MARKS, MUTED, RULE, Drawn, 
 from benchmark.reporting.tables.curves import first_curves, points
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import Run
-from benchmark.stages.previews import FID_OF, MS_SSIM_OF
+from benchmark.stages.records import FID_OF, MS_SSIM_OF
 
 FID, MS_SSIM, COLUMNS = "training_fid", "training_ms_ssim", 3
 SAMPLES, DOTS = "training_samples", 100  # pixels of a picture to the inch

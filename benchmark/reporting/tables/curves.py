@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from benchmark.bundles.schema import FitCurve
 from benchmark.reporting.tables.record import Cell, Column, Key, LeftOut, Table
 from benchmark.reporting.tables.run import Run
-from benchmark.stages.previews import FID_OF, MS_SSIM_OF
+from benchmark.stages.records import FID_OF, MS_SSIM_OF
 
 NAME, MEAN = "best_preview", "Mean"
 Points = list[tuple[int, float]]  # step and value
