@@ -49,6 +49,8 @@ def _samples(run: Run, row: str) -> Drawn:
 
 
 def _curves(run: Run, name: str, prefix: str, title: str, after: str, reading: str) -> Drawn | LeftOut:
+    from matplotlib.ticker import MaxNLocator
+
     by_row = {row: own for row in run.rows() if (own := points(run, row, prefix))}
     by_row = {row: own for row, own in by_row.items() if max(map(len, own.values())) > 1}
     if not by_row:
@@ -68,11 +70,14 @@ def _curves(run: Run, name: str, prefix: str, title: str, after: str, reading: s
             )  # fmt: skip
         ax.set_title(row)
         ax.tick_params(colors=MUTED, labelsize=7)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.set_xlabel("Step", fontsize=8)
     for ax in axes[:, 0]:
         ax.set_ylabel(title)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    drawn.legend(
+        handles, labels, loc="outside lower center", ncols=min(5, 3 * columns), frameon=False, fontsize=8
+    )
     row = next(iter(by_row))
     extractor = next(f for f in first_curves(run, row)[0].figures if f.startswith("val_fid_"))
     features = f" of the features of {extractor.removeprefix('val_fid_')}" if prefix == FID_OF else ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from benchmark.reporting.tables.record import Cell, Column, Key, LeftOut, Table
 from benchmark.reporting.tables.run import Run
-from benchmark.stages.records import Measure
+from benchmark.stages.records import ClassValue, Measure
 
 DISTANCES, PREVALENCE = "class_distances", "label_prevalence"
 REAL = "real"
@@ -20,6 +20,12 @@ def measured(run: Run, metric: str) -> dict[str, tuple[str, Measure]]:
             if name == (f"{metric}_{extractor}" if extractor else metric):
                 records[row] = name, measure
     return records
+
+
+def in_order(run: Run, measure: Measure) -> list[tuple[str, ClassValue]]:
+    """Return the figures of the classes in the task's order."""
+    of_class = measure.per_class or {}
+    return [(name, of_class[name]) for name in run.classes if name in of_class]
 
 
 def tables(run: Run) -> list[Table | LeftOut]:
@@ -41,7 +47,7 @@ def _distances(run: Run) -> Table | LeftOut:
         for column, name in ((REAL, "between_sexes_real"), (row, "between_sexes")):
             if own.details and name in own.details:
                 cells[SEXES, (column,)] = Cell(own.details[name])
-        for name, value in (own.per_class or {}).items():
+        for name, value in in_order(run, own):
             cells[(name,), (REAL,)] = Cell(value.floor)
             cells[(name,), (row,)] = Cell(value.value)
     for row in rows:
@@ -76,14 +82,14 @@ def _prevalence(run: Run) -> Table | LeftOut:
         row_heads=("Label",),
         column_heads=("Images",),
         columns=tuple(Column((name,), "percent") for name in (REAL, *rows)),
-        cells=_prevalence_cells(rows),
+        cells=_prevalence_cells(run, rows),
     )
 
 
-def _prevalence_cells(rows: Mapping[str, Measure]) -> dict[tuple[Key, Key], Cell]:
+def _prevalence_cells(run: Run, rows: Mapping[str, Measure]) -> dict[tuple[Key, Key], Cell]:
     cells: dict[tuple[Key, Key], Cell] = {}
     for row, measure in rows.items():
-        for name, value in (measure.per_class or {}).items():
+        for name, value in in_order(run, measure):
             low, high = value.floor_interval or (None, None)
             cells[(name,), (REAL,)] = Cell(value.floor, low=low, high=high)
             low, high = value.interval or (None, None)
