@@ -103,6 +103,30 @@ class StageSeconds(Part):
     classify_seconds: float | None = Field(ge=0)
 
 
+class FitCurve(Part):
+    """Figures of the previews of one fit, by which its checkpoint is chosen.
+
+    Attributes:
+        fit, fold: seed of the fit, and its fold.
+        of_class, number: what it learned, where one fit learns one class or one image of it.
+        step: of each preview.
+        figures: by name, one value per preview; None where a preview has no such figure.
+    """
+
+    fit: int
+    fold: int = 0
+    of_class: str = ""
+    number: int = 0
+    step: tuple[int, ...] = Field(min_length=1, max_length=10_000)
+    figures: dict[str, tuple[FiniteFloat | None, ...]]
+
+    @model_validator(mode="after")
+    def _one_value_per_step(self) -> FitCurve:
+        if any(len(values) != len(self.step) for values in self.figures.values()):
+            raise ValueError("figures must have one value per step")
+        return self
+
+
 class Costs(StageSeconds):
     """Measured costs, sums over fits. They differ from run to run, and no other figure depends on them."""
 
@@ -180,6 +204,7 @@ class Manifest(Part):
         quality_filter: by class, where the quality filter dropped images.
         curve: shares of the training patients in ``curve.parquet``; only for ``real_only``.
         results: every reported metric by split, bracket and metric, reproducible from the predictions.
+        fit_curves: of every fit with previews; none in older bundles.
         samples: only for rows with synthetic images.
         files: SHA-256 of every other file of the bundle, by name.
         software, hardware: recorded by the workers of the row's stages; a list where they differ.
@@ -224,6 +249,7 @@ class Manifest(Part):
     quality_filter: dict[str, FilterRate] | None = None
     curve: tuple[float, ...] = ()
     results: dict[str, dict[str, dict[str, RunValues]]] = {}
+    fit_curves: tuple[FitCurve, ...] = Field((), exclude_if=lambda curves: not curves)
     samples: SamplesCard | None = None
     files: dict[str, Sha256] = {}
     costs: Costs

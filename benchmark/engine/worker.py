@@ -21,7 +21,7 @@ from benchmark.utils.processes import die_with_parent
 
 Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
 Progress = Callable[[float], None]
-Log = Callable[[int, Mapping[str, float]], None]
+Log = Callable[[int, Mapping[str, float] | Path], None]  # scalars at a step, or the file of a picture
 StageRunner = Callable[[Node, Inputs, Path, Path, Progress, Log], dict[str, Any]]
 
 _queue: Any = None
@@ -118,9 +118,9 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
         if _queue is not None:
             _queue.put((node.id, float(share)))
 
-    def log(step: int, scalars: Mapping[str, float]) -> None:
+    def log(step: int, logged: Mapping[str, float] | Path) -> None:
         if _queue is not None:
-            _queue.put((node.id, {"step": float(step), **scalars}))
+            _queue.put((node.id, logged if isinstance(logged, Path) else {"step": float(step), **logged}))
 
     progress(0.0)
     USED.forget()

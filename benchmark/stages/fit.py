@@ -18,6 +18,7 @@ from benchmark.stages.foreign import foreign_generator
 from benchmark.stages.guide import guide_files, load_guide
 from benchmark.stages.job import DATA, SELECTION, Job
 from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
+from benchmark.stages.preview_images import GRID, STORED
 from benchmark.stages.previews import PreviewFid
 from benchmark.stages.records import StageResult
 from benchmark.stages.requests import Conditions
@@ -29,7 +30,7 @@ from benchmark.tasks.rules import Mix
 FITTED = "fitted"  # folder of the saved generator
 
 
-class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
+class FitConfig(GeneratorStageConfig, stage="fit", version="4", seconds=100.0):
     """Configuration of ``fit``.
 
     Attributes:
@@ -88,6 +89,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
                 config.chunk, config.extractor, config.device,
             ),
             metric=f"val_fid_{config.extractor}",
+            classes=learning.train.classes,
             scratch=job.work,
             classifier=load_guide(job, config.classifier, config.device) if config.plugin.trusted else None,
             reserve=learning.reserve,
@@ -100,6 +102,9 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
         folder, entry = context.best()
     refuse_pickles(folder, name)
     shutil.copytree(folder, job.out / FITTED)
+    for file in (STORED, GRID):
+        if (job.work / file).is_file():
+            shutil.copy(job.work / file, job.out / file)
     source = str(learning.train.image_id[0]) if config.unit == "per_image" else ""
     return FitResult(chosen=entry, history=context.history, source_id=source)
 

@@ -183,7 +183,8 @@ def import_bundle(source: Path, card: SubmissionCard, out: Path) -> Path:
         "row": _row_card(card, record["row"]),
     }
     folder = out / card.name
-    write_bundle(folder, record, bundle.predictions, bundle.grid, bundle.curve, bundle.previews)
+    tables = (bundle.predictions, bundle.grid, bundle.curve, bundle.previews, bundle.training)
+    write_bundle(folder, record, *tables)
     return folder
 
 

@@ -46,6 +46,27 @@ def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
     assert len(bundle.predictions) == 20 * 2 * 2
 
 
+def test_curves_and_pictures_of_a_training_survive(tmp_path, folder):
+    """A bundle with both reads as written; one without, as an older bundle, has neither field nor file."""
+    bundle = read_bundle(folder)
+    record = bundle.manifest.record()
+    assert (bundle.training, "fit_curves" in record) == (None, False)
+    curve = {"fit": 0, "step": [5, 9], "figures": {"preview_fid/viral": [3.0, None]}}
+    again = tmp_path / "again" / "ddpm"
+    tables = (bundle.predictions, bundle.grid, None, bundle.previews, bundle.grid)
+    write_bundle(again, record | {"fit_curves": [curve]}, *tables)
+    read = read_bundle(again)
+    assert (read.training, read.manifest.fit_curves[0].figures) == (
+        bundle.grid,
+        {"preview_fid/viral": (3.0, None)},
+    )
+    curve["step"] = [5]
+    with pytest.raises(SubmissionError, match="one value per step"):
+        write_bundle(again, record | {"fit_curves": [curve]}, *tables)
+    with pytest.raises(SubmissionError, match=r"training.png: is not a PNG"):
+        write_bundle(again, record, *tables[:-1], b"text")
+
+
 def test_a_failed_row_needs_no_predictions(tmp_path):
     """A failed row has an error in place of predictions."""
     folder = make_bundles(tmp_path, rows=("ddpm",), failed={"ddpm": "out of memory"}, **SMALL) / "ddpm"
