@@ -15,6 +15,7 @@ from benchmark.bundles.previews import preview_images
 from benchmark.bundles.provenance import provenance_fields
 from benchmark.bundles.schema import SCHEMA
 from benchmark.bundles.tables import as_stored
+from benchmark.bundles.training import fit_curves, training_picture
 from benchmark.comparison.reported import results as reported_results
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome
@@ -124,7 +125,8 @@ def _write_row(plan: Plan, run: RunResults, row: Row, content: dict[str, Any], f
     images = preview_images([read_images(r.folder / SYNTHETIC) for r in sources]) if sources else None
     content["samples"] = _samples(run, row.name, images)
     grid = (sources[0].folder / "grid.png").read_bytes() if sources else None
-    write_bundle(folder, content, predictions, grid, curve, images)
+    training = training_picture(run.graph, run.outcome.results, row.name) if sources else None
+    write_bundle(folder, content, predictions, grid, curve, images, training)
 
 
 def may_show(manifest: Mapping[str, Any]) -> bool:
@@ -178,12 +180,14 @@ def manifest(
         "row": row_card(row, profile),
         "submission_type": row.submission_type,
         "submission": row.submission,
+        "attempts": row.attempts,
         "fit_seeds": list(run.fits(row.name)),
         "status": "failed" if error else "complete",
         "error": error,
         "data": {"fingerprint": plan.source_fingerprint, **_data_card(data, notes)},
         **measured,
         "curve": list(profile.learning_curve) if row.name == REAL_ONLY else [],
+        "fit_curves": fit_curves(run.graph, run.outcome.results, row.name),
         "costs": _costs(row.name, run),
         **provenance_fields(
             run.graph, run.outcome.results, row.name, device=plan.device, precision=plan.precision

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.stages.data import DataResult
 from benchmark.stages.measure import Memorization
-from benchmark.stages.records import ClassValue, FilterRate, Measure, SplitSummary
+from benchmark.stages.records import ClassValue, FilterRate, Measure, SplitSummary, mean_matrix
 from benchmark.utils.hashing import sha256_of
 
 
@@ -66,20 +66,36 @@ def mean_measures(parts: Sequence[dict[str, Measure]]) -> dict[str, Measure]:
                 "floor": sum(m.floor for m in each) / len(each),
                 "n": min(m.n for m in each),
                 "per_class": _mean_per_class(by_class) if by_class else None,
+                "matrix": mean_matrix([m.matrix for m in each]),
+                "floor_matrix": mean_matrix([m.floor_matrix for m in each]),
             }
         )
     return means
 
 
 def _mean_per_class(folds: Sequence[dict[str, ClassValue]]) -> dict[str, ClassValue]:
-    """Return value and floor of every class, the mean over the folds or fits that have it."""
+    """Return value and floor of every class, the mean over the folds or fits that have it.
+
+    So are the bounds of an interval, which is then no narrower than that of the mean.
+    """
     means = {}
     for name in dict.fromkeys(name for fold in folds for name in fold):
         own = [fold[name] for fold in folds if name in fold]
         means[name] = ClassValue(
-            value=sum(v.value for v in own) / len(own), floor=sum(v.floor for v in own) / len(own)
+            value=sum(v.value for v in own) / len(own),
+            floor=sum(v.floor for v in own) / len(own),
+            interval=_mean_interval([v.interval for v in own]),
+            floor_interval=_mean_interval([v.floor_interval for v in own]),
         )
     return means
+
+
+def _mean_interval(intervals: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:
+    known = [interval for interval in intervals if interval is not None]
+    if len(known) < len(intervals):
+        return None
+    low, high = (sum(bounds) / len(known) for bounds in zip(*known, strict=True))
+    return low, high
 
 
 def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.bundles.schema import SCHEMA, Manifest
+from benchmark.bundles.schema import SCHEMA, Manifest, ManifestOfSchema5
 from benchmark.bundles.tables import as_stored, check_curve, check_png, check_predictions, check_previews
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, PREDICTIONS, CURVE = "bundle.json", "predictions.parquet", "curve.parquet"
-GRID, PREVIEWS = "samples/grid.png", "samples/images.parquet"
-CONTENT = (PREDICTIONS, CURVE, GRID, PREVIEWS)  # the files whose hashes stand in bundle.json
+GRID, TRAINING, PREVIEWS = "samples/grid.png", "samples/training.png", "samples/images.parquet"
+CONTENT = (PREDICTIONS, CURVE, GRID, TRAINING, PREVIEWS)  # the files whose hashes stand in bundle.json
 SIGNATURE, VERIFIED = "bundle.json.sig", "verified.json"  # added beside a complete bundle
 
 
@@ -38,6 +38,7 @@ class Bundle:
         curve: predictions on ``test`` after training on shares of the training patients, with the columns
             of ``predictions`` and ``share`` and ``images``; only for ``real_only``.
         previews: some of the row's images, with ``class``, ``fold`` and ``image`` (PNG), or None.
+        training: PNG of the same few samples along the fit, or None.
     """
 
     manifest: Manifest
@@ -45,6 +46,7 @@ class Bundle:
     grid: bytes | None
     curve: pd.DataFrame | None = None
     previews: pd.DataFrame | None = None
+    training: bytes | None = None
 
 
 def write_bundle(
@@ -54,6 +56,7 @@ def write_bundle(
     grid: bytes | None,
     curve: pd.DataFrame | None = None,
     previews: pd.DataFrame | None = None,
+    training: bytes | None = None,
 ) -> None:
     """Replace a bundle's folder atomically; ``bundle.json`` has the hashes of the other files.
 
@@ -62,15 +65,16 @@ def write_bundle(
         StoreError: the folder is there, and is not a bundle's.
     """
     checked = parse_manifest(manifest, f"bundle '{folder.name}'")
-    bundle = _validated(Bundle(checked, predictions, grid, curve, previews), folder)
+    bundle = _validated(Bundle(checked, predictions, grid, curve, previews, training), folder)
     stored = {PREDICTIONS: bundle.predictions, CURVE: bundle.curve, PREVIEWS: bundle.previews}
     with atomic_folder(folder) as part:
         (part / GRID).parent.mkdir()
         for name, table in stored.items():
             if table is not None:
                 as_stored(table).to_parquet(part / name, index=False, compression="zstd")
-        if grid is not None:
-            write_bytes(part / GRID, grid)
+        for name, picture in ((GRID, grid), (TRAINING, training)):
+            if picture is not None:
+                write_bytes(part / name, picture)
         record = {**checked.record(), "files": hashes(part)}
         text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         write_text(part / MANIFEST, text + "\n")
@@ -95,8 +99,12 @@ def read_bundle(folder: Path) -> Bundle:
     def table(name: str) -> pd.DataFrame | None:
         return _read_table(folder / name) if name in manifest.files else None
 
-    grid = (folder / GRID).read_bytes() if GRID in manifest.files else None
-    bundle = Bundle(manifest, table(PREDICTIONS), grid, table(CURVE), table(PREVIEWS))
+    def picture(name: str) -> bytes | None:
+        return (folder / name).read_bytes() if name in manifest.files else None
+
+    bundle = Bundle(
+        manifest, table(PREDICTIONS), picture(GRID), table(CURVE), table(PREVIEWS), picture(TRAINING)
+    )
     return _validated(bundle, folder)
 
 
@@ -130,14 +138,14 @@ def parse_manifest(content: Any, where: str) -> Manifest:
         SubmissionError: names the field.
     """
     schema = content.get("schema") if isinstance(content, dict) else None
-    if isinstance(schema, int) and schema != SCHEMA:
+    if isinstance(schema, int) and schema not in (5, SCHEMA):
         raise SubmissionError(
             f"{where}: schema",
-            f"is {schema}, this release reads {SCHEMA}",
+            f"is {schema}, this release reads 5 and {SCHEMA}",
             "Run the row again, or read the bundle with the release that wrote it.",
         )
     try:
-        manifest: Manifest = parse(Manifest, content, where)
+        manifest: Manifest = parse(ManifestOfSchema5 if schema == 5 else Manifest, content, where)
     except TaskError as error:
         raise SubmissionError(error.where, error.problem, error.remedy) from None
     try:  # fields of any type
@@ -185,8 +193,9 @@ def _validated(bundle: Bundle, folder: Path) -> Bundle:
         ("curve", CURVE, complete and bool(manifest.curve), "curve", check_curve),
         ("previews", PREVIEWS, card is not None and card.shown > 0, "samples.shown", check_previews),
     )
-    if bundle.grid is not None:
-        check_png(bundle.grid, str(folder / GRID))
+    for name, picture in ((GRID, bundle.grid), (TRAINING, bundle.training)):
+        if picture is not None:
+            check_png(picture, str(folder / name))
     tables: dict[str, Any] = {}
     for attribute, name, needed, field, check in rules:
         table = getattr(bundle, attribute)

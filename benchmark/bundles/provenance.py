@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmark.bundles.schema import Provenance
-from benchmark.engine.node import Graph
+from benchmark.engine.node import Graph, Node
+from benchmark.engine.sandbox.level import LEVELS
 from benchmark.engine.store import Result
+from benchmark.stages.plugin import GeneratorStageConfig
 
 Values = dict[str, dict[str | int, set[str]]]  # by property and value, the stages that had it
 
@@ -29,7 +31,11 @@ def provenance_fields(
     unrecorded = {stage for stage, environment in recorded if environment is None}
     software = _values((stage, e.software) for stage, e in known)
     hardware = _values((stage, e.hardware) for stage, e in known)
-    provenance = Provenance(mixed=_mixed(software | hardware), unrecorded=tuple(sorted(unrecorded)))
+    provenance = Provenance(
+        mixed=_mixed(software | hardware),
+        unrecorded=tuple(sorted(unrecorded)),
+        isolation=_isolation([(node, results[node.id]) for node in nodes]),
+    )
     used = {e.device for _, e in known}
     return {
         "software": _joined(software),
@@ -38,6 +44,17 @@ def provenance_fields(
         "precision": next((e.precision for _, e in known if e.precision), precision),
         "provenance": provenance.model_dump(mode="json"),
     }
+
+
+def _isolation(computed: Iterable[tuple[Node, Result]]) -> Any:
+    """Return the weakest isolation of the stages that ran a generator from outside; None without one."""
+    environments = [
+        result.environment
+        for node, result in computed
+        if isinstance(node.config, GeneratorStageConfig) and not node.config.plugin.trusted
+    ]
+    levels = [(e.isolation if e else None) or "none" for e in environments]
+    return max(levels, key=[*LEVELS, "none"].index, default=None)
 
 
 def _values(records: Iterable[tuple[str, Mapping[str, str | int]]]) -> Values:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, model_validator
 
-from benchmark.intake.card import SubmissionCard
+from benchmark.intake.card import CardOfSchema5, SubmissionCard
 from benchmark.stages.records import FilterRate, Hash, Measure, NetworkSize, SplitSummary
 from benchmark.tasks.profile import FitUnit
 from benchmark.tasks.schema import PrimaryMetric, Statistics
@@ -26,7 +26,7 @@ def _is_none(value: Any) -> bool:
 
 
 NOT_RUN = re.compile(r"no (plug-in|generator) named '.*' is installed")  # error of a row that was left out
-SCHEMA = 5
+SCHEMA = 6
 
 
 def was_not_run(error: str) -> bool:
@@ -103,6 +103,30 @@ class StageSeconds(Part):
     classify_seconds: float | None = Field(ge=0)
 
 
+class FitCurve(Part):
+    """Figures of the previews of one fit, by which its checkpoint is chosen.
+
+    Attributes:
+        fit, fold: seed of the fit, and its fold.
+        of_class, number: what it learned, where one fit learns one class or one image of it.
+        step: of each preview.
+        figures: by name, one value per preview; None where a preview has no such figure.
+    """
+
+    fit: int
+    fold: int = 0
+    of_class: str = ""
+    number: int = 0
+    step: tuple[int, ...] = Field(min_length=1, max_length=10_000)
+    figures: dict[str, tuple[FiniteFloat | None, ...]]
+
+    @model_validator(mode="after")
+    def _one_value_per_step(self) -> FitCurve:
+        if any(len(values) != len(self.step) for values in self.figures.values()):
+            raise ValueError("figures must have one value per step")
+        return self
+
+
 class Costs(StageSeconds):
     """Measured costs, sums over fits. They differ from run to run, and no other figure depends on them."""
 
@@ -148,20 +172,27 @@ class Provenance(Part):
     Attributes:
         mixed: by package or property of the machine, the stages that had each value.
         unrecorded: stages with a stored result that names neither software nor hardware.
+        isolation: the weakest of the row's fits and drawings, for a generator from outside; ``none`` where
+            its code ran in a process of the suite. None for other rows.
     """
 
     mixed: dict[str, dict[str, tuple[str, ...]]] = {}
     unrecorded: tuple[str, ...] = ()
+    isolation: Literal["bubblewrap", "namespaces", "process", "none"] | None = Field(
+        None, exclude_if=_is_none
+    )
 
 
 class Manifest(Part):
-    """The content of ``bundle.json``, schema 5.
+    """The content of ``bundle.json``, schema 6.
 
     Attributes:
         submission_type: ``suite`` for a row that the project ran itself; ``generator`` for a submitted
             generator that the suite trained and evaluated; ``samples`` for submitted samples that it
             evaluated; ``bundle`` for a bundle from elsewhere.
         submission: the submission card, of every type except ``suite``.
+        attempts: trials of the study that chose the parameters of a row of the suite, or 1; a submission's
+            card has its own.
         positive: the last class of a binary task that ranks by F1.
         folds: of the cross-validation; 1 for a hold-out split.
         settings: of the source and of its split, where a run differs from the task.
@@ -173,6 +204,7 @@ class Manifest(Part):
         quality_filter: by class, where the quality filter dropped images.
         curve: shares of the training patients in ``curve.parquet``; only for ``real_only``.
         results: every reported metric by split, bracket and metric, reproducible from the predictions.
+        fit_curves: of every fit with previews; none in older bundles.
         samples: only for rows with synthetic images.
         files: SHA-256 of every other file of the bundle, by name.
         software, hardware: recorded by the workers of the row's stages; a list where they differ.
@@ -180,9 +212,10 @@ class Manifest(Part):
         provenance: None in an older bundle, whose software and hardware are those that assembled it.
     """
 
-    schema_: Literal[5] = Field(5, alias="schema")
+    schema_: Literal[6] = Field(6, alias="schema")
     submission_type: Literal["suite", "generator", "samples", "bundle"] = "suite"
     submission: SubmissionCard | None = None
+    attempts: PositiveInt = Field(1, exclude_if=lambda attempts: attempts == 1)
     task: str
     profile: str
     question: str
@@ -216,6 +249,7 @@ class Manifest(Part):
     quality_filter: dict[str, FilterRate] | None = None
     curve: tuple[float, ...] = ()
     results: dict[str, dict[str, dict[str, RunValues]]] = {}
+    fit_curves: tuple[FitCurve, ...] = Field((), exclude_if=lambda curves: not curves)
     samples: SamplesCard | None = None
     files: dict[str, Sha256] = {}
     costs: Costs
@@ -261,3 +295,10 @@ class Manifest(Part):
     def record(self) -> dict[str, Any]:
         """Convert to JSON values, under the keys of the file."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class ManifestOfSchema5(Manifest):
+    """The content of a ``bundle.json`` of schema 5, whose card declares less."""
+
+    schema_: Literal[5] = Field(5, alias="schema")  # type: ignore[assignment]
+    submission: CardOfSchema5 | None = None  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, check_size
 from benchmark.bundles.schema import Part, Sha256
+from benchmark.bundles.sealed import SealedResult
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
 from benchmark.intake.signature import NAMESPACE
@@ -50,6 +51,7 @@ class Verification(Part, extra="ignore"):
     checks: tuple[Check, ...] = Field(min_length=1)
     plausible: bool | None = None
     signer: Signer | None = None
+    sealed: SealedResult | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ class Standing:
             checks it.
         signer: fingerprint of the signing key as ``ssh-keygen -l`` prints it, or "".
         detail: a sentence for readers.
+        sealed: the result on a season's sealed test; only of a verified row.
     """
 
     status: Literal["verified", "self-reported", "changed"]
     signature: Literal["signed", "unsigned"]
     signer: str
     detail: str
+    sealed: SealedResult | None = None
 
 
 def read_standing(folder: Path) -> Standing:
@@ -87,7 +91,7 @@ def read_standing(folder: Path) -> Standing:
         detail = f"Verified on {record.date[:10]}, but {MANIFEST} was changed since."
         return Standing("changed", signature, signer, detail)
     _require_passed(record, folder / VERIFIED)
-    return Standing("verified", signature, signer, _summary(record, signer))
+    return Standing("verified", signature, signer, _summary(record, signer), record.sealed)
 
 
 def fingerprint(armored: str) -> str:

@@ -66,6 +66,8 @@ VERBS = {
     "leaderboard": Verb(requests.LeaderboardRequest, "benchmark.cli.leaderboards:render_leaderboards"),
     "submit": Verb(SubmitRequest, "benchmark.submissions.submit:submit"),
     "verify": Verb(VerifyBundleRequest, "benchmark.verification.verify:run_verify"),
+    "season open": Verb(requests.OpenSeasonRequest, "benchmark.cli.seasons:open_"),
+    "season close": Verb(requests.CloseSeasonRequest, "benchmark.cli.seasons:close"),
     "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
     "extractor": Verb(requests.ExtractorRequest, "benchmark.cli.extractor:train_extractor"),
 }

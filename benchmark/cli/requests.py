@@ -96,6 +96,23 @@ class LeaderboardRequest:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class OpenSeasonRequest:
+    """Begin a season: draw the seed of its sealed test, and publish a commitment to it."""
+
+    name: Annotated[str, Option("of the season", "2027", positional=True)]
+    secret: Annotated[Path, Option("new file for the seed, outside of any repository", "/secure/2027.json")]
+    root: Annotated[Path, Option("folder of the leaderboards")] = Path("leaderboards")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CloseSeasonRequest:
+    """End a season: publish the seed of its sealed test."""
+
+    secret: Annotated[Path, Option("file that `season open` wrote", "/secure/2027.json")]
+    root: Annotated[Path, Option("folder of the leaderboards")] = Path("leaderboards")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TablesRequest:
     """Write tables and figures in the papers' shapes as CSV, Markdown, LaTeX, PNG and SVG."""
 

@@ -48,8 +48,9 @@ def align(bundles: Iterable[tuple[Mapping[str, Any], pd.DataFrame | None]]) -> A
         fits = (0,) if predictions is None else fits_of(predictions)
         scores = {} if predictions is None else _row_scores(manifest, predictions, splits, protocol)
         error = None if manifest["status"] == "complete" else str(manifest["error"])
-        row = manifest["row"]
-        rows.append(Row(row["name"], row["role"], error, manifest["memorization"], scores, fits))
+        row, card = manifest["row"], manifest.get("submission") or {}
+        access = card.get("test_access", "none")  # bundles of schema 5 do not declare it
+        rows.append(Row(row["name"], row["role"], error, manifest["memorization"], scores, fits, access))
     if "test" not in splits:
         raise SubmissionError("predictions", f"have the splits {sorted(splits)}, expected 'test' among them")
     for split, images in splits.items():

@@ -39,6 +39,7 @@ class Row:
     # (fits * runs, n, classes) float64 by split and bracket, fit by fit; empty for a failed row
     scores: Mapping[tuple[str, int], np.ndarray]
     fits: tuple[int, ...] = (0,)  # seeds of the generator's fits; (0,) for a row without images
+    test_access: str = "none"  # of the authors, as the submission card declares it
 
     def brackets(self, split: str) -> list[int]:
         """The row's brackets on a split; [0] for a row without added images."""

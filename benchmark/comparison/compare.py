@@ -62,6 +62,9 @@ def compare(
         learning_curve=equivalents.curve if equivalents else None,
         equivalent=equivalents.rows if equivalents else {},
         ranking=ranked,
+        attempt_se={
+            n: head.primary.attempt_error(n) for n, (row, _) in head.rows.items() if row.memorization
+        },
         **_rank_tests(primary, list(ranked.rows), protocol),
         variance=variance(compared["test"], aligned.generators()),
         association=association(head, (m for m, _ in given), BASELINE, protocol.alpha),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.comparison.aligned_rows import AlignedRows, Protocol
-from benchmark.statistics import fits, intervals, metrics
+from benchmark.statistics import fits, intervals, metrics, selection
 from benchmark.statistics.power import FitVariance
 from benchmark.statistics.sides import Side, all_patients, sides_of, with_and_without
 
@@ -106,6 +106,11 @@ class MetricValues:
         if name not in self.by_fit:
             return self.run_values(name)
         return [round(float(v), DIGITS) for v in self.by_fit[name].mean(-1).ravel()]
+
+    def attempt_error(self, name: str) -> float | None:
+        """Return the standard error of a row's mean between attempts, see ``selection.attempt_error``."""
+        own = self._fit_variances.get(name)
+        return selection.attempt_error(self._by_run, own.total if own else None)
 
     def of_runs(self, runs: list[int]) -> MetricValues:
         """Return the same metric over some of the runs."""

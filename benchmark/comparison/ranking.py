@@ -11,18 +11,26 @@ from benchmark.comparison.row_records import RowFigures
 from benchmark.comparison.significance_tests import add_adjusted, below, letters_of
 
 Pair = tuple[str, str]
+SAW_TEST = {
+    "images": "had access to the test images",
+    "labels": "had access to the test labels",
+    "both": "had access to the test images and labels",
+}
 
 
 def ranking(aligned: AlignedRows, compared: ComparedRows, figures: Mapping[str, RowFigures]) -> Ranking:
     """Rank the complete rows at the primary bracket of ``test``.
 
-    Rows that copy patients get no rank, except for ``duplicate_real``.
+    Rows that copy patients get no rank, except for ``duplicate_real``; nor do rows whose authors had access
+    to the test.
     """
     protocol = aligned.protocol
     unranked = dict.fromkeys(aligned.failed(), "failed")
     for name, (row, _) in compared.rows.items():
         if row.memorization and row.memorization["gated"] and name != COPIES:
             unranked[name] = "copies training images"
+        elif row.test_access != "none":
+            unranked[name] = SAW_TEST[row.test_access.partition(":")[0]]
     names = [n for n in compared.rows if n not in unranked]
     pairs = _pairs(compared, names)
     wins = {

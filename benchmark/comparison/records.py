@@ -165,6 +165,9 @@ class Comparison(Record):
     learning_curve: LearningCurve | None
     equivalent: dict[str, RowEquivalent]  # by row; empty without a learning curve
     ranking: Ranking
+    # by row with images: standard error between attempts that differ only in random numbers; None where
+    # nothing shows it
+    attempt_se: dict[str, Number | None] = {}
     kruskal_wallis: (
         significance.KruskalWallis
     )  # this and the next two over the run values of the primary metric

@@ -1,6 +1,7 @@
 """Events of a run, and who receives them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmark.engine.node import Node
@@ -25,6 +26,9 @@ class RunObserver:
     def logged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> None:
         """Receive scalars by name at each ``step`` of a running node."""
 
+    def pictured(self, node_id: str, path: Path) -> None:
+        """Receive a picture that a running node has drawn, or drawn again; it may be gone by now."""
+
     def finished(self, node: Node, result: Result) -> None:
         """Receive a node that is complete."""
 
@@ -36,7 +40,17 @@ class RunObserver:
         self.failed(node, line, dependents)
 
 
-EVENTS = ("reused", "damaged", "started", "progressed", "logged", "finished", "failed", "failed_alike")
+EVENTS = (
+    "reused",
+    "damaged",
+    "started",
+    "progressed",
+    "logged",
+    "pictured",
+    "finished",
+    "failed",
+    "failed_alike",
+)
 
 
 class CompositeObserver(RunObserver):

@@ -153,6 +153,8 @@ class Runner:
             node_id, value = self.queue.get()
             if isinstance(value, float):
                 self.observer.progressed(node_id, value)
+            elif isinstance(value, Path):
+                self.observer.pictured(node_id, value)
             else:
                 logged.setdefault(node_id, []).append(value)
         for node_id, entries in logged.items():

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmark.engine.claim import Claim
 from benchmark.engine.node import Node
+from benchmark.engine.sandbox.sandbox import USED
 from benchmark.engine.store import Costs, Result, Store
 from benchmark.engine.store_fault import store_is_blamed
 from benchmark.utils.environment import Environment, gpu_allocations, hardware, software
@@ -20,7 +21,7 @@ from benchmark.utils.processes import die_with_parent
 
 Inputs = Mapping[str, tuple[Path, ...]]  # folders of the results that a stage reads, by role
 Progress = Callable[[float], None]
-Log = Callable[[int, Mapping[str, float]], None]
+Log = Callable[[int, Mapping[str, float] | Path], None]  # scalars at a step, or the file of a picture
 StageRunner = Callable[[Node, Inputs, Path, Path, Progress, Log], dict[str, Any]]
 
 _queue: Any = None
@@ -117,11 +118,12 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
         if _queue is not None:
             _queue.put((node.id, float(share)))
 
-    def log(step: int, scalars: Mapping[str, float]) -> None:
+    def log(step: int, logged: Mapping[str, float] | Path) -> None:
         if _queue is not None:
-            _queue.put((node.id, {"step": float(step), **scalars}))
+            _queue.put((node.id, logged if isinstance(logged, Path) else {"step": float(step), **logged}))
 
     progress(0.0)
+    USED.forget()
     allocations = gpu_allocations()
     with PeakMemory() as memory:
         result = run_stage(node, folders, claim.out, claim.scratch, progress, log)
@@ -129,7 +131,7 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
     config = node.config.model_dump(mode="json")
     record = {"id": node.id, "stage": node.stage, "config": config, "seed": node.seed}
     record |= {"result": result, "costs": asdict(costs)}
-    device = "cuda" if gpu_allocations() > allocations else "cpu"
+    device = "cuda" if USED.gpu or gpu_allocations() > allocations else "cpu"
     record["environment"] = _environment(node, device).model_dump(mode="json")
     return record
 
@@ -137,4 +139,10 @@ def _compute(node: Node, folders: Inputs, claim: Claim, run_stage: StageRunner) 
 def _environment(node: Node, device: str) -> Environment:
     """Return what a node was computed with; ``device`` is the one that it used, not the requested one."""
     precision = getattr(node.config, "precision", None)
-    return Environment(software=software(), hardware=hardware(device), device=device, precision=precision)
+    return Environment(
+        software=software(),
+        hardware=hardware(device),
+        device=device,
+        precision=precision,
+        isolation=USED.level,
+    )

@@ -10,7 +10,7 @@ from benchmark.stages.data import DataResult
 
 ARTIFACTS = {
     "data": ("grid.png", "result.json"),
-    "fit": ("result.json",),
+    "fit": ("previews.png", "result.json"),
     "resized_data": ("grid.png",),
     "generate": ("grid.png",),
     "measure": ("result.json",),

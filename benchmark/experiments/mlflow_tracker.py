@@ -133,7 +133,8 @@ class Tracker(RunObserver):
         """Log parameters, metrics, scalars over steps, and tags of a run."""
         points = [(metric_name(k), float(v), 0) for k, v in (metrics or {}).items()]
         for scalars in history or []:
-            points += [(k, float(v), int(scalars["step"])) for k, v in scalars.items() if k != "step"]
+            step = int(scalars["step"])
+            points += [(metric_name(k), float(v), step) for k, v in scalars.items() if k != "step"]
         texts = {k: str(v)[:6000] for k, v in (params or {}).items()}
         self._put("log", name, metrics=points, params=texts, tags=dict(tags or {}))
 
@@ -163,6 +164,12 @@ class Tracker(RunObserver):
         """Log scalars of a running node, so that its curves show while it runs."""
         if node_id in self._open:
             self._log(node_id, history=self._unlogged(node_id, entries))
+
+    @_timed
+    def pictured(self, node_id: str, path: Path) -> None:
+        """Log the picture of a running node, such as the grid of its previews."""
+        if node_id in self._open:
+            self._put("artifact", node_id, path=str(path.absolute()))
 
     def _unlogged(self, node_id: str, entries: Sequence[Mapping[str, float]]) -> History:
         """Return what is not logged yet, and note it: a resumed fit repeats its last steps."""

@@ -26,11 +26,12 @@ from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
 from benchmark.stages.fit import FitConfig, fit
 from benchmark.stages.fit_context import ShouldPrune
+from benchmark.stages.foreign import facts, suggest
 from benchmark.stages.job import DATA, Job, first_line
 from benchmark.stages.records import REAL_ONLY, History
 from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import write_text
-from benchmark.utils.hashing import sha256_file, sha256_of
+from benchmark.utils.hashing import sha256_of
 from benchmark.utils.outputs import refuse_foreign_files
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def tunable(generator: str) -> Plugin:
         TaskError: there is none, or it has no search space.
     """
     plugin = find("generators", [generator])[0]
-    if not hasattr(plugin.load(), "search_space"):
+    if not facts(plugin)[0]:
         raise TaskError(
             f"generator '{plugin.name}'", "has no search_space(trial)", "There is nothing to tune."
         )
@@ -105,9 +106,8 @@ def _identity(plan: Plan, plugin: Plugin, entry: GeneratorEntry) -> str:
     """Return the name of a study: words, and a hash of protocol, data and code; the machine is left out."""
     anywhere = replace(plan, device="cuda", precision="float32")
     keys = sorted(_fits(anywhere, generator_row(plugin, entry, {})).keys.values())
-    code = sha256_file(Path(str(plugin.load().__file__)))
     words = [plan.task.name, plan.profile_name, plan.source, plugin.name, *settings_part(plan)]
-    return "/".join([*words, sha256_of([plan.protocol_hash, keys, code])[:16]])
+    return "/".join([*words, sha256_of([plan.protocol_hash, keys, facts(plugin)[1]])[:16]])
 
 
 def _sampler(seed: int, trial: int) -> optuna.samplers.TPESampler:
@@ -246,8 +246,8 @@ def _suggested(plugin: Plugin, trial: Any) -> dict[str, Any]:
     from optuna import TrialPruned
 
     try:
-        return dict(plugin.load().search_space(trial))
-    except TrialPruned:
+        return suggest(plugin, trial)
+    except (TrialPruned, TaskError):
         raise
     except Exception as error:  # a third party's code may raise anything
         problem = f"search_space(trial) raised {type(error).__name__}: {first_line(error)}"

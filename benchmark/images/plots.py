@@ -1,8 +1,9 @@
-"""Figures: grids of images, confusion matrices, scatter plots of features."""
+"""Figures: grids of images, previews along a training, confusion matrices, scatter plots of features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from benchmark.images.image_set import ImageSet
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LABEL_WIDTH = 84
+LABEL_WIDTH, HEAD = 84, 20
 
 
 def sample_grid(images: ImageSet, path: Path, columns: int = 10, side: int = 72) -> None:
@@ -36,6 +37,44 @@ def sample_grid(images: ImageSet, path: Path, columns: int = 10, side: int = 72)
             kind = Image.Resampling.LANCZOS if images.size > side else Image.Resampling.BICUBIC
             tile = Image.fromarray(np.ascontiguousarray(images.image[row])).resize((side, side), kind)
             canvas.paste(tile, (left + i * side, k * side))
+    _save(canvas, path)
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Images of one class along a training: (P, M, S, S) uint8, a line per step."""
+
+    name: str
+    steps: Sequence[int]
+    image: np.ndarray
+
+
+def training_grid(strips: Sequence[Strip], path: Path, side: int = 56, most: int = 12) -> None:
+    """Write a PNG with a block of lines per class: the same images at every preview of a training.
+
+    Args:
+        strips: one per class.
+        path: of the PNG.
+        side: of one image in the figure, in pixels.
+        most: lines of a block; of more previews some are shown, the first and the last among them.
+    """
+    from PIL import Image, ImageDraw
+
+    chosen = [np.unique(np.linspace(0, len(s.steps) - 1, min(most, len(s.steps))).round().astype(int))
+              for s in strips]  # fmt: skip
+    width = LABEL_WIDTH + side * max(s.image.shape[1] for s in strips)
+    # blocks beside each other, all of one height
+    canvas = Image.new("L", (width * len(strips), HEAD + side * max(map(len, chosen))), 16)
+    draw = ImageDraw.Draw(canvas)
+    for k, (strip, rows) in enumerate(zip(strips, chosen, strict=True)):
+        draw.text((k * width + LABEL_WIDTH, 4), strip.name, fill=230)
+        for line, row in enumerate(rows):
+            top = HEAD + line * side
+            draw.text((k * width + 6, top + side // 2 - 6), f"step {strip.steps[row]}", fill=230)
+            for i, image in enumerate(strip.image[row]):
+                kind = Image.Resampling.LANCZOS if len(image) > side else Image.Resampling.BICUBIC
+                tile = Image.fromarray(np.ascontiguousarray(image)).resize((side, side), kind)
+                canvas.paste(tile, (k * width + LABEL_WIDTH + i * side, top))
     _save(canvas, path)
 
 

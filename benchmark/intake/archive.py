@@ -26,6 +26,7 @@ MAX_FILE_BYTES = {
     "predictions.parquet": 1_000_000_000,
     "curve.parquet": 1_000_000_000,
     "samples/grid.png": 8_000_000,
+    "samples/training.png": 8_000_000,
     "samples/images.parquet": 50_000_000,
     "bundle.json.sig": 10_000,
     "verified.json": 1_000_000,

@@ -1,10 +1,12 @@
 """Locate and hash the base checkpoints of generators when a run is planned, never in a worker."""
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmark.engine.store import store_root
 from benchmark.errors import TaskError
+from benchmark.plugins.description import AssetRecord
 from benchmark.plugins.generator import ASSET_FILES, Asset
 from benchmark.stages.plugin import AssetReference
 from benchmark.utils.hashing import sha256_file, sha256_of
@@ -28,6 +30,20 @@ def locate_assets(assets: Sequence[Asset], where: str) -> tuple[AssetReference, 
             AssetReference(name=asset.name, hash=_hash(folder, asset, about), folder=folder.resolve())
         )
     return tuple(located)
+
+
+def refuse_stored_assets(assets: Iterable[AssetRecord], where: str) -> None:
+    """Refuse base checkpoints in the store of results: code from outside names their folders.
+
+    Raises:
+        TaskError: names the asset.
+    """
+    store = store_root().resolve()
+    for asset in assets:
+        folder = None if asset.folder is None else asset.folder.resolve()
+        if folder and (folder.is_relative_to(store) or store.is_relative_to(folder)):
+            problem = f"is in or around the store of results, {store}"
+            raise TaskError(f"{where}: asset '{asset.name}'", problem, "Move the checkpoint elsewhere.")
 
 
 def check_paths(paths: Mapping[str, Path], assets: Sequence[AssetReference], where: str) -> None:

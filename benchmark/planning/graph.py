@@ -16,6 +16,7 @@ from benchmark.stages.guide import SEED as GUIDE_SEED
 from benchmark.stages.job import DATA, EVALUATORS, REFERENCE, SELECTION, SYNTHETIC_IMAGES
 from benchmark.stages.learning_curve import LearningCurveConfig
 from benchmark.stages.measure import MeasureConfig
+from benchmark.stages.metrics import OF_EVALUATORS
 from benchmark.stages.pseudo_label import PseudoLabelConfig
 from benchmark.stages.quality_filter import QualityFilterConfig
 from benchmark.stages.records import REAL_ONLY
@@ -50,7 +51,7 @@ class _Fold:
         self.shared: dict[str, tuple[str, ...]] = {}  # inputs that many nodes have, by role
         self.machine = {"device": plan.device, "precision": plan.precision}
         self.extractor = {"extractor": plan.extractor, "extractor_hash": plan.extractor_hash}
-        self.predicts = any("predictions" in metric.needs for metric in plan.metrics)
+        self.predicts = any(OF_EVALUATORS & metric.inputs for metric in plan.metrics)
         first = self.profile.classifiers[0]
         self.measuring = {
             **self._added(self.profile.primary_bracket),

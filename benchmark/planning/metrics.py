@@ -42,6 +42,7 @@ def resolve_metrics(
                 target=plugin.target,
                 params=params.model_dump(mode="json"),
                 needs=tuple(sorted(kind.needs)),
+                optional=tuple(sorted(getattr(kind, "optional", ()))),
             )
         )
     return tuple(references)

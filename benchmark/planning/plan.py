@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.errors import TaskError
+from benchmark.planning.protocol_hash import protocol_hash
 from benchmark.stages.metrics import MetricReference
 from benchmark.stages.plugin import AssetReference
 from benchmark.tasks.profile import FitUnit, GeneratorEntry, Profile
@@ -29,6 +30,7 @@ class Row:
         absent: why the row cannot be run here, or empty.
         submission_type: ``suite``, or ``generator`` or ``samples`` of a submission.
         submission: card of a submission, as JSON; None for the suite's own rows.
+        attempts: trials of the study that chose the parameters, or 1.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Row:
     absent: str = ""
     submission_type: str = "suite"
     submission: Mapping[str, Any] | None = None
+    attempts: int = 1
 
     @property
     def has_images(self) -> bool:
@@ -141,4 +144,4 @@ class Plan:
     @property
     def protocol_hash(self) -> str:
         """Hash of all that two results must share to be compared."""
-        return self.task.protocol_hash(self.profile_name, self.source, self.extractor)
+        return protocol_hash(self.task, self.profile_name, self.source, self.extractor)

@@ -12,6 +12,7 @@ from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.plan import Plan
+from benchmark.planning.protocol_hash import extractor_hash
 from benchmark.planning.request import RunRequest
 from benchmark.planning.requests import check_conditions, with_read_files
 from benchmark.planning.rows import resolve_rows
@@ -22,7 +23,6 @@ from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task
 from benchmark.tasks.parsing import parse
 from benchmark.tasks.schema import Task
-from benchmark.utils.hashing import sha256_file
 
 
 def resolve_device(device: str, precision: str) -> tuple[str, str]:
@@ -62,13 +62,10 @@ def _cpu_has_bfloat16() -> bool:
 
 def resolve_extractor(name: str) -> tuple[str, str]:
     """Return the extractor of a name and the SHA-256 of its weights; other weights give other cache keys."""
-    from benchmark.metrics.extractor.features import INCEPTION, inception_path, resolve
+    from benchmark.metrics.extractor.features import resolve
 
     resolved = resolve(name)
-    if resolved == INCEPTION:
-        return resolved, sha256_file(inception_path())
-    folder = Path(__file__).parent.parent / "metrics" / "extractor"
-    return resolved, sha256_file(folder / f"{resolved}.safetensors")
+    return resolved, extractor_hash(resolved)
 
 
 def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Plan:

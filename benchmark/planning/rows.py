@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 
 from benchmark.errors import TaskError, unknown_name
-from benchmark.planning.assets import check_paths, locate_assets
+from benchmark.planning.assets import check_paths, locate_assets, refuse_stored_assets
 from benchmark.planning.plan import Row
 from benchmark.plugins.generator import Traits
 from benchmark.plugins.registry import Plugin, available, find
-from benchmark.tasks.parsing import parse, read_yaml
+from benchmark.stages.foreign import describe
+from benchmark.tasks.parsing import read_yaml
 from benchmark.tasks.profile import FitUnit, GeneratorEntry
 from benchmark.tasks.schema import Task
 from benchmark.utils.naming import check_name
@@ -51,7 +51,7 @@ def resolve_rows(
     """
     profile = task.profile(profile_name)
     rows = [_control(name) for name in task.controls]
-    tuned = tuned_params(params)
+    tuned, trials = tuned_params(params), tuning_trials(params)
     for name in tuple(profile.generators) if generators is None else generators:
         entry = profile.generators.get(name, GeneratorEntry())
         if generators is None and (entry.plugin or name) not in available("generators"):
@@ -60,7 +60,9 @@ def resolve_rows(
         plugin = find("generators", [entry.plugin or name])[0]
         row_name = name if entry.plugin else plugin.name
         entry = profile.generators.get(row_name, entry)
-        rows.append(replace(generator_row(plugin, entry, tuned.pop(row_name, {})), name=row_name))
+        attempts = trials if row_name in tuned else 1
+        row = generator_row(plugin, entry, tuned.pop(row_name, {}))
+        rows.append(replace(row, name=row_name, attempts=attempts))
     if tuned:
         raise unknown_name("generator", next(iter(tuned)), [r.name for r in rows], str(params))
     names = [r.name for r in rows]
@@ -94,6 +96,13 @@ def tuned_params(path: Path | None) -> dict[str, dict[str, Any]]:
     return value
 
 
+def tuning_trials(path: Path | None) -> int:
+    """Return the number of trials of the study that wrote a file of parameters; 1 for a person's."""
+    study = {} if path is None else read_yaml(path).get("found")
+    trials = study.get("trials") if isinstance(study, dict) else None
+    return trials if isinstance(trials, int) and trials > 0 else 1
+
+
 def _control(name: str) -> Row:
     if name in WITHOUT_IMAGES:
         return Row(name, "control", WITHOUT_IMAGES[name])
@@ -109,29 +118,28 @@ def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any
     Raises:
         TaskError: the plug-in lacks a part of the contract, or a parameter is wrong.
     """
-    module = plugin.load()
-    traits = Traits.of(check_contract(module, plugin))
     where = f"generator '{plugin.name}'"
-    params = parse(module.Params, {**entry.params, **tuned}, f"{where}: params")
-    card = {k: str(v) for k, v in dict(getattr(module, "card", {})).items()}
-    paths = {name: value for name, value in params if isinstance(value, Path)}
-    assets = locate_assets(module.assets(params) if hasattr(module, "assets") else (), where)
-    check_paths(paths, assets, where)
+    about = describe(plugin, {**entry.params, **tuned})
+    card, traits = dict(about.card), about.traits
+    if plugin.origin != "builtin":
+        refuse_stored_assets(about.assets, where)
+    assets = locate_assets([asset.asset() for asset in about.assets], where)
+    check_paths(about.paths, assets, where)
     return Row(
         name=plugin.name,
         role=card.pop("role", "generator"),
         card=card,
         plugin={"name": plugin.name, "origin": plugin.origin},
         target=plugin.target,
-        version=plugin.version(module),
-        params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
-        paths={name: str(path) for name, path in paths.items()},
+        version=plugin.with_content(about.version),
+        params=about.params,
+        paths={name: str(path) for name, path in about.paths.items()},
         unit=_unit(traits, entry, where),
         conditions=tuple(sorted(traits.conditions)),
         needs_classifier="classifier" in traits.requires,
         entry=entry,
         assets=assets,
-        trained=hasattr(module, "search_space"),
+        trained=about.has_search_space,
     )
 
 
@@ -146,26 +154,3 @@ def _unit(traits: Traits, entry: GeneratorEntry, where: str) -> FitUnit:
         raise TaskError(f"{where}: fit", f"is {unit}, its fit_unit is {traits.fit_unit}", "Leave fit out.")
     unconditional = not traits.conditions & {"label", "labels", "prompt"}
     return "per_class" if unconditional and unit == "joint" else unit
-
-
-def check_contract(module: ModuleType, plugin: Plugin) -> Any:
-    """Return the generator class of a plug-in.
-
-    Raises:
-        TaskError: names the part of the contract that is missing.
-    """
-    for name in ("Params", "Generator"):
-        if not hasattr(module, name):
-            raise TaskError(f"{plugin.target}: {name}", "is missing", "See docs/add_a_generator.md.")
-    kind = module.Generator
-    missing = [m for m in ("fit", "sample", "save", "load", "conditions") if not hasattr(kind, m)]
-    if missing:
-        raise TaskError(
-            f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", "See docs/add_a_generator.md."
-        )
-    traits = Traits.of(kind)
-    if odd := sorted(traits.requires - {"classifier"}):
-        raise unknown_name("requirement", odd[0], ["classifier"], f"{plugin.target}: requires")
-    if traits.fit_unit not in get_args(FitUnit):
-        raise unknown_name("fit_unit", traits.fit_unit, list(get_args(FitUnit)), plugin.target)
-    return kind

@@ -1,20 +1,25 @@
 """Contract of a metric of synthetic images, and the inputs that the suite gives it."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from benchmark.errors import MetricError, TaskError
 from benchmark.plugins.registry import Plugin
 
-Need = Literal["features", "images", "masks", "prompts", "predictions"]
+Need = Literal[
+    "feature_maps", "features", "images", "labels", "masks", "predicted_labels", "predictions", "prompts",
+    "sex", "sources",
+]  # fmt: skip
 Sides = Literal["matched", "all"]
 Direction = Literal["minimize", "maximize"]
 NEEDS: tuple[Need, ...] = get_args(Need)
 PAGE = "See docs/add_a_metric.md."
+FeatureMaps = Callable[[np.ndarray], np.ndarray]
 # On each side of FID and KID. Between n images of equal distributions, the squared distance of the means
 # alone is 2 / n of the total variance of the features: a half with 4 images, a tenth with 20.
 FEWEST_IMAGES = 20
@@ -50,6 +55,48 @@ class Side:
         return images
 
     @property
+    def feature_maps(self) -> FeatureMaps:
+        """A function from (B, H, W) uint8 images to (B, P, C) float32: C features at each of P positions.
+
+        They are those before the second pooling layer of the run's extractor. Call it on a few images at a
+        time.
+        """
+        maps: FeatureMaps = self._input("feature_maps")
+        return maps
+
+    @property
+    def sources(self) -> np.ndarray:
+        """(N, H, W) uint8, the training image that each synthetic image came from.
+
+        A real image has another patient's image of its class in this place, so that the floor is the figure
+        of two patients.
+        """
+        sources: np.ndarray = self._input("sources")
+        return sources
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N, K) bool, every class of a real image; of a synthetic one, those that were requested."""
+        labels: np.ndarray = self._input("labels")
+        return labels
+
+    @property
+    def predicted_labels(self) -> np.ndarray:
+        """(E, N, K) bool, the classes that each of the E evaluators sees.
+
+        It is the class with the highest probability, or with several labels per image every class whose
+        probability reaches Youden's threshold of the evaluator on *val*.
+        """
+        labels: np.ndarray = self._input("predicted_labels")
+        return labels
+
+    @property
+    def sex(self) -> np.ndarray:
+        """(N,) str, empty where it is not known."""
+        sex: np.ndarray = self._input("sex")
+        return sex
+
+    @property
     def masks(self) -> np.ndarray:
         """(N, H, W) uint8, 255 inside the finding: annotated in a real image, requested of another."""
         masks: np.ndarray = self._input("masks")
@@ -74,6 +121,26 @@ class Side:
         return self.given[need]
 
 
+class Matrix(BaseModel, extra="forbid", frozen=True):
+    """Figures of pairs of names: ``values[i][j]`` is that of ``names[i]`` and ``names[j]``."""
+
+    names: tuple[str, ...] = Field(max_length=200)
+    values: tuple[tuple[FiniteFloat, ...], ...] = Field(max_length=200)
+
+    @model_validator(mode="after")
+    def _square(self) -> "Matrix":
+        if any(len(line) != len(self.names) for line in (self.values, *self.values)):
+            raise ValueError("values must have a line and a column for each of names")
+        return self
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """Result of a metric that these images do not admit; a note reports the reason, a part of a sentence."""
+
+    reason: str
+
+
 @dataclass(frozen=True)
 class Value:
     """Result of a metric.
@@ -83,12 +150,16 @@ class Value:
         per_class: the figure of each class, by name; empty where it has none.
         n: synthetic images that count, where not all of them do.
         details: further figures to record.
+        intervals: 95 % confidence interval of the figure of each class, by name.
+        matrix: figures of pairs of classes.
     """
 
     value: float
     per_class: Mapping[str, float] = field(default_factory=dict)
     n: int | None = None
     details: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    matrix: Matrix | None = None
 
 
 def enough_images(name: str, n: int) -> bool:
@@ -101,6 +172,7 @@ class Metric(Protocol):
 
     Attributes:
         needs: the inputs that it reads.
+        optional: further inputs that it reads where the images have them, else they are None; it may lack.
         direction: of better values.
         sides: ``matched`` for a distance: both sides have the same number of images of each class, and the
             floor is the mean over pairs of halves of the real test images, which share no patient. ``all``
@@ -114,7 +186,7 @@ class Metric(Protocol):
     sides: ClassVar[Sides]
 
     def __init__(self, params: Any, device: str) -> None: ...
-    def measure(self, real: Side, fake: Side) -> Value: ...
+    def measure(self, real: Side, fake: Side) -> Value | Unmeasured: ...
 
 
 def check_metric(module: ModuleType, plugin: Plugin) -> type[Metric]:
@@ -135,7 +207,8 @@ def check_metric(module: ModuleType, plugin: Plugin) -> type[Metric]:
     if not isinstance(kind.needs, (set, frozenset)) or not kind.needs:
         raise TaskError(f"{where}.needs", f"is {kind.needs!r}", f"Make it a set of: {', '.join(NEEDS)}.")
     choices: dict[str, tuple[Set[str], tuple[str, ...]]]
-    choices = {"needs": (kind.needs, NEEDS), "direction": ({kind.direction}, get_args(Direction)),
+    choices = {"needs": (kind.needs, NEEDS), "optional": ({*getattr(kind, "optional", ())}, NEEDS),
+               "direction": ({kind.direction}, get_args(Direction)),
                "sides": ({kind.sides}, get_args(Sides))}  # fmt: skip
     for name, (given, offered) in choices.items():
         if wrong := sorted(map(str, given - {*offered})):

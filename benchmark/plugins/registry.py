@@ -45,17 +45,29 @@ class Plugin:
             ) from error
 
     def version(self, module: object) -> str:
-        """Return the code version for cache keys; of a file the content counts too, since it may be edited.
+        """Return the code version for cache keys.
 
         Raises:
             TaskError: the module has no ``version``.
         """
+        return self.with_content(self.own_version(module))
+
+    def own_version(self, module: object) -> str:
+        """Return the version that the module states.
+
+        Raises:
+            TaskError: it states none.
+        """
         own = str(getattr(module, "version", ""))
         if not own:
             raise TaskError(f"{self.target}: version", "is missing", 'Add a line such as: version = "1"')
-        if self.origin == "file":
-            own += "+" + hashlib.sha256(Path(self.target).read_bytes()).hexdigest()[:16]
         return own
+
+    def with_content(self, version: str) -> str:
+        """Return a stated version; of a file the content counts too, since it may be edited."""
+        if self.origin != "file":
+            return version
+        return f"{version}+{hashlib.sha256(Path(self.target).read_bytes()).hexdigest()[:16]}"
 
 
 def import_target(target: str) -> ModuleType:

@@ -71,6 +71,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
             comparison=compare_bundles(bundles),
             breakdown=breakdown((b.manifest.record(), b.predictions) for b in bundles),
             variant=variant,
+            training={b.manifest.row.name: b.training for b in bundles if b.training},
         )
         for bundles, variant in zip(each, varied, strict=True)
     ]

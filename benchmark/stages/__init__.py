@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
-from benchmark.engine.node import Node
+from benchmark.engine.node import Node, StageConfig
 from benchmark.engine.worker import Inputs, Log, Progress
 from benchmark.stages.classify import classify
 from benchmark.stages.data import data
@@ -35,6 +35,12 @@ def result_type(stage: str) -> type[StageResult]:
     """Return the type of what a stage reports, by the annotation of its function."""
     kind: type[StageResult] = get_type_hints(STAGES[stage])["return"]
     return kind
+
+
+def config_type(stage: str) -> type[StageConfig]:
+    """Return the type of a stage's configuration, which has its version, by the annotation of its job."""
+    (kind,) = get_args(get_type_hints(STAGES[stage])["job"])
+    return cast(type[StageConfig], kind)
 
 
 def run(node: Node, inputs: Inputs, out: Path, work: Path, progress: Progress, log: Log) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Fit a row's generator: on all classes, on one class, or on one image."""
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from benchmark.errors import DataError, GeneratorError
 from benchmark.images import arrow
 from benchmark.images.image_set import Learning
 from benchmark.protocol.mixing import receiving_classes
-from benchmark.stages.fit_context import Fit, ShouldPrune
-from benchmark.stages.guide import load_guide
+from benchmark.stages.fit_context import STATE, Fit, ShouldPrune
+from benchmark.stages.foreign import foreign_generator
+from benchmark.stages.guide import guide_files, load_guide
 from benchmark.stages.job import DATA, SELECTION, Job
 from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
+from benchmark.stages.preview_images import GRID, STORED
 from benchmark.stages.previews import PreviewFid
 from benchmark.stages.records import StageResult
 from benchmark.stages.requests import Conditions
@@ -27,7 +30,7 @@ from benchmark.tasks.rules import Mix
 FITTED = "fitted"  # folder of the saved generator
 
 
-class FitConfig(GeneratorStageConfig, stage="fit", version="3", seconds=100.0):
+class FitConfig(GeneratorStageConfig, stage="fit", version="4", seconds=100.0):
     """Configuration of ``fit``.
 
     Attributes:
@@ -73,8 +76,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     if learning is None:
         return FitResult(fitted=False)
     config, name = job.config, job.node.row
-    module = config.plugin.load()
-    with generator_errors(name, "fit()"):
+    with _module(job, learning) as module, generator_errors(name, "fit()"):
         generator = module.Generator(module.Params(**config.params, **config.paths))
         context = Fit(
             **config.machine(),
@@ -87,8 +89,9 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
                 config.chunk, config.extractor, config.device,
             ),
             metric=f"val_fid_{config.extractor}",
+            classes=learning.train.classes,
             scratch=job.work,
-            classifier=load_guide(job, config.classifier, config.device),
+            classifier=load_guide(job, config.classifier, config.device) if config.plugin.trusted else None,
             reserve=learning.reserve,
             fold=job.node.fold,
             progress=job.progress,
@@ -99,8 +102,22 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
         folder, entry = context.best()
     refuse_pickles(folder, name)
     shutil.copytree(folder, job.out / FITTED)
+    for file in (STORED, GRID):
+        if (job.work / file).is_file():
+            shutil.copy(job.work / file, job.out / file)
     source = str(learning.train.image_id[0]) if config.unit == "per_image" else ""
     return FitResult(chosen=entry, history=context.history, source_id=source)
+
+
+def _module(job: Job[FitConfig], learning: Learning) -> AbstractContextManager[Any]:
+    """Return the generator's module for a block: imported, or its substitute around a sandbox."""
+    config = job.config
+    if config.plugin.trusted:
+        return nullcontext(config.plugin.plugin.load())
+    return foreign_generator(
+        config.plugin.plugin, config, train=learning.train, state=job.work / STATE,
+        classifier=guide_files(job, config.classifier),
+    )  # fmt: skip
 
 
 def learned_images(job: Job[GeneratorStageConfig], *, reserve: bool = False) -> Learning:

@@ -14,7 +14,8 @@ from benchmark.errors import GeneratorError
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import Generator
-from benchmark.stages.previews import PreviewFid
+from benchmark.stages.preview_images import add_preview
+from benchmark.stages.previews import Preview
 from benchmark.utils.files import atomic_folder
 from benchmark.utils.sealed import hashes, read_sealed, write_sealed
 from benchmark.utils.training_state import discarded, load_state, save_state
@@ -33,6 +34,7 @@ class Fit(SampleContext):
     Attributes:
         previews: their number along the fit; ``preview_fid`` draws and measures one.
         metric: name of that FID in the history.
+        classes: names of the classes of the previews.
         checkpoints: folder of the best state.
         should_prune: called with step and FID; whether a tuner ends the fit.
         history: scalars by name at each ``step``.
@@ -42,8 +44,9 @@ class Fit(SampleContext):
     generator: Generator = field(kw_only=True)
     name: str = field(kw_only=True)
     previews: int = field(kw_only=True)
-    preview_fid: PreviewFid = field(kw_only=True)
+    preview_fid: Callable[[Generator, SampleContext], Preview] = field(kw_only=True)
     metric: str = field(kw_only=True)
+    classes: tuple[str, ...] = ()
     scratch: Path = field(kw_only=True)
     classifier: Any = None
     reserve: ImageSet | None = None
@@ -115,11 +118,14 @@ class Fit(SampleContext):
         """See benchmark.plugins.contexts.FitContext.checkpoint."""
         if self._is_due(step, total, first):
             earlier = min((h[self.metric] for h in self._scored() if h["step"] < step), default=math.inf)
-            fid = self.preview_fid(self.generator, self)
-            stop = self.should_prune(step, fid)
-            entry = self._record(step, {self.metric: fid} | ({"stopped": 1.0} if stop else {}))
-            if fid < earlier:
+            preview = self.preview_fid(self.generator, self)
+            stop = self.should_prune(step, preview.fid)
+            scalars = {self.metric: preview.fid, **preview.scalars}
+            entry = self._record(step, scalars | ({"stopped": 1.0} if stop else {}))
+            if preview.fid < earlier:
                 self._save(entry)
+            if preview.image is not None:
+                self.on_log(step, add_preview(self.scratch, step, preview, self.classes))
         self.progress(min(step / max(total, 1), 1.0))
 
     def _is_due(self, step: int, total: int, first: int) -> bool:

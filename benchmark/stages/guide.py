@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmark.stages.job import Job
 from benchmark.stages.records import StageResult
@@ -44,18 +45,23 @@ def guide(job: Job[GuideConfig]) -> GuideResult:
     )
 
 
+def guide_files(
+    job: Job, classifier: ClassifierConfig | None
+) -> tuple[Path, ClassifierConfig, dict[str, Any]] | None:
+    """Return folder, configuration and shape of a job's classifier; None if there is none."""
+    if classifier is None:
+        return None
+    about = job.read(CLASSIFIER, GuideResult)
+    shape = {name: getattr(about, name) for name in ("classes", "image_size", "multilabel")}
+    return job.input(CLASSIFIER), classifier, shape
+
+
 def load_guide(job: Job, classifier: ClassifierConfig | None, device: str) -> Guide | None:
     """Return the classifier among a job's inputs, frozen and differentiable; None if there is none."""
-    if classifier is None:
+    files = guide_files(job, classifier)
+    if files is None:
         return None
     from benchmark.classifiers.guide import load
 
-    about = job.read(CLASSIFIER, GuideResult)
-    return load(
-        job.input(CLASSIFIER),
-        classifier,
-        about.classes,
-        about.image_size,
-        device,
-        multilabel=about.multilabel,
-    )
+    folder, config, shape = files
+    return load(folder, config, device=device, **shape)

@@ -26,7 +26,7 @@ class Job(Generic[Config]):
     """One node, with the folders to read from (``inputs``, by role) and to write to.
 
     ``work`` is a scratch folder that survives a crash; ``progress`` takes the share done, 0 to 1, and ``log``
-    scalars at a step, which show while the stage runs.
+    scalars at a step or the file of a picture, which show while the stage runs.
     """
 
     node: Node
@@ -34,7 +34,7 @@ class Job(Generic[Config]):
     out: Path
     work: Path
     progress: Progress = lambda share: None
-    log: Log = lambda step, scalars: None
+    log: Log = lambda step, logged: None
 
     @property
     def config(self) -> Config:

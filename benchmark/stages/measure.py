@@ -1,14 +1,16 @@
 """Measure a row's synthetic images: fidelity, diversity, memorization."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet, Splits
-from benchmark.plugins.metric import Value
+from benchmark.plugins.metric import Unmeasured, Value
 from benchmark.stages.job import Job
-from benchmark.stages.metrics import LoadedMetric, MeasuredImages, MeasuringConfig, load_metrics, with_inputs
+from benchmark.stages.measured_images import MeasuredImages, source_images
+from benchmark.stages.metrics import LoadedMetric, MeasuringConfig, load_metrics, with_inputs
 from benchmark.stages.records import ClassValue, Measure, Record, StageResult
 from benchmark.stages.reference import Floor, ReferenceResult, of_classes, real_reference, stored_reference
 
@@ -59,8 +61,9 @@ def measure(job: Job[MeasureConfig]) -> MeasureResult:
     metrics = [m for m in load_metrics(config) if m.name in reference.floors]
     matched, every = in_proportion(synthetic, reference.counts), of_classes(synthetic, reference.counts)
     reals = {"matched": real.select(half), "all": real}
+    sources = partial(source_images, train=splits.train)
     fakes = {
-        sides: with_inputs(images, [m for m in metrics if m.sides == sides], job, splits)
+        sides: with_inputs(images, [m for m in metrics if m.sides == sides], job, splits, sources)
         for sides, images in (("matched", matched), ("all", every))
     }
     measures, notes = {}, list(reference.notes)
@@ -72,6 +75,9 @@ def measure(job: Job[MeasureConfig]) -> MeasureResult:
             )
             continue
         value = metric(reals[metric.sides], fake)
+        if isinstance(value, Unmeasured):
+            notes.append(f"{job.node.row}: {metric.card.title} is not measured: {value.reason}")
+            continue
         measures[metric.name] = _measure(metric, value, reference.floors[metric.name], fake)
     train, test = splits.train.to_single_label(), splits.test.to_single_label()
     gate = memorization(synthetic, train, test, config.extractor, config.device, job.node.seed)
@@ -81,7 +87,12 @@ def measure(job: Job[MeasureConfig]) -> MeasureResult:
 def _measure(metric: LoadedMetric, value: Value, floor: Floor, fake: MeasuredImages) -> Measure:
     """Return the figure of a row beside its floor, with the classes that both have."""
     per_class = {
-        name: ClassValue(value=own, floor=floor.per_class[name])
+        name: ClassValue(
+            value=own,
+            floor=floor.per_class[name],
+            interval=value.intervals.get(name),
+            floor_interval=floor.intervals.get(name),
+        )
         for name, own in value.per_class.items()
         if name in floor.per_class
     }
@@ -93,6 +104,8 @@ def _measure(metric: LoadedMetric, value: Value, floor: Floor, fake: MeasuredIma
         direction=metric.direction,
         per_class=per_class or None,
         details=dict(value.details) or None,
+        matrix=value.matrix,
+        floor_matrix=floor.matrix,
         card=metric.card,
     )
 

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmark.errors import BenchmarkError, MetricError
 from benchmark.images.image_set import ImageSet, Splits
-from benchmark.plugins.metric import Direction, Metric, Need, Side, Sides, Value
+from benchmark.plugins.metric import Direction, FeatureMaps, Metric, Need, Side, Sides, Unmeasured, Value
 from benchmark.plugins.registry import Plugin
 from benchmark.stages.job import Job, first_line
+from benchmark.stages.measured_images import MeasuredImages, predicted_labels
 from benchmark.stages.plugin import PluginReference
 from benchmark.stages.records import MeasureCard
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
+OF_EXTRACTOR = {"features", "feature_maps"}
+OF_EVALUATORS = {"predictions", "predicted_labels"}
+
 
 class MetricReference(PluginReference):
-    """A metric plug-in with its parameters and its needs, in the order of their names."""
+    """A metric plug-in with its parameters, its needs and its optional inputs, both in alphabetical order."""
 
     params: dict[str, Any]
     needs: tuple[Need, ...]
+    optional: tuple[Need, ...] = ()
+
+    @property
+    def inputs(self) -> frozenset[Need]:
+        """All inputs that it may read."""
+        return frozenset({*self.needs, *self.optional})
 
 
 class MeasuringConfig(AddedImages):
@@ -41,41 +52,8 @@ class MeasuringConfig(AddedImages):
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredImages:
-    """Images with what metrics read of them; what no metric needs is None.
-
-    Attributes:
-        features: (N, D) of the run's extractor.
-        predictions: (E, N, K) of the evaluators.
-    """
-
-    images: ImageSet
-    features: np.ndarray | None = None
-    predictions: np.ndarray | None = None
-
-    def select(self, index: np.ndarray) -> MeasuredImages:
-        """Return the images at these indices."""
-        features = None if self.features is None else self.features[index]
-        predictions = None if self.predictions is None else self.predictions[:, index]
-        return MeasuredImages(self.images.select(index), features, predictions)
-
-    def given(self, needs: Iterable[Need]) -> dict[Need, Any]:
-        """Return the inputs by need; None for what these images do not have."""
-        images = self.images
-        every: dict[Need, Any] = {
-            "features": self.features, "images": images.image, "masks": images.mask,
-            "prompts": images.prompt, "predictions": self.predictions,
-        }  # fmt: skip
-        return {need: every[need] for need in needs}
-
-    def missing(self, needs: Iterable[Need]) -> list[Need]:
-        """Return the needs that these images do not meet."""
-        return [need for need, column in self.given(needs).items() if column is None]
-
-
-@dataclass(frozen=True, eq=False)
 class LoadedMetric:
-    """A metric of a run; ``name`` is that of its figure, with the extractor if it reads features."""
+    """A metric of a run; ``name`` is that of its figure, with the extractor if it reads its features."""
 
     reference: MetricReference
     metric: Metric
@@ -103,7 +81,7 @@ class LoadedMetric:
         """Images of each matched side, below which the figure is missing."""
         return getattr(self.metric, "fewest", 1)
 
-    def __call__(self, real: MeasuredImages, fake: MeasuredImages) -> Value:
+    def __call__(self, real: MeasuredImages, fake: MeasuredImages) -> Value | Unmeasured:
         """Measure two sides that meet the metric's needs.
 
         Raises:
@@ -120,20 +98,23 @@ class LoadedMetric:
                 f"measure() raised {type(error).__name__}: {first_line(error)}",
                 "Fix the metric; the whole traceback is in the logs folder of the store.",
             ) from error
+        if isinstance(value, Unmeasured):
+            return value
         if not isinstance(value, Value):
             problem = f"measure() gave {type(value).__name__}, expected a Value"
             raise MetricError(where, problem, "Use plugins.metric.Value.")
-        figures = {"value": value.value, **value.per_class, **value.details}
+        bounds = {name: sum(interval) for name, interval in value.intervals.items()}
+        figures = {"value": value.value, **value.per_class, **value.details, **bounds}
         if wrong := [name for name, figure in figures.items() if not math.isfinite(figure)]:
             raise MetricError(
                 where, f"measure() gave {figures[wrong[0]]} for '{wrong[0]}'", "Give finite values."
             )
-        if unknown := sorted(set(value.per_class) - {*fake.images.classes}):
+        if unknown := sorted({*value.per_class, *value.intervals} - {*fake.images.classes}):
             raise MetricError(where, f"measure() gave a value of '{unknown[0]}', which is no class")
         return value
 
     def _side(self, images: MeasuredImages) -> Side:
-        return Side(images.images.label, images.images.classes, images.given(self.needs))
+        return Side(images.images.label, images.images.classes, images.given(self.reference.inputs))
 
 
 def load_metrics(config: MeasuringConfig) -> list[LoadedMetric]:
@@ -150,23 +131,48 @@ def load_metrics(config: MeasuringConfig) -> list[LoadedMetric]:
             **about,
             version=reference.version,
             params=reference.params,
-            extractor=config.extractor if "features" in reference.needs else None,
+            extractor=config.extractor if OF_EXTRACTOR & reference.inputs else None,
         )
         metric = module.Metric(module.Params(**reference.params), config.device)
         loaded.append(LoadedMetric(reference, metric, card))
     return loaded
 
 
+def maps_of(config: MeasuringConfig) -> FeatureMaps:
+    """Return the function that computes features by position, by the run's extractor."""
+    from benchmark.metrics.extractor.features import feature_maps
+
+    return partial(feature_maps, extractor=config.extractor, device=config.device)
+
+
 def with_inputs(
-    images: ImageSet, metrics: Iterable[LoadedMetric], job: Job[MeasuringConfig], splits: Splits
+    images: ImageSet,
+    metrics: Iterable[LoadedMetric],
+    job: Job[MeasuringConfig],
+    splits: Splits,
+    sources: Callable[[ImageSet], Any],
 ) -> MeasuredImages:
-    """Compute the features and predictions of images that these metrics need, each once."""
+    """Compute what these metrics read of images, each input once.
+
+    Args:
+        sources: returns the source image of each image, or None.
+    """
     from benchmark.metrics.extractor.features import features
 
-    config, needs = job.config, {need for metric in metrics for need in metric.needs}
-    read = features(images.image, config.extractor, config.device) if "features" in needs else None
-    predicted = None
-    if "predictions" in needs:
+    config, needs = job.config, {need for metric in metrics for need in metric.reference.inputs}
+    scores = labels = None
+    if needs & OF_EVALUATORS:
         assert config.evaluating is not None
-        predicted = np.stack([e.scores(images) for e in evaluators(job, splits, config.evaluating)])
-    return MeasuredImages(images, read, predicted)
+        networks = evaluators(job, splits, config.evaluating)
+        scores = np.stack([network.scores(images) for network in networks])
+        if "predicted_labels" in needs:
+            labels = predicted_labels(scores, networks, splits.val)
+    return MeasuredImages(
+        images,
+        splits.train.multilabel,
+        features=features(images.image, config.extractor, config.device) if "features" in needs else None,
+        feature_maps=maps_of(config),
+        predictions=scores,
+        predicted_labels=labels,
+        sources=sources(images) if "sources" in needs else None,
+    )

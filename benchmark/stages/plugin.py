@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from benchmark.engine.node import StageConfig
 from benchmark.errors import BenchmarkError, GeneratorError
+from benchmark.plugins.generator import ASSET_FILES
 from benchmark.plugins.registry import Plugin
 from benchmark.stages.job import first_line
 from benchmark.tasks.profile import FitUnit
@@ -25,13 +25,15 @@ class PluginReference(BaseModel, extra="forbid", frozen=True):
     version: str
     target: str = Field(exclude=True)
 
-    def load(self) -> ModuleType:
-        """Import the plug-in.
+    @property
+    def trusted(self) -> bool:
+        """True for the suite's own code, which runs in the worker's process; other code is sandboxed."""
+        return self.origin == "builtin"
 
-        Raises:
-            TaskError: it cannot be imported.
-        """
-        return Plugin("generators", self.name, self.origin, self.target).load()
+    @property
+    def plugin(self) -> Plugin:
+        """The plug-in as the registry knows it."""
+        return Plugin("generators", self.name, self.origin, self.target)
 
 
 class AssetReference(BaseModel, extra="forbid", frozen=True):
@@ -40,6 +42,12 @@ class AssetReference(BaseModel, extra="forbid", frozen=True):
     name: str
     hash: str
     folder: Path = Field(exclude=True)
+
+    def known_files(self) -> dict[str, Path]:
+        """Return the files of a checkpoint by their path in the folder; links lead to what they name."""
+        paths = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        known = {f".{pattern.rpartition('.')[2]}" for pattern in ASSET_FILES}
+        return {str(p.relative_to(self.folder)): p.resolve() for p in paths if p.suffix in known}
 
 
 class GeneratorStageConfig(StageConfig):

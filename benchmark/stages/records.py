@@ -1,11 +1,14 @@
 """Records and names that several stages share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, model_serializer
 
+from benchmark.plugins.metric import Matrix
+
 History = list[dict[str, float]]  # scalars by name at each ``step``
+FID_OF, MS_SSIM_OF = "preview_fid/", "preview_ms_ssim/"  # scalars of a fit's preview, before a class
 REAL_ONLY = "real_only"  # the row whose classifiers evaluate the others
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z:._-]{1,128}$")]
 
@@ -23,10 +26,25 @@ class Record(BaseModel, extra="forbid", frozen=True):
 
 
 class ClassValue(Record):
-    """A measure of one class, and the same measure of real images."""
+    """A measure of one class, and the same measure of real images, with intervals where it has them."""
 
     value: float
     floor: float
+    interval: tuple[float, float] | None = None
+    floor_interval: tuple[float, float] | None = None
+
+
+def mean_matrix(matrices: Sequence[Matrix | None]) -> Matrix | None:
+    """Return the mean of matrices over the names that all of them have; None where one is missing."""
+    known = [matrix for matrix in matrices if matrix is not None]
+    if len(known) < len(matrices) or not known:
+        return None
+    names = [name for name in known[0].names if all(name in matrix.names for matrix in known)]
+    values = [
+        [sum(m.values[m.names.index(a)][m.names.index(b)] for m in known) / len(known) for b in names]
+        for a in names
+    ]
+    return Matrix(names=tuple(names), values=tuple(map(tuple, values)))
 
 
 class MeasureCard(Record):
@@ -53,6 +71,7 @@ class Measure(Record):
         by_fit: value of each fit, by its seed, whose mean it is; ``fit_range`` is from the lowest to the
             highest.
         details: further figures of the metric.
+        matrix, floor_matrix: figures of pairs of classes of the row's images, and of the real ones.
         card: of the metric; None for figures of other stages, and in older bundles.
     """
 
@@ -68,6 +87,8 @@ class Measure(Record):
     by_fit: dict[int, float] | None = None
     fit_range: tuple[float, float] | None = None
     details: dict[str, float] | None = None
+    matrix: Matrix | None = None
+    floor_matrix: Matrix | None = None
     card: MeasureCard | None = None
 
 

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from benchmark.images.image_set import ImageSet, Splits
-from benchmark.plugins.metric import Value
+from benchmark.plugins.metric import Matrix, Unmeasured, Value
 from benchmark.protocol.halves import REPEATS, largest_half, patient_halves
 from benchmark.stages.job import REFERENCE, Job
-from benchmark.stages.metrics import LoadedMetric, MeasuredImages, MeasuringConfig, load_metrics, with_inputs
-from benchmark.stages.records import Record, StageResult
+from benchmark.stages.measured_images import MeasuredImages, other_patients
+from benchmark.stages.metrics import LoadedMetric, MeasuringConfig, load_metrics, maps_of, with_inputs
+from benchmark.stages.records import Record, StageResult, mean_matrix
 
 INPUTS = "reference.npz"
+STORED = ("features", "predictions", "predicted_labels")  # arrays in it beside the positions of the half
 
 
 class ReferenceConfig(MeasuringConfig, stage="reference", version="4", seconds=8.0):
@@ -20,11 +22,16 @@ class ReferenceConfig(MeasuringConfig, stage="reference", version="4", seconds=8
 
 
 class Floor(Record):
-    """A metric of real images; mean and standard deviation where it is of several pairs of halves."""
+    """A metric of real images; mean and standard deviation where it is of several pairs of halves.
+
+    The bounds of ``intervals`` are means too.
+    """
 
     floor: float
     floor_sd: float | None = None
     per_class: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    matrix: Matrix | None = None
 
 
 class ReferenceResult(StageResult):
@@ -45,7 +52,7 @@ def reference(job: Job[ReferenceConfig]) -> ReferenceResult:
     splits = job.splits()
     counts = job.config.counts(splits.train)
     result, real, half = real_reference(splits, counts, job, job.node.seed)
-    arrays: dict[str, Any] = {"half": half, "features": real.features, "predictions": real.predictions}
+    arrays: dict[str, Any] = {"half": half} | {name: getattr(real, name) for name in STORED}
     np.savez(job.out / INPUTS, **{name: array for name, array in arrays.items() if array is not None})
     return result
 
@@ -55,8 +62,15 @@ def stored_reference(
 ) -> tuple[ReferenceResult, MeasuredImages, np.ndarray]:
     """Return what ``reference`` reported and wrote, as ``real_reference`` does."""
     test = of_classes(splits.test.to_single_label(), job.config.counts(splits.train))
+    needs = {need for metric in job.config.metrics for need in metric.inputs}
     with np.load(job.input(REFERENCE) / INPUTS) as stored:
-        real = MeasuredImages(test, stored.get("features"), stored.get("predictions"))
+        real = MeasuredImages(
+            test,
+            splits.test.multilabel,
+            feature_maps=maps_of(job.config),
+            sources=other_patients(test) if "sources" in needs else None,
+            **{name: stored.get(name) for name in STORED},
+        )
         return job.read(REFERENCE, ReferenceResult), real, stored["half"]
 
 
@@ -76,7 +90,7 @@ def real_reference(
     most = min(int(counts[c] * len(test) / n) for c, n in test.counts().items() if n)
     n = min(most, largest_half(test.patient_id, test.label, seed))
     half, _ = patient_halves(test.patient_id, test.label, n, np.random.default_rng([seed, 0]))
-    real = with_inputs(test, metrics, job, splits)
+    real = with_inputs(test, metrics, job, splits, other_patients)
     floors, notes = {}, []
     for metric in metrics:
         if missing := real.missing(metric.needs):
@@ -84,27 +98,34 @@ def real_reference(
         elif metric.sides == "matched" and n < metric.fewest:
             size = f"{n} images on each side, at least {metric.fewest} are needed"
             notes.append(f"{metric.card.title} is not measured: {size}")
+        elif isinstance(floor := _floor(metric, real, n, seed), Unmeasured):
+            notes.append(f"{metric.card.title} is not measured between real test images: {floor.reason}")
         else:
-            floors[metric.name] = _floor(metric, real, n, seed)
+            floors[metric.name] = floor
     return ReferenceResult(n=n, counts=test.select(half).counts(), floors=floors, notes=notes), real, half
 
 
-def _floor(metric: LoadedMetric, real: MeasuredImages, n: int, seed: int) -> Floor:
+def _floor(metric: LoadedMetric, real: MeasuredImages, n: int, seed: int) -> Floor | Unmeasured:
     """Return the metric between halves of n images, or of the real images in place of the synthetic ones."""
-    if metric.sides == "all":
-        whole = metric(real, real)
-        return Floor(floor=whole.value, per_class=dict(whole.per_class))
     values: list[Value] = []
-    for repeat in range(REPEATS):
-        rng = np.random.default_rng([seed, repeat])
-        a, b = patient_halves(real.images.patient_id, real.images.label, n, rng)
-        values.append(metric(real.select(a), real.select(b)))
-    each = [v.value for v in values]
+    for repeat in range(1 if metric.sides == "all" else REPEATS):
+        sides = (real, real)
+        if metric.sides == "matched":
+            rng = np.random.default_rng([seed, repeat])
+            a, b = patient_halves(real.images.patient_id, real.images.label, n, rng)
+            sides = (real.select(a), real.select(b))
+        value = metric(*sides)
+        if isinstance(value, Unmeasured):
+            return value
+        values.append(value)
     by_class = {c: [v.per_class[c] for v in values if c in v.per_class] for c in real.images.classes}
+    bounds = {c: [v.intervals[c] for v in values if c in v.intervals] for c in real.images.classes}
     return Floor(
-        floor=float(np.mean(each)),
-        floor_sd=float(np.std(each)),
+        floor=float(np.mean([v.value for v in values])),
+        floor_sd=None if metric.sides == "all" else float(np.std([v.value for v in values])),
         per_class={c: float(np.mean(own)) for c, own in by_class.items() if own},
+        intervals={c: tuple(np.mean(own, axis=0).tolist()) for c, own in bounds.items() if own},
+        matrix=mean_matrix([v.matrix for v in values]),
     )
 
 

@@ -1,10 +1,10 @@
 """Draw images of one class from a row's fitted generator, chunk by chunk."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest, Traits
 from benchmark.protocol.mixing import added_counts
 from benchmark.stages.fit import FITTED, FitResult, learned_images
+from benchmark.stages.foreign import foreign_generator
 from benchmark.stages.job import DATA, GENERATOR, RESULT, SYNTHETIC, Job
 from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
 from benchmark.stages.records import StageResult
@@ -72,8 +73,8 @@ def sample(job: Job[SampleConfig]) -> SampleResult:
     if count and not fits:
         problem = f"was not fitted on class '{config.of_class}', of which {count} images are requested"
         raise GeneratorError(f"generator '{name}'", problem, "Leave the class out of mix.classes.")
-    module, parts = config.plugin.load(), []
-    with generator_errors(name, "sample()"):
+    parts = []
+    with _module(config, fits if count else []) as module, generator_errors(name, "sample()"):
         for number, folder in enumerate(fits if count else []):
             own = range(number, count, len(fits))  # positions of this fit's images in the class
             if own:
@@ -84,6 +85,15 @@ def sample(job: Job[SampleConfig]) -> SampleResult:
         return SampleResult(images=0, card={})
     arrow.write_images(job.out / SYNTHETIC, _numbered(drawn, name, config.of_class))
     return SampleResult(images=len(drawn), card=dict(drawn.card))
+
+
+def _module(config: SampleConfig, fits: Sequence[Path]) -> AbstractContextManager[Any]:
+    """Return the generator's module for a block: imported, or its substitute around a sandbox."""
+    if config.plugin.trusted:
+        return nullcontext(config.plugin.plugin.load())
+    if not fits:
+        return nullcontext()
+    return foreign_generator(config.plugin.plugin, config, fitted=[fit / FITTED for fit in fits])
 
 
 def _fitted(folder: Path) -> FitResult:
@@ -107,7 +117,7 @@ class _Unit:
     """One fitted generator of a class, and the requests that it gets."""
 
     def __init__(
-        self, job: Job[SampleConfig], module: ModuleType, folder: Path, number: int, classes: tuple[str, ...]
+        self, job: Job[SampleConfig], module: Any, folder: Path, number: int, classes: tuple[str, ...]
     ) -> None:
         self.job, self.number, self.classes = job, number, classes
         config = job.config

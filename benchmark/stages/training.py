@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
+from pydantic import Field
+
+from benchmark.classifiers.versions import TRAINING, augmentation_version
 from benchmark.engine.node import StageConfig
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.protocol.mixing import added_counts
@@ -16,11 +19,17 @@ if TYPE_CHECKING:
     from benchmark.classifiers.evaluator import Evaluator
 
 
+def _code_version(fields: dict[str, Any]) -> str:
+    """Return the versions of the training code and of the classifier's augmentation."""
+    return f"{TRAINING}.{augmentation_version(fields['classifier'].augmentation)}"
+
+
 class ClassifierStageConfig(StageConfig):
     """Configuration of a stage that trains a classifier or reads a trained one.
 
     Attributes:
         metric: on ``val``, chooses the epoch.
+        code: versions of the classifiers' code.
     """
 
     imports: ClassVar[tuple[str, ...]] = ("torch", "timm", "sklearn.metrics")
@@ -33,6 +42,7 @@ class ClassifierStageConfig(StageConfig):
     budget: Budget
     device: str
     precision: str
+    code: str = Field(default_factory=_code_version)
 
 
 class AddedImages(StageConfig):

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmark.bundles.identical_rows import refuse_identical
 from benchmark.bundles.io import MANIFEST, PREDICTIONS, VERIFIED, Bundle, read_bundle
 from benchmark.comparison.align import align
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import bundle_folder, validate_bundle_folder
-from benchmark.reporting.leaderboards.board_folders import NAME, RESULTS, one_protocol, read_rows
+from benchmark.reporting.leaderboards.board_folders import NAME, RESULTS, one_protocol, read_rows, siblings
 from benchmark.submissions.tested_images import IMAGE, RUN, image_faults
 from benchmark.utils.files import atomic_folder, disk_errors
 
@@ -37,7 +38,8 @@ def add(
         The new folders.
     Raises:
         SubmissionError: a bundle is invalid, already exists, or differs from the rows of its board in
-            protocol, data, test images or runs; nothing is written then.
+            protocol, data, test images or runs, or has the samples or predictions of another row; nothing is
+            written then.
         StoreError: the folder cannot be written.
     """
     with ExitStack() as unpacked:
@@ -118,6 +120,7 @@ def _validate_rows(board: Path, new: Sequence[tuple[Path, Bundle]], replace: boo
         if reference is not None and bundle.predictions is not None:
             _validate_images(folder, bundle, reference)
     align((b.manifest.record(), b.predictions) for b in bundles)
+    refuse_identical(bundles, siblings(board, [b for _, b in new]), f"board {board.name}")
 
 
 def _validate_images(folder: Path, bundle: Bundle, reference: Bundle) -> None:

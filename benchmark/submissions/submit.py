@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundle, write_bundle
+from benchmark.bundles.schema import SCHEMA
 from benchmark.errors import StoreError, SubmissionError, unknown_name
 from benchmark.experiments.run import UNTIL, check_outputs, make_folder, run
 from benchmark.intake.archive import FOLDER, MAX_FILE_BYTES, bundle_folder
@@ -176,12 +177,14 @@ def import_bundle(source: Path, card: SubmissionCard, out: Path) -> Path:
         raise SubmissionError(f"{source}: row", "is a control, or has failed", "Submit a complete row.")
     record = bundle.manifest.record()
     record |= {
+        "schema": SCHEMA,
         "submission_type": "bundle",
         "submission": card.model_dump(mode="json"),
         "row": _row_card(card, record["row"]),
     }
     folder = out / card.name
-    write_bundle(folder, record, bundle.predictions, bundle.grid, bundle.curve, bundle.previews)
+    tables = (bundle.predictions, bundle.grid, bundle.curve, bundle.previews, bundle.training)
+    write_bundle(folder, record, *tables)
     return folder
 
 

@@ -240,8 +240,8 @@ class Task(Strict):
             raise unknown_name("source", name, list(self.sources), f"task {self.name}")
         return self.sources[name]
 
-    def protocol_hash(self, profile: str, source: str, extractor: str) -> str:
-        """SHA-256 of everything that two comparable results share.
+    def settings_hash(self, profile: str, source: str, extractor: str) -> str:
+        """SHA-256 of the settings that two comparable results share; a protocol has code too.
 
         Generators and the learning curve are left out, and so are metrics that a run adds. Initial weights
         count by kind, tag and content, once a run has located them; their path does not count. A single fit,

@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -28,12 +29,14 @@ class Environment(BaseModel, frozen=True):
         hardware: processor, cores, memory and system; of a result on a GPU also its name, memory and driver.
         device: ``cuda`` where the computation allocated memory of the GPU, else ``cpu``.
         precision: of the networks; None for a stage that has no such choice.
+        isolation: of the code from outside that the stage ran; None where it ran none.
     """
 
     software: dict[str, str]
     hardware: dict[str, str | int]
     device: str
     precision: str | None = None
+    isolation: Literal["bubblewrap", "namespaces", "process"] | None = None
 
 
 @cache

@@ -198,3 +198,36 @@ def single_threaded_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def give_up_privileges() -> None:
+    """Let this process and its descendants gain no privileges by a program, and end with its parent."""
+    _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
+    _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def adopt_orphans() -> frozenset[int]:
+    """Let this process inherit descendants whose parent ends; return the ids of its descendants today."""
+    import psutil
+
+    _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    return frozenset(process.pid for process in psutil.Process().children(recursive=True))
+
+
+def reap_orphans(known: frozenset[int]) -> None:
+    """Kill every descendant but the known ones, until none is left."""
+    import psutil
+
+    while new := [p for p in psutil.Process().children(recursive=True) if p.pid not in known]:
+        for process in new:
+            with suppress(psutil.Error):
+                process.kill()
+            with suppress(ChildProcessError):
+                os.waitpid(process.pid, 0)

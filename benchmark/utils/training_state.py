@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     import torch
 
 
+# Of every network, and part of every protocol's hash. ``auto`` is ``resolve_device``'s rule.
+PRECISION = {
+    "auto": "bfloat16 where the device computes in it, else float32",
+    "weights": "float32",
+    "tf32": False,
+    "deterministic": True,
+}
+
+
 def one_thread() -> None:
     """Use one thread: as many trainings as cores beat as many threads, and sums are reproducible."""
     import torch
 
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(bool(PRECISION["deterministic"]), warn_only=True)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bool(PRECISION["tf32"])
 
 
 def dtype_of(precision: str) -> torch.dtype:

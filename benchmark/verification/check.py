@@ -17,7 +17,7 @@ UNVERIFIABLE = {
     "measures of all images": r"(measures\.|quality_filter).*|samples\.hash",
     "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
     "the row's card": r"row\.(title|description|citation|license|version)",
-    "a generator's parameters": r"row\.params.*",
+    "a generator's parameters": r"row\.params.*|attempts",
     "the submission's card": r"submission_type|submission\.(?!name).*",
     "the reason why a row failed": r"error",
     "notes after those of the data": r"data\.notes\..*",

@@ -10,6 +10,7 @@ from benchmark.bundles.assemble import task_fields
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError, TaskError, unknown_name
 from benchmark.metrics.extractor.features import EXTRACTORS, PHANTOM
+from benchmark.planning.protocol_hash import protocol_hash
 from benchmark.planning.request import RunRequest
 from benchmark.planning.requests import with_read_files
 from benchmark.planning.source import setting_words, with_settings
@@ -67,7 +68,7 @@ class Protocol:
 
     def hash(self, extractor: str) -> str:
         """Return the protocol's hash with an extractor."""
-        return self.task.protocol_hash(self.profile_name, self.source, extractor)
+        return protocol_hash(self.task, self.profile_name, self.source, extractor)
 
 
 def claimed_protocol(

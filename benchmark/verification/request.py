@@ -22,6 +22,12 @@ class VerifyRequest:
     generator: Annotated[Path | None, Option("with --deep: Python file of a submitted row")] = None
     samples: Annotated[Path | None, Option("with --deep: images of a submitted row")] = None
     board: Annotated[Path | None, Option("with --deep: bundles that show the spread between runs")] = None
+    sealed: Annotated[
+        Path | None, Option("secret of a season: also test on its sealed phantom patients; implies --deep")
+    ] = None
+    leaderboards: Annotated[Path, Option("with --sealed: folder of the seasons' commitments")] = Path(
+        "leaderboards"
+    )
     workers: Workers = None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.bundles.assemble import RunResults
 from benchmark.bundles.fits import measures_over_fits, worst_gate
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.seasons import Secret
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
@@ -31,6 +32,7 @@ from benchmark.utils.hashing import sha256_of
 from benchmark.utils.processes import worker_count
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.request import VerifyRequest
+from benchmark.verification.sealed import SealedPredictions, predict_sealed, sealed_nodes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,12 +64,14 @@ class Retraining:
         predictions: with the columns of a bundle's.
         parameters: the network size of every classifier.
         regenerated: None for a row without images.
+        sealed: None without the secret of a season.
     """
 
     seeds: tuple[int, ...]
     predictions: pd.DataFrame
     parameters: Mapping[str, Any]
     regenerated: RegeneratedImages | None = None
+    sealed: SealedPredictions | None = None
 
 
 def draw_seeds(seeds: Sequence[int], count: int | None, draw_seed: int | None) -> tuple[int, ...]:
@@ -126,15 +130,24 @@ def required_nodes(plan: Plan, row: str, seeds: Sequence[int]) -> Graph:
     )
 
 
-def retrain(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: int | None) -> Retraining:
+def retrain(
+    plan: Plan,
+    row: str,
+    seeds: tuple[int, ...],
+    store: Path,
+    workers: int | None,
+    secret: Secret | None = None,
+) -> Retraining:
     """Retrain some seeds of a row.
 
     Args:
         store: an empty folder, so that no earlier result is reused.
+        secret: of the season whose sealed test the trained networks read, after all stages have ended.
     Raises:
         SubmissionError: a stage failed, after which no other one begins.
     """
-    nodes, count = required_nodes(plan, row, seeds), worker_count(plan.device, workers)
+    nodes = sealed_nodes(plan, row, seeds) if secret else required_nodes(plan, row, seeds)
+    count = worker_count(plan.device, workers)
     try:
         with closing(Progress(nodes, count)) as progress:
             outcome = execute(
@@ -148,7 +161,8 @@ def retrain(plan: Plan, row: str, seeds: tuple[int, ...], store: Path, workers: 
     predictions = results.tables("classify", row, PREDICTIONS)
     assert predictions is not None
     sizes = {name: size.record() for name, size in results.network_sizes(row).items()}
-    return Retraining(seeds, predictions, sizes, _regenerated(results, row))
+    sealed = None if secret is None else predict_sealed(plan, nodes, outcome, row, seeds, secret, store)
+    return Retraining(seeds, predictions, sizes, _regenerated(results, row), sealed)
 
 
 def _regenerated(results: RunResults, row: str) -> RegeneratedImages | None:

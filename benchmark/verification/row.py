@@ -40,6 +40,8 @@ def _type_faults(manifest: Manifest, protocol: Protocol) -> Iterable[Fault]:
         yield "row.name", f"'{row.name}' is a generator of the suite; a submission needs another name"
     if manifest.submission is None:
         yield "submission", "is missing: the submission card"
+    elif manifest.schema_ == 5:
+        yield "schema", "is 5, whose card declares neither attempts nor access to the test: submit again"
     elif manifest.submission.name != row.name:
         yield "submission.name", f"is '{manifest.submission.name}', expected '{row.name}'"
 

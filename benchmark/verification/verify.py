@@ -8,6 +8,8 @@ from typing import Any
 
 from benchmark import __version__
 from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, Bundle, read_bundle
+from benchmark.bundles.sealed import SealedResult
+from benchmark.bundles.seasons import read_secret, season_of
 from benchmark.comparison.reported import TOLERANCE, differences, results
 from benchmark.engine.store import store_root
 from benchmark.errors import SubmissionError
@@ -32,6 +34,7 @@ from benchmark.verification.request import VerifyBundleRequest, VerifyRequest
 from benchmark.verification.retrain import draw_seeds, retrain, retraining_plan
 from benchmark.verification.row import SUITE, check_costs, check_row
 from benchmark.verification.samples import check_samples
+from benchmark.verification.sealed import check_sealed, check_source
 
 SCHEMA = 1
 NOT_RETRAINED: dict[str, Any] = {"seeds": [], "retrained": [], "p": None, "plausible": None}
@@ -46,6 +49,7 @@ class VerificationResult:
     protocol_hash: str = ""
     bundle_sha256: str = ""
     retraining: RetrainingRecord | None = None
+    sealed: SealedResult | None = None
 
     @property
     def failed(self) -> list[Check]:
@@ -64,6 +68,7 @@ class VerificationResult:
             "checks": [asdict(c) for c in self.checks],
             "signer": None if signer is None else {"key": signer.key, "principal": signer.principal},
             **(NOT_RETRAINED if self.retraining is None else asdict(self.retraining)),
+            **({} if self.sealed is None else {"sealed": self.sealed.model_dump(mode="json")}),
         }
 
     def summary(self) -> str:
@@ -134,7 +139,7 @@ def _verify(folder: Path, request: VerifyRequest, result: VerificationResult) ->
         checks += [*check_data(manifest, data), *check_images(bundle, data)]
     checks += check_samples(bundle, folder, protocol, data)
     checks.append(unverified_claims(manifest.submission_type != SUITE))
-    if request.deep:
+    if request.deep or request.sealed:
         _verify_deep(bundle, protocol, request, result)
 
 
@@ -164,9 +169,16 @@ def _verify_deep(
     ):
         seeds = draw_seeds(manifest.seeds, request.seeds, request.seed)
         plan = retraining_plan(manifest, protocol, request, Path(scratch))
-        retrained = retrain(plan, manifest.row.name, seeds, Path(scratch) / "store", request.workers)
+        secret = read_secret(request.sealed) if request.sealed else None
+        if secret:
+            check_source(plan)
+            season_of(secret, request.leaderboards)
+        retrained = retrain(plan, manifest.row.name, seeds, Path(scratch) / "store", request.workers, secret)
         checks, result.retraining = check_retraining(bundle, retrained, plan, request.board)
         result.checks += [Check("retrained", PASSED, f"seeds {', '.join(map(str, seeds))}, {drawn}"), *checks]
+        if secret and retrained.sealed:
+            check, result.sealed = check_sealed(manifest, retrained.sealed, secret, seeds)
+            result.checks.append(check)
 
 
 def run_verify(options: VerifyBundleRequest) -> int:
@@ -195,7 +207,12 @@ def write_record(folder: Path, request: VerifyRequest, result: VerificationResul
     """
     if not folder.is_dir():
         raise SubmissionError("--record", "needs a bundle's folder", "Unpack the ZIP.")
-    if not request.deep or result.failed or result.retraining is None or not result.retraining.plausible:
+    if (
+        not (request.deep or request.sealed)
+        or result.failed
+        or result.retraining is None
+        or not result.retraining.plausible
+    ):
         problem = "nothing is recorded: retraining did not verify the bundle"
         raise SubmissionError("--record", problem, "Give --deep, and fix the failed checks.")
     write_json(folder / VERIFIED, result.record())

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.bundles.declared import declared
 from benchmark.bundles.io import read_bundle, read_bundles, write_bundle
 from benchmark.comparison.reported import results
 from benchmark.errors import SubmissionError
@@ -43,6 +44,27 @@ def test_a_bundle_survives_writing_and_reading(tmp_path, folder):
     for name in ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
     assert len(bundle.predictions) == 20 * 2 * 2
+
+
+def test_curves_and_pictures_of_a_training_survive(tmp_path, folder):
+    """A bundle with both reads as written; one without, as an older bundle, has neither field nor file."""
+    bundle = read_bundle(folder)
+    record = bundle.manifest.record()
+    assert (bundle.training, "fit_curves" in record) == (None, False)
+    curve = {"fit": 0, "step": [5, 9], "figures": {"preview_fid/viral": [3.0, None]}}
+    again = tmp_path / "again" / "ddpm"
+    tables = (bundle.predictions, bundle.grid, None, bundle.previews, bundle.grid)
+    write_bundle(again, record | {"fit_curves": [curve]}, *tables)
+    read = read_bundle(again)
+    assert (read.training, read.manifest.fit_curves[0].figures) == (
+        bundle.grid,
+        {"preview_fid/viral": (3.0, None)},
+    )
+    curve["step"] = [5]
+    with pytest.raises(SubmissionError, match="one value per step"):
+        write_bundle(again, record | {"fit_curves": [curve]}, *tables)
+    with pytest.raises(SubmissionError, match=r"training.png: is not a PNG"):
+        write_bundle(again, record, *tables[:-1], b"text")
 
 
 def test_a_failed_row_needs_no_predictions(tmp_path):
@@ -195,7 +217,9 @@ def test_an_older_bundle_is_refused_in_one_clear_line(folder):
     """The error has the bundle's schema, the supported one and a remedy, not a list of missing fields."""
     content = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**content, "schema": 1}))
-    with pytest.raises(SubmissionError, match=r"schema: is 1, this release reads 5\n +Run the row again"):
+    with pytest.raises(
+        SubmissionError, match=r"schema: is 1, this release reads 5 and 6\n +Run the row again"
+    ):
         read_bundle(folder)
 
 
@@ -319,3 +343,33 @@ def test_previews_are_checked(tmp_path, folder, field, value, message):
     bad.loc[0, field] = value
     with pytest.raises(SubmissionError, match=message):
         write_bundle(tmp_path / "x", bundle.manifest.record(), bundle.predictions, None, previews=bad)
+
+
+OLD_CARD = {
+    "name": "ddpm", "title": "t", "authors": ["A. Author"], "license": "MIT", "training_data": "the task's",
+    "pretrained_weights": "none", "compute": "1 h",
+}  # fmt: skip
+NEW_CARD = {
+    "name": "ddpm", "title": "t", "authors": ["A. Author"], "license": "MIT", "training_data": "the task's",
+    "pretraining_data": "none", "attempts": 2, "test_access": "none", "hardware": "1 h",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("schema", "card", "field"),
+    [(5, OLD_CARD, ""), (6, NEW_CARD, ""), (6, OLD_CARD, "submission"), (5, NEW_CARD, "submission")],
+)
+def test_a_card_of_the_old_schema_loads_with_its_number_alone(schema, card, field, tmp_path):
+    """Bundles of schema 5 load until their rows are run again; a new one needs every field of the card."""
+    folder = make_bundles(tmp_path, ("ddpm",), (12,) * 5, None) / "ddpm"
+    content = json.loads((folder / "bundle.json").read_text())
+    content |= {"schema": schema, "submission_type": "samples", "submission": card}
+    (folder / "bundle.json").write_text(json.dumps(content))
+    if field:
+        with pytest.raises(SubmissionError, match=f"bundle.json: {field}"):
+            read_bundle(folder)
+        return
+    read = read_bundle(folder).manifest
+    assert read.record()["submission"] == {"paper": "", "code": "", **card}
+    assert declared(read).attempts == (None if schema == 5 else 2)
+    assert declared(read).test_access == ("not declared" if schema == 5 else "none")

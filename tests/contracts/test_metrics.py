@@ -93,10 +93,15 @@ def load(name: str) -> ModuleType:
 
 
 def side(module: ModuleType, seed: int, order: np.ndarray | None = None) -> Side:
-    """Return a side of 24 images with exactly the inputs that a metric needs, all of them read-only."""
-    images = blobs({"a": 12, "b": 8, "c": 4}, size=16, seed=seed)
+    """Return a side of 72 images with exactly the inputs that a metric reads, all of them read-only."""
+    images = blobs({"a": 28, "b": 24, "c": 20}, size=16, seed=seed)
     rng, n = np.random.default_rng(seed), len(images)
     every = {
+        "feature_maps": lambda pictures: pictures.reshape(len(pictures), 64, 4).astype(np.float32),
+        "labels": np.eye(3, dtype=bool)[images.label],
+        "predicted_labels": rng.random((2, n, 3)) < 0.3,
+        "sex": np.where(rng.random(n) < 0.5, "female", "male"),
+        "sources": rng.integers(0, 256, images.image.shape, dtype=np.uint8),
         "features": rng.normal(size=(n, 8)).astype(np.float32),
         "images": images.image.copy(),
         "masks": np.where(images.image > 100, 255, 0).astype(np.uint8),
@@ -104,10 +109,14 @@ def side(module: ModuleType, seed: int, order: np.ndarray | None = None) -> Side
         "predictions": rng.dirichlet(np.ones(3), size=(2, n)),
     }
     chosen = np.arange(n) if order is None else order
-    given = {need: every[need][:, chosen] if need == "predictions" else every[need][chosen]
-             for need in module.Metric.needs}  # fmt: skip
-    for array in given.values():
-        array.flags.writeable = False
+    given = {}
+    for need in {*module.Metric.needs, *getattr(module.Metric, "optional", ())}:
+        if need == "feature_maps":
+            given[need] = every[need]
+            continue
+        by_evaluator = need in ("predictions", "predicted_labels")
+        given[need] = every[need][:, chosen] if by_evaluator else every[need][chosen]
+        given[need].flags.writeable = False
     return Side(images.label[chosen], CLASSES, given)
 
 
@@ -140,8 +149,8 @@ def test_value_is_finite_and_of_the_classes(name: str) -> None:
     value = measured(name, side(module, 1), side(module, 2))
     assert isinstance(value, Value)
     assert np.isfinite([value.value, *value.per_class.values(), *value.details.values()]).all()
-    assert set(value.per_class) <= set(CLASSES)
-    assert value.n is None or 1 <= value.n <= 24
+    assert {*value.per_class, *value.intervals} <= set(CLASSES)
+    assert value.n is None or 1 <= value.n <= 72
 
 
 @each_metric
@@ -157,7 +166,7 @@ def test_value_depends_on_the_inputs_alone(name: str) -> None:
 @each_metric
 def test_order_of_images_does_not_matter(name: str) -> None:
     """Both sides in another order give the same value, up to rounding."""
-    module, order = load(name), np.random.default_rng(5).permutation(24)
+    module, order = load(name), np.random.default_rng(5).permutation(72)
     expected = measured(name, side(module, 1), side(module, 2)).value
     shuffled = measured(name, side(module, 1, order), side(module, 2, order)).value
     assert shuffled == pytest.approx(expected, rel=1e-5)

@@ -234,7 +234,7 @@ def test_unreadable_gpu_memory_is_an_error(monkeypatch):
 
 
 def test_observers_hear_what_a_running_node_logs(tmp_path, monkeypatch):
-    """Entries of two steps arrive while the node runs: it ends only after the observer has seen them."""
+    """Two steps and a picture arrive while the node runs: it ends only after the observer has seen them."""
 
     class Curves(RunObserver):
         def __init__(self):
@@ -248,6 +248,9 @@ def test_observers_hear_what_a_running_node_logs(tmp_path, monkeypatch):
             if any(entry["step"] == 2 for entry in entries):
                 (tmp_path / "seen").touch()
 
+        def pictured(self, node_id, path):
+            self.events.append((node_id, path.name))
+
         def finished(self, node, result):
             self.events.append("finished")
 
@@ -257,4 +260,5 @@ def test_observers_hear_what_a_running_node_logs(tmp_path, monkeypatch):
     outcome = execute(graph, Store(tmp_path / "store"), act, workers=1, observer=observer)
     assert "a" in outcome.results
     logged = [("a", {"step": 1.0, "loss": 0.5}), ("a", {"step": 2.0, "loss": 0.25})]
-    assert observer.events == ["started", *logged, "finished"]
+    assert [e for e in observer.events if e != ("a", "grid.png")] == ["started", *logged, "finished"]
+    assert ("a", "grid.png") in observer.events

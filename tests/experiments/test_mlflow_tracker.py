@@ -95,6 +95,25 @@ def test_curves_are_logged_while_a_fit_runs_and_once(tracked):
     assert parent.data.metrics["tracking_seconds"] > 0
 
 
+def test_previews_show_while_a_fit_runs(tracked):
+    """The grid of previews is an artifact before the end; one that is gone by then is skipped.
+
+    A class with a character that MLflow refuses gets an underscore in its place.
+    """
+    tracker, node, grid = tracked.start(), tracked.node, tracked.folder / "previews.png"
+    grid.write_bytes(b"grid")
+    tracker.progressed(node.id, 0.0)
+    tracker.logged(node.id, [{"step": 1.0, "preview_fid/a+b": 3.0}])
+    tracker.pictured(node.id, grid)
+    tracker.pictured(node.id, tracked.folder / "gone.png")
+    wait_for(lambda: not len(tracker._outbox))
+    (run,) = tracked.runs()
+    names = [f.path for f in MlflowClient(tracked.uri).list_artifacts(run.info.run_id)]
+    assert (names, run.info.status) == (["previews.png"], "RUNNING")
+    assert tracked.points("preview_fid/a_b") == [(1, 3.0)]
+    tracker.close("FINISHED", 1.0)
+
+
 def test_a_failed_fit_keeps_its_curve(tracked):
     """Scalars that were logged before a failure stay."""
     tracker, node = tracked.start(), tracked.node

@@ -20,8 +20,10 @@ GOOD = {
     "code": "",
     "license": "CC-BY-4.0",
     "training_data": "the task's own",
-    "pretrained_weights": "none",
-    "compute": "3 h on one GPU",
+    "pretraining_data": "none",
+    "attempts": 3,
+    "test_access": "none",
+    "hardware": "3 h on one GPU",
 }
 
 
@@ -57,8 +59,33 @@ def test_the_examples_have_cards(submission_type):
 @pytest.mark.parametrize("field", [k for k in GOOD if k not in ("paper", "code")])
 def test_a_missing_field_is_named(field, tmp_path):
     """All fields but paper and code are required."""
-    with pytest.raises(SubmissionError, match=f"yaml: {field}: Field required"):
+    with pytest.raises(SubmissionError, match=f"yaml: lacks {field}\n"):
         card(tmp_path, **{field: None})
+
+
+def test_all_missing_fields_are_named_in_one_line(tmp_path):
+    """A card of an older release learns at once what it lacks."""
+    old = {
+        k: v for k, v in GOOD.items() if k not in ("attempts", "test_access", "pretraining_data", "hardware")
+    }
+    text = yaml.safe_dump({**old, "pretrained_weights": "none", "compute": "1 h"})
+    lacking, odd = "pretraining_data, attempts, test_access, hardware", "compute, pretrained_weights"
+    with pytest.raises(SubmissionError, match=f"lacks {lacking}; unknown fields: {odd}\n"):
+        read_card(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "access"),
+    [
+        ("none", "none"),
+        ("images: chosen by their FID", "images"),
+        ("labels: all", "labels"),
+        ("both: x", "both"),
+    ],
+)
+def test_access_to_the_test_is_declared_in_words(text, access, tmp_path):
+    """Four words, and an explanation after all but ``none``."""
+    assert card(tmp_path, test_access=text).access == access
 
 
 @pytest.mark.parametrize(
@@ -73,6 +100,15 @@ def test_a_missing_field_is_named(field, tmp_path):
         ("title", "x" * 201),
         ("title", "right\u202eleft"),
         ("title", "bell\x07"),
+        ("attempts", 0),
+        ("attempts", True),
+        ("attempts", "3"),
+        ("attempts", 2.5),
+        ("attempts", 10**9),
+        ("test_access", "images"),
+        ("test_access", "labels: "),
+        ("test_access", "a little"),
+        ("test_access", ""),
         ("title", 7),
         ("authors", []),
         ("authors", "A. Author"),
@@ -83,9 +119,9 @@ def test_a_missing_field_is_named(field, tmp_path):
         ("code", "https://x.org/<script>"),
         ("license", "x" * 201),
         ("license", float("nan")),
-        ("compute", float("inf")),
+        ("hardware", float("inf")),
         ("training_data", "x" * 2001),
-        ("pretrained_weights", {"a": 1}),
+        ("pretraining_data", {"a": 1}),
     ],
 )
 def test_an_invalid_value_is_refused_by_its_field(field, value, tmp_path):
@@ -120,8 +156,8 @@ HOSTILE = {
     "not UTF-8": (b"name: \xff\xfe", "cannot be read"),
     "a null byte": (b"name: a\x00b", "unacceptable character|special characters"),
     "a pickle": (b"\x80\x04\x95\x00\x00\x00.", "cannot be read"),
-    "a date that is none": ("compute: 2020-99-99", "is not plain YAML"),
-    "a number of 5000 digits": ("compute: " + "9" * 5000, "is not plain YAML"),
+    "a date that is none": ("hardware: 2020-99-99", "is not plain YAML"),
+    "a number of 5000 digits": ("hardware: " + "9" * 5000, "is not plain YAML"),
     "deep nesting": ("[" * 50_000, "is not plain YAML"),
     "too much": ("# " + "x" * MAX_BYTES, "at most 100000 are allowed"),
 }

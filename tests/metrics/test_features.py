@@ -144,3 +144,36 @@ def test_the_documented_figures_match_the_card():
     page = (Path(__file__).parents[2] / "docs" / "extractor.md").read_text()
     for name, value in card["figures"].items():
         assert f"| `{name}` | {value} |" in page
+
+
+def test_feature_maps_have_a_vector_per_position():
+    """The embedded network has 16 features at 32 x 32 positions; a brighter left half shows there."""
+    images = np.zeros((2, 64, 64), np.uint8)
+    images[1, :, :32] = 200
+    maps = module.feature_maps(images, "phantom_cxr_v1")
+    assert (maps.shape, maps.dtype) == ((2, 1024, 16), np.float32)
+    changed = np.abs(maps[1] - maps[0]).sum(1).reshape(32, 32)
+    assert changed[:, 8].min() > 10 * changed[:, 24].max()
+
+
+def test_feature_maps_of_inception_are_those_before_its_second_pooling(monkeypatch):
+    """At 299 pixels their pooled means equal torch-fidelity's layer 192; other sizes are not resized."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    torch.manual_seed(0)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: None)
+    monkeypatch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+    net = FeatureExtractorInceptionV3("inception-v3-compat", ["192"], feature_extractor_weights_path="none")
+    put_weights()
+    monkeypatch.setattr(module, "_load_inception", lambda path: net)
+    maps = module.feature_maps(pictures(1, 299), "inception")
+    assert maps.shape == (1, 71 * 71, 192)
+    pooled = torch.nn.functional.max_pool2d(
+        torch.from_numpy(maps).reshape(1, 71, 71, 192).permute(0, 3, 1, 2), 3, 2
+    )
+    expected = net(torch.from_numpy(pictures(1, 299))[:, None].expand(-1, 3, -1, -1))[0]
+    np.testing.assert_allclose(pooled.mean((2, 3)), expected, rtol=1e-4, atol=1e-6)
+    assert module.feature_maps(pictures(1, 64), "inception").shape == (1, 12 * 12, 192)
+    assert module.feature_maps(pictures(1, 23), "inception").shape[1] > 1
+    with pytest.raises(MetricError, match="at least 23 pixels"):
+        module.feature_maps(pictures(1, 22), "inception")

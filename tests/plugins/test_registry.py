@@ -9,8 +9,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from benchmark.errors import TaskError, UnknownNameError
-from benchmark.planning.rows import check_contract
 from benchmark.plugins import registry
+from benchmark.plugins.description import check_generator
 from benchmark.plugins.registry import available, find
 
 
@@ -59,7 +59,7 @@ def test_broken_file_is_reported_with_its_path(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     plugin = find("generators", [str(tmp_path / name)])[0]
     with pytest.raises(TaskError, match=message) as caught:
-        check_contract(plugin.load(), plugin)
+        check_generator(plugin.load(), plugin)
     assert name in str(caught.value)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.errors import GeneratorError
 from benchmark.stages.fit_context import Fit
+from benchmark.stages.previews import Preview
 
 
 class Counter:
@@ -24,7 +25,7 @@ def fit_with_scores(folder, scores, **changes):
     folder.mkdir(exist_ok=True)
     left = iter(scores)
     given = {
-        "generator": Counter(), "name": "g", "previews": 4, "preview_fid": lambda *_: next(left),
+        "generator": Counter(), "name": "g", "previews": 4, "preview_fid": lambda *_: Preview(next(left)),
         "metric": "fid", "scratch": folder,
     }  # fmt: skip
     return Fit(**(given | changes))
@@ -89,7 +90,7 @@ def test_a_resumed_fit_retains_the_same_state(tmp_path, resume_at):
 def test_previews_come_at_equal_distances(tmp_path):
     """Of 40 steps and 4 previews every tenth has one; after 20 steps without any, every fifth."""
     seen = []
-    fit = fit_with_scores(tmp_path, [], preview_fid=lambda *_: seen.append(step) or 1.0)
+    fit = fit_with_scores(tmp_path, [], preview_fid=lambda *_: seen.append(step) or Preview(1.0))
     for step in range(1, 41):
         fit.checkpoint(step, 40)
     assert seen == [10, 20, 30, 40]

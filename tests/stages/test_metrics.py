@@ -21,6 +21,7 @@ from benchmark.protocol.halves import largest_half, patient_halves
 from benchmark.stages import metrics as stage_metrics
 from benchmark.stages.job import Job
 from benchmark.stages.measure import MeasureConfig, MeasureResult, in_proportion, measure
+from benchmark.stages.records import Measure
 from benchmark.stages.reference import ReferenceConfig, ReferenceResult, reference
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import Budget, ClassifierConfig
@@ -192,6 +193,71 @@ def test_metric_of_predictions(tmp_path, monkeypatch):
     own = measured(tmp_path, (path,), test, fake)[1].measures["agreement"]
     assert (own.value, own.floor, own.floor_sd) == (0.5, 1.0, 0.0)
     assert (own.n, own.details) == (15, {"evaluators": 2.0})
+
+
+PAIRED = ("ssim", "sifid", "psnr")
+
+
+def test_metrics_of_sources_compare_with_the_training_image(tmp_path):
+    """Copies of their sources have the best values; the floor is that of two patients of a class."""
+    train, test = blobs(COUNTS, seed=0, prefix="0"), blobs(COUNTS, seed=8, prefix="test")
+    fake = replace(
+        blobs(COUNTS, seed=9, prefix="fake"), image=train.image[::-1].copy(), label=train.label[::-1].copy(),
+        source_id=train.image_id[::-1].copy(),
+    )  # fmt: skip
+    _, row = measured(tmp_path, PAIRED, test, fake)
+    ssim, sifid, psnr = (row.measures[n] for n in ("ssim", "sifid_phantom_cxr_v1", "psnr"))
+    assert (ssim.value, psnr.value) == (pytest.approx(1, abs=1e-6), pytest.approx(58.92, abs=0.01))
+    assert sifid.value == pytest.approx(0, abs=1e-6)
+    assert (ssim.floor < 0.9, sifid.floor > 1e-3, psnr.floor < 20) == (True, True, True)
+    assert (ssim.floor_sd, ssim.n, sifid.card.extractor) == (None, 60, "phantom_cxr_v1")
+
+
+@pytest.mark.parametrize("source", [None, "elsewhere"])
+def test_a_row_without_sources_says_so(tmp_path, source):
+    """Without source ids, or with ids of no training image, a line each reports what is not measured."""
+    fake = blobs(COUNTS, seed=9, prefix="fake")
+    if source:
+        fake = replace(fake, source_id=np.full(len(fake), source))
+    _, row = measured(tmp_path, PAIRED, blobs(COUNTS, seed=8, prefix="test"), fake)
+    assert row.measures == {}
+    assert row.notes == [
+        f"gan: {title} is not measured, since its images have no source image"
+        for title in ("SSIM", "SIFID", "PSNR, dB")
+    ]
+
+
+def test_prevalence_and_intervals_reach_the_record(tmp_path, monkeypatch):
+    """Every label has the share and the interval of both sides."""
+    monkeypatch.setattr(stage_metrics, "evaluators", lambda *_: [_Evaluator()])
+    fake, test = blobs(COUNTS, seed=9, prefix="fake"), blobs(COUNTS, seed=8, prefix="test")
+    own = measured(tmp_path, ("label_prevalence",), test, fake)[1].measures["label_prevalence"]
+    a = own.per_class["a"]
+    assert a.interval[0] < a.value < a.interval[1]
+    assert a.floor_interval[0] < a.floor < a.floor_interval[1]
+    assert own.floor == pytest.approx(0.0, abs=0.2)
+
+
+def test_class_distances_reach_the_record(tmp_path):
+    """Both matrices and the distances to the first class are in the record, which is written and read."""
+    counts = dict.fromkeys(CLASSES, 50)
+    fake, test = blobs(counts, seed=9, prefix="fake"), blobs(counts, seed=8, prefix="test")
+    own = measured(tmp_path, ("class_distances",), test, fake)[1].measures
+    measure = own["class_distances_phantom_cxr_v1"]
+    assert measure.matrix.names == measure.floor_matrix.names == CLASSES
+    assert (measure.per_class["a"].value, measure.per_class["a"].floor) == (0.0, 0.0)
+    assert measure.per_class["b"].value > 0
+    again = Measure.model_validate_json(measure.model_dump_json())
+    assert again == measure
+
+
+def test_what_the_images_do_not_admit_is_a_note(tmp_path):
+    """With 10 images of a class in each half no class is measured, real or synthetic."""
+    fake, test = blobs(COUNTS, seed=9, prefix="fake"), blobs(COUNTS, seed=8, prefix="test")
+    result, row = measured(tmp_path, ("class_distances",), test, fake)
+    line = "Class distances is not measured between real test images: fewer than 3 classes have 20 images"
+    assert (result.notes, row.measures) == ([line], {})
+    assert row.notes == [line]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def log_until_seen(node, inputs, out, work, progress, log):
     """Log two steps, and end when the test has written the file SEEN."""
     for step in (1, 2):
         log(step, {"loss": 0.5**step})
+        log(step, work / "grid.png")
     until = time.monotonic() + 30
     while not Path(os.environ["SEEN"]).exists():
         assert time.monotonic() < until, "nobody saw the entries"

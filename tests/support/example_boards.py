@@ -26,8 +26,10 @@ CARD = {
     "code": "",
     "license": "CC-BY-4.0",
     "training_data": "The task's training images.",
-    "pretrained_weights": "none",
-    "compute": "1 GPU, 3 hours",
+    "pretraining_data": "none",
+    "attempts": 1,
+    "test_access": "none",
+    "hardware": "1 GPU, 3 hours",
 }
 COPIES = {"rate": 0.5, "interval": [0.47, 0.53], "gated": True}
 

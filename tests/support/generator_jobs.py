@@ -79,6 +79,7 @@ class Jobs:
         whole: bool = True,
         extra: str = "",
         text: str = RECORDER,
+        origin: str = "builtin",  # runs in this process, and so can write down what it saw
     ) -> None:
         self.root, self.splits = root, splits
         code = text.replace("CONDITIONS", repr(set(conditions))).replace("WHOLE", str(whole))
@@ -88,7 +89,7 @@ class Jobs:
             (root / "data").mkdir()
             arrow.write_splits(root / "data", splits)
         self.shared: dict[str, Any] = {
-            "plugin": {"name": "recorder", "origin": "file", "version": "1", "target": str(self.file)},
+            "plugin": {"name": "recorder", "origin": origin, "version": "1", "target": str(self.file)},
             "assets": (), "unit": "joint", "conditions": tuple(conditions), "requests": {}, "chunk": 4,
             "classes": splits.train.classes, "device": "cpu", "precision": "float32",
         }  # fmt: skip

@@ -35,7 +35,8 @@ from support.samples import TINY, synthetic
 
 CARD = {
     "name": "blurred_noise", "title": "Blurred noise", "authors": ["A. Author"], "license": "CC0-1.0",
-    "training_data": "none", "pretrained_weights": "none", "compute": "a minute of a CPU",
+    "training_data": "none", "pretraining_data": "none", "attempts": 1, "test_access": "none",
+    "hardware": "a minute of a CPU",
 }  # fmt: skip
 
 

@@ -257,7 +257,7 @@ def manifest(
         for split, (ids, patient, label) in sets.items()
     }
     return {
-        "schema": 5,
+        "schema": 6,
         "task": "cxr_pneumonia",
         "profile": "demo",
         "question": variant.question,
@@ -360,7 +360,8 @@ def make_bundles(
         grid = None if error or not content["measures"] else picture(name)
         images = None if grid is None else previews(name, variant)
         if images is not None:
-            content["samples"] = {"images": 1250, "hash": "5a" * 32, "shown": len(images)}
+            number = list(ROWS).index(name)
+            content["samples"] = {"images": 1250, "hash": f"{number:02x}" * 32, "shown": len(images)}
         write_bundle(folder / name, content, table, grid, previews=images)
     return folder
 

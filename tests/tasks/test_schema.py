@@ -109,13 +109,13 @@ def test_missing_and_malformed_files_are_errors(tmp_path):
 def test_protocol_hash_follows_the_protocol_and_not_the_generators(tmp_path):
     """Results are comparable across generators, but not across seeds, extractors, sources or profiles."""
     task = load_task(written(tmp_path, SOURCE))
-    expected_hash = task.protocol_hash("demo", "phantom.chest", "x")
+    expected_hash = task.settings_hash("demo", "phantom.chest", "x")
     fewer = load_task(written(tmp_path, SOURCE.replace("      ddpm: {fit: joint}\n", "", 1)))
     seeds = load_task(written(tmp_path, SOURCE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 3]", 1)))
-    assert fewer.protocol_hash("demo", "phantom.chest", "x") == expected_hash
-    assert seeds.protocol_hash("demo", "phantom.chest", "x") != expected_hash
+    assert fewer.settings_hash("demo", "phantom.chest", "x") == expected_hash
+    assert seeds.settings_hash("demo", "phantom.chest", "x") != expected_hash
     others = {
-        task.protocol_hash(*a)
+        task.settings_hash(*a)
         for a in (
             ("lite", "phantom.chest", "x"),
             ("demo", "covid_chestxray", "x"),
@@ -144,7 +144,7 @@ def test_choices_change_the_protocol(tmp_path):
     assert chosen.steps("demo", "phantom.chest")["view"].keep == "frontal"
     assert chosen.mix.training == "synthetic"
     assert task.steps("demo", "phantom.chest")["view"].keep == "both"
-    hashes = {t.protocol_hash("demo", "phantom.chest", "x") for t in (task, chosen, task.variant({}))}
+    hashes = {t.settings_hash("demo", "phantom.chest", "x") for t in (task, chosen, task.variant({}))}
     assert len(hashes) == 2
 
 
@@ -233,7 +233,7 @@ def test_a_learning_curve_is_not_part_of_the_protocol():
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
     demo = task.profile("demo").model_copy(update={"learning_curve": ()})
     without = task.model_copy(update={"profiles": {**task.profiles, "demo": demo}})
-    hashes = {t.protocol_hash("demo", "phantom.chest", "x") for t in (task, without)}
+    hashes = {t.settings_hash("demo", "phantom.chest", "x") for t in (task, without)}
     assert len(hashes) == 1
 
 
@@ -242,4 +242,4 @@ def test_a_mixing_ratio_is_a_choice_like_any_other():
     task = load_task(str(ROOT / "tests" / "tasks" / "tiny_strategies.yaml"))
     ratios = [task.variant({"mix.ratio": value}) for value in (0.5, 1.0, 2.0)]
     assert [t.mix.ratio for t in ratios] == [0.5, 1.0, 2.0]
-    assert len({t.protocol_hash("demo", "phantom.chest", "x") for t in ratios}) == 3
+    assert len({t.settings_hash("demo", "phantom.chest", "x") for t in ratios}) == 3

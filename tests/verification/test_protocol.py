@@ -10,6 +10,7 @@ import pytest
 from benchmark.bundles.schema import Manifest
 from benchmark.errors import SubmissionError
 from benchmark.metrics.extractor.features import INCEPTION, PHANTOM
+from benchmark.planning.protocol_hash import protocol_hash
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
@@ -30,7 +31,7 @@ def claim(keep: float, extractor: str = PHANTOM, **changed: Any) -> Manifest:
     manifest = {
         "task": "tiny_folds", "profile": "demo", "source": SOURCE, "scenario": steps, "classifier_cards": (),
         "mix": variant.mix.model_dump(mode="json"), "measures": {},
-        "protocol_hash": variant.protocol_hash("demo", SOURCE, extractor),
+        "protocol_hash": protocol_hash(variant, "demo", SOURCE, extractor),
     }  # fmt: skip
     return Manifest.model_construct(**{**manifest, **changed})
 

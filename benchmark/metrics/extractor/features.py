@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from benchmark.utils.hashing import sha256_file
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from benchmark.metrics.extractor.network import Extractor
+
 PHANTOM = "phantom_cxr_v1"
 INCEPTION = "inception"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+SMALLEST_MAPPED = 23  # pixels of a side, at which Inception has 2 x 2 positions before its second pooling
 
 
 def inception_path() -> Path:
@@ -79,6 +82,35 @@ def features(images: np.ndarray, extractor: str, device: str = "cpu", batch: int
     return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 
 
+def feature_maps(images: np.ndarray, extractor: str, device: str = "cpu") -> np.ndarray:
+    """Compute the features of single positions before the second pooling layer, in float32.
+
+    For ``inception`` they are the output of ``Conv2d_4a_3x3`` for the image at its own size, as Shaham et al.
+    2019 compute them; the embedded network halves its input of 64 pixels by convolutions, and the features
+    are those before the second of them.
+
+    Args:
+        images: (B, H, W) uint8, few enough for one pass.
+        extractor: ``phantom_cxr_v1``, ``inception`` or ``auto``.
+        device: torch device.
+    Returns:
+        (B, P, C) float32; C is 16 for ``phantom_cxr_v1`` and 192 for ``inception``.
+    Raises:
+        MetricError: images too small for two positions, or weights that are missing or altered.
+        UnknownNameError: no extractor has this name.
+    """
+    import torch
+
+    name = resolve(extractor)
+    if name == INCEPTION and min(images.shape[1:]) < SMALLEST_MAPPED:
+        problem = f"got images of {images.shape[2]} x {images.shape[1]} pixels"
+        raise MetricError("feature maps", problem, f"Give at least {SMALLEST_MAPPED} pixels to each side.")
+    forward = MAPS[name](device)
+    with torch.inference_mode():
+        maps = forward(torch.from_numpy(np.array(images)).to(device)).float()
+        return maps.flatten(2).transpose(1, 2).cpu().numpy()
+
+
 def feature_pair(metric: str, real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return both sides as float64.
 
@@ -110,21 +142,59 @@ def feature_pair(metric: str, real: np.ndarray, fake: np.ndarray) -> tuple[np.nd
 
 
 @lru_cache(maxsize=2)
-def _phantom(device: str) -> Callable[[Tensor], Tensor]:
-    """Load the embedded network, for uint8 (B, H, W)."""
+def _phantom(device: str) -> Extractor:
+    """Load the embedded network."""
     import torch
 
-    from benchmark.metrics.extractor.network import load_embedded, to_input
+    from benchmark.metrics.extractor.network import load_embedded
 
-    net = load_embedded(PHANTOM).to(device).to(memory_format=torch.channels_last).eval()
-    return lambda images: net(to_input(images).contiguous(memory_format=torch.channels_last))
+    return load_embedded(PHANTOM).to(device).to(memory_format=torch.channels_last).eval()
 
 
 @lru_cache(maxsize=2)
-def _inception(device: str) -> Callable[[Tensor], Tensor]:
-    """Load torch-fidelity's Inception, for uint8 (B, H, W); gray is repeated over the channels."""
-    net = _load_inception(inception_path()).to(device).eval()
+def _inception(device: str) -> nn.Module:
+    """Load torch-fidelity's Inception."""
+    return _load_inception(inception_path()).to(device).eval()
+
+
+def _phantom_features(device: str) -> Callable[[Tensor], Tensor]:
+    """Return the features of uint8 (B, H, W)."""
+    net = _phantom(device)
+    return lambda images: net(_phantom_input(images))
+
+
+def _phantom_maps(device: str) -> Callable[[Tensor], Tensor]:
+    net = _phantom(device)
+    return lambda images: net.before_second_halving(_phantom_input(images))
+
+
+def _phantom_input(images: Tensor) -> Tensor:
+    import torch
+
+    from benchmark.metrics.extractor.network import to_input
+
+    return to_input(images).contiguous(memory_format=torch.channels_last)
+
+
+def _inception_features(device: str) -> Callable[[Tensor], Tensor]:
+    """Return the features of uint8 (B, H, W); gray is repeated over the channels."""
+    net = _inception(device)
     return lambda images: net(images.unsqueeze(1).expand(-1, 3, -1, -1))[0]
+
+
+def _inception_maps(device: str) -> Callable[[Tensor], Tensor]:
+    """Return the features before ``MaxPool_2`` of uint8 (B, H, W), without a change of size."""
+    net: Any = _inception(device)
+    layers = (net.Conv2d_1a_3x3, net.Conv2d_2a_3x3, net.Conv2d_2b_3x3, net.MaxPool_1,
+              net.Conv2d_3b_1x1, net.Conv2d_4a_3x3)  # fmt: skip
+
+    def maps(images: Tensor) -> Tensor:
+        x = (images.unsqueeze(1).expand(-1, 3, -1, -1).float() - 128) / 128
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return maps
 
 
 def _load_inception(path: Path) -> nn.Module:
@@ -144,4 +214,5 @@ def _load_inception(path: Path) -> nn.Module:
     return net
 
 
-EXTRACTORS = {PHANTOM: (_phantom, 128), INCEPTION: (_inception, 2048)}
+EXTRACTORS = {PHANTOM: (_phantom_features, 128), INCEPTION: (_inception_features, 2048)}
+MAPS = {PHANTOM: _phantom_maps, INCEPTION: _inception_maps}

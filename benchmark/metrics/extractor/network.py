@@ -49,6 +49,10 @@ class Extractor(nn.Module):
         # A layout-aware pool: means over the image and over its quarters, mixed to DIM features.
         self.mix = nn.Linear(5 * d, DIM)
 
+    def before_second_halving(self, x: Tensor) -> Tensor:
+        """Return (B, 16, 32, 32) features of single positions."""
+        return self.blocks[0](F.relu(self.norm(self.stem(x))))
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(F.relu(self.norm(self.stem(x))))
         pooled = torch.cat([F.adaptive_avg_pool2d(x, n).flatten(1) for n in (1, 2)], 1)

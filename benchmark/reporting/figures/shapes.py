@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.comparison.records import LearningCurve
+from benchmark.reporting.figures.classes import class_distances
 from benchmark.reporting.figures.draw import BARS, MUTED, RULE, Drawn, canvas, legend, look, series, style
+from benchmark.reporting.figures.prevalence import label_prevalence
+from benchmark.reporting.figures.training import samples, training
 from benchmark.reporting.tables.record import LeftOut
 from benchmark.reporting.tables.run import BASELINE, Run, with_images
 from benchmark.reporting.tables.variants import numeric_field
@@ -26,7 +29,8 @@ FRACTION = "metric_by_choice"
 def of_run(run: Run) -> list[Drawn | LeftOut]:
     """Draw every figure of one run."""
     with style():
-        return [change(run), reliability(run), learning_curve(run)]
+        own = [change(run), reliability(run), learning_curve(run), class_distances(run)]
+        return [*own, label_prevalence(run), *training(run), *samples(run)]
 
 
 def of_runs(runs: Sequence[Run]) -> list[Drawn | LeftOut]:

@@ -16,6 +16,12 @@ from benchmark.reporting.formats import measure_parts, measure_title, percent
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
 from benchmark.reporting.leaderboards.mixtures import hidden_measures, mixtures
+from benchmark.reporting.leaderboards.selection import (
+    Selection,
+    sealed_findings,
+    selection_findings,
+    selections,
+)
 from benchmark.stages.records import Measure, MeasureCard
 from benchmark.utils.formatting import listed, plural
 
@@ -104,7 +110,14 @@ class Board:
             grid=bundle.grid,
             standing=self.standings.get(name),
             sha256=self.hashes.get(name, {}).get(MANIFEST, ""),
+            selection=self.selections.get(name),
         )
+
+    @cached_property
+    def selections(self) -> dict[str, Selection]:
+        """The attempts behind every complete row with images."""
+        manifests = sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
+        return selections(manifests, self.comparison)
 
     def _order(self, row: BoardRow) -> tuple[float, float, str]:
         if row.figures is None:
@@ -115,7 +128,9 @@ class Board:
     @cached_property
     def findings(self) -> list[Finding]:
         """Conclusions of the comparison, one sentence each."""
-        return findings(self.comparison, {row.name: row.role for row in self.rows})
+        roles = {row.name: row.role for row in self.rows}
+        more = selection_findings(self.comparison, self.selections) + sealed_findings(self.standings)
+        return findings(self.comparison, roles) + more
 
     @property
     def notes(self) -> list[str]:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.bundles.identical_rows import refuse_identical
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
 from benchmark.bundles.standing import ATTACHED, read_standing
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import validate_bundle_folder
+from benchmark.intake.authors import identity, same_author
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.publish import compare_bundles
 from benchmark.utils.hashing import sha256_file
@@ -39,13 +41,14 @@ def read_board(folder: Path) -> Board:
     Its bundles lose their predictions, since no page needs them after the comparison.
 
     Raises:
-        SubmissionError: a bundle or a file beside it is refused, or reported results do not follow from the
-            predictions.
+        SubmissionError: a bundle or a file beside it is refused, reported results do not follow from the
+            predictions, or two rows have the same samples or predictions.
     """
     bundles = read_rows(folder)
     for bundle in bundles:
         if bundle.predictions is not None:
             confirm(bundle.manifest.record(), bundle.predictions)
+    refuse_identical(bundles, where=f"board {folder.name}")
     rows = [bundle.manifest.row.name for bundle in bundles]
     return Board(
         bundles=[replace(b, predictions=None, curve=None) for b in bundles],
@@ -71,6 +74,21 @@ def read_rows(folder: Path) -> list[Bundle]:
     bundles = read_bundles(folder)
     one_protocol(folder.name, bundles)
     return bundles
+
+
+def siblings(board: Path, new: Sequence[Bundle]) -> list[Bundle]:
+    """Return the submitted rows, on the other boards of the same task, of the authors of new rows."""
+    cards = [b.manifest.submission for b in new]
+    authors = [identity(card.authors[0]) for card in cards if card]
+    task = new[0].manifest.task
+    others = [p for p in sorted(board.parent.glob(f"{task}-*")) if p != board] if authors else []
+    return [
+        bundle
+        for folder in others
+        for bundle in read_bundles(folder)
+        if (card := bundle.manifest.submission)
+        and any(same_author(own, identity(card.authors[0])) for own in authors)
+    ]
 
 
 def one_protocol(name: str, bundles: Sequence[Bundle]) -> None:

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.bundles.declared import Declared, declared
 from benchmark.bundles.schema import Manifest
+from benchmark.bundles.sealed import DOES_NOT_HOLD, SealedResult
 from benchmark.bundles.standing import Standing
 from benchmark.comparison.controls import COPIES
+from benchmark.comparison.ranking import SAW_TEST
 from benchmark.comparison.row_records import RowFigures, Subgroup
 from benchmark.reporting.formats import settings
-from benchmark.utils.formatting import plural
+from benchmark.reporting.leaderboards.selection import Selection
+from benchmark.utils.formatting import plural, points
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,7 @@ class BoardRow:
     grid: bytes | None  # PNG of samples, or None
     standing: Standing | None  # None on the page of a run
     sha256: str  # of ``bundle.json``; "" on the page of a run
+    selection: Selection | None = None  # None for a row without images, or a failed one
 
     @property
     def name(self) -> str:
@@ -47,6 +52,36 @@ class BoardRow:
     def gated(self) -> bool:
         """True if the memorization gate refuses the row a rank."""
         return self.copies and self.name != COPIES
+
+    @property
+    def struck(self) -> str:
+        """The reason, in a word or two, why the row's name is struck out; empty for other rows."""
+        if self.gated:
+            return "gated"
+        return "test access" if self.unranked in SAW_TEST.values() else ""
+
+    @property
+    def sealed(self) -> SealedResult | None:
+        """The result on a sealed test, if the row was verified on one."""
+        return self.standing.sealed if self.standing else None
+
+    @property
+    def unsealed(self) -> str:
+        """``does not hold on the sealed test`` of a row whose gain does not carry over, or empty."""
+        return DOES_NOT_HOLD if self.sealed and self.sealed.holds is False else ""
+
+    @property
+    def declared(self) -> Declared:
+        """The declarations of the authors."""
+        return declared(self.manifest)
+
+    @property
+    def luck(self) -> str:
+        """The attempts behind the row and what luck gains by them; empty for a single attempt."""
+        own = self.selection
+        if own is None or own.attempts < 2 or own.luck is None:
+            return ""
+        return f"best of {own.attempts}: {points(own.luck)} by luck"
 
     @property
     def absence(self) -> str:

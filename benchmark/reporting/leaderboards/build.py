@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmark.bundles.seasons import SEASONS, read_seasons
 from benchmark.errors import SubmissionError
 from benchmark.reporting.leaderboards import html, markdown
 from benchmark.reporting.leaderboards.board import Board
@@ -18,7 +19,7 @@ from benchmark.utils.outputs import refuse_foreign_files
 from benchmark.utils.processes import process_map, worker_count
 
 SIGNERS = "allowed_signers"  # keys of known authors, edited by hand
-NOT_PAGES = (RESULTS, SIGNERS)
+NOT_PAGES = (RESULTS, SIGNERS, SEASONS)
 PAGE = "by `python -m benchmark leaderboard`. Do not edit"  # in README.md, and marks all pages
 
 
@@ -59,11 +60,23 @@ def pages(boards: Sequence[Board]) -> dict[str, str]:
 
 
 def read_boards(root: Path, workers: int | None = None) -> list[Board]:
-    """Read and compare the boards under ``root/results``."""
-    folders = board_folders(root)
+    """Read and compare the boards under ``root/results``.
+
+    Raises:
+        SubmissionError: there is no board, a bundle is refused, or a row was tested on the sealed test of a
+            season that is not among those of ``root``.
+        TaskError: the revealed seed of a season does not match its commitment.
+    """
+    folders, seasons = board_folders(root), read_seasons(root)
     count = min(len(folders), worker_count("cpu", workers))
     boards = list(process_map(read_board, folders, count, where="leaderboard"))
     one_board_per_protocol(boards)
+    known = {(each.season, each.commitment) for each in seasons}
+    for board in boards:
+        for row, standing in board.standings.items():
+            if (own := standing.sealed) and (own.season, own.commitment) not in known:
+                problem = f"'{own.season}' is not in {root / SEASONS} with its commitment"
+                raise SubmissionError(f"board {board.name}: row '{row}': season", problem, "Verify it again.")
     return boards
 
 

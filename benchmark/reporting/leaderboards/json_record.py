@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from benchmark.bundles.standing import Standing
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.utils.rounding import canonical
 
@@ -26,6 +27,8 @@ def board_record(board: Board) -> dict[str, Any]:
             **{k: manifest[k] for k in PER_ROW if k in manifest},
             "rank": row.rank,
             "unranked": row.unranked,
+            "declared": asdict(row.declared),
+            "selection": asdict(row.selection) if row.selection else None,
             "figures": row.figures.to_json() if row.figures else None,
         }
     shared = {k: v for k, v in board.head.record().items() if k not in (*PER_ROW, "costs", "results")}
@@ -43,7 +46,12 @@ def task_record(boards: Sequence[Board]) -> dict[str, Any]:
     """Record of all boards of a task, with the standings of their rows."""
     records = {}
     for board in boards:
-        hashes, standings = board.hashes, {row: asdict(s) for row, s in board.standings.items()}
+        hashes, standings = board.hashes, {row: _standing(s) for row, s in board.standings.items()}
         rows = {row: {**standing, "sha256": dict(hashes.get(row, {}))} for row, standing in standings.items()}
         records[board.name] = {**board_record(board), "standings": rows}
     return {"schema": 1, "task": boards[0].task, "boards": records}
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    sealed = standing.sealed and standing.sealed.model_dump(mode="json")
+    return asdict(replace(standing, sealed=None)) | {"sealed": sealed}

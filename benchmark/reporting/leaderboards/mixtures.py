@@ -1,11 +1,12 @@
 """Sentences on rows, and on stages of one row, that were computed with different software or hardware.
 
-And on figures of bundles that no page shows.
+And on generators that were not isolated, and on figures of bundles that no page shows.
 """
 
 from collections.abc import Iterable, Sequence
 
 from benchmark.bundles.schema import Manifest
+from benchmark.engine.sandbox.level import EXPOSED
 from benchmark.plugins.metric import FEWEST_IMAGES, enough_images
 from benchmark.reporting.formats import measure_title, settings
 from benchmark.utils.formatting import listed, plural
@@ -15,7 +16,18 @@ MAX_NAMES = 3  # rows that a sentence names; more are counted
 
 def mixtures(manifests: Sequence[Manifest]) -> list[str]:
     """Return a sentence per property in which rows or stages of a row differ, and on what is unknown."""
-    return [*_between_rows(manifests), *_within_rows(manifests), *_unknown(manifests)]
+    return [
+        *_exposed(manifests),
+        *_between_rows(manifests),
+        *_within_rows(manifests),
+        *_unknown(manifests),
+    ]
+
+
+def _exposed(manifests: Iterable[Manifest]) -> Iterable[str]:
+    exposed = [m.row.name for m in manifests if m.provenance and m.provenance.isolation in EXPOSED]
+    if exposed:
+        yield f"The code of {_rows(exposed)} ran without isolation: nothing kept it from the test images."
 
 
 def hidden_measures(manifests: Sequence[Manifest]) -> list[str]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from benchmark.bundles.schema import Manifest
+from benchmark.engine.sandbox.level import SENTENCES
 from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_title, number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.sentences import Item, row_tests
-from benchmark.utils.formatting import listed, plural
+from benchmark.utils.formatting import listed, plural, points, points_range
 
 SUBMISSION_TYPES = {
     "suite": "run by the project",
@@ -40,7 +41,7 @@ def details(board: Board, row: BoardRow) -> list[DetailGroup]:
     groups = {
         "Description": _description(row),
         "Comparison": row_tests(board, row),
-        "Submission": _submission(row),
+        "Declared": _submission(row),
         "Standing": _standing(row),
         "Memorization gate": _gate(row),
         "Fits": _fits(row),
@@ -84,18 +85,24 @@ def _unit(manifest: Manifest) -> str:
 
 
 def _submission(row: BoardRow) -> list[Item]:
-    card = row.manifest.submission
+    """The submission card; of a row of the suite, what the suite declares."""
+    card, own = row.manifest.submission, row.declared
+    declared = [
+        ("Training data", own.training_data if card or row.selection else ""),
+        ("Pre-training data", own.pretraining_data if card or row.selection else ""),
+        ("Attempts", own.attempts_text),
+        ("Test access", own.test_access),
+    ]
     if card is None:
-        return []
+        return [("Author", own.author), *declared]
     return [
         ("Title", card.title),
         ("Authors", listed(list(card.authors))),
         ("Paper", link(card.paper)),
         ("Code", link(card.code)),
         ("License", card.license),
-        ("Training data", card.training_data),
-        ("Pre-trained weights", card.pretrained_weights),
-        ("Compute", card.compute),
+        *declared,
+        ("Hardware", own.hardware),
     ]
 
 
@@ -109,7 +116,20 @@ def _standing(row: BoardRow) -> list[Item]:
         ("Status", STATUS[standing.status]),
         ("Signature", standing.signature + key),
         ("Record", standing.detail),
+        ("Sealed test", _sealed(row)),
     ]
+
+
+def _sealed(row: BoardRow) -> str:
+    """Both results and the difference of the gains; empty for a row that saw no sealed test."""
+    own = row.sealed
+    if own is None:
+        return ""
+    return (
+        f"{100 * own.test:.1f} on test, {100 * own.sealed:.1f} on {plural(own.patients, 'patient')} of "
+        f"season {own.season}; the gains over real_only differ by {points(own.difference)} points "
+        f"{points_range(own)}: {row.unsealed or ('holds' if own.holds else own.reason)}"
+    )
 
 
 def _gate(row: BoardRow) -> list[Item]:
@@ -145,12 +165,14 @@ def _fits(row: BoardRow) -> list[Item]:
 
 def _execution(row: BoardRow) -> list[Item]:
     manifest = row.manifest
+    isolation = manifest.provenance and manifest.provenance.isolation
     return [
         ("Seeds", settings(manifest.seeds)),
         ("Seeds of the fits", settings(manifest.fit_seeds) if len(manifest.fit_seeds) > 1 else ""),
         ("Device", f"{manifest.device}, {manifest.precision}"),
         ("Hardware", settings(manifest.hardware)),
         ("Software", settings(manifest.software)),
+        ("Isolation", SENTENCES.get(isolation or "", "")),
     ]
 
 

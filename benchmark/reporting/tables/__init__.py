@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 
-from benchmark.reporting.tables import auroc_by_finding, equivalent, folds, quality, schaudt, strategies
+from benchmark.reporting.tables import (
+    auroc_by_finding,
+    curves,
+    equivalent,
+    folds,
+    quality,
+    schaudt,
+    segal,
+    strategies,
+    zhang,
+)
 from benchmark.reporting.tables.record import LeftOut, Table
 from benchmark.reporting.tables.run import Run
 
 OF_RUN = (
     schaudt.accuracy_by_bracket, schaudt.change_by_classifier, schaudt.per_class, folds.tables,
-    auroc_by_finding.tables, quality.tables, equivalent.tables,
+    curves.tables, zhang.tables, auroc_by_finding.tables, segal.tables, quality.tables, equivalent.tables,
 )  # fmt: skip
 
 

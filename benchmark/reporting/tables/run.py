@@ -1,7 +1,7 @@
 """A finished run as the tables read it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmark.bundles.schema import Manifest
 from benchmark.comparison.breakdown_records import Breakdown
@@ -27,6 +27,7 @@ class Run:
     breakdown: Breakdown
     # the choices that distinguish this run from the others, by field; empty for a single run
     variant: Mapping[str, str]
+    training: Mapping[str, bytes] = field(default_factory=dict)  # PNG of a fit's previews, by row
 
     @property
     def head(self) -> Manifest:

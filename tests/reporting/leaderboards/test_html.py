@@ -144,7 +144,7 @@ def test_hostile_texts_stay_text():
     """Titles, parameters, errors, standings and notes of a bundle never become markup or script."""
     card = {"title": HOSTILE, "description": HOSTILE, "citation": HOSTILE, "params": {HOSTILE: HOSTILE}}
     bad = [altered(b, row=card, question=HOSTILE, hardware={HOSTILE: HOSTILE}) for b in first()]
-    card_of_author = {**CARD, "title": HOSTILE, "authors": [HOSTILE], "license": HOSTILE, "compute": HOSTILE}
+    card_of_author = {**CARD, "title": HOSTILE, "authors": [HOSTILE], "license": HOSTILE, "hardware": HOSTILE}
     card_of_author["name"] = bad[1].manifest.row.name
     bad[1] = altered(bad[1], submission_type="generator", submission=card_of_author)
     bad[0] = replace(

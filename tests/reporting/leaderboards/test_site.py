@@ -180,7 +180,8 @@ def test_submissions_are_listed(boards, site_pages):
     assert "Submissions" not in site_pages["cxr_pneumonia.md"]
     card = SubmissionCard(
         name="ddpm", title="Mine | yours", authors=("A. One", "B. Two"), code="https://example.org/c",
-        license="MIT", training_data="the task's", pretrained_weights="none", compute="1 hour",
+        license="MIT", training_data="the task's", pretraining_data="none", attempts=1,
+        test_access="none", hardware="1 hour",
     )  # fmt: skip
     rows = [
         replace(b, manifest=b.manifest.model_copy(update={"submission_type": "samples", "submission": card}))
