@@ -1,9 +1,12 @@
 """Join the results of the folds into those of the whole cross-validation."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
 
 from benchmark.stages.data import DataResult
-from benchmark.stages.measure import Memorization
+from benchmark.stages.measure import CopyShare, Memorization
 from benchmark.stages.records import ClassValue, FilterRate, Measure, SplitSummary, mean_matrix
 from benchmark.utils.hashing import sha256_of
 
@@ -102,7 +105,8 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
     """Return the memorization gate over the images of all folds: counts add up, as for one larger set."""
     if len(folds) <= 1:
         return folds[0] if folds else None
-    from benchmark.metrics.memorization.gate import clopper_pearson
+    from benchmark.metrics.memorization.gate import blindness
+    from benchmark.metrics.memorization.rates import clopper_pearson
 
     n = sum(f.n for f in folds)
     hits = sum(round(f.rate * f.n) for f in folds)
@@ -116,7 +120,18 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
             "rate": hits / n,
             "interval": interval,
             "gated": interval[0] > means["tolerance"],
-            "blind": any(f.blind for f in folds),
+            "recall": (recall := {k: float(np.mean([f.recall[k] for f in folds])) for k in folds[0].recall}),
+            **blindness(recall, means["tolerance"]),
+            "copies": {name: _joined_share([f.copies[name] for f in folds]) for name in folds[0].copies},
             "folds": len(folds),
         }
     )
+
+
+def _joined_share(folds: Sequence[CopyShare]) -> CopyShare:
+    """Return the share over the images of all folds."""
+    from benchmark.metrics.memorization.rates import CopyRate
+
+    n = sum(f.n for f in folds)
+    expected = sum(f.expected * f.n for f in folds) / n
+    return CopyShare(**asdict(CopyRate.of(sum(round(f.rate * f.n) for f in folds), n, expected)))

@@ -8,17 +8,34 @@ import numpy as np
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.plugins.metric import Unmeasured, Value
-from benchmark.stages.job import Job
+from benchmark.stages.job import REFERENCE, Job
 from benchmark.stages.measured_images import MeasuredImages, source_images
 from benchmark.stages.metrics import LoadedMetric, MeasuringConfig, load_metrics, with_inputs
 from benchmark.stages.records import ClassValue, Measure, Record, StageResult
-from benchmark.stages.reference import Floor, ReferenceResult, of_classes, real_reference, stored_reference
+from benchmark.stages.reference import (
+    COPIES,
+    Floor,
+    ReferenceResult,
+    of_classes,
+    real_reference,
+    stored_reference,
+)
 
 MEASURED = 4  # images of a class, below which a filtered class is left out of the distances
 
 
-class MeasureConfig(MeasuringConfig, stage="measure", version="4", seconds=10.0):
+class MeasureConfig(MeasuringConfig, stage="measure", version="5", seconds=10.0):
     """Configuration of ``measure``."""
+
+
+class CopyShare(Record):
+    """The share of images that count as copies; see ``metrics.memorization.rates.CopyRate``."""
+
+    rate: float
+    expected: float
+    n: int
+    interval: tuple[float, float]
+    excess: bool
 
 
 class Memorization(Record):
@@ -37,6 +54,9 @@ class Memorization(Record):
     gated: bool
     blind: bool
     left_out: dict[str, int]
+    recall: dict[str, float]
+    blind_to: list[str]
+    copies: dict[str, CopyShare]
     folds: int | None = None
     fit: int | None = None
     by_fit: dict[int, float] | None = None
@@ -55,6 +75,7 @@ class MeasureResult(StageResult):
 def measure(job: Job[MeasureConfig]) -> MeasureResult:
     """Compute every metric of a row's images, and the memorization gate."""
     from benchmark.metrics.memorization.gate import memorization
+    from benchmark.metrics.memorization.real_copies import RealCopies
 
     config, splits, synthetic = job.config, job.splits(), job.synthetic()
     reference, real, half = _reference_for(job, synthetic, splits)
@@ -79,8 +100,11 @@ def measure(job: Job[MeasureConfig]) -> MeasureResult:
             notes.append(f"{job.node.row}: {metric.card.title} is not measured: {value.reason}")
             continue
         measures[metric.name] = _measure(metric, value, reference.floors[metric.name], fake)
-    train, test = splits.train.to_single_label(), splits.test.to_single_label()
-    gate = memorization(synthetic, train, test, config.extractor, config.device, job.node.seed)
+    gate = memorization(
+        synthetic,
+        splits.test.to_single_label(),
+        RealCopies.load(job.input(REFERENCE) / COPIES, splits),
+    )
     return MeasureResult(measures=measures, notes=notes, memorization=Memorization(**gate))
 
 

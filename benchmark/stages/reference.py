@@ -14,10 +14,11 @@ from benchmark.stages.metrics import LoadedMetric, MeasuringConfig, load_metrics
 from benchmark.stages.records import Record, StageResult, mean_matrix
 
 INPUTS = "reference.npz"
+COPIES = "copies.npz"
 STORED = ("features", "predictions", "predicted_labels")  # arrays in it beside the positions of the half
 
 
-class ReferenceConfig(MeasuringConfig, stage="reference", version="4", seconds=8.0):
+class ReferenceConfig(MeasuringConfig, stage="reference", version="5", seconds=8.0):
     """Configuration of ``reference``."""
 
 
@@ -51,7 +52,10 @@ def reference(job: Job[ReferenceConfig]) -> ReferenceResult:
     """Write what metrics read of the real test images, and report the real-against-real floors."""
     splits = job.splits()
     counts = job.config.counts(splits.train)
+    from benchmark.metrics.memorization.real_copies import RealCopies
+
     result, real, half = real_reference(splits, counts, job, job.node.seed)
+    RealCopies.of(splits, job.node.seed).save(job.out / COPIES)
     arrays: dict[str, Any] = {"half": half} | {name: getattr(real, name) for name in STORED}
     np.savez(job.out / INPUTS, **{name: array for name, array in arrays.items() if array is not None})
     return result

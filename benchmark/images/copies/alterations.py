@@ -10,12 +10,14 @@ Draw = np.random.Generator
 
 def altered(kind: str, images: np.ndarray, others: np.ndarray, rng: Draw) -> np.ndarray:
     """Return (N, S, S) uint8 images altered by one of ``KINDS``; parts are combined with ``others`` (N, S, S)."""
-    return np.clip(np.rint(KINDS[kind](images.astype(np.float64), others.astype(np.float64), rng)), 0, 255).astype(
-        np.uint8
-    )
+    return np.clip(
+        np.rint(KINDS[kind](images.astype(np.float64), others.astype(np.float64), rng)), 0, 255
+    ).astype(np.uint8)
 
 
-def _each(change: Callable[[np.ndarray, Draw], np.ndarray]) -> Callable[[np.ndarray, np.ndarray, Draw], np.ndarray]:
+def _each(
+    change: Callable[[np.ndarray, Draw], np.ndarray],
+) -> Callable[[np.ndarray, np.ndarray, Draw], np.ndarray]:
     return lambda images, _, rng: np.stack([change(image, rng) for image in images])
 
 

@@ -60,6 +60,20 @@ class Candidates:
     pose: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """Mean images (K, 32, 32) and the canonical frames (N, P, 2, 3) of the references."""
+
+    templates: Tensor
+    canonical: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor) -> "Poses":
+        """Learn both from (N, 32, 32) references."""
+        templates = Templates.learned(images)
+        return cls(templates.mean, templates.poses(images, POSES))
+
+
 class Best:
     """The largest similarities so far, and their references."""
 
@@ -80,29 +94,33 @@ class CopyDetector:
     Args:
         references: (N, H, W) uint8, N >= 2.
         groups: (N,) str, such as patients; an image is not compared with references of its own group.
+        poses: as ``poses`` of a detector of the same references, to save time.
     """
 
-    def __init__(self, references: np.ndarray, groups: np.ndarray | None = None) -> None:
+    def __init__(
+        self, references: np.ndarray, groups: np.ndarray | None = None, poses: Poses | None = None
+    ) -> None:
         with torch.inference_mode():
             self._groups = groups
             self._images = read(references)
             self._mean = self._images.mean(0)
             self._unmoved = Gallery.of(self._images)
-            self._templates = Templates.learned(self._images)
-            poses = self._templates.poses(self._images, POSES)
+            self.poses = poses or Poses.of(self._images)
+            self._templates = Templates.of(self.poses.templates)
             # The best canonical frame, in which an image and its candidate are compared once aligned: both
             # are interpolated there, so that neither is sharper.
-            self._canonical = poses[:, 0]
+            canonical = self.poses.canonical
+            self._canonical = canonical[:, 0]
             frames = warped(self._images, self._canonical, "bicubic")
             inside = warped(torch.ones_like(self._images), self._canonical).sum(0)
             self._canonical_mean = frames.sum(0) / inside.clamp_min(1)
             self._posed = Gallery.of(self._in_canonical_frame(self._images, self._canonical))
             # All frames in which candidates are searched.
             every = torch.arange(len(references))
-            self._row = torch.cat([every.repeat_interleave(poses.shape[1]), every])
-            self._pose = torch.cat([poses.flatten(0, 1), identity(len(references))])
+            self._row = torch.cat([every.repeat_interleave(canonical.shape[1]), every])
+            self._pose = torch.cat([canonical.flatten(0, 1), identity(len(references))])
             views = filled(self._images[self._row], self._pose, self._mean)
-            self._whole = [(w, w.vectors(views)) for w in learned_windows(views, WHOLE)]
+            self._whole = [(w, w.vectors(views)) for w in learned_windows(views, whole=True)]
 
     def match(self, images: np.ndarray, groups: np.ndarray | None = None) -> Matches:
         """Search for (N, H, W) uint8 images; ``groups`` (N,) as those of the references."""
@@ -175,7 +193,8 @@ class CopyDetector:
         flat = rows.flatten()
         views, smooth = (
             torch.cat(
-                [v[:, None].expand(-1, c.row.shape[1], -1, -1) for c in candidates for v in [change(c.view)]], 1
+                [v[:, None].expand(-1, c.row.shape[1], -1, -1) for c in candidates for v in [change(c.view)]],
+                1,
             ).flatten(0, 1)
             for change in (lambda v: v, lambda v: blurred(v, SMOOTH))
         )

@@ -1,170 +1,126 @@
-"""The memorization gate: the rate of synthetic images below a calibrated distance to training images.
+"""The memorization gate: the rate of synthetic images that the copy detector takes for training images.
 
-The distance of an image is ``sqrt(p f)``. ``f`` is its cosine distance to the nearest training image, in
-the extractor's features, divided by its mean distance to the 5 nearest held-out images: a ratio, so that
-images in a dense region, or typical ones, do not count as copies. ``p`` is one minus the best pixel
-correlation with the 5 nearest training images, over shifts of one pixel at 32 pixels. A training image that
-the generator names as an image's source is compared with it too. A share ``ALPHA`` of
-held-out real images (of other patients, so none is a copy) lies below the threshold, with classes weighted
-as among the synthetic images. Planted near-copies of training images measure the sensitivity; strong
-augmentation (rotation by 10 degrees, scaling by half) is not detected.
+The detector searches for altered copies and for parts (``benchmark.images.copies``). A share ``ALPHA`` of
+held-out real images (of other patients, so none is a copy) lies above the threshold under the same search,
+with classes weighted as among the synthetic images. Planted copies measure, for each kind of alteration, the
+share that it detects; the gate is blind to kinds of which it misses half.
 
-Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the planted copies and the distance
+The same detector reports copies of test and reserve images, and copies among the synthetic images
+themselves: these do not gate a row.
+
+Source: held-out calibration after Meehan et al. 2020, arXiv:2004.05675; the detector and the planted copies
 are this suite's own, see docs/metrics.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmark.errors import MetricError
+from benchmark.images.copies.calibration import Calibration
+from benchmark.images.copies.detector import CopyDetector
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics.memorization.copy_distance import CopyDistance
+from benchmark.metrics.memorization.rates import TOLERANCE, CopyRate, class_weights, threshold
+from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies, spread
 
-version = "1"
+version = "2"
 direction = "minimize"
 
-ALPHA = 0.01  # share of held-out real images that may fall below the threshold
-TOLERANCE = 5  # times the expected rate: above it, with certainty, the generator is gated
-CONFIDENCE = 0.95  # of the interval, two-sided
-PLANTED = 500  # near-copies that prove that the threshold catches copies
-RECALL = 0.5  # the least share of planted copies to be caught; below it the gate is blind
+JUDGED = 500  # synthetic images that are compared with the training images, evenly spread
+HIDDEN = 200  # synthetic images that are compared with test and reserve images
+RECALL = 0.5  # the least share of planted copies of a kind to be detected; below it the gate is blind to it
+BASIC = "near copy"  # the kind to which a gate must not be blind
 
 
-def memorization(
-    synthetic: ImageSet, train: ImageSet, heldout: ImageSet, extractor: str, device: str, seed: int
-) -> dict[str, Any]:
-    """Return the share of synthetic images that lie closer to a training image than real patients ever do.
+def memorization(synthetic: ImageSet, heldout: ImageSet, real: RealCopies) -> dict[str, Any]:
+    """Return the share of synthetic images that resemble a training image more than real patients ever do.
 
     Args:
-        synthetic: classes without held-out images are left out, and listed.
-        train: training images of the generator.
-        heldout: real images of other patients.
-        extractor: a name of ``features.EXTRACTORS``.
-        device: torch device.
-        seed: of the planted copies.
+        synthetic: classes without held-out images are left out, and listed; of the others ``JUDGED`` images,
+            evenly spread, are compared.
+        heldout: real test images.
+        real: the detectors of the fold.
     Returns:
-        ``rate`` (0 to 1, lower is better), ``expected`` (of a generator that does not copy),
-        ``threshold``, ``n`` (number of images), ``interval`` (Clopper-Pearson, 95 %), ``planted_recall``,
-        ``tolerance`` (5 times expected), ``gated`` (the interval lies above the tolerance), ``blind``
-        (too few planted copies are caught, so that ``gated`` false has no meaning), ``left_out``.
+        ``rate`` (0 to 1, lower is better), ``expected`` (of a generator that does not copy), ``threshold``,
+        ``n`` (images compared), ``interval`` (Clopper-Pearson, 95 %), ``recall`` (of planted copies, by
+        kind), ``planted_recall`` (their mean), ``tolerance`` (5 times expected), ``gated`` (the interval
+        lies above the tolerance), ``blind_to`` (kinds), ``blind`` (to near copies, so that ``gated`` false
+        has no meaning), ``left_out``, and ``copies``: a ``CopyRate`` for ``test``, ``reserve`` and
+        ``itself``.
     Raises:
-        MetricError: no training images, fewer than two held-out patients, or no synthetic image of a
-            class with held-out images.
+        MetricError: no synthetic image of a class with held-out images.
     """
     comparable = np.isin(synthetic.label, np.unique(heldout.label))
-    images = synthetic.select(comparable)
-    gate = calibrated(images.label, train, heldout, extractor, device, seed)
-    hits = gate.hits(images.image, source_rows(images, train))
-    interval, tolerance = clopper_pearson(hits, len(images)), TOLERANCE * gate.expected
+    images = spread(synthetic.select(comparable), JUDGED)
+    if not len(images):
+        raise MetricError("memorization", "no synthetic image of a class that has held-out images")
+    gate = Gate.of(images.label, real)
+    own = gate.rate(images.image)
     return {
-        "rate": hits / len(images),
-        "expected": gate.expected,
+        **{name: getattr(own, name) for name in ("rate", "expected", "n", "interval")},
         "threshold": gate.threshold,
-        "n": len(images),
-        "interval": list(interval),
-        "planted_recall": gate.planted_recall,
-        "tolerance": tolerance,
-        "gated": interval[0] > tolerance,
-        "blind": gate.planted_recall < max(RECALL, tolerance),
+        "recall": gate.recall,
+        "planted_recall": float(np.mean(list(gate.recall.values()))),
+        "tolerance": TOLERANCE * gate.expected,
+        "gated": own.excess,
+        **blindness(gate.recall, TOLERANCE * gate.expected),
         "left_out": {k: c for k, c in synthetic.select(~comparable).counts().items() if c},
+        "copies": {name: asdict(rate) for name, rate in other_copies(synthetic, real).items()},
     }
+
+
+def blindness(recall: dict[str, float], tolerance: float) -> dict[str, Any]:
+    """Return the kinds of planted copies that a gate misses, as ``blind_to``, and ``blind``."""
+    kinds = [kind for kind, share in recall.items() if share < max(RECALL, tolerance)]
+    return {"blind_to": kinds, "blind": BASIC in kinds}
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """A threshold calibrated on real images.
+    """The detector over the training images, with the threshold for synthetic images of given classes.
 
     Attributes:
-        threshold: of the distance; smaller is closer to a training image.
-        expected: rate of images below it of a generator that does not copy.
-        planted_recall: share of planted near-copies below it.
+        threshold: of the score; higher is more like a training image.
+        expected: rate of images above it of a generator that does not copy.
+        recall: share of planted copies above it, by kind.
     """
 
     threshold: float
     expected: float
-    planted_recall: float
-    distance: CopyDistance
+    recall: dict[str, float]
+    detector: CopyDetector
+    calibration: Calibration
 
-    def hits(self, images: np.ndarray, source: np.ndarray | None = None) -> int:
-        """Count the (N, H, W) uint8 images below the threshold; ``source`` as for ``CopyDistance``."""
-        return int((self.distance(images, source) < self.threshold).sum())
+    @classmethod
+    def of(cls, labels: np.ndarray, real: RealCopies) -> "Gate":
+        """Calibrate for synthetic images of classes ``labels`` (N,), all of which have held-out images."""
+        calibration = real.calibration("train")
+        limit, expected = threshold(calibration.scores, class_weights(real.heldout_label, labels))
+        recall = {k: float((calibration.score(m) > limit).mean()) for k, m in real.planted.items()}
+        return cls(limit, expected, recall, real.banks["train"].detector, calibration)
 
+    def hits(self, images: np.ndarray) -> int:
+        """Count the (N, H, W) uint8 images above the threshold."""
+        return int((self.calibration.score(self.detector.match(images)) > self.threshold).sum())
 
-def calibrated(
-    labels: np.ndarray, train: ImageSet, heldout: ImageSet, extractor: str, device: str, seed: int
-) -> Gate:
-    """Calibrate the gate for synthetic images of these classes; arguments as for ``memorization``.
-
-    Args:
-        labels: (N,) classes of the synthetic images, all of which have held-out images.
-    """
-    _check(train, heldout, len(labels))
-    distance = CopyDistance.of(train, heldout, extractor, device)
-    threshold, expected = calibrate(distance.heldout_distances(), class_weights(heldout.label, labels))
-    copies = distance(near_copies(train.image, seed))
-    return Gate(threshold, expected, float((copies < threshold).mean()), distance)
+    def rate(self, images: np.ndarray) -> CopyRate:
+        """Return the rate of copies among (N, H, W) uint8 images."""
+        return CopyRate.of(self.hits(images), len(images), self.expected)
 
 
-def source_rows(images: ImageSet, train: ImageSet) -> np.ndarray | None:
-    """Return the (N,) row in ``train`` of each image's source, -1 where it has no source there."""
-    if images.source_id is None:
-        return None
-    row = {name: i for i, name in enumerate(train.image_id.tolist())}
-    return np.array([row.get(name, -1) for name in images.source_id.tolist()])
-
-
-def _check(train: ImageSet, heldout: ImageSet, comparable: int) -> None:
-    if not len(train):
-        raise MetricError("memorization", "there are no training images to compare with")
-    if len(heldout.patients()) < 2:
-        raise MetricError(
-            "memorization",
-            f"{len(heldout.patients())} held-out patients, the threshold needs at least 2",
-            "Give the split `test` more patients.",
-        )
-    if not comparable:
-        raise MetricError("memorization", "no synthetic image of a class that has held-out images")
-
-
-def class_weights(labels: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return weights of images, summing to 1, that give the classes their shares in ``target``."""
-    n = max(labels.max(), target.max()) + 1
-    have, want = np.bincount(labels, minlength=n), np.bincount(target, minlength=n)
-    weights = (want / np.maximum(have, 1))[labels]
-    return weights / weights.sum()
-
-
-def calibrate(distance: np.ndarray, weights: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:
-    """Return the threshold, and the expected rate of images of the same distribution below it.
-
-    The threshold is the smallest distance up to which more than ``alpha`` of the weight lies, the rate is
-    that weight: a new draw is below the k-th of n values with probability k / (n + 1). With fewer than
-    1 / alpha images the threshold is their minimum, and the expected rate is larger than alpha.
-    """
-    order = np.argsort(distance, kind="stable")
-    reached = np.cumsum(weights[order])
-    k = min(int(np.searchsorted(reached, alpha, side="right")), len(order) - 1)
-    return float(distance[order[k]]), float(reached[k])
-
-
-def clopper_pearson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the exact two-sided interval of a share. Source: Clopper and Pearson 1934, Biometrika 26."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, n).proportion_ci(confidence, method="exact")
-    return float(interval.low), float(interval.high)
-
-
-def near_copies(images: np.ndarray, seed: int) -> np.ndarray:
-    """Return near-copies of at most 500 of (N, H, W) uint8 images: moved by up to 1/32, other gray, noise."""
-    import torch
-
-    from benchmark.metrics.extractor.views import near_copy
-
-    rng = np.random.default_rng([seed, 7])
-    chosen = rng.permutation(len(images))[:PLANTED]
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    copies = near_copy(torch.from_numpy(images[chosen]).float(), generator)
-    return copies.round().byte().numpy()
+def other_copies(synthetic: ImageSet, real: RealCopies) -> dict[str, CopyRate]:
+    """Return the rates of copies of test and reserve images, and among the synthetic images themselves."""
+    images = spread(synthetic, HIDDEN).image
+    searches = {name: bank.detector.match(images) for name, bank in real.banks.items() if name != "train"}
+    if len(images) > 1:
+        each = np.arange(len(images[:ITSELF]))
+        searches["itself"] = CopyDetector(images[:ITSELF], each).match(images[:ITSELF], each)
+    rates = {}
+    for name, matches in searches.items():
+        calibration = real.calibration(name)
+        n = len(calibration.scores)
+        limit, expected = threshold(calibration.scores, np.full(n, 1 / n))
+        score = calibration.score(matches)
+        rates[name] = CopyRate.of(int((score > limit).sum()), len(score), expected)
+    return rates
