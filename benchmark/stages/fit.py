@@ -100,7 +100,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
     refuse_pickles(folder, name)
     shutil.copytree(folder, job.out / FITTED)
     source = str(learning.train.image_id[0]) if config.unit == "per_image" else ""
-    return FitResult(chosen=entry, history=context.history, source_id=source)
+    return FitResult(chosen=entry, history=context.history, source_id=source, notes=context.notes)
 
 
 def learned_images(job: Job[GeneratorStageConfig], *, reserve: bool = False) -> Learning:
