@@ -17,8 +17,16 @@ DIVERGED = 1e5  # of the critic's loss, which is of order 1 to 100 in a stable t
 class Failures:
     """Checks a fit at every logged step for losses that diverge, and for images that are all alike."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.alike = name, 0
+    def __init__(self) -> None:
+        self.alike = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the number of checks in a row that found images all alike."""
+        return {"alike": self.alike}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Restore it."""
+        self.alike = state["alike"]
 
     def check(self, step: int, scalars: dict[str, float], real: Tensor, synthetic: Tensor) -> str:
         """Return why the fit must end, or nothing; add the MS-SSIM of the synthetic images to the scalars.

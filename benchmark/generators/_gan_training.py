@@ -64,7 +64,7 @@ class GanGenerator(NetworkGenerator):
 
     def place(self, network: Module) -> Module:
         """Move a network to the device, in the memory format in which convolutions are fastest."""
-        return network.to(self.device, memory_format=torch.channels_last)
+        return network.to(self.device).to(memory_format=torch.channels_last)
 
     def build_critic(self) -> nn.Module:
         """Build the critic with random weights, on the device."""
@@ -85,7 +85,7 @@ class GanGenerator(NetworkGenerator):
         """Return real (N, 1, S, S) images as the critic reads them in this phase."""
         raise NotImplementedError
 
-    def synthesize(self, network: nn.Module, label: Tensor, random: torch.Generator) -> Tensor:
+    def synthesize(self, network: Any, label: Tensor, random: torch.Generator) -> Tensor:
         """Synthesize (N, 1, S, S) images of (N,) classes in this phase, for training."""
         raise NotImplementedError
 
@@ -110,7 +110,8 @@ class GanGenerator(NetworkGenerator):
             self.live, self.critic = self.build(), self.build_critic()
         self.start_average(self.live)
         parts: dict[str, Any] = {"live": self.live, "critic": self.critic, **self.averages()}
-        saver, failures = training.StateSaver(context), Failures(self.name)
+        saver, failures = training.StateSaver(context), Failures()
+        parts["failures"] = failures
         state, setting = context.load_state() or {"step": 0}, None
         if state["step"]:
             setting = self.move_to(state["step"] - 1)
@@ -177,7 +178,7 @@ class GanGenerator(NetworkGenerator):
 
         The first update of the generator is on the synthetic images of the critic's last one.
         """
-        p, curves = self.params, {}
+        p, curves = self.params, dict[str, Tensor]()
         for _ in range(self.critic_updates):
             with self.autocast():
                 synthetic = self.synthesize(self.live, label, random)

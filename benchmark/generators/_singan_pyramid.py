@@ -13,7 +13,7 @@ def pyramid_sides(side: int, smallest: int, largest: int, factor: float) -> list
     Source: Shaham et al. 2019, ``adjust_scales2image`` of their code.
     """
     finest = min(side, largest)
-    if finest <= smallest:
+    if finest < smallest:
         return [finest]
     steps = 1 + _scales(smallest / side, factor) - _scales(finest / side, factor)
     ratio = (smallest / finest) ** (1 / steps)

@@ -134,7 +134,7 @@ class PGGAN(GrowingGan):
         p, phase = self.params, self.grow_to(step)
         return Setting(phase.level, phase.since, p.batch_size, p.learning_rate, p.learning_rate)
 
-    def synthesize(self, network: nn.Module, label: Tensor, random: torch.Generator) -> Tensor:
+    def synthesize(self, network: Any, label: Tensor, random: torch.Generator) -> Tensor:
         codes = torch.randn(len(label), self.params.latent, generator=random, device=self.device)
         images: Tensor = network(codes, self.phase.level, self.phase.blend)
         return images

@@ -96,6 +96,7 @@ class SinGAN(GanGenerator):
         super().__init__(params)
         self.critic_updates, self.generator_updates = params.critic_updates, params.generator_updates
         self.scale, self.source_id = 0, ""
+        self._rebuilt: tuple[int, Tensor] | None = None  # a scale, and the reconstruction that it refines
 
     @property
     def sides(self) -> list[int]:
@@ -151,7 +152,7 @@ class SinGAN(GanGenerator):
     def prepare(self, images: Tensor) -> Tensor:
         return self.live.real(self.scale)
 
-    def synthesize(self, network: nn.Module, label: Tensor, random: torch.Generator) -> Tensor:
+    def synthesize(self, network: Any, label: Tensor, random: torch.Generator) -> Tensor:
         side = self.sides[-1]
         previous = network.before(self.scale, (len(label), side, side), random, 0)
         image: Tensor = network.refine(self.scale, previous, randn(previous.shape, random))
@@ -163,7 +164,9 @@ class SinGAN(GanGenerator):
 
     def further_loss(self, real: Tensor) -> Tensor:
         """Return the error of the reconstruction from the anchor, so that one noise gives the source."""
-        previous = self.live.reconstruction_before(self.scale)
+        if self._rebuilt is None or self._rebuilt[0] != self.scale:
+            self._rebuilt = self.scale, self.live.reconstruction_before(self.scale)
+        previous = self._rebuilt[1]
         noise = torch.zeros_like(previous) if self.scale else self.live.anchor
         rebuilt = self.live.refine(self.scale, previous, noise)
         error: Tensor = self.params.reconstruction * F.mse_loss(rebuilt.float(), real)

@@ -183,7 +183,7 @@ class StyleGAN(GrowingGan):
         rate = p.learning_rate[high]
         return Setting(phase.level, phase.since, p.batch_size[high], rate, rate * p.critic_pace)
 
-    def synthesize(self, network: nn.Module, label: Tensor, random: torch.Generator) -> Tensor:
+    def synthesize(self, network: Any, label: Tensor, random: torch.Generator) -> Tensor:
         """Synthesize images of the classes; some take the style of another code from a random level on."""
         shape, levels = (len(label), self.params.style), self.phase.level + 1
         styles = network.mapping(torch.randn(shape, generator=random, device=self.device), label)

@@ -145,10 +145,10 @@ def test_equal_images_are_a_collapse_at_the_third_check() -> None:
     def check(failures: failing.Failures, step: int, images: Tensor) -> str:
         return failures.check(step, {"critic_loss": 0.0}, real, images)
 
-    failures = failing.Failures("gan")
+    failures = failing.Failures()
     assert [check(failures, step, alike) for step in (1, 2)] == ["", ""]
     assert "collapsed at step 3: MS-SSIM of its images 1.000" in check(failures, 3, alike)
-    failures = failing.Failures("gan")
+    failures = failing.Failures()
     assert [check(failures, step, images) for step, images in enumerate((alike, alike, real, alike))] == [
         ""
     ] * 4

@@ -104,7 +104,7 @@ def test_images_of_any_size_are_drawn(tmp_path: Path) -> None:
 def test_images_larger_than_the_finest_scale_are_enlarged(tmp_path: Path) -> None:
     """With a finest scale of 12 px, samples of a 16 px image are enlarged to 16 px."""
     gan = fitted(tmp_path, largest=12)
-    assert gan.sides == [12]
+    assert gan.sides == [12, 12]
     assert gan.draw(torch.zeros(2, dtype=torch.long), random(), None).shape == (2, 1, 16, 16)
 
 
