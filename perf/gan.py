@@ -33,7 +33,14 @@ from benchmark.generators._network_training import step_generator, to_network
 
 GROWING = {"channels": 64, "channels_by_side": 2048}
 PARAMS: dict[str, dict[str, Any]] = {
-    "stylegan": {**GROWING, "style": 64, "start_size": 1024, "mixing": 0, "augmentation": (), "batch_size": (16, 16)},
+    "stylegan": {
+        **GROWING,
+        "style": 64,
+        "start_size": 1024,
+        "mixing": 0,
+        "augmentation": (),
+        "batch_size": (16, 16),
+    },
     "pggan": {**GROWING, "latent": 64, "batch_size": 16, "images_per_stage": 10**6, "images_per_fade": 16},
     "singan": {"smallest": 25},
 }
@@ -57,7 +64,7 @@ def plain_layers() -> Iterator[None]:
     """Use plain layers in PyTorch's default memory format."""
     fused, place = _gan_layers.Conv.forward, _gan_training.GanGenerator.place
     _gan_layers.Conv.forward = plain_forward  # type: ignore[method-assign]
-    _gan_training.GanGenerator.place = lambda self, network: network.to(self.device)  # type: ignore
+    _gan_training.GanGenerator.place = lambda self, network, normalizes=False: network.to(self.device)  # type: ignore
     try:
         yield
     finally:

@@ -93,7 +93,6 @@ class ProgressiveNetwork(nn.Module):
     def forward(self, latents: Tensor, level: int, blend: float) -> Tensor:
         """Synthesize (N, 1, S, S) from (N, D) codes; ``blend`` < 1 blends in the previous level."""
         x = _normalized(self.dense(layers.unit_length(latents)).unflatten(1, self.shape))
-        x = x.contiguous(memory_format=torch.channels_last)
         previous = None
         for i in range(level + 1):
             if i == level and blend < 1:
@@ -192,7 +191,7 @@ class PGGAN(GrowingGan):
         Raises:
             GeneratorError: doubling does not reach the image size.
         """
-        return self.place(ProgressiveNetwork(*self.sizes(), self.params.latent))
+        return self.place(ProgressiveNetwork(*self.sizes(), self.params.latent), normalizes=True)
 
 
 Generator = PGGAN

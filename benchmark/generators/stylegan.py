@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchmark.generators import _gan_layers as layers
 from benchmark.generators._gan_training import Setting
@@ -118,16 +119,18 @@ class Styled(nn.Module):
         self.scale, self.shift = layers.Linear(style, channels, bias=1.0), layers.Linear(style, channels)
 
     def forward(self, x: Tensor, style: Tensor, random: torch.Generator) -> Tensor:
-        noise = torch.randn(len(x), 1, *x.shape[2:], generator=random, device=x.device)
-        x = layers.activate(x + self.noise_strength * noise + self.bias)
+        noise = torch.randn(len(x), 1, *x.shape[2:], generator=random, device=x.device).to(x.dtype)
+        noisy = torch.addcmul(x + self.bias.to(x.dtype), self.noise_strength.to(x.dtype), noise)
+        x = layers.activate(noisy)
         return adain(x, self.scale(style), self.shift(style))
 
 
 def adain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Give every (N, C, S, S) map the (N, C) deviation |scale| and the mean shift."""
-    variance, mean = torch.var_mean(x.float(), (2, 3), keepdim=True, correction=0)
-    gain = scale[:, :, None, None] * (variance + 1e-8).rsqrt()
-    return (x * gain + (shift[:, :, None, None] - mean * gain)).to(x.dtype)
+    with torch.autocast(x.device.type, enabled=False):  # it sums in float32 anyway
+        normal = F.group_norm(x, x.shape[1], eps=1e-8)
+    scale, shift = (style[:, :, None, None].to(x.dtype) for style in (scale, shift))
+    return torch.addcmul(shift, normal, scale)
 
 
 class StyleNetwork(nn.Module):
@@ -226,7 +229,7 @@ class StyleGAN(GrowingGan):
         """
         p = self.params
         network = StyleNetwork(*self.sizes(), p.style, p.mapping_layers, len(self.classes))
-        return self.place(network)
+        return self.place(network, normalizes=True)
 
 
 Generator = StyleGAN
