@@ -103,7 +103,7 @@ def plain_step(gan: Any, parts: dict[str, Any], real: torch.Tensor, step: int) -
         further = gan.further_loss(real)
         loss = loss if further is None else loss + further
         _gan_training.descend(parts["adam"], loss, norm=False)
-        float(loss)
+        loss.item()
 
 
 def rate(step: Any, gan: Any, parts: dict[str, Any], real: torch.Tensor, seconds: float) -> float:

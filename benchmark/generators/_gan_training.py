@@ -25,7 +25,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Setting(NamedTuple):
-    """What holds at a step.
+    """Stage, batch and learning rates of a step.
 
     Attributes:
         stage: every stage begins with new optimizers and, with one, a new average of the weights.

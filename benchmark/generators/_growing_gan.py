@@ -1,4 +1,4 @@
-"""What StyleGAN and PGGAN share beside their layers: phases of the growth, critic, latent codes."""
+"""Base of StyleGAN and PGGAN: phases of the growth, the critic, latent codes."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""What a generator with a latent space offers to those who search it."""
+"""Latent space of a generator, for those who search it."""
 
 from __future__ import annotations
 
