@@ -25,6 +25,7 @@ from benchmark.planning.graph import data_nodes
 from benchmark.planning.plan import Plan, Row
 from benchmark.stages.classify import PREDICTIONS, ClassifyResult
 from benchmark.stages.data import DataResult
+from benchmark.stages.fit import FitResult
 from benchmark.stages.gan_test import GanTestResult
 from benchmark.stages.generate import GenerateResult, ImagesResult
 from benchmark.stages.job import SYNTHETIC
@@ -228,6 +229,7 @@ def _measured(run: RunResults, row: str) -> tuple[dict[str, Any], list[str]]:
     if row == REAL_ONLY:
         notes += _selection_notes(run.read("select", SelectResult))
     notes += _filter_notes(row, rates or {})
+    notes += [note for fitted in run.read("fit", FitResult, row) for note in fitted.notes]
     fields = {
         "measures": {name: m.record() for part in measures for name, m in part.items()},
         "quality_filter": None if rates is None else {name: r.record() for name, r in rates.items()},

@@ -107,7 +107,7 @@ class BaseGenerator:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: np.ascontiguousarray(v) for k, v in self.arrays().items()}, folder / TENSORS)
+        save_file({k: np.asarray(v, order="C") for k, v in self.arrays().items()}, folder / TENSORS)
         meta = {
             "generator": self.name,
             "params": self.params.model_dump(mode="json"),

@@ -20,7 +20,7 @@ def diff_augment(x: Tensor, policy: tuple[str, ...], random: torch.Generator) ->
     place = torch.arange(side, device=x.device)
     if "translation" in policy:
         # by up to an eighth of the side; what comes in is zero
-        reach = side // 8
+        reach = int(side / 8 + 0.5)
         by = torch.randint(-reach, reach + 1, (2, len(x), 1), generator=random, device=x.device)
         row, column = (place + by + reach).unbind()
         padded = F.pad(x, (reach,) * 4)

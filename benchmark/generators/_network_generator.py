@@ -1,6 +1,7 @@
 """Base of the generators that train networks: averaged weights, reports, sampling, saving."""
 
 import copy
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,7 +25,8 @@ LOGGED = 50  # approximate number of entries in the curves of a fit
 class NetworkGenerator(BaseGenerator):
     """Train a network and sample from the moving average of its weights.
 
-    A subclass implements ``build`` and ``draw``; its ``params`` have ``steps``, ``balance`` and ``average``.
+    A subclass implements ``build`` and ``draw``; its ``params`` have ``balance``, ``average`` and, unless it
+    overrides that, ``steps``.
 
     Attributes:
         network: the network that is sampled from and saved.
@@ -49,6 +51,15 @@ class NetworkGenerator(BaseGenerator):
             steps: of the sampler, where it has any; None for the generator's own.
         """
         raise NotImplementedError
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of a fit."""
+        return int(self.params.steps)
+
+    def is_logged(self, step: int) -> bool:
+        """Return whether a step is logged, about fifty times along the fit: it makes the device wait."""
+        return step % max(1, self.steps // LOGGED) == 0 or step == self.steps
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context that computes in the precision of the fit."""
@@ -93,12 +104,12 @@ class NetworkGenerator(BaseGenerator):
         return {} if self.average is None else {"average": self.average}
 
     def log(self, step: int, losses: Mapping[str, Tensor], context: FitContext, **scalars: float) -> None:
-        """Log about fifty times along the fit: reading a loss waits for the device.
+        """Log a step that is to be logged.
 
         Raises:
             GeneratorError: a loss is NaN or infinite.
         """
-        if step % max(1, self.params.steps // LOGGED) == 0 or step == self.params.steps:
+        if self.is_logged(step):
             context.log(step, **{name: float(loss) for name, loss in losses.items()}, **scalars)
 
     @torch.no_grad()
@@ -126,8 +137,13 @@ class NetworkGenerator(BaseGenerator):
         return {k: v.detach().cpu().contiguous().numpy() for k, v in state.items()}
 
     def settings(self) -> dict[str, Any]:
-        """Return the precision of the fit."""
-        return {"precision": self.precision}
+        """Return the precision of the fit, and the version of the code."""
+        return {"precision": self.precision, "version": self.code_version()}
+
+    @classmethod
+    def code_version(cls) -> str:
+        """Return the version of the plug-in."""
+        return str(getattr(sys.modules[cls.__module__], "version", ""))
 
     def restore(
         self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
@@ -135,8 +151,15 @@ class NetworkGenerator(BaseGenerator):
         """Build the network with stored weights, on the device.
 
         Raises:
-            GeneratorError: names or shapes differ.
+            GeneratorError: the version of the code, names or shapes differ.
         """
+        saved = settings.get("version", self.code_version())
+        if saved != self.code_version():
+            raise GeneratorError(
+                f"generator '{self.name}'",
+                f"was saved by its version {saved}, this is version {self.code_version()}",
+                "Fit it again.",
+            )
         self.device, self.precision = context.device, settings["precision"]
         self.network = self.build()
         try:

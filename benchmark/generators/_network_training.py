@@ -43,6 +43,10 @@ class Batches:
         self.images, self.position = np.ascontiguousarray(train.image), position
         self.context, self.balance = context, balance
 
+    def first(self) -> Tensor:
+        """Return the first training image as (1, 1, S, S) in [-1, 1], on the device."""
+        return to_network(self.images[:1], self.context.device)
+
     def __call__(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Return (size, 1, S, S) images in [-1, 1] and (size,) classes of a step, on the device."""
         rows = draw_batch(self.position, size, step, self.context.seed, self.balance)
@@ -107,6 +111,11 @@ class StateSaver:
         state = self.context.load_state()
         if state is None:
             return 0
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        restore(parts, state)
         return int(state["step"])
+
+
+def restore(parts: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Load the ``state_dict`` of every part."""
+    for name, part in parts.items():
+        part.load_state_dict(state[name])

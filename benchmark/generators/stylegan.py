@@ -1,23 +1,19 @@
 """StyleGAN (Karras et al. 2019) with DiffAugment, as in Schaudt et al. 2023, section 3.2.1."""
 
-from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.generators import _network_training as training
-from benchmark.generators import _stylegan_network as networks
-from benchmark.generators._diff_augment import diff_augment
-from benchmark.generators._network_generator import NetworkGenerator
-from benchmark.generators._stylegan_growth import Growth, Phase
-from benchmark.images.image_set import ImageSet
-from benchmark.plugins.contexts import FitContext, SampleContext
+from benchmark.generators import _gan_layers as layers
+from benchmark.generators._gan_training import Setting
+from benchmark.generators._growing_gan import GrowingGan
+from benchmark.generators._growth import Growth
 
-version = "3"
+version = "4"
 
 TABLE = "Schaudt et al. 2023, Table 3, GAN"
 KARRAS = "Karras et al. 2019, arXiv:1812.04948"
@@ -41,7 +37,6 @@ class Params(BaseModel, extra="forbid", frozen=True):
     mapping_layers: int = Field(8, ge=1, description=KARRAS)
     channels: int = Field(512, ge=1, description=f"largest number of maps; {KARRAS}")
     channels_by_side: int = Field(16_384, ge=1, description=f"maps times side at high resolution; {KARRAS}")
-    unshuffle: int = Field(1, ge=1, le=8, description=f"side of the pixel blocks folded into channels; {OWN}")
     start_size: int = Field(8, ge=4, description="px where growing starts; Karras et al. 2019, section 2")
     final_share: float = Field(
         1 / 6,
@@ -60,9 +55,6 @@ class Params(BaseModel, extra="forbid", frozen=True):
     beta1: float = Field(0.0, ge=0, lt=1, description=TABLE)
     beta2: float = Field(0.99, ge=0, lt=1, description=TABLE)
     penalty: float = Field(10.0, ge=0, description="gradient penalty of WGAN-GP; Gulrajani et al. 2017")
-    penalty_every: int = Field(
-        1, ge=1, description=f"critic steps per penalty; {OWN}, 1 is the plain WGAN-GP"
-    )
     drift: float = Field(1e-3, ge=0, description="pull of real scores to 0; Karras et al. 2018, appendix A.1")
     augmentation: tuple[Literal["color", "translation", "cutout"], ...] = Field(
         ("color", "translation", "cutout"), description="DiffAugment; Zhao et al. 2020"
@@ -71,13 +63,16 @@ class Params(BaseModel, extra="forbid", frozen=True):
     average: float = Field(
         0.0, ge=0, lt=1, description=f"decay of the averaged generator, 0 none; {TABLE}, EMA; {KARRAS}: 0.999"
     )
+    truncation: float = Field(
+        1.0, ge=0, le=1, description=f"pull of styles to their class's mean, 1 none; {OWN}; {KARRAS}: 0.7"
+    )
 
 
 def tiny() -> dict[str, Any]:
     """Return parameters of a fit of seconds."""
     return {
         "style": 8, "mapping_layers": 2, "channels": 8, "steps": 6, "batch_size": (4, 4), "final_share": 0.5,
-        "penalty_every": 2, "average": 0.9,
+        "average": 0.9, "truncation": 0.9,
     }  # fmt: skip
 
 
@@ -93,169 +88,148 @@ def search_space(trial: Any) -> dict[str, Any]:
     }
 
 
-class StyleGAN(NetworkGenerator):
-    """A generator against a critic, growing from small images to full size."""
+class MappingNetwork(nn.Module):
+    """MLP from latent code and class to style, which learns a hundred times slower."""
+
+    def __init__(self, width: int, depth: int, classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(classes, width) if classes > 1 else None
+        sizes = [2 * width if classes > 1 else width] + [width] * depth
+        self.layers = nn.ModuleList(
+            layers.Linear(a, b, gain=layers.GAIN, pace=0.01) for a, b in pairwise(sizes)
+        )
+
+    def forward(self, code: Tensor, label: Tensor) -> Tensor:
+        """Map (N, D) codes and (N,) classes to (N, D) styles."""
+        x = layers.unit_length(code)
+        if self.embedding is not None:
+            x = torch.cat([x, layers.unit_length(self.embedding(label))], 1)
+        for layer in self.layers:
+            x = layers.activate(layer(x))
+        return x
+
+
+class Styled(nn.Module):
+    """Noise, bias, leaky ReLU, then AdaIN: the style sets mean and deviation of each map."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.noise_strength = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.scale, self.shift = layers.Linear(style, channels, bias=1.0), layers.Linear(style, channels)
+
+    def forward(self, x: Tensor, style: Tensor, random: torch.Generator) -> Tensor:
+        noise = torch.randn(len(x), 1, *x.shape[2:], generator=random, device=x.device).to(x.dtype)
+        noisy = torch.addcmul(x + self.bias.to(x.dtype), self.noise_strength.to(x.dtype), noise)
+        x = layers.activate(noisy)
+        return adain(x, self.scale(style), self.shift(style))
+
+
+def adain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Give every (N, C, S, S) map the (N, C) deviation |scale| and the mean shift."""
+    with torch.autocast(x.device.type, enabled=False):  # it sums in float32 anyway
+        normal = F.group_norm(x, x.shape[1], eps=1e-8)
+    scale, shift = (style[:, :, None, None].to(x.dtype) for style in (scale, shift))
+    return torch.addcmul(shift, normal, scale)
+
+
+class StyleNetwork(nn.Module):
+    """Mapping and synthesis networks; level 0 has the size of the constant, each further one doubles it."""
+
+    def __init__(
+        self, side: int, channels: list[int], style: int, depth: int, classes: int, colors: int = 1
+    ) -> None:
+        super().__init__()
+        self.mapping = MappingNetwork(style, depth, classes)
+        self.constant = nn.Parameter(torch.ones(1, channels[0], side, side))
+        self.enlarge = nn.ModuleList(
+            layers.Conv(a, b, resample="up", blur=True, bias=False) for a, b in pairwise(channels)
+        )
+        self.convolve = nn.ModuleList(layers.Conv(c, c, bias=False) for c in channels)
+        self.first = nn.ModuleList(Styled(c, style) for c in channels)
+        self.second = nn.ModuleList(Styled(c, style) for c in channels)
+        self.to_gray = nn.ModuleList(layers.Conv(c, colors, 1, gain=1.0) for c in channels)
+
+    def forward(self, styles: Tensor, level: int, blend: float, random: torch.Generator) -> Tensor:
+        """Synthesize (N, 1, S, S) from (N, levels, D) styles; ``blend`` < 1 blends in the previous level."""
+        x = self.constant.expand(len(styles), -1, -1, -1)
+        previous = None
+        for i in range(level + 1):
+            if i == level and blend < 1:
+                previous = self.to_gray[i - 1](x).float()
+            if i:
+                x = self.enlarge[i - 1](x)
+            x = self.first[i](x, styles[:, i], random)
+            x = self.second[i](self.convolve[i](x), styles[:, i], random)
+        return layers.blend_in(previous, self.to_gray[level](x).float(), blend)
+
+
+class StyleGAN(GrowingGan):
+    """A style-based generator against a critic, growing from small images to full size."""
 
     name = "stylegan"
     params_type = Params
+    blur = True  # bilinear resampling; Karras et al. 2019, table 1, B
 
-    network: networks.Generator
-
-    def __init__(self, params: Params) -> None:
-        super().__init__(params)
-        self.phase = Phase(0, 1.0, 0)
+    network: StyleNetwork
 
     @property
     def growth(self) -> Growth:
         """The growth to the fitted image size."""
         p = self.params
-        return Growth(self.image_size, p.unshuffle, p.start_size, p.steps, p.final_share, p.fade)
+        return Growth.by_share(self.image_size, p.start_size, p.steps, p.final_share, p.fade)
 
-    def fit(self, train: ImageSet, context: FitContext) -> None:
-        """Train on the images by class; a single class gives an unconditional StyleGAN.
+    def move_to(self, step: int) -> Setting:
+        p = self.params
+        phase = self.grow_to(step)
+        high = self.growth.size(phase.level) >= HIGH
+        rate = p.learning_rate[high]
+        return Setting(phase.level, phase.since, p.batch_size[high], rate, rate * p.critic_pace)
 
-        Raises:
-            GeneratorError: doubling does not reach the image size, or the loss is not finite.
-        """
-        p, batches = self.params, self.start(train, context)
-        growth = self.growth
-        with training.seeded_weights(context.seed):
-            live, critic = self.build(), self._critic()
-        self.start_average(live)
-        parts: dict[str, Any] = {"live": live, "critic": critic, **self.averages()}
-        for name, network in (("live_adam", live), ("critic_adam", critic)):
-            parts[name] = torch.optim.Adam(network.parameters(), betas=(p.beta1, p.beta2), fused=True)
-        saver = training.StateSaver(context)
-        start = saver.resume(parts)
-        self.phase = growth.at(max(start - 1, 0))
-        for step in range(start, p.steps):
-            self.phase = growth.at(step)
-            high = growth.size(self.phase.level) >= HIGH
-            _set_rate(parts["live_adam"], p.learning_rate[high])
-            _set_rate(parts["critic_adam"], p.learning_rate[high] * p.critic_pace)
-            images, label = batches(step, p.batch_size[high])
-            random = training.step_generator(context.seed, step, self.device)
-            losses = self._step(parts, self._shrink(images), label, step, random)
-            self.update_average(live, since=self.phase.since)  # a new level starts a new average
-            level = float(self.phase.level)
-            self.log(step + 1, losses, context, level=level)
-            # earlier previews would be smaller images, enlarged
-            context.checkpoint(step + 1, p.steps, first=growth.growing_steps)
-            if context.should_stop:
-                return
-            saver.save_if_due(step + 1, parts)
-
-    def _step(
-        self, parts: dict[str, Any], real: Tensor, label: Tensor, step: int, random: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Update the critic, then the generator, on the same synthetic images."""
-        p, critic = self.params, parts["critic"]
-        with self.autocast():
-            synthetic = self._synthesize(parts["live"], label, random, mixing=p.mixing)
-            # random augmentations keep the critic from memorizing a small training set
-            real = diff_augment(real, p.augmentation, random)
-            fake = diff_augment(synthetic, p.augmentation, random)
-            # critic: real scores up, synthetic scores down, neither far from zero
-            real_score = self._score(critic, real, label)
-            fake_score = self._score(critic, fake.detach(), label)
-            loss = fake_score.mean() - real_score.mean() + p.drift * real_score.square().mean()
-            if step % p.penalty_every == 0:
-                penalty = self._gradient_penalty(critic, real, fake.detach(), label, random)
-                loss = loss + p.penalty_every * p.penalty * penalty
-        _update(parts["critic_adam"], loss)
-        with self.autocast():
-            # generator: scores of synthetic images up
-            critic.requires_grad_(False)
-            score = self._score(critic, fake, label)
-            critic.requires_grad_(True)
-        _update(parts["live_adam"], -score.mean())
-        return {"critic_loss": loss.detach(), "distance": (real_score.mean() - fake_score.mean()).detach()}
-
-    def _score(self, critic: networks.Critic, images: Tensor, label: Tensor) -> Tensor:
-        score: Tensor = critic(images, label, self.phase.level, self.phase.blend)
-        return score
-
-    def _gradient_penalty(
-        self, critic: networks.Critic, real: Tensor, fake: Tensor, label: Tensor, random: torch.Generator
-    ) -> Tensor:
-        """Penalize gradients of the critic whose norm is not one (WGAN-GP; Gulrajani et al. 2017).
-
-        The gradients are taken between real and synthetic images.
-        """
-        share = torch.rand(len(real), 1, 1, 1, generator=random, device=real.device)
-        between = torch.lerp(fake, real, share).requires_grad_(True)
-        score = self._score(critic, between, label)
-        (gradient,) = torch.autograd.grad(score.sum(), between, create_graph=True)
-        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-
-    def _synthesize(
-        self, network: networks.Generator, label: Tensor, random: torch.Generator, *, mixing: float
-    ) -> Tensor:
-        """Synthesize (N, 1, S, S) images of the classes at the current size."""
+    def synthesize(self, network: Any, label: Tensor, random: torch.Generator) -> Tensor:
+        """Synthesize images of the classes; some take the style of another code from a random level on."""
         shape, levels = (len(label), self.params.style), self.phase.level + 1
         styles = network.mapping(torch.randn(shape, generator=random, device=self.device), label)
         styles = styles[:, None].expand(-1, levels, -1)
-        if mixing:
-            # style mixing: from a random level on, some images take the style of another code
+        if self.params.mixing:
             other = network.mapping(torch.randn(shape, generator=random, device=self.device), label)
             start = torch.randint(1, levels + 1, (len(label), 1), generator=random, device=self.device)
-            chosen = torch.rand(len(label), 1, generator=random, device=self.device) < mixing
+            chosen = torch.rand(len(label), 1, generator=random, device=self.device) < self.params.mixing
             late = chosen & (torch.arange(levels, device=self.device) >= start)
             styles = torch.where(late[:, :, None], other[:, None], styles)
         return network(styles, self.phase.level, self.phase.blend, random)
 
-    def _shrink(self, images: Tensor) -> Tensor:
-        """Shrink real images to the current size, blended like the synthetic ones."""
-        small = F.avg_pool2d(images, 2 ** (self.growth.levels - 1 - self.phase.level))
-        if self.phase.blend == 1:
-            return small
-        return torch.lerp(F.interpolate(F.avg_pool2d(small, 2), scale_factor=2), small, self.phase.blend)
+    def from_latents(self, latents: Tensor, label: Tensor, random: torch.Generator) -> Tensor:
+        """Synthesize (N, 1, S, S) from (N, D) codes; truncated styles are nearer to their class's mean."""
+        styles = self.network.mapping(latents, label)
+        if self.params.truncation < 1:
+            styles = self.mean_style(label).lerp(styles, self.params.truncation)
+        styles = styles[:, None].expand(-1, self.phase.level + 1, -1)
+        return self.network(styles, self.phase.level, self.phase.blend, random)
 
-    def draw(self, label: Tensor, random: torch.Generator, steps: int | None) -> Tensor:
-        """Draw from the averaged generator, enlarged to the full size."""
-        with self.autocast():
-            images = self._synthesize(self.network, label, random, mixing=0.0)
-        return F.interpolate(images, size=self.image_size, mode="bilinear", align_corners=False)
+    def mean_style(self, label: Tensor, codes: int = 1000) -> Tensor:
+        """Return the (N, D) mean style of each image's class, over a fixed sample of codes."""
+        random = torch.Generator(self.device).manual_seed(0)
+        code = torch.randn(codes, self.params.style, generator=random, device=self.device)
+        means = [
+            self.network.mapping(code, torch.full((codes,), k, device=self.device)).mean(0)
+            for k in range(len(self.classes))
+        ]
+        return torch.stack(means)[label]
 
-    def _sizes(self) -> tuple[int, list[int]]:
-        p = self.params
-        return self.growth.constant_side, self.growth.channels(p.channels, p.channels_by_side)
+    @property
+    def latent_size(self) -> int:
+        return int(self.params.style)
 
-    def build(self) -> networks.Generator:
+    def build(self) -> StyleNetwork:
         """Build the generator.
 
         Raises:
             GeneratorError: doubling does not reach the image size.
         """
         p = self.params
-        network = networks.Generator(
-            *self._sizes(), p.style, p.mapping_layers, len(self.classes), p.unshuffle
-        )
-        return training.place(network, self.device)
-
-    def _critic(self) -> networks.Critic:
-        critic = networks.Critic(*self._sizes(), len(self.classes), self.params.unshuffle)
-        return training.place(critic, self.device)
-
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "level": self.phase.level, "blend": self.phase.blend}
-
-    def restore(
-        self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
-    ) -> None:
-        super().restore(arrays, settings, context)
-        self.phase = Phase(int(settings["level"]), float(settings["blend"]), 0)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+        network = StyleNetwork(*self.sizes(), p.style, p.mapping_layers, len(self.classes))
+        return self.place(network, normalizes=True)
 
 
 Generator = StyleGAN

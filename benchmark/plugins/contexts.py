@@ -91,6 +91,15 @@ class FitContext(Protocol):
             first: step until which no preview is drawn.
         """
 
+    def stop(self, step: int, reason: str) -> None:
+        """End the fit early, since it has failed; the best earlier preview stands, with a note.
+
+        Args:
+            reason: what failed, such as ``collapsed at step 900``.
+        Raises:
+            GeneratorError: there is no earlier preview.
+        """
+
     def load_state(self) -> Mapping[str, Any] | None:
         """Return the last saved state of this fit after a crash, or None."""
 

@@ -106,7 +106,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
         if (job.work / file).is_file():
             shutil.copy(job.work / file, job.out / file)
     source = str(learning.train.image_id[0]) if config.unit == "per_image" else ""
-    return FitResult(chosen=entry, history=context.history, source_id=source)
+    return FitResult(chosen=entry, history=context.history, source_id=source, notes=context.notes)
 
 
 def _module(job: Job[FitConfig], learning: Learning) -> AbstractContextManager[Any]:

@@ -39,6 +39,7 @@ class Fit(SampleContext):
         should_prune: called with step and FID; whether a tuner ends the fit.
         history: scalars by name at each ``step``.
         seals: hashes of the files of the best state, by the name of its folder.
+        notes: remarks for readers, one line each.
     """
 
     generator: Generator = field(kw_only=True)
@@ -56,6 +57,7 @@ class Fit(SampleContext):
     should_prune: ShouldPrune = lambda step, fid: False
     history: list[dict[str, float]] = field(default_factory=list)
     seals: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not self._log_file.exists():
@@ -161,6 +163,17 @@ class Fit(SampleContext):
             return self._folder(entry), {}
         entry = min(scored, key=lambda h: h[self.metric])
         return self._folder(entry), entry
+
+    def stop(self, step: int, reason: str) -> None:
+        """See benchmark.plugins.contexts.FitContext.stop."""
+        if not self._scored():
+            raise GeneratorError(
+                f"generator '{self.name}'",
+                f"{reason}, before the first preview",
+                "Lower the learning rate, or use precision float32.",
+            )
+        self.notes.append(f"{self.name} ended early: {reason}; the best preview before it is used")
+        self._record(step, {"ended_early": 1.0})
 
     def load_state(self) -> Mapping[str, Any] | None:
         """See benchmark.plugins.contexts.FitContext.load_state."""

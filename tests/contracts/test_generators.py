@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.errors import GeneratorError
+from benchmark.images.image_set import ImageSet
 from benchmark.images.lazy import LazyImages
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import CONDITIONS, SampleRequest, Samples, Traits
@@ -58,16 +59,29 @@ def digest(samples: Samples) -> str:
     return hashlib.sha256(samples.image.tobytes()).hexdigest()
 
 
+def of_one_image(name: str) -> bool:
+    """Return whether a fit learns from a single image."""
+    return Traits.of(load(name).Generator).fit_unit == "per_image"
+
+
+def images(name: str, size: int = 16) -> ImageSet:
+    """Return what a fit learns from: blobs of three classes, or one of them."""
+    every = blobs(COUNTS, size=size)
+    return every.select(np.array([0])) if of_one_image(name) else every
+
+
 def context(folder: Path, size: int, generator: Any = None, **changes: Any) -> FakeContext:
     """Return a context with a reserve for the oracle; with a generator it draws previews."""
     reserve = blobs({"a": 4, "b": 4, "c": 4}, size=size, seed=9, prefix="reserve")
+    if generator is not None and Traits.of(type(generator)).fit_unit == "per_image":
+        changes = {"labels": (0, 0, 0, 0)} | changes
     return FakeContext(folder, generator, image_size=size, reserve=reserve, **changes)
 
 
 def fitted(name: str, folder: Path, size: int = 16) -> Any:
     """Return a generator fitted to blobs."""
     generator = make(name)
-    generator.fit(blobs(COUNTS, size=size), context(folder, size, generator))
+    generator.fit(images(name, size), context(folder, size, generator))
     return generator
 
 
@@ -77,9 +91,10 @@ def saved(generator: Any, folder: Path) -> None:
     generator.save(folder)
 
 
-def request(size: int = 16) -> SampleRequest:
-    """Return a request for seven images with classes in mixed order."""
-    return SampleRequest(np.array([2, 0, 1, 1, 0, 2, 0]), CLASSES, size)
+def request(name: str, size: int = 16) -> SampleRequest:
+    """Return a request for seven images with classes in mixed order, as far as a fit learns several."""
+    label = np.array([2, 0, 1, 1, 0, 2, 0])
+    return SampleRequest(label * 0 if of_one_image(name) else label, CLASSES, size)
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
@@ -111,7 +126,7 @@ def test_module_has_its_parts(name: str) -> None:
 )
 def test_samples_match_the_request(name: str, size: int, tmp_path: Path) -> None:
     """Samples have the requested count and size, and are not blank."""
-    drawn = draw(fitted(name, tmp_path, size), request(size), seed=1)
+    drawn = draw(fitted(name, tmp_path, size), request(name, size), seed=1)
     assert drawn.image.shape == (7, size, size)
     assert drawn.image.dtype == np.uint8
     assert drawn.image.std() > 1
@@ -121,11 +136,11 @@ def test_samples_match_the_request(name: str, size: int, tmp_path: Path) -> None
 def test_seed_decides_the_bytes(name: str, tmp_path: Path) -> None:
     """The same seed gives the same bytes whatever the global state, which does not move."""
     generator = fitted(name, tmp_path)
-    first = digest(draw(generator, request(), seed=1))
+    first = digest(draw(generator, request(name), seed=1))
     np.random.seed(3)  # noqa: NPY002
     torch.manual_seed(3)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    assert digest(draw(generator, request(), seed=1)) == first
+    assert digest(draw(generator, request(name), seed=1)) == first
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
@@ -156,7 +171,7 @@ def test_a_loaded_generator_samples_the_same(name: str, tmp_path: Path) -> None:
     generator = fitted(name, tmp_path)
     saved(generator, tmp_path / "saved")
     loaded = load(name).Generator.load(tmp_path / "saved", SampleContext())
-    assert digest(draw(loaded, request(), seed=4)) == digest(draw(generator, request(), seed=4))
+    assert digest(draw(loaded, request(name), seed=4)) == digest(draw(generator, request(name), seed=4))
     suffixes = {p.suffix for p in (tmp_path / "saved").rglob("*") if p.is_file()}
     assert suffixes <= {".safetensors", ".json"}
     saved(loaded, tmp_path / "again")
@@ -168,6 +183,8 @@ def test_single_class(name: str, tmp_path: Path) -> None:
     """One class of three is enough for a fit; a request for another class is refused by name."""
     generator = make(name)
     one_class = blobs(COUNTS).of_class(1)
+    if of_one_image(name):
+        one_class = one_class.select(np.array([0]))
     generator.fit(one_class, context(tmp_path, 16, generator, labels=(1, 1)))
     draw(generator, SampleRequest(np.array([1, 1, 1]), CLASSES, 16), seed=1)
     if name != "oracle":  # the oracle draws from the reserve
@@ -179,7 +196,7 @@ def test_single_class(name: str, tmp_path: Path) -> None:
 def test_another_size_is_refused(name: str, tmp_path: Path) -> None:
     """A generator fitted at 16 px refuses a request for 32 px."""
     with pytest.raises(GeneratorError, match="16 px, the request is for 32 px"):
-        draw(fitted(name, tmp_path), request(32), seed=1)
+        draw(fitted(name, tmp_path), request(name, 32), seed=1)
 
 
 @pytest.mark.parametrize("name", BUILTIN)
@@ -211,7 +228,7 @@ def test_killed_fit_resumes_to_the_same_bytes(
     """A killed fit that resumes from its last state gives the bytes of an uninterrupted fit."""
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
-    train = blobs(COUNTS)
+    train = images(name)
     whole, killed, resumed = make(name), make(name), make(name)
     whole.fit(train, context(tmp_path, 16, whole, precision=precision))
     dying = context(tmp_path, 16, killed, precision=precision, kill_after=kill_after)
@@ -232,37 +249,38 @@ def test_state_after_the_last_step_is_complete(
     """A fit killed after its last step resumes with no step left, and can be saved and sampled."""
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("benchmark.generators._network_training.SAVE_AT_MOST", 1e9)
-    killed, again = make(name), make(name)
-    dying = context(tmp_path, 16, killed, kill_after=tiny(name)["steps"])
+    whole, killed, again = make(name), make(name), make(name)
+    full = context(tmp_path, 16, whole)
+    whole.fit(images(name), full)
+    dying = context(tmp_path, 16, killed, kill_after=full.total)
     with pytest.raises(KilledError):
-        killed.fit(blobs(COUNTS), dying)
-    again.fit(blobs(COUNTS), replace(dying, generator=again, kill_after=0, steps=[]))
-    assert digest(draw(again, request(), seed=1)) == digest(draw(fitted(name, tmp_path), request(), seed=1))
+        killed.fit(images(name), dying)
+    again.fit(images(name), replace(dying, generator=again, kill_after=0, steps=[]))
+    assert digest(draw(again, request(name), seed=1)) == digest(draw(whole, request(name), seed=1))
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_fit_records_its_steps_and_stops_on_request(name: str, tmp_path: Path) -> None:
     """A fit logs and records every step, has previews until the last one, and ends when it should."""
-    steps, generator = tiny(name)["steps"], make(name)
+    generator = make(name)
     full = context(tmp_path, 16, generator)
-    generator.fit(blobs(COUNTS), full)
-    assert full.steps == full.logged == list(range(1, steps + 1))
+    generator.fit(images(name), full)
+    assert full.steps == full.logged == list(range(1, full.total + 1))
     assert len(full.previews) == 2
-    assert full.previews[-1] == steps
+    assert full.previews[-1] == full.total
     stopped = context(tmp_path, 16, stop_at=2)
-    make(name).fit(blobs(COUNTS), stopped)
+    make(name).fit(images(name), stopped)
     assert stopped.steps[-1] == 2
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_lazy_images_equal_an_array(name: str, tmp_path: Path) -> None:
     """A fit on lazy images gives the same samples as one on an array."""
-    images = blobs(COUNTS)
-    unread = replace(images, image=LazyImages.each(lambda row: images.image[row], len(images), 16))
-    request = SampleRequest.balanced(2, CLASSES, 16)
+    read = images(name)
+    unread = replace(read, image=LazyImages.each(lambda row: read.image[row], len(read), 16))
     drawn = []
-    for number, train in enumerate((images, unread)):
+    for number, train in enumerate((read, unread)):
         generator = make(name)
         generator.fit(train, context(tmp_path / str(number), 16, generator))
-        drawn.append(digest(draw(generator, request, seed=1)))
+        drawn.append(digest(draw(generator, request(name), seed=1)))
     assert drawn[0] == drawn[1]

@@ -150,3 +150,14 @@ def test_states_round_trip(tmp_path):
     assert fit.load_state() is None
     fit.save_state({"step": 3, "w": torch.ones(2), "note": "x"})
     assert torch.equal(fit.load_state()["w"], torch.ones(2))
+
+
+def test_a_failed_fit_retains_the_best_preview_and_says_so(tmp_path):
+    """After a preview, stop adds a note and the best state stands; before one, it is an error."""
+    fit = fit_with_scores(tmp_path / "late", [9.0])
+    advance(fit, 10)
+    fit.stop(15, "collapsed at step 15")
+    assert fit.notes == ["g ended early: collapsed at step 15; the best preview before it is used"]
+    assert kept_state(fit)[0] == 10
+    with pytest.raises(GeneratorError, match="collapsed at step 5, before the first preview"):
+        fit_with_scores(tmp_path / "early", []).stop(5, "collapsed at step 5")

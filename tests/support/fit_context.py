@@ -45,6 +45,8 @@ class FakeContext:
     logged: list[int] = field(default_factory=list)
     previews: list[int] = field(default_factory=list)
     saved: int = 0
+    total: int = 0
+    stopped: str = ""
     state: bytes = b""
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -75,6 +77,7 @@ class FakeContext:
         """Record the step, and draw a preview in the middle and at the end."""
         assert 1 <= step <= total
         self.steps.append(step)
+        self.total = total
         since, every = step - first, -(-(total - first) // 2)
         due = step == total or (since > 0 and since % every == 0)
         if self.generator is None or not due:
@@ -83,6 +86,10 @@ class FakeContext:
         context = SampleContext(self.device, self.precision, 1, self.assets, self.asset_hashes)
         check_samples(self.generator.sample(request, context), request, "preview")
         self.previews.append(step)
+
+    def stop(self, step: int, reason: str) -> None:
+        """Record why the fit ended early."""
+        self.stopped = reason
 
     def load_state(self) -> Mapping[str, Any] | None:
         """Load the state as the suite does: tensors and plain values alone."""
