@@ -64,7 +64,7 @@ VERBS = {
     "tables": Verb(requests.TablesRequest, "benchmark.cli.leaderboards:write_tables"),
     "stats": Verb(requests.StatsRequest, "benchmark.cli.stats:stats"),
     "leaderboard": Verb(requests.LeaderboardRequest, "benchmark.cli.leaderboards:render_leaderboards"),
-    "submit": Verb(SubmitRequest, "benchmark.submissions.submit:submit"),
+    "submit": Verb(SubmitRequest, "benchmark.cli.submissions:submit"),
     "verify": Verb(VerifyBundleRequest, "benchmark.verification.verify:run_verify"),
     "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
     "extractor": Verb(requests.ExtractorRequest, "benchmark.cli.extractor:train_extractor"),

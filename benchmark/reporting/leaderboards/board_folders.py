@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
-from benchmark.bundles.standing import ATTACHED, read_standing
+from benchmark.bundles.standing import ATTACHED, read_keyring, read_standing
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import validate_bundle_folder
@@ -39,19 +39,20 @@ def read_board(folder: Path) -> Board:
     Its bundles lose their predictions, since no page needs them after the comparison.
 
     Raises:
-        SubmissionError: a bundle or a file beside it is refused, or reported results do not follow from the
-            predictions.
+        SubmissionError: a bundle, a signature or a list of keys is refused, or reported results do not follow
+            from the predictions.
     """
     bundles = read_rows(folder)
     for bundle in bundles:
         if bundle.predictions is not None:
             confirm(bundle.manifest.record(), bundle.predictions)
     rows = [bundle.manifest.row.name for bundle in bundles]
+    keys = read_keyring(folder.parent.parent)
     return Board(
         bundles=[replace(b, predictions=None, curve=None) for b in bundles],
         comparison=compare_bundles(bundles),
         name=folder.name,
-        standings={row: read_standing(folder / row) for row in rows},
+        standings={row: read_standing(folder / row, keys) for row in rows},
         hashes={
             row: {p.name: sha256_file(p) for n in (MANIFEST, *ATTACHED) if (p := folder / row / n).exists()}
             for row in rows
