@@ -211,4 +211,4 @@ def test_links_beside_a_bundle_are_not_followed(folder, tmp_path):
     (folder / "ddpm" / "verified.json").symlink_to(elsewhere)
     with pytest.raises(SubmissionError, match="plain file"):
         standing(folder)
-    assert json.loads(elsewhere.read_text())["schema"] == 1
+    assert json.loads(elsewhere.read_text())["schema"] == 2
