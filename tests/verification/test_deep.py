@@ -190,7 +190,7 @@ def test_inflated_runs_on_other_hardware_are_not_recorded(
     reproduced = next(c for c in checks if c.name == "reproduced")
     assert reproduced.passed is None
     assert ("doubted" in reproduced.detail) is (shift != 40)
-    assert record.plausible is (True if shift == 40 else None)
+    assert record.plausible is (False if shift == 40 else None)  # the honest seeds hardly differ here
 
 
 def seeds_of(bundle: Bundle) -> list[float]:

@@ -39,7 +39,7 @@ class BoardRow:
 
     @property
     def origin(self) -> str:
-        """Who ran the row: a fact only where the project signed it."""
+        """Origin of the row: a fact only where the project signed it."""
         if self.standing is None:
             return ""
         if self.standing.project:
