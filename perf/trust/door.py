@@ -31,8 +31,13 @@ MUTATIONS = 2000
 
 def measure(count: int = MUTATIONS) -> list[Row]:
     """Attack a row of the suite and a submission."""
+    return list(measured(count))
+
+
+def measured(count: int) -> Iterator[Row]:
+    """Yield each row when it is ready."""
     with tempfile.TemporaryDirectory(prefix="trust-door-") as scratch:
-        return list(_rows(Path(scratch), count))
+        yield from _rows(Path(scratch), count)
 
 
 def _rows(scratch: Path, count: int) -> Iterator[Row]:
@@ -44,10 +49,6 @@ def _rows(scratch: Path, count: int) -> Iterator[Row]:
     request, cache = VerifyRequest(task=TINY, allowed_signers=known), DataCache(None, store)
     doors = [Door(scratch / name, request, cache) for name in ("ddpm", "blurred_noise")]
     zero = "0 accepted that verify refuses, 0 tracebacks"
-    yield _row("every field of bundle.json edited in turn", zero, _joined([edited_fields(d) for d in doors]))
-    signed = [Door(_signed(d.honest, scratch / "signed"), request, cache) for d in doors]
-    damaged = [mutations(d, count // len(signed)) for d in signed]
-    yield _row("random damage of JSON, tables, pictures, cards, archives", zero, _joined(damaged))
     forged = [*record_attacks(doors[0], scratch), renamed_copycat(doors[0], scratch)]
     passed = [str(o) for o in forged if not o.held]
     measured = f"{len(forged)} attacks, {len(passed)} counted {'; '.join(passed)}".strip()
@@ -56,6 +57,10 @@ def _rows(scratch: Path, count: int) -> Iterator[Row]:
         must = "doubted, not recorded"
         measured = f"{'doubted' if doubted else 'not doubted'}, {'recorded' if recorded else 'not recorded'}"
         yield Row(f"+4 points on every run, other hardware named, {name}", must, measured, measured == must)
+    yield _row("every field of bundle.json edited in turn", zero, _joined([edited_fields(d) for d in doors]))
+    signed = [Door(_signed(d.honest, scratch / "signed"), request, cache) for d in doors]
+    damaged = [mutations(d, count // len(signed)) for d in signed]
+    yield _row("random damage of JSON, tables, pictures, cards, archives", zero, _joined(damaged))
 
 
 def _signed(bundle: Path, into: Path) -> Path:
@@ -79,5 +84,6 @@ def _row(attack: str, must: str, tally: Tally) -> Row:
 
 
 if __name__ == "__main__":
-    for row in measure(int(sys.argv[1]) if sys.argv[1:] else MUTATIONS):
-        print(f"{'held' if row.held else 'BROKEN':<8}{row.attack}: {row.measured} (must be: {row.must})")
+    for row in measured(int(sys.argv[1]) if sys.argv[1:] else MUTATIONS):
+        line = f"{'held' if row.held else 'BROKEN':<8}{row.attack}: {row.measured} (must be: {row.must})"
+        print(line, flush=True)

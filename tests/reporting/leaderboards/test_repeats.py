@@ -25,7 +25,8 @@ def test_the_sentence_states_the_board_s_own_numbers(tmp_path):
     spread = np.sqrt(np.mean([v.var(ddof=1) for v in runs.values()]))
     text = repeats(board)
     k, points, stated, df, gain = re.search(
-        r"repeat (\d) of 3 seeds .* by ([\d.]+) points .* of ([\d.]+) points .*\(df (\d+)\).* gains ([-+\d.]+) points",
+        r"repeat (\d) of 3 seeds .* by ([\d.]+) points .* of ([\d.]+) points .*\(df (\d+)\)"
+        r".* gains ([-+\d.]+) points",
         text,
     ).groups()
     assert float(stated) == pytest.approx(100 * spread, abs=0.06)
