@@ -53,13 +53,14 @@ def render_leaderboards(request: LeaderboardRequest) -> int:
     Raises:
         BenchmarkError: options that exclude each other.
     """
-    if request.check and (request.add or request.bundles):
-        other = "--add" if request.add else "--bundles"
+    if request.check and (request.add or request.bundles or request.sign):
+        other = "--add" if request.add else "--bundles" if request.bundles else "--sign"
         raise BenchmarkError(WHERE, f"--check and {other} exclude each other", "Leave one out.")
     if not request.bundles:
         return _make_pages(request)
-    if request.add:
-        raise BenchmarkError(WHERE, "--bundles and --add exclude each other", "Leave one out.")
+    if request.add or request.sign or request.verify:
+        other = "--add" if request.add else "--sign" if request.sign else "--verify"
+        raise BenchmarkError(WHERE, f"--bundles and {other} exclude each other", "Leave one out.")
     out = request.out or request.bundles.parent
     make_folder(out)
     check_leaderboard(out)

@@ -295,6 +295,8 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, messag
         (["--check", "--add", "x"], "--check and --add exclude each other"),
         (["--bundles", "x", "--check"], "--check and --bundles exclude each other"),
         (["--bundles", "x", "--add", "y"], "--bundles and --add exclude each other"),
+        (["--check", "--sign", "x"], "--check and --sign exclude each other"),
+        (["--bundles", "x", "--verify"], "--bundles and --verify exclude each other"),
         (["--check", "maybe"], "should be a valid boolean"),
         (["--board", "../../etc", "--add", "OTHER"], "board ../../etc"),
         (["--board", "lus_limited-demo", "--add", "OTHER"], "holds rows of task 'cxr_pneumonia'"),
