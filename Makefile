@@ -1,7 +1,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: demo test test-slow test-lowest campaign lint types imports docs clean
+.PHONY: demo test test-slow test-lowest campaign verify-boards lint types imports docs clean
 
 # One environment for everything: made from the project's own files, again when they change.
 .venv/.installed: pyproject.toml
@@ -29,6 +29,10 @@ test-lowest:
 # Runs are killed, started together, and lose their disks and servers: about an hour.
 campaign: .venv/.installed
 	$(ACTIVATE) && python perf/campaign.py
+
+# Every check of `verify`, on every row of the boards.
+verify-boards: .venv/.installed
+	$(ACTIVATE) && python -m benchmark leaderboard --check --verify
 
 lint: .venv/.installed
 	$(ACTIVATE) && ruff check . && ruff format --check .

@@ -23,6 +23,7 @@ MANIFEST, PREDICTIONS, CURVE = "bundle.json", "predictions.parquet", "curve.parq
 GRID, TRAINING, PREVIEWS = "samples/grid.png", "samples/training.png", "samples/images.parquet"
 CONTENT = (PREDICTIONS, CURVE, GRID, TRAINING, PREVIEWS)  # the files whose hashes stand in bundle.json
 SIGNATURE, VERIFIED = "bundle.json.sig", "verified.json"  # added beside a complete bundle
+RECORD_SIGNATURE = "verified.json.sig"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,29 +1,57 @@
-"""Standing of a row: what its verification record and its signature say, read from beside ``bundle.json``."""
+"""Standing of a row: its verification record and its signatures, which lie beside ``bundle.json``.
 
-import base64
-import binascii
-import hashlib
+Nothing counts that no maintainer signed: a record without a maintainer's signature is its author's word, and
+so is the claim that the project ran a row.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from benchmark.bundles.io import MANIFEST, SIGNATURE, VERIFIED, check_size
+from benchmark.bundles.io import MANIFEST, RECORD_SIGNATURE, SIGNATURE, VERIFIED, check_size
 from benchmark.bundles.schema import Part, Sha256
 from benchmark.bundles.sealed import SealedResult
 from benchmark.errors import SubmissionError, TaskError
 from benchmark.intake.archive import MAX_FILE_BYTES
-from benchmark.intake.signature import NAMESPACE
+from benchmark.intake.signature import (
+    NAMESPACE,
+    RECORD_NAMESPACE,
+    KnownKey,
+    Signature,
+    check,
+    read_keys,
+)
 from benchmark.intake.untrusted import read_json
 from benchmark.tasks.parsing import parse
 from benchmark.utils.formatting import listed, plural
 from benchmark.utils.hashing import sha256_file
 
-ATTACHED = (VERIFIED, SIGNATURE)  # files that may lie beside a bundle
-MAGIC, VERSION = b"SSHSIG", 1  # OpenSSH, PROTOCOL.sshsig
-ARMOR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
-VERIFY_AGAIN = "Remove the row, or verify it again: python -m benchmark verify FOLDER --deep --record."
+SIGNERS, MAINTAINERS = "allowed_signers", "maintainers"  # lists of keys beside the pages, edited by hand
+ATTACHED = (VERIFIED, SIGNATURE, RECORD_SIGNATURE)  # files that may lie beside a bundle
+SCHEMA = 2  # of a record
+VERIFY_AGAIN = (
+    "Remove the row, or verify it again: python -m benchmark verify FOLDER --deep --record --sign KEY."
+)
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The keys of known authors and of maintainers."""
+
+    authors: tuple[KnownKey, ...] = ()
+    maintainers: tuple[KnownKey, ...] = ()
+
+
+def read_keyring(root: Path) -> Keyring:
+    """Read the keys beside the pages under ``root``; a list that is absent is empty.
+
+    Raises:
+        SubmissionError: a list is malformed; names its line.
+    """
+    lists = (root / SIGNERS, root / MAINTAINERS)
+    return Keyring(*(read_keys(path) if path.is_file() else () for path in lists))
 
 
 class Check(Part, extra="ignore"):
@@ -33,25 +61,18 @@ class Check(Part, extra="ignore"):
     passed: bool | None
 
 
-class Signer(Part, extra="ignore"):
-    """The key of a valid signature; ``principal`` is None where the key is not known."""
-
-    key: str = Field(max_length=200)
-    principal: str | None = Field(None, max_length=200)
-
-
 class Verification(Part, extra="ignore"):
-    """The fields of ``verified.json``, schema 1, that a board reads."""
+    """The fields of ``verified.json``, schema 2, that a board reads."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     bundle_sha256: Sha256
     suite_version: str = Field(max_length=64)
     date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}", max_length=64)
     seeds: tuple[int, ...] = ()
     checks: tuple[Check, ...] = Field(min_length=1)
     plausible: bool | None = None
-    signer: Signer | None = None
     sealed: SealedResult | None = None
+    detectable: float | None = Field(None, ge=0)
 
 
 @dataclass(frozen=True)
@@ -59,11 +80,12 @@ class Standing:
     """Standing of a row.
 
     Attributes:
-        status: ``verified`` with a verification record of this very ``bundle.json``, ``changed`` with a
-            record of another one, else ``self-reported``.
-        signature: whether a signature lies beside the bundle. It is read here, not checked; ``verify``
-            checks it.
-        signer: fingerprint of the signing key as ``ssh-keygen -l`` prints it, or "".
+        status: ``verified`` with a record of this very ``bundle.json`` that a maintainer signed, ``changed``
+            with one of another ``bundle.json``, else ``self-reported``.
+        signature: whether a key signed ``bundle.json``.
+        signer: fingerprint of that key as ``ssh-keygen -l`` prints it, or "".
+        owner: of that key by the lists of known keys, or "".
+        project: whether that key is a maintainer's, so that the project made the bundle.
         detail: a sentence for readers.
         sealed: the result on a season's sealed test; only of a verified row.
     """
@@ -73,73 +95,64 @@ class Standing:
     signer: str
     detail: str
     sealed: SealedResult | None = None
+    owner: str = ""
+    project: bool = False
 
 
-def read_standing(folder: Path) -> Standing:
+def read_standing(folder: Path, keys: Keyring) -> Standing:
     """Read the standing of the bundle in a folder.
 
     Raises:
-        SubmissionError: ``verified.json`` or the signature is malformed, or the verification failed.
+        SubmissionError: a signature does not match its file, or a maintainer signed a record that is
+            malformed or of a verification that failed.
     """
-    signer = _signer(folder / SIGNATURE)
-    signature: Literal["signed", "unsigned"] = "signed" if signer else "unsigned"
-    record = _verification(folder / VERIFIED)
-    if record is None:
-        detail = "Reported by its author; no training was repeated."
-        return Standing("self-reported", signature, signer, detail)
-    if record.bundle_sha256 != sha256_file(folder / MANIFEST):
-        detail = f"Verified on {record.date[:10]}, but {MANIFEST} was changed since."
-        return Standing("changed", signature, signer, detail)
-    _require_passed(record, folder / VERIFIED)
-    return Standing("verified", signature, signer, _summary(record, signer), record.sealed)
+    project = _checked(folder / MANIFEST, folder / SIGNATURE, keys.maintainers, NAMESPACE)
+    author = _checked(folder / MANIFEST, folder / SIGNATURE, keys.authors, NAMESPACE)
+    status, detail, record = _status(folder, keys)
+    return Standing(
+        status=status,
+        signature="signed" if author.good else "unsigned",
+        signer=author.key,
+        owner=project.principal or author.principal or "",
+        project=project.principal is not None,
+        detail=detail,
+        sealed=record.sealed if record else None,
+    )
 
 
-def fingerprint(armored: str) -> str:
-    """Fingerprint of the key in an OpenSSH signature: ``SHA256:`` and the unpadded base64 of its hash.
-
-    Raises:
-        ValueError: not an OpenSSH signature, or one of another namespace.
-    Source: OpenSSH, PROTOCOL.sshsig, sections "Armored format" and "Blob format".
-    """
-    lines = armored.strip().splitlines()
-    if len(lines) < 3 or (lines[0], lines[-1]) != ARMOR:
-        raise ValueError(f"expected the lines '{ARMOR[0]}' and '{ARMOR[1]}'")
-    try:
-        blob = base64.b64decode("".join(lines[1:-1]), validate=True)
-    except binascii.Error:
-        raise ValueError("expected base64 between the two lines") from None
-    if blob[:10] != MAGIC + VERSION.to_bytes(4):
-        raise ValueError(f"expected {MAGIC.decode()} version {VERSION}")
-    key, rest = _string(blob[10:])
-    namespace, _ = _string(rest)
-    if namespace != NAMESPACE.encode():
-        raise ValueError(f"namespace is {namespace!r}, expected {NAMESPACE.encode()!r}")
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-
-
-def _string(blob: bytes) -> tuple[bytes, bytes]:
-    """Split a blob after its first length-prefixed string."""
-    end = 4 + int.from_bytes(blob[:4])
-    if not 4 < end <= len(blob):
-        raise ValueError("is truncated")
-    return blob[4:end], blob[end:]
-
-
-def _signer(path: Path) -> str:
-    """Fingerprint of the key that signed, or "" without a signature."""
+def _status(
+    folder: Path, keys: Keyring
+) -> tuple[Literal["verified", "self-reported", "changed"], str, Verification | None]:
+    """Return the standing by the record of verification, a sentence about it, and the record that counts."""
+    path = folder / VERIFIED
     if not _exists(path):
-        return ""
+        if _exists(folder / RECORD_SIGNATURE):
+            raise SubmissionError(
+                str(folder / RECORD_SIGNATURE), f"is there without {VERIFIED}", "Remove it."
+            )
+        return "self-reported", "Reported by its author; no training was repeated.", None
     check_size(path)
-    try:
-        return fingerprint(path.read_bytes().decode("ascii"))
-    except ValueError as error:
-        remedy = f"Sign again: ssh-keygen -Y sign -n {NAMESPACE} -f KEY {MANIFEST}."
-        raise SubmissionError(str(path), f"is not a signature of a bundle: {error}", remedy) from None
+    signed = _checked(path, folder / RECORD_SIGNATURE, keys.maintainers, RECORD_NAMESPACE)
+    if signed.principal is None:
+        who = "by a key that is not a maintainer's" if signed.good else "by nobody"
+        return "self-reported", f"Reported by its author; the {VERIFIED} beside it is signed {who}.", None
+    record = _verification(path)
+    if record.bundle_sha256 != sha256_file(folder / MANIFEST):
+        return "changed", f"Verified on {record.date[:10]}, but {MANIFEST} was changed since.", None
+    _require_passed(record, path)
+    return "verified", _summary(record, signed.principal), record
 
 
-def _verification(path: Path) -> Verification | None:
-    if not _exists(path):
-        return None
+def _checked(file: Path, signature: Path, known: tuple[KnownKey, ...], namespace: str) -> Signature:
+    """Check a signature; one that does not match its file is refused."""
+    result = check(file, signature, known, namespace)
+    if result.good is False:
+        remedy = f"Remove it, or sign again: ssh-keygen -Y sign -n {namespace} -f KEY {file.name}."
+        raise SubmissionError(str(signature), result.detail, remedy)
+    return result
+
+
+def _verification(path: Path) -> Verification:
     try:
         record: Verification = parse(Verification, read_json(path, MAX_FILE_BYTES[VERIFIED]), str(path))
     except (TaskError, SubmissionError) as error:
@@ -162,15 +175,15 @@ def _require_passed(record: Verification, path: Path) -> None:
         raise SubmissionError(f"{path}: plausible", reason, VERIFY_AGAIN)
 
 
-def _summary(record: Verification, signer: str) -> str:
-    """Sentence with the date, the checks, the repeated seeds and the signer of a verification."""
+def _summary(record: Verification, maintainer: str) -> str:
+    """Sentence with the date, the checks, the repeated seeds and the maintainer of a verification."""
     passed = sum(check.passed is True for check in record.checks)
     unchecked = [check.name for check in record.checks if check.passed is None]
     seeds = f"{'seed' if len(record.seeds) == 1 else 'seeds'} {listed([str(s) for s in record.seeds])}"
-    when = f"Verified on {record.date[:10]} with version {record.suite_version}"
+    when = f"Verified on {record.date[:10]} with version {record.suite_version}, signed by {maintainer}"
     parts = [f"{when}: {plural(passed, 'check')} passed", f"training repeated with {seeds}"]
-    if record.signer is not None and record.signer.key == signer:
-        parts.append(f"signature valid, by {record.signer.principal or 'an unknown key'}")
+    if record.detectable is not None:
+        parts.append(f"an inflation of {100 * record.detectable:.1f} points would be seen in 80 %")
     if unchecked:
         parts.append(f"could not be checked: {listed(unchecked)}")
     return "; ".join(parts) + "."

@@ -64,7 +64,7 @@ VERBS = {
     "tables": Verb(requests.TablesRequest, "benchmark.cli.leaderboards:write_tables"),
     "stats": Verb(requests.StatsRequest, "benchmark.cli.stats:stats"),
     "leaderboard": Verb(requests.LeaderboardRequest, "benchmark.cli.leaderboards:render_leaderboards"),
-    "submit": Verb(SubmitRequest, "benchmark.submissions.submit:submit"),
+    "submit": Verb(SubmitRequest, "benchmark.cli.submissions:submit"),
     "verify": Verb(VerifyBundleRequest, "benchmark.verification.verify:run_verify"),
     "season open": Verb(requests.OpenSeasonRequest, "benchmark.cli.seasons:open_"),
     "season close": Verb(requests.CloseSeasonRequest, "benchmark.cli.seasons:close"),

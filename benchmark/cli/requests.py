@@ -87,11 +87,26 @@ class LeaderboardRequest:
         False
     )
     add: Annotated[Paths, Option("bundles, ZIP files of bundles or folders of runs to add")] = ()
-    board: Annotated[str | None, Option("of the added rows; default: that of their protocol")] = None
+    board: Annotated[str | None, Option("of the added or signed rows; default: that of their protocol")] = (
+        None
+    )
     replace: Annotated[bool, Option("replace rows that have the name of an added row")] = False
-    task: Annotated[Path | None, Option("with --add: task file, for a task that is not in the suite")] = None
-    source: Annotated[Path | None, Option("with --add: file of a source that is not installed")] = None
-    data: Annotated[Path | None, Option("with --add: folder of the real data to compare with")] = None
+    task: Annotated[
+        Path | None, Option("with --add, --verify: task file, for a task that is not in the suite")
+    ] = None
+    source: Annotated[Path | None, Option("with --add, --verify: file of a source that is not installed")] = (
+        None
+    )
+    data: Annotated[Path | None, Option("with --add, --verify: folder of the real data to compare with")] = (
+        None
+    )
+    verify: Annotated[bool, Option("run every check of verify on the rows of the boards, too")] = False
+    since: Annotated[
+        str | None, Option("with --verify: rows changed since a commit, and one board in turn; default: all")
+    ] = None
+    sign: Annotated[
+        Path | None, Option("with --board: a maintainer's SSH key that signs the rows that the project ran")
+    ] = None
     workers: Workers = None
 
 

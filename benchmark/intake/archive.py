@@ -30,13 +30,14 @@ MAX_FILE_BYTES = {
     "samples/images.parquet": 50_000_000,
     "bundle.json.sig": 10_000,
     "verified.json": 1_000_000,
+    "verified.json.sig": 10_000,
 }  # of every file that a bundle may have
 MAX_TOTAL_BYTES = 1_200_000_000
 MAX_RATIO = 250  # unpacked to packed; zeros reach 1000, and Parquet and PNG are compressed already
 RATIO_FREE_BYTES = 1_000_000  # allowed for a file at any ratio
 MAX_DIRECTORY_BYTES = 65_536  # of a ZIP; a bundle's ten names need one
 FOLDER = "samples"
-RECORD = "verified.json"  # the verifier writes it; a submission may not contain it
+RECORDS = ("verified.json", "verified.json.sig")  # a maintainer writes them; a submission may not
 ROW = re.compile(NAME)
 BLOCK = 2**20
 ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zip")
@@ -194,7 +195,7 @@ def _validated_entries(bundle: zipfile.ZipFile, archive: Path) -> dict[str, zipf
                 raise SubmissionError(where, "is not a folder of a bundle", "Leave it out.")
             continue
         _validate_name(name, where)
-        if name == RECORD:
+        if name in RECORDS:
             raise SubmissionError(where, "may be written only by the verifier", "Leave it out.")
         _validate_stated_size(entry, name, where)
         files[name] = entry

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmark.bundles.identical_rows import refuse_identical
-from benchmark.bundles.io import MANIFEST, PREDICTIONS, VERIFIED, Bundle, read_bundle
+from benchmark.bundles.io import MANIFEST, PREDICTIONS, RECORD_SIGNATURE, VERIFIED, Bundle, read_bundle
 from benchmark.comparison.align import align
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
@@ -141,6 +141,6 @@ def _copy(copies: Mapping[Path, Path], where: str) -> None:
         for target, folder in copies.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             part = parts.enter_context(atomic_folder(target))
-            for name in set(validate_bundle_folder(folder)) - {VERIFIED}:
+            for name in set(validate_bundle_folder(folder)) - {VERIFIED, RECORD_SIGNATURE}:
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, part / name)

@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,12 @@ SUBMISSION_TYPES = ("generator", "samples", "bundle")
 DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a ZIP can hold, so that equal files give equal archives
 
 
-def submit(options: SubmitRequest) -> int:
-    """Make the bundle of a submission; return 1 if its row failed."""
+def submit(options: SubmitRequest, verify: Callable[[Path], None]) -> int:
+    """Make the bundle of a submission; return 1 if its row failed.
+
+    Args:
+        verify: raises an error if a check of the bundle in a folder fails.
+    """
     submission_type = _submission_type(options)
     assert options.card is not None
     card = read_card(options.card)
@@ -41,7 +46,7 @@ def submit(options: SubmitRequest) -> int:
     make_folder(out)
     _check_outputs(options, card, out)
     if options.bundle is not None:
-        folder = import_bundle(options.bundle, card, out)
+        folder = import_bundle(options.bundle, card, out, verify)
     else:
         folder = evaluate(options, card, submission_type, out)
     bundle = read_bundle(folder)
@@ -158,14 +163,15 @@ def _generator_row(options: SubmitRequest, plan: Plan) -> Row:
     return row
 
 
-def import_bundle(source: Path, card: SubmissionCard, out: Path) -> Path:
+def import_bundle(source: Path, card: SubmissionCard, out: Path, verify: Callable[[Path], None]) -> Path:
     """Validate a bundle that was made elsewhere with the same protocol, and add the submission card.
 
     Args:
         source: a folder, or a ZIP of one.
+        verify: as for ``submit``, of the bundle with its card.
     Raises:
-        SubmissionError: it is incomplete, holds anything but a bundle, is a failed row or a control, or has
-            another name than the card.
+        SubmissionError: it is incomplete, holds anything but a bundle, is a failed row or a control, has
+            another name than the card, or fails a check.
     """
     with bundle_folder(source) as given:
         bundle = read_bundle(given)
@@ -182,10 +188,12 @@ def import_bundle(source: Path, card: SubmissionCard, out: Path) -> Path:
         "submission": card.model_dump(mode="json"),
         "row": _row_card(card, record["row"]),
     }
-    folder = out / card.name
-    tables = (bundle.predictions, bundle.grid, bundle.curve, bundle.previews, bundle.training)
-    write_bundle(folder, record, *tables)
-    return folder
+    content = (record, bundle.predictions, bundle.grid, bundle.curve, bundle.previews, bundle.training)
+    with tempfile.TemporaryDirectory(prefix="synththorax-bundle-") as scratch:
+        write_bundle(Path(scratch) / card.name, *content)
+        verify(Path(scratch) / card.name)
+    write_bundle(out / card.name, *content)
+    return out / card.name
 
 
 def zip_bundle(folder: Path, archive: Path) -> Path:

@@ -12,7 +12,11 @@ from pathlib import Path
 from benchmark.errors import StoreError
 
 MANIFESTS = {"manifest.json": ("key", "stage"), "bundle.json": ("schema", "row")}  # and fields of each
-ATTACHED = ("bundle.json.sig", "verified.json")  # files of a bundle that its manifest does not list
+ATTACHED = (
+    "bundle.json.sig",
+    "verified.json",
+    "verified.json.sig",
+)  # files of a bundle that its manifest does not list
 OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")  # a file manager leaves them anywhere
 ELSEWHERE = "Move it away, or give another folder."
 

@@ -15,8 +15,9 @@ MAX_TEXT = 200  # characters of a value in a message
 UNVERIFIABLE = {
     "costs and machine": r"(costs|hardware|software|provenance)(\..*)?|device|precision",
     "measures of all images": r"(measures\.|quality_filter).*|samples\.hash",
+    "the shown images, if they are no copies": r"files\.samples/.*",
     "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
-    "the row's card": r"row\.(title|description|citation|license|version)",
+    "the row's card": r"row\.(title|description|citation|license|version|image_size|fit_unit|assets.*)",
     "a generator's parameters": r"row\.params.*|attempts",
     "the submission's card": r"submission_type|submission\.(?!name).*",
     "the reason why a row failed": r"error",

@@ -1,14 +1,14 @@
 """Recompute the data of a bundle's protocol, and compare them with the bundle's account of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark.bundles.folds import joined_data
 from benchmark.bundles.schema import Manifest
 from benchmark.engine.runner import execute
-from benchmark.engine.store import Store
+from benchmark.engine.store import Store, store_root
 from benchmark.errors import BenchmarkError, DataError, StoreError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
@@ -20,6 +20,8 @@ from benchmark.stages import run as run_stage
 from benchmark.stages.data import DataResult
 from benchmark.verification.check import NOT_CHECKED, Check, checks_of, difference, differences
 from benchmark.verification.protocol import Protocol
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,36 @@ class RecomputedData:
     folds: tuple[Splits, ...]
     summary: Mapping[str, Any]
     pseudo_labeled: bool
+    _derived: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """Return what depends on the data and on ``key`` alone, computed once for all bundles."""
+        if key not in self._derived:
+            self._derived[key] = compute()
+        value: Value = self._derived[key]
+        return value
+
+
+class DataCache:
+    """The data of every protocol, recomputed once: one object serves all bundles of a command.
+
+    The data depend on the protocol's request alone, so no bundle decides what another is compared with.
+
+    Args:
+        root: folder of a real dataset.
+        store: folder for the results, as of a run; default: that of runs.
+    """
+
+    def __init__(self, root: Path | None, store: Path | None = None) -> None:
+        self._root, self._store = root, store
+        self._data: dict[Hashable, RecomputedData] = {}
+
+    def of(self, protocol: Protocol) -> RecomputedData:
+        """Return the data of a protocol; raises as ``recompute_data``."""
+        key = protocol.request(self._root, PHANTOM)
+        if key not in self._data:
+            self._data[key] = recompute_data(protocol, self._root, self._store or store_root())
+        return self._data[key]
 
 
 def recompute_data(protocol: Protocol, root: Path | None, store: Path) -> RecomputedData:

@@ -16,8 +16,10 @@ class VerifyRequest:
     source: Annotated[Path | None, Option("Python file of a source that is not installed")] = None
     root: Root = None
     allowed_signers: Annotated[Path | None, Option("authors and their keys, see ssh-keygen(1)")] = None
-    deep: Annotated[bool, Option("train a random share of the seeds again")] = False
-    seeds: Annotated[Count | None, Option("with --deep: number of seeds; default: a third")] = None
+    deep: Annotated[bool, Option("train randomly drawn seeds again")] = False
+    seeds: Annotated[
+        Count | None, Option("with --deep: number of seeds; default: as many as detect 5 points")
+    ] = None
     seed: Annotated[Count | None, Option("with --deep: seed of the choice of seeds; default: random")] = None
     generator: Annotated[Path | None, Option("with --deep: Python file of a submitted row")] = None
     samples: Annotated[Path | None, Option("with --deep: images of a submitted row")] = None
@@ -39,4 +41,5 @@ class VerifyBundleRequest(VerifyRequest):
         Path, Option("folder or ZIP of a bundle", "outputs/cxr_pneumonia-demo/bundles/ddpm", positional=True)
     ]
     record: Annotated[bool, Option("with --deep: write verified.json into the bundle")] = False
+    sign: Annotated[Path | None, Option("with --record: a maintainer's SSH key that signs the record")] = None
     out: Annotated[Path | None, Option("JSON file of every check")] = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.bundles.assemble import RunResults
 from benchmark.bundles.fits import measures_over_fits, worst_gate
+from benchmark.bundles.previews import preview_images
 from benchmark.bundles.schema import Manifest
 from benchmark.bundles.seasons import Secret
 from benchmark.engine.node import Graph
@@ -20,12 +20,14 @@ from benchmark.engine.runner import execute
 from benchmark.engine.store import Store
 from benchmark.errors import BenchmarkError, StoreError, SubmissionError
 from benchmark.experiments.progress import Progress
+from benchmark.images.arrow import read_images
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
 from benchmark.stages.classify import PREDICTIONS
+from benchmark.stages.job import SYNTHETIC
 from benchmark.stages.measure import MeasureResult
 from benchmark.submissions.sample_row import sample_row
 from benchmark.utils.hashing import sha256_of
@@ -37,8 +39,6 @@ from benchmark.verification.sealed import SealedPredictions, predict_sealed, sea
 if TYPE_CHECKING:
     import pandas as pd
 
-SHARE = 1 / 3  # of the seeds
-
 
 @dataclass(frozen=True)
 class RegeneratedImages:
@@ -47,12 +47,14 @@ class RegeneratedImages:
     Attributes:
         hash: of the images of all fits and folds.
         images: their number.
+        shown: those that a bundle shows, as in ``Bundle.previews``.
     """
 
     hash: str
     images: int
     measures: Mapping[str, Any]
     memorization: Mapping[str, Any] | None
+    shown: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class Retraining:
     sealed: SealedPredictions | None = None
 
 
-def draw_seeds(seeds: Sequence[int], count: int | None, draw_seed: int | None) -> tuple[int, ...]:
-    """Draw a random share of the seeds, by the system's randomness or repeatably by ``draw_seed``."""
-    size = min(len(seeds), count or math.ceil(SHARE * len(seeds)))
+def draw_seeds(seeds: Sequence[int], count: int, draw_seed: int | None) -> tuple[int, ...]:
+    """Draw some of the seeds, by the system's randomness or repeatably by ``draw_seed``."""
+    size = min(len(seeds), count)
     rng = random.SystemRandom() if draw_seed is None else random.Random(draw_seed)
     return tuple(sorted(rng.sample(list(seeds), size)))
 
@@ -177,4 +179,5 @@ def _regenerated(results: RunResults, row: str) -> RegeneratedImages | None:
         images=sum(d.images for d in drawn),
         measures={name: m.record() for name, m in measures_over_fits(measures).items()},
         memorization=gate.record(),
+        shown=preview_images([read_images(r.folder / SYNTHETIC) for r in results.shown_images(row)]),
     )

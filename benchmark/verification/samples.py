@@ -59,12 +59,14 @@ def read_sample_images(bundle: Bundle, folder: Path) -> SampleImages:
     manifest, table = bundle.manifest, bundle.previews
     assert table is not None
     where, size = str(folder / PREVIEWS), manifest.image_size
-    pictures = [_picture(content, size, f"{where}: image {k}") for k, content in enumerate(table["image"])]
+    pictures = [
+        read_picture(content, size, f"{where}: image {k}") for k, content in enumerate(table["image"])
+    ]
     label = np.array([manifest.classes.index(c) for c in table["class"]])
     return SampleImages(np.stack(pictures), label, table["fold"].to_numpy())
 
 
-def _picture(content: Any, size: int, where: str) -> np.ndarray:
+def read_picture(content: Any, size: int, where: str) -> np.ndarray:
     """Return (size, size) uint8; checks the size before it decodes a pixel."""
     from PIL import Image
 
@@ -172,7 +174,9 @@ def _check_calibration(
         why = "threshold not recomputed, since a filter decided which images were measured"
         return [Check("memorization", NOT_CHECKED, why)]
     try:
-        gates = [calibrated_gate(splits, protocol) for splits in data.folds]
+        gates = data.once(
+            ("gate", protocol.extractor), lambda: [calibrated_gate(s, protocol) for s in data.folds]
+        )
     except BenchmarkError as error:
         return [Check("memorization", NOT_CHECKED, f"could not be recomputed: {error.problem}")]
     faults = [*_number_faults(manifest, gate, gates), *_calibration_faults(gate, gates)]

@@ -25,7 +25,7 @@ PAGES = ["README.md", "cxr_pneumonia.json", "cxr_pneumonia.md", "index.html"]
 @pytest.fixture(autouse=True)
 def _unverified(monkeypatch):
     """The boards of these tests are invented: no check of ``verify`` could pass."""
-    monkeypatch.setattr("benchmark.cli.leaderboards.require_no_fault", lambda folder, request: None)
+    monkeypatch.setattr("benchmark.cli.leaderboards.require_no_fault", lambda folder, request, cache: None)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def check(root: Path) -> int:
 
 def test_pages_are_fresh_after_writing(root, capsys):
     """``--check`` passes without output, and writing the pages again changes nothing."""
-    assert sorted(p.name for p in root.iterdir() if p.is_file()) == PAGES
+    assert sorted(p.name for p in root.iterdir() if p.is_file()) == sorted([*PAGES, "maintainers"])
     before = listing(root)
     assert check(root) == 0
     assert capsys.readouterr().out == ""
@@ -124,7 +124,8 @@ def test_any_change_of_a_page_is_detected(published, faults, name, at, by):
         path.write_bytes(before)
 
 
-FILES = ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet", "verified.json")
+FILES = ("bundle.json", "predictions.parquet", "samples/grid.png", "samples/images.parquet", "verified.json",
+         "verified.json.sig")  # fmt: skip
 
 
 def one_byte(published: Path, name: str, at: int, by: int) -> None:
@@ -294,6 +295,8 @@ def test_other_test_images_are_not_added(root, bundles, tmp_path, change, messag
         (["--check", "--add", "x"], "--check and --add exclude each other"),
         (["--bundles", "x", "--check"], "--check and --bundles exclude each other"),
         (["--bundles", "x", "--add", "y"], "--bundles and --add exclude each other"),
+        (["--check", "--sign", "x"], "--check and --sign exclude each other"),
+        (["--bundles", "x", "--verify"], "--bundles and --verify exclude each other"),
         (["--check", "maybe"], "should be a valid boolean"),
         (["--board", "../../etc", "--add", "OTHER"], "board ../../etc"),
         (["--board", "lus_limited-demo", "--add", "OTHER"], "holds rows of task 'cxr_pneumonia'"),

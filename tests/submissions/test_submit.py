@@ -26,6 +26,7 @@ from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
 from benchmark.submissions.submit import zip_bundle
+from support.honest import edit
 from support.samples import ROOT, TINY
 
 EXAMPLES = ROOT / "examples" / "submissions"
@@ -196,6 +197,19 @@ def test_an_external_bundle_gets_its_card(form, submitted, place):
     assert {**after.manifest.record(), **changed} == {**before.manifest.record(), **changed}
     assert sorted(p.name for p in out.iterdir()) == ["pca_samples", "pca_samples.zip"]
     assert read_bundle(submitted.out / "pca_samples").manifest.submission_type == "samples"
+
+
+def test_an_external_bundle_that_fails_a_check_is_not_written(submitted, place, capsys):
+    """``submit --bundle`` makes every check of ``verify``: an edited claim is refused by its field."""
+    odd = Path(shutil.copytree(submitted.out / "pca_samples", place / "edited" / "pca_samples"))
+    edit(odd, lambda content: content.update(question="Is mine the best?"))
+    card = place / "edited.yaml"
+    text = (EXAMPLES / "bundle" / "submission.yaml").read_text()
+    card.write_text(text.replace("name: my_generator", "name: pca_samples"))
+    out = place / "o7"
+    assert submitted.submit("--bundle", str(odd), "--card", str(card), "--out", str(out)) == 1
+    assert "question: protocol: is 'Is mine the best?'" in capsys.readouterr().err
+    assert not list(out.rglob("bundle.json"))
 
 
 def test_a_bundle_of_another_name_or_with_more_in_it_is_refused(submitted, place, capsys):

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.tasks.loading import load_task
-from benchmark.verification import samples, verify
+from benchmark.verification import data as recomputation
 from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.request import VerifyRequest
@@ -28,28 +28,17 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def remembered(originals: Path):
-    """Compute data and gate of the tiny task once per protocol, not once per test."""
-    patch = pytest.MonkeyPatch()
-    recompute, gates = verify.recompute_data, {}
-    patch.setattr(verify, "store_root", lambda: originals / "store")
-    cache: dict[tuple[str, ...], object] = {}
+    """Compute the data of the tiny task, and all that depends on them, once per protocol."""
+    patch, cache = pytest.MonkeyPatch(), {}
+    recompute = recomputation.recompute_data
 
     def recomputed(protocol, root, store):  # type: ignore[no-untyped-def]
-        key = (protocol.file, protocol.profile_name, protocol.source, protocol.scenario, str(root))
+        key = protocol.request(root, PHANTOM)
         if key not in cache:
-            cache[key] = recompute(protocol, root, store)
+            cache[key] = recompute(protocol, root, originals / "store")
         return cache[key]
 
-    calibrated = samples.calibrated_gate
-
-    def gate(splits, protocol):  # type: ignore[no-untyped-def]
-        key = (id(splits), protocol.extractor, max(protocol.profile.brackets))
-        if key not in gates:
-            gates[key] = calibrated(splits, protocol)
-        return gates[key]
-
-    patch.setattr(verify, "recompute_data", recomputed)
-    patch.setattr(samples, "calibrated_gate", gate)
+    patch.setattr(recomputation, "recompute_data", recomputed)
     yield
     patch.undo()
 

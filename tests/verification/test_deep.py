@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,35 +12,42 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
-from benchmark.bundles.io import read_bundle
-from benchmark.bundles.standing import read_standing
-from benchmark.bundles.tables import as_stored
+from benchmark.bundles.io import Bundle, read_bundle
+from benchmark.bundles.standing import read_keyring, read_standing
 from benchmark.cli.parser import main
 from benchmark.errors import SubmissionError
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.verification.deep import Agreement, check_plausible, check_retraining, per_seed, run_values
+from benchmark.statistics.repeats import pooled_spread, required_repeats
+from benchmark.verification.deep import (
+    Agreement,
+    check_plausible,
+    check_retraining,
+    default_repeats,
+    per_seed,
+    run_values,
+)
 from benchmark.verification.plausibility import compare_runs
 from benchmark.verification.request import VerifyRequest
 from benchmark.verification.retrain import (
     RegeneratedImages,
-    Retraining,
     draw_seeds,
     on_this_machine,
     required_nodes,
 )
 from benchmark.verification.verify import verify, write_record
 from support.honest import edit
+from support.inflated import again, disguise, inflate, judged
+from support.keys import MAINTAINER, RECORD
 from support.samples import ROOT, TINY
 
 
-@pytest.mark.parametrize(
-    ("seeds", "count", "drawn"), [(3, None, 1), (10, None, 4), (1, None, 1), (3, 2, 2), (3, 9, 3)]
-)
-def test_a_third_of_the_seeds_is_drawn(seeds: int, count: int | None, drawn: int):
-    """A third rounded up, at least one, or the requested number of the bundle's seeds is drawn."""
+@pytest.mark.parametrize(("seeds", "count", "drawn"), [(1, 1, 1), (3, 2, 2), (3, 9, 3)])
+def test_no_more_than_the_seeds_are_drawn(seeds: int, count: int, drawn: int):
+    """The requested number of the bundle's seeds is drawn, at most all of them."""
     result = draw_seeds(range(seeds), count, None)
     assert len(result) == drawn
     assert set(result) <= set(range(seeds))
@@ -48,7 +56,7 @@ def test_a_third_of_the_seeds_is_drawn(seeds: int, count: int | None, drawn: int
 def test_a_draw_is_random_or_reproducible():
     """The seeds for retraining are unpredictable to the bundle's author, and reproducible with a given draw
     seed."""
-    assert draw_seeds(range(20), None, 7) == draw_seeds(range(20), None, 7)
+    assert draw_seeds(range(20), 7, 7) == draw_seeds(range(20), 7, 7)
     counts = Counter(draw_seeds(range(3), 1, None) for _ in range(300))
     assert min(counts.values()) > 60  # of 100 each; below 60 once in 10^6
 
@@ -80,20 +88,8 @@ def test_the_primary_metric_of_every_run(suite_row: Path):
         assert [values["resnet10_tiny", seed, bracket] for seed in (0, 1)] == pytest.approx(
             list(metric), abs=1e-9
         )
-    assert per_seed(values)[1] == pytest.approx(
-        (values["resnet10_tiny", 1, 4] + values["resnet10_tiny", 1, 12]) / 2
-    )
-
-
-def again(folder: Path, change: float = 0.0) -> Retraining:
-    """Return a retraining of the first seed whose scores are mixed with a share ``change`` of noise."""
-    table = read_bundle(folder).predictions
-    assert table is not None
-    first = table[table["seed"] == 0].copy()
-    scores = [f"score_{k}" for k in range(5)]
-    noise = np.random.default_rng(1).dirichlet(np.ones(5), len(first))
-    first[scores] = (1 - change) * first[scores] + change * noise
-    return Retraining((0,), as_stored(first), {})
+    assert per_seed(values, 12) == {s: values["resnet10_tiny", s, 12] for s in (0, 1)}
+    assert per_seed({("a", 0, 0): 0.5, ("b", 0, 0): 0.7}, 12) == {0: pytest.approx(0.6)}
 
 
 def test_the_same_scores_pass(suite_row: Path, plan: Plan):
@@ -174,6 +170,48 @@ def test_other_scores_of_the_same_images_are_doubted(suite_row: Path, plan: Plan
     assert record.plausible is recorded
 
 
+@pytest.mark.parametrize("shift", [None, 0, 1, 40])
+def test_inflated_runs_on_other_hardware_are_not_recorded(
+    suite_row: Path, originals: Path, options: VerifyRequest, shift: int | None
+):
+    """Four points more in every run pass the other checks, whatever hardware is named.
+
+    They are doubted though the hash of the images is another, or each shown image differs by a gray level.
+    Only with other images do they come down to the test of plausibility, whose power is on the board.
+    """
+    honest = originals / "ddpm"
+    inflate(suite_row, 0.05)
+    gain = np.mean(seeds_of(read_bundle(suite_row))) - np.mean(seeds_of(read_bundle(honest)))
+    assert 0.02 < gain < 0.08
+    if shift is not None:
+        disguise(suite_row, shift)
+    assert verify(suite_row, options).failed == []
+    checks, record = judged(honest, suite_row)
+    reproduced = next(c for c in checks if c.name == "reproduced")
+    assert reproduced.passed is None
+    assert ("doubted" in reproduced.detail) is (shift != 40)
+    assert record.plausible is (False if shift == 40 else None)  # the honest seeds hardly differ here
+
+
+def seeds_of(bundle: Bundle) -> list[float]:
+    """Return the primary metric of every seed at the primary bracket."""
+    return list(per_seed(run_values(bundle.predictions, bundle.manifest), 12).values())
+
+
+def test_as_many_seeds_are_repeated_as_detect_five_points(suite_row: Path, tmp_path: Path):
+    """Random scores of two seeds need both; one suffices beside rows whose seeds hardly differ."""
+    bundle = read_bundle(suite_row)
+    assert default_repeats(bundle, None) == 2
+    board = tmp_path / "board"
+    for k in range(12):
+        folder = Path(shutil.copytree(suite_row, board / f"row{k}"))
+        edit(folder, lambda content, name=f"row{k}": content["row"].update(name=name))
+    spread = pooled_spread(
+        [list(per_seed(run_values(bundle.predictions, bundle.manifest), 12).values())] * 13
+    )
+    assert default_repeats(bundle, board) == required_repeats(spread, 2)
+
+
 def test_one_run_is_plausible_if_its_scores_are_reproduced():
     """Without a spread, equal scores pass the check, and other scores leave it open."""
     verdict = compare_runs([0.7], [0.7], [])
@@ -245,7 +283,11 @@ def test_samples_from_folder_to_verified(tmp_path: Path, monkeypatch: pytest.Mon
     assert main([*given, "--samples", str(tmp_path / "samples")]) == 0
     record = json.loads((row / "verified.json").read_text())
     assert record["plausible"] is True
-    assert read_standing(row).status == "verified"
+    assert record["command"]["samples"] == "samples"
+    (tmp_path / "maintainers").write_text(MAINTAINER.line(RECORD))
+    assert read_standing(row, read_keyring(tmp_path)).status == "self-reported"
+    MAINTAINER.sign(row / "verified.json", RECORD)
+    assert read_standing(row, read_keyring(tmp_path)).status == "verified"
     (row / "verified.json").unlink()
     assert main([*given, "--samples", str(tmp_path / "others")]) == 1
     assert not (row / "verified.json").exists()
@@ -253,7 +295,6 @@ def test_samples_from_folder_to_verified(tmp_path: Path, monkeypatch: pytest.Mon
 
 def turned(source: Path, target: Path, quarters: int) -> None:
     """Return a rotated real image, an exact copy of none."""
-    from PIL import Image
 
     with Image.open(source) as picture:
         Image.fromarray(np.rot90(np.asarray(picture), quarters).copy()).save(target)

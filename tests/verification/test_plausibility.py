@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.verification.plausibility import ALPHA, POWER, compare_runs
+from benchmark.statistics.repeats import ALPHA, POWER
+from benchmark.verification.plausibility import compare_runs
 
 
 def test_two_rows_alone_are_students_t():

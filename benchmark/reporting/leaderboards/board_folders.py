@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.bundles.identical_rows import refuse_identical
 from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
-from benchmark.bundles.standing import ATTACHED, read_standing
+from benchmark.bundles.standing import ATTACHED, read_keyring, read_standing
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import validate_bundle_folder
@@ -41,8 +41,8 @@ def read_board(folder: Path) -> Board:
     Its bundles lose their predictions, since no page needs them after the comparison.
 
     Raises:
-        SubmissionError: a bundle or a file beside it is refused, reported results do not follow from the
-            predictions, or two rows have the same samples or predictions.
+        SubmissionError: a bundle, a signature or a list of keys is refused, reported results do not follow
+            from the predictions, or two rows have the same samples or predictions.
     """
     bundles = read_rows(folder)
     for bundle in bundles:
@@ -50,11 +50,12 @@ def read_board(folder: Path) -> Board:
             confirm(bundle.manifest.record(), bundle.predictions)
     refuse_identical(bundles, where=f"board {folder.name}")
     rows = [bundle.manifest.row.name for bundle in bundles]
+    keys = read_keyring(folder.parent.parent)
     return Board(
         bundles=[replace(b, predictions=None, curve=None) for b in bundles],
         comparison=compare_bundles(bundles),
         name=folder.name,
-        standings={row: read_standing(folder / row) for row in rows},
+        standings={row: read_standing(folder / row, keys) for row in rows},
         hashes={
             row: {p.name: sha256_file(p) for n in (MANIFEST, *ATTACHED) if (p := folder / row / n).exists()}
             for row in rows

@@ -43,6 +43,23 @@ class BoardRow:
         return self.manifest.row.role
 
     @property
+    def origin(self) -> str:
+        """Origin of the row: a fact only where the project signed it."""
+        if self.standing is None:
+            return ""
+        if self.standing.project:
+            return f"the project, signed by {self.standing.owner}"
+        claimed = "the project" if self.manifest.submission_type == "suite" else "its author"
+        return f"{claimed}, as the bundle says; the project did not sign it"
+
+    @property
+    def signature(self) -> str:
+        """The key that signed the bundle, and its owner where that is known."""
+        if self.standing is None or not self.standing.signer:
+            return "unsigned"
+        return f"signed, key {self.standing.signer} of {self.standing.owner or 'an unknown author'}"
+
+    @property
     def copies(self) -> bool:
         """True if the memorization gate catches the row's images, even those of ``duplicate_real``."""
         gate = self.manifest.memorization

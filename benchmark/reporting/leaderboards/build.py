@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.bundles.seasons import SEASONS, read_seasons
+from benchmark.bundles.standing import MAINTAINERS, SIGNERS
 from benchmark.errors import SubmissionError
 from benchmark.reporting.leaderboards import html, markdown
 from benchmark.reporting.leaderboards.board import Board
@@ -18,8 +19,7 @@ from benchmark.utils.files import disk_errors, write_bytes
 from benchmark.utils.outputs import refuse_foreign_files
 from benchmark.utils.processes import process_map, worker_count
 
-SIGNERS = "allowed_signers"  # keys of known authors, edited by hand
-NOT_PAGES = (RESULTS, SIGNERS, SEASONS)
+NOT_PAGES = (RESULTS, SIGNERS, MAINTAINERS, SEASONS)
 PAGE = "by `python -m benchmark leaderboard`. Do not edit"  # in README.md, and marks all pages
 
 

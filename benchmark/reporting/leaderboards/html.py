@@ -15,6 +15,7 @@ from benchmark.reporting.leaderboards import charts, sentences, trade_offs
 from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.reporting.leaderboards.glossary import glossary
 from benchmark.reporting.leaderboards.rank_diagram import rank_diagram
+from benchmark.reporting.leaderboards.repeats import repeats
 from benchmark.reporting.leaderboards.row_details import details
 from benchmark.utils.formatting import listed, plural, points, points_range
 
@@ -46,7 +47,7 @@ def environment(**options: Any) -> jinja2.Environment:
         **options,
     )
     environment.filters.update({f.__name__: f for f in FILTERS})
-    environment.globals["sentences"] = sentences
+    environment.globals |= {"sentences": sentences, "repeats": repeats}
     return environment
 
 

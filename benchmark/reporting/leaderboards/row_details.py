@@ -14,14 +14,14 @@ from benchmark.reporting.leaderboards.sentences import Item, row_tests
 from benchmark.utils.formatting import listed, plural, points, points_range
 
 SUBMISSION_TYPES = {
-    "suite": "run by the project",
+    "suite": "row of the suite",
     "generator": "submitted generator, trained and evaluated by the suite",
     "samples": "submitted samples, evaluated by the suite",
     "bundle": "submitted bundle, computed elsewhere with the same protocol",
 }
 STATUS = {
     "verified": "verified: checked, and a share of its trainings repeated",
-    "self-reported": "self-reported: no deep verification on record",
+    "self-reported": "self-reported: no deep verification that a maintainer signed",
     "changed": "changed since its verification, which no longer counts",
 }
 WEB = re.compile(r"https?://[^\s<>\"']+")
@@ -110,11 +110,11 @@ def _standing(row: BoardRow) -> list[Item]:
     standing = row.standing
     if standing is None:
         return []
-    key = f", key {standing.signer}" if standing.signer else ""
     return [
         ("Submission type", SUBMISSION_TYPES[row.manifest.submission_type]),
+        ("Run by", row.origin),
         ("Status", STATUS[standing.status]),
-        ("Signature", standing.signature + key),
+        ("Signature", row.signature),
         ("Record", standing.detail),
         ("Sealed test", _sealed(row)),
     ]

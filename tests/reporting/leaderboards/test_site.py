@@ -13,21 +13,23 @@ from benchmark.intake.card import SubmissionCard
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.build import pages, read_boards
 from benchmark.reporting.leaderboards.sentences import variance
-from support.board_folders import BOARD, KEY, SIGNED, edit, make_board_folder, verify
+from support.board_folders import BOARD, edit, make_board_folder, verify
+from support.keys import MAINTAINER, STRANGER
 
 HOSTILE = "</script><script>alert(1)</script> | **b** [c](d)\n# head `e` $(rm) '"
 
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory) -> list[Board]:
-    """Two boards of one task: demo, with a verified and a signed row, and lite."""
+    """Two boards of one task: demo, with a verified row and two signed ones, and lite."""
     root = tmp_path_factory.mktemp("boards")
     demo = make_board_folder(root)
     lite = make_board_folder(root, "cxr_pneumonia-lite")
     for row in lite.iterdir():
         edit(row, profile="lite", protocol_hash="beef" * 16)
     verify(demo / "ddpm")
-    (demo / "real_only" / "bundle.json.sig").write_text(SIGNED)
+    STRANGER.sign(demo / "real_only" / "bundle.json")
+    MAINTAINER.sign(demo / "duplicate_real" / "bundle.json")
     return read_boards(root, workers=1)
 
 
@@ -81,8 +83,10 @@ def test_every_row_has_its_standing(site_pages):
     assert "verified" not in section(lite, "Leaderboard")
     below = section(demo, "Standing of the rows")
     assert "Verified on 2026-11-21 with version 0.2.0" in below
-    assert f"signed, key {KEY}" in below
-    assert "not checked" in below  # a signature is read alone
+    assert f"signed, key {STRANGER.fingerprint} of an unknown author" in below
+    assert "the project, signed by max@example.org" in below
+    assert "did not sign" in below
+    assert "seeds (verify --deep) detects an inflation of a row by" in below
 
 
 def test_letters_have_a_column(boards):
@@ -143,7 +147,7 @@ def test_json_has_every_board_and_every_hash(boards, site_pages):
     demo = record["boards"][BOARD]
     assert set(demo["rows"]) == {"ddpm", "duplicate_real", "real_only"}
     assert demo["standings"]["ddpm"]["status"] == "verified"
-    assert set(demo["standings"]["ddpm"]["sha256"]) == {"bundle.json", "verified.json"}
+    assert set(demo["standings"]["ddpm"]["sha256"]) == {"bundle.json", "verified.json", "verified.json.sig"}
     assert set(demo["standings"]["real_only"]["sha256"]) == {"bundle.json", "bundle.json.sig"}
     assert demo["standings"]["real_only"]["sha256"] == dict(boards[0].hashes["real_only"])
 
@@ -172,7 +176,7 @@ def test_hostile_texts_are_shown_not_obeyed(boards):
     assert commands.count("`") == 6  # only those of the fence
     assert len(commands.strip().splitlines()) == 4
     table = section(page, "Standing of the rows")
-    assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {7}
+    assert {len(re.findall(r"(?<!\\)\|", li)) for li in table.splitlines() if li[:1] == "|"} == {8}
 
 
 def test_submissions_are_listed(boards, site_pages):
