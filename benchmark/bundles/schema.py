@@ -65,6 +65,16 @@ class DataCard(Part):
     notes: list[str] = []
 
 
+class CopyShare(Part):
+    """The share of a row's images that count as copies of images of a split, or of one another."""
+
+    rate: Share
+    expected: Share
+    n: int = Field(ge=1)
+    interval: tuple[Share, Share]
+    excess: bool
+
+
 class Memorization(Part, extra="allow"):
     """Result of the memorization gate; further keys are details of it."""
 
@@ -78,6 +88,10 @@ class Memorization(Part, extra="allow"):
     blind: bool = False
     fit: int | None = Field(None, exclude_if=_is_none)  # this and the next: see ``stages.measure``
     by_fit: dict[int, Share] | None = Field(None, exclude_if=_is_none)
+    # absent from rows whose images were compared by the detector before this one:
+    recall: dict[str, Share] | None = Field(None, exclude_if=_is_none)
+    blind_to: tuple[str, ...] | None = Field(None, exclude_if=_is_none)
+    copies: dict[str, CopyShare] | None = Field(None, exclude_if=_is_none)
 
 
 class RunValues(Part):

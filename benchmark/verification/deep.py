@@ -26,7 +26,7 @@ from benchmark.verification.check import (
 )
 from benchmark.verification.plausibility import PlausibilityTest, compare_runs
 from benchmark.verification.retrain import RegeneratedImages, Retraining
-from benchmark.verification.samples import read_picture
+from benchmark.verification.sample_images import read_picture
 
 FIGURES = ("value", "floor", "floor_sd", "n", "direction", "folds")  # of a measure, in every bundle
 CLOSE = 1e-4  # relative, of measures of the same images on different machines

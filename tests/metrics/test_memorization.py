@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from benchmark.metrics.memorization.copy_distance import CopyDistance, Embedded, pixel_distance
 
 from benchmark.datasets.phantom.chest import draw
 from benchmark.errors import MetricError
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics.memorization import copy_distance as module
-from benchmark.metrics.memorization.copy_distance import CopyDistance, Embedded, pixel_distance
 from benchmark.metrics.memorization.gate import (
     calibrate,
     class_weights,

@@ -9,7 +9,7 @@ Draw = np.random.Generator
 
 
 def altered(kind: str, images: np.ndarray, others: np.ndarray, rng: Draw) -> np.ndarray:
-    """Return (N, S, S) uint8 images altered by one of ``KINDS``; parts are combined with ``others`` (N, S, S)."""
+    """Return (N, S, S) uint8 images altered by a kind of ``KINDS``; parts are joined with ``others``."""
     return np.clip(
         np.rint(KINDS[kind](images.astype(np.float64), others.astype(np.float64), rng)), 0, 255
     ).astype(np.uint8)

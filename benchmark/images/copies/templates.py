@@ -67,8 +67,8 @@ class Templates:
         best, place = fit.max(2)
         chosen = best.topk(count, 1).indices
         start = grid[place.gather(1, chosen)].flatten(0, 1)
-        copies = [x.repeat_interleave(count, 0) for x in (images, blurred(images, SMOOTH))]
-        return aligned(*copies, self.mean[chosen.flatten()], start).view(-1, count, 2, 3)
+        sharp, smooth = (x.repeat_interleave(count, 0) for x in (images, blurred(images, SMOOTH)))
+        return aligned(sharp, smooth, self.mean[chosen.flatten()], start).view(-1, count, 2, 3)
 
 
 def _grid() -> Tensor:

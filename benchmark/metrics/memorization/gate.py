@@ -22,13 +22,13 @@ from benchmark.images.copies.calibration import Calibration
 from benchmark.images.copies.detector import CopyDetector
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics.memorization.rates import TOLERANCE, CopyRate, class_weights, threshold
-from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies, spread
+from benchmark.metrics.memorization.real_copies import RealCopies, spread
 
 version = "2"
 direction = "minimize"
 
 JUDGED = 500  # synthetic images that are compared with the training images, evenly spread
-HIDDEN = 200  # synthetic images that are compared with test and reserve images
+HIDDEN = 200  # synthetic images that are compared with test and reserve images, and with one another
 RECALL = 0.5  # the least share of planted copies of a kind to be detected; below it the gate is blind to it
 BASIC = "near copy"  # the kind to which a gate must not be blind
 
@@ -52,11 +52,11 @@ def memorization(synthetic: ImageSet, heldout: ImageSet, real: RealCopies) -> di
         MetricError: no synthetic image of a class with held-out images.
     """
     comparable = np.isin(synthetic.label, np.unique(heldout.label))
-    images = spread(synthetic.select(comparable), JUDGED)
-    if not len(images):
+    judged = synthetic.select(comparable)
+    if not len(judged):
         raise MetricError("memorization", "no synthetic image of a class that has held-out images")
-    gate = Gate.of(images.label, real)
-    own = gate.rate(images.image)
+    gate = Gate.of(judged.label, real)
+    own = gate.rate(spread(judged, JUDGED).image)
     return {
         **{name: getattr(own, name) for name in ("rate", "expected", "n", "interval")},
         "threshold": gate.threshold,
@@ -112,15 +112,5 @@ class Gate:
 def other_copies(synthetic: ImageSet, real: RealCopies) -> dict[str, CopyRate]:
     """Return the rates of copies of test and reserve images, and among the synthetic images themselves."""
     images = spread(synthetic, HIDDEN).image
-    searches = {name: bank.detector.match(images) for name, bank in real.banks.items() if name != "train"}
-    if len(images) > 1:
-        each = np.arange(len(images[:ITSELF]))
-        searches["itself"] = CopyDetector(images[:ITSELF], each).match(images[:ITSELF], each)
-    rates = {}
-    for name, matches in searches.items():
-        calibration = real.calibration(name)
-        n = len(calibration.scores)
-        limit, expected = threshold(calibration.scores, np.full(n, 1 / n))
-        score = calibration.score(matches)
-        rates[name] = CopyRate.of(int((score > limit).sum()), len(score), expected)
-    return rates
+    rates = real.copies(images, [name for name in real.banks if name != "train"])
+    return rates | ({"itself": real.repeats(images)} if len(images) > 1 else {})

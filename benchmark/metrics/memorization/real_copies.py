@@ -1,6 +1,6 @@
 """The copy detector over the real images of a fold, with what calibrates it. The same for all rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from benchmark.images.copies.alterations import KINDS, altered
 from benchmark.images.copies.calibration import Calibration
 from benchmark.images.copies.detector import CopyDetector, Matches, Poses
 from benchmark.images.image_set import ImageSet, Splits
+from benchmark.metrics.memorization.rates import CopyRate, threshold
 
 HELDOUT = 500  # images of other patients that calibrate the search in `train`
 OTHERS = 300  # training images that calibrate the search in `test` and `reserve`
@@ -97,6 +98,25 @@ class RealCopies:
     def calibration(self, name: str) -> Calibration:
         """Return the calibration of the search in a split, or of a set with ``itself``."""
         return Calibration.of(self.itself if name == "itself" else self.banks[name].unrelated)
+
+    def copies(self, images: np.ndarray, splits: Sequence[str]) -> dict[str, CopyRate]:
+        """Return the rates of copies of images of ``splits`` among (N, H, W) uint8 images."""
+        return {
+            name: _rate(self.calibration(name), self.banks[name].detector.match(images)) for name in splits
+        }
+
+    def repeats(self, images: np.ndarray) -> CopyRate:
+        """Return the rate of copies of one another among the first 200 of (N, H, W) uint8 images, N > 1."""
+        each = np.arange(len(images[:ITSELF]))
+        matches = CopyDetector(images[:ITSELF], each).match(images[:ITSELF], each)
+        return _rate(self.calibration("itself"), matches)
+
+
+def _rate(calibration: Calibration, matches: Matches) -> CopyRate:
+    n = len(calibration.scores)
+    limit, expected = threshold(calibration.scores, np.full(n, 1 / n))
+    score = calibration.score(matches)
+    return CopyRate.of(int((score > limit).sum()), len(score), expected)
 
 
 def planted_copies(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
