@@ -17,7 +17,7 @@ UNVERIFIABLE = {
     "measures of all images": r"(measures\.|quality_filter).*|samples\.hash",
     "the shown images, if they are no copies": r"files\.samples/.*",
     "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
-    "the row's card": r"row\.(title|description|citation|license|version)",
+    "the row's card": r"row\.(title|description|citation|license|version|image_size|fit_unit|assets.*)",
     "a generator's parameters": r"row\.params.*",
     "the submission's card": r"submission_type|submission\.(?!name).*",
     "the reason why a row failed": r"error",
