@@ -1,0 +1,1 @@
+"""The copy detector: finds images that are altered copies of reference images, or hold parts of them."""

@@ -1,0 +1,39 @@
+"""Images as the copy detector reads them: 32 x 32 pixels, of equal local contrast."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SIDE = 32  # pixels; larger images are reduced, antialiased
+SIGMA = 2.0  # pixels, of the window of local mean and contrast
+FLOOR = 2.0  # gray values; less contrast than this counts as noise
+BLOCK = 512  # images at once
+
+
+def read(images: np.ndarray, device: str = "cpu") -> Tensor:
+    """Convert (N, H, W) uint8 to (N, 32, 32) float32 of local mean 0 and local contrast 1.
+
+    Brightness, contrast and slow changes of gray drop out, and an inverted image has the opposite sign.
+    """
+    parts = [torch.zeros(0, SIDE, SIDE)]
+    for start in range(0, len(images), BLOCK):
+        block = torch.from_numpy(np.array(images[start : start + BLOCK])).to(device).float()
+        if block.shape[-2:] != (SIDE, SIDE):
+            block = F.interpolate(block[:, None], (SIDE, SIDE), mode="bilinear", antialias=True)[:, 0]
+        parts.append(_equalized(block).cpu())
+    return torch.cat(parts).to(device)
+
+
+def _equalized(images: Tensor) -> Tensor:
+    centered = images - blurred(images, SIGMA)
+    return centered / (blurred(centered.square(), SIGMA).clamp_min(0).sqrt() + FLOOR)
+
+
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """Blur (N, S, S) by a Gaussian of ``sigma`` pixels; the border is reflected."""
+    reach = int(3 * sigma + 1)
+    kernel = torch.exp(-torch.arange(-reach, reach + 1, device=images.device).square() / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    padded = F.pad(images[:, None], (reach, reach, reach, reach), mode="reflect")
+    return F.conv2d(F.conv2d(padded, kernel[None, None, None]), kernel[None, None, :, None])[:, 0]
