@@ -18,11 +18,7 @@ UNVERIFIABLE = {
     "the shown images, if they are no copies": r"files\.samples/.*",
     "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
     "the row's card": r"row\.(title|description|citation|license|version|image_size|fit_unit|assets.*)",
-<<<<<<< HEAD
     "a generator's parameters": r"row\.params.*|attempts",
-=======
-    "a generator's parameters": r"row\.params.*",
->>>>>>> door
     "the submission's card": r"submission_type|submission\.(?!name).*",
     "the reason why a row failed": r"error",
     "notes after those of the data": r"data\.notes\..*",
