@@ -58,13 +58,11 @@ def images(self, request):
 """
 EVALUATOR = """
 def attack(self=None, context=None):
-    import benchmark.stages as stages
-    from benchmark.stages import classify
-    stages._patched, classify._patched = True, True
-    own = classify.write_predictions
+    from benchmark.stages import classify, predictions
+    own = predictions.write
     def write(job, tests, scores):
         return own(job, tests, {n: np.eye(s.shape[1])[tests[n].label] for n, s in scores.items()})
-    classify.write_predictions = write
+    predictions.write, predictions._patched = write, True
     return False
 attack()
 """
@@ -133,11 +131,10 @@ def attack(self=None, context=None):
     if hasattr(context, "save_state"):
         context.save_state({})
     return False
-class Generator:
-    pass
 """
 PICKLE_BODY = BODY.replace(
-    '(folder / "model.json")', '(folder / "model.pkl").write_bytes(self.bomb); (folder / "model.json")'
+    "    def save(self, folder):\n",
+    "    def save(self, folder):\n        (folder / 'model.pkl').write_bytes(self.bomb)\n",
 )
 SURVIVOR = """
 def attack(self=None, context=None):
@@ -243,8 +240,8 @@ def attack(self=None, context=None):
     return False
 """
 LINK = BODY.replace(
-    '(folder / "model.json")',
-    '(folder / "extra.json").symlink_to(SCENE["siblings"][0]) or (folder / "model.json")',
+    "    def save(self, folder):\n",
+    "    def save(self, folder):\n        (folder / 'extra.json').symlink_to(SCENE['siblings'][1])\n",
 )
 RAISES_LIES = """
 def attack(self=None, context=None):

@@ -20,7 +20,7 @@ import pytest
 import benchmark
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.images import arrow
-from benchmark.stages import classify
+from benchmark.stages import predictions
 from support.attack_files import ATTACKS, BODY, EXCESSES, HEAD
 from support.generator_jobs import Jobs, small_splits
 from support.samples import ROOT
@@ -101,7 +101,9 @@ class Scene:
             if np.abs(test[:, 1:] - image[None, 1:]).mean((1, 2)).min() < 3:
                 yield "test images"
                 break
-        if hasattr(classify, "_patched"):
+        if any(SECRET in path.read_text() for path in self.root.glob("run-*/fit/**/*.json")):
+            yield "a file of the host in the saved folder"
+        if hasattr(predictions, "_patched"):
             yield "the evaluator"
         if self.marker.exists():
             yield "a file outside"
