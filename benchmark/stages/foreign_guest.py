@@ -89,7 +89,7 @@ class Guest:
         methods = (
             self.facts,
             self.describe,
-            self.suggest,
+            self.search_space,
             self.open,
             self.fit,
             self.load,
