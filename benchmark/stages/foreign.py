@@ -97,7 +97,7 @@ def suggest(plugin: Plugin, trial: Any) -> dict[str, Any]:
             raise TaskError(f"generator '{plugin.name}'", f"calls trial.{plain(method, 40)}", remedy)
         return getattr(trial, method)(*value["given"], **value["named"]), {}
 
-    return dict(_ask(plugin, "suggest", vars(plugin), {"suggest": ask}))
+    return dict(_ask(plugin, "search_space", vars(plugin), {"suggest": ask}))
 
 
 def _ask(

@@ -89,7 +89,7 @@ class Guest:
         methods = (
             self.facts,
             self.describe,
-            self.suggest,
+            self.search_space,
             self.open,
             self.fit,
             self.load,
@@ -107,7 +107,7 @@ class Guest:
         plugin = Plugin(**value["plugin"])
         return describe_module(plugin.load(), plugin, value["params"]).model_dump(mode="json"), {}
 
-    def suggest(self, value: Any, _: Mapping[str, Path]) -> Reply:
+    def search_space(self, value: Any, _: Mapping[str, Path]) -> Reply:
         """Return the parameters that the search space draws from the suite's trial."""
         return dict(Plugin(**value).load().search_space(_Trial(self.channel))), {}
 

@@ -79,8 +79,8 @@ def _joined(tallies: list[Tally]) -> Tally:
 
 
 def _row(attack: str, must: str, tally: Tally) -> Row:
-    first = "".join(f"; first: {name}" for name in (tally.accepted + tally.tracebacks)[:1])
-    return Row(attack, must, f"{tally}{first}", tally.held)
+    broken = "".join(f"; {name}" for name in tally.accepted + tally.tracebacks)
+    return Row(attack, must, f"{tally}{broken}", tally.held)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 import json
 import os
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from benchmark.bundles.provenance import provenance_fields
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.runner import execute
-from benchmark.engine.store import MANIFEST, Store
+from benchmark.engine.store import MANIFEST, Result, Store
+from benchmark.stages.sample import SampleConfig
+from benchmark.tasks.rules import Mix
 from benchmark.utils.environment import hardware, software
 from benchmark.utils.sealed import SEAL, write_sealed
 from support.acts import ActConfig, LaterConfig, act
@@ -81,3 +84,29 @@ def test_a_row_without_results_names_no_software():
     fields = provenance_fields(Graph(()), {}, "ddpm", **PLANNED)
     assert (fields["software"], fields["hardware"]) == ({}, {})
     assert (fields["device"], fields["precision"]) == ("cuda", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("origin", "levels", "expected"),
+    [
+        ("file", ("bubblewrap", "process"), "process"),
+        ("file", ("bubblewrap", "bubblewrap"), "bubblewrap"),
+        ("entry_point", ("bubblewrap", None), "none"),
+        ("builtin", (None, None), None),
+    ],
+)
+def test_the_weakest_isolation_counts(origin, levels, expected):
+    """A result from before sandboxes ran in a worker: its code from outside was not isolated at all."""
+    plugin = {"name": "mine", "origin": origin, "version": "1", "target": "mine.py"}
+    config = SampleConfig(
+        plugin=plugin, assets=(), unit="joint", of_class="a", conditions=(), requests={}, chunk=1,
+        classes=("a",), device="cpu", precision="float32", mix=Mix(), bracket=1, image_size=8,
+    )  # fmt: skip
+    nodes = [Node(f"n{i}", config, row="mine") for i in range(2)]
+    environments = [{"software": {}, "hardware": {}, "device": "cpu", "isolation": level} for level in levels]
+    results = {
+        node.id: Result(Path(), {"environment": environment})
+        for node, environment in zip(nodes, environments, strict=True)
+    }
+    fields = provenance_fields(Graph(nodes), results, "mine", **PLANNED)
+    assert fields["provenance"].get("isolation") == expected

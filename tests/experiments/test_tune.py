@@ -172,7 +172,7 @@ def test_protocol_scenario_data_and_code_are_other_studies(tmp_path):
 def test_an_error_of_the_search_space_is_one_line(tmp_path):
     """The generator and its error are named."""
     (tmp_path / "odd.py").write_text(SEARCHED.replace('trial.suggest_float("noise", 0.0, 1.0)', "1 / 0"))
-    with pytest.raises(TaskError, match=r"generator 'odd': search_space\(trial\) raised ZeroDivisionError"):
+    with pytest.raises(TaskError, match=r"'odd' \(odd.py\), line 14: search_space\(\) raised ZeroDiv"):
         search._suggested(search.tunable(str(tmp_path / "odd.py")), None)
 
 

@@ -67,6 +67,7 @@ def manifests(folder: Path, stage: str) -> list[tuple[Path, dict]]:
     return [(path.parent, json.loads(path.read_text())) for path in paths]
 
 
+@pytest.mark.slow
 def test_every_source_image_is_a_fit(folder: Path) -> None:
     """Two fit seeds, five classes and two source images make 20 fits, of a training image each."""
     fits = [m["result"] for _, m in manifests(folder, "fit")]
@@ -77,6 +78,7 @@ def test_every_source_image_is_a_fit(folder: Path) -> None:
     assert len({fit["source_id"] for fit in fits}) == 10  # both seeds learn from the same images
 
 
+@pytest.mark.slow
 def test_samples_carry_what_the_generator_knows(folder: Path) -> None:
     """Samples have the classifier's size, a source, a binary mask and the prompt of the template."""
     (first, _), (second, _) = manifests(folder, "generate")
@@ -88,6 +90,7 @@ def test_samples_carry_what_the_generator_knows(folder: Path) -> None:
     assert drawn.content_hash() != read_images(second / SYNTHETIC).content_hash()
 
 
+@pytest.mark.slow
 def test_base_checkpoint_is_named_by_its_content(folder: Path) -> None:
     """The configuration of a fit has the hash of the checkpoint and no path; a saved fit names the hash."""
     (result, manifest), *_ = manifests(folder, "fit")

@@ -21,7 +21,8 @@ class Metric:
 
 def test_builtin_metrics_are_the_files_of_the_folder():
     """Files are metrics; the extractor and the memorization gate, which lie in folders, are not."""
-    assert set(available("metrics")) == {"fid", "kid", "ms_ssim"}
+    expected = {"class_distances", "fid", "kid", "label_prevalence", "ms_ssim", "psnr", "sifid", "ssim"}
+    assert set(available("metrics")) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,11 @@ def test_builtin_metrics_are_the_files_of_the_folder():
         ("def measure", "def score", "Metric: lacks measure"),
         ('{"features"}', '"features"', r"Metric\.needs: is 'features'"),
         ('{"features"}', "set()", r"Metric\.needs: is set\(\)"),
-        ('{"features"}', '{"mask"}', r"Metric\.needs: has 'mask'\n +Choose of: features, images, masks"),
+        (
+            '{"features"}',
+            '{"mask"}',
+            r"Metric\.needs: has 'mask'\n +Choose of: feature_maps, features",
+        ),
         ('"minimize"', '"lower"', r"Metric\.direction: has 'lower'\n +Choose of: minimize, maximize"),
         ('"matched"', '"both"', r"Metric\.sides: has 'both'\n +Choose of: matched, all"),
     ],

@@ -58,13 +58,11 @@ def images(self, request):
 """
 EVALUATOR = """
 def attack(self=None, context=None):
-    import benchmark.stages as stages
-    from benchmark.stages import classify
-    stages._patched, classify._patched = True, True
-    own = classify.write_predictions
+    from benchmark.stages import classify, predictions
+    own = predictions.write
     def write(job, tests, scores):
         return own(job, tests, {n: np.eye(s.shape[1])[tests[n].label] for n, s in scores.items()})
-    classify.write_predictions = write
+    predictions.write, predictions._patched = write, True
     return False
 attack()
 """
@@ -133,11 +131,10 @@ def attack(self=None, context=None):
     if hasattr(context, "save_state"):
         context.save_state({})
     return False
-class Generator:
-    pass
 """
 PICKLE_BODY = BODY.replace(
-    '(folder / "model.json")', '(folder / "model.pkl").write_bytes(self.bomb); (folder / "model.json")'
+    "    def save(self, folder):\n",
+    "    def save(self, folder):\n        (folder / 'model.pkl').write_bytes(self.bomb)\n",
 )
 SURVIVOR = """
 def attack(self=None, context=None):
@@ -243,8 +240,8 @@ def attack(self=None, context=None):
     return False
 """
 LINK = BODY.replace(
-    '(folder / "model.json")',
-    '(folder / "extra.json").symlink_to(SCENE["siblings"][0]) or (folder / "model.json")',
+    "    def save(self, folder):\n",
+    "    def save(self, folder):\n        (folder / 'extra.json').symlink_to(SCENE['siblings'][1])\n",
 )
 RAISES_LIES = """
 def attack(self=None, context=None):
@@ -273,13 +270,18 @@ ATTACKS = {
     "a link in the saved folder": LINK,
     "draw the phantoms again by the suite's code": SEED + BODY,
 }
+# part of the error of the attacks that the suite refuses; any other attack runs to its end without gain
+REFUSED = {
+    "a pickle as state and in the saved folder": "save() wrote 'model.pkl'",
+    "draw the phantoms again by the suite's code": "No module named 'benchmark.datasets.phantom'",
+}
 # by name: the text after HEAD, and what the error must contain
 EXCESSES = {
     "endless memory": (MEMORY + BODY, ("MemoryError", "GiB")),
-    "endless memory in nine processes": (MEMORY + BODY, ("MemoryError", "GiB", "status")),
+    "endless memory in nine processes": (MEMORY + BODY, ("MemoryError", "GiB")),
     "endless time": (TIME + BODY, ("ran for more than",)),
     "endless processes": (PROCESSES + BODY, ("no more processes", "processes")),
-    "endless files": (FILES + BODY, ("OSError", "status", "GiB")),
+    "endless files": (FILES + BODY, ("OSError: [Errno 27] File too large", "OSError: [Errno 28]")),
     "endless printing": (PRINTS + BODY, ("ran for more than",)),
     "forged messages with a path outside": (FRAMES + BODY, ("a file with the name",)),
     "an error that ends the run and clears the screen": (RAISES_LIES + BODY, ("is full",)),

@@ -20,8 +20,8 @@ import pytest
 import benchmark
 from benchmark.errors import BenchmarkError, StoreError
 from benchmark.images import arrow
-from benchmark.stages import classify
-from support.attack_files import ATTACKS, BODY, EXCESSES, HEAD
+from benchmark.stages import predictions
+from support.attack_files import ATTACKS, BODY, EXCESSES, HEAD, REFUSED
 from support.generator_jobs import Jobs, small_splits
 from support.samples import ROOT
 
@@ -41,6 +41,15 @@ class Outcome:
     gains: tuple[str, ...]
     error: str
     seconds: float
+
+
+def as_expected(name: str, outcome: Outcome) -> bool:
+    """Return whether an attack gained nothing, and ended as it must: it really ran, or was refused."""
+    if name in ATTACKS:
+        ended = outcome.error == "" if name not in REFUSED else REFUSED[name] in outcome.error
+    else:
+        ended = any(part in outcome.error for part in EXCESSES[name][1])
+    return ended and not outcome.gains
 
 
 class Scene:
@@ -101,7 +110,9 @@ class Scene:
             if np.abs(test[:, 1:] - image[None, 1:]).mean((1, 2)).min() < 3:
                 yield "test images"
                 break
-        if hasattr(classify, "_patched"):
+        if any(SECRET in path.read_text() for path in self.root.glob("run-*/fit/**/*.json")):
+            yield "a file of the host in the saved folder"
+        if hasattr(predictions, "_patched"):
             yield "the evaluator"
         if self.marker.exists():
             yield "a file outside"
@@ -115,7 +126,8 @@ def attack(scene: Scene, name: str) -> Outcome:
     """Run one of ``ATTACKS`` or ``EXCESSES``; those run with low limits."""
     if name in ATTACKS:
         return scene.run(ATTACKS[name])
-    scene.patch.setenv("SYNTHTHORAX_SANDBOX_MEMORY", "1.5")
+    if name != "endless processes":  # whose memory would count first
+        scene.patch.setenv("SYNTHTHORAX_SANDBOX_MEMORY", "1.5")
     if name in ("endless time", "endless printing"):
         scene.patch.setenv("SYNTHTHORAX_SANDBOX_HOURS", str(40 / 3600))
     return scene.run(EXCESSES[name][0], forks="nine" in name)

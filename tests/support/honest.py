@@ -48,7 +48,7 @@ def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
     content = _manifest(plan, row, data)
     content.update(changed)
     content["row"] = {**content["row"], "name": folder.name}
-    images = _images(plan)
+    images = _images(plan, folder.name)
     splits = data.folds[0]
     content["memorization"] = memorization(images, splits.train, splits.test, PHANTOM, "cpu", 2)
     some = preview_images([images])
@@ -72,10 +72,10 @@ def _manifest(plan: Plan, row: Row, data: RecomputedData) -> dict[str, Any]:
     return content
 
 
-def _images(plan: Plan) -> Any:
-    """Return blurred noise, 12 images of every class."""
+def _images(plan: Plan, name: str) -> Any:
+    """Return blurred noise, 12 images of every class, drawn anew for each row."""
     request = SampleRequest.balanced(12, plan.task.classes, plan.profile.image_size)
-    noise = np.random.default_rng(5).normal(size=(len(request.label), 32, 32))
+    noise = np.random.default_rng(5 if name == "ddpm" else 6).normal(size=(len(request.label), 32, 32))
     smooth = gaussian_filter(noise, (0, 2, 2))
     low, high = smooth.min((1, 2), keepdims=True), smooth.max((1, 2), keepdims=True)
     return synthetic((smooth - low) / (high - low), request, "blurred_noise")
@@ -89,7 +89,8 @@ def _predictions(plan: Plan, content: dict[str, Any], data: RecomputedData) -> p
     for bracket in plan.profile.brackets:
         for seed in plan.profile.seeds:
             classifier = plan.profile.classifiers[0].name
-            scores = np.random.default_rng([bracket, seed]).dirichlet(np.ones(classes), len(images))
+            rng = np.random.default_rng([bracket, seed, *([] if name == "ddpm" else [1])])
+            scores = rng.dirichlet(np.ones(classes), len(images))
             part = images.assign(bracket=bracket, classifier=classifier, seed=seed)
             part["run"] = f"{name}/{bracket}/{classifier}/{seed}"
             parts.append(part.assign(**{f"score_{k}": scores[:, k] for k in range(classes)}))

@@ -43,7 +43,10 @@ def started(closing=0.0, **options):
 
 def runs(pid):
     """Return whether a process runs; one that nobody has waited for does not."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def ends(pid, seconds=20.0):

@@ -3,10 +3,16 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 MEMORY, HOURS = "SYNTHTHORAX_SANDBOX_MEMORY", "SYNTHTHORAX_SANDBOX_HOURS"
 MEMORY_SHARE = 0.75  # of the machine, without SYNTHTHORAX_SANDBOX_MEMORY
@@ -114,8 +120,7 @@ class Watchdog(threading.Thread):
             return None
         if len(processes) > limits.processes:
             return f"started more than {limits.processes} processes", "Start fewer."
-        used = sum(_memory(process) for process in processes)
-        if used > limits.memory:
+        if _resident(processes) > limits.memory and _proportional(processes) > limits.memory:
             return (
                 f"used more than {limits.memory / 2**30:.1f} GiB of memory",
                 f"Use less memory, or raise {MEMORY} (GiB).",
@@ -123,10 +128,25 @@ class Watchdog(threading.Thread):
         return None
 
 
-def _memory(process: object) -> int:
+def _resident(processes: Sequence["Process"]) -> int:
+    """Return the bytes of memory of processes; what several share counts for each."""
     import psutil
 
-    try:
-        return int(process.memory_info().rss)  # type: ignore[attr-defined]
-    except psutil.Error:
-        return 0
+    used = 0
+    for process in processes:
+        with suppress(psutil.Error):
+            used += process.memory_info().rss
+    return used
+
+
+def _proportional(processes: Sequence["Process"]) -> int:
+    """Return the bytes of memory of processes; what several share counts once. Slower than ``_resident``."""
+    used = 0
+    for process in processes:
+        try:
+            text = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="utf-8")
+        except OSError:  # it has ended, or the system does not tell
+            used += _resident([process])
+        else:
+            used += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
+    return used

@@ -30,7 +30,7 @@ from benchmark.engine.sandbox.view import (
     readable,
 )
 from benchmark.errors import BenchmarkError
-from benchmark.utils.processes import adopt_orphans, kill_children, reap_orphans
+from benchmark.utils.processes import adopt_orphans, kill_children, out_of_reach_of_a_terminal, reap_orphans
 
 GIVEN = "/given"  # folder of the inputs inside
 ECHOED = 20_000  # bytes of its output that are shown
@@ -125,12 +125,13 @@ class Sandbox:
         }  # fmt: skip
         command = [sys.executable, "-P", "-m", "benchmark.engine.sandbox.guest", json.dumps(settings)]
         launch = self._stack.enter_context(self._launch(command, own))
-        self._process = subprocess.Popen(
-            launch.command, pass_fds=launch.descriptors, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True,
-            cwd=scratch if self.level == "process" else "/",
-            env=environment() | {"HOME": scratch, "TMPDIR": scratch},
-        )  # fmt: skip
+        with out_of_reach_of_a_terminal():
+            self._process = subprocess.Popen(
+                launch.command, pass_fds=launch.descriptors, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, start_new_session=True,
+                cwd=scratch if self.level == "process" else "/",
+                env=environment() | {"HOME": scratch, "TMPDIR": scratch},
+            )  # fmt: skip
         reader, writer = cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin)
         self._channel = Channel(reader, writer, own / "received", self.handlers, None, self.limits.scratch)
         self._echo = threading.Thread(target=self._drain, daemon=True)

@@ -93,7 +93,7 @@ class CopyDetector:
 
     Args:
         references: (N, H, W) uint8, N >= 2.
-        groups: (N,) str, such as patients; an image is not compared with references of its own group.
+        groups: (N,) str, such as patients; an image is not compared with references of the same group.
         poses: as ``poses`` of a detector of the same references, to save time.
     """
 
@@ -166,18 +166,18 @@ class CopyDetector:
         """Return the references that a view resembles in one of its canonical frames."""
         view = view * self._templates.sign(view)[:, None, None]
         poses = self._templates.poses(view, POSES)
-        found = [torch.full((len(view), len(self._row)), -1.0) for _ in self._whole]
-        which = [torch.zeros(like.shape, dtype=torch.long) for like in found]
+        highest = [torch.full((len(view), len(self._row)), -1.0) for _ in self._whole]
+        which = [torch.zeros(like.shape, dtype=torch.long) for like in highest]
         for j in range(poses.shape[1]):
             frame = filled(view, poses[:, j], self._mean)
             for move in MOVES:
                 moved = torch.roll(frame, move, (1, 2))
                 for k, (window, vectors) in enumerate(self._whole):
                     cosine = window.vectors(moved) @ vectors.T
-                    which[k][cosine > found[k]] = j
-                    found[k] = torch.maximum(found[k], cosine)
+                    which[k][cosine > highest[k]] = j
+                    highest[k] = torch.maximum(highest[k], cosine)
         places, starts = [], []
-        for cosine, by in zip(found, which, strict=True):
+        for cosine, by in zip(highest, which, strict=True):
             if own is not None:
                 cosine.masked_fill_(own[:, self._row], -1)
             place = cosine.topk(min(CANDIDATES, cosine.shape[1]), 1).indices

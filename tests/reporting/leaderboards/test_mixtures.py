@@ -75,3 +75,16 @@ def test_the_board_has_the_sentences_among_its_notes(bundles):
     rows = [replace(bundles[0], manifest=changed(bundles[0].manifest, software=software)), *bundles[1:]]
     comparison = compare((b.manifest.record(), b.predictions) for b in rows)
     assert any(note.startswith("Rows mix torch: 2.16.0") for note in Board(rows, comparison).notes)
+
+
+def test_a_generator_that_was_not_isolated_is_named(bundles):
+    """Readers see whose code could read the test images; a sandboxed generator needs no sentence."""
+    levels = ("process", "none", "bubblewrap", None)
+    rows = [
+        changed(bundle.manifest, provenance=Provenance(isolation=level))
+        for bundle, level in zip(bundles, levels, strict=False)
+    ]
+    names = " and ".join(sorted(row.row.name for row in rows[:2]))
+    assert mixtures(rows) == [
+        f"The code of {names} ran without isolation: nothing kept it from the test images."
+    ]
