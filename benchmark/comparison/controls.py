@@ -10,6 +10,7 @@ from benchmark.comparison.row_records import RowFigures
 from benchmark.utils.formatting import points_with_range
 
 COPIES = "duplicate_real"  # copies by definition: gated, and exempt from it
+DERIVED = (COPIES, "traditional")  # controls made from training images, ranked as references though gated
 NEVER_GATED = ("oracle", "noise")
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 
 from benchmark.comparison.aligned_rows import AlignedRows
 from benchmark.comparison.compared_rows import ComparedRows
-from benchmark.comparison.controls import COPIES
+from benchmark.comparison.controls import DERIVED
 from benchmark.comparison.records import RankedPair, RankedRow, Ranking
 from benchmark.comparison.row_records import RowFigures
 from benchmark.comparison.significance_tests import add_adjusted, below, letters_of
@@ -21,13 +21,13 @@ SAW_TEST = {
 def ranking(aligned: AlignedRows, compared: ComparedRows, figures: Mapping[str, RowFigures]) -> Ranking:
     """Rank the complete rows at the primary bracket of ``test``.
 
-    Rows that copy patients get no rank, except for ``duplicate_real``; nor do rows whose authors had access
-    to the test.
+    Rows that copy patients get no rank, except for controls made from training images; nor do rows whose
+    authors had access to the test.
     """
     protocol = aligned.protocol
     unranked = dict.fromkeys(aligned.failed(), "failed")
     for name, (row, _) in compared.rows.items():
-        if row.memorization and row.memorization["gated"] and name != COPIES:
+        if row.memorization and row.memorization["gated"] and name not in DERIVED:
             unranked[name] = "copies training images"
         elif row.test_access != "none":
             unranked[name] = SAW_TEST[row.test_access.partition(":")[0]]

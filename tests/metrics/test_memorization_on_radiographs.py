@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from benchmark.datasets import covid_chestxray
-from benchmark.images.image_set import ImageSet, concatenate
-from benchmark.metrics.memorization.gate import memorization, near_copies
+from benchmark.images.copies.alterations import altered
+from benchmark.images.image_set import ImageSet, Splits, concatenate
+from benchmark.metrics.memorization.gate import memorization
+from benchmark.metrics.memorization.real_copies import RealCopies
 from benchmark.protocol import load as loading
 from benchmark.tasks.schema import SplitRule
 
@@ -29,16 +31,21 @@ def real(packs) -> tuple[ImageSet, ImageSet, ImageSet]:
     return splits.train, splits.test, concatenate([splits.val, splits.reserve])
 
 
-def test_near_copies_of_radiographs_are_gated_and_fresh_patients_are_not(real):
+def gate(synthetic: ImageSet, train: ImageSet, heldout: ImageSet) -> dict:
+    empty = heldout.select([])
+    return memorization(synthetic, heldout, RealCopies.of(Splits(train, empty, heldout, empty), 0))
+
+
+def test_altered_copies_of_radiographs_are_gated_and_fresh_patients_are_not(real):
     """A few dozen real images are enough for the gate."""
     train, heldout, fresh = real
-    result = memorization(fresh, train, heldout, "phantom_cxr_v1", "cpu", 0)
+    result = gate(fresh, train, heldout)
     assert not result["gated"]
     assert not result["blind"]
     assert result["planted_recall"] > 0.9
-    copies = train.select(np.random.default_rng([5, 7]).permutation(len(train)))
-    copies = replace(copies, image=near_copies(train.image, seed=5))
-    assert memorization(copies, train, heldout, "phantom_cxr_v1", "cpu", 0)["gated"]
+    for kind in ("near copy", "mirrored", "rotated", "cropped"):
+        images = altered(kind, train.image, train.image, np.random.default_rng(5))
+        assert gate(replace(train, image=images), train, heldout)["gated"]
 
 
 def test_one_patient_in_both_splits_makes_the_gate_blind(real):
@@ -46,4 +53,6 @@ def test_one_patient_in_both_splits_makes_the_gate_blind(real):
     train, heldout, fresh = real
     leak = train.select([0])
     leak = replace(leak, image_id=np.array(["leak"]), patient_id=np.array(["leak"]))
-    assert memorization(fresh, train, concatenate([heldout, leak]), "phantom_cxr_v1", "cpu", 0)["blind"]
+    result = gate(fresh, train, concatenate([heldout, leak]))
+    assert result["blind"]
+    assert "rotated" in result["blind_to"]

@@ -28,6 +28,7 @@ from benchmark.plugins.generator import SampleRequest
 from benchmark.stages.data import DataResult
 from benchmark.utils.environment import hardware, software
 from benchmark.verification.data import RecomputedData, recompute_data
+from benchmark.verification.gate import real_copies
 from benchmark.verification.predictions import expected_images
 from benchmark.verification.protocol import Protocol
 from support.make_bundles import picture
@@ -50,7 +51,7 @@ def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
     content["row"] = {**content["row"], "name": folder.name}
     images = _images(plan, folder.name)
     splits = data.folds[0]
-    content["memorization"] = memorization(images, splits.train, splits.test, PHANTOM, "cpu", 2)
+    content["memorization"] = memorization(images, splits.test, real_copies(data)[0])
     some = preview_images([images])
     content["samples"] = {"images": len(images), "hash": images.content_hash(), "shown": len(some)}
     table = as_stored(_predictions(plan, content, data))

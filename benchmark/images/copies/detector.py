@@ -18,8 +18,8 @@ from benchmark.images.copies.pose import SMOOTH, aligned, compose, filled, ident
 from benchmark.images.copies.templates import Templates
 from benchmark.images.copies.windows import WHOLE, Window, learned_windows
 
-POSES = 3  # canonical frames of an image
-CANDIDATES = 4  # references aligned with an image, for each window that sees the whole, mirrored and not
+POSES = 2  # canonical frames of an image
+CANDIDATES = 2  # references aligned with an image, for each window that sees the whole, mirrored and not
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # pixels down and right
 BLOCK = 64  # images at once
 
@@ -103,6 +103,7 @@ class CopyDetector:
         with torch.inference_mode():
             self._groups = groups
             self._images = read(references)
+            self._smooth = blurred(self._images, SMOOTH)
             self._mean = self._images.mean(0)
             self._unmoved = Gallery.of(self._images)
             self.poses = poses or Poses.of(self._images)
@@ -140,14 +141,24 @@ class CopyDetector:
     def _match(self, images: Tensor, own: Tensor | None) -> Best:
         best = Best(len(images), 2 * len(self._unmoved.windows))
         both = (images, images.flip(-1))
-        candidates = [self._compare(sign * view, best, own) for view in both for sign in (1, -1)]
+        views = [sign * view for view in both for sign in (1, -1)]
+        like = torch.stack([self._compare(view, best, own) for view in views], 1)
+        each = torch.arange(len(images))
+        closest = like[..., 0].argmax(1)
+        view = torch.stack(views, 1)[each, closest]
+        row = like[each, closest, 1].long()[:, None]
+        candidates = [Candidates(view, row, identity(len(view))[:, None])]
         candidates += [self._search(view, own) for view in both]
         self._align(candidates, best)
         return best
 
-    def _compare(self, view: Tensor, best: Best, own: Tensor | None) -> Candidates:
-        """Compare a view with every reference in all windows; return the best reference as a candidate."""
-        last = torch.full((len(view), len(self._images)), -1.0)
+    def _compare(self, view: Tensor, best: Best, own: Tensor | None) -> Tensor:
+        """Compare a view with every reference in all windows.
+
+        Returns:
+            (N, 2), the largest similarity in the finest window that sees the whole, and its reference.
+        """
+        finest = Best(len(view), 1)
         for move in MOVES:
             moved = torch.roll(view, move, (1, 2))
             for k, (window, vectors) in enumerate(
@@ -156,11 +167,11 @@ class CopyDetector:
                 cosine = window.vectors(moved) @ vectors.T
                 if own is not None:
                     cosine.masked_fill_(own, -1)
-                best.update(k, *cosine.max(1))
+                closest = cosine.max(1)
+                best.update(k, *closest)
                 if k == WHOLE - 1:
-                    last = torch.maximum(last, cosine)
-        row = last.argmax(1, keepdim=True)
-        return Candidates(view, row, identity(len(view))[:, None])
+                    finest.update(0, *closest)
+        return torch.cat([finest.similarity, finest.reference], 1)
 
     def _search(self, view: Tensor, own: Tensor | None) -> Candidates:
         """Return the references that a view resembles in one of its canonical frames."""
@@ -199,7 +210,7 @@ class CopyDetector:
             for change in (lambda v: v, lambda v: blurred(v, SMOOTH))
         )
         start = torch.cat([c.pose for c in candidates], 1).flatten(0, 1)
-        pose = aligned(views, smooth, self._images[flat], start)
+        pose = aligned(views, smooth, self._images[flat], self._smooth[flat], start)
         frames = self._in_canonical_frame(views, compose(pose, self._canonical[flat]))
         for k, (window, vectors) in enumerate(zip(self._posed.windows, self._posed.vectors, strict=True)):
             cosine = (window.vectors(frames) * vectors[flat]).sum(1).view(rows.shape)

@@ -4,8 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.images.copies.appearance import blurred
-
 STEPS = 8  # of the refinement
 LARGEST_STEP = 0.15  # radians, logarithms of the scale, half widths
 SMOOTH = 1.0  # pixels; the refinement looks at blurred images, so that it starts from further away
@@ -54,17 +52,16 @@ def filled(images: Tensor, pose: Tensor, outside: Tensor, mode: str = "bilinear"
     return warped(images, pose, mode) + (1 - inside) * outside
 
 
-def aligned(images: Tensor, smooth: Tensor, target: Tensor, pose: Tensor) -> Tensor:
+def aligned(images: Tensor, smooth: Tensor, target: Tensor, smooth_target: Tensor, pose: Tensor) -> Tensor:
     """Refine poses, so that (N, S, S) images look like (N, S, S) targets; keep those that get no better.
 
     Source: inverse compositional alignment, Baker and Matthews 2004, Int J Comput Vis 56, section 3.2.
 
     Args:
-        smooth: the images, blurred by ``SMOOTH``.
+        smooth: the images, and ``smooth_target`` the targets, blurred by ``SMOOTH``.
         pose: (N, 2, 3) to start from.
     """
     best, best_fit, current = pose, correlation(warped(images, pose), target), pose
-    smooth_target = blurred(target, SMOOTH)
     descent, flat = _steepest_descent(smooth_target), smooth_target.flatten(1)
     shown = torch.ones_like(images)
     for _ in range(STEPS):

@@ -68,7 +68,8 @@ class Templates:
         chosen = best.topk(count, 1).indices
         start = grid[place.gather(1, chosen)].flatten(0, 1)
         sharp, smooth = (x.repeat_interleave(count, 0) for x in (images, blurred(images, SMOOTH)))
-        return aligned(sharp, smooth, self.mean[chosen.flatten()], start).view(-1, count, 2, 3)
+        target, smooth_target = (mean[chosen.flatten()] for mean in (self.mean, blurred(self.mean, SMOOTH)))
+        return aligned(sharp, smooth, target, smooth_target, start).view(-1, count, 2, 3)
 
 
 def _grid() -> Tensor:

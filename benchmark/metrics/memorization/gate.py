@@ -22,13 +22,13 @@ from benchmark.images.copies.calibration import Calibration
 from benchmark.images.copies.detector import CopyDetector
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics.memorization.rates import TOLERANCE, CopyRate, class_weights, threshold
-from benchmark.metrics.memorization.real_copies import RealCopies, spread
+from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies, spread
 
 version = "2"
 direction = "minimize"
 
-JUDGED = 500  # synthetic images that are compared with the training images, evenly spread
-HIDDEN = 200  # synthetic images that are compared with test and reserve images, and with one another
+JUDGED = 300  # synthetic images that are compared with the training images, evenly spread
+HIDDEN = 100  # synthetic images that are compared with test and reserve images
 RECALL = 0.5  # the least share of planted copies of a kind to be detected; below it the gate is blind to it
 BASIC = "near copy"  # the kind to which a gate must not be blind
 
@@ -111,6 +111,7 @@ class Gate:
 
 def other_copies(synthetic: ImageSet, real: RealCopies) -> dict[str, CopyRate]:
     """Return the rates of copies of test and reserve images, and among the synthetic images themselves."""
-    images = spread(synthetic, HIDDEN).image
-    rates = real.copies(images, [name for name in real.banks if name != "train"])
-    return rates | ({"itself": real.repeats(images)} if len(images) > 1 else {})
+    hidden = spread(synthetic, HIDDEN).image
+    rates = real.copies(hidden, [name for name in real.banks if name != "train"])
+    own = spread(synthetic, ITSELF).image
+    return rates | ({"itself": real.repeats(own)} if len(own) > 1 else {})

@@ -14,8 +14,8 @@ from benchmark.images.image_set import ImageSet, Splits
 from benchmark.metrics.memorization.rates import CopyRate, threshold
 
 HELDOUT = 500  # images of other patients that calibrate the search in `train`
-OTHERS = 300  # training images that calibrate the search in `test` and `reserve`
-PLANTED = 32  # altered training images of each kind
+OTHERS = 200  # training images that calibrate the search in `test` and `reserve`
+PLANTED = 20  # altered training images of each kind
 ITSELF = 200  # images of a set that are compared with one another
 
 
@@ -120,7 +120,7 @@ def _rate(calibration: Calibration, matches: Matches) -> CopyRate:
 
 
 def planted_copies(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return at most 32 of (N, H, W) uint8 images with each alteration; parts join two of them."""
+    """Return at most 20 of (N, H, W) uint8 images with each alteration; parts join two of them."""
     rng = np.random.default_rng([seed, 7])
     planted = {}
     for kind in KINDS:

@@ -8,7 +8,7 @@ from benchmark.bundles.declared import Declared, declared
 from benchmark.bundles.schema import Manifest
 from benchmark.bundles.sealed import DOES_NOT_HOLD, SealedResult
 from benchmark.bundles.standing import Standing
-from benchmark.comparison.controls import COPIES
+from benchmark.comparison.controls import DERIVED
 from benchmark.comparison.ranking import SAW_TEST
 from benchmark.comparison.row_records import RowFigures, Subgroup
 from benchmark.reporting.formats import settings
@@ -61,14 +61,14 @@ class BoardRow:
 
     @property
     def copies(self) -> bool:
-        """True if the memorization gate catches the row's images, even those of ``duplicate_real``."""
+        """True if the memorization gate catches the row's images, even those of a control that is ranked."""
         gate = self.manifest.memorization
         return gate is not None and gate.gated
 
     @property
     def gated(self) -> bool:
         """True if the memorization gate refuses the row a rank."""
-        return self.copies and self.name != COPIES
+        return self.copies and self.name not in DERIVED
 
     @property
     def struck(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from benchmark.bundles.schema import Manifest
+from benchmark.bundles.schema import CopyShare, Manifest
 from benchmark.engine.sandbox.level import SENTENCES
 from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_title, number, percent, settings
@@ -18,6 +18,11 @@ SUBMISSION_TYPES = {
     "generator": "submitted generator, trained and evaluated by the suite",
     "samples": "submitted samples, evaluated by the suite",
     "bundle": "submitted bundle, computed elsewhere with the same protocol",
+}
+COPIED = {
+    "test": "Copies of test images",
+    "reserve": "Copies of reserve images",
+    "itself": "Copies of one another",
 }
 STATUS = {
     "verified": "verified: checked, and a share of its trainings repeated",
@@ -138,9 +143,32 @@ def _gate(row: BoardRow) -> list[Item]:
         return []
     low, high = (f"{100 * end:.1f}" for end in gate.interval)
     result = "blind: it does not detect planted copies" if gate.blind else "gated" if gate.gated else "passed"
+    if gate.recall is None:
+        return _earlier_gate(row, result, f"{percent(gate.rate)} [{low}, {high}] of {gate.n} images")
     return [
         ("Result", result),
-        ("Copies", f"{percent(gate.rate)} [{low}, {high}] of {gate.n} images"),
+        ("Copies of training images", f"{percent(gate.rate)} [{low}, {high}] of {gate.n} images"),
+        ("Expected of new patients", percent(gate.expected)),
+        *((COPIED[name], _share(share)) for name, share in (gate.copies or {}).items() if name in COPIED),
+        ("Planted copies detected", listed([f"{kind} {percent(r)}" for kind, r in gate.recall.items()])),
+        ("Blind to", listed(list(gate.blind_to or ())) or "no kind of planted copy"),
+    ]
+
+
+def _share(share: CopyShare) -> str:
+    low, high = (f"{100 * end:.1f}" for end in share.interval)
+    told = "; more than chance explains" if share.excess else ""
+    rate = f"{percent(share.rate)} [{low}, {high}] of {share.n} images"
+    return f"{rate}, {percent(share.expected)} expected{told}"
+
+
+def _earlier_gate(row: BoardRow, result: str, rate: str) -> list[Item]:
+    """Items of a row that the detector before this one judged."""
+    gate = row.manifest.memorization
+    assert gate is not None
+    return [
+        ("Result", result),
+        ("Copies", rate),
         ("Expected of new patients", percent(gate.expected)),
         ("Threshold", f"an image nearer than distance {number(gate.threshold)} counts as a copy"),
         ("Planted copies detected", percent(gate.planted_recall)),
