@@ -222,7 +222,7 @@ def adopt_orphans() -> frozenset[int]:
 
 
 def reap_orphans(known: frozenset[int]) -> None:
-    """Kill every descendant but the known ones, until none is left."""
+    """Kill every descendant but the known ones, until none is left; then inherit no more."""
     import psutil
 
     while new := [p for p in psutil.Process().children(recursive=True) if p.pid not in known]:
@@ -231,3 +231,4 @@ def reap_orphans(known: frozenset[int]) -> None:
                 process.kill()
             with suppress(ChildProcessError):
                 os.waitpid(process.pid, 0)
+    _prctl(36, 0)  # PR_SET_CHILD_SUBREAPER: a shell that ends later is no reason to end

@@ -78,13 +78,13 @@ def _altered_faults(samples: SampleImages, data: RecomputedData, hidden: Sequenc
     faults: list[Fault] = []
     for fold, real in enumerate(real_copies(data)):
         images = samples.image[samples.fold == fold]
-        found = real.copies(images, [name for name in hidden if name in real.banks]) if len(images) else {}
+        rates = real.copies(images, [name for name in hidden if name in real.banks]) if len(images) else {}
         faults += [
             (
                 PREVIEWS,
                 f"{round(c.rate * c.n)} of {c.n} shown images look like altered copies of {name} images",
             )
-            for name, c in found.items()
+            for name, c in rates.items()
             if c.excess
         ]
     return faults

@@ -22,6 +22,7 @@ from benchmark.engine.worker import compute
 from benchmark.errors import DataError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
+from benchmark.metrics.memorization.real_copies import RealCopies
 from benchmark.planning.graph import build
 from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.request import RunRequest
@@ -464,6 +465,7 @@ def test_a_class_with_few_images_is_not_measured(tmp_path, splits):
     half = np.concatenate([np.arange(10) + first for first in (0, 20, 40)])
     np.savez(folders["reference"] / "reference.npz", half=half)
     write_json(folders["reference"] / "result.json", reference.record())
+    RealCopies.of(splits, 0).save(folders["reference"] / "copies.npz")
     given = Job(Node("x", config, row="gan"), {k: (f,) for k, f in folders.items()}, tmp_path, tmp_path)
     some = blobs({"a": 10, "b": 10, "c": 2}, prefix="fake")
     arrow.write_images(folders["synthetic"] / "synthetic.arrow", some)

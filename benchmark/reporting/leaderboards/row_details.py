@@ -157,9 +157,9 @@ def _gate(row: BoardRow) -> list[Item]:
 
 def _share(share: CopyShare) -> str:
     low, high = (f"{100 * end:.1f}" for end in share.interval)
-    told = "; more than chance explains" if share.excess else ""
+    excess = "; more than chance explains" if share.excess else ""
     rate = f"{percent(share.rate)} [{low}, {high}] of {share.n} images"
-    return f"{rate}, {percent(share.expected)} expected{told}"
+    return f"{rate}, {percent(share.expected)} expected{excess}"
 
 
 def _earlier_gate(row: BoardRow, result: str, rate: str) -> list[Item]:
