@@ -105,8 +105,8 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
     """Return the memorization gate over the images of all folds: counts add up, as for one larger set."""
     if len(folds) <= 1:
         return folds[0] if folds else None
+    from benchmark.images.copies.rates import clopper_pearson
     from benchmark.metrics.memorization.gate import blindness
-    from benchmark.metrics.memorization.rates import clopper_pearson
 
     n = sum(f.n for f in folds)
     hits = sum(round(f.rate * f.n) for f in folds)
@@ -130,7 +130,7 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
 
 def _joined_share(folds: Sequence[CopyShare]) -> CopyShare:
     """Return the share over the images of all folds."""
-    from benchmark.metrics.memorization.rates import CopyRate
+    from benchmark.images.copies.rates import CopyRate
 
     n = sum(f.n for f in folds)
     expected = sum(f.expected * f.n for f in folds) / n

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import SubmissionError
-from benchmark.images import arrow, duplicates
+from benchmark.images import arrow
 from benchmark.images.color import TINTED, chroma
 from benchmark.images.decoding import Fit, decode_bytes, to_square
 from benchmark.images.image_set import ImageSet
-from benchmark.images.lazy import LazyImages, join
+from benchmark.images.lazy import LazyImages
 from benchmark.intake.hub_listing import list_dataset, location_of
 from benchmark.intake.listing import Sample, list_folder, list_table
 from benchmark.intake.untrusted import as_submission_error
@@ -25,7 +25,6 @@ from benchmark.utils.hashing import sha256_of
 
 FORMATS = ("PNG", "JPEG")
 MAX_EXAMPLES = 5  # in an error
-MAX_COMPARED = 5000  # training images
 FOLDER = "submissions"  # of the store
 
 
@@ -186,56 +185,3 @@ def _image_set(samples: Sequence[Sample], classes: Sequence[str], size: int, fit
         origin=np.full(len(samples), "synthetic:submission"),
         reported_labels=np.array(reports, np.int8) if reports else None,
     )
-
-
-def count_copies(images: ImageSet) -> tuple[int, int]:
-    """Count exact (equal pixels) and near copies of other images in the set.
-
-    All but one of a group of equal pictures count; a near copy is one of another picture, see ``duplicates``.
-    """
-    scanned = duplicates.scan(images.image)
-    exact = sum(len(group) - 1 for group in duplicates.same_bytes(scanned))
-    pairs = duplicates.same_picture(images.image, scanned, np.arange(len(images)))
-    return exact, len({p.second for p in pairs})
-
-
-def validate_no_copies(
-    images: ImageSet, where: Sequence[str], real: ImageSet, split: str, train: ImageSet
-) -> None:
-    """Refuse samples that are exact or near copies of real images that no generator may see.
-
-    A near copy is more similar to a real image than any training image is: at low resolution two patients
-    may look alike by chance, and so may a sample.
-
-    Args:
-        where: of every sample, for the error.
-        real: the images of ``split``, at the size of the samples.
-        split: ``test...`` or ``reserve``.
-        train: images of other patients than ``real``; at most ``MAX_COMPARED`` of them are compared.
-    Raises:
-        SubmissionError: the number of copies, and one of them with the real image that it shows.
-    """
-    compared = np.linspace(0, len(train) - 1, min(MAX_COMPARED, len(train))).astype(int)
-    by_chance = _similar_pairs(train.select(np.unique(compared)), real)
-    threshold = max((p.similarity for p in by_chance), default=0.0)
-    copies = {p.first: p for p in _similar_pairs(images, real) if p.similarity > threshold}
-    if copies:
-        pair = copies[min(copies)]
-        raise SubmissionError(
-            where[pair.first],
-            f"is a copy of the real image '{real.image_id[pair.second]}' of {split}, as are "
-            f"{len(copies) - 1} more of {len(images)} samples",
-            "No generator may learn from these patients: fit it on the output of `data export`.",
-        )
-
-
-def _similar_pairs(images: ImageSet, real: ImageSet) -> list[duplicates.Pair]:
-    """Return the pairs of an image and a real one that show the same, with similarity 2 for equal pixels."""
-    pixels, apart = join([images.image, real.image]), np.repeat([0, 1], [len(images), len(real)])
-    scanned, n = duplicates.scan(pixels), len(images)
-    near = duplicates.same_picture(pixels, scanned, apart)
-    equal = [(int(a), int(g[-1])) for g in duplicates.same_bytes(scanned) for a in g if a < n <= g[-1]]
-    return [
-        *(duplicates.Pair(p.first, p.second - n, min(p.similarity, 1.0)) for p in near),
-        *(duplicates.Pair(a, b - n, 2.0) for a, b in equal),
-    ]

@@ -9,6 +9,7 @@ from benchmark.images import arrow
 from benchmark.images.gray_levels import note_few_levels
 from benchmark.images.image_set import ImageSet
 from benchmark.intake import samples as intake
+from benchmark.intake.copies import count_copies, validate_no_copies
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin
@@ -46,7 +47,7 @@ def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Ro
     )
     for fold, (images, data) in enumerate(zip(stored.folds, folds, strict=True)):
         _validate_no_leaks(images, [s.where for s in used if s.fold == fold], data)
-    copies = [intake.count_copies(images) for images in stored.folds if len(images)]
+    copies = [count_copies(images) for images in stored.folds if len(images)]
     exact, near = (sum(counts[k] for counts in copies) for k in (0, 1))
     if exact + near:
         notes.append(f"Of {len(stored)} images {exact} are exact and {near} near copies of others among them")
@@ -60,6 +61,8 @@ def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Ro
 def _validate_no_leaks(images: ImageSet, where: Sequence[str], data: FoldData) -> None:
     """Refuse samples that show a real image hidden from generators."""
     splits = arrow.read_splits(data.folder)
-    for name, real in {**splits.tests, "reserve": splits.reserve}.items():
-        if len(real) and len(images):
-            intake.validate_no_copies(images, where, real, name, splits.train)
+    hidden = {**splits.tests, "reserve": splits.reserve}
+    if len(images):
+        validate_no_copies(
+            images, where, {name: real for name, real in hidden.items() if len(real)}, splits.train
+        )

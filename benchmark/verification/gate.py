@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmark.bundles.schema import Manifest, ManifestOfSchema5, Memorization
 from benchmark.errors import BenchmarkError
+from benchmark.images.copies.rates import TOLERANCE, CopyRate, clopper_pearson
 from benchmark.images.image_set import Splits
 from benchmark.metrics.memorization.gate import JUDGED, Gate, blindness
-from benchmark.metrics.memorization.rates import TOLERANCE, CopyRate, clopper_pearson
 from benchmark.metrics.memorization.real_copies import PLANTED, RealCopies
 from benchmark.stages.measure import MeasureConfig
 from benchmark.stages.reference import ReferenceConfig
@@ -35,7 +35,7 @@ MAX_IMAGES = 10**9  # that a gate may report
 EXACT = 1e-9  # relative, of figures that follow from others
 CLOSE = 1e-2  # relative, of a threshold computed on another machine
 # Other versions may calibrate differently: revise this module.
-assert (MeasureConfig.version, ReferenceConfig.version) == ("5", "5")
+assert (MeasureConfig.version, ReferenceConfig.version) == ("6", "6")
 
 
 def real_copies(data: RecomputedData) -> list[RealCopies]:

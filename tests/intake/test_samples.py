@@ -19,7 +19,6 @@ from PIL import Image
 from benchmark.engine.store import store_root
 from benchmark.errors import GeneratorError, SubmissionError
 from benchmark.generators import _submitted_samples as _submitted
-from benchmark.images.duplicates import moved
 from benchmark.intake import listing
 from benchmark.intake import samples as intake
 from benchmark.plugins.contexts import SampleContext
@@ -154,58 +153,6 @@ def test_too_few_images_are_refused_by_class(tmp_path):
     listed = intake.list_samples(as_folder(tmp_path / "g", "fold_1"), CLASSES, 2, multilabel=False)
     with pytest.raises(SubmissionError, match="class fold 0: 'a' has 0, needs 1"):
         intake.select_samples(listed, [{"a": 1}, {"a": 1}], CLASSES)
-
-
-# --- copies -------------------------------------------------------------------------------------------------
-
-
-def textures(count: int, seed: int) -> np.ndarray:
-    """Return (count, 64, 64) pictures with distinct details."""
-    from scipy.ndimage import gaussian_filter
-
-    noise = np.random.default_rng(seed).normal(size=(count, 64, 64))
-    smooth = gaussian_filter(noise, (0, 1.2, 1.2))
-    return np.clip(128 + 120 * smooth / np.abs(smooth).max((1, 2), keepdims=True), 0, 255).astype(np.uint8)
-
-
-def of_pixels(pixels: np.ndarray) -> Any:
-    from dataclasses import replace
-
-    return replace(blobs({"a": len(pixels)}, size=64), image=pixels, classes=("a",))
-
-
-def test_repeats_among_samples_are_counted():
-    """Of twenty pictures one is repeated twice and one moved by a pixel: 2 exact and 1 near copies."""
-    pixels = textures(20, 0)
-    again = np.concatenate([pixels, pixels[3:4], pixels[3:4], moved(pixels[5:6], (0, 1))])
-    assert intake.count_copies(of_pixels(again)) == (2, 1)
-    assert intake.count_copies(of_pixels(pixels)) == (0, 0)
-
-
-@pytest.mark.parametrize("change", ["exact", "moved", "brighter"])
-def test_a_copy_of_a_test_image_is_refused(change):
-    """Copies of a test image, also moved by a pixel or with another brightness, are named with the test
-    image; other pictures pass."""
-    real, learned, own = of_pixels(textures(30, 1)), of_pixels(textures(20, 3)), textures(30, 2)
-    where = [f"s/a/{k}.png" for k in range(30)]
-    intake.validate_no_copies(of_pixels(own), where, real, "test", learned)
-    leak = real.image[[7]]
-    changed = {"exact": leak, "moved": moved(leak, (1, 0)), "brighter": (leak * 0.8 + 30).astype(np.uint8)}
-    own[11] = changed[change][0]
-    with pytest.raises(SubmissionError, match=r"s/a/11\.png: is a copy of the real image 'p-00007' of test"):
-        intake.validate_no_copies(of_pixels(own), where, real, "test", learned)
-
-
-def test_chance_similarity_of_patients_is_not_a_copy():
-    """A sample passes if a training image is as close to the test image as the sample is, and is refused
-    otherwise."""
-    real, rng = of_pixels(textures(30, 1)), np.random.default_rng(0)
-    noisy = np.clip(real.image[7] + rng.normal(0, 2, (1, 64, 64)), 0, 255).astype(np.uint8)
-    noisier = np.clip(real.image[7] + rng.normal(0, 3, (1, 64, 64)), 0, 255).astype(np.uint8)
-    far, near = textures(20, 3), np.concatenate([textures(20, 3), noisy])
-    with pytest.raises(SubmissionError, match="is a copy"):
-        intake.validate_no_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(far))
-    intake.validate_no_copies(of_pixels(noisier), ["x.png"], real, "test", of_pixels(near))
 
 
 # --- as a row -----------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import pytest
 from benchmark.datasets.phantom.chest import draw
 from benchmark.errors import MetricError
 from benchmark.images.copies.alterations import KINDS, altered
+from benchmark.images.copies.rates import class_weights, clopper_pearson, threshold
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.metrics.memorization.gate import blindness, memorization
-from benchmark.metrics.memorization.rates import class_weights, clopper_pearson, threshold
 from benchmark.metrics.memorization.real_copies import RealCopies
 
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")

@@ -1,5 +1,7 @@
 """Images as the copy detector reads them: 32 x 32 pixels, of equal local contrast."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,8 +34,18 @@ def _equalized(images: Tensor) -> Tensor:
 
 def blurred(images: Tensor, sigma: float) -> Tensor:
     """Blur (N, S, S) by a Gaussian of ``sigma`` pixels; the border is reflected."""
+    blur = _blurring(images.shape[-1], sigma).to(images.device)
+    return blur @ images @ blur.T
+
+
+@cache
+def _blurring(side: int, sigma: float) -> Tensor:
+    """Return the (S, S) matrix that blurs a column. Multiplying is faster than convolving small images."""
     reach = int(3 * sigma + 1)
-    kernel = torch.exp(-torch.arange(-reach, reach + 1, device=images.device).square() / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    padded = F.pad(images[:, None], (reach, reach, reach, reach), mode="reflect")
-    return F.conv2d(F.conv2d(padded, kernel[None, None, None]), kernel[None, None, :, None])[:, 0]
+    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    sources = np.lib.stride_tricks.sliding_window_view(
+        np.pad(np.arange(side), reach, mode="reflect"), 2 * reach + 1
+    )
+    matrix = np.zeros((side, side))
+    np.add.at(matrix, (np.arange(side)[:, None], sources), kernel / kernel.sum())
+    return torch.from_numpy(matrix).float()

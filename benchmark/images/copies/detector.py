@@ -8,17 +8,17 @@ The search runs on the CPU, so that thresholds agree between machines.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.images.copies.appearance import blurred, read
-from benchmark.images.copies.pose import SMOOTH, aligned, compose, filled, identity, inverse, warped
-from benchmark.images.copies.templates import Templates
-from benchmark.images.copies.windows import WHOLE, Window, learned_windows
+from benchmark.images.copies.model import POSES, CopyModel
+from benchmark.images.copies.pose import SMOOTH, aligned, compose, identity, inverse
+from benchmark.images.copies.windows import WHOLE, Window
 
-POSES = 2  # canonical frames of an image
 CANDIDATES = 2  # references aligned with an image, for each window that sees the whole, mirrored and not
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # pixels down and right
 BLOCK = 64  # images at once
@@ -38,20 +38,6 @@ class Matches:
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery:
-    """References in one frame each, and their vectors (N, K) in every window."""
-
-    windows: list[Window]
-    vectors: list[Tensor]
-
-    @classmethod
-    def of(cls, frames: Tensor) -> "Gallery":
-        """Learn the windows from (N, 32, 32) frames."""
-        windows = learned_windows(frames)
-        return cls(windows, [window.vectors(frames) for window in windows])
-
-
-@dataclass(frozen=True, eq=False)
 class Candidates:
     """References (N, L) to align with views (N, 32, 32) of images, and poses (N, L, 2, 3) to start from."""
 
@@ -60,162 +46,142 @@ class Candidates:
     pose: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Poses:
-    """Mean images (K, 32, 32) and the canonical frames (N, P, 2, 3) of the references."""
+class Closest(NamedTuple):
+    """The largest similarities (N,) in a window, and their references (N,)."""
 
-    templates: Tensor
-    canonical: Tensor
-
-    @classmethod
-    def of(cls, images: Tensor) -> "Poses":
-        """Learn both from (N, 32, 32) references."""
-        templates = Templates.learned(images)
-        return cls(templates.mean, templates.poses(images, POSES))
-
-
-class Best:
-    """The largest similarities so far, and their references."""
-
-    def __init__(self, images: int, comparisons: int) -> None:
-        self.similarity = torch.full((images, comparisons), -1.0)
-        self.reference = torch.zeros((images, comparisons), dtype=torch.long)
-
-    def update(self, comparison: int, similarity: Tensor, reference: Tensor) -> None:
-        """Keep the larger of two similarities (N,)."""
-        better = similarity > self.similarity[:, comparison]
-        self.similarity[better, comparison] = similarity[better]
-        self.reference[better, comparison] = reference[better]
+    similarity: Tensor
+    reference: Tensor
 
 
 class CopyDetector:
     """References prepared for the search.
 
     Args:
-        references: (N, H, W) uint8, N >= 2.
+        references: (N, H, W) uint8.
         groups: (N,) str, such as patients; an image is not compared with references of the same group.
-        poses: as ``poses`` of a detector of the same references, to save time.
+        model: of images of the same kind; learned from the references if absent.
+        poses: as ``poses`` of a detector of the same references and model, to save time.
+
+    Attributes:
+        poses: (N, P, 2, 3) canonical frames of the references, the best one first.
     """
 
     def __init__(
-        self, references: np.ndarray, groups: np.ndarray | None = None, poses: Poses | None = None
+        self,
+        references: np.ndarray,
+        groups: np.ndarray | None = None,
+        model: CopyModel | None = None,
+        poses: np.ndarray | None = None,
     ) -> None:
+        self.model = model or CopyModel.learned(references)
         with torch.inference_mode():
             self._groups = groups
             self._images = read(references)
             self._smooth = blurred(self._images, SMOOTH)
-            self._mean = self._images.mean(0)
-            self._unmoved = Gallery.of(self._images)
-            self.poses = poses or Poses.of(self._images)
-            self._templates = Templates.of(self.poses.templates)
-            # The best canonical frame, in which an image and its candidate are compared once aligned: both
-            # are interpolated there, so that neither is sharper.
-            canonical = self.poses.canonical
-            self._canonical = canonical[:, 0]
-            frames = warped(self._images, self._canonical, "bicubic")
-            inside = warped(torch.ones_like(self._images), self._canonical).sum(0)
-            self._canonical_mean = frames.sum(0) / inside.clamp_min(1)
-            self._posed = Gallery.of(self._in_canonical_frame(self._images, self._canonical))
-            # All frames in which candidates are searched.
-            every = torch.arange(len(references))
-            self._row = torch.cat([every.repeat_interleave(canonical.shape[1]), every])
-            self._pose = torch.cat([canonical.flatten(0, 1), identity(len(references))])
-            views = filled(self._images[self._row], self._pose, self._mean)
-            self._whole = [(w, w.vectors(views)) for w in learned_windows(views, whole=True)]
+            self._unmoved = [window.vectors(self._images) for window in self.model.unmoved]
+            own = (
+                self.model.templates.poses(self._images, POSES) if poses is None else torch.from_numpy(poses)
+            )
+            self.poses: np.ndarray = own.numpy()
+            # An image and its candidate are compared in the candidate's best canonical frame.
+            self._canonical = own[:, 0]
+            posed = self.model.in_canonical_frame(self._images, self._canonical)
+            self._posed = [window.vectors(posed) for window in self.model.canonical]
+            # Candidates are searched in the frames of all canonical poses, and in that of the image as it is.
+            every = torch.cat([own, identity(len(references))[:, None]], 1)
+            self._pose = every.flatten(0, 1)
+            self._row = torch.arange(len(references)).repeat_interleave(every.shape[1])
+            views = self.model.frames(self._images, every).flatten(0, 1)
+            self._whole = [window.vectors(views) for window in self.model.whole]
 
     def match(self, images: np.ndarray, groups: np.ndarray | None = None) -> Matches:
         """Search for (N, H, W) uint8 images; ``groups`` (N,) as those of the references."""
-        parts = []
+        comparisons = len(self._unmoved) + len(self._posed)
+        similarity = np.zeros((len(images), comparisons), np.float32)
+        reference = np.zeros((len(images), comparisons), np.int64)
         with torch.inference_mode():
             for start in range(0, len(images), BLOCK):
                 rows = slice(start, start + BLOCK)
                 own = None
                 if groups is not None and self._groups is not None:
                     own = torch.from_numpy(groups[rows, None] == self._groups[None])
-                parts.append(self._match(read(images[rows]), own))
-        similarity, reference = (
-            torch.cat([getattr(part, name) for part in parts]).numpy() for name in ("similarity", "reference")
-        )
+                similarity[rows], reference[rows] = self._match(read(images[rows]), own)
         return Matches(similarity, reference)
 
-    def _match(self, images: Tensor, own: Tensor | None) -> Best:
-        best = Best(len(images), 2 * len(self._unmoved.windows))
+    def _match(self, images: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
         both = (images, images.flip(-1))
-        views = [sign * view for view in both for sign in (1, -1)]
-        like = torch.stack([self._compare(view, best, own) for view in views], 1)
-        each = torch.arange(len(images))
-        closest = like[..., 0].argmax(1)
-        view = torch.stack(views, 1)[each, closest]
-        row = like[each, closest, 1].long()[:, None]
-        candidates = [Candidates(view, row, identity(len(view))[:, None])]
+        views = torch.stack([sign * view for view in both for sign in (1, -1)])
+        unmoved, closest, row = self._compare(views, own)
+        view = views[closest, torch.arange(len(images))]
+        candidates = [Candidates(view, row[:, None], identity(len(view))[:, None])]
         candidates += [self._search(view, own) for view in both]
-        self._align(candidates, best)
-        return best
+        posed = self._align(candidates)
+        similarity, reference = zip(*unmoved, *posed, strict=True)
+        return torch.stack(similarity, 1), torch.stack(reference, 1)
 
-    def _compare(self, view: Tensor, best: Best, own: Tensor | None) -> Tensor:
-        """Compare a view with every reference in all windows.
+    def _compare(self, views: Tensor, own: Tensor | None) -> tuple[list[Closest], Tensor, Tensor]:
+        """Compare (V, N, 32, 32) views with every reference in all windows, moved where they see the whole.
 
         Returns:
-            (N, 2), the largest similarity in the finest window that sees the whole, and its reference.
+            For every window the largest similarity (N,) and its reference; and, in the finest window that
+            sees the whole, the closest view (N,) and its reference (N,).
         """
-        finest = Best(len(view), 1)
-        for move in MOVES:
-            moved = torch.roll(view, move, (1, 2))
-            for k, (window, vectors) in enumerate(
-                zip(self._unmoved.windows, self._unmoved.vectors, strict=True)
-            ):
-                cosine = window.vectors(moved) @ vectors.T
-                if own is not None:
-                    cosine.masked_fill_(own, -1)
-                closest = cosine.max(1)
-                best.update(k, *closest)
-                if k == WHOLE - 1:
-                    finest.update(0, *closest)
-        return torch.cat([finest.similarity, finest.reference], 1)
+        moved = torch.stack([torch.roll(views, move, (2, 3)) for move in MOVES], 1).flatten(0, 1)
+        best: list[Closest] = []
+        for k, (window, vectors) in enumerate(zip(self.model.unmoved, self._unmoved, strict=True)):
+            cosine = _cosines(window, moved if k < WHOLE else views, vectors)
+            if own is not None:
+                cosine.masked_fill_(own, -1)
+            best.append(Closest(*cosine.amax(0).max(1)))
+            if k == WHOLE - 1:
+                closest = cosine.amax(2).argmax(0) // len(MOVES)
+                row = best[-1].reference
+        return best, closest, row
 
     def _search(self, view: Tensor, own: Tensor | None) -> Candidates:
-        """Return the references that a view resembles in one of its canonical frames."""
-        view = view * self._templates.sign(view)[:, None, None]
-        poses = self._templates.poses(view, POSES)
-        highest = [torch.full((len(view), len(self._row)), -1.0) for _ in self._whole]
-        which = [torch.zeros(like.shape, dtype=torch.long) for like in highest]
-        for j in range(poses.shape[1]):
-            frame = filled(view, poses[:, j], self._mean)
-            for move in MOVES:
-                moved = torch.roll(frame, move, (1, 2))
-                for k, (window, vectors) in enumerate(self._whole):
-                    cosine = window.vectors(moved) @ vectors.T
-                    which[k][cosine > highest[k]] = j
-                    highest[k] = torch.maximum(highest[k], cosine)
+        """Return the references that a view (N, 32, 32) resembles in one of its canonical frames."""
+        poses, sign = self.model.templates.signed_poses(view, POSES)
+        view = view * sign[:, None, None]
+        count = poses.shape[1]
+        frames = self.model.frames(view, poses).transpose(0, 1)
+        moved = torch.stack([torch.roll(frames, move, (2, 3)) for move in MOVES], 1).flatten(0, 1)
+        each = torch.arange(len(view))[:, None]
         places, starts = [], []
-        for cosine, by in zip(highest, which, strict=True):
+        for window, vectors in zip(self.model.whole, self._whole, strict=True):
+            cosine = _cosines(window, moved, vectors).unflatten(0, (count, len(MOVES))).amax(1)
+            highest = cosine.amax(0)
             if own is not None:
-                cosine.masked_fill_(own[:, self._row], -1)
-            place = cosine.topk(min(CANDIDATES, cosine.shape[1]), 1).indices
-            pose = poses[torch.arange(len(view))[:, None], by.gather(1, place)]
+                highest.masked_fill_(own[:, self._row], -1)
+            place = highest.topk(min(CANDIDATES, highest.shape[1]), 1).indices
+            pose = poses[each, cosine[:, each, place].argmax(0)]
             start = compose(pose.flatten(0, 1), inverse(self._pose[place.flatten()]))
             places.append(place)
             starts.append(start.view(*place.shape, 2, 3))
         return Candidates(view, self._row[torch.cat(places, 1)], torch.cat(starts, 1))
 
-    def _align(self, candidates: list[Candidates], best: Best) -> None:
-        """Align images with their candidates, and compare them again, in the candidates' canonical frames."""
+    def _align(self, candidates: list[Candidates]) -> list[Closest]:
+        """Align images with their candidates, and compare them again, in the candidates' canonical frames.
+
+        Returns:
+            For every window the largest similarity (N,) and its reference.
+        """
         rows = torch.cat([c.row for c in candidates], 1)
         flat = rows.flatten()
-        views, smooth = (
-            torch.cat(
-                [v[:, None].expand(-1, c.row.shape[1], -1, -1) for c in candidates for v in [change(c.view)]],
-                1,
-            ).flatten(0, 1)
-            for change in (lambda v: v, lambda v: blurred(v, SMOOTH))
-        )
+        repeated = []
+        for c in candidates:
+            both = torch.stack([c.view, blurred(c.view, SMOOTH)])
+            repeated.append(both[:, :, None].expand(-1, -1, c.row.shape[1], -1, -1))
+        views, smooth = torch.cat(repeated, 2).flatten(1, 2)
         start = torch.cat([c.pose for c in candidates], 1).flatten(0, 1)
         pose = aligned(views, smooth, self._images[flat], self._smooth[flat], start)
-        frames = self._in_canonical_frame(views, compose(pose, self._canonical[flat]))
-        for k, (window, vectors) in enumerate(zip(self._posed.windows, self._posed.vectors, strict=True)):
-            cosine = (window.vectors(frames) * vectors[flat]).sum(1).view(rows.shape)
-            value, place = cosine.max(1)
-            best.update(len(self._unmoved.windows) + k, value, rows.gather(1, place[:, None])[:, 0])
+        frames = self.model.in_canonical_frame(views, compose(pose, self._canonical[flat]))
+        best: list[Closest] = []
+        for window, vectors in zip(self.model.canonical, self._posed, strict=True):
+            value, place = (window.vectors(frames) * vectors[flat]).sum(1).view(rows.shape).max(1)
+            best.append(Closest(value, rows.gather(1, place[:, None])[:, 0]))
+        return best
 
-    def _in_canonical_frame(self, images: Tensor, pose: Tensor) -> Tensor:
-        return filled(images, pose, self._canonical_mean, "bicubic")
+
+def _cosines(window: Window, frames: Tensor, vectors: Tensor) -> Tensor:
+    """Return the (F, N, R) similarities of (F, N, 32, 32) frames and R references."""
+    return (window.vectors(frames.flatten(0, 1)) @ vectors.T).unflatten(0, frames.shape[:2])

@@ -39,17 +39,22 @@ def compose(outer: Tensor, inner: Tensor) -> Tensor:
 
 
 def warped(images: Tensor, pose: Tensor, mode: str = "bilinear") -> Tensor:
-    """Return (N, S, S) images as their frames see them; 0 outside of the image."""
+    """Return (N, S, S) or (N, C, S, S) images as their frames see them; 0 outside of the image."""
     x, y = _places(images.shape[-1])
     place = torch.stack([x.flatten(), y.flatten(), torch.ones(x.numel())])
     grid = (pose @ place).mT.reshape(len(pose), *x.shape, 2)
-    return F.grid_sample(images[:, None], grid, mode=mode, padding_mode="zeros", align_corners=False)[:, 0]
+    channels = images if images.dim() == 4 else images[:, None]
+    seen = F.grid_sample(channels, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    return seen.view(images.shape)
 
 
 def filled(images: Tensor, pose: Tensor, outside: Tensor, mode: str = "bilinear") -> Tensor:
     """Return (N, S, S) images as their frames see them, with ``outside`` (S, S) beyond the image."""
-    inside = warped(torch.ones(1, *images.shape[1:]).expand(len(images), -1, -1), pose)
-    return warped(images, pose, mode) + (1 - inside) * outside
+    if mode == "bilinear":
+        seen, inside = warped(torch.stack([images, torch.ones_like(images)], 1), pose).unbind(1)
+    else:
+        seen, inside = warped(images, pose, mode), warped(torch.ones_like(images), pose)
+    return seen + (1 - inside) * outside
 
 
 def aligned(images: Tensor, smooth: Tensor, target: Tensor, smooth_target: Tensor, pose: Tensor) -> Tensor:
@@ -61,11 +66,18 @@ def aligned(images: Tensor, smooth: Tensor, target: Tensor, smooth_target: Tenso
         smooth: the images, and ``smooth_target`` the targets, blurred by ``SMOOTH``.
         pose: (N, 2, 3) to start from.
     """
-    best, best_fit, current = pose, correlation(warped(images, pose), target), pose
+    layers = torch.stack([images, smooth, torch.ones_like(images)], 1)
     descent, flat = _steepest_descent(smooth_target), smooth_target.flatten(1)
-    shown = torch.ones_like(images)
-    for _ in range(STEPS):
-        frame, mask = warped(smooth, current).flatten(1), warped(shown, current).flatten(1)
+    best, current = pose, pose
+    best_fit = torch.full((len(images),), -1.0)
+    for k in range(STEPS + 1):
+        seen, frame, mask = warped(layers, current).flatten(2).unbind(1)
+        fit = F.cosine_similarity(seen, target.flatten(1))
+        better = fit > best_fit
+        best = torch.where(better[:, None, None], current, best)
+        best_fit = torch.where(better, fit, best_fit)
+        if k == STEPS:
+            break
         gain = ((frame * flat * mask).sum(1) / frame.square().sum(1).clamp_min(1e-6)).clamp_min(0.1)
         masked = descent * mask[:, None]
         hessian = masked @ descent.mT + 1e-2 * torch.eye(4)
@@ -73,16 +85,7 @@ def aligned(images: Tensor, smooth: Tensor, target: Tensor, smooth_target: Tenso
         step = torch.linalg.solve(hessian, masked @ error[:, :, None])[:, :, 0]
         rotation, zoom, x, y = step.clamp(-LARGEST_STEP, LARGEST_STEP).T
         current = compose(current, inverse(similarity(rotation, zoom.exp(), x, y)))
-        fit = correlation(warped(images, current), target)
-        better = fit > best_fit
-        best = torch.where(better[:, None, None], current, best)
-        best_fit = torch.where(better, fit, best_fit)
     return best
-
-
-def correlation(frames: Tensor, target: Tensor) -> Tensor:
-    """Return the (N,) cosine of (N, S, S) frames and targets."""
-    return F.cosine_similarity(frames.flatten(1), target.flatten(1))
 
 
 def _steepest_descent(target: Tensor) -> Tensor:

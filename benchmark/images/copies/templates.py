@@ -52,24 +52,35 @@ class Templates:
         seen = [warped(one.expand(len(grid), COARSE, COARSE), grid).flatten(1) for one in _reduced(mean)]
         return cls(mean, F.normalize(torch.cat(seen)))
 
-    def sign(self, images: Tensor) -> Tensor:
-        """Return (N,) 1 where (N, 32, 32) images resemble a mean image, -1 where their inverted forms do."""
-        fit = _reduced(images).flatten(1) @ self.seen.T
-        return torch.where(fit.amax(1) >= -fit.amin(1), 1.0, -1.0)
-
     def poses(self, images: Tensor, count: int) -> Tensor:
         """Return the (N, C, 2, 3) poses of (N, 32, 32) images relative to the ``count`` best mean images."""
-        return torch.cat([self._poses(block, min(count, len(self.mean))) for block in images.split(BLOCK)])
+        return self._each_block(images, count, signed=False)[0]
 
-    def _poses(self, images: Tensor, count: int) -> Tensor:
+    def signed_poses(self, images: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return ``poses`` of images or of their inverted forms, and (N,) 1, or -1 where inverted.
+
+        An image counts as inverted if its inverted form resembles a mean image more.
+        """
+        return self._each_block(images, count, signed=True)
+
+    def _each_block(self, images: Tensor, count: int, signed: bool) -> tuple[Tensor, Tensor]:
+        count = min(count, len(self.mean))
+        poses, sign = zip(*(self._poses(block, count, signed) for block in images.split(BLOCK)), strict=True)
+        return torch.cat(poses), torch.cat(sign)
+
+    def _poses(self, images: Tensor, count: int, signed: bool) -> tuple[Tensor, Tensor]:
         grid = _grid()
-        fit = (_reduced(images).flatten(1) @ self.seen.T).view(len(images), -1, len(grid))
-        best, place = fit.max(2)
+        fit = _reduced(images).flatten(1) @ self.seen.T
+        sign = torch.ones(len(images))
+        if signed:
+            sign[fit.amax(1) < -fit.amin(1)] = -1
+            fit, images = fit * sign[:, None], images * sign[:, None, None]
+        best, place = fit.view(len(images), -1, len(grid)).max(2)
         chosen = best.topk(count, 1).indices
         start = grid[place.gather(1, chosen)].flatten(0, 1)
         sharp, smooth = (x.repeat_interleave(count, 0) for x in (images, blurred(images, SMOOTH)))
         target, smooth_target = (mean[chosen.flatten()] for mean in (self.mean, blurred(self.mean, SMOOTH)))
-        return aligned(sharp, smooth, target, smooth_target, start).view(-1, count, 2, 3)
+        return aligned(sharp, smooth, target, smooth_target, start).view(-1, count, 2, 3), sign
 
 
 def _grid() -> Tensor:

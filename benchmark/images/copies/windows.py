@@ -7,6 +7,7 @@ have a cosine near 0, whatever the anatomy that they share.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,7 +22,7 @@ RIDGE = 1e-3  # of the largest variance
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A place, the mean (D,) of the references there, and the (D, K) projection."""
+    """A place, the projection (D, K) of the D pixels there, and the (K,) projection of the mean image."""
 
     rows: slice
     columns: slice
@@ -30,7 +31,24 @@ class Window:
 
     def vectors(self, frames: Tensor) -> Tensor:
         """Return the (N, K) vectors of length 1 of (N, 32, 32) frames."""
-        return F.normalize((frames[:, self.rows, self.columns].flatten(1) - self.mean) @ self.projection)
+        part = frames[:, self.rows, self.columns].flatten(1)
+        return F.normalize(torch.addmm(self.mean, part, self.projection, beta=-1))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as arrays by name."""
+        place = [self.rows.start, self.rows.stop, self.columns.start, self.columns.stop]
+        return {
+            "place": np.array(place),
+            "mean": self.mean.numpy(),
+            "projection": self.projection.numpy(),
+        }
+
+    @classmethod
+    def of_arrays(cls, place: np.ndarray, mean: np.ndarray, projection: np.ndarray) -> "Window":
+        """Return the window whose ``arrays`` are given."""
+        top, bottom, left, right = map(int, place)
+        projected = (torch.from_numpy(array) for array in (mean, projection))
+        return cls(slice(top, bottom), slice(left, right), *projected)
 
 
 def learned_windows(references: Tensor, whole: bool = False) -> list[Window]:
@@ -53,4 +71,7 @@ def _learned(references: Tensor, rows: slice, columns: slice, components: tuple[
     variance, axes = variance.flip(0), axes.flip(1)
     scale = (variance.clamp_min(0) + RIDGE * variance[0].clamp_min(1e-9)).rsqrt()
     projection = (axes * scale).float()
-    return [Window(rows, columns, mean, projection[:, :count].contiguous()) for count in components]
+    return [
+        Window(rows, columns, mean @ projection[:, :count], projection[:, :count].contiguous())
+        for count in components
+    ]

@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import MetricError
+from benchmark.images.copies.bank import drawn
 from benchmark.images.copies.calibration import Calibration
 from benchmark.images.copies.detector import CopyDetector
+from benchmark.images.copies.rates import TOLERANCE, CopyRate, class_weights, threshold
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics.memorization.rates import TOLERANCE, CopyRate, class_weights, threshold
-from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies, spread
+from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies
 
-version = "2"
+version = "3"
 direction = "minimize"
 
-JUDGED = 300  # synthetic images that are compared with the training images, evenly spread
-HIDDEN = 100  # synthetic images that are compared with test and reserve images
+JUDGED = 300  # synthetic images that are compared with the training images, drawn at random
+HIDDEN = 100  # synthetic images that are compared with test and reserve images, drawn at random
 RECALL = 0.5  # the least share of planted copies of a kind to be detected; below it the gate is blind to it
 BASIC = "near copy"  # the kind to which a gate must not be blind
 
@@ -38,7 +39,7 @@ def memorization(synthetic: ImageSet, heldout: ImageSet, real: RealCopies) -> di
 
     Args:
         synthetic: classes without held-out images are left out, and listed; of the others ``JUDGED`` images,
-            evenly spread, are compared.
+            drawn at random, are compared.
         heldout: real test images.
         real: the detectors of the fold.
     Returns:
@@ -56,7 +57,7 @@ def memorization(synthetic: ImageSet, heldout: ImageSet, real: RealCopies) -> di
     if not len(judged):
         raise MetricError("memorization", "no synthetic image of a class that has held-out images")
     gate = Gate.of(judged.label, real)
-    own = gate.rate(spread(judged, JUDGED).image)
+    own = gate.rate(drawn(judged, JUDGED).image)
     return {
         **{name: getattr(own, name) for name in ("rate", "expected", "n", "interval")},
         "threshold": gate.threshold,
@@ -95,7 +96,7 @@ class Gate:
     @classmethod
     def of(cls, labels: np.ndarray, real: RealCopies) -> "Gate":
         """Calibrate for synthetic images of classes ``labels`` (N,), all of which have held-out images."""
-        calibration = real.calibration("train")
+        calibration = real.banks["train"].calibration
         limit, expected = threshold(calibration.scores, class_weights(real.heldout_label, labels))
         recall = {k: float((calibration.score(m) > limit).mean()) for k, m in real.planted.items()}
         return cls(limit, expected, recall, real.banks["train"].detector, calibration)
@@ -111,7 +112,7 @@ class Gate:
 
 def other_copies(synthetic: ImageSet, real: RealCopies) -> dict[str, CopyRate]:
     """Return the rates of copies of test and reserve images, and among the synthetic images themselves."""
-    hidden = spread(synthetic, HIDDEN).image
+    hidden = drawn(synthetic, HIDDEN).image
     rates = real.copies(hidden, [name for name in real.banks if name != "train"])
-    own = spread(synthetic, ITSELF).image
+    own = drawn(synthetic, ITSELF).image
     return rates | ({"itself": real.repeats(own)} if len(own) > 1 else {})

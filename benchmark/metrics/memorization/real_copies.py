@@ -8,23 +8,17 @@ import numpy as np
 
 from benchmark.errors import MetricError
 from benchmark.images.copies.alterations import KINDS, altered
+from benchmark.images.copies.bank import Bank, spread
 from benchmark.images.copies.calibration import Calibration
-from benchmark.images.copies.detector import CopyDetector, Matches, Poses
+from benchmark.images.copies.detector import CopyDetector, Matches
+from benchmark.images.copies.model import CopyModel
+from benchmark.images.copies.rates import CopyRate
 from benchmark.images.image_set import ImageSet, Splits
-from benchmark.metrics.memorization.rates import CopyRate, threshold
 
 HELDOUT = 500  # images of other patients that calibrate the search in `train`
 OTHERS = 200  # training images that calibrate the search in `test` and `reserve`
 PLANTED = 20  # altered training images of each kind
 ITSELF = 200  # images of a set that are compared with one another
-
-
-@dataclass(frozen=True, eq=False)
-class Bank:
-    """A detector over real images, and the (N, C) similarities of images that are no copies of them."""
-
-    detector: CopyDetector
-    unrelated: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +37,11 @@ class RealCopies:
     planted: Mapping[str, Matches]
     itself: np.ndarray
 
+    @property
+    def model(self) -> CopyModel:
+        """What the detectors learned from the training images."""
+        return self.banks["train"].detector.model
+
     @classmethod
     def of(cls, splits: Splits, seed: int) -> "RealCopies":
         """Search for real images of other patients, and for planted copies.
@@ -52,27 +51,23 @@ class RealCopies:
         """
         train, heldout = splits.train, spread(splits.test.to_single_label(), HELDOUT)
         _validate(train, heldout)
-        detector = CopyDetector(train.image)
-        banks = {"train": Bank(detector, detector.match(heldout.image).similarity)}
-        others = spread(train, OTHERS)
-        for name, images in _hidden(splits).items():
-            own = CopyDetector(images)
-            banks[name] = Bank(own, own.match(others.image).similarity)
+        model = CopyModel.learned(train.image)
+        banks = {"train": Bank.of(train.image, heldout.image, model)}
+        others = spread(train, OTHERS).image
+        banks |= {name: Bank.of(images, others, model) for name, images in _hidden(splits).items()}
         some = spread(heldout, ITSELF)
-        itself = CopyDetector(some.image, some.patient_id).match(some.image, some.patient_id).similarity
-        planted = {kind: detector.match(images) for kind, images in planted_copies(train.image, seed).items()}
+        own = CopyDetector(some.image, some.patient_id, model)
+        itself = own.match(some.image, some.patient_id).similarity
+        search = banks["train"].detector
+        planted = {kind: search.match(images) for kind, images in planted_copies(train.image, seed).items()}
         return cls(banks, heldout.label, planted, itself)
 
     def save(self, path: Path) -> None:
         """Write everything but the images to an NPZ file."""
         arrays = {"heldout_label": self.heldout_label, "itself": self.itself}
+        arrays |= {f"model.{name}": array for name, array in self.model.arrays().items()}
         for name, bank in self.banks.items():
-            poses = bank.detector.poses
-            arrays |= {
-                f"{name}.unrelated": bank.unrelated,
-                f"{name}.templates": poses.templates.numpy(),
-                f"{name}.canonical": poses.canonical.numpy(),
-            }
+            arrays |= {f"{name}.unrelated": bank.unrelated, f"{name}.poses": bank.detector.poses}
         for kind, matches in self.planted.items():
             arrays[f"planted.{kind}"] = matches.similarity
         np.savez(path, **arrays)  # type: ignore[arg-type]
@@ -80,43 +75,33 @@ class RealCopies:
     @classmethod
     def load(cls, path: Path, splits: Splits) -> "RealCopies":
         """Read what ``save`` wrote for the same splits."""
-        import torch
-
-        with np.load(path) as stored:
-            banks = {}
-            for name, images in {"train": np.asarray(splits.train.image), **_hidden(splits)}.items():
-                poses = Poses(
-                    *(torch.from_numpy(stored[f"{name}.{part}"]) for part in ("templates", "canonical"))
-                )
-                banks[name] = Bank(CopyDetector(images, poses=poses), stored[f"{name}.unrelated"])
-            planted = {}
-            for kind in KINDS:
-                similarity = stored[f"planted.{kind}"]
-                planted[kind] = Matches(similarity, np.zeros(similarity.shape, np.int64))
-            return cls(banks, stored["heldout_label"], planted, stored["itself"])
-
-    def calibration(self, name: str) -> Calibration:
-        """Return the calibration of the search in a split, or of a set with ``itself``."""
-        return Calibration.of(self.itself if name == "itself" else self.banks[name].unrelated)
+        with np.load(path) as file:
+            stored = dict(file)
+        own = {name.removeprefix("model."): a for name, a in stored.items() if name.startswith("model.")}
+        model, banks = CopyModel.of_arrays(own), {}
+        for name, images in {"train": splits.train.image, **_hidden(splits)}.items():
+            detector = CopyDetector(images, model=model, poses=stored[f"{name}.poses"])
+            banks[name] = Bank(detector, stored[f"{name}.unrelated"])
+        planted = {}
+        for kind in KINDS:
+            similarity = stored[f"planted.{kind}"]
+            planted[kind] = Matches(similarity, np.zeros(similarity.shape, np.int64))
+        return cls(banks, stored["heldout_label"], planted, stored["itself"])
 
     def copies(self, images: np.ndarray, splits: Sequence[str]) -> dict[str, CopyRate]:
         """Return the rates of copies of images of ``splits`` among (N, H, W) uint8 images."""
-        return {
-            name: _rate(self.calibration(name), self.banks[name].detector.match(images)) for name in splits
-        }
+        return {name: self.banks[name].copies(images) for name in splits}
 
     def repeats(self, images: np.ndarray) -> CopyRate:
-        """Return the rate of copies of one another among the first 200 of (N, H, W) uint8 images, N > 1."""
+        """Return the rate of copies of one another among the first 200 of (N, H, W) uint8 images, N > 1.
+
+        Synthetic images resemble one another more than patients do: what counts is far beyond any two.
+        """
         each = np.arange(len(images[:ITSELF]))
-        matches = CopyDetector(images[:ITSELF], each).match(images[:ITSELF], each)
-        return _rate(self.calibration("itself"), matches)
-
-
-def _rate(calibration: Calibration, matches: Matches) -> CopyRate:
-    n = len(calibration.scores)
-    limit, expected = threshold(calibration.scores, np.full(n, 1 / n))
-    score = calibration.score(matches)
-    return CopyRate.of(int((score > limit).sum()), len(score), expected)
+        matches = CopyDetector(images[:ITSELF], each, self.model).match(images[:ITSELF], each)
+        calibration = Calibration.of(self.itself)
+        hits = int((calibration.score(matches) > calibration.certain).sum())
+        return CopyRate.of(hits, len(each), 1 / (len(self.itself) + 1))
 
 
 def planted_copies(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -127,11 +112,6 @@ def planted_copies(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         chosen = np.asarray(images[np.sort(rng.permutation(len(images))[:PLANTED])])
         planted[kind] = altered(kind, chosen, np.roll(chosen, 1, 0), rng)
     return planted
-
-
-def spread(images: ImageSet, count: int) -> ImageSet:
-    """Return at most ``count`` images, evenly spread over the set."""
-    return images.select(np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)))
 
 
 def _hidden(splits: Splits) -> dict[str, np.ndarray]:

@@ -1,0 +1,51 @@
+"""The search for copies of a set of real images, calibrated on images that are no copies of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.images.copies.calibration import Calibration
+from benchmark.images.copies.detector import CopyDetector
+from benchmark.images.copies.model import CopyModel
+from benchmark.images.copies.rates import CopyRate, threshold
+from benchmark.images.image_set import ImageSet
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """A detector over real images, and the (N, C) similarities of images that are no copies of them."""
+
+    detector: CopyDetector
+    unrelated: np.ndarray
+
+    @classmethod
+    def of(cls, images: np.ndarray, unrelated: np.ndarray, model: CopyModel) -> "Bank":
+        """Prepare the search in (N, H, W) uint8 images; ``unrelated`` ones are no copies of them."""
+        detector = CopyDetector(images, model=model)
+        return cls(detector, detector.match(unrelated).similarity)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of the search."""
+        return Calibration.of(self.unrelated)
+
+    def copies(self, images: np.ndarray) -> CopyRate:
+        """Return the rate of copies among (N, H, W) uint8 images."""
+        return self.copies_of(self.calibration.score(self.detector.match(images)))
+
+    def copies_of(self, score: np.ndarray) -> CopyRate:
+        """Return the rate of copies among images of these (N,) scores."""
+        scores = self.calibration.scores
+        limit, expected = threshold(scores, np.full(len(scores), 1 / len(scores)))
+        return CopyRate.of(int((score > limit).sum()), len(score), expected)
+
+
+def drawn(images: ImageSet, count: int) -> ImageSet:
+    """Return at most ``count`` images, drawn by the content of all, so that no generator knows which."""
+    rng = np.random.default_rng(int(images.content_hash()[:16], 16))
+    return images.select(np.sort(rng.permutation(len(images))[:count]))
+
+
+def spread(images: ImageSet, count: int) -> ImageSet:
+    """Return at most ``count`` images, evenly spread over the set."""
+    return images.select(np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)))
