@@ -14,6 +14,7 @@ from benchmark.datasets._readers.folder_tree import first_of, walk
 from benchmark.errors import BenchmarkError, TaskError
 from benchmark.images import duplicates, people, shards
 from benchmark.images.color import TINTED, chroma
+from benchmark.images.copies.bank import spread
 from benchmark.images.gray_levels import FEW
 from benchmark.images.image_set import ImageSet
 from benchmark.images.symmetries import SAME
@@ -23,6 +24,9 @@ from benchmark.utils.outputs import refuse_foreign_files
 
 PRINTED = 5  # findings of a check that are printed
 WRITTEN = 1000  # findings of a check that are in the JSON file
+MOST_SEARCHED = 4000  # images among which altered copies are searched; of a quarter as many
+POSSIBLE = 1.5  # score of a possible copy; about one in a thousand images of different patients reaches it
+FEWEST_PATIENTS = 10  # to know what images of different patients have in common
 MOST_COLORS = 2000  # files whose color is measured, spread over the folder
 
 
@@ -189,7 +193,33 @@ def check_images(images: ImageSet) -> list[DataCheck]:
         DataCheck("gray levels", True, f"{len(few)} images have fewer than {FEW}", few),
         _check_copies("exact copies", images, exact),
         _check_copies("near copies", images, near),
+        _check_altered_copies(images.select(scan.indices[~scan.empty])),
     ]
+
+
+def _check_altered_copies(images: ImageSet) -> DataCheck:
+    """Report images of different patients that look like altered or partial copies of one another.
+
+    A sample of a large set is searched. A person judges the pairs: nearly empty images resemble one another.
+    """
+    from benchmark.images.copies.calibration import Calibration
+    from benchmark.images.copies.detector import CopyDetector
+
+    name, patients = "altered copies", len(images.patients())
+    if patients < FEWEST_PATIENTS:
+        return DataCheck(name, True, f"not searched: {patients} patients, it needs {FEWEST_PATIENTS}")
+    known, some = spread(images, MOST_SEARCHED), spread(images, MOST_SEARCHED // 4)
+    search = CopyDetector(known.image, known.patient_id)
+    matches = search.match(some.image, some.patient_id)
+    calibration = Calibration.of(matches.similarity)
+    reference, score = calibration.reference(matches), calibration.scores
+    pairs = {
+        tuple(sorted((_describe(some, k), _describe(known, reference[k])))): score[k]
+        for k in np.flatnonzero(score > POSSIBLE)[::-1]
+    }
+    lines = [f"{a} and {b}, score {pairs[a, b]:.1f}" for a, b in sorted(pairs, key=lambda p: -pairs[p])]
+    detail = f"possible pairs of two patients, {len(some)} of {len(images)} images searched in {len(known)}"
+    return _doubts(name, detail, lines)
 
 
 def _check_copies(name: str, images: ImageSet, pairs: Sequence[tuple[int, int, str]]) -> DataCheck:

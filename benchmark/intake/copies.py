@@ -1,6 +1,7 @@
 """Submitted images that copy real images which no generator may see, or one another."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,9 +26,29 @@ def count_copies(images: ImageSet) -> tuple[int, int]:
     return exact, len({p.second for p in pairs})
 
 
-def validate_no_copies(
-    images: ImageSet, where: Sequence[str], hidden: Mapping[str, ImageSet], train: ImageSet
-) -> None:
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """Real images of a split that no generator may see, and the search for copies of them."""
+
+    images: ImageSet
+    bank: Bank
+
+
+def hidden_images(splits: Mapping[str, ImageSet], train: ImageSet) -> dict[str, Hidden]:
+    """Prepare the search in hidden splits, ``test...`` and ``reserve``.
+
+    Args:
+        train: at least two images of other patients; ``UNRELATED`` of them calibrate the search.
+    """
+    model, unrelated = CopyModel.learned(train.image), spread(train, UNRELATED).image
+    return {
+        name: Hidden(real, Bank.of(real.image, unrelated, model))
+        for name, real in splits.items()
+        if len(real)
+    }
+
+
+def validate_no_copies(images: ImageSet, where: Sequence[str], hidden: Mapping[str, Hidden]) -> None:
     """Refuse samples that copy real images which no generator may see, as they are, altered or in part.
 
     One sample is enough if it has the pixels of a real image, or resembles one far more than any training
@@ -35,22 +56,20 @@ def validate_no_copies(
 
     Args:
         where: of every sample, for the error.
-        hidden: by split, ``test...`` and ``reserve``, at the size of the samples.
-        train: at least two images of other patients; ``UNRELATED`` of them calibrate the search.
+        hidden: by split, at the size of the samples.
     Raises:
         SubmissionError: the number of copies, and one of them with the real image that it shows.
     """
-    for split, real in hidden.items():
-        _refuse_equal(images, where, real, split)
-    model, unrelated = CopyModel.learned(train.image), spread(train, UNRELATED).image
-    for split, real in hidden.items():
-        bank = Bank.of(real.image, unrelated, model)
+    for split, own in hidden.items():
+        _refuse_equal(images, where, own.images, split)
+    for split, own in hidden.items():
+        bank = own.bank
         matches, calibration = bank.detector.match(images.image), bank.calibration
         score = calibration.score(matches)
         certain, rate = int((score > calibration.certain).sum()), bank.copies_of(score)
         if certain or rate.excess:
             k = int(score.argmax())
-            name = real.image_id[calibration.reference(matches)[k]]
+            name = own.images.image_id[calibration.reference(matches)[k]]
             more = max(certain, round(rate.rate * rate.n) if rate.excess else 0) - 1
             raise SubmissionError(
                 where[k],

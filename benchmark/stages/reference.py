@@ -55,7 +55,9 @@ def reference(job: Job[ReferenceConfig]) -> ReferenceResult:
     from benchmark.metrics.memorization.real_copies import RealCopies
 
     result, real, half = real_reference(splits, counts, job, job.node.seed)
-    RealCopies.of(splits, job.node.seed).save(job.out / COPIES)
+    copies = RealCopies.of(splits, job.node.seed)
+    copies.save(job.out / COPIES)
+    result = result.model_copy(update={"notes": [*result.notes, *copies.doubtful_splits(splits)]})
     arrays: dict[str, Any] = {"half": half} | {name: getattr(real, name) for name in STORED}
     np.savez(job.out / INPUTS, **{name: array for name, array in arrays.items() if array is not None})
     return result

@@ -9,7 +9,7 @@ from benchmark.images import arrow
 from benchmark.images.gray_levels import note_few_levels
 from benchmark.images.image_set import ImageSet
 from benchmark.intake import samples as intake
-from benchmark.intake.copies import count_copies, validate_no_copies
+from benchmark.intake.copies import count_copies, hidden_images, validate_no_copies
 from benchmark.planning.plan import Plan, Row
 from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin
@@ -61,8 +61,6 @@ def sample_row(plan: Plan, source: Path, workers: int | None = None) -> tuple[Ro
 def _validate_no_leaks(images: ImageSet, where: Sequence[str], data: FoldData) -> None:
     """Refuse samples that show a real image hidden from generators."""
     splits = arrow.read_splits(data.folder)
-    hidden = {**splits.tests, "reserve": splits.reserve}
     if len(images):
-        validate_no_copies(
-            images, where, {name: real for name, real in hidden.items() if len(real)}, splits.train
-        )
+        hidden = hidden_images({**splits.tests, "reserve": splits.reserve}, splits.train)
+        validate_no_copies(images, where, hidden)

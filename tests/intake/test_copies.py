@@ -1,7 +1,7 @@
 """Submitted images that copy hidden real images, or one another."""
 
 from dataclasses import replace
-from typing import Any
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from benchmark.errors import SubmissionError
 from benchmark.images.copies.alterations import altered
 from benchmark.images.duplicates import moved
 from benchmark.images.image_set import ImageSet
-from benchmark.intake.copies import count_copies, validate_no_copies
+from benchmark.intake.copies import Hidden, count_copies, hidden_images, validate_no_copies
 from support.samples import blobs
 
 
@@ -30,9 +30,14 @@ def of_pixels(pixels: np.ndarray) -> ImageSet:
 REAL, TRAIN = of_pixels(textures(60, 1)), of_pixels(textures(200, 3))
 
 
-def submit(pixels: np.ndarray, **splits: Any) -> None:
+@cache
+def hidden() -> dict[str, Hidden]:
+    return hidden_images({"test": REAL}, TRAIN)
+
+
+def submit(pixels: np.ndarray, own: dict[str, Hidden] | None = None) -> None:
     where = [f"s/a/{k}.png" for k in range(len(pixels))]
-    validate_no_copies(of_pixels(pixels), where, splits or {"test": REAL}, TRAIN)
+    validate_no_copies(of_pixels(pixels), where, own or hidden())
 
 
 def test_repeats_among_samples_are_counted():
@@ -82,7 +87,7 @@ def test_copies_of_any_hidden_split_are_refused():
     own, other = textures(200, 2), of_pixels(textures(60, 8))
     own[3] = other.image[5][:, ::-1]
     with pytest.raises(SubmissionError, match=r"s/a/3\.png: .*'p-00005' of reserve"):
-        submit(own, test=REAL, reserve=other)
+        submit(own, hidden() | hidden_images({"reserve": other}, TRAIN))
 
 
 def test_chance_similarity_of_patients_is_not_a_copy():
@@ -93,5 +98,5 @@ def test_chance_similarity_of_patients_is_not_a_copy():
     )
     train = of_pixels(np.concatenate([TRAIN.image, noisy]))
     with pytest.raises(SubmissionError, match="copy"):
-        validate_no_copies(of_pixels(noisier), ["x.png"], {"test": REAL}, TRAIN)
-    validate_no_copies(of_pixels(noisier), ["x.png"], {"test": REAL}, train)
+        submit(noisier)
+    submit(noisier, hidden_images({"test": REAL}, train))

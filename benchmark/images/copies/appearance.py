@@ -10,7 +10,7 @@ from torch.nn import functional as F
 SIDE = 32  # pixels; larger images are reduced, antialiased
 SIGMA = 2.0  # pixels, of the window of local mean and contrast
 FLOOR = 2.0  # gray values; less contrast than this counts as noise
-BLOCK = 512  # images at once
+PIXELS = 2**24  # at once
 
 
 def read(images: np.ndarray, device: str = "cpu") -> Tensor:
@@ -19,8 +19,9 @@ def read(images: np.ndarray, device: str = "cpu") -> Tensor:
     Brightness, contrast and slow changes of gray drop out, and an inverted image has the opposite sign.
     """
     parts = [torch.zeros(0, SIDE, SIDE)]
-    for start in range(0, len(images), BLOCK):
-        block = torch.from_numpy(np.array(images[start : start + BLOCK])).to(device).float()
+    step = max(1, PIXELS // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), step):
+        block = torch.from_numpy(np.array(images[start : start + step])).to(device).float()
         if block.shape[-2:] != (SIDE, SIDE):
             block = F.interpolate(block[:, None], (SIDE, SIDE), mode="bilinear", antialias=True)[:, 0]
         parts.append(_equalized(block).cpu())

@@ -5,29 +5,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.images.copies.calibration import Calibration
-from benchmark.images.copies.detector import CopyDetector
+from benchmark.images.copies.detector import CopyDetector, Matches
 from benchmark.images.copies.model import CopyModel
 from benchmark.images.copies.rates import CopyRate, threshold
 from benchmark.images.image_set import ImageSet
 
+DOUBTFUL = 2.0  # score of a real image of another patient; of 3,000 phantoms none reaches 1.7
+
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """A detector over real images, and the (N, C) similarities of images that are no copies of them."""
+    """A detector over real images, and the matches of images that are no copies of them."""
 
     detector: CopyDetector
-    unrelated: np.ndarray
+    unrelated: Matches
 
     @classmethod
     def of(cls, images: np.ndarray, unrelated: np.ndarray, model: CopyModel) -> "Bank":
         """Prepare the search in (N, H, W) uint8 images; ``unrelated`` ones are no copies of them."""
         detector = CopyDetector(images, model=model)
-        return cls(detector, detector.match(unrelated).similarity)
+        return cls(detector, detector.match(unrelated))
 
     @property
     def calibration(self) -> Calibration:
         """The calibration of the search."""
-        return Calibration.of(self.unrelated)
+        return Calibration.of(self.unrelated.similarity)
+
+    def doubtful(self) -> list[tuple[int, int, float]]:
+        """Return the unrelated images that look like copies: row, row of the reference, score."""
+        scores, reference = self.calibration.scores, self.calibration.reference(self.unrelated)
+        return [(int(k), int(reference[k]), float(scores[k])) for k in np.flatnonzero(scores > DOUBTFUL)]
 
     def copies(self, images: np.ndarray) -> CopyRate:
         """Return the rate of copies among (N, H, W) uint8 images."""

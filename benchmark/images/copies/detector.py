@@ -111,6 +111,7 @@ class CopyDetector:
     def _match(self, images: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
         both = (images, images.flip(-1))
         views = torch.stack([sign * view for view in both for sign in (1, -1)])
+        views = torch.cat([views, views.flip(-2)])
         unmoved, closest, row = self._compare(views, own)
         view = views[closest, torch.arange(len(images))]
         candidates = [Candidates(view, row[:, None], identity(len(view))[:, None])]
@@ -120,21 +121,24 @@ class CopyDetector:
         return torch.stack(similarity, 1), torch.stack(reference, 1)
 
     def _compare(self, views: Tensor, own: Tensor | None) -> tuple[list[Closest], Tensor, Tensor]:
-        """Compare (V, N, 32, 32) views with every reference in all windows, moved where they see the whole.
+        """Compare (8, N, 32, 32) views with every reference: the first four in all windows, moved where they
+        see the whole, and their upside-down forms only where they do.
 
         Returns:
             For every window the largest similarity (N,) and its reference; and, in the finest window that
             sees the whole, the closest view (N,) and its reference (N,).
         """
-        moved = torch.stack([torch.roll(views, move, (2, 3)) for move in MOVES], 1).flatten(0, 1)
+        upright, upside_down = views.chunk(2)
+        moved = torch.cat([upside_down, *(torch.roll(upright, move, (2, 3)) for move in MOVES)])
         best: list[Closest] = []
         for k, (window, vectors) in enumerate(zip(self.model.unmoved, self._unmoved, strict=True)):
-            cosine = _cosines(window, moved if k < WHOLE else views, vectors)
+            cosine = _cosines(window, moved if k < WHOLE else upright, vectors)
             if own is not None:
                 cosine.masked_fill_(own, -1)
             best.append(Closest(*cosine.amax(0).max(1)))
             if k == WHOLE - 1:
-                closest = cosine.amax(2).argmax(0) // len(MOVES)
+                closest = cosine.amax(2).argmax(0)
+                closest = torch.where(closest < 4, closest + 4, closest % 4)
                 row = best[-1].reference
         return best, closest, row
 

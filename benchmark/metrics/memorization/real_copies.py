@@ -67,7 +67,8 @@ class RealCopies:
         arrays = {"heldout_label": self.heldout_label, "itself": self.itself}
         arrays |= {f"model.{name}": array for name, array in self.model.arrays().items()}
         for name, bank in self.banks.items():
-            arrays |= {f"{name}.unrelated": bank.unrelated, f"{name}.poses": bank.detector.poses}
+            arrays |= {f"{name}.unrelated.{part}": array for part, array in vars(bank.unrelated).items()}
+            arrays[f"{name}.poses"] = bank.detector.poses
         for kind, matches in self.planted.items():
             arrays[f"planted.{kind}"] = matches.similarity
         np.savez(path, **arrays)  # type: ignore[arg-type]
@@ -81,12 +82,22 @@ class RealCopies:
         model, banks = CopyModel.of_arrays(own), {}
         for name, images in {"train": splits.train.image, **_hidden(splits)}.items():
             detector = CopyDetector(images, model=model, poses=stored[f"{name}.poses"])
-            banks[name] = Bank(detector, stored[f"{name}.unrelated"])
+            parts = (stored[f"{name}.unrelated.{part}"] for part in ("similarity", "reference"))
+            banks[name] = Bank(detector, Matches(*parts))
         planted = {}
         for kind in KINDS:
             similarity = stored[f"planted.{kind}"]
             planted[kind] = Matches(similarity, np.zeros(similarity.shape, np.int64))
         return cls(banks, stored["heldout_label"], planted, stored["itself"])
+
+    def doubtful_splits(self, splits: Splits) -> list[str]:
+        """Return notes on held-out images that look like altered or partial copies of training images."""
+        heldout, train = spread(splits.test.to_single_label(), HELDOUT), splits.train
+        return [
+            f"image '{heldout.image_id[k]}' of test (patient {heldout.patient_id[k]}) resembles "
+            f"'{train.image_id[j]}' of train (patient {train.patient_id[j]}) as copies do (score {score:.1f})"
+            for k, j, score in self.banks["train"].doubtful()
+        ]
 
     def copies(self, images: np.ndarray, splits: Sequence[str]) -> dict[str, CopyRate]:
         """Return the rates of copies of images of ``splits`` among (N, H, W) uint8 images."""
