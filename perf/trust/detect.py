@@ -83,7 +83,7 @@ def of_phantoms(subject: str, draw: Draw) -> Iterator[Row]:
         for name, base in bases.items():
             score = bank.calibration.score(bank.detector.match(altered(kind, chosen, base, rng)))
             rates[name] = float((score > limit).mean())
-            print(f"  {subject}: {name} {rates[name]:.3f}", flush=True)
+            print(f"  {subject}: {name} {rates[name]:.3f}", file=sys.stderr, flush=True)
     alarms = float((bank.calibration.score(bank.detector.match(other)) > limit).mean())
     low = min((rates[k], k) for k in KINDS if k not in PARTS)
     parts = ", ".join(f"{name} {rates[name]:.2f}" for name in rates if name.split(",")[0] in PARTS)
@@ -127,7 +127,7 @@ def of_pack(name: str, images: ImageSet) -> Iterator[Row]:
         low, high = _interval(pairs, rng)
         rate = np.mean([over for _, over in pairs])
         parts.append((rate, f"{kind} {rate:.2f} ({low:.2f} to {high:.2f})"))
-        print(f"  {name}: {parts[-1][1]}", flush=True)
+        print(f"  {name}: {parts[-1][1]}", file=sys.stderr, flush=True)
     measured = (
         f"{parts[0][1]}; recall {', '.join(text for _, text in sorted(parts[1:])[:3])}; the others more"
     )

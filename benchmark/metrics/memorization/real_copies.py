@@ -39,7 +39,7 @@ class RealCopies:
 
     @property
     def model(self) -> CopyModel:
-        """What the detectors learned from the training images."""
+        """The model that all detectors share."""
         return self.banks["train"].detector.model
 
     @classmethod

@@ -13,6 +13,7 @@ from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigu
 from benchmark.errors import SubmissionError
 from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_parts, measure_title, percent
+from benchmark.reporting.leaderboards.above_oracle import above_oracle
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
 from benchmark.reporting.leaderboards.findings import Finding, findings
 from benchmark.reporting.leaderboards.mixtures import hidden_measures, mixtures
@@ -129,8 +130,12 @@ class Board:
     def findings(self) -> list[Finding]:
         """Conclusions of the comparison, one sentence each."""
         roles = {row.name: row.role for row in self.rows}
-        more = selection_findings(self.comparison, self.selections) + sealed_findings(self.standings)
-        return findings(self.comparison, roles) + more
+        return [
+            *findings(self.comparison, roles),
+            *above_oracle([b.manifest for b in self.bundles], self.comparison),
+            *selection_findings(self.comparison, self.selections),
+            *sealed_findings(self.standings),
+        ]
 
     @property
     def notes(self) -> list[str]:
