@@ -1,4 +1,4 @@
-"""What the copy detector learns from real images: mean anatomies, and what tells patients apart.
+"""The model behind the copy detector: mean anatomies, and what tells patients apart.
 
 One model serves every search among images of one kind, so that images are described once, and small sets of
 references are described as well as large ones.
