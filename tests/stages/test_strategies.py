@@ -80,7 +80,7 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, few_compared):
     """One store for all runs, so that shared nodes are computed once."""
     return tmp_path_factory.mktemp("strategies")
 
