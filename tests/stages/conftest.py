@@ -1,8 +1,6 @@
-"""The memorization gate within the stages: left out, or of few images, where a test is not about it."""
+"""The memorization gate within the stages: left out where a test is not about it."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
@@ -33,14 +31,3 @@ def ungated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the memorization gate out of ``reference`` and ``measure``: it would take most of their time."""
     monkeypatch.setattr(real_copies, "RealCopies", _Nothing)
     monkeypatch.setattr(gate, "memorization", lambda *_: NO_COPIES)
-
-
-@pytest.fixture(scope="module")
-def few_compared() -> Iterator[None]:
-    """Calibrate the memorization gate on few images, and search for few planted copies."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, count in {"HELDOUT": 20, "OTHERS": 20, "PLANTED": 2, "ITSELF": 10}.items():
-            patch.setattr(real_copies, name, count)
-        patch.setattr(gate, "ITSELF", 10)
-        patch.setattr(gate, "HIDDEN", 10)
-        yield

@@ -12,11 +12,11 @@ import pytest
 from benchmark.images.copies.detector import CopyDetector, Matches
 from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.tasks.loading import load_task
-from benchmark.verification import data as recomputation
 from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.request import VerifyRequest
 from support.honest import CARD, write_honest
+from support.remembered import remember_data
 from support.samples import TINY
 
 
@@ -43,16 +43,8 @@ def originals(data: RecomputedData, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session", autouse=True)
 def remembered(data: RecomputedData, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Compute the data of a protocol, and all that depends on them, once; search for each image once."""
-    cache = {tiny().request(None, PHANTOM): data}
-    recompute, match = recomputation.recompute_data, CopyDetector.match
+    match, store = CopyDetector.match, tmp_path_factory.mktemp("remembered")
     matches: dict[tuple[CopyDetector, bytes], Matches] = {}
-    store = tmp_path_factory.mktemp("remembered")
-
-    def recomputed(protocol: Protocol, root: Path | None, _: Path) -> RecomputedData:
-        key = protocol.request(root, PHANTOM)
-        if key not in cache:
-            cache[key] = recompute(protocol, root, store)
-        return cache[key]
 
     def matched(detector: CopyDetector, images: np.ndarray, groups: np.ndarray | None = None) -> Matches:
         key = detector, np.asarray(images).tobytes() + (b"" if groups is None else groups.tobytes())
@@ -61,7 +53,7 @@ def remembered(data: RecomputedData, tmp_path_factory: pytest.TempPathFactory) -
         return matches[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recomputation, "recompute_data", recomputed)
+        remember_data(patch, {tiny().request(None, PHANTOM): data}, store)
         patch.setattr(CopyDetector, "match", matched)
         yield
 
