@@ -221,12 +221,14 @@ def test_killed_run_ends_with_the_same_pages(finished, tmp_path):
         profile["generators"] = {}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(task, sort_keys=False))
     arguments = ["run", "--task", str(tmp_path / "tiny.yaml")]
-    for seconds in (9.0, 18.0):
+    for results in (2, 10):
         killed = subprocess.Popen(
             [sys.executable, "-m", "benchmark", *arguments, "--out", "out"], cwd=tmp_path,
             env=environment(tmp_path), stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(seconds)
+        while len(list((tmp_path / "store" / "results").glob("*/*"))) < results:
+            assert killed.poll() is None, "the run ended before it was killed"
+            time.sleep(0.1)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     resumed = benchmark(tmp_path, *arguments, "--out", "out")
