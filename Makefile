@@ -14,7 +14,7 @@ demo: .venv/.installed
 	$(ACTIVATE) && mlflow run . --env-manager local
 
 test: .venv/.installed
-	$(ACTIVATE) && python -m pytest -n 2 --dist loadfile
+	$(ACTIVATE) && python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/.installed
 	$(ACTIVATE) && python -m pytest -m slow
@@ -24,7 +24,7 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check uv
 	.venv-lowest/bin/uv pip install --python .venv-lowest --resolution lowest-direct -e '.[dev]'
-	PATH="$$PWD/.venv-lowest/bin:$$PATH" python -m pytest -n 2 --dist loadfile
+	PATH="$$PWD/.venv-lowest/bin:$$PATH" python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Runs are killed, started together, and lose their disks and servers: about an hour.
 campaign: .venv/.installed

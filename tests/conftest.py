@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,21 @@ from support.samples import ROOT, blobs
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# By seconds, from the longest: the last file to start should be a short one.
+LONG = (
+    "test_end_to_end.py", "tasks/test_protocols.py", "metrics/test_memorization.py",
+    "stages/test_strategies.py", "submissions/test_submit.py", "contracts/test_sources.py",
+    "verification/test_door.py", "experiments/test_tracking_store.py", "experiments/test_tune.py",
+    "experiments/test_mlflow_tracker.py", "cli/test_leaderboard.py", "stages/test_foreign.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first, so that no worker of pytest-xdist idles at the end."""
+    first = {str(ROOT / "tests" / name): k for k, name in enumerate(LONG)}
+    items.sort(key=lambda item: first.get(str(item.path), len(LONG)))
 
 
 @pytest.fixture
@@ -41,3 +57,16 @@ def albumentations(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The library, which is kept from asking the network for a newer release."""
     monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
     return pytest.importorskip("albumentations")
+
+
+@pytest.fixture(scope="module")
+def few_compared() -> Iterator[None]:
+    """Calibrate the memorization gate on few images, where a test is not about it."""
+    from benchmark.metrics.memorization import gate, real_copies
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, count in {"HELDOUT": 20, "OTHERS": 20, "PLANTED": 2, "ITSELF": 10}.items():
+            patch.setattr(real_copies, name, count)
+        patch.setattr(gate, "ITSELF", 10)
+        patch.setattr(gate, "HIDDEN", 10)
+        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,18 +121,21 @@ def _sampler(seed: int, trial: int) -> optuna.samplers.TPESampler:
 
 def _study(file: Path, name: str) -> optuna.Study:
     import optuna
+    from optuna.exceptions import ExperimentalWarning
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
     from sqlalchemy.engine import URL
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        storage = RDBStorage(
-            URL.create("sqlite", database=str(file)).render_as_string(),
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=2 * HEARTBEAT_SECONDS,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # the heartbeat, since Optuna 2
+            storage = RDBStorage(
+                URL.create("sqlite", database=str(file)).render_as_string(),
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=2 * HEARTBEAT_SECONDS,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
+            )
         known = optuna.get_all_study_names(storage)
         if known and name not in known:
             print(f"note: {file} holds a search with another protocol, data or code; this one is new")

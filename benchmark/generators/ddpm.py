@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DModel
-from diffusers.optimization import get_scheduler
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +20,7 @@ version = "3"
 TABLE = "Schaudt et al. 2023, Table 3, Unconditional"
 DIFFUSERS = "default of diffusers' train_unconditional.py, on which Schaudt et al. built"
 OWN = "own addition; the default is what the paper does"
+SCHEDULERS = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler", "dpmsolver++": "DPMSolverMultistepScheduler"}
 
 card = {
     "title": "DDPM",
@@ -111,7 +110,7 @@ class DDPM(NetworkGenerator):
         optimizer, schedule = make_optimizer(live, p)
         parts = {"live": live, "optimizer": optimizer, "schedule": schedule, **self.averages()}
         saver = training.StateSaver(context)
-        noising: Any = DDPMScheduler(**self._schedule())
+        noising = self._scheduler("DDPMScheduler")
         start = saver.resume(parts)
         for step in range(start, p.steps):
             images, label = batches(step, p.batch_size)
@@ -179,22 +178,21 @@ class DDPM(NetworkGenerator):
         return F.pixel_shuffle(x, self.params.unshuffle)
 
     def _sampler(self) -> Any:
-        kinds: dict[str, Any] = {
-            "ddpm": DDPMScheduler,
-            "ddim": DDIMScheduler,
-            "dpmsolver++": DPMSolverMultistepScheduler,
-        }
         # few steps are best spent from the last time on (arXiv:2305.08891); many, as the paper's library does
         spacing = {} if self.params.sampler == "ddpm" else {"timestep_spacing": "trailing"}
-        return kinds[self.params.sampler](**self._schedule(), **spacing)
+        return self._scheduler(SCHEDULERS[self.params.sampler], **spacing)
 
-    def _schedule(self) -> dict[str, Any]:
+    def _scheduler(self, kind: str, **more: str) -> Any:
+        """Return a scheduler of diffusers with the noise schedule of the parameters."""
+        import diffusers
+
         p = self.params
-        return {
-            "num_train_timesteps": p.noise_steps,
-            "beta_schedule": p.noise_schedule,
-            "prediction_type": p.prediction,
-        }
+        return getattr(diffusers, kind)(
+            num_train_timesteps=p.noise_steps,
+            beta_schedule=p.noise_schedule,
+            prediction_type=p.prediction,
+            **more,
+        )
 
     def build(self) -> nn.Module:
         """Build the U-Net.
@@ -202,6 +200,8 @@ class DDPM(NetworkGenerator):
         Raises:
             GeneratorError: its levels do not divide the image size.
         """
+        from diffusers import UNet2DModel
+
         p, levels = self.params, len(self.params.channels)
         if self.image_size % (p.unshuffle * 2 ** (levels - 1)):
             raise GeneratorError(
@@ -228,6 +228,8 @@ class DDPM(NetworkGenerator):
 
 def make_optimizer(network: nn.Module, params: Params) -> tuple[torch.optim.Optimizer, Any]:
     """Return AdamW, and its learning rate: a linear warm-up, then half a cosine to zero."""
+    from diffusers.optimization import get_scheduler
+
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=params.learning_rate,

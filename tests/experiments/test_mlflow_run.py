@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -15,19 +13,9 @@ from benchmark.experiments.mlflow_run import experiment_id, given_run, require_a
 TAGS, PARAMS = {"protocol": "p", "stage": "run"}, {"seeds": [0, 1], "device": "cpu", "extractor": "inception"}
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def client(empty_store, tmp_path, monkeypatch):
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
-    return MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+def client(tracking_file):
+    return MlflowClient(f"sqlite:///{tracking_file}")
 
 
 def test_the_experiment_is_that_of_the_environment(client, monkeypatch):

@@ -54,11 +54,8 @@ class Tracked:
 
 
 @pytest.fixture
-def tracked(tmp_path, monkeypatch):
+def tracked(tracking_file, tmp_path, monkeypatch):
     """Trackers in an empty folder."""
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "store"))
     return Tracked(tmp_path)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from benchmark.cli.parser import main
 from benchmark.errors import StoreError, TaskError
 from benchmark.experiments import tune as search
 from benchmark.experiments.tune import Stopped, _Search
@@ -64,27 +63,23 @@ class Generator:
 '''
 
 
-def tune(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def tune(folder: Path, trials: int) -> int:
+    """Run the verb in its folder, and return the exit status."""
     (folder / "searched.py").write_text(SEARCHED)
-    environ = os.environ | {
-        "SYNTHTHORAX_STORE": str(folder / "store"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-    }
-    command = [sys.executable, "-m", "benchmark", "tune", "--task", str(TINY), "--generator", "searched.py"]
-    return subprocess.run(
-        [*command, "--out", "out", *more],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SYNTHTHORAX_STORE", str(folder / "store"))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        words = ["tune", "--task", str(TINY), "--generator", "searched.py", "--out", "out"]
+        return main([*words, "--trials", str(trials)])
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
+def searched(tmp_path_factory, empty_store):
+    """The folder of a search of four trials, and its exit status."""
     folder = tmp_path_factory.mktemp("tune")
-    return folder, tune(folder, "--trials", "4")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    return folder, tune(folder, 4)
 
 
 def trials(folder: Path) -> list:
@@ -95,8 +90,8 @@ def trials(folder: Path) -> list:
 
 def test_result_is_the_best_finished_trial_and_run_accepts_it(searched, monkeypatch):
     """best_params.yaml has the parameters of the finished trial with the lowest preview FID."""
-    folder, done = searched
-    assert done.returncode == 0, done.stdout + done.stderr
+    folder, status = searched
+    assert status == 0
     best = yaml.safe_load((folder / "out" / "best_params.yaml").read_text())
     finished = [t for t in trials(folder) if t.state.name == "COMPLETE"]
     lowest = min(finished, key=lambda t: t.value)
@@ -179,8 +174,7 @@ def test_an_error_of_the_search_space_is_one_line(tmp_path):
 def test_study_resumes_and_never_reads_the_test_split(searched):
     """A request for 5 trials in total runs one more; the folder of the fits has train and val alone."""
     folder, _ = searched
-    done = tune(folder, "--trials", "5")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert tune(folder, 5) == 0
     assert len(trials(folder)) == 5
     data = next((folder / "store" / "work").glob("tune-*"))
     assert sorted(p.name for p in data.iterdir()) == ["train.arrow", "val.arrow"]

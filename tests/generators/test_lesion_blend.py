@@ -100,7 +100,7 @@ def test_base_checkpoint_is_named_by_its_content(folder: Path) -> None:
     assert json.loads((result / "fitted" / "model.json").read_text())["base"] == asset["hash"]
 
 
-def test_a_missing_checkpoint_ends_the_run_at_once(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_checkpoint_ends_the_run_at_once(tmp_path: Path) -> None:
     """One line names the asset and the remedy, and no stage runs."""
     completed = run(tmp_path, write_task(tmp_path, tmp_path / "nowhere"))
     assert completed.returncode != 0

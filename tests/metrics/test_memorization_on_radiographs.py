@@ -31,22 +31,24 @@ def real(packs) -> tuple[ImageSet, ImageSet, ImageSet]:
     return splits.train, splits.test, concatenate([splits.val, splits.reserve])
 
 
-def gate(synthetic: ImageSet, train: ImageSet, heldout: ImageSet) -> dict:
+def real_copies(train: ImageSet, heldout: ImageSet) -> RealCopies:
+    """Return the detectors over training images, calibrated on held-out ones."""
     empty = heldout.select([])
-    return memorization(synthetic, heldout, RealCopies.of(Splits(train, empty, heldout, empty), 0))
+    return RealCopies.of(Splits(train, empty, heldout, empty), 0)
 
 
 def test_altered_copies_of_radiographs_are_gated_and_fresh_patients_are_not(real):
     """A few dozen real images are enough for the gate."""
     train, heldout, fresh = real
-    result = gate(fresh, train, heldout)
+    copies = real_copies(train, heldout)
+    result = memorization(fresh, heldout, copies)
     assert not result["gated"]
     assert not result["blind"]
     assert result["planted_recall"] > 0.9
     for kind in ("mirrored", "rotated"):
         some = train.select(range(40))
         images = altered(kind, some.image, some.image, np.random.default_rng(5))
-        assert gate(replace(some, image=images), train, heldout)["gated"]
+        assert memorization(replace(some, image=images), heldout, copies)["gated"]
 
 
 def test_one_patient_in_both_splits_makes_the_gate_blind(real):
@@ -54,6 +56,7 @@ def test_one_patient_in_both_splits_makes_the_gate_blind(real):
     train, heldout, fresh = real
     leak = train.select([0])
     leak = replace(leak, image_id=np.array(["leak"]), patient_id=np.array(["leak"]))
-    result = gate(fresh, train, concatenate([heldout, leak]))
+    spoiled = concatenate([heldout, leak])
+    result = memorization(fresh, spoiled, real_copies(train, spoiled))
     assert result["blind"]
     assert "rotated" in result["blind_to"]

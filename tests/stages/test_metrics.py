@@ -28,6 +28,8 @@ from benchmark.tasks.classifier import Budget, ClassifierConfig
 from benchmark.tasks.rules import Mix
 from support.samples import blobs
 
+pytestmark = pytest.mark.usefixtures("ungated")
+
 CLASSES = ("a", "b", "c")
 COUNTS = dict.fromkeys(CLASSES, 20)
 HEAD = '''"""A metric of a test."""

@@ -38,6 +38,7 @@ def test_fit_sees_neither_test_nor_reserve(tmp_path, splits):
     assert arrow.read_learning(tmp_path, reserve=True).reserve.image_id[0].startswith("reserve")
 
 
+@pytest.mark.usefixtures("ungated")
 def test_floor_and_reference_are_of_one_size(tmp_path):
     """20 test images of each of 3 classes give halves of 10 each; a small bracket makes them smaller."""
     counts = {"a": 20, "b": 20, "c": 20}

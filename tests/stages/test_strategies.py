@@ -10,24 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import stages
-from benchmark.bundles import assemble as report
 from benchmark.bundles.folds import joined_measures
 from benchmark.bundles.io import read_bundles
 from benchmark.classifiers import evaluator as evaluators
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import Outcome, input_keys
-from benchmark.engine.store import Store
-from benchmark.engine.worker import compute
+from benchmark.engine.runner import Outcome
 from benchmark.errors import DataError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits
 from benchmark.metrics.memorization.real_copies import RealCopies
-from benchmark.planning.graph import build
 from benchmark.planning.metrics import resolve_metrics
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.reporting.leaderboards.publish import compare_bundles, publish
+from benchmark.reporting.leaderboards.publish import compare_bundles
 from benchmark.stages.classify import ClassifyConfig
 from benchmark.stages.gan_test import GanTestConfig, gan_test
 from benchmark.stages.job import Job
@@ -39,6 +34,7 @@ from benchmark.stages.select import SelectConfig, select
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.rules import Mix
 from benchmark.utils.files import write_json
+from support.runs import run_here
 from support.samples import ROOT, blobs
 
 
@@ -68,19 +64,13 @@ def run(root: Path, scenario: str, task: str = "tiny_strategies", mix=None, curv
     if mix:
         profiles = {n: p.model_copy(update={"learning_curve": curve}) for n, p in plan.task.profiles.items()}
         plan = replace(plan, task=plan.task.model_copy(update={"mix": mix, "profiles": profiles}))
-    store, outcome, graph = Store(root / "store"), Outcome(), build(plan)
-    for node in graph:
-        key = graph.keys[node.id]
-        compute(node, key, input_keys(graph, node), str(store.root), stages.run)
-        outcome.results[node.id] = store.get(node.stage, key)
     out = root / (scenario.replace("=", "-") or task)
-    report.write_bundles(plan, graph, outcome, out / "bundles")
-    publish(read_bundles(out / "bundles"), out)
+    graph, outcome = run_here(plan, root, out)
     return Run(graph, outcome, out / "bundles", (out / "leaderboard.md").read_text())
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, few_compared):
     """One store for all runs, so that shared nodes are computed once."""
     return tmp_path_factory.mktemp("strategies")
 

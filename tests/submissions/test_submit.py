@@ -27,6 +27,7 @@ from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
 from benchmark.submissions.submit import zip_bundle
 from support.honest import edit
+from support.remembered import remember_data
 from support.samples import ROOT, TINY
 
 EXAMPLES = ROOT / "examples" / "submissions"
@@ -73,6 +74,7 @@ def place(tmp_path_factory):
         patch.setenv("SYNTHTHORAX_STORE", str(folder / "store"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.chdir(folder)
+        remember_data(patch, {}, folder / "store")
         yield folder
 
 

@@ -27,10 +27,9 @@ from benchmark.planning.resolve import make_plan
 from benchmark.plugins.generator import SampleRequest
 from benchmark.stages.data import DataResult
 from benchmark.utils.environment import hardware, software
-from benchmark.verification.data import RecomputedData, recompute_data
+from benchmark.verification.data import RecomputedData
 from benchmark.verification.gate import real_copies
 from benchmark.verification.predictions import expected_images
-from benchmark.verification.protocol import Protocol
 from support.make_bundles import picture
 from support.samples import TINY, synthetic
 
@@ -41,10 +40,15 @@ CARD = {
 }  # fmt: skip
 
 
-def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
-    """Write a bundle of the suite's ``ddpm``, or of a submission, with true content."""
+def write_honest(folder: Path, data: RecomputedData, **changed: Any) -> None:
+    """Write a bundle of the suite's ``ddpm``, or of a submission, with true content.
+
+    Args:
+        folder: of the bundle.
+        data: of the tiny task.
+        changed: fields of ``bundle.json``.
+    """
     plan = make_plan(RunRequest(task=str(TINY), generators=("ddpm",), device="cpu", precision="float32"))
-    data = recompute_data(Protocol(plan.task, str(TINY), "demo", plan.source, PHANTOM, ""), None, store)
     row = next(r for r in plan.rows if r.name == "ddpm")
     content = _manifest(plan, row, data)
     content.update(changed)
@@ -57,7 +61,6 @@ def write_honest(folder: Path, store: Path, **changed: Any) -> RecomputedData:
     table = as_stored(_predictions(plan, content, data))
     content["results"] = results(content, table)
     write_bundle(folder, content, table, picture("ddpm"), previews=some)
-    return data
 
 
 def _manifest(plan: Plan, row: Row, data: RecomputedData) -> dict[str, Any]:

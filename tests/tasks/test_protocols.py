@@ -1,11 +1,8 @@
-"""Each kind of protocol from a command to its leaderboard: uncertain reports, multi-label, folds."""
+"""Each kind of protocol from its task to its leaderboard: uncertain reports, multi-label, folds."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,20 +12,17 @@ import pandas as pd
 import pytest
 
 from benchmark.images import arrow
+from benchmark.planning.request import RunRequest
+from benchmark.planning.resolve import make_plan
+from support.runs import run_here
 from support.samples import ROOT
 
 
-def run(folder: Path, task: str, *arguments: str) -> Path:
+def run(folder: Path, task: str, scenario: str | None = None) -> Path:
     """Run a tiny task in its folder, and return the folder of its results."""
-    path = ROOT / "tests" / "tasks" / f"{task}.yaml"
-    command = [sys.executable, "-m", "benchmark", "run", "--task", str(path), "--out", "out", *arguments]
-    environ = os.environ | {
-        "SYNTHTHORAX_STORE": str(folder / "store"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "OMP_NUM_THREADS": "1",
-    }
-    completed = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    assert completed.returncode == 0, completed.stdout + completed.stderr
+    path = str(ROOT / "tests" / "tasks" / f"{task}.yaml")
+    plan = make_plan(RunRequest(path, scenario=scenario, device="cpu", precision="float32"))
+    run_here(plan, folder, folder / "out")
     return folder / "out"
 
 
@@ -47,10 +41,10 @@ def results(folder: Path, stage: str) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def binary(tmp_path_factory: pytest.TempPathFactory, few_compared: None) -> Path:
     """A run on uncertain reports with pseudo-labels and a mask."""
     folder = tmp_path_factory.mktemp("binary")
-    run(folder, "tiny_binary", "--scenario", "labels.uncertain=self_trained,mask.shape=joint")
+    run(folder, "tiny_binary", "labels.uncertain=self_trained,mask.shape=joint")
     return folder
 
 
@@ -93,7 +87,7 @@ def test_a_binary_task_is_ranked_by_f1(binary):
 
 
 @pytest.fixture(scope="module")
-def multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def multi(tmp_path_factory: pytest.TempPathFactory, few_compared: None) -> Path:
     """A multi-label run that trains on synthetic images alone."""
     folder = tmp_path_factory.mktemp("multi")
     run(folder, "tiny_multi")
@@ -149,7 +143,7 @@ def test_a_generator_that_is_not_installed_has_a_row(multi):
 
 
 @pytest.fixture(scope="module")
-def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folds(tmp_path_factory: pytest.TempPathFactory, few_compared: None) -> Path:
     """A run over two folds."""
     folder = tmp_path_factory.mktemp("folds")
     run(folder, "tiny_folds")

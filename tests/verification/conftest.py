@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmark.images.copies.detector import CopyDetector, Matches
 from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.tasks.loading import load_task
-from benchmark.verification import data as recomputation
 from benchmark.verification.data import RecomputedData, recompute_data
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.request import VerifyRequest
 from support.honest import CARD, write_honest
+from support.remembered import remember_data
 from support.samples import TINY
 
 
+def tiny() -> Protocol:
+    """Return the protocol of the tiny task."""
+    return Protocol(load_task(str(TINY)), str(TINY), "demo", "phantom.chest", PHANTOM, "")
+
+
 @pytest.fixture(scope="session")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> RecomputedData:
+    """The data of the tiny task."""
+    return recompute_data(tiny(), None, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def originals(data: RecomputedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a row of the suite, ``ddpm``, and a submission, ``blurred_noise``."""
     folder = tmp_path_factory.mktemp("honest")
-    write_honest(folder / "ddpm", folder / "store")
-    write_honest(folder / "blurred_noise", folder / "store", submission_type="samples", submission=CARD)
+    write_honest(folder / "ddpm", data)
+    write_honest(folder / "blurred_noise", data, submission_type="samples", submission=CARD)
     return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def remembered(originals: Path):
-    """Compute the data of the tiny task, and all that depends on them, once per protocol."""
-    patch, cache = pytest.MonkeyPatch(), {}
-    recompute = recomputation.recompute_data
+def remembered(data: RecomputedData, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compute the data of a protocol, and all that depends on them, once; search for each image once."""
+    match, store = CopyDetector.match, tmp_path_factory.mktemp("remembered")
+    matches: dict[tuple[CopyDetector, bytes], Matches] = {}
 
-    def recomputed(protocol, root, store):  # type: ignore[no-untyped-def]
-        key = protocol.request(root, PHANTOM)
-        if key not in cache:
-            cache[key] = recompute(protocol, root, originals / "store")
-        return cache[key]
+    def matched(detector: CopyDetector, images: np.ndarray, groups: np.ndarray | None = None) -> Matches:
+        key = detector, np.asarray(images).tobytes() + (b"" if groups is None else groups.tobytes())
+        if key not in matches:
+            matches[key] = match(detector, images, groups)
+        return matches[key]
 
-    patch.setattr(recomputation, "recompute_data", recomputed)
-    yield
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        remember_data(patch, {tiny().request(None, PHANTOM): data}, store)
+        patch.setattr(CopyDetector, "match", matched)
+        yield
 
 
 @pytest.fixture
@@ -59,12 +74,3 @@ def suite_row(originals: Path, tmp_path: Path) -> Path:
 def submission(originals: Path, tmp_path: Path) -> Path:
     """A copy of the bundle of a submission."""
     return Path(shutil.copytree(originals / "blurred_noise", tmp_path / "blurred_noise"))
-
-
-@pytest.fixture(scope="session")
-def data(originals: Path) -> RecomputedData:
-    """The data of the tiny task."""
-    task = load_task(str(TINY))
-    return recompute_data(
-        Protocol(task, str(TINY), "demo", "phantom.chest", PHANTOM, ""), None, originals / "store"
-    )
