@@ -115,7 +115,7 @@ def test_a_filter_may_leave_fewer_than_the_bracket():
 
 def test_too_few_synthetic_images_to_choose_an_epoch_is_an_error():
     """One in six would go to validation, and five per class give none."""
-    with pytest.raises(DataError, match="no class has 6 images, of which one would choose the epoch"):
+    with pytest.raises(DataError, match="no class has 6 patients, of whom one would choose the epoch"):
         with_mix(training="synthetic", bracket=5)
 
 
