@@ -5,6 +5,7 @@ classifier, with Adam's default settings and a learning rate that falls tenfold 
 improves; the best state counts.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,8 +18,7 @@ from benchmark.generators._gan_layers import Linear
 from benchmark.generators._network_generator import LOGGED
 from benchmark.plugins.contexts import FitContext
 
-EVALUATIONS = 30  # of the quality along the training, as the task evaluates its classifiers
-PATIENCE = 3  # evaluations without improvement ("several epochs", section 3.3)
+PATIENCE = 3  # epochs without improvement ("several epochs", section 3.3)
 TURN = 10.0  # degrees of the largest rotation; section 3.3
 JITTER = 0.1  # of brightness and contrast; section 3.3
 
@@ -35,6 +35,7 @@ class Retraining:
         model: a GAN with ``plugins.latent_space.CriticFeatures``, whose critic is changed.
         head: the new last layer.
         loss: of a step, given its number and a random generator; the number counts those of the GAN too.
+        epoch: training images; after as many, and in the end, the quality is measured.
         quality: higher is better; decides on the learning rate and on the state that counts.
         changed: called after every change of the weights.
         name: of the quality in the curves.
@@ -43,11 +44,12 @@ class Retraining:
     def __init__(
         self, model: Any, head: Linear, context: FitContext, params: Any, *,
         loss: Callable[[int, torch.Generator], Tensor], quality: Callable[[], float],
-        changed: Callable[[], None], name: str,
+        changed: Callable[[], None], name: str, epoch: int,
     ) -> None:  # fmt: skip
         self.model, self.head, self.context, self.name = model, head, context, name
         self.loss, self.quality, self.changed = loss, quality, changed
         self.first, self.steps = model.steps, params.retraining_steps
+        self.every = math.ceil(epoch / params.retraining_batch)
         weights = [*model.critic_parameters(), *head.parameters()]
         self.adam = torch.optim.Adam(weights, lr=params.retraining_rate)
         self.plateau = ReduceLROnPlateau(self.adam, "max", factor=0.1, patience=PATIENCE)
@@ -66,7 +68,7 @@ class Retraining:
         for step in range(max(self.first, int(state.get("step", 0))), total):
             loss = self._update(step)
             done = step + 1 - self.first
-            due = done % max(1, self.steps // EVALUATIONS) == 0 or done == self.steps
+            due = done % self.every == 0 or done == self.steps
             scalars = {self.name: self._evaluate()} if due else {}
             if done % max(1, self.steps // LOGGED) == 0 or due:
                 self.context.log(step + 1, retraining_loss=float(loss), **scalars)

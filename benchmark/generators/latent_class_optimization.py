@@ -128,10 +128,10 @@ class LatentClassOptimization(latent.LatentModel):
         truth = latent.memberships(self.train, self.classes)
         positive = truth.sum(0)
         # equation 3: every class has as much weight with the finding as without
-        weights = [
+        with_it, without = (
             torch.from_numpy(len(truth) / np.maximum(n, 1)).float().to(self.model.device)
             for n in (positive, len(truth) - positive)
-        ]
+        )
         label = torch.from_numpy(truth).to(self.model.device)
         images = np.ascontiguousarray(self.train.image)
         size = self.params.retraining_batch
@@ -140,14 +140,14 @@ class LatentClassOptimization(latent.LatentModel):
             rows = training.draw_batch(self.position, size, step, context.seed, balance=0.0)
             pixels = training.to_network(images[rows], self.model.device).add(1).div(2)
             has = label[torch.from_numpy(rows).to(label.device)]
-            weight = torch.where(has == 1, *weights)
+            weight = torch.where(has == 1, with_it, without)
             logits = self.reused_critic(augmented(pixels, random))
             return binary_cross_entropy_with_logits(logits, has.float(), weight=weight)
 
         assert self.head is not None
         return Retraining(
             self.model, self.head, context, self.params,
-            loss=loss, quality=self._val_auroc, changed=self._forget_limits, name="val_auroc",
+            loss=loss, quality=self._val_auroc, changed=self._forget_limits, name="val_auroc", epoch=len(self.train),
         )  # fmt: skip
 
     def _forget_limits(self) -> None:

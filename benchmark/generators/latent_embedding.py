@@ -94,7 +94,7 @@ class LatentEmbedding(latent.LatentModel):
         return Retraining(
             model, self.head, context, self.params,
             loss=lambda step, random: error(model.latents(size, random), random),
-            quality=quality, changed=self._forget_codes, name="negative_code_error",
+            quality=quality, changed=self._forget_codes, name="negative_code_error", epoch=len(self.train),
         )  # fmt: skip
 
     def _forget_codes(self) -> None:
