@@ -147,7 +147,8 @@ class LatentClassOptimization(latent.LatentModel):
         assert self.head is not None
         return Retraining(
             self.model, self.head, context, self.params,
-            loss=loss, quality=self._val_auroc, changed=self._forget_limits, name="val_auroc", epoch=len(self.train),
+            loss=loss, quality=self._val_auroc, changed=self._forget_limits, name="val_auroc",
+            epoch=len(self.train),
         )  # fmt: skip
 
     def _forget_limits(self) -> None:

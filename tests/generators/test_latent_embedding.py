@@ -11,6 +11,7 @@ import torch
 
 from benchmark.errors import TaskError
 from benchmark.generators import latent_embedding
+from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
 from benchmark.tasks.parsing import parse
@@ -24,10 +25,10 @@ TRAIN = replace(
 )
 
 
-def fitted(folder: Path, **changes: object) -> latent_embedding.LatentEmbedding:
+def fitted(folder: Path, train: ImageSet = TRAIN, **changes: object) -> latent_embedding.LatentEmbedding:
     """Return a generator fitted in a second."""
     generator = latent_embedding.Generator(latent_embedding.Params(**(latent_embedding.tiny() | changes)))
-    generator.fit(TRAIN, FakeContext(folder, classes=CLASSES))
+    generator.fit(train, FakeContext(folder, classes=CLASSES))
     return generator
 
 
@@ -47,7 +48,7 @@ def test_a_sample_has_labels_source_and_patient_of_its_real_image(tmp_path: Path
 
 def test_the_encoder_finds_the_direction_of_codes(tmp_path: Path) -> None:
     """Its error on codes that it has not seen falls below their variance, 1."""
-    generator = fitted(tmp_path, retraining_steps=200, retraining_batch=16)
+    generator = fitted(tmp_path, blobs({"a": 200, "b": 200}), retraining_steps=200, retraining_batch=16)
     codes = generator.model.latents(64, torch.Generator().manual_seed(9))
     with torch.no_grad():
         found = generator.reused_critic(generator.decode(codes, torch.zeros(64), torch.Generator()))
