@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from benchmark.generators import _network_training as training
@@ -139,18 +140,15 @@ def augmented(images: Tensor, random: torch.Generator) -> Tensor:
 
     A rotation takes the nearest pixel and leaves a black border, as torchvision's does.
     """
-    from torch.nn import functional as F
 
     def uniform(low: float, high: float) -> Tensor:
         draws = torch.rand(len(images), generator=random, device=images.device)
         return draws * (high - low) + low
 
     angle, flip = torch.deg2rad(uniform(-TURN, TURN)), (uniform(0, 1) < 0.5).float() * -2 + 1
-    rows = (
-        torch.stack([angle.cos() * flip, -angle.sin(), 0 * angle]),
-        torch.stack([angle.sin() * flip, angle.cos(), 0 * angle]),
-    )
-    grid = F.affine_grid(torch.stack(rows).permute(2, 0, 1), list(images.shape), align_corners=False)
+    across = torch.stack([angle.cos() * flip, -angle.sin(), torch.zeros_like(angle)], 1)
+    down = torch.stack([angle.sin() * flip, angle.cos(), torch.zeros_like(angle)], 1)
+    grid = F.affine_grid(torch.stack([across, down], 1), list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, mode="nearest", align_corners=False)
     gain, factor = (uniform(1 - JITTER, 1 + JITTER)[:, None, None, None] for _ in range(2))
     bright = (moved * gain).clamp(0, 1)

@@ -30,7 +30,7 @@ from benchmark.plugins.generator import SampleRequest, Samples
 version = "1"
 
 card = {
-    "title": "PGGAN, class-generated",
+    "title": "Latent class optimization",
     "role": "generator",
     "description": "A GAN learns from all images without labels. Its latent codes are optimized until a "
     "classifier of real images sees the requested class; 3 to 6 neighbors of a code are a patient.",
@@ -160,10 +160,8 @@ class LatentClassOptimization(latent.LatentModel):
 
         assert self.context is not None
         val = self.context.val
-        truth, logits = (
-            latent.memberships(val, self.classes),
-            score(self.reused_critic, val.image, self.model.device),
-        )
+        truth = latent.memberships(val, self.classes)
+        logits = score(self.reused_critic, val.image, self.model.device)
         both = [k for k in range(len(self.classes)) if 0 < truth[:, k].sum() < len(truth)]
         return float(np.mean([roc_auc_score(truth[:, k], logits[:, k]) for k in both])) if both else 0.5
 
@@ -208,10 +206,8 @@ class LatentClassOptimization(latent.LatentModel):
         self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
     ) -> None:
         super().restore(arrays, settings, context)
-        self.columns, self.limits = (
-            settings["columns"],
-            tuple(None if np.isnan(v) else float(v) for v in arrays["limits"]),
-        )
+        self.columns = settings["columns"]
+        self.limits = tuple(None if np.isnan(limit) else float(limit) for limit in arrays["limits"])
         self.use_classifier(context.classifier)
 
 

@@ -24,7 +24,7 @@ from benchmark.plugins.generator import SampleRequest, Samples
 version = "1"
 
 card = {
-    "title": "PGGAN, embedded",
+    "title": "Latent embedding",
     "role": "generator",
     "description": "A GAN learns from all images without labels, then its critic learns to predict codes. "
     "Real images go through both, and retain their labels.",
