@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from benchmark.bundles.fits import measures_over_fits, worst_gate
 from benchmark.bundles.folds import joined_data, joined_filter
 from benchmark.bundles.io import bundle_folders, write_bundle
+from benchmark.bundles.notes import filter_notes, selection_notes, share_notes
 from benchmark.bundles.previews import preview_images
 from benchmark.bundles.provenance import provenance_fields
 from benchmark.bundles.schema import SCHEMA
@@ -32,7 +33,7 @@ from benchmark.stages.job import SYNTHETIC
 from benchmark.stages.learning_curve import CURVE
 from benchmark.stages.measure import MeasureResult
 from benchmark.stages.quality_filter import QualityFilterResult
-from benchmark.stages.records import REAL_ONLY, FilterRate, NetworkSize, StageResult
+from benchmark.stages.records import REAL_ONLY, NetworkSize, StageResult
 from benchmark.stages.select import SelectResult
 from benchmark.tasks.profile import Profile
 from benchmark.tasks.schema import Task
@@ -227,9 +228,10 @@ def _measured(run: RunResults, row: str) -> tuple[dict[str, Any], list[str]]:
     gate = worst_gate({fit: [m.memorization for m in own] for fit, own in measured.items()})
     notes = [note for part in parts for own in part.values() for r in own for note in r.notes]
     if row == REAL_ONLY:
-        notes += _selection_notes(run.read("select", SelectResult))
-    notes += _filter_notes(row, rates or {})
+        notes += selection_notes(run.read("select", SelectResult))
+    notes += filter_notes(row, rates or {})
     notes += [note for fitted in run.read("fit", FitResult, row) for note in fitted.notes]
+    notes += share_notes(row, [drawn.cards for drawn in run.read("generate", GenerateResult, row)])
     fields = {
         "measures": {name: m.record() for part in measures for name, m in part.items()},
         "quality_filter": None if rates is None else {name: r.record() for name, r in rates.items()},
@@ -265,28 +267,6 @@ def _classifier_cards(profile: Profile, sizes: Mapping[str, NetworkSize]) -> lis
         }
         for classifier in profile.classifiers
     ]
-
-
-def _selection_notes(folds: Sequence[SelectResult]) -> list[str]:
-    """Return a note per fold on the training images that generators learn from."""
-    notes = []
-    for k, fold in enumerate(folds):
-        shares = ", ".join(f"{c} {n} of {fold.training_images[c]}" for c, n in fold.chosen.items())
-        of_fold = f" of fold {k}" if len(folds) > 1 else ""
-        notes.append(
-            f"Generators learn from the training images{of_fold} that real_only misclassifies near its "
-            f"boundary: {shares}"
-        )
-    return notes
-
-
-def _filter_notes(row: str, rates: Mapping[str, FilterRate]) -> list[str]:
-    """Return a note where the quality filter leaves fewer images than the largest bracket requests."""
-    few = [f"{name} {r.retained} of {r.requested}" for name, r in rates.items() if r.retained < r.requested]
-    left = (
-        f"{row}: of the images that the largest bracket requests the quality filter leaves {', '.join(few)}"
-    )
-    return [left] if few else []
 
 
 def _costs(row: str, run: RunResults) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import numpy as np
 
 from benchmark.errors import DataError
 from benchmark.images.image_set import ImageSet, Splits, concatenate
+from benchmark.plugins.generator import positions
 from benchmark.protocol.mixing import added_counts, first_of_each, with_labels_like
 from benchmark.tasks.rules import Mix
 
-HELD_OUT = 6  # one in six synthetic images chooses the epoch of a training without real images
+HELD_OUT = 6  # one in six synthetic patients chooses the epoch of a training without real images
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +76,9 @@ def training_images(
 ) -> TrainingImages:
     """Return the images of one training: real ones, with the bracket added, or the bracket alone.
 
-    A training on synthetic images alone chooses its epoch on synthetic images too, every
-    ``HELD_OUT``-th of each class, so that it uses no real image except the test's (Segal et al. 2021, 4.5).
+    A training on synthetic images alone chooses its epoch on synthetic images too, those of every
+    ``HELD_OUT``-th synthetic patient of each class, so that it uses no real image except the test's (Segal
+    et al. 2021, 4.5).
 
     Raises:
         DataError: a class has fewer synthetic images than the bracket although no filter dropped any; or too
@@ -90,19 +92,26 @@ def training_images(
     chosen = with_labels_like(chosen, train)
     if mix.training == "add":
         return TrainingImages(train, concatenate([train, chosen]), splits.val)
-    turn = np.zeros(len(chosen), dtype=np.int64)
-    index = chosen.to_single_label().label if chosen.multilabel else chosen.label
-    for k in np.unique(index):
-        turn[index == k] = np.arange((index == k).sum())
-    held = turn % HELD_OUT == HELD_OUT - 1
+    held = _held_out(chosen)
     if not held.any():
         raise DataError(
             "training on synthetic images alone",
-            f"no class has {HELD_OUT} images, of which one would choose the epoch",
+            f"no class has {HELD_OUT} patients, of whom one would choose the epoch",
             "Raise the bracket, or mix.surplus if a filter dropped many.",
         )
     learned = chosen.select(np.flatnonzero(~held))
     return TrainingImages(learned, learned, chosen.select(np.flatnonzero(held)))
+
+
+def _held_out(images: ImageSet) -> np.ndarray:
+    """Return (N,) bool, the images of every ``HELD_OUT``-th patient; a patient counts for its first image."""
+    index = images.to_single_label().label if images.multilabel else images.label
+    _, first, patient = np.unique(images.patient_id, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    turn = np.empty(len(first), np.int64)
+    turn[order] = positions(index[first[order]])
+    held: np.ndarray = (turn % HELD_OUT == HELD_OUT - 1)[patient]
+    return held
 
 
 def draw_order(label: np.ndarray, *, oversample: bool, seed: int, epoch: int) -> np.ndarray:

@@ -121,8 +121,12 @@ class Critic(nn.Module):
         # projection critic (Miyato and Koyama 2018, arXiv:1802.05637): does the image match its class?
         self.embedding = nn.Embedding(classes, channels[0]) if classes > 1 else None
 
-    def features(self, image: Tensor, level: int, blend: float) -> Tensor:
-        """Return the (N, C) features of (N, 1, S, S) images that the score is a linear function of."""
+    def features(self, image: Tensor, level: int, blend: float, *, alone: bool = False) -> Tensor:
+        """Return the (N, C) features of (N, 1, S, S) images that the score is a linear function of.
+
+        Args:
+            alone: compare no image with its group, so that its features are its own.
+        """
         x = activate(self.from_gray[level](image))
         for i in range(level, 0, -1):
             x = activate(self.first[i - 1](x))
@@ -130,7 +134,8 @@ class Critic(nn.Module):
             if i == level and blend < 1:
                 small = activate(self.from_gray[i - 1](F.avg_pool2d(image, 2)))
                 x = torch.lerp(small, x, blend)
-        x = activate(self.last(torch.cat([x, minibatch_deviation(x)], 1)))
+        deviation = torch.zeros_like(x[:, :1]) if alone else minibatch_deviation(x)
+        x = activate(self.last(torch.cat([x, deviation], 1)))
         return activate(self.dense(x.flatten(1))).float()
 
     def forward(self, image: Tensor, label: Tensor, level: int, blend: float) -> Tensor:

@@ -53,11 +53,7 @@ class ImageBank(BaseGenerator):
 
     def drawn(self, request: SampleRequest) -> np.ndarray:
         """Return the (N,) position of each requested image among the stored ones."""
-        requested, drawn = self.class_index(request), np.empty(len(request), np.int64)
-        for label in np.unique(requested):
-            members, rows = np.flatnonzero(self.position == label), requested == label
-            drawn[rows] = members[spread(len(members), request.index[rows], [self.seed, int(label)])]
-        return drawn
+        return drawn_equally(self.position, self.class_index(request), request.index, self.seed)
 
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = {"image": self.image, "position": self.position}
@@ -71,6 +67,21 @@ class ImageBank(BaseGenerator):
     ) -> None:
         self.image, self.position, self.report = arrays["image"], arrays["position"], arrays.get("report")
         self.image_id = np.array(settings["image_id"])
+
+
+def drawn_equally(position: np.ndarray, label: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
+    """Return the (N,) image of each request; all images of a class are drawn equally often.
+
+    Args:
+        position: (M,) class of each image.
+        label: (N,) requested class.
+        index: (N,) number of the request among those of its class.
+    """
+    drawn = np.empty(len(label), np.int64)
+    for k in np.unique(label):
+        members, rows = np.flatnonzero(position == k), label == k
+        drawn[rows] = members[spread(len(members), index[rows], [seed, int(k)])]
+    return drawn
 
 
 def change_each(images: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

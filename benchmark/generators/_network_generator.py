@@ -99,6 +99,11 @@ class NetworkGenerator(BaseGenerator):
             self.average.optimization_step = since
         self.average.step(live.parameters())
 
+    def use_average(self) -> None:
+        """Give ``network`` the averaged weights of a fit that goes on."""
+        if self.average is not None:
+            self.average.copy_to(self.network.parameters())
+
     def averages(self) -> dict[str, Any]:
         """Return the average as a part of a fit's state; nothing without one."""
         return {} if self.average is None else {"average": self.average}
@@ -119,16 +124,14 @@ class NetworkGenerator(BaseGenerator):
         Raises:
             GeneratorError: a class or size that was not fitted, or NaN.
         """
-        if self.average is not None:
-            self.average.copy_to(self.network.parameters())
+        self.use_average()
         random = torch.Generator(self.device).manual_seed(context.seed)
         label = torch.from_numpy(self.class_index(request)).to(self.device)
         return Samples(to_pixels(self.draw(label, random, context.sampler_steps)))
 
     def save(self, folder: Path) -> None:
         """Write the averaged weights as safetensors, and everything else as JSON."""
-        if self.average is not None:
-            self.average.copy_to(self.network.parameters())
+        self.use_average()
         super().save(folder)
 
     def arrays(self) -> dict[str, np.ndarray]:

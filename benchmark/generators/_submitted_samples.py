@@ -10,7 +10,7 @@ from benchmark.errors import GeneratorError
 from benchmark.generators._image_bank import ImageBank
 from benchmark.images.image_set import ImageSet
 from benchmark.intake.samples import read_samples
-from benchmark.plugins.contexts import ControlContext, FitContext, SampleContext
+from benchmark.plugins.contexts import BuiltinContext, FitContext, SampleContext
 from benchmark.plugins.generator import SampleRequest, Samples
 
 version = "1"
@@ -45,7 +45,7 @@ class Submitted(ImageBank):
         """
         folds, fold = (
             read_samples(self.params.content, store_root()).folds,
-            cast(ControlContext, context).fold,
+            cast(BuiltinContext, context).fold,
         )
         if fold >= len(folds):
             raise GeneratorError(

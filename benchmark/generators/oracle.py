@@ -6,7 +6,7 @@ from benchmark.errors import GeneratorError
 from benchmark.generators._base import NoParams
 from benchmark.generators._image_bank import ImageBank
 from benchmark.images.image_set import ImageSet
-from benchmark.plugins.contexts import ControlContext, FitContext
+from benchmark.plugins.contexts import BuiltinContext, FitContext
 
 version = "1"
 
@@ -33,7 +33,7 @@ class Oracle(ImageBank):
         Raises:
             GeneratorError: there is no reserve, or it lacks a class of the training images.
         """
-        where, reserve = "generator 'oracle'", cast(ControlContext, context).reserve
+        where, reserve = "generator 'oracle'", cast(BuiltinContext, context).reserve
         if reserve is None:
             raise GeneratorError(where, "got no reserve", "Set split.reserve in the task's source.")
         available = reserve.counts()

@@ -155,11 +155,11 @@ class PGGAN(GrowingGan):
         """See benchmark.plugins.latent_space.CriticFeatures."""
         return self.sizes()[1][0]
 
-    def critic_features(self, images: Tensor) -> Tensor:
+    def critic_features(self, images: Tensor, *, alone: bool = False) -> Tensor:
         """See benchmark.plugins.latent_space.CriticFeatures."""
         small = F.avg_pool2d(images.mul(2).sub(1), self.image_size // self.growth.size(self.phase.level))
         with self.autocast():
-            return self.critic.features(small, self.phase.level, self.phase.blend)
+            return self.critic.features(small, self.phase.level, self.phase.blend, alone=alone)
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """See benchmark.plugins.latent_space.CriticFeatures."""

@@ -44,6 +44,7 @@ class GeneratorNodes:
             "classes": plan.task.classes,
             "device": plan.device,
             "precision": row.precision(plan.precision, plan.device),
+            "classifier": plan.profile.classifiers[0] if CLASSIFIER in self.inputs else None,
         }
         self.about = {"fit": fit, "seed": fit, **_seconds(row)}
 
@@ -71,7 +72,6 @@ class GeneratorNodes:
             extractor=plan.extractor,
             extractor_hash=plan.extractor_hash,
             previews=previews.model_copy(update={"images": images}),
-            classifier=plan.profile.classifiers[0] if CLASSIFIER in self.inputs else None,
             reserve=row.name == "oracle" and row.role == "control",
         )
         return self.add(f"fit/{row.name}{self.suffix}{part}", config, self.inputs, row, **self.about)
@@ -86,7 +86,7 @@ class GeneratorNodes:
             bracket=max(profile.brackets),
             image_size=profile.image_size,
         )
-        learned = {role: ids for role, ids in self.inputs.items() if role in (DATA, SELECTION)}
+        learned = {role: ids for role, ids in self.inputs.items() if role in (DATA, SELECTION, CLASSIFIER)}
         inputs = learned | {GENERATOR: fits.get(of_class, ())}
         name = f"sample/{self.row.name}{self.suffix}/{of_class}"
         return self.add(name, config, inputs, self.row, **self.about)

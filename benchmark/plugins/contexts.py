@@ -26,6 +26,8 @@ class SampleContext:
         assets: local folder of every asset, by name.
         asset_hashes: SHA-256 of every asset's files, by name; an adapter saves that of its base.
         sampler_steps: steps of the sampler; None for the generator's own.
+        classifier: a differentiable module from (N, 1, S, S) images in [0, 1], of any side S, to (N, K)
+            logits; frozen. It neither filters nor evaluates. None unless the generator requires it.
     """
 
     device: str = "cpu"
@@ -34,6 +36,7 @@ class SampleContext:
     assets: Mapping[str, Path] = field(default_factory=dict)
     asset_hashes: Mapping[str, str] = field(default_factory=dict)
     sampler_steps: int | None = None
+    classifier: Any = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -50,8 +53,6 @@ class FitContext(Protocol):
 
     Attributes:
         scratch: an empty folder for this fit, removed afterwards.
-        classifier: a differentiable module from (N, 1, S, S) images in [0, 1], of any side S, to (N, K)
-            logits; frozen. It neither filters nor evaluates. None unless the generator requires it.
         should_stop: True when the fit should end, since a tuner prunes it.
     """
 
@@ -107,13 +108,15 @@ class FitContext(Protocol):
         """Save a state to resume from, atomically: tensors, numbers, strings, dicts and lists of them."""
 
 
-class ControlContext(FitContext, Protocol):
-    """Context of a built-in control's fit.
+class BuiltinContext(FitContext, Protocol):
+    """Context of the fit of a built-in plug-in.
 
     Attributes:
         reserve: real images that only the control ``oracle`` may learn from, else None.
+        val: real images for thresholds of scores, not to learn from; one label each, as *train*.
         fold: index of the cross-validation fold; 0 without folds.
     """
 
     reserve: ImageSet | None
+    val: ImageSet
     fold: int

@@ -83,7 +83,7 @@ def describe_module(module: ModuleType, plugin: Plugin, values: dict[str, Any]) 
         assets=tuple(AssetRecord.model_validate(vars(asset)) for asset in assets),
         conditions=traits.conditions,
         fit_unit=traits.fit_unit,
-        requires=traits.requires,
+        requires=_requirements(module, plugin, params) if hasattr(module, "requires") else traits.requires,
         determinism=traits.determinism,
         whole_chunks=traits.whole_chunks,
         **module_facts(module),
@@ -104,8 +104,19 @@ def check_generator(module: ModuleType, plugin: Plugin) -> Any:
     if missing:
         raise TaskError(f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", PAGE)
     traits = Traits.of(kind)
-    if odd := sorted(traits.requires - {"classifier"}):
-        raise unknown_name("requirement", odd[0], ["classifier"], f"{plugin.target}: requires")
+    _check_requirements(traits.requires, plugin)
     if traits.fit_unit not in get_args(FitUnit):
         raise unknown_name("fit_unit", traits.fit_unit, list(get_args(FitUnit)), plugin.target)
     return kind
+
+
+def _requirements(module: ModuleType, plugin: Plugin, params: Any) -> frozenset[str]:
+    """Return what a generator with these parameters requires."""
+    names = frozenset(module.requires(params))
+    _check_requirements(names, plugin)
+    return names
+
+
+def _check_requirements(names: frozenset[str], plugin: Plugin) -> None:
+    if odd := sorted(names - {"classifier"}):
+        raise unknown_name("requirement", odd[0], ["classifier"], f"{plugin.target}: requires")

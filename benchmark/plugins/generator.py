@@ -132,7 +132,8 @@ class Samples:
         source_id: (N,) str, ``image_id`` of the real image that each came from.
         mask: (N, S, S) uint8, 255 where the generator put the finding.
         labels: (N, K) uint8, every class of each image.
-        card: remarks (JSON values).
+        card: remarks (JSON values). Of ``shares``, counts [n, of] by name, the suite adds those of all chunks
+            and notes them on the board, by class.
     """
 
     image: Any

@@ -45,8 +45,12 @@ class CriticFeatures(Protocol):
     @property
     def feature_size(self) -> int: ...
 
-    def critic_features(self, images: Tensor) -> Tensor:
-        """Return (N, F) features of (N, 1, S, S) images of the fitted size in [0, 1], with gradients."""
+    def critic_features(self, images: Tensor, *, alone: bool = False) -> Tensor:
+        """Return (N, F) features of (N, 1, S, S) images of the fitted size in [0, 1], with gradients.
+
+        Args:
+            alone: let no image of the batch count in the features of another.
+        """
 
     def critic_parameters(self) -> list[torch.nn.Parameter]:
         """Return the parameters of the features, for training them further."""

@@ -93,6 +93,7 @@ def fit(job: Job[FitConfig], should_prune: ShouldPrune = lambda step, fid: False
             scratch=job.work,
             classifier=load_guide(job, config.classifier, config.device) if config.plugin.trusted else None,
             reserve=learning.reserve,
+            val=learning.val,
             fold=job.node.fold,
             progress=job.progress,
             on_log=job.log,

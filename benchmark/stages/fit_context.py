@@ -49,8 +49,8 @@ class Fit(SampleContext):
     metric: str = field(kw_only=True)
     classes: tuple[str, ...] = ()
     scratch: Path = field(kw_only=True)
-    classifier: Any = None
     reserve: ImageSet | None = None
+    val: ImageSet | None = None
     fold: int = 0
     progress: Callable[[float], None] = lambda share: None
     on_log: Log = lambda step, scalars: None

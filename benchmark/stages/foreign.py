@@ -173,8 +173,15 @@ class _Host:
 
     def _load(self, folder: Path, context: SampleContext) -> _Generator:
         number = self.fitted.index(folder)
-        self.sandbox.call("load", {"number": number, **_plain_context(context)})
+        about = {"number": number, "classifier": self.about_classifier(), **_plain_context(context)}
+        self.sandbox.call("load", about)
         return _Generator(self)
+
+    def about_classifier(self) -> dict[str, Any] | None:
+        """Return configuration and shape of the classifier, whose files the sandbox holds, or None."""
+        if self.classifier is None:
+            return None
+        return {"config": self.classifier[1].model_dump(mode="json"), **self.classifier[2]}
 
     def handlers(self) -> dict[str, Handler]:
         """Return what the generator may call during its fit."""
@@ -234,12 +241,11 @@ class _Generator:
 
     def fit(self, train: ImageSet, context: Any) -> None:
         """Fit on the images that the sandbox was given, which are these."""
-        host, about = self._host, self._host.classifier
-        given = None if about is None else {"config": about[1].model_dump(mode="json"), **about[2]}
+        host = self._host
         host.context = context
         try:
-            stop = context.should_stop
-            _note_gpu(self._call("fit", {"seed": context.seed, "classifier": given, "stop": stop}).value)
+            about = {"classifier": host.about_classifier(), "stop": context.should_stop}
+            _note_gpu(self._call("fit", {"seed": context.seed, **about}).value)
         finally:
             host.context = None
 

@@ -40,7 +40,6 @@ class GuestFit(SampleContext):
     call: Callable[..., Any] = field(kw_only=True)
     state: Path = field(kw_only=True)
     scratch: Path = field(kw_only=True)
-    classifier: Any = None
     reserve: None = None
     fold: int = 0
     stop: dict[str, bool] = field(default_factory=dict)
@@ -83,6 +82,7 @@ class Guest:
         self.own = Path(tempfile.mkdtemp(dir=tempfile.gettempdir()))
         self.generator: Any = None
         self.machine: dict[str, Any] = {}
+        self.classifier: Any = None
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods that the suite may call, by name."""
@@ -128,10 +128,10 @@ class Guest:
         if (self.given / STATE).exists():
             shutil.copyfile(self.given / STATE, self.own / STATE)
         (self.own / "scratch").mkdir(exist_ok=True)
+        self.classifier = self._classifier(value["classifier"])
         context = GuestFit(
             **self.machine, seed=value["seed"], call=self.channel.call, state=self.own / STATE,
-            scratch=self.own / "scratch", classifier=self._classifier(value["classifier"]),
-            stop={"now": value["stop"]},
+            scratch=self.own / "scratch", classifier=self.classifier, stop={"now": value["stop"]},
         )  # fmt: skip
         self.generator = self.module.Generator(self.module.Params(**self.params))
         self.generator.fit(arrow.read_images(self.given / "train.arrow"), context)
@@ -152,6 +152,7 @@ class Guest:
     def load(self, value: Any, _: Mapping[str, Path]) -> Reply:
         """Load a fitted generator by its number."""
         folder = self.given / "fitted" / str(value["number"])
+        self.classifier = self._classifier(value["classifier"])
         self.generator = self.module.Generator.load(folder, self._context(value))
         return None, {}
 
@@ -173,7 +174,10 @@ class Guest:
         return None, {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
 
     def _context(self, value: Mapping[str, Any]) -> SampleContext:
-        return SampleContext(**self.machine, seed=value["seed"], sampler_steps=value["sampler_steps"])
+        return SampleContext(
+            **self.machine, seed=value["seed"], sampler_steps=value["sampler_steps"],
+            classifier=self.classifier,
+        )  # fmt: skip
 
 
 class _TorchHook(MetaPathFinder):

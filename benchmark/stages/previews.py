@@ -144,6 +144,7 @@ class PreviewFid:
                 context.assets,
                 context.asset_hashes,
                 self.settings.sampler_steps,
+                context.classifier,
             )
             parts.append(check_samples(generator.sample(request, own), request, self.name).image)
         return np.concatenate(parts)

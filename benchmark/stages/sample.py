@@ -1,13 +1,14 @@
 """Draw images of one class from a row's fitted generator, chunk by chunk."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from benchmark.errors import GeneratorError
 from benchmark.images import arrow
@@ -17,12 +18,14 @@ from benchmark.plugins.generator import SampleRequest, Traits
 from benchmark.protocol.mixing import added_counts
 from benchmark.stages.fit import FITTED, FitResult, learned_images
 from benchmark.stages.foreign import foreign_generator
+from benchmark.stages.guide import guide_files, load_guide
 from benchmark.stages.job import DATA, GENERATOR, RESULT, SYNTHETIC, Job
 from benchmark.stages.plugin import GeneratorStageConfig, generator_errors, seed_of
 from benchmark.stages.records import StageResult
 from benchmark.stages.requests import Conditions
-from benchmark.stages.samples import check_samples, image_set
+from benchmark.stages.samples import added_shares, check_samples, image_set
 from benchmark.stages.select import learning_images
+from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.rules import Mix
 from benchmark.utils.files import atomic_path
 from benchmark.utils.sealed import is_intact, seal_file
@@ -34,15 +37,17 @@ class SampleConfig(GeneratorStageConfig, stage="sample", version="1", seconds=10
     Attributes:
         mix, bracket: how many images to draw.
         image_size: side of the images that the classifier reads, in pixels.
+        classifier: of ``context.classifier``, where the generator requires one; no part of the key elsewhere.
     """
 
     mix: Mix
     bracket: int
     image_size: int
+    classifier: ClassifierConfig | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class SampleResult(StageResult):
-    """Number of drawn images, and what the generator remarks on the first of them."""
+    """Number of drawn images, and what the generator remarks on the first of them; ``shares`` are of all."""
 
     images: int
     card: dict[str, Any]
@@ -74,7 +79,7 @@ def sample(job: Job[SampleConfig]) -> SampleResult:
         problem = f"was not fitted on class '{config.of_class}', of which {count} images are requested"
         raise GeneratorError(f"generator '{name}'", problem, "Leave the class out of mix.classes.")
     parts = []
-    with _module(config, fits if count else []) as module, generator_errors(name, "sample()"):
+    with _module(job, fits if count else []) as module, generator_errors(name, "sample()"):
         for number, folder in enumerate(fits if count else []):
             own = range(number, count, len(fits))  # positions of this fit's images in the class
             if own:
@@ -83,17 +88,22 @@ def sample(job: Job[SampleConfig]) -> SampleResult:
     drawn = concatenate(parts).select(_alternating([len(p) for p in parts])) if parts else None
     if drawn is None:
         return SampleResult(images=0, card={})
+    drawn = replace(drawn, card=_joined_card([part.card for part in parts]))
     arrow.write_images(job.out / SYNTHETIC, _numbered(drawn, name, config.of_class))
     return SampleResult(images=len(drawn), card=dict(drawn.card))
 
 
-def _module(config: SampleConfig, fits: Sequence[Path]) -> AbstractContextManager[Any]:
+def _module(job: Job[SampleConfig], fits: Sequence[Path]) -> AbstractContextManager[Any]:
     """Return the generator's module for a block: imported, or its substitute around a sandbox."""
+    config = job.config
     if config.plugin.trusted:
         return nullcontext(config.plugin.plugin.load())
     if not fits:
         return nullcontext()
-    return foreign_generator(config.plugin.plugin, config, fitted=[fit / FITTED for fit in fits])
+    return foreign_generator(
+        config.plugin.plugin, config, fitted=[fit / FITTED for fit in fits],
+        classifier=guide_files(job, config.classifier),
+    )  # fmt: skip
 
 
 def _fitted(folder: Path) -> FitResult:
@@ -113,6 +123,12 @@ def _numbered(images: ImageSet, row: str, name: str) -> ImageSet:
     return replace(images, image_id=ids, patient_id=patients)
 
 
+def _joined_card(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the remarks on the first of several parts, with the shares of all."""
+    shares = added_shares(cards)
+    return {**cards[0], **({"shares": shares} if shares else {})}
+
+
 class _Unit:
     """One fitted generator of a class, and the requests that it gets."""
 
@@ -128,6 +144,8 @@ class _Unit:
         train = self._learned(folder)
         self.size = train.size
         self.conditions = Conditions(frozenset(config.conditions), config.requests, train)
+        trusted = config.plugin.trusted  # another has the classifier in its sandbox
+        self.classifier = load_guide(job, config.classifier, config.device) if trusted else None
         self.generator = module.Generator.load(folder / FITTED, self._context(0))
 
     def _learned(self, folder: Path) -> ImageSet:
@@ -139,13 +157,13 @@ class _Unit:
 
     def _context(self, chunk: int) -> SampleContext:
         seed = seed_of([self.job.node.seed, 1, self.label, self.number, chunk])
-        return SampleContext(seed=seed, **self.job.config.machine())
+        return SampleContext(seed=seed, classifier=self.classifier, **self.job.config.machine())
 
     def draw(self, count: int) -> ImageSet:
         """Draw this many images."""
         parts = list(self._chunks(count))
         images = concatenate(parts).select(np.arange(count))
-        return replace(images, card=parts[0].card)
+        return replace(images, card=_joined_card([part.card for part in parts]))
 
     def _chunks(self, count: int) -> Iterator[ImageSet]:
         size, name = self.job.config.chunk, self.job.node.row

@@ -1,5 +1,6 @@
 """Check what a generator draws, and make it an image set at the classifier's size."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +43,29 @@ def check_samples(drawn: Any, request: SampleRequest, name: str) -> Samples:
             f"sample() gave mask of type {np.asarray(drawn.mask).dtype}, expected uint8",
             "Return 255 inside the finding and 0 elsewhere.",
         )
+    added_shares([drawn.card], where)
     return replace(drawn, image=_pixels(np.asarray(drawn.image), where))
+
+
+def added_shares(cards: Sequence[Mapping[str, Any]], where: str = "") -> dict[str, tuple[int, int]]:
+    """Return the sums of the ``shares`` of several cards: n, of, by name.
+
+    Raises:
+        GeneratorError: a share is not two counts, the first at most the second.
+    """
+    sums: dict[str, tuple[int, int]] = {}
+    for card in cards:
+        shares = card.get("shares", {})
+        pairs = shares.items() if isinstance(shares, Mapping) else [("shares", shares)]
+        for name, pair in pairs:
+            if not (isinstance(pair, (list, tuple)) and [type(n) for n in pair] == [int, int]) or not (
+                0 <= pair[0] <= pair[1]
+            ):
+                problem = f"sample() gave the share '{name}' as {pair!r}, expected [n, of]"
+                raise GeneratorError(where, problem, "Return two counts, the first at most the second.")
+            n, of = sums.get(name, (0, 0))
+            sums[name] = (n + pair[0], of + pair[1])
+    return sums
 
 
 def _pixels(image: np.ndarray, where: str) -> np.ndarray:

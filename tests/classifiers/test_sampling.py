@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.classifiers import sampling
 from benchmark.classifiers.sampling import Batches, draw_order, stratum, subset, training_images
 from benchmark.errors import DataError
 from benchmark.images.image_set import Splits
 from benchmark.images.lazy import LazyImages
+from benchmark.plugins.generator import positions
 from benchmark.protocol.mixing import added_counts, first_of_each, receiving_classes, with_labels_like
 from benchmark.tasks.rules import Mix
 from support.samples import blobs
@@ -115,8 +117,29 @@ def test_a_filter_may_leave_fewer_than_the_bracket():
 
 def test_too_few_synthetic_images_to_choose_an_epoch_is_an_error():
     """One in six would go to validation, and five per class give none."""
-    with pytest.raises(DataError, match="no class has 6 images, of which one would choose the epoch"):
+    with pytest.raises(DataError, match="no class has 6 patients, of whom one would choose the epoch"):
         with_mix(training="synthetic", bracket=5)
+
+
+def test_a_synthetic_patient_is_not_divided_between_training_and_validation():
+    """Of twelve patients of class a, the sixth and the twelfth validate, with all images, b's among them."""
+    patient = np.repeat(np.arange(12), 3)
+    fake = replace(
+        blobs({"a": 37, "b": 0, "c": 0}, prefix="fake"),
+        patient_id=np.append(np.char.add("s", patient.astype(str)), "s5"),
+        label=np.append(np.zeros(36, np.int64), 1),
+    )
+    held = sampling._held_out(fake)
+    assert set(fake.patient_id[held]) == {"s5", "s11"}
+    assert held.sum() == 7
+    assert not set(fake.patient_id[held]) & set(fake.patient_id[~held])
+
+
+def test_images_of_separate_patients_are_held_out_one_by_one():
+    """Every sixth image of each class validates, as if there were no patients."""
+    fake = blobs({"a": 13, "b": 7, "c": 5}, prefix="fake").select(np.random.default_rng(0).permutation(25))
+    turn = positions(fake.label)
+    assert np.array_equal(sampling._held_out(fake), turn % 6 == 5)
 
 
 patients = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=50)

@@ -75,7 +75,8 @@ def context(folder: Path, size: int, generator: Any = None, **changes: Any) -> F
     reserve = blobs({"a": 4, "b": 4, "c": 4}, size=size, seed=9, prefix="reserve")
     if generator is not None and Traits.of(type(generator)).fit_unit == "per_image":
         changes = {"labels": (0, 0, 0, 0)} | changes
-    return FakeContext(folder, generator, image_size=size, reserve=reserve, **changes)
+    val = blobs({"a": 4, "b": 4, "c": 4}, size=size, seed=8, prefix="val")
+    return FakeContext(folder, generator, image_size=size, reserve=reserve, val=val, **changes)
 
 
 def fitted(name: str, folder: Path, size: int = 16) -> Any:

@@ -126,14 +126,14 @@ def test_first_codes_are_truncated_normal():
     """No entry is beyond 0.7, and their variance is that of the truncated law."""
     from scipy.stats import truncnorm
 
-    codes = np.stack([sampler()._start(0, p)[0] for p in range(500)])
+    codes = np.stack([sampler()._start(0, p) for p in range(500)])
     assert np.abs(codes).max() <= 0.7
     assert codes.var() == pytest.approx(truncnorm.var(-0.7, 0.7), rel=0.08)
 
 
 def test_thresholds_are_raised_for_severity():
     """The raise is |N(1, 1)|, whose mean is 1.167, one for a patient; without it the threshold stands."""
-    rises = [sampler()._start(0, p)[1] for p in range(2000)]
+    rises = [sampler()._rise(0, p) for p in range(2000)]
     expected = np.sqrt(2 / np.pi) * np.exp(-0.5) + 1 - 2 * 0.158655
     assert (min(rises) >= 0, np.mean(rises)) == (True, pytest.approx(expected, abs=0.05))
     drawn = sampler((0.5,) * 3, severity=None).draw(0, np.arange(4))
@@ -142,13 +142,37 @@ def test_thresholds_are_raised_for_severity():
     assert all(len(set(series.threshold[series.patient == p])) == 1 for p in set(series.patient))
 
 
-def test_record_has_the_share_of_patients_that_converged():
-    """A class that cannot be reached has share 0, one that all codes show has share 1 without a step."""
-    never = sampler((1e6,) * 3, most_steps=3).draw(0, np.arange(12)).record()
+def test_record_counts_the_patients_that_converged():
+    """No code reaches a class that is out of reach in any attempt; every code of another does at once."""
+    patients = len(set(sampler().places(0, np.arange(12))[0]))
+    never = sampler((1e6,) * 3, most_steps=3, attempts=2).draw(0, np.arange(12)).record()
     always = sampler((-1e6,) * 3).draw(0, np.arange(12)).record()
-    assert (never["converged"], never["steps"]) == (0.0, 3.0)
-    assert (always["converged"], always["steps"]) == (1.0, 0.0)
-    assert never["patients"] == len(set(sampler().places(0, np.arange(12))[0]))
+    assert never == {"patients": patients, "converged": 0, "steps": 2 * 3 * patients}
+    assert always == {"patients": patients, "converged": patients, "steps": 0}
+
+
+def test_a_patient_counts_where_its_first_image_is():
+    """The parts of a series count as many patients as the whole."""
+    whole = sampler().draw(0, np.arange(40)).record()
+    parts = [sampler().draw(0, np.arange(start, start + 10)).record() for start in range(0, 40, 10)]
+    assert {name: sum(part[name] for part in parts) for name in whole} == whole
+
+
+def test_further_attempts_begin_elsewhere_and_the_best_counts():
+    """Codes that start above the threshold need no step: of three attempts at 30 % each, 66 % are there."""
+    first = logits(torch.from_numpy(np.stack([sampler()._start(0, p) for p in range(300)])).float(), 0)
+    drawing = {"severity": None, "most_steps": 1, "step_size": 1e-9}
+    threshold = float(first.quantile(0.7))
+    patients, raised = np.arange(300), np.full(300, threshold)
+    shares = {}
+    for attempts in (1, 3):
+        drawn = sampler((threshold,) * 3, attempts=attempts, **drawing)
+        result = drawn._optimized(0, patients, raised)
+        shares[attempts] = result.converged.float().mean().item()
+        assert torch.equal(result.converged, result.score >= threshold)
+        torch.testing.assert_close(logits(result.latents, 0), result.score)
+    assert shares[1] == pytest.approx(0.3, abs=0.01)
+    assert shares[3] == pytest.approx(1 - 0.7**3, abs=0.08)
 
 
 def test_thresholds_come_from_val():

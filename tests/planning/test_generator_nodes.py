@@ -140,11 +140,11 @@ def test_the_guide_is_separate_from_the_evaluators():
     trainings = graph.find("classify")
     assert guide.seed not in {n.seed for n in trainings}
     assert graph.keys[guide.id] not in {graph.keys[n.id] for n in trainings}
-    for node in graph.find("fit"):
+    for node in (*graph.find("fit"), *graph.find("sample")):
         assert node.inputs.get("classifier") == (None if node.row == "duplicate_real" else ("guide",))
         assert (node.config.classifier is None) == (node.row == "duplicate_real")
     reading = {n.stage for n in graph if "guide" in n.needs}
-    assert reading == {"fit"}
+    assert reading == {"fit", "sample"}
 
 
 def test_drawing_reads_the_selection_that_the_fit_read():

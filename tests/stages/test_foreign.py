@@ -135,15 +135,21 @@ class Generator:
         context.classifier(batch)[:, 1].sum().backward()
         self.gradient = batch.grad[0, 0].tolist()
     def sample(self, request, context):
-        return Samples(np.zeros((len(request), request.image_size, request.image_size)))
+        import torch
+        black = torch.zeros(1, 1, 16, 16)
+        gray = context.classifier(black).softmax(1)[0, 1].item()
+        return Samples(np.full((len(request), request.image_size, request.image_size), gray))
     def save(self, folder):
         (folder / "model.json").write_text(json.dumps(self.gradient))
-    load = None
+    @classmethod
+    def load(cls, folder, context):
+        assert context.classifier is not None
+        return cls(None)
 '''
 
 
-def test_the_classifier_of_a_fit_is_loaded_inside(tmp_path):
-    """Its gradients are those of the same classifier in the worker's process."""
+def test_the_classifier_is_loaded_inside(tmp_path):
+    """Its gradients in a fit and its scores while sampling are those in the worker's process."""
     guide = tmp_path / "guide"
     guide.mkdir()
     classifier = ClassifierConfig.model_validate({
@@ -153,14 +159,18 @@ def test_the_classifier_of_a_fit_is_loaded_inside(tmp_path):
     torch.manual_seed(0)
     save_evaluator(build(classifier, 3, multilabel=False), (0.4, 0.2), guide)
     write_json(guide / RESULT, GuideResult(classes=3, multilabel=False, image_size=16).record())
-    models = []
+    models, drawn = [], []
     for origin in ("builtin", "file"):
         (tmp_path / origin).mkdir()
         jobs = Jobs(tmp_path / origin, small_splits(), text=GUIDED, origin=origin)
         one_thread()
         folder, _ = jobs.fit("fit", classifier=classifier, inputs={CLASSIFIER: [guide]})
         models.append((folder / FITTED / "model.json").read_bytes())
+        drawn.append(
+            jobs.draw("drawn", "a", [folder], 2, classifier=classifier, inputs={CLASSIFIER: [guide]})
+        )
     assert models[0] == models[1]
+    assert np.array_equal(drawn[0].image, drawn[1].image)
     assert np.abs(np.array(json.loads(models[0]))).max() > 0
 
 

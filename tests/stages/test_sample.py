@@ -126,6 +126,15 @@ def test_series_and_sources_are_kept(tmp_path):
     assert drawn["b"].source_id.tolist() == [first] * 6
 
 
+def test_shares_add_up_over_chunks_and_fits(tmp_path):
+    """Three chunks of two fits report one of two each: three of six; other remarks are those of the first."""
+    extra = "card={'shares': {'there': [1, 2]}, 'first': int(request.index[0])}"
+    jobs = Jobs(tmp_path, small_splits(), extra=extra)
+    fitted = [jobs.fit(f"fit-{n}", "a", n, unit="per_image")[0] for n in (0, 1)]
+    drawn = jobs.draw("drawn", "a", fitted, 10, unit="per_image")
+    assert drawn.card == {"shares": {"there": [4, 8]}, "first": 0}
+
+
 def test_a_joint_fit_may_draw_a_patient_in_several_classes(tmp_path):
     """The same synthetic patient in two classes has one id; without a series each image has its own."""
     jobs = Jobs(tmp_path, small_splits(), extra="patient_id=request.index")

@@ -32,6 +32,15 @@ def test_columns_that_do_not_fit_the_request_are_refused(drawn, message):
         check_samples(drawn, REQUEST, "g")
 
 
+@pytest.mark.parametrize("pair", [[1], [2, 1], [-1, 2], [0.5, 1], "12", {"n": 1}])
+def test_a_share_is_two_counts(pair):
+    """Anything else is refused with the name of the share."""
+    with pytest.raises(
+        GeneratorError, match=r"generator 'g': sample\(\) gave the share 'there' as .* \[n, of\]"
+    ):
+        check_samples(Samples(GOOD, card={"shares": {"there": pair}}), REQUEST, "g")
+
+
 def test_requested_conditions_are_columns_of_the_set():
     """Mask, prompt, view, age and labels of the request stay unless the samples have others."""
     columns = {"prompt": np.array(["p", "q", "r"]), "view": np.array(["PA"] * 3), "age": np.arange(3.0)}

@@ -38,6 +38,7 @@ class FakeContext:
     asset_hashes: Mapping[str, str] = field(default_factory=dict)
     classifier: Any = None
     reserve: ImageSet | None = None
+    val: ImageSet | None = None
     fold: int = 0
     kill_after: int = 0
     stop_at: int = 10**9

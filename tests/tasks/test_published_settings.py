@@ -130,10 +130,11 @@ def test_diffusion_of_zhang_halves_its_rate_six_times(row):
     assert params["halve_at"] == [1000 * k for k in (20, 40, 70, 80, 90, 110)]
 
 
-@pytest.mark.parametrize("row", ["pggan", "pggan_embedded"])
+@pytest.mark.parametrize("row", ["pggan_class_generated", "pggan_by_classifier", "pggan_embedded"])
 def test_pggan_of_segal_ends_at_1024_pixels(row):
     """800,000 images for every fade and every stage, and the average at the end (section 3.2)."""
     entry = entry_of("cxr14_synthetic_only", row)
     assert entry.image_size == 1024
-    assert entry.params["images_per_stage"] == entry.params["images_per_fade"] == 800_000
+    model = entry.params["model_params"]
+    assert model["images_per_stage"] == model["images_per_fade"] == 800_000
     assert entry.previews.count == 1
