@@ -5,6 +5,7 @@ It sees 35 x 35 pixels, as Zhang et al. 2023, section 3.1, state. The published 
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from diffusers.models.embeddings import get_timestep_embedding
@@ -24,13 +25,13 @@ class _Depthwise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:  # type: ignore[no-untyped-def,override]
+    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         """Convolve (N, C, H, W) maps by (C, 1, k, k) weights."""
         ctx.save_for_backward(x, weight)
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[no-untyped-def,override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[no-untyped-def]
         """Return the gradients of maps and weights."""
         x, weight = ctx.saved_tensors
         count, _, side, _ = weight.shape
@@ -95,7 +96,7 @@ class Denoiser(nn.Module):
             nn.Linear(2 * EMBEDDING, 4 * EMBEDDING), nn.GELU(), nn.Linear(4 * EMBEDDING, EMBEDDING)
         )
         widths = (1, half, width, width, half)
-        self.blocks = nn.ModuleList(Block(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(Block(a, b) for a, b in pairwise(widths))
         self.last = nn.Conv2d(half, 1, 3, padding=1)
 
     def forward(self, x: Tensor, time: Tensor, scale: int) -> Tensor:

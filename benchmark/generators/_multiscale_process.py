@@ -1,6 +1,7 @@
-"""The multi-scale diffusion of SinDDM (Kulikov et al. 2023): noise and blur forward, coarse to fine backward."""
+"""The multi-scale diffusion of SinDDM (Kulikov et al. 2023): noise and blur, undone coarse to fine."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,8 +66,8 @@ class MultiScaleDiffusion(nn.Module):
     def __init__(self, sides: list[int], width: int, times: int) -> None:
         super().__init__()
         self.sides, self.denoiser = sides, Denoiser(width)
-        cosine: Tensor = DDPMScheduler(times, beta_schedule="squaredcos_cap_v2").alphas_cumprod
-        self.register_buffer("signal", cosine, persistent=False)
+        scheduler: Any = DDPMScheduler(times, beta_schedule="squaredcos_cap_v2")
+        self.register_buffer("signal", scheduler.alphas_cumprod, persistent=False)
         self.register_buffer("gamma", torch.zeros(len(sides), times))
         self.register_buffer("first", torch.full((len(sides),), times - 1))
 
@@ -126,8 +127,8 @@ class MultiScaleDiffusion(nn.Module):
     ) -> Tensor:
         """Draw (N, 1, H, W) images in [-1, 1] of any size, coarse to fine.
 
-        The coarsest scale starts from noise and adds noise in every step. A finer one starts from the enlarged
-        images of the coarser one with noise, and adds none.
+        The coarsest scale starts from noise and adds noise in every step. A finer one starts from the
+        enlarged and noised images of the coarser one, and adds none.
         """
         blurred = torch.zeros(count, 1, *self.shape(0, height, width), device=random.device)
         for scale in range(len(self.sides)):

@@ -116,7 +116,9 @@ class SingleImageDiffusion(NetworkGenerator):
             if self.has_failed(step + 1, loss, context):
                 return
             (rate,) = schedule.get_last_lr()
-            self.log(step + 1, {"loss": loss.detach()}, context, learning_rate=rate, scale=float(scale))
+            self.log(
+                step + 1, {"loss": loss.detach()}, context, learning_rate=float(rate), scale=float(scale)
+            )
             context.checkpoint(step + 1, p.steps)
             if context.should_stop:
                 return

@@ -145,7 +145,7 @@ def test_a_step_without_blur_is_that_of_diffusers(scale: int) -> None:
 
 
 def test_normal_pixels_keep_their_mean_and_covariance() -> None:
-    """With the exact denoiser of normal pixels a scale draws their law; 1000 times narrow it by 5 % at most."""
+    """With the exact denoiser of normal pixels a scale draws their law, at most 5 % narrower."""
     diffusion, n = model((8, 8), times=1000), 1000
     mean, deviation = torch.tensor([[[[0.3, -0.2]]]]), torch.tensor([[[[0.05, 0.1]]]])
     diffusion.denoiser = exact(mean, deviation, diffusion.signal)
@@ -172,7 +172,7 @@ def test_a_perfect_denoiser_rebuilds_the_image_at_every_scale() -> None:
 
 
 def test_images_of_any_size_are_drawn_with_fewer_times() -> None:
-    """Height and width are free; 4 of 10 times are 4 at the coarsest scale and 2 of a scale from time 4 on."""
+    """Height and width are free; 4 of 10 times are 4 at the coarsest scale, 2 from time 4 on."""
     diffusion = model()
     diffusion.first[1] = 4
     assert diffusion.draw(3, 24, 40, random(), steps=4).shape == (3, 1, 24, 40)
