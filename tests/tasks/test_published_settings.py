@@ -124,7 +124,7 @@ def test_single_image_models_of_zhang_learn_from_one_image_each(row):
 
 @pytest.mark.parametrize("row", ["sinddm", "fewddm"])
 def test_diffusion_of_zhang_halves_its_rate_six_times(row):
-    """120,000 steps of 32 images, from 0.001 down to a 64th (section 4.2.1), with defaults and in the task."""
+    """120,000 steps of 32 images, from 0.001 down to a 64th (section 4.2.1): defaults and task."""
     task, defaults = settings_of("lus_limited", row), import_module(f"benchmark.generators.{row}").Params()
     for p in (task, defaults.model_dump()):
         assert (p["steps"], p["batch_size"], p["learning_rate"]) == (120_000, 32, 1e-3)
