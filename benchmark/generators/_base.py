@@ -37,6 +37,7 @@ class BaseGenerator:
     conditions: ClassVar[set[str]] = {"label"}
     name: ClassVar[str]
     params_type: ClassVar[type[BaseModel]] = NoParams
+    tensors: ClassVar[str] = TENSORS  # path of the arrays in the saved folder
 
     classes: tuple[str, ...]
     image_size: int
@@ -106,8 +107,8 @@ class BaseGenerator:
         from safetensors.numpy import save_file
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: np.asarray(v, order="C") for k, v in self.arrays().items()}, folder / TENSORS)
+        (folder / self.tensors).parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: np.asarray(v, order="C") for k, v in self.arrays().items()}, folder / self.tensors)
         meta = {
             "generator": self.name,
             "params": self.params.model_dump(mode="json"),
@@ -126,7 +127,7 @@ class BaseGenerator:
         Raises:
             GeneratorError: a file is missing or broken, or belongs to another generator or base checkpoint.
         """
-        arrays, meta = _read_folder(Path(folder), cls.name)
+        arrays, meta = _read_folder(Path(folder), cls.name, cls.tensors)
         if meta["base"] != dict(context.asset_hashes):
             raise GeneratorError(
                 f"{folder}: generator '{cls.name}'",
@@ -140,14 +141,14 @@ class BaseGenerator:
         return generator
 
 
-def _read_folder(folder: Path, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_folder(folder: Path, name: str, tensors: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     remedy = "Fit the generator again, or give the folder that its save() wrote."
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        arrays = load_file(folder / TENSORS)
+        arrays = load_file(folder / tensors)
     except (OSError, ValueError, SafetensorError) as error:
         raise GeneratorError(f"{folder}: generator '{name}'", f"cannot be read: {error}", remedy) from error
     if not isinstance(meta, dict) or meta.get("generator") != name:

@@ -117,6 +117,30 @@ class NetworkGenerator(BaseGenerator):
         if self.is_logged(step):
             context.log(step, **{name: float(loss) for name, loss in losses.items()}, **scalars)
 
+    def has_failed(self, step: int, loss: Tensor, context: FitContext) -> bool:
+        """End the fit if the loss of a logged step is not finite; return whether it ended.
+
+        Raises:
+            GeneratorError: there is no earlier preview, which would stand.
+        """
+        failed = self.is_logged(step) and not bool(torch.isfinite(loss))
+        if failed:
+            context.stop(step, f"loss is {loss.item()} at step {step}")
+        return failed
+
+    def refuse_steps(self, steps: int | None, noise_steps: int) -> None:
+        """Refuse more steps of a sampler than the diffusion has times.
+
+        Raises:
+            GeneratorError: names both.
+        """
+        if steps is not None and steps > noise_steps:
+            raise GeneratorError(
+                f"generator '{self.name}': sampler_steps",
+                f"is {steps}, but the diffusion has {noise_steps} times",
+                f"Use at most {noise_steps}.",
+            )
+
     @torch.no_grad()
     def sample(self, request: SampleRequest, context: SampleContext) -> Samples:
         """Draw images from the averaged weights; the same seed gives the same bytes.

@@ -1,8 +1,13 @@
-"""Denoising diffusion (Ho et al. 2020) by class, as in Schaudt et al. 2023, section 3.2.2, with diffusers."""
+"""Denoising diffusion (Ho et al. 2020) by class, as in Schaudt et al. 2023, section 3.2.2, with diffusers.
+
+A saved model is a pipeline folder of diffusers, which loads it without the suite.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, Field, model_validator
@@ -11,15 +16,17 @@ from torch.nn import functional as F
 
 from benchmark.errors import GeneratorError
 from benchmark.generators import _network_training as training
+from benchmark.generators._diffusers_parts import UNET, make_optimizer, save_pipeline, scheduler
 from benchmark.generators._network_generator import NetworkGenerator
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import FitContext
 
-version = "3"
+version = "4"
 
 TABLE = "Schaudt et al. 2023, Table 3, Unconditional"
 DIFFUSERS = "default of diffusers' train_unconditional.py, on which Schaudt et al. built"
 OWN = "own addition; the default is what the paper does"
+LAN = "Lan 2023, section 3.2.2"
 SCHEDULERS = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler", "dpmsolver++": "DPMSolverMultistepScheduler"}
 
 card = {
@@ -51,6 +58,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
     batch_size: int = Field(8, ge=1, description=TABLE)
     balance: float = Field(0.0, ge=0, le=1, description=f"0 draws images, 1 draws classes equally; {OWN}")
     learning_rate: float = Field(1e-4, gt=0, description=TABLE)
+    rate_schedule: Literal["cosine", "constant"] = Field("cosine", description=f"after the warm-up; {TABLE}")
     warmup: int = Field(500, ge=0, description=f"steps; {TABLE}")
     beta1: float = Field(0.95, ge=0, lt=1, description=TABLE)
     beta2: float = Field(0.999, ge=0, lt=1, description=TABLE)
@@ -58,6 +66,12 @@ class Params(BaseModel, extra="forbid", frozen=True):
     max_gradient_norm: float = Field(1.0, gt=0, description=TABLE)
     average: float = Field(
         0.0, ge=0, lt=1, description=f"decay of the averaged weights, 0 none; {TABLE}, EMA"
+    )
+    condition_dropout: float = Field(
+        0.0, ge=0, lt=1, description=f"share of images that train without their class; {LAN}, Figure 10"
+    )
+    guidance: float = Field(
+        1.0, ge=0, description=f"1 + w of classifier-free guidance, 1 is none; {LAN}, Figure 11"
     )
     sampler: Literal["ddpm", "ddim", "dpmsolver++"] = Field("ddpm", description=DIFFUSERS)
     denoising_steps: int = Field(250, ge=1, description=TABLE)
@@ -69,6 +83,8 @@ class Params(BaseModel, extra="forbid", frozen=True):
             raise ValueError(f"channels: {odd[0]} is not a multiple of groups {self.groups}")
         if self.denoising_steps > self.noise_steps:
             raise ValueError("denoising_steps exceeds noise_steps")
+        if self.guidance != 1 and not self.condition_dropout:
+            raise ValueError("guidance needs condition_dropout: no model is trained without classes")
         return self
 
 
@@ -96,21 +112,26 @@ class DDPM(NetworkGenerator):
 
     name = "ddpm"
     params_type = Params
+    tensors: ClassVar[str] = UNET
 
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on the images by class; a single class gives the unconditional model.
 
         Raises:
-            GeneratorError: the image size does not fit the levels of the network, or the loss is not finite.
+            GeneratorError: the image size does not fit the levels of the network, guidance without classes,
+                or a loss that is not finite before the first preview.
         """
         p, batches = self.params, self.start(train, context)
+        if p.guidance != 1 and len(self.classes) == 1:
+            problem = "steers towards a class, but the fit has one class, so the model has no condition"
+            raise GeneratorError(f"generator '{self.name}': guidance", problem, "Fit it jointly, or use 1.")
         with training.seeded_weights(context.seed):
             live = self.build()
         self.start_average(live)
         optimizer, schedule = make_optimizer(live, p)
         parts = {"live": live, "optimizer": optimizer, "schedule": schedule, **self.averages()}
         saver = training.StateSaver(context)
-        noising = self._scheduler("DDPMScheduler")
+        noising = scheduler("DDPMScheduler", self.schedule())
         start = saver.resume(parts)
         for step in range(start, p.steps):
             images, label = batches(step, p.batch_size)
@@ -123,6 +144,8 @@ class DDPM(NetworkGenerator):
             optimizer.step()
             schedule.step()
             self.update_average(live)
+            if self.has_failed(step + 1, loss, context):
+                return
             (rate,) = schedule.get_last_lr()
             self.log(step + 1, {"loss": loss.detach()}, context, learning_rate=rate)
             context.checkpoint(step + 1, p.steps)
@@ -137,6 +160,9 @@ class DDPM(NetworkGenerator):
         time = torch.randint(self.params.noise_steps, (len(clean),), generator=random, device=clean.device)
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
         noised = noising.add_noise(clean, noise, time)
+        if self.params.condition_dropout:
+            drop = torch.rand(len(label), generator=random, device=label.device)
+            label = label.masked_fill(drop < self.params.condition_dropout, len(self.classes))
         target = {"epsilon": lambda: noise, "sample": lambda: clean}.get(
             self.params.prediction, lambda: noising.get_velocity(clean, noise, time)
         )()
@@ -165,34 +191,64 @@ class DDPM(NetworkGenerator):
         return predicted.float()
 
     def draw(self, label: Tensor, random: torch.Generator, steps: int | None) -> Tensor:
-        """Denoise by algorithm 2 of Ho et al., or by a faster sampler over fewer times."""
-        scheduler = self._sampler()
-        scheduler.set_timesteps(steps or self.params.denoising_steps)
+        """Denoise by algorithm 2 of Ho et al., or by a faster sampler over fewer times.
+
+        Raises:
+            GeneratorError: more steps than times of the diffusion.
+        """
+        sampler = self.prepared_sampler(steps)
         side = self.image_size // self.params.unshuffle
         shape = (len(label), self.params.unshuffle**2, side, side)
         x = torch.randn(shape, generator=random, device=self.device)
-        for time in scheduler.timesteps:
-            predicted = self._predict(self.network, x, time.to(self.device), label)
-            extra = {} if self.params.sampler == "ddim" else {"generator": random}
-            x = scheduler.step(predicted, time, x, **extra).prev_sample
+        return self.denoise(x, label, sampler, sampler.timesteps, random)
+
+    def prepared_sampler(self, steps: int | None) -> Any:
+        """Return the sampler with its times set.
+
+        Raises:
+            GeneratorError: more steps than times of the diffusion.
+        """
+        self.refuse_steps(steps, self.params.noise_steps)
+        sampler = self.sampler()
+        sampler.set_timesteps(steps or self.params.denoising_steps)
+        return sampler
+
+    def denoise(
+        self, x: Tensor, label: Tensor, sampler: Any, times: Iterable[Tensor], random: torch.Generator
+    ) -> Tensor:
+        """Denoise (N, C, s, s) folded images over descending times; return (N, 1, S, S) images."""
+        extra = {} if self.params.sampler == "ddim" else {"generator": random}
+        for time in times:
+            predicted = self._guided(x, time.to(self.device), label)
+            x = sampler.step(predicted, time, x, **extra).prev_sample
         return F.pixel_shuffle(x, self.params.unshuffle)
 
-    def _sampler(self) -> Any:
+    def _guided(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
+        """Return the prediction with classifier-free guidance: (1 + w) that of the class - w that of none.
+
+        For one noised image noise, image and velocity are affine in each other, so it is the same for all.
+        Source: Lan 2023, Figure 11 (Ho and Salimans 2022, algorithm 2).
+        """
+        conditional = self._predict(self.network, x, time, label)
+        if self.params.guidance == 1 or len(self.classes) == 1:
+            return conditional
+        free = self._predict(self.network, x, time, torch.full_like(label, len(self.classes)))
+        return free + self.params.guidance * (conditional - free)
+
+    def sampler(self) -> Any:
+        """Return the scheduler of diffusers that draws."""
         # few steps are best spent from the last time on (arXiv:2305.08891); many, as the paper's library does
         spacing = {} if self.params.sampler == "ddpm" else {"timestep_spacing": "trailing"}
-        return self._scheduler(SCHEDULERS[self.params.sampler], **spacing)
+        return scheduler(SCHEDULERS[self.params.sampler], self.schedule() | spacing)
 
-    def _scheduler(self, kind: str, **more: str) -> Any:
-        """Return a scheduler of diffusers with the noise schedule of the parameters."""
-        import diffusers
-
+    def schedule(self) -> dict[str, Any]:
+        """Return the noise schedule and the prediction, as parameters of a scheduler of diffusers."""
         p = self.params
-        return getattr(diffusers, kind)(
-            num_train_timesteps=p.noise_steps,
-            beta_schedule=p.noise_schedule,
-            prediction_type=p.prediction,
-            **more,
-        )
+        return {
+            "num_train_timesteps": p.noise_steps,
+            "beta_schedule": p.noise_schedule,
+            "prediction_type": p.prediction,
+        }
 
     def build(self) -> nn.Module:
         """Build the U-Net.
@@ -200,16 +256,16 @@ class DDPM(NetworkGenerator):
         Raises:
             GeneratorError: its levels do not divide the image size.
         """
-        from diffusers import UNet2DModel
-
         p, levels = self.params, len(self.params.channels)
         if self.image_size % (p.unshuffle * 2 ** (levels - 1)):
             raise GeneratorError(
-                "generator 'ddpm': channels",
+                f"generator '{self.name}': channels",
                 f"{levels} levels and unshuffle {p.unshuffle} do not divide images of {self.image_size} px",
                 f"Use a multiple of {p.unshuffle * 2 ** (levels - 1)} px, or fewer levels.",
             )
         attend = [p.attention and level == levels - 2 for level in range(levels)]
+        from diffusers import UNet2DModel
+
         network: Any = UNet2DModel(
             sample_size=self.image_size // p.unshuffle,
             in_channels=p.unshuffle**2,
@@ -221,25 +277,14 @@ class DDPM(NetworkGenerator):
             norm_num_groups=p.groups,
             resnet_time_scale_shift=p.modulation,
             add_attention=p.attention,
-            num_class_embeds=len(self.classes) if len(self.classes) > 1 else None,
+            num_class_embeds=len(self.classes) + bool(p.condition_dropout) if len(self.classes) > 1 else None,
         )
         return training.place(network, self.device)
 
-
-def make_optimizer(network: nn.Module, params: Params) -> tuple[torch.optim.Optimizer, Any]:
-    """Return AdamW, and its learning rate: a linear warm-up, then half a cosine to zero."""
-    from diffusers.optimization import get_scheduler
-
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=params.learning_rate,
-        betas=(params.beta1, params.beta2),
-        weight_decay=params.weight_decay,
-        fused=True,
-    )
-    return optimizer, get_scheduler(
-        "cosine", optimizer, num_warmup_steps=params.warmup, num_training_steps=params.steps
-    )
+    def save(self, folder: Path) -> None:
+        """Write the averaged weights as a pipeline folder of diffusers, and what the suite needs as JSON."""
+        super().save(folder)
+        save_pipeline(folder, self.network, self.sampler())
 
 
 Generator = DDPM

@@ -101,6 +101,9 @@ class FitContext(Protocol):
             GeneratorError: there is no earlier preview.
         """
 
+    def note(self, remark: str) -> None:
+        """Leave a remark for readers of the row, one line, such as a substitute that the fit had to use."""
+
     def load_state(self) -> Mapping[str, Any] | None:
         """Return the last saved state of this fit after a crash, or None."""
 

@@ -175,6 +175,10 @@ class Fit(SampleContext):
         self.notes.append(f"{self.name} ended early: {reason}; the best preview before it is used")
         self._record(step, {"ended_early": 1.0})
 
+    def note(self, remark: str) -> None:
+        """See benchmark.plugins.contexts.FitContext.note."""
+        self.notes.append(f"{self.name}: {remark}")
+
     def load_state(self) -> Mapping[str, Any] | None:
         """See benchmark.plugins.contexts.FitContext.load_state."""
         return load_state(self.scratch / STATE, "cpu")

@@ -35,6 +35,7 @@ from benchmark.utils.files import atomic_path
 ENTRY = "benchmark.stages.foreign_guest:handlers"
 PLANNING_SECONDS = 600.0  # a slow disk takes a minute to import torch
 MOST_ENTRIES = 100_000  # of a fit's history
+MOST_NOTES = 20  # of a fit
 
 
 def sandbox_of(
@@ -185,7 +186,8 @@ class _Host:
 
     def handlers(self) -> dict[str, Handler]:
         """Return what the generator may call during its fit."""
-        return {"log": self._log, "checkpoint": self._checkpoint, "save_state": self._save_state}
+        methods = (self._log, self._checkpoint, self._stop, self._note, self._save_state)
+        return {method.__name__[1:]: method for method in methods}
 
     def _log(self, value: Any, _: Mapping[str, Path]) -> Reply:
         context = self._fitting()
@@ -204,6 +206,24 @@ class _Host:
             raise self._fault("checkpoint() gave no step")
         context.checkpoint(value["step"], value["total"], first=value["first"])
         return context.should_stop, {}
+
+    def _stop(self, value: Any, _: Mapping[str, Path]) -> Reply:
+        if type(value["step"]) is not int:
+            raise self._fault("stop() gave no step")
+        self._fitting().stop(value["step"], self._line(value["reason"]))
+        return None, {}
+
+    def _note(self, value: Any, _: Mapping[str, Path]) -> Reply:
+        context = self._fitting()
+        if len(context.notes) >= MOST_NOTES:
+            raise self._fault(f"note() was called more than {MOST_NOTES} times")
+        context.note(self._line(value))
+        return None, {}
+
+    def _line(self, value: Any) -> str:
+        if not isinstance(value, str) or len(value) > 200:
+            raise self._fault("a remark is not a text of at most 200 characters")
+        return plain(value)
 
     def _save_state(self, _: Any, files: Mapping[str, Path]) -> Reply:
         self._fitting()

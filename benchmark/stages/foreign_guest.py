@@ -42,12 +42,12 @@ class GuestFit(SampleContext):
     scratch: Path = field(kw_only=True)
     reserve: None = None
     fold: int = 0
-    stop: dict[str, bool] = field(default_factory=dict)
+    stopping: dict[str, bool] = field(default_factory=dict)
 
     @property
     def should_stop(self) -> bool:
         """See benchmark.plugins.contexts.FitContext."""
-        return self.stop["now"]
+        return self.stopping["now"]
 
     def scaler(self) -> torch.amp.GradScaler:
         """See benchmark.plugins.contexts.FitContext.scaler."""
@@ -62,7 +62,15 @@ class GuestFit(SampleContext):
     def checkpoint(self, step: int, total: int, *, first: int = 0) -> None:
         """See benchmark.plugins.contexts.FitContext.checkpoint."""
         reply = self.call("checkpoint", {"step": int(step), "total": int(total), "first": int(first)})
-        self.stop["now"] = bool(reply.value)
+        self.stopping["now"] = bool(reply.value)
+
+    def stop(self, step: int, reason: str) -> None:
+        """See benchmark.plugins.contexts.FitContext.stop."""
+        self.call("stop", {"step": int(step), "reason": str(reason)})
+
+    def note(self, remark: str) -> None:
+        """See benchmark.plugins.contexts.FitContext.note."""
+        self.call("note", str(remark))
 
     def load_state(self) -> Mapping[str, Any] | None:
         """See benchmark.plugins.contexts.FitContext.load_state."""
@@ -131,7 +139,7 @@ class Guest:
         self.classifier = self._classifier(value["classifier"])
         context = GuestFit(
             **self.machine, seed=value["seed"], call=self.channel.call, state=self.own / STATE,
-            scratch=self.own / "scratch", classifier=self.classifier, stop={"now": value["stop"]},
+            scratch=self.own / "scratch", classifier=self.classifier, stopping={"now": value["stop"]},
         )  # fmt: skip
         self.generator = self.module.Generator(self.module.Params(**self.params))
         self.generator.fit(arrow.read_images(self.given / "train.arrow"), context)

@@ -205,7 +205,7 @@ def test_broken_folder_is_refused(name: str, tmp_path: Path) -> None:
     """A missing or truncated file raises a GeneratorError that names the folder."""
     generator = fitted(name, tmp_path)
     saved(generator, tmp_path / "saved")
-    weights = tmp_path / "saved" / "weights.safetensors"
+    weights = tmp_path / "saved" / generator.tensors
     weights.write_bytes(weights.read_bytes()[:50])
     for folder in (tmp_path / "saved", tmp_path / "nowhere"):
         with pytest.raises(GeneratorError, match=folder.name):

@@ -110,9 +110,11 @@ def test_indivisible_size_is_refused(tmp_path: Path) -> None:
     assert "multiple of 32 px" in error.value.remedy
 
 
-@pytest.mark.parametrize("wrong", [{"groups": 48}, {"denoising_steps": 2000}, {"learning_rate": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"guidance": 2.0}, {"groups": 48}, {"denoising_steps": 2000}, {"learning_rate": 0}]
+)
 def test_contradictory_parameters_are_refused(wrong: dict[str, Any]) -> None:
-    """Indivisible groups, more denoising than noising steps and a zero learning rate are refused."""
+    """Guidance without dropout, odd groups, more denoising than noising steps and a zero rate are refused."""
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         ddpm.Params(**wrong)
 

@@ -108,6 +108,24 @@ def test_a_fit_whose_process_ended_resumes_to_the_same_bytes(tmp_path):
     assert (resumed / model).read_bytes() == (folder / model).read_bytes()
 
 
+def test_a_fit_may_leave_notes_and_end_early(tmp_path):
+    """Notes and the reason of an early end reach the result; the best preview before the end stands."""
+    root = tmp_path / "run"
+    root.mkdir()
+    text = RESUMES.replace("DIES", "False").replace(
+        "            if context.should_stop:",
+        "            context.note(f'step {step}')\n"
+        "            if step == 1:\n"
+        "                context.stop(2, 'it failed')\n"
+        "                return\n"
+        "            if context.should_stop:",
+    )
+    _, result = Jobs(root, small_splits(), text=text, origin="file").fit("fit")
+    assert [note.split(": ", 1)[1] for note in result.notes[:2]] == ["step 0", "step 1"]
+    assert "ended early: it failed" in result.notes[2]
+    assert result.history[-1]["ended_early"] == 1
+
+
 def test_a_tuner_stops_a_fit(tmp_path, monkeypatch):
     """should_stop is the suite's answer to the last checkpoint."""
     monkeypatch.setattr(Fit, "should_stop", property(lambda self: len(self.history) >= 2))

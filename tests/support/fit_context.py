@@ -48,6 +48,7 @@ class FakeContext:
     saved: int = 0
     total: int = 0
     stopped: str = ""
+    notes: list[str] = field(default_factory=list)
     state: bytes = b""
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,6 +92,10 @@ class FakeContext:
     def stop(self, step: int, reason: str) -> None:
         """Record why the fit ended early."""
         self.stopped = reason
+
+    def note(self, remark: str) -> None:
+        """Record a remark."""
+        self.notes.append(remark)
 
     def load_state(self) -> Mapping[str, Any] | None:
         """Load the state as the suite does: tensors and plain values alone."""

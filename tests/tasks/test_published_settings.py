@@ -124,10 +124,19 @@ def test_single_image_models_of_zhang_learn_from_one_image_each(row):
 
 @pytest.mark.parametrize("row", ["sinddm", "fewddm"])
 def test_diffusion_of_zhang_halves_its_rate_six_times(row):
-    """120,000 steps of 32 images, from 0.001 down to a 64th (section 4.2.1)."""
-    params = entry_of("lus_limited", row).params
-    assert (params["steps"], params["batch_size"], params["learning_rate"]) == (120_000, 32, 1e-3)
-    assert params["halve_at"] == [1000 * k for k in (20, 40, 70, 80, 90, 110)]
+    """120,000 steps of 32 images, from 0.001 down to a 64th (section 4.2.1): defaults and task."""
+    task, defaults = settings_of("lus_limited", row), import_module(f"benchmark.generators.{row}").Params()
+    for p in (task, defaults.model_dump()):
+        assert (p["steps"], p["batch_size"], p["learning_rate"]) == (120_000, 32, 1e-3)
+        assert p["halve_at"] == tuple(1000 * k for k in (20, 40, 70, 80, 90, 110))
+
+
+@pytest.mark.parametrize("row", ["ddim", "ddim_reconstruct"])
+def test_ddim_of_lan(row):
+    """4000 times, linear, 4,000,000 steps of 16 images at 1e-4 (section 4.6)."""
+    p = settings_of("chexpert_imbalance", row)
+    assert (p["noise_steps"], p["noise_schedule"], p["steps"]) == (4000, "linear", 4_000_000)
+    assert (p["batch_size"], p["learning_rate"], p["channels"]) == (16, 1e-4, (128, 128, 256, 256, 512, 512))
 
 
 @pytest.mark.parametrize("row", ["pggan_class_generated", "pggan_by_classifier", "pggan_embedded"])
