@@ -10,6 +10,7 @@ from benchmark.metrics.ms_ssim import KERNEL, pairwise, scales_that_fit
 
 COMPARED = 8  # images
 LEAST_VARIETY = 0.05  # of the real images'; variety is 1 - MS-SSIM
+IDENTICAL = 1e-3  # variety below which images are one image, whatever the real ones are
 PATIENCE = 3  # checks in a row
 DIVERGED = 1e5  # of the critic's loss, which is of order 1 to 100 in a stable training
 
@@ -17,8 +18,8 @@ DIVERGED = 1e5  # of the critic's loss, which is of order 1 to 100 in a stable t
 class Failures:
     """Checks a fit at every logged step for losses that diverge, and for images that are all alike."""
 
-    def __init__(self) -> None:
-        self.alike = 0
+    def __init__(self, patience: int = PATIENCE) -> None:
+        self.patience, self.alike = patience, 0
 
     def state_dict(self) -> dict[str, int]:
         """Return the number of checks in a row that found images all alike."""
@@ -39,9 +40,9 @@ class Failures:
             return failure
         similarity, of_real = mean_similarity(synthetic), mean_similarity(real)
         scalars["ms_ssim"], scalars["ms_ssim_real"] = similarity, of_real
-        collapsed = 1 - similarity < LEAST_VARIETY * (1 - of_real)
+        collapsed = 1 - similarity < max(IDENTICAL, LEAST_VARIETY * (1 - of_real))
         self.alike = self.alike + 1 if collapsed else 0
-        if self.alike < PATIENCE:
+        if self.alike < self.patience:
             return ""
         return f"collapsed at step {step}: MS-SSIM of its images {similarity:.3f}, of real ones {of_real:.3f}"
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmark.errors import GeneratorError
 from benchmark.generators import _network_training as training
 from benchmark.generators._diff_augment import diff_augment
-from benchmark.generators._gan_failures import Failures
+from benchmark.generators._gan_failures import PATIENCE, Failures
 from benchmark.generators._network_generator import NetworkGenerator
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import FitContext
@@ -52,9 +52,11 @@ class GanGenerator(NetworkGenerator):
         critic: scores images, higher for real ones.
         critic_updates, generator_updates: updates of one step.
         penalty_per_pixel: the gradient whose norm is penalized is that of each pixel, not of each image.
+        patience: checks in a row that find images all alike, after which a fit ends.
     """
 
     fewest_images: ClassVar[int] = 2
+    patience: ClassVar[int] = PATIENCE
     penalty_per_pixel: ClassVar[bool] = False
     critic_updates: int = 1
     generator_updates: int = 1
@@ -104,6 +106,10 @@ class GanGenerator(NetworkGenerator):
         """Return a further loss of the generator, if it has one."""
         return None
 
+    def compared(self, setting: Setting, real: Tensor, synthetic: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the real and synthetic images whose variety is compared, given those of a logged step."""
+        return real, synthetic
+
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on the images.
 
@@ -117,7 +123,7 @@ class GanGenerator(NetworkGenerator):
             self.live, self.critic = self.build(), self.build_critic()
         self.start_average(self.live)
         parts: dict[str, Any] = {"live": self.live, "critic": self.critic, **self.averages()}
-        saver, failures = training.StateSaver(context), Failures()
+        saver, failures = training.StateSaver(context), Failures(self.patience)
         parts["failures"] = failures
         state, setting = context.load_state() or {"step": 0}, None
         if state["step"]:
@@ -139,7 +145,7 @@ class GanGenerator(NetworkGenerator):
             self.update_average(self.live, since=setting.since)
             if is_logged:
                 scalars = {name: float(value) for name, value in curves.items()}
-                failure = failures.check(step + 1, scalars, *pair)
+                failure = failures.check(step + 1, scalars, *self.compared(setting, *pair))
                 if failure:
                     context.stop(step + 1, failure)
                     return

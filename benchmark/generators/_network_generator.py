@@ -189,8 +189,16 @@ class NetworkGenerator(BaseGenerator):
             )
         self.device, self.precision = context.device, settings["precision"]
         self.network = self.build()
+        self.load_weights(self.network, arrays)
+
+    def load_weights(self, network: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
+        """Load stored weights by name.
+
+        Raises:
+            GeneratorError: names or shapes differ.
+        """
         try:
-            self.network.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+            network.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
         except RuntimeError as error:
             first = str(error).splitlines()[-1].strip()
             raise GeneratorError(

@@ -45,7 +45,7 @@ class Batches:
 
     def first(self) -> Tensor:
         """Return the first training image as (1, 1, S, S) in [-1, 1], on the device."""
-        return to_network(self.images[:1], self.context.device)
+        return to_network(self.images[:1].copy(), self.context.device)  # a memory map is read-only
 
     def __call__(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Return (size, 1, S, S) images in [-1, 1] and (size,) classes of a step, on the device."""

@@ -182,8 +182,8 @@ class PGGAN(GrowingGan):
         own = {k: v for k, v in arrays.items() if not k.startswith(CRITIC)}
         super().restore(own, settings, context)
         self.critic = self.build_critic()
-        stored = {k.removeprefix(CRITIC): torch.from_numpy(v) for k, v in arrays.items() if k not in own}
-        self.critic.load_state_dict(stored)
+        stored = {k.removeprefix(CRITIC): v for k, v in arrays.items() if k not in own}
+        self.load_weights(self.critic, stored)
 
     def build(self) -> ProgressiveNetwork:
         """Build the generator.

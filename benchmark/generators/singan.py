@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.errors import GeneratorError
+from benchmark.generators._gan_failures import COMPARED
 from benchmark.generators._gan_training import GanGenerator, Setting
 from benchmark.generators._singan_pyramid import Pyramid, patch_network, pyramid_sides, randn, resize
 from benchmark.images.image_set import ImageSet
@@ -87,6 +88,7 @@ class SinGAN(GanGenerator):
     fit_unit: ClassVar[str] = "per_image"
     fewest_images = 1
     penalty_per_pixel = True
+    patience = 1  # a scale is frozen then
 
     network: Pyramid
     live: Pyramid
@@ -111,6 +113,10 @@ class SinGAN(GanGenerator):
     @property
     def previews_from(self) -> int:
         return self.steps - int(self.params.epochs)
+
+    def is_logged(self, step: int) -> bool:
+        """Return whether a step is logged: those of every network, and the last one of each scale."""
+        return super().is_logged(step) or step % int(self.params.epochs) == 0
 
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on one image, scale by scale.
@@ -171,6 +177,17 @@ class SinGAN(GanGenerator):
         rebuilt = self.live.refine(self.scale, previous, noise)
         error: Tensor = self.params.reconstruction * F.mse_loss(rebuilt.float(), real)
         return error
+
+    @torch.no_grad()
+    def compared(self, setting: Setting, real: Tensor, synthetic: Tensor) -> tuple[Tensor, Tensor]:
+        """Return several images of a scale at its end; an update has one, which has no variety."""
+        if setting.since + 1 < self.params.epochs:
+            return real, synthetic
+        self.live.eval()  # the next step goes back
+        with self.autocast():
+            label = torch.zeros(COMPARED, device=self.device)
+            drawn = self.synthesize(self.live, label, torch.Generator(self.device).manual_seed(0))
+        return real.expand_as(drawn), drawn
 
     @torch.no_grad()
     def draw_sized(

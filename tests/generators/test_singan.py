@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.errors import GeneratorError
 from benchmark.generators import _singan_pyramid as networks
 from benchmark.generators import singan
 from support.fit_context import FakeContext
@@ -106,13 +105,6 @@ def test_images_larger_than_the_finest_scale_are_enlarged(tmp_path: Path) -> Non
     gan = fitted(tmp_path, largest=12)
     assert gan.sides == [12, 12]
     assert gan.draw(torch.zeros(2, dtype=torch.long), random(), None).shape == (2, 1, 16, 16)
-
-
-def test_several_images_are_refused(tmp_path: Path) -> None:
-    """A fit on three images names the unit of a fit."""
-    gan = singan.SinGAN(singan.Params(**singan.tiny()))
-    with pytest.raises(GeneratorError, match=r"(?s)learns from one image, got 3.*per_image"):
-        gan.fit(blobs({"a": 3}), FakeContext(tmp_path))
 
 
 def test_scales_are_frozen(tmp_path: Path) -> None:
