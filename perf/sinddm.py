@@ -3,8 +3,9 @@
     python perf/sinddm.py [--size 128] [--batch 32] [--width 160] [--steps 1] [--rounds 3]
 
 Both train on the same image, noise and scales, in turns, each from its own random weights. The plain one
-follows the published code: three equal colors, float32, PyTorch's default memory format, its grouped convolution, and
-an image repeated for each variant. Times are CPU seconds of one thread, the mean over the scales.
+follows the published code: three equal colors, float32, PyTorch's default memory format, its grouped
+convolution, and an image repeated for each variant. Times are CPU seconds of one thread, the mean over the
+scales.
 """
 
 from __future__ import annotations

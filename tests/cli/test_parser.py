@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-import resource
 import subprocess
 import sys
 import typing
@@ -13,20 +12,6 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.parser import VERBS, main, read_request
-
-
-def seconds_of_help(*words: str) -> float:
-    """Return the processor seconds of ``python -m benchmark WORDS --help`` in a fresh process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "benchmark", *words, "--help"], capture_output=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
-@pytest.mark.parametrize("words", [(), ("run",)])
-def test_help_answers_at_once(words):
-    """Help takes less than 0.3 s of processor time."""
-    assert min(seconds_of_help(*words) for _ in range(3)) < 0.3
 
 
 def test_help_imports_nothing_heavy():

@@ -23,6 +23,9 @@ class _Nothing:
     def save(self, *_: object) -> None:
         pass
 
+    def doubtful_splits(self, *_: object) -> list[str]:
+        return []
+
     load = of
 
 
