@@ -30,7 +30,9 @@ from support.samples import synthetic
 pytestmark = pytest.mark.slow
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 SIZE, PER_CLASS = 32, 250
-GATED = {"copycat", "duplicate_real", "traditional", "blend 80:20", "every tenth a copy"}
+GATED = {
+    "copycat", "duplicate_real", "traditional", "blend 80:20", "mean of 2 training images", "every tenth a copy",
+}  # fmt: skip
 FREE = {"oracle", "noise", "blurred", "collapsed", "mean of 8 training images"}
 
 
