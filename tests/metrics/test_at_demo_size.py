@@ -31,8 +31,13 @@ pytestmark = pytest.mark.slow
 CLASSES = ("healthy", "fungal", "covid19", "bacterial", "viral")
 SIZE, PER_CLASS = 32, 250
 GATED = {
-    "copycat", "duplicate_real", "traditional", "blend 80:20", "mean of 2 training images", "every tenth a copy",
-}  # fmt: skip
+    "copycat",
+    "duplicate_real",
+    "traditional",
+    "blend 80:20",
+    "mean of 2 training images",
+    "every tenth a copy",
+}
 FREE = {"oracle", "noise", "blurred", "collapsed", "mean of 8 training images"}
 
 
