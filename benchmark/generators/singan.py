@@ -1,21 +1,16 @@
 """SinGAN (Shaham et al. 2019): a pyramid of patch GANs on one image, as in Zhang et al. 2023, section 3.2."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.errors import GeneratorError
 from benchmark.generators._gan_failures import COMPARED
 from benchmark.generators._gan_training import GanGenerator, Setting
 from benchmark.generators._singan_pyramid import Pyramid, patch_network, pyramid_sides, randn, resize
-from benchmark.images.image_set import ImageSet
-from benchmark.plugins.contexts import FitContext, SampleContext
-from benchmark.plugins.generator import SampleRequest, Samples
+from benchmark.generators._single_source import SingleSource
 
 version = "1"
 
@@ -79,7 +74,7 @@ def search_space(trial: Any) -> dict[str, Any]:
     }
 
 
-class SinGAN(GanGenerator):
+class SinGAN(SingleSource, GanGenerator):
     """One generator and one critic of patches per scale; a stage of the training is a scale."""
 
     name = "singan"
@@ -117,18 +112,6 @@ class SinGAN(GanGenerator):
     def is_logged(self, step: int) -> bool:
         """Return whether a step is logged: those of every network, and the last one of each scale."""
         return super().is_logged(step) or step % int(self.params.epochs) == 0
-
-    def fit(self, train: ImageSet, context: FitContext) -> None:
-        """Train on one image, scale by scale.
-
-        Raises:
-            GeneratorError: there are several images, or an unusable one; or a loss is not finite.
-        """
-        if len(train) > 1:
-            problem = f"learns from one image, got {len(train)}"
-            raise GeneratorError(f"generator '{self.name}'", problem, "Fit it per_image.")
-        self.source_id = str(train.image_id[0]) if len(train) else ""
-        super().fit(train, context)
 
     def move_to(self, step: int) -> Setting:
         p = self.params
@@ -210,11 +193,6 @@ class SinGAN(GanGenerator):
         images = self.draw_sized(len(label), side, side, random, self.params.start_scale)
         return resize(images, self.image_size, self.image_size)
 
-    def sample(self, request: SampleRequest, context: SampleContext) -> Samples:
-        """Draw images; each names the source image."""
-        drawn = super().sample(request, context)
-        return Samples(drawn.image, source_id=np.full(len(request), self.source_id))
-
     def build(self) -> Pyramid:
         p, sides = self.params, self.sides
         return self.place(Pyramid(sides, self._widths(), p.layers))
@@ -224,15 +202,6 @@ class SinGAN(GanGenerator):
 
     def _widths(self) -> list[int]:
         return [min(self.params.channels << i // 4, 128) for i in range(len(self.sides))]
-
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "source_id": self.source_id}
-
-    def restore(
-        self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], context: SampleContext
-    ) -> None:
-        super().restore(arrays, settings, context)
-        self.source_id = str(settings["source_id"])
 
 
 Generator = SinGAN

@@ -13,7 +13,7 @@ FLOOR = 2.0  # gray values; less contrast than this counts as noise
 PIXELS = 2**24  # at once
 
 
-def read(images: np.ndarray, device: str = "cpu") -> Tensor:
+def read(images: np.ndarray) -> Tensor:
     """Convert (N, H, W) uint8 to (N, 32, 32) float32 of local mean 0 and local contrast 1.
 
     Brightness, contrast and slow changes of gray drop out, and an inverted image has the opposite sign.
@@ -21,11 +21,11 @@ def read(images: np.ndarray, device: str = "cpu") -> Tensor:
     parts = [torch.zeros(0, SIDE, SIDE)]
     step = max(1, PIXELS // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), step):
-        block = torch.from_numpy(np.array(images[start : start + step])).to(device).float()
+        block = torch.from_numpy(np.array(images[start : start + step])).float()
         if block.shape[-2:] != (SIDE, SIDE):
             block = F.interpolate(block[:, None], (SIDE, SIDE), mode="bilinear", antialias=True)[:, 0]
-        parts.append(_equalized(block).cpu())
-    return torch.cat(parts).to(device)
+        parts.append(_equalized(block))
+    return torch.cat(parts)
 
 
 def _equalized(images: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def _equalized(images: Tensor) -> Tensor:
 
 def blurred(images: Tensor, sigma: float) -> Tensor:
     """Blur (N, S, S) by a Gaussian of ``sigma`` pixels; the border is reflected."""
-    blur = _blurring(images.shape[-1], sigma).to(images.device)
+    blur = _blurring(images.shape[-1], sigma)
     return blur @ images @ blur.T
 
 

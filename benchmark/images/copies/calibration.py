@@ -7,7 +7,6 @@ import numpy as np
 
 from benchmark.images.copies.detector import Matches
 
-FEWEST = 5  # images that are no copies
 NARROWEST = 0.02  # of a similarity; a smaller spread is no reason to trust a comparison more
 CERTAIN = 1.4  # times the largest score of images that are no copies: one image alone counts as a copy
 
