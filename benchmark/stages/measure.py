@@ -24,7 +24,7 @@ from benchmark.stages.reference import (
 MEASURED = 4  # images of a class, below which a filtered class is left out of the distances
 
 
-class MeasureConfig(MeasuringConfig, stage="measure", version="6", seconds=10.0):
+class MeasureConfig(MeasuringConfig, stage="measure", version="7", seconds=10.0):
     """Configuration of ``measure``."""
 
 

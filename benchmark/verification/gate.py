@@ -35,7 +35,7 @@ MAX_IMAGES = 10**9  # that a gate may report
 EXACT = 1e-9  # relative, of figures that follow from others
 CLOSE = 1e-2  # relative, of a threshold computed on another machine
 # Other versions may calibrate differently: revise this module.
-assert (MeasureConfig.version, ReferenceConfig.version) == ("6", "6")
+assert (MeasureConfig.version, ReferenceConfig.version) == ("7", "7")
 
 
 def real_copies(data: RecomputedData) -> list[RealCopies]:

@@ -1,12 +1,13 @@
 """One score from the similarities of all comparisons, calibrated on images that are no copies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from benchmark.images.copies.detector import Matches
 
+FOLDS = 20  # an image is scored on the scales of the other folds, as new images are
 NARROWEST = 0.02  # of a similarity; a smaller spread is no reason to trust a comparison more
 CERTAIN = 1.4  # times the largest score of images that are no copies: one image alone counts as a copy
 
@@ -37,17 +38,30 @@ class Calibration:
 
         half = similarity.shape[1] // 2
         bounds = (0, WHOLE, half, half + WHOLE, 2 * half)
+        whole = cls._scaled(similarity, bounds)
+        fold = np.arange(len(similarity)) % min(FOLDS, len(similarity))
+        scores = np.zeros(len(similarity))
+        for k in np.unique(fold):
+            others = cls._scaled(similarity[fold != k], bounds)
+            scores[fold == k] = others._score(similarity[fold == k])
+        return replace(whole, scores=scores)
+
+    @classmethod
+    def _scaled(cls, similarity: np.ndarray, bounds: tuple[int, ...]) -> "Calibration":
+        """Return the scales alone."""
         center = np.median(similarity, 0)
         width = np.maximum(np.quantile(similarity, 0.95, 0) - center, NARROWEST)
         groups = _groups((similarity - center) / width, bounds)
         group_center = np.median(groups, 0)
         group_width = np.maximum(np.quantile(groups, 0.985, 0) - group_center, 1e-6)
-        scores = ((groups - group_center) / group_width).max(1)
-        return cls(bounds, center, width, group_center, group_width, scores)
+        return cls(bounds, center, width, group_center, group_width, np.zeros(0))
 
     def score(self, matches: Matches) -> np.ndarray:
         """Return the (N,) scores of matches; higher is more like a copy."""
-        groups = _groups((matches.similarity - self.center) / self.width, self.bounds)
+        return self._score(matches.similarity)
+
+    def _score(self, similarity: np.ndarray) -> np.ndarray:
+        groups = _groups((similarity - self.center) / self.width, self.bounds)
         score: np.ndarray = ((groups - self.group_center) / self.group_width).max(1)
         return score
 

@@ -25,7 +25,7 @@ from benchmark.images.copies.rates import TOLERANCE, CopyRate, class_weights, th
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies
 
-version = "3"
+version = "4"
 direction = "minimize"
 
 JUDGED = 300  # synthetic images that are compared with the training images, drawn at random

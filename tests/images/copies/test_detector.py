@@ -82,6 +82,21 @@ def test_scores_of_images_that_are_no_copies_follow_their_definition():
     assert calibration.certain == pytest.approx(1.4 * calibration.scores.max())
 
 
+def test_new_images_are_no_copies_at_the_rate_that_few_calibrating_images_allow():
+    """The largest of 40 scores is exceeded by 1 of 41 new images or fewer; by far more if not cross-fitted."""
+    rng = np.random.default_rng(0)
+    over: list[tuple[float, float]] = []
+    for _ in range(100):
+        similarity = rng.normal(0, 1, (240, 40))
+        matches = [Matches(part, np.zeros(part.shape, int)) for part in np.split(similarity, [40])]
+        calibration = Calibration.of(matches[0].similarity)
+        own, new = (calibration.score(part) for part in matches)
+        over.append(((new > calibration.scores.max()).mean(), (new > own.max()).mean()))
+    cross_fitted, fitted = np.mean(over, 0)
+    assert 0.3 / 41 < cross_fitted < 1.1 / 41
+    assert fitted > 2 / 41
+
+
 def test_which_images_are_drawn_depends_on_the_content_of_all():
     """The same set gives the same images; one other pixel anywhere gives others."""
     images = blobs({"a": 200}, size=8)
