@@ -24,7 +24,7 @@ from benchmark.stages.reference import (
 MEASURED = 4  # images of a class, below which a filtered class is left out of the distances
 
 
-class MeasureConfig(MeasuringConfig, stage="measure", version="7", seconds=10.0):
+class MeasureConfig(MeasuringConfig, stage="measure", version="8", seconds=10.0):
     """Configuration of ``measure``."""
 
 
@@ -35,6 +35,15 @@ class CopyShare(Record):
     expected: float
     n: int
     interval: tuple[float, float]
+    excess: bool
+
+
+class Nearness(Record):
+    """The share of images that are nearest to a training patient; see ``images.copies.rates``."""
+
+    share: float
+    error: float
+    n: int
     excess: bool
 
 
@@ -57,6 +66,7 @@ class Memorization(Record):
     recall: dict[str, float]
     blind_to: list[str]
     copies: dict[str, CopyShare]
+    nearness: Nearness | None
     folds: int | None = None
     fit: int | None = None
     by_fit: dict[int, float] | None = None

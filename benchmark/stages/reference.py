@@ -18,7 +18,7 @@ COPIES = "copies.npz"
 STORED = ("features", "predictions", "predicted_labels")  # arrays in it beside the positions of the half
 
 
-class ReferenceConfig(MeasuringConfig, stage="reference", version="7", seconds=8.0):
+class ReferenceConfig(MeasuringConfig, stage="reference", version="8", seconds=8.0):
     """Configuration of ``reference``."""
 
 

@@ -14,6 +14,7 @@ from benchmark.metrics.memorization.gate import JUDGED, Gate, blindness
 from benchmark.metrics.memorization.real_copies import PLANTED, RealCopies
 from benchmark.stages.measure import MeasureConfig
 from benchmark.stages.reference import ReferenceConfig
+from benchmark.verification import nearness
 from benchmark.verification.check import (
     FAILED,
     NOT_CHECKED,
@@ -25,17 +26,16 @@ from benchmark.verification.check import (
     shortened,
 )
 from benchmark.verification.data import RecomputedData
+from benchmark.verification.nearness import MAX_IMAGES, share_faults
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.sample_images import SampleImages
 
 REFERENCE_SEED = 0  # of the stage `reference`, which plants the copies
-MIN_P = 1e-4  # of the share among the shown images, if they are drawn from all
 EXTRA = ("tolerance", "left_out")  # the gate's fields beside those of the schema, and ``folds``
-MAX_IMAGES = 10**9  # that a gate may report
 EXACT = 1e-9  # relative, of figures that follow from others
 CLOSE = 1e-2  # relative, of a threshold computed on another machine
 # Other versions may calibrate differently: revise this module.
-assert (MeasureConfig.version, ReferenceConfig.version) == ("7", "7")
+assert (MeasureConfig.version, ReferenceConfig.version) == ("8", "8")
 
 
 def real_copies(data: RecomputedData) -> list[RealCopies]:
@@ -68,7 +68,7 @@ def check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:
         "rate": hits / gate.n,
         "interval": list(interval),
         "tolerance": expected_tolerance,
-        "gated": bool(interval[0] > expected_tolerance),
+        "gated": bool(interval[0] > expected_tolerance) or nearness.exceeds(gate),
     }
     expected |= {
         "planted_recall": float(np.mean(list(gate.recall.values()))),
@@ -77,6 +77,7 @@ def check_gate_fields(manifest: Manifest, gate: Memorization) -> list[Check]:
     if not of_fits:
         expected |= blindness(gate.recall, tolerance)
     faults = differences(reported, expected, "memorization.", EXACT) + _fit_faults(manifest, gate)
+    faults += nearness.record_faults(gate)
     success = f"rate {gate.rate:.3g} of {gate.n} images, with a consistent verdict"
     return checks_of("memorization", faults, success)
 
@@ -112,12 +113,15 @@ def check_calibration(
     except BenchmarkError as error:
         return [Check("memorization", NOT_CHECKED, f"could not be recomputed: {error.problem}")]
     faults = [*_number_faults(manifest, gate, gates), *_calibration_faults(gate, gates)]
-    hits, n = 0, 0
-    for fold, own in enumerate(gates):
-        gated = (samples.fold == fold) & np.isin(samples.label, own.labels)
-        hits, n = hits + own.gate.hits(samples.image[gated]), n + int(gated.sum())
+    shown = [
+        samples.image[(samples.fold == fold) & np.isin(samples.label, own.labels)]
+        for fold, own in enumerate(gates)
+    ]
+    hits, n = sum(own.gate.hits(x) for own, x in zip(gates, shown, strict=True)), sum(map(len, shown))
     rates = gate.by_fit or {manifest.fit_seeds[0]: gate.rate}
-    faults += _share_faults(rates.get(min(manifest.fit_seeds), gate.rate), gate.n, hits, n)
+    shown_fit = min(manifest.fit_seeds)
+    faults += share_faults("rate", rates.get(shown_fit, gate.rate), gate.n, hits, n)
+    faults += nearness.shown_faults(gate, copies, shown, gate.fit in (None, shown_fit))
     return checks_of("memorization", faults, f"{hits} of {n} shown images lie above the threshold")
 
 
@@ -174,17 +178,3 @@ def _calibration_faults(gate: Memorization, gates: list[FoldGate]) -> list[Fault
         if abs((gate.recall or {}).get(kind, -1.0) - mean) > 2 / PLANTED:
             faults.append((f"memorization.recall.{kind}", f"is not {mean:.3f}, as recomputed"))
     return faults
-
-
-def _share_faults(rate: float, images: int, hits: int, n: int) -> list[Fault]:
-    """Compare the share below the threshold of all images of the shown fit with that of the shown ones."""
-    from scipy.stats import fisher_exact
-
-    if not n or images > MAX_IMAGES:
-        return []
-    all_hits = round(rate * images)
-    p = fisher_exact([[hits, n - hits], [all_hits, images - all_hits]]).pvalue
-    if p >= MIN_P:
-        return []
-    shown = f"of the shown ones {hits} of {n} are as close to training images (p = {p:.1g})"
-    return [("memorization.rate", f"is {rate:.3g} of {images} images, {shown}")]

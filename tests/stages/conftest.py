@@ -9,7 +9,7 @@ from benchmark.metrics.memorization import gate, real_copies
 NO_COPIES = {
     "rate": 0.0, "expected": 0.01, "threshold": 1.0, "n": 1, "interval": (0.0, 0.95), "planted_recall": 1.0,
     "tolerance": 5.0, "gated": False, "blind": False, "left_out": {}, "recall": {}, "blind_to": [],
-    "copies": {},
+    "copies": {}, "nearness": None,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The search for copies of a set of real images, calibrated on images that are no copies of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,17 @@ class Bank:
         detector = CopyDetector(images, model=model)
         return cls(detector, detector.match(unrelated))
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return everything but images and model as arrays by name."""
+        unrelated = {f"unrelated.{part}": array for part, array in vars(self.unrelated).items()}
+        return unrelated | {"poses": self.detector.poses}
+
+    @classmethod
+    def of_arrays(cls, stored: Mapping[str, np.ndarray], images: np.ndarray, model: CopyModel) -> "Bank":
+        """Return the search whose ``arrays`` are stored, in the same images."""
+        detector = CopyDetector(images, model=model, poses=stored["poses"])
+        return cls(detector, Matches(stored["unrelated.similarity"], stored["unrelated.reference"]))
+
     @property
     def calibration(self) -> Calibration:
         """The calibration of the search."""
@@ -45,6 +57,11 @@ class Bank:
         scores = self.calibration.scores
         limit, expected = threshold(scores, np.full(len(scores), 1 / len(scores)))
         return CopyRate.of(int((score > limit).sum()), len(score), expected)
+
+
+def part_of(stored: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with ``name`` and a dot, without that."""
+    return {key.removeprefix(f"{name}."): a for key, a in stored.items() if key.startswith(f"{name}.")}
 
 
 def drawn(images: ImageSet, count: int) -> ImageSet:

@@ -7,6 +7,8 @@ import numpy as np
 ALPHA = 0.01  # share of real images of other patients that may count as copies
 TOLERANCE = 5  # times the expected rate: above it, with certainty, a generator copies
 CONFIDENCE = 0.95  # of the interval, two-sided
+MARGIN = 0.05  # of the share above 1/2 of images nearest to a training patient that a generator may have
+Z = 2.576  # standard errors of that share in a two-sided interval of 99 %
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,27 @@ class CopyRate:
         """Return the rate of ``hits`` of ``n`` images."""
         interval = clopper_pearson(hits, n)
         return cls(hits / n, expected, n, interval, interval[0] > TOLERANCE * expected)
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """The share of images whose most similar real image is of a training patient.
+
+    Attributes:
+        share: of ``n`` images, 0 to 1; 1/2 of images that no training patient influenced.
+        error: standard error over the pairs of patients.
+        excess: the 99 % interval lies above 1/2 by more than ``MARGIN``.
+    """
+
+    share: float
+    error: float
+    n: int
+    excess: bool
+
+    @classmethod
+    def of(cls, share: float, error: float, n: int) -> "Nearness":
+        """Return the share with its verdict."""
+        return cls(share, error, n, bool(share - Z * error > 0.5 + MARGIN))
 
 
 def threshold(score: np.ndarray, weights: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:

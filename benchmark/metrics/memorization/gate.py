@@ -5,6 +5,9 @@ held-out real images (of other patients, so none is a copy) lies above the thres
 with classes weighted as among the synthetic images. Planted copies measure, for each kind of alteration, the
 share that it detects; the gate is blind to kinds of which it misses half.
 
+Copies too faint for that, such as reconstructions, are judged together: more than half of such images are
+nearer to a training patient than to a patient of ``reserve`` (``benchmark.images.copies.proximity``).
+
 The same detector reports copies of test and reserve images, and copies among the synthetic images
 themselves: these do not gate a row.
 
@@ -25,7 +28,7 @@ from benchmark.images.copies.rates import TOLERANCE, CopyRate, class_weights, th
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics.memorization.real_copies import ITSELF, RealCopies
 
-version = "4"
+version = "5"
 direction = "minimize"
 
 JUDGED = 300  # synthetic images that are compared with the training images, drawn at random
@@ -46,8 +49,9 @@ def memorization(synthetic: ImageSet, heldout: ImageSet, real: RealCopies) -> di
         ``rate`` (0 to 1, lower is better), ``expected`` (of a generator that does not copy), ``threshold``,
         ``n`` (images compared), ``interval`` (Clopper-Pearson, 95 %), ``recall`` (of planted copies, by
         kind), ``planted_recall`` (their mean), ``tolerance`` (5 times expected), ``gated`` (the interval
-        lies above the tolerance), ``blind_to`` (kinds), ``blind`` (to near copies, so that ``gated`` false
-        has no meaning), ``left_out``, and ``copies``: a ``CopyRate`` for ``test``, ``reserve`` and
+        lies above the tolerance, or that of the nearness does), ``nearness`` (a ``Nearness``, None where
+        ``reserve`` has too few patients), ``blind_to`` (kinds), ``blind`` (to near copies, so that ``gated``
+        false has no meaning), ``left_out``, and ``copies``: a ``CopyRate`` for ``test``, ``reserve`` and
         ``itself``.
     Raises:
         MetricError: no synthetic image of a class with held-out images.
@@ -56,15 +60,17 @@ def memorization(synthetic: ImageSet, heldout: ImageSet, real: RealCopies) -> di
     judged = synthetic.select(comparable)
     if not len(judged):
         raise MetricError("memorization", "no synthetic image of a class that has held-out images")
-    gate = Gate.of(judged.label, real)
-    own = gate.rate(drawn(judged, JUDGED).image)
+    gate, compared = Gate.of(judged.label, real), drawn(judged, JUDGED).image
+    own = gate.rate(compared)
+    near = real.proximity.nearness(compared) if real.proximity else None
     return {
         **{name: getattr(own, name) for name in ("rate", "expected", "n", "interval")},
         "threshold": gate.threshold,
         "recall": gate.recall,
         "planted_recall": float(np.mean(list(gate.recall.values()))),
         "tolerance": TOLERANCE * gate.expected,
-        "gated": own.excess,
+        "nearness": asdict(near) if near else None,
+        "gated": own.excess or (near is not None and near.excess),
         **blindness(gate.recall, TOLERANCE * gate.expected),
         "left_out": {k: c for k, c in synthetic.select(~comparable).counts().items() if c},
         "copies": {name: asdict(rate) for name, rate in other_copies(synthetic, real).items()},

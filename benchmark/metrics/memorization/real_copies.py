@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmark.errors import MetricError
 from benchmark.images.copies.alterations import KINDS, altered
-from benchmark.images.copies.bank import Bank, spread
+from benchmark.images.copies.bank import Bank, part_of, spread
 from benchmark.images.copies.calibration import Calibration
 from benchmark.images.copies.detector import CopyDetector, Matches
 from benchmark.images.copies.model import CopyModel
+from benchmark.images.copies.proximity import Proximity
 from benchmark.images.copies.rates import CopyRate
 from benchmark.images.image_set import ImageSet, Splits
 
@@ -30,12 +31,14 @@ class RealCopies:
         heldout_label: (N,) class of the images that calibrate ``train``.
         planted: by kind, the matches of altered training images.
         itself: (N, C) similarities of held-out images with those of other patients.
+        proximity: training patients beside those of ``reserve``; None where these are too few.
     """
 
     banks: Mapping[str, Bank]
     heldout_label: np.ndarray
     planted: Mapping[str, Matches]
     itself: np.ndarray
+    proximity: Proximity | None
 
     @property
     def model(self) -> CopyModel:
@@ -60,15 +63,18 @@ class RealCopies:
         itself = own.match(some.image, some.patient_id).similarity
         search = banks["train"].detector
         planted = {kind: search.match(images) for kind, images in planted_copies(train.image, seed).items()}
-        return cls(banks, heldout.label, planted, itself)
+        reserve = splits.reserve
+        proximity = None if reserve is None else Proximity.of(train, reserve, heldout.image)
+        return cls(banks, heldout.label, planted, itself, proximity)
 
     def save(self, path: Path) -> None:
         """Write everything but the images to an NPZ file."""
         arrays = {"heldout_label": self.heldout_label, "itself": self.itself}
-        arrays |= {f"model.{name}": array for name, array in self.model.arrays().items()}
-        for name, bank in self.banks.items():
-            arrays |= {f"{name}.unrelated.{part}": array for part, array in vars(bank.unrelated).items()}
-            arrays[f"{name}.poses"] = bank.detector.poses
+        parts: dict[str, CopyModel | Bank | Proximity] = {"model": self.model, **self.banks}
+        if self.proximity:
+            parts["proximity"] = self.proximity
+        for name, part in parts.items():
+            arrays |= {f"{name}.{key}": array for key, array in part.arrays().items()}
         for kind, matches in self.planted.items():
             arrays[f"planted.{kind}"] = matches.similarity
         np.savez(path, **arrays)  # type: ignore[arg-type]
@@ -78,17 +84,17 @@ class RealCopies:
         """Read what ``save`` wrote for the same splits."""
         with np.load(path) as file:
             stored = dict(file)
-        own = {name.removeprefix("model."): a for name, a in stored.items() if name.startswith("model.")}
-        model, banks = CopyModel.of_arrays(own), {}
-        for name, images in {"train": splits.train.image, **_hidden(splits)}.items():
-            detector = CopyDetector(images, model=model, poses=stored[f"{name}.poses"])
-            parts = (stored[f"{name}.unrelated.{part}"] for part in ("similarity", "reference"))
-            banks[name] = Bank(detector, Matches(*parts))
+        model = CopyModel.of_arrays(part_of(stored, "model"))
+        images = {"train": splits.train.image, **_hidden(splits)}
+        banks = {name: Bank.of_arrays(part_of(stored, name), own, model) for name, own in images.items()}
+        proximity, near = None, part_of(stored, "proximity")
+        if near and splits.reserve is not None:
+            proximity = Proximity.of_arrays(near, splits.train, splits.reserve)
         planted = {}
         for kind in KINDS:
             similarity = stored[f"planted.{kind}"]
             planted[kind] = Matches(similarity, np.zeros(similarity.shape, np.int64))
-        return cls(banks, stored["heldout_label"], planted, stored["itself"])
+        return cls(banks, stored["heldout_label"], planted, stored["itself"], proximity)
 
     def doubtful_splits(self, splits: Splits) -> list[str]:
         """Return notes on held-out images that look like altered or partial copies of training images."""

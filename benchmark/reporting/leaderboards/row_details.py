@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from benchmark.bundles.schema import CopyShare, Manifest
+from benchmark.bundles.schema import CopyShare, Manifest, Nearness
 from benchmark.engine.sandbox.level import SENTENCES
+from benchmark.images.copies.rates import Z
 from benchmark.plugins.metric import enough_images
 from benchmark.reporting.formats import measure_title, number, percent, settings
 from benchmark.reporting.leaderboards.board import Board, BoardRow
@@ -149,10 +150,17 @@ def _gate(row: BoardRow) -> list[Item]:
         ("Result", result),
         ("Copies of training images", f"{percent(gate.rate)} [{low}, {high}] of {gate.n} images"),
         ("Expected of new patients", percent(gate.expected)),
+        *([("Nearest to a training patient", _nearness(gate.nearness))] if gate.nearness else []),
         *((COPIED[name], _share(share)) for name, share in (gate.copies or {}).items() if name in COPIED),
         ("Planted copies detected", listed([f"{kind} {percent(r)}" for kind, r in gate.recall.items()])),
         ("Blind to", listed(list(gate.blind_to or ())) or "no kind of planted copy"),
     ]
+
+
+def _nearness(near: Nearness) -> str:
+    low, high = (100 * min(max(near.share + side * Z * near.error, 0), 1) for side in (-1, 1))
+    excess = "; more than chance explains" if near.excess else ""
+    return f"{percent(near.share)} [{low:.1f}, {high:.1f}] of {near.n} images, 50 % expected{excess}"
 
 
 def _share(share: CopyShare) -> str:

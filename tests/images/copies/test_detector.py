@@ -83,7 +83,7 @@ def test_scores_of_images_that_are_no_copies_follow_their_definition():
 
 
 def test_new_images_are_no_copies_at_the_rate_that_few_calibrating_images_allow():
-    """The largest of 40 scores is exceeded by 1 of 41 new images or fewer; by far more if not cross-fitted."""
+    """The largest of 40 scores is exceeded by 1 of 41 new images or fewer; more if not cross-fitted."""
     rng = np.random.default_rng(0)
     over: list[tuple[float, float]] = []
     for _ in range(100):
