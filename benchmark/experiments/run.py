@@ -20,6 +20,7 @@ from benchmark.engine.store import Store, store_errors, store_root
 from benchmark.errors import BenchmarkError, StoreError, TrackingError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
+from benchmark.experiments.run_record import check_record, write_record
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
@@ -107,6 +108,7 @@ def _run(
                 essential=lambda node: node.stage in ESSENTIAL,
             )
             with _disk_errors(out, store):
+                write_record(plan, verb, graph, outcome, tracker.run_id, out)
                 written, comparison = _write(plan, verb, graph, outcome, out, tracker, only)
         status, error = "FAILED" if outcome.failures else "FINISHED", "\n".join(outcome.report())
         tracker.close(status, time.monotonic() - began, error)
@@ -194,6 +196,7 @@ def check_outputs(out: Path, verb: str, graph: Graph = NO_NODES, only: str | Non
     Raises:
         StoreError: names it.
     """
+    check_record(out)
     if only is not None:
         refuse_foreign_folders([out / only])
     elif verb == "run":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from benchmark.errors import TaskError
 from benchmark.planning.protocol_hash import protocol_hash
@@ -118,6 +118,11 @@ class Plan:
     def split(self) -> SplitRule:
         """The division of the source's images."""
         return self.task.source(self.source).split
+
+    @property
+    def data_kind(self) -> Literal["phantom", "real"]:
+        """Return whether the images are of phantoms or of patients."""
+        return "phantom" if self.source.startswith("phantom.") else "real"
 
     @property
     def folds(self) -> tuple[int, ...]:

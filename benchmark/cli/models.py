@@ -1,0 +1,85 @@
+"""Verbs that draw from a fitted generator of a run, and that hand it to other software."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.cli.options import WHERE
+from benchmark.cli.requests import ExportRequest, SampleRequest
+from benchmark.errors import BenchmarkError, unknown_name
+from benchmark.experiments.drawn_folder import TABLE, write_images
+from benchmark.experiments.fitted_row import FittedRow, open_row
+from benchmark.images.decoding import decode_bytes
+from benchmark.utils.files import atomic_folder, disk_errors
+from benchmark.utils.formatting import plural
+from benchmark.utils.outputs import require_new_folder
+
+PICTURES = (".png", ".jpg", ".jpeg")
+
+
+def sample(request: SampleRequest) -> int:
+    """Draw images of every requested label."""
+    require_new_folder(request.out)
+    row = open_row(
+        request.run, request.row, fit_seed=request.fit_seed, fold=request.fold, device=request.device
+    )
+    given = _given(request, row)
+    seed = row.fit_seed if request.seed is None else request.seed
+    labels = request.label or row.labels
+    if request.labels and not request.label:
+        labels = request.labels[:1]  # the one that the image must show
+    drawn = ((label, row.draw(label, request.count, given, seed)) for label in labels)
+    with disk_errors(request.out), atomic_folder(request.out) as part:
+        count = write_images(part, row, drawn, seed)
+    print(f"{plural(count, 'image')} of row {row.name}: {request.out / TABLE}")
+    return 0
+
+
+def _given(request: SampleRequest, row: FittedRow) -> dict[str, Any]:
+    """Return the conditions of a command line; the row refuses those that it does not take."""
+    given: dict[str, Any] = {}
+    for text in request.condition:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise BenchmarkError(WHERE, f"--condition: '{text}' is not of the form name=value")
+        given[name.strip()] = [_number(text) if name == "age" else value]
+    if request.prompt is not None:
+        given["prompt"] = [request.prompt]
+    if request.mask is not None:
+        given["mask"] = _masks(request.mask)
+    if request.labels:
+        classes = row.learned.classes
+        if odd := [label for label in request.labels if label not in classes]:
+            raise unknown_name("label", odd[0], list(classes), "--labels")
+        given["labels"] = [[int(name in request.labels) for name in classes]]
+    row.columns(given)
+    return given
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.partition("=")[2])
+    except ValueError:
+        raise BenchmarkError(WHERE, f"--condition: '{text}' is not a number") from None
+
+
+def _masks(path: Path) -> list[np.ndarray]:
+    """Return the pixels of a picture, or of all in a folder.
+
+    Raises:
+        BenchmarkError: there is none, or one cannot be read.
+    """
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    pictures = [file for file in files if file.suffix.lower() in PICTURES]
+    if not pictures:
+        raise BenchmarkError(f"--mask {path}", "is no picture, nor a folder of pictures", "Give PNG files.")
+    masks = [np.asarray(decode_bytes(file.read_bytes(), str(file), blank=True)) for file in pictures]
+    return [np.where(mask > mask.max() / 2, 255, 0).astype(np.uint8) for mask in masks]
+
+
+def export(request: ExportRequest) -> int:
+    """Write a fitted generator as a model of diffusers, peft or MLflow."""
+    raise NotImplementedError
