@@ -12,6 +12,9 @@ from benchmark.cli.requests import ExportRequest, SampleRequest
 from benchmark.errors import BenchmarkError, unknown_name
 from benchmark.experiments.drawn_folder import TABLE, write_images
 from benchmark.experiments.fitted_row import FittedRow, open_row
+from benchmark.experiments.library_folder import write_library_folder
+from benchmark.experiments.mlflow_model import log_model, model_arguments, save_model
+from benchmark.experiments.run_record import read_record
 from benchmark.images.decoding import decode_bytes
 from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.formatting import plural
@@ -82,4 +85,26 @@ def _masks(path: Path) -> list[np.ndarray]:
 
 def export(request: ExportRequest) -> int:
     """Write a fitted generator as a model of diffusers, peft or MLflow."""
-    raise NotImplementedError
+    if request.register and request.format != "mlflow":
+        raise BenchmarkError(WHERE, "--register needs --format mlflow", "Leave it out.")
+    require_new_folder(request.out)
+    row = open_row(request.run, request.row, fit_seed=request.fit_seed, fold=request.fold)
+    if request.label and request.label not in row.labels:
+        raise unknown_name("label", request.label, list(row.labels), f"row '{row.name}'")
+    record = read_record(request.run)
+    own = record.rows[row.name]
+    about = {name: getattr(record, name) for name in ("task", "profile", "source", "data_kind")}
+    about |= {"title": own.card["title"], "license": own.card["license"], "row": row.name}
+    about |= {"fit_seed": row.fit_seed, "protocol_hash": record.protocol_hash}
+    if request.format != "mlflow":
+        formats = {"formats": own.formats}
+        with disk_errors(request.out):
+            write_library_folder(row, request.format, request.out, about | formats, request.label)
+    else:
+        with disk_errors(request.out), model_arguments(row, about) as arguments:
+            save_model(request.out, arguments)
+            print(f"logged: {log_model(row.name, record.mlflow_run, request.register, arguments)}")
+        if request.register:
+            print(f"registered: {request.register}")
+    print(f"model: {request.out}")
+    return 0

@@ -46,9 +46,14 @@ class Drawing(Part):
 
 
 class RowRecord(Part):
-    """A row: its card, why it failed, and the drawing of each class; none without images."""
+    """A row: its card, why it failed, and the drawing of each class; none without images.
+
+    Attributes:
+        formats: in which its fits are saved, of ``plugins.generator.FORMATS``.
+    """
 
     card: dict[str, Any]
+    formats: tuple[str, ...] = ()
     error: str | None = None
     drawings: tuple[Drawing, ...] = ()
 
@@ -91,7 +96,7 @@ def write_record(plan: Plan, verb: str, graph: Graph, outcome: Outcome, mlflow_r
         mlflow_run=mlflow_run,
         rows={
             row.name: RowRecord(
-                card=row_card(row, plan.profile), error=run.failure(row),
+                card=row_card(row, plan.profile), error=run.failure(row), formats=row.formats,
                 drawings=tuple(_drawing(graph, node, row) for node in graph.find("sample", row.name)),
             )
             for row in plan.rows

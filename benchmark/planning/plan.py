@@ -26,6 +26,7 @@ class Row:
         needs_classifier: a classifier of real images guides the fit.
         entry: how the task uses the generator.
         assets: base checkpoints.
+        formats: in which the generator's folder is saved, of ``plugins.generator.FORMATS``.
         trained: fitting takes time (for the progress bar alone).
         absent: why the row cannot be run here, or empty.
         submission_type: ``suite``, or ``generator`` or ``samples`` of a submission.
@@ -46,6 +47,7 @@ class Row:
     needs_classifier: bool = False
     entry: GeneratorEntry = field(default_factory=GeneratorEntry)
     assets: tuple[AssetReference, ...] = ()
+    formats: tuple[str, ...] = ()
     trained: bool = False
     absent: str = ""
     submission_type: str = "suite"

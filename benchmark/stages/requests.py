@@ -138,3 +138,9 @@ def placeholders(rule: RequestRule) -> set[str]:
     if not isinstance(rule, Template):
         return set()
     return {name for _, name, _, _ in string.Formatter().parse(rule.template) if name}
+
+
+def drawn_from_train(name: str, rules: Requests) -> bool:
+    """Return whether a condition comes from training images, by itself or by what its template refers to."""
+    rule: RequestRule = rules.get(name, "empirical")  # type: ignore[call-overload]
+    return rule == "empirical" or any(drawn_from_train(n, rules) for n in placeholders(rule) - {"class"})

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from benchmark import stages
 from benchmark.engine.node import Graph
 from benchmark.engine.runner import Outcome, input_keys
