@@ -161,10 +161,11 @@ def open_row(
         warn_if_exposed()
     try:
         fits = {str(d.config["of_class"]): _fits(d, row, result_folders(record, d.inputs)) for d in own}
-    except StoreError as fault:
+    except StoreError:
         if about.error is None:
             raise
-        raise GeneratorError(f"row '{row}'", f"failed: {about.error}", fault.remedy) from None
+        remedy = "Run the same command again when the cause is removed."
+        raise GeneratorError(f"row '{row}'", f"failed: {about.error}", remedy) from None
     return FittedRow(row, fits, device)
 
 

@@ -144,7 +144,7 @@ def result_folders(record: RunRecord, inputs: Mapping[str, Any]) -> dict[str, tu
         remedy = f"Set SYNTHTHORAX_STORE to the store of the run, which was {record.store}."
         raise StoreError(f"store {root}", "holds no results", remedy)
     store, folders = Store(root), {}
-    for role, keys in inputs.items():
+    for role, keys in sorted(inputs.items(), key=lambda item: item[0] != GENERATOR):
         results = [store.get(stage, key) for stage, key in keys]
         if None in results:
             noun = "fit" if role == GENERATOR else role

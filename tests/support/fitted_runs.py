@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmark import stages
@@ -52,7 +53,9 @@ def of_class(node: Any) -> str:
     return str(node.config.of_class)
 
 
-def task(generators: Mapping[str, Any], **profile: Any) -> dict[str, Any]:
+def task(
+    generators: Mapping[str, Any], classes: Sequence[str], requests: Mapping[str, Any], **profile: Any
+) -> dict[str, Any]:
     """Return a task with blobs in place of its source's images; ``generators`` are entries by row."""
     size = {
         "image_size": 16, "data": {"phantom.chest": {}}, "generators": dict(generators), "brackets": [5],
@@ -60,26 +63,33 @@ def task(generators: Mapping[str, Any], **profile: Any) -> dict[str, Any]:
         "budget": {"unit": "steps", "length": 2, "batch_size": 4, "evaluations": 1},
     }  # fmt: skip
     return {
-        "name": "blobs", "question": "?", "citation": "none", "classes": list(CLASSES),
+        "name": "blobs", "question": "?", "citation": "none", "classes": list(classes),
         "default_source": "phantom.chest",
         "sources": {"phantom.chest": {"split": {"by": "patient", "val": 0.2}}},
-        "controls": ["real_only"], "profiles": dict.fromkeys(("demo", "lite", "paper"), size | profile),
+        "controls": ["real_only"], "requests": dict(requests),
+        "profiles": dict.fromkeys(("demo", "lite", "paper"), size | profile),
     }  # fmt: skip
 
 
-def fitted_run(root: Path, generators: Mapping[str, Any], **profile: Any) -> FittedRun:
+def fitted_run(
+    root: Path,
+    generators: Mapping[str, Any],
+    classes: Sequence[str] = CLASSES,
+    requests: Mapping[str, Any] = MappingProxyType({}),
+    **profile: Any,
+) -> FittedRun:
     """Fit and draw in this process, in the store of the environment, and write ``run.json``."""
     names = [entry.get("file", name) for name, entry in generators.items()]
     for entry in generators.values():
         entry.pop("file", None)
-    (root / "blobs.yaml").write_text(json.dumps(task(generators, **profile)))
+    (root / "blobs.yaml").write_text(json.dumps(task(generators, classes, requests, **profile)))
     request = RunRequest(task=str(root / "blobs.yaml"), generators=tuple(names), device="cpu")
     plan = make_plan(request, stages={"generate"})
     graph, outcome, store = build(plan).until({"generate"}), Outcome(), Store(store_root())
     for node in graph:
         key = graph.keys[node.id]
         if node.stage == "data":
-            _commit_blobs(store, key)
+            _commit_blobs(store, key, classes)
         try:
             compute(node, key, input_keys(graph, node), str(store.root), stages.run)
         except BenchmarkError as error:
@@ -94,14 +104,15 @@ def fitted_run(root: Path, generators: Mapping[str, Any], **profile: Any) -> Fit
     return FittedRun(plan, graph, outcome, out)
 
 
-def _commit_blobs(store: Store, key: str) -> None:
+def _commit_blobs(store: Store, key: str, classes: Sequence[str]) -> None:
     """Store blobs as the data of the run."""
     if store.get("data", key):
         return
     part = store.work("blobs") / key
     part.mkdir()
     sets = [
-        blobs(COUNTS, seed=i, prefix=name) for i, name in enumerate(("train", "val", "test", "reserve"), 1)
+        blobs({c: COUNTS[c] for c in classes}, seed=i, prefix=name)
+        for i, name in enumerate(("train", "val", "test", "reserve"), 1)
     ]
     arrow.write_splits(part, Splits(*sets))
     record = {"id": "data", "stage": "data", "config": {}, "seed": 0, "inputs": {}, "result": {}}
