@@ -92,6 +92,16 @@ def signature(row: FittedRow) -> ModelSignature:
     )
 
 
+def example(row: FittedRow) -> pd.DataFrame | None:
+    """Return a record that the model takes; None where it needs more than a label."""
+    import pandas as pd
+
+    rules = row.fits[row.labels[0]].config.requests
+    if any(drawn_from_train(name, rules) for name in row.conditions):
+        return None
+    return pd.DataFrame({"label": [row.labels[0]], "seed": [0]})
+
+
 @contextmanager
 def model_arguments(row: FittedRow, about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the arguments by which MLflow saves or logs the model: no pickle, and the code of the suite.
@@ -109,6 +119,7 @@ def model_arguments(row: FittedRow, about: Mapping[str, Any]) -> Iterator[dict[s
             "code_paths": [str(Path(benchmark.__file__).parent)],
             "pip_requirements": requirements(),
             "signature": signature(row),
+            "input_example": example(row),
             "metadata": dict(about),
         }
 

@@ -42,7 +42,7 @@ def test_a_pipeline_is_loaded_by_diffusers_alone(tmp_path):
         each(generator=torch.Generator().manual_seed(1), num_inference_steps=2, output_type="np").images
         for each in (pipeline, names["pipeline"])
     ]
-    assert np.array_equal(*images)
+    np.testing.assert_allclose(*images, atol=1e-6)  # sums depend on where weights lie in memory
 
 
 def test_an_adapter_is_loaded_by_peft_alone(tmp_path):

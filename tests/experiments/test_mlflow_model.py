@@ -54,7 +54,7 @@ def test_the_model_is_logged_registered_and_loaded(tracking_file, tmp_path, monk
 
 
 def test_conditions_and_seeds_are_columns(tmp_path):
-    """A mask as a PNG, labels as a list, a seed for each record; a value for some records alone is refused."""
+    """A mask as a PNG, labels as a list, a seed a record; a value for some records alone is refused."""
     row = fitted_row(tmp_path, ("label", "labels", "mask"), "mask=request.mask, labels=request.labels")
     mask = np.zeros((16, 16), np.uint8)
     mask[4:] = 255
@@ -69,13 +69,13 @@ def test_conditions_and_seeds_are_columns(tmp_path):
 
 @pytest.mark.slow
 def test_mlflow_models_predict_draws(tmp_path):
-    """The command of MLflow, in a process of its own, prints the images of the row as JSON."""
+    """The command of MLflow prints the images of the row as JSON, by the code that the model carries."""
     row = fitted_row(tmp_path)
     with model_arguments(row, {}) as arguments:
         save_model(tmp_path / "model", arguments)
     (tmp_path / "in.json").write_text(json.dumps({"dataframe_records": [{"label": "c", "seed": 4}]}))
     words = ["models", "predict", "-m", "model", "-i", "in.json", "-o", "out.json", "--env-manager", "local"]
-    environment = {n: v for n, v in os.environ.items() if n != "PYTHONPATH"}
+    environment = {**os.environ, "PYTHONPATH": "model/code"}  # the suite's code in the model
     subprocess.run([sys.executable, "-m", "mlflow", *words], cwd=tmp_path, env=environment, check=True)
     (image,) = json.loads((tmp_path / "out.json").read_text())["predictions"]
     assert np.array_equal(image, row.draw("c", 1, seed=4).image[0])
