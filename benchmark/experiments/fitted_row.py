@@ -57,7 +57,7 @@ class FittedRow:
 
     @cached_property
     def learned(self) -> Learned:
-        """What drawing reads of the images that the fits learned from."""
+        """Classes, size and images that the fits learned from."""
         fits = self.fits[self.labels[0]]
         return fits.learned(fits.folders[0])
 

@@ -1,4 +1,4 @@
-"""A fitted generator as a folder of its own, which needs neither the store nor any image of the source."""
+"""A fitted generator as one folder, which needs neither the store nor any image of the source."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class DrawingConfig(GeneratorStageConfig):
 
 @dataclass(frozen=True)
 class Learned:
-    """What drawing reads of the images that a fit learned from.
+    """Classes, size and images that a fit learned from.
 
     Attributes:
         classes: names, in the task's order.
