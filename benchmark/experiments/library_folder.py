@@ -19,6 +19,7 @@ Row `{row}` of a run of SynthThorax: task {task}, profile {profile}, source {sou
 Classes: {classes}. {license}
 
 {how}
+A network with classes takes `class_labels`: the index of a class among those above.
 The prompts of the run: {prompts}
 {warning}"""
 OF_PATIENTS = """

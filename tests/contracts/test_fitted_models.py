@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from diffusers import DiffusionPipeline
 
 from benchmark.experiments.fitted_row import open_row
 from benchmark.experiments.mlflow_model import _load_pyfunc, signature
 from benchmark.experiments.portable_row import write_row
 from benchmark.plugins.generator import FORMATS, Traits
 from benchmark.plugins.registry import find
+from benchmark.stages.fit import FITTED
 from support.fitted_runs import CLASSES, FittedRun, fitted_run
 from support.samples import ROOT
 
@@ -55,8 +57,11 @@ def test_the_model_of_mlflow_draws_the_same_images(name: str, run: FittedRun, tm
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_a_declared_format_is_that_of_the_folder(name: str, run: FittedRun) -> None:
-    """A generator that declares the format of a library has the file by which the library loads it."""
+    """A generator that declares the format of a library has the file by which the library loads it, and
+    diffusers alone loads its pipeline."""
     module = find("generators", [name])[0].load()
     fits = open_row(run.out, name).fits[CLASSES[0]]
     for kind in Traits.of(module.Generator).formats:
-        assert list(fits.folders[0].rglob(FORMATS[kind]))
+        assert list((fits.folders[0] / FITTED).rglob(FORMATS[kind]))
+        if kind == "diffusers":
+            assert DiffusionPipeline.from_pretrained(fits.folders[0] / FITTED).unet
