@@ -14,8 +14,9 @@ from benchmark import api
 from benchmark.bundles import io
 from benchmark.errors import BenchmarkError
 from benchmark.tasks.loading import task_names
-from support.by_hand import two_generators
+from support.by_hand import bundle, two_generators
 from support.fitted_rows import fitted_row
+from support.make_bundles import measures
 from support.samples import TINY
 
 
@@ -49,11 +50,15 @@ def test_predictions_are_those_that_rank(run):
     assert right.mean() == pytest.approx((12 + 12 + 12 + 16) / 80)
 
 
-def test_metrics_are_of_every_bracket(run):
-    """Row one at bracket 1: (0.6 + 0.6 + 0.6 + 0.8) / 4."""
+def test_metrics_are_of_every_bracket_and_of_the_images(run, monkeypatch):
+    """Row one at bracket 1: (0.6 + 0.6 + 0.6 + 0.8) / 4; its images have an FID of 21.5."""
+    bundles = two_generators()
+    measured = bundle("one", bundles[1].predictions, "generator", measures=measures(21.5))
+    monkeypatch.setattr("benchmark.api.runs.read_bundles", lambda _: [bundles[0], measured, bundles[2]])
     table = run.metrics().query("row == 'one' and bracket == 1 and metric == 'balanced_accuracy'")
     assert table["value"].item() == pytest.approx(0.65)
-    assert set(run.metrics()["kind"]) == {"classification", "images"}
+    images = run.metrics().query("kind == 'images' and metric.str.startswith('fid')")
+    assert (images["row"].item(), images["value"].item()) == ("one", 21.5)
 
 
 def test_compare_reads_the_predictions_of_a_run(run):
