@@ -108,7 +108,6 @@ def _run(
                 essential=lambda node: node.stage in ESSENTIAL,
             )
             with _disk_errors(out, store):
-                write_record(plan, verb, graph, outcome, tracker.run_id, out)
                 written, comparison = _write(plan, verb, graph, outcome, out, tracker, only)
         status, error = "FAILED" if outcome.failures else "FINISHED", "\n".join(outcome.report())
         tracker.close(status, time.monotonic() - began, error)
@@ -210,6 +209,7 @@ def _write(
     plan: Plan, verb: str, graph: Graph, outcome: Outcome, out: Path, tracker: Tracker, only: str | None
 ) -> tuple[list[Path], Comparison | None]:
     """Write what people read; return the paths, and the comparison of all rows if there is one."""
+    write_record(plan, verb, graph, outcome, tracker.run_id, out)
     if verb != "run":
         return copy_results(graph, outcome, out), None
     if only is not None:
