@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.cli.options import WHERE
 from benchmark.cli.requests import ExportRequest, SampleRequest
 from benchmark.errors import BenchmarkError, unknown_name
-from benchmark.experiments.drawn_folder import TABLE, write_images
+from benchmark.experiments.drawn_folder import PROMPTED, TABLE, write_images
 from benchmark.experiments.fitted_row import FittedRow, open_row
 from benchmark.experiments.library_folder import write_library_folder
 from benchmark.experiments.mlflow_model import log_model, model_arguments, save_model
@@ -31,14 +31,24 @@ def sample(request: SampleRequest) -> int:
     )
     given = _given(request, row)
     seed = row.fit_seed if request.seed is None else request.seed
-    labels = request.label or row.labels
-    if request.labels and not request.label:
-        labels = request.labels[:1]  # the one that the image must show
-    drawn = ((label, row.draw(label, request.count, given, seed)) for label in labels)
+    drawn = (
+        (name, row.draw(label, request.count, given, seed)) for name, label in _labels(request, row).items()
+    )
     with disk_errors(request.out), atomic_folder(request.out) as part:
         count = write_images(part, row, drawn, seed)
     print(f"{plural(count, 'image')} of row {row.name}: {request.out / TABLE}")
     return 0
+
+
+def _labels(request: SampleRequest, row: FittedRow) -> dict[str, str]:
+    """Return the labels to draw, by the name of their folder."""
+    if request.label:
+        return {label: label for label in request.label}
+    if request.labels:
+        return {request.labels[0]: request.labels[0]}  # the one that the image must show
+    if request.prompt is not None and not row.reads_label:
+        return {PROMPTED: row.labels[0]}
+    return {label: label for label in row.labels}
 
 
 def _given(request: SampleRequest, row: FittedRow) -> dict[str, Any]:

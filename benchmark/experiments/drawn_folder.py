@@ -12,6 +12,7 @@ from benchmark.experiments.fitted_row import FittedRow
 from benchmark.images.image_set import ImageSet
 
 TABLE = "samples.csv"
+PROMPTED = "prompt"  # folder of images that a prompt alone decides
 
 
 def write_images(folder: Path, row: FittedRow, drawn: Iterable[tuple[str, ImageSet]], seed: int) -> int:
@@ -35,7 +36,12 @@ def _write(
     """Write an image, and its mask if it has one; return its record."""
     path = Path(label, f"{number:06d}.png")
     _write_png(folder / path, images.image[number])
-    about: dict[str, Any] = {"image": path.as_posix(), "label": label, "number": number, "row": row.name}
+    about: dict[str, Any] = {
+        "image": path.as_posix(),
+        "label": "" if label == PROMPTED else label,
+        "number": number,
+        "row": row.name,
+    }
     about |= {"fit_seed": row.fit_seed, "seed": seed}
     if images.mask is not None:
         mask = Path("masks", path)

@@ -55,6 +55,12 @@ class FittedRow:
         """The conditions that can be given beside a label."""
         return frozenset(next(iter(self.fits.values())).config.conditions) - {"label"}
 
+    @property
+    def reads_label(self) -> bool:
+        """False where a prompt alone decides what is drawn."""
+        config = next(iter(self.fits.values())).config
+        return config.unit != "joint" or bool({"label", "labels"} & {*config.conditions})
+
     @cached_property
     def learned(self) -> Learned:
         """Classes, size and images that the fits learned from."""
@@ -206,6 +212,6 @@ def _usable(device: str) -> str:
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        remedy = "Give --device cpu; the images then differ from the run's."
+        remedy = "Give the device cpu; the images then differ from the run's in their last digits."
         raise GeneratorError("device", "of the run is cuda, and torch finds no CUDA device here", remedy)
     return device

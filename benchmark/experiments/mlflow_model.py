@@ -7,6 +7,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,12 @@ class Sampler:
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> np.ndarray:
         """Return (N, S, S) uint8 images.
 
+        Args:
+            params: ``device``, ``cpu`` or ``cuda``; empty for that of the run.
         Raises:
             GeneratorError: a label or condition is unknown, or given for some records alone.
         """
+        row = replace(self.row, device=(params or {}).get("device") or self.row.device)
         given = {}
         for name in sorted(self.row.conditions & {*model_input.columns}):
             missing = model_input[name].isna()
@@ -54,7 +58,7 @@ class Sampler:
         seeds: list[int | None] = [None] * len(model_input)
         if "seed" in model_input:
             seeds = [None if value != value or value is None else int(value) for value in model_input["seed"]]
-        return self.row.draw_each([str(label) for label in model_input["label"]], given, seeds)
+        return row.draw_each([str(label) for label in model_input["label"]], given, seeds)
 
     def _value(self, name: str, value: Any) -> Any:
         """Return a condition from the text of a record."""
@@ -77,7 +81,7 @@ def _load_pyfunc(path: str) -> Sampler:
 def signature(row: FittedRow) -> ModelSignature:
     """Return the columns that the model reads, and the images that it returns."""
     from mlflow.models.signature import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
     config = row.fits[row.labels[0]].config
     columns: list[Any] = [ColSpec("string", "label")]
@@ -88,7 +92,9 @@ def signature(row: FittedRow) -> ModelSignature:
     columns.append(ColSpec("long", "seed", required=False))
     side = config.image_size
     return ModelSignature(
-        Schema(columns), Schema([TensorSpec(np.dtype(np.uint8), (-1, side, side), "image")])
+        Schema(columns),
+        Schema([TensorSpec(np.dtype(np.uint8), (-1, side, side), "image")]),
+        ParamSchema([ParamSpec("device", "string", "")]),
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.cli.models import _labels
 from benchmark.cli.parser import main
+from benchmark.cli.requests import SampleRequest
+from support.fitted_rows import fitted_row
 from support.fitted_runs import FittedRun, fitted_run
 
 LABELS = ("healthy", "viral")
@@ -83,6 +87,15 @@ def test_a_prompt_and_a_seed_replace_those_of_the_run(run, tmp_path):
     assert one[0][0, 0] == two[0][0, 0] == 4
     assert (one[1]["prompt"], one[1]["seed"], two[1]["seed"]) == ("abcd", "1", "2")
     assert not np.array_equal(one[0][1], two[0][1])
+
+
+def test_a_prompt_alone_decides_where_no_label_is_read(tmp_path):
+    """One folder for the prompt instead of one for each label, which the text may contradict."""
+    request = SampleRequest(run=tmp_path, row="r", count=1, out=tmp_path, prompt="a chest")
+    row = fitted_row(tmp_path, ("prompt",))
+    assert (_labels(request, row), row.reads_label) == ({"prompt": "a"}, False)
+    request = replace(request, label=("b", "c"))
+    assert _labels(request, row) == {"b": "b", "c": "c"}
 
 
 @pytest.mark.parametrize(
