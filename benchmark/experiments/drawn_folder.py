@@ -36,13 +36,8 @@ def _write(
     """Write an image, and its mask if it has one; return its record."""
     path = Path(label, f"{number:06d}.png")
     _write_png(folder / path, images.image[number])
-    about: dict[str, Any] = {
-        "image": path.as_posix(),
-        "label": "" if label == PROMPTED else label,
-        "number": number,
-        "row": row.name,
-    }
-    about |= {"fit_seed": row.fit_seed, "seed": seed}
+    about: dict[str, Any] = {"image": path.as_posix(), "label": "" if label == PROMPTED else label}
+    about |= {"number": number, "row": row.name, "fit_seed": row.fit_seed, "seed": seed}
     if images.mask is not None:
         mask = Path("masks", path)
         _write_png(folder / mask, images.mask[number])

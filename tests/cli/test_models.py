@@ -14,6 +14,7 @@ from PIL import Image
 from benchmark.cli.models import _labels
 from benchmark.cli.parser import main
 from benchmark.cli.requests import SampleRequest
+from benchmark.generators import ddpm
 from support.fitted_rows import fitted_row
 from support.fitted_runs import FittedRun, fitted_run
 
@@ -31,7 +32,7 @@ class Generator:
     def __init__(self, params):
         pass
     def fit(self, train, context):
-        FIT
+        pass
     def sample(self, request, context):
         image = np.zeros((len(request), request.image_size, request.image_size), np.uint8)
         image[:, 0, 0] = [len(prompt) for prompt in request.prompt]
@@ -48,10 +49,10 @@ class Generator:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FittedRun]:
     """A run with a generator from outside, one that fails, and a control."""
-    root, entries = tmp_path_factory.mktemp("run"), {}
-    for name, fit in {"echo": "pass", "broken": "raise ValueError('no luck')"}.items():
-        (root / f"{name}.py").write_text(ECHO.replace("FIT", fit))
-        entries[name] = {"file": str(root / f"{name}.py"), "previews": {"count": 1, "images": 10}}
+    root, previews = tmp_path_factory.mktemp("run"), {"count": 1, "images": 10}
+    (root / "echo.py").write_text(ECHO)
+    fails = {"params": ddpm.tiny(), "previews": {**previews, "sampler_steps": 5000}}
+    entries = {"echo": {"file": str(root / "echo.py"), "previews": previews}, "ddpm": fails}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNTHTHORAX_STORE", str(root / "store"))
         requests = {"prompt": {"template": "{class} chest"}}
@@ -103,8 +104,8 @@ def test_a_prompt_alone_decides_where_no_label_is_read(tmp_path):
     [
         (("--row", "ecko"), "unknown row 'ecko'\n       Did you mean 'echo'?"),
         (
-            ("--row", "broken"),
-            "row 'broken': failed: generator 'broken' (broken.py), line 14: fit() raised ValueError: no luck",
+            ("--row", "ddpm"),
+            "row 'ddpm': failed: generator 'ddpm': sampler_steps: is 5000, but the diffusion has",
         ),
         (("--row", "real_only"), "row 'real_only': adds no images, so that nothing was fitted"),
         (("--label", "bacterial"), "row 'echo': unknown label 'bacterial'"),
