@@ -1,4 +1,4 @@
-"""The layout: 22 folders in one order, small files, short functions, plain docstrings."""
+"""The layout: 23 folders in one order, small files, short functions, plain docstrings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.samples import ROOT
 
 PACKAGE = ROOT / "benchmark"
 ORDER = (
-    "cli", "verification", "submissions", "experiments", "reporting", "bundles", "planning", "stages",
+    "api", "cli", "verification", "submissions", "experiments", "reporting", "bundles", "planning", "stages",
     "datasets", "generators", "classifiers", "phantoms", "protocol", "metrics", "intake", "comparison",
     "plugins", "statistics", "images", "engine", "tasks", "utils",
 )  # fmt: skip

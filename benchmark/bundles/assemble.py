@@ -172,7 +172,7 @@ def manifest(
         **task_fields(task, profile),
         "protocol_hash": plan.protocol_hash,
         "source": plan.source,
-        "data_kind": "phantom" if plan.source.startswith("phantom.") else "real",
+        "data_kind": plan.data_kind,
         "classes": data.classes,
         "positive": data.classes[-1] if task.primary_metric.name == "f1" else None,
         "folds": len(plan.folds),

@@ -59,6 +59,8 @@ VERBS = {
     "classify": Verb(StageRequest, STAGES, "Generate, then train and test the classifiers.", ("classify",)),
     "sweep": Verb(SweepRequest, "benchmark.experiments.sweep:run_sweep"),
     "tune": Verb(TuneRequest, "benchmark.cli.stages:run_tuning"),
+    "sample": Verb(requests.SampleRequest, "benchmark.cli.models:sample"),
+    "export": Verb(requests.ExportRequest, "benchmark.cli.models:export"),
     "tasks": Verb(requests.TasksRequest, "benchmark.cli.tasks:show_tasks"),
     "compare": Verb(requests.CompareRequest, "benchmark.cli.leaderboards:compare_bundles"),
     "tables": Verb(requests.TablesRequest, "benchmark.cli.leaderboards:write_tables"),

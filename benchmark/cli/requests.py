@@ -161,6 +161,45 @@ class StatsRequest:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class FittedRequest:
+    """A fitted generator of a run."""
+
+    run: Annotated[Path, Option("output folder of a run", "outputs/cxr_pneumonia-demo")]
+    row: Annotated[str, Option("row of the run", "ddpm")]
+    fit_seed: Annotated[int | None, Option("which of several fits; default: the first")] = None
+    fold: Annotated[int, Option("which fold of a cross-validation")] = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SampleRequest(FittedRequest):
+    """Draw images from a fitted generator of a run."""
+
+    count: Annotated[Count, Option("images of each label", "10")]
+    out: Annotated[Path, Option("empty folder for PNG files and samples.csv", "outputs/samples")]
+    label: Annotated[Names, Option("labels, separated by commas; default: every label that was fitted")] = ()
+    labels: Annotated[Names, Option("all labels of a multi-label image; for generators that take them")] = ()
+    mask: Annotated[Path | None, Option("picture of a mask, or a folder of them, taken in turn")] = None
+    prompt: Annotated[str | None, Option("text, for generators that take prompts")] = None
+    condition: Annotated[tuple[str, ...], Option("further conditions, such as view=lateral age=60")] = ()
+    seed: Annotated[int | None, Option("of the noise; default: the run's, which draws the run's images")] = (
+        None
+    )
+    device: Annotated[str | None, Option("cpu or cuda; default: the run's")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ExportRequest(FittedRequest):
+    """Write a fitted generator of a run as a model that other software loads."""
+
+    format: Annotated[Literal["diffusers", "peft", "mlflow"], Option("software that loads it", "mlflow")]
+    out: Annotated[Path, Option("empty folder of the model", "outputs/model")]
+    label: Annotated[str | None, Option("class whose fit to copy, of a generator with one fit per class")] = (
+        None
+    )
+    register: Annotated[str | None, Option("with mlflow: name in the model registry")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class StoreRequest:
     """Hash every stored result of a stage, and name the damaged ones; runs compare sizes alone."""
 

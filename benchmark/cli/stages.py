@@ -25,13 +25,18 @@ from benchmark.stages.data import DataResult
 
 def run_stages(request: StageRequest, verb: str) -> int:
     """Run a task up to the stage of a verb; return 1 if a row failed."""
+    finished = execute(request, verb)
+    _summary(finished)
+    return 1 if finished.outcome.failures else 0
+
+
+def execute(request: StageRequest, verb: str) -> Finished:
+    """Run a task up to the stage of a verb, into its own folder unless the request names one."""
     plan = make_plan(request, stages=UNTIL[verb])
     name = f"{plan.task.name}-{plan.profile_name}"
     parts = [*settings_part(plan), *weights_part(plan, request.weights)]
     out = request.out or Path("outputs") / folder_name(name, request.scenario, *parts)
-    finished = run(plan, verb, out, request.workers)
-    _summary(finished)
-    return 1 if finished.outcome.failures else 0
+    return run(plan, verb, out, request.workers)
 
 
 def _summary(finished: Finished) -> None:

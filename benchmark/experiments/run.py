@@ -20,6 +20,7 @@ from benchmark.engine.store import Store, store_errors, store_root
 from benchmark.errors import BenchmarkError, StoreError, TrackingError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.progress import Progress
+from benchmark.experiments.run_record import check_record, write_record
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
 from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
@@ -194,6 +195,7 @@ def check_outputs(out: Path, verb: str, graph: Graph = NO_NODES, only: str | Non
     Raises:
         StoreError: names it.
     """
+    check_record(out)
     if only is not None:
         refuse_foreign_folders([out / only])
     elif verb == "run":
@@ -207,6 +209,7 @@ def _write(
     plan: Plan, verb: str, graph: Graph, outcome: Outcome, out: Path, tracker: Tracker, only: str | None
 ) -> tuple[list[Path], Comparison | None]:
     """Write what people read; return the paths, and the comparison of all rows if there is one."""
+    write_record(plan, verb, graph, outcome, tracker.run_id, out)
     if verb != "run":
         return copy_results(graph, outcome, out), None
     if only is not None:

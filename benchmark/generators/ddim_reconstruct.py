@@ -4,7 +4,7 @@ Such images are near-copies of training images. The memorization gate judges the
 """
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class Reconstruction(ddim.DDIM):
 
     name = "ddim_reconstruct"
     params_type = Params
+    formats: ClassVar[frozenset[str]] = frozenset()  # training images lie beside the pipeline
 
     bank: Bank
 

@@ -113,6 +113,7 @@ class DDPM(NetworkGenerator):
     name = "ddpm"
     params_type = Params
     tensors: ClassVar[str] = UNET
+    formats: ClassVar[frozenset[str]] = frozenset({"diffusers"})
 
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on the images by class; a single class gives the unconditional model.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from benchmark.errors import TaskError
 from benchmark.planning.protocol_hash import protocol_hash
@@ -26,6 +26,7 @@ class Row:
         needs_classifier: a classifier of real images guides the fit.
         entry: how the task uses the generator.
         assets: base checkpoints.
+        formats: in which the generator's folder is saved, of ``plugins.generator.FORMATS``.
         trained: fitting takes time (for the progress bar alone).
         absent: why the row cannot be run here, or empty.
         submission_type: ``suite``, or ``generator`` or ``samples`` of a submission.
@@ -46,6 +47,7 @@ class Row:
     needs_classifier: bool = False
     entry: GeneratorEntry = field(default_factory=GeneratorEntry)
     assets: tuple[AssetReference, ...] = ()
+    formats: tuple[str, ...] = ()
     trained: bool = False
     absent: str = ""
     submission_type: str = "suite"
@@ -118,6 +120,11 @@ class Plan:
     def split(self) -> SplitRule:
         """The division of the source's images."""
         return self.task.source(self.source).split
+
+    @property
+    def data_kind(self) -> Literal["phantom", "real"]:
+        """Return whether the images are of phantoms or of patients."""
+        return "phantom" if self.source.startswith("phantom.") else "real"
 
     @property
     def folds(self) -> tuple[int, ...]:

@@ -139,6 +139,7 @@ def generator_row(plugin: Plugin, entry: GeneratorEntry, tuned: Mapping[str, Any
         needs_classifier="classifier" in traits.requires,
         entry=entry,
         assets=assets,
+        formats=tuple(sorted(traits.formats)),
         trained=about.has_search_space,
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field
 
 from benchmark.errors import TaskError, unknown_name
-from benchmark.plugins.generator import Asset, Traits
+from benchmark.plugins.generator import FORMATS, Asset, Traits
 from benchmark.plugins.registry import Plugin
 from benchmark.tasks.parsing import parse
 from benchmark.tasks.profile import FitUnit
@@ -50,13 +50,15 @@ class Description(BaseModel, extra="forbid", frozen=True):
     requires: frozenset[str]
     determinism: Literal["exact", "statistical"]
     whole_chunks: bool
+    formats: frozenset[str] = frozenset()
     has_search_space: bool
     code: str
 
     @property
     def traits(self) -> Traits:
         """The declarations of its class."""
-        return Traits(self.conditions, self.fit_unit, self.requires, self.determinism, self.whole_chunks)
+        own = (self.requires, self.determinism, self.whole_chunks, self.formats)
+        return Traits(self.conditions, self.fit_unit, *own)
 
 
 def module_facts(module: ModuleType) -> dict[str, Any]:
@@ -86,6 +88,7 @@ def describe_module(module: ModuleType, plugin: Plugin, values: dict[str, Any]) 
         requires=_requirements(module, plugin, params) if hasattr(module, "requires") else traits.requires,
         determinism=traits.determinism,
         whole_chunks=traits.whole_chunks,
+        formats=traits.formats,
         **module_facts(module),
     )
 
@@ -105,6 +108,8 @@ def check_generator(module: ModuleType, plugin: Plugin) -> Any:
         raise TaskError(f"{plugin.target}: {kind.__name__}", f"lacks {', '.join(missing)}", PAGE)
     traits = Traits.of(kind)
     _check_requirements(traits.requires, plugin)
+    if odd := sorted(traits.formats - {*FORMATS}):
+        raise unknown_name("format", odd[0], list(FORMATS), plugin.target)
     if traits.fit_unit not in get_args(FitUnit):
         raise unknown_name("fit_unit", traits.fit_unit, list(get_args(FitUnit)), plugin.target)
     return kind

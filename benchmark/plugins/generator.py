@@ -27,6 +27,7 @@ CONDITIONS = (
     "severity",
     "source_id",
 )
+FORMATS = {"diffusers": "model_index.json", "peft": "adapter_config.json"}  # and the mark of each
 ASSET_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
@@ -153,6 +154,7 @@ class Generator(Protocol):
         requires: ``classifier`` for a differentiable classifier of real images during the fit.
         determinism: ``exact`` if equal seeds give equal bytes, else ``statistical``.
         whole_chunks: False if an image depends on its own position alone, so that a chunk may be cut.
+        formats: of ``FORMATS``, those in which ``save`` writes, so that the library alone loads the folder.
     """
 
     conditions: ClassVar[set[str]]
@@ -160,6 +162,7 @@ class Generator(Protocol):
     requires: ClassVar[frozenset[str]] = frozenset()
     determinism: ClassVar[Literal["exact", "statistical"]] = "exact"
     whole_chunks: ClassVar[bool] = True
+    formats: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, params: Any) -> None: ...
     def fit(self, train: ImageSet, context: FitContext) -> None: ...
@@ -178,6 +181,7 @@ class Traits:
     requires: frozenset[str]
     determinism: Literal["exact", "statistical"]
     whole_chunks: bool
+    formats: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, kind: Any) -> Traits:
@@ -188,4 +192,5 @@ class Traits:
             requires=frozenset(getattr(kind, "requires", ())),
             determinism=getattr(kind, "determinism", "exact"),
             whole_chunks=bool(getattr(kind, "whole_chunks", True)),
+            formats=frozenset(getattr(kind, "formats", ())),
         )

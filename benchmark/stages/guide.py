@@ -45,9 +45,10 @@ def guide(job: Job[GuideConfig]) -> GuideResult:
     )
 
 
-def guide_files(
-    job: Job, classifier: ClassifierConfig | None
-) -> tuple[Path, ClassifierConfig, dict[str, Any]] | None:
+GuideFiles = tuple[Path, ClassifierConfig, dict[str, Any]]  # folder, configuration and shape
+
+
+def guide_files(job: Job, classifier: ClassifierConfig | None) -> GuideFiles | None:
     """Return folder, configuration and shape of a job's classifier; None if there is none."""
     if classifier is None:
         return None
@@ -58,7 +59,11 @@ def guide_files(
 
 def load_guide(job: Job, classifier: ClassifierConfig | None, device: str) -> Guide | None:
     """Return the classifier among a job's inputs, frozen and differentiable; None if there is none."""
-    files = guide_files(job, classifier)
+    return load_guide_files(guide_files(job, classifier), device)
+
+
+def load_guide_files(files: GuideFiles | None, device: str) -> Guide | None:
+    """Return the classifier of these files, frozen and differentiable; None without any."""
     if files is None:
         return None
     from benchmark.classifiers.guide import load

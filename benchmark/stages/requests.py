@@ -4,6 +4,7 @@ import string
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from benchmark.images.image_set import ImageSet
 from benchmark.plugins.generator import SampleRequest
 from benchmark.tasks.requests import RequestRule, Requests, Template, Values
 from benchmark.utils.draws import spread
+
+NONE_GIVEN: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,31 +28,38 @@ class Conditions:
     Attributes:
         names: the generator's conditions.
         rules: by condition; ``empirical`` where there is none.
-        train: the images that the generator learned from, with one class each.
+        train: the images that the generator learned from, with one class each; None where no condition is
+            drawn from them.
         seed: of the draws.
     """
 
     names: frozenset[str]
     rules: Requests
-    train: ImageSet
+    train: ImageSet | None
     seed: int = 0
 
     def request(
-        self, label: np.ndarray, index: np.ndarray, classes: tuple[str, ...], image_size: int
+        self,
+        label: np.ndarray,
+        index: np.ndarray,
+        classes: tuple[str, ...],
+        image_size: int,
+        given: Mapping[str, np.ndarray] = NONE_GIVEN,
     ) -> SampleRequest:
         """Return the request for images of these classes with these numbers.
 
         Args:
             label, index: (N,).
+            given: columns that are not drawn, (N, ...).
         Raises:
             GeneratorError: no training image has a requested class, or the data lack a column.
         """
-        rules = {name: self._rule(name) for name in sorted(self.names - {"label"})}
-        for rule in list(
-            rules.values()
-        ):  # a template may refer to conditions that the generator does not read
-            rules |= {name: self._rule(name) for name in placeholders(rule) - {"class"}}
-        columns: dict[str, Any] = {}
+        drawn = self.names - {"label"} - given.keys()
+        rules = {name: self._rule(name) for name in sorted(drawn)}
+        # a template may refer to conditions that the generator does not read
+        for rule in list(rules.values()):
+            rules |= {name: self._rule(name) for name in placeholders(rule) - {"class"} - given.keys()}
+        columns: dict[str, Any] = dict(given)
         empirical = [name for name, rule in rules.items() if rule == "empirical"]
         if empirical:
             rows = self._rows(label, index, classes)
@@ -69,19 +79,26 @@ class Conditions:
 
     def _rows(self, label: np.ndarray, index: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
         """Return the training image that each requested image takes its columns from."""
-        rows = np.empty(len(label), np.int64)
+        rows, known = np.empty(len(label), np.int64), self._train().label
         for k in np.unique(label):
-            members = np.flatnonzero(self.train.label == k)
+            members = np.flatnonzero(known == k)
             if not len(members):
                 raise GeneratorError(f"class '{classes[k]}'", "has no training image to take conditions from")
             rows[label == k] = members[spread(len(members), index[label == k], [self.seed, 5, int(k)])]
         return rows
 
+    def _train(self) -> ImageSet:
+        if self.train is None:
+            names = ", ".join(sorted(self.names - {"label"}))
+            problem = "come from training images, which are not here"
+            raise GeneratorError("conditions", problem, f"Give {names}.")
+        return self.train
+
     def _column(self, name: str) -> Any:
-        column = {
-            "labels": self.train.reported_labels,
-            "source_id": self.train.image_id,
-        }.get(name, getattr(self.train, name, None))
+        train = self._train()
+        column = {"labels": train.reported_labels, "source_id": train.image_id}.get(
+            name, getattr(train, name, None)
+        )
         if column is None:
             raise GeneratorError(f"condition '{name}'", "is not known for the training images")
         return column
@@ -121,3 +138,9 @@ def placeholders(rule: RequestRule) -> set[str]:
     if not isinstance(rule, Template):
         return set()
     return {name for _, name, _, _ in string.Formatter().parse(rule.template) if name}
+
+
+def drawn_from_train(name: str, rules: Requests) -> bool:
+    """Return whether a condition comes from training images, by itself or by what its template refers to."""
+    rule: RequestRule = rules.get(name, "empirical")  # type: ignore[call-overload]
+    return rule == "empirical" or any(drawn_from_train(n, rules) for n in placeholders(rule) - {"class"})

@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_root
-from benchmark.errors import StoreError
 from benchmark.experiments.progress import Progress
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
@@ -25,6 +24,7 @@ from benchmark.stages.select import learning_images
 from benchmark.submissions.request import ExportRequest
 from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_file
+from benchmark.utils.outputs import require_new_folder
 from benchmark.utils.processes import worker_count
 
 MANIFEST, README = "manifest.csv", "README.txt"
@@ -104,10 +104,7 @@ def required_counts(plan: Plan, folds: Sequence[FoldData]) -> list[dict[str, int
 def export(options: ExportRequest) -> int:
     """Write the training images of a task, and instructions for submitting samples."""
     out: Path = options.out or Path("outputs") / f"{Path(options.task).stem}-{options.profile}-training"
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoreError(str(out), "already exists and is not empty", "Give an empty folder, or a new one.")
-    if Path.cwd().is_relative_to(out.resolve()):
-        raise StoreError(str(out), "is the working directory, which is not replaced", "Name a new folder.")
+    require_new_folder(out)
     request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
     folds = prepare(plan, options.workers)

@@ -21,6 +21,18 @@ OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")  # a file manager leav
 ELSEWHERE = "Move it away, or give another folder."
 
 
+def require_new_folder(out: Path) -> None:
+    """Refuse an output folder that holds anything, or is the working directory.
+
+    Raises:
+        StoreError: names it.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoreError(str(out), "already exists and is not empty", "Give an empty folder, or a new one.")
+    if Path.cwd().is_relative_to(out.resolve()):
+        raise StoreError(str(out), "is the working directory, which is not replaced", "Name a new folder.")
+
+
 def refuse_foreign_folders(folders: Iterable[Path]) -> None:
     """Refuse folders that must not be replaced.
 

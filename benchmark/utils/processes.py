@@ -120,16 +120,28 @@ def message_queue() -> Any:
         return multiprocessing.get_context("spawn").Queue()
 
 
+@contextmanager
+def without_main_module() -> Iterator[None]:
+    """Let processes that start within the block not run the user's script again, guarded or not."""
+    main = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        main.update(hidden)
+
+
 class _Pool(ProcessPoolExecutor):
     """A pool whose workers start as calls are submitted, out of reach of a terminal."""
 
     def __init__(self, *arguments: Any) -> None:
-        with out_of_reach_of_a_terminal():
+        with out_of_reach_of_a_terminal(), without_main_module():
             super().__init__(*arguments)
 
     def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
         """Submit a call."""
-        with out_of_reach_of_a_terminal():
+        with out_of_reach_of_a_terminal(), without_main_module():
             return super().submit(*arguments, **keywords)
 
 

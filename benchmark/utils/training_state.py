@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,23 @@ def one_thread() -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(bool(PRECISION["deterministic"]), warn_only=True)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bool(PRECISION["tf32"])
+
+
+@contextmanager
+def as_in_a_worker() -> Iterator[None]:
+    """Compute within a block with the threads and algorithms of a worker, so that the bytes are a run's."""
+    import torch
+
+    threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn, tf32 = torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cuda.matmul.allow_tf32
+    cudnn = torch.backends.cudnn.allow_tf32
+    one_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(exact, warn_only=warn)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32, cudnn
 
 
 def dtype_of(precision: str) -> torch.dtype:

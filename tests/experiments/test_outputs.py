@@ -83,10 +83,14 @@ def test_an_export_does_not_replace_the_working_directory(place, capsys):
 
 
 def test_own_results_are_replaced_and_others_stay_beside_them(place):
-    """A second run into a folder replaces its copies; a user's file beside them does not matter."""
+    """A second run into a folder replaces its copies; a user's file beside them does not matter. The record
+    names the new run in MLflow."""
     words = ["data", *TASK, "--out", "a", "--workers", "1"]
     assert main(words) == 0
     (place / "a" / "notes.txt").write_text("mine")
     before = files(place / "a")
     assert main(words) == 0
-    assert files(place / "a") == before
+    after = files(place / "a")
+    (record,) = (name for name in after if str(name).endswith("run.json"))
+    assert after.pop(record) != before.pop(record)
+    assert after == before
