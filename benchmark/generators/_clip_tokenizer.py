@@ -51,7 +51,7 @@ def vocabulary(file: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 def byte_letters() -> list[str]:
     """Return the visible character that stands for each byte, printable ones first, as in CLIP and GPT-2."""
-    ranges = ("!~", "¡¬", "®ÿ")
+    ranges = (("!", "~"), ("¡", "¬"), ("®", "ÿ"))
     printable = [code for first, last in ranges for code in range(ord(first), ord(last) + 1)]
     others = 256 - len(printable)
     return [chr(code) for code in printable] + [chr(256 + k) for k in range(others)]
