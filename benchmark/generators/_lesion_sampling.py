@@ -54,7 +54,7 @@ class LesionSampling(NetworkGenerator):
         """Return the conditions of training images by position; record the tokens of their sentences."""
         masks = None if train.mask is None else np.ascontiguousarray(train.mask)
         tokens = None
-        if "text" in self.params.conditions:
+        if "text" in self.params.conditions and train.prompt is not None:
             tokens = self.encoder.text([str(text) for text in train.prompt])
             self.seen = tuple(int(number) for number in tokens.unique())
 

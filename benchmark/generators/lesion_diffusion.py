@@ -202,7 +202,9 @@ class LesionDiffusion(LesionSampling):
             self.update_average(live)
             if self.has_failed(step + 1, loss, context):
                 return
-            self.log(step + 1, losses, context, learning_rate=schedule.get_last_lr()[0])
+            self.log(
+                step + 1, {**losses, "loss": loss.detach()}, context, learning_rate=schedule.get_last_lr()[0]
+            )
             context.checkpoint(step + 1, p.steps)
             if context.should_stop:
                 return

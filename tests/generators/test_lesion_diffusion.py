@@ -59,8 +59,8 @@ def fitted(kinds: tuple[str, ...], folder: Path, **changes: Any) -> Any:
 def test_every_row_of_table_1_reads_its_conditions(kinds: tuple[str, ...], tmp_path: Path) -> None:
     """Each hybrid declares its columns, draws them, and draws the same bytes after saving."""
     generator = fitted(kinds, tmp_path)
-    wanted = {"label"} | {"mask": "mask", "text": "prompt"}.keys() & set(kinds) - {"text"}
-    assert plugin.conditions_of(generator.params) == wanted | ({"prompt"} if "text" in kinds else set())
+    columns = {"label": "label", "mask": "mask", "text": "prompt"}
+    assert plugin.conditions_of(generator.params) == {"label", *(columns[kind] for kind in kinds)}
     drawn = generator.sample(request(kinds), SampleContext(seed=1)).image
     assert drawn.shape == (COUNT, SIZE, SIZE)
     generator.save(tmp_path)
