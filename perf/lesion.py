@@ -136,7 +136,11 @@ def main() -> None:
         )
     )
     dice, iou = overlap(finder.find(wanted.image[:], wanted.label), wanted.mask[:])
-    print(json.dumps({"real": {"dice": dice.mean(), "iou": iou.mean()}, "n": len(wanted)}), flush=True)
+    by_class = {
+        wanted.classes[k]: round(float(dice[wanted.label == k].mean()), 3) for k in np.unique(wanted.label)
+    }
+    real = {"dice": dice.mean(), "iou": iou.mean(), "dice by class": by_class, "n": len(wanted)}
+    print(json.dumps({"real": real}), flush=True)
     results: dict[str, list[dict[str, np.ndarray]]] = {}
     for seed in range(args.seeds):
         for name, params in ARMS.items():

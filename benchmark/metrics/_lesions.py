@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from benchmark.plugins.metric import Side
+
 INSIDE = 127
 RING = 0.06  # width of the surroundings of a lesion, share of the image's side
 SIDES = 0.8  # share of a mask on one half of the image that makes it a finding of that side
@@ -96,3 +98,9 @@ def region(image: np.ndarray, mask: np.ndarray) -> Region | None:
             part, [CROP / side for side in part.shape], order=1, grid_mode=True, mode="nearest"
         ),
     )
+
+
+def regions(side: Side, masks: np.ndarray, label: int) -> list[Region]:
+    """Return the lesions inside the masks of a side's images of one class."""
+    found = (region(np.asarray(side.images[row]), masks[row]) for row in np.flatnonzero(side.label == label))
+    return [lesion for lesion in found if lesion is not None]
