@@ -48,6 +48,18 @@ def side_of(mask: np.ndarray) -> str:
     return "right" if on_right >= SIDES else "left" if on_right <= 1 - SIDES else "both"
 
 
+def side_in_words(text: str) -> str:
+    """Return the side that a sentence names, as ``side_of``; ``both`` for bilateral or for both sides."""
+    words = {*words_of(text)}
+    sides = [side for side in ("left", "right") if side in words or f"{side}-sided" in words]
+    return "both" if "bilateral" in words or len(sides) == 2 else "".join(sides)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a sentence in lower case, without punctuation."""
+    return text.lower().replace(".", " ").replace(",", " ").split()
+
+
 @dataclass(frozen=True)
 class Region:
     """A lesion of one image.

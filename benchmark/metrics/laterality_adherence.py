@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel
 
-from benchmark.metrics._lesions import side_of
+from benchmark.metrics._lesions import side_in_words, side_of
 from benchmark.plugins.metric import Direction, Need, Side, Sides, Unmeasured, Value
 
 version = "1"
@@ -23,9 +23,13 @@ class Params(BaseModel, extra="forbid", frozen=True):
 
 
 class Metric:
-    """Share of images with the requested side; midline findings do not count, a missed lesion is wrong."""
+    """Share of images with the requested side; midline findings do not count, a missed lesion is wrong.
 
-    needs: ClassVar[set[Need]] = {"found_masks", "laterality"}
+    The requested side is that of the column ``laterality``; without it that of the mask, else of the prompt.
+    """
+
+    needs: ClassVar[set[Need]] = {"found_masks"}
+    optional: ClassVar[set[Need]] = {"laterality", "masks", "prompts"}
     direction: ClassVar[Direction] = "maximize"
     sides: ClassVar[Sides] = "all"
 
@@ -34,10 +38,22 @@ class Metric:
 
     def measure(self, real: Side, fake: Side) -> Value | Unmeasured:
         """Return the share of the synthetic side; the real side does not count."""
-        rows = np.flatnonzero(np.isin(fake.laterality.astype(str), ("left", "right", "both")))
+        wanted = _requested(fake)
+        rows = np.flatnonzero(np.isin(wanted, ("left", "right", "both")))
         if not len(rows):
             return Unmeasured("no image was requested with a side")
         found = np.array([side_of(mask) for mask in fake.found_masks[rows]])
-        right, label = found == fake.laterality[rows].astype(str), fake.label[rows]
+        right, label = found == wanted[rows], fake.label[rows]
         per_class = {fake.classes[k]: float(right[label == k].mean()) for k in np.unique(label)}
         return Value(float(right.mean()), per_class, len(rows))
+
+
+def _requested(side: Side) -> np.ndarray:
+    """Return the (N,) requested sides, empty where none was requested."""
+    if side.laterality is not None:
+        return side.laterality.astype(str)
+    if side.masks is not None:
+        return np.array([side_of(mask) for mask in side.masks])
+    if side.prompts is not None:
+        return np.array([side_in_words(str(text)) for text in side.prompts])
+    return np.full(len(side), "")

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 from scipy.stats import kendalltau
 
-from benchmark.metrics._lesions import region
+from benchmark.metrics._lesions import region, words_of
 from benchmark.plugins.metric import Direction, Need, Side, Sides, Unmeasured, Value
 
 version = "1"
@@ -22,16 +22,22 @@ card = {
 class Params(BaseModel, extra="forbid", frozen=True):
     """Parameters."""
 
-    order: tuple[str, ...] = Field(
-        ("mild", "moderate", "severe"), min_length=2, description="grades from light to severe; own choice"
+    order: tuple[tuple[str, ...], ...] = Field(
+        (("mild", "small"), ("moderate",), ("severe", "large")),
+        min_length=2,
+        description="words of each grade, from light to severe; those of the phantoms' sentences",
     )
     fewest: int = Field(8, ge=3, description="images of a class with a grade; own choice")
 
 
 class Metric:
-    """Mean over the classes of the correlation; an image without a found lesion has the burden 0."""
+    """Mean over the classes of the correlation; an image without a found lesion has the burden 0.
 
-    needs: ClassVar[set[Need]] = {"found_masks", "images", "severity"}
+    The requested severity is that of the column ``severity``; without it the first grade in the prompt.
+    """
+
+    needs: ClassVar[set[Need]] = {"found_masks", "images"}
+    optional: ClassVar[set[Need]] = {"prompts", "severity"}
     direction: ClassVar[Direction] = "maximize"
     sides: ClassVar[Sides] = "all"
 
@@ -40,8 +46,10 @@ class Metric:
 
     def measure(self, real: Side, fake: Side) -> Value | Unmeasured:
         """Return the correlation of the synthetic side; the real side does not count."""
-        order = {name: number for number, name in enumerate(self.params.order)}
-        grade = np.array([order.get(str(name), -1) for name in fake.severity])
+        texts = fake.prompts if fake.severity is None else fake.severity
+        if texts is None:
+            return Unmeasured("its images were requested without a severity")
+        grade = np.array([self._grade(str(text)) for text in texts])
         per_class, n = {}, 0
         for k in np.unique(fake.label):
             rows = np.flatnonzero((fake.label == k) & (grade >= 0))
@@ -55,3 +63,8 @@ class Metric:
         if not per_class:
             return Unmeasured(f"no class has {self.params.fewest} images with different severities")
         return Value(float(np.mean(list(per_class.values()))), per_class, n)
+
+    def _grade(self, text: str) -> int:
+        """Return the number of the first grade in a text, -1 without one."""
+        order = {word: number for number, words in enumerate(self.params.order) for word in words}
+        return next((order[word] for word in words_of(text) if word in order), -1)

@@ -14,7 +14,7 @@ from benchmark.metrics import (
     lesion_overlap,
     severity_adherence,
 )
-from benchmark.metrics._lesions import by_difference, overlap, region, side_of
+from benchmark.metrics._lesions import by_difference, overlap, region, side_in_words, side_of
 from benchmark.phantoms.radiograph import thorax
 from benchmark.plugins.metric import Side, Unmeasured, Value
 
@@ -149,21 +149,29 @@ def test_coverage_falls_when_lesions_repeat() -> None:
 
 def test_laterality_counts_requested_sides_alone() -> None:
     """Right, wrong, missed and not requested: one of three."""
-    found = np.stack([disc(10, 20, 4), disc(10, 20, 4), disc(0, 0, -1), disc(30, 20, 4)])
+    found = np.stack([disc(10, 20, 4), disc(10, 20, 4), disc(-9, -9, 1), disc(30, 20, 4)])
     asked = np.array(["right", "left", "both", ""])
-    value = measure(laterality_adherence, *[side(found_masks=found, laterality=asked)] * 2)
-    assert (value.value, value.n) == (pytest.approx(1 / 3), 3)
+    prompts = np.array(
+        ["Small right effusion.", "left-sided effusion", "Bilateral effusion", "Cardiomegaly."]
+    )
+    masks = np.stack([disc(10, 20, 4), disc(38, 20, 4), disc(24, 20, 4), disc(-9, -9, 1)])
+    unknown = {"laterality": None, "masks": None, "prompts": None}
+    for given in ({"laterality": asked}, {"prompts": prompts}, {"masks": masks}):
+        fake = side(found_masks=found, **{**unknown, **given})
+        value = measure(laterality_adherence, fake, fake)
+        assert (value.value, value.n) == (pytest.approx(1 / 3), 3)
+    assert side_in_words("Two left and right nodules.") == "both"
 
 
 def test_severity_is_a_rank_correlation() -> None:
     """Lesions that grow with the grade correlate perfectly, those of one size not at all."""
-    grades = np.array(["mild", "moderate", "severe"] * 4)
+    sentences = np.array(["Small left effusion.", "Moderate edema.", "Large right effusion."] * 4)
     radius = np.array([3.0, 6.0, 9.0] * 4)
     grown, equal = (np.stack([disc(24, 24, r) for r in radii]) for radii in (radius, radius * 0 + 5))
 
     def of(masks: np.ndarray) -> float:
         images = np.where(masks > 0, 150, 100).astype(np.uint8)
-        given = side(images=images, found_masks=masks, severity=grades)
+        given = side(images=images, found_masks=masks, severity=None, prompts=sentences)
         return measure(severity_adherence, given, given).value
 
     assert of(grown) == pytest.approx(1)

@@ -13,10 +13,10 @@ from support.samples import blobs
 
 def discs(n: int, seed: int) -> ImageSet:
     """Return noise without (class a) or with a bright disc (class b), and masks."""
-    images = blobs({"a": n, "b": n}, size=20, seed=seed)
+    images = blobs({"a": n, "b": n}, size=16, seed=seed)
     rng = np.random.default_rng(seed)
-    rows, columns = np.indices((20, 20))
-    center, radius = rng.uniform(5, 15, (2, 2 * n, 1, 1)), rng.uniform(2, 4, (2 * n, 1, 1))
+    rows, columns = np.indices((16, 16))
+    center, radius = rng.uniform(5, 11, (2, 2 * n, 1, 1)), rng.uniform(2, 4, (2 * n, 1, 1))
     inside = (rows - center[0]) ** 2 + (columns - center[1]) ** 2 <= radius**2
     inside &= (images.label == 1)[:, None, None]
     pixels = (rng.normal(80, 15, inside.shape) + 90 * inside).clip(0, 255).astype(np.uint8)
@@ -25,7 +25,7 @@ def discs(n: int, seed: int) -> ImageSet:
 
 def test_it_finds_lesions_that_it_never_saw(tmp_path: Path) -> None:
     """Discs of other images are found, nothing where there are none; a saved segmenter finds the same."""
-    trained = segmenter.train(discs(40, 0), 0, "cpu", steps=80)
+    trained = segmenter.train(discs(40, 0), 0, "cpu", steps=50)
     held_out = discs(20, 1)
     found = trained.find(held_out.image, np.ones(40, np.int64))
     dice, _ = overlap(found, held_out.mask)

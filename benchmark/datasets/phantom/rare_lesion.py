@@ -11,10 +11,10 @@ from benchmark.images.image_set import ImageSet
 from benchmark.phantoms.radiograph import cohort, thorax
 from benchmark.phantoms.radiograph.cohort import CohortTable, Population
 from benchmark.phantoms.radiograph.cooccurrence import FindingDistribution
-from benchmark.phantoms.radiograph.language import HEALTHY, grade
+from benchmark.phantoms.radiograph.language import HEALTHY
 
-version = "2"
-conditions = frozenset({"age", "laterality", "mask", "prompt", "severity", "sex", "view"})
+version = "1"
+conditions = frozenset({"age", "mask", "prompt", "sex", "view"})
 SOURCE = "phantom.rare_lesion"
 NORMAL = "normal"
 LESIONS = ("pneumothorax", "nodule", "effusion", "cardiomegaly")  # Papadopoulos and Georgiou, abstract
@@ -95,21 +95,10 @@ def images(
     drawing = CohortDrawing(table, LESIONS, table.present, seed)
     box = np.full((len(table), 4), np.nan, dtype=np.float32)
     prompt = np.full(len(table), HEALTHY, dtype=object)
-    side, severity = np.full((2, len(table)), "", dtype=object)
     for index in np.flatnonzero(name != NORMAL).tolist():
         drawn, box[index] = drawing.with_box(index, image_size, str(name[index]))
         prompt[index] = drawn.prompt
-        (lesion,) = drawn.lesions
-        side[index], severity[index] = lesion.side, grade(lesion.severity)
     label = np.array([classes.index(n) for n in name.tolist()], dtype=np.int64)
     return drawing.image_set(
-        image_size,
-        source=SOURCE,
-        version=version,
-        classes=classes,
-        label=label,
-        box=box,
-        prompt=prompt,
-        laterality=side,
-        severity=severity,
+        image_size, source=SOURCE, version=version, classes=classes, label=label, box=box, prompt=prompt
     )

@@ -73,11 +73,6 @@ def _nodules(spec: FindingSpec, side: str) -> str:
     return f"{number} {side}{kind}nodules of up to {largest:.0f} mm"
 
 
-def grade(severity: float) -> str:
-    """Return ``mild``, ``moderate`` or ``severe`` for a severity of 0 to 1."""
-    return _third(severity, _GRADES)
-
-
 def _zone(spec: FindingSpec) -> str:
     return _third(spec.spots[0][2], ("upper", "middle", "lower"))
 
