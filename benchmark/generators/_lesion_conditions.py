@@ -169,3 +169,11 @@ def check_request(
 def at_size(mask: Tensor, side: int) -> Tensor:
     """Return masks at another side, a pixel with the share of its area; a mask not given stays so."""
     return mask if mask.shape[-1] == side else F.interpolate(mask, (side, side), mode="area")
+
+
+def healthy_text(train: ImageSet) -> str:
+    """Return the most frequent sentence of the first class, which describes a lesion-free image."""
+    if train.prompt is None:
+        return ""
+    texts, counts = np.unique(train.prompt[train.label == train.label.min()].astype(str), return_counts=True)
+    return str(texts[counts.argmax()])

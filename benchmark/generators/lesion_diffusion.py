@@ -17,6 +17,7 @@ from benchmark.generators._lesion_conditions import (
     Conditions,
     always_masked,
     check_training,
+    healthy_text,
 )
 from benchmark.generators._lesion_loss import PerceptualError, inside, structural_error
 from benchmark.generators._lesion_network import LesionNetwork, new_text_encoder
@@ -172,7 +173,7 @@ class LesionDiffusion(LesionSampling):
         """
         p, batches = self.params, self.start(train, context)
         check_training(train, p.conditions, self.name)
-        self.masked, self.healthy_text = always_masked(train, batches.position), _healthy_text(train)
+        self.masked, self.healthy_text = always_masked(train, batches.position), healthy_text(train)
         self.use_text(context)
         given = self.training_conditions(train, batches.position)
         region = None if train.mask is None else np.ascontiguousarray(train.mask)
@@ -289,14 +290,6 @@ class LesionDiffusion(LesionSampling):
 def _region(masks: np.ndarray, device: str) -> Tensor:
     """Return (N, 1, S, S) in 0 and 1 of uint8 masks."""
     return torch.from_numpy(masks > 127).to(device).float().unsqueeze(1)
-
-
-def _healthy_text(train: ImageSet) -> str:
-    """Return the most frequent sentence of the first class, which describes a lesion-free image."""
-    if train.prompt is None:
-        return ""
-    texts, counts = np.unique(train.prompt[train.label == train.label.min()].astype(str), return_counts=True)
-    return str(texts[counts.argmax()])
 
 
 Generator = LesionDiffusion
