@@ -143,12 +143,12 @@ class LesionSampling(NetworkGenerator):
 
     def _denoise(
         self, x: Tensor, given: Conditions, steps: int | None,
-        kept: tuple[Tensor, Tensor, Tensor] | None = None,
+        unchanged: tuple[Tensor, Tensor, Tensor] | None = None,
     ) -> Tensor:  # fmt: skip
         """Denoise by DDIM without noise (Song et al. 2020, equation 12, sigma 0).
 
         Args:
-            kept: an image, where it is free, and noise: elsewhere it is noised to each time, as in RePaint
+            unchanged: an image, where it is free, and noise: elsewhere it is noised to each time, as in RePaint
                 (Lugmayr et al. 2022, arXiv:2201.09865, equation 8) without resampling.
         """
         self.refuse_steps(steps, self.params.noise_steps)
@@ -157,8 +157,8 @@ class LesionSampling(NetworkGenerator):
         times = sampler.timesteps
         for i, time in enumerate(times):
             x = sampler.step(self._guided(x, time.to(self.device), given), time, x).prev_sample
-            if kept is not None:
-                known, free, noise = kept
+            if unchanged is not None:
+                known, free, noise = unchanged
                 then = known if i + 1 == len(times) else sampler.add_noise(known, noise, times[i + 1 : i + 2])
                 x = torch.where(free, x, then)
         return x

@@ -114,5 +114,7 @@ def region(image: np.ndarray, mask: np.ndarray) -> Region | None:
 
 def regions(side: Side, masks: np.ndarray, label: int) -> list[Region]:
     """Return the lesions inside the masks of a side's images of one class."""
-    found = (region(np.asarray(side.images[row]), masks[row]) for row in np.flatnonzero(side.label == label))
-    return [lesion for lesion in found if lesion is not None]
+    lesions = (
+        region(np.asarray(side.images[row]), masks[row]) for row in np.flatnonzero(side.label == label)
+    )
+    return [lesion for lesion in lesions if lesion is not None]

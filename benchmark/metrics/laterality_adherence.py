@@ -42,8 +42,8 @@ class Metric:
         rows = np.flatnonzero(np.isin(wanted, ("left", "right", "both")))
         if not len(rows):
             return Unmeasured("no image was requested with a side")
-        found = np.array([side_of(mask) for mask in fake.found_masks[rows]])
-        right, label = found == wanted[rows], fake.label[rows]
+        seen = np.array([side_of(mask) for mask in fake.found_masks[rows]])
+        right, label = seen == wanted[rows], fake.label[rows]
         per_class = {fake.classes[k]: float(right[label == k].mean()) for k in np.unique(label)}
         return Value(float(right.mean()), per_class, len(rows))
 

@@ -37,13 +37,13 @@ class Metric:
 
     def measure(self, real: Side, fake: Side) -> Value | Unmeasured:
         """Return the overlap of the synthetic side; the real side does not count."""
-        found, masks = np.asarray(fake.found_masks[:]), np.asarray(fake.masks[:])
+        lesions, masks = np.asarray(fake.found_masks[:]), np.asarray(fake.masks[:])
         rows = np.flatnonzero((masks > INSIDE).any((1, 2)))
         if not len(rows):
             return Unmeasured("every mask is empty")
-        dice, iou = overlap(found[rows], masks[rows])
+        dice, iou = overlap(lesions[rows], masks[rows])
         label = fake.label[rows]
-        missed = ~(found[rows] > INSIDE).any((1, 2))
+        missed = ~(lesions[rows] > INSIDE).any((1, 2))
         return Value(
             value=float(dice.mean()),
             per_class={fake.classes[k]: float(dice[label == k].mean()) for k in np.unique(label)},

@@ -36,7 +36,7 @@ class Segmenter:
         Args:
             images: (N, H, W) uint8; label: (N,) index of the class whose finding is looked for.
         """
-        found = np.zeros(images.shape, np.uint8)
+        result = np.zeros(images.shape, np.uint8)
         self.network.eval()
         for start in range(0, len(label), 256):
             rows = slice(start, start + 256)
@@ -44,8 +44,8 @@ class Segmenter:
             score = self.network(_input(np.asarray(images[rows]), self.device))
             score = score[torch.arange(len(own)), own][:, None]
             at_size = F.interpolate(score, images.shape[1:], mode="bilinear")
-            found[rows] = (at_size[:, 0] > 0).cpu().numpy() * np.uint8(255)
-        return found
+            result[rows] = (at_size[:, 0] > 0).cpu().numpy() * np.uint8(255)
+        return result
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
