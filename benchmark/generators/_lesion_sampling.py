@@ -148,7 +148,7 @@ class LesionSampling(NetworkGenerator):
         """Denoise by DDIM without noise (Song et al. 2020, equation 12, sigma 0).
 
         Args:
-            unchanged: an image, where it is free, and noise: elsewhere it is noised to each time, as in RePaint
+            unchanged: an image, where it is free, and noise: elsewhere it is noised to each time, as RePaint
                 (Lugmayr et al. 2022, arXiv:2201.09865, equation 8) without resampling.
         """
         self.refuse_steps(steps, self.params.noise_steps)
