@@ -40,7 +40,14 @@ UNTIL = {
 }
 ESSENTIAL = ("data", "pseudo_label")  # every row needs them, of every fold
 NO_NODES = Graph(())
-NOT_COPIED = ("fit", "sample", "guide", "resized_data", "reference")  # results that no reader looks at
+NOT_COPIED = (
+    "fit",
+    "sample",
+    "guide",
+    "resized_data",
+    "reference",
+    "segment",
+)  # results that no reader looks at
 
 
 @dataclass(frozen=True)

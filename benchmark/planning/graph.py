@@ -13,15 +13,16 @@ from benchmark.stages.gan_test import GanTestConfig
 from benchmark.stages.generate import DRAWN, GenerateConfig
 from benchmark.stages.guide import CLASSIFIER, GuideConfig
 from benchmark.stages.guide import SEED as GUIDE_SEED
-from benchmark.stages.job import DATA, EVALUATORS, REFERENCE, SELECTION, SYNTHETIC_IMAGES
+from benchmark.stages.job import DATA, EVALUATORS, REFERENCE, SEGMENTER, SELECTION, SYNTHETIC_IMAGES
 from benchmark.stages.learning_curve import LearningCurveConfig
 from benchmark.stages.measure import MeasureConfig
-from benchmark.stages.metrics import OF_EVALUATORS
+from benchmark.stages.metrics import OF_EVALUATORS, OF_SEGMENTER
 from benchmark.stages.pseudo_label import PseudoLabelConfig
 from benchmark.stages.quality_filter import QualityFilterConfig
 from benchmark.stages.records import REAL_ONLY
 from benchmark.stages.reference import ReferenceConfig
 from benchmark.stages.resized_data import ResizedDataConfig
+from benchmark.stages.segment import SegmentConfig
 from benchmark.stages.select import SelectConfig
 from benchmark.stages.training import ClassifierStageConfig
 from benchmark.tasks.classifier import ClassifierConfig
@@ -52,6 +53,7 @@ class _Fold:
         self.machine = {"device": plan.device, "precision": plan.precision}
         self.extractor = {"extractor": plan.extractor, "extractor_hash": plan.extractor_hash}
         self.predicts = any(OF_EVALUATORS & metric.inputs for metric in plan.metrics)
+        self.segments = any(OF_SEGMENTER & metric.inputs for metric in plan.metrics)
         first = self.profile.classifiers[0]
         self.measuring = {
             **self._added(self.profile.primary_bracket),
@@ -64,6 +66,9 @@ class _Fold:
     def build(self) -> list[Node]:
         """Return the nodes; ``real_only`` comes first, since its classifiers evaluate the other rows."""
         self.shared[DATA] = (self._data(),)
+        if self.segments:
+            config = SegmentConfig(device=self.plan.device)
+            self.shared[SEGMENTER] = (self._add("segment", config, self._inputs(DATA)),)
         if not self.predicts:
             self._reference()
         for row in sorted(self.plan.rows, key=lambda r: r.name != REAL_ONLY):
@@ -116,8 +121,12 @@ class _Fold:
 
     def _reference(self) -> None:
         """Add the real side of the metrics; where one needs predictions, it waits for the evaluators."""
-        inputs = self._inputs(DATA, *[EVALUATORS] * self.predicts)
+        inputs = self._inputs(DATA, *self._measuring_roles())
         self.shared[REFERENCE] = (self._add("reference", ReferenceConfig(**self.measuring), inputs),)
+
+    def _measuring_roles(self) -> list[str]:
+        """Return the roles of the networks that metrics need."""
+        return [*[EVALUATORS] * self.predicts, *[SEGMENTER] * self.segments]
 
     def _data(self) -> str:
         """Add the data; where a classifier labels uncertain images, the certain ones and then all."""
@@ -174,7 +183,7 @@ class _Fold:
             config, inputs = QualityFilterConfig(**evaluating), self._inputs(DATA, EVALUATORS, **drawn)
             filtered = self._add(f"quality_filter/{name}", config, inputs, row, seed=3, fit=fit)
             added = {SYNTHETIC_IMAGES: (filtered,)}
-        measured = self._inputs(DATA, REFERENCE, *[EVALUATORS] * self.predicts, **added)
+        measured = self._inputs(DATA, REFERENCE, *self._measuring_roles(), **added)
         self._add(f"measure/{name}", MeasureConfig(**self.measuring), measured, row, seed=2, fit=fit)
         if EVALUATORS in self.shared:  # of all drawn images: a filter by the same networks would decide it
             inputs = self._inputs(DATA, EVALUATORS, **drawn)

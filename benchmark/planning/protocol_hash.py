@@ -9,6 +9,7 @@ from benchmark.classifiers.versions import TRAINING, augmentation_version
 from benchmark.metrics.extractor import features
 from benchmark.planning.metrics import resolve_metrics
 from benchmark.stages import STAGES, config_type
+from benchmark.stages.metrics import OF_SEGMENTER
 from benchmark.tasks.schema import Task
 from benchmark.utils.hashing import sha256_file, sha256_of
 from benchmark.utils.training_state import PRECISION
@@ -43,11 +44,13 @@ def shared_code(task: Task, profile: str, source: str, extractor: str) -> dict[s
 def stages_of(task: Task, profile: str, source: str) -> list[str]:
     """Return the stages that a run of the task may have, whatever its rows."""
     rules = task.steps(profile, source).values()
+    metrics = resolve_metrics(task.profile(profile).measures.metrics, ())
     absent = {
         "pseudo_label": not any(getattr(rule, "uncertain", "") == "self_trained" for rule in rules),
         "quality_filter": task.mix.filter == "none",
         "select": task.mix.fit_on != "misclassified",
         "learning_curve": not task.profile(profile).learning_curve,
+        "segment": not any(OF_SEGMENTER & metric.inputs for metric in metrics),
     }
     return [name for name in STAGES if not absent.get(name)]
 

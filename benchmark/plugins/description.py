@@ -83,7 +83,7 @@ def describe_module(module: ModuleType, plugin: Plugin, values: dict[str, Any]) 
         params={k: v for k, v in params.model_dump(mode="json").items() if k not in paths},
         paths=paths,
         assets=tuple(AssetRecord.model_validate(vars(asset)) for asset in assets),
-        conditions=traits.conditions,
+        conditions=_conditions(module, traits, params),
         fit_unit=traits.fit_unit,
         requires=_requirements(module, plugin, params) if hasattr(module, "requires") else traits.requires,
         determinism=traits.determinism,
@@ -113,6 +113,11 @@ def check_generator(module: ModuleType, plugin: Plugin) -> Any:
     if traits.fit_unit not in get_args(FitUnit):
         raise unknown_name("fit_unit", traits.fit_unit, list(get_args(FitUnit)), plugin.target)
     return kind
+
+
+def _conditions(module: ModuleType, traits: Traits, params: Any) -> frozenset[str]:
+    """Return the columns of a request that a generator with these parameters reads."""
+    return frozenset(module.conditions_of(params)) if hasattr(module, "conditions_of") else traits.conditions
 
 
 def _requirements(module: ModuleType, plugin: Plugin, params: Any) -> frozenset[str]:

@@ -12,8 +12,8 @@ from benchmark.errors import MetricError, TaskError
 from benchmark.plugins.registry import Plugin
 
 Need = Literal[
-    "feature_maps", "features", "images", "labels", "masks", "predicted_labels", "predictions", "prompts",
-    "sex", "sources",
+    "feature_maps", "features", "found_masks", "images", "labels", "laterality", "masks", "predicted_labels",
+    "predictions", "prompts", "severity", "sex", "sources",
 ]  # fmt: skip
 Sides = Literal["matched", "all"]
 Direction = Literal["minimize", "maximize"]
@@ -101,6 +101,27 @@ class Side:
         """(N, H, W) uint8, 255 inside the finding: annotated in a real image, requested of another."""
         masks: np.ndarray = self._input("masks")
         return masks
+
+    @property
+    def found_masks(self) -> np.ndarray:
+        """(N, H, W) uint8, 255 inside the finding of the image's class that a segmenter sees.
+
+        The segmenter is trained on the real training images and their masks, and on no synthetic image.
+        """
+        masks: np.ndarray = self._input("found_masks")
+        return masks
+
+    @property
+    def laterality(self) -> np.ndarray:
+        """(N,) str, side of the finding: ``left``, ``right``, ``both`` or empty; the requested one."""
+        side: np.ndarray = self._input("laterality")
+        return side
+
+    @property
+    def severity(self) -> np.ndarray:
+        """(N,) str, grade of the finding, empty where there is none; requested of a synthetic image."""
+        severity: np.ndarray = self._input("severity")
+        return severity
 
     @property
     def prompts(self) -> np.ndarray:

@@ -21,12 +21,13 @@ from benchmark.stages.records import StageResult
 from benchmark.stages.reference import reference
 from benchmark.stages.resized_data import resized_data
 from benchmark.stages.sample import sample
+from benchmark.stages.segment import segment
 from benchmark.stages.select import select
 from benchmark.utils.training_state import one_thread
 
 FUNCTIONS: tuple[Callable[[Job[Any]], StageResult], ...] = (
     data, pseudo_label, resized_data, reference, guide, fit, sample, generate, measure, classify,
-    learning_curve, select, quality_filter, gan_test,
+    learning_curve, select, quality_filter, gan_test, segment,
 )  # fmt: skip
 STAGES = {function.__name__: function for function in FUNCTIONS}
 

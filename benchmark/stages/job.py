@@ -15,7 +15,7 @@ from benchmark.utils.files import write_json
 RESULT, SYNTHETIC, CHOSEN, UNLABELED = "result.json", "synthetic.arrow", "chosen.npy", "unlabeled.arrow"
 # Roles of inputs
 DATA, REFERENCE, GENERATOR, SYNTHETIC_IMAGES = "data", "reference", "generator", "synthetic"
-EVALUATORS, SELECTION = "evaluators", "selection"
+EVALUATORS, SELECTION, SEGMENTER = "evaluators", "selection", "segmenter"
 
 Config = TypeVar("Config", bound=StageConfig, covariant=True)
 Record = TypeVar("Record", bound=StageResult)

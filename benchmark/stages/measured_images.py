@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # How a note names an input that is missing; by default by its need
 WORDS: dict[Need, str] = {
     "sources": "source image",
+    "found_masks": "found masks: the training images have no masks to train a segmenter on",
     "predicted_labels": "predicted labels: val lacks positive or negative images of a class for a threshold",
 }
 
@@ -34,6 +35,7 @@ class MeasuredImages:
         predictions: (E, N, K) of the evaluators.
         predicted_labels: (E, N, K) bool, by the evaluators.
         sources: (N, H, W) source image of each; see ``plugins.metric.Side``.
+        found_masks: (N, H, W) by the segmenter.
     """
 
     images: ImageSet
@@ -43,6 +45,7 @@ class MeasuredImages:
     predictions: np.ndarray | None = None
     predicted_labels: np.ndarray | None = None
     sources: Any = None
+    found_masks: np.ndarray | None = None
 
     def select(self, index: np.ndarray) -> MeasuredImages:
         """Return the images at these indices."""
@@ -53,6 +56,7 @@ class MeasuredImages:
             predictions=None if self.predictions is None else self.predictions[:, index],
             predicted_labels=None if self.predicted_labels is None else self.predicted_labels[:, index],
             sources=None if self.sources is None else select(self.sources, index),
+            found_masks=None if self.found_masks is None else self.found_masks[index],
         )
 
     def given(self, needs: Iterable[Need]) -> dict[Need, Any]:
@@ -62,7 +66,8 @@ class MeasuredImages:
             "features": self.features, "feature_maps": self.feature_maps, "images": images.image,
             "labels": self.labels(), "masks": images.mask, "prompts": images.prompt, "sex": images.sex,
             "predictions": self.predictions, "predicted_labels": self.predicted_labels,
-            "sources": self.sources,
+            "sources": self.sources, "found_masks": self.found_masks, "laterality": images.laterality,
+            "severity": images.severity,
         }  # fmt: skip
         return {need: every[need] for need in needs}
 

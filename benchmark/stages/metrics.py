@@ -18,10 +18,12 @@ from benchmark.stages.job import Job, first_line
 from benchmark.stages.measured_images import MeasuredImages, predicted_labels
 from benchmark.stages.plugin import PluginReference
 from benchmark.stages.records import MeasureCard
+from benchmark.stages.segment import found_masks
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 OF_EXTRACTOR = {"features", "feature_maps"}
 OF_EVALUATORS = {"predictions", "predicted_labels"}
+OF_SEGMENTER = {"found_masks"}
 
 
 class MetricReference(PluginReference):
@@ -175,4 +177,5 @@ def with_inputs(
         predictions=scores,
         predicted_labels=labels,
         sources=sources(images) if "sources" in needs else None,
+        found_masks=found_masks(job, images, config.device) if needs & OF_SEGMENTER else None,
     )

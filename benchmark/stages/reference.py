@@ -15,7 +15,12 @@ from benchmark.stages.records import Record, StageResult, mean_matrix
 
 INPUTS = "reference.npz"
 COPIES = "copies.npz"
-STORED = ("features", "predictions", "predicted_labels")  # arrays in it beside the positions of the half
+STORED = (
+    "features",
+    "predictions",
+    "predicted_labels",
+    "found_masks",
+)  # arrays in it beside the positions of the half
 
 
 class ReferenceConfig(MeasuringConfig, stage="reference", version="8", seconds=8.0):

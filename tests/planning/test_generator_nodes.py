@@ -132,6 +132,16 @@ def test_generators_of_one_size_share_their_data():
         assert {n.config.image_size for n in graph.find("sample", row)} == {32}
 
 
+def test_found_masks_add_one_segmenter_of_train():
+    """With a metric of found masks the reference and every measure read one segmenter, else there is none."""
+    task = str(TINY)
+    with_metric = build(make_plan(RunRequest(task=task, metrics=("lesion_overlap",))))
+    (trained,) = with_metric.find("segment")
+    assert trained.needs == ("data",)
+    assert {n.stage for n in with_metric if trained.id in n.needs} == {"reference", "measure"}
+    assert not build(make_plan(RunRequest(task=task))).find("segment")
+
+
 def test_the_guide_is_separate_from_the_evaluators():
     """Rows that need a classifier share one training, with a seed and a key that no evaluator has."""
     needing = (replace(GAN, needs_classifier=True), named("other", needs_classifier=True))

@@ -27,10 +27,13 @@ SOURCE = "phantom.chest"
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    """The tiny task with a filter, a selection and a learning curve, so that it has most stages."""
+    """The tiny task with a filter, a selection, a learning curve and found masks: it has most stages."""
     tiny = load_task(str(TINY))
     mix = tiny.mix.model_copy(update={"filter": "evaluators", "fit_on": "misclassified"})
-    demo = tiny.profile("demo").model_copy(update={"learning_curve": (0.5,)})
+    demo = tiny.profile("demo")
+    metrics = {**demo.measures.metrics, "lesion_overlap": {}}
+    measures = demo.measures.model_copy(update={"metrics": metrics})
+    demo = demo.model_copy(update={"learning_curve": (0.5,), "measures": measures})
     return tiny.model_copy(update={"mix": mix, "profiles": {**tiny.profiles, "demo": demo}})
 
 

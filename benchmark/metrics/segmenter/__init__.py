@@ -1,0 +1,3 @@
+"""A segmenter of findings for metrics of lesions."""
+
+version = "1"
