@@ -119,26 +119,13 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
             "n": n,
             "rate": hits / n,
             "interval": interval,
-            "nearness": (near := _joined_nearness(folds)),
-            "gated": interval[0] > means["tolerance"] or (near is not None and near.excess),
+            "gated": interval[0] > means["tolerance"],
             "recall": (recall := {k: float(np.mean([f.recall[k] for f in folds])) for k in folds[0].recall}),
             **blindness(recall, means["tolerance"]),
             "copies": {name: _joined_share([f.copies[name] for f in folds]) for name in folds[0].copies},
             "folds": len(folds),
         }
     )
-
-
-def _joined_nearness(folds: Sequence[Memorization]) -> Nearness | None:
-    """Return the share over the images of all folds. Folds share patients, so their errors do not cancel."""
-    from benchmark.images.copies import proximity
-
-    known = [f.nearness for f in folds if f.nearness is not None]
-    if not known:
-        return None
-    n = sum(near.n for near in known)
-    share, error = (sum(getattr(near, k) * near.n for near in known) / n for k in ("share", "error"))
-    return Nearness(**asdict(proximity.Nearness.of(share, error, n)))
 
 
 def _joined_share(folds: Sequence[CopyShare]) -> CopyShare:

@@ -75,15 +75,6 @@ class CopyShare(Part):
     excess: bool
 
 
-class Nearness(Part):
-    """The share of images that are nearest to a training patient; see ``images.copies.proximity``."""
-
-    share: float = Field(ge=0, le=1)
-    error: float = Field(ge=0, le=1)
-    n: int = Field(ge=1)
-    excess: bool
-
-
 class Memorization(Part, extra="allow"):
     """Result of the memorization gate; further keys are details of it."""
 
@@ -101,7 +92,6 @@ class Memorization(Part, extra="allow"):
     recall: dict[str, Share] | None = Field(None, exclude_if=_is_none)
     blind_to: tuple[str, ...] | None = Field(None, exclude_if=_is_none)
     copies: dict[str, CopyShare] | None = Field(None, exclude_if=_is_none)
-    nearness: Nearness | None = Field(None, exclude_if=_is_none)
 
 
 class RunValues(Part):
