@@ -3,7 +3,13 @@
 // The address names a board and what its table shows: #BOARD?kind=generator&sort=FID&dir=ascending&columns=rank,row
 document.documentElement.classList.add("js");
 
-const text = (cell) => (cell && "v" in cell.dataset ? cell.dataset.v : "");
+// The value by which a cell sorts: its own, else the number or the name that it begins with.
+function text(cell) {
+  if (!cell || "v" in cell.dataset) return cell ? cell.dataset.v : "";
+  if (cell.tagName === "TH") return cell.textContent;
+  const number = parseFloat(cell.textContent.replace("−", "-"));
+  return Number.isNaN(number) ? "" : String(number);
+}
 const headsOf = (table) => [...table.tHead.rows[0].cells];
 const rowsOf = (table) => [...table.tBodies].flatMap((body) => [...body.rows]).filter((row) => !row.classList.contains("band"));
 
