@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 from benchmark.bundles.identical_rows import refuse_identical
 from benchmark.bundles.io import MANIFEST, Bundle, check_size, read_bundle, read_bundles
@@ -44,6 +45,11 @@ class BoardFolder:
     name: str
     rows: Mapping[str, Path]  # by name of the row
 
+    @classmethod
+    def at(cls, path: Path, added: Mapping[str, Path] = MappingProxyType({})) -> Self:
+        """Return the board in ``root/results/<board>``, with further rows from elsewhere."""
+        return cls(path.parent.parent, path.name, {p.name: p for p in _subfolders(path)} | {**added})
+
     @property
     def key(self) -> str:
         """The key of its comparison in the cache."""
@@ -61,10 +67,7 @@ def boards_under(root: Path, staged: Mapping[Path, Path]) -> list[BoardFolder]:
     added: dict[str, dict[str, Path]] = {}
     for target, folder in staged.items():
         added.setdefault(target.parent.name, {})[target.name] = folder
-    return [
-        BoardFolder(root, path.name, {p.name: p for p in _subfolders(path)} | added.get(path.name, {}))
-        for path in board_folders(root)
-    ]
+    return [BoardFolder.at(path, added.get(path.name, {})) for path in board_folders(root)]
 
 
 def read_board(folder: BoardFolder) -> Board:

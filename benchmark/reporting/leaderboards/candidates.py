@@ -1,4 +1,4 @@
-"""The verdict on a board, and the ranks of its candidates: the rows that are no reference of known outcome."""
+"""The verdict on a board, and the ranks of its candidates: the rows that are no references."""
 
 from collections.abc import Collection, Iterable, Sequence
 

@@ -22,10 +22,10 @@ TERMS = {
     "test patients and new trainings.",
     "Detectable": "Smallest true difference that this comparison detects with the stated power; smaller ones "
     "are usually missed.",
-    "Candidate, reference": "A candidate is a generator or an augmentation that the board judges. A reference "
-    "is a control, whose result is known in advance; it gets no rank.",
-    "Rank": "1 + the number of candidates that the tests find better, directly or through a chain. Candidates "
-    "of one rank are tied: no test finds a difference between them.",
+    "Candidate, reference": "A candidate is a generator or an augmentation that the board judges. A "
+    "reference is a control, whose result is known in advance; it gets no rank.",
+    "Rank": "1 + the number of candidates that the tests find better, directly or through a chain. "
+    "Candidates of one rank are tied: no test finds a difference between them.",
     "Equivalent": "Two one-sided tests show that the true difference lies within the margin. Without that "
     "result nothing is claimed: the absence of a significant difference does not show equality.",
     "Pareto front": "Rows above real_only that no other row in the plot dominates in both respects, by their "

@@ -114,8 +114,8 @@ def _fill(
     page = environment()
     page.filters.update(breakable=breakable, digits=digits)
     page.globals.update(
-        charts=charts, trade_offs=trade_offs, rank_diagram=rank_diagram, details=details, pair_matrix=pair_matrix,
-        picture=picture, picture_size=picture_size, colors=row_colors(every),
+        charts=charts, trade_offs=trade_offs, rank_diagram=rank_diagram, details=details,
+        pair_matrix=pair_matrix, picture=picture, picture_size=picture_size, colors=row_colors(every),
     )  # fmt: skip
     inline = {kind: Markup((TEMPLATES / f"leaderboard.{kind}").read_text("utf-8")) for kind in ("css", "js")}
     text = page.get_template(template).render(title=title, glossary=glossary(every), **inline, **values)

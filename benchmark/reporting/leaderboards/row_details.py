@@ -207,7 +207,7 @@ def _execution(board: Board, row: BoardRow) -> list[Item]:
 
 
 def _content(row: BoardRow) -> list[Item]:
-    """Return the hash of ``bundle.json``, which holds those of all its files; of a run, that of the samples."""
+    """Return the hashes of the samples, and of ``bundle.json``, which has those of all its files."""
     samples = row.manifest.samples
     return [
         ("Samples", f"{plural(samples.images, 'image')}, content {samples.hash}" if samples else ""),

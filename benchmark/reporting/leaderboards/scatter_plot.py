@@ -53,8 +53,8 @@ def scatter(marks: Sequence[Mark], axis: Axis, y_title: str, label: str) -> Mark
         parts.append(
             f'<line class="reach {_kinds(m)}" x1="{x1}" x2="{x1}" y1="{y(m.low)}" y2="{y(m.high)}"/>'
         )
-    parts += _labels(marks, at) + [_mark(at[m.name], m) for m in marks]
-    height = max(HEIGHT, LINE * len(marks) + TOP)  # the column of names may be taller than the plot
+    height = max(HEIGHT, LINE * len(marks))  # the column of names may be taller than the plot
+    parts += _labels(marks, at, height) + [_mark(at[m.name], m) for m in marks]
     return picture("scatter", WIDTH, height, label, parts)
 
 
@@ -132,26 +132,28 @@ def _mark(at: tuple[float, float], mark: Mark) -> str:
     return f'<circle class="{_kinds(mark)}" cx="{x}" cy="{y}" r="{RADIUS}">{title}</circle>'
 
 
-def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]]) -> list[str]:
-    """Write the names in a column beside the plot, each joined to its mark by a line, so that none collide."""
+def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], height: float) -> list[str]:
+    """Write the names in a column beside the plot, each joined to its mark by a line."""
     ordered = sorted(marks, key=lambda m: (at[m.name][1], at[m.name][0], m.name))
+    lines = spread([at[m.name][1] for m in ordered], LINE, LINE / 2, height - LINE / 2)
     parts = []
-    for mark, y in zip(ordered, spread([at[m.name][1] for m in ordered], LINE), strict=True):
+    for mark, y in zip(ordered, lines, strict=True):
         px, py = at[mark.name]
         parts.append(f'<path class="lead {mark.color}" d="M{px},{py}L{RIGHT + 4},{y}"/>')
-        kind = " front" if mark.front else ""
-        title = f"<title>{escape(mark.name)}</title>"
+        kind = "name front" if mark.front else "name"
         short = mark.name if len(mark.name) <= MAX_NAME else mark.name[: MAX_NAME - 1] + "…"
         parts.append(
-            f'<text class="name {mark.color}{kind}" x="{RIGHT + 7}" y="{round(y + 4, 1)}">{escape(short)}{title}</text>'
+            f'<text class="{kind}" x="{RIGHT + 7}" y="{round(y + 4, 1)}">{escape(short)}'
+            f"<title>{escape(mark.name)}</title></text>"
         )
     return parts
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Move ascending heights apart to at least ``gap``, as little as possible in squares, around their middle.
+def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move ascending heights apart to at least ``gap``, between two ends that have room for them.
 
-    Source: the isotonic regression of heights less their places (pool adjacent violators).
+    The sum of the squared moves is the smallest, but for the ends: the isotonic regression of the heights less
+    their places (pool adjacent violators).
     """
     pools: list[tuple[float, int]] = []  # mean and number of the shifted heights
     for number, height in enumerate(heights):
@@ -162,4 +164,5 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
             pool = ((mean * count + pool[0] * pool[1]) / total, total)
         pools.append(pool)
     shifted = [mean for mean, count in pools for _ in range(count)]
-    return [round(mean + gap * number, 1) for number, mean in enumerate(shifted)]
+    last = high - gap * (len(heights) - 1)
+    return [round(min(max(m, low), last) + gap * number, 1) for number, m in enumerate(shifted)]
