@@ -152,8 +152,8 @@ def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], height: f
 def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move ascending heights apart to at least ``gap``, between two ends that have room for them.
 
-    The sum of the squared moves is the smallest, but for the ends: the isotonic regression of the heights less
-    their places (pool adjacent violators).
+    But for the ends, the sum of the squared moves is the smallest: the isotonic regression of the heights
+    less their places (pool adjacent violators).
     """
     pools: list[tuple[float, int]] = []  # mean and number of the shifted heights
     for number, height in enumerate(heights):

@@ -1,4 +1,4 @@
-"""The verdict on a board, ranks among candidates, results over the boards, colors, provenance and glossary."""
+"""The verdict, ranks among candidates, results over the boards, colors, provenance and glossary."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_row_has_one_color_on_the_whole_page():
 
 
 def test_win_rates_count_the_other_ranked_candidates():
-    """A gated candidate neither wins nor is beaten; results against the baselines count tested boards only."""
+    """A gated candidate neither wins nor is beaten; of the baselines, only tests count."""
     rows = {row.name: row for row in over_tasks(boards())}
     assert rows["ddpm"].win_rate is None  # the only ranked candidate
     assert rows["stylegan"].judged == {"duplicate_real": 0, "real_only": 0}

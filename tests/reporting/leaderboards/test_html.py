@@ -115,7 +115,7 @@ def test_every_row_is_in_the_table_over_the_boards(page):
     )[0]
     names = re.findall(r'data-v="([a-z_]+)">', table)
     assert names == ["ddpm", "stylegan", "duplicate_real", "noise", "oracle", "real_only", "traditional"]
-    by_name = dict(zip(names, re.findall(r"<tr><th.*?</tr>", table, re.DOTALL), strict=True))
+    by_name = dict(zip(names, re.findall(r"<tr><th scope=\"row\".*?</tr>", table, re.DOTALL), strict=True))
     real = boards()[0].comparison.primary["ddpm"].versus["real_only"]
     shown = f"{100 * real['balanced_accuracy'].estimate:+.1f}".replace("-", "−")
     assert f'href="#{FIRST}--row-ddpm"' in by_name["ddpm"]

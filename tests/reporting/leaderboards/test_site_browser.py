@@ -123,7 +123,7 @@ def banded(names: list[str]) -> list[str]:
 
 
 def by_measure(name: str, down: bool = False) -> list[str]:
-    """Return all rows of the first board by a measure of their bundles; rows without it are last in a band."""
+    """Return all rows of the first board by a measure of their bundles; those without it end a band."""
     measures = {b.manifest.row.name: b.manifest.measures.get(name) for b in boards()[0].bundles}
     known = sorted((n for n, m in measures.items() if m), key=lambda n: measures[n].value, reverse=down)
     return banded([*known, *(row.name for row in boards()[0].rows if not measures[row.name])])
