@@ -1,4 +1,4 @@
-"""What every row gained on every board, and how often it won: the site's view over the tasks."""
+"""Results of every row over the boards: its gains, its tests against the baselines, and its win rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,10 +49,10 @@ def _over(boards: Sequence[Board], name: str, on: tuple[BoardRow | None, ...]) -
             difference = board.difference(row, base)
             if difference is None or difference.p_adjusted is None or row.unranked:
                 continue
-            found = below(difference.p_adjusted, board.comparison.settings.alpha)
+            differs = below(difference.p_adjusted, board.comparison.settings.alpha)
             judged[base] += 1
-            better[base] += found and difference.estimate > 0
-            worse[base] += found and difference.estimate < 0
+            better[base] += differs and difference.estimate > 0
+            worse[base] += differs and difference.estimate < 0
         wins += _wins(board, row)
     kind = next(row.kind for row in on if row)
     rate = sum(wins) / len(wins) if wins else None

@@ -60,7 +60,7 @@ def _mix(mix: Mapping[str, Any]) -> str:
     """Describe how synthetic images join the training images; other fields follow by name."""
     known = ("training", "unit", "classes", "filter", "fit_on", "ratio", "surplus")
     unit, training = str(mix.get("unit", "class")), str(mix.get("training", "add"))
-    parts = [f"they {TRAINING.get(training, training)}, so many per {UNITS.get(unit, unit)}"]
+    parts = [f"they {TRAINING.get(training, training)}, counted per {UNITS.get(unit, unit)}"]
     if mix.get("classes"):
         parts.append(f"for {listed(list(mix['classes']))} alone")
     if mix.get("fit_on") not in (None, "all"):

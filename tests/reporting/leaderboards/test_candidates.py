@@ -156,5 +156,5 @@ def test_provenance_is_text():
     scenario = {"rare": {"rule": "imbalance", "keep": {"a": 50, "b": 20}}}
     texts = dict(provenance(board(FIRST, [altered(b, mix=mix, scenario=scenario) for b in first()])))
     assert texts["Scenario"] == "rare, rule imbalance: keep a 50 and b 20"
-    assert texts["Synthetic images"] == "they join the real ones, so many per real image; for a and b alone."
+    assert texts["Synthetic images"] == "they join the real ones, counted per real image; for a and b alone."
     assert not any("{" in text or "surplus" in text for text in texts.values())
