@@ -6,18 +6,29 @@ by the versions of its packages. So no entry is ever stale, and the loss of all 
 
 import json
 import os
+import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import benchmark
 from benchmark.comparison.records import Comparison
 from benchmark.errors import StoreError
-from benchmark.utils.environment import software
 from benchmark.utils.files import write_text
 from benchmark.utils.hashing import sha256_file, sha256_of
 
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scikit-posthocs",
+    "statsmodels",
+    "pydantic",
+)
 MOST_ENTRIES = 64  # the oldest are removed
 
 
@@ -33,7 +44,7 @@ def board_key(name: str, bundles: Mapping[str, str]) -> str:
         name: of the board.
         bundles: SHA-256 of ``bundle.json`` by row.
     """
-    return sha256_of([name, dict(bundles), code_hash(), software()])
+    return sha256_of([name, dict(bundles), code_hash(), versions()])
 
 
 @cache
@@ -41,6 +52,12 @@ def code_hash() -> str:
     """Return the SHA-256 of the suite's modules."""
     root = Path(benchmark.__file__).parent
     return sha256_of({str(path.relative_to(root)): sha256_file(path) for path in sorted(root.rglob("*.py"))})
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that compute and store a comparison."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def cached(key: str) -> Comparison | None:

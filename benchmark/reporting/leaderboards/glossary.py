@@ -31,8 +31,8 @@ TERMS = {
     "Pareto front": "Rows above real_only that no other row in the plot dominates in both respects, by their "
     "estimates; neighbors on the front need not differ significantly.",
     "Verified, self-reported": "Verified: the project repeated a share of the trainings, with a plausible "
-    "result; the project's rows too, so nobody independent need have checked them. Self-reported: no repeated "
-    "training is on record.",
+    "result; the project's rows too, so nobody independent need have checked them. Self-reported: no "
+    "repeated training is on record.",
     "FID, KID": "Distances between synthetic and real images in the features of the named extractor; lower "
     "is closer. They depend on the number of images n. Beside them, as “real”, stands the same figure for "
     "two halves of the real images that share no patient.",
