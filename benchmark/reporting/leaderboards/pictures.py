@@ -32,7 +32,7 @@ def as_webp(png: bytes) -> bytes:
 
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        image.save(buffer, "webp", lossless=True, quality=100, method=4)
+        image.save(buffer, "webp", lossless=True, quality=50, method=2)
     return buffer.getvalue()
 
 
