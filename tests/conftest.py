@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from support.samples import ROOT, blobs
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SYNTHTHORAX_CACHE", tempfile.mkdtemp(prefix="synththorax-cache-"))
 
 
 # By seconds, from the longest: the last file to start should be a short one.

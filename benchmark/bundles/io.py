@@ -81,9 +81,12 @@ def write_bundle(
         write_text(part / MANIFEST, text + "\n")
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path, row: str | None = None, *, tables: bool = True) -> Bundle:
     """Read a bundle and check that it is complete and consistent.
 
+    Args:
+        row: expected name of the row; by default that of the folder.
+        tables: read and check the tables, too. Without them the hashes of all files are still checked.
     Raises:
         SubmissionError: a file is missing, too large or malformed; a field is missing, unknown or of the
             wrong type; a score is NaN; a prediction is missing or duplicated.
@@ -91,9 +94,9 @@ def read_bundle(folder: Path) -> Bundle:
     path = folder / MANIFEST
     check_size(path)
     manifest = parse_manifest(read_json(path, MAX_FILE_BYTES[MANIFEST]), str(path))
-    if manifest.row.name != folder.name:
+    if manifest.row.name != (expected := row or folder.name):
         raise SubmissionError(
-            f"{path}: row.name", f"is '{manifest.row.name}', expected '{folder.name}', the folder's name"
+            f"{path}: row.name", f"is '{manifest.row.name}', expected '{expected}', the folder's name"
         )
     _check_files(folder, manifest)
 
@@ -103,6 +106,8 @@ def read_bundle(folder: Path) -> Bundle:
     def picture(name: str) -> bytes | None:
         return (folder / name).read_bytes() if name in manifest.files else None
 
+    if not tables:
+        return Bundle(manifest, None, picture(GRID))
     bundle = Bundle(
         manifest, table(PREDICTIONS), picture(GRID), table(CURVE), table(PREVIEWS), picture(TRAINING)
     )

@@ -1,5 +1,6 @@
 """Verbs that compare bundles, and that write leaderboards and tables."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from benchmark.reporting.leaderboards import build
 from benchmark.reporting.leaderboards.board_folders import RESULTS, read_rows
 from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
 from benchmark.reporting.leaderboards.publish import compare_bundles as compare
-from benchmark.submissions.accept import add
+from benchmark.submissions.accept import Pages, add
 from benchmark.utils.files import write_json
 from benchmark.utils.formatting import plural
 from benchmark.utils.outputs import refuse_foreign_files
@@ -83,7 +84,7 @@ def _make_pages(request: LeaderboardRequest) -> int:
     if request.add:
         build.check_pages(root, ["README.md", "index.html"])
         verify = partial(require_no_fault, request=checks, cache=DataCache(request.data))
-        for path in add(request.add, root, verify, request.board, request.replace):
+        for path in add(request.add, root, verify, request.board, request.replace, _pages_with(request)):
             print(f"added {path}")
     if request.sign:
         _sign_rows(root, request.board, request.sign)
@@ -104,6 +105,15 @@ def _make_pages(request: LeaderboardRequest) -> int:
     for line in faults:
         print(line)
     return 1 if faults else 0
+
+
+def _pages_with(request: LeaderboardRequest) -> Pages:
+    """Return the function that makes the pages of a board with rows that are being added."""
+
+    def changed(staged: Mapping[Path, Path]) -> dict[Path, bytes]:
+        return build.changed_files(request.root, build.build_pages(request.root, request.workers, staged))
+
+    return changed
 
 
 def _sign_rows(root: Path, board: str | None, key: Path) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from benchmark.bundles.identical_rows import refuse_identical
@@ -13,7 +13,9 @@ from benchmark.errors import SubmissionError
 from benchmark.intake.archive import bundle_folder, validate_bundle_folder
 from benchmark.reporting.leaderboards.board_folders import NAME, RESULTS, one_protocol, read_rows, siblings
 from benchmark.submissions.tested_images import IMAGE, RUN, image_faults
-from benchmark.utils.files import atomic_folder, disk_errors
+from benchmark.utils.files import atomic_folder, disk_errors, write_together
+
+Pages = Callable[[Mapping[Path, Path]], Mapping[Path, bytes]]
 
 
 def add(
@@ -22,8 +24,9 @@ def add(
     verify: Callable[[Path], None],
     board: str | None = None,
     replace: bool = False,
+    pages: Pages = lambda staged: {},
 ) -> list[Path]:
-    """Copy bundles to ``root/results/<board>/<row>``: all of them, or none.
+    """Copy bundles to ``root/results/<board>/<row>``, and write the pages with them: all of it, or nothing.
 
     A record of verification is not copied: it would be the word of whoever hands the bundle in.
 
@@ -34,6 +37,8 @@ def add(
         board: name of the board; by default the one with the bundle's protocol and data, or else
             ``<task>-<profile>``.
         replace: replace rows of the same name.
+        pages: contents of the pages to write, by path, from the temporary folders of the rows by their new
+            ones.
     Returns:
         The new folders.
     Raises:
@@ -59,7 +64,7 @@ def add(
             for name, new in by_board.items()
             for folder, bundle in new
         }
-        _copy(copies, f"--root {root}")
+        _copy(copies, f"--root {root}", pages)
     return list(copies)
 
 
@@ -135,12 +140,20 @@ def _validate_images(folder: Path, bundle: Bundle, reference: Bundle) -> None:
         raise SubmissionError(field, f"{problem}, by row '{reference.manifest.row.name}'", remedy)
 
 
-def _copy(copies: Mapping[Path, Path], where: str) -> None:
-    """Copy all bundles beside their targets, so that errors occur before the first one is replaced."""
-    with disk_errors(where), ExitStack() as parts:
-        for target, folder in copies.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = parts.enter_context(atomic_folder(target))
-            for name in set(validate_bundle_folder(folder)) - {VERIFIED, RECORD_SIGNATURE}:
-                (part / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / name, part / name)
+def _copy(copies: Mapping[Path, Path], where: str, pages: Pages) -> None:
+    """Copy all bundles beside their targets, and make the pages, before the first file is replaced."""
+    staged: dict[Path, Path] = {}
+    new = [p for p in dict.fromkeys(target.parent for target in copies) if not p.exists()]
+    try:
+        with disk_errors(where), ExitStack() as parts:
+            for target, folder in copies.items():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part = staged[target] = parts.enter_context(atomic_folder(target))
+                for name in set(validate_bundle_folder(folder)) - {VERIFIED, RECORD_SIGNATURE}:
+                    (part / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / name, part / name)
+            write_together(pages(staged), parts)
+    finally:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()  # an empty one; a new board's is not

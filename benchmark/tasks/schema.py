@@ -85,6 +85,7 @@ class Task(Strict):
     """A question, its protocol, and the sizes in which it can be run.
 
     Attributes:
+        title: as boards show it, a few words; its name where it is empty.
         labels: ``single``, or ``multilabel`` if an image may have several classes.
         scenario: named steps that every run takes, in this order; a profile may change their fields.
         choices: fields (``step.field``, or ``mix.field``) that a run may set, with the values on offer; each
@@ -97,6 +98,7 @@ class Task(Strict):
     """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str = Field("", max_length=60)
     question: str
     citation: str
     classes: tuple[ClassName, ...] = Field(min_length=2)

@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import StoreError
 from benchmark.utils.outputs import refuse_foreign_folders
+from benchmark.utils.processes import uninterrupted
 
 NOT_WRITABLE = (errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EROFS)
 GIVE_ANOTHER = "Give a folder that can be written."
@@ -129,6 +130,22 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically."""
     with atomic_path(path) as part:
         part.write_bytes(content)
+
+
+def write_together(contents: Mapping[Path, bytes], others: ExitStack | None = None) -> None:
+    """Write files, all of them or none: the temporary ones are complete before the first takes its place.
+
+    No signal interrupts the renames; only a kill or a loss of power between two of them can.
+
+    Args:
+        others: further replacements that are prepared, such as ``atomic_folder``; they end with these.
+    """
+    with others or ExitStack() as parts:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts.enter_context(atomic_path(path)).write_bytes(content)
+        with uninterrupted():
+            parts.close()
 
 
 def write_text(path: Path, content: str) -> None:

@@ -114,6 +114,16 @@ def out_of_reach_of_a_terminal() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back the signals that end a command until the block is left."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def message_queue() -> Any:
     """Return a queue by which workers report to this process."""
     with out_of_reach_of_a_terminal():  # Python's resource tracker may start here

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -340,6 +341,61 @@ def test_pages_of_one_run(bundles):
     assert files == ["leaderboard.html", "leaderboard.json", "leaderboard.md"]
     record = json.loads((bundles.parent / "leaderboard.json").read_text())
     assert set(record["rows"]) == {"oracle", *ROWS}
+
+
+def test_an_unchanged_board_is_not_compared_again(root, bundles, monkeypatch, capsys):
+    """The second call takes it from the cache; with a changed row, or other code, it is compared again."""
+    assert check(root) == 0
+    assert "unchanged" in capsys.readouterr().err
+    monkeypatch.setattr("benchmark.reporting.leaderboards.cache.code_hash", lambda: "other")
+    assert check(root) == 0
+    assert "compared" in capsys.readouterr().err
+    edit(root / "results" / BOARD / "ddpm", hardware={"cpu": "64 cores"})
+    assert check(root) == 1
+    assert "compared" in capsys.readouterr().err
+
+
+def test_a_damaged_entry_of_the_cache_counts_for_nothing(root, tmp_path, monkeypatch, capsys):
+    """An edited comparison is computed again, so the pages are the same."""
+    monkeypatch.setenv("SYNTHTHORAX_CACHE", str(tmp_path / "cache"))
+    assert check(root) == 0
+    (entry,) = (tmp_path / "cache" / "boards").iterdir()
+    text = entry.read_text()
+    assert "0.05" in text
+    entry.write_text(text.replace("0.05", "0.06", 1))
+    capsys.readouterr()
+    assert check(root) == 0
+    assert "compared" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["pages", "commit"])
+def test_an_interrupted_addition_changes_nothing(root, bundles, monkeypatch, where):
+    """Stopped while pages are made or files are written, neither rows nor pages change."""
+    before = listing(root)
+
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    target = {"pages": "reporting.leaderboards.build.pages", "commit": "utils.files.uninterrupted"}[where]
+    monkeypatch.setattr(f"benchmark.{target}", stop)
+    with suppress(KeyboardInterrupt):
+        assert main(["leaderboard", "--root", str(root), "--add", str(bundles / "oracle")]) != 0
+    assert listing(root) == before
+
+
+def test_pictures_are_compared_by_their_pixels(root, capsys):
+    """A missing or other picture is stale; a row's old picture is removed when pages are made."""
+    picture = next((root / "images").iterdir())
+    content = picture.read_bytes()
+    picture.write_bytes(content[:-40])
+    (root / "images" / ("0" * 20 + ".webp")).write_bytes(content)
+    assert check(root) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{picture}: stale"
+    assert lines[1].endswith("00000.webp: surplus")
+    assert main(["leaderboard", "--root", str(root)]) == 0
+    assert picture.read_bytes() == content
+    assert check(root) == 0
 
 
 def test_compare_writes_the_comparison_as_json(bundles, tmp_path):

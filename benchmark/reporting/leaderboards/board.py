@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from benchmark.bundles.io import MANIFEST, Bundle
@@ -11,11 +11,12 @@ from benchmark.bundles.standing import Standing
 from benchmark.comparison.records import Comparison, MetricCard, SplitSummary
 from benchmark.comparison.row_records import BaselineDifference, Bounds, RowFigures
 from benchmark.errors import SubmissionError
-from benchmark.plugins.metric import enough_images
-from benchmark.reporting.formats import measure_parts, measure_title, percent
+from benchmark.reporting.formats import percent
 from benchmark.reporting.leaderboards.above_oracle import above_oracle
 from benchmark.reporting.leaderboards.board_parts import BoardRow, Environment, Group, SplitSection
+from benchmark.reporting.leaderboards.candidates import places, verdict
 from benchmark.reporting.leaderboards.findings import Finding, findings
+from benchmark.reporting.leaderboards.measure_columns import MeasureColumns
 from benchmark.reporting.leaderboards.mixtures import hidden_measures, mixtures
 from benchmark.reporting.leaderboards.selection import (
     Selection,
@@ -23,7 +24,7 @@ from benchmark.reporting.leaderboards.selection import (
     selection_findings,
     selections,
 )
-from benchmark.stages.records import Measure, MeasureCard
+from benchmark.tasks.loading import load_task, task_names
 from benchmark.utils.formatting import listed, plural
 
 NOTICES = {
@@ -45,11 +46,17 @@ SPLITS = {
     "test_site": ("At another site", "from another site"),
 }
 LAST_GROUPS = ("all others", "not recorded")  # values of subgroups
-MEASURE_ORDER = ("fid", "kid", "ms", "gan")
+
+
+@cache
+def task_title(name: str) -> str:
+    """Return the title of a task of the suite, else its name in words."""
+    title = load_task(name).title if name in task_names() else ""
+    return title or name.replace("_", " ")
 
 
 @dataclass(frozen=True, eq=False)
-class Board:
+class Board(MeasureColumns):
     """One leaderboard: the rows of one protocol, and everything that its pages show.
 
     Raises:
@@ -90,11 +97,12 @@ class Board:
 
     @property
     def title(self) -> str:
-        return f"{self.task} · {self.head.profile}"
+        """The title of the task; its name for a task that is not among the suite's."""
+        return task_title(self.task)
 
     @cached_property
     def rows(self) -> list[BoardRow]:
-        """Ranked rows by rank and mean, then unranked, then failed ones."""
+        """Candidates by place and mean, then unranked and failed ones; then the references by mean."""
         return sorted(map(self._row, self.bundles), key=self._order)
 
     def _row(self, bundle: Bundle) -> BoardRow:
@@ -103,8 +111,8 @@ class Board:
         return BoardRow(
             manifest=bundle.manifest,
             rank=ranked.rank if ranked else None,
-            letters=ranked.letters if ranked else "",
-            tied=len(ranked.tied_with) if ranked else 0,
+            place=(place := self.places.get(name)),
+            tied=0 if place is None else list(self.places.values()).count(place) - 1,
             unranked=ranking.unranked.get(name),
             figures=self.comparison.primary.get(name),
             subgroups=self.comparison.subgroups.get(name, {}),
@@ -120,11 +128,30 @@ class Board:
         manifests = sorted((b.manifest for b in self.bundles), key=lambda m: m.row.name)
         return selections(manifests, self.comparison)
 
-    def _order(self, row: BoardRow) -> tuple[float, float, str]:
+    def _order(self, row: BoardRow) -> tuple[bool, float, float, str]:
+        reference = row.kind == "reference"
         if row.figures is None:
-            return (2e9, 0.0, row.name)
+            return (reference, 2e9, 0.0, row.name)
         mean = row.figures.metrics[self.metric.name].estimate
-        return (1e9 if row.rank is None else row.rank, -mean, row.name)
+        return (reference, 0 if reference else row.place or 1e9, -mean, row.name)
+
+    @property
+    def bands(self) -> list[tuple[str, list[BoardRow]]]:
+        """The candidates and the references, with their titles; a band without rows is left out."""
+        references = [row for row in self.rows if row.kind == "reference"]
+        candidates = [row for row in self.rows if row.kind != "reference"]
+        return [(t, own) for t, own in (("Candidates", candidates), ("References", references)) if own]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Ranks among the candidates."""
+        names = {b.manifest.row.name for b in self.bundles if b.manifest.row.role != "control"}
+        return places(self.comparison, names)
+
+    @cached_property
+    def verdict(self) -> Finding:
+        """The answer of the board in one sentence."""
+        return verdict(self.rows, self.comparison)
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -270,56 +297,3 @@ class Board:
         if not machines:
             return "unknown hardware"
         return machines.pop() if len(machines) == 1 else f"{len(machines)} kinds of machines"
-
-    @cached_property
-    def measures(self) -> list[str]:
-        """Names of the image measures, in the order of the columns."""
-        names = {n for row in self.rows for n, m in row.manifest.measures.items() if enough_images(n, m.n)}
-        order = {kind: k for k, kind in enumerate(MEASURE_ORDER)}
-        return sorted(names, key=lambda n: (order.get(n.partition("_")[0], len(order)), n))
-
-    def measure_values(self, name: str) -> dict[str, Measure]:
-        """A measure by row, where it is of enough images."""
-        own = {r.name: r.manifest.measures.get(name) for r in self.rows}
-        return {row: measure for row, measure in own.items() if measure and enough_images(name, measure.n)}
-
-    def measure_cards(self, name: str) -> list[MeasureCard]:
-        """The different cards of a metric, by row; none where older bundles give the measure."""
-        cards = [m.card for m in self.measure_values(name).values() if m.card]
-        return [card for i, card in enumerate(cards) if card not in cards[:i]]
-
-    def measure_title(self, name: str) -> str:
-        """Title of a measure, with its extractor."""
-        return measure_title(name, next(iter(self.measure_cards(name)), None))
-
-    def measure_head(self, name: str) -> tuple[str, str]:
-        """Title of a measure's column, and the note below it.
-
-        The note has the extractor, the number of images where it is the same for all rows, and a warning
-        where the rows have different versions or parameters of the metric.
-        """
-        cards = self.measure_cards(name)
-        title, qualifier = measure_parts(name, next(iter(cards), None))
-        sizes = {m.n for m in self.measure_values(name).values()}
-        size = f"n {sizes.pop()}" if len(sizes) == 1 else ""
-        differ = len({(card.version, str(card.params)) for card in cards}) > 1
-        parts = (qualifier, size, "versions differ" if differ else "")
-        return title, " · ".join(part for part in parts if part)
-
-    @property
-    def measure_terms(self) -> list[tuple[str, str]]:
-        """Titles and descriptions of the metrics, for the glossary."""
-        cards = [card for name in self.measures for card in self.measure_cards(name)[:1]]
-        return [(card.title, f"{card.description} {card.citation}".strip()) for card in cards]
-
-    @property
-    def copies_note(self) -> str:
-        """The share expected of new patients, where it is the same for all rows."""
-        gates = [row.manifest.memorization for row in self.rows]
-        expected = {gate.expected for gate in gates if gate}
-        return f"expected {percent(expected.pop(), 0)}" if len(expected) == 1 else "share of images"
-
-    @property
-    def letters(self) -> list[str]:
-        """All letters in use."""
-        return sorted({letter for row in self.rows for letter in row.letters})

@@ -1,19 +1,21 @@
 """Read the boards under ``leaderboards/results/<board>/<row>``."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 from benchmark.bundles.identical_rows import refuse_identical
-from benchmark.bundles.io import MANIFEST, Bundle, read_bundles
+from benchmark.bundles.io import MANIFEST, Bundle, check_size, read_bundle, read_bundles
 from benchmark.bundles.standing import ATTACHED, read_keyring, read_standing
 from benchmark.comparison.reported import confirm
 from benchmark.errors import SubmissionError
 from benchmark.intake.archive import validate_bundle_folder
 from benchmark.intake.authors import identity, same_author
 from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.cache import board_key, cached, keep
 from benchmark.reporting.leaderboards.publish import compare_bundles
 from benchmark.utils.hashing import sha256_file
 
@@ -35,8 +37,41 @@ def board_folders(root: Path) -> list[Path]:
     return folders
 
 
-def read_board(folder: Path) -> Board:
-    """Read and compare the board in a folder.
+@dataclass(frozen=True)
+class BoardFolder:
+    """The folders of one board; a row that is being added lies in a temporary one."""
+
+    root: Path  # of the leaderboards
+    name: str
+    rows: Mapping[str, Path]  # by name of the row
+
+    @classmethod
+    def at(cls, path: Path, added: Mapping[str, Path] = MappingProxyType({})) -> Self:
+        """Return the board in ``root/results/<board>``, with further rows from elsewhere."""
+        return cls(path.parent.parent, path.name, {p.name: p for p in _subfolders(path)} | {**added})
+
+    @property
+    def key(self) -> str:
+        """The key of its comparison in the cache."""
+        for folder in self.rows.values():
+            check_size(folder / MANIFEST)
+        return board_key(self.name, {row: sha256_file(path / MANIFEST) for row, path in self.rows.items()})
+
+
+def boards_under(root: Path, staged: Mapping[Path, Path]) -> list[BoardFolder]:
+    """List the boards under ``root/results``.
+
+    Args:
+        staged: temporary folders of rows that are being added, by the folder that each will become.
+    """
+    added: dict[str, dict[str, Path]] = {}
+    for target, folder in staged.items():
+        added.setdefault(target.parent.name, {})[target.name] = folder
+    return [BoardFolder.at(path, added.get(path.name, {})) for path in board_folders(root)]
+
+
+def read_board(folder: BoardFolder) -> Board:
+    """Read a board and compare its rows, or take the comparison of the same bundles from the cache.
 
     Its bundles lose their predictions, since no page needs them after the comparison.
 
@@ -44,21 +79,25 @@ def read_board(folder: Path) -> Board:
         SubmissionError: a bundle, a signature or a list of keys is refused, reported results do not follow
             from the predictions, or two rows have the same samples or predictions.
     """
-    bundles = read_rows(folder)
-    for bundle in bundles:
-        if bundle.predictions is not None:
-            confirm(bundle.manifest.record(), bundle.predictions)
-    refuse_identical(bundles, where=f"board {folder.name}")
-    rows = [bundle.manifest.row.name for bundle in bundles]
-    keys = read_keyring(folder.parent.parent)
+    key = folder.key
+    comparison = cached(key)
+    bundles = _read(folder.name, folder.rows, tables=comparison is None)
+    if comparison is None:
+        for bundle in bundles:
+            if bundle.predictions is not None:
+                confirm(bundle.manifest.record(), bundle.predictions)
+        refuse_identical(bundles, where=f"board {folder.name}")
+        comparison = compare_bundles(bundles)
+        keep(key, comparison)
+    keys = read_keyring(folder.root)
     return Board(
-        bundles=[replace(b, predictions=None, curve=None) for b in bundles],
-        comparison=compare_bundles(bundles),
+        bundles=[replace(b, predictions=None, curve=None, previews=None, training=None) for b in bundles],
+        comparison=comparison,
         name=folder.name,
-        standings={row: read_standing(folder / row, keys) for row in rows},
+        standings={row: read_standing(path, keys) for row, path in folder.rows.items()},
         hashes={
-            row: {p.name: sha256_file(p) for n in (MANIFEST, *ATTACHED) if (p := folder / row / n).exists()}
-            for row in rows
+            row: {n: sha256_file(path / n) for n in (MANIFEST, *ATTACHED) if (path / n).exists()}
+            for row, path in folder.rows.items()
         },
     )
 
@@ -70,10 +109,16 @@ def read_rows(folder: Path) -> list[Bundle]:
         SubmissionError: a bundle is refused, the rows are of several protocols, tasks or profiles, or the
             folder's name does not state their task and profile.
     """
-    for row in _subfolders(folder):
-        validate_bundle_folder(row)
-    bundles = read_bundles(folder)
-    one_protocol(folder.name, bundles)
+    return _read(folder.name, {p.name: p for p in _subfolders(folder)}, tables=True)
+
+
+def _read(name: str, rows: Mapping[str, Path], *, tables: bool) -> list[Bundle]:
+    if not rows:
+        raise SubmissionError(f"board {name}", "holds no bundle", "Remove its folder, or add a row.")
+    for path in rows.values():
+        validate_bundle_folder(path)
+    bundles = [read_bundle(path, row, tables=tables) for row, path in sorted(rows.items())]
+    one_protocol(name, bundles)
     return bundles
 
 
@@ -132,7 +177,8 @@ def one_board_per_protocol(boards: Sequence[Board]) -> None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    paths = sorted(folder.iterdir())
+    """List the subfolders by name; a killed writer may leave a hidden one."""
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     for path in paths:
         if path.is_symlink() or not path.is_dir():
             raise SubmissionError(str(path), "is not a folder", "Only folders of bundles may lie here.")

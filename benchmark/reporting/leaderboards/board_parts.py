@@ -15,15 +15,17 @@ from benchmark.reporting.formats import settings
 from benchmark.reporting.leaderboards.selection import Selection
 from benchmark.utils.formatting import plural, points
 
+CLASSICAL = ("lan_augmentation",)  # generators of the suite that change real images by fixed rules
+
 
 @dataclass(frozen=True, eq=False)
 class BoardRow:
     """One row of a board."""
 
     manifest: Manifest  # the content of the row's ``bundle.json``
-    rank: int | None  # tie group, or None with a reason in ``unranked``
-    letters: str  # rows that share a letter do not differ significantly
-    tied: int  # number of other rows with the same rank
+    rank: int | None  # tie group among all rows, or None with a reason in ``unranked``
+    place: int | None  # rank among the candidates; None for a reference, too
+    tied: int  # number of other candidates with the same place
     unranked: str | None
     figures: RowFigures | None  # at the primary bracket on ``test``; None for a failed row
     # the primary metric by field and value; empty for a failed row
@@ -41,6 +43,13 @@ class BoardRow:
     def role(self) -> str:
         """``generator`` or ``control``."""
         return self.manifest.row.role
+
+    @property
+    def kind(self) -> str:
+        """``generator``, ``augmentation`` (a candidate that learns nothing) or ``reference`` (a control)."""
+        if self.role == "control":
+            return "reference"
+        return "augmentation" if self.name in CLASSICAL else "generator"
 
     @property
     def origin(self) -> str:

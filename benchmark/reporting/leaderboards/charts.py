@@ -1,15 +1,18 @@
 """Inline SVG: scales, forest plots of differences, change by bracket. The page's CSS sets the colors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Any, TypeVar
 
 from markupsafe import Markup, escape
 
-from benchmark.comparison.row_records import BaselineDifference
+from benchmark.comparison.row_records import BaselineDifference, Difference
+from benchmark.comparison.significance_tests import add_adjusted, below
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.utils.formatting import Interval, points, points_with_range
 
+Key = TypeVar("Key")
 Series = list[tuple[int, BaselineDifference]]  # (bracket, difference to the baseline)
 TINTS = (0.02, 0.08, 0.2)  # differences, as shares, from which on a cell is tinted more
 
@@ -63,11 +66,50 @@ def forest_bounds(board: Board) -> tuple[float, float]:
     return bounds(d for row in board.rows if (d := board.difference(row)))
 
 
-def sign_of(interval: Interval) -> str:
-    """Return ``up`` or ``down`` for an interval without zero, else ""."""
-    if interval.low is None:
-        return ""
-    return "up" if interval.low > 0 else "down" if interval.high < 0 else ""
+def sign_of(board: Board, difference: BaselineDifference) -> str:
+    """Return ``up`` or ``down`` where the test, corrected for the number of rows, finds a difference."""
+    return signed(difference.estimate, difference.p_adjusted, board.comparison.settings.alpha)
+
+
+def signed(estimate: float, p_adjusted: float | None, alpha: float) -> str:
+    """Return ``up`` or ``down`` for a significant difference, else ""."""
+    return ("up" if estimate > 0 else "down") if below(p_adjusted, alpha) else ""
+
+
+def family_signs(board: Board, differences: Mapping[Key, Difference | None]) -> dict[Key, str]:
+    """Return ``up``, ``down`` or "" by key, corrected for the number of differences of one table."""
+    settings = board.comparison.settings
+    records: dict[Key, dict[str, Any]] = {
+        key: {"p": d.p, "estimate": d.estimate} for key, d in differences.items() if d
+    }
+    add_adjusted(records.values(), settings.correction)
+    return {key: signed(r["estimate"], r["p_adjusted"], settings.alpha) for key, r in records.items()}
+
+
+def class_signs(board: Board) -> dict[tuple[str, str], str]:
+    """Return the signs of the differences by row and class."""
+    return family_signs(
+        board,
+        {
+            (row.name, name): own.versus_real_only
+            for row in board.rows
+            if row.figures
+            for name, own in row.figures.per_class.items()
+        },
+    )
+
+
+def group_signs(board: Board) -> dict[tuple[str, str, str], str]:
+    """Return the signs of the differences by row, field and value of the subgroups."""
+    return family_signs(
+        board,
+        {
+            (row.name, field, value): own.versus_real_only
+            for row in board.rows
+            for field, values in row.subgroups.items()
+            for value, own in values.items()
+        },
+    )
 
 
 def tint(difference: Interval) -> str:
@@ -76,14 +118,14 @@ def tint(difference: Interval) -> str:
     return f"{'up' if difference.estimate > 0 else 'down'}{size}" if size else ""
 
 
-def forest(difference: BaselineDifference, ends: tuple[float, float]) -> Markup:
+def forest(difference: BaselineDifference, ends: tuple[float, float], sign: str) -> Markup:
     """Draw one line of a forest plot: band of undetectable differences, zero, interval, estimate."""
     x, width, height = Scale(*ends, 4, 146), 150, 24
     middle, least = height / 2, difference.detectable or 0.0
     left, right, at = (x(value) for value in (*reach(difference), difference.estimate))
     band_left, band_right = x(-least), x(least)
     return Markup(
-        f'<svg class="forest {sign_of(difference) or "flat"}" viewBox="0 0 {width} {height}" width="{width}" '
+        f'<svg class="forest {sign or "flat"}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-label="{escape(points_with_range(difference))}">'
         f'<rect class="band" x="{band_left}" y="4" width="{round(band_right - band_left, 1)}" height="16"/>'
         f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{height}"/>'
@@ -107,7 +149,7 @@ def forest_axis(ends: tuple[float, float]) -> Markup:
     return Markup(f"{head}{texts}</svg>")
 
 
-def bracket_charts(board: Board) -> list[tuple[str, Markup]]:
+def bracket_charts(board: Board, colors: Mapping[str, str]) -> list[tuple[str, Markup]]:
     """Draw change against bracket for each row with added images; none with a single bracket."""
     rows = [row.name for row in board.rows if row.figures and row.figures.own_bracket != 0]
     by_bracket = [(b, board.figures("test", b)) for b in sorted(board.comparison.settings.brackets)]
@@ -117,10 +159,10 @@ def bracket_charts(board: Board) -> list[tuple[str, Markup]]:
         if len(series := [(b, each[metric]) for b, each in versus if each]) > 1:
             drawn[name] = series
     ends = bounds(d for series in drawn.values() for _, d in series)
-    return [(name, bracket_chart(name, series, ends)) for name, series in drawn.items()]
+    return [(name, bracket_chart(name, series, ends, colors.get(name, ""))) for name, series in drawn.items()]
 
 
-def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Markup:
+def bracket_chart(name: str, series: Series, ends: tuple[float, float], color: str = "") -> Markup:
     """Draw the differences of a row to the baseline, at least one, by bracket; rows share the ``ends``."""
     width, height, left, bottom = 240, 150, 40, 124
     y = Scale(*ends, bottom, 10)
@@ -140,7 +182,7 @@ def bracket_chart(name: str, series: Series, ends: tuple[float, float]) -> Marku
         parts.append(f'<circle class="at" cx="{x}" cy="{y(d.estimate)}" r="4"/>')
         parts.append(f'<text x="{x}" y="{bottom + 17}" text-anchor="middle">+{bracket}</text>')
     label = f"{name}: " + "; ".join(f"+{b} images, {points_with_range(d)}" for b, d in series)
-    return picture("change", width, height, label, parts)
+    return picture(f"change {color}".strip(), width, height, label, parts)
 
 
 def picture(kind: str, width: int, height: float, label: str, parts: Iterable[str]) -> Markup:

@@ -22,17 +22,17 @@ TERMS = {
     "test patients and new trainings.",
     "Detectable": "Smallest true difference that this comparison detects with the stated power; smaller ones "
     "are usually missed.",
-    "Rank": "1 + the number of rows that are significantly better, directly or through a chain. Rows of one "
-    "rank do not differ significantly; rows of different ranks may or may not.",
-    "Letters": "Rows that share a letter do not differ significantly. Unlike ranks, letters show every pair.",
-    "Critical difference": "Difference of mean ranks from which two rows differ significantly in Nemenyi's "
-    "test. Rows are ranked among the trainings of one seed and fold, and the ranks are averaged.",
+    "Candidate, reference": "A candidate is a generator or an augmentation that the board judges. A "
+    "reference is a control, whose result is known in advance; it gets no rank.",
+    "Rank": "1 + the number of candidates that the tests find better, directly or through a chain. "
+    "Candidates of one rank are tied: no test finds a difference between them.",
     "Equivalent": "Two one-sided tests show that the true difference lies within the margin. Without that "
     "result nothing is claimed: the absence of a significant difference does not show equality.",
-    "Pareto front": "Rows that no other row in the plot dominates in both respects, by their estimates; "
-    "neighbors on the front need not differ significantly.",
-    "Verified, self-reported": "Verified: the stored predictions reproduce the figures, and repeating a "
-    "share of the trainings gave a plausible result. Self-reported: no repeated training is on record.",
+    "Pareto front": "Rows above real_only that no other row in the plot dominates in both respects, by their "
+    "estimates; neighbors on the front need not differ significantly.",
+    "Verified, self-reported": "Verified: the project repeated a share of the trainings, with a plausible "
+    "result; the project's rows too, so nobody independent need have checked them. Self-reported: no "
+    "repeated training is on record.",
     "FID, KID": "Distances between synthetic and real images in the features of the named extractor; lower "
     "is closer. They depend on the number of images n. Beside them, as “real”, stands the same figure for "
     "two halves of the real images that share no patient.",
@@ -61,17 +61,18 @@ TERMS = {
 def glossary(boards: Sequence[Board]) -> list[Term]:
     """The terms that leaderboards use, each once: their metrics first.
 
-    A metric may have a narrower meaning on one board (F1 of one class); both meanings are listed then. A
+    A metric with a narrower meaning on one board (F1 of one class) has all its meanings in one entry. A
     metric of synthetic images that ``TERMS`` does not explain has the description of its plug-in.
     """
-    each, metrics, measures = [board.comparison.settings for board in boards], list[Term](), list[Term]()
-    for own in each:
-        titles = {metric.title for metric in own.metrics}
-        metrics += [(m.title, m.meaning) for m in own.metrics]
-        metrics += [(m.title, m.meaning) for m in own.quality_metrics if m.title not in titles]
+    each = [board.comparison.settings for board in boards]
+    terms = [(m.title, m.meaning) for own in each for m in (*own.metrics, *own.quality_metrics)]
+    terms += [FOLDS] if any(own.folds > 1 for own in each) else []
+    terms += TERMS.items()
     explained = {title for term in TERMS for title in term.split(", ")}
-    for board in boards:
-        measures += [term for term in board.measure_terms if term[0] not in explained]
-    folds = [FOLDS] if any(own.folds > 1 for own in each) else []
-    mcnemar = [MCNEMAR] if any(own.kind != "multilabel" for own in each) else []
-    return list(dict.fromkeys([*metrics, *folds, *TERMS.items(), *measures, *mcnemar]))
+    terms += [term for board in boards for term in board.measure_terms if term[0] not in explained]
+    terms += [MCNEMAR] if any(own.kind != "multilabel" for own in each) else []
+    meanings: dict[str, list[str]] = {}
+    for title, meaning in terms:
+        if meaning not in (known := meanings.setdefault(title, [])):
+            known.append(meaning)
+    return [(title, " Or, on another board: ".join(own)) for title, own in meanings.items()]

@@ -1,7 +1,8 @@
-"""Boards as self-contained HTML pages: style, script, charts and images are inline."""
+"""Boards as HTML pages: style, script and charts are inline; images, too, on the page of one run."""
 
-import base64
-from collections.abc import Mapping, Sequence
+import re
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,12 @@ from markupsafe import Markup
 from benchmark.comparison.significance_tests import below
 from benchmark.reporting import formats
 from benchmark.reporting.leaderboards import charts, sentences, trade_offs
-from benchmark.reporting.leaderboards.board import Board, BoardRow
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.colors import row_colors
 from benchmark.reporting.leaderboards.glossary import glossary
+from benchmark.reporting.leaderboards.over_tasks import over_tasks
+from benchmark.reporting.leaderboards.pictures import data_uri, picture_name
+from benchmark.reporting.leaderboards.provenance import provenance
 from benchmark.reporting.leaderboards.rank_diagram import rank_diagram
 from benchmark.reporting.leaderboards.repeats import repeats
 from benchmark.reporting.leaderboards.row_details import details
@@ -25,6 +30,7 @@ FILTERS = (
     formats.plus_minus, formats.varying, formats.p_value, formats.p_equals, formats.number, formats.cost,
     formats.settings, formats.classifier_summary, plural, listed,
 )  # fmt: skip
+FIRST = "cxr_pneumonia"  # task of the board that the site shows first
 Cells = Mapping[tuple[str, str], tuple[str, str]]  # text and CSS class by row and column
 
 
@@ -47,46 +53,33 @@ def environment(**options: Any) -> jinja2.Environment:
         **options,
     )
     environment.filters.update({f.__name__: f for f in FILTERS})
-    environment.globals |= {"sentences": sentences, "repeats": repeats}
+    environment.globals |= {"sentences": sentences, "repeats": repeats, "provenance": provenance}
     return environment
 
 
 def run_page(board: Board) -> str:
     """The page of one run; it refers to nothing outside itself."""
-    return _fill("leaderboard.html.jinja", board.title + ": leaderboard", [board], board=board, level=1)
-
-
-def site_page(boards: Sequence[Board]) -> str:
-    """The page of all boards: with script one board at a time, without it one after the other."""
-    tasks = {task: [b for b in boards if b.task == task] for task in sorted({b.task for b in boards})}
     return _fill(
-        "index.html.jinja",
-        "SynthThorax leaderboards",
-        boards,
-        boards=boards,
-        level=2,
-        tasks=tasks,
-        phantom=sum(b.head.data_kind == "phantom" for b in boards),
-        across=across(boards),
+        "leaderboard.html.jinja", board.title + ": leaderboard", [board], data_uri, board=board, level=1
     )
 
 
-def across(boards: Sequence[Board]) -> list[tuple[str, str, list[tuple[Board, BoardRow | None]]]]:
-    """Every row's name and role, and its row on every board: generators first, then by name."""
-    rows = [{row.name: row for row in board.rows} for board in boards]
-    roles = {name: row.role for own in rows for name, row in own.items()}
-    return [
-        (name, role, [(board, own.get(name)) for board, own in zip(boards, rows, strict=True)])
-        for name, role in sorted(roles.items(), key=lambda r: (r[1] != "generator", r[0]))
-    ]
+def site_page(boards: Sequence[Board]) -> str:
+    """The page of all boards: with script one board at a time, without it one after the other.
 
-
-def dunn_matrix(board: Board) -> Matrix:
-    cells: dict[tuple[str, str], tuple[str, str]] = {}
-    for pair in board.comparison.dunn:
-        kind = "up" if pair.p_adjusted < board.comparison.settings.alpha else ""
-        cells[pair.a, pair.b] = cells[pair.b, pair.a] = (formats.p_value(pair.p_adjusted), kind)
-    return Matrix("Adjusted p values of Dunn's test", [r.name for r in board.rows if r.figures], cells)
+    Its images lie beside it, see ``pictures``. The board of ``FIRST`` comes first.
+    """
+    ordered = sorted(boards, key=lambda b: (b.task != FIRST, b.task, b.name))
+    return _fill(
+        "index.html.jinja",
+        "SynthThorax leaderboards",
+        ordered,
+        picture_name,
+        boards=ordered,
+        level=2,
+        phantom=sum(b.head.data_kind == "phantom" for b in ordered),
+        over=over_tasks(ordered),
+    )
 
 
 def pair_matrix(board: Board) -> Matrix:
@@ -104,17 +97,26 @@ def breakable(name: str) -> Markup:
     return Markup("_<wbr />").join(name.split("_"))
 
 
-def data_uri(png: bytes) -> str:
-    """Encode a picture for an ``img`` element."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def digits(value: float) -> str:
+    """Write the value of a cell, by which columns sort and which the CSV has, with six digits."""
+    return f"{value:.6g}"
 
 
-def _fill(template: str, title: str, all_boards: Sequence[Board], **values: Any) -> str:
+def picture_size(png: bytes) -> Markup:
+    """Return the attributes ``width`` and ``height`` of a PNG, so that a lazy picture moves nothing."""
+    width, height = struct.unpack(">II", png[16:24])
+    return Markup(f' width="{width}" height="{height}"')
+
+
+def _fill(
+    template: str, title: str, every: Sequence[Board], picture: Callable[[bytes], str], **values: Any
+) -> str:
     page = environment()
-    page.filters.update(breakable=breakable, data_uri=data_uri)
+    page.filters.update(breakable=breakable, digits=digits)
     page.globals.update(
         charts=charts, trade_offs=trade_offs, rank_diagram=rank_diagram, details=details,
-        dunn_matrix=dunn_matrix, pair_matrix=pair_matrix,
+        pair_matrix=pair_matrix, picture=picture, picture_size=picture_size, colors=row_colors(every),
     )  # fmt: skip
     inline = {kind: Markup((TEMPLATES / f"leaderboard.{kind}").read_text("utf-8")) for kind in ("css", "js")}
-    return page.get_template(template).render(title=title, glossary=glossary(all_boards), **inline, **values)
+    text = page.get_template(template).render(title=title, glossary=glossary(every), **inline, **values)
+    return re.sub(r"\n\s*\n+", "\n", text)

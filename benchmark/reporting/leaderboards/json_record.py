@@ -26,6 +26,7 @@ def board_record(board: Board) -> dict[str, Any]:
         rows[row.name] = {
             **{k: manifest[k] for k in PER_ROW if k in manifest},
             "rank": row.rank,
+            "rank_among_candidates": row.place,
             "unranked": row.unranked,
             "declared": asdict(row.declared),
             "selection": asdict(row.selection) if row.selection else None,
@@ -36,6 +37,7 @@ def board_record(board: Board) -> dict[str, Any]:
         **shared,
         "order": [row.name for row in board.rows],
         "rows": rows,
+        "verdict": board.verdict.text,
         "findings": [asdict(finding) for finding in board.findings],
         "comparison": board.comparison.to_json(),
         "costs": {row.name: row.manifest.costs.model_dump(mode="json") for row in board.rows},

@@ -6,7 +6,7 @@ from markupsafe import Markup, escape
 
 from benchmark.comparison.significance_records import Friedman
 from benchmark.reporting.leaderboards.charts import Scale, picture
-from benchmark.reporting.leaderboards.sentences import mean_ranks
+from benchmark.reporting.leaderboards.sentences import MIN_BLOCKS, mean_ranks
 
 WIDTH, LEFT, TOP, LINE = 480, 150, 62, 22
 MAX_NAME = 22  # letters of a name beside the axis
@@ -16,10 +16,10 @@ def rank_diagram(test: Friedman) -> Markup | None:
     """Draw the mean ranks, best first; bars join rows that do not differ significantly in Nemenyi's test.
 
     Returns:
-        None where Friedman's test is not available.
+        None where Friedman's test is not available or has fewer than ``MIN_BLOCKS`` blocks.
     Source: the diagram of Demsar 2006, JMLR 7, section 3.2.3, rotated by 90 degrees.
     """
-    if test.critical_difference is None:
+    if test.critical_difference is None or test.blocks < MIN_BLOCKS:
         return None
     ranks = test.mean_ranks
     names = sorted(ranks, key=lambda n: (ranks[n], n))

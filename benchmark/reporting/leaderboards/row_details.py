@@ -51,7 +51,7 @@ def details(board: Board, row: BoardRow) -> list[DetailGroup]:
         "Standing": _standing(row),
         "Memorization gate": _gate(row),
         "Fits": _fits(row),
-        "Execution": _execution(row),
+        "Execution": _execution(board, row),
         "Content": _content(row),
     }
     present = {title: [(term, text) for term, text in items if text] for title, items in groups.items()}
@@ -199,24 +199,25 @@ def _fits(row: BoardRow) -> list[Item]:
     return entries
 
 
-def _execution(row: BoardRow) -> list[Item]:
+def _execution(board: Board, row: BoardRow) -> list[Item]:
+    """Return seeds and isolation, and the environment where the rows of the board differ in it."""
     manifest = row.manifest
     isolation = manifest.provenance and manifest.provenance.isolation
+    differ = len(board.environments) > 1
     return [
         ("Seeds", settings(manifest.seeds)),
         ("Seeds of the fits", settings(manifest.fit_seeds) if len(manifest.fit_seeds) > 1 else ""),
         ("Device", f"{manifest.device}, {manifest.precision}"),
-        ("Hardware", settings(manifest.hardware)),
-        ("Software", settings(manifest.software)),
+        ("Hardware", settings(manifest.hardware) if differ else ""),
+        ("Software", settings(manifest.software) if differ else ""),
         ("Isolation", SENTENCES.get(isolation or "", "")),
     ]
 
 
 def _content(row: BoardRow) -> list[Item]:
-    manifest, samples = row.manifest, row.manifest.samples
+    """Return the hashes of the samples, and of ``bundle.json``, which has those of all its files."""
+    samples = row.manifest.samples
     return [
-        ("Protocol", manifest.protocol_hash),
-        ("Data", manifest.data.fingerprint),
         ("Samples", f"{plural(samples.images, 'image')}, content {samples.hash}" if samples else ""),
-        *((name, f"sha256 {sha}") for name, sha in sorted(manifest.files.items())),
+        ("bundle.json", f"SHA-256 {row.sha256}" if row.sha256 else ""),
     ]

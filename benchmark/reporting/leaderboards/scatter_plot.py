@@ -9,10 +9,9 @@ from markupsafe import Markup, escape
 from benchmark.reporting.leaderboards.charts import Scale, decades, picture, ticks
 from benchmark.utils.formatting import points
 
-WIDTH, HEIGHT = 480, 340
-LEFT, RIGHT, TOP, BOTTOM = 50, 466, 12, 288
-RADIUS, LETTER, BOLD, LINE = 5, 6.3, 7.2, 12  # of a mark; widths of a letter and height of a line at 11 px
-Box = tuple[float, float, float, float]  # left, top, right, bottom
+WIDTH, HEIGHT = 600, 340
+LEFT, RIGHT, TOP, BOTTOM = 50, 436, 12, 288  # of the axes; the names stand to the right
+RADIUS, LINE, MAX_NAME = 5, 13, 22  # of a mark; height of a line at 11 px; letters of a name
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Mark:
     control: bool  # drawn as a square, a generator as a circle
     gated: bool  # drawn hollow; never on the front
     front: bool  # on the Pareto front
+    color: str = ""  # CSS class
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def scatter(marks: Sequence[Mark], axis: Axis, y_title: str, label: str) -> Mark
         parts.append(
             f'<line class="reach {_kinds(m)}" x1="{x1}" x2="{x1}" y1="{y(m.low)}" y2="{y(m.high)}"/>'
         )
-    parts += _labels(marks, at, y) + [_mark(at[m.name], m) for m in marks]
-    return picture("scatter", WIDTH, HEIGHT, label, parts)
+    height = max(HEIGHT, LINE * len(marks))  # the column of names may be taller than the plot
+    parts += _labels(marks, at, height) + [_mark(at[m.name], m) for m in marks]
+    return picture("scatter", WIDTH, height, label, parts)
 
 
 def _scales(marks: Sequence[Mark], axis: Axis) -> tuple[Scale, Scale]:
@@ -114,7 +115,9 @@ def _steps(front: Sequence[tuple[float, float]]) -> str:
 
 def _kinds(mark: Mark) -> str:
     marked = [("control", mark.control), ("gated", mark.gated), ("front", mark.front)]
-    return " ".join(["mark", *(name for name, holds in marked if holds)])
+    return " ".join(
+        ["mark", *([mark.color] if mark.color else []), *(name for name, holds in marked if holds)]
+    )
 
 
 def _mark(at: tuple[float, float], mark: Mark) -> str:
@@ -129,36 +132,37 @@ def _mark(at: tuple[float, float], mark: Mark) -> str:
     return f'<circle class="{_kinds(mark)}" cx="{x}" cy="{y}" r="{RADIUS}">{title}</circle>'
 
 
-def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], y: Scale) -> list[str]:
-    """Place each name where it covers least of the marks, whiskers and earlier names."""
-    reach = RADIUS + 1
-    taken: list[Box] = [(px - reach, py - reach, px + reach, py + reach) for px, py in at.values()]
-    taken += [(at[m.name][0] - 1, y(m.high), at[m.name][0] + 1, y(m.low)) for m in marks]
+def _labels(marks: Sequence[Mark], at: dict[str, tuple[float, float]], height: float) -> list[str]:
+    """Write the names in a column beside the plot, each joined to its mark by a line."""
+    ordered = sorted(marks, key=lambda m: (at[m.name][1], at[m.name][0], m.name))
+    lines = spread([at[m.name][1] for m in ordered], LINE, LINE / 2, height - LINE / 2)
     parts = []
-    for mark in sorted(marks, key=lambda m: (not m.front, m.name)):
+    for mark, y in zip(ordered, lines, strict=True):
         px, py = at[mark.name]
-        width = (BOLD if mark.front else LETTER) * len(mark.name)
-        best = min(_candidates(px, py, width), key=lambda b: _cost(b, taken))
-        taken.append(best)
+        parts.append(f'<path class="lead {mark.color}" d="M{px},{py}L{RIGHT + 4},{y}"/>')
+        kind = "name front" if mark.front else "name"
+        short = mark.name if len(mark.name) <= MAX_NAME else mark.name[: MAX_NAME - 1] + "…"
         parts.append(
-            f'<text class="name{" front" if mark.front else ""}" x="{round(best[0], 1)}" '
-            f'y="{round(best[3] - 3, 1)}">{escape(mark.name)}</text>'
+            f'<text class="{kind}" x="{RIGHT + 7}" y="{round(y + 4, 1)}">{escape(short)}'
+            f"<title>{escape(mark.name)}</title></text>"
         )
     return parts
 
 
-def _candidates(x: float, y: float, width: float) -> list[Box]:
-    """Return the positions for a label, the usual one first: right, left, above and below, near and far."""
-    lefts = [(x + 8, 0.0), (x - 8 - width, 0.0), (x + 5, -12.0), (x + 5, 12.0)]
-    lefts += [(x - 5 - width, -12.0), (x - 5 - width, 12.0), (x - width / 2, -15.0), (x - width / 2, 15.0)]
-    lefts += [(x + 8, -26.0), (x + 8, 26.0), (x - 8 - width, -26.0), (x - 8 - width, 26.0)]
-    return [(left, y + dy - LINE / 2, left + width, y + dy + LINE / 2) for left, dy in lefts]
+def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move ascending heights apart to at least ``gap``, between two ends that have room for them.
 
-
-def _cost(box: Box, taken: Sequence[Box]) -> float:
-    """Return the area of the earlier boxes that a label covers, and a penalty outside the plot."""
-    left, top, right, bottom = box
-    wide = [max(0.0, min(right, other[2]) - max(left, other[0])) for other in taken]
-    tall = [max(0.0, min(bottom, other[3]) - max(top, other[1])) for other in taken]
-    outside = max(0, LEFT - left) + max(0, right - RIGHT) + max(0, TOP - top) + max(0, bottom - BOTTOM)
-    return sum(w * h for w, h in zip(wide, tall, strict=True)) + 50 * outside
+    But for the ends, the sum of the squared moves is the smallest: the isotonic regression of the heights
+    less their places (pool adjacent violators).
+    """
+    pools: list[tuple[float, int]] = []  # mean and number of the shifted heights
+    for number, height in enumerate(heights):
+        pool = (height - gap * number, 1)
+        while pools and pools[-1][0] > pool[0]:
+            mean, count = pools.pop()
+            total = count + pool[1]
+            pool = ((mean * count + pool[0] * pool[1]) / total, total)
+        pools.append(pool)
+    shifted = [mean for mean, count in pools for _ in range(count)]
+    last = high - gap * (len(heights) - 1)
+    return [round(min(max(m, low), last) + gap * number, 1) for number, m in enumerate(shifted)]

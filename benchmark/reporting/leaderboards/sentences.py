@@ -9,6 +9,7 @@ from benchmark.reporting.leaderboards.board import Board, BoardRow
 from benchmark.utils.formatting import listed, plural, points, points_range, points_with_range
 
 Item = tuple[str, str]  # a term and its text
+MIN_BLOCKS = 10  # of Friedman's test, for a critical difference: fewer cannot tell rows apart
 
 
 def kruskal_wallis(test: significance.KruskalWallis) -> str:
@@ -23,22 +24,26 @@ def kruskal_wallis(test: significance.KruskalWallis) -> str:
 
 
 def friedman(test: significance.Friedman) -> str:
-    """Result of Friedman's test, and the critical difference of mean ranks."""
+    """Result of Friedman's test, and with ten blocks or more the critical difference of mean ranks."""
     if test.p is None:
-        return f"Friedman's test and the critical-difference diagram: not available, {test.reason}."
+        return f"Friedman's test: not available, {test.reason}."
     verdict = "the rows differ" if test.p < test.alpha else "no significant difference between the rows"
-    return (
+    text = (
         f"Friedman's test over {plural(test.blocks, 'block')}: χ²({test.df}) = {number(test.statistic)}, "
-        f"{p_equals(test.p)}, Kendall's W {test.kendall_w:.2f}; {verdict}. Rows whose mean ranks are "
-        f"closer than {test.critical_difference:.2f} do not differ significantly in Nemenyi's test at the "
-        f"{percent(test.alpha, 0)} level."
+        f"{p_equals(test.p)}, Kendall's W {test.kendall_w:.2f}; {verdict}."
+    )
+    if test.blocks < MIN_BLOCKS:
+        return f"{text} A critical difference of mean ranks is given from {MIN_BLOCKS} blocks on."
+    return (
+        f"{text} Rows whose mean ranks are closer than {test.critical_difference:.2f} do not differ "
+        f"significantly in Nemenyi's test at the {percent(test.alpha, 0)} level."
     )
 
 
 def mean_ranks(test: significance.Friedman) -> str:
-    """The critical-difference diagram as text."""
+    """Mean ranks, and with ten blocks or more the groups of the critical-difference diagram."""
     ranks = sorted(test.mean_ranks.items(), key=lambda r: (r[1], r[0]))
-    cliques = [listed(list(clique)) for clique in test.cliques if len(clique) > 1]
+    cliques = [listed(list(c)) for c in test.cliques if len(c) > 1] if test.blocks >= MIN_BLOCKS else []
     joined = f" No significant difference within: {'; '.join(cliques)}." if cliques else ""
     return f"Mean ranks, 1 is best: {', '.join(f'{name} {rank:.2f}' for name, rank in ranks)}.{joined}"
 

@@ -24,12 +24,12 @@ class TradeOff:
     sentence: str
 
 
-def fidelity_trade_offs(board: Board) -> list[TradeOff]:
+def fidelity_trade_offs(board: Board, colors: Mapping[str, str]) -> list[TradeOff]:
     """Plot utility against every FID of the board."""
-    return [_fidelity(board, name) for name in board.measures if name.startswith("fid")]
+    return [_fidelity(board, name, colors) for name in board.measures if name.startswith("fid")]
 
 
-def _fidelity(board: Board, name: str) -> TradeOff:
+def _fidelity(board: Board, name: str, colors: Mapping[str, str]) -> TradeOff:
     measures = board.measure_values(name)
     floors = {m.floor for m in measures.values()}
     floor = floors.pop() if len(floors) == 1 else None
@@ -38,30 +38,33 @@ def _fidelity(board: Board, name: str) -> TradeOff:
     log = min(shown) > 0 and max(shown) / min(shown) > WIDE
     guide = (floor, "real vs real") if floor is not None else None
     axis = Axis(f"{board.measure_title(name)}, lower is closer{' (log)' if log else ''}", log, guide)
-    return _plot(board, f"Utility against {board.measure_title(name)}", values, axis)
+    return _plot(board, f"Utility against {board.measure_title(name)}", values, axis, colors)
 
 
-def cost_trade_off(board: Board) -> TradeOff:
+def cost_trade_off(board: Board, colors: Mapping[str, str]) -> TradeOff:
     """Plot utility against the seconds to fit and sample."""
     values = {row.name: max(row.seconds, MIN_COST) for row in board.rows if row.seconds is not None}
     axis = Axis("seconds to fit and sample (log)", True)
-    return _plot(board, "Utility against cost", values, axis, least=0.0)
+    return _plot(board, "Utility against cost", values, axis, colors)
 
 
-def marks(board: Board, values: Mapping[str, float], least: float | None = None) -> list[Mark]:
+def marks(
+    board: Board, values: Mapping[str, float], colors: Mapping[str, str], least: float = 0.0
+) -> list[Mark]:
     """Marks of the rows that have a value and a difference to real_only.
 
-    The front is among the eligible rows: those that the memorization gate does not catch, without the oracle
-    and the noise.
+    The front is among the eligible rows: those above ``real_only`` that the memorization gate does not catch,
+    without the oracle and the noise.
 
     Args:
-        least: difference to real_only that a row on the front must exceed; None for no such limit.
+        colors: CSS classes by row.
+        least: difference to real_only that a row on the front must exceed.
     """
     rows = [(row, d) for row in board.rows if row.name in values and (d := board.difference(row))]
     eligible = {
         row.name: (values[row.name], d.estimate)
         for row, d in rows
-        if not row.copies and row.name not in NOT_ELIGIBLE and (least is None or d.estimate > least)
+        if not row.copies and row.name not in NOT_ELIGIBLE and d.estimate > least
     }
     best = set(pareto_front(eligible))
     return [
@@ -74,6 +77,7 @@ def marks(board: Board, values: Mapping[str, float], least: float | None = None)
             control=row.role == "control",
             gated=row.copies,
             front=row.name in best,
+            color=colors.get(row.name, ""),
         )
         for row, d in rows
     ]
@@ -93,22 +97,22 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def _plot(
-    board: Board, title: str, values: Mapping[str, float], axis: Axis, least: float | None = None
+    board: Board, title: str, values: Mapping[str, float], axis: Axis, colors: Mapping[str, str]
 ) -> TradeOff:
-    drawn = marks(board, values, least)
+    drawn = marks(board, values, colors)
     if not drawn:
         sentence = "Not available: no row has both this figure and a difference to real_only."
         return TradeOff(title, None, sentence)
     y_title = f"{board.metric.noun}, points vs real_only"
     label = "; ".join(f"{m.name}: {number(m.x)}, {points_with_range(m)}" for m in drawn)
-    return TradeOff(title, scatter(drawn, axis, y_title, f"{title}. {label}"), front_sentence(drawn, least))
+    return TradeOff(title, scatter(drawn, axis, y_title, f"{title}. {label}"), front_sentence(drawn))
 
 
-def front_sentence(drawn: Sequence[Mark], least: float | None) -> str:
+def front_sentence(drawn: Sequence[Mark]) -> str:
     """Sentence with the rows on the front, or with the reason why there are none."""
     front = sorted((m for m in drawn if m.front), key=lambda m: (m.x, m.name))
     if front:
         return f"On the Pareto front: {listed([f'{m.name} ({points(m.estimate)})' for m in front])}."
-    if least is not None and any(not m.gated and m.name not in NOT_ELIGIBLE for m in drawn):
+    if any(not m.gated and m.name not in NOT_ELIGIBLE for m in drawn):
         return "The Pareto front is real_only alone: it costs nothing, and no eligible row is above it."
     return "The Pareto front is empty: all rows in the plot are gated, the oracle or the noise."

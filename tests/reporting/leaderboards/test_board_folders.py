@@ -11,6 +11,7 @@ import pytest
 from benchmark.bundles.standing import Standing, read_keyring, read_standing
 from benchmark.errors import SubmissionError
 from benchmark.reporting.leaderboards.board_folders import (
+    BoardFolder,
     board_folders,
     one_board_per_protocol,
     read_board,
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_board_is_its_rows_with_their_standings(tmp_path, folder):
     """A board has a name, task, profile, rows by name, and each row's standing and hash of bundle.json."""
     assert board_folders(tmp_path) == [folder]
-    board = read_board(folder)
+    board = read_board(BoardFolder.at(folder))
     assert (board.name, board.task, board.head.profile) == (BOARD, "cxr_pneumonia", "demo")
     assert [b.manifest.row.name for b in board.bundles] == ["ddpm", "duplicate_real", "real_only"]
     assert {s.status for s in board.standings.values()} == {"self-reported"}
@@ -71,7 +72,7 @@ def test_a_board_never_mixes(folder, fields, named):
 
 def test_two_boards_of_one_protocol_are_one(tmp_path, folder):
     """Two names for one protocol and data are refused; another name for other data is not."""
-    one = read_board(folder)
+    one = read_board(BoardFolder.at(folder))
     one_board_per_protocol([one])
     with pytest.raises(SubmissionError, match=f"{BOARD}-b: has the protocol and the data of board '{BOARD}'"):
         one_board_per_protocol([one, replace(one, name=f"{BOARD}-b")])
@@ -178,7 +179,10 @@ def test_run_by_the_project_is_what_a_maintainer_signed(folder):
     root, row = folder.parent.parent, folder / "ddpm"
     (root / "maintainers").write_text(MAINTAINER.line())
     (root / "allowed_signers").write_text(AUTHOR.line(BUNDLE))
-    assert read_board(folder).rows[0].origin == "the project, as the bundle says; the project did not sign it"
+    assert (
+        read_board(BoardFolder.at(folder)).rows[0].origin
+        == "the project, as the bundle says; the project did not sign it"
+    )
     for key, owner, project in (
         (MAINTAINER, "max@example.org", True), (AUTHOR, "ann@example.org", False), (STRANGER, "", False)
     ):  # fmt: skip
@@ -186,12 +190,12 @@ def test_run_by_the_project_is_what_a_maintainer_signed(folder):
         now = standing(folder)
         assert (now.signer, now.owner, now.project) == (key.fingerprint, owner, project)
     MAINTAINER.sign(row / "bundle.json")
-    origins = {r.name: r.origin for r in read_board(folder).rows}
+    origins = {r.name: r.origin for r in read_board(BoardFolder.at(folder)).rows}
     assert origins["ddpm"] == "the project, signed by max@example.org"
     assert "did not sign" in origins["real_only"]
     edit(row, submission_type="suite", device="cuda")
     with pytest.raises(SubmissionError, match=r"bundle\.json\.sig.*of other content"):
-        read_board(folder)
+        read_board(BoardFolder.at(folder))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "NaN", '{"schema": 1}', "[" * 100_000])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,7 +16,16 @@ from benchmark.comparison.significance_records import Association, Friedman, Nee
 from benchmark.reporting.leaderboards import sentences
 from benchmark.reporting.leaderboards.charts import decades, ticks
 from benchmark.reporting.leaderboards.rank_diagram import clique_bars, rank_diagram
-from benchmark.reporting.leaderboards.scatter_plot import BOTTOM, LEFT, RIGHT, TOP, Axis, Mark, scatter
+from benchmark.reporting.leaderboards.scatter_plot import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    Axis,
+    Mark,
+    scatter,
+    spread,
+)
 from benchmark.reporting.leaderboards.trade_offs import pareto_front
 
 LINEAR = Axis("cost", log=False)
@@ -133,13 +142,25 @@ def test_nothing_leaves_the_plot(values):
         assert TOP <= float(line.get("y2")) <= float(line.get("y1")) <= BOTTOM
 
 
-def test_names_do_not_cover_each_other():
-    """Of ten close rows no two names overlap, by their estimated width."""
-    marks = [mark(f"generator_{i}", 1 + 0.4 * (i % 4), 0.01 * i) for i in range(10)]
-    names = elements(scatter(marks, LINEAR, "y", "l"), "text", "name")
-    at = [(float(n.get("x")), float(n.get("y")), 6.0 * len(n.text or "")) for n in names]
-    for (x, y, w), (u, v, z) in combinations(at, 2):
-        assert abs(y - v) >= 10 or x + w <= u or u + z <= x
+@given(st.lists(st.tuples(st.floats(1, 1e3), st.floats(-0.3, 0.3)), min_size=1, max_size=25))
+def test_names_do_not_cover_each_other(values):
+    """Names stand in one column beside the plot, at least a line apart, inside the picture."""
+    marks = [mark(f"generator_{i}", x, y) for i, (x, y) in enumerate(values)]
+    svg = scatter(marks, LINEAR, "y", "l")
+    names = elements(svg, "text", "name")
+    assert len(names) == len(marks)
+    assert {float(n.get("x")) for n in names} == {RIGHT + 7.0}
+    ys = sorted(float(n.get("y")) for n in names)
+    assert all(b - a >= 12.8 for a, b in pairwise(ys))
+    assert ys[0] >= 10
+    assert ys[-1] <= float(ElementTree.fromstring(svg).get("viewBox").split()[3])
+
+
+def test_spread_by_hand():
+    """Two heights that are too close part evenly around their middle, inside the ends; a far one stays."""
+    assert spread([10, 12, 40], 10, 0, 99) == [6.0, 16.0, 40]
+    assert spread([5, 5, 5], 10, 0, 99) == [0, 10, 20]
+    assert spread([95, 95], 10, 0, 99) == [89, 99]
 
 
 def test_names_are_escaped():
@@ -193,9 +214,16 @@ def test_friedman_sentence():
     assert "no significant difference between the rows" in sentences.friedman(friedman(p=0.2))
     missing = friedman(p=None, critical_difference=None, reason="fewer than two blocks")
     assert rank_diagram(missing) is None
-    assert sentences.friedman(missing) == (
-        "Friedman's test and the critical-difference diagram: not available, fewer than two blocks."
-    )
+    assert sentences.friedman(missing) == "Friedman's test: not available, fewer than two blocks."
+
+
+@pytest.mark.parametrize(("blocks", "given"), [(9, False), (10, True)])
+def test_a_critical_difference_needs_ten_blocks(blocks, given):
+    """With nine there is neither a diagram nor a sentence that tells rows apart by mean ranks."""
+    test = friedman(blocks=blocks)
+    assert (rank_diagram(test) is not None) is given
+    assert ("closer than 1.25" in sentences.friedman(test)) is given
+    assert ("No significant difference within" in sentences.mean_ranks(test)) is given
 
 
 def association(**changes: Any) -> Association:

@@ -172,7 +172,7 @@ def test_main_figures_are_on_both_pages(shown, comparison):
 def test_phantom_results_are_labeled(bundles, shown, comparison, tmp_path):
     """The top of the page states phantom data; results on real data have no such notice."""
     assert shown["html"].index("Phantom results.") < shown["html"].index("Findings</h2>")
-    assert "Phantom results." in shown["md"][:400]
+    assert "Phantom results." in shown["md"][:600]
     real = pages([altered(b, data_kind="real") for b in bundles], tmp_path, comparison)
     assert "Phantom results." not in real["html"] + real["md"]
 
@@ -183,7 +183,9 @@ def test_a_gated_row_gets_no_rank(bundles, shown, tmp_path):
     caught = [altered(b, memorization=copies) if b.manifest.row.name == "stylegan" else b for b in bundles]
     record = json.loads(pages(caught, tmp_path)["json"])
     assert record["rows"]["stylegan"]["rank"] is None
-    assert set(record["order"][-2:]) == {"stylegan", "copycat"}
+    assert record["order"][:2] == ["ddpm", "stylegan"]  # candidates come before the references
+    assert record["rows"]["ddpm"]["rank_among_candidates"] == 1
+    assert record["rows"]["oracle"]["rank_among_candidates"] is None
     assert any("stylegan copies training images and gets no rank" in f["text"] for f in record["findings"])
     assert json.loads(shown["json"])["rows"]["duplicate_real"]["rank"] is not None
 

@@ -47,7 +47,7 @@ def test_figures_of_merit_are_folded_away(bundles, comparison, tmp_path):
     written = pages(bundles, tmp_path, Comparison.from_json(record))
     assert "| Row | Brier &lt;score&gt; |" in written["md"]
     assert "| ddpm | 0.432 \\[0.400, 0.500\\] |" in written["md"]
-    assert "0.4321" in written["html"]
+    assert "0.432<small>[0.400, 0.500]</small>" in written["html"]
     assert "Brier &lt;score&gt;" in written["html"]
     assert "Brier <score>" not in written["html"]
     assert "A mean square." in written["html"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.reporting.leaderboards.board_folders import read_board
+from benchmark.reporting.leaderboards.board_folders import BoardFolder, read_board
 from benchmark.reporting.leaderboards.repeats import repeats
 from support.board_folders import make_board_folder
 
@@ -16,7 +16,7 @@ from support.board_folders import make_board_folder
 def test_the_sentence_states_the_board_s_own_numbers(tmp_path):
     """Spread, smallest inflation and honest gain follow from the results of the bundles."""
     rows = ("real_only", "duplicate_real", "oracle", "ddpm")
-    board = read_board(make_board_folder(tmp_path, rows=rows, seeds=(0, 1, 2)))
+    board = read_board(BoardFolder.at(make_board_folder(tmp_path, rows=rows, seeds=(0, 1, 2))))
     runs = {}
     for bundle in board.bundles:
         by_bracket = bundle.manifest.results["test"]
@@ -40,4 +40,4 @@ def test_the_sentence_states_the_board_s_own_numbers(tmp_path):
 
 def test_one_seed_has_no_spread(tmp_path):
     """Without a spread the board states nothing."""
-    assert repeats(read_board(make_board_folder(tmp_path, seeds=(0,)))) == ""
+    assert repeats(read_board(BoardFolder.at(make_board_folder(tmp_path, seeds=(0,))))) == ""

@@ -97,8 +97,8 @@ def test_access_to_the_test_costs_the_rank(access: str, words: str):
     """The row stands below the ranked ones, struck out, with the reason."""
     shown = submitted(ddpm={"test_access": access})
     row = next(r for r in shown.rows if r.name == "ddpm")
-    assert (row.rank, row.unranked, row.struck) == (None, words, "test access")
-    assert shown.rows.index(row) > max(k for k, r in enumerate(shown.rows) if r.rank is not None)
+    assert (row.place, row.unranked, row.struck) == (None, words, "test access")
+    assert all(r.place is None for r in shown.rows[shown.rows.index(row) :])
     page = task_page([shown])
     assert "~~ddpm~~ test access" in page
     assert f"ddpm {words} and gets no rank" in page

@@ -39,16 +39,6 @@ def site_pages(boards) -> dict[str, str]:
     return pages(boards)
 
 
-def lettered(board: Board, letters: dict[str, str]) -> Board:
-    """Return the board with a compact letter display in its comparison."""
-    ranking = board.comparison.ranking
-    rows = {
-        name: row.model_copy(update={"letters": letters.get(name, "c")}) for name, row in ranking.rows.items()
-    }
-    changed = ranking.model_copy(update={"rows": rows})
-    return replace(board, comparison=board.comparison.model_copy(update={"ranking": changed}))
-
-
 def section(page: str, title: str) -> str:
     """Return the text under a heading."""
     return re.split(r"\n#+ ", page.split(f" {title}\n", 1)[1])[0]
@@ -64,7 +54,11 @@ def test_a_task_has_its_boards_one_after_the_other(site_pages):
     """A page has one title, a heading and an anchor per board, and one glossary."""
     page = site_pages["cxr_pneumonia.md"]
     heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
-    assert heads == ["cxr\\_pneumonia-demo", "cxr\\_pneumonia-lite", "Glossary"]
+    assert heads == [
+        "Pneumonia in chest radiographs, demo",
+        "Pneumonia in chest radiographs, lite",
+        "Glossary",
+    ]
     assert len(re.findall(r"^# ", page, re.MULTILINE)) == 1
     assert page.count("### Leaderboard") == 2
     assert page.count("- **Rank**") == 1
@@ -79,7 +73,7 @@ def test_every_row_has_its_standing(site_pages):
     demo, lite = site_pages["cxr_pneumonia.md"].split('<a id="cxr_pneumonia-lite">')
     table = section(demo, "Leaderboard")
     assert "| **ddpm** | generator | verified |" in table
-    assert "| **real\\_only** | control | self-reported, signed |" in table
+    assert "| **real\\_only** | reference | self-reported, signed |" in table
     assert "verified" not in section(lite, "Leaderboard")
     below = section(demo, "Standing of the rows")
     assert "Verified on 2026-11-21 with version 0.2.0" in below
@@ -89,15 +83,25 @@ def test_every_row_has_its_standing(site_pages):
     assert "seeds (verify --deep) detects an inflation of a row by" in below
 
 
-def test_letters_have_a_column(boards):
-    """Every ranked row shows its letters; gated and failed rows have none."""
-    each = {"ddpm": "a", "duplicate_real": "ab", "real_only": "b"}
-    page = pages([lettered(b, each) for b in boards])["cxr_pneumonia.md"]
-    lines = section(page, "Leaderboard").splitlines()
-    head = next(line for line in lines if line.startswith("| Rank"))
-    letters = {cells[3].strip(): cells[2].strip() for cells in (li.split("|") for li in lines if "**" in li)}
-    assert head.startswith("| Rank | Letters | Row |")
-    assert letters == {"**ddpm**": "a", "**duplicate\\_real**": "ab", "**real\\_only**": "b"}
+def test_candidates_and_references_have_a_table_each(site_pages):
+    """References have no rank; one sentence says what a rank is, and no letters are left."""
+    table = section(site_pages["cxr_pneumonia.md"], "Leaderboard")
+    candidates, references = table.split("References:")
+    assert re.findall(r"^\| (\S+) \| \*\*(\w+)", candidates, re.MULTILINE) == [("1", "ddpm")]
+    ranks = re.findall(r"^\| (\S+) \| \*\*", references, re.MULTILINE)
+    assert ranks == ["–", "–"]
+    assert "1 + the number of candidates that the tests find better" in table
+    assert "Letters" not in site_pages["cxr_pneumonia.md"]
+
+
+def test_the_verdict_comes_first(site_pages):
+    """A sentence answers the question before the table; the preamble and the machines follow it."""
+    page = site_pages["cxr_pneumonia.md"]
+    order = ["No generator beats copies of real images", "### Leaderboard", "### Findings", "### About this"]
+    places = [page.index(text) for text in [*order, "Another machine gives another table", "### Controls"]]
+    assert places == sorted(places)
+    assert "No generator beats copies" in site_pages["README.md"]
+    assert "Another machine gives another table" in site_pages["README.md"]
 
 
 def test_the_statistics_are_those_of_the_comparison(boards, site_pages):
@@ -119,12 +123,13 @@ def test_the_statistics_are_those_of_the_comparison(boards, site_pages):
     assert "| ddpm | McNemar by patient |" in tests
 
 
-def test_profile_and_hardware_are_in_the_head(site_pages):
-    """The head also has the source and the image size."""
-    head = site_pages["cxr_pneumonia.md"].split("### Leaderboard")[0]
-    assert "Profile **demo**, source phantom.chest, 32 pixels" in head
-    assert "Run on cpu 2 cores, gpu –, cpu, bfloat16 (3 rows)" in head
-    assert head.index("Profile **demo**") < head.index("Phantom results.")
+def test_profile_and_hardware_are_on_the_page(site_pages):
+    """They stand with the source and the image size; a phantom board says so before its table."""
+    page = site_pages["cxr_pneumonia.md"]
+    about = section(page, "About this board")
+    assert "Profile **demo**, source phantom.chest, 32 pixels" in about
+    assert "Run on cpu 2 cores, gpu –, cpu, bfloat16 (3 rows)" in about
+    assert page.index("Phantom results.") < page.index("### Leaderboard")
 
 
 def test_commands_name_task_profile_source_and_choices(boards):
@@ -153,12 +158,9 @@ def test_json_has_every_board_and_every_hash(boards, site_pages):
 
 
 def test_the_index_counts_rows_and_verified_ones(site_pages):
-    """A board's line has images, rows, verified rows, the oracle's outcome and links."""
-    lines = [line for line in site_pages["README.md"].splitlines() if line.startswith("| cxr")]
-    assert [line.split(" | ")[1:5] for line in lines] == [
-        ["phantom", "3", "1", "unknown"],  # unknown without the oracle
-        ["phantom", "3", "0", "unknown"],
-    ]
+    """A board's line has its title, verdict, images, rows, verified rows and links."""
+    lines = [line for line in site_pages["README.md"].splitlines() if line.startswith("| Pneumonia")]
+    assert [line.split(" | ")[2:5] for line in lines] == [["phantom", "3", "1"], ["phantom", "3", "0"]]
     assert "(cxr_pneumonia.md#cxr_pneumonia-lite)" in lines[1]
 
 
