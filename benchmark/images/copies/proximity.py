@@ -1,4 +1,4 @@
-"""Whether images are nearer to the training patients than to patients that nobody learned from.
+"""Nearness of images to the training patients, beside patients that nobody learned from.
 
 As many images of both are searched, label by label, those of the latter from at least as many patients. Which
 patients were trained on is chance, so the nearest image of one that no training patient influenced is a
