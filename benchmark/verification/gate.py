@@ -26,7 +26,7 @@ from benchmark.verification.check import (
     shortened,
 )
 from benchmark.verification.data import RecomputedData
-from benchmark.verification.nearness import MAX_IMAGES, share_faults
+from benchmark.verification.nearness import MAX_IMAGES, Shown, share_faults
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.sample_images import SampleImages
 
@@ -113,15 +113,17 @@ def check_calibration(
     except BenchmarkError as error:
         return [Check("memorization", NOT_CHECKED, f"could not be recomputed: {error.problem}")]
     faults = [*_number_faults(manifest, gate, gates), *_calibration_faults(gate, gates)]
-    shown = [
-        samples.image[(samples.fold == fold) & np.isin(samples.label, own.labels)]
-        for fold, own in enumerate(gates)
-    ]
-    hits, n = sum(own.gate.hits(x) for own, x in zip(gates, shown, strict=True)), sum(map(len, shown))
+    shown = []
+    for fold, own in enumerate(gates):
+        rows = (samples.fold == fold) & np.isin(samples.label, own.labels)
+        shown.append(Shown(samples.image[rows], samples.label[rows], own.labels))
+    hits = sum(own.gate.hits(x.image) for own, x in zip(gates, shown, strict=True))
+    n = sum(len(x.image) for x in shown)
     rates = gate.by_fit or {manifest.fit_seeds[0]: gate.rate}
     shown_fit = min(manifest.fit_seeds)
-    faults += share_faults("rate", rates.get(shown_fit, gate.rate), gate.n, hits, n)
-    faults += nearness.shown_faults(gate, copies, shown, gate.fit in (None, shown_fit))
+    faults += share_faults(rates.get(shown_fit, gate.rate), gate.n, hits, n)
+    if gate.fit in (None, shown_fit):
+        faults += nearness.shown_faults(gate, copies, shown)
     return checks_of("memorization", faults, f"{hits} of {n} shown images lie above the threshold")
 
 

@@ -1,6 +1,7 @@
 """Check the nearness to training patients that a bundle reports."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from benchmark.verification.check import Fault
 
 MIN_P = 1e-4  # of the share among the shown images, if they are drawn from all
 MAX_IMAGES = 10**9  # that a gate may report
+FAR = 4.0  # standard errors between the shares of all and of the shown images
 LARGER = 1.5  # times the error recomputed from the few images that a bundle shows; that of all is smaller
 
 
@@ -32,34 +34,65 @@ def record_faults(gate: Memorization) -> list[Fault]:
     return faults
 
 
-def shown_faults(
-    gate: Memorization, real: Sequence[RealCopies], images: Sequence[np.ndarray], one_fit: bool
-) -> list[Fault]:
-    """Recompute the nearness of the shown images, fold by fold.
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Shown images of one fold.
 
-    Args:
-        gate: as reported.
-        real: detectors of the folds; ``images`` (N, H, W) those shown of each.
-        one_fit: the shown images are those of the gated fit.
+    Attributes:
+        image: (N, H, W) uint8.
+        label: (N,) their classes, which are shown evenly.
+        labels: (M,) classes of all gated images of the fold.
     """
+
+    image: np.ndarray
+    label: np.ndarray
+    labels: np.ndarray
+
+
+def shown_faults(gate: Memorization, real: Sequence[RealCopies], shown: Sequence[Shown]) -> list[Fault]:
+    """Recompute the nearness of the shown images: class by class, in proportion to all images of the fit."""
     own = [copies.proximity for copies in real]
     if (gate.nearness is None) == any(own):
         problem = "is missing" if gate.nearness is None else "is reported, but the data has too few patients"
         return [("memorization.nearness", problem)]
-    shown = [p.nearness(x) for p, x in zip(own, images, strict=True) if p is not None and len(x)]
-    if gate.nearness is None or not shown or not one_fit:
+    if gate.nearness is None:
         return []
-    n = sum(s.n for s in shown)
-    hits, error = round(sum(s.share * s.n for s in shown)), sum(s.error * s.n for s in shown) / n
-    faults: list[Fault] = []
+    near, label = [np.zeros(0, bool)], [np.zeros(0, int)]
+    errors = []
+    for proximity, images in zip(own, shown, strict=True):
+        if proximity is not None and len(images.image):
+            nearest = proximity.nearest(images.image)
+            near.append(proximity.of_train(nearest))
+            label.append(images.label)
+            errors.append(proximity.nearness_of(nearest).error)
+    if not errors:
+        return []
+    faults, error = list[Fault](), float(np.mean(errors))
     if gate.nearness.error > LARGER * error:
         problem = f"is {gate.nearness.error:.3f}, and {error:.3f} of the shown images alone"
         faults.append(("memorization.nearness.error", problem))
-    return faults + share_faults("nearness.share", gate.nearness.share, gate.nearness.n, hits, n)
+    every = np.concatenate([images.labels for images in shown])
+    share, spread = _in_proportion(np.concatenate(near), np.concatenate(label), every)
+    spread = float(np.hypot(spread, 0.5 / np.sqrt(gate.nearness.n)))
+    if abs(gate.nearness.share - share) > FAR * spread:
+        problem = f"is {gate.nearness.share:.3f}, and {share:.3f} ± {spread:.3f} by the shown images"
+        faults.append(("memorization.nearness.share", problem))
+    return faults
 
 
-def share_faults(name: str, rate: float, images: int, hits: int, n: int) -> list[Fault]:
-    """Compare a share of all images of the shown fit with that of the shown ones, drawn from all."""
+def _in_proportion(near: np.ndarray, label: np.ndarray, every: np.ndarray) -> tuple[float, float]:
+    """Return the share of ``near``, classes in proportion to ``every``, and its standard error."""
+    classes = np.unique(label)
+    weight = np.array([(every == c).mean() for c in classes])
+    weight = weight / weight.sum()
+    hits, n = (np.array([own[label == c].sum() for c in classes]) for own in (near, np.ones_like(near, int)))
+    smooth = (hits + 1) / (n + 2)  # a class of which all or none are near has an error, too
+    spread = np.sqrt((weight**2 * smooth * (1 - smooth) / n).sum())
+    return float((weight * hits / n).sum()), float(spread)
+
+
+def share_faults(rate: float, images: int, hits: int, n: int) -> list[Fault]:
+    """Compare the share above the threshold of all images of the shown fit with that of the shown ones."""
     from scipy.stats import fisher_exact
 
     if not n or images > MAX_IMAGES:
@@ -69,4 +102,4 @@ def share_faults(name: str, rate: float, images: int, hits: int, n: int) -> list
     if p >= MIN_P:
         return []
     shown = f"of the shown ones {hits} of {n} are as close to training images (p = {p:.1g})"
-    return [(f"memorization.{name}", f"is {rate:.3g} of {images} images, {shown}")]
+    return [("memorization.rate", f"is {rate:.3g} of {images} images, {shown}")]

@@ -22,6 +22,8 @@ class Metric:
 def test_builtin_metrics_are_the_files_of_the_folder():
     """Files are metrics; the extractor and the memorization gate, which lie in folders, are not."""
     expected = {"class_distances", "fid", "kid", "label_prevalence", "ms_ssim", "psnr", "sifid", "ssim"}
+    expected |= {"laterality_adherence", "lesion_appearance", "lesion_coverage", "lesion_overlap"}
+    expected |= {"severity_adherence"}
     assert set(available("metrics")) == expected
 
 

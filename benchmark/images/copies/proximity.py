@@ -64,8 +64,16 @@ class Proximity:
 
     def nearness(self, images: np.ndarray) -> Nearness:
         """Return the nearness of (N, H, W) uint8 images to the training patients."""
-        matches = self.bank.detector.match(images)
-        return self.nearness_of(self.bank.calibration.reference(matches))
+        return self.nearness_of(self.nearest(images))
+
+    def nearest(self, images: np.ndarray) -> np.ndarray:
+        """Return the (N,) rows of the most similar references of (N, H, W) uint8 images."""
+        return self.bank.calibration.reference(self.bank.detector.match(images))
+
+    def of_train(self, reference: np.ndarray) -> np.ndarray:
+        """Return whether references (N,) are training images."""
+        near: np.ndarray = reference < len(self.patient) // 2
+        return near
 
     def nearness_of(self, reference: np.ndarray) -> Nearness:
         """Return the nearness of images whose most similar references (N,) these are.
@@ -73,7 +81,7 @@ class Proximity:
         The error is that of the share when chance decides for every patient whether it was trained on: images
         that resemble a few patients alone say little, however many they are.
         """
-        share = float((reference < len(self.patient) // 2).mean())
+        share = float(self.of_train(reference).mean())
         weight = np.bincount(self.patient[reference]) / len(reference)
         return Nearness.of(share, 0.5 * float(np.sqrt((weight**2).sum())), len(reference))
 
