@@ -212,7 +212,7 @@ def _check_altered_copies(images: ImageSet) -> DataCheck:
     search = CopyDetector(known.image, known.patient_id)
     matches = search.match(some.image, some.patient_id)
     calibration = Calibration.of(matches.similarity)
-    reference, score = calibration.reference(matches), calibration.scores
+    reference, score = calibration.reference(matches), calibration.score(matches)
     pairs = {
         tuple(sorted((_describe(some, k), _describe(known, reference[k])))): score[k]
         for k in np.flatnonzero(score > POSSIBLE)[::-1]

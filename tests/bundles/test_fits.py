@@ -86,7 +86,7 @@ def gate(rate: float, gated: bool) -> Memorization:
     return Memorization(
         rate=rate, expected=0.01, threshold=0.2, n=100, interval=(rate, rate), planted_recall=1.0,
         tolerance=0.05, gated=gated, blind=False, left_out={}, recall={"near copy": 1.0},
-        blind_to=[], copies={},
+        blind_to=[], copies={}, nearness=None,
     )  # fmt: skip
 
 
