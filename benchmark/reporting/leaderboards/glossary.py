@@ -46,8 +46,8 @@ TERMS = {
     "real images.",
     "Copies": "Share of synthetic images that lie nearer to a training image than nearly all images of new "
     "patients do. A share clearly above the expected one shows copied patients: the row is gated and gets no "
-    "rank. Faint copies pass that threshold one by one, and are gated since clearly more than half of them are "
-    "nearest to a training patient, among as many unseen ones.",
+    "rank. Faint copies pass that threshold one by one, and are gated since clearly more than half of them "
+    "are nearest to a training patient, among as many unseen ones.",
     "real_only": "Control: no added images.",
     "oversample": "Control: no added images; rare classes are drawn more often.",
     "class_weights": "Control: no added images; rare classes have a larger weight in the loss.",
