@@ -26,12 +26,14 @@ from benchmark.verification.check import (
     shortened,
 )
 from benchmark.verification.data import RecomputedData
-from benchmark.verification.nearness import MAX_IMAGES, Shown, share_faults
+from benchmark.verification.nearness import Shown
 from benchmark.verification.protocol import Protocol
 from benchmark.verification.sample_images import SampleImages
 
 REFERENCE_SEED = 0  # of the stage `reference`, which plants the copies
 EXTRA = ("tolerance", "left_out")  # the gate's fields beside those of the schema, and ``folds``
+MIN_P = 1e-4  # of the share among the shown images, if they are drawn from all
+MAX_IMAGES = 10**9  # that a gate may report
 EXACT = 1e-9  # relative, of figures that follow from others
 CLOSE = 1e-2  # relative, of a threshold computed on another machine
 # Other versions may calibrate differently: revise this module.
@@ -121,7 +123,7 @@ def check_calibration(
     n = sum(len(x.image) for x in shown)
     rates = gate.by_fit or {manifest.fit_seeds[0]: gate.rate}
     shown_fit = min(manifest.fit_seeds)
-    faults += share_faults(rates.get(shown_fit, gate.rate), gate.n, hits, n)
+    faults += _share_faults(rates.get(shown_fit, gate.rate), gate.n, hits, n)
     if gate.fit in (None, shown_fit):
         faults += nearness.shown_faults(gate, copies, shown)
     return checks_of("memorization", faults, f"{hits} of {n} shown images lie above the threshold")
@@ -180,3 +182,17 @@ def _calibration_faults(gate: Memorization, gates: list[FoldGate]) -> list[Fault
         if abs((gate.recall or {}).get(kind, -1.0) - mean) > 2 / PLANTED:
             faults.append((f"memorization.recall.{kind}", f"is not {mean:.3f}, as recomputed"))
     return faults
+
+
+def _share_faults(rate: float, images: int, hits: int, n: int) -> list[Fault]:
+    """Compare the share above the threshold of all images of the shown fit with that of the shown ones."""
+    from scipy.stats import fisher_exact
+
+    if not n or images > MAX_IMAGES:
+        return []
+    all_hits = round(rate * images)
+    p = fisher_exact([[hits, n - hits], [all_hits, images - all_hits]]).pvalue
+    if p >= MIN_P:
+        return []
+    shown = f"of the shown ones {hits} of {n} are as close to training images (p = {p:.1g})"
+    return [("memorization.rate", f"is {rate:.3g} of {images} images, {shown}")]

@@ -10,8 +10,6 @@ from benchmark.images.copies import rates
 from benchmark.metrics.memorization.real_copies import RealCopies
 from benchmark.verification.check import Fault
 
-MIN_P = 1e-4  # of the share among the shown images, if they are drawn from all
-MAX_IMAGES = 10**9  # that a gate may report
 FAR = 4.0  # standard errors between the shares of all and of the shown images
 LARGER = 1.5  # times the error recomputed from the few images that a bundle shows; that of all is smaller
 
@@ -89,17 +87,3 @@ def _in_proportion(near: np.ndarray, label: np.ndarray, every: np.ndarray) -> tu
     smooth = (hits + 1) / (n + 2)  # a class of which all or none are near has an error, too
     spread = np.sqrt((weight**2 * smooth * (1 - smooth) / n).sum())
     return float((weight * hits / n).sum()), float(spread)
-
-
-def share_faults(rate: float, images: int, hits: int, n: int) -> list[Fault]:
-    """Compare the share above the threshold of all images of the shown fit with that of the shown ones."""
-    from scipy.stats import fisher_exact
-
-    if not n or images > MAX_IMAGES:
-        return []
-    all_hits = round(rate * images)
-    p = fisher_exact([[hits, n - hits], [all_hits, images - all_hits]]).pvalue
-    if p >= MIN_P:
-        return []
-    shown = f"of the shown ones {hits} of {n} are as close to training images (p = {p:.1g})"
-    return [("memorization.rate", f"is {rate:.3g} of {images} images, {shown}")]
