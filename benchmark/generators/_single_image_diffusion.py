@@ -72,6 +72,7 @@ class SingleImageDiffusion(NetworkGenerator):
 
     params_type = Params
     conditions: ClassVar[set[str]] = set()
+    stream: ClassVar[int] = 0  # of random numbers: a subclass that can get the same data has one of its own
 
     network: MultiScaleDiffusion
 
@@ -90,8 +91,8 @@ class SingleImageDiffusion(NetworkGenerator):
         """
         self.start(train, context)
         self._refuse(train.image)
-        p = self.params
-        with training.seeded_weights(context.seed):
+        p, seed = self.params, self.fit_seed(context.seed)
+        with training.seeded_weights(seed):
             live = self.build()
         levels = pyramid(training.to_network(np.ascontiguousarray(train.image), self.device), self.sides)
         live.observe(levels, p.blur)
@@ -103,8 +104,8 @@ class SingleImageDiffusion(NetworkGenerator):
         parts = {"live": live, "optimizer": optimizer, "schedule": schedule, **self.averages()}
         saver = training.StateSaver(context)
         for step in range(saver.resume(parts), p.steps):
-            scale, image = np.random.default_rng([context.seed, step, 2]).integers((len(levels), len(train)))
-            random = training.step_generator(context.seed, step, self.device)
+            scale, image = np.random.default_rng([seed, step, 2]).integers((len(levels), len(train)))
+            random = training.step_generator(seed, step, self.device)
             level = tuple(part[image : image + 1] for part in levels[scale])
             loss = self.loss(live, level, int(scale), random)
             optimizer.zero_grad()
@@ -123,6 +124,11 @@ class SingleImageDiffusion(NetworkGenerator):
             if context.should_stop:
                 return
             saver.save_if_due(step + 1, parts)
+
+    @classmethod
+    def fit_seed(cls, seed: int) -> int:
+        """Return the seed of a fit in this class's stream of random numbers."""
+        return int(np.random.SeedSequence([seed, cls.stream]).generate_state(1)[0]) if cls.stream else seed
 
     def loss(self, network: MultiScaleDiffusion, level: Level, scale: int, random: torch.Generator) -> Tensor:
         """Return the mean absolute error of the predicted image, for noised variants of one image.
