@@ -2,7 +2,7 @@
 
     python -m perf.trust [MUTATIONS]
 
-Prints Markdown. Takes about half an hour of CPU; 2,000 mutations unless told otherwise.
+Prints Markdown. Takes about two hours of CPU; 2,000 mutations unless told otherwise.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from perf.trust import detect, door, isolate, select
+from perf.trust import cost, detect, door, isolate, near, select
 from perf.trust.rows import Row
 
 
 def rows(mutations: int) -> Iterator[tuple[str, Row]]:
     """Yield every row with the part of the suite that it attacks."""
-    packs = os.environ.get("SYNTHTHORAX_PACKS")
-    yield from (("copies", row) for row in detect.measure(select.BOARDS, Path(packs) if packs else None))
+    packs = Path(os.environ["SYNTHTHORAX_PACKS"]) if "SYNTHTHORAX_PACKS" in os.environ else None
+    yield from (("copies", row) for row in detect.measure(select.BOARDS, packs))
+    yield from (("nearness", row) for row in near.measure(packs))
+    yield from (("cost", row) for row in cost.measure())
     yield from (("isolation", row) for row in isolate.measure())
     yield from (("door", row) for row in door.measured(mutations))
     yield from (("selection", row) for row in select.measure())
