@@ -111,8 +111,9 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
     n = sum(f.n for f in folds)
     hits = sum(round(f.rate * f.n) for f in folds)
     interval = clopper_pearson(hits, n)
-    names = ("expected", "threshold", "planted_recall", "tolerance")
+    names = ("expected", "threshold", "tolerance")
     means = {name: float(sum(getattr(f, name) * f.n for f in folds) / n) for name in names}
+    recall = {kind: float(np.mean([f.recall[kind] for f in folds])) for kind in folds[0].recall}
     return folds[0].model_copy(
         update={
             **means,
@@ -121,7 +122,8 @@ def joined_gate(folds: Sequence[Memorization]) -> Memorization | None:
             "interval": interval,
             "nearness": (near := _joined_nearness(folds)),
             "gated": interval[0] > means["tolerance"] or (near is not None and near.excess),
-            "recall": (recall := {k: float(np.mean([f.recall[k] for f in folds])) for k in folds[0].recall}),
+            "recall": recall,
+            "planted_recall": float(np.mean(list(recall.values()))),
             **blindness(recall, means["tolerance"]),
             "copies": {name: _joined_share([f.copies[name] for f in folds]) for name in folds[0].copies},
             "folds": len(folds),

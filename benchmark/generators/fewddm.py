@@ -36,7 +36,9 @@ class FewDDM(SingleImageDiffusion):
             GeneratorError: there are no images, or unusable ones; or the loss is not finite.
         """
         if len(train) == 1:
-            context.note("fewddm has one training image of its class here, with which it is sinddm of another seed")
+            context.note(
+                "fewddm has one training image of its class here, with which it is sinddm of another seed"
+            )
         super().fit(train, context)
 
 

@@ -79,11 +79,10 @@ def shown_faults(gate: Memorization, real: Sequence[RealCopies], shown: Sequence
 
 
 def _in_proportion(near: np.ndarray, label: np.ndarray, every: np.ndarray) -> tuple[float, float]:
-    """Return the share of ``near``, classes in proportion to ``every``, and its standard error."""
+    """Return the share of ``near``, classes in proportion to ``every``, and the largest standard error of it."""
     classes = np.unique(label)
     weight = np.array([(every == c).mean() for c in classes])
     weight = weight / weight.sum()
     hits, n = (np.array([own[label == c].sum() for c in classes]) for own in (near, np.ones_like(near, int)))
-    smooth = (hits + 1) / (n + 2)  # a class of which all or none are near has an error, too
-    spread = np.sqrt((weight**2 * smooth * (1 - smooth) / n).sum())
-    return float((weight * hits / n).sum()), float(spread)
+    # A few images of a class say nothing about their own deviation: 1/2 is the largest of a share.
+    return float((weight * hits / n).sum()), 0.5 * float(np.sqrt((weight**2 / n).sum()))

@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.bundles.assemble import RunResults, _costs
 from benchmark.bundles.fits import measures_over_fits, worst_gate
+from benchmark.bundles.folds import joined_gate
 from benchmark.bundles.io import parse_manifest, read_bundle
 from benchmark.engine.node import Graph, Node, StageConfig
 from benchmark.engine.runner import Outcome
@@ -98,6 +99,19 @@ def test_a_row_is_gated_if_any_fit_is(order):
     assert worst is not None
     assert (worst.gated, worst.fit, worst.rate) == (True, 1, 0.4)
     assert worst.by_fit == {0: 0.02, 1: 0.4}
+
+
+def test_the_recall_of_folds_is_the_mean_of_its_kinds():
+    """Folds of 100 and 300 images: the recall of each kind is a mean of folds, the planted recall of kinds."""
+    folds = [
+        gate(0.0, False).model_copy(update={"n": n, "recall": recall, "planted_recall": planted})
+        for n, recall, planted in ((100, {"a": 1.0, "b": 0.5}, 0.75), (300, {"a": 0.8, "b": 1.0}, 0.9))
+    ]
+    joined = joined_gate(folds)
+    assert joined is not None
+    assert joined.recall == pytest.approx({"a": 0.9, "b": 0.75})
+    assert joined.planted_recall == pytest.approx(0.825)
+    assert joined.n == 400
 
 
 class Work(StageConfig, stage="fit", version="1"):
