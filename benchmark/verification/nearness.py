@@ -79,7 +79,7 @@ def shown_faults(gate: Memorization, real: Sequence[RealCopies], shown: Sequence
 
 
 def _in_proportion(near: np.ndarray, label: np.ndarray, every: np.ndarray) -> tuple[float, float]:
-    """Return the share of ``near``, classes in proportion to ``every``, and the largest standard error of it."""
+    """Return the share of ``near``, classes in proportion to ``every``, and its largest standard error."""
     classes = np.unique(label)
     weight = np.array([(every == c).mean() for c in classes])
     weight = weight / weight.sum()

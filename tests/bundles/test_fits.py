@@ -102,7 +102,7 @@ def test_a_row_is_gated_if_any_fit_is(order):
 
 
 def test_the_recall_of_folds_is_the_mean_of_its_kinds():
-    """Folds of 100 and 300 images: the recall of each kind is a mean of folds, the planted recall of kinds."""
+    """The recall of a kind is the mean of the folds, of any size; the planted recall is that of the kinds."""
     folds = [
         gate(0.0, False).model_copy(update={"n": n, "recall": recall, "planted_recall": planted})
         for n, recall, planted in ((100, {"a": 1.0, "b": 0.5}, 0.75), (300, {"a": 0.8, "b": 1.0}, 0.9))

@@ -76,7 +76,7 @@ def test_a_batch_is_of_one_of_the_images(tmp_path: Path) -> None:
 
 
 def test_a_single_image_of_a_class_is_noted(tmp_path: Path) -> None:
-    """FewDDM of one image is SinDDM of another seed, bit by bit, and says so; of two images it says nothing."""
+    """FewDDM of one image is SinDDM of another seed, bit by bit, and says so; of two it says nothing."""
     few, context = fitted(fewddm, tmp_path)
     same_seed, _ = fitted(sinddm, tmp_path)
     one, _ = fitted(sinddm, tmp_path, seed=fewddm.FewDDM.fit_seed(0))
