@@ -17,11 +17,11 @@ from perf.trust.rows import Row
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from benchmark.verification.data import DataCache
+from benchmark.verification.data import DataCache, recompute_data
 from benchmark.verification.request import VerifyRequest
 from support.door import Door, Tally, edited_fields, mutations
 from support.door_records import record_attacks, renamed_copycat
-from support.honest import CARD, write_honest
+from support.honest import CARD, tiny_protocol, write_honest
 from support.inflated import outcomes
 from support.keys import AUTHOR, BUNDLE
 from support.samples import TINY
@@ -42,8 +42,9 @@ def measured(count: int) -> Iterator[Row]:
 
 def _rows(scratch: Path, count: int) -> Iterator[Row]:
     store = scratch / "store"
-    write_honest(scratch / "ddpm", store)
-    write_honest(scratch / "blurred_noise", store, submission_type="samples", submission=CARD)
+    data = recompute_data(tiny_protocol(), None, store)
+    write_honest(scratch / "ddpm", data)
+    write_honest(scratch / "blurred_noise", data, submission_type="samples", submission=CARD)
     known = scratch / "allowed_signers"
     known.write_text(AUTHOR.line(BUNDLE))
     request, cache = VerifyRequest(task=TINY, allowed_signers=known), DataCache(None, store)

@@ -26,10 +26,12 @@ from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.plugins.generator import SampleRequest
 from benchmark.stages.data import DataResult
+from benchmark.tasks.loading import load_task
 from benchmark.utils.environment import hardware, software
 from benchmark.verification.data import RecomputedData
 from benchmark.verification.gate import real_copies
 from benchmark.verification.predictions import expected_images
+from benchmark.verification.protocol import Protocol
 from support.make_bundles import picture
 from support.samples import TINY, synthetic
 
@@ -38,6 +40,11 @@ CARD = {
     "training_data": "none", "pretraining_data": "none", "attempts": 1, "test_access": "none",
     "hardware": "a minute of a CPU",
 }  # fmt: skip
+
+
+def tiny_protocol() -> Protocol:
+    """Return the protocol of the tiny task."""
+    return Protocol(load_task(str(TINY)), str(TINY), "demo", "phantom.chest", PHANTOM, "")
 
 
 def write_honest(folder: Path, data: RecomputedData, **changed: Any) -> None:

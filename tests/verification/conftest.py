@@ -11,24 +11,17 @@ import pytest
 
 from benchmark.images.copies.detector import CopyDetector, Matches
 from benchmark.metrics.extractor.features import PHANTOM
-from benchmark.tasks.loading import load_task
 from benchmark.verification.data import RecomputedData, recompute_data
-from benchmark.verification.protocol import Protocol
 from benchmark.verification.request import VerifyRequest
-from support.honest import CARD, write_honest
+from support.honest import CARD, tiny_protocol, write_honest
 from support.remembered import remember_data
 from support.samples import TINY
-
-
-def tiny() -> Protocol:
-    """Return the protocol of the tiny task."""
-    return Protocol(load_task(str(TINY)), str(TINY), "demo", "phantom.chest", PHANTOM, "")
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> RecomputedData:
     """The data of the tiny task."""
-    return recompute_data(tiny(), None, tmp_path_factory.mktemp("data"))
+    return recompute_data(tiny_protocol(), None, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +46,7 @@ def remembered(data: RecomputedData, tmp_path_factory: pytest.TempPathFactory) -
         return matches[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        remember_data(patch, {tiny().request(None, PHANTOM): data}, store)
+        remember_data(patch, {tiny_protocol().request(None, PHANTOM): data}, store)
         patch.setattr(CopyDetector, "match", matched)
         yield
 
