@@ -14,6 +14,7 @@ class TasksRequest:
 
     task: Annotated[str | None, Option("task to show; default: all", positional=True)] = None
     pages: Annotated[Path | None, Option("write one page per task into this folder")] = None
+    json: Annotated[bool, Option("print the list as JSON")] = False
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -212,3 +213,19 @@ class ExtractorRequest:
 
     out: Annotated[Path, Option("folder of the weights and their model card", "outputs/extractor")]
     steps: Annotated[Count | None, Option("training steps; default: the full training")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DoctorRequest:
+    """Check environment, device, disk, weights and sandbox; a remedy for whatever is missing."""
+
+    json: Annotated[bool, Option("print the checks as JSON")] = False
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CompletionRequest:
+    """Print the script that completes verbs and options in a shell."""
+
+    shell: Annotated[Literal["bash"], Option("bash; zsh reads it after bashcompinit", positional=True)] = (
+        "bash"
+    )
