@@ -54,7 +54,11 @@ def parser(name: str, verb: Verb) -> argparse.ArgumentParser:
             settings |= {"nargs": "?", "const": "true", "metavar": "true|false"}
         group = groups[_title(verb.request, field_name)]
         if option.also_positional:
-            shown = {"nargs": "?", "metavar": field_name.upper(), "help": f"the same as {label}"}
+            shown: dict[str, Any] = {
+                "nargs": "?",
+                "metavar": field_name.upper(),
+                "help": f"the same as {label}",
+            }
             group.add_argument(BARE + field_name, **shown)
         if not option.positional:
             settings["required"] = field.is_required()

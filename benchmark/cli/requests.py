@@ -229,3 +229,20 @@ class CompletionRequest:
     shell: Annotated[Literal["bash"], Option("bash; zsh reads it after bashcompinit", positional=True)] = (
         "bash"
     )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class JudgeRequest:
+    """Judge synthetic images against real ones by two folders alone: fidelity, coverage, copies, tint."""
+
+    real: Annotated[Path, Option("folder of real images, which the generator may have learned from", "real")]
+    synthetic: Annotated[Path, Option("folder of synthetic images", "synthetic")]
+    unseen: Annotated[
+        Path | None, Option("folder of real images of other patients, for the search for faint copies")
+    ] = None
+    patient_separator: Annotated[
+        str | None, Option("a patient's id is a real file's name up to it; default: a patient per file")
+    ] = None
+    extractor: Annotated[str, Option("auto, phantom_cxr_v1 or inception")] = "auto"
+    size: Annotated[Count, Option("side in pixels at which images are compared")] = 256
+    out: Annotated[Path, Option("folder of judgement.html and judgement.json")] = Path("outputs/judgement")

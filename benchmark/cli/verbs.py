@@ -107,6 +107,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
     },
     "results": {
+        "judge": Verb(
+            requests.JudgeRequest,
+            "benchmark.cli.judge:judge",
+            examples=("judge --real path/to/real --synthetic path/to/synthetic --out outputs/judgement",),
+        ),
         "leaderboard": Verb(
             requests.LeaderboardRequest, "benchmark.cli.leaderboards:render_leaderboards",
             examples=(

@@ -85,8 +85,8 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
         plans[chosen] = make_plan(options.run_request(scenario=scenario))
     plan = next(iter(plans.values()))
     name = f"sweep-{plan.task.name}-{plan.profile_name}"
-    chosen = choice_parts(plan, options)
-    out = options.out or Path("outputs") / folder_name(name, options.scenario, *chosen)
+    parts = choice_parts(plan, options)
+    out = options.out or Path("outputs") / folder_name(name, options.scenario, *parts)
     folders = [folder_part(chosen) for chosen in plans]
     if shared := [chosen for chosen in plans if folders.count(folder_part(chosen)) > 1]:
         raise TaskError("--values", f"'{shared[0]}' and another value have one folder", "Leave one out.")

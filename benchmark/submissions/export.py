@@ -107,7 +107,7 @@ def export(options: ExportRequest) -> int:
     request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
     folds = prepare(plan, options.workers)
-    readme = _readme(plan, required_counts(plan, folds), request)
+    readme = _readme(plan, required_counts(plan, folds), options)
     with disk_errors(out), atomic_folder(out) as part:
         (part / README).write_text(readme, encoding="utf-8")
         write(part, [fold.learning(plan.task.classes) for fold in folds])
