@@ -23,7 +23,7 @@ def overview() -> str:
     """The help text that lists the verbs by group."""
     lines = [f"usage: {program()} [--help] [--version] VERB [OPTIONS]", "", ABOUT]
     for title, verbs in GROUPS.items():
-        lines += ["", f"{title}:", *(f"  {name:<13}{verb.about}" for name, verb in verbs.items())]
+        lines += ["", f"{title}:", *(f"  {name:<16}{verb.about}" for name, verb in verbs.items())]
     return "\n".join([*lines, "", f"Options and examples of a verb: {program()} VERB --help"])
 
 

@@ -208,6 +208,15 @@ class StoreRequest:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class RepairRequest:
+    """Find the artifacts of MLflow again after its database and its folder were moved together."""
+
+    artifacts: Annotated[Path | None, Option("folder of artifacts; default: mlruns beside the database")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ExtractorRequest:
     """Train the embedded feature extractor again."""
 

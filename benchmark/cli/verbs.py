@@ -149,6 +149,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             requests.DoctorRequest, "benchmark.cli.doctor:doctor", examples=("doctor", "doctor --json")
         ),
         "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
+        "tracking repair": Verb(
+            requests.RepairRequest,
+            "benchmark.cli.tracking:repair_store",
+            examples=("tracking repair", "tracking repair --artifacts moved/mlruns"),
+        ),
         "completion": Verb(
             requests.CompletionRequest, "benchmark.cli.completion:completion", first="",
             examples=("completion bash",),

@@ -237,7 +237,7 @@ def _write(
         return [out / only], None
     write_bundles(plan, graph, outcome, out / "bundles")
     board = publish(read_bundles(out / "bundles"), out)
-    tracker.leaderboard(out, board.comparison)
+    tracker.leaderboard(out, board)
     pages = [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")]
     return [*pages, out / "bundles"], board
 

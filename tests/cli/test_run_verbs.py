@@ -33,6 +33,7 @@ def dry_run(capsys, *words: str) -> dict:
 def test_a_dry_run_names_rows_and_stages_and_writes_nothing(capsys, tmp_path, monkeypatch):
     """84 stages of the tiny task; neither store, output nor tracking store is made."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SYNTHTHORAX_STORE", raising=False)
     plan = dry_run(capsys)
     assert sum(stage["all"] for stage in plan["stages"].values()) == 84
     assert plan["out"] == "outputs/tiny-demo"

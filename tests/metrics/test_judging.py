@@ -1,4 +1,4 @@
-"""Fidelity and coverage of two folders: against the metrics of the suite, closed forms and hand arithmetic."""
+"""Fidelity and coverage: against the metrics of the suite, closed forms and hand arithmetic."""
 
 from __future__ import annotations
 

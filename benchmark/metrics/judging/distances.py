@@ -59,7 +59,7 @@ class Kernels:
         return cls(_kernel(real, real), _kernel(fake, fake), _kernel(real, fake))
 
     def kid(self, of_real: Weights = None, of_fake: Weights = None) -> float:
-        """Return the KID of ``metrics.kid``; an image is never paired with itself, however often it counts."""
+        """Return the KID of ``metrics.kid``; no image is paired with itself, however often it counts."""
         a = np.ones(len(self.real)) if of_real is None else of_real.astype(np.float64)
         b = np.ones(len(self.fake)) if of_fake is None else of_fake.astype(np.float64)
         cross = a @ self.both @ b / (a.sum() * b.sum())

@@ -1,4 +1,4 @@
-"""Fidelity and diversity of synthetic images: each figure with its interval, and its floor from real images."""
+"""Fidelity and diversity of synthetic images: each figure with its interval and its floor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ TITLES = {
     "kid": ("KID", "Unbiased kernel distance of the features; 0 in expectation for equal distributions."),
     "density": (
         "Density",
-        "Real neighborhoods around a synthetic image, against those expected; 1 is ideal.",
+        "Real neighborhoods around a synthetic image, by those expected; 1 is ideal.",
     ),
     "coverage": ("Coverage", "Share of real images with a synthetic one in their neighborhood; 1 is ideal."),
 }
