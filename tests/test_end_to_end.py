@@ -172,9 +172,19 @@ def test_tracking_shows_a_parent_and_a_nested_run_per_stage(finished):
     parent = min(
         (r for r in runs if "mlflow.parentRunId" not in r.data.tags), key=lambda r: r.info.start_time
     )
-    nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    nested = [r for r in runs if r.data.tags.get("synththorax.run") == parent.info.run_id]
+    rows = {r.info.run_name: r for r in nested if r.data.tags["stage"] == "row"}
+    assert rows["ddpm"].data.metrics.keys() >= {
+        "balanced_accuracy",
+        "rank",
+        "fid",
+        "kid",
+        "ms_ssim",
+        "copies",
+    }
+    assert {a.path for a in client.list_artifacts(rows["ddpm"].info.run_id)} == {"grid.png"}
     stages = {r.data.tags["stage"] for r in nested}
-    assert {"data", "fit", "generate", "measure", "gan_test", "classify", "compare"} <= stages
+    assert {"data", "fit", "generate", "measure", "gan_test", "classify"} <= stages
     gan_test = next(r for r in nested if r.info.run_name == "gan_test ddpm")
     assert {"gan_test_balanced_accuracy", "gan_test_viral"} <= set(gan_test.data.metrics)
     assert all(r.info.status in ("FINISHED", "FAILED") for r in runs)

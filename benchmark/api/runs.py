@@ -15,6 +15,7 @@ from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.comparison.records import Comparison
 from benchmark.errors import StoreError
 from benchmark.experiments.fitted_row import FittedRow, open_row
+from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.publish import compare_bundles
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class Run:
         return dict(self.comparison.failed)
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return a table of the rows, best first: rank, primary metric, gains with intervals, image measures,
-        copies and costs."""
-        return tables.leaderboard(self.bundles, self.comparison)
+        """Return a table of the rows, in the order of the board: rank among the candidates, primary metric,
+        gains with intervals, image measures, copies and costs."""
+        return tables.leaderboard(Board(self.bundles, self.comparison))
 
     def predictions(self, split: str = "test", bracket: int | None = None) -> pd.DataFrame:
         """Return a table of the scores of every image, training and row; ``compare`` reads it.

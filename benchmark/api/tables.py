@@ -7,45 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.bundles.io import Bundle
 from benchmark.comparison.records import Comparison
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.summary import row_records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERVAL = ("low", "high")
 KEYS = ["model", "image_id", "patient_id", "label", "run"]
 
 
-def leaderboard(bundles: Sequence[Bundle], comparison: Comparison) -> pd.DataFrame:
-    """Return a record per row: ranked rows first, then the others by the primary metric."""
+def leaderboard(board: Board) -> pd.DataFrame:
+    """Return a record per row, in the order of the board: candidates by rank, then the references."""
     import pandas as pd
 
-    frame = pd.DataFrame([_row(bundle, comparison) for bundle in bundles]).set_index("row")
-    metric = comparison.settings.primary_metric.name
-    return frame.sort_values(["rank", metric], ascending=[True, False], na_position="last", kind="stable")
-
-
-def _row(bundle: Bundle, comparison: Comparison) -> dict[str, Any]:
-    manifest, metric = bundle.manifest, comparison.settings.primary_metric.name
-    name = manifest.row.name
-    ranked, figures = comparison.ranking.rows.get(name), comparison.primary.get(name)
-    record: dict[str, Any] = {"row": name, "title": manifest.row.title, "role": manifest.row.role}
-    record["rank"] = None if ranked is None else ranked.rank
-    if figures is not None:
-        record |= _with_interval(metric, figures.metrics[metric])
-        for baseline, differences in figures.versus.items():
-            gain = differences[metric]
-            record |= _with_interval(f"gain_over_{baseline}", gain)
-            record[f"gain_over_{baseline}_p_adjusted"] = gain.p_adjusted
-    record |= {measure: each.value for measure, each in manifest.measures.items()}
-    gate = manifest.memorization
-    record |= {"copies": None if gate is None else gate.rate, "gated": gate is not None and gate.gated}
-    seconds = [manifest.costs.fit_seconds, manifest.costs.sample_seconds, manifest.costs.classify_seconds]
-    record |= {"seconds": sum(s or 0 for s in seconds), "peak_memory_mb": manifest.costs.peak_memory_mb}
-    return record | {"error": manifest.error}
-
-
-def _with_interval(name: str, value: Any) -> dict[str, Any]:
-    return {name: value.estimate, **{f"{name}_{end}": getattr(value, end) for end in INTERVAL}}
+    return pd.DataFrame(list(row_records(board))).set_index("row")
 
 
 def predictions(bundles: Sequence[Bundle], split: str, bracket: int | None) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from benchmark.planning.source import check_settings, read_settings, source_para
 from benchmark.plugins.registry import find
 from benchmark.plugins.source import DataSource, load_source
 from benchmark.tasks.loading import load_task, task_names
+from benchmark.utils.commands import command
 from benchmark.utils.files import disk_errors
 from benchmark.utils.processes import worker_count
 
@@ -88,7 +89,7 @@ def build(request: BuildRequest) -> int:
     print(f"{about['rows']} images in {len(about['shards'])} shards, {size / 2**20:.1f} MiB: {request.out}")
     for note in about["card"].get("notes", ()):
         print(f"note: {note}")
-    print(f"Look at it with: python -m benchmark data show {request.out}")
+    print(f"Look at it with: {command('data', 'show', request.out)}")
     return 0
 
 

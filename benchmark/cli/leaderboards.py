@@ -18,6 +18,7 @@ from benchmark.reporting.leaderboards.board_folders import RESULTS, read_rows
 from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
 from benchmark.reporting.leaderboards.publish import compare_bundles as compare
 from benchmark.submissions.accept import Pages, add
+from benchmark.utils.commands import command
 from benchmark.utils.files import write_json
 from benchmark.utils.formatting import plural
 from benchmark.utils.outputs import refuse_foreign_files
@@ -91,7 +92,7 @@ def _make_pages(request: LeaderboardRequest) -> int:
     pages = build.build_pages(root, request.workers)
     if request.check:
         faults = build.stale_pages(root, pages)
-        faults += [f"Make the pages again: python -m benchmark leaderboard --root {root}"] if faults else []
+        faults += [f"Make the pages again: {command('leaderboard', '--root', root)}"] if faults else []
     else:
         faults = []
         for path in build.write_pages(root, pages):

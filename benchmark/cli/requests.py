@@ -14,6 +14,7 @@ class TasksRequest:
 
     task: Annotated[str | None, Option("task to show; default: all", positional=True)] = None
     pages: Annotated[Path | None, Option("write one page per task into this folder")] = None
+    json: Annotated[bool, Option("print the list as JSON")] = False
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -207,8 +208,50 @@ class StoreRequest:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class RepairRequest:
+    """Find the artifacts of MLflow again after its database and its folder were moved together."""
+
+    artifacts: Annotated[Path | None, Option("folder of artifacts; default: mlruns beside the database")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ExtractorRequest:
     """Train the embedded feature extractor again."""
 
     out: Annotated[Path, Option("folder of the weights and their model card", "outputs/extractor")]
     steps: Annotated[Count | None, Option("training steps; default: the full training")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DoctorRequest:
+    """Check environment, device, disk, weights and sandbox; a remedy for whatever is missing."""
+
+    json: Annotated[bool, Option("print the checks as JSON")] = False
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CompletionRequest:
+    """Print the script that completes verbs and options in a shell."""
+
+    shell: Annotated[Literal["bash"], Option("bash; zsh reads it after bashcompinit", positional=True)] = (
+        "bash"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class JudgeRequest:
+    """Judge synthetic images against real ones by two folders alone: fidelity, coverage, copies, tint."""
+
+    real: Annotated[Path, Option("folder of real images, which the generator may have learned from", "real")]
+    synthetic: Annotated[Path, Option("folder of synthetic images", "synthetic")]
+    unseen: Annotated[
+        Path | None, Option("folder of real images of other patients, for the search for faint copies")
+    ] = None
+    patient_separator: Annotated[
+        str | None, Option("a patient's id is a real file's name up to it; default: a patient per file")
+    ] = None
+    extractor: Annotated[str, Option("auto, phantom_cxr_v1 or inception")] = "auto"
+    size: Annotated[Count, Option("side in pixels at which images are compared")] = 256
+    out: Annotated[Path, Option("folder of judgement.html and judgement.json")] = Path("outputs/judgement")

@@ -1,75 +1,70 @@
 """Verbs that run the stages of a task, and the search of a generator's parameters."""
 
-import shlex
+import json
+import os
+import sys
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
-from benchmark.experiments.progress import clock
+from benchmark.cli.run_summary import show_plan, summary, summary_lines
 from benchmark.experiments.request import TuneRequest
 from benchmark.experiments.run import (
     UNTIL,
     Finished,
+    choice_parts,
     folder_name,
     make_folder,
     run,
     settings_part,
-    weights_part,
     writing_alone,
 )
 from benchmark.experiments.tune import tunable, tune
-from benchmark.planning.graph import data_nodes
-from benchmark.planning.request import StageRequest
+from benchmark.planning.plan import Plan
+from benchmark.planning.request import RunVerbRequest, StageRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.reporting.leaderboards.publish import headline
-from benchmark.stages.data import DataResult
+from benchmark.tasks.loading import load_task
+from benchmark.tasks.profile import GeneratorEntry
+from benchmark.utils.commands import command
 
 
-def run_stages(request: StageRequest, verb: str) -> int:
+def run_stages(request: RunVerbRequest, verb: str) -> int:
     """Run a task up to the stage of a verb; return 1 if a row failed."""
-    finished = execute(request, verb)
-    _summary(finished)
+    if request.dry_run:
+        plan = make_plan(request, stages=UNTIL[verb])
+        show_plan(plan, verb, output_folder(plan, request), request.workers, as_json=request.json)
+        return 0
+    with ExitStack() as shown:
+        if request.quiet:
+            shown.enter_context(redirect_stdout(shown.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        elif request.json:
+            shown.enter_context(redirect_stdout(sys.stderr))
+        finished = execute(request, verb)
+    if request.json:
+        print(json.dumps(summary(finished, verb), indent=1, allow_nan=False))
+    else:
+        print("\n".join(summary_lines(finished)))
     return 1 if finished.outcome.failures else 0
 
 
 def execute(request: StageRequest, verb: str) -> Finished:
     """Run a task up to the stage of a verb, into its own folder unless the request names one."""
     plan = make_plan(request, stages=UNTIL[verb])
+    return run(plan, verb, output_folder(plan, request), request.workers)
+
+
+def output_folder(plan: Plan, request: StageRequest) -> Path:
+    """Return the requested folder, or one that is named after the task and all choices."""
     name = f"{plan.task.name}-{plan.profile_name}"
-    parts = [*settings_part(plan), *weights_part(plan, request.weights)]
-    out = request.out or Path("outputs") / folder_name(name, request.scenario, *parts)
-    return run(plan, verb, out, request.workers)
-
-
-def _summary(finished: Finished) -> None:
-    outcome = finished.outcome
-    data = next((outcome.results[n.id] for n in data_nodes(finished.graph) if n.id in outcome.results), None)
-    if data is not None:
-        _show_data(data.read(DataResult))
-    reused = len(outcome.results) - len(outcome.computed)
-    print(f"\n{len(outcome.computed)} stages computed, {reused} reused, in {clock(finished.seconds)}.")
-    for path in finished.written:
-        print(f"  {path}")
-    for text in outcome.report():
-        print(f"failed: {text}")
-    if finished.comparison is not None:
-        print("\n" + headline(finished.comparison))
-        print("Look at the runs with: mlflow ui")
-
-
-def _show_data(result: DataResult) -> None:
-    """Print the sizes of the splits, and every recorded exclusion or warning."""
-    print()
-    for name, split in result.splits.items():
-        counts = ", ".join(f"{label} {n}" for label, n in split.counts.items())
-        print(f"{name:<10} {split.images:>5} images of {split.patients:>5} patients: {counts}")
-    for note in result.notes:
-        print(f"note: {note}")
+    return request.out or Path("outputs") / folder_name(name, request.scenario, *choice_parts(plan, request))
 
 
 def run_tuning(request: TuneRequest) -> int:
     """Search a generator's parameters and write the best ones."""
-    plugin = tunable(request.generator)
+    rows = load_task(request.task).profile(request.profile).generators
+    known = rows.get(request.generator, GeneratorEntry())  # a row may have another name than its plug-in
+    plugin = tunable(known.plugin or request.generator)
     plan = make_plan(request.run_request(generators=(request.generator,)), stages=("fit",))
-    name = f"tune-{plan.task.name}-{plugin.name}"
+    name = f"tune-{plan.task.name}-{plan.rows[-1].name}"
     out = request.out or Path("outputs") / folder_name(name, request.scenario, *settings_part(plan))
     make_folder(out)
     with writing_alone(out):
@@ -82,9 +77,6 @@ def run_tuning(request: TuneRequest) -> int:
             out=out,
         )
     print(f"Best parameters: {path}")
-    words = ["--task", request.task, "--profile", request.profile, "--source", plan.source]
-    words += ["--scenario", request.scenario] if request.scenario else []
-    words += [word for text in request.set for word in ("--set", text)]
-    words += ["--generators", request.generator, "--params", str(path)]
-    print(f"Use them with: python -m benchmark run {shlex.join(words)}")
+    words = [*request.words(), "--generators", request.generator, "--params", str(path)]
+    print(f"Use them with: {command('run', *words)}")
     return 0

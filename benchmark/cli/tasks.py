@@ -14,6 +14,11 @@ def show_tasks(request: TasksRequest) -> int:
             print(path)
     elif request.task:
         print(json.dumps(load_task(request.task).model_dump(mode="json"), indent=1))
+    elif request.json:
+        chosen = {"name", "title", "question", "classes", "citation"}
+        known = [load_task(name) for name in task_names()]
+        listed = [{**t.model_dump(include=chosen), "sources": list(t.sources)} for t in known]
+        print(json.dumps(listed, indent=1))
     else:
         for task in map(load_task, task_names()):
             print(f"{task.name}: {task.question}")

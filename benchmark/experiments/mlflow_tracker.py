@@ -8,7 +8,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from benchmark.comparison.records import Comparison
 from benchmark.engine.events import RunObserver
 from benchmark.engine.node import Graph, Node
 from benchmark.engine.store import Result, store_root
@@ -23,12 +22,15 @@ from benchmark.experiments.mlflow_names import (
     parent_tags,
     run_name,
 )
+from benchmark.experiments.mlflow_rows import RowRuns
 from benchmark.experiments.mlflow_run import experiment_id, given_run, require_agreement
 from benchmark.experiments.mlflow_sender import MOST_SECONDS, Sender
 from benchmark.experiments.mlflow_writer import RunWriter
 from benchmark.experiments.outbox import Outbox, take_left
 from benchmark.experiments.tracking_store import identity, mlflow_store, prepare, sqlite_file, tracking_uri
 from benchmark.planning.plan import Plan
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.summary import headline
 from benchmark.stages import result_type
 from benchmark.stages.data import DataResult
 from benchmark.stages.records import History
@@ -77,6 +79,10 @@ class Tracker(RunObserver):
         self._logged: dict[str, set[tuple[float, str]]] = {}  # steps and scalars of running nodes
         self._stages: dict[str, dict[str, Any]] = {}  # where each result comes from, by node
         self._computing = False
+        self._rows = RowRuns(plan, self._put, self._log)
+        self._failed: dict[str, str] = {}  # errors by row
+        self._datasets: list[dict[str, str]] = []
+        self._answer = ""
         self._connect(parent)
 
     @_timed
@@ -135,13 +141,21 @@ class Tracker(RunObserver):
         for scalars in history or []:
             step = int(scalars["step"])
             points += [(metric_name(k), float(v), step) for k, v in scalars.items() if k != "step"]
-        texts = {k: str(v)[:6000] for k, v in (params or {}).items()}
+        texts = {k: str(v)[:6000] for k, v in (params or {}).items() if v not in (None, "", (), [], {})}
         self._put("log", name, metrics=points, params=texts, tags=dict(tags or {}))
 
-    def _nested(self, name: str, title: str, stage: str, tags: Mapping[str, str], reused: str = "") -> None:
-        """Open a nested run; ``reused`` unless another run has logged its key."""
+    def _nested(
+        self,
+        name: str,
+        title: str,
+        stage: str,
+        tags: Mapping[str, str],
+        reused: str = "",
+        parent: str = PARENT,
+    ) -> None:
+        """Open a run below another; ``reused`` unless another run has logged its key."""
         about = {"mlflow.runName": title, "stage": stage, "key": "", **own_tags(self.plan), **tags}
-        self._put("open", name, tags=about, reused=reused)
+        self._put("open", name, tags=about, reused=reused, parent=parent)
 
     def started(self, node: Node) -> None:
         """Note that computing has begun."""
@@ -156,7 +170,8 @@ class Tracker(RunObserver):
         tags = {"key": self.graph.keys[node.id], **node_tags(self.plan, node)} | (
             {"reused": "true"} if reused else {}
         )
-        self._nested(node.id, run_name(node), node.stage, tags, reused)
+        parent = self._rows.parent_of(node.row, node.id)
+        self._nested(node.id, run_name(node), node.stage, tags, reused, parent)
         self._open.add(node.id)
 
     @_timed
@@ -205,9 +220,9 @@ class Tracker(RunObserver):
         history = self._unlogged(node.id, record.history)
         self._log(node.id, params=params, history=history, metrics=record.scalars() | costs)
         if node.stage == "data":
-            inputs = datasets(self.plan, result.read(DataResult))
+            self._datasets = datasets(self.plan, result.read(DataResult))
             for name in (node.id, PARENT):
-                self._put("inputs", name, datasets=inputs)
+                self._put("inputs", name, datasets=self._datasets)
         for file in ARTIFACTS.get(node.stage, ()):
             self._put("artifact", node.id, path=str((result.folder / file).absolute()))
         self._end(node.id, "FINISHED")
@@ -226,6 +241,7 @@ class Tracker(RunObserver):
             self._begin(node)
         self._log(node.id, tags={"error": line[:4000], "dependents": str(len(dependents))})
         self._end(node.id, "FAILED")
+        self._failed.setdefault(node.row, line)
 
     @_timed
     def trial(
@@ -238,21 +254,18 @@ class Tracker(RunObserver):
         self._end(name, "FINISHED" if state in ("COMPLETE", "PRUNED") else "FAILED")
 
     @_timed
-    def leaderboard(self, folder: Path, comparison: Comparison) -> None:
-        """Log the comparison as a nested run, and the leaderboard on the parent."""
-        self._nested("compare", "compare", "compare", {})
-        metric = self.plan.task.primary_metric.name
-        metrics = {f"{row}.{metric}": f.metrics[metric].estimate for row, f in comparison.primary.items()}
-        for name in ("compare", PARENT):
-            self._log(name, metrics=metrics)
-            for path in sorted(folder.glob("leaderboard.*")):
-                self._put("artifact", name, path=str(path.absolute()))
-        self._end("compare", "FINISHED")
+    def leaderboard(self, folder: Path, board: Board) -> None:
+        """Log the figures of every row on its run, and the leaderboard on the parent."""
+        self._rows.finish(folder, board, self._datasets)
+        self._answer = f"{board.verdict.text}\n\n```\n{headline(board)}\n```"
+        for path in sorted(folder.glob("leaderboard.*")):
+            self._put("artifact", PARENT, path=str(path.absolute()))
 
     def close(self, status: str, wall_seconds: float, error: str = "") -> None:
         """End the parent run, with what failed and the cost of tracking; wait until all is sent, not long."""
         for name in sorted(self._open):
             self._end(name, "KILLED")
+        self._rows.close(status, self._failed)
         most = KILLED_SECONDS if status == "KILLED" else MOST_SECONDS
         reused = sum(stage["reused"] for stage in self._stages.values())
         if self._stages:
@@ -264,8 +277,9 @@ class Tracker(RunObserver):
             "tracking_share": self.seconds / max(wall_seconds, 1e-9),
             "stages_reused": reused,
         }
-        note = f"{reused} of {len(self._stages)} stages were reused; stages.json names the run of each."
-        tags = {"mlflow.note.content": note} if reused else {}
+        reuse = f"{reused} of {len(self._stages)} stages were reused; stages.json names the run of each."
+        note = "\n\n".join(filter(None, [self._answer, reuse if reused else ""]))
+        tags = {"mlflow.note.content": note} if note else {}
         self._log(PARENT, metrics=costs, tags=tags | ({"error": error[:4000]} if error else {}))
         self._end(PARENT, status)
         self._sender.drain(most)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 BATCH = 900  # metrics per call; MLflow takes 1000
 FEW = 90  # parameters or tags per call; MLflow takes 100
-NODE = "synththorax.node"  # tag of a nested run: its name within the parent
+NODE = "synththorax.node"  # tag of a run below the parent: its name within it
+ROOT = "synththorax.run"  # the same: the parent
+NOTE = "mlflow.note.content"  # the description that MLflow shows
 HOST, PID = "synththorax.host", "synththorax.pid"  # tags of a run: the process that writes it
 ENTRY_POINT, SOURCE = "mlflow.project.entryPoint", "mlflow.source.name"  # tags that `mlflow run` gives
 BEGIN_SECONDS = 10.0  # from the start of a run by `mlflow run` to that of its process
@@ -68,7 +70,7 @@ class RunWriter:
             getattr(self, f"_{entry['op']}")(run_id, entry)
 
     def _open(self, entry: Entry, again: bool) -> None:
-        """Create a nested run, unless it is there, or another run has logged the same result."""
+        """Create a run below another, unless it is there, or another run has logged the same result."""
         name, tags = entry["name"], entry["tags"]
         if again and (known := self._child(name)):
             self.runs[name] = None if known.info.status in ENDED else known.info.run_id
@@ -77,13 +79,17 @@ class RunWriter:
         if entry.get("reused") and (other := self._other(tags["key"], entry["reused"] == "now")):
             self.runs[name], self.skipped[name] = None, other
             return
-        about = {"mlflow.parentRunId": self.run_id, NODE: name, **tags}
+        if entry.get("row") and (known := self._child(name)):  # of a start before, of the same parent
+            self.runs[name] = known.info.run_id
+            return
+        above = self.runs.get(entry.get("parent", "")) or self.run_id
+        about = {"mlflow.parentRunId": above, ROOT: self.run_id, NODE: name, **tags}
         run = self.client.create_run(self.experiment, entry["time"], about)
         self.runs[name] = run.info.run_id
 
     def _child(self, name: str) -> Any:
         text = name.replace("'", "")
-        runs = self._search(f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.`{NODE}` = '{text}'")
+        runs = self._search(f"tags.`{ROOT}` = '{self.run_id}' and tags.`{NODE}` = '{text}'")
         return runs[0] if runs else None
 
     def _other(self, key: str, now: bool) -> str | None:
@@ -140,6 +146,13 @@ class RunWriter:
         if Path(entry["path"]).is_file():
             self.client.log_artifact(run_id, entry["path"])
 
+    def _note(self, run_id: str, entry: Entry) -> None:
+        """Describe a run, with links to the runs that hold its reused stages."""
+        holding = {name: self.skipped[name] for name in entry["nodes"] if name in self.skipped}
+        links = [f"- [{name}](#/experiments/{self.experiment}/runs/{run})" for name, run in holding.items()]
+        parts = [entry["text"], *(["Stages that earlier runs hold:", "\n".join(links)] if links else [])]
+        self.client.set_tag(run_id, NOTE, "\n\n".join(parts)[:8000])
+
     def _stages(self, run_id: str, entry: Entry) -> None:
         """Write which run holds each stage."""
         holding = self.skipped | {name: run for name, run in self.runs.items() if run}
@@ -153,7 +166,7 @@ class RunWriter:
 
     def end(self, _again: bool) -> None:
         """Mark what is still running of this parent, whose process is gone, as killed."""
-        mine = self._search(f"tags.`mlflow.parentRunId` = '{self.run_id}' and attributes.status = 'RUNNING'")
+        mine = self._search(f"tags.`{ROOT}` = '{self.run_id}' and attributes.status = 'RUNNING'")
         parent = self.client.get_run(self.run_id)
         for run in [*mine, *([parent] if parent.info.status == "RUNNING" else [])]:
             self.client.set_terminated(run.info.run_id, "KILLED")

@@ -130,12 +130,19 @@ class Progress(RunObserver):
     def _show(self, node_id: str, what: str, quiet: bool = False) -> None:
         done = self.total - len(self.left)
         text = f"{node_id}: {what}"
+        left = f"{clock(self._shown_left())} left" if self.left else ""  # none when all is done
         if self.bar:
-            left = clock(self._shown_left())
             self.bar.update(0, completed=done, total=self.total, description=text, left=left)
         elif not quiet:
-            gone, left = clock(self.now() - self.began), clock(self._shown_left())
-            print(f"[{done}/{self.total}] {gone} gone, {left} left  {text}", flush=True)
+            times = ", ".join(filter(None, [f"{clock(self.now() - self.began)} gone", left]))
+            print(f"[{done}/{self.total}] {times}  {text}", flush=True)
+
+    def phase(self, text: str) -> None:
+        """Show what follows the last node."""
+        if self.bar:
+            self.bar.update(0, description=text, left="")
+        else:
+            print(f"{text} ...", flush=True)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -150,8 +157,8 @@ def _bar() -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Rich
 
-    left, text = TextColumn("{task.fields[left]} left"), TextColumn("{task.description}")
+    left, text = TextColumn("{task.fields[left]}"), TextColumn("{task.description}")
     bar = Rich(BarColumn(24), MofNCompleteColumn(), left, TimeElapsedColumn(), text)
-    bar.add_task("", total=1, left="?")
+    bar.add_task("", total=1, left="")
     bar.start()
     return bar

@@ -1,18 +1,19 @@
 """Options of ``sweep`` and ``tune``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic.dataclasses import dataclass
 
-from benchmark.planning.request import STRICT, Count, Option, StageRequest, TaskRequest
+from benchmark.planning.request import STRICT, TASK, Count, Option, StageRequest, TaskRequest
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SweepRequest(StageRequest):
     """Run a task for every value of a choice, then write tables over all runs."""
 
-    task: Annotated[str, Option("name of a task, or path of a task file", "lus_limited")] = "cxr_pneumonia"
+    task: Annotated[str, replace(TASK, example="lus_limited")] = "cxr_pneumonia"
     over: Annotated[
         tuple[str, ...], Option("choice of the task, step.field; several for a product", "scarce.keep")
     ]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from benchmark.bundles.assemble import write_bundles
 from benchmark.bundles.io import bundle_folders, read_bundles
-from benchmark.comparison.records import Comparison
 from benchmark.engine.claim import sole_writer
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
@@ -23,6 +22,8 @@ from benchmark.experiments.progress import Progress
 from benchmark.experiments.run_record import check_record, write_record
 from benchmark.planning.graph import build
 from benchmark.planning.plan import Plan
+from benchmark.planning.request import RunRequest
+from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
 from benchmark.stages import run as run_stage
 from benchmark.utils.files import GIVE_ANOTHER, atomic_folder, disk_errors
@@ -52,14 +53,14 @@ NOT_COPIED = (
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that has ended, and the paths that it wrote; ``comparison`` if it compared all rows."""
+    """A run that has ended, and the paths that it wrote; ``board`` if it compared all rows."""
 
     graph: Graph
     outcome: Outcome
     out: Path
     written: list[Path]
     seconds: float
-    comparison: Comparison | None = None
+    board: Board | None = None
 
 
 def run(
@@ -103,9 +104,10 @@ def _run(
     began = time.monotonic()
     graph, count = build(plan).until(UNTIL[verb], only), worker_count(plan.device, workers)
     check_outputs(out, verb, graph, only)
-    tracker, progress = Tracker(plan, verb, graph, parent=parent), Progress(graph, count)
-    try:
-        with closing(progress):
+    with closing(Progress(graph, count)) as progress:
+        progress.phase("opening the tracking store")
+        tracker = Tracker(plan, verb, graph, parent=parent)
+        try:
             outcome = execute(
                 graph,
                 store,
@@ -114,14 +116,15 @@ def _run(
                 observer=CompositeObserver(progress, tracker),
                 essential=lambda node: node.stage in ESSENTIAL,
             )
+            progress.phase("writing the results")
             with _disk_errors(out, store):
-                written, comparison = _write(plan, verb, graph, outcome, out, tracker, only)
-        status, error = "FAILED" if outcome.failures else "FINISHED", "\n".join(outcome.report())
-        tracker.close(status, time.monotonic() - began, error)
-    except BaseException as fault:
-        close_after(fault, tracker, time.monotonic() - began)
-        raise
-    return Finished(graph, outcome, out, written, time.monotonic() - began, comparison)
+                written, board = _write(plan, verb, graph, outcome, out, tracker, only)
+            status, error = "FAILED" if outcome.failures else "FINISHED", "\n".join(outcome.report())
+            tracker.close(status, time.monotonic() - began, error)
+        except BaseException as fault:
+            close_after(fault, tracker, time.monotonic() - began)
+            raise
+    return Finished(graph, outcome, out, written, time.monotonic() - began, board)
 
 
 def close_after(fault: BaseException, tracker: Tracker, seconds: float) -> None:
@@ -156,20 +159,30 @@ def folder_part(text: str) -> str:
     return re.sub("[^0-9A-Za-z_.=]+", "_", text)
 
 
+def choice_parts(plan: Plan, request: RunRequest) -> list[str]:
+    """Return what a run chooses, beside its scenario, as parts of a folder's name."""
+    chosen = {"seeds": "_".join(map(str, request.seeds)), "only": "_".join(request.only)}
+    parts = [f"{name}={_short(text)}" for name, text in chosen.items() if text]
+    return [*settings_part(plan), *parts, *weights_part(plan, request.weights)]
+
+
+def settings_part(plan: Plan) -> list[str]:
+    """Return the settings as parts of a folder's name; a long value by its hash."""
+    return [f"{name}={_short(str(value))}" for name, value in plan.settings.items()]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else sha256_of(text)[:8]
+
+
 def weights_part(plan: Plan, weights: str | None) -> list[str]:
-    """Return chosen weights as parts of a folder's name; a folder of weights by its name and content hash."""
+    """Return chosen weights as a part of a folder's name; a folder of weights by name and content."""
     if not weights:
         return []
     if weights in ("none", "imagenet"):
         return [f"weights={weights}"]
     content = sha256_of([c.weights.sha256 for c in plan.profile.classifiers])
     return [f"weights={Path(weights).resolve().name}.{content[:8]}"]
-
-
-def settings_part(plan: Plan) -> list[str]:
-    """Return the settings as parts of a folder's name; a long value by its hash."""
-    texts = {name: str(value) for name, value in plan.settings.items()}
-    return [f"{name}={text if len(text) <= 24 else sha256_of(text)[:8]}" for name, text in texts.items()]
 
 
 def make_folder(folder: Path) -> None:
@@ -214,8 +227,8 @@ def check_outputs(out: Path, verb: str, graph: Graph = NO_NODES, only: str | Non
 
 def _write(
     plan: Plan, verb: str, graph: Graph, outcome: Outcome, out: Path, tracker: Tracker, only: str | None
-) -> tuple[list[Path], Comparison | None]:
-    """Write what people read; return the paths, and the comparison of all rows if there is one."""
+) -> tuple[list[Path], Board | None]:
+    """Write what people read; return the paths, and the board of all rows if there is one."""
     write_record(plan, verb, graph, outcome, tracker.run_id, out)
     if verb != "run":
         return copy_results(graph, outcome, out), None
@@ -223,10 +236,10 @@ def _write(
         write_bundles(plan, graph, outcome, out, only)
         return [out / only], None
     write_bundles(plan, graph, outcome, out / "bundles")
-    comparison = publish(read_bundles(out / "bundles"), out)
-    tracker.leaderboard(out, comparison)
+    board = publish(read_bundles(out / "bundles"), out)
+    tracker.leaderboard(out, board)
     pages = [out / f"leaderboard.{kind}" for kind in ("md", "json", "html")]
-    return [*pages, out / "bundles"], comparison
+    return [*pages, out / "bundles"], board
 
 
 def copy_results(graph: Graph, outcome: Outcome, out: Path) -> list[Path]:

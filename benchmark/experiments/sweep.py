@@ -18,12 +18,11 @@ from benchmark.experiments.progress import clock
 from benchmark.experiments.request import SweepRequest
 from benchmark.experiments.run import (
     check_outputs,
+    choice_parts,
     folder_name,
     folder_part,
     make_folder,
     run,
-    settings_part,
-    weights_part,
     writing_alone,
 )
 from benchmark.planning.plan import Plan
@@ -86,7 +85,7 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
         plans[chosen] = make_plan(options.run_request(scenario=scenario))
     plan = next(iter(plans.values()))
     name = f"sweep-{plan.task.name}-{plan.profile_name}"
-    parts = [*settings_part(plan), *weights_part(plan, options.weights)]
+    parts = choice_parts(plan, options)
     out = options.out or Path("outputs") / folder_name(name, options.scenario, *parts)
     folders = [folder_part(chosen) for chosen in plans]
     if shared := [chosen for chosen in plans if folders.count(folder_part(chosen)) > 1]:

@@ -30,7 +30,6 @@ from benchmark.stages.fit_context import ShouldPrune
 from benchmark.stages.foreign import facts, suggest
 from benchmark.stages.job import DATA, Job, first_line
 from benchmark.stages.records import REAL_ONLY, History
-from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.files import write_text
 from benchmark.utils.hashing import sha256_of
 from benchmark.utils.outputs import refuse_foreign_files
@@ -75,7 +74,7 @@ def tune(plan: Plan, plugin: Plugin, *, trials: int, seed: int, study_file: Path
     trial whose process was killed runs again. Another protocol, other data and other code are another study.
 
     Args:
-        plan: of the task with this generator.
+        plan: of the task with this generator as its last row.
         plugin: the generator; see ``tunable``.
         trials: in all.
         seed: of the sampler.
@@ -88,9 +87,8 @@ def tune(plan: Plan, plugin: Plugin, *, trials: int, seed: int, study_file: Path
         StoreError: ``best_params.yaml`` is there, and is not of a search.
     """
     refuse_foreign_files([out / BEST], out / BEST, f"objective: {OBJECTIVE}")
-    entry = plan.profile.generators.get(plugin.name, GeneratorEntry())
-    study = _study(study_file, _identity(plan, plugin, entry))
-    search = _Search(plan, plugin, entry, Store(store_root()))
+    study = _study(study_file, _identity(plan, plugin))
+    search = _Search(plan, plugin, Store(store_root()))
     try:
         for _ in range(trials - len(_finished(study))):
             study.sampler = _sampler(seed, len(study.get_trials(deepcopy=False)))
@@ -100,14 +98,14 @@ def tune(plan: Plan, plugin: Plugin, *, trials: int, seed: int, study_file: Path
         reason = fault.reason if isinstance(fault, Stopped) else fault
         close_after(reason, search.tracker, time.monotonic() - search.began)
         raise reason from None
-    return _write_best(study, plan, plugin, entry, out)
+    return _write_best(study, plan, plugin, out)
 
 
-def _identity(plan: Plan, plugin: Plugin, entry: GeneratorEntry) -> str:
+def _identity(plan: Plan, plugin: Plugin) -> str:
     """Return the name of a study: words, and a hash of protocol, data and code; the machine is left out."""
     anywhere = replace(plan, device="cuda", precision="float32")
-    keys = sorted(_fits(anywhere, generator_row(plugin, entry, {})).keys.values())
-    words = [plan.task.name, plan.profile_name, plan.source, plugin.name, *settings_part(plan)]
+    keys = sorted(_fits(anywhere, _row(plan, plugin, {})).keys.values())
+    words = [plan.task.name, plan.profile_name, plan.source, plan.rows[-1].name, *settings_part(plan)]
     return "/".join([*words, sha256_of([plan.protocol_hash, keys, facts(plugin)[1]])[:16]])
 
 
@@ -159,8 +157,8 @@ def _finished(study: optuna.Study) -> list[Any]:
 class _Search:
     """The objective: one fit per trial, reported to pruner and tracker."""
 
-    def __init__(self, plan: Plan, plugin: Plugin, entry: GeneratorEntry, store: Store) -> None:
-        self.plan, self.plugin, self.entry, self.store = plan, plugin, entry, store
+    def __init__(self, plan: Plan, plugin: Plugin, store: Store) -> None:
+        self.plan, self.plugin, self.store = plan, plugin, store
         self.began = time.monotonic()
         self.tracker = Tracker(plan, "tune", Graph(()))
         self.inputs = self._inputs_without_test()
@@ -168,7 +166,7 @@ class _Search:
 
     def _inputs_without_test(self) -> dict[str, tuple[Path, ...]]:
         """Compute the inputs of the fits; of the data train and val alone, so that no trial can read test."""
-        graph = _fits(self.plan, generator_row(self.plugin, self.entry, {}))
+        graph = _fits(self.plan, _row(self.plan, self.plugin, {}))
         node = graph.find("fit")[0]
         needed = graph.needed(lambda n: n.id in node.needs)
         outcome = execute(needed, self.store, run_stage, workers=1, essential=lambda _: True)
@@ -190,7 +188,7 @@ class _Search:
         """Return the best preview FID of one set of parameters, the mean over the fits."""
         import optuna
 
-        graph = _fits(self.plan, generator_row(self.plugin, self.entry, _suggested(self.plugin, trial)))
+        graph = _fits(self.plan, _row(self.plan, self.plugin, _suggested(self.plugin, trial)))
         self.history = []
 
         def should_prune(step: int, fid: float) -> bool:
@@ -233,6 +231,12 @@ class _Search:
         )
 
 
+def _row(plan: Plan, plugin: Plugin, params: dict[str, Any]) -> Row:
+    """Return the searched row, the last of the plan, with other parameters."""
+    searched = plan.rows[-1]
+    return replace(generator_row(plugin, searched.entry, params), name=searched.name)
+
+
 def _fits(plan: Plan, row: Row) -> Graph:
     """Return the fit of a row in the first fold, and all that it needs."""
     evaluating = [r for r in plan.rows if r.name == REAL_ONLY]
@@ -258,7 +262,7 @@ def _suggested(plugin: Plugin, trial: Any) -> dict[str, Any]:
         raise TaskError(f"generator '{plugin.name}'", problem, "Fix the generator's search space.") from error
 
 
-def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, entry: GeneratorEntry, out: Path) -> Path:
+def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, out: Path) -> Path:
     from optuna.trial import FixedTrial, TrialState
 
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -268,9 +272,9 @@ def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, entry: Generato
             f"tune {plugin.name}", "no trial succeeded", next(filter(None, failed), "Add trials.")
         )
     best = study.best_trial
-    row = generator_row(plugin, entry, _suggested(plugin, FixedTrial(best.params)))
+    row = _row(plan, plugin, _suggested(plugin, FixedTrial(best.params)))
     about = {
-        "generators": {plugin.name: dict(row.params)},
+        "generators": {row.name: dict(row.params)},
         "found": {
             "objective": f"{OBJECTIVE}{plan.extractor}",
             "value": best.value,

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -26,11 +26,13 @@ class Option:
         help: line of help.
         example: value in `MLproject` for an option without a default.
         positional: an argument without dashes.
+        also_positional: an option that may also be given as the first argument without dashes.
     """
 
     help: str
     example: str | None = None
     positional: bool = False
+    also_positional: bool = False
 
 
 def _split_at_commas(value: str | Iterable[Any], paths: bool = False) -> list[Any]:
@@ -56,6 +58,7 @@ def _parts(text: str, paths: bool) -> Iterator[str]:
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
+Numbers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_split_at_commas)]
 Plugins = Annotated[tuple[str, ...], BeforeValidator(partial(_split_at_commas, paths=True))]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(partial(_split_at_commas, paths=True))]
 Root = Annotated[Path | None, Option("folder of a real dataset, for sources that read one")]
@@ -63,6 +66,7 @@ Settings = Annotated[
     tuple[str, ...],
     Option("settings of the source and of its split: fit=pad,split.too_few=exclude or {name: value, ...}"),
 ]
+TASK = Option("name of a task, or path of a task file", also_positional=True)
 Workers = Annotated[Count | None, Option("parallel processes; default: one per core")]
 
 
@@ -70,7 +74,9 @@ Workers = Annotated[Count | None, Option("parallel processes; default: one per c
 class TaskRequest:
     """A task with its data and device; None means the task's own choice."""
 
-    task: Annotated[str, Option("name of a task, or path of a task file")] = "cxr_pneumonia"
+    TITLE: ClassVar = "task and data"
+
+    task: Annotated[str, TASK] = "cxr_pneumonia"
     profile: Annotated[str, Option("demo (minutes), lite (hours) or paper (GPUs)")] = "demo"
     source: Annotated[
         str | None, Option("name or Python file of a data source; default: the task's packaged phantoms")
@@ -83,6 +89,16 @@ class TaskRequest:
     device: Annotated[str, Option("auto, cpu or cuda")] = "auto"
     precision: Annotated[str, Option("auto, float32, bfloat16 or float16")] = "auto"
 
+    def words(self) -> list[str]:
+        """Return the task, and the options that differ from their defaults, as words of a command line."""
+        words = ["--task", self.task]
+        for field in dataclasses.fields(TaskRequest):
+            value = getattr(self, field.name)
+            if field.name != "task" and value != field.default:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [word for one in values for word in (f"--{field.name}", str(one))]
+        return words
+
     def run_request(self, **changes: Any) -> RunRequest:
         """The part of this request that planning reads, with some fields replaced."""
         shared = {f.name for f in dataclasses.fields(self)} & {f.name for f in dataclasses.fields(RunRequest)}
@@ -92,6 +108,8 @@ class TaskRequest:
 @dataclass(frozen=True, config=STRICT)
 class TrainingRequest(TaskRequest):
     """A task, and settings for fitting, measuring and classification."""
+
+    TITLE: ClassVar = "training and measuring"
 
     params: Annotated[Path | None, Option("YAML of generator parameters, as tune writes it")] = None
     extractor: Annotated[str | None, Option("auto, phantom_cxr_v1 or inception; default: the task's")] = None
@@ -111,14 +129,39 @@ class TrainingRequest(TaskRequest):
 class RunRequest(TrainingRequest):
     """Everything that a run plan is resolved from."""
 
+    TITLE: ClassVar = "rows and seeds"
+
     generators: Annotated[
-        Plugins | None, Option("names or Python files, separated by commas; default: the task's")
+        Plugins | None,
+        Option(
+            "names or Python files, separated by commas, in place of the task's generators; a + before the "
+            "first adds them to the task's"
+        ),
     ] = None
+    only: Annotated[
+        Names, Option("rows to run, with real_only, separated by commas; default: every row")
+    ] = ()
+    seeds: Annotated[
+        Numbers, Option("seeds of the trainings, separated by commas: another protocol; default: the task's")
+    ] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
 class StageRequest(RunRequest):
     """Run the whole benchmark: data, generate, measure, classify, compare, leaderboard."""
 
+    TITLE: ClassVar = "execution and output"
+
     workers: Workers = None
     out: Annotated[Path | None, Option("folder of results; default: outputs/<task>-<profile>")] = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunVerbRequest(StageRequest):
+    """Run the whole benchmark: data, generate, measure, classify, compare, leaderboard."""
+
+    TITLE: ClassVar = StageRequest.TITLE
+
+    dry_run: Annotated[bool, Option("show rows, stages and what the store holds; compute nothing")] = False
+    quiet: Annotated[bool, Option("show no progress")] = False
+    json: Annotated[bool, Option("print the summary as JSON; progress goes to stderr")] = False

@@ -80,12 +80,16 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
     task = with_read_files(load_task(request.task).variant(choices(request.scenario)))
     chosen = resolve_source(task, request.profile, request.source, root=request.root, settings=request.set)
     task, source, params = chosen.task, chosen.plugin.name, chosen.params
-    profile = task.profile(request.profile)
     _check_heads(task, request.profile, source)
+    if request.seeds:
+        task = task.with_seeds(request.profile, request.seeds)
     if request.weights is not None:
-        classifiers = tuple(_with_weights(each, request.weights) for each in profile.classifiers)
+        classifiers = tuple(
+            _with_weights(each, request.weights) for each in task.profile(request.profile).classifiers
+        )
         task = task.with_classifiers(request.profile, classifiers)
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
+    profile = task.profile(request.profile)
     extractor, extractor_hash = resolve_extractor(request.extractor or profile.measures.extractor)
     device, precision = resolve_device(request.device, request.precision)
     plan = Plan(
@@ -97,7 +101,7 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
         source_paths=paths,
         source_fingerprint=chosen.module.fingerprint(params),
         source_version=chosen.plugin.version(chosen.module),
-        rows=tuple(resolve_rows(task, request.profile, request.generators, request.params)),
+        rows=tuple(resolve_rows(task, request.profile, request.generators, request.params, request.only)),
         extractor=extractor,
         extractor_hash=extractor_hash,
         device=device,

@@ -11,8 +11,9 @@ from benchmark.planning.plan import Row
 from benchmark.plugins.generator import Traits
 from benchmark.plugins.registry import Plugin, available, find
 from benchmark.stages.foreign import describe
+from benchmark.stages.records import REAL_ONLY
 from benchmark.tasks.parsing import read_yaml
-from benchmark.tasks.profile import FitUnit, GeneratorEntry
+from benchmark.tasks.profile import FitUnit, GeneratorEntry, Profile
 from benchmark.tasks.schema import Task
 from benchmark.utils.naming import check_name
 
@@ -39,22 +40,29 @@ WITHOUT_IMAGES = {
 
 
 def resolve_rows(
-    task: Task, profile_name: str, generators: tuple[str, ...] | None, params: Path | None
+    task: Task,
+    profile_name: str,
+    generators: tuple[str, ...] | None,
+    params: Path | None,
+    only: tuple[str, ...] = (),
 ) -> list[Row]:
     """Return the task's controls, then its generators.
 
     Args:
-        generators: names or paths of Python files in place of the task's; None for the task's.
+        generators: names or paths of Python files in place of the task's, or beside them where the first
+            begins with ``+``; None for the task's.
         params: YAML of tuned parameters, or None.
+        only: rows to return, with ``real_only``; all where it is empty.
     Raises:
         TaskError: an unknown or repeated name, one that no folder can have, or a wrong parameter.
     """
     profile = task.profile(profile_name)
     rows = [_control(name) for name in task.controls]
     tuned, trials = tuned_params(params), tuning_trials(params)
-    for name in tuple(profile.generators) if generators is None else generators:
+    own, given = _names(profile, generators)
+    for name in (*own, *given):
         entry = profile.generators.get(name, GeneratorEntry())
-        if generators is None and (entry.plugin or name) not in available("generators"):
+        if name not in given and (entry.plugin or name) not in available("generators"):
             rows.append(_absent(name, entry))
             continue
         plugin = find("generators", [entry.plugin or name])[0]
@@ -71,7 +79,18 @@ def resolve_rows(
     repeated = sorted({n for n in names if names.count(n) > 1})
     if repeated:
         raise TaskError("--generators", f"'{repeated[0]}' is named twice, or is a control that runs anyway")
-    return rows
+    if odd := [name for name in only if name not in names]:
+        raise unknown_name("row", odd[0], names, "--only")
+    return [row for row in rows if not only or row.name in (REAL_ONLY, *only)]
+
+
+def _names(profile: Profile, generators: tuple[str, ...] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the generators of the task that run, and those that a user names."""
+    if generators is None:
+        return tuple(profile.generators), ()
+    if not generators or not generators[0].startswith("+"):
+        return (), generators
+    return tuple(profile.generators), tuple(n for n in (generators[0][1:], *generators[1:]) if n)
 
 
 def _absent(name: str, entry: GeneratorEntry) -> Row:

@@ -1,9 +1,8 @@
 """``data export``: write the images that a generator may learn from as files, to fit it outside the suite."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Learning
 from benchmark.planning.graph import build, data_nodes
 from benchmark.planning.plan import Plan
-from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.stages import run as run_stage
 from benchmark.stages.sample import drawn_counts
 from benchmark.stages.select import learning_images
 from benchmark.submissions.request import ExportRequest
+from benchmark.utils.commands import command
 from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.outputs import require_new_folder
@@ -108,7 +107,7 @@ def export(options: ExportRequest) -> int:
     request = options.run_request(generators=())
     plan = make_plan(request, stages=STAGES)
     folds = prepare(plan, options.workers)
-    readme = _readme(plan, required_counts(plan, folds), request)
+    readme = _readme(plan, required_counts(plan, folds), options)
     with disk_errors(out), atomic_folder(out) as part:
         (part / README).write_text(readme, encoding="utf-8")
         write(part, [fold.learning(plan.task.classes) for fold in folds])
@@ -158,15 +157,13 @@ def _write_split(
         }
 
 
-def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: RunRequest) -> str:
+def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: ExportRequest) -> str:
     """Describe the folder and the samples to submit; ``counts`` are the images by class of every fold."""
     folds = len(counts)
     notes = ["" if plan.task.labels == "single" else LABELS_NOTE, FOLDS_NOTE.format(folds=folds)]
-    command = f"python -m benchmark submit --samples FOLDER --card submission.yaml --task {request.task}"
-    command += f" --profile {plan.profile_name} --source {plan.source}"
-    command += " --root FOLDER" if request.root else ""
-    command += f" --scenario '{request.scenario}'" if request.scenario else ""
-    command += "".join(f" --set {shlex.quote(text)}" for text in request.set)
+    root = Path("FOLDER") if request.root else None
+    own = replace(request, root=root, device="auto", precision="auto")  # those of another machine
+    hand_in = command("submit", "--samples", "FOLDER", "--card", "submission.yaml", *own.words())
     return README_TEXT.format(
         task=plan.task.name,
         profile=plan.profile_name,
@@ -181,5 +178,5 @@ def _readme(plan: Plan, counts: Sequence[Mapping[str, int]], request: RunRequest
             for name, n in by_class.items()
             if n
         ),
-        command=command,
+        command=hand_in,
     )

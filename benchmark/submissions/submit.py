@@ -20,11 +20,13 @@ from benchmark.planning.resolve import make_plan
 from benchmark.planning.rows import WITHOUT_IMAGES, generator_row, tuned_params
 from benchmark.plugins.registry import available, find
 from benchmark.reporting.leaderboards.board_folders import RESULTS, one_protocol, read_rows
-from benchmark.reporting.leaderboards.publish import check_leaderboard, headline, publish
+from benchmark.reporting.leaderboards.publish import check_leaderboard, publish
+from benchmark.reporting.summary import headline
 from benchmark.submissions.accept import board_of
 from benchmark.submissions.request import SubmitRequest
 from benchmark.submissions.sample_row import sample_row
 from benchmark.tasks.profile import GeneratorEntry
+from benchmark.utils.commands import command
 from benchmark.utils.files import atomic_folder, atomic_path
 from benchmark.utils.outputs import ELSEWHERE
 
@@ -61,12 +63,23 @@ def submit(options: SubmitRequest, verify: Callable[[Path], None]) -> int:
     print(f"bundle: {folder}\narchive: {archive}")
     if options.board:
         _compare_with_board(options.board, bundle, out)
-    sign_hint = "" if options.sign else "\n  sign it to prove its authorship: --sign KEY"
-    print(
-        f"next:{sign_hint}\n  verify it: python -m benchmark verify {archive}\n"
-        f"  submit it: python -m benchmark leaderboard --add {folder}, then open a pull request"
-    )
+    print("next:" + ("" if options.sign else "\n  sign it to prove its authorship: --sign KEY"))
+    print(f"  verify it: {command('verify', archive, *_own_files(options, '--root'))}")
+    print(f"  submit it: {command('leaderboard', '--add', folder, *_own_files(options, '--data'))},")
+    print("    then open a pull request")
     return 0
+
+
+def _own_files(options: SubmitRequest, data: str) -> list[str]:
+    """Return the options by which the checks of a bundle read a task, a source and data from outside.
+
+    Args:
+        data: the option for the folder of the real data.
+    """
+    task = options.task if options.task.endswith((".yaml", ".yml")) else None
+    source = options.source if options.source and options.source.endswith(".py") else None
+    given = {"--task": task, "--source": source, data: options.root}
+    return [word for name, value in given.items() if value for word in (name, str(value))]
 
 
 def _submission_type(options: SubmitRequest) -> str:
@@ -215,6 +228,6 @@ def _compare_with_board(root: Path, bundle: Bundle, out: Path) -> None:
         return
     others = [b for b in read_rows(board) if b.manifest.row.name != bundle.manifest.row.name]
     one_protocol(board.name, [*others, bundle])
-    comparison = publish([*others, bundle], out)
+    made = publish([*others, bundle], out)
     print(f"leaderboard: {out / 'leaderboard.md'}, with {len(others)} rows of {board}")
-    print(headline(comparison))
+    print(headline(made))

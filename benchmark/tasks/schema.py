@@ -113,7 +113,7 @@ class Task(Strict):
     requests: Requests = {}
     subgroups: tuple[Literal["sex", "age", "view", "site"], ...] = ()
     controls: tuple[str, ...]
-    profiles: dict[Literal["demo", "lite", "paper"], Profile]
+    profiles: dict[Literal["demo", "lite", "paper"], Profile] = Field(min_length=1)
     published: tuple[Published, ...] = ()
     deviations: tuple[str, ...] = ()
 
@@ -123,8 +123,6 @@ class Task(Strict):
             raise ValueError(f"default_source '{self.default_source}' is not among sources")
         if "real_only" not in self.controls:
             raise ValueError("controls lack 'real_only', the baseline of every difference")
-        if missing := [p for p in PROFILES if p not in self.profiles]:
-            raise ValueError(f"profiles lack {', '.join(missing)}")
         self._check_labels()
         self._check_mix()
         self._check_scenario()
@@ -222,8 +220,21 @@ class Task(Strict):
 
     def with_classifiers(self, profile: str, classifiers: tuple[ClassifierConfig, ...]) -> Task:
         """Return this task with other classifiers in one of its profiles."""
-        changed = self.profile(profile).model_copy(update={"classifiers": classifiers})
-        return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})
+        return self._with_profile(profile, classifiers=classifiers)
+
+    def with_seeds(self, profile: str, seeds: tuple[int, ...]) -> Task:
+        """Return this task with other seeds of the trainings in one of its profiles.
+
+        Raises:
+            TaskError: a seed is named twice.
+        """
+        if len(set(seeds)) != len(seeds):
+            raise TaskError("--seeds", "names a seed twice", "Name each once.")
+        return self._with_profile(profile, seeds=seeds)
+
+    def _with_profile(self, name: str, **changes: Any) -> Task:
+        changed = self.profile(name).model_copy(update=changes)
+        return self.model_copy(update={"profiles": {**self.profiles, name: changed}})
 
     def with_source(self, name: str, source: Source) -> Task:
         """Return this task with another, or one more, source."""
@@ -233,8 +244,7 @@ class Task(Strict):
         """Return this task with further parameters of a source in one of its profiles."""
         data = self.profile(profile).data
         data = {**data, source: {**data.get(source, {}), **params}}
-        changed = self.profile(profile).model_copy(update={"data": data})
-        return self.model_copy(update={"profiles": {**self.profiles, profile: changed}})
+        return self._with_profile(profile, data=data)
 
     def source(self, name: str) -> Source:
         """The settings of the source with this name."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import shlex
 import subprocess
 import sys
 import typing
+import warnings
 from pathlib import Path
 
 import pytest
 
+from benchmark.cli import parser
 from benchmark.cli.parser import VERBS, main, read_request
 
 
@@ -63,13 +66,79 @@ def test_values_are_typed():
     assert (sweep.over, sweep.values) == (("a.b", "c.d"), ("1,2",))
 
 
+def test_the_task_is_an_argument_or_an_option():
+    """Both give the same request; so do seeds and rows with commas and with spaces."""
+    assert read_request(["run", "lus_limited"])[1] == read_request(["run", "--task", "lus_limited"])[1]
+    _, run = read_request(["run", "x", "--seeds", "0,1", "2", "--only", "a, b"])
+    assert (run.task, run.seeds, run.only) == ("x", (0, 1, 2), ("a", "b"))
+
+
+EXAMPLES = [(name, example) for name, verb in VERBS.items() for example in verb.examples]
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_example_of_the_help_parses(name, example):
+    """An example of a verb is a command line of this verb."""
+    assert read_request(shlex.split(example))[0] is VERBS[name]
+
+
+def test_help_shows_groups_defaults_and_examples(capsys, monkeypatch):
+    """The help of ``run`` has titled groups, the default of the profile, and command lines."""
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    shown = capsys.readouterr().out
+    for text in ("task and data:", "rows and seeds:", "(default: demo)", "examples:\n  synththorax run "):
+        assert text in shown
+
+
+def test_the_first_line_comes_before_the_libraries():
+    """A command tells that it has begun before its function, and what that imports, is loaded."""
+    code = (
+        "import sys\nfrom benchmark.cli import parser\n"
+        "def name(function):\n"
+        "    heavy = {'torch', 'mlflow', 'pandas', 'numpy', 'scipy'} & set(sys.modules)\n"
+        "    print('heavy:', heavy or None, file=sys.stderr)\n"
+        "    return lambda *_: 0\n"
+        "parser.resolve_name = name\nsys.argv = ['synththorax', 'run']\nparser.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "run: loading the libraries ...\nheavy: None\n"
+
+
+def test_a_reader_that_ends_is_no_traceback():
+    """``| head -1`` ends the command without a word on stderr, by the status of SIGPIPE."""
+    command = f"{sys.executable} -m benchmark tasks cxr_pneumonia"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -1; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("{\n141\n", "")
+
+
+def test_warnings_of_dependencies_are_not_shown(monkeypatch, capsys):
+    """A warning within a verb is silent; the filters are as before afterwards."""
+    before = list(warnings.filters)
+
+    def warn(request):
+        warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(sys, "warnoptions", [])
+    monkeypatch.setattr(parser, "resolve_name", lambda _: warn)
+    assert main(["tasks"]) == 0
+    assert capsys.readouterr().err == ""
+    assert warnings.filters == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["rnu"], "Did you mean 'run'"),
         (["run", "--tsak", "x"], "Did you mean '--task'"),
         (["run", "--tsak=x"], "unknown option '--tsak'"),
-        (["run", "fast"], "unexpected argument 'fast'"),
+        (["run", "a", "b"], "unexpected argument 'b'"),
+        (["run", "a", "--task", "b"], "'a' and --task are given"),
+        (["run", "--seeds", "0,x"], "--seeds: Input should be a valid integer"),
         (["run", "--workers", "none"], "--workers: Input should be a valid integer"),
         (["run", "--workers", "0"], "should be greater than or equal to 1, got '0'"),
         (["stats", "runs", "--alpha", "5"], "--alpha: Input should be less than 1"),
@@ -100,6 +169,9 @@ def test_wrong_command_is_one_line_and_exit_2(arguments, message, capsys):
         (["run", "--generators", "absent.py"], "no such file"),
         (["run", "--generators", "ddpm,ddpm"], "named twice"),
         (["run", "--generators", "oracle"], "named twice, or is a control"),
+        (["run", "--generators", "+ddpm"], "named twice"),
+        (["run", "--only", "dpdm"], "Did you mean 'ddpm'"),
+        (["run", "--seeds", "1,1"], "names a seed twice"),
         (["run", "--device", "gpu"], "Known: auto, cpu, cuda"),
         (["run", "--precision", "float8"], "Known: auto, bfloat16, float16, float32"),
         (["run", "--extractor", "inceptoin"], "inception"),

@@ -31,7 +31,7 @@ from benchmark.comparison.breakdown import breakdown
 from benchmark.comparison.significance_records import Association
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.build import pages
-from benchmark.reporting.leaderboards.publish import compare_bundles, write_leaderboard
+from benchmark.reporting.leaderboards.publish import compare_bundles, write_board
 from benchmark.reporting.tables import of_run, of_runs
 from benchmark.reporting.tables.record import Table
 from benchmark.reporting.tables.run import Run
@@ -156,7 +156,7 @@ def all_pages(rows: list[Bundle], folder: Path) -> dict[str, str]:
     """Return every page of a leaderboard, of the boards and of the paper tables, by name."""
     comparison = compare_bundles(rows)
     manifests = {b.manifest.row.name: b.manifest for b in rows}
-    written = write_leaderboard(rows, comparison, folder)
+    written = write_board(Board(rows, comparison), folder)
     texts = {kind: path.read_text(encoding="utf-8") for kind, path in written.items()}
     head = rows[0].manifest
     board = Board(rows, comparison, f"{head.task}-{head.profile}", dict.fromkeys(manifests, STANDING))

@@ -92,6 +92,37 @@ def test_curves_are_logged_while_a_fit_runs_and_once(tracked):
     assert parent.data.metrics["tracking_seconds"] > 0
 
 
+def test_a_stage_is_below_its_row_and_the_row_below_the_run(tracked):
+    """The row has the parameters of its generator, none of them empty; all runs end."""
+    tracker = tracked.start()
+    tracker.progressed(tracked.node.id, 0.0)
+    tracker.finished(tracked.node, tracked.result)
+    tracker.close("FINISHED", 1.0)
+    (stage,), (row,), (parent,) = tracked.runs(), tracked.runs("row"), tracked.runs("generate")
+    assert stage.data.tags["mlflow.parentRunId"] == row.info.run_id
+    assert row.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (row.info.run_name, row.data.params["generator"], row.data.params["bracket"]) == (
+        "ddpm",
+        "ddpm",
+        "12",
+    )
+    assert "" not in {value for run in (stage, row, parent) for value in run.data.params.values()}
+    assert {run.info.status for run in (stage, row, parent)} == {"FINISHED"}
+
+
+def test_reused_stages_are_linked_from_their_row(tracked):
+    """The second start has a row of its own, whose description names the run of the first that holds the fit."""
+    for _ in range(2):
+        tracker = tracked.start()
+        tracker.reused(tracked.node, tracked.result)
+        tracker.close("FINISHED", 1.0)
+    (stage,) = tracked.runs()
+    second, first = sorted(tracked.runs("row"), key=lambda r: -r.info.start_time)
+    link = f"runs/{stage.info.run_id})"
+    assert link in second.data.tags["mlflow.note.content"]
+    assert link not in first.data.tags["mlflow.note.content"]
+
+
 def test_previews_show_while_a_fit_runs(tracked):
     """The grid of previews is an artifact before the end; one that is gone by then is skipped.
 

@@ -16,7 +16,6 @@ from benchmark.experiments import tune as search
 from benchmark.experiments.tune import Stopped, _Search
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
-from benchmark.tasks.profile import GeneratorEntry
 from benchmark.utils.signals import Interrupted
 from support.samples import ROOT, TINY
 
@@ -143,7 +142,7 @@ def test_a_resumed_search_is_an_uninterrupted_one():
 def identity(file: Path, **changed: Any) -> str:
     request = RunRequest(str(BINARY), generators=(str(file),), **changed)
     plugin = search.tunable(str(file))
-    return search._identity(make_plan(request, stages=("fit",)), plugin, GeneratorEntry())
+    return search._identity(make_plan(request, stages=("fit",)), plugin)
 
 
 def test_protocol_scenario_data_and_code_are_other_studies(tmp_path):

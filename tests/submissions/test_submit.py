@@ -27,6 +27,7 @@ from benchmark.planning.resolve import make_plan
 from benchmark.submissions.export import prepare
 from benchmark.submissions.submit import zip_bundle
 from support.honest import edit
+from support.printed import commands
 from support.remembered import remember_data
 from support.samples import ROOT, TINY
 
@@ -118,6 +119,16 @@ def test_no_path_of_the_submitter_is_in_the_bundle(submitted):
     assert str(submitted.samples.parent) not in text
 
 
+def check_next_commands(output: str, task: Path, out: Path) -> None:
+    """Require printed commands that verify and add the row of a task from outside, as they are printed."""
+    verify, add = commands(output)
+    assert read_request(verify)[1].task == read_request(add)[1].task == task
+    assert main(verify) == 0
+    assert read_request(add)[1].add == (out / "pca_samples",)
+    (out / "boards").mkdir()
+    assert main([*add, "--root", str(out / "boards")]) == 0
+
+
 def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submitted, place, capsys):
     """In another folder, in color and in another format, the samples give cached results and the same ZIP."""
     for path in sorted(submitted.samples.rglob("*.png")):
@@ -129,6 +140,7 @@ def test_the_same_samples_elsewhere_are_the_same_row_and_the_same_archive(submit
     card = str(EXAMPLES / "samples" / "submission.yaml")
     out = ("--out", str(place / "out2"))
     assert submitted.submit("--samples", str(place / "elsewhere"), "--card", card, *out) == 0
+    check_next_commands(capsys.readouterr().out, submitted.task, place / "out2")
     after = (place / "out2" / "pca_samples" / "bundle.json").read_bytes()
     assert json.loads(before)["row"] == json.loads(after)["row"]
     assert before == after

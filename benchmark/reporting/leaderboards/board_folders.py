@@ -17,6 +17,7 @@ from benchmark.intake.authors import identity, same_author
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.cache import board_key, cached, keep
 from benchmark.reporting.leaderboards.publish import compare_bundles
+from benchmark.utils.commands import command
 from benchmark.utils.hashing import sha256_file
 
 RESULTS = "results"
@@ -32,7 +33,7 @@ def board_folders(root: Path) -> list[Path]:
     results = root / RESULTS
     folders = _subfolders(results) if results.is_dir() else []
     if not folders:
-        remedy = f"Add rows: python -m benchmark leaderboard --root {root} --add BUNDLE."
+        remedy = f"Add rows: {command('leaderboard', '--root', root, '--add', 'BUNDLE')}."
         raise SubmissionError(str(results), "holds no board", remedy)
     return folders
 

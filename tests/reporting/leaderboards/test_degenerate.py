@@ -17,7 +17,7 @@ from benchmark.comparison.compare import compare
 from benchmark.reporting.leaderboards import html, markdown
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.json_record import board_record, dump
-from benchmark.reporting.leaderboards.publish import headline
+from benchmark.reporting.summary import headline
 from benchmark.reporting.tables import of_run
 from benchmark.reporting.tables.run import Run
 from support.by_hand import bundle, records
@@ -86,7 +86,7 @@ def pages(bundles: list[Bundle]) -> str:
     assert "Infinity" not in text
     run = Run({b.manifest.row.name: b.manifest for b in bundles}, comparison, breakdown(given), {})
     assert of_run(run)
-    return "\n".join([markdown.run_page(board), html.run_page(board), headline(comparison)])
+    return "\n".join([markdown.run_page(board), html.run_page(board), headline(board)])
 
 
 KINDS = ("random", "constant", "identical", "one class", "perfect")

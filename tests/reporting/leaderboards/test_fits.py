@@ -4,7 +4,7 @@ from benchmark.bundles.io import read_bundles
 from benchmark.comparison.compare import compare
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.json_record import board_record
-from benchmark.reporting.leaderboards.publish import write_leaderboard
+from benchmark.reporting.leaderboards.publish import write_board
 from benchmark.reporting.leaderboards.row_details import details
 from benchmark.reporting.leaderboards.sentences import fits
 from support.example_boards import altered
@@ -35,7 +35,7 @@ def test_pages_state_fits_and_their_share(tmp_path):
     assert entries["FID (phantom_cxr_v1)"] == "3.00 (seed 0) and 4.00 (seed 1); from 3.00 to 4.00"
     assert entries["Copies"] == "1.0 % (seed 0) and 1.2 % (seed 1); the gate is that of seed 1"
     assert board_record(board)["rows"]["ddpm"]["fit_seeds"] == [0, 1]
-    written = write_leaderboard(bundles, comparison, tmp_path / "out")
+    written = write_board(Board(bundles, comparison), tmp_path / "out")
     for kind in ("md", "html"):
         page = written[kind].read_text()
         assert "intervals over patients, trainings and fits" in page

@@ -18,7 +18,8 @@ from benchmark.comparison.compare import compare
 from benchmark.comparison.records import Comparison
 from benchmark.errors import SubmissionError
 from benchmark.reporting.formats import classifier_summary
-from benchmark.reporting.leaderboards.publish import write_leaderboard
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.publish import write_board
 from benchmark.utils.rounding import canonical
 from support.board_folders import without_costs
 from support.make_bundles import VARIANTS, make_bundles
@@ -33,7 +34,7 @@ def compared(bundles: list[Bundle]) -> Comparison:
 
 def pages(bundles: list[Bundle], out: Path, comparison: Comparison | None = None) -> dict[str, str]:
     """Return the three pages as text."""
-    written = write_leaderboard(bundles, comparison or compared(bundles), out)
+    written = write_board(Board(bundles, comparison or compared(bundles)), out)
     return {k: p.read_text() for k, p in written.items()}
 
 
@@ -217,7 +218,7 @@ def test_a_task_that_cannot_measure_is_reported(bundles, tmp_path):
 def test_a_comparison_of_other_bundles_is_refused(bundles, comparison, tmp_path):
     """A comparison with other bundles than the page's is refused."""
     with pytest.raises(SubmissionError, match="Compare again"):
-        write_leaderboard(bundles[:-1], comparison, tmp_path)
+        write_board(Board(bundles[:-1], comparison), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -7,7 +7,8 @@ import pytest
 from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.comparison.compare import compare
 from benchmark.comparison.records import Comparison
-from benchmark.reporting.leaderboards.publish import write_leaderboard
+from benchmark.reporting.leaderboards.board import Board
+from benchmark.reporting.leaderboards.publish import write_board
 from support.by_hand import records
 from support.make_bundles import make_bundles
 
@@ -27,7 +28,7 @@ def comparison(bundles) -> Comparison:
 
 def pages(bundles, out, comparison) -> dict[str, str]:
     """The pages as text."""
-    return {kind: path.read_text() for kind, path in write_leaderboard(bundles, comparison, out).items()}
+    return {kind: path.read_text() for kind, path in write_board(Board(bundles, comparison), out).items()}
 
 
 def test_figures_of_merit_are_folded_away(bundles, comparison, tmp_path):

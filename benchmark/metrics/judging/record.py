@@ -1,0 +1,58 @@
+"""The judgement of a folder of synthetic images, as JSON."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class Part(BaseModel, extra="forbid", frozen=True):
+    """Base of the records."""
+
+
+class FolderCard(Part):
+    """The images of one folder: their number, the number of files that are left out, and the colored ones."""
+
+    name: str
+    images: int
+    patients: int
+    left_out: int
+    tinted: int
+    notes: tuple[str, ...] = ()
+
+
+class FigureCard(Part):
+    """A figure with its interval and its floor; see ``fidelity.Figure``."""
+
+    name: str
+    direction: Literal["minimize", "maximize"]
+    estimate: float
+    low: float
+    high: float
+    halves: float | None
+    floor: float | None
+    floor_low: float | None
+    floor_high: float | None
+
+
+class Judgement(Part):
+    """All results about one folder of synthetic images.
+
+    Attributes:
+        figures: of all images, which are compared by the features of ``extractor``.
+        floor_images: on each side, for the floor and for ``FigureCard.halves``.
+        copies: as the memorization gate reports them.
+        warnings: for a reader, the gravest first.
+    """
+
+    synththorax_judgement: Literal[1] = 1
+    real: FolderCard
+    synthetic: FolderCard
+    unseen: FolderCard | None
+    extractor: str
+    image_size: int
+    figures: tuple[FigureCard, ...]
+    floor_images: int | None
+    copies: dict[str, Any]
+    not_checked: tuple[str, ...]
+    warnings: tuple[str, ...]
+    environment: dict[str, Any]
