@@ -7,8 +7,9 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,7 +23,7 @@ from benchmark.utils.files import disk_errors
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.sealed import read_sealed, write_sealed
 
-MANIFEST = "manifest.json"
+MANIFEST, IN_USE = "manifest.json", "run-"
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -110,6 +111,23 @@ class Store:
                 return done or cast(Claim, claim)
             pause()
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Show that a run needs the results of the store, so that nothing is removed from it meanwhile.
+
+        Raises:
+            StoreError: the file system replaces a folder that is not empty, so that results could be lost.
+        """
+        root = self.root / "work"
+        with store_errors(self.root):
+            _check_renames(root)
+            claim = cast(Claim, take(root, f"{IN_USE}{uuid.uuid4().hex}"))
+        try:
+            with claim.held():
+                yield
+        finally:
+            claim.discard()
+
     def commit(self, stage: str, key: str, part: Path, record: Mapping[str, Any]) -> Result:
         """Complete a result: hash its files, write the manifest last, move it into place.
 
@@ -149,6 +167,18 @@ class Store:
     def folders(self) -> list[Path]:
         """Return the folders of all results."""
         return sorted((self.root / "results").glob("*/*"))
+
+
+def _check_renames(root: Path) -> None:
+    """Refuse a file system on which the second of two writers would replace the result of the first."""
+    with tempfile.TemporaryDirectory(prefix=".renames-", dir=root) as folder:
+        first, second = Path(folder) / "first", Path(folder) / "second"
+        for path in (first, second):
+            path.mkdir()
+            (path / path.name).touch()
+        if _moved(second, first) or not (first / "first").exists() or not (second / "second").exists():
+            problem = "is on a file system that moves a folder onto one that is not empty"
+            raise StoreError(f"store {root.parent}", problem, "Set SYNTHTHORAX_STORE to a POSIX file system.")
 
 
 def damage(folder: Path) -> str:

@@ -15,7 +15,8 @@ from benchmark.comparison.records import Comparison
 from benchmark.engine.claim import sole_writer
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
-from benchmark.engine.runner import Outcome, execute
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_errors, store_root
 from benchmark.errors import BenchmarkError, StoreError, TrackingError
 from benchmark.experiments.mlflow_tracker import Tracker

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from benchmark.bundles.assemble import RunResults, row_card
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import Outcome, input_keys
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.runner import input_keys
 from benchmark.engine.store import store_root
 from benchmark.errors import StoreError
 from benchmark.planning.plan import Plan, Row
