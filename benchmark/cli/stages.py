@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from benchmark.engine.resources import placement
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import TuneRequest
 from benchmark.experiments.run import (
@@ -32,11 +33,12 @@ def run_stages(request: StageRequest, verb: str) -> int:
 
 def execute(request: StageRequest, verb: str) -> Finished:
     """Run a task up to the stage of a verb, into its own folder unless the request names one."""
-    plan = make_plan(request, stages=UNTIL[verb])
+    where = placement(request.executor, request.cluster)
+    plan = make_plan(request, stages=UNTIL[verb], placement=where if where.elsewhere else None)
     name = f"{plan.task.name}-{plan.profile_name}"
     parts = [*settings_part(plan), *weights_part(plan, request.weights)]
     out = request.out or Path("outputs") / folder_name(name, request.scenario, *parts)
-    return run(plan, verb, out, request.workers)
+    return run(plan, verb, out, request.workers, placement=where)
 
 
 def _summary(finished: Finished) -> None:

@@ -114,13 +114,21 @@ def placement(executor: str | None, file: Path | None) -> Placement:
         TaskError: an unknown executor or one that is not installed, or a fault in the file, by its field.
     """
     cluster = ClusterFile() if file is None else _read(file)
-    name = executor or cluster.executor
+    return Placement(installed(executor or cluster.executor), cluster)
+
+
+def installed(name: str) -> str:
+    """Return the name of an executor.
+
+    Raises:
+        TaskError: it is unknown, or its package is not installed.
+    """
     if name not in EXECUTORS:
         raise unknown_name("executor", name, list(EXECUTORS), "--executor")
     if name in PACKAGES and find_spec(PACKAGES[name]) is None:
         problem, remedy = f"needs the package {PACKAGES[name]}", f"pip install 'synththorax[{name}]'"
         raise TaskError(f"--executor {name}", problem, remedy)
-    return Placement(name, cluster)
+    return name
 
 
 def _read(file: Path) -> ClusterFile:
@@ -160,14 +168,14 @@ class Machine:
 
     def __str__(self) -> str:
         memory = math.floor(10 * self.memory_gb) / 10
-        return f"{self.name} has {self.cores:g} cores, {self.gpus:g} GPUs and {memory:g} GiB of memory"
+        return f"{self.name}, has {self.cores:g} cores, {self.gpus:g} GPUs and {memory:g} GiB of memory"
 
 
 def refuse_impossible(nodes: Sequence[tuple[Node, Resources]], machines: list[Machine]) -> None:
     """Refuse a node whose resources no machine has.
 
     Raises:
-        TaskError: names the node, the resource, and what the largest machine has.
+        TaskError: names the node, the resource that the largest machine lacks, and what that one has.
     """
     checked: set[Resources] = set()
     for node, needed in nodes:
@@ -179,5 +187,5 @@ def refuse_impossible(nodes: Sequence[tuple[Node, Resources]], machines: list[Ma
             largest = max(machines, key=lambda m: (m.gpus, m.cores, m.memory_gb))
             resource = largest.lacks(needed)
             amount = {"cores": needed.cores, "GPUs": needed.gpus}.get(resource, needed.memory_gb)
-            problem = f"needs {amount:g} {resource}, and no machine has them: {largest}"
+            problem = f"needs {amount:g} {resource}, and the largest, {largest}"
             raise TaskError(f"node {node.id}", problem, f"Lower 'resources: {node.stage}' in --cluster FILE.")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", defer_build=True)  # no schema is built for --help
@@ -53,6 +53,13 @@ def _parts(text: str, paths: bool) -> Iterator[str]:
         yield part
 
 
+def _installed(executor: str | None) -> str | None:
+    """Refuse an executor that is not installed, before a verb imports anything heavy."""
+    from benchmark.engine.resources import installed
+
+    return executor and installed(executor)
+
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
@@ -64,6 +71,12 @@ Settings = Annotated[
     Option("settings of the source and of its split: fit=pad,split.too_few=exclude or {name: value, ...}"),
 ]
 Workers = Annotated[Count | None, Option("parallel processes; default: one per core")]
+ExecutorName = Annotated[
+    str | None,
+    AfterValidator(_installed),
+    Option("where stages run: local, ray or slurm; default: the cluster file's, else local"),
+]
+Cluster = Annotated[Path | None, Option("YAML file of a cluster and the resources of stages")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -121,4 +134,6 @@ class StageRequest(RunRequest):
     """Run the whole benchmark: data, generate, measure, classify, compare, leaderboard."""
 
     workers: Workers = None
+    executor: ExecutorName = None
+    cluster: Cluster = None
     out: Annotated[Path | None, Option("folder of results; default: outputs/<task>-<profile>")] = None
