@@ -71,6 +71,10 @@ VERBS = {
     "season open": Verb(requests.OpenSeasonRequest, "benchmark.cli.seasons:open_"),
     "season close": Verb(requests.CloseSeasonRequest, "benchmark.cli.seasons:close"),
     "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
+    "store du": Verb(requests.UsageRequest, "benchmark.cli.store:usage"),
+    "store gc": Verb(requests.CleanRequest, "benchmark.cli.store:clean"),
+    "store push": Verb(requests.PushRequest, "benchmark.cli.store:push"),
+    "store pull": Verb(requests.PullRequest, "benchmark.cli.store:pull"),
     "extractor": Verb(requests.ExtractorRequest, "benchmark.cli.extractor:train_extractor"),
 }
 

@@ -136,7 +136,6 @@ class Store:
         Args:
             part: folder of the files, on the store's disk; it is moved.
         """
-        final = self.folder(stage, key)
         with store_errors(part):
             files = {
                 str(p.relative_to(part)): {"sha256": _stored_hash(p), "size": p.stat().st_size}
@@ -144,6 +143,16 @@ class Store:
                 if p.is_file()
             }
             write_sealed(part / MANIFEST, {**record, "key": key, "files": files})
+        return self.adopt(stage, key, part)
+
+    def adopt(self, stage: str, key: str, part: Path) -> Result:
+        """Move a result with its manifest into place; of several writers the first wins.
+
+        Args:
+            part: folder on the store's disk; it is moved, or removed.
+        """
+        final = self.folder(stage, key)
+        with store_errors(part):
             final.parent.mkdir(parents=True, exist_ok=True)
             while not _moved(part, final):
                 if result := self.get(stage, key):

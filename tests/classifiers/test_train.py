@@ -151,8 +151,8 @@ def test_killed_training_ends_in_the_same_bytes(images, tmp_path, monkeypatch):
 
 
 def test_a_preempted_training_goes_on_from_its_last_update(images, tmp_path, monkeypatch):
-    """Asked to leave after 14 updates, between two evaluations, it saves and ends. Then it makes the other 46;
-    history and weights are those of an undisturbed training."""
+    """Asked to leave after 14 updates, between two evaluations, it saves and ends.
+    Then it makes the other 46; history and weights are those of an undisturbed training."""
     real, val = images
     for name in ("whole", "moved"):
         (tmp_path / name).mkdir()
