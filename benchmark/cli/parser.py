@@ -10,7 +10,7 @@ from benchmark import __version__
 from benchmark.cli import requests
 from benchmark.cli.options import PROGRAM, WHERE, parse
 from benchmark.errors import BenchmarkError, unknown_name
-from benchmark.experiments.request import SweepRequest, TuneRequest
+from benchmark.experiments.request import SweepRequest, SyncRequest, TuneRequest
 from benchmark.planning.request import StageRequest
 from benchmark.submissions.request import ExportRequest, SubmitRequest
 from benchmark.utils.signals import Interrupted, ended_by_signals
@@ -70,6 +70,7 @@ VERBS = {
     "verify": Verb(VerifyBundleRequest, "benchmark.verification.verify:run_verify"),
     "season open": Verb(requests.OpenSeasonRequest, "benchmark.cli.seasons:open_"),
     "season close": Verb(requests.CloseSeasonRequest, "benchmark.cli.seasons:close"),
+    "track sync": Verb(SyncRequest, "benchmark.experiments.mlflow_sync:sync"),
     "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
     "store du": Verb(requests.UsageRequest, "benchmark.cli.store:usage"),
     "store gc": Verb(requests.CleanRequest, "benchmark.cli.store:clean"),
