@@ -12,13 +12,6 @@ from benchmark.experiments.merging import is_live, merged
 def log(name, step, at=5, **more):
     about = {"op": "log", "name": name, "time": at, "metrics": [["loss", 0.5, step]]}
     return about | {"params": {}, "tags": {}} | more
-        "op": "log",
-        "name": name,
-        "time": at,
-        "metrics": [["loss", 0.5, step]],
-        "params": {},
-        "tags": {},
-    } | more
 
 
 def test_points_of_one_run_are_one_call_and_keep_their_times():
