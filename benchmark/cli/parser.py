@@ -45,6 +45,9 @@ class Verb:
 
 VERBS = {
     "run": Verb(StageRequest, STAGES, arguments=("run",)),
+    "plan": Verb(
+        StageRequest, "benchmark.cli.plan:show_plan", "Show the stages of a run and their expected costs."
+    ),
     "data": Verb(
         StageRequest, STAGES, "Load the data of a task and prove that its splits are disjoint.", ("data",)
     ),
@@ -57,7 +60,7 @@ VERBS = {
         StageRequest, STAGES, "Generate, then measure fidelity, diversity and memorization.", ("measure",)
     ),
     "classify": Verb(StageRequest, STAGES, "Generate, then train and test the classifiers.", ("classify",)),
-    "sweep": Verb(SweepRequest, "benchmark.experiments.sweep:run_sweep"),
+    "sweep": Verb(SweepRequest, "benchmark.cli.stages:run_sweeping"),
     "tune": Verb(TuneRequest, "benchmark.cli.stages:run_tuning"),
     "sample": Verb(requests.SampleRequest, "benchmark.cli.models:sample"),
     "export": Verb(requests.ExportRequest, "benchmark.cli.models:export"),

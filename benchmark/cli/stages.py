@@ -3,9 +3,10 @@
 import shlex
 from pathlib import Path
 
+from benchmark.cli.plan import plan_lines, show_plan
 from benchmark.engine.resources import placement
 from benchmark.experiments.progress import clock
-from benchmark.experiments.request import TuneRequest
+from benchmark.experiments.request import SweepRequest, TuneRequest
 from benchmark.experiments.run import (
     UNTIL,
     Finished,
@@ -16,6 +17,7 @@ from benchmark.experiments.run import (
     weights_part,
     writing_alone,
 )
+from benchmark.experiments.sweep import plan_variants, run_sweep
 from benchmark.experiments.tune import tunable, tune
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.request import StageRequest
@@ -26,6 +28,8 @@ from benchmark.stages.data import DataResult
 
 def run_stages(request: StageRequest, verb: str) -> int:
     """Run a task up to the stage of a verb; return 1 if a row failed."""
+    if request.dry_run:
+        return show_plan(request, verb)
     finished = execute(request, verb)
     _summary(finished)
     return 1 if finished.outcome.failures else 0
@@ -39,6 +43,16 @@ def execute(request: StageRequest, verb: str) -> Finished:
     parts = [*settings_part(plan), *weights_part(plan, request.weights)]
     out = request.out or Path("outputs") / folder_name(name, request.scenario, *parts)
     return run(plan, verb, out, request.workers, placement=where)
+
+
+def run_sweeping(request: SweepRequest) -> int:
+    """Run every variant of a sweep, or show what each would cost."""
+    if not request.dry_run:
+        return run_sweep(request)
+    for variant in plan_variants(request):
+        print(f"\nvariant {variant.name}")
+        print("\n".join(plan_lines(variant.plan, request, "run")))
+    return 0
 
 
 def _summary(finished: Finished) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from benchmark.errors import TaskError, unknown_name
 
 EXECUTORS = ("local", "ray", "slurm")
 PACKAGES = {"ray": "ray", "slurm": "submitit"}  # that the extras of the same names install
-DEFAULT = "default"
+DEFAULT, RAY = "default", "RAY_ADDRESS"
 GIB = 2**30
 
 
@@ -97,6 +98,12 @@ class Placement:
     def elsewhere(self) -> bool:
         """Return whether nodes may run on other machines, whose devices this process cannot see."""
         return self.executor != "local"
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether nodes run on a cluster that others may use, and not on this machine alone."""
+        slurm = self.executor == "slurm" and self.cluster.slurm.scheduler == "slurm"
+        return slurm or (self.executor == "ray" and bool(self.cluster.ray.address or os.environ.get(RAY)))
 
     @property
     def has_gpus(self) -> bool:

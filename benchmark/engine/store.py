@@ -96,7 +96,7 @@ class Store:
 
     def get(self, stage: str, key: str) -> Result | None:
         """Return the result of a key if its manifest is intact and every file has the size that it names."""
-        return _read(self.folder(stage, key), key)
+        return read_result(self.folder(stage, key), key)
 
     def claim(self, stage: str, key: str) -> Claim | Result:
         """Wait until this process may compute a key, or until another has computed it."""
@@ -170,7 +170,7 @@ class Store:
             aside = Path(folder) / "result"
             with suppress(FileNotFoundError):  # another writer has set it aside
                 os.rename(final, aside)
-            if _read(aside, key):
+            if read_result(aside, key):
                 _moved(aside, final)
 
     def folders(self) -> list[Path]:
@@ -192,7 +192,7 @@ def _check_renames(root: Path) -> None:
 
 def damage(folder: Path) -> str:
     """Return the first fault of a result, by the hashes of its files; empty if it is whole."""
-    result = _read(folder, folder.name)
+    result = read_result(folder, folder.name)
     if result is None:
         changed_manifest = (folder / MANIFEST).is_file() and read_sealed(folder / MANIFEST) is None
         fault = f"'{MANIFEST}' does not match its seal" if changed_manifest else "is incomplete"
@@ -203,7 +203,8 @@ def damage(folder: Path) -> str:
     return next((f"'{name}' does not match its SHA-256" for name in changed), "")
 
 
-def _read(folder: Path, key: str) -> Result | None:
+def read_result(folder: Path, key: str) -> Result | None:
+    """Return the result in a folder, see ``Store.get``; nothing is created."""
     manifest = read_sealed(folder / MANIFEST)
     if manifest is None or manifest.get("key") != key:
         return None

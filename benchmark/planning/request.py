@@ -137,3 +137,4 @@ class StageRequest(RunRequest):
     executor: ExecutorName = None
     cluster: Cluster = None
     out: Annotated[Path | None, Option("folder of results; default: outputs/<task>-<profile>")] = None
+    dry_run: Annotated[bool, Option("compute nothing; show the stages and their expected costs")] = False

@@ -25,13 +25,16 @@ from benchmark.tasks.loading import load_task
 from benchmark.tasks.parsing import parse
 from benchmark.tasks.schema import Task
 
+DRIVER = Path("/proc/driver/nvidia/version")
+
 
 def resolve_device(device: str, precision: str, placement: Placement | None = None) -> tuple[str, str]:
     """Return device and precision of a run: CUDA where present, bfloat16 where the device computes in it.
 
     Args:
-        placement: of stages that this machine is not to decide for. Then CUDA is present if the cluster's
-            file states GPUs, and GPUs compute in bfloat16; a stage refuses a machine without a GPU.
+        placement: of stages for which no device is to be asked. Then CUDA is present if the cluster's file
+            states GPUs, or if stages run here and a driver is loaded; GPUs compute in bfloat16. A stage
+            refuses a machine without a GPU.
     Raises:
         TaskError: an unknown name, or CUDA where there is none.
     """
@@ -41,7 +44,8 @@ def resolve_device(device: str, precision: str, placement: Placement | None = No
     if precision not in precisions:
         raise unknown_name("precision", precision, precisions, "--precision")
     if placement is not None:
-        chosen = "cuda" if device == "cuda" or (device == "auto" and placement.has_gpus) else "cpu"
+        has_gpus = placement.has_gpus or (not placement.elsewhere and DRIVER.exists())
+        chosen = "cuda" if device == "cuda" or (device == "auto" and has_gpus) else "cpu"
     else:
         chosen = _device_here(device)
     if precision == "float16" and chosen == "cpu":

@@ -13,7 +13,7 @@ from typing import Any, Self
 from benchmark.engine.executors.protocol import Ended, Message, NodeRequest, attempt_elsewhere
 from benchmark.engine.mailbox import Reader
 from benchmark.engine.node import Node
-from benchmark.engine.resources import GIB, Machine, Placement, Resources, refuse_impossible
+from benchmark.engine.resources import GIB, RAY, Machine, Placement, Resources, refuse_impossible
 from benchmark.errors import TaskError
 from benchmark.utils.processes import THREADS, out_of_reach_of_a_terminal
 
@@ -35,7 +35,7 @@ class RayExecutor:
     def __enter__(self) -> Self:
         import ray
 
-        address = self._placement.cluster.ray.address or os.environ.get("RAY_ADDRESS")
+        address = self._placement.cluster.ray.address or os.environ.get(RAY)
         local: dict[str, Any] = {"num_cpus": self._workers, "include_dashboard": False}
         try:
             with out_of_reach_of_a_terminal():
