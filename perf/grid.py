@@ -30,7 +30,8 @@ import psutil
 
 from benchmark.engine.events import CompositeObserver, RunObserver
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import Outcome, execute
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Result, Store
 from benchmark.experiments.progress import Progress
 from benchmark.planning.graph import build

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmark.api.runs import Run
+from benchmark.engine.resources import placement
 from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.plan import Plan
 from benchmark.planning.request import StageRequest
@@ -77,4 +78,6 @@ def plan(task: str = "cxr_pneumonia", profile: str = "demo", **options: Any) -> 
     except ValidationError as error:
         fault = error.errors()[0]
         raise TaskError(f"api: {fault['loc'][0]}", f"{fault['msg']}, got {fault['input']!r}") from None
-    return Planned(request, make_plan(request, stages=UNTIL["run"]))
+    where = placement(request.executor, request.cluster)
+    made = make_plan(request, stages=UNTIL["run"], placement=where if where.elsewhere else None)
+    return Planned(request, made)

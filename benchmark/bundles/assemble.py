@@ -19,7 +19,7 @@ from benchmark.bundles.tables import as_stored
 from benchmark.bundles.training import fit_curves, training_picture
 from benchmark.comparison.reported import results as reported_results
 from benchmark.engine.node import Graph
-from benchmark.engine.runner import Outcome
+from benchmark.engine.outcome import Outcome
 from benchmark.engine.store import Result
 from benchmark.images.arrow import read_images
 from benchmark.planning.graph import data_nodes

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchmark.classifiers.schedule import (
 )
 from benchmark.errors import ClassifierError
 from benchmark.images.image_set import ImageSet
+from benchmark.utils.signals import end_if_asked
 from benchmark.utils.training_state import autocast, load_state, save_state
 
 if TYPE_CHECKING:
@@ -56,8 +58,7 @@ def train(real: ImageSet, extra: ImageSet, val: ImageSet, config: TrainingConfig
         ClassifierError: the loss is not finite, or the weights are not available.
     """
     training = Training(real, extra, config)
-    losses: list[Tensor] = []
-    done = training.resume()
+    done, losses = training.resume()
     while done < training.steps and not training.over:
         losses.append(training.update(done))
         done += 1
@@ -65,6 +66,7 @@ def train(real: ImageSet, extra: ImageSet, val: ImageSet, config: TrainingConfig
             training.evaluate(done, losses, val)
             losses = []
             config.progress(done / training.steps)
+        end_if_asked(partial(training.save, done, losses))
     training.network.load_state_dict(training.best_weights)
     return TrainedNetwork(training.network, training.history, training.best, done)
 
@@ -98,15 +100,15 @@ class Training:
         self.best_weights: dict[str, Tensor] = {}
         self.saved_at = time.monotonic()
 
-    def resume(self) -> int:
-        """Restore an interrupted training; return the number of its updates."""
+    def resume(self) -> tuple[int, list[Tensor]]:
+        """Restore an interrupted training; return its updates, and their losses since the last evaluation."""
         state = load_state(self.config.scratch / "training.pt", self.config.device)
         if state is None:
-            return 0
+            return 0, []
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best, self.best_weights = state["history"], state["best"], state["best_weights"]
-        return int(state["step"])
+        return int(state["step"]), state.get("losses", [])
 
     def update(self, step: int) -> Tensor:
         """Make one update, whose randomness depends on seed and step alone; return the loss."""
@@ -179,7 +181,7 @@ class Training:
             self.best = entry
             self.best_weights = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         if time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS:
-            self._save(step)
+            self.save(step, [])
 
     def _validate(self, val: ImageSet) -> dict[str, float]:
         scores = predict(self.network, val, self.config, self.normal)
@@ -193,9 +195,15 @@ class Training:
     def _quality(self, entry: dict[str, float]) -> tuple[float, float]:
         return entry.get(f"val_{self.config.metric}", 0.0), -entry["val_loss"]
 
-    def _save(self, step: int) -> None:
+    def save(self, step: int, losses: list[Tensor]) -> None:
+        """Write the state after a number of updates, with the losses since the last evaluation."""
         state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
-        state |= {"history": self.history, "best": self.best, "best_weights": self.best_weights}
+        state |= {
+            "history": self.history,
+            "best": self.best,
+            "best_weights": self.best_weights,
+            "losses": losses,
+        }
         save_state(self.config.scratch / "training.pt", state)
         self.saved_at = time.monotonic()
 

@@ -136,7 +136,9 @@ def labels(request: type) -> list[str]:
 
 def entry_point(name: str, verb: str, request: type) -> str:
     """One entry of `MLproject`: every field is a parameter, and the command passes all of them on."""
-    lines, command = [f"  {name}:", "    parameters:"], [f"{MODULE} {verb}"]
+    lines, command = [f"  {name}:"], [f"{MODULE} {verb}"]
+    if request.__pydantic_fields__:  # type: ignore[attr-defined]
+        lines.append("    parameters:")  # MLflow refuses an empty entry
     for parameter, field, option, label in _fields(request):
         default = field.default if option.example is None else option.example
         text = "" if default is None or default is False or default == () else str(default)

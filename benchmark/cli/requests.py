@@ -3,9 +3,24 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from benchmark.planning.request import STRICT, Count, Names, Option, Paths, Root, Share, Workers
+from benchmark.planning.request import (
+    STRICT,
+    Cluster,
+    Count,
+    ExecutorName,
+    Names,
+    Option,
+    Paths,
+    Root,
+    RunRequest,
+    Share,
+    Workers,
+)
+
+Remote = Annotated[str, Option("folder or URL that fsspec reads", "s3://bucket/folder", positional=True)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -214,6 +229,39 @@ class RepairRequest:
     artifacts: Annotated[Path | None, Option("folder of artifacts; default: mlruns beside the database")] = (
         None
     )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class UsageRequest:
+    """Show how much space each stage takes in the store."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class CleanRequest:
+    """Remove results from the store by age and run; what a later run needs, it computes again."""
+
+    older_than: Annotated[float | None, Field(ge=0), Option("days since a result was computed")] = None
+    run: Annotated[Paths, Option("output folders of runs: remove their results alone")] = ()
+    keep: Annotated[Paths, Option("output folders of runs whose results stay")] = ()
+    dry_run: Annotated[bool, Option("remove nothing; list what would go")] = False
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PushRequest:
+    """Send results of the store to a shared place that lacks them."""
+
+    remote: Remote
+    run: Annotated[Path | None, Option("output folder of a run: send its results alone")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PullRequest(RunRequest):
+    """Fetch the results that a run needs from a shared place, by their keys."""
+
+    remote: Remote
+    executor: ExecutorName = None
+    cluster: Cluster = None
+    everything: Annotated[bool, Option("fetch all results, not those of one run")] = False
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

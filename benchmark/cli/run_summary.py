@@ -1,53 +1,16 @@
-"""Texts and records about a run: its plan before it starts, its result when it has ended."""
+"""Texts and records about a run that has ended."""
 
-import json
 import shlex
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from benchmark.engine.forecast import simulate, start_order
-from benchmark.engine.store import Store, store_root
 from benchmark.experiments.progress import clock
-from benchmark.experiments.run import UNTIL, Finished
+from benchmark.experiments.run import Finished
 from benchmark.experiments.tracking_store import shown, tracking_uri
-from benchmark.planning.graph import build, data_nodes
-from benchmark.planning.plan import Plan
+from benchmark.planning.graph import data_nodes
 from benchmark.reporting.summary import headline, row_records
 from benchmark.stages.data import DataResult
 from benchmark.utils.commands import command
-from benchmark.utils.formatting import plural
-from benchmark.utils.processes import worker_count
-
-
-def show_plan(plan: Plan, verb: str, out: Path, workers: int | None, *, as_json: bool) -> None:
-    """Print what a run would do; nothing is computed or written."""
-    graph, count = build(plan).until(UNTIL[verb]), worker_count(plan.device, workers)
-    store = Store(store_root()) if (store_root() / "results").is_dir() else None
-    stored = {n.id for n in graph if store is not None and store.get(n.stage, graph.keys[n.id])}
-    waiting = {n.id: n.expected_seconds for n in graph if n.id not in stored}
-    needs = {n.id: n.needs for n in graph}
-    seconds = simulate(waiting, {}, needs, start_order(graph), count)
-    by_stage = Counter(n.stage for n in graph)
-    reused = Counter(n.stage for n in graph if n.id in stored)
-    record = {
-        "task": plan.task.name, "profile": plan.profile_name, "source": plan.source,
-        "protocol_hash": plan.protocol_hash, "device": plan.device, "precision": plan.precision,
-        "workers": count, "out": str(out), "rows": [row.name for row in plan.rows],
-        "stages": {stage: {"all": n, "stored": reused[stage]} for stage, n in by_stage.items()},
-        "seconds_by_prior": round(seconds),
-    }  # fmt: skip
-    if as_json:
-        print(json.dumps(record, indent=1))
-        return
-    print(f"task {plan.task.name}, profile {plan.profile_name}, source {plan.source}, {plan.device}")
-    print(f"rows: {', '.join(row.name for row in plan.rows)}")
-    for stage, total in by_stage.items():
-        print(f"  {stage:<16} {total:>4} stages, {reused[stage]} of them stored")
-    print(f"{plural(len(waiting), 'stage')} to compute with {plural(count, 'worker')}: {clock(seconds)}")
-    print("  by a rough prior; a run corrects it as soon as its first stages have ended")
-    print(f"results would go to {out}; nothing was computed")
 
 
 def summary(finished: Finished, verb: str) -> dict[str, Any]:

@@ -6,20 +6,21 @@ import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
-from benchmark.cli.run_summary import show_plan, summary, summary_lines
-from benchmark.experiments.request import TuneRequest
+from benchmark.cli.plan import output_folder, plan_lines, show_plan
+from benchmark.cli.run_summary import summary, summary_lines
+from benchmark.engine.resources import placement
+from benchmark.experiments.request import SweepRequest, TuneRequest
 from benchmark.experiments.run import (
     UNTIL,
     Finished,
-    choice_parts,
     folder_name,
     make_folder,
     run,
     settings_part,
     writing_alone,
 )
+from benchmark.experiments.sweep import plan_variants, run_sweep
 from benchmark.experiments.tune import tunable, tune
-from benchmark.planning.plan import Plan
 from benchmark.planning.request import RunVerbRequest, StageRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
@@ -30,9 +31,7 @@ from benchmark.utils.commands import command
 def run_stages(request: RunVerbRequest, verb: str) -> int:
     """Run a task up to the stage of a verb; return 1 if a row failed."""
     if request.dry_run:
-        plan = make_plan(request, stages=UNTIL[verb])
-        show_plan(plan, verb, output_folder(plan, request), request.workers, as_json=request.json)
-        return 0
+        return show_plan(request, verb, as_json=request.json)
     with ExitStack() as shown:
         if request.quiet:
             shown.enter_context(redirect_stdout(shown.enter_context(open(os.devnull, "w", encoding="utf-8"))))
@@ -48,14 +47,19 @@ def run_stages(request: RunVerbRequest, verb: str) -> int:
 
 def execute(request: StageRequest, verb: str) -> Finished:
     """Run a task up to the stage of a verb, into its own folder unless the request names one."""
-    plan = make_plan(request, stages=UNTIL[verb])
-    return run(plan, verb, output_folder(plan, request), request.workers)
+    where = placement(request.executor, request.cluster)
+    plan = make_plan(request, stages=UNTIL[verb], placement=where if where.elsewhere else None)
+    return run(plan, verb, output_folder(plan, request), request.workers, placement=where)
 
 
-def output_folder(plan: Plan, request: StageRequest) -> Path:
-    """Return the requested folder, or one that is named after the task and all choices."""
-    name = f"{plan.task.name}-{plan.profile_name}"
-    return request.out or Path("outputs") / folder_name(name, request.scenario, *choice_parts(plan, request))
+def run_sweeping(request: SweepRequest) -> int:
+    """Run every variant of a sweep, or show what each would cost."""
+    if not request.dry_run:
+        return run_sweep(request)
+    for variant in plan_variants(request):
+        print(f"\nvariant {variant.name}")
+        print("\n".join(plan_lines(variant.plan, request, "run")))
+    return 0
 
 
 def run_tuning(request: TuneRequest) -> int:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from benchmark.cli import requests
-from benchmark.experiments.request import SweepRequest, TuneRequest
-from benchmark.planning.request import RunVerbRequest
+from benchmark.experiments.request import SweepRequest, SyncRequest, TuneRequest
+from benchmark.planning.request import PlanRequest, RunVerbRequest
 from benchmark.submissions.request import ExportRequest, SubmitRequest
 from benchmark.verification.request import VerifyBundleRequest
 
@@ -49,6 +49,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 "run lus_limited --only sinddm,duplicate_real --seeds 0,1 --dry-run",
             ),
         ),
+        "plan": Verb(
+            PlanRequest, "benchmark.cli.plan:plan",
+            examples=(
+                "plan cxr_pneumonia --profile paper",
+                "plan cxr_pneumonia --cluster cluster.yaml --json",
+            ),
+        ),
         "generate": Verb(
             RunVerbRequest, STAGES, "Fit the generators and sample from them.", ("generate",),
             ("generate cxr_pneumonia --generators examples/my_generator.py",),
@@ -62,7 +69,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
             ("classify cxr_pneumonia --only real_only --seeds 0",),
         ),
         "sweep": Verb(
-            SweepRequest, "benchmark.experiments.sweep:run_sweep",
+            SweepRequest, "benchmark.cli.stages:run_sweeping",
             examples=("sweep lus_limited --over scarce.keep",),
         ),
         "tune": Verb(
@@ -149,10 +156,18 @@ GROUPS: dict[str, dict[str, Verb]] = {
             requests.DoctorRequest, "benchmark.cli.doctor:doctor", examples=("doctor", "doctor --json")
         ),
         "store verify": Verb(requests.StoreRequest, "benchmark.cli.store:verify"),
-        "tracking repair": Verb(
+        "store du": Verb(requests.UsageRequest, "benchmark.cli.store:usage"),
+        "store gc": Verb(
+            requests.CleanRequest, "benchmark.cli.store:clean",
+            examples=("store gc --older-than 30 --dry-run",),
+        ),
+        "store push": Verb(requests.PushRequest, "benchmark.cli.store:push"),
+        "store pull": Verb(requests.PullRequest, "benchmark.cli.store:pull"),
+        "track sync": Verb(SyncRequest, "benchmark.experiments.mlflow_sync:sync"),
+        "track repair": Verb(
             requests.RepairRequest,
             "benchmark.cli.tracking:repair_store",
-            examples=("tracking repair", "tracking repair --artifacts moved/mlruns"),
+            examples=("track repair", "track repair --artifacts moved/mlruns"),
         ),
         "completion": Verb(
             requests.CompletionRequest, "benchmark.cli.completion:completion", first="",

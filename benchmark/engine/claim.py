@@ -83,7 +83,7 @@ class Claim:
 def take(root: Path, key: str) -> Claim | None:
     """Claim a key, with the scratch folder of a writer that is gone; None while another writer holds it."""
     others = sorted(root.glob(f"{key}.*"), key=lambda path: path.name)
-    if not all(_is_gone(other, root) for other in others):
+    if not all(is_gone(other, root) for other in others):
         return None
     own = root / f"{key}.{uuid.uuid4().hex}"
     for other in others:
@@ -97,7 +97,7 @@ def take(root: Path, key: str) -> Claim | None:
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
     _sign(new)
     os.rename(new, own)
-    if any(other != own and not _is_gone(other, root) for other in root.glob(f"{key}.*")):
+    if any(other != own and not is_gone(other, root) for other in root.glob(f"{key}.*")):
         Claim(own).discard()  # others began at the same moment: all but one step back, or all
         return None
     return _empty(own)
@@ -116,9 +116,9 @@ def sole_writer(root: Path, key: str, where: str, remedy: str) -> Iterator[None]
     until, waits = time.monotonic() + PATIENCE_SECONDS, False
     while (claim := _take(root, key, where)) is None:
         if time.monotonic() > until:
-            raise StoreError(where, f"{_holder(root, key)} is writing there", remedy)
+            raise StoreError(where, f"{holder(root, key)} is writing there", remedy)
         if not waits:
-            print(f"{where}: waiting for {_holder(root, key)}", file=sys.stderr, flush=True)
+            print(f"{where}: waiting for {holder(root, key)}", file=sys.stderr, flush=True)
         waits = True
         pause()
     try:
@@ -155,7 +155,7 @@ def _sign(folder: Path) -> None:
     (folder / BEAT).write_text(text, encoding="utf-8")
 
 
-def _holder(root: Path, key: str) -> str:
+def holder(root: Path, key: str) -> str:
     """Return the process that holds a key, for people."""
     for beat in root.glob(f"{key}.*/{BEAT}"):
         with suppress(OSError, ValueError):
@@ -164,7 +164,7 @@ def _holder(root: Path, key: str) -> str:
     return "another process"
 
 
-def _is_gone(folder: Path, root: Path) -> bool:
+def is_gone(folder: Path, root: Path) -> bool:
     """Return whether the writer of a claim has ended, as far as this process can know."""
     try:
         words, last = (folder / BEAT).read_text(encoding="utf-8").split(), (folder / BEAT).stat().st_mtime

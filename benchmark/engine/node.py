@@ -104,6 +104,23 @@ class Graph:
         return self._by_id[node_id]
 
     @cached_property
+    def dependents(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the nodes that need each node, in the order of the graph."""
+        after: dict[str, dict[str, None]] = {node.id: {} for node in self.nodes}
+        for node in self.nodes:
+            for need in node.needs:
+                after[need][node.id] = None
+        return {name: tuple(ids) for name, ids in after.items()}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {node.id: place for place, node in enumerate(self.nodes)}
+
+    def place(self, node_id: str) -> int:
+        """Return the place of a node in the order of the graph."""
+        return self._places[node_id]
+
+    @cached_property
     def keys(self) -> dict[str, str]:
         """Cache key of every node: hash of stage, version, configuration, inputs' keys by role, and seed."""
         keys: dict[str, str] = {}

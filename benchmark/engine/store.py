@@ -7,8 +7,9 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,7 +23,7 @@ from benchmark.utils.files import disk_errors
 from benchmark.utils.hashing import sha256_file
 from benchmark.utils.sealed import read_sealed, write_sealed
 
-MANIFEST = "manifest.json"
+MANIFEST, IN_USE = "manifest.json", "run-"
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -95,7 +96,7 @@ class Store:
 
     def get(self, stage: str, key: str) -> Result | None:
         """Return the result of a key if its manifest is intact and every file has the size that it names."""
-        return _read(self.folder(stage, key), key)
+        return read_result(self.folder(stage, key), key)
 
     def claim(self, stage: str, key: str) -> Claim | Result:
         """Wait until this process may compute a key, or until another has computed it."""
@@ -110,6 +111,23 @@ class Store:
                 return done or cast(Claim, claim)
             pause()
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Show that a run needs the results of the store, so that nothing is removed from it meanwhile.
+
+        Raises:
+            StoreError: the file system replaces a folder that is not empty, so that results could be lost.
+        """
+        root = self.root / "work"
+        with store_errors(self.root):
+            _check_renames(root)
+            claim = cast(Claim, take(root, f"{IN_USE}{uuid.uuid4().hex}"))
+        try:
+            with claim.held():
+                yield
+        finally:
+            claim.discard()
+
     def commit(self, stage: str, key: str, part: Path, record: Mapping[str, Any]) -> Result:
         """Complete a result: hash its files, write the manifest last, move it into place.
 
@@ -118,7 +136,6 @@ class Store:
         Args:
             part: folder of the files, on the store's disk; it is moved.
         """
-        final = self.folder(stage, key)
         with store_errors(part):
             files = {
                 str(p.relative_to(part)): {"sha256": _stored_hash(p), "size": p.stat().st_size}
@@ -126,6 +143,16 @@ class Store:
                 if p.is_file()
             }
             write_sealed(part / MANIFEST, {**record, "key": key, "files": files})
+        return self.adopt(stage, key, part)
+
+    def adopt(self, stage: str, key: str, part: Path) -> Result:
+        """Move a result with its manifest into place; of several writers the first wins.
+
+        Args:
+            part: folder on the store's disk; it is moved, or removed.
+        """
+        final = self.folder(stage, key)
+        with store_errors(part):
             final.parent.mkdir(parents=True, exist_ok=True)
             while not _moved(part, final):
                 if result := self.get(stage, key):
@@ -143,7 +170,7 @@ class Store:
             aside = Path(folder) / "result"
             with suppress(FileNotFoundError):  # another writer has set it aside
                 os.rename(final, aside)
-            if _read(aside, key):
+            if read_result(aside, key):
                 _moved(aside, final)
 
     def folders(self) -> list[Path]:
@@ -151,9 +178,21 @@ class Store:
         return sorted((self.root / "results").glob("*/*"))
 
 
+def _check_renames(root: Path) -> None:
+    """Refuse a file system on which the second of two writers would replace the result of the first."""
+    with tempfile.TemporaryDirectory(prefix=".renames-", dir=root) as folder:
+        first, second = Path(folder) / "first", Path(folder) / "second"
+        for path in (first, second):
+            path.mkdir()
+            (path / path.name).touch()
+        if _moved(second, first) or not (first / "first").exists() or not (second / "second").exists():
+            problem = "is on a file system that moves a folder onto one that is not empty"
+            raise StoreError(f"store {root.parent}", problem, "Set SYNTHTHORAX_STORE to a POSIX file system.")
+
+
 def damage(folder: Path) -> str:
     """Return the first fault of a result, by the hashes of its files; empty if it is whole."""
-    result = _read(folder, folder.name)
+    result = read_result(folder, folder.name)
     if result is None:
         changed_manifest = (folder / MANIFEST).is_file() and read_sealed(folder / MANIFEST) is None
         fault = f"'{MANIFEST}' does not match its seal" if changed_manifest else "is incomplete"
@@ -164,7 +203,8 @@ def damage(folder: Path) -> str:
     return next((f"'{name}' does not match its SHA-256" for name in changed), "")
 
 
-def _read(folder: Path, key: str) -> Result | None:
+def read_result(folder: Path, key: str) -> Result | None:
+    """Return the result in a folder, see ``Store.get``; nothing is created."""
     manifest = read_sealed(folder / MANIFEST)
     if manifest is None or manifest.get("key") != key:
         return None

@@ -28,11 +28,16 @@ _queue: Any = None
 
 
 def start_worker(queue: Any) -> None:
-    """Prepare a worker process that reports progress to a queue."""
+    """Prepare a worker process that reports progress to a queue, and ends with its parent."""
+    report_to(queue)
+    die_with_parent()
+
+
+def report_to(queue: Any) -> None:
+    """Let this process report progress to a queue."""
     global _queue
     _queue = queue
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    die_with_parent()
 
 
 class PeakMemory:

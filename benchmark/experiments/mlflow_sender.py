@@ -6,18 +6,34 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
+from benchmark.experiments.merging import is_live, merged
 from benchmark.experiments.mlflow_errors import is_race, is_refused, reason
 from benchmark.experiments.mlflow_writer import RunWriter
-from benchmark.experiments.outbox import LeftOutbox, Outbox, release
+from benchmark.experiments.outbox import BEAT_SECONDS, Entry, LeftOutbox, Outbox, release
 from benchmark.experiments.tracking_store import shown
 from benchmark.utils.formatting import plural
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 PAUSES = (0.1, 0.3, 1.0)  # before an outage is reported; races and short locks end within them
 LONG_PAUSES = (2.0, 5.0, 10.0, 20.0, 30.0)
 GRACE_SECONDS = 30.0  # at the end of a run, without an entry sent; above MLflow's wait for a lock, 20 s
 OUTAGE_SECONDS = 3.0  # the same, when sending has failed
+LOOK_SECONDS = 1.0
 MOST_SECONDS = 300.0  # at the end of a run, while entries are sent
+
+
+def replay(left: LeftOutbox, client: "MlflowClient", send: Callable[..., None], continued: str = "") -> None:
+    """Send the entries that a run has left, and end the run unless this process continues it."""
+    writer = RunWriter(client, left.experiment, left.run_id)
+    for entry in merged(list(left)):
+        send(partial(writer.apply, entry), again=True)
+    if left.run_id != continued:
+        send(writer.end)
+    left.path.unlink(missing_ok=True)
 
 
 class _Stopped(Exception):
@@ -45,22 +61,27 @@ class Sender:
     def _work(self) -> None:
         try:
             while self.left:
-                left = self.left[0]
-                writer = RunWriter(self.writer.client, left.experiment, left.run_id)
-                for entry in left:
-                    self._send(partial(writer.apply, entry), again=True)
-                if left.run_id != self.writer.run_id:  # which this process continues
-                    self._send(writer.end)
-                left.path.unlink(missing_ok=True)
+                replay(self.left[0], self.writer.client, self._send, self.writer.run_id)
                 self.left.pop(0)
             self._send(self.writer.end_orphans)
+            pending: list[Entry] = []
             while not self._stopped.is_set():
                 self.outbox.beat()
-                if waiting := self.outbox.first():
-                    self._send(partial(self.writer.apply, waiting))
-                    self.outbox.sent()
+                seconds = LOOK_SECONDS if pending else BEAT_SECONDS
+                pending = self._sent(merged([*pending, *self.outbox.take(seconds)]))
         except _Stopped:
             pass
+
+    def _sent(self, pending: list[Entry]) -> list[Entry]:
+        """Send what is due, and return the rest: young points of curves, which later ones join."""
+        ending, held = {entry["name"] for entry in pending if entry["op"] == "end"}, []
+        for entry in pending:
+            if not self._closing.is_set() and is_live(entry, ending):
+                held.append(entry)
+                continue
+            self._send(partial(self.writer.apply, entry))
+            self.outbox.sent(entry.get("count", 1))
+        return held
 
     def _send(self, call: Callable[[bool], None], again: bool = False) -> None:
         """Call until it succeeds or is refused; the call is told whether it may have had an effect before."""

@@ -87,7 +87,7 @@ class Tracker(RunObserver):
 
     @_timed
     def _connect(self, parent: str | None) -> None:
-        _quiet()
+        quiet()
         from mlflow.tracking import MlflowClient
 
         with tracking_errors(self.uri):
@@ -286,7 +286,7 @@ class Tracker(RunObserver):
         self._sender.close()
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Silence MLflow's pages about a fault that this suite reports in a line, and shorten its attempts."""
     for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
         os.environ.setdefault(name, "true")

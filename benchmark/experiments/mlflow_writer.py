@@ -122,7 +122,10 @@ class RunWriter:
         """Log metrics, parameters and tags in few calls."""
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics = [Metric(name, value, entry["time"], step) for name, value, step in entry.get("metrics", ())]
+        metrics = [
+            Metric(name, value, own[0] if own else entry["time"], step)
+            for name, value, step, *own in entry.get("metrics", ())
+        ]
         params = [Param(name, value) for name, value in entry.get("params", {}).items()]
         tags = [RunTag(name, value) for name, value in entry.get("tags", {}).items()]
         calls = max(-(-len(metrics) // BATCH), -(-len(params) // FEW), -(-len(tags) // FEW))

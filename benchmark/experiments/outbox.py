@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +29,8 @@ class Outbox:
 
     def __init__(self, folder: Path, store: str, experiment: str, run_id: str) -> None:
         self.path, self.fault = folder / _file_name(f"{run_id}-{uuid.uuid4().hex[:8]}"), ""
-        self._waiting: deque[Entry] = deque()
+        self._waiting: list[Entry] = []
+        self._unsent = 0
         self._changed = threading.Condition()
         self._beat = time.monotonic()
         try:
@@ -45,6 +45,7 @@ class Outbox:
         self._write(entry)
         with self._changed:
             self._waiting.append(entry)
+            self._unsent += 1
             self._changed.notify_all()
 
     def _write(self, entry: Entry) -> None:
@@ -56,18 +57,18 @@ class Outbox:
         except OSError as error:
             self.fault = error.strerror or str(error)
 
-    def first(self, seconds: float = BEAT_SECONDS) -> Entry | None:
-        """Return the oldest entry that is not sent; None if none comes within some seconds."""
+    def take(self, seconds: float = BEAT_SECONDS) -> list[Entry]:
+        """Return the entries that were not taken yet, in order; none if none comes within some seconds."""
         with self._changed:
             if not self._waiting:
                 self._changed.wait(seconds)
-            return self._waiting[0] if self._waiting else None
+            taken, self._waiting = self._waiting, []
+            return taken
 
-    def sent(self) -> None:
-        """Remove the oldest entry."""
+    def sent(self, count: int = 1) -> None:
+        """Note that some of the taken entries are sent."""
         with self._changed:
-            self._waiting.popleft()
-            self._changed.notify_all()
+            self._unsent -= count
 
     def beat(self) -> None:
         """Show that the run lives."""
@@ -77,14 +78,15 @@ class Outbox:
                 os.utime(self.path)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """Return the number of entries that are not sent."""
+        return self._unsent
 
     def close(self) -> None:
         """Close the file; remove it if every entry is sent, else leave it to the next start."""
         if hasattr(self, "_file"):
             with suppress(OSError):
                 self._file.close()
-        if self._waiting:
+        if self._unsent:
             self.path = release(self.path)
         else:
             with suppress(OSError):

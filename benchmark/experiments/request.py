@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from benchmark.planning.request import STRICT, TASK, Count, Option, StageRequest, TaskRequest
@@ -21,6 +22,13 @@ class SweepRequest(StageRequest):
         tuple[str, ...], Option("values of the choice, separated by commas; default: all on offer")
     ] = ()
     out: Annotated[Path | None, Option("default: outputs/sweep-<task>-<profile>")] = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SyncRequest:
+    """Send to MLflow what earlier runs could not, since its server was away."""
+
+    seconds: Annotated[float, Field(ge=0), Option("how long to try a server that does not answer")] = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

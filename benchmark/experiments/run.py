@@ -14,7 +14,9 @@ from benchmark.bundles.io import bundle_folders, read_bundles
 from benchmark.engine.claim import sole_writer
 from benchmark.engine.events import CompositeObserver
 from benchmark.engine.node import Graph
-from benchmark.engine.runner import Outcome, execute
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.resources import LOCAL, Placement
+from benchmark.engine.runner import execute
 from benchmark.engine.store import Store, store_errors, store_root
 from benchmark.errors import BenchmarkError, StoreError, TrackingError
 from benchmark.experiments.mlflow_tracker import Tracker
@@ -70,10 +72,12 @@ def run(
     workers: int | None = None,
     parent: str | None = None,
     only: str | None = None,
+    placement: Placement = LOCAL,
 ) -> Finished:
     """Execute a plan up to a verb's stage, track it, and write what people read.
 
     Args:
+        placement: where stages are computed.
         parent: MLflow run to nest this run in, for one of several.
         only: compute this row and what it needs, and write its bundle to ``out / only``, no leaderboard.
     Raises:
@@ -89,7 +93,7 @@ def run(
             remedy = "Wait for its end, or unset MLFLOW_RUN_ID."
             folder, where = store.root / "work", f"MLflow run {adopted}"
             held.enter_context(sole_writer(folder, f"mlflow-{adopted}", where, remedy))
-        return _run(plan, verb, out, workers, parent, only, store)
+        return _run(plan, verb, out, workers, parent, only, store, placement)
 
 
 def _run(
@@ -100,9 +104,11 @@ def _run(
     parent: str | None,
     only: str | None,
     store: Store,
+    placement: Placement,
 ) -> Finished:
     began = time.monotonic()
-    graph, count = build(plan).until(UNTIL[verb], only), worker_count(plan.device, workers)
+    graph = build(plan).until(UNTIL[verb], only)
+    count = worker_count("cpu" if placement.elsewhere else plan.device, workers)
     check_outputs(out, verb, graph, only)
     with closing(Progress(graph, count)) as progress:
         progress.phase("opening the tracking store")
@@ -115,6 +121,7 @@ def _run(
                 workers=count,
                 observer=CompositeObserver(progress, tracker),
                 essential=lambda node: node.stage in ESSENTIAL,
+                placement=placement,
             )
             progress.phase("writing the results")
             with _disk_errors(out, store):

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from benchmark.bundles.assemble import RunResults, row_card
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import Outcome, input_keys
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.runner import input_keys
 from benchmark.engine.store import store_root
 from benchmark.errors import StoreError
 from benchmark.planning.plan import Plan, Row
@@ -64,6 +65,7 @@ class RunRecord(Part):
     Attributes:
         store: absolute path of the store that it used.
         mlflow_run: id of its run in MLflow.
+        results: stage and cache key of every result; empty in records of earlier versions.
     """
 
     synththorax_run: Literal[1] = 1
@@ -76,6 +78,7 @@ class RunRecord(Part):
     store: str
     mlflow_run: str = Field(pattern=r"^\w+$")
     rows: dict[str, RowRecord]
+    results: tuple[tuple[str, str], ...] = ()
 
 
 def check_record(out: Path) -> None:
@@ -101,6 +104,7 @@ def write_record(plan: Plan, verb: str, graph: Graph, outcome: Outcome, mlflow_r
             )
             for row in plan.rows
         },
+        results=tuple((graph[name].stage, graph.keys[name]) for name in outcome.results),
     )  # fmt: skip
     write_json(out / RECORD, record.model_dump(mode="json"))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from benchmark.engine.resources import LOCAL, Placement, placement
 from benchmark.errors import BenchmarkError, StoreError, TaskError, TrackingError, unknown_name
 from benchmark.experiments.progress import clock
 from benchmark.experiments.request import SweepRequest
@@ -35,11 +36,12 @@ from benchmark.utils.outputs import refuse_foreign_files
 
 @dataclass(frozen=True)
 class Variant:
-    """One run of a sweep: its choices as text, its plan and its folder."""
+    """One run of a sweep: its choices as text, its plan, its folder, and where its stages run."""
 
     name: str
     plan: Plan
     out: Path
+    placement: Placement = LOCAL
 
 
 def run_sweep(options: SweepRequest) -> int:
@@ -78,11 +80,13 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
     taken = sorted(over.keys() & choices(options.scenario).keys())
     if taken:
         raise TaskError("--over", f"'{taken[0]}' is set by --scenario too", "Name it once.")
-    plans = {}
+    plans, where = {}, placement(options.executor, options.cluster)
     for values in itertools.product(*over.values()):
         chosen = ",".join(f"{path}={_text(v)}" for path, v in zip(over, values, strict=True))
         scenario = ",".join(filter(None, [options.scenario, chosen]))
-        plans[chosen] = make_plan(options.run_request(scenario=scenario))
+        plans[chosen] = make_plan(
+            options.run_request(scenario=scenario), placement=where if where.elsewhere else None
+        )
     plan = next(iter(plans.values()))
     name = f"sweep-{plan.task.name}-{plan.profile_name}"
     parts = choice_parts(plan, options)
@@ -90,7 +94,7 @@ def plan_variants(options: SweepRequest) -> list[Variant]:
     folders = [folder_part(chosen) for chosen in plans]
     if shared := [chosen for chosen in plans if folders.count(folder_part(chosen)) > 1]:
         raise TaskError("--values", f"'{shared[0]}' and another value have one folder", "Leave one out.")
-    return [Variant(chosen, plan, out / folder_part(chosen)) for chosen, plan in plans.items()]
+    return [Variant(chosen, plan, out / folder_part(chosen), where) for chosen, plan in plans.items()]
 
 
 def _values(task: Task, over: Sequence[str], values: Sequence[str | None]) -> dict[str, tuple[Any, ...]]:
@@ -130,7 +134,9 @@ def _run(variant: Variant, place: str, options: SweepRequest) -> bool:
     print(f"\nvariant {place}: {variant.name}", flush=True)
     try:
         parent = os.environ.get("MLFLOW_RUN_ID")
-        outcome = run(variant.plan, "run", variant.out, options.workers, parent=parent).outcome
+        outcome = run(
+            variant.plan, "run", variant.out, options.workers, parent=parent, placement=variant.placement
+        ).outcome
     except (StoreError, TrackingError):
         raise
     except BenchmarkError as error:

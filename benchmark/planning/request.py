@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", defer_build=True)  # no schema is built for --help
@@ -55,6 +55,13 @@ def _parts(text: str, paths: bool) -> Iterator[str]:
         yield part
 
 
+def _installed(executor: str | None) -> str | None:
+    """Refuse an executor that is not installed, before a verb imports anything heavy."""
+    from benchmark.engine.resources import installed
+
+    return executor and installed(executor)
+
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
@@ -68,6 +75,12 @@ Settings = Annotated[
 ]
 TASK = Option("name of a task, or path of a task file", also_positional=True)
 Workers = Annotated[Count | None, Option("parallel processes; default: one per core")]
+ExecutorName = Annotated[
+    str | None,
+    AfterValidator(_installed),
+    Option("where stages run: local, ray or slurm; default: the cluster file's, else local"),
+]
+Cluster = Annotated[Path | None, Option("YAML file of a cluster and the resources of stages")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -153,7 +166,19 @@ class StageRequest(RunRequest):
     TITLE: ClassVar = "execution and output"
 
     workers: Workers = None
+    executor: ExecutorName = None
+    cluster: Cluster = None
     out: Annotated[Path | None, Option("folder of results; default: outputs/<task>-<profile>")] = None
+    dry_run: Annotated[bool, Option("compute nothing; show the stages and their expected costs")] = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class PlanRequest(StageRequest):
+    """Show the stages of a run and their expected costs."""
+
+    TITLE: ClassVar = StageRequest.TITLE
+
+    json: Annotated[bool, Option("print JSON")] = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -162,6 +187,5 @@ class RunVerbRequest(StageRequest):
 
     TITLE: ClassVar = StageRequest.TITLE
 
-    dry_run: Annotated[bool, Option("show rows, stages and what the store holds; compute nothing")] = False
     quiet: Annotated[bool, Option("show no progress")] = False
     json: Annotated[bool, Option("print the summary as JSON; progress goes to stderr")] = False

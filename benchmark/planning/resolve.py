@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from benchmark.engine.resources import Placement
 from benchmark.errors import TaskError, unknown_name
 from benchmark.planning.graph import build
 from benchmark.planning.metrics import resolve_metrics
@@ -24,10 +25,16 @@ from benchmark.tasks.loading import load_task
 from benchmark.tasks.parsing import parse
 from benchmark.tasks.schema import Task
 
+DRIVER = Path("/proc/driver/nvidia/version")
 
-def resolve_device(device: str, precision: str) -> tuple[str, str]:
+
+def resolve_device(device: str, precision: str, placement: Placement | None = None) -> tuple[str, str]:
     """Return device and precision of a run: CUDA where present, bfloat16 where the device computes in it.
 
+    Args:
+        placement: of stages for which no device is to be asked. Then CUDA is present if the cluster's file
+            states GPUs, or if stages run here and a driver is loaded; GPUs compute in bfloat16. A stage
+            refuses a machine without a GPU.
     Raises:
         TaskError: an unknown name, or CUDA where there is none.
     """
@@ -36,20 +43,34 @@ def resolve_device(device: str, precision: str) -> tuple[str, str]:
     precisions = ["auto", "float32", "bfloat16", "float16"]
     if precision not in precisions:
         raise unknown_name("precision", precision, precisions, "--precision")
-    import torch
-
-    has_cuda = torch.cuda.is_available()
-    if device == "cuda" and not has_cuda:
-        raise TaskError("--device", "is cuda, but torch finds no CUDA device", "Use --device cpu, or auto.")
-    chosen = "cuda" if has_cuda and device != "cpu" else "cpu"
+    if placement is not None:
+        has_gpus = placement.has_gpus or (not placement.elsewhere and DRIVER.exists())
+        chosen = "cuda" if device == "cuda" or (device == "auto" and has_gpus) else "cpu"
+    else:
+        chosen = _device_here(device)
     if precision == "float16" and chosen == "cpu":
         raise TaskError(
             "--precision", "is float16, which a CPU does not train in", "Use bfloat16 or float32."
         )
     if precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if chosen == "cuda" else _cpu_has_bfloat16()
+        fast = _gpu_has_bfloat16(placement) if chosen == "cuda" else _cpu_has_bfloat16()
         precision = "bfloat16" if fast else "float32"
     return chosen, precision
+
+
+def _device_here(device: str) -> str:
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise TaskError("--device", "is cuda, but torch finds no CUDA device", "Use --device cpu, or auto.")
+    return "cuda" if has_cuda and device != "cpu" else "cpu"
+
+
+def _gpu_has_bfloat16(placement: Placement | None) -> bool:
+    import torch
+
+    return placement is not None or torch.cuda.is_bf16_supported()
 
 
 def _cpu_has_bfloat16() -> bool:
@@ -68,12 +89,15 @@ def resolve_extractor(name: str) -> tuple[str, str]:
     return resolved, extractor_hash(resolved)
 
 
-def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Plan:
+def make_plan(
+    request: RunRequest, *, stages: Iterable[str] | None = None, placement: Placement | None = None
+) -> Plan:
     """Resolve and validate every name and parameter of a run before anything is computed.
 
     Args:
         stages: the stages to run with all that they need; None for all. Initial weights are located only
             where one of them trains a classifier.
+        placement: of stages that do not run on this machine, see ``resolve_device``.
     Raises:
         TaskError, DataError, ClassifierError: the first fault, with the remedy.
     """
@@ -91,7 +115,7 @@ def make_plan(request: RunRequest, *, stages: Iterable[str] | None = None) -> Pl
     paths = {k: str(v) for k, v in params if isinstance(v, Path)}
     profile = task.profile(request.profile)
     extractor, extractor_hash = resolve_extractor(request.extractor or profile.measures.extractor)
-    device, precision = resolve_device(request.device, request.precision)
+    device, precision = resolve_device(request.device, request.precision, placement)
     plan = Plan(
         task=task,
         profile_name=request.profile,

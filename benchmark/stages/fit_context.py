@@ -18,6 +18,7 @@ from benchmark.stages.preview_images import add_preview
 from benchmark.stages.previews import Preview
 from benchmark.utils.files import atomic_folder
 from benchmark.utils.sealed import hashes, read_sealed, write_sealed
+from benchmark.utils.signals import end_if_asked
 from benchmark.utils.training_state import discarded, load_state, save_state
 
 if TYPE_CHECKING:
@@ -186,3 +187,4 @@ class Fit(SampleContext):
     def save_state(self, state: Mapping[str, Any]) -> None:
         """See benchmark.plugins.contexts.FitContext.save_state."""
         save_state(self.scratch / STATE, state)
+        end_if_asked()

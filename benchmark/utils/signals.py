@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -96,3 +96,26 @@ def _end_at_once(status: int) -> None:
 
     kill_children(os.getpid())
     os._exit(status)
+
+
+class Preempted(BaseException):
+    """The machine is to be left: the state is saved, and another worker continues."""
+
+
+_end_asked = threading.Event()
+
+
+def ask_to_end() -> None:
+    """Ask the training of this process to save its state and to end."""
+    _end_asked.set()
+
+
+def end_if_asked(save: Callable[[], None] = lambda: None) -> None:
+    """Save a state and raise ``Preempted`` if the machine is to be left.
+
+    Args:
+        save: writes what another worker needs to continue at this point.
+    """
+    if _end_asked.is_set():
+        save()
+        raise Preempted

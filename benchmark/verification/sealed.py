@@ -14,7 +14,7 @@ from benchmark.bundles.sealed import DOES_NOT_HOLD, SealedResult
 from benchmark.bundles.seasons import Secret
 from benchmark.bundles.tables import with_fit
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import Outcome
+from benchmark.engine.outcome import Outcome
 from benchmark.errors import SubmissionError
 from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Splits

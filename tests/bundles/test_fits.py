@@ -12,7 +12,7 @@ from benchmark.bundles.fits import measures_over_fits, worst_gate
 from benchmark.bundles.folds import joined_gate
 from benchmark.bundles.io import parse_manifest, read_bundle
 from benchmark.engine.node import Graph, Node, StageConfig
-from benchmark.engine.runner import Outcome
+from benchmark.engine.outcome import Outcome
 from benchmark.errors import SubmissionError
 from benchmark.stages.measure import Memorization
 from benchmark.stages.records import Measure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from benchmark.classifiers.schedule import total_steps
 from benchmark.errors import ClassifierError
 from benchmark.images.lazy import LazyImages
 from benchmark.tasks.classifier import Budget, ClassifierConfig
+from benchmark.utils import signals
 from support.samples import blobs
 
 RECIPE = ClassifierConfig(
@@ -144,6 +146,32 @@ def test_killed_training_ends_in_the_same_bytes(images, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         training.train(real, real, val, setting(tmp_path / "broken", progress=die))
     resumed = training.train(real, real, val, setting(tmp_path / "broken"))
+    assert resumed.history == whole.history
+    assert all(np.array_equal(v, weights(whole)[k]) for k, v in weights(resumed).items())
+
+
+def test_a_preempted_training_goes_on_from_its_last_update(images, tmp_path, monkeypatch):
+    """Asked to leave after 14 updates, between two evaluations, it saves and ends.
+    Then it makes the other 46; history and weights are those of an undisturbed training."""
+    real, val = images
+    for name in ("whole", "moved"):
+        (tmp_path / name).mkdir()
+    whole, made = training.train(real, real, val, setting(tmp_path / "whole")), []
+    update = training.Training.update
+
+    def counted(self, step):
+        made.append(step)
+        if step == 13:
+            signals.ask_to_end()
+        return update(self, step)
+
+    monkeypatch.setattr(training.Training, "update", counted)
+    monkeypatch.setattr(signals, "_end_asked", Event())
+    with pytest.raises(signals.Preempted):
+        training.train(real, real, val, setting(tmp_path / "moved"))
+    monkeypatch.setattr(signals, "_end_asked", Event())
+    resumed = training.train(real, real, val, setting(tmp_path / "moved"))
+    assert made == list(range(60))
     assert resumed.history == whole.history
     assert all(np.array_equal(v, weights(whole)[k]) for k, v in weights(resumed).items())
 

@@ -14,7 +14,7 @@ from benchmark.cli.completion import script
     [
         ("ru", {"run"}),
         ("data bu", {"build"}),
-        ("store ", {"verify"}),
+        ("store ", {"verify", "du", "gc", "push", "pull"}),
         ("run --see", {"--seeds"}),
         ("data build --si", {"--size"}),
         ("run --task lus", {"lus_limited"}),

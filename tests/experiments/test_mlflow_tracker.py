@@ -7,13 +7,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 from mlflow.artifacts import load_dict
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from benchmark.cli.parser import main
 from benchmark.engine.store import Result
+from benchmark.experiments import merging
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.planning.graph import build
 from benchmark.planning.request import RunRequest
@@ -57,6 +60,7 @@ class Tracked:
 def tracked(tracking_file, tmp_path, monkeypatch):
     """Trackers in an empty folder."""
     monkeypatch.setenv("SYNTHTHORAX_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(merging, "LIVE_SECONDS", 0.0)
     return Tracked(tmp_path)
 
 
@@ -184,6 +188,61 @@ def test_a_result_of_a_concurrent_run_is_logged_by_that_run_alone(tracked):
     assert [r.info.status for r in tracked.runs()] == ["FINISHED"]
 
 
+def test_a_stage_costs_three_calls_and_its_artifacts(tracked, monkeypatch):
+    """However often it reports: its run is created, all that it logs is one call, and its run is ended.
+
+    The first stage of a row creates the row's run too, with one call of its own.
+    """
+    monkeypatch.setattr(merging, "LIVE_SECONDS", 30.0)
+    tracker, node, calls = tracked.start(), tracked.node, Counter()
+    wait_for(lambda: not len(tracker._outbox))
+    (tracked.folder / "result.json").write_text("{}")
+
+    def counted(name, real):
+        def call(*arguments, **keywords):
+            calls[name] += 1
+            return real(*arguments, **keywords)
+
+        return call
+
+    for name in ("create_run", "log_batch", "log_artifact", "log_inputs", "set_terminated", "set_tag"):
+        monkeypatch.setattr(tracker.client, name, counted(name, getattr(tracker.client, name)))
+    tracker.progressed(node.id, 0.0)
+    for step in range(1, 4):
+        tracker.logged(node.id, [{"step": float(step), "loss": 1 / step}])
+        time.sleep(0.1)
+    tracker.finished(node, tracked.result)
+    wait_for(lambda: not len(tracker._outbox))
+    assert calls == {"create_run": 2, "log_batch": 2, "log_artifact": 1, "set_terminated": 1}
+    assert tracked.points("loss")[:3] == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+    tracker.close("FINISHED", 1.0)
+
+
+def test_sync_sends_what_a_run_has_left(tracked, capsys):
+    """While the store is away one line names it, and the records wait; once it is back they are sent once."""
+    environ = os.environ | {"FOLDER": str(tracked.folder)}
+    environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    before = (
+        "tracker._outbox.sent = lambda count: __import__('time').sleep(9)\n"
+        "tracker.finished(tracked.node, tracked.result)"
+    )
+    subprocess.run([sys.executable, "-c", KILLED.replace("BEFORE", before)], env=environ, check=False)
+    database = tracked.folder / "mlflow.db"
+    database.rename(tracked.folder / "away.db")
+    database.mkdir()
+    assert main(["track", "sync", "--seconds", "0"]) == 1
+    assert "The records of 1 run wait in" in capsys.readouterr().err
+    database.rmdir()
+    (tracked.folder / "away.db").rename(database)
+    assert main(["track", "sync"]) == 0
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert tracked.points("loss") == [(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)]
+    assert not tracked.left()
+    assert main(["track", "sync"]) == 0
+    assert "Nothing in" in capsys.readouterr().out
+
+
 KILLED = """
 import os
 from pathlib import Path
@@ -203,7 +262,7 @@ os.kill(os.getpid(), 9)
     [
         ("", ["FINISHED", "KILLED"]),
         # committed, and its entries on the disk alone
-        ("tracker._outbox.sent = lambda: __import__('time').sleep(9)\n"
+        ("tracker._outbox.sent = lambda count: __import__('time').sleep(9)\n"
          "tracker.finished(tracked.node, tracked.result)", ["FINISHED"]),
     ],
 )  # fmt: skip

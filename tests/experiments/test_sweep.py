@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.cli.parser import main, read_request
-from benchmark.engine.runner import Failure, Outcome
+from benchmark.engine.outcome import Failure, Outcome
 from benchmark.errors import DataError, StoreError
 from benchmark.experiments import sweep
 from support.samples import ROOT

@@ -14,7 +14,7 @@ from benchmark.bundles.folds import joined_measures
 from benchmark.bundles.io import read_bundles
 from benchmark.classifiers import evaluator as evaluators
 from benchmark.engine.node import Graph, Node
-from benchmark.engine.runner import Outcome
+from benchmark.engine.outcome import Outcome
 from benchmark.errors import DataError, MetricError
 from benchmark.images import arrow
 from benchmark.images.image_set import Splits

@@ -16,6 +16,7 @@ from benchmark.engine.node import Node, StageConfig
 from benchmark.engine.worker import Inputs, Log, Progress
 from benchmark.errors import DataError, GeneratorError
 from benchmark.utils.files import write_text
+from benchmark.utils.signals import end_if_asked
 
 
 class ActConfig(StageConfig, stage="act", version="1", imports=()):
@@ -23,6 +24,12 @@ class ActConfig(StageConfig, stage="act", version="1", imports=()):
 
     act: str
     n: int
+
+
+class OnDeviceConfig(StageConfig, stage="fit", version="1", imports=()):
+    """A stage that names its device."""
+
+    device: str
 
 
 class LaterConfig(ActConfig, stage="later", version="1", imports=()):
@@ -106,6 +113,20 @@ def wait_with_a_child(node, inputs, out, work, progress, log):
     time.sleep(120)
 
 
+def count_to_ten(node, inputs, out, work, progress, log):
+    """Append the numbers 0 to 9 to a file, and heed a request to leave the machine after each."""
+    file = work / "numbers"
+    done = len(file.read_text().split()) if file.exists() else 0
+    for number in range(done, 10):
+        with open(file, "a") as numbers:
+            numbers.write(f"{number} ")
+        progress((number + 1) / 10)
+        time.sleep(0.2)
+        end_if_asked()
+    shutil.copy(file, out / "n.txt")
+    return {"n": 10}
+
+
 def die_always(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -115,6 +136,7 @@ ACTS = {
     for f in (
         square, slow, raise_benchmark_error, raise_runtime_error, die_once, die_always, log_until_seen,
         write_too_much, remove_store, remove_inputs, fail_in_its_own_way, wait_with_a_child,
+        count_to_ten,
     )
 }  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmark import stages
 from benchmark.engine.node import Graph
-from benchmark.engine.runner import Outcome, input_keys
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.runner import input_keys
 from benchmark.engine.store import Store, store_root
 from benchmark.engine.worker import compute
 from benchmark.errors import BenchmarkError

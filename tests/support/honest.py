@@ -18,7 +18,7 @@ from benchmark.bundles.schema import Manifest
 from benchmark.bundles.tables import as_stored
 from benchmark.comparison.reported import results
 from benchmark.engine.node import Graph
-from benchmark.engine.runner import Outcome
+from benchmark.engine.outcome import Outcome
 from benchmark.metrics.extractor.features import PHANTOM
 from benchmark.metrics.memorization.gate import memorization
 from benchmark.planning.plan import Plan, Row

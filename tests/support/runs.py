@@ -8,7 +8,8 @@ from benchmark import stages
 from benchmark.bundles import assemble
 from benchmark.bundles.io import read_bundles
 from benchmark.engine.node import Graph
-from benchmark.engine.runner import Outcome, input_keys
+from benchmark.engine.outcome import Outcome
+from benchmark.engine.runner import input_keys
 from benchmark.engine.store import Store
 from benchmark.engine.worker import compute
 from benchmark.planning.graph import build

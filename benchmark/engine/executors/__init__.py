@@ -1,0 +1,1 @@
+"""Executors: where the nodes of a graph are computed, one file each."""
