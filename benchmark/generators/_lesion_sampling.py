@@ -106,6 +106,17 @@ class LesionSampling(NetworkGenerator):
         """Draw the lesion-free twins of ``sample``: the same noise without the lesion; (N, S, S) uint8."""
         return self.draw_conditions(self.lesion_free(self.requested(request)), context)
 
+    @torch.no_grad()
+    def draw_findings(
+        self, findings: np.ndarray, masks: np.ndarray | None, prompts: np.ndarray | None, context: SampleContext
+    ) -> np.ndarray:
+        """Draw images of several findings at once; (N, S, S) uint8.
+
+        Args:
+            findings: (N, K) bool; masks: (N, K, S, S) uint8, one of each finding; prompts: (N,) str.
+        """
+        return self.draw_conditions(self.encoder(findings, masks, prompts), context)
+
     def draw_conditions(self, given: Conditions, context: SampleContext) -> np.ndarray:
         """Draw images of any conditions, several findings at once included; (N, S, S) uint8."""
         count = len(next(column for column in vars(given).values() if column is not None))
