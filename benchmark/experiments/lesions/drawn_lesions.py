@@ -62,7 +62,9 @@ def lesion_columns(row: FittedRow, lesions: Sequence[LesionRequest], count: int,
     """Return the conditions that the row's generator reads of the requested lesions."""
     for lesion in lesions:
         _check(row, lesion)
-    train, reads = row.learned.train, row.conditions
+    train, reads = row.learned.train, row.conditions & {"mask", "prompt"}
+    if not reads:
+        return LesionColumns(None, None)
     if train is None or ("mask" in reads and train.mask is None):
         problem = "follow training masks, and the training images of this row have none"
         raise GeneratorError(f"row '{row.name}': lesions", problem, "Give --mask and --prompt.")
