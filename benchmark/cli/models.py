@@ -55,7 +55,9 @@ def _lesions(request: SampleRequest, row: FittedRow, seed: int) -> tuple[str, Im
     """
     others = ("label", "labels", "mask", "prompt", "condition")
     if also := [name for name in others if getattr(request, name)]:
-        raise BenchmarkError(WHERE, f"--lesion and --{also[0]} both say what to draw", "Leave one of them out.")
+        raise BenchmarkError(
+            WHERE, f"--lesion and --{also[0]} both say what to draw", "Leave one of them out."
+        )
     lesions = [read_lesion(text) for text in request.lesion]
     findings = "+".join(dict.fromkeys(lesion.finding for lesion in lesions))
     return findings, draw_lesions(row, lesions, request.count, seed)

@@ -45,7 +45,7 @@ class Metric:
         by_part: dict[str, dict[str, float]] = {part: {} for part in parts}
         if not real.segmented_classes.any():
             return Unmeasured(NOT_SEGMENTED)
-        for k in np.flatnonzero(real.segmented_classes):
+        for k in np.flatnonzero(real.segmented_classes).tolist():
             name = real.classes[k]
             theirs, ours = (properties(regions(side, side.found_masks, k)) for side in (real, fake))
             if len(theirs) <= self.k:

@@ -77,8 +77,8 @@ def segment(job: Job[SegmentConfig]) -> SegmentResult:
         dice=dice,
         metrics={f"dice_{name}": own.segmenter for name, own in dice.items()},
         notes=[
-            f"{name} is not segmented: Dice {own.segmenter:.2f} on {own.n} held-out real lesions, {own.mean_mask:.2f} "
-            "of the mean training mask; the metrics that need found lesions leave it out"
+            f"{name} is not segmented: Dice {own.segmenter:.2f} on {own.n} held-out real lesions, "
+            f"{own.mean_mask:.2f} of the mean training mask; metrics that need found lesions leave it out"
             for name, own in dice.items()
             if not own.better
         ],

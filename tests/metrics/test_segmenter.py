@@ -63,7 +63,7 @@ def test_the_threshold_of_a_class_is_that_of_the_best_dice() -> None:
 
 
 def test_the_mean_mask_by_hand() -> None:
-    """Of masks that all have one pixel, and each another one beside it, the common pixel is the best guess."""
+    """Of masks that all have one pixel, and each another one, the common pixel is the best guess."""
     masks = np.zeros((6, 8, 8), np.uint8)
     masks[:, 4, 4] = 255
     masks[np.arange(1, 6), 0, np.arange(1, 6)] = 255

@@ -43,8 +43,8 @@ def draw_lesions(
     """Draw images that all show the requested lesions, each with masks and a sentence drawn for it.
 
     Raises:
-        GeneratorError: nothing that the generator reads tells an attribute; the finding does not occur so in the
-            training images; several lesions that the generator cannot draw at once.
+        GeneratorError: nothing that the generator reads tells an attribute; the finding does not occur so in
+            the training images; several lesions that the generator cannot draw at once.
     """
     columns = lesion_columns(row, lesions, count, row.fit_seed if seed is None else seed)
     union = None if columns.masks is None else columns.masks.max(1)
@@ -117,7 +117,9 @@ def _several(
             planes[:, k] |= masks
     with as_in_a_worker():
         own = replace(
-            fits, seed=fits.seed if seed is None else seed, config=fits.config.model_copy(update=row.machine())
+            fits,
+            seed=fits.seed if seed is None else seed,
+            config=fits.config.model_copy(update=row.machine()),
         )
         image = draw_findings(own, findings, planes, columns.prompts)
     ids = np.array([f"{row.name}-lesions-{i:06d}" for i in range(count)])

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
 
 from benchmark.errors import GeneratorError
-from benchmark.experiments.lesions.lesion_request import LesionRequest
+from benchmark.experiments.lesions.lesion_request import Laterality, LesionRequest
 from benchmark.experiments.lesions.lungs import Lungs, find_lungs
 from benchmark.images.image_set import ImageSet
 from benchmark.metrics._lesions import INSIDE, side_of
@@ -58,7 +59,8 @@ class LesionShapes:
         zone = lesion.zone
         with suppress(GeneratorError):  # other images than frontal radiographs have no zones
             zone = zone or self.lungs.zone(mask)
-        return replace(lesion, side=lesion.side or side_of(mask * np.uint8(255)), zone=zone)
+        side = cast(Laterality, side_of(mask * np.uint8(255)))
+        return replace(lesion, side=lesion.side or side, zone=zone)
 
     def draw(self, lesion: LesionRequest, rng: np.random.Generator) -> np.ndarray:
         """Return an (S, S) bool mask with the requested side, zone and area.
@@ -104,7 +106,7 @@ class FindingShapes:
         They are the lungs for a finding that lies mostly in them, else all pixels that a training mask or its
         mirror image covers.
         """
-        cover = self.masks.any(0)
+        cover: np.ndarray = np.logical_or.reduce(self.masks)
         cover = cover | cover[:, ::-1] if self.mirrored else cover
         try:
             lungs = self.every.lungs.inside
@@ -127,7 +129,9 @@ class FindingShapes:
                 return moved
             if number >= ATTEMPTS:
                 break
-        raise self._refusal("the lesion", f"of {pixels or 'any number of'} pixels does not fit there", "Request less.")
+        raise self._refusal(
+            "the lesion", f"of {pixels or 'any number of'} pixels does not fit there", "Request less."
+        )
 
     def _agrees(self, mask: np.ndarray, lesion: LesionRequest) -> bool:
         """Return whether a mask has the requested side and zone."""
@@ -149,7 +153,7 @@ class FindingShapes:
         return GeneratorError(f"lesion: finding '{self.name}': {field}", problem, remedy)
 
     def _pixels(self, lesion: LesionRequest) -> int | None:
-        """Return the requested area in pixels: as stated, or the median of the requested third; None for any."""
+        """Return the requested area in pixels: as stated, or the median of the third; None for any."""
         if isinstance(lesion.size, float):
             pixels = round(lesion.size * self.masks[0].size)
             low, high = int(self.areas.min()), int(self.areas.max())
@@ -188,8 +192,8 @@ class FindingShapes:
     ) -> np.ndarray | None:
         """Return a mask with the area, its center in the zone; itself where nothing needs a change.
 
-        Of the scaled and slightly blurred shape the strongest pixels in ``place`` are inside, so that the area
-        is exact. None where ``place`` has too few pixels.
+        Of the scaled and slightly blurred shape the strongest pixels in ``place`` are inside, so that the
+        area is exact. None where ``place`` has too few pixels.
         """
         target = int(mask.sum()) if pixels is None else pixels
         if self._agrees(mask, lesion) and target == mask.sum():

@@ -41,14 +41,14 @@ class LesionSentences:
     def write(self, lesion: LesionRequest, pixels: int | None) -> str:
         """Return the sentence of a training image with the finding that agrees with the request.
 
-        Of several, it is that of the lesion with the nearest area. Where none agrees, the words for side, zone
-        and grade are replaced in the sentence that agrees in most of them.
+        Of several, it is that of the lesion with the nearest area. Where none agrees, the words for side,
+        zone and grade are replaced in the sentence that agrees in most of them.
 
         Args:
             pixels: area of the lesion's mask, where it has one.
         Raises:
-            GeneratorError: no training image shows the finding, its sentences have no word for an attribute that
-                nothing else tells, or one word for two grades.
+            GeneratorError: no training image shows the finding, its sentences have no word for an attribute
+                that nothing else tells, or one word for two grades.
         """
         prompt = self.train.prompt
         assert prompt is not None
@@ -68,8 +68,12 @@ class LesionSentences:
             raise GeneratorError(f"lesion: finding '{lesion.finding}'", "has no training image")
         grade = None if lesion.severity is None else SEVERITIES.index(lesion.severity)
         if lesion.severity is not None and isinstance(lesion.size, str) and lesion.third != grade:
-            problem = f"is '{lesion.severity}' with size '{lesion.size}', and a sentence has one grade for both"
-            raise self._refusal(lesion, "severity", problem, "Leave one of them out, or request equal grades.")
+            problem = (
+                f"is '{lesion.severity}' with size '{lesion.size}', and a sentence has one grade for both"
+            )
+            raise self._refusal(
+                lesion, "severity", problem, "Leave one of them out, or request equal grades."
+            )
         grade = lesion.third if grade is None else grade
         wanted: dict[str, str | int] = {}
         named = {"side": any(map(side_in_words, texts)), "zone": any(map(zone_of, texts)),

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmark.errors import GeneratorError
-from benchmark.experiments.lesions.lesion_request import ZONES
+from benchmark.experiments.lesions.lesion_request import ZONES, Zone
 
 MOST = 200  # images in the mean
 FEWEST = 10
@@ -24,10 +24,11 @@ class Lungs:
 
     inside: np.ndarray
 
-    def zone(self, mask: np.ndarray) -> str:
+    def zone(self, mask: np.ndarray) -> Zone:
         """Return the third of the lungs' height in which the center of an (S, S) bool mask lies."""
         down = float(np.flatnonzero(mask.any(1)) @ mask.sum(1)[mask.any(1)] / mask.sum())
-        return ZONES[int(np.searchsorted(self.borders, down, side="right"))]
+        zone: Zone = ZONES[int(np.searchsorted(self.borders, down, side="right"))]
+        return zone
 
     @property
     def borders(self) -> np.ndarray:

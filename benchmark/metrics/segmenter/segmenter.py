@@ -136,7 +136,7 @@ def train(
 
 
 def mean_mask(images: ImageSet) -> np.ndarray:
-    """Return (K, H, W) uint8, for every class the pixels that most of its masks share: a guess without an image.
+    """Return (K, H, W) uint8, for every class the pixels that most masks share: a guess without an image.
 
     The share from which a pixel is inside has the best mean Dice with the masks themselves.
     """
@@ -163,8 +163,9 @@ def _areas(masks: np.ndarray, images: ImageSet) -> np.ndarray:
 def _loss(score: Tensor, mask: Tensor, label: Tensor, area: Tensor) -> Tensor:
     """Return the cross-entropy of all outputs, and 1 - soft Dice of the own output of images with a finding.
 
-    The cross-entropy of an output is divided by the area of its finding: nodules cover a few pixels, the heart a
-    hundred, and without the division nothing is gained by finding nodules. Dice counts every image alike.
+    The cross-entropy of an output is divided by the area of its finding: nodules cover a few pixels, the
+    heart a hundred, and without the division nothing is gained by finding nodules. Dice counts every image
+    alike.
 
     Args:
         score: (N, K, S, S); mask: (N, 1, S, S) in 0 and 1; label: (N,); area: (K,).

@@ -54,7 +54,9 @@ def row_of(folder: Path, *kinds: str) -> FittedRow:
     })  # fmt: skip
 
 
-@pytest.mark.parametrize("kinds", [("label", "mask"), ("mask", "text"), ("label", "mask", "text")], ids="+".join)
+@pytest.mark.parametrize(
+    "kinds", [("label", "mask"), ("mask", "text"), ("label", "mask", "text")], ids="+".join
+)
 def test_a_model_with_masks_draws_what_is_requested(kinds: tuple[str, ...], tmp_path: Path) -> None:
     """Masks and sentences agree with the request, images have the classifier's size, a seed repeats them."""
     row = row_of(tmp_path, *kinds)
@@ -70,7 +72,7 @@ def test_a_model_with_masks_draws_what_is_requested(kinds: tuple[str, ...], tmp_
 
 
 def test_several_lesions_are_drawn_at_once(tmp_path: Path) -> None:
-    """Each finding has its own plane of the mask, one sentence names all, and other masks give other images."""
+    """Each finding has its own plane of the mask, and one sentence names all."""
     row = row_of(tmp_path, "label", "mask", "text")
     drawn = FittedGenerator(row).sample_lesions(SPOT, CRESCENT, count=3, seed=1)
     assert drawn.image.shape == (3, 16, 16)

@@ -71,7 +71,10 @@ def test_severity_alone_chooses_the_third_of_the_areas() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("finding=crescent,zone=upper", "zone: 'upper' does not occur in training images\n.*Choose of: lower"),
+        (
+            "finding=crescent,zone=upper",
+            "zone: 'upper' does not occur in training images\n.*Choose of: lower",
+        ),
         ("finding=heart,side=left", "side: 'left' does not occur in training images\n.*Choose of: both"),
         ("finding=spot,size=0.5", "size: 0.5 of the image is no size of this finding\n.*Expected 0.0"),
         ("finding=normal", "has no mask in any training image"),

@@ -32,7 +32,9 @@ def test_the_nearest_area_decides_among_agreeing_sentences() -> None:
     assert sizes == sorted(set(sizes))
 
 
-@pytest.mark.parametrize(("severity", "word"), [("mild", "Small"), ("moderate", "Moderate"), ("severe", "Large")])
+@pytest.mark.parametrize(
+    ("severity", "word"), [("mild", "Small"), ("moderate", "Moderate"), ("severe", "Large")]
+)
 def test_a_grade_has_the_words_of_the_finding(severity: Any, word: str) -> None:
     """Sentences of crescents grade by size, those of hearts by severity; each gets its own words."""
     text = SENTENCES.write(LesionRequest(finding="crescent", side="left", severity=severity), None)
@@ -46,14 +48,18 @@ def test_words_that_no_sentence_has_are_replaced() -> None:
     """Where no training sentence agrees, side, zone and grade are replaced, by hand."""
     text = "Small left nodule in the upper zone."
     wanted = {"side": "both", "zone": "lower", "grade": 2}
-    assert replaced(text, wanted, ("small", "moderate", "large")) == "Large bilateral nodule in the lower zone."
+    assert (
+        replaced(text, wanted, ("small", "moderate", "large")) == "Large bilateral nodule in the lower zone."
+    )
     assert replaced(text, {"side": "left"}, ("small", "moderate", "large")) == text
 
 
 def test_several_sentences_are_one() -> None:
     """Sentences are joined as a report joins its findings."""
     texts = ["Small left effusion.", "8 mm nodule in the right upper zone.", "Mild cardiomegaly."]
-    assert joined(texts) == "Small left effusion and 8 mm nodule in the right upper zone and mild cardiomegaly."
+    assert (
+        joined(texts) == "Small left effusion and 8 mm nodule in the right upper zone and mild cardiomegaly."
+    )
     assert joined(texts[:1]) == texts[0]
 
 
@@ -63,7 +69,10 @@ def test_several_sentences_are_one() -> None:
         ({"finding": "crescent", "zone": "lower"}, "zone: is named in no training sentence"),
         ({"finding": "heart", "side": "both"}, "side: is named in no training sentence"),
         ({"finding": "spot", "severity": "mild"}, "severity: is named in no training sentence"),
-        ({"finding": "heart", "size": "small", "severity": "severe"}, "severity: is 'severe' with size 'small'"),
+        (
+            {"finding": "heart", "size": "small", "severity": "severe"},
+            "severity: is 'severe' with size 'small'",
+        ),
     ],
 )
 def test_what_a_sentence_cannot_tell_is_refused(lesion: dict[str, Any], words: str) -> None:
