@@ -13,11 +13,12 @@ from benchmark.api.planned import Planned
 from benchmark.api.planned import plan as plan
 from benchmark.api.runs import FittedGenerator, Run
 from benchmark.api.runs import open_run as open
+from benchmark.experiments.lesions.lesion_request import LesionRequest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FittedGenerator", "Planned", "Run", "compare", "open", "plan", "run", "tasks"]
+__all__ = ["FittedGenerator", "LesionRequest", "Planned", "Run", "compare", "open", "plan", "run", "tasks"]
 
 
 def tasks() -> pd.DataFrame:

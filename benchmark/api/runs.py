@@ -15,6 +15,9 @@ from benchmark.bundles.io import Bundle, read_bundles
 from benchmark.comparison.records import Comparison
 from benchmark.errors import StoreError
 from benchmark.experiments.fitted_row import FittedRow, open_row
+from benchmark.experiments.lesions.drawn_lesions import draw_lesions
+from benchmark.experiments.lesions.lesion_request import LesionRequest
+from benchmark.images.image_set import ImageSet
 from benchmark.reporting.leaderboards.board import Board
 from benchmark.reporting.leaderboards.publish import compare_bundles
 
@@ -100,6 +103,14 @@ class FittedGenerator:
         """
         names = [labels] if isinstance(labels, str) else list(labels)
         return self.row.draw_each(names, conditions, [seed] * len(names))
+
+    def sample_lesions(self, *lesions: LesionRequest, count: int = 1, seed: int | None = None) -> ImageSet:
+        """Return images that all show the lesions, with the masks and sentences that they were drawn by.
+
+        Raises:
+            BenchmarkError: a finding, or an attribute of a lesion, that the generator cannot draw.
+        """
+        return draw_lesions(self.row, lesions, count, seed)
 
 
 def open_run(out: Path | str) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from benchmark.cli.requests import ExportRequest, SampleRequest
 from benchmark.errors import BenchmarkError, unknown_name
 from benchmark.experiments.drawn_folder import PROMPTED, TABLE, write_images
 from benchmark.experiments.fitted_row import FittedRow, open_row
+from benchmark.experiments.lesions.drawn_lesions import draw_lesions
+from benchmark.experiments.lesions.lesion_request import read_lesion
 from benchmark.experiments.library_folder import write_library_folder
 from benchmark.experiments.mlflow_model import log_model, model_arguments, save_model
 from benchmark.experiments.run_record import read_record
 from benchmark.images.decoding import decode_bytes
+from benchmark.images.image_set import ImageSet
 from benchmark.utils.files import atomic_folder, disk_errors
 from benchmark.utils.formatting import plural
 from benchmark.utils.outputs import require_new_folder
@@ -29,15 +33,34 @@ def sample(request: SampleRequest) -> int:
     row = open_row(
         request.run, request.row, fit_seed=request.fit_seed, fold=request.fold, device=request.device
     )
-    given = _given(request, row)
     seed = row.fit_seed if request.seed is None else request.seed
-    drawn = (
-        (name, row.draw(label, request.count, given, seed)) for name, label in _labels(request, row).items()
-    )
+    drawn: Iterable[tuple[str, ImageSet]]
+    if request.lesion:
+        drawn = [_lesions(request, row, seed)]
+    else:
+        given = _given(request, row)
+        labels = _labels(request, row).items()
+        drawn = ((name, row.draw(label, request.count, given, seed)) for name, label in labels)
     with disk_errors(request.out), atomic_folder(request.out) as part:
         count = write_images(part, row, drawn, seed)
     print(f"{plural(count, 'image')} of row {row.name}: {request.out / TABLE}")
     return 0
+
+
+def _lesions(request: SampleRequest, row: FittedRow, seed: int) -> tuple[str, ImageSet]:
+    """Return the images of requested lesions, and the name of their folder.
+
+    Raises:
+        BenchmarkError: another option says what to draw, too.
+    """
+    others = ("label", "labels", "mask", "prompt", "condition")
+    if also := [name for name in others if getattr(request, name)]:
+        raise BenchmarkError(
+            WHERE, f"--lesion and --{also[0]} both say what to draw", "Leave one of them out."
+        )
+    lesions = [read_lesion(text) for text in request.lesion]
+    findings = "+".join(dict.fromkeys(lesion.finding for lesion in lesions))
+    return findings, draw_lesions(row, lesions, request.count, seed)
 
 
 def _labels(request: SampleRequest, row: FittedRow) -> dict[str, str]:

@@ -196,6 +196,10 @@ class SampleRequest(FittedRequest):
     labels: Annotated[Names, Option("all labels of a multi-label image; for generators that take them")] = ()
     mask: Annotated[Path | None, Option("picture of a mask, or a folder of them, taken in turn")] = None
     prompt: Annotated[str | None, Option("text, for generators that take prompts")] = None
+    lesion: Annotated[
+        tuple[str, ...],
+        Option("lesions that every image shows, such as finding=nodule,side=left,zone=upper,size=0.01"),
+    ] = ()
     condition: Annotated[tuple[str, ...], Option("further conditions, such as view=lateral age=60")] = ()
     seed: Annotated[int | None, Option("of the noise; default: the run's, which draws the run's images")] = (
         None

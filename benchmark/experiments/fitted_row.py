@@ -82,7 +82,7 @@ class FittedRow:
         if label not in self.labels:
             raise unknown_name("label", label, list(self.labels), f"row '{self.name}'")
         fits = self.fits[label]
-        config = fits.config.model_copy(update={"device": _usable(self.device or fits.config.device)})
+        config = fits.config.model_copy(update=self.machine())
         columns = self.columns(given or {})
         with as_in_a_worker(), tempfile.TemporaryDirectory(prefix="synththorax-sample-") as scratch:
             own = replace(fits, config=config, work=Path(scratch), seed=fits.seed if seed is None else seed)
@@ -90,6 +90,20 @@ class FittedRow:
             assert drawn is not None
             mask = None if drawn.mask is None else np.array(drawn.mask[:])
             return replace(drawn, image=np.array(drawn.image[:]), mask=mask)  # the scratch folder goes
+
+    def machine(self) -> dict[str, str]:
+        """Return the changes of a drawing's configuration for this machine.
+
+        Raises:
+            GeneratorError: the device is CUDA, and there is none here.
+        """
+        own = next(iter(self.fits.values())).config.device
+        return {"device": _usable(self.device or own)}
+
+    def at_own_size(self, masks: np.ndarray) -> np.ndarray:
+        """Return (N, S, S) masks at the size of the drawn images, 0 or 255."""
+        size = next(iter(self.fits.values())).config.image_size
+        return np.where(resized(masks, size) > 127, 255, 0).astype(np.uint8)
 
     def draw_each(
         self,

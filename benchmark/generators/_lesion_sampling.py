@@ -14,7 +14,8 @@ from benchmark.errors import GeneratorError
 from benchmark.generators import _network_training as training
 from benchmark.generators._clip_tokenizer import clip_tokenizer
 from benchmark.generators._diffusers_parts import scheduler
-from benchmark.generators._lesion_conditions import Conditions, Encoder, check_request
+from benchmark.generators._lesion_conditions import Conditions, Encoder, at_size, check_request
+from benchmark.generators._lesion_latent import OWN, LatentSpace
 from benchmark.generators._lesion_network import read_text_encoder
 from benchmark.generators._network_generator import NetworkGenerator
 from benchmark.images.image_set import ImageSet
@@ -29,6 +30,7 @@ class LesionSampling(NetworkGenerator):
 
     Attributes:
         encoder: of the conditions.
+        latent: the space in which the diffusion works; None in pixels.
         frozen_text: a pre-trained text encoder, or None.
         masked: positions of the classes whose training images all have a mask.
         seen: numbers of the tokens of the training sentences.
@@ -36,6 +38,7 @@ class LesionSampling(NetworkGenerator):
     """
 
     encoder: Encoder
+    latent: LatentSpace | None = None
     frozen_text: Any = None
     masked: tuple[int, ...] = ()
     seen: tuple[int, ...] = ()
@@ -106,12 +109,33 @@ class LesionSampling(NetworkGenerator):
         """Draw the lesion-free twins of ``sample``: the same noise without the lesion; (N, S, S) uint8."""
         return self.draw_conditions(self.lesion_free(self.requested(request)), context)
 
+    @torch.no_grad()
+    def draw_findings(
+        self,
+        findings: np.ndarray,
+        masks: np.ndarray | None,
+        prompts: np.ndarray | None,
+        context: SampleContext,
+    ) -> np.ndarray:
+        """Draw images of several findings at once; (N, S, S) uint8.
+
+        Args:
+            findings: (N, K) bool; masks: (N, K, S, S) uint8, one of each finding; prompts: (N,) str.
+        """
+        return self.draw_conditions(self.encoder(findings, masks, prompts), context)
+
     def draw_conditions(self, given: Conditions, context: SampleContext) -> np.ndarray:
         """Draw images of any conditions, several findings at once included; (N, S, S) uint8."""
         count = len(next(column for column in vars(given).values() if column is not None))
-        random, shape = self._random(context), (count, 1, self.image_size, self.image_size)
-        x = torch.randn(shape, generator=random, device=self.device)
-        return training.to_pixels(self._denoise(x, given.to(self.device), context.sampler_steps))
+        side, channels = self.image_size, 1
+        if self.latent is not None:
+            side, channels = side // self.latent.params.factor, self.latent.params.latent_channels
+        x = torch.randn((count, channels, side, side), generator=self._random(context), device=self.device)
+        return self._pixels(self._denoise(x, given.to(self.device), context.sampler_steps))
+
+    def _pixels(self, x: Tensor) -> np.ndarray:
+        """Return (N, S, S) images of denoised pixels or latents, as ``to_pixels``."""
+        return training.to_pixels(x if self.latent is None else self.latent.decode(x))
 
     @torch.no_grad()
     def inpaint(
@@ -133,9 +157,12 @@ class LesionSampling(NetworkGenerator):
             raise GeneratorError(f"generator '{self.name}': inpaint", problem, "Resize both.")
         known = training.to_network(images, self.device)
         free = torch.from_numpy(region > 127).to(self.device)[:, None]
+        if self.latent is not None:  # a latent that covers any pixel of the region is drawn
+            known = self.latent.encode(known)
+            free = at_size(free.float(), known.shape[-1]) > 0
         noise = torch.randn(known.shape, generator=self._random(context), device=self.device)
         drawn = self._denoise(noise, given.to(self.device), context.sampler_steps, (known, free, noise))
-        return np.where(region > 127, training.to_pixels(drawn), images)
+        return np.where(region > 127, self._pixels(drawn), images)
 
     def _random(self, context: SampleContext) -> torch.Generator:
         self.use_average()
@@ -182,7 +209,7 @@ class LesionSampling(NetworkGenerator):
         return predicted.float()
 
     def clean_image(self, predicted: Tensor, noised: Tensor, share: Tensor) -> Tensor:
-        """Return the clean image that a prediction implies, in [-1, 1] (Ho et al. 2020, equation 15).
+        """Return the clean image in [-1, 1], or latent, that a prediction implies (Ho et al. 2020, eq. 15).
 
         Args:
             share: (N,) alpha bar of the times.
@@ -193,7 +220,7 @@ class LesionSampling(NetworkGenerator):
             "sample": lambda: predicted,
             "v_prediction": lambda: signal * noised - noise * predicted,
         }[self.params.prediction]()
-        return image.clamp(-1, 1)
+        return image.clamp(-1, 1) if self.latent is None else image
 
     def loss_weight(self, noising: Any, time: Tensor) -> Tensor:
         """Return (N,) weights of arXiv:2303.09556, section 3.4; ones without snr_gamma."""
@@ -218,6 +245,11 @@ class LesionSampling(NetworkGenerator):
         """Return (N, K) bool."""
         return np.eye(len(self.classes), dtype=bool)[index]
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the weights by name, with those of an autoencoder that was trained here."""
+        own = self.latent.arrays() if self.latent is not None and "autoencoder" not in self.base else {}
+        return {**super().arrays(), **own}
+
     def settings(self) -> dict[str, Any]:
         """Return what sampling needs beside the weights."""
         own = {"masked": list(self.masked), "seen": list(self.seen), "healthy_text": self.healthy_text}
@@ -231,4 +263,10 @@ class LesionSampling(NetworkGenerator):
         self.masked, self.seen = tuple(settings["masked"]), tuple(settings["seen"])
         self.healthy_text = settings["healthy_text"]
         self.use_text(context)
+        if self.params.latent is not None:
+            folder = context.assets.get("autoencoder")
+            own = None if folder else {k: v for k, v in arrays.items() if k.startswith(OWN)}
+            self.latent = LatentSpace.read(folder, self.params.latent, own)
+            training.place(self.latent, self.device)
+            arrays = {k: v for k, v in arrays.items() if not k.startswith(OWN)}
         super().restore(arrays, settings, context)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, model_validator
 from torch import Tensor, nn
 
 from benchmark.errors import GeneratorError
@@ -16,11 +14,14 @@ from benchmark.generators._diffusers_parts import make_optimizer, scheduler
 from benchmark.generators._lesion_conditions import (
     Conditions,
     always_masked,
+    at_size,
     check_training,
     healthy_text,
 )
+from benchmark.generators._lesion_latent import LatentSpace, train_autoencoder
 from benchmark.generators._lesion_loss import PerceptualError, inside, structural_error
 from benchmark.generators._lesion_network import LesionNetwork, new_text_encoder
+from benchmark.generators._lesion_params import Params
 from benchmark.generators._lesion_sampling import LesionSampling
 from benchmark.images.image_set import ImageSet
 from benchmark.plugins.contexts import FitContext
@@ -28,9 +29,6 @@ from benchmark.plugins.generator import Asset
 
 version = "1"
 
-PAPER = "Papadopoulos and Georgiou 2024"
-OWN = "own choice; the paper has no value"
-SAME = "as ddpm, whose source is Schaudt et al. 2023, Table 3, or diffusers"
 COLUMNS = {"label": "label", "mask": "mask", "text": "prompt"}  # of a request, by condition
 
 card = {
@@ -41,83 +39,6 @@ card = {
     "citation": "Papadopoulos and Georgiou 2024; Ho et al. 2020, arXiv:2006.11239",
     "license": "Apache-2.0",
 }
-
-
-class Params(BaseModel, extra="forbid", frozen=True):
-    """Conditions, loss, network and training; the paper gives the structure, and few numbers."""
-
-    conditions: tuple[Literal["label", "mask", "text"], ...] = Field(
-        ("label", "mask", "text"), min_length=1, description=f"{PAPER}, Table 1; the default is its last row"
-    )
-    mask_channels: Literal["one", "by_class"] = Field(
-        "by_class", description=f"binary or multi-class mask; {PAPER}, Conditioning mechanism"
-    )
-    lesion_noise: float = Field(
-        1.0,
-        ge=0,
-        description=f"weight of the error inside the mask; {PAPER}, Lesion preservation loss; {OWN}",
-    )
-    lesion_ssim: float = Field(0.1, ge=0, description=f"weight of 1 - SSIM of the lesion region; {OWN}")
-    lesion_perceptual: float = Field(
-        0.1, ge=0, description=f"weight of the distance of a classifier's features of the region; {OWN}"
-    )
-    text_encoder: Path | None = Field(
-        None, description=f"folder of a pre-trained CLIPTextModel with its tokenizer; None trains one; {OWN}"
-    )
-    text_width: int = Field(128, ge=8, description=f"of the text encoder that is trained; {OWN}")
-    text_layers: int = Field(2, ge=1, description=f"of the text encoder that is trained; {OWN}")
-    tokens: int = Field(32, ge=4, le=77, description=f"longest text; the sentences have up to 25; {OWN}")
-    channels: tuple[int, ...] = Field((128, 128, 256, 256, 512, 512), min_length=2, description=SAME)
-    layers: int = Field(2, ge=1, description=f"residual blocks per level; {SAME}")
-    attention: int = Field(
-        2,
-        ge=1,
-        description=f"number of the lowest resolutions with attention; {PAPER}, Reverse denoising network",
-    )
-    heads: int = Field(8, ge=1, description=f"of an attention; {OWN}")
-    modulation: Literal["default", "scale_shift"] = Field("default", description=SAME)
-    groups: int = Field(32, ge=1, description=f"of the group normalization; {SAME}")
-    unshuffle: int = Field(1, ge=1, le=8, description=f"side of pixel blocks folded into channels; {SAME}")
-    prediction: Literal["epsilon", "v_prediction", "sample"] = Field(
-        "epsilon", description=f"{PAPER}, Reverse denoising network: the noise"
-    )
-    snr_gamma: float | None = Field(None, gt=0, description="min-SNR loss weights, arXiv:2303.09556")
-    noise_steps: int = Field(1000, ge=2, description=f"{PAPER}, Forward diffusion process: one thousand")
-    noise_schedule: Literal["linear", "squaredcos_cap_v2"] = Field(
-        "squaredcos_cap_v2", description=f"linear or cosine; {PAPER}, Forward diffusion process"
-    )
-    steps: int = Field(13_750, ge=1, description=f"training steps; {SAME}")
-    batch_size: int = Field(8, ge=1, description=SAME)
-    balance: float = Field(1.0, ge=0, le=1, description="0 draws images, 1 draws classes equally; " + OWN)
-    learning_rate: float = Field(1e-4, gt=0, description=SAME)
-    rate_schedule: Literal["cosine", "constant"] = Field("cosine", description=SAME)
-    warmup: int = Field(500, ge=0, description=f"steps; {SAME}")
-    beta1: float = Field(0.95, ge=0, lt=1, description=SAME)
-    beta2: float = Field(0.999, ge=0, lt=1, description=SAME)
-    weight_decay: float = Field(1e-6, ge=0, description=SAME)
-    max_gradient_norm: float = Field(1.0, gt=0, description=SAME)
-    average: float = Field(0.999, ge=0, lt=1, description=f"decay of the averaged weights, 0 none; {OWN}")
-    condition_dropout: float = Field(0.0, ge=0, lt=1, description="share trained without conditions; " + OWN)
-    guidance: float = Field(1.0, ge=0, description=f"1 + w of classifier-free guidance; {OWN}")
-    denoising_steps: int = Field(
-        50, ge=1, le=50, description=f"DDIM, 50 or fewer; {PAPER}, Implementation pathways"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Params:
-        if len(set(self.conditions)) < len(self.conditions):
-            raise ValueError("conditions: one is named twice")
-        for name in ("groups", "heads"):
-            wrong = [c for c in self.channels if c % getattr(self, name)]
-            if wrong:
-                raise ValueError(f"channels: {wrong[0]} is not a multiple of {name} {getattr(self, name)}")
-        if self.attention > len(self.channels):
-            raise ValueError("attention exceeds the number of channels")
-        if self.denoising_steps > self.noise_steps:
-            raise ValueError("denoising_steps exceeds noise_steps")
-        if self.guidance != 1 and not self.condition_dropout:
-            raise ValueError("guidance needs condition_dropout: no model is trained without conditions")
-        return self
 
 
 def tiny() -> dict[str, Any]:
@@ -150,9 +71,12 @@ def requires(params: Params) -> set[str]:
 
 
 def assets(params: Params) -> tuple[Asset, ...]:
-    """Return the pre-trained text encoder, where one is given."""
-    reads = params.text_encoder is not None and "text" in params.conditions
-    return (Asset("text_encoder", folder=params.text_encoder),) if reads else ()
+    """Return the pre-trained text encoder and the autoencoder, where they are given."""
+    given = {
+        "text_encoder": params.text_encoder if "text" in params.conditions else None,
+        "autoencoder": params.latent.folder if params.latent else None,
+    }
+    return tuple(Asset(name, folder=folder) for name, folder in given.items() if folder is not None)
 
 
 class LesionDiffusion(LesionSampling):
@@ -180,13 +104,16 @@ class LesionDiffusion(LesionSampling):
         if region is None and p.lesion_noise + p.lesion_ssim + p.lesion_perceptual:
             context.note("the images have no masks: trained without the lesion-preservation loss")
         perceptual = self._perceptual(context) if region is not None and p.lesion_perceptual else None
+        first = self.use_latent_space(train, region, batches, context)
         with training.seeded_weights(context.seed):
             live = self.build()
         self.start_average(live)
         optimizer, schedule = make_optimizer(live, p)
         parts = {"live": live, "optimizer": optimizer, "schedule": schedule, **self.averages()}
+        parts |= {} if self.latent is None else {"autoencoder": self.latent}
         saver, noising = training.StateSaver(context), scheduler("DDPMScheduler", self.schedule())
-        for step in range(saver.resume(parts), p.steps):
+        begun = "live" in (context.load_state() or {})  # else the last state is one of the autoencoder
+        for step in range(saver.resume(parts) if begun else 0, p.steps):
             rows = training.draw_batch(batches.position, p.batch_size, step, context.seed, p.balance)
             images, _ = batches(step, p.batch_size)
             mask = None if region is None else _region(region[rows], self.device)
@@ -201,26 +128,47 @@ class LesionDiffusion(LesionSampling):
             optimizer.step()
             schedule.step()
             self.update_average(live)
-            if self.has_failed(step + 1, loss, context):
+            if self.has_failed(first + step + 1, loss, context):
                 return
-            self.log(
-                step + 1, {**losses, "loss": loss.detach()}, context, learning_rate=schedule.get_last_lr()[0]
-            )
-            context.checkpoint(step + 1, p.steps)
+            rate = schedule.get_last_lr()[0]
+            self.log(first + step + 1, {**losses, "loss": loss.detach()}, context, learning_rate=rate)
+            context.checkpoint(first + step + 1, first + p.steps, first=first)
             if context.should_stop:
                 return
             saver.save_if_due(step + 1, parts)
 
+    def use_latent_space(
+        self, train: ImageSet, region: np.ndarray | None, batches: training.Batches, context: FitContext
+    ) -> int:
+        """Read or train the autoencoder of the latent space; return the number of its training steps.
+
+        Raises:
+            GeneratorError: the side of the images is no multiple of its factor, the folder has none, or its
+                loss is not finite.
+        """
+        p = self.params.latent
+        if p is None:
+            return 0
+        p.check_size(self.image_size, self.name)
+        if folder := context.assets.get("autoencoder"):
+            self.latent = training.place(LatentSpace.read(folder, p), self.device)
+            return 0
+        weights = (self.params.lesion_noise, region)
+        self.latent = train_autoencoder(p, batches, weights, context, self.params.steps)
+        return p.steps
+
     def _losses(
-        self, network: nn.Module, noising: Any, clean: Tensor, given: Conditions, mask: Tensor | None,
+        self, network: nn.Module, noising: Any, image: Tensor, given: Conditions, mask: Tensor | None,
         random: torch.Generator, perceptual: PerceptualError | None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Return the loss and its terms: the prediction error, and that of the lesion region in three ways.
 
-        The clean image that a prediction implies means little under much noise, so its terms weigh as much as
-        the image's share of the variance (alpha bar; an own choice).
+        In a latent space the first is of latents, with the mask at their size, and the others of the decoded
+        image. The clean image that a prediction implies means little under much noise, so its terms weigh as
+        much as the image's share of the variance (alpha bar; an own choice).
         """
         p = self.params
+        clean = image if self.latent is None else self.latent.encode(image)
         time = torch.randint(p.noise_steps, (len(clean),), generator=random, device=clean.device)
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
         noised = noising.add_noise(clean, noise, time)
@@ -233,12 +181,16 @@ class LesionDiffusion(LesionSampling):
         error, weight = (predicted - target).square(), self.loss_weight(noising, time)
         losses = {"error": (weight * error.mean((1, 2, 3))).mean()}
         if mask is not None:
-            share = noising.alphas_cumprod.to(clean.device)[time]
-            image = self.clean_image(predicted, noised, share)
+            share, n = noising.alphas_cumprod.to(clean.device)[time], len(clean)
+            implied = self.clean_image(predicted, noised, share)
+            if self.latent is not None:
+                n = min(n, p.latent.decoded)
+                implied = self.latent.decode(implied[:n]).clamp(-1, 1)
+            shown = (implied, image[:n], mask[:n])
             terms = {
-                "lesion_noise": lambda: weight * inside(error, mask),
-                "lesion_ssim": lambda: share * structural_error(image, clean, mask),
-                "lesion_perceptual": lambda: share * perceptual(image, clean, mask) if perceptual else None,
+                "lesion_noise": lambda: weight * inside(error, at_size(mask, error.shape[-1])),
+                "lesion_ssim": lambda: share[:n] * structural_error(*shown),
+                "lesion_perceptual": lambda: share[:n] * perceptual(*shown) if perceptual else None,
             }
             for name, term in terms.items():
                 if scale := getattr(p, name):
@@ -269,10 +221,12 @@ class LesionDiffusion(LesionSampling):
             GeneratorError: its levels do not divide the image size.
         """
         p, factor = self.params, self.params.unshuffle * 2 ** (len(self.params.channels) - 1)
-        if self.image_size % factor:
+        side = self.image_size // (p.latent.factor if p.latent else 1)
+        if side % factor:
+            of = " of the latent space" if p.latent else ""
             raise GeneratorError(
                 f"generator '{self.name}': channels",
-                f"{len(p.channels)} levels and unshuffle {p.unshuffle} do not divide {self.image_size} px",
+                f"{len(p.channels)} levels and unshuffle {p.unshuffle} do not divide {side} px{of}",
                 f"Use a multiple of {factor} px, or fewer levels.",
             )
         text = None
@@ -281,7 +235,7 @@ class LesionDiffusion(LesionSampling):
             text = new_text_encoder(tokenizer, p.tokens, p.text_width, p.text_layers, heads=2)
         width = p.text_width if self.frozen_text is None else self.frozen_text.config.hidden_size
         network = LesionNetwork(
-            p, side=self.image_size, channels=1, classes=len(self.classes),
+            p, side=side, channels=p.latent.latent_channels if p.latent else 1, classes=len(self.classes),
             mask_channels=self.encoder.mask_channels, text=text, width=width,
         )  # fmt: skip
         return training.place(network, self.device)

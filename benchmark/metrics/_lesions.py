@@ -13,6 +13,7 @@ INSIDE = 127
 RING = 0.06  # width of the surroundings of a lesion, share of the image's side
 SIDES = 0.8  # share of a mask on one half of the image that makes it a finding of that side
 CROP = 24  # side in pixels of a compared region
+NOT_SEGMENTED = "the segmenter finds the lesions of none of its classes"
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel
 
-from benchmark.metrics._lesions import side_in_words, side_of
+from benchmark.metrics._lesions import NOT_SEGMENTED, side_in_words, side_of
 from benchmark.plugins.metric import Direction, Need, Side, Sides, Unmeasured, Value
 
-version = "1"
+version = "2"
 
 card = {
     "title": "Laterality adherence",
@@ -28,7 +28,7 @@ class Metric:
     The requested side is that of the column ``laterality``; without it that of the mask, else of the prompt.
     """
 
-    needs: ClassVar[set[Need]] = {"found_masks"}
+    needs: ClassVar[set[Need]] = {"found_masks", "segmented_classes"}
     optional: ClassVar[set[Need]] = {"laterality", "masks", "prompts"}
     direction: ClassVar[Direction] = "maximize"
     sides: ClassVar[Sides] = "all"
@@ -39,9 +39,10 @@ class Metric:
     def measure(self, real: Side, fake: Side) -> Value | Unmeasured:
         """Return the share of the synthetic side; the real side does not count."""
         wanted = _requested(fake)
-        rows = np.flatnonzero(np.isin(wanted, ("left", "right", "both")))
+        sided = np.isin(wanted, ("left", "right", "both"))
+        rows = np.flatnonzero(sided & fake.segmented_classes[fake.label])
         if not len(rows):
-            return Unmeasured("no image was requested with a side")
+            return Unmeasured(NOT_SEGMENTED if sided.any() else "no image was requested with a side")
         seen = np.array([side_of(mask) for mask in fake.found_masks[rows]])
         right, label = seen == wanted[rows], fake.label[rows]
         per_class = {fake.classes[k]: float(right[label == k].mean()) for k in np.unique(label)}

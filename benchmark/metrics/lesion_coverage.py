@@ -6,10 +6,10 @@ import numpy as np
 from pydantic import BaseModel, Field
 from scipy.spatial.distance import cdist
 
-from benchmark.metrics._lesions import Region, regions
+from benchmark.metrics._lesions import NOT_SEGMENTED, Region, regions
 from benchmark.plugins.metric import Direction, Need, Side, Sides, Unmeasured, Value
 
-version = "1"
+version = "2"
 
 card = {
     "title": "Lesion coverage",
@@ -32,7 +32,7 @@ class Metric:
     segmenter finds nothing covers nothing.
     """
 
-    needs: ClassVar[set[Need]] = {"found_masks", "images"}
+    needs: ClassVar[set[Need]] = {"found_masks", "segmented_classes", "images"}
     direction: ClassVar[Direction] = "maximize"
     sides: ClassVar[Sides] = "matched"
 
@@ -43,7 +43,10 @@ class Metric:
         """Return the coverage, and that of location, size and contrast alone as ``details``."""
         parts = {"": slice(0, 4), "location": slice(0, 2), "size": slice(2, 3), "contrast": slice(3, 4)}
         by_part: dict[str, dict[str, float]] = {part: {} for part in parts}
-        for k, name in enumerate(real.classes):
+        if not real.segmented_classes.any():
+            return Unmeasured(NOT_SEGMENTED)
+        for k in np.flatnonzero(real.segmented_classes).tolist():
+            name = real.classes[k]
             theirs, ours = (properties(regions(side, side.found_masks, k)) for side in (real, fake))
             if len(theirs) <= self.k:
                 continue

@@ -5,10 +5,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel
 
-from benchmark.metrics._lesions import INSIDE, overlap
+from benchmark.metrics._lesions import INSIDE, NOT_SEGMENTED, overlap
 from benchmark.plugins.metric import Direction, Need, Side, Sides, Unmeasured, Value
 
-version = "1"
+version = "2"
 
 card = {
     "title": "Lesion overlap (Dice)",
@@ -26,9 +26,10 @@ class Metric:
     """Mean Dice of mask and found lesion; ``details`` has the IoU, which the paper names.
 
     The floor is what the segmenter reaches on real test images: a perfect generator cannot exceed it by much.
+    Classes that it finds no better than the mean mask are left out.
     """
 
-    needs: ClassVar[set[Need]] = {"found_masks", "masks"}
+    needs: ClassVar[set[Need]] = {"found_masks", "segmented_classes", "masks"}
     direction: ClassVar[Direction] = "maximize"
     sides: ClassVar[Sides] = "all"
 
@@ -38,9 +39,10 @@ class Metric:
     def measure(self, real: Side, fake: Side) -> Value | Unmeasured:
         """Return the overlap of the synthetic side; the real side does not count."""
         lesions, masks = np.asarray(fake.found_masks[:]), np.asarray(fake.masks[:])
-        rows = np.flatnonzero((masks > INSIDE).any((1, 2)))
+        given = (masks > INSIDE).any((1, 2))
+        rows = np.flatnonzero(given & fake.segmented_classes[fake.label])
         if not len(rows):
-            return Unmeasured("every mask is empty")
+            return Unmeasured(NOT_SEGMENTED if given.any() else "every mask is empty")
         dice, iou = overlap(lesions[rows], masks[rows])
         label = fake.label[rows]
         missed = ~(lesions[rows] > INSIDE).any((1, 2))

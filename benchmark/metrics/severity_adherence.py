@@ -6,10 +6,10 @@ import numpy as np
 from pydantic import BaseModel, Field
 from scipy.stats import kendalltau
 
-from benchmark.metrics._lesions import region, words_of
+from benchmark.metrics._lesions import NOT_SEGMENTED, region, words_of
 from benchmark.plugins.metric import Direction, Need, Side, Sides, Unmeasured, Value
 
-version = "1"
+version = "2"
 
 card = {
     "title": "Severity adherence",
@@ -36,7 +36,7 @@ class Metric:
     The requested severity is that of the column ``severity``; without it the first grade in the prompt.
     """
 
-    needs: ClassVar[set[Need]] = {"found_masks", "images"}
+    needs: ClassVar[set[Need]] = {"found_masks", "segmented_classes", "images"}
     optional: ClassVar[set[Need]] = {"prompts", "severity"}
     direction: ClassVar[Direction] = "maximize"
     sides: ClassVar[Sides] = "all"
@@ -50,8 +50,10 @@ class Metric:
         if texts is None:
             return Unmeasured("its images were requested without a severity")
         grade = np.array([self._grade(str(text)) for text in texts])
+        if not fake.segmented_classes.any():
+            return Unmeasured(NOT_SEGMENTED)
         per_class, n = {}, 0
-        for k in np.unique(fake.label):
+        for k in np.intersect1d(fake.label, np.flatnonzero(fake.segmented_classes)):
             rows = np.flatnonzero((fake.label == k) & (grade >= 0))
             if len(rows) < self.params.fewest or np.ptp(grade[rows]) == 0:
                 continue

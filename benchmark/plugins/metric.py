@@ -13,7 +13,7 @@ from benchmark.plugins.registry import Plugin
 
 Need = Literal[
     "feature_maps", "features", "found_masks", "images", "labels", "laterality", "masks", "predicted_labels",
-    "predictions", "prompts", "severity", "sex", "sources",
+    "predictions", "prompts", "segmented_classes", "severity", "sex", "sources",
 ]  # fmt: skip
 Sides = Literal["matched", "all"]
 Direction = Literal["minimize", "maximize"]
@@ -110,6 +110,12 @@ class Side:
         """
         masks: np.ndarray = self._input("found_masks")
         return masks
+
+    @property
+    def segmented_classes(self) -> np.ndarray:
+        """(K,) bool, false where the segmenter finds real held-out lesions no better than the mean mask."""
+        able: np.ndarray = self._input("segmented_classes")
+        return able
 
     @property
     def laterality(self) -> np.ndarray:

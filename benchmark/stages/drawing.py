@@ -11,6 +11,7 @@ from pydantic import Field
 
 from benchmark.errors import GeneratorError
 from benchmark.images import arrow
+from benchmark.images.decoding import resized
 from benchmark.images.image_set import ImageSet, concatenate
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest, Traits
@@ -111,6 +112,33 @@ def draw(
     return replace(drawn, card=_joined_card([part.card for part in parts]))
 
 
+def draw_findings(
+    fits: Fits, findings: np.ndarray, masks: np.ndarray | None, prompts: np.ndarray | None
+) -> np.ndarray:
+    """Draw images of several findings at once; (N, S, S) uint8 at the classifier's size.
+
+    Args:
+        findings: (N, K) bool, columns as the classes of the fit.
+        masks: (N, K, s, s) uint8, a mask of each finding at the generator's size; None where it reads none.
+        prompts: (N,) str; None where it reads none.
+    Raises:
+        GeneratorError: the generator is not built in, or cannot draw several findings.
+    """
+    where = f"generator '{fits.row}'"
+    module = fits.config.plugin.plugin.load() if fits.config.plugin.trusted else None
+    if not hasattr(getattr(module, "Generator", None), "draw_findings"):
+        problem = "cannot draw several findings in one image"
+        raise GeneratorError(where, problem, "Request one lesion, or choose a row of lesion_diffusion.")
+    drawn = []
+    with generator_errors(fits.row, "draw_findings()"):
+        unit = _Unit(fits, module, 0, {})
+        for chunk, first in enumerate(range(0, len(findings), fits.config.chunk)):
+            rows = slice(first, first + fits.config.chunk)
+            own = (None if column is None else column[rows] for column in (masks, prompts))
+            drawn.append(unit.generator.draw_findings(findings[rows], *own, unit.context(chunk)))
+    return resized(np.concatenate(drawn), fits.config.image_size)
+
+
 def _module(fits: Fits) -> AbstractContextManager[Any]:
     """Return the generator's module for a block: imported, or its substitute around a sandbox."""
     config = fits.config
@@ -147,9 +175,10 @@ class _Unit:
         self.conditions = Conditions(frozenset(config.conditions), config.requests, learned.train)
         trusted = config.plugin.trusted  # another has the classifier in its sandbox
         self.classifier = load_guide_files(fits.guide, config.device) if trusted else None
-        self.generator = module.Generator.load(folder / FITTED, self._context(0))
+        self.generator = module.Generator.load(folder / FITTED, self.context(0))
 
-    def _context(self, chunk: int) -> SampleContext:
+    def context(self, chunk: int) -> SampleContext:
+        """Return the context of a chunk, with a separate seed."""
         seed = seed_of([self.fits.seed, 1, self.label, self.number, chunk])
         return SampleContext(seed=seed, classifier=self.classifier, **self.config.machine())
 
@@ -166,7 +195,7 @@ class _Unit:
             if not is_intact(path):
                 n = size if self.traits.whole_chunks else min(size, count - first)
                 request = self.request(first, n)
-                drawn = check_samples(self.generator.sample(request, self._context(chunk)), request, name)
+                drawn = check_samples(self.generator.sample(request, self.context(chunk)), request, name)
                 with atomic_path(path) as part:
                     arrow.write_images(
                         part, image_set(drawn, request, name, self.config.image_size, self.patients)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WORDS: dict[Need, str] = {
     "sources": "source image",
     "found_masks": "found masks: the training images have no masks to train a segmenter on",
+    "segmented_classes": "found masks: the training images have no masks to train a segmenter on",
     "predicted_labels": "predicted labels: val lacks positive or negative images of a class for a threshold",
 }
 
@@ -35,7 +36,7 @@ class MeasuredImages:
         predictions: (E, N, K) of the evaluators.
         predicted_labels: (E, N, K) bool, by the evaluators.
         sources: (N, H, W) source image of each; see ``plugins.metric.Side``.
-        found_masks: (N, H, W) by the segmenter.
+        found_masks: (N, H, W) by the segmenter; ``segmented_classes``: (K,) bool, those that it finds.
     """
 
     images: ImageSet
@@ -46,6 +47,7 @@ class MeasuredImages:
     predicted_labels: np.ndarray | None = None
     sources: Any = None
     found_masks: np.ndarray | None = None
+    segmented_classes: np.ndarray | None = None
 
     def select(self, index: np.ndarray) -> MeasuredImages:
         """Return the images at these indices."""
@@ -67,7 +69,7 @@ class MeasuredImages:
             "labels": self.labels(), "masks": images.mask, "prompts": images.prompt, "sex": images.sex,
             "predictions": self.predictions, "predicted_labels": self.predicted_labels,
             "sources": self.sources, "found_masks": self.found_masks, "laterality": images.laterality,
-            "severity": images.severity,
+            "severity": images.severity, "segmented_classes": self.segmented_classes,
         }  # fmt: skip
         return {need: every[need] for need in needs}
 

@@ -18,12 +18,12 @@ from benchmark.stages.job import Job, first_line
 from benchmark.stages.measured_images import MeasuredImages, predicted_labels
 from benchmark.stages.plugin import PluginReference
 from benchmark.stages.records import MeasureCard
-from benchmark.stages.segment import found_masks
+from benchmark.stages.segment import segmentation
 from benchmark.stages.training import AddedImages, ClassifierStageConfig, evaluators
 
 OF_EXTRACTOR = {"features", "feature_maps"}
 OF_EVALUATORS = {"predictions", "predicted_labels"}
-OF_SEGMENTER = {"found_masks"}
+OF_SEGMENTER = {"found_masks", "segmented_classes"}
 
 
 class MetricReference(PluginReference):
@@ -169,6 +169,7 @@ def with_inputs(
         scores = np.stack([network.scores(images) for network in networks])
         if "predicted_labels" in needs:
             labels = predicted_labels(scores, networks, splits.val)
+    segmented = segmentation(job, images, config.device) if needs & OF_SEGMENTER else None
     return MeasuredImages(
         images,
         splits.train.multilabel,
@@ -177,5 +178,6 @@ def with_inputs(
         predictions=scores,
         predicted_labels=labels,
         sources=sources(images) if "sources" in needs else None,
-        found_masks=found_masks(job, images, config.device) if needs & OF_SEGMENTER else None,
+        found_masks=None if segmented is None else segmented[0],
+        segmented_classes=None if segmented is None else segmented[1],
     )

@@ -20,6 +20,7 @@ STORED = (
     "predictions",
     "predicted_labels",
     "found_masks",
+    "segmented_classes",
 )  # arrays in it beside the positions of the half
 
 

@@ -98,6 +98,7 @@ def side(module: ModuleType, seed: int, order: np.ndarray | None = None) -> Side
     rng, n = np.random.default_rng(seed), len(images)
     every = {
         "feature_maps": lambda pictures: pictures.reshape(len(pictures), 64, 4).astype(np.float32),
+        "segmented_classes": np.ones(len(images.classes), bool),
         "found_masks": np.where(images.image > 120, 255, 0).astype(np.uint8),
         "laterality": rng.choice(["left", "right", ""], n),
         "severity": rng.choice(["mild", "severe", ""], n),

@@ -38,6 +38,7 @@ def discs(n: int, seed: int, contrast: float = 60.0) -> tuple[np.ndarray, np.nda
 def side(label: int = 1, **given: Any) -> Side:
     """Return a side whose images all have one class."""
     n = len(next(iter(given.values())))
+    given = {"segmented_classes": np.array([True, True]), **given}
     return Side(np.full(n, label), CLASSES, given)  # type: ignore[arg-type]
 
 
@@ -66,6 +67,28 @@ def test_lesion_overlap_leaves_out_empty_masks_and_counts_missed_lesions() -> No
     assert (value.value, value.n, value.details) == (0.5, 2, {"iou": 0.5, "missed": 0.5})
     empty = side(masks=masks * 0, found_masks=found)
     assert isinstance(lesion_overlap.Metric(lesion_overlap.Params(), "cpu").measure(empty, empty), Unmeasured)
+
+
+def test_a_class_that_the_segmenter_cannot_find_is_left_out() -> None:
+    """Of two classes the blind one does not count; with none left the figure is not measured."""
+    masks = np.stack([disc(20, 20, 5)] * 20)
+    lesions, images = masks.copy(), np.random.default_rng(0).integers(0, 255, masks.shape, dtype=np.uint8)
+    lesions[:10] = 0
+    label = np.repeat([0, 1], 10)
+    given = {"masks": masks, "found_masks": lesions, "images": images, "laterality": np.array(["left"] * 20)}
+    given["severity"] = np.array(["mild", "severe"] * 10)
+    optional = {"prompts": None}
+    half, none = (
+        Side(label, CLASSES, {**given, **optional, "segmented_classes": np.array([False, able])})
+        for able in (True, False)
+    )
+    value = measure(lesion_overlap, half, half)
+    assert (value.value, value.n, {*value.per_class}) == (1.0, 10, {"nodule"})
+    assert measure(laterality_adherence, half, half).n == 10
+    for module in (lesion_overlap, lesion_coverage, laterality_adherence, severity_adherence):
+        nothing = module.Metric(module.Params(), "cpu").measure(none, none)
+        assert isinstance(nothing, Unmeasured)
+        assert "segmenter finds the lesions of none" in nothing.reason
 
 
 def test_difference_from_the_twin_finds_a_drawn_lesion() -> None:

@@ -12,7 +12,7 @@ from benchmark.images import arrow
 from benchmark.images.image_set import ImageSet, Splits
 from benchmark.metrics.segmenter import segmenter
 from benchmark.stages.job import DATA, SEGMENTER, Job
-from benchmark.stages.segment import SegmentConfig, found_masks, segment
+from benchmark.stages.segment import SegmentConfig, held_out_dice, segment, segmentation
 from support.samples import blobs
 
 
@@ -33,15 +33,33 @@ def test_masks_train_a_segmenter_that_metrics_read(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(segmenter, "STEPS", 2)
     monkeypatch.setattr(segmenter.train, "__defaults__", (2, None))
     job, images = trained(tmp_path, {"mask": np.full((12, 16, 16), 255, np.uint8)})
-    found = found_masks(job, images, "cpu")
-    assert found is not None
-    assert found.shape == images.image.shape
-    assert set(np.unique(found)) <= {0, 255}
+    result = segmentation(job, images, "cpu")
+    assert result is not None
+    lesions, able = result
+    assert lesions.shape == images.image.shape
+    assert set(np.unique(lesions)) <= {0, 255}
+    assert able.tolist() == [False, False]  # the mean mask is perfect where every mask is full
+    assert "a is not segmented: Dice" in (tmp_path / "out" / "result.json").read_text()
+
+
+def test_held_out_dice_is_compared_with_the_guess() -> None:
+    """Perfect lesions beat a guess of half their Dice, equal ones do not; few lesions are not judged."""
+    masks = np.zeros((18, 16, 16), np.uint8)
+    masks[:, :4, :4] = 255
+    images = replace(blobs({"a": 7, "b": 7, "c": 4}), mask=masks)
+    lesions, guess = masks.copy(), np.repeat(masks[:1], 3, 0)
+    guess[0] = 0
+    guess[0, :4, 2:6] = 255
+    dice = held_out_dice(lesions, guess, images)
+    assert {name: (own.segmenter, own.mean_mask, own.n, own.better) for name, own in dice.items()} == {
+        "a": (1.0, 0.5, 7, True),
+        "b": (1.0, 1.0, 7, False),
+    }
 
 
 @pytest.mark.parametrize("mask", [None, np.zeros((12, 16, 16), np.uint8)], ids=["none", "empty"])
 def test_without_masks_nothing_is_found(mask: Any, tmp_path: Path) -> None:
     """A source without masks leaves a note, and the metrics have no found masks."""
     job, images = trained(tmp_path, {"mask": mask})
-    assert found_masks(job, images, "cpu") is None
+    assert segmentation(job, images, "cpu") is None
     assert "no masks" in (tmp_path / "out" / "result.json").read_text()

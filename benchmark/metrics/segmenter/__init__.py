@@ -1,3 +1,3 @@
 """A segmenter of findings for metrics of lesions."""
 
-version = "1"
+version = "2"

@@ -1,0 +1,1 @@
+"""Requests for lesions by finding, side, zone, size and severity, and what they become for a generator."""
