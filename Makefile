@@ -43,5 +43,9 @@ types: .venv/.installed
 imports: .venv/.installed
 	$(ACTIVATE) && lint-imports
 
+# The site, with strict links, in site/.
+docs: .venv/.installed
+	$(ACTIVATE) && pip install --quiet --disable-pip-version-check -e '.[docs]' && mkdocs build --strict
+
 clean:
-	rm -rf outputs .store mlruns mlflow.db
+	rm -rf outputs .store mlruns mlflow.db site

@@ -28,7 +28,7 @@ def delong(
         ``difference`` of the areas a - b, with ``se``, ``low``, ``high``, ``z`` = difference / se and
         two-sided ``p``: normal; with patients from a t distribution with ``df`` (else None) by Satterthwaite
         from the patients on either side, since with few patients normal p-values are too small, see
-        docs/statistics_predictions.md. ``a`` and ``b``: the areas, each {``auroc``, ``se``, ``low``,
+        docs/statistics.md. ``a`` and ``b``: the areas, each {``auroc``, ``se``, ``low``,
         ``high``}, on the logit scale, which stays within 0 and 1; no interval for an area of 0 or 1.
         ``positives`` and ``negatives`` (images), ``patients`` (None if not given). ``reason``: if the
         components do not vary, ``low``, ``high``, ``z`` and ``p`` are None; this is why.

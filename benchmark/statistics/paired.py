@@ -1,7 +1,8 @@
 """McNemar's test of two classifiers on the same images: of independent images, or clustered by patient.
 
 statsmodels has the exact, the asymptotic and the corrected test of independent images. The mid-p form and the
-clustered tests are our own. docs/statistics_predictions.md shows the false-positive rates behind ``auto``.
+clustered tests are our own. ``python tests/statistics/test_paired.py`` prints the
+false-positive rates behind ``auto``.
 """
 
 from typing import Any, Literal

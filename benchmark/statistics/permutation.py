@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.errors import MetricError
 
-SMALL = 10  # below this many values per row, the asymptotic p-values are off (docs/statistics_runs.md)
+SMALL = 10  # below this many values per row, the asymptotic p-values are off (docs/statistics.md)
 ARRANGEMENTS = 9999  # drawn if there are more, so that p-values have steps of 1e-4
 SEED = 0  # the same values give the same p
 ROUNDING = 1e-12

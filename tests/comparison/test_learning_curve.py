@@ -269,6 +269,6 @@ def test_the_interval_covers_the_true_number_in_95_percent_of_studies(truth):
     assert 0.93 <= simulated(truth, 600)["held"] <= 0.98
 
 
-if __name__ == "__main__":  # the table in docs/statistics.md
+if __name__ == "__main__":  # the table that docs/statistics.md sums up
     for truth in (500, 800, 1100, 1400):
         print(truth, simulated(truth, 600), flush=True)

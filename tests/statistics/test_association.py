@@ -1,7 +1,7 @@
 """Spearman's correlation against hand calculation, scipy, the published variance and simulation.
 
 ``PYTHONPATH=. python tests/statistics/test_association.py`` prints the table of
-docs/statistics_runs.md.
+docs/statistics.md.
 """
 
 from itertools import permutations

@@ -2,7 +2,7 @@
 simulation.
 
 ``PYTHONPATH=. python tests/statistics/test_between_runs.py`` prints the tables of
-docs/statistics_runs.md.
+docs/statistics.md.
 """
 
 from itertools import combinations

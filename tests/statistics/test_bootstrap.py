@@ -222,7 +222,7 @@ def test_intervals_cover_the_truth_in_95_percent_of_studies(prevalence, dominant
     assert all(0.93 <= share <= 0.97 for share in result.values()), result
 
 
-if __name__ == "__main__":  # the table in docs/statistics.md
+if __name__ == "__main__":  # the table that docs/statistics.md sums up
     for shape in ((240, 0.3), (240, 0.1), (100, 0.1)):
         for dominant in CHANCES:
             result = coverage(*shape, dominant, studies=500, names=NAMED)

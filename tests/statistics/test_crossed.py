@@ -1,6 +1,6 @@
 """Intervals over readers and images against closed forms, another implementation, and simulated coverage.
 
-``PYTHONPATH=. python tests/statistics/test_crossed.py`` prints the table of docs/readers.md.
+``PYTHONPATH=. python tests/statistics/test_crossed.py`` prints the table behind docs/readers.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Variance between fits: hand arithmetic, analysis of variance, and coverage of simulated truths.
 
-``PYTHONPATH=. python tests/statistics/test_fits.py`` prints the table of docs/statistics.md.
+``PYTHONPATH=. python tests/statistics/test_fits.py`` prints the table behind docs/statistics.md.
 """
 
 from dataclasses import dataclass, replace
@@ -255,7 +255,7 @@ def test_coverage_whatever_dominates(dominant, count):
     assert all(share >= least for share, _ in result.values()), result
 
 
-if __name__ == "__main__":  # the table in docs/statistics.md
+if __name__ == "__main__":  # the table that docs/statistics.md sums up
     for dominant, population in POPULATIONS.items():
         for count in (1, 2, 3):
             cells = [f"{100 * c:.1f} ({100 * w:.1f})" for c, w in coverage(population, count, 1000).values()]

@@ -1,7 +1,7 @@
 """Friedman's and Nemenyi's tests and the critical difference against published examples, other
 implementations and simulation.
 
-``PYTHONPATH=. python tests/statistics/test_friedman.py`` prints the table of docs/statistics_runs.md.
+``PYTHONPATH=. python tests/statistics/test_friedman.py`` prints the table behind docs/statistics.md.
 """
 
 from itertools import combinations

@@ -243,7 +243,7 @@ def test_equal_rows_differ_in_five_percent_of_studies(prevalence, dominant):
     assert all(0.03 <= share <= 0.07 for share in result.values()), result
 
 
-if __name__ == "__main__":  # the table in docs/statistics.md
+if __name__ == "__main__":  # the table that docs/statistics.md sums up
     for shape in ((240, 0.3), (240, 0.1), (100, 0.1)):
         for dominant in CHANCES:
             result = false_positives(*shape, dominant, ("balanced_accuracy", "f1", "cohen_kappa", "auroc"))

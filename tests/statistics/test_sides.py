@@ -138,6 +138,6 @@ def test_null_studies_are_significant_as_stated(trainings: int):
         assert min(result.values()) >= 0.025, result
 
 
-if __name__ == "__main__":  # the table in docs/statistics.md
+if __name__ == "__main__":  # the table that docs/statistics.md sums up
     for (r, kind, m), share in table((1, 3), (1, 2, 3, 5, 8, 10, 15, 20), 2000).items():
         print(f"{r} training(s), {kind}, {m} positives: " + (f"{share:.1%}" if m >= FEWEST else "no verdict"))

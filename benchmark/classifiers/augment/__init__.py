@@ -1,4 +1,4 @@
-"""Augmentation pipelines of training batches (docs/augmentation.md).
+"""Augmentation pipelines of training batches (docs/classifiers.md).
 
 A pipeline takes a batch (N, 1, H, W) of floats in [0, 1] on any device and a CPU generator, the only source
 of randomness, and returns (N, 1, H, W) floats in [0, 1].
