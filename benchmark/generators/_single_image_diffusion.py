@@ -72,7 +72,7 @@ class SingleImageDiffusion(NetworkGenerator):
 
     params_type = Params
     conditions: ClassVar[set[str]] = set()
-    stream: ClassVar[int] = 0  # of random numbers: a subclass that can get the same data has one of its own
+    stream: ClassVar[int] = 0  # of random numbers; a subclass that can get the same data has another
 
     network: MultiScaleDiffusion
 
