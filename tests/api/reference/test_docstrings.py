@@ -20,7 +20,7 @@ def sample(label, seed=0, count=1):
 
 
 def test_a_docstring_is_divided_into_text_and_sections():
-    """Text stays, literals get one backtick, continued lines join, and names that share a line share the text."""
+    """Text stays, literals get one backtick, continued lines join, names of one line share its text."""
     doc = Docstring.of(sample)
     assert doc.text == "Draw `count` images.\n\nThe same seed gives the same images."
     assert doc.entries("Args") == {
