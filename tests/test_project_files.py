@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -45,10 +46,34 @@ def test_readme_opens_with_the_two_commands():
         assert plain in makefile
 
 
+def test_container_is_built_by_the_makefile():
+    """The image installs by the target of `make demo`, with the project's lowest Python; what git ignores and
+    its history stay outside."""
+    steps = (ROOT / "Dockerfile").read_text().splitlines()
+    assert steps[-2:] == ["RUN make .venv/.installed", 'CMD ["make", "demo"]']
+    assert steps.index("COPY . .") < steps.index("RUN make .venv/.installed")
+    plan = subprocess.run(
+        ["make", "--dry-run", "--always-make", ".venv/.installed"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "-m venv .venv" in plan
+    assert "pip install --quiet --disable-pip-version-check -e '.[dev]'" in plan
+    version = next(
+        re.search(r"^FROM python:(\d+\.\d+)-slim$", step) for step in steps if step.startswith("FROM")
+    )
+    assert version is not None
+    assert PROJECT["requires-python"] == f">={version.group(1)}"
+    assert f"python={version.group(1)}" in yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
+    ignored = {line for line in (ROOT / ".gitignore").read_text().split() if line.endswith("/")}
+    outside = {line.removeprefix("**/") for line in (ROOT / ".dockerignore").read_text().split()}
+    assert {*ignored, ".git/"} <= outside
+
+
 def test_no_file_of_the_packs_is_in_the_repository():
     """No real image is tracked: every tracked image is in docs/images or leaderboards."""
-    import subprocess
-
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pictures = [
         f for f in tracked.splitlines() if f.lower().endswith((".png", ".jpg", ".jpeg", ".mp4", ".gif"))

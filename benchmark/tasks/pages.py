@@ -7,7 +7,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from benchmark.tasks.classifier import ClassifierConfig
 from benchmark.tasks.loading import load_task, task_names
 from benchmark.tasks.profile import GeneratorEntry, Measures, Previews
 from benchmark.tasks.rules import ON_TRAIN, Rule
@@ -46,7 +45,7 @@ def index(tasks: Sequence[Task]) -> str:
 
 
 def page(task: Task) -> str:
-    """Render the whole protocol of a task."""
+    """Render the protocol of a task: what a reader decides by; the task file has every setting."""
     profiles = {name: task.profile(name) for name in PROFILES}
     late = [name for name, rule in task.scenario.items() if isinstance(rule, ON_TRAIN)]
     text = _template("task.md.jinja").render(task=task, profiles=profiles, metrics=METRICS, late=late)
@@ -60,8 +59,7 @@ def _template(name: str) -> Template:
         loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "plain": _plain, "cell": _cell, "fields": _fields, "network": _network, "fit": _fit,
-        "checkpoint": _checkpoint,
+        "plain": _plain, "cell": _cell, "fields": _fields, "fit": _fit, "checkpoint": _checkpoint,
     }  # fmt: skip
     return environment.get_template(name)
 
@@ -79,14 +77,6 @@ def _plain(value: Any) -> str:
 
 def _fields(rule: Rule) -> str:
     return "; ".join(f"{k} = {_plain(v)}" for k, v in rule.model_dump(exclude={"rule"}).items())
-
-
-def _network(classifier: ClassifierConfig) -> str:
-    """The architecture, and what differs from the defaults."""
-    notes = [_plain(classifier.timm_kwargs)] if classifier.timm_kwargs else []
-    notes += [f"head {classifier.head}"] if classifier.head != "linear" else []
-    notes += [f"last {classifier.trained} layers trained"] if classifier.trained != "all" else []
-    return classifier.timm + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _fit(entry: GeneratorEntry) -> str:

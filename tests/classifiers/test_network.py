@@ -23,13 +23,13 @@ from benchmark.utils.hashing import sha256_file
 from support.samples import ROOT
 
 PAGE = (ROOT / "docs" / "classifiers.md").read_text()
-RECIPES = {r["name"]: r for r in yaml.safe_load(PAGE.split("```yaml")[1].split("```")[0])}
+RECIPES = {r["name"]: r for r in yaml.safe_load((ROOT / "examples" / "classifiers.yaml").read_text())}
 TINY = ClassifierConfig(name="tiny", timm="resnet10t", timm_kwargs={"channels": [8, 8, 16, 16]}, dropout=0.1)
 SIGMOID = TINY.model_copy(update={"head": "sigmoid"})
 
 
 def classifier_of(name: str) -> ClassifierConfig:
-    """Return a recipe of the page, without frozen layers, which need weights."""
+    """Return a recipe of examples/classifiers.yaml, without frozen layers, which need weights."""
     return ClassifierConfig(**{**RECIPES[name], "weights": {"kind": "none"}, "trained": "all"})
 
 

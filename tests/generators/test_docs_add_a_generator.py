@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +16,9 @@ PAGE = (ROOT / "docs" / "add_a_generator.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "my_generator.py"
 
 
-def test_page_outlines_the_example() -> None:
-    """The page links the file in examples/, which the contract tests run; its outline has the example's names."""
+def test_page_links_the_example() -> None:
+    """The page links the file in examples/, which the contract tests run."""
     assert "(../examples/my_generator.py)" in PAGE
-    outline = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
-    names = re.findall(r"(?:def|class) (\w+)|^(\w+) = ", outline, re.MULTILINE)
-    example = EXAMPLE.read_text(encoding="utf-8")
-    for name in filter(None, (word for pair in names for word in pair)):
-        assert re.search(rf"\b{name}\b", example), name
 
 
 def test_page_names_every_member_of_the_contract() -> None:

@@ -25,8 +25,8 @@ def test_index_is_up_to_date():
     assert {p.stem for p in folder.glob("*.md")} == {*task_names(), "README"}
 
 
-def test_a_page_has_the_whole_protocol(tmp_path):
-    """The page has question, choices, brackets, a recipe, a figure of the paper and a deviation."""
+def test_a_page_has_the_protocol(tmp_path):
+    """The page has question, choices, brackets, a classifier, a figure of the paper and a deviation."""
     written = {p.name: p.read_text() for p in write_pages(tmp_path)}
     text = written["cxr_pneumonia.md"]
     task = load_task("cxr_pneumonia")

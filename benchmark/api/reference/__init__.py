@@ -1,0 +1,1 @@
+"""Reference pages of the documentation: ``python -m benchmark.api.reference`` writes them."""
