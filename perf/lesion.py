@@ -1,6 +1,7 @@
 """Answer on phantoms: does a mask place the lesion, and does the lesion loss raise its overlap?
 
     python perf/lesion.py --seeds 3 --steps 600
+    python perf/lesion.py --segmenter
 
 Models with the same network, data and seeds: by label, by label and mask, the latter without the lesion loss.
 A segmenter of other phantoms finds the lesions; the intervals are paired, over test requests and seeds.
@@ -8,6 +9,7 @@ A segmenter of other phantoms finds the lesions; the intervals are paired, over 
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from benchmark.metrics._lesions import by_difference, overlap
 from benchmark.metrics.segmenter import segmenter
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
+from benchmark.stages.segment import held_out_dice
 
 SIZE = 32
 NETWORK: dict[str, Any] = {
@@ -66,7 +69,8 @@ def phantoms(seed: int, positives: int, normals: int) -> ImageSet:
         params, classes=rare_lesion.CLASSES, image_size=SIZE, reserve_per_class=0, seed=seed
     )
     assert every.split is not None
-    return every.select(np.flatnonzero(every.split == "train"))
+    train = every.select(np.flatnonzero(every.split == "train"))
+    return replace(train, image=np.asarray(train.image[:]), mask=np.asarray(train.mask[:]))
 
 
 def figures(
@@ -110,6 +114,14 @@ def show(drawn: np.ndarray, twins: np.ndarray, masks: np.ndarray, label: np.ndar
     Image.fromarray(np.concatenate(lines)).save(path)
 
 
+def every_other(images: ImageSet) -> np.ndarray:
+    """Return (N,) bool, true for every second image of a class."""
+    rank = np.zeros(len(images), int)
+    for k in np.unique(images.label):
+        rank[images.label == k] = np.arange((images.label == k).sum())
+    return rank % 2 == 1
+
+
 def interval(difference: np.ndarray) -> list[float]:
     """Return the 95 % bootstrap interval of the mean over seeds and requests, both resampled; (S, N)."""
     rng = np.random.default_rng(0)
@@ -127,8 +139,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--positives", type=int, default=60)
     parser.add_argument("--grids", type=Path)
+    parser.add_argument("--segmenter", action="store_true", help="measure the segmenter alone")
     args = parser.parse_args()
-    finder = segmenter.train(phantoms(900, 150, 300), 0, "cpu")
+    known = phantoms(900, 100, 300)
+    held = every_other(known)
+    learned, val = (known.select(np.flatnonzero(rows)) for rows in (~held, held))
+    finder = segmenter.train(learned, 0, "cpu").calibrated(val)
+    if args.segmenter:
+        test = phantoms(902, 80, 200)
+        lesions = finder.find(test.image, test.label)
+        dice = held_out_dice(lesions, segmenter.mean_mask(learned), test)
+        print(json.dumps({name: own.model_dump() for name, own in dice.items()}))
+        return
     images, held_out = phantoms(1, args.positives, 300), phantoms(2, 20, 200)
     wanted = held_out.select(
         np.flatnonzero(
