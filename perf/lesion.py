@@ -1,6 +1,7 @@
 """Answer on phantoms: does a mask place the lesion, and does the lesion loss raise its overlap?
 
     python perf/lesion.py --seeds 3 --steps 600
+    python perf/lesion.py --segmenter
 
 Models with the same network, data and seeds: by label, by label and mask, the latter without the lesion loss.
 A segmenter of other phantoms finds the lesions; the intervals are paired, over test requests and seeds.
@@ -8,6 +9,7 @@ A segmenter of other phantoms finds the lesions; the intervals are paired, over 
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from benchmark.metrics._lesions import by_difference, overlap
 from benchmark.metrics.segmenter import segmenter
 from benchmark.plugins.contexts import SampleContext
 from benchmark.plugins.generator import SampleRequest
+from benchmark.stages.segment import held_out_dice
 
 SIZE = 32
 NETWORK: dict[str, Any] = {
@@ -66,7 +69,7 @@ def phantoms(seed: int, positives: int, normals: int) -> ImageSet:
         params, classes=rare_lesion.CLASSES, image_size=SIZE, reserve_per_class=0, seed=seed
     )
     assert every.split is not None
-    return every.select(np.flatnonzero(every.split == "train"))
+    return drawn(every.select(np.flatnonzero(every.split == "train")))
 
 
 def figures(
@@ -79,15 +82,15 @@ def figures(
     request = SampleRequest(
         wanted.label, wanted.classes, SIZE, mask=np.asarray(wanted.mask[:]) if masked else None
     )
-    drawn, twins = (
+    images_drawn, twins = (
         generator.sample(request, SampleContext(seed=seed)).image,
         generator.twins(request, SampleContext(seed=seed)),
     )
     masks = np.asarray(wanted.mask[:])
-    dice, iou = overlap(finder.find(drawn, wanted.label), masks)
-    twin_dice, twin_iou = overlap(by_difference(drawn, twins), masks)
+    dice, iou = overlap(finder.find(images_drawn, wanted.label), masks)
+    twin_dice, twin_iou = overlap(by_difference(images_drawn, twins), masks)
     if grid is not None:
-        show(drawn, twins, masks, wanted.label, grid)
+        show(images_drawn, twins, masks, wanted.label, grid)
     return {"dice": dice, "iou": iou, "twin_dice": twin_dice, "twin_iou": twin_iou}
 
 
@@ -110,6 +113,43 @@ def show(drawn: np.ndarray, twins: np.ndarray, masks: np.ndarray, label: np.ndar
     Image.fromarray(np.concatenate(lines)).save(path)
 
 
+def parts(every: ImageSet, lesions: int, normals: int, after: tuple[int, int] = (0, 0)) -> ImageSet:
+    """Return images of every class, the first of the training part after some others; drawn into memory."""
+    rows = []
+    for k, name in enumerate(every.classes):
+        own = np.flatnonzero((every.label == k) & (every.split == "train"))
+        count, skipped = (normals, after[1]) if name == rare_lesion.NORMAL else (lesions, after[0])
+        rows.append(own[skipped : skipped + count])
+    return drawn(every.select(np.concatenate(rows)))
+
+
+def drawn(images: ImageSet) -> ImageSet:
+    """Return images with all pixels in memory."""
+    return replace(images, image=np.asarray(images.image[:]), mask=np.asarray(images.mask[:]))
+
+
+def segmenter_alone() -> None:
+    """Print the Dice of the segmenter and of the mean mask on phantoms of another population, by class.
+
+    It learns from 50 lesions of each class, as in the task's demo, and 50 others choose the thresholds.
+    """
+    shared: dict[str, Any] = {"classes": rare_lesion.CLASSES, "image_size": SIZE, "reserve_per_class": 0}
+    sizes = {"site_per_class": 20, "test_per_class": 20}
+    known = rare_lesion.images(rare_lesion.Params(positives=250, normals=1100, **sizes), seed=2, **shared)
+    learned, val = parts(known, 50, 320), parts(known, 50, 60, after=(50, 320))
+    sizes["test_per_class"] = 80
+    other = rare_lesion.images(rare_lesion.Params(positives=60, normals=400, **sizes), seed=1, **shared)
+    assert other.split is not None
+    assert other.site is not None
+    test = drawn(other.select(np.flatnonzero((other.split == "test") & (other.site == rare_lesion.HOME))))
+    trained = segmenter.train(learned, 0, "cpu").calibrated(val)
+    dice = held_out_dice(trained.find(test.image, test.label), segmenter.mean_mask(learned), test)
+    pixels = (test.mask > 127).sum((1, 2))
+    for name, own in dice.items():
+        areas = np.quantile(pixels[test.label == test.classes.index(name)], [0.25, 0.5, 0.75])
+        print(json.dumps({"class": name, "pixels, quartiles": areas.tolist(), **own.model_dump()}))
+
+
 def interval(difference: np.ndarray) -> list[float]:
     """Return the 95 % bootstrap interval of the mean over seeds and requests, both resampled; (S, N)."""
     rng = np.random.default_rng(0)
@@ -127,8 +167,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--positives", type=int, default=60)
     parser.add_argument("--grids", type=Path)
+    parser.add_argument("--segmenter", action="store_true", help="measure the segmenter alone")
     args = parser.parse_args()
-    finder = segmenter.train(phantoms(900, 150, 300), 0, "cpu")
+    if args.segmenter:
+        segmenter_alone()
+        return
+    finder = segmenter.train(phantoms(900, 150, 300), 0, "cpu").calibrated(phantoms(901, 30, 200))
     images, held_out = phantoms(1, args.positives, 300), phantoms(2, 20, 200)
     wanted = held_out.select(
         np.flatnonzero(

@@ -86,6 +86,12 @@ class LesionDiffusion(LesionSampling):
     params_type = Params
     conditions: ClassVar[set[str]] = {"label", "mask", "prompt"}
 
+    @property
+    def steps(self) -> int:
+        """Number of steps of a fit, with those of an autoencoder that is trained here."""
+        latent = self.params.latent
+        return int(self.params.steps) + (latent.steps if latent is not None and latent.folder is None else 0)
+
     def fit(self, train: ImageSet, context: FitContext) -> None:
         """Train on images with their findings, masks and sentences.
 

@@ -243,3 +243,17 @@ def test_a_mixing_ratio_is_a_choice_like_any_other():
     ratios = [task.variant({"mix.ratio": value}) for value in (0.5, 1.0, 2.0)]
     assert [t.mix.ratio for t in ratios] == [0.5, 1.0, 2.0]
     assert len({t.settings_hash("demo", "phantom.chest", "x") for t in ratios}) == 3
+
+
+def test_the_example_of_table_3_is_lus_limited_with_and_without_augmentation():
+    """Its demo has the generators, scenario and mix of ``lus_limited``; its classifiers differ in augmentation."""
+    example, task = load_task(str(ROOT / "examples" / "zhang_table3.yaml")), load_task("lus_limited")
+    own, demo = example.profile("demo"), task.profile("demo")
+    assert {name: demo.generators[name] for name in own.generators} == own.generators
+    assert {*own.generators} == {"singan", "sinddm", "fewddm"}
+    assert (example.scenario, example.mix, example.classes) == (task.scenario, task.mix, task.classes)
+    assert (own.budget, own.image_size, own.brackets) == (demo.budget, demo.image_size, demo.brackets)
+    plain, augmented = (c.model_dump(exclude={"name"}) for c in own.classifiers)
+    assert augmented == demo.classifiers[0].model_dump(exclude={"name"})
+    assert plain == {**augmented, "augmentation": "none"}
+    assert example.sources["pocus"] == task.sources["pocus"]

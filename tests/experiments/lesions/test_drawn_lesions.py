@@ -85,7 +85,7 @@ def test_several_lesions_are_drawn_at_once(tmp_path: Path) -> None:
     assert side_in_words(str(two_spots.prompt[0])) == "both"
 
 
-def test_a_model_of_text_is_told_in_words_alone(tmp_path: Path) -> None:
+def test_a_model_of_text_reads_words_alone(tmp_path: Path) -> None:
     """Without masks the sentence has side and zone; what no sentence names is refused."""
     row = row_of(tmp_path, "text")
     drawn = draw_lesions(row, [SPOT], 1)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from benchmark.bundles.io import read_bundle
 from benchmark.reporting.tables import curves
 from benchmark.reporting.tables.record import Column, LeftOut, shown
 from support.measured_rows import CLASSES, run_with
+from support.samples import ROOT
+
+RESULTS = ROOT / "leaderboards" / "results"
+BOARDS = sorted(path.parent for path in RESULTS.glob("*/ddpm"))
 
 JOINT = {
     "fit": 0, "step": [10, 20, 30],
@@ -41,3 +50,21 @@ def test_first_fit_of_the_first_fold_stands_for_a_row():
 def test_runs_without_previews_have_a_reason():
     """A row without curves, as in older bundles, gives no table."""
     assert isinstance(curves.tables(run_with(gan={}))[0], LeftOut)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.name)
+def test_fid_falls_along_the_training_of_ddpm(board: Path) -> None:
+    """On the shipped boards the FID of the previews of each fit ends well below its beginning."""
+    for fit in read_bundle(board / "ddpm").manifest.fit_curves:
+        (fid,) = (values for name, values in fit.figures.items() if name.startswith("val_fid"))
+        assert fid[-1] == min(fid)
+        assert len(fid) < 4 or fid[-1] < 0.7 * fid[0]
+
+
+def test_ddpm_has_a_fifth_of_the_fid_of_noise() -> None:
+    """On the shipped board of cxr_pneumonia."""
+    fids = [
+        read_bundle(RESULTS / "cxr_pneumonia-demo" / row).manifest.measures["fid_phantom_cxr_v1"].value
+        for row in ("ddpm", "noise")
+    ]
+    assert fids[0] < fids[1] / 5
