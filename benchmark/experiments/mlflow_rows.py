@@ -74,7 +74,7 @@ class RowRuns:
             tags = {"gated": str(row.copies).lower(), "error": (row.manifest.error or "")[:4000]}
             self._log(
                 _name(row.name),
-                metrics=row_metrics(row, board),
+                metrics=row_metrics(row, board, self.plan.extractor),
                 history=history,
                 tags={name: text for name, text in tags.items() if text},
             )
@@ -100,16 +100,15 @@ def _name(row: str) -> str:
     return f"row/{row}"
 
 
-def row_metrics(row: BoardRow, board: Board) -> dict[str, float]:
-    """Return the metrics of a row under the names that all rows share."""
+def row_metrics(row: BoardRow, board: Board, extractor: str) -> dict[str, float]:
+    """Return the metrics of a row under the names that all rows share, without that of the extractor."""
     record = {k: v for k, v in row_record(row, board.comparison).items() if k not in TEXTS}
     if row.figures is not None:
         record |= {name: metric.estimate for name, metric in row.figures.metrics.items()}
     if row.name in BASELINES and row.figures is not None:  # by definition
         record |= {f"gain_over_{row.name}{end}": 0.0 for end in ("", *(f"_{e}" for e in ENDS))}
-    qualifier = f"_{board.head.extractor}"
     return {
-        name.removesuffix(qualifier): float(value)
+        name.removesuffix(f"_{extractor}"): float(value)
         for name, value in record.items()
         if isinstance(value, (int, float)) and math.isfinite(value)
     }
