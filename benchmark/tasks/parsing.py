@@ -80,7 +80,7 @@ def _explain(error: ValidationError, where: str, model: type[BaseModel]) -> Task
     lines = [
         line for line in (first.remedy, *(f"{other.where}: {other.problem}" for other in others)) if line
     ]
-    return type(first)(first.where, first.problem, "\n       ".join(lines))
+    return type(first)(first.where, first.problem, "\n       ".join(filter(None, lines)))
 
 
 def _fault(fault: Any, where: str, model: type[BaseModel]) -> TaskError:

@@ -28,8 +28,9 @@ def test_a_moved_store_has_its_artifacts_again(empty_store, tmp_path, monkeypatc
     assert moved.list_artifacts(run) == []
     assert main(["tracking", "repair"]) == 0
     assert f"mine: {first / 'mlruns' / '1'} -> {second / 'mlruns' / '1'}" in capsys.readouterr().out
-    assert [f.path for f in moved.list_artifacts(run)] == ["note.txt"]
-    moved.log_text(run, "text", "more.txt")
+    fresh = MlflowClient(f"sqlite:///{second / 'mlflow.db'}")
+    assert [f.path for f in fresh.list_artifacts(run)] == ["note.txt"]
+    fresh.log_text(run, "text", "more.txt")
     assert (second / "mlruns" / "1" / run / "artifacts" / "more.txt").is_file()
     assert main(["tracking", "repair"]) == 0
     assert "nothing to repair" in capsys.readouterr().out
