@@ -1,6 +1,10 @@
 """``readers export`` and ``readers figure``: a reader study as a page, and its scores as a figure."""
 
-from collections.abc import Collection, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +29,9 @@ from benchmark.utils.files import disk_errors, write_text
 from benchmark.utils.formatting import plural
 from benchmark.utils.outputs import refuse_foreign_files
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MARK = 'id="study"'  # of a page of this verb
 
 
@@ -33,17 +40,11 @@ def export(request: ReadersExportRequest) -> int:
     protocol, record = PROTOCOLS[request.protocol], read_record(request.run)
     out = request.out or request.run / f"readers_{protocol.name}.html"
     refuse_foreign_files([out], out, MARK)
-    bundles = {b.manifest.row.name: b for b in read_bundles(request.run / "bundles")}
-    rows = _rows(request, record, [n for n, b in bundles.items() if b.manifest.row.role == "control"])
-    classes = next(iter(bundles.values())).manifest.classes
+    rows = _rows(request, record)
+    classes = open_row(request.run, rows[0]).labels
     count, of_real = needed(protocol, len(classes), request.per_class)
-    synthetic: dict[str, Pool] = {}
-    for name in rows:
-        shown = bundles[name].previews
-        pool = {c: [] if shown is None else shown["image"][shown["class"] == c].tolist() for c in classes}
-        synthetic[name] = (
-            pool if all(len(p) >= count for p in pool.values()) else _drawn(request, name, count)
-        )
+    previews = _previews(request.run)
+    synthetic = {name: _synthetic(request, name, classes, count, previews.get(name)) for name in rows}
     real = _real(record, classes, of_real) if of_real else {}
     study = make_study(protocol, synthetic, real, request.per_class, request.seed)
     with disk_errors(out.parent):
@@ -60,19 +61,33 @@ def _next(protocol: Protocol) -> str:
     return command("stats", "readers", "--csv", f"{protocol.name}-READER.csv")
 
 
-def _rows(request: ReadersExportRequest, record: RunRecord, controls: Collection[str]) -> Sequence[str]:
+def _rows(request: ReadersExportRequest, record: RunRecord) -> Sequence[str]:
     """Return the rows to show: the requested ones, or every generator of the run."""
     known = [name for name, row in record.rows.items() if row.drawings and row.error is None]
     if odd := [name for name in request.rows if name not in known]:
         raise unknown_name("row", odd[0], known, f"--run {request.run}")
-    chosen = request.rows or [name for name in known if name not in controls]
+    chosen = request.rows or [name for name in known if record.rows[name].card["role"] == "generator"]
     if not chosen:
         raise StoreError(f"--run {request.run}", "has no generator with images", "Give --rows.")
     return chosen
 
 
-def _drawn(request: ReadersExportRequest, name: str, count: int) -> Pool:
-    """Draw images from a fitted generator; the first are those of the run."""
+def _previews(run: Path) -> dict[str, pd.DataFrame]:
+    """Return the images that the bundles of a run show, by row; none for a run that wrote no bundles."""
+    if not (run / "bundles").is_dir():
+        return {}
+    shown = {b.manifest.row.name: b.previews for b in read_bundles(run / "bundles")}
+    return {name: table for name, table in shown.items() if table is not None}
+
+
+def _synthetic(
+    request: ReadersExportRequest, name: str, classes: Sequence[str], count: int, shown: pd.DataFrame | None
+) -> Pool:
+    """Return the images of a row: those that its bundle shows, or, of too few, new ones of its fits."""
+    if shown is not None:
+        pool = {c: shown["image"][shown["class"] == c].tolist() for c in classes}
+        if all(len(images) >= count for images in pool.values()):
+            return pool
     print(f"drawing {count} images of each class of row {name} ...", flush=True)
     row = open_row(request.run, name)
     return {c: [png(image) for image in np.asarray(row.draw(c, count).image)] for c in row.labels}
