@@ -36,6 +36,7 @@ class RowRuns:
         self._rows = {row.name: row for row in plan.rows}
         self._nodes: dict[str, list[str]] = {}  # names of the stages by row
         self._notes: dict[str, str] = {}
+        self._finished = False
 
     def parent_of(self, row: str, node: str) -> str:
         """Return the name of the run under which a stage of a row belongs; empty for what rows share."""
@@ -63,6 +64,7 @@ class RowRuns:
 
     def finish(self, folder: Path, board: Board, datasets: Sequence[Mapping[str, str]]) -> None:
         """Log what the board says of every row, with the grid of its samples and the data."""
+        self._finished = True
         for row in board.rows:
             if row.name not in self._nodes:
                 self._open(self._rows[row.name])
@@ -90,9 +92,11 @@ class RowRuns:
         Args:
             failed: error of the rows that failed.
         """
+        unfinished = not self._finished and not failed  # a fault of the run is one of every row
         for row, nodes in self._nodes.items():
             self._put("note", _name(row), text=self._notes[row], nodes=nodes)
-            own = "KILLED" if status == "KILLED" else "FAILED" if row in failed else "FINISHED"
+            fault = row in failed or (unfinished and status == "FAILED")
+            own = "KILLED" if status == "KILLED" else "FAILED" if fault else "FINISHED"
             self._put("end", _name(row), status=own)
 
 
