@@ -252,6 +252,9 @@ class JudgeRequest:
     patient_separator: Annotated[
         str | None, Option("a patient's id is a real file's name up to it; default: a patient per file")
     ] = None
+    patients: Annotated[
+        Path | None, Option("CSV file with image, its path in the folder, and patient_id, of the real images")
+    ] = None
     extractor: Annotated[str, Option("auto, phantom_cxr_v1 or inception")] = "auto"
     size: Annotated[Count, Option("side in pixels at which images are compared")] = 256
     out: Annotated[Path, Option("folder of judgement.html and judgement.json")] = Path("outputs/judgement")
