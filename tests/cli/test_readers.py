@@ -52,7 +52,7 @@ def test_a_study_has_the_images_of_the_run_and_of_test_patients(run, tmp_path, c
     ("more", "message"),
     [
         (["--rows", "traditonal"], "Did you mean 'traditional'"),
-        (["--rows", "traditional", "--per-class", "9"], "real: has 5 images of class 'viral', needs 9"),
+        (["--rows", "traditional", "--per-class", "6"], "real: has 5 images of class 'viral', needs 6"),
         ([], "has no generator with images"),
     ],
 )
