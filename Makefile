@@ -11,7 +11,7 @@ ACTIVATE = . .venv/bin/activate
 	touch $@
 
 demo: .venv/.installed
-	$(ACTIVATE) && mlflow run . --env-manager local
+	$(ACTIVATE) && mlflow run . --env-manager local --experiment-name synththorax/cxr_pneumonia
 
 test: .venv/.installed
 	$(ACTIVATE) && python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

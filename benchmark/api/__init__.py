@@ -46,7 +46,7 @@ def run(
     Args:
         task: name, or path of a task file.
         out: folder of results; default: ``outputs/<task>-<profile>``.
-        options: of ``python -m benchmark run``, such as ``generators=["ddpm", "mine.py"]``, ``workers=2``.
+        options: of ``synththorax run``, such as ``generators=["ddpm", "mine.py"]``, ``workers=2``.
     Raises:
         BenchmarkError: a wrong option, or data that cannot be had. A row that fails is in ``Run.failed``.
     """

@@ -1,13 +1,15 @@
 """``judge``: two folders of images, one page; no task and no training."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmark.cli.options import WHERE
 from benchmark.cli.requests import JudgeRequest
 from benchmark.datasets._readers.folder_tree import existing_folder, first_of, in_order, walk
-from benchmark.errors import DataError
+from benchmark.errors import BenchmarkError, DataError
 from benchmark.images.color import TINTED, chroma
 from benchmark.images.decoding import read_gray
 from benchmark.images.image_set import ImageSet
@@ -16,6 +18,7 @@ from benchmark.metrics.judging.copies import judge_copies
 from benchmark.metrics.judging.fidelity import fidelity
 from benchmark.metrics.judging.record import FigureCard, FolderCard, Judgement
 from benchmark.reporting.judgement.page import MARK, judgement_page
+from benchmark.utils.csv_file import read_csv
 from benchmark.utils.environment import hardware, software
 from benchmark.utils.files import disk_errors, write_json, write_text
 from benchmark.utils.outputs import refuse_foreign_files
@@ -42,12 +45,10 @@ def judge(request: JudgeRequest) -> int:
     refuse_foreign_files([page, record], record, MARK)
     extractor = resolve(request.extractor)
 
-    def read(folder: Path, role: str, separator: str | None = None) -> Folder:
-        return read_folder(folder, role, request.size, separator)
-
-    real = read(request.real, "real", request.patient_separator)
-    synthetic = read(request.synthetic, "synthetic")
-    unseen = read(request.unseen, "unseen", request.patient_separator) if request.unseen else None
+    patient = _patients(request)
+    real = read_folder(request.real, "real", request.size, patient)
+    synthetic = read_folder(request.synthetic, "synthetic", request.size, str)
+    unseen = read_folder(request.unseen, "unseen", request.size, patient) if request.unseen else None
     _refuse_shared(real, unseen)
     print(f"features of {extractor} ...", flush=True)
     vectors = [features(side.images.image, extractor) for side in (real, synthetic)]
@@ -80,11 +81,34 @@ def judge(request: JudgeRequest) -> int:
     return 0
 
 
-def read_folder(folder: Path, role: str, size: int, separator: str | None) -> Folder:
+def _patients(request: JudgeRequest) -> Callable[[str], str]:
+    """Return the function from the name of a real file to its patient.
+
+    Raises:
+        BenchmarkError: two ways are given, or the table is wrong.
+    """
+    separator = request.patient_separator
+    if request.patients is None:
+        return (lambda name: Path(name).stem.split(separator)[0]) if separator else str
+    if separator:
+        raise BenchmarkError(WHERE, "--patients and --patient-separator exclude each other", "Leave one out.")
+    table = read_csv(request.patients, ("image", "patient_id"))
+    known = dict(zip(table.filled("image").tolist(), table.filled("patient_id").tolist(), strict=True))
+
+    def patient(name: str) -> str:
+        if name not in known:
+            problem = f"has no record of the image '{name}'"
+            raise DataError(str(request.patients), problem, "Add it, with its path in the folder.")
+        return str(known[name])
+
+    return patient
+
+
+def read_folder(folder: Path, role: str, size: int, patient: Callable[[str], str]) -> Folder:
     """Read the images of a folder and of the folders in it.
 
     Args:
-        separator: a patient's id is the file's name up to it; None if every file is of another patient.
+        patient: from the name of a file to the patient's id.
     Raises:
         DataError: no folder, too few images, or one that cannot be read.
     """
@@ -98,7 +122,7 @@ def read_folder(folder: Path, role: str, size: int, separator: str | None) -> Fo
     chosen = _spread(names, MOST)
     print(f"{role}: {len(chosen)} of {len(names)} images in {folder}", flush=True)
     pixels = np.stack([read_gray(folder / name, size) for name in chosen])
-    patients = [Path(name).stem.split(separator)[0] if separator else name for name in chosen]
+    patients = [patient(name) for name in chosen]
     colored = _spread(chosen, MOST_COLORS)
     tinted = [name for name in colored if chroma(folder / name) > TINTED]
     images = ImageSet(
@@ -124,15 +148,19 @@ def _spread(names: list[str], most: int) -> list[str]:
 
 
 def _refuse_shared(real: Folder, unseen: Folder | None) -> None:
-    """Refuse images of ``--unseen`` that are also real ones, by their pixels.
+    """Refuse images of ``--unseen`` that are also real ones, by patient or by pixels.
 
     Raises:
         DataError: names the first.
     """
     if unseen is None:
         return
-    known = {image.tobytes() for image in real.images.image}
-    for name, image in zip(unseen.images.image_id, unseen.images.image, strict=True):
+    known, patients = {image.tobytes() for image in real.images.image}, set(real.images.patient_id.tolist())
+    columns = (unseen.images.image_id, unseen.images.patient_id, unseen.images.image)
+    for name, patient, image in zip(*columns, strict=True):
+        if patient in patients and real.card.patients < real.card.images:
+            problem = f"is of patient '{patient}', who is also among the real images"
+            raise DataError(f"--unseen: {name}", problem, "Give other patients.")
         if image.tobytes() in known:
             raise DataError(f"--unseen: {name}", "is also among the real images", "Give other patients.")
 
@@ -149,8 +177,8 @@ def _warnings(real: FolderCard, synthetic: FolderCard, copies: dict[str, object]
         warnings.append(f"{synthetic.images} synthetic images are fewer than {FEW}.")
     if real.patients == real.images:
         warnings.append(
-            "Every real file counts as a patient. If patients have several images, give --patient-separator: "
-            "else the floor is too low, and the search for copies misses some."
+            "Every real file counts as a patient. If patients have several images, give --patients or "
+            "--patient-separator: else the floor is too low, and the search for copies misses some."
         )
     if copies["nearness"] is None:
         warnings.append("Copies too faint for a threshold are not searched for without --unseen.")

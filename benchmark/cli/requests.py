@@ -304,6 +304,48 @@ class JudgeRequest:
     patient_separator: Annotated[
         str | None, Option("a patient's id is a real file's name up to it; default: a patient per file")
     ] = None
+    patients: Annotated[
+        Path | None, Option("CSV file with image, its path in the folder, and patient_id, of the real images")
+    ] = None
     extractor: Annotated[str, Option("auto, phantom_cxr_v1 or inception")] = "auto"
     size: Annotated[Count, Option("side in pixels at which images are compared")] = 256
     out: Annotated[Path, Option("folder of judgement.html and judgement.json")] = Path("outputs/judgement")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NewRequest:
+    """Write a generator, metric, dataset or task that runs at once, with its test."""
+
+    kind: Annotated[
+        Literal["generator", "metric", "dataset", "task"],
+        Option("generator, metric, dataset or task", "generator", positional=True),
+    ]
+    name: Annotated[str, Option("of the file: a-z, 0-9 and _", "mine", positional=True)]
+    out: Annotated[Path, Option("folder of the file and of its test")] = Path()
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ReadersExportRequest:
+    """Write a reader study of a run's images as one page for a browser."""
+
+    run: Annotated[Path, Option("output folder of a run", "outputs/cxr_pneumonia-demo")]
+    protocol: Annotated[
+        Literal["scores", "grids", "pairs", "fake", "turing"],
+        Option("scores, grids, pairs, fake or turing, see docs/readers.md"),
+    ] = "scores"
+    per_class: Annotated[
+        Count | None, Option("images of each class and row; default: as many as in the protocol's paper")
+    ] = None
+    rows: Annotated[Names, Option("rows to show, separated by commas; default: every generator")] = ()
+    seed: Annotated[int, Option("of the choice and of the order")] = 0
+    out: Annotated[Path | None, Option("HTML file; default: readers_<protocol>.html in the run's folder")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ReadersFigureRequest:
+    """Draw the scores of a reader study by model and class, as PNG and SVG."""
+
+    csv: Annotated[Path, Option("answers of all readers in one table", "examples/comparing/readers.csv")]
+    out: Annotated[Path, Option("folder of the figures", "outputs/readers")]

@@ -103,6 +103,14 @@ GROUPS: dict[str, dict[str, Verb]] = {
             examples=("data export cxr_pneumonia --out training",),
         ),
     },
+    "add your own": {
+        "new": Verb(
+            requests.NewRequest,
+            "benchmark.cli.new:new",
+            first="",
+            examples=("new generator mine", "new task mine --out tasks"),
+        ),
+    },
     "fitted generators": {
         "sample": Verb(
             requests.SampleRequest, "benchmark.cli.models:sample",
@@ -137,6 +145,18 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "stats": Verb(
             requests.StatsRequest, "benchmark.cli.stats:stats",
             examples=("stats predictions --csv examples/comparing/predictions.csv --baseline ddpm",),
+        ),
+    },
+    "reader studies": {
+        "readers export": Verb(
+            requests.ReadersExportRequest,
+            "benchmark.cli.readers:export",
+            examples=("readers export --run outputs/cxr_pneumonia-demo --protocol scores --per-class 25",),
+        ),
+        "readers figure": Verb(
+            requests.ReadersFigureRequest,
+            "benchmark.cli.readers:figure",
+            examples=("readers figure --csv examples/comparing/readers.csv --out outputs/readers",),
         ),
     },
     "hand in and check": {

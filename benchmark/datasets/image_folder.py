@@ -9,7 +9,7 @@ from benchmark.datasets._readers import listing
 from benchmark.datasets._readers.folder_tree import existing_folder, first_of, in_order, listed_name, walk
 from benchmark.datasets._readers.listing import OPTIONAL, TABLE, Record, Use
 from benchmark.datasets._readers.same_images import read_images
-from benchmark.errors import DataError
+from benchmark.errors import DataError, unknown_name
 from benchmark.images.decoding import SUFFIXES, Fit, inside
 from benchmark.images.image_set import ImageSet
 from benchmark.utils.csv_file import read_csv
@@ -37,6 +37,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
         ignore_labels: labels or subfolders to leave out; any other that is not a class is an error.
         fit: ``stretch`` to a square as in Schaudt et al. 2023, Table 4, or ``pad`` with black.
         allow_missing: share of the listed images whose files may be missing; they are left out with a note.
+        columns: the table's own names of columns, by ours: ``image``, ``label``, ``patient_id`` and others.
         use: intended use; images whose license forbids it are left out with a note. If the table states
             licenses, an image with a blank one is not for commercial use; if it states none, all are.
     """
@@ -49,6 +50,7 @@ class Params(BaseModel, extra="forbid", frozen=True):
     fit: Fit = "stretch"
     allow_missing: float = Field(0, ge=0, le=1)
     use: Use = "research"
+    columns: dict[str, str] = {}
 
 
 def fingerprint(params: Params) -> str:
@@ -110,9 +112,25 @@ def _list(params: Params) -> tuple[list[Record], list[str]]:
     path = inside(params.root, params.table or TABLE, "table")
     if not path.is_file() and not params.table:
         return _list_subfolders(params)
-    listed = read_csv(path, COLUMNS, ("age", "study_date", *OPTIONAL)).records()
-    records = [_record(params.root, where, cells) for where, cells in listed]
+    names = _column_names(params)
+    theirs = [names[own] for own in COLUMNS], [name for own, name in names.items() if own not in COLUMNS]
+    records = [
+        _record(params.root, where, {own: cells[name] for own, name in names.items() if name in cells})
+        for where, cells in read_csv(path, *theirs).records()
+    ]
     return records, walk(params.root).notes(record.image_id for record in records)
+
+
+def _column_names(params: Params) -> dict[str, str]:
+    """Return the table's names of all columns that are read, by ours.
+
+    Raises:
+        UnknownNameError: ``columns`` renames one that is not read.
+    """
+    own = (*COLUMNS, "age", "study_date", *OPTIONAL)
+    if odd := [name for name in params.columns if name not in own]:
+        raise unknown_name("column", odd[0], list(own), "--set columns")
+    return {name: params.columns.get(name, name) for name in own}
 
 
 def _record(root: Path, where: str, cells: dict[str, str]) -> Record:

@@ -36,6 +36,7 @@ class RowRuns:
         self._rows = {row.name: row for row in plan.rows}
         self._nodes: dict[str, list[str]] = {}  # names of the stages by row
         self._notes: dict[str, str] = {}
+        self._finished = False
 
     def parent_of(self, row: str, node: str) -> str:
         """Return the name of the run under which a stage of a row belongs; empty for what rows share."""
@@ -63,6 +64,7 @@ class RowRuns:
 
     def finish(self, folder: Path, board: Board, datasets: Sequence[Mapping[str, str]]) -> None:
         """Log what the board says of every row, with the grid of its samples and the data."""
+        self._finished = True
         for row in board.rows:
             if row.name not in self._nodes:
                 self._open(self._rows[row.name])
@@ -74,7 +76,7 @@ class RowRuns:
             tags = {"gated": str(row.copies).lower(), "error": (row.manifest.error or "")[:4000]}
             self._log(
                 _name(row.name),
-                metrics=row_metrics(row, board),
+                metrics=row_metrics(row, board, self.plan.extractor),
                 history=history,
                 tags={name: text for name, text in tags.items() if text},
             )
@@ -90,9 +92,11 @@ class RowRuns:
         Args:
             failed: error of the rows that failed.
         """
+        unfinished = not self._finished and not failed  # a fault of the run is one of every row
         for row, nodes in self._nodes.items():
             self._put("note", _name(row), text=self._notes[row], nodes=nodes)
-            own = "KILLED" if status == "KILLED" else "FAILED" if row in failed else "FINISHED"
+            fault = row in failed or (unfinished and status == "FAILED")
+            own = "KILLED" if status == "KILLED" else "FAILED" if fault else "FINISHED"
             self._put("end", _name(row), status=own)
 
 
@@ -100,16 +104,15 @@ def _name(row: str) -> str:
     return f"row/{row}"
 
 
-def row_metrics(row: BoardRow, board: Board) -> dict[str, float]:
-    """Return the metrics of a row under the names that all rows share."""
+def row_metrics(row: BoardRow, board: Board, extractor: str) -> dict[str, float]:
+    """Return the metrics of a row under the names that all rows share, without that of the extractor."""
     record = {k: v for k, v in row_record(row, board.comparison).items() if k not in TEXTS}
     if row.figures is not None:
         record |= {name: metric.estimate for name, metric in row.figures.metrics.items()}
     if row.name in BASELINES and row.figures is not None:  # by definition
         record |= {f"gain_over_{row.name}{end}": 0.0 for end in ("", *(f"_{e}" for e in ENDS))}
-    qualifier = f"_{board.head.extractor}"
     return {
-        name.removesuffix(qualifier): float(value)
+        name.removesuffix(f"_{extractor}"): float(value)
         for name, value in record.items()
         if isinstance(value, (int, float)) and math.isfinite(value)
     }

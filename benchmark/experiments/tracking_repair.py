@@ -1,6 +1,6 @@
 """Artifacts of a SQLite tracking store that was moved with its folder.
 
-MLflow stores absolute paths, and turns relative ones into absolute ones; so a moved store loses its artifacts.
+MLflow stores absolute paths, and makes relative ones absolute, so that a moved store loses its artifacts.
 """
 
 import sqlite3
@@ -58,10 +58,9 @@ def _relocate(database: sqlite3.Connection, root: Path) -> Iterator[str]:
         )
         for table, column in BELOW:
             if table in known:
-                database.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                    (new, len(location) + 1, len(location) + 1, f"{location}/"),
-                )
+                rest, below = f"substr({column}, ?)", f"substr({column}, 1, ?) = ?"
+                values = (new, len(location) + 1, len(location) + 1, f"{location}/")
+                database.execute(f"UPDATE {table} SET {column} = ? || {rest} WHERE {below}", values)
         yield f"{name}: {location} -> {new}"
 
 

@@ -63,7 +63,7 @@ def parse(model: type[BaseModel], value: Mapping[str, Any], where: str) -> Any:
     """Validate plain data against a model.
 
     Raises:
-        TaskError: names the field of the first fault.
+        TaskError: names the field of every fault.
     """
     try:
         return model.model_validate(value)
@@ -72,18 +72,26 @@ def parse(model: type[BaseModel], value: Mapping[str, Any], where: str) -> Any:
 
 
 def _explain(error: ValidationError, where: str, model: type[BaseModel]) -> TaskError:
-    """Describe the first fault in one line; a misspelled field comes first, since it explains most."""
-    faults = error.errors()
-    first = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(model, first["loc"][:-1])
+    """Describe every fault in a line; misspelled fields come first, since they explain most."""
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    first, *others = (_fault(fault, where, model) for fault in faults)
+    if not others:
+        return first
+    lines = [
+        line for line in (first.remedy, *(f"{other.where}: {other.problem}" for other in others)) if line
+    ]
+    return type(first)(first.where, first.problem, "\n       ".join(filter(None, lines)))
+
+
+def _fault(fault: Any, where: str, model: type[BaseModel]) -> TaskError:
+    field = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = _fields_at(model, fault["loc"][:-1])
         if known:
-            return unknown_name("field", str(first["loc"][-1]), known, f"{where}: {field}")
+            return unknown_name("field", str(fault["loc"][-1]), known, f"{where}: {field}")
         return TaskError(f"{where}: {field}", "unknown field", "Remove it.")
-    value = "" if isinstance(first.get("input"), (dict, list)) else f", got {first.get('input')!r}"
-    more = f" ({error.error_count() - 1} more faults follow)" if error.error_count() > 1 else ""
-    return TaskError(f"{where}: {field}" if field else where, f"{first['msg']}{value}{more}")
+    value = "" if isinstance(fault.get("input"), (dict, list)) else f", got {fault.get('input')!r}"
+    return TaskError(f"{where}: {field}" if field else where, f"{fault['msg']}{value}")
 
 
 def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

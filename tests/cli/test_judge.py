@@ -76,9 +76,17 @@ def test_a_bad_folder_is_one_line(made, message, tmp_path, capsys):
 
 
 def test_unseen_images_must_be_of_others(tmp_path, capsys):
-    """An image that is in both folders is named."""
+    """An image that is in both folders is named, and so is a patient; a table of patients must list all."""
     images = radiographs(8, 1)
     real, synthetic = folder(tmp_path / "real", images[:4]), folder(tmp_path / "synthetic", images[4:])
     unseen = folder(tmp_path / "unseen", images[3:7], "u")
     assert judge(real, synthetic, tmp_path / "out", "--unseen", str(unseen)) == 1
     assert "u000_0.png: is also among the real images" in capsys.readouterr().err
+    same = folder(tmp_path / "same", images[4:], "p")
+    assert judge(real, synthetic, tmp_path / "out", "--unseen", str(same)) == 1
+    assert "p000_0.png: is of patient 'p000', who is also among" in capsys.readouterr().err
+    table = tmp_path / "patients.csv"
+    table.write_text("image,patient_id\np000_0.png,a\n")
+    words = ["judge", "--real", str(real), "--synthetic", str(synthetic), "--patients", str(table)]
+    assert main([*words, "--size", "32", "--out", str(tmp_path / "out")]) == 1
+    assert "has no record of the image 'p000_1.png'" in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_stale_missing_and_surplus_pages_are_named(root, capsys):
         f"{root / 'README.md'}: stale",
         f"{root / 'cxr_pneumonia.json'}: missing",
         f"{root / 'lus_limited.md'}: surplus",
-        f"Make the pages again: python -m benchmark leaderboard --root {root}",
+        f"Make the pages again: synththorax leaderboard --root {root}",
     ]
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmark.datasets import image_folder
 from benchmark.datasets.image_folder import Params, fingerprint
-from benchmark.errors import DataError
+from benchmark.errors import DataError, UnknownNameError
 from benchmark.images.disjoint import prove_disjoint
 from benchmark.images.image_set import Splits
 from benchmark.protocol import load as loading
@@ -337,6 +337,21 @@ def test_pictures_in_no_record_are_counted(tmp_path: Path) -> None:
     assert read(tmp_path).notes == (
         "2 images left out, in no record of the table: other.png, pictures/more.png",
     )
+
+
+def test_columns_of_another_name_are_mapped(tmp_path: Path) -> None:
+    """The same images, labels and patients as with our names; an unknown column of ours is named."""
+    rows = table(tmp_path)
+    before = read(tmp_path)
+    own = {"image": "file", "label": "finding", "patient_id": "subject"}
+    renamed = [{own.get(k, k): v for k, v in row.items()} for row in rows]
+    write(tmp_path, renamed, [own.get(name, name) for name in HEADER])
+    with pytest.raises(DataError, match="image"):
+        read(tmp_path)
+    after = read(tmp_path, columns=own)
+    assert after.train.content_hash() == before.train.content_hash()
+    with pytest.raises(UnknownNameError, match="Did you mean 'label'"):
+        read(tmp_path, columns={"lable": "finding"})
 
 
 def test_windows_paths_in_the_table(tmp_path: Path) -> None:

@@ -39,7 +39,11 @@ def runs(sent) -> RowRuns:
     )
     profile = SimpleNamespace(primary_bracket=2, fit_seeds=(0, 1))
     plan = SimpleNamespace(
-        rows=rows, profile=profile, task=SimpleNamespace(name="t"), profile_name="demo", data_kind="phantom"
+        rows=rows,
+        profile=profile,
+        task=SimpleNamespace(name="t"),
+        profile_name="demo",
+        extractor="phantom_cxr_v1",
     )
     return RowRuns(
         plan,
@@ -50,7 +54,7 @@ def runs(sent) -> RowRuns:
 
 def test_every_row_has_the_same_names(board):
     """The gain of ``one`` is 10 points by hand; that of the baseline over itself is zero by definition."""
-    metrics = {row.name: row_metrics(row, board) for row in board.rows}
+    metrics = {row.name: row_metrics(row, board, "phantom_cxr_v1") for row in board.rows}
     assert all(set(own) >= SHARED for own in metrics.values())
     assert metrics["one"]["gain_over_real_only"] == pytest.approx(0.1)
     assert metrics["one"]["rank"] == 1

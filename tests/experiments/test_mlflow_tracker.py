@@ -115,7 +115,7 @@ def test_a_stage_is_below_its_row_and_the_row_below_the_run(tracked):
 
 
 def test_reused_stages_are_linked_from_their_row(tracked):
-    """The second start has a row of its own, whose description names the run of the first that holds the fit."""
+    """The second start has its own row, whose description names the run of the first that holds the fit."""
     for _ in range(2):
         tracker = tracked.start()
         tracker.reused(tracked.node, tracked.result)

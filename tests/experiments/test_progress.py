@@ -239,6 +239,19 @@ def test_import_time_is_not_part_of_a_kinds_duration(quiet):
     assert progress.seconds_left() == pytest.approx(20, rel=0.02)
 
 
+def test_no_time_is_left_when_all_is_done(capsys):
+    """The line of the last node ends with the time gone, and the phase after it has no time."""
+    nodes = [training("ddpm", 100, "a", seed) for seed in range(2)]
+    progress = Progress(Graph(nodes), 1, now=lambda: 0.0)
+    for node in nodes:
+        progress.started(node)
+        progress.finished(node, result(20.0))
+    progress.phase("writing the results")
+    lines = capsys.readouterr().out.splitlines()
+    assert "left" in lines[0]
+    assert lines[1:] == [f"[2/2] 0:00 gone  {nodes[1].id}: done in 0:20", "writing the results ..."]
+
+
 def test_lines_report_progress_and_time_left(capsys):
     """Without a terminal, every finished or failed node has a line."""
     now, nodes = [0.0], [training("ddpm", 100, "a", s, guess=20.0) for s in range(3)]

@@ -13,8 +13,8 @@ from benchmark.experiments.tracking_repair import repair
 
 
 def test_a_moved_store_has_its_artifacts_again(empty_store, tmp_path, monkeypatch, capsys):
-    """Before the repair none is listed, after it all; new ones go to the new folder; a second repair changes
-    nothing."""
+    """Before the repair none is listed, after it all; new runs go to the new folder; a second repair
+    changes nothing."""
     first, second = tmp_path / "a b", tmp_path / "c"
     first.mkdir()
     shutil.copyfile(empty_store, first / "mlflow.db")
@@ -28,9 +28,9 @@ def test_a_moved_store_has_its_artifacts_again(empty_store, tmp_path, monkeypatc
     assert moved.list_artifacts(run) == []
     assert main(["tracking", "repair"]) == 0
     assert f"mine: {first / 'mlruns' / '1'} -> {second / 'mlruns' / '1'}" in capsys.readouterr().out
-    assert [f.path for f in moved.list_artifacts(run)] == ["note.txt"]
-    moved.log_text(run, "text", "more.txt")
-    assert (second / "mlruns" / "1" / run / "artifacts" / "more.txt").is_file()
+    fresh = MlflowClient(f"sqlite:///{second / 'mlflow.db'}")
+    assert [f.path for f in fresh.list_artifacts(run)] == ["note.txt"]
+    assert fresh.create_run(number).info.artifact_uri.startswith(str(second / "mlruns" / "1"))
     assert main(["tracking", "repair"]) == 0
     assert "nothing to repair" in capsys.readouterr().out
 

@@ -263,11 +263,11 @@ def test_the_name_of_a_row_of_the_suite_is_taken(name, place, capsys):
 
 
 def test_the_commands_of_the_pages_are_commands():
-    """Every ``python -m benchmark`` of docs/submit*.md parses, and its files exist."""
+    """Every ``synththorax`` of docs/submit*.md parses, and its files exist."""
     known = set()
     for page in sorted((ROOT / "docs").glob("submit*.md")):
         text = page.read_text().replace("\\\n", " ")
-        for line in re.findall(r"^python -m benchmark (.*)$", text, re.MULTILINE):
+        for line in re.findall(r"^synththorax (.*)$", text, re.MULTILINE):
             words = shlex.split(line)
             _, options = read_request(words)
             known.add(words[0])

@@ -83,7 +83,25 @@ def readers(record: Record) -> list[str]:
         lines += ["", *_scores(question, scores, record["settings"])]
     if record["realism"] is not None:
         lines += ["", *_realism(record["realism"], record["settings"]["alpha"])]
+    if record["pairs"]:
+        lines += ["", *_pairs(record["pairs"])]
+    if record["acceptance"]:
+        lines += ["", *_acceptance(record["acceptance"])]
     return [*lines, "", *_agreement(record["agreement"]), *notes(record)]
+
+
+def _pairs(models: Record) -> list[str]:
+    rows = [(model, str(r["images"]), *_rate(r)) for model, r in models.items()]
+    return grid(("pairs", "pairs", "real image chosen", "interval"), rows)
+
+
+def _acceptance(models: Record) -> list[str]:
+    rows = [
+        (f"{model}, {name or 'all'}", str(r["images"]), percent(r["share"]), "yes" if r["passes"] else "no")
+        for model, classes in models.items()
+        for name, r in classes.items()
+    ]
+    return grid(("acceptable to a majority", "images", "share", "80 % or more"), rows)
 
 
 def _scores(question: str, scores: Record, settings: Record) -> list[str]:

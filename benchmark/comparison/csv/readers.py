@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.comparison.csv.choices import PAIR, acceptance, forced_choices, wrong_pair
 from benchmark.comparison.csv.realism import REAL, image_means, realism
 from benchmark.comparison.significance_tests import letters_of
 from benchmark.errors import SubmissionError
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ANSWERS = ("real", "fake")
-SCALES = {"quality": (1, 5), "plausibility": (1, 3)}  # Schaudt et al. 2023, section 4.2
+SCALES = {
+    "quality": (1, 5), "plausibility": (1, 3),  # Schaudt et al. 2023, section 4.2
+    "confidence": (1, 5), "acceptability": (1, 5),  # Papadopoulos and Georgiou 2024
+}  # fmt: skip
 QUESTIONS = (*SCALES, "real_or_fake")
 Record = dict[str, Any]
 
@@ -35,9 +39,8 @@ class ReaderStudy:
     """The answers of a reader study."""
 
     # one record per reader and image. Columns ``reader``, ``image``, ``model`` (``real`` for an image of a
-    # patient) and ``class`` (empty if not given), str; and a column for each question with answers, float,
-    # NaN if not answered: ``quality`` 1 (worst) to 5, ``plausibility`` 1 (completely inappropriate) to 3
-    # (characteristic), ``real_or_fake`` 0 for real and 1 for fake.
+    # patient), ``class`` and ``pair`` (empty if not given), str; and a column for each question with answers,
+    # float, NaN if not answered: one of ``SCALES``, or ``real_or_fake``, 0 for real and 1 for fake.
     answers: pd.DataFrame
 
     @property
@@ -59,8 +62,9 @@ def read_study(path: Path) -> ReaderStudy:
     """Read a reader study.
 
     Columns: ``reader``, ``image``, ``model`` (``real`` for an image of a patient), and at least one of
-    ``quality`` (1 to 5), ``plausibility`` (1 to 3), ``real_or_fake`` (the reader's answer). Optional:
-    ``class``, and ``truth`` (``real`` or ``fake``), with which ``model`` may name the source of a real image.
+    ``SCALES``, and ``real_or_fake`` (the reader's answer). Optional: ``class``, ``pair`` of the two images
+    between which a reader chose, and ``truth`` (``real`` or ``fake``), with which ``model`` may name the
+    source of a real image.
 
     Raises:
         SubmissionError: see ``csv_file.read_csv``; a score off its scale, two records of a reader for one
@@ -68,7 +72,7 @@ def read_study(path: Path) -> ReaderStudy:
     """
     import pandas as pd
 
-    table = read_csv(path, ("reader", "image", "model"), ("class", "truth", *QUESTIONS), SUBMITTED)
+    table = read_csv(path, ("reader", "image", "model"), ("class", "truth", PAIR, *QUESTIONS), SUBMITTED)
     questions = [q for q in QUESTIONS if q in table.names]
     if not questions:
         raise SubmissionError(f"{path}: line 1", f"has no scores, expected one of {', '.join(QUESTIONS)}")
@@ -83,8 +87,14 @@ def read_study(path: Path) -> ReaderStudy:
         raise table.fault(int(i), questions[0], "no score at all in this line", "Leave the line out.")
     label = table.text("class") if "class" in table.names else ""
     names = {"reader": table.filled("reader"), "image": table.filled("image"), "model": _model(table)}
+    names[PAIR] = table.text(PAIR)
     answers = pd.DataFrame(names, index=scores.index).assign(**{"class": label})
-    return ReaderStudy(answers.join(scores.dropna(axis=1, how="all")))
+    answers = answers.join(scores.dropna(axis=1, how="all"))
+    if fault := wrong_pair(answers):
+        raise table.fault(
+            fault[0], PAIR, fault[1], "Give both images of a pair, and one answer of each kind."
+        )
+    return ReaderStudy(answers)
 
 
 def _model(table: CsvTable) -> np.ndarray:
@@ -110,7 +120,8 @@ def analyze(study: ReaderStudy, *, alpha: float = 0.05, correction: str = "bonfe
     Returns:
         JSON values: ``settings``; ``study`` (readers, images by model, answers given and missing by
         question); ``scores[question]`` for quality and plausibility, see ``scores_of``; ``realism``, see
-        ``realism.realism``, or None without answers; ``agreement[question]``; ``notes``.
+        ``realism.realism``, or None without answers; ``pairs`` and ``acceptance``, see ``choices``;
+        ``agreement[question]``; ``notes``.
     Raises:
         SubmissionError: a model with one image for a question.
     """
@@ -118,6 +129,8 @@ def analyze(study: ReaderStudy, *, alpha: float = 0.05, correction: str = "bonfe
     real_or_fake = None
     if "real_or_fake" in study.questions:
         given = study.answered("real_or_fake")
+        given = given[given[PAIR] == ""]
+    if "real_or_fake" in study.questions and len(given):
         columns = (given[name].to_numpy() for name in ("real_or_fake", "model", "reader", "image"))
         real_or_fake = realism(*columns, alpha=alpha, correction=correction)
     return {
@@ -126,6 +139,8 @@ def analyze(study: ReaderStudy, *, alpha: float = 0.05, correction: str = "bonfe
         "study": _describe(study),
         "scores": {q: scores_of(study, q, alpha, correction) for q in study.questions if q in SCALES},
         "realism": real_or_fake,
+        "pairs": forced_choices(study.answers, alpha) if "real_or_fake" in study.questions else None,
+        "acceptance": acceptance(study.answers) if "acceptability" in study.questions else None,
         "agreement": {q: _agreement(study, q, alpha) for q in study.questions},
         "notes": _notes(study),
     }

@@ -1,6 +1,6 @@
 """Draw synthetic images from exported training images, with NumPy and Pillow only.
 
-    python -m benchmark data export --task cxr_pneumonia --profile demo --out training
+    synththorax data export --task cxr_pneumonia --profile demo --out training
     python make_samples.py training samples 100
 
 A Gaussian per class in the space of its principal components (Tipping and Bishop 1999), once per fold.

@@ -1,0 +1,1 @@
+"""Reader studies as pages for a browser, and figures of their answers."""
