@@ -18,7 +18,7 @@ from benchmark.experiments.run import (
     writing_alone,
 )
 from benchmark.experiments.sweep import plan_variants, run_sweep
-from benchmark.experiments.tune import tunable, tune
+from benchmark.experiments.tune import Settings, tunable, tune
 from benchmark.planning.graph import data_nodes
 from benchmark.planning.request import StageRequest
 from benchmark.planning.resolve import make_plan
@@ -84,19 +84,22 @@ def _show_data(result: DataResult) -> None:
 def run_tuning(request: TuneRequest) -> int:
     """Search a generator's parameters and write the best ones."""
     plugin = tunable(request.generator)
-    plan = make_plan(request.run_request(generators=(request.generator,)), stages=("fit",))
+    where = placement(request.executor, request.cluster)
+    options = request.run_request(generators=(request.generator,))
+    plan = make_plan(
+        options,
+        stages=("fit",) if request.objective == "fid" else None,
+        placement=where if where.elsewhere else None,
+    )
     name = f"tune-{plan.task.name}-{plugin.name}"
     out = request.out or Path("outputs") / folder_name(name, request.scenario, *settings_part(plan))
     make_folder(out)
     with writing_alone(out):
-        path = tune(
-            plan,
-            plugin,
-            trials=request.trials,
-            seed=request.seed,
-            study_file=request.study or out / "study.db",
-            out=out,
-        )
+        settings = Settings(
+            request.trials, request.seed, request.study or str(out / "study.db"), out, request.objective,
+            request.workers, where, request.most_seconds, request.most_memory_gb,
+        )  # fmt: skip
+        path = tune(plan, plugin, settings)
     print(f"Best parameters: {path}")
     words = ["--task", request.task, "--profile", request.profile, "--source", plan.source]
     words += ["--scenario", request.scenario] if request.scenario else []
