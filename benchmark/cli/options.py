@@ -139,14 +139,19 @@ def entry_point(name: str, verb: str, request: type) -> str:
     lines, command = [f"  {name}:"], [f"{MODULE} {verb}"]
     if request.__pydantic_fields__:  # type: ignore[attr-defined]
         lines.append("    parameters:")  # MLflow refuses an empty entry
+    bare, named = list[str](), list[str]()
     for parameter, field, option, label in _fields(request):
         default = field.default if option.example is None else option.example
         text = "" if default is None or default is False or default == () else str(default)
         lines.append(
             f"      {parameter}: {{type: string, default: {json.dumps(text)}}}".ljust(60) + f"# {option.help}"
         )
-        command.append(f"{{{parameter}}}" if option.positional else f"{label} {{{parameter}}}")
-    wrapped = textwrap.wrap(" ".join(command), 100, break_long_words=False, break_on_hyphens=False)
+        if option.positional:
+            bare.append(f"{{{parameter}}}")  # an option of several values would take one that follows it
+        else:
+            named.append(f"{label} {{{parameter}}}")
+    words = " ".join([*command, *bare, *named])
+    wrapped = textwrap.wrap(words, 100, break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "    command: >-", *(f"      {line}" for line in wrapped)])
 
 

@@ -262,6 +262,9 @@ class PushRequest:
 class PullRequest(RunRequest):
     """Fetch the results that a run needs from a shared place, by their keys."""
 
+    task: Annotated[str, Option("name of a task, or path of a task file")] = (
+        "cxr_pneumonia"  # not bare, beside remote
+    )
     remote: Remote
     executor: ExecutorName = None
     cluster: Cluster = None

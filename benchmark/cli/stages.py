@@ -20,7 +20,7 @@ from benchmark.experiments.run import (
     writing_alone,
 )
 from benchmark.experiments.sweep import plan_variants, run_sweep
-from benchmark.experiments.tune import tunable, tune
+from benchmark.experiments.tune import Settings, tunable, tune
 from benchmark.planning.request import RunVerbRequest, StageRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.tasks.loading import load_task
@@ -67,19 +67,21 @@ def run_tuning(request: TuneRequest) -> int:
     rows = load_task(request.task).profile(request.profile).generators
     known = rows.get(request.generator, GeneratorEntry())  # a row may have another name than its plug-in
     plugin = tunable(known.plugin or request.generator)
-    plan = make_plan(request.run_request(generators=(request.generator,)), stages=("fit",))
+    where = placement(request.executor, request.cluster)
+    plan = make_plan(
+        request.run_request(generators=(request.generator,)),
+        stages=("fit",) if request.objective == "fid" else None,
+        placement=where if where.elsewhere else None,
+    )
     name = f"tune-{plan.task.name}-{plan.rows[-1].name}"
     out = request.out or Path("outputs") / folder_name(name, request.scenario, *settings_part(plan))
     make_folder(out)
     with writing_alone(out):
-        path = tune(
-            plan,
-            plugin,
-            trials=request.trials,
-            seed=request.seed,
-            study_file=request.study or out / "study.db",
-            out=out,
-        )
+        settings = Settings(
+            request.trials, request.seed, request.study or str(out / "study.db"), out, request.objective,
+            request.workers, where, request.most_seconds, request.most_memory_gb,
+        )  # fmt: skip
+        path = tune(plan, plugin, settings)
     print(f"Best parameters: {path}")
     words = [*request.words(), "--generators", request.generator, "--params", str(path)]
     print(f"Use them with: {command('run', *words)}")

@@ -2,12 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from benchmark.planning.request import STRICT, TASK, Count, Option, StageRequest, TaskRequest
+from benchmark.planning.request import (
+    STRICT,
+    TASK,
+    Cluster,
+    Count,
+    ExecutorName,
+    Option,
+    StageRequest,
+    TaskRequest,
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -33,10 +42,22 @@ class SyncRequest:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TuneRequest(TaskRequest):
-    """Search the parameters of a generator by the FID of its images to the val split."""
+    """Search the parameters of a generator by the FID or the utility of its images on the val split."""
 
     generator: Annotated[str, Option("name, or path of a Python file", "ddpm")]
     trials: Annotated[Count, Option("total number of trials, including finished ones")] = 20
-    study: Annotated[Path | None, Option("SQLite file of the study; default: <out>/study.db")] = None
+    study: Annotated[
+        str | None,
+        Option("SQLite file, .journal file or database URL of the study; default: <out>/study.db"),
+    ] = None
+    objective: Annotated[
+        Literal["fid", "utility", "both"],
+        Option("fid of previews, utility on val, or both as a Pareto front"),
+    ] = "fid"
+    workers: Annotated[Count, Option("trials at once")] = 1
+    executor: ExecutorName = None
+    cluster: Cluster = None
+    most_seconds: Annotated[float | None, Option("constraint: seconds of a trial")] = None
+    most_memory_gb: Annotated[float | None, Option("constraint: peak memory of a trial in GiB")] = None
     seed: Annotated[int, Option("seed of the sampler")] = 0
     out: Annotated[Path | None, Option("default: outputs/tune-<task>-<generator>")] = None

@@ -1,35 +1,42 @@
-"""The only file that talks to Optuna: search a generator's parameters. The test split is out of its reach."""
+"""Search a generator's parameters: trials are nodes of the engine, and Optuna draws what each tries."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
 
-from benchmark.engine.claim import Claim
+from benchmark.engine.events import RunObserver
 from benchmark.engine.node import Graph, Node
+from benchmark.engine.resources import LOCAL, Placement
 from benchmark.engine.runner import execute
-from benchmark.engine.store import Store, store_root
-from benchmark.engine.store_fault import store_is_blamed
-from benchmark.errors import BenchmarkError, StoreError, TaskError
+from benchmark.engine.store import Result, Store, store_root
+from benchmark.errors import TaskError
 from benchmark.experiments.mlflow_tracker import Tracker
 from benchmark.experiments.run import close_after, settings_part
-from benchmark.planning.graph import build
+from benchmark.experiments.study import ID, finished, open_study, other_studies
+from benchmark.experiments.tracking_store import shown
+from benchmark.experiments.trial import (
+    Objective,
+    Search,
+    TrialConfig,
+    TrialResult,
+    run_trial,
+    searched_row,
+    suggested,
+    trial_graph,
+)
+from benchmark.experiments.utility import check_utility
 from benchmark.planning.plan import Plan, Row
-from benchmark.planning.rows import generator_row
 from benchmark.plugins.registry import Plugin, find
 from benchmark.stages import run as run_stage
-from benchmark.stages.fit import FitConfig, fit
-from benchmark.stages.fit_context import ShouldPrune
-from benchmark.stages.foreign import facts, suggest
-from benchmark.stages.job import DATA, Job, first_line
-from benchmark.stages.records import REAL_ONLY, History
+from benchmark.stages.foreign import facts
+from benchmark.stages.job import DATA
 from benchmark.utils.files import write_text
 from benchmark.utils.hashing import sha256_of
 from benchmark.utils.outputs import refuse_foreign_files
@@ -37,20 +44,32 @@ from benchmark.utils.outputs import refuse_foreign_files
 if TYPE_CHECKING:
     import optuna
 
-HEARTBEAT_SECONDS = 30
-BEST, OBJECTIVE = "best_params.yaml", "val_fid_"  # and the extractor's name
+BEST, OBJECTIVE = "best_params.yaml", "val_"  # and the metric's name
 
 
-class Pruned(Exception):
-    """The pruner ended this trial."""
+@dataclass(frozen=True)
+class Settings:
+    """How a search runs.
 
+    Attributes:
+        trials: in all, finished ones included.
+        seed: of the sampler.
+        study: SQLite file, journal file (``.journal``), or URL of a database.
+        out: folder for ``best_params.yaml``.
+        objective: preview FID, primary metric on ``val``, or both as a Pareto front.
+        workers: trials at once.
+        most_seconds, most_memory_gb: constraints of a trial.
+    """
 
-class Stopped(BaseException):
-    """The search cannot go on; Optuna passes it on, and the trial counts as killed and runs again."""
-
-    def __init__(self, reason: BaseException) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    trials: int
+    seed: int
+    study: str
+    out: Path
+    objective: Objective = "fid"
+    workers: int = 1
+    placement: Placement = LOCAL
+    most_seconds: float | None = None
+    most_memory_gb: float | None = None
 
 
 def tunable(generator: str) -> Plugin:
@@ -67,217 +86,158 @@ def tunable(generator: str) -> Plugin:
     return plugin
 
 
-def tune(plan: Plan, plugin: Plugin, *, trials: int, seed: int, study_file: Path, out: Path) -> Path:
-    """Search the generator's own space; the objective is its best preview FID against ``val``.
+def tune(plan: Plan, plugin: Plugin, settings: Settings) -> Path:
+    """Search the generator's own space on ``val``.
 
-    An existing study continues as if it had not stopped: ``trials`` counts the finished ones too, and a
-    trial whose process was killed runs again. Another protocol, other data and other code are another study.
+    An existing study continues as if it had not stopped: a trial whose process was killed runs again.
+    Another protocol, other data, other code and another objective are another study.
 
     Args:
         plan: of the task with this generator as its last row.
         plugin: the generator; see ``tunable``.
-        trials: in all.
-        seed: of the sampler.
-        study_file: SQLite file of the study.
-        out: folder for ``best_params.yaml``.
     Returns:
         Path of ``best_params.yaml``, which ``run --params`` accepts.
     Raises:
         TaskError: no trial succeeded, or the search space raised an error.
         StoreError: ``best_params.yaml`` is there, and is not of a search.
     """
-    refuse_foreign_files([out / BEST], out / BEST, f"objective: {OBJECTIVE}")
-    study = _study(study_file, _identity(plan, plugin))
-    search = _Search(plan, plugin, Store(store_root()))
+    best = settings.out / BEST
+    refuse_foreign_files([best], best, f"objective: {OBJECTIVE}")
+    if settings.objective != "fid":
+        check_utility(plan)
+    search = Search(
+        plan=plan,
+        plugin=plugin,
+        storage=_absolute(settings.study),
+        study=_identity(plan, plugin, settings),
+        seed=settings.seed,
+        objective=settings.objective,
+        folders={},
+        store=str(store_root().absolute()),
+        parallel=settings.workers > 1 or settings.placement.elsewhere,
+        most_seconds=settings.most_seconds,
+        most_memory_gb=settings.most_memory_gb,
+    )
+    study = open_study(search.storage, search.study, search.directions)
+    if other_studies(study):
+        print(f"note: {shown(settings.study)} holds a search with another protocol, data or code too")
+    began, tracker = time.monotonic(), Tracker(plan, "tune", Graph(()))
     try:
-        for _ in range(trials - len(_finished(study))):
-            study.sampler = _sampler(seed, len(study.get_trials(deepcopy=False)))
-            study.optimize(search.run, n_trials=1, callbacks=[search.log])
-        search.tracker.close("FINISHED", time.monotonic() - search.began)
+        _run(search, study, settings, tracker)
+        tracker.close("FINISHED", time.monotonic() - began)
     except BaseException as fault:
-        reason = fault.reason if isinstance(fault, Stopped) else fault
-        close_after(reason, search.tracker, time.monotonic() - search.began)
-        raise reason from None
-    return _write_best(study, plan, plugin, out)
+        close_after(fault, tracker, time.monotonic() - began)
+        raise
+    return _write_best(study, search, best)
 
 
-def _identity(plan: Plan, plugin: Plugin) -> str:
+def _absolute(study: str) -> str:
+    return study if "://" in study else os.path.abspath(study)
+
+
+def _run(search: Search, study: optuna.Study, settings: Settings, tracker: Tracker) -> None:
+    """Compute the inputs of all trials, then the trials that are missing."""
+    store, done = Store(store_root()), len(finished(study))
+    if done >= settings.trials:
+        return
+    search = replace(search, folders=_inputs_without_test(search, store, settings))
+    device, study_id = search.plan.device, study.user_attrs[ID]
+    places = range(done, settings.trials)
+    graph = Graph(
+        Node(
+            f"trial/{search.plan.rows[-1].name}/{place}",
+            TrialConfig(study_id=study_id, place=place, device=device, search=search),
+            row=search.plan.rows[-1].name,
+            expected_seconds=TrialConfig.seconds,
+        )
+        for place in places
+    )
+    outcome = execute(
+        graph, store, run_trial, workers=settings.workers, observer=_Reporter(tracker, search),
+        placement=settings.placement,
+    )  # fmt: skip
+    for text in outcome.report():
+        print(f"failed: {text}", flush=True)
+    if not outcome.results:
+        raise TaskError(f"tune {search.plugin.name}", "no trial ended", next(iter(outcome.report()), ""))
+
+
+def _inputs_without_test(search: Search, store: Store, settings: Settings) -> dict[str, str]:
+    """Compute what fits and trainings read; of the data train and val alone, so that no trial reads test."""
+    row = searched_row(search.plan, search.plugin, {})
+    graph = trial_graph(search.plan, row, search.objective)
+    needed = graph.needed(lambda n: any(n.id in own.needs for own in graph if own.row == row.name))
+    shared = Graph(node for node in needed if node.row != row.name)
+    outcome = execute(
+        shared,
+        store,
+        run_stage,
+        workers=settings.workers,
+        essential=lambda _: True,
+        placement=settings.placement,
+    )
+    folders = {name: str(result.folder.absolute()) for name, result in outcome.results.items()}
+    for name in {n for node in graph if node.row == row.name for n in node.inputs.get(DATA, ())}:
+        reduced = store.work(f"tune-{graph.keys[name]}").absolute()
+        for file in ("train.arrow", "val.arrow"):
+            shutil.copyfile(Path(folders[name]) / file, reduced / file)
+        folders[name] = str(reduced)
+    return folders
+
+
+class _Reporter(RunObserver):
+    """Prints and tracks every trial that has ended."""
+
+    def __init__(self, tracker: Tracker, search: Search) -> None:
+        self.tracker, self.search = tracker, search
+
+    def finished(self, node: Node, result: Result) -> None:
+        """Log a trial as a nested run."""
+        trial = result.read(TrialResult)
+        first = trial.values[0] if trial.values else None
+        self.tracker.trial(trial.number, trial.state, trial.params, first, trial.history)
+        names = {"fid": ("val FID",), "utility": ("val utility",), "both": ("val FID", "val utility")}
+        values = trial.values or ("-",) * len(self.search.directions)
+        texts = [v if isinstance(v, str) else f"{v:.3f}" for v in values]
+        scores = ", ".join(f"{n} {t}" for n, t in zip(names[self.search.objective], texts, strict=True))
+        print(f"trial {trial.number}: {trial.state.lower()}, {scores}, {trial.params}", flush=True)
+
+
+def _identity(plan: Plan, plugin: Plugin, settings: Settings) -> str:
     """Return the name of a study: words, and a hash of protocol, data and code; the machine is left out."""
     anywhere = replace(plan, device="cuda", precision="float32")
-    keys = sorted(_fits(anywhere, _row(plan, plugin, {})).keys.values())
+    keys = sorted(trial_graph(anywhere, searched_row(anywhere, plugin, {}), "fid").keys.values())
     words = [plan.task.name, plan.profile_name, plan.source, plan.rows[-1].name, *settings_part(plan)]
-    return "/".join([*words, sha256_of([plan.protocol_hash, keys, facts(plugin)[1]])[:16]])
+    own: list[Any] = [plan.protocol_hash, keys, facts(plugin)[1]]
+    limits = [settings.most_seconds, settings.most_memory_gb]
+    if settings.objective != "fid" or any(limits):
+        words.append(settings.objective)
+        own += [settings.objective, limits]
+    return "/".join([*words, sha256_of(own)[:16]])
 
 
-def _sampler(seed: int, trial: int) -> optuna.samplers.TPESampler:
-    """Return the sampler of one trial, seeded by its number, so that a search that goes on repeats none."""
-    import optuna
-
-    own = np.random.SeedSequence([seed, trial]).generate_state(1)[0]
-    return optuna.samplers.TPESampler(seed=int(own), n_startup_trials=5)
-
-
-def _study(file: Path, name: str) -> optuna.Study:
-    import optuna
-    from optuna.exceptions import ExperimentalWarning
-    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-    from sqlalchemy.engine import URL
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # the heartbeat, since Optuna 2
-            storage = RDBStorage(
-                URL.create("sqlite", database=str(file)).render_as_string(),
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=2 * HEARTBEAT_SECONDS,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
-            )
-        known = optuna.get_all_study_names(storage)
-        if known and name not in known:
-            print(f"note: {file} holds a search with another protocol, data or code; this one is new")
-        return optuna.create_study(
-            storage=storage,
-            study_name=name,
-            load_if_exists=True,
-            direction="minimize",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
-        )
-    except Exception as error:  # SQLAlchemy and SQLite each raise their own
-        raise TaskError(f"study {file}", str(error).splitlines()[0], "Give another --study file.") from error
-
-
-def _finished(study: optuna.Study) -> list[Any]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-
-
-class _Search:
-    """The objective: one fit per trial, reported to pruner and tracker."""
-
-    def __init__(self, plan: Plan, plugin: Plugin, store: Store) -> None:
-        self.plan, self.plugin, self.store = plan, plugin, store
-        self.began = time.monotonic()
-        self.tracker = Tracker(plan, "tune", Graph(()))
-        self.inputs = self._inputs_without_test()
-        self.history: History = []
-
-    def _inputs_without_test(self) -> dict[str, tuple[Path, ...]]:
-        """Compute the inputs of the fits; of the data train and val alone, so that no trial can read test."""
-        graph = _fits(self.plan, _row(self.plan, self.plugin, {}))
-        node = graph.find("fit")[0]
-        needed = graph.needed(lambda n: n.id in node.needs)
-        outcome = execute(needed, self.store, run_stage, workers=1, essential=lambda _: True)
-        inputs = {role: tuple(outcome.results[i].folder for i in ids) for role, ids in node.inputs.items()}
-        (data,), (folder,) = node.inputs[DATA], inputs[DATA]
-        reduced = self.store.work(f"tune-{graph.keys[data]}")
-        for name in ("train.arrow", "val.arrow"):
-            shutil.copyfile(folder / name, reduced / name)
-        return {**inputs, DATA: (reduced,)}
-
-    def run(self, trial: optuna.Trial) -> float:
-        """Return the objective; what stops the search passes Optuna by."""
-        try:
-            return self.objective(trial)
-        except (KeyboardInterrupt, StoreError) as reason:
-            raise Stopped(reason) from None
-
-    def objective(self, trial: optuna.Trial) -> float:
-        """Return the best preview FID of one set of parameters, the mean over the fits."""
-        import optuna
-
-        graph = _fits(self.plan, _row(self.plan, self.plugin, _suggested(self.plugin, trial)))
-        self.history = []
-
-        def should_prune(step: int, fid: float) -> bool:
-            trial.report(fid, len(self.history))
-            self.history.append({"step": float(step), "val_fid": fid})
-            if trial.should_prune():
-                raise Pruned
-            return False
-
-        try:
-            chosen = [self._fit(node, graph.keys[node.id], should_prune) for node in graph.find("fit")]
-        except Pruned:
-            raise optuna.TrialPruned from None
-        except StoreError:
-            raise
-        except BenchmarkError as error:
-            if isinstance(error.__cause__, Pruned):
-                raise optuna.TrialPruned from None
-            trial.set_user_attr("error", str(error))
-            return float("nan")  # Optuna counts the trial as failed and continues
-        known = [fid for fid in chosen if fid is not None]
-        return sum(known) / len(known)
-
-    def _fit(self, node: Node, key: str, should_prune: ShouldPrune) -> float | None:
-        """Return the best preview FID of one fit; None where nothing is to be fitted."""
-        claim = self.store.claim("trial", key)
-        assert isinstance(claim, Claim)  # no trial is committed
-        job: Job[FitConfig] = Job(node, self.inputs, claim.out, claim.scratch)
-        with claim.held(), store_is_blamed(self.store, claim.folder):
-            result = fit(job, should_prune)
-        claim.discard()
-        return result.chosen.get(f"{OBJECTIVE}{self.plan.extractor}")
-
-    def log(self, study: optuna.Study, trial: Any) -> None:
-        """Log a trial that has ended as a nested run."""
-        self.tracker.trial(trial.number, trial.state.name, trial.params, trial.value, self.history)
-        value = "-" if trial.value is None else f"{trial.value:.3f}"
-        print(
-            f"trial {trial.number}: {trial.state.name.lower()}, val FID {value}, {trial.params}", flush=True
-        )
-
-
-def _row(plan: Plan, plugin: Plugin, params: dict[str, Any]) -> Row:
-    """Return the searched row, the last of the plan, with other parameters."""
-    searched = plan.rows[-1]
-    return replace(generator_row(plugin, searched.entry, params), name=searched.name)
-
-
-def _fits(plan: Plan, row: Row) -> Graph:
-    """Return the fit of a row in the first fold, and all that it needs."""
-    evaluating = [r for r in plan.rows if r.name == REAL_ONLY]
-    graph = build(replace(plan, rows=(*evaluating, row)))
-    first = row.fit_seeds(plan.profile)[0]
-    return graph.needed(lambda node: node.stage == "fit" and node.fold == 0 and node.fit == first)
-
-
-def _suggested(plugin: Plugin, trial: Any) -> dict[str, Any]:
-    """Return the parameters that a generator's search space draws.
-
-    Raises:
-        TaskError: ``search_space`` raised an error.
-    """
-    from optuna import TrialPruned
-
-    try:
-        return suggest(plugin, trial)
-    except (TrialPruned, TaskError):
-        raise
-    except Exception as error:  # a third party's code may raise anything
-        problem = f"search_space(trial) raised {type(error).__name__}: {first_line(error)}"
-        raise TaskError(f"generator '{plugin.name}'", problem, "Fix the generator's search space.") from error
-
-
-def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, out: Path) -> Path:
+def _write_best(study: optuna.Study, search: Search, path: Path) -> Path:
+    """Write the parameters of the best trial; of a Pareto front, of the one with the highest utility."""
     from optuna.trial import FixedTrial, TrialState
 
+    plan, name = search.plan, search.plan.rows[-1].name
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not done:
         failed = [t.user_attrs.get("error", "") for t in study.get_trials(deepcopy=False)]
-        raise TaskError(
-            f"tune {plugin.name}", "no trial succeeded", next(filter(None, failed), "Add trials.")
-        )
-    best = study.best_trial
-    row = _row(plan, plugin, _suggested(plugin, FixedTrial(best.params)))
-    about = {
-        "generators": {row.name: dict(row.params)},
+        raise TaskError(f"tune {name}", "no trial succeeded", next(filter(None, failed), "Add trials."))
+    front = study.best_trials
+    if not front:
+        raise TaskError(f"tune {name}", "no trial meets the constraints", "Relax them, or add trials.")
+    best = max(front, key=lambda t: t.values[-1]) if search.objective == "both" else front[0]
+    names = {"fid": f"val_fid_{plan.extractor}", "utility": f"val_{plan.task.primary_metric.name}"}
+    objective = (
+        [names[n] for n in ("fid", "utility")] if search.objective == "both" else [names[search.objective]]
+    )
+    about: dict[str, Any] = {
+        "generators": {name: dict(_row(search, FixedTrial(best.params)).params)},
         "found": {
-            "objective": f"{OBJECTIVE}{plan.extractor}",
-            "value": best.value,
+            "objective": ", ".join(objective),
+            "value": best.values[-1],
             "trial": best.number,
             "trials": len(study.trials),
             "task": plan.task.name,
@@ -288,7 +248,14 @@ def _write_best(study: optuna.Study, plan: Plan, plugin: Plugin, out: Path) -> P
             "protocol": plan.protocol_hash,
         },
     }
-    path = out / BEST
+    if search.objective == "both":
+        about["found"]["pareto"] = [
+            {"trial": t.number, "values": list(t.values), "params": dict(t.params)} for t in front
+        ]
     refuse_foreign_files([path], path, f"objective: {OBJECTIVE}")
     write_text(path, yaml.safe_dump(about, sort_keys=True))
     return path
+
+
+def _row(search: Search, trial: Any) -> Row:
+    return searched_row(search.plan, search.plugin, suggested(search.plugin, trial))

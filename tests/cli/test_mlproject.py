@@ -18,7 +18,7 @@ POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 def words(name: str, **given: str) -> list[str]:
     """Return the command line that MLflow makes of an entry point, its defaults and the given parameters."""
     point = POINTS[name]
-    values = {p: about["default"] for p, about in point["parameters"].items()} | given
+    values = {p: about["default"] for p, about in point.get("parameters", {}).items()} | given
     command = point["command"].format(**{p: shlex.quote(v) for p, v in values.items()})
     return shlex.split(command)[3:]
 
@@ -40,7 +40,7 @@ def test_every_option_is_a_parameter(name):
     """An entry point has all fields of its verb's request, and its command uses each once."""
     verb = VERBS["run" if name == "main" else name.replace("_", " ")]
     fields = {field.name for field in dataclasses.fields(verb.request)}
-    assert set(POINTS[name]["parameters"]) == fields
+    assert set(POINTS[name].get("parameters", {})) == fields
     used = [word for word in POINTS[name]["command"].split() if word.startswith("{")]
     assert sorted(used) == sorted(f"{{{field}}}" for field in fields)
 

@@ -84,7 +84,7 @@ def test_the_command_that_tune_prints_plans_the_tuned_row(generator, custom, mon
     best, given = custom / "best.yaml", str(custom / generator) if "." in generator else generator
     seen = []
 
-    def tune(plan, plugin, **_):
+    def tune(plan, plugin, settings):
         params = {"components": 3} if generator == "mine.py" else {"warmup": 2}
         best.write_text(yaml.safe_dump({"generators": {plan.rows[-1].name: params}}))
         seen.append(plan)

@@ -11,9 +11,12 @@ import pytest
 import yaml
 
 from benchmark.cli.parser import main
+from benchmark.engine.node import Node
 from benchmark.errors import StoreError, TaskError
+from benchmark.experiments import trial as trials_of
 from benchmark.experiments import tune as search
-from benchmark.experiments.tune import Stopped, _Search
+from benchmark.experiments.study import open_study, sampler
+from benchmark.experiments.tune import Settings
 from benchmark.planning.request import RunRequest
 from benchmark.planning.resolve import make_plan
 from benchmark.utils.signals import Interrupted
@@ -62,14 +65,14 @@ class Generator:
 '''
 
 
-def tune(folder: Path, trials: int) -> int:
+def tune(folder: Path, trials: int, *more: str, out: str = "out") -> int:
     """Run the verb in its folder, and return the exit status."""
     (folder / "searched.py").write_text(SEARCHED)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SYNTHTHORAX_STORE", str(folder / "store"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        words = ["tune", "--task", str(TINY), "--generator", "searched.py", "--out", "out"]
+        words = ["tune", "--task", str(TINY), "--generator", "searched.py", "--out", out, *more]
         return main([*words, "--trials", str(trials)])
 
 
@@ -129,7 +132,7 @@ def test_a_resumed_search_is_an_uninterrupted_one():
         study = optuna.create_study()
         for count in counts:
             for _ in range(count):
-                study.sampler = search._sampler(0, len(study.trials))
+                study.sampler = sampler(0, len(study.trials))
                 study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
             study = optuna.load_study(study_name=study.study_name, storage=study._storage)
         return [trial.params["x"] for trial in study.trials]
@@ -139,10 +142,11 @@ def test_a_resumed_search_is_an_uninterrupted_one():
     assert len(set(whole)) == 8
 
 
-def identity(file: Path, **changed: Any) -> str:
+def identity(file: Path, objective: Any = "fid", **changed: Any) -> str:
     request = RunRequest(str(BINARY), generators=(str(file),), **changed)
     plugin = search.tunable(str(file))
-    return search._identity(make_plan(request, stages=("fit",)), plugin)
+    settings = Settings(1, 0, "study.db", file.parent, objective)
+    return search._identity(make_plan(request, stages=("fit",)), plugin, settings)
 
 
 def test_protocol_scenario_data_and_code_are_other_studies(tmp_path):
@@ -159,15 +163,16 @@ def test_protocol_scenario_data_and_code_are_other_studies(tmp_path):
         identity(file, set=("train_images=100",)),
         identity(file, set=("split.val=0.3",)),
         identity(file, weights="none", profile="lite"),
+        identity(file, "utility"),
     ]
-    assert len({first, *others}) == 6
+    assert len({first, *others}) == 7
 
 
 def test_an_error_of_the_search_space_is_one_line(tmp_path):
     """The generator and its error are named."""
     (tmp_path / "odd.py").write_text(SEARCHED.replace('trial.suggest_float("noise", 0.0, 1.0)', "1 / 0"))
     with pytest.raises(TaskError, match=r"'odd' \(odd.py\), line 14: search_space\(\) raised ZeroDiv"):
-        search._suggested(search.tunable(str(tmp_path / "odd.py")), None)
+        trials_of.suggested(search.tunable(str(tmp_path / "odd.py")), None)
 
 
 def test_study_resumes_and_never_reads_the_test_split(searched):
@@ -180,20 +185,51 @@ def test_study_resumes_and_never_reads_the_test_split(searched):
 
 
 @pytest.mark.parametrize("reason", [Interrupted(signal.SIGTERM), StoreError("store", "is full")])
-def test_a_trial_that_is_stopped_counts_as_killed(reason, monkeypatch):
-    """Optuna records neither a failure nor a value, so the trial runs again when its heartbeat is old."""
-    import optuna
+def test_a_trial_that_is_stopped_runs_again(reason, tmp_path, monkeypatch):
+    """Optuna records neither a failure nor a value. The next attempt at the node fails that trial and tries
+    the same parameters, and the lost one does not count among the finished ones."""
+    storage, work = str(tmp_path / "study.db"), tmp_path / "work"
+    work.mkdir()
+    tried = []
 
-    def stop(*_):
-        raise reason
+    def objective(self, trial):
+        tried.append(trial.suggest_float("x", 0, 1))
+        if len(tried) == 1:
+            raise reason
+        return tried[-1]
 
-    search = object.__new__(_Search)
-    search.plan = search.plugin = search.entry = None
-    monkeypatch.setattr("benchmark.experiments.tune.generator_row", lambda *_: None)
-    monkeypatch.setattr("benchmark.experiments.tune._suggested", lambda *_: {})
-    monkeypatch.setattr("benchmark.experiments.tune._fits", stop)
-    study = optuna.create_study()
-    with pytest.raises(Stopped) as caught:
-        study.optimize(search.run, n_trials=3)
-    assert caught.value.reason is reason
+    monkeypatch.setattr(trials_of.Trial, "objective", objective)
+    shared = trials_of.Search(
+        plan=None, plugin=None, storage=storage, study="s", seed=0, objective="fid", folders={},
+        store=str(tmp_path / "store"), parallel=False,
+    )  # fmt: skip
+    config = trials_of.TrialConfig(study_id="i", place=0, device="cpu", search=shared)
+    job = (Node("t", config), {}, tmp_path, work, lambda share: None, lambda step, scalars: None)
+    with pytest.raises(type(reason)):
+        trials_of.run_trial(*job)
+    study = open_study(storage, "s")
     assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+    result = trials_of.run_trial(*job)
+    study = open_study(storage, "s")
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
+    assert tried[0] == tried[1] == result["values"][0]
+    assert len(search.finished(study)) == 1
+
+
+@pytest.mark.slow
+def test_two_workers_share_a_study_and_search_both_objectives(searched, monkeypatch):
+    """In a journal file: three trials of two at once, each with the FID of previews and the utility on val.
+    The best parameters are of the trial on the Pareto front with the highest utility."""
+    folder, _ = searched
+    assert tune(folder, 3, "--objective", "both", "--workers", "2", "--study", "two.journal", out="both") == 0
+    best = yaml.safe_load((folder / "both" / "best_params.yaml").read_text())["found"]
+    assert best["objective"] == "val_fid_phantom_cxr_v1, val_balanced_accuracy"
+    assert best["trials"] == 3
+    assert best["value"] == max(point["values"][1] for point in best["pareto"])
+    assert all(point["values"][0] > 0 and 0 <= point["values"][1] <= 1 for point in best["pareto"])
+
+
+def test_a_study_that_cannot_be_opened_is_one_line(tmp_path):
+    """A database without its driver or server names the study, without its password."""
+    with pytest.raises(TaskError, match=r"^study postgresql://127\.0\.0\.1:1/s: "):
+        open_study("postgresql://user:secret@127.0.0.1:1/s", "s")

@@ -70,7 +70,8 @@ def acceptance(answers: "pd.DataFrame") -> dict[str, dict[str, Record]]:
     )
     majority = accepted.mean() > 0.5
     results: dict[str, dict[str, Record]] = {}
-    for (model, name), images in majority.groupby(level=[0, 1]):
+    for group, images in majority.groupby(level=[0, 1]):
+        model, name = map(str, group)  # type: ignore[arg-type]
         share = float(images.mean())
         passes = bool(share >= REQUIRED)
         results.setdefault(model, {})[name] = {"share": share, "images": len(images), "passes": passes}
