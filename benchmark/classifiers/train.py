@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SAVE_EVERY_SECONDS = 20.0
-COMPILING_PAYS = 2000  # updates, on a GPU; on a CPU it takes a minute and gains nothing (docs/performance.md)
+COMPILING_PAYS = 2000  # updates, on a GPU; on a CPU it takes a minute and gains nothing
 
 
 @dataclass(frozen=True)

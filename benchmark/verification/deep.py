@@ -216,7 +216,7 @@ def _is_doubted(agreement: Agreement, same_images: bool) -> bool:
     A machine that repeats a generator bit by bit computes as the author's does, whatever hardware the bundle
     names. Of a generator that computes without rounding this is no proof, so the check does not fail. No
     larger difference is tolerable on other hardware: there the same seed and the same images gave up to 4.5
-    points more, as another seed does (docs/verify.md).
+    points more, as another seed does.
     """
     return same_images and agreement.largest > EXACT
 
