@@ -246,7 +246,7 @@ def test_a_mixing_ratio_is_a_choice_like_any_other():
 
 
 def test_the_example_of_table_3_is_lus_limited_with_and_without_augmentation():
-    """Its demo has the generators, scenario and mix of ``lus_limited``; its classifiers differ in augmentation."""
+    """Generators, scenario and mix are those of ``lus_limited``; two classifiers differ in augmentation."""
     example, task = load_task(str(ROOT / "examples" / "zhang_table3.yaml")), load_task("lus_limited")
     own, demo = example.profile("demo"), task.profile("demo")
     assert {name: demo.generators[name] for name in own.generators} == own.generators
