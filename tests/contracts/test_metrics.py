@@ -115,7 +115,7 @@ def side(module: ModuleType, seed: int, order: np.ndarray | None = None) -> Side
     chosen = np.arange(n) if order is None else order
     given = {}
     for need in {*module.Metric.needs, *getattr(module.Metric, "optional", ())}:
-        if need == "feature_maps":
+        if need in ("feature_maps", "segmented_classes"):  # not one for each image
             given[need] = every[need]
             continue
         by_evaluator = need in ("predictions", "predicted_labels")
