@@ -4,7 +4,6 @@ Without images that the generator cannot have seen, the real images of other pat
 and faint copies cannot be told from likeness: the nearness is then not measured.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,26 +13,12 @@ from benchmark.images.copies.bank import Bank, spread
 from benchmark.images.copies.detector import CopyDetector
 from benchmark.images.copies.model import CopyModel
 from benchmark.images.image_set import ImageSet, Splits
+from benchmark.metrics.judging.record import Pair
 from benchmark.metrics.memorization.gate import JUDGED, Gate, memorization
 from benchmark.metrics.memorization.real_copies import HELDOUT, ITSELF, RealCopies, planted_copies
 
 SHOWN = 8  # pairs
 FEWEST = 4  # real patients: two to learn from, and two to calibrate
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """A synthetic image, and the real image that it resembles most.
-
-    Attributes:
-        score: of the detector; higher is more like a copy.
-        copy: the score is above the threshold.
-    """
-
-    synthetic: int
-    real: int
-    score: float
-    copy: bool
 
 
 def judge_copies(
@@ -64,8 +49,8 @@ def judge_copies(
 def _without_unseen(real: ImageSet, seed: int) -> RealCopies:
     """Return the search in real images, calibrated on those of other patients.
 
-    The model learns from every other patient, and the images of the rest calibrate: like synthetic images, they
-    are new to it.
+    The model learns from every other patient, and the images of the rest calibrate: like synthetic images,
+    they are new to it.
     """
     patients = np.unique(real.patient_id)
     learned = np.isin(real.patient_id, patients[::2])
