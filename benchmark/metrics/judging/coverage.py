@@ -28,8 +28,7 @@ def density_parts(inside: np.ndarray, neighbors: int = NEIGHBORS) -> np.ndarray:
 
 def coverage_parts(inside: np.ndarray) -> np.ndarray:
     """Return (N,) values whose mean is the coverage: the share of real images with a synthetic neighbor."""
-    parts: np.ndarray = inside.any(1).astype(np.float64)
-    return parts
+    return np.asarray(inside.any(1), np.float64)
 
 
 def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
