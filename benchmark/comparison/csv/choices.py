@@ -68,11 +68,13 @@ def acceptance(answers: "pd.DataFrame") -> dict[str, dict[str, Record]]:
     accepted = (given["acceptability"] >= ACCEPTABLE).groupby(
         [given["model"], given["class"], given["image"]]
     )
-    majority = accepted.mean() > 0.5
-    results: dict[str, dict[str, Record]] = {}
-    for group, images in majority.groupby(level=[0, 1]):
-        model, name = map(str, group)  # type: ignore[arg-type]
-        share = float(images.mean())
-        passes = bool(share >= REQUIRED)
-        results.setdefault(model, {})[name] = {"share": share, "images": len(images), "passes": passes}
-    return results
+    majority = (accepted.mean() > 0.5).rename("accepted").reset_index()
+    return {
+        str(model): {str(name): _accepted(images) for name, images in own.groupby("class")["accepted"]}
+        for model, own in majority.groupby("model")
+    }
+
+
+def _accepted(images: "pd.Series") -> Record:
+    share = float(images.mean())
+    return {"share": share, "images": len(images), "passes": bool(share >= REQUIRED)}

@@ -4,34 +4,21 @@ Without images that the generator cannot have seen, the real images of other pat
 and faint copies cannot be told from likeness: the nearness is then not measured.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from benchmark.errors import MetricError
 from benchmark.images.copies.bank import Bank, spread
 from benchmark.images.copies.detector import CopyDetector
 from benchmark.images.copies.model import CopyModel
 from benchmark.images.image_set import ImageSet, Splits
+from benchmark.metrics.judging.record import Pair
 from benchmark.metrics.memorization.gate import JUDGED, Gate, memorization
 from benchmark.metrics.memorization.real_copies import HELDOUT, ITSELF, RealCopies, planted_copies
 
 SHOWN = 8  # pairs
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """A synthetic image, and the real image that it resembles most.
-
-    Attributes:
-        score: of the detector; higher is more like a copy.
-        copy: the score is above the threshold.
-    """
-
-    synthetic: int
-    real: int
-    score: float
-    copy: bool
+FEWEST = 4  # real patients: two to learn from, and two to calibrate
 
 
 def judge_copies(
@@ -42,7 +29,12 @@ def judge_copies(
     Args:
         real: images that the generator may have learned from, all of one class.
         unseen: real images of patients that it cannot have learned from, if there are some.
+    Raises:
+        MetricError: fewer than four patients.
     """
+    if len(np.unique(real.patient_id)) < FEWEST:
+        problem = f"has {len(np.unique(real.patient_id))} patients, the search for copies needs {FEWEST}"
+        raise MetricError("--real", problem, "Give images of more patients.")
     if unseen is None:
         search, heldout = _without_unseen(real, seed), real
     else:
@@ -55,10 +47,17 @@ def judge_copies(
 
 
 def _without_unseen(real: ImageSet, seed: int) -> RealCopies:
-    """Return the search in real images, calibrated on those of other patients."""
-    model = CopyModel.learned(real.image)
+    """Return the search in real images, calibrated on those of other patients.
+
+    The model learns from every other patient, and the images of the rest calibrate: like synthetic images,
+    they are new to it.
+    """
+    patients = np.unique(real.patient_id)
+    learned = np.isin(real.patient_id, patients[::2])
+    model = CopyModel.learned(real.select(learned).image)
     detector = CopyDetector(real.image, real.patient_id, model)
-    others, some = spread(real, HELDOUT), spread(real, ITSELF)
+    new = real.select(~learned)
+    others, some = spread(new, HELDOUT), spread(new, ITSELF)
     bank = Bank(detector, detector.match(others.image, others.patient_id))
     itself = CopyDetector(some.image, some.patient_id, model).match(some.image, some.patient_id)
     planted = {kind: detector.match(images) for kind, images in planted_copies(real.image, seed).items()}

@@ -23,8 +23,7 @@ def neighborhoods(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
 
 def density_parts(inside: np.ndarray, neighbors: int = NEIGHBORS) -> np.ndarray:
     """Return (M,) values whose mean is the density: 1 in expectation for images of the same distribution."""
-    parts: np.ndarray = inside.sum(0) / min(neighbors, len(inside) - 1)
-    return parts
+    return np.asarray(inside.sum(0) / min(neighbors, len(inside) - 1))
 
 
 def coverage_parts(inside: np.ndarray) -> np.ndarray:

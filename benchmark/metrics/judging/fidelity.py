@@ -61,7 +61,7 @@ def fidelity(real: np.ndarray, patients: np.ndarray, fake: np.ndarray, seed: int
     for name, estimate in estimates.items():
         drawn = np.array([one[name] for one in replicates])
         low, high = np.quantile(drawn - drawn.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        synthetic, floors = [own[name] for own, _, _ in halvings], [floor[name] for _, floor, _ in halvings]
+        synthetic, floors = [one[0][name] for one in halvings], [one[1][name] for one in halvings]
         ends = (float(np.mean(floors)), min(floors), max(floors)) if floors else (None, None, None)
         halves = float(np.mean(synthetic)) if synthetic else None
         figures.append(Figure(name, estimate, float(estimate + low), float(estimate + high), halves, *ends))

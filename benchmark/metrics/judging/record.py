@@ -1,5 +1,6 @@
 """The judgement of a folder of synthetic images, as JSON."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -56,3 +57,18 @@ class Judgement(Part):
     not_checked: tuple[str, ...]
     warnings: tuple[str, ...]
     environment: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A synthetic image, and the real image that it resembles most.
+
+    Attributes:
+        score: of the detector; higher is more like a copy.
+        copy: the score is above the threshold.
+    """
+
+    synthetic: int
+    real: int
+    score: float
+    copy: bool

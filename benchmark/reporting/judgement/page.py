@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.images.image_set import ImageSet
-from benchmark.metrics.judging.copies import Pair
-from benchmark.metrics.judging.record import Judgement
+from benchmark.metrics.judging.record import Judgement, Pair
 from benchmark.reporting.formats import number, percent
 
 MARK = '"synththorax_judgement"'

@@ -64,7 +64,7 @@ def visit(browser) -> Iterator[Any]:
             context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
             contexts.append(context)
         opened = context.new_page()
-        opened.set_default_timeout(10000)
+        opened.set_default_timeout(60000)  # a busy machine is no fault of the page
         opened.on(
             "request",
             lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else requests.append(r.url),
