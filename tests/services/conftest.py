@@ -1,0 +1,54 @@
+"""PostgreSQL, an S3 server and MLflow, started once; skipped where one is not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from support.samples import ROOT
+
+NEEDED = ("moto", "psycopg2", "s3fs", "boto3")
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("services", ROOT / "deploy" / "services.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["services"] = module  # its dataclass looks itself up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The three services, as attributes ``database``, ``objects`` and ``mlflow``."""
+    for name in NEEDED:
+        pytest.importorskip(name, reason=f"{name} is not installed: make test-services")
+    if not [*Path("/usr/lib/postgresql").glob("*/bin/initdb")] and not shutil.which("initdb"):
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    script, folder = _script(), Path(tmp_path_factory.mktemp("services"))
+    for parent in [folder, *folder.parents][:3]:
+        parent.chmod(0o755)  # the user postgres enters it
+    script.database = script.postgres(folder)
+    script.store = script.objects(folder)
+    script.tracking = script.mlflow(folder, script.database, script.store)
+    yield script
+    for service in (script.tracking, script.store, script.database):
+        service.stop()
+
+
+@pytest.fixture
+def s3(services: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty folder in the bucket, with the keys in the environment."""
+    for name, value in services.KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{services.store.port}")
+    return f"s3://{services.BUCKET}/team"
