@@ -22,7 +22,7 @@ test-slow: .venv/.installed
 # PostgreSQL (apt-get install postgresql), an S3 server and MLflow are started, and taken away.
 test-services: .venv/.installed
 	$(ACTIVATE) && pip install --quiet --disable-pip-version-check -e '.[dev,ray,s3,team]' 'moto[server]>=5' boto3
-	$(ACTIVATE) && python -m pytest -m slow tests/services tests/engine/executors
+	$(ACTIVATE) && python -m pytest -m slow tests/experiments/services tests/engine/executors
 
 # The lowest versions that pyproject.toml allows must work together.
 test-lowest:

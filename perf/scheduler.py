@@ -9,6 +9,7 @@ the forecast take time. ``local`` and ``ray`` compute and commit every node.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -124,4 +125,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    import scheduler  # by a name that workers can import
+
+    scheduler.main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,21 +29,20 @@ def _script() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def services() -> Iterator[Any]:
     """The three services, as attributes ``database``, ``objects`` and ``mlflow``."""
     for name in NEEDED:
         pytest.importorskip(name, reason=f"{name} is not installed: make test-services")
     if not [*Path("/usr/lib/postgresql").glob("*/bin/initdb")] and not shutil.which("initdb"):
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    script, folder = _script(), Path(tmp_path_factory.mktemp("services"))
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)  # the user postgres enters it
+    script, folder = _script(), Path(tempfile.mkdtemp(prefix="synththorax-"))  # the user postgres enters it
     script.database = script.postgres(folder)
     script.store = script.objects(folder)
     script.tracking = script.mlflow(folder, script.database, script.store)
     yield script
     for service in (script.tracking, script.store, script.database):
         service.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
