@@ -72,7 +72,11 @@ class Service:
             self.command, cwd=self.folder, env=os.environ | self.environ, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-        wait_until(lambda: listens(self.port), self.name)
+        try:
+            wait_until(lambda: listens(self.port), self.name)
+        except SystemExit:
+            self.stop(signal.SIGKILL)
+            raise
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it with a signal, and wait for its end."""
@@ -89,7 +93,7 @@ def _as_postgres() -> list[str]:
     return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
-def postgres(folder: Path) -> Service:
+def postgres(folder: Path, *_: Service) -> Service:
     """Make a PostgreSQL cluster with the databases ``mlflow`` and ``optuna``."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = str(found[-1]) if found else shutil.which("initdb")
@@ -111,7 +115,7 @@ def postgres(folder: Path) -> Service:
     return service
 
 
-def objects(folder: Path) -> Service:
+def objects(folder: Path, *_: Service) -> Service:
     """Start moto's S3 server with an empty bucket; it holds the objects in memory."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -131,7 +135,7 @@ def mlflow(folder: Path, database: Service, store: Service) -> Service:
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
         "--workers", "1",
-        "--backend-store-uri", f"postgresql://synththorax@127.0.0.1:{database.port}/mlflow",
+        "--backend-store-uri", f"postgresql+psycopg2://synththorax@127.0.0.1:{database.port}/mlflow",
         "--artifacts-destination", f"s3://{BUCKET}/mlflow",
     ]  # fmt: skip
     environ = KEYS | {"MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{store.port}"}
@@ -148,15 +152,14 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     started: list[Service] = []
     try:
-        started.append(postgres(folder))
-        started.append(objects(folder))
-        started.append(mlflow(folder, *started))
+        for start in (postgres, objects, mlflow):
+            started.append(start(folder, *started))
         database, store, tracking = started
         for name, value in KEYS.items():
             print(f"export {name}={value}")
         print(f"export AWS_ENDPOINT_URL=http://127.0.0.1:{store.port}")
         print(f"export MLFLOW_TRACKING_URI=http://127.0.0.1:{tracking.port}")
-        print(f"# --study postgresql://synththorax@127.0.0.1:{database.port}/optuna", flush=True)
+        print(f"# --study postgresql+psycopg2://synththorax@127.0.0.1:{database.port}/optuna", flush=True)
         signal.pause()
     except KeyboardInterrupt:
         pass

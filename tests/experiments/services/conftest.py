@@ -36,13 +36,16 @@ def services() -> Iterator[Any]:
     if not [*Path("/usr/lib/postgresql").glob("*/bin/initdb")] and not shutil.which("initdb"):
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     script, folder = _script(), Path(tempfile.mkdtemp(prefix="synththorax-"))  # the user postgres enters it
-    script.database = script.postgres(folder)
-    script.store = script.objects(folder)
-    script.tracking = script.mlflow(folder, script.database, script.store)
-    yield script
-    for service in (script.tracking, script.store, script.database):
-        service.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    started: list[Any] = []
+    try:
+        for start in (script.postgres, script.objects, script.mlflow):
+            started.append(start(folder, *started))
+        script.database, script.store, script.tracking = started
+        yield script
+    finally:
+        for service in reversed(started):
+            service.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

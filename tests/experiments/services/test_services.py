@@ -72,7 +72,7 @@ def test_the_tracking_server_is_away_for_a_minute(services, tmp_path, monkeypatc
 
 def test_a_study_survives_a_restart_of_its_database(services):
     """PostgreSQL restarts between two trials, and while four threads search: no trial is lost or doubled."""
-    url = f"postgresql://synththorax@127.0.0.1:{services.database.port}/optuna"
+    url = f"postgresql+psycopg2://synththorax@127.0.0.1:{services.database.port}/optuna"
     study = open_study(url, "restarted")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
     services.database.stop(signal.SIGINT)  # a fast shutdown, which ends open connections
