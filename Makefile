@@ -1,7 +1,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: demo test test-slow test-lowest campaign verify-boards lint types imports docs clean
+.PHONY: demo test test-slow test-services test-lowest campaign verify-boards lint types imports docs clean
 
 # One environment for everything: made from the project's own files, again when they change.
 .venv/.installed: pyproject.toml
@@ -18,6 +18,11 @@ test: .venv/.installed
 
 test-slow: .venv/.installed
 	$(ACTIVATE) && python -m pytest -m slow
+
+# PostgreSQL (apt-get install postgresql), an S3 server and MLflow are started, and taken away.
+test-services: .venv/.installed
+	$(ACTIVATE) && pip install --quiet --disable-pip-version-check -e '.[dev,ray,s3,team]' 'moto[server]>=5' boto3
+	$(ACTIVATE) && python -m pytest -m slow tests/experiments/services tests/engine/executors
 
 # The lowest versions that pyproject.toml allows must work together.
 test-lowest:

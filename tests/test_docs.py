@@ -22,7 +22,6 @@ MOST_WORDS = 25_000  # of all hand-written pages
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"\b((?:perf|tests|examples|benchmark)/[\w/.]+\.(?:py|yaml|ipynb|json))\b")
-FIXED_ELSEWHERE = {("trust.md", "metrics.md#memorization-gate")}
 PROGRAM = re.compile(r"(?:python -m benchmark|synththorax) ")
 
 
@@ -58,8 +57,6 @@ def test_links_resolve(page):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         if "://" in link:
-            continue
-        if (page.name, link) in FIXED_ELSEWHERE:
             continue
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             broken.append(link)

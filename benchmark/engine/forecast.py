@@ -41,10 +41,10 @@ def start_order(graph: Graph) -> dict[str, int]:
     return {name: i for i, name in enumerate(sorted(key, key=key.__getitem__))}
 
 
-def _effects(node: Node) -> dict[str, float]:
-    """Return the effects that a node's duration is a sum of (``here`` first) and their prior deviations."""
-    stage, *tags = kind(node)
-    return {"here": HERE, stage: STAGE, **{f"{stage} {t}": TAG for t in tags}, " ".join(kind(node)): KIND}
+def _effects(of_kind: tuple[str, ...]) -> dict[str, float]:
+    """Return the effects that a duration is a sum of (``here`` first) and their prior deviations."""
+    stage, *tags = of_kind
+    return {"here": HERE, stage: STAGE, **{f"{stage} {t}": TAG for t in tags}, " ".join(of_kind): KIND}
 
 
 class Durations:
@@ -59,11 +59,13 @@ class Durations:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.index = {n.id: i for i, n in enumerate(nodes)}
         self.log_prior = np.log([max(n.expected_seconds, 1e-3) for n in nodes])
-        own = [_effects(node) for node in nodes]
+        kinds: dict[tuple[str, ...], int] = {}
+        self.kind = np.array([kinds.setdefault(kind(n), len(kinds)) for n in nodes], dtype=int)
+        own = [_effects(each) for each in kinds]
         effects = {name: deviation for each in own for name, deviation in each.items()}
         column = {name: i for i, name in enumerate(effects)}
         self.prior = np.array([deviation**-2 for deviation in effects.values()])
-        self.design = np.zeros((len(nodes), len(effects)))
+        self.design = np.zeros((len(kinds), len(effects)))  # nodes of one kind share a row
         for i, each in enumerate(own):
             self.design[i, [column[name] for name in each]] = 1.0
         self.seen: dict[str, tuple[float, bool]] = {}
@@ -82,17 +84,22 @@ class Durations:
         known += [(n, s, share, True) for n, (s, share) in running.items() if share > 0]
         if not known:
             return dict(zip(self.index, np.exp(self.log_prior).tolist(), strict=True))
-        rows = np.array([self.index[n] for n, *_ in known])
-        design = self.design[rows]
-        design[:, 0] = [here for *_, here in known]
+        nodes = np.array([self.index[n] for n, *_ in known])
         seconds, weight = np.array([s for _, s, *_ in known]), np.array([w for *_, w, _ in known])
-        target = np.log(seconds) - self.log_prior[rows]
-        weighted = design.T * (weight / NODE**2)
-        effect = np.linalg.solve(weighted @ design + np.diag(self.prior), weighted @ target)
+        here = np.array([is_here for *_, is_here in known], dtype=int)
+        count = len(self.design)
+        rows = self.kind[nodes] + count * (1 - here)  # kinds here, then kinds elsewhere
+        design = np.concatenate([self.design, self.design])
+        design[:, 0] = np.arange(2 * count) < count
+        target = np.log(seconds) - self.log_prior[nodes]
+        total = np.bincount(rows, weight, 2 * count) / NODE**2
+        weighted = design.T @ (np.bincount(rows, weight * target, 2 * count) / NODE**2)
+        effect = np.linalg.solve((design.T * total) @ design + np.diag(self.prior), weighted)
         # A mean of logarithms lies below the logarithm of the mean (smearing, Duan 1983).
-        fitted = np.exp(design @ effect + self.log_prior[rows])
+        by_row = design @ effect
+        fitted = np.exp(by_row[rows] + self.log_prior[nodes])
         smear = (weight @ seconds) / (weight @ fitted)
-        expected = np.exp(self.design @ effect + self.log_prior) * smear
+        expected = np.exp(by_row[self.kind] + self.log_prior) * smear
         return dict(zip(self.index, expected.tolist(), strict=True))
 
 

@@ -52,7 +52,7 @@ def _entry(folder: Path, part: str, dated: str) -> Entry | None:
 
 
 def surplus(
-    found: Iterable[Entry],
+    present: Iterable[Entry],
     older_than_days: float | None,
     only: set[Path] | None,
     keep: set[Path],
@@ -68,7 +68,7 @@ def surplus(
     old = now() - (older_than_days or 0.0) * DAY
     return [
         entry
-        for entry in found
+        for entry in present
         if entry.written <= old and entry.folder not in keep and (only is None or entry.folder in only)
     ]
 

@@ -10,7 +10,7 @@ FOLDER, SAVED = "messages", ".saved"
 
 
 class Mailbox:
-    """What one node reports; it is written like a queue. A report that cannot be written is left out."""
+    """Reports of one node, written like a queue. A report that cannot be written is left out."""
 
     def __init__(self, root: Path, key: str) -> None:
         self.path = _path(root, key)

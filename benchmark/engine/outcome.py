@@ -1,4 +1,4 @@
-"""How a run ended: results and failures."""
+"""End of a run: results and failures."""
 
 from dataclasses import dataclass, field
 

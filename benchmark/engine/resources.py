@@ -1,4 +1,4 @@
-"""What a node needs, and where nodes run: the choice of an executor and its YAML file."""
+"""Needs of a node, and the place where nodes run: the choice of an executor and its YAML file."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ClusterFile(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the nodes of a run are computed."""
+    """The place where the nodes of a run are computed."""
 
     executor: str = "local"
     cluster: ClusterFile = field(default_factory=ClusterFile)
@@ -157,7 +157,7 @@ def _read(file: Path) -> ClusterFile:
 
 @dataclass(frozen=True)
 class Machine:
-    """What one machine of a cluster has."""
+    """Resources of one machine of a cluster."""
 
     name: str
     cores: float

@@ -21,7 +21,7 @@ SHARED = "(all rows)"
 
 @dataclass(frozen=True)
 class NodeEstimate:
-    """What one stage is expected to cost.
+    """Expected cost of one stage.
 
     Attributes:
         basis: a record of the same configuration, records of the same stage and row or classifier, or the
@@ -38,7 +38,7 @@ class NodeEstimate:
 
 @dataclass(frozen=True)
 class RowEstimate:
-    """What a row is expected to cost; ``name`` is ``SHARED`` for what all rows need."""
+    """Expected cost of a row; ``name`` is ``SHARED`` for what all rows need."""
 
     name: str
     stages: int
@@ -50,7 +50,7 @@ class RowEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to cost.
+    """Expected cost of a run.
 
     Attributes:
         wall_seconds: with ``at_once`` stages at once, each with a machine at once.

@@ -40,7 +40,7 @@ NUMBER = "trial.json"  # number of the trial that a worker has begun, in its scr
 
 @dataclass(frozen=True)
 class Search:
-    """What every trial of a search shares.
+    """The part that all trials of a search share.
 
     Attributes:
         storage, study: where the study is, and its name.

@@ -49,7 +49,7 @@ BEST, OBJECTIVE = "best_params.yaml", "val_"  # and the metric's name
 
 @dataclass(frozen=True)
 class Settings:
-    """How a search runs.
+    """Settings of a search.
 
     Attributes:
         trials: in all, finished ones included.

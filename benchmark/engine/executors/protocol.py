@@ -1,4 +1,4 @@
-"""What the runner asks of an executor, and one attempt at a node wherever it runs."""
+"""The contract of an executor, and one attempt at a node wherever it runs."""
 
 from __future__ import annotations
 

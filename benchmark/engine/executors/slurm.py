@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,10 @@ ALIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZIN
 
 
 class SlurmExecutor:
-    """One job a node. A job that is preempted or reaches its time limit saves its state and goes on."""
+    """One job a node. A job that is preempted or reaches its time limit saves its state and goes on.
+
+    Its files lie in ``work/slurm-...`` of the store; they stay where a job was lost.
+    """
 
     attempts, shares_losses, queues = 5, False, True
 
@@ -38,7 +42,9 @@ class SlurmExecutor:
         if self._slurm.scheduler == "local":
             self.slots = workers
         self._mail, self._root = Reader(root), root
-        self._folder = root / "work" / "slurm"
+        self._folder = root / "work" / f"slurm-{uuid.uuid4().hex}"
+        self._missing: set[str] = set()  # jobs without a result that SLURM did not have when last asked
+        self._keep_logs = False
         self._new: list[NodeRequest] = []
         self._running: dict[Any, NodeRequest] = {}
         self._asked = time.monotonic()
@@ -58,7 +64,7 @@ class SlurmExecutor:
         for job in self._running:
             with suppress(Exception):  # a job that has ended
                 job.cancel()
-        if not self._running:
+        if not self._running and not self._keep_logs:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def check(self, nodes: Sequence[tuple[Node, Resources]]) -> None:
@@ -118,6 +124,7 @@ class SlurmExecutor:
                 del self._running[job]
                 saved = self._mail.forget(request.key)
                 ended.append(_end_of(job, request.node.id, saved))
+                self._keep_logs |= bool(ended[-1].lost) and not saved
         return ended
 
     def _gone(self) -> set[str]:
@@ -129,7 +136,10 @@ class SlurmExecutor:
         if self._slurm.scheduler == "local":
             return {job.job_id for job in self._running if job.done()}
         alive = _queued()
-        return set() if alive is None else ids - alive
+        if alive is None:
+            return set()
+        before, self._missing = self._missing, ids - alive
+        return self._missing & before  # NFS may show a result later than squeue shows its end
 
     def messages(self) -> Iterator[Message]:
         """Yield what running nodes have written to the shared store."""
