@@ -15,6 +15,7 @@ MAX_TEXT = 200  # characters of a value in a message
 UNVERIFIABLE = {
     "costs and machine": r"(costs|hardware|software|provenance)(\..*)?|device|precision",
     "measures of all images": r"(measures\.|quality_filter).*|samples\.hash",
+    "the error of the nearness, up to 1.5 times that of the shown images": r"memorization\.nearness\.error",
     "the shown images, if they are no copies": r"files\.samples/.*",
     "sizes of the networks": r"classifier_cards\.\d+\.parameters.*",
     "the row's card": r"row\.(title|description|citation|license|version|image_size|fit_unit|assets.*)",

@@ -11,6 +11,7 @@ from benchmark.metrics.memorization.real_copies import RealCopies
 from benchmark.verification.check import Fault
 
 FAR = 4.0  # standard errors between the shares of all and of the shown images
+WHOLE = 1e-6  # of a count of images
 LARGER = 1.5  # times the error recomputed from the few images that a bundle shows; that of all is smaller
 
 
@@ -27,6 +28,8 @@ def record_faults(gate: Memorization) -> list[Fault]:
         return faults
     if own.excess != exceeds(gate):
         faults.append(("memorization.nearness.excess", "does not follow from share and error"))
+    if abs(own.share * own.n - round(own.share * own.n)) > WHOLE:
+        faults.append(("memorization.nearness.share", f"is no share of {own.n} images"))
     if own.n > gate.n:
         faults.append(("memorization.nearness.n", f"is {own.n}, more than the {gate.n} compared images"))
     return faults

@@ -54,9 +54,13 @@ class Bank:
 
     def copies_of(self, score: np.ndarray) -> CopyRate:
         """Return the rate of copies among images of these (N,) scores."""
-        scores = self.calibration.scores
-        limit, expected = threshold(scores, np.full(len(scores), 1 / len(scores)))
+        limit, expected = self.limit()
         return CopyRate.of(int((score > limit).sum()), len(score), expected)
+
+    def limit(self) -> tuple[float, float]:
+        """Return the score above which an image counts as a copy, and the rate of other images above it."""
+        scores = self.calibration.scores
+        return threshold(scores, np.full(len(scores), 1 / len(scores)))
 
 
 def part_of(stored: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

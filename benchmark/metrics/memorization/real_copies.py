@@ -120,6 +120,10 @@ class RealCopies:
         hits = int((calibration.score(matches) > calibration.certain).sum())
         return CopyRate.of(hits, len(each), 1 / (len(self.itself) + 1))
 
+    def expected(self, name: str) -> float:
+        """Return the rate of images that count as copies of ``test``, ``reserve`` or ``itself`` by chance."""
+        return 1 / (len(self.itself) + 1) if name == "itself" else self.banks[name].limit()[1]
+
 
 def planted_copies(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Return at most 20 of (N, H, W) uint8 images with each alteration; parts join two of them."""
