@@ -76,16 +76,17 @@ def parse(verb: str, about: str, request: type, arguments: Sequence[str]) -> Any
 
 def entry_point(name: str, verb: str, request: type) -> str:
     """One entry of `MLproject`: every field is a parameter, and the command passes all of them on."""
-    lines, command = [f"  {name}:"], [f"{PROGRAM} {verb}"]
-    if request.__pydantic_fields__:  # type: ignore[attr-defined]
-        lines.append("    parameters:")  # MLflow refuses an empty entry
+    lines, command = [f"  {name}:", "    parameters:"], [f"{PROGRAM} {verb}"]
     for parameter, field, option, label in _fields(request):
         default = field.default if option.example is None else option.example
         text = "" if default is None or default is False or default == () else str(default)
         lines.append(
             f"      {parameter}: {{type: string, default: {json.dumps(text)}}}".ljust(60) + f"# {option.help}"
         )
-        command.append(f"{{{parameter}}}" if option.positional else f"{label} {{{parameter}}}")
+        if option.positional:
+            command.insert(1, f"{{{parameter}}}")  # an option of several values would take it for one
+        else:
+            command.append(f"{label} {{{parameter}}}")
     wrapped = textwrap.wrap(" ".join(command), 100, break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "    command: >-", *(f"      {line}" for line in wrapped)])
 
