@@ -239,6 +239,8 @@ class RepairRequest:
 class UsageRequest:
     """Show how much space each stage takes in the store."""
 
+    stages: Annotated[Names, Option("stages to show, separated by commas; default: all")] = ()
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class CleanRequest:

@@ -41,7 +41,8 @@ def usage(request: UsageRequest) -> int:
     store = _store()
     parts: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries(store):
-        parts[entry.part].append(entry)
+        if not request.stages or entry.part in request.stages:
+            parts[entry.part].append(entry)
     for part, each in sorted(parts.items(), key=lambda item: -_size(item[1])):
         print(f"{part:<16}{len(each):>8}{_size(each) / MIB:>12.1f} MiB")
     everything = [entry for each in parts.values() for entry in each]

@@ -70,7 +70,7 @@ def outcome_of(fault):
 def ending(failing, masks):
     """Return a run that writes its leaderboard, unless the value of the mask must fail."""
 
-    def run(plan, verb, out, workers, parent):
+    def run(plan, verb, out, workers, parent, placement):
         masks.append((plan.chosen["view.keep"], parent))
         fault = failing.get(plan.chosen["view.keep"])
         if isinstance(fault, Exception):
