@@ -1,12 +1,14 @@
 """Reports of nodes that run on other machines: lines in a file of the shared store, one file a node."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 FOLDER, SAVED = "messages", ".saved"
+LOOK_SECONDS = 0.2  # a look at a file of every running node takes time, on NFS most of all
 
 
 class Mailbox:
@@ -34,11 +36,15 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._read: dict[str, int] = {}
+        self._looked = 0.0
         with suppress(OSError):
             (root / "work" / FOLDER).mkdir(parents=True, exist_ok=True)
 
     def read(self, keys: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """Yield the reports of some nodes since the last call."""
+        """Yield the reports of some nodes since the last call; none if that was a moment ago."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
         for key in keys:
             path, at = _path(self.root, key), self._read.get(key, 0)
             try:

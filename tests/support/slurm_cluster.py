@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -57,6 +57,12 @@ def _port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _jobs(environ: Mapping[str, str]) -> str:
+    """Return the jobs that are left, as ``squeue`` prints them."""
+    command = ["squeue", "--me", "--noheader"]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False).stdout
+
+
 @contextmanager
 def slurm_cluster(folder: Path) -> Iterator[Path]:
     """Start SLURM, and yield its configuration for SLURM_CONF."""
@@ -80,6 +86,10 @@ def slurm_cluster(folder: Path) -> Iterator[Path]:
             time.sleep(0.5)
         yield conf
     finally:
+        subprocess.run(["scancel", "--me"], env=environ, check=False)
+        until = time.monotonic() + 20
+        while time.monotonic() < until and _jobs(environ):
+            time.sleep(0.5)
         for name in ("slurmd", "slurmctld", "munged"):
             with suppress(OSError, ValueError):
                 os.kill(int((folder / f"{name}.pid").read_text()), signal.SIGTERM)
