@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 def test_every_command_of_the_page_is_parsed(monkeypatch):
     """Options exist and values have their types; executors count as installed."""
     monkeypatch.setattr("benchmark.engine.resources.find_spec", lambda name: name)
-    lines = re.findall(r"^\s*python -m benchmark (.*)$", PAGE, re.MULTILINE)
+    lines = re.findall(r"^\s*(?:python -m benchmark|synththorax) (.*)$", PAGE, re.MULTILINE)
     assert len(lines) >= 15
     for line in lines:
         _, request = read_request(shlex.split(line, comments=True))
