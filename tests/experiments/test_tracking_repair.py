@@ -26,12 +26,12 @@ def test_a_moved_store_has_its_artifacts_again(empty_store, tmp_path, monkeypatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{second / 'mlflow.db'}")
     moved = MlflowClient(f"sqlite:///{second / 'mlflow.db'}")
     assert moved.list_artifacts(run) == []
-    assert main(["tracking", "repair"]) == 0
+    assert main(["track", "repair"]) == 0
     assert f"mine: {first / 'mlruns' / '1'} -> {second / 'mlruns' / '1'}" in capsys.readouterr().out
     fresh = MlflowClient(f"sqlite:///{second / 'mlflow.db'}")
     assert [f.path for f in fresh.list_artifacts(run)] == ["note.txt"]
     assert fresh.create_run(number).info.artifact_uri.startswith(str(second / "mlruns" / "1"))
-    assert main(["tracking", "repair"]) == 0
+    assert main(["track", "repair"]) == 0
     assert "nothing to repair" in capsys.readouterr().out
 
 
