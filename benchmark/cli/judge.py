@@ -1,7 +1,7 @@
 """``judge``: two folders of images, one page; no task and no training."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmark.images.image_set import ImageSet
 from benchmark.metrics.extractor.features import features, resolve
 from benchmark.metrics.judging.copies import judge_copies
 from benchmark.metrics.judging.fidelity import fidelity
-from benchmark.metrics.judging.record import FigureCard, FolderCard, Judgement
+from benchmark.metrics.judging.record import FolderCard, Judgement
 from benchmark.reporting.judgement.page import MARK, judgement_page
 from benchmark.utils.csv_file import read_csv
 from benchmark.utils.environment import hardware, software
@@ -28,7 +28,6 @@ FEW = 50  # patients, or synthetic images, below which a page warns
 MOST = 2000  # images of a folder that are compared, spread over it
 MOST_COLORS = 500  # files whose color is measured
 NOT_CHECKED = ("Text and markers that are burnt into images: the suite has no detector for them.",)
-MAXIMIZED = ("density", "coverage")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +58,7 @@ def judge(request: JudgeRequest) -> int:
     judgement = Judgement(
         real=real.card, synthetic=synthetic.card, unseen=unseen.card if unseen else None,
         extractor=extractor, image_size=request.size,
-        figures=tuple(
-            FigureCard(direction="maximize" if f.name in MAXIMIZED else "minimize", **asdict(f))
-            for f in result.figures
-        ),
+        figures=result.figures,
         floor_images=result.floor_images, copies=copies, not_checked=NOT_CHECKED,
         warnings=_warnings(real.card, synthetic.card, copies),
         environment={"software": software(), "hardware": hardware("cpu")},

@@ -1,4 +1,4 @@
-"""What ``run`` and ``tune`` show before and after they compute, and the commands that they print."""
+"""Plans and summaries that ``run`` and ``tune`` show, and the commands that they print."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def store_with(root: Path, text: str = "hello") -> Store:
 
 
 def test_results_travel_by_key(url, tmp_path):
-    """What one store has pushed, another pulls, byte by byte, and both only once."""
+    """One store pushes, another pulls the same bytes, and both only once."""
     first, second = store_with(tmp_path / "first"), Store(tmp_path / "second")
     assert RemoteStore(url).push(first, [PLACE, ("fit", "unknown")]) == [PLACE]
     assert RemoteStore(url).push(first, [PLACE]) == []

@@ -7,41 +7,20 @@ import numpy as np
 
 from benchmark.metrics.judging.coverage import coverage_parts, density_parts, neighborhoods
 from benchmark.metrics.judging.distances import Kernels, weighted_fid
+from benchmark.metrics.judging.record import FigureCard
 
 REPLICATES = 200  # of the bootstrap
 HALVINGS = 20  # of the real images, by patient
 FEWEST = 4  # patients, so that a half has two
 LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of synthetic images.
-
-    Attributes:
-        estimate: of all images, with ``low`` and ``high``, 95 % by a bootstrap over patients and synthetic
-            images. The ends keep the bias of this number of images, as the estimate does.
-        halves: mean of the figure of the synthetic images against a half of the real ones, for as many images
-            on each side as the floor has.
-        floor: mean of the figure of one half of the real images against the other, with the range of the
-            halvings, ``floor_low`` and ``floor_high``; None with too few patients.
-    """
-
-    name: str
-    estimate: float
-    low: float
-    high: float
-    halves: float | None
-    floor: float | None
-    floor_low: float | None
-    floor_high: float | None
+MAXIMIZED = ("density", "coverage")
 
 
 @dataclass(frozen=True)
 class Fidelity:
     """All figures, and the number of images on each side of the floor."""
 
-    figures: tuple[Figure, ...]
+    figures: tuple[FigureCard, ...]
     floor_images: int | None
 
 
@@ -62,9 +41,19 @@ def fidelity(real: np.ndarray, patients: np.ndarray, fake: np.ndarray, seed: int
         drawn = np.array([one[name] for one in replicates])
         low, high = np.quantile(drawn - drawn.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         synthetic, floors = [one[0][name] for one in halvings], [one[1][name] for one in halvings]
-        ends = (float(np.mean(floors)), min(floors), max(floors)) if floors else (None, None, None)
-        halves = float(np.mean(synthetic)) if synthetic else None
-        figures.append(Figure(name, estimate, float(estimate + low), float(estimate + high), halves, *ends))
+        figures.append(
+            FigureCard(
+                name=name,
+                direction="maximize" if name in MAXIMIZED else "minimize",
+                estimate=estimate,
+                low=float(estimate + low),
+                high=float(estimate + high),
+                halves=float(np.mean(synthetic)) if synthetic else None,
+                floor=float(np.mean(floors)) if floors else None,
+                floor_low=min(floors, default=None),
+                floor_high=max(floors, default=None),
+            )
+        )
     return Fidelity(tuple(figures), halvings[0][2] if halvings else None)
 
 

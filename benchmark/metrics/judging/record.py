@@ -22,7 +22,16 @@ class FolderCard(Part):
 
 
 class FigureCard(Part):
-    """A figure with its interval and its floor; see ``fidelity.Figure``."""
+    """A figure of synthetic images with its interval and its floor.
+
+    Attributes:
+        estimate: of all images, with ``low`` and ``high``, 95 % by a bootstrap over patients and synthetic
+            images. The ends keep the bias of this number of images, as the estimate does.
+        halves: mean of the figure of the synthetic images against a half of the real ones, for as many images
+            on each side as the floor has.
+        floor: mean of the figure of one half of the real images against the other, with the range of the
+            halvings, ``floor_low`` and ``floor_high``; None with too few patients.
+    """
 
     name: str
     direction: Literal["minimize", "maximize"]

@@ -104,7 +104,7 @@ def _refused(folder):
 
 
 def test_a_partition_that_is_not_there(tmp_path):
-    """What sbatch answers is one line."""
+    """The answer of sbatch is one line."""
     place = Placement("slurm", ClusterFile.model_validate({"slurm": {"partition": "nowhere"}}))
     with pytest.raises(TaskError, match=r"--executor slurm: sbatch refused node a: .*partition"):
         execute(Graph([node("a")]), Store(tmp_path), act, workers=1, placement=place)

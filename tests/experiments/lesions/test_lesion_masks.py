@@ -52,7 +52,7 @@ def test_a_mask_agrees_with_its_request(side: str, zone: str, size: str | float,
 
 
 def test_without_attributes_a_mask_is_a_training_mask() -> None:
-    """What is not requested follows the training images, mirrored where the finding has both sides."""
+    """Attributes without a request follow the training images, mirrored where the finding has both sides."""
     mask = SHAPES.draw(LesionRequest(finding="heart"), np.random.default_rng(0))
     assert any(np.array_equal(mask, own) for own in SHAPES.finding("heart").masks)
     assert not SHAPES.finding("heart").mirrored

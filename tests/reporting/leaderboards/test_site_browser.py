@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,6 @@ from support.example_boards import FIRST, SECOND, boards
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install .[dev]"
 )
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser on the path: none of {', '.join(NAMES)}")
 SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 
 
@@ -34,17 +29,6 @@ def address(tmp_path_factory) -> str:
         (path.parent / name).parent.mkdir(exist_ok=True)
         (path.parent / name).write_bytes(as_webp(png))
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless browser, without a sandbox only as root, as Chromium requires."""
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    arguments = ["--disable-gpu", *(["--no-sandbox"] if root else [])]
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=BROWSER, args=arguments)
-        yield launched
-        launched.close()
 
 
 def ending(text: str) -> re.Pattern[str]:

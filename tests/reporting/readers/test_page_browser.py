@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,6 @@ from benchmark.reporting.readers.page import study_page
 from benchmark.reporting.readers.protocols import PROTOCOLS
 from benchmark.reporting.readers.study import make_study, needed
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install .[dev]"
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser on the path: none of {', '.join(NAMES)}")
 SIZES = {"desk": (1400, 900), "phone": (375, 812)}
 CLASSES = ("healthy", "viral")
 
@@ -41,16 +33,6 @@ def page(folder: Path, protocol: str, per_class: int | None) -> tuple[Path, dict
     path = folder / f"{protocol}.html"
     path.write_text(study_page(study, "tiny"), encoding="utf-8")
     return path, {image.name: image.model for image in study.images}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    arguments = ["--disable-gpu", *(["--no-sandbox"] if root else [])]
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=BROWSER, args=arguments)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
