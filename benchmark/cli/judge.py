@@ -165,7 +165,7 @@ def _warnings(real: FolderCard, synthetic: FolderCard, copies: dict[str, object]
     warnings = []
     if copies["gated"]:
         warnings.append("The synthetic images contain copies of real ones.")
-    if copies["blind"]:
+    if copies["blind"] and not copies["gated"]:
         warnings.append("The search for copies misses planted ones: that it shows none means nothing.")
     if real.patients < FEW:
         warnings.append(f"{real.patients} real patients are fewer than {FEW}: every figure is unstable.")

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.cli.judge import _warnings
 from benchmark.cli.parser import main
 from benchmark.datasets.phantom.chest import CLASSES, draw
+from benchmark.metrics.judging.record import FolderCard
 
 
 def radiographs(n: int, seed: int) -> np.ndarray:
@@ -90,3 +92,12 @@ def test_unseen_images_must_be_of_others(tmp_path, capsys):
     words = ["judge", "--real", str(real), "--synthetic", str(synthetic), "--patients", str(table)]
     assert main([*words, "--size", "32", "--out", str(tmp_path / "out")]) == 1
     assert "has no record of the image 'p000_1.png'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_a_blind_search_is_told_unless_it_found_copies(gated):
+    """A search that misses planted copies proves nothing by finding none; one that found some says so alone."""
+    card = FolderCard(name="a", images=60, patients=55, left_out=0, tinted=0)
+    warnings = _warnings(card, card, {"gated": gated, "blind": True, "nearness": {}})
+    assert ("contain copies" in warnings[0], "misses planted" in warnings[0]) == (gated, not gated)
+    assert len(warnings) == 1
