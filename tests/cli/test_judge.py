@@ -96,7 +96,7 @@ def test_unseen_images_must_be_of_others(tmp_path, capsys):
 
 @pytest.mark.parametrize("gated", [True, False])
 def test_a_blind_search_is_told_unless_it_found_copies(gated):
-    """A search that misses planted copies proves nothing by finding none; one that found some says so alone."""
+    """A search that misses planted copies proves nothing by finding none; found ones are told alone."""
     card = FolderCard(name="a", images=60, patients=55, left_out=0, tinted=0)
     warnings = _warnings(card, card, {"gated": gated, "blind": True, "nearness": {}})
     assert ("contain copies" in warnings[0], "misses planted" in warnings[0]) == (gated, not gated)
